@@ -1,0 +1,144 @@
+import type { AgentInputItem, RunContext, Session } from '@openai/agents';
+import type { DekStore } from './keys/dek-store.ts';
+
+/** A value, or a promise of it. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/**
+ * What layers state about an entry in clear; authenticated when the stack encrypts. Times are Unix milliseconds.
+ * Fields of other layers are named `x-…` and are ignored by readers that do not know them.
+ */
+export interface Header {
+  /** Suite that sealed the entry, `"none"` when nothing did. */
+  readonly s?: string;
+  /** Id of the data key, and the commitment to it (base64url of 32 bytes). */
+  readonly d?: string;
+  /** When the entry was written. */
+  readonly t?: number;
+  /** When the entry expires. */
+  readonly e?: number;
+  /** When the call that this result belongs to was written. */
+  readonly g?: number;
+  /** Tag of the operation that wrote the entry. */
+  readonly o?: string;
+  readonly [extension: `x-${string}`]: string | number | boolean | null;
+}
+
+/** An item on its way through the stack. */
+export interface Entry {
+  readonly item: AgentInputItem;
+  readonly header: Header;
+  /** The inner session's own record, as it came from there or goes there. */
+  readonly stored?: AgentInputItem;
+}
+
+/** A record that a lower layer hid: it is there, but has no item to show. */
+export interface HiddenEntry {
+  readonly item?: undefined;
+  readonly stored: AgentInputItem;
+}
+
+/** What a call wants. Members of the SDK that only ask (ids, capabilities) are no calls. */
+export type CallKind =
+  | 'getItems'
+  | 'addItems'
+  | 'popItem'
+  | 'clearSession'
+  | 'replaceHistoryWithCompaction'
+  | 'applyHistoryTransaction'
+  | 'applyHistoryMutations'
+  | 'replacePrefix'
+  | 'deleteSession'
+  | 'runCompaction'
+  | 'getItemsWithCompactionOwnership'
+  | 'addItemsWithCompactionOwnership';
+
+/** One call of a session member, as layers see it. A layer never sees the member itself. */
+export interface SessionCall {
+  readonly kind: CallKind;
+  /** The inner session's id at the time of this call (`clearSession` can change it). */
+  readonly sessionId: string;
+  /** How many of the last visible items are wanted; absent: all. */
+  readonly limit?: number;
+  /** How many items the caller hands over. */
+  readonly itemCount?: number;
+  /** Stable under retries of the same operation. */
+  readonly operationId?: string;
+  /** Present when the runner passed one. */
+  readonly runContext?: RunContext<unknown>;
+  /** The innermost session. For identity (`WeakMap` keys) only: a layer does not call it. */
+  readonly inner: Session;
+  /** Whether the inner session chooses its history by the run context. */
+  readonly routesByRunContext: boolean;
+  /** Whether a layer of this stack seals. */
+  readonly sealed: boolean;
+  /** Where the inner session's store keeps wrapped data keys, if it does. */
+  readonly dekStore?: DekStore;
+  /** Entries that this write replaces (a compaction, a summary): what is new may not outlive the first of them. */
+  readonly replaces?: readonly Entry[];
+  /** The stack's clock, in Unix milliseconds. */
+  now(): number;
+  /**
+   * The newest entry that matches: first among what this process wrote and read last, then in one raw read of 64
+   * records.
+   */
+  lookBack(match: (entry: Entry) => boolean): Promise<Entry | undefined>;
+  /** A layer hid a record that it could not read; the wrapper becomes read-only until a full read skips nothing. */
+  skipped(): void;
+  /** Filled by the engine before `around`'s `next` resolves. */
+  readonly result: { items?: number };
+}
+
+/** What {@link SessionLayer.load} reads with: both skip the layers above the loading one. */
+export interface LayerIO {
+  /** The last `count` records of the inner session, all when absent. */
+  raw(count?: number): Promise<AgentInputItem[]>;
+  /** Opens records through the layers below; one element a record. */
+  open(records: readonly AgentInputItem[]): Promise<readonly (Entry | HiddenEntry)[]>;
+}
+
+/**
+ * One policy in a stack. All hooks are optional; a layer with none of the data hooks (`write`, `read`, `compare`,
+ * `load`) only observes and may stand anywhere. Hooks take batches. See `examples/custom-layer.ts`.
+ */
+export interface SessionLayer {
+  /** Stands in errors, audit records and traces. */
+  readonly name: string;
+  /** Ask the runner for the run context although the inner session does not want it. */
+  readonly wantsRunContext?: true;
+  /** This layer writes header fields, so records become envelopes. */
+  readonly stamps?: true;
+  /** Below this layer items cannot be read. `write` returns carriers, `read` takes records. */
+  readonly seals?: true;
+  /** At most one layer of this name in a stack. */
+  readonly unique?: true;
+  /** The stack's time source, Unix milliseconds. */
+  readonly clock?: () => number;
+  /** Transforms entries on their way to the store: as many as came, in their order. */
+  write?(entries: readonly Entry[], call: SessionCall): MaybePromise<readonly Entry[]>;
+  /** Transforms entries on their way back: as many as came, `undefined` for one that is to be hidden. */
+  read?(entries: readonly Entry[], call: SessionCall): MaybePromise<readonly (Entry | undefined)[]>;
+  /**
+   * What of an item survives this layer's `write` and `read`, for the runner's comparisons. Synchronous, item by
+   * item, deterministic, idempotent; keeps `type` and ids.
+   */
+  compare?(item: AgentInputItem): AgentInputItem;
+  /** Answers reads instead of the layers below: one element a raw record, the last `call.limit` records. */
+  load?(call: SessionCall, io: LayerIO): Promise<readonly (Entry | HiddenEntry)[]>;
+  /** Before every mutation. `done` runs after it, with what was appended only if an append was acknowledged. */
+  mutation?(call: SessionCall): { done(appended?: readonly Entry[]): void };
+  /** The index of this record in the operation's `count` records, or -1. */
+  matches?(
+    record: AgentInputItem,
+    operationId: string,
+    count: number,
+    call: SessionCall,
+  ): MaybePromise<number>;
+  /** The inner session refused what this layer sealed: `true` when writing anew can succeed. */
+  refused?(error: unknown, call: SessionCall): boolean;
+  /** Around any call. The result is opaque on purpose: an audit layer cannot log content by accident. */
+  around?<T>(call: SessionCall, next: () => Promise<T>): Promise<T>;
+}
+
+/** Layers, outermost first. Lists nest. */
+export type Layers = readonly (SessionLayer | Layers)[];
