@@ -1,0 +1,16 @@
+import type * as nodeModule from 'node:crypto';
+
+/** What strongroom uses of `node:crypto`, where it exists. */
+export type NodeCrypto = typeof nodeModule;
+
+interface ProcessLike {
+  getBuiltinModule?(name: string): unknown;
+}
+
+/**
+ * `node:crypto` on runtimes that have it, `undefined` elsewhere. Not imported: an import would fail on runtimes
+ * without it, and bundlers for them would refuse it.
+ */
+export const nodeCrypto: NodeCrypto | undefined = (
+  globalThis as { process?: ProcessLike }
+).process?.getBuiltinModule?.('node:crypto') as NodeCrypto | undefined;
