@@ -1,0 +1,110 @@
+/**
+ * Uses the package as a user gets it: packs the tarball, installs it into an empty project beside the SDK, type-checks the
+ * README's first files under strict TypeScript, and runs them as ESM and from CommonJS, on this Node and on the oldest one
+ * that `engines` allows.
+ */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const FIRST_FILES = ['first-try.ts'];
+
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  version: string;
+  engines: { node: string };
+  devDependencies: Record<string, string>;
+  exports: Record<string, unknown>;
+};
+const oldestNode = /\d+\.\d+/.exec(manifest.engines.node)?.[0] as string;
+
+function step(what: string, command: string, args: readonly string[], cwd: string): string {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 300_000 });
+  if (status !== 0) {
+    console.error(`FAILED  ${what}\n$ ${command} ${args.join(' ')}\n${stdout}${stderr}`);
+    process.exit(1);
+  }
+  console.log(`passed  ${what}`);
+  return stdout;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'strongroom-consumer-'));
+try {
+  const project = join(folder, 'project');
+  const oldNode = join(folder, 'old-node');
+  mkdirSync(project);
+  mkdirSync(oldNode);
+
+  step('pack the tarball', 'npm', ['pack', '--pack-destination', folder], ROOT);
+  const tarball = join(folder, `strongroom-${manifest.version}.tgz`);
+  const { typescript, '@types/node': nodeTypes, '@openai/agents': agents } = manifest.devDependencies;
+  writeFileSync(
+    join(project, 'package.json'),
+    JSON.stringify({ name: 'project', private: true, type: 'module' }),
+  );
+  step(
+    'install it into an empty project',
+    'npm',
+    ['install', tarball, `@openai/agents@${agents}`, `typescript@${typescript}`, `@types/node@${nodeTypes}`],
+    project,
+  );
+
+  for (const file of FIRST_FILES) copyFileSync(join(ROOT, 'examples', file), join(project, file));
+  const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json');
+  const specifiers = entries.map((entry) => `strongroom${entry.slice(1)}`);
+  writeFileSync(
+    join(project, 'every-entry.ts'),
+    `${specifiers.map((specifier, index) => `import * as entry${index} from '${specifier}';`).join('\n')}\n` +
+      `console.log([${specifiers.map((_, index) => `Object.keys(entry${index}).length`).join(', ')}]);\n`,
+  );
+  writeFileSync(
+    join(project, 'common.cjs'),
+    `for (const name of ${JSON.stringify(specifiers)}) {\n` +
+      `  if (Object.keys(require(name)).length === 0) throw new Error(name + ' exports nothing');\n}\n` +
+      `console.log(typeof require('strongroom').wrapSession);\n`,
+  );
+  const strict = {
+    target: 'ES2023',
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    // The SDK's own declarations do not pass without it; ours are checked through their use here and by attw.
+    skipLibCheck: true,
+    types: ['node'],
+    outDir: 'out',
+  };
+  for (const [module, moduleResolution] of [
+    ['Preserve', 'Bundler'],
+    ['NodeNext', 'NodeNext'],
+  ]) {
+    const options = { compilerOptions: { ...strict, module, moduleResolution }, include: ['*.ts'] };
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(options));
+    step(`type-check the first files (${moduleResolution})`, 'npx', ['tsc'], project);
+  }
+
+  // `node` is an ordinary package whose install script links the binary; npm asks for that to be allowed.
+  writeFileSync(
+    join(oldNode, 'package.json'),
+    JSON.stringify({ private: true, allowScripts: { node: true } }),
+  );
+  step(`install Node ${oldestNode}`, 'npm', ['install', `node@${oldestNode}`], oldNode);
+  const nodes = [process.execPath, join(oldNode, 'node_modules', 'node', 'bin', 'node')];
+  for (const node of nodes) {
+    const version = step('ask the version', node, ['--version'], project).trim();
+    for (const file of [...FIRST_FILES, 'every-entry.ts']) {
+      const built = join('out', file.replace(/\.ts$/, '.js'));
+      const printed = step(
+        `${version}: run ${file}`,
+        node,
+        ['--disable-warning=ExperimentalWarning', built],
+        project,
+      );
+      if (printed.trim() === '') throw new Error(`${file} printed nothing.`);
+    }
+    const kind = step(`${version}: require() from CommonJS`, node, ['common.cjs'], project).trim();
+    if (kind !== 'function') throw new Error(`require('strongroom').wrapSession is a ${kind}.`);
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,42 @@
+/**
+ * Writes `docs/errors.md` from the table in `src/errors.ts`, or with `--check` fails when the page is not what
+ * the table gives: a code cannot be added without its page.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { ERROR_CODES } from '../src/errors.ts';
+
+const PAGE = new URL('../docs/errors.md', import.meta.url);
+
+/** The whole page as Markdown. */
+export function errorsPage(): string {
+  const sections = Object.entries(ERROR_CODES).map(
+    ([code, { meaning, fix, dataLost, retryable }]) =>
+      `## ${code}\n\n${meaning}\n\n` +
+      `- **What to do**: ${fix}\n` +
+      `- **Is data lost?** ${dataLost ? 'Yes.' : 'No.'}\n` +
+      `- **Can the same call succeed later without a change?** ${retryable ? 'Yes.' : 'No.'}\n`,
+  );
+  return `# Errors
+
+<!-- Written by \`npm run docs:errors\` from src/errors.ts. Change the table there, not this page. -->
+
+Everything that strongroom throws on purpose is a \`StrongroomError\`. Decide by its \`code\`; the text of a message may
+change in any release. A message holds ids, counts and the next step, never the text of an item, key material or a
+token. \`cause\` holds the error of the database, the key service or the SDK, where there was one, and that text is theirs.
+
+Use \`isStrongroomError(error)\` instead of \`instanceof\`: it also knows the errors of a second copy of the package.
+
+${sections.join('\n')}`;
+}
+
+if (import.meta.main) {
+  const expected = errorsPage();
+  if (process.argv.includes('--check')) {
+    if (readFileSync(PAGE, 'utf8') !== expected) {
+      console.error('docs/errors.md is out of date: run `npm run docs:errors` and commit the page.');
+      process.exitCode = 1;
+    }
+  } else {
+    writeFileSync(PAGE, expected);
+  }
+}

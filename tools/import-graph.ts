@@ -1,0 +1,117 @@
+/**
+ * What each entry point of `dist` loads, checked against what it may load. An edge runtime, a bundle and a cold start
+ * pay for every import, and an auditor reads what is there: the core has no `node:` import, no driver, no SDK.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import ts from 'typescript';
+
+const ROOT = resolve(import.meta.dirname, '..');
+
+/** The import graph of one file. */
+export interface ImportGraph {
+  /** Files of the package, relative to its root. */
+  readonly files: readonly string[];
+  /** Specifiers of other packages and of Node that are loaded at once. */
+  readonly eager: ReadonlySet<string>;
+  /** Specifiers that are loaded when a function that needs them runs (`import()`). */
+  readonly lazy: ReadonlySet<string>;
+}
+
+/** Everything that loading `entry` (a built file) loads. */
+export function importGraph(entry: string): ImportGraph {
+  const seen = new Set<string>();
+  const eager = new Set<string>();
+  const lazy = new Set<string>();
+  const queue = [resolve(ROOT, entry)];
+  for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
+    if (seen.has(file)) continue;
+    seen.add(file);
+    for (const { specifier, dynamic } of importsOf(file)) {
+      if (specifier.startsWith('.')) queue.push(join(dirname(file), specifier));
+      else (dynamic ? lazy : eager).add(specifier);
+    }
+  }
+  return { files: Array.from(seen, (file) => relative(ROOT, file)), eager, lazy };
+}
+
+function importsOf(file: string): { specifier: string; dynamic: boolean }[] {
+  const found: { specifier: string; dynamic: boolean }[] = [];
+  const visit = (node: ts.Node): void => {
+    if (
+      (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) &&
+      node.moduleSpecifier !== undefined
+    ) {
+      found.push({ specifier: (node.moduleSpecifier as ts.StringLiteral).text, dynamic: false });
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      const [argument] = node.arguments;
+      const literal = argument !== undefined && ts.isStringLiteralLike(argument);
+      found.push({
+        specifier: literal ? argument.text : `<computed in ${relative(ROOT, file)}>`,
+        dynamic: true,
+      });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest));
+  return found;
+}
+
+const CORE = ['jose', '@noble/ciphers', '@noble/hashes', 'lru-cache'] as const;
+
+/** Which packages an entry point may load at once and lazily; `node` stands for the modules of Node itself. */
+const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly string[] }>> = {
+  '.': { eager: CORE, lazy: ['@openai/agents'] },
+  './history': { eager: [], lazy: [] },
+  './redaction': { eager: ['@noble/hashes'], lazy: [] },
+  './keys': { eager: CORE, lazy: ['@openai/agents'] },
+  './observe': { eager: [], lazy: [] },
+  './resilience': { eager: [], lazy: [] },
+  './retention': { eager: [], lazy: [] },
+  // The stores answer in the SDK's words, and run where Node's own modules are.
+  './sqlite': { eager: [...CORE, 'node'], lazy: ['@openai/agents'] },
+  './testing': { eager: [...CORE, 'node', '@openai/agents'], lazy: ['@openai/agents'] },
+};
+
+/** What loads more than it may, one line a finding. */
+export function violations(): string[] {
+  const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    exports: Record<string, string | { default: string }>;
+  };
+  return Object.entries(exports).flatMap(([entry, target]) => {
+    if (typeof target === 'string') return [];
+    const rule = RULES[entry];
+    if (rule === undefined) return [`${entry}: no rule in tools/import-graph.ts says what it may load.`];
+    const graph = importGraph(target.default);
+    return [
+      ...excess(entry, 'at once', graph.eager, rule.eager),
+      ...excess(entry, 'lazily', graph.lazy, [...rule.eager, ...rule.lazy]),
+    ];
+  });
+}
+
+function excess(
+  entry: string,
+  when: string,
+  found: ReadonlySet<string>,
+  allowed: readonly string[],
+): string[] {
+  return [...found]
+    .filter((specifier) => !allowed.includes(packageOf(specifier)))
+    .map((specifier) => `${entry}: loads ${specifier} ${when}, and may not.`);
+}
+
+function packageOf(specifier: string): string {
+  if (specifier.startsWith('node:')) return 'node';
+  return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
+}
+
+if (import.meta.main) {
+  const found = violations();
+  for (const finding of found) console.error(finding);
+  if (found.length > 0) process.exitCode = 1;
+  const { files, eager } = importGraph('dist/index.js');
+  console.log(
+    `dist/index.js: ${files.length} files, loads ${[...eager].toSorted().join(', ') || 'nothing else'}.`,
+  );
+}

@@ -1,0 +1,16 @@
+import packageJson from './package.json' with { type: 'json' };
+
+/** @type {Partial<import('typedoc').TypeDocOptions>} */
+export default {
+  // One module a public entry point, so that a new one cannot be forgotten.
+  entryPoints: Object.values(packageJson.exports).flatMap((target) =>
+    typeof target === 'string' ? [] : [target['strongroom-source']],
+  ),
+  out: 'docs/api',
+  excludeInternal: true,
+  excludePrivate: true,
+  treatWarningsAsErrors: true,
+  validation: { notExported: true, invalidLink: true, notDocumented: false },
+  readme: 'README.md',
+  disableSources: true,
+};
