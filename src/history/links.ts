@@ -1,0 +1,165 @@
+import type { AgentInputItem } from '@openai/agents';
+
+/**
+ * Which items of a history need each other. A provider refuses a result without its call ("No tool call found for
+ * function call output with call_id …") and a call without its result ("No tool output found for function call
+ * …"), so whatever drops, expires or moves items has to know these links. They are the ones of the runner of
+ * `@openai/agents` 0.20 (`runner/toolResultCorrelation`), plus program ownership.
+ */
+
+/** The result type that answers a call type; both carry the same `callId`. */
+const RESULT_OF: Readonly<Record<string, string>> = {
+  function_call: 'function_call_result',
+  computer_call: 'computer_call_result',
+  shell_call: 'shell_call_output',
+  apply_patch_call: 'apply_patch_call_output',
+  program: 'program_output',
+};
+
+const RESULT_TYPES: ReadonlySet<string> = new Set(Object.values(RESULT_OF));
+
+const APPROVAL_REQUEST = 'mcp_approval_request';
+const APPROVAL_RESPONSE = 'mcp_approval_response';
+
+/** Every member that a link can hang on; read loosely because stored history can be older than the types. */
+interface Linked {
+  readonly type?: unknown;
+  readonly id?: unknown;
+  readonly callId?: unknown;
+  readonly call_id?: unknown;
+  readonly name?: unknown;
+  readonly execution?: unknown;
+  readonly caller?: unknown;
+  readonly providerData?: unknown;
+}
+
+/**
+ * The link that this item opens, as a text that {@link resultKey} gives for the item that closes it; `undefined`
+ * for an item that is no call. Calls of different kinds never share a key. A `callId` that is used again gives the
+ * same key again: {@link createLinkMatcher} pairs those first-in-first-out.
+ */
+export function callKey(item: AgentInputItem): string | undefined {
+  const linked = item as Linked;
+  if (typeof linked.type !== 'string') return undefined;
+  const resultType = RESULT_OF[linked.type];
+  if (resultType !== undefined) return key(resultType, linked.callId);
+  if (linked.type === 'tool_search_call') {
+    return searchKey(linked, searchId(linked) ?? nonEmpty(linked.id) ?? '');
+  }
+  if (linked.type !== 'hosted_tool_call') return undefined;
+  const data = record(linked.providerData);
+  if (linked.name !== APPROVAL_REQUEST && data?.['type'] !== APPROVAL_REQUEST) return undefined;
+  return key(APPROVAL_RESPONSE, data?.['id'] ?? linked.id);
+}
+
+/**
+ * The link that this item closes, in the words of {@link callKey}; `undefined` for an item that is no result. A
+ * tool search output without any id answers the oldest open search, which a key cannot say: it gets the key of a
+ * search without an id, and {@link createLinkMatcher} pairs it by order.
+ */
+export function resultKey(item: AgentInputItem): string | undefined {
+  const linked = item as Linked;
+  if (typeof linked.type !== 'string') return undefined;
+  if (RESULT_TYPES.has(linked.type)) return key(linked.type, linked.callId);
+  if (linked.type === 'tool_search_output') return searchKey(linked, searchId(linked) ?? '');
+  if (linked.type !== 'hosted_tool_call') return undefined;
+  const data = record(linked.providerData);
+  if (linked.name !== APPROVAL_RESPONSE && data?.['type'] !== APPROVAL_RESPONSE) return undefined;
+  return key(APPROVAL_RESPONSE, data?.['approval_request_id']);
+}
+
+/** The {@link callKey} of the program that issued this item (`caller: { type: 'program', callerId }`), if one did. */
+export function ownerKey(item: AgentInputItem): string | undefined {
+  const caller = record((item as Linked).caller);
+  return caller?.['type'] === 'program' ? key('program_output', caller['callerId']) : undefined;
+}
+
+/** Pairs calls and results in the order in which they stand. See {@link createLinkMatcher}. */
+export interface LinkMatcher {
+  /**
+   * Takes the next item.
+   *
+   * @returns `closes`: the index of the call that this item answers, `-1` for a result whose call is not there,
+   *   absent for an item that is no result. `owner`: the same for the program that issued the item.
+   */
+  add(item: AgentInputItem, index: number): { readonly closes?: number; readonly owner?: number };
+  /** The indexes of the calls that are still open, in no particular order. */
+  open(): Iterable<number>;
+}
+
+/**
+ * A matcher for one pass over a history. A result closes the *oldest* open call with its key, so that a repeated
+ * `callId` (real models repeat them) is a new pair, and what stands earlier never depends on what comes later.
+ */
+export function createLinkMatcher(): LinkMatcher {
+  const openByKey = new Map<string, number[]>();
+  const keyOfOpen = new Map<number, string>();
+  /** Searches that the client runs; an output without an id answers the oldest of them. */
+  const openSearches = new Set<number>();
+  const programs = new Map<string, number>();
+
+  function close(index: number, text: string): number {
+    const queue = openByKey.get(text) as number[];
+    queue.splice(queue.indexOf(index), 1);
+    if (queue.length === 0) openByKey.delete(text);
+    keyOfOpen.delete(index);
+    openSearches.delete(index);
+    return index;
+  }
+
+  return {
+    add(item: AgentInputItem, index: number): { readonly closes?: number; readonly owner?: number } {
+      const owner = ownerKey(item);
+      const found: { closes?: number; owner?: number } = {};
+      if (owner !== undefined) found.owner = programs.get(owner) ?? -1;
+      const opens = callKey(item);
+      if (opens !== undefined) {
+        const queue = openByKey.get(opens);
+        if (queue === undefined) openByKey.set(opens, [index]);
+        else queue.push(index);
+        keyOfOpen.set(index, opens);
+        if (item.type === 'tool_search_call') openSearches.add(index);
+        if (item.type === 'program') programs.set(opens, index);
+        return found;
+      }
+      const closes = resultKey(item);
+      if (closes === undefined) return found;
+      const oldest = openByKey.get(closes)?.[0];
+      if (oldest !== undefined) {
+        found.closes = close(oldest, closes);
+      } else if (item.type === 'tool_search_output' && searchId(item) === undefined) {
+        const [search] = openSearches;
+        found.closes = search === undefined ? -1 : close(search, keyOfOpen.get(search) as string);
+      } else {
+        found.closes = -1;
+      }
+      return found;
+    },
+    open: () => keyOfOpen.keys(),
+  };
+}
+
+function key(resultType: string, id: unknown): string | undefined {
+  return typeof id === 'string' ? JSON.stringify([resultType, id]) : undefined;
+}
+
+/** Searches of the server and of the client never answer each other. */
+function searchKey(item: Linked, id: string): string {
+  const execution = item.execution ?? record(item.providerData)?.['execution'];
+  return JSON.stringify(['tool_search_output', id, ...(execution === 'server' ? ['server'] : [])]);
+}
+
+function searchId(item: Linked): string | undefined {
+  const data = record(item.providerData);
+  return nonEmpty(data?.['call_id'] ?? data?.['callId']) ?? nonEmpty(item.call_id) ?? nonEmpty(item.callId);
+}
+
+function nonEmpty(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null
+    ? (value as Readonly<Record<string, unknown>>)
+    : undefined;
+}
