@@ -70,25 +70,33 @@ function decodeBase64(text: string): Uint8Array | undefined {
 
 /** A whole number as 64 bits, little endian, top bit clear (PASETO's `LE64`). */
 export function le64(value: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  putLe64(bytes, 0, value);
+  return bytes;
+}
+
+function putLe64(target: Uint8Array, offset: number, value: number): void {
   if (!Number.isSafeInteger(value) || value < 0) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
       'A length or index must be a whole number of at least 0.',
     );
   }
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(value), true);
-  return bytes;
+  let rest = value;
+  for (let index = offset; rest > 0; index++) {
+    target[index] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
 }
 
 /** PASETO's pre-authentication encoding: the count, then each piece behind its length. */
 export function pae(...pieces: readonly (string | Uint8Array)[]): Uint8Array {
   const parts = pieces.map((piece) => (typeof piece === 'string' ? utf8(piece) : piece));
   const out = new Uint8Array(8 + parts.reduce((sum, part) => sum + 8 + part.length, 0));
-  out.set(le64(parts.length), 0);
+  putLe64(out, 0, parts.length);
   let offset = 8;
   for (const part of parts) {
-    out.set(le64(part.length), offset);
+    putLe64(out, offset, part.length);
     out.set(part, offset + 8);
     offset += 8 + part.length;
   }

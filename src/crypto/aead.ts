@@ -1,0 +1,15 @@
+/** Authenticated encryption under one key. Both suites have nonces of 24 bytes and tags of 16. */
+export interface Aead {
+  /** `nonce ‖ ciphertext ‖ tag`. The caller answers for the nonce being used once. */
+  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array;
+  /** The plaintext, or `undefined` when anything is not as it was sealed. */
+  open(sealed: Uint8Array, associatedData: Uint8Array): Uint8Array | undefined;
+  /** Overwrites what of the key this code holds; the `Aead` must not be used again. */
+  wipe(): void;
+}
+
+/** Makes an {@link Aead} of a key of 32 bytes. The key is copied. */
+export type AeadFactory = (key: Uint8Array) => Aead;
+
+export const NONCE_BYTES = 24;
+export const TAG_BYTES = 16;

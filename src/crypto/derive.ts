@@ -1,0 +1,102 @@
+import { StrongroomError } from '../errors.ts';
+import { NONCE_BYTES, type Aead } from './aead.ts';
+import { le64, pae, toBase64url, utf8 } from './encoding.ts';
+import { hkdfSha256, hmacSha256, sha256 } from './hash.ts';
+import { suite, type SuiteName } from './suite.ts';
+
+const NO_SALT = new Uint8Array(0);
+const UNPAIRED_SURROGATE = /\p{Surrogate}/u;
+
+/** What an entry is bound to beside its header. Never stored. */
+export interface BindingContext {
+  /** `PAE("sr1/ctx", sessionId, k1, v1, …)`, sorted by key in code units. */
+  readonly bytes: Uint8Array;
+  /** Its SHA-256, bound into every derived key. */
+  readonly hash: Uint8Array;
+}
+
+/**
+ * The binding context of a session.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for text with an unpaired surrogate: UTF-8 cannot hold it, and
+ * two different ids would become one.
+ */
+export function bindingContext(
+  sessionId: string,
+  context: Readonly<Record<string, string>> = {},
+): BindingContext {
+  const pieces = ['sr1/ctx', sessionId];
+  for (const key of Object.keys(context).sort()) pieces.push(key, context[key] as string);
+  if (pieces.some((piece) => UNPAIRED_SURROGATE.test(piece))) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      'A session id or context entry holds an unpaired surrogate, which UTF-8 cannot hold. Use another id.',
+    );
+  }
+  const bytes = pae(...pieces);
+  return { bytes, hash: sha256(bytes) };
+}
+
+/** Everything that comes out of one data key in one context. */
+export interface DerivedKeys {
+  /** Id of the data key and commitment to it, base64url of 32 bytes. */
+  readonly did: string;
+  /** The suite under `kEnc`. */
+  readonly aead: Aead;
+  /** The AAD of an entry: `PAE("sr1/item", header segment, ctx)`. */
+  associatedData(headerSegment: string): Uint8Array;
+  /** The operation tag `o` of the entry at this index of the operation. */
+  operationTag(operationId: string, index: number): string;
+  /** The nonce of that entry: a different header or plaintext gives a different one. */
+  operationNonce(
+    operationId: string,
+    index: number,
+    headerSegment: string,
+    plaintext: Uint8Array,
+  ): Uint8Array;
+  wipe(): void;
+}
+
+/** Derives the id, the encryption key and the synthetic key of a data key (32 bytes, not kept). */
+export function deriveKeys(dek: Uint8Array, suiteName: SuiteName, context: BindingContext): DerivedKeys {
+  const derive = (purpose: string): Uint8Array =>
+    hkdfSha256(dek, NO_SALT, pae(purpose, suiteName, context.hash), 32);
+  const did = toBase64url(derive('sr1/id'));
+  const encryptionKey = derive('sr1/enc');
+  const syntheticKey = derive('sr1/syn');
+  const aead = suite(suiteName)(encryptionKey);
+  const synthetic = hmacSha256(syntheticKey);
+  encryptionKey.fill(0);
+  return {
+    did,
+    aead,
+    associatedData: associatedDataOf(context.bytes),
+    operationTag: (operationId, index) =>
+      toBase64url(synthetic(pae('op', operationId, le64(index))).subarray(0, 16)),
+    operationNonce: (operationId, index, headerSegment, plaintext) =>
+      synthetic(pae('nonce', operationId, le64(index), headerSegment, plaintext)).subarray(0, NONCE_BYTES),
+    wipe() {
+      aead.wipe();
+      syntheticKey.fill(0);
+    },
+  };
+}
+
+/** `PAE("sr1/item", …, ctx)` with all but the header put together once: it is needed for every entry. */
+function associatedDataOf(context: Uint8Array): (headerSegment: string) => Uint8Array {
+  const template = pae('sr1/item', '', context);
+  const lengthAt = 8 + 8 + 'sr1/item'.length;
+  const head = template.subarray(0, lengthAt);
+  const tail = template.subarray(lengthAt + 8);
+  return (headerSegment) => {
+    const segment = utf8(headerSegment);
+    const out = new Uint8Array(template.length + segment.length);
+    out.set(head);
+    // A header has at most 1,024 bytes, so two bytes of its length are enough.
+    out[lengthAt] = segment.length & 0xff;
+    out[lengthAt + 1] = segment.length >> 8;
+    out.set(segment, lengthAt + 8);
+    out.set(tail, lengthAt + 8 + segment.length);
+    return out;
+  };
+}

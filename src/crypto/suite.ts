@@ -1,0 +1,22 @@
+import type { AeadFactory } from './aead.ts';
+import { xaes256gcm } from './xaes-256-gcm.ts';
+import { xchacha20poly1305 } from './xchacha20-poly1305.ts';
+
+/** The suites that an entry can be sealed with. */
+export type SuiteName = 'XC20P' | 'XAES-256-GCM';
+
+const SUITES: Readonly<Record<SuiteName, AeadFactory>> = {
+  XC20P: xchacha20poly1305,
+  'XAES-256-GCM': xaes256gcm,
+};
+
+export const SUITE_NAMES: readonly SuiteName[] = Object.keys(SUITES) as SuiteName[];
+
+export function isSuiteName(value: unknown): value is SuiteName {
+  return typeof value === 'string' && (SUITE_NAMES as readonly string[]).includes(value);
+}
+
+/** The suite of this name, native where that is possible. */
+export function suite(name: SuiteName): AeadFactory {
+  return SUITES[name];
+}

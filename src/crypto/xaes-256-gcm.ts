@@ -1,0 +1,104 @@
+import { ecb, gcm } from '@noble/ciphers/aes.js';
+import { nativeBulk, type Bulk } from './bulk.ts';
+import { nodeCrypto, type NodeCrypto } from './native.ts';
+import { NONCE_BYTES, TAG_BYTES, type Aead, type AeadFactory } from './aead.ts';
+
+// XAES-256-GCM, C2SP specification: a key of its own for every nonce, by two blocks of AES-256.
+
+let native: Bulk | undefined | null = null;
+
+/** Native where the runtime has AES, `@noble/ciphers` elsewhere: the same bytes. */
+export const xaes256gcm: AeadFactory = (key) => {
+  if (native === null) native = nativeBulk('aes-256-gcm');
+  return native === undefined || nodeCrypto === undefined
+    ? nobleXaes256gcm(key)
+    : xaes(nodeBlocks(nodeCrypto, key), native);
+};
+
+/** Everything by `@noble/ciphers`. */
+export const nobleXaes256gcm: AeadFactory = (key) => xaes(nobleBlocks(key), nobleBulk);
+
+/** AES-256 of each block, without chaining. */
+interface Blocks {
+  encrypt(blocks: Uint8Array): Uint8Array;
+  wipe(): void;
+}
+
+function nobleBlocks(key: Uint8Array): Blocks {
+  const copy = new Uint8Array(key);
+  return {
+    encrypt: (blocks) => ecb(copy, { disablePadding: true }).encrypt(blocks),
+    wipe: () => void copy.fill(0),
+  };
+}
+
+function nodeBlocks(node: NodeCrypto, key: Uint8Array): Blocks {
+  // One living cipher: blocks of ECB do not depend on each other, and a cipher a call costs more than the blocks.
+  const cipher = node.createCipheriv('aes-256-ecb', node.createSecretKey(key), null).setAutoPadding(false);
+  return { encrypt: (blocks) => cipher.update(blocks), wipe: () => void cipher.final() };
+}
+
+const nobleBulk: Bulk = {
+  seal(key, nonce, plaintext, associatedData, sealed) {
+    sealed.set(gcm(key, nonce, associatedData).encrypt(plaintext), NONCE_BYTES);
+  },
+  open(key, nonce, sealed, associatedData) {
+    try {
+      return gcm(key, nonce, associatedData).decrypt(sealed.subarray(NONCE_BYTES));
+    } catch {
+      return undefined;
+    }
+  },
+};
+
+function xaes(blocks: Blocks, bulk: Bulk): Aead {
+  // K1 is L doubled in GF(2^128), L the encryption of the zero block.
+  const k1 = double(blocks.encrypt(new Uint8Array(16)));
+  const counters = new Uint8Array(32);
+  const derive = (nonce: Uint8Array): Uint8Array => {
+    for (let block = 0; block < 2; block++) {
+      const start = block * 16;
+      counters.set([0, block + 1, 0x58, 0], start);
+      counters.set(nonce.subarray(0, 12), start + 4);
+      for (let index = 0; index < 16; index++) {
+        counters[start + index] = (counters[start + index] as number) ^ (k1[index] as number);
+      }
+    }
+    return blocks.encrypt(counters);
+  };
+  return {
+    seal(nonce, plaintext, associatedData) {
+      const sealed = new Uint8Array(NONCE_BYTES + plaintext.length + TAG_BYTES);
+      sealed.set(nonce);
+      const subkey = derive(nonce);
+      bulk.seal(subkey, nonce.subarray(12, NONCE_BYTES), plaintext, associatedData, sealed);
+      subkey.fill(0);
+      return sealed;
+    },
+    open(sealed, associatedData) {
+      if (sealed.length < NONCE_BYTES + TAG_BYTES) return undefined;
+      const subkey = derive(sealed);
+      const plaintext = bulk.open(subkey, sealed.subarray(12, NONCE_BYTES), sealed, associatedData);
+      subkey.fill(0);
+      return plaintext;
+    },
+    wipe() {
+      k1.fill(0);
+      counters.fill(0);
+      blocks.wipe();
+    },
+  };
+}
+
+/** Multiplication by x in GF(2^128), as in CMAC (NIST SP 800-38B section 6.1), without a branch on the key. */
+function double(block: Uint8Array): Uint8Array {
+  const out = new Uint8Array(16);
+  let carry = 0;
+  for (let index = 15; index >= 0; index--) {
+    const byte = block[index] as number;
+    out[index] = ((byte << 1) | carry) & 0xff;
+    carry = byte >> 7;
+  }
+  out[15] = (out[15] as number) ^ (-carry & 0x87);
+  return out;
+}
