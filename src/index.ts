@@ -9,3 +9,10 @@ export type {
   SessionCall,
   SessionLayer,
 } from './layer.ts';
+export {
+  audit,
+  type AuditEvent,
+  type AuditLayer,
+  type AuditOptions,
+  type AuditSink,
+} from './layers/audit.ts';

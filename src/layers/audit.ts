@@ -1,0 +1,194 @@
+import { isStrongroomError } from '../errors.ts';
+import type { CallKind, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
+import { checkOptions, invalidOption } from '../options.ts';
+import { warn } from '../warning.ts';
+
+/**
+ * What happened to a session, in one record for each call. Content cannot stand in it: the hook that makes it never
+ * sees an item.
+ */
+export interface AuditEvent {
+  /** When the call began, in Unix milliseconds of the stack's clock. */
+  readonly time: number;
+  /** The session's id when the call began. Hash it in the sink when ids name people. */
+  readonly sessionId: string;
+  /** Who called: what the `actor` option returned. */
+  readonly actor?: string;
+  /** Which call. */
+  readonly operation: CallKind;
+  /** How many items the caller handed over; absent when the call takes none. */
+  readonly itemsIn?: number;
+  /** How many items came back or were written; absent when the call failed. */
+  readonly itemsOut?: number;
+  /** Stable under retries: two events with one `operationId` are one operation tried twice. */
+  readonly operationId?: string;
+  readonly outcome: 'success' | 'failure';
+  /** A strongroom error's code, else the name of the error's class. Never its message: that may hold content. */
+  readonly error?: string;
+  /** How long the call took, in milliseconds. */
+  readonly durationMs: number;
+}
+
+/** Where audit events go. */
+export type AuditSink =
+  ((event: AuditEvent) => MaybePromise<void>) | { write(event: AuditEvent): MaybePromise<void> };
+
+/** Options of {@link audit}. */
+export interface AuditOptions {
+  /**
+   * Gets each event, frozen, when its call has ended. It may be asynchronous: the call does not wait for it, so a
+   * slow sink can have several events in flight.
+   */
+  readonly sink: AuditSink;
+  /**
+   * Says who calls, usually from `call.runContext?.context`. Its result stands in the event as it is.
+   *
+   * @defaultValue no actor
+   */
+  readonly actor?: (call: SessionCall) => string | undefined;
+}
+
+/** The layer that {@link audit} makes. */
+export interface AuditLayer extends SessionLayer {
+  /** Resolves when the sink has settled every event so far: await it before the process ends. Never rejects. */
+  flush(): Promise<void>;
+}
+
+/**
+ * Reports every call on a session to a sink: who, which session, what, how many items, the outcome and the duration,
+ * and never content. It may stand anywhere in a stack; outermost it sees the calls that other layers refuse.
+ *
+ * A sink that throws, rejects or hangs never fails or delays a call. The first failure of a layer's sink is reported
+ * as a process warning (`STRONGROOM_AUDIT`); the event is lost to that sink, so one that must not lose any has to
+ * retry by itself.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `sink` or `actor` is missing its function.
+ *
+ * @example
+ * ```ts
+ * import { MemorySession } from '@openai/agents';
+ * import { audit, wrapSession } from 'strongroom';
+ *
+ * const session = wrapSession(new MemorySession(), [
+ *   audit({
+ *     sink: (event) => console.log(JSON.stringify(event)),
+ *     actor: (call) => (call.runContext?.context as { userId?: string } | undefined)?.userId,
+ *   }),
+ * ]);
+ * ```
+ */
+export function audit(options: AuditOptions): AuditLayer {
+  checkOptions('audit', options, ['sink', 'actor']);
+  const { sink, actor } = options;
+  const write = writerOf(sink);
+  if (actor !== undefined && typeof actor !== 'function') {
+    invalidOption('audit', 'actor', 'a function', actor);
+  }
+
+  const inFlight = new Set<Promise<void>>();
+  const warned = new Set<string>();
+
+  function report(what: 'sink' | 'actor', error: unknown): void {
+    if (warned.has(what)) return;
+    warned.add(what);
+    const consequence = what === 'sink' ? 'Events are being lost' : 'Events are written without an actor';
+    warn(
+      'STRONGROOM_AUDIT',
+      `audit: the ${what} failed (${errorName(error)}). ${consequence}; further failures are not reported.`,
+    );
+  }
+
+  function emit(event: AuditEvent): void {
+    try {
+      const written: unknown = write(Object.freeze(event));
+      if (!isThenable(written)) return;
+      const settled = Promise.resolve(written).then(
+        () => undefined,
+        (error: unknown) => report('sink', error),
+      );
+      inFlight.add(settled);
+      void settled.then(() => inFlight.delete(settled));
+    } catch (error) {
+      report('sink', error);
+    }
+  }
+
+  function actorOf(call: SessionCall): string | undefined {
+    if (actor === undefined) return undefined;
+    try {
+      const name: unknown = actor(call);
+      if (name === undefined || typeof name === 'string') return name;
+      throw new TypeError('not a string');
+    } catch (error) {
+      report('actor', error);
+      return undefined;
+    }
+  }
+
+  return {
+    name: 'audit',
+    wantsRunContext: true,
+    async around(call, next) {
+      const time = timeOf(call);
+      const who = actorOf(call);
+      const start = performance.now();
+      const end = (rest: Pick<AuditEvent, 'outcome' | 'itemsOut' | 'error'>): void =>
+        emit({
+          time,
+          sessionId: call.sessionId,
+          ...(who !== undefined && { actor: who }),
+          operation: call.kind,
+          ...(call.itemCount !== undefined && { itemsIn: call.itemCount }),
+          ...(call.operationId !== undefined && { operationId: call.operationId }),
+          ...rest,
+          durationMs: performance.now() - start,
+        });
+      try {
+        const result = await next();
+        const { items } = call.result;
+        end({ outcome: 'success', ...(items !== undefined && { itemsOut: items }) });
+        return result;
+      } catch (error) {
+        end({ outcome: 'failure', error: errorName(error) });
+        throw error;
+      }
+    },
+    async flush() {
+      while (inFlight.size > 0) await Promise.all(inFlight);
+    },
+  };
+}
+
+function writerOf(sink: AuditSink): (event: AuditEvent) => unknown {
+  if (typeof sink === 'function') return sink;
+  if (typeof sink === 'object' && sink !== null && typeof sink.write === 'function') {
+    return (event) => sink.write(event);
+  }
+  return invalidOption('audit', 'sink', 'a function or an object with a method write', sink);
+}
+
+/** An unusable clock fails the call itself, with its own code; the record of that still needs a time. */
+function timeOf(call: SessionCall): number {
+  try {
+    return call.now();
+  } catch {
+    return Date.now();
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  );
+}
+
+/** A name that cannot be content: an error of somebody else may have put anything into its fields. */
+function errorName(error: unknown): string {
+  try {
+    const name = isStrongroomError(error) ? error.code : (error as Error).name;
+    if (error instanceof Error && /^[A-Za-z][A-Za-z0-9_]{0,63}$/.test(name)) return name;
+  } catch {
+    // Nothing with fields, or one of them throws.
+  }
+  return error instanceof Error ? 'Error' : typeof error;
+}
