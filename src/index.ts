@@ -16,4 +16,3 @@ export {
   type AuditOptions,
   type AuditSink,
 } from './layers/audit.ts';
-export { wrapSession, type WrapSessionOptions, type Wrapped } from './wrap-session.ts';

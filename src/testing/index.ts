@@ -1,0 +1,20 @@
+export { fakeClock, type FakeClock } from './fake-clock.ts';
+export {
+  faultySession,
+  InjectedFault,
+  MUTATING_MEMBERS,
+  type Fault,
+  type FaultTime,
+  type FaultySession,
+} from './faulty-session.ts';
+export { type SessionMember } from './intercept.ts';
+export { assertNoPlaintext, type PlaintextOptions } from './plaintext.ts';
+export { recordingSession, type RecordedCall, type SessionRecording } from './recording-session.ts';
+export { sampleItems } from './sample-items.ts';
+export { assertSealed, type SealedOptions } from './sealed.ts';
+export {
+  sessionChecks,
+  sessionContract,
+  type SessionContractOptions,
+  type TestApi,
+} from './session-contract.ts';
