@@ -16,3 +16,10 @@ export {
   type AuditOptions,
   type AuditSink,
 } from './layers/audit.ts';
+export { wrapSession, type WrapSessionOptions, type Wrapped } from './wrap-session.ts';
+export { authorize, type AuthorizeOptions } from './layers/authorize.ts';
+export {
+  complianceRunConfig,
+  type ComplianceRunConfig,
+  type ComplianceRunConfigOptions,
+} from './compliance-run-config.ts';
