@@ -36,6 +36,8 @@ export interface Entry {
 export interface HiddenEntry {
   readonly item?: undefined;
   readonly stored: AgentInputItem;
+  /** Hidden because it could not be read, which makes the wrapper read-only; set by the engine. */
+  readonly skipped?: true;
 }
 
 /** What a call wants. Members of the SDK that only ask (ids, capabilities) are no calls. */
@@ -110,6 +112,12 @@ export interface SessionLayer {
   readonly stamps?: true;
   /** Below this layer items cannot be read. `write` returns carriers, `read` takes records. */
   readonly seals?: true;
+  /**
+   * With `stamps`, in a stack that does not seal: how a record without a stamp is taken. `'keep'`: as plain text, and
+   * so is text of the shape of an unsealed envelope that was not written for this session (a user may have pasted
+   * one). `'envelopes'`: like `'keep'`, but every unsealed envelope is opened.
+   */
+  readonly unstamped?: 'refuse' | 'hide' | 'keep' | 'envelopes';
   /** At most one layer of this name in a stack. */
   readonly unique?: true;
   /** The stack's time source, Unix milliseconds. */

@@ -35,7 +35,8 @@ export function toBase64(bytes: Uint8Array): string {
 /** The bytes, or `undefined` when `text` is not exactly what {@link toBase64} gives. */
 export function fromBase64(text: string): Uint8Array | undefined {
   const bytes = decodeBase64(text);
-  return bytes !== undefined && toBase64(bytes) === text ? bytes : undefined;
+  // A copy: items hold plain `Uint8Array`s, never a `Buffer` or a view into its pool.
+  return bytes !== undefined && toBase64(bytes) === text ? new Uint8Array(bytes) : undefined;
 }
 
 export function toBase64url(bytes: Uint8Array): string {

@@ -1,0 +1,155 @@
+import type { AgentInputItem, RunContext, Session, SessionHistoryTransactionArgs } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
+import { invalidOption } from '../options.ts';
+import { recordKey } from './record.ts';
+
+/** The SDK brands its sessions under a symbol that it does not export; its description is all there is to find it. */
+export const BRAND_DESCRIPTION = 'OPENAI_SESSION_API';
+/** Under this symbol a session of ours tells which operations it has applied. */
+export const OPERATIONS: unique symbol = Symbol.for('strongroom.operations') as never;
+
+/** Items that the Conversations API takes in one create call. */
+const CONVERSATIONS_BATCH = 20;
+
+type Context = RunContext<unknown> | undefined;
+
+/** The inner session as the engine calls it: it gets the run context only if it opted in. */
+export interface Inner {
+  readonly session: Session;
+  readonly acceptsRunContext: boolean;
+  readonly dekStore?: DekStore;
+  readonly hasTransactions: boolean;
+  getSessionId(): Promise<string>;
+  getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
+  addItems(items: AgentInputItem[], runContext: Context): Promise<void>;
+  popItem(runContext: Context): Promise<AgentInputItem | undefined>;
+  clearSession(runContext: Context): Promise<void>;
+  replaceHistoryWithCompaction(items: AgentInputItem[], runContext: Context): Promise<void>;
+  transact(args: SessionHistoryTransactionArgs, runContext: Context): Promise<void>;
+  /** Whether the operation is known to have been applied; `undefined` when the session cannot tell. */
+  applied(operationId: string): Promise<boolean | undefined>;
+}
+
+type Method = (...args: unknown[]) => unknown;
+type Members = Record<string, Method | undefined> & Record<symbol, unknown>;
+
+const REQUIRED = ['getSessionId', 'getItems', 'addItems', 'popItem', 'clearSession'] as const;
+
+/** @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `session` lacks one of the five required methods. */
+export function innerSession(session: Session): Inner {
+  if (typeof session !== 'object' || session === null) {
+    return invalidOption('wrapSession', 'session', 'a Session of @openai/agents', session);
+  }
+  const members = session as unknown as Members;
+  const missing = REQUIRED.filter((name) => typeof members[name] !== 'function');
+  if (missing.length > 0) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `wrapSession: session must be a Session of @openai/agents; it has no ${missing.join(', ')}.`,
+    );
+  }
+  const acceptsRunContext = (session as { acceptsRunContext?: unknown }).acceptsRunContext === true;
+  const batch = brandOf(session)?.value === 'conversations' ? CONVERSATIONS_BATCH : Number.POSITIVE_INFINITY;
+  const dekStore = members[DEK_STORE] as DekStore | undefined;
+
+  /** Sessions that did not opt in keep the call shapes that they were written for. */
+  const call = async (name: string, args: unknown[], runContext: Context): Promise<unknown> =>
+    await (members[name] as Method).call(
+      session,
+      ...args,
+      ...(acceptsRunContext && runContext ? [runContext] : []),
+    );
+
+  /** One call where the backend allows it; in batches over Conversations, taken back when a later one fails. */
+  async function append(
+    method: 'addItems' | 'replaceHistoryWithCompaction',
+    items: AgentInputItem[],
+    runContext: Context,
+  ): Promise<void> {
+    if (items.length <= batch) {
+      await call(method, [items], runContext);
+      return;
+    }
+    for (let start = 0; start < items.length; start += batch) {
+      try {
+        await call(start === 0 ? method : 'addItems', [items.slice(start, start + batch)], runContext);
+      } catch (error) {
+        if ((await takeBack(items.slice(0, start + batch), runContext, error)) === 'unchanged') throw error;
+      }
+    }
+  }
+
+  /** After a failed batch: `complete` when it was stored after all, else pops what this call had added. */
+  async function takeBack(
+    sent: readonly AgentInputItem[],
+    runContext: Context,
+    cause: unknown,
+  ): Promise<'complete' | 'unchanged'> {
+    const keys = sent.map(recordKey);
+    try {
+      const present = (await inner.getItems(keys.length, runContext)).map(recordKey);
+      if (present.length === keys.length && present.every((key, index) => key === keys[index]))
+        return 'complete';
+      for (let last = present.length - 1; last >= 0 && keys.includes(present[last] as string); last--) {
+        await inner.popItem(runContext);
+      }
+      return 'unchanged';
+    } catch {
+      throw new StrongroomError(
+        'ERR_STORE',
+        `An append in batches of ${batch} failed after a part of it was stored, and the part could not be taken back. Read the history before you repeat it.`,
+        { cause },
+      );
+    }
+  }
+
+  const inner: Inner = {
+    session,
+    acceptsRunContext,
+    ...(dekStore !== undefined && { dekStore }),
+    hasTransactions: typeof members['applyHistoryTransaction'] === 'function',
+    async getSessionId() {
+      const id: unknown = await session.getSessionId();
+      if (typeof id !== 'string' || id === '') {
+        return invalidOption('wrapSession', "the session's id", 'a non-empty string', id);
+      }
+      return id;
+    },
+    async getItems(limit, runContext) {
+      const withContext = acceptsRunContext && runContext !== undefined;
+      const args = limit === undefined && !withContext ? [] : [limit];
+      const items = await call('getItems', args, runContext);
+      if (!Array.isArray(items)) {
+        throw new StrongroomError(
+          'ERR_STORE',
+          'getItems() of the inner session returned something else than a list.',
+        );
+      }
+      return items as AgentInputItem[];
+    },
+    addItems: async (items, runContext) => append('addItems', items, runContext),
+    popItem: async (runContext) => (await call('popItem', [], runContext)) as AgentInputItem | undefined,
+    clearSession: async (runContext) => void (await call('clearSession', [], runContext)),
+    replaceHistoryWithCompaction: async (items, runContext) =>
+      append('replaceHistoryWithCompaction', items, runContext),
+    transact: async (args, runContext) => void (await call('applyHistoryTransaction', [args], runContext)),
+    async applied(operationId) {
+      const operations = members[OPERATIONS] as { has(id: string): Promise<boolean> } | undefined;
+      return operations === undefined ? undefined : await operations.has(operationId);
+    },
+  };
+  return inner;
+}
+
+/** The SDK's brand of a session, own or inherited. */
+export function brandOf(session: object): { readonly symbol: symbol; readonly value: unknown } | undefined {
+  for (let at: object | null = session; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    for (const symbol of Object.getOwnPropertySymbols(at)) {
+      if (symbol.description === BRAND_DESCRIPTION) {
+        return { symbol, value: (session as Record<symbol, unknown>)[symbol] };
+      }
+    }
+  }
+  return undefined;
+}

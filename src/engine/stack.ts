@@ -1,0 +1,155 @@
+import type { AgentInputItem } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import type { Layers, SessionLayer } from '../layer.ts';
+import { invalidOption } from '../options.ts';
+
+/** The layers around one session, checked, with what the engine needs to know of them as a whole. */
+export interface Stack {
+  /** Outermost first. */
+  readonly layers: readonly SessionLayer[];
+  /** A layer encrypts. */
+  readonly sealed: boolean;
+  /** Records are envelopes: a layer seals, or writes header fields. */
+  readonly enveloped: boolean;
+  /** A layer writes header fields. */
+  readonly stamped: boolean;
+  /** A layer sees items at all; otherwise calls pass through untouched. */
+  readonly transforms: boolean;
+  /** A layer has `read`, so what comes back is not what the inner session holds. */
+  readonly reads: boolean;
+  /** Position of the layer that answers reads, -1 when none does. */
+  readonly loadAt: number;
+  readonly wantsRunContext: boolean;
+  /** All `compare` hooks, outermost first; absent when no layer has one. */
+  readonly compare?: (item: AgentInputItem) => AgentInputItem;
+  now(): number;
+}
+
+const HOOKS = ['write', 'read', 'compare', 'load', 'mutation', 'matches', 'refused', 'around'] as const;
+
+/** One list, outermost first. */
+export function flattenLayers(layers: Layers): SessionLayer[] {
+  if (!Array.isArray(layers)) return invalidOption('wrapSession', 'layers', 'an array of layers', layers);
+  const flat: SessionLayer[] = [];
+  for (const layer of layers as readonly (SessionLayer | Layers)[]) {
+    if (Array.isArray(layer)) flat.push(...flattenLayers(layer as Layers));
+    else flat.push(checkLayer(layer as SessionLayer));
+  }
+  return flat;
+}
+
+function checkLayer(layer: SessionLayer): SessionLayer {
+  if (typeof layer !== 'object' || layer === null || typeof layer.name !== 'string' || layer.name === '') {
+    return invalidOption(
+      'wrapSession',
+      'each layer',
+      'an object with a name, as encrypt() or audit() make',
+      layer,
+    );
+  }
+  for (const hook of HOOKS) {
+    if (layer[hook] !== undefined && typeof layer[hook] !== 'function') {
+      return invalidOption(
+        'wrapSession',
+        `the hook ${hook} of layer "${layer.name}"`,
+        'a function',
+        layer[hook],
+      );
+    }
+  }
+  return layer;
+}
+
+/** Whether the layer sees items; one that does not may stand anywhere. */
+export function isDataLayer(layer: SessionLayer): boolean {
+  return (
+    layer.seals === true ||
+    layer.stamps === true ||
+    layer.write !== undefined ||
+    layer.read !== undefined ||
+    layer.compare !== undefined ||
+    layer.load !== undefined
+  );
+}
+
+/**
+ * Checks the order once, before any I/O.
+ *
+ * @throws {@link StrongroomError} `ERR_LAYER_ORDER` with the right order.
+ */
+export function buildStack(layers: readonly SessionLayer[]): Stack {
+  const seen = new Set<string>();
+  for (const layer of layers) {
+    if ((layer.unique === true || layer.seals === true || layer.load !== undefined) && seen.has(layer.name)) {
+      throw new StrongroomError(
+        'ERR_LAYER_ORDER',
+        `A stack takes one ${layer.name}() layer, this one has two. Remove one of them.`,
+      );
+    }
+    seen.add(layer.name);
+  }
+  const sealAt = layers.findIndex((layer) => layer.seals === true);
+  const loadAt = layers.findIndex((layer) => layer.load !== undefined);
+  for (const [index, layer] of layers.entries()) {
+    if (!isDataLayer(layer)) continue;
+    if (sealAt >= 0 && index > sealAt) {
+      throw wrongOrder(
+        layers,
+        `${layer.name} cannot stand below ${layers[sealAt]?.name}, where items are sealed`,
+      );
+    }
+    if (loadAt >= 0 && index > loadAt && layer.seals !== true) {
+      throw wrongOrder(
+        layers,
+        `${layer.name} cannot stand below ${layers[loadAt]?.name}, which would keep its result`,
+      );
+    }
+  }
+  const compares = layers.flatMap((layer) =>
+    layer.compare === undefined ? [] : [layer.compare.bind(layer)],
+  );
+  const clock = layers.find((layer) => layer.clock !== undefined)?.clock ?? Date.now;
+  const sealed = sealAt >= 0;
+  const stamped = layers.some((layer) => layer.stamps === true);
+  return {
+    layers,
+    sealed,
+    stamped,
+    enveloped: sealed || stamped,
+    transforms: layers.some(isDataLayer),
+    reads: layers.some((layer) => layer.read !== undefined),
+    loadAt,
+    wantsRunContext: layers.some((layer) => layer.wantsRunContext === true),
+    ...(compares.length > 0 && {
+      compare: (item) => compares.reduce((current, compare) => compare(current), item),
+    }),
+    now: () => readClock(clock),
+  };
+}
+
+function readClock(clock: () => number): number {
+  const now = clock();
+  if (!Number.isFinite(now) || now < 0) {
+    throw new StrongroomError(
+      'ERR_CLOCK',
+      'The clock must return Unix milliseconds; it returned something else.',
+    );
+  }
+  return Math.floor(now);
+}
+
+function wrongOrder(layers: readonly SessionLayer[], problem: string): StrongroomError {
+  const right = [...layers].sort((a, b) => rank(a) - rank(b)).map((layer) => layer.name);
+  return new StrongroomError(
+    'ERR_LAYER_ORDER',
+    `${problem}. Use this order, outermost first: [${right.join(', ')}].`,
+  );
+}
+
+/** The order that always works: observers, then as the data travels from run() to the store. */
+function rank(layer: SessionLayer): number {
+  if (layer.seals === true) return 4;
+  if (layer.load !== undefined) return 3;
+  if (layer.stamps === true) return 2;
+  return isDataLayer(layer) ? 1 : 0;
+}

@@ -1,0 +1,202 @@
+import type { Session } from '@openai/agents';
+import { createEngine, type Engine } from './engine/engine.ts';
+import { brandOf, innerSession } from './engine/inner.ts';
+import { buildStack, flattenLayers, isDataLayer } from './engine/stack.ts';
+import { StrongroomError } from './errors.ts';
+import type { Layers, SessionLayer } from './layer.ts';
+import { MEMBERS, unknownMembers, type MemberContext, type SessionMember } from './members.ts';
+import { checkOptions, parseCount } from './options.ts';
+
+/** Options of {@link wrapSession}. */
+export interface WrapSessionOptions {
+  /**
+   * Largest item in bytes of its JSON; a larger one is refused with `ERR_INVALID_ITEM` before anything is stored.
+   * Stacks without a layer that sees items do not look. @defaultValue 33_554_432 (32 MiB)
+   */
+  readonly maxItemBytes?: number;
+}
+
+type Always =
+  'replaceHistoryWithCompaction' | 'applyHistoryTransaction' | 'preserveReasoningItemIdsForPersistence';
+type Sometimes =
+  | 'applyHistoryMutations'
+  | 'prepareHistoryItemForModelInput'
+  | 'runCompaction'
+  | 'getItemsWithCompactionOwnership'
+  | 'addItemsWithCompactionOwnership';
+type Keys<S, K> = Extract<keyof S, K>;
+
+/**
+ * A wrapped session. It has the optional members that `S` has and that every stack passes on, the conditional ones as
+ * optional (which of them are there is decided by the layers), and the SDK's brand. Members of `S` that the SDK does
+ * not know are gone: one of them could write past the layers.
+ */
+export type Wrapped<S extends Session> = Session &
+  Pick<S, Keys<S, Always | symbol>> &
+  Partial<Pick<S, Keys<S, Sometimes>>> & {
+    readonly acceptsRunContext?: true;
+    prepareHistoryItemsForPersistenceComparison?: NonNullable<
+      Session['prepareHistoryItemsForPersistenceComparison']
+    >;
+  };
+
+/** The names of the layers of a wrapper, outermost first, readable by another copy of this package. */
+export const LAYER_NAMES: unique symbol = Symbol.for('strongroom.layers') as never;
+
+interface Wrapping {
+  readonly inner: Session;
+  readonly layers: readonly SessionLayer[];
+  readonly maxItemBytes: number;
+  readonly engine: Engine;
+}
+
+const wrappings = new WeakMap<Session, Wrapping>();
+/** Wrappers by innermost session: the runner keys state by identity, so the same wrapping is the same object. */
+const wrappers = new WeakMap<Session, WeakRef<Session>[]>();
+const warned = new Set<string>();
+
+const DEFAULT_MAX_ITEM_BYTES = 32 * 1_024 * 1_024;
+
+/**
+ * Wraps a session of the OpenAI Agents SDK in layers, outermost first: in the order in which data travels from `run()`
+ * to the store. A wrapped session can be wrapped again; both lists become one stack around the innermost session. The
+ * same session and the same layers give the same object while anyone holds it.
+ *
+ * @param session - Any `Session`: `MemorySession`, a store's `session(id)`, one of your own.
+ * @param layers - What {@link encrypt}, {@link expire}, {@link redact}, {@link cache}, {@link audit} and others return.
+ * Lists nest.
+ * @returns A session with the members that `session` has and the stack can serve, and no others.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when something is no session or no layer; `ERR_LAYER_ORDER` when
+ * the order cannot work; the message has one that does.
+ *
+ * @example
+ * ```ts
+ * import { MemorySession } from '@openai/agents';
+ * import { audit, encrypt, generateKey, keyring, wrapSession } from 'strongroom';
+ *
+ * const keys = keyring({ current: await generateKey() });
+ * const session = wrapSession(new MemorySession(), [audit({ sink: console.log }), encrypt({ keys })]);
+ * await session.addItems([{ role: 'user', content: 'Hello' }]);
+ * ```
+ */
+export function wrapSession<S extends Session>(
+  session: S,
+  layers: Layers,
+  options: WrapSessionOptions = {},
+): Wrapped<S> {
+  checkOptions('wrapSession', options, ['maxItemBytes']);
+  const flat = flattenLayers(layers);
+  const below = typeof session === 'object' && session !== null ? wrappings.get(session) : undefined;
+  const innermost: Session = below?.inner ?? session;
+  const all = [...flat, ...(below?.layers ?? [])];
+  const maxItemBytes =
+    options.maxItemBytes === undefined
+      ? (below?.maxItemBytes ?? DEFAULT_MAX_ITEM_BYTES)
+      : parseCount('wrapSession', 'maxItemBytes', options.maxItemBytes);
+
+  const inner = innerSession(innermost);
+  const existing = existingWrapper(innermost, all, maxItemBytes);
+  if (existing !== undefined) return existing as Wrapped<S>;
+
+  buildStack([...all, ...foreignLayers(innermost)]);
+  const stack = buildStack(all);
+  const has = (member: SessionMember): boolean =>
+    typeof (innermost as unknown as Record<string, unknown>)[member] === 'function';
+  refuseDataLayersOverCompaction(has('runCompaction'), all);
+  warnOfUnknownMembers(innermost);
+
+  const engine = createEngine(inner, stack, maxItemBytes);
+  const wrapper = buildMembers({ inner, stack, engine, has });
+  const brand = brandOf(innermost);
+  if (brand !== undefined) wrapper[brand.symbol] = brand.value;
+  Object.defineProperty(wrapper, LAYER_NAMES, { value: Object.freeze(all.map((layer) => layer.name)) });
+
+  const result = wrapper as unknown as Session;
+  wrappings.set(result, { inner: innermost, layers: all, maxItemBytes, engine });
+  const known = (wrappers.get(innermost) ?? []).filter((reference) => reference.deref() !== undefined);
+  wrappers.set(innermost, [...known, new WeakRef(result)]);
+  return result as Wrapped<S>;
+}
+
+/** The engine behind a wrapper made by this copy of the package. */
+export function engineOf(session: Session): Engine | undefined {
+  return wrappings.get(session)?.engine;
+}
+
+/** The innermost session of a wrapper, or the session itself. */
+export function innermostOf(session: Session): Session {
+  return wrappings.get(session)?.inner ?? session;
+}
+
+function existingWrapper(
+  innermost: Session,
+  layers: readonly SessionLayer[],
+  maxItemBytes: number,
+): Session | undefined {
+  for (const reference of wrappers.get(innermost) ?? []) {
+    const wrapper = reference.deref();
+    const wrapping = wrapper === undefined ? undefined : wrappings.get(wrapper);
+    if (
+      wrapping !== undefined &&
+      wrapping.maxItemBytes === maxItemBytes &&
+      wrapping.layers.length === layers.length &&
+      wrapping.layers.every((layer, index) => layer === layers[index])
+    ) {
+      return wrapper;
+    }
+  }
+  return undefined;
+}
+
+function buildMembers(context: MemberContext): Record<string | symbol, unknown> {
+  const wrapper: Record<string | symbol, unknown> = {};
+  for (const [name, row] of Object.entries(MEMBERS)) {
+    const member: unknown = row(context);
+    if (member !== undefined) wrapper[name] = member;
+  }
+  return wrapper;
+}
+
+/** Stand-ins for the layers of a wrapper that another copy of this package made: enough to check the order. */
+function foreignLayers(session: Session): SessionLayer[] {
+  const names = (session as unknown as Record<symbol, unknown>)[LAYER_NAMES];
+  if (!Array.isArray(names)) return [];
+  return (names as readonly unknown[]).flatMap((name): SessionLayer[] => {
+    switch (name) {
+      case 'encrypt':
+        return [{ name, seals: true, unique: true }];
+      case 'expire':
+        return [{ name, stamps: true, unique: true }];
+      case 'cache':
+        return [{ name, load: () => Promise.resolve([]) }];
+      case 'redact':
+        return [{ name, compare: (item) => item }];
+      default:
+        return [];
+    }
+  });
+}
+
+function refuseDataLayersOverCompaction(compacts: boolean, layers: readonly SessionLayer[]): void {
+  const layer = compacts ? layers.find(isDataLayer) : undefined;
+  if (layer === undefined) return;
+  throw new StrongroomError(
+    'ERR_LAYER_ORDER',
+    `${layer.name} cannot stand above a session that compacts itself: the compaction would read and write past it. Put the compaction session outside: new OpenAIResponsesCompactionSession({ underlyingSession: wrapSession(session, layers) }).`,
+  );
+}
+
+/** Members of our own stores' sessions. */
+const OURS: readonly string[] = ['replacePrefix'];
+
+function warnOfUnknownMembers(session: Session): void {
+  const names = unknownMembers(session, OURS).filter((name) => !warned.has(name));
+  if (names.length === 0) return;
+  for (const name of names) warned.add(name);
+  const host = (globalThis as { process?: { emitWarning?: (message: string, options: object) => void } })
+    .process;
+  host?.emitWarning?.(
+    `strongroom does not know the session member ${names.join(', ')}, so the wrapped session does not have it. Call it on the inner session, knowing that it passes the layers by.`,
+    { type: 'StrongroomWarning', code: 'STRONGROOM_UNKNOWN_MEMBER' },
+  );
+}

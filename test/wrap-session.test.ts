@@ -1,0 +1,206 @@
+import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
+import { describe, expect, it } from 'vitest';
+import { StrongroomError, wrapSession, type Entry, type SessionLayer } from '../src/index.ts';
+
+const user = (text: string): AgentInputItem => ({ type: 'message', role: 'user', content: text });
+
+/** Writes a stamp, so that records become envelopes; hides what was written before `hideBefore`. */
+function stamping(options: { hideBefore?: number; clock?: () => number } = {}): SessionLayer {
+  const clock = options.clock ?? (() => 1_000);
+  return {
+    name: 'stamping',
+    stamps: true,
+    clock,
+    write: (entries, call) =>
+      entries.map((entry) => ({ ...entry, header: { ...entry.header, t: entry.header.t ?? call.now() } })),
+    read: (entries) =>
+      entries.map((entry) => ((entry.header.t ?? 0) < (options.hideBefore ?? 0) ? undefined : entry)),
+  };
+}
+
+function upperCase(): SessionLayer {
+  const change = (item: AgentInputItem): AgentInputItem =>
+    'content' in item && typeof item.content === 'string'
+      ? ({ ...item, content: item.content.toUpperCase() } as AgentInputItem)
+      : item;
+  return {
+    name: 'upper',
+    write: (entries) => entries.map((entry: Entry) => ({ ...entry, item: change(entry.item) })),
+    compare: change,
+  };
+}
+
+async function failure(promise: Promise<unknown>): Promise<StrongroomError> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof StrongroomError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('wrapSession', () => {
+  it('gives back what was written, through envelopes in the inner session', async () => {
+    const inner = new MemorySession();
+    const session = wrapSession(inner, [stamping()]);
+    await session.addItems([user('one'), user('two')]);
+    expect(await session.getItems()).toEqual([user('one'), user('two')]);
+    const raw = await inner.getItems();
+    expect(JSON.stringify(raw[0])).toContain('sr1.');
+    expect(JSON.stringify(raw)).not.toContain('"one"');
+  });
+
+  it('gives the same object for the same session and layers, and one stack for nested wrappers', async () => {
+    const inner = new MemorySession();
+    const [outer, lower] = [upperCase(), stamping()];
+    const nested = wrapSession(wrapSession(inner, [lower]), [outer]);
+    expect(wrapSession(inner, [outer, lower])).toBe(nested);
+    expect(wrapSession(inner, [outer, [lower]])).toBe(nested);
+    await nested.addItems([user('a')]);
+    expect(await nested.getItems()).toEqual([user('A')]);
+  });
+
+  it('limits after hiding, and doubles its window to find enough', async () => {
+    let now = 1;
+    const inner = new MemorySession();
+    const session = wrapSession(inner, [stamping({ hideBefore: 100, clock: () => now })]);
+    now = 200;
+    await session.addItems([user('old but live')]);
+    now = 1;
+    for (let index = 0; index < 20; index++) await session.addItems([user(`dead ${index}`)]);
+    now = 200;
+    await session.addItems([user('new')]);
+    expect(await session.getItems(2)).toEqual([user('old but live'), user('new')]);
+    expect(await session.getItems(0)).toEqual([]);
+    expect(await session.popItem()).toEqual(user('new'));
+    expect(await session.popItem()).toEqual(user('old but live'));
+    expect(await session.popItem()).toBeUndefined();
+  });
+
+  it('applies a transaction once, and refuses other content under its id', async () => {
+    const inner = new MemorySession();
+    const session = wrapSession(inner, [stamping()]);
+    const append = {
+      operationId: 'op',
+      transaction: { type: 'append_items' as const, items: [user('a'), user('b')] },
+    };
+    await session.applyHistoryTransaction(append);
+    await session.applyHistoryTransaction(append);
+    await wrapSession(inner, [stamping()]).applyHistoryTransaction(append);
+    expect(await session.getItems()).toEqual([user('a'), user('b')]);
+    const other = { operationId: 'op', transaction: { type: 'append_items' as const, items: [user('c')] } };
+    for (const wrapper of [session, wrapSession(inner, [stamping()])]) {
+      const error = await failure(Promise.resolve(wrapper.applyHistoryTransaction(other)));
+      expect(error.code).toBe('ERR_CONFLICT');
+      expect(error.message).toMatch(
+        /^Session history operation was already applied with a different transaction\./,
+      );
+    }
+  });
+
+  it('replaces a suffix that it compares in plaintext, reusing the records of equal items', async () => {
+    const inner = new MemorySession();
+    const session = wrapSession(inner, [stamping()]);
+    await session.addItems([user('a'), user('b'), user('c')]);
+    const before = await inner.getItems();
+    const replace = {
+      operationId: 'op',
+      transaction: {
+        type: 'replace_suffix' as const,
+        expectedSuffix: [user('b'), user('c')],
+        replacement: [user('x'), user('b')],
+      },
+    };
+    await session.applyHistoryTransaction(replace);
+    await session.applyHistoryTransaction(replace);
+    await wrapSession(inner, [stamping()]).applyHistoryTransaction(replace);
+    expect(await session.getItems()).toEqual([user('a'), user('x'), user('b')]);
+    expect((await inner.getItems())[2]).toEqual(before[1]);
+    const error = await failure(
+      Promise.resolve(session.applyHistoryTransaction({ ...replace, operationId: 'other' })),
+    );
+    expect(error.code).toBe('ERR_CONFLICT');
+    expect(error.message).toMatch(/^Session history suffix no longer matches the transaction precondition\./);
+  });
+
+  it('mutates function calls in plaintext', async () => {
+    const call = (name: string): AgentInputItem & { type: 'function_call' } => ({
+      type: 'function_call',
+      callId: 'c1',
+      name,
+      arguments: '{}',
+      status: 'completed',
+    });
+    const session = wrapSession(new MemorySession(), [stamping()]);
+    await session.addItems([user('a'), call('before'), user('b')]);
+    await session.applyHistoryMutations?.({
+      mutations: [{ type: 'replace_function_call', callId: 'c1', replacement: call('after') }],
+    });
+    expect(await session.getItems()).toEqual([user('a'), call('after'), user('b')]);
+  });
+
+  it('refuses what it cannot store, before anything is stored', async () => {
+    const inner = new MemorySession();
+    const session = wrapSession(inner, [stamping()], { maxItemBytes: 100 });
+    const cases: [unknown, RegExp][] = [
+      [
+        { ...user('a'), providerData: { when: new Date() } },
+        /item\.providerData\.when is an instance of a class/,
+      ],
+      [
+        { ...user('a'), providerData: { n: Number.NaN } },
+        /item\.providerData\.n is a number that JSON cannot hold/,
+      ],
+      [{ ...user('a'), providerData: { n: 1n } }, /item\.providerData\.n is a bigint/],
+      [user('x'.repeat(101)), /has 14\d bytes of JSON, more than maxItemBytes \(100\)/],
+    ];
+    for (const [item, message] of cases) {
+      const error = await failure(session.addItems([user('fine'), item as AgentInputItem]));
+      expect(error.code).toBe('ERR_INVALID_ITEM');
+      expect(error.message).toMatch(message);
+    }
+    expect(await inner.getItems()).toEqual([]);
+  });
+
+  it('keeps bytes, and text that looks like escaped bytes or an envelope', async () => {
+    const inner = new MemorySession();
+    const session = wrapSession(inner, [stamping()]);
+    const items = [
+      {
+        ...user('a'),
+        providerData: { data: new Uint8Array([1, 2, 255]), like: { $bytes: 'AQ==' }, more: { $$bytes: 1 } },
+      },
+      user(JSON.stringify((await inner.getItems())[0] ?? null)),
+    ] as AgentInputItem[];
+    await session.addItems(items);
+    const [carrier] = await inner.getItems();
+    await session.addItems([carrier as AgentInputItem]);
+    expect(await session.getItems()).toEqual([...items, carrier]);
+  });
+
+  it('refuses an order that cannot work, with one that can', () => {
+    const sealing: SessionLayer = { name: 'encrypt', seals: true, unique: true };
+    const caching: SessionLayer = { name: 'cache', load: () => Promise.resolve([]) };
+    const inner = new MemorySession();
+    expect(() => wrapSession(inner, [sealing, stamping()])).toThrow(
+      'stamping cannot stand below encrypt, where items are sealed. Use this order, outermost first: [stamping, encrypt].',
+    );
+    expect(() => wrapSession(inner, [caching, upperCase(), sealing])).toThrow(/\[upper, cache, encrypt\]/);
+    expect(() => wrapSession(wrapSession(inner, [sealing]), [sealing])).toThrow(
+      /takes one encrypt\(\) layer/,
+    );
+  });
+
+  it('refuses what is no session and what is no layer', () => {
+    expect(() => wrapSession({} as Session, [])).toThrow(
+      /it has no getSessionId, getItems, addItems, popItem, clearSession/,
+    );
+    expect(() => wrapSession(undefined as unknown as Session, [])).toThrow(
+      /must be a Session of @openai\/agents, got undefined/,
+    );
+    expect(() => wrapSession(new MemorySession(), [{} as SessionLayer])).toThrow(
+      /each layer must be an object with a name/,
+    );
+  });
+});
