@@ -146,6 +146,8 @@ export const MEMBERS: { readonly [K in SessionMember]-?: Row<K> } = {
 /** Methods that the SDK's own compaction session has for itself. */
 const INTERNAL: readonly string[] = [
   'ownsCompaction',
+  'shouldTriggerCompaction',
+  'runCompactionOperation',
   'runMutationOperation',
   'getAllUnderlyingSessionItems',
   'replaceUnderlyingSessionItems',

@@ -1,4 +1,4 @@
-import type { AgentInputItem, RunContext } from '@openai/agents';
+import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { Entry, HiddenEntry, LayerIO, SessionCall, SessionLayer } from '../layer.ts';
 import { discloseClear, encloseClear, matchesClear } from './clear-envelope.ts';
@@ -218,5 +218,7 @@ function assertCount(layer: SessionLayer, hook: string, got: number, expected: n
   }
 }
 
-/** The run context of a call, for the inner session. */
-export type Context = RunContext<unknown> | undefined;
+/** The inner session's record of an entry that {@link Pipeline.write} made. */
+export function storedOf(entry: { readonly stored?: AgentInputItem }): AgentInputItem {
+  return entry.stored as AgentInputItem;
+}

@@ -1,0 +1,147 @@
+import type { RunContext } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import type { CallKind, Entry, SessionCall } from '../layer.ts';
+import type { Inner } from './inner.ts';
+import type { Memory } from './memory.ts';
+import type { Opened, Pipeline } from './pipeline.ts';
+import { createQueue } from './queue.ts';
+import type { Stack } from './stack.ts';
+
+/** How far back the call of a result is looked for in raw records. */
+const CALL_WINDOW = 64;
+
+/** What the member knows of its call. */
+export interface CallDetails {
+  readonly limit?: number;
+  readonly itemCount?: number;
+  readonly operationId?: string;
+  readonly runContext?: RunContext<unknown> | undefined;
+}
+
+/** A call in progress. */
+export interface ActiveCall extends SessionCall {
+  /** A layer skipped a record that it could not read. */
+  skippedRecords: boolean;
+}
+
+/** Order of calls, the hooks around them, and whether removing is allowed. */
+export interface Calls {
+  read<T>(kind: CallKind, details: CallDetails, work: (call: ActiveCall) => Promise<T>): Promise<T>;
+  /** `appended` is told what was written, only after an acknowledged append. */
+  mutate<T>(
+    kind: CallKind,
+    details: CallDetails,
+    work: (call: ActiveCall, appended: (entries: readonly Entry[]) => void) => Promise<T>,
+  ): Promise<T>;
+  /** The same call for a look of our own: what it skips does not count for the caller. */
+  quiet(call: SessionCall): SessionCall;
+  /** @throws {@link StrongroomError} `ERR_READ_ONLY` after reads that skipped records. */
+  assertWritable(call: SessionCall): void;
+  /** @throws {@link StrongroomError} `ERR_READ_ONLY` when `going`, which the call would remove, has skipped records. */
+  assertReadable(going: readonly Opened[], call: SessionCall): void;
+  setReadOnly(value: boolean): void;
+}
+
+export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, memory: Memory): Calls {
+  const queue = createQueue();
+  let readOnly = false;
+
+  async function begin(kind: CallKind, details: CallDetails): Promise<ActiveCall> {
+    const { limit, itemCount, operationId, runContext } = details;
+    const call: ActiveCall = {
+      kind,
+      sessionId: await inner.getSessionId(),
+      ...(limit !== undefined && { limit }),
+      ...(itemCount !== undefined && { itemCount }),
+      ...(operationId !== undefined && { operationId }),
+      ...(runContext !== undefined && { runContext }),
+      inner: inner.session,
+      routesByRunContext: inner.acceptsRunContext,
+      sealed: stack.sealed,
+      ...(inner.dekStore !== undefined && { dekStore: inner.dekStore }),
+      result: {},
+      now: () => stack.now(),
+      lookBack: (match) => lookBack(match, call),
+      skippedRecords: false,
+      skipped() {
+        call.skippedRecords = true;
+      },
+    };
+    return call;
+  }
+
+  async function lookBack(match: (entry: Entry) => boolean, call: SessionCall): Promise<Entry | undefined> {
+    const known = memory.find(match);
+    if (known !== undefined) return known;
+    let opened: Opened[];
+    try {
+      opened = await pipeline.open(await inner.getItems(CALL_WINDOW, call.runContext), quiet(call));
+    } catch {
+      // What cannot be read here was reported by the read that began the run; a write does not fail for it.
+      return undefined;
+    }
+    return opened.findLast((record) => record.bottom !== undefined && match(record.bottom))?.bottom;
+  }
+
+  /** A look of our own must not make the wrapper read-only on top of what the caller's reads say. */
+  const quiet = (call: SessionCall): SessionCall => ({ ...call, skipped: () => undefined });
+
+  /** Runs `work` inside the `around` hooks, outermost first. */
+  async function around<T>(call: SessionCall, work: () => Promise<T>): Promise<T> {
+    let next = work;
+    for (const layer of stack.layers.toReversed()) {
+      if (layer.around === undefined) continue;
+      const inside = next;
+      next = async () => (await layer.around?.(call, inside)) as T;
+    }
+    return await next();
+  }
+
+  /** Tells the layers of a mutation, before it and after it; `append` returns what an acknowledged append wrote. */
+  async function mutating<T>(
+    call: SessionCall,
+    work: (appended: (entries: readonly Entry[]) => void) => Promise<T>,
+  ): Promise<T> {
+    const watchers = stack.layers.flatMap((layer) => layer.mutation?.(call) ?? []);
+    let appended: readonly Entry[] | undefined;
+    try {
+      return await work((entries) => {
+        appended = entries;
+      });
+    } finally {
+      for (const watcher of watchers) watcher.done(appended);
+    }
+  }
+
+  return {
+    read: async (kind, details, work) =>
+      queue.read(async () => {
+        const call = await begin(kind, details);
+        return await around(call, async () => work(call));
+      }),
+    mutate: async (kind, details, work) =>
+      queue.mutate(async () => {
+        const call = await begin(kind, details);
+        return await around(call, async () => mutating(call, async (appended) => work(call, appended)));
+      }),
+    quiet,
+    assertWritable(call) {
+      if (readOnly) throw refusal(call);
+    },
+    assertReadable(going, call) {
+      if (!going.some((record) => record.skipped === true)) return;
+      readOnly = true;
+      throw refusal(call);
+    },
+    setReadOnly(value) {
+      readOnly = value;
+    },
+  };
+}
+
+function refusal(call: SessionCall): StrongroomError {
+  return new StrongroomError(
+    'ERR_READ_ONLY',
+    `${call.kind} on session ${JSON.stringify(call.sessionId)} is refused: the last reads skipped records that could not be opened, and this call would remove them. Make them readable and call getItems() once, or use deleteSession() of the store.`,
+  );
+}

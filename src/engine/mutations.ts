@@ -1,0 +1,95 @@
+import type {
+  SessionHistoryMutation,
+  SessionHistoryRewriteArgs,
+  SessionHistoryTransactionArgs,
+} from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { itemKey } from '../item.ts';
+import type { Entry, SessionCall } from '../layer.ts';
+import type { AgentInputItem } from '@openai/agents';
+import { CLAIMS, commit } from './commit.ts';
+import type { Parts } from './parts.ts';
+import type { Opened } from './pipeline.ts';
+import { snapshotItems } from './plaintext.ts';
+import { loadSdk } from './transactions.ts';
+
+/** `applyHistoryMutations`: under an envelope, opened, mutated in plaintext and replaced in one transaction. */
+export function createMutations({ inner, stack, pipeline, calls, comparison, maxItemBytes }: Parts): {
+  applyHistoryMutations(args: SessionHistoryRewriteArgs): Promise<void>;
+} {
+  async function applyHistoryMutations(args: SessionHistoryRewriteArgs): Promise<void> {
+    const forward = async (mutations: SessionHistoryMutation[]): Promise<void> => {
+      const session = inner.session as typeof inner.session & {
+        applyHistoryMutations(args: SessionHistoryRewriteArgs): Promise<void> | void;
+      };
+      await session.applyHistoryMutations({ mutations });
+    };
+    if (!stack.transforms) {
+      return calls.mutate('applyHistoryMutations', {}, async () => forward(args.mutations));
+    }
+    const mutations = args.mutations.map((each) => ({
+      ...each,
+      replacement: snapshotItems([each.replacement], maxItemBytes)[0] as typeof each.replacement,
+    }));
+    return calls.mutate('applyHistoryMutations', { itemCount: mutations.length }, async (call) => {
+      calls.assertWritable(call);
+      if (mutations.length === 0) return;
+      if (stack.enveloped) return await mutateSealed(mutations, call);
+      const written = await pipeline.write(
+        mutations.map(({ replacement }) => ({ item: replacement, header: {} })),
+        call,
+      );
+      await forward(
+        mutations.map((each, index) => ({
+          ...each,
+          replacement: written[index]?.stored as typeof each.replacement,
+        })),
+      );
+    });
+  }
+
+  /** Opens everything, mutates in plaintext, and sends one replacement from the first record that changed. */
+  async function mutateSealed(mutations: SessionHistoryMutation[], call: SessionCall): Promise<void> {
+    const { applySessionHistoryMutations } = await loadSdk();
+    for (let claim = 0; claim < CLAIMS; claim++) {
+      const opened = await pipeline.read(undefined, calls.quiet(call), true);
+      const visible = opened.filter((record) => record.visible !== undefined);
+      const before = visible.map((record) => (record.bottom as Entry).item);
+      const after = applySessionHistoryMutations(before, mutations);
+      const keys = before.map(itemKey);
+      const first = after.findIndex((item, index) => itemKey(item) !== keys[index]);
+      const start = first < 0 ? Math.min(after.length, before.length) : first;
+      if (start === before.length && after.length === before.length) return;
+      const from = opened.indexOf(visible[start] as Opened);
+      const going = opened.slice(from);
+      calls.assertReadable(going, call);
+      const replacement = after.slice(start);
+      const reused = comparison.reuse(replacement, before.slice(start));
+      const written = await pipeline.write(
+        replacement.flatMap((item, index) => (reused[index] === undefined ? [{ item, header: {} }] : [])),
+        { ...call, replaces: going.flatMap((record) => record.bottom ?? []) },
+      );
+      const next = written.values();
+      const expected = going.map((record) => record.stored);
+      const args: SessionHistoryTransactionArgs = {
+        operationId: `strongroom:${globalThis.crypto.randomUUID()}`,
+        transaction: {
+          type: 'replace_suffix',
+          expectedSuffix: expected,
+          replacement: reused.map((at) =>
+            at === undefined
+              ? ((next.next().value as Entry).stored as AgentInputItem)
+              : (visible[start + at] as Opened).stored,
+          ),
+        },
+      };
+      if (await commit(inner, args, expected, call)) return;
+    }
+    throw new StrongroomError(
+      'ERR_CONFLICT',
+      `applyHistoryMutations on session ${JSON.stringify(call.sessionId)}: other writers changed the history ${CLAIMS} times in a row. Nothing was changed; try again.`,
+    );
+  }
+
+  return { applyHistoryMutations };
+}

@@ -1,0 +1,210 @@
+import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import type { Entry, SessionCall } from '../layer.ts';
+import { send, type Context, type Parts } from './parts.ts';
+import { storedOf, type Opened } from './pipeline.ts';
+import { APPLIED, checkItems, snapshotTransaction, SUFFIX, transactionDigest } from './transactions.ts';
+
+/** How far back the records of an operation are looked for. */
+const OPERATION_WINDOW = 256;
+
+/** `applyHistoryTransaction`: atomic and idempotent in the inner session, compared in plaintext here. */
+export function createOperations(parts: Parts): {
+  applyHistoryTransaction(args: SessionHistoryTransactionArgs, runContext: Context): Promise<void>;
+} {
+  const { inner, stack, pipeline, memory, calls, comparison, operations, maxItemBytes } = parts;
+
+  async function applyHistoryTransaction(
+    args: SessionHistoryTransactionArgs,
+    runContext: Context,
+  ): Promise<void> {
+    if (!stack.transforms) {
+      const details = {
+        runContext,
+        ...(typeof args?.operationId === 'string' && { operationId: args.operationId }),
+      };
+      return calls.mutate('applyHistoryTransaction', details, async () => inner.transact(args, runContext));
+    }
+    const snapshot = snapshotTransaction(args, maxItemBytes);
+    const { operationId, transaction } = snapshot;
+    const itemCount =
+      transaction.type === 'append_items' ? transaction.items.length : transaction.replacement.length;
+    return calls.mutate(
+      'applyHistoryTransaction',
+      { operationId, itemCount, runContext },
+      async (call, appended) => {
+        if (transaction.type === 'replace_suffix') calls.assertWritable(call);
+        if (!stack.enveloped) {
+          await inner.transact(await rewritten(snapshot, call), runContext);
+        } else {
+          await checkItems(transaction);
+          const written = await transactSealed(snapshot, call);
+          if (written !== undefined) {
+            memory.wrote(written);
+            if (transaction.type === 'append_items') appended(written);
+          }
+        }
+        call.result.items = itemCount;
+      },
+    );
+  }
+
+  /** Without envelopes the inner session compares itself: everything goes through `write`, which is deterministic. */
+  async function rewritten(
+    { operationId, transaction }: SessionHistoryTransactionArgs,
+    call: SessionCall,
+  ): Promise<SessionHistoryTransactionArgs> {
+    const write = async (items: readonly AgentInputItem[]): Promise<AgentInputItem[]> =>
+      (
+        await pipeline.write(
+          items.map((item) => ({ item, header: {} })),
+          call,
+        )
+      ).map(storedOf);
+    return {
+      operationId,
+      transaction:
+        transaction.type === 'append_items'
+          ? { type: 'append_items', items: await write(transaction.items) }
+          : {
+              type: 'replace_suffix',
+              expectedSuffix: await write(transaction.expectedSuffix),
+              replacement: await write(transaction.replacement),
+            },
+    };
+  }
+
+  /** What was written, or `undefined` when the operation turned out to have been applied before. */
+  async function transactSealed(
+    { operationId, transaction }: SessionHistoryTransactionArgs,
+    call: SessionCall,
+  ): Promise<readonly Entry[] | undefined> {
+    const digest = transactionDigest(transaction);
+    const known = operations.get(operationId);
+    if (known !== undefined) {
+      if (known.digest === digest && known.sealed !== undefined) {
+        await inner.transact(known.sealed, call.runContext);
+        operations.acknowledge(operationId);
+        return undefined;
+      }
+      if (known.digest !== digest && known.acknowledged) throw conflict(APPLIED, operationId);
+    }
+    if (await wasApplied(operationId, transaction, call)) return undefined;
+
+    const plan =
+      transaction.type === 'append_items'
+        ? {
+            fresh: transaction.items,
+            call,
+            sealed: (stored: AgentInputItem[]) => appendArgs(operationId, stored),
+          }
+        : await planReplacement(operationId, transaction, call);
+    return await send(
+      stack,
+      call,
+      async () => pipeline.write(comparison.entriesOf(plan.fresh), plan.call),
+      async (written) => {
+        const sealed = plan.sealed(written.map(storedOf));
+        operations.sent(operationId, digest, sealed);
+        await inner.transact(sealed, call.runContext);
+        operations.acknowledge(operationId);
+      },
+    );
+  }
+
+  /** Compares in plaintext, and prepares a replacement that hands the inner session its own raw records. */
+  async function planReplacement(
+    operationId: string,
+    {
+      expectedSuffix,
+      replacement,
+    }: Extract<SessionHistoryTransactionArgs['transaction'], { type: 'replace_suffix' }>,
+    call: SessionCall,
+  ): Promise<{
+    fresh: AgentInputItem[];
+    call: SessionCall;
+    sealed: (stored: AgentInputItem[]) => SessionHistoryTransactionArgs;
+  }> {
+    const opened =
+      expectedSuffix.length === 0 ? [] : await pipeline.read(expectedSuffix.length, calls.quiet(call), true);
+    const visible = opened.filter((record) => record.visible !== undefined).slice(-expectedSuffix.length);
+    const equal =
+      visible.length === expectedSuffix.length &&
+      visible.every((record, index) =>
+        comparison.same((record.visible as Entry).item, expectedSuffix[index] as AgentInputItem),
+      );
+    if (!equal) throw conflict(SUFFIX, operationId);
+    const first = visible[0] === undefined ? opened.length : opened.indexOf(visible[0]);
+    const going = opened.slice(first);
+    calls.assertReadable(going, call);
+    const reused = comparison.reuse(replacement, expectedSuffix);
+    return {
+      fresh: replacement.filter((_, index) => reused[index] === undefined),
+      call: { ...call, replaces: going.flatMap((record) => record.bottom ?? []) },
+      sealed(stored) {
+        const next = stored.values();
+        return {
+          operationId,
+          transaction: {
+            type: 'replace_suffix',
+            expectedSuffix: going.map((record) => record.stored),
+            replacement: reused.map((at) =>
+              at === undefined ? (next.next().value as AgentInputItem) : (visible[at] as Opened).stored,
+            ),
+          },
+        };
+      },
+    };
+  }
+
+  /**
+   * Whether another process, or this one before it forgot, applied the operation: its records carry its tag.
+   *
+   * @throws {@link StrongroomError} `ERR_CONFLICT` when what carries the tag is something else.
+   */
+  async function wasApplied(
+    operationId: string,
+    transaction: SessionHistoryTransactionArgs['transaction'],
+    call: SessionCall,
+  ): Promise<boolean> {
+    const result = transaction.type === 'append_items' ? transaction.items : transaction.replacement;
+    // Replacements that equal an expected item kept their old record, and with it their old tag or none.
+    const reused =
+      transaction.type === 'append_items' ? [] : comparison.reuse(result, transaction.expectedSuffix);
+    const tagged = result.flatMap((_, index) => (reused[index] === undefined ? [index] : []));
+    const records = await inner.getItems(OPERATION_WINDOW, call.runContext);
+    let anchor: { record: number; item: number } | undefined;
+    for (let index = 0; index < records.length && anchor === undefined && tagged.length > 0; index++) {
+      const record = records[index] as AgentInputItem;
+      const match = await pipeline.matches(record, operationId, tagged.length, call);
+      if (match >= 0) anchor = { record: index, item: tagged[match] as number };
+    }
+    if (anchor === undefined) return (await inner.applied(operationId)) === true;
+    const opened = await pipeline.open(records, calls.quiet(call));
+    const present = opened.filter((record) => record.bottom !== undefined);
+    const at = present.indexOf(opened[anchor.record] as Opened);
+    const start = at - anchor.item;
+    const whole =
+      at >= 0 &&
+      start >= 0 &&
+      result.every((item, index) => {
+        const entry = present[start + index]?.bottom;
+        return entry !== undefined && comparison.same(entry.item, item);
+      });
+    if (!whole) throw conflict(APPLIED, operationId);
+    return true;
+  }
+
+  function conflict(sentence: string, operationId: string): StrongroomError {
+    return new StrongroomError(
+      'ERR_CONFLICT',
+      `${sentence} Operation ${JSON.stringify(operationId)}: nothing was changed; read the history and start a new operation.`,
+    );
+  }
+
+  return { applyHistoryTransaction };
+}
+
+function appendArgs(operationId: string, items: AgentInputItem[]): SessionHistoryTransactionArgs {
+  return { operationId, transaction: { type: 'append_items', items } };
+}

@@ -1,0 +1,84 @@
+import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import type { Entry, SessionCall } from '../layer.ts';
+import { CLAIMS, commit } from './commit.ts';
+import type { Context, Parts } from './parts.ts';
+import type { Opened } from './pipeline.ts';
+import { recordKey } from './record.ts';
+
+/** `popItem`: removes the last visible item and the hidden records above it, and nothing on any failure. */
+export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
+  popItem(runContext: Context): Promise<AgentInputItem | undefined>;
+} {
+  async function popItem(runContext: Context): Promise<AgentInputItem | undefined> {
+    return calls.mutate('popItem', { runContext }, async (call) => {
+      calls.assertWritable(call);
+      let item: AgentInputItem | undefined;
+      if (!stack.reads) item = await inner.popItem(runContext);
+      else if (inner.hasTransactions) item = await popByTransaction(call);
+      else item = await popByLooking(call);
+      call.result.items = item === undefined ? 0 : 1;
+      return item;
+    });
+  }
+
+  /** The records from the last visible one to the end, or `undefined` when nothing is visible. */
+  async function lastVisible(call: SessionCall): Promise<Opened[] | undefined> {
+    const opened = await pipeline.read(1, calls.quiet(call), true);
+    const at = opened.findLastIndex((record) => record.visible !== undefined);
+    const tail = at < 0 ? opened : opened.slice(at);
+    calls.assertReadable(tail, call);
+    return at < 0 ? undefined : tail;
+  }
+
+  async function popByTransaction(call: SessionCall): Promise<AgentInputItem | undefined> {
+    for (let claim = 0; claim < CLAIMS; claim++) {
+      const tail = await lastVisible(call);
+      if (tail === undefined) return undefined;
+      const [last] = tail as [Opened];
+      const expected = tail.map((record) => record.stored);
+      const args: SessionHistoryTransactionArgs = {
+        operationId: `strongroom:${globalThis.crypto.randomUUID()}`,
+        transaction: { type: 'replace_suffix', expectedSuffix: expected, replacement: [] },
+      };
+      const done = await commit(inner, args, expected, call);
+      if (done) return (last.visible as Entry).item;
+    }
+    throw new StrongroomError(
+      'ERR_CONFLICT',
+      `popItem on session ${JSON.stringify(call.sessionId)}: other writers changed the end of the history ${CLAIMS} times in a row. Nothing was removed; try again.`,
+    );
+  }
+
+  async function popByLooking(call: SessionCall): Promise<AgentInputItem | undefined> {
+    const { runContext } = call;
+    const tail = await lastVisible(call);
+    if (tail === undefined) return undefined;
+    // Hidden records above the last visible one go first, then the visible one itself.
+    for (const looked of tail.toReversed()) {
+      const popped = await inner.popItem(runContext);
+      if (popped === undefined) return undefined;
+      if (recordKey(popped) === recordKey(looked.stored)) {
+        if (looked.visible !== undefined) return looked.visible.item;
+        continue;
+      }
+      // Another writer was faster: what came is what is returned, if it can be opened.
+      let opened: Opened | undefined;
+      try {
+        [opened] = await pipeline.open([popped], calls.quiet(call));
+      } catch (error) {
+        await inner.addItems([popped], runContext);
+        throw error;
+      }
+      if (opened?.visible !== undefined) return opened.visible.item;
+      await inner.addItems([popped], runContext);
+      throw new StrongroomError(
+        'ERR_CONFLICT',
+        `popItem on session ${JSON.stringify(call.sessionId)}: another writer changed the end of the history. Its record was put back; try again.`,
+      );
+    }
+    return undefined;
+  }
+
+  return { popItem };
+}
