@@ -23,3 +23,7 @@ export {
   type ComplianceRunConfig,
   type ComplianceRunConfigOptions,
 } from './compliance-run-config.ts';
+export { generateKey, type GenerateKeyOptions } from './keys/generate-key.ts';
+export type { KeyAlgorithm } from './keys/jwk.ts';
+export { keyring, type KeyInfo, type Keyring, type KeyringOptions, type KeyState } from './keys/keyring.ts';
+export type { KeyBinding, KeyProvider, WrappedKey } from './keys/provider.ts';

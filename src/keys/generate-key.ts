@@ -1,0 +1,47 @@
+import { exportJWK, generateKeyPair, type JWK } from 'jose';
+import { toBase64url } from '../crypto/encoding.ts';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions } from '../options.ts';
+import { KEY_ALGORITHMS, type KeyAlgorithm } from './jwk.ts';
+
+/** Options of {@link generateKey}. */
+export interface GenerateKeyOptions {
+  /**
+   * What the key is for, default `'A256KW'`. The two asymmetric ones (`'ECDH-ES+A256KW'` on P-256, `'RSA-OAEP-256'`
+   * with 3072 bits) let a process write that cannot read. A password (`PBES2-…`) cannot be generated.
+   */
+  readonly alg?: Exclude<KeyAlgorithm, 'PBES2-HS512+A256KW'>;
+}
+
+/**
+ * A new key-encryption key as a JWK with a random `kid`. Keep it in a secret store: who has it reads everything, and
+ * nobody can read anything without it.
+ *
+ * @throws `ERR_INVALID_OPTION` for an unknown or password algorithm.
+ * @example
+ * ```ts
+ * import { generateKey, keyring } from 'strongroom';
+ *
+ * const keys = keyring({ current: await generateKey() });
+ * ```
+ */
+export async function generateKey(options: GenerateKeyOptions = {}): Promise<JWK> {
+  checkOptions('generateKey', options, ['alg']);
+  const alg: KeyAlgorithm = options.alg ?? 'A256KW';
+  const kid = toBase64url(globalThis.crypto.getRandomValues(new Uint8Array(12)));
+  switch (alg) {
+    case 'A256KW':
+    case 'A256GCMKW':
+      return { kty: 'oct', alg, k: toBase64url(globalThis.crypto.getRandomValues(new Uint8Array(32))), kid };
+    case 'ECDH-ES+A256KW':
+    case 'RSA-OAEP-256': {
+      const pair = await generateKeyPair(alg, { crv: 'P-256', modulusLength: 3_072, extractable: true });
+      return { ...(await exportJWK(pair.privateKey)), alg, kid };
+    }
+    default:
+      throw new StrongroomError(
+        'ERR_INVALID_OPTION',
+        `generateKey: alg must be ${KEY_ALGORITHMS.filter((name) => !name.startsWith('PBES2')).join(', ')}.`,
+      );
+  }
+}

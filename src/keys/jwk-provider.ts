@@ -1,0 +1,61 @@
+import { CompactEncrypt, compactDecrypt, importJWK, type CryptoKey } from 'jose';
+import { StrongroomError } from '../errors.ts';
+import type { CheckedJwk } from './jwk.ts';
+import { passwordProvider } from './password-provider.ts';
+import type { KeyProvider } from './provider.ts';
+import { DEK_ENCRYPTION, DEK_TYPE, notOpened } from './wrapped-key.ts';
+
+/** A JWK as key-encryption key: data keys become compact JWEs (RFC 7516) made by jose. */
+export function jwkProvider(jwk: CheckedJwk): KeyProvider {
+  if (jwk.alg === 'PBES2-HS512+A256KW') return passwordProvider(jwk);
+  const { kid, alg } = jwk;
+  const sealingKey = once(() => importKey(kid, () => importJWK(jwk.sealing, alg)));
+  const openingKey = once(() => importKey(kid, () => importJWK(jwk.opening ?? jwk.sealing, alg)));
+  return {
+    kid,
+    alg,
+    writeOnly: jwk.opening === undefined,
+    authenticated: alg === 'A256KW' || alg === 'A256GCMKW',
+    async wrap(dek) {
+      return new CompactEncrypt(dek)
+        .setProtectedHeader({ alg, enc: DEK_ENCRYPTION, typ: DEK_TYPE, kid })
+        .encrypt(await sealingKey());
+    },
+    async unwrap(wrapped) {
+      const key = await openingKey();
+      try {
+        const { plaintext } = await compactDecrypt(wrapped.text, key, {
+          // Pinned: an oct key would otherwise also open what another algorithm made with it.
+          keyManagementAlgorithms: [alg],
+          contentEncryptionAlgorithms: [DEK_ENCRYPTION],
+          maxDecompressedLength: 0,
+        });
+        return plaintext;
+      } catch (cause) {
+        return notOpened(kid, cause);
+      }
+    },
+  };
+}
+
+async function importKey(
+  kid: string,
+  action: () => Promise<CryptoKey | Uint8Array>,
+): Promise<CryptoKey | Uint8Array> {
+  try {
+    return await action();
+  } catch (cause) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `The key ${JSON.stringify(kid)} of the keyring cannot be imported: its members do not fit together, or this ` +
+        'runtime lacks its algorithm. Make a new key with generateKey().',
+      { cause },
+    );
+  }
+}
+
+/** Runs `action` at the first call only; every caller shares its promise. */
+function once<T>(action: () => Promise<T>): () => Promise<T> {
+  let promise: Promise<T> | undefined;
+  return () => (promise ??= action());
+}

@@ -1,0 +1,245 @@
+import type { JWK } from 'jose';
+import { counters } from '../crypto/counters.ts';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions, invalidOption } from '../options.ts';
+import { jwkProvider } from './jwk-provider.ts';
+import { checkJwk, isKid } from './jwk.ts';
+import type { KeyBinding, KeyProvider } from './provider.ts';
+import { parseWrappedKey } from './wrapped-key.ts';
+
+/** What a keyring does with a key: `current` wraps and unwraps, `previous` only unwraps, the others do neither. */
+export type KeyState = 'current' | 'previous' | 'disabled' | 'destroyed';
+
+/** A key of a keyring, without its secret. */
+export interface KeyInfo {
+  readonly kid: string;
+  readonly state: KeyState;
+  /** The JWE algorithm; absent for a destroyed key. */
+  readonly alg?: string;
+}
+
+/** Options of {@link keyring}. */
+export interface KeyringOptions {
+  /** The key that wraps new data keys: a JWK, or a key in a KMS. A public JWK can write and not read. */
+  readonly current: JWK | KeyProvider;
+  /** Keys that still unwrap what they wrapped. Add a new key here first, everywhere, then make it current. */
+  readonly previous?: readonly (JWK | KeyProvider)[];
+  /** Keys that must not be used for now: reading what they wrapped is `ERR_KEY_DISABLED`. */
+  readonly disabled?: readonly (JWK | KeyProvider)[];
+  /** Ids of keys that were destroyed for good: reading what they wrapped is `ERR_KEY_DISABLED`. */
+  readonly destroyed?: readonly string[];
+}
+
+/**
+ * Key-encryption keys by their `kid`. One of them is current. A change by one of the methods is seen by every layer
+ * that uses this keyring, from its next call on; other processes have keyrings of their own.
+ */
+export interface Keyring {
+  /** `kid` of the current key. */
+  readonly current: string;
+  /** Every key and its state, the current one first. */
+  keys(): readonly KeyInfo[];
+  /** The state of a key, `undefined` when this keyring does not know it. */
+  state(kid: string): KeyState | undefined;
+  /** Adds a key as `previous`: it can open, and can be promoted later. */
+  add(key: JWK | KeyProvider): void;
+  /** Makes a `previous` key the current one; the one that was current becomes `previous`. */
+  promote(kid: string): void;
+  /** Stops the use of a key that is not current. */
+  disable(kid: string): void;
+  /** Makes a disabled key `previous` again. */
+  enable(kid: string): void;
+  /**
+   * Forgets the key and keeps its id. Destroy the key where it came from, too; what it wrapped is lost then.
+   * `destroyKey` of `strongroom/keys` first checks that nothing needs it any more.
+   */
+  destroy(kid: string): void;
+  /** Whether a wrapped key that was found may also seal new entries; see {@link KeyProvider.authenticated}. */
+  authenticated(kid: string): boolean;
+  /** Whether this keyring could unwrap what its current key wraps. */
+  readonly writeOnly: boolean;
+  /** Wraps a data key with the current key. */
+  wrap(dek: Uint8Array, binding: KeyBinding): Promise<{ readonly wrapped: string; readonly kid: string }>;
+  /**
+   * Unwraps a data key with the key that its header names, and with no other.
+   *
+   * @throws `ERR_KEY_UNKNOWN` `ERR_KEY_DISABLED` `ERR_KEY_UNAVAILABLE` `ERR_AUTHENTICATION` `ERR_MALFORMED`
+   * `ERR_UNSUPPORTED`
+   */
+  unwrap(wrapped: string, binding: KeyBinding): Promise<{ readonly dek: Uint8Array; readonly kid: string }>;
+  /** Throws what {@link Keyring.unwrap} would throw for a key of this id, without unwrapping. */
+  checkOpens(kid: string): void;
+}
+
+interface Slot {
+  state: KeyState;
+  provider?: KeyProvider;
+}
+
+/**
+ * A keyring of JWKs or KMS keys. Synchronous, and checks every key at once: an unusable one is found at the start
+ * and not with the first message. Keys are found by `kid` only, never by trial.
+ *
+ * JWKs need `kid` (1 to 128 printable ASCII characters) and `alg`: `A256KW` or `A256GCMKW` (`oct`, 32 bytes),
+ * `ECDH-ES+A256KW` (EC or X25519), `RSA-OAEP-256` (2048 bits or more), or `PBES2-HS512+A256KW` (`k` is the password
+ * in base64url, at least 12 bytes; `p2c` at least 210,000, the default).
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`, naming the key by its place, never by its content.
+ * @example
+ * ```ts
+ * import { generateKey, keyring } from 'strongroom';
+ *
+ * const old = await generateKey();
+ * const keys = keyring({ current: await generateKey(), previous: [old] });
+ * ```
+ */
+export function keyring(options: KeyringOptions): Keyring {
+  checkOptions('keyring', options, ['current', 'previous', 'disabled', 'destroyed']);
+  const slots = new Map<string, Slot>();
+
+  const insert = (where: string, key: unknown, state: KeyState): string => {
+    const provider = toProvider(where, key);
+    if (slots.has(provider.kid)) duplicate(where, provider.kid);
+    slots.set(provider.kid, { state, provider });
+    return provider.kid;
+  };
+  let current = insert('keyring: current', options.current, 'current');
+  for (const state of ['previous', 'disabled'] as const) {
+    const given = options[state] ?? [];
+    if (!Array.isArray(given)) invalidOption('keyring', state, 'an array of keys', given);
+    given.forEach((key, index) => insert(`keyring: ${state}[${index}]`, key, state));
+  }
+  const destroyed: unknown = options.destroyed ?? [];
+  if (!Array.isArray(destroyed) || !destroyed.every(isKid)) {
+    invalidOption('keyring', 'destroyed', 'an array of kids', destroyed);
+  }
+  destroyed.forEach((kid, index) => {
+    if (slots.has(kid)) duplicate(`keyring: destroyed[${index}]`, kid);
+    slots.set(kid, { state: 'destroyed' });
+  });
+
+  const move = (method: string, kid: string, from: readonly KeyState[], to: KeyState): Slot => {
+    const slot = slots.get(kid);
+    if (slot === undefined) unknown(kid);
+    if (!from.includes(slot.state)) {
+      throw new StrongroomError(
+        'ERR_INVALID_OPTION',
+        `keyring.${method}: the key ${quote(kid)} is ${slot.state}; it must be ${from.join(' or ')}.`,
+      );
+    }
+    slot.state = to;
+    return slot;
+  };
+
+  const opener = (kid: string): KeyProvider => {
+    const slot = slots.get(kid);
+    if (slot === undefined) unknown(kid);
+    if (slot.provider === undefined || slot.state === 'disabled' || slot.state === 'destroyed') {
+      throw new StrongroomError(
+        'ERR_KEY_DISABLED',
+        `The key ${quote(kid)} is ${slot.state} in the keyring. Enable it again, or treat what it wrapped as erased.`,
+      );
+    }
+    if (slot.provider.writeOnly) {
+      throw new StrongroomError(
+        'ERR_KEY_UNAVAILABLE',
+        `The keyring holds only the public half of the key ${quote(kid)}, which can write and not read. Give the ` +
+          'private JWK where reading is needed.',
+      );
+    }
+    return slot.provider;
+  };
+
+  return {
+    get current() {
+      return current;
+    },
+    get writeOnly() {
+      return slots.get(current)?.provider?.writeOnly === true;
+    },
+    keys() {
+      const infos = [...slots].map(([kid, { state, provider }]): KeyInfo =>
+        provider === undefined ? { kid, state } : { kid, state, alg: provider.alg },
+      );
+      return [...infos.filter(isCurrent), ...infos.filter((info) => !isCurrent(info))];
+    },
+    state: (kid) => slots.get(kid)?.state,
+    add(key) {
+      insert('keyring.add: the key', key, 'previous');
+    },
+    promote(kid) {
+      if (kid === current) return;
+      move('promote', kid, ['previous'], 'current');
+      move('promote', current, ['current'], 'previous');
+      current = kid;
+    },
+    disable(kid) {
+      move('disable', kid, ['previous', 'disabled'], 'disabled');
+    },
+    enable(kid) {
+      move('enable', kid, ['disabled', 'previous', 'current'], kid === current ? 'current' : 'previous');
+    },
+    destroy(kid) {
+      delete move('destroy', kid, ['previous', 'disabled', 'destroyed'], 'destroyed').provider;
+    },
+    authenticated: (kid) => slots.get(kid)?.provider?.authenticated === true,
+    async wrap(dek, binding) {
+      const provider = slots.get(current)?.provider;
+      if (provider === undefined) unknown(current);
+      counters.wraps++;
+      return { wrapped: await provider.wrap(dek, binding), kid: provider.kid };
+    },
+    async unwrap(wrapped, binding) {
+      const parsed = parseWrappedKey(wrapped);
+      const provider = opener(parsed.kid);
+      if (parsed.alg !== provider.alg) {
+        throw new StrongroomError(
+          'ERR_AUTHENTICATION',
+          `A wrapped data key names another algorithm than the key ${quote(provider.kid)} has: it was changed, or ` +
+            'the keyring holds another key under this kid.',
+        );
+      }
+      counters.unwraps++;
+      return { dek: await provider.unwrap(parsed, binding), kid: provider.kid };
+    },
+    checkOpens(kid) {
+      opener(kid);
+    },
+  };
+}
+
+function isCurrent(info: KeyInfo): boolean {
+  return info.state === 'current';
+}
+
+function toProvider(where: string, key: unknown): KeyProvider {
+  if (typeof key === 'object' && key !== null && typeof (key as KeyProvider).unwrap === 'function') {
+    const provider = key as KeyProvider;
+    if (!isKid(provider.kid)) {
+      throw new StrongroomError(
+        'ERR_INVALID_OPTION',
+        `${where} needs a kid of 1 to 128 printable ASCII characters.`,
+      );
+    }
+    return provider;
+  }
+  return jwkProvider(checkJwk(where, key));
+}
+
+function quote(kid: string): string {
+  return JSON.stringify(kid);
+}
+
+function duplicate(where: string, kid: string): never {
+  throw new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `${where} has the kid ${quote(kid)}, which another key of the keyring has already.`,
+  );
+}
+
+function unknown(kid: string): never {
+  throw new StrongroomError(
+    'ERR_KEY_UNKNOWN',
+    `The keyring holds no key with the kid ${quote(kid)}. Add that key to \`previous\`.`,
+  );
+}

@@ -1,0 +1,44 @@
+/** What a wrapped data key is bound to beside its key-encryption key. */
+export interface KeyBinding {
+  /** SHA-256 of the binding context (session id and `context`), base64url. Never the ids themselves. */
+  readonly contextHash: string;
+}
+
+/**
+ * One key-encryption key: a JWK in this process, or a key in a KMS. Wrapped data keys are compact JWEs with the
+ * protected header fields `alg`, `enc`, `typ: "sr1-dek"` and `kid`.
+ */
+export interface KeyProvider {
+  /** At most 128 printable ASCII characters. Stands in every wrapped key, and names the key in a keyring. */
+  readonly kid: string;
+  /** The JWE key management algorithm; a wrapped key with another one is refused. */
+  readonly alg: string;
+  /** Whether it holds only a public key: it can wrap, and reading is `ERR_KEY_UNAVAILABLE`. */
+  readonly writeOnly: boolean;
+  /**
+   * Whether only holders of the key can wrap. `false` for public keys: anybody can wrap a data key that he chose, so
+   * a wrapped key that was found is opened, but nothing new is sealed with it.
+   */
+  readonly authenticated: boolean;
+  /** Wraps a data key of 32 bytes. The bytes belong to the caller, who wipes them. */
+  wrap(dek: Uint8Array, binding: KeyBinding): Promise<string>;
+  /**
+   * Unwraps. The header has been parsed, and its `kid`, `alg`, `enc` and `typ` are right.
+   *
+   * @throws `ERR_AUTHENTICATION` when it does not open, `ERR_KEY_UNAVAILABLE` when the provider does not answer,
+   * `ERR_KEY_DISABLED` when it says that the key is disabled or destroyed.
+   */
+  unwrap(wrapped: WrappedKey, binding: KeyBinding): Promise<Uint8Array>;
+}
+
+/** A wrapped data key whose form was checked: five canonical segments, and the right protected header. */
+export interface WrappedKey {
+  /** The compact JWE. */
+  readonly text: string;
+  /** The parsed protected header. */
+  readonly header: Readonly<Record<string, unknown>>;
+  /** The five segments, decoded. */
+  readonly segments: readonly [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+  readonly kid: string;
+  readonly alg: string;
+}

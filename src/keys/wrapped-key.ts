@@ -1,0 +1,60 @@
+import { fromBase64url, fromUtf8 } from '../crypto/encoding.ts';
+import { StrongroomError } from '../errors.ts';
+import type { WrappedKey } from './provider.ts';
+
+/** `typ` of every wrapped data key: a JWE of another purpose is never taken for one. */
+export const DEK_TYPE = 'sr1-dek';
+/** `enc` of every wrapped data key. */
+export const DEK_ENCRYPTION = 'A256GCM';
+
+/**
+ * Checks the form of a compact JWE before any key is touched: jose itself accepts a changed last character in some
+ * segments.
+ *
+ * @throws {@link StrongroomError} `ERR_MALFORMED`, or `ERR_UNSUPPORTED` for a header that is not of a data key.
+ */
+export function parseWrappedKey(text: string): WrappedKey {
+  const segments = text.split('.').map(fromBase64url);
+  if (!areFive(segments)) malformed('it is not five segments of canonical base64url');
+  let header: unknown;
+  try {
+    header = JSON.parse(fromUtf8(segments[0]));
+  } catch {
+    // The parser's message quotes the text.
+    malformed('its header is not JSON in UTF-8');
+  }
+  if (typeof header !== 'object' || header === null || Array.isArray(header)) {
+    malformed('its header is not an object');
+  }
+  const { kid, alg, enc, typ } = header as Record<string, unknown>;
+  if (typeof kid !== 'string' || typeof alg !== 'string') malformed('its header names no kid or alg');
+  if (typ !== DEK_TYPE || enc !== DEK_ENCRYPTION || 'zip' in header || 'crit' in header) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `A wrapped data key has a header that this version does not know: typ must be "${DEK_TYPE}", enc ` +
+        `"${DEK_ENCRYPTION}", without zip and crit. Update strongroom, or restore the record.`,
+    );
+  }
+  return { text, header: header as Record<string, unknown>, segments, kid, alg };
+}
+
+function areFive(segments: readonly (Uint8Array | undefined)[]): segments is WrappedKey['segments'] {
+  return segments.length === 5 && segments.every((segment) => segment !== undefined);
+}
+
+function malformed(what: string): never {
+  throw new StrongroomError(
+    'ERR_MALFORMED',
+    `A wrapped data key is no compact JWE: ${what}. Restore the record from a backup.`,
+  );
+}
+
+/** The error of a wrapped key that its key-encryption key does not open. */
+export function notOpened(kid: string, cause?: unknown): never {
+  throw new StrongroomError(
+    'ERR_AUTHENTICATION',
+    `A wrapped data key does not open with the key ${JSON.stringify(kid)}: it was changed, or the keyring holds ` +
+      'another key under this kid. Check the keyring, then restore the record from a backup.',
+    { cause },
+  );
+}

@@ -1,0 +1,382 @@
+import { CompactEncrypt, compactDecrypt, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import * as fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { toBase64url, utf8 } from '../../src/crypto/encoding.ts';
+import { generateKey } from '../../src/keys/generate-key.ts';
+import { keyring } from '../../src/keys/keyring.ts';
+import { coded, failure } from '../crypto/failure.ts';
+
+const dek = new Uint8Array(32).fill(42);
+const binding = { contextHash: toBase64url(new Uint8Array(32)) };
+const password = (kid: string): JWK => ({
+  kty: 'oct',
+  alg: 'PBES2-HS512+A256KW',
+  k: toBase64url(utf8('correct horse battery staple')),
+  kid,
+});
+
+let secret: JWK;
+let gcmSecret: JWK;
+let curve: JWK;
+let rsa: JWK;
+
+beforeAll(async () => {
+  secret = { ...(await generateKey()), kid: 'secret' };
+  gcmSecret = { ...(await generateKey({ alg: 'A256GCMKW' })), kid: 'gcm' };
+  curve = { ...(await generateKey({ alg: 'ECDH-ES+A256KW' })), kid: 'curve' };
+  rsa = { ...(await generateKey({ alg: 'RSA-OAEP-256' })), kid: 'rsa' };
+});
+
+const publicHalf = ({ kty, crv, x, y, n, e, kid, alg }: JWK): JWK =>
+  JSON.parse(JSON.stringify({ kty, crv, x, y, n, e, kid, alg })) as JWK;
+
+describe('wrapping', () => {
+  it.each(['A256KW', 'A256GCMKW', 'ECDH-ES+A256KW', 'RSA-OAEP-256', 'PBES2-HS512+A256KW'])(
+    'with %s gives a JWE that jose opens with the same JWK, and unwraps again',
+    async (alg) => {
+      const key = [secret, gcmSecret, curve, rsa, password('password')].find((jwk) => jwk.alg === alg) as JWK;
+      const keys = keyring({ current: key });
+      const { wrapped, kid } = await keys.wrap(dek, binding);
+      expect(kid).toBe(key.kid);
+      expect((await keys.unwrap(wrapped, binding)).dek).toEqual(dek);
+      const { plaintext, protectedHeader } = await compactDecrypt(wrapped, await importJWK(key, alg), {
+        keyManagementAlgorithms: [alg],
+        maxPBES2Count: 210_000,
+      });
+      expect(plaintext).toEqual(dek);
+      expect(protectedHeader).toMatchObject({ alg, enc: 'A256GCM', typ: 'sr1-dek', kid: key.kid });
+    },
+  );
+
+  it('with X25519 works like the other curves', async () => {
+    const pair = await generateKeyPair('ECDH-ES+A256KW', { crv: 'X25519', extractable: true });
+    const jwk = await exportJWK(pair.privateKey);
+    const keys = keyring({ current: { ...jwk, alg: 'ECDH-ES+A256KW', kid: 'x' } });
+    const { wrapped } = await keys.wrap(dek, binding);
+    expect((await keys.unwrap(wrapped, binding)).dek).toEqual(dek);
+  });
+
+  it('stays as small as it can be', async () => {
+    const size = async (key: JWK): Promise<number> =>
+      (await keyring({ current: key }).wrap(dek, binding)).wrapped.length;
+    const kid = toBase64url(new Uint8Array(12));
+    expect(await size({ ...secret, kid })).toBeLessThanOrEqual(250);
+    expect(await size({ ...curve, kid })).toBeLessThanOrEqual(430);
+  });
+
+  it('by a public JWK is possible, reading is not', async () => {
+    for (const key of [curve, rsa]) {
+      const writer = keyring({ current: publicHalf(key) });
+      const { wrapped } = await writer.wrap(dek, binding);
+      expect(writer.writeOnly).toBe(true);
+      expect(await failure(() => writer.unwrap(wrapped, binding))).toEqual(
+        coded('ERR_KEY_UNAVAILABLE', /public half/),
+      );
+      expect((await keyring({ current: key }).unwrap(wrapped, binding)).dek).toEqual(dek);
+    }
+  });
+
+  it('is authenticated under secrets and not under public keys', () => {
+    const keys = keyring({ current: secret, previous: [gcmSecret, curve, rsa, password('password')] });
+    const known = keys.keys().map(({ kid }) => [kid, keys.authenticated(kid)]);
+    expect(Object.fromEntries(known)).toEqual({
+      secret: true,
+      gcm: true,
+      curve: false,
+      rsa: false,
+      password: true,
+    });
+    expect(keys.authenticated('other')).toBe(false);
+  });
+
+  it('drops use, key_ops and ext of an asymmetric JWK, which would forbid one direction', async () => {
+    const keys = keyring({ current: { ...curve, use: 'enc', key_ops: ['deriveBits'], ext: false } });
+    const { wrapped } = await keys.wrap(dek, binding);
+    expect((await keys.unwrap(wrapped, binding)).dek).toEqual(dek);
+  });
+
+  it('copies the JWK, so that a later change of the object changes nothing', async () => {
+    const mutable = { ...secret };
+    const keys = keyring({ current: mutable });
+    const { wrapped } = await keys.wrap(dek, binding);
+    mutable.k = toBase64url(new Uint8Array(32));
+    expect((await keys.unwrap(wrapped, binding)).dek).toEqual(dek);
+  });
+});
+
+describe('a password', () => {
+  it('is stretched once to write and once for each writer that is read', async () => {
+    const keys = keyring({ current: password('p') });
+    const first = await keys.wrap(dek, binding);
+    const second = await keys.wrap(dek, binding);
+    const salts = [first, second].map(({ wrapped }) => {
+      const header = Buffer.from(wrapped.slice(0, wrapped.indexOf('.')), 'base64url').toString();
+      return (JSON.parse(header) as { p2s: string; p2c: number }).p2s;
+    });
+    expect(salts[0]).toBe(salts[1]);
+    expect(first.wrapped).not.toBe(second.wrapped);
+    const other = keyring({ current: password('p') });
+    expect((await other.unwrap(first.wrapped, binding)).dek).toEqual(dek);
+    expect((await other.unwrap(second.wrapped, binding)).dek).toEqual(dek);
+  });
+
+  it('opens what jose wrapped', async () => {
+    const wrapped = await new CompactEncrypt(dek)
+      .setProtectedHeader({ alg: 'PBES2-HS512+A256KW', enc: 'A256GCM', typ: 'sr1-dek', kid: 'p' })
+      .setKeyManagementParameters({ p2c: 210_000 })
+      .encrypt(await importJWK(password('p'), 'PBES2-HS512+A256KW'));
+    expect((await keyring({ current: password('p') }).unwrap(wrapped, binding)).dek).toEqual(dek);
+  });
+
+  it('with too few or far too many iterations is refused, given or stored', async () => {
+    for (const p2c of [209_999, 10_000_001, 250_000.5, '210000']) {
+      const jwk = { ...password('p'), p2c } as JWK;
+      expect(await failure(() => keyring({ current: jwk }))).toEqual(coded('ERR_INVALID_OPTION', /p2c of/));
+    }
+    const weak = await new CompactEncrypt(dek)
+      .setProtectedHeader({ alg: 'PBES2-HS512+A256KW', enc: 'A256GCM', typ: 'sr1-dek', kid: 'p' })
+      .encrypt(await importJWK(password('p'), 'PBES2-HS512+A256KW'));
+    expect(await failure(() => keyring({ current: password('p') }).unwrap(weak, binding))).toEqual(
+      coded('ERR_UNSUPPORTED', /p2c/),
+    );
+  });
+
+  it('that is wrong does not open', async () => {
+    const { wrapped } = await keyring({ current: password('p') }).wrap(dek, binding);
+    const wrong = keyring({ current: { ...password('p'), k: toBase64url(utf8('incorrect horse')) } });
+    expect(await failure(() => wrong.unwrap(wrapped, binding))).toEqual(
+      coded('ERR_AUTHENTICATION', /does not open with the key "p"/),
+    );
+  });
+});
+
+describe('unwrapping', () => {
+  it('uses the key that the header names and no other', async () => {
+    const { wrapped } = await keyring({ current: secret }).wrap(dek, binding);
+    const stranger = keyring({ current: { ...(await generateKey()), kid: 'other' } });
+    expect(await failure(() => stranger.unwrap(wrapped, binding))).toEqual(
+      coded('ERR_KEY_UNKNOWN', /no key with the kid "secret"\. Add that key to `previous`/),
+    );
+    const impostor = keyring({ current: { ...(await generateKey()), kid: 'secret' } });
+    expect(await failure(() => impostor.unwrap(wrapped, binding))).toEqual(
+      coded('ERR_AUTHENTICATION', /another key under this kid/),
+    );
+  });
+
+  it('pins the algorithm of the key, where jose alone would take another', async () => {
+    const { wrapped } = await keyring({ current: secret }).wrap(dek, binding);
+    const asOther = keyring({ current: { ...secret, alg: 'A256GCMKW' } });
+    expect(await failure(() => asOther.unwrap(wrapped, binding))).toEqual(
+      coded('ERR_AUTHENTICATION', /another algorithm/),
+    );
+  });
+
+  it('opens nothing after any one character was changed', async () => {
+    const keys = keyring({ current: secret });
+    const { wrapped } = await keys.wrap(dek, binding);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(wrapped.length - 1),
+        fc.constantFrom('A', 'B', 'Q', 'g', 'w', '0', '9', '-', '_', '.', '='),
+        async (at, character) => {
+          fc.pre(wrapped[at] !== character);
+          const changed = wrapped.slice(0, at) + character + wrapped.slice(at + 1);
+          const error = await failure(() => keys.unwrap(changed, binding));
+          expect(error).toHaveProperty(
+            'code',
+            expect.stringMatching(/^ERR_(?:MALFORMED|UNSUPPORTED|KEY_UNKNOWN|AUTHENTICATION)$/),
+          );
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('refuses every last character that base64url would ignore', async () => {
+    const keys = keyring({ current: secret });
+    const { wrapped } = await keys.wrap(dek, binding);
+    const segments = wrapped.split('.');
+    for (let index = 0; index < segments.length; index++) {
+      const segment = segments[index] as string;
+      const last = segment.at(-1) as string;
+      const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+      const next = alphabet[(alphabet.indexOf(last) + 1) % 64] as string;
+      const changed = segments.with(index, segment.slice(0, -1) + next).join('.');
+      const error = await failure(() => keys.unwrap(changed, binding));
+      expect(error).toHaveProperty('code', expect.stringMatching(/^ERR_(?:MALFORMED|AUTHENTICATION)$/));
+    }
+  });
+
+  it.each([
+    ['typ', { typ: 'JWT' }],
+    ['no typ', { typ: undefined }],
+    ['enc', { enc: 'A256CBC-HS512' }],
+  ])('refuses a JWE with another %s', async (_, change) => {
+    const header = { alg: 'A256KW', enc: 'A256GCM', typ: 'sr1-dek', kid: 'secret', ...change };
+    const jwe = await new CompactEncrypt(dek)
+      .setProtectedHeader(JSON.parse(JSON.stringify(header)) as { alg: string; enc: string })
+      .encrypt(await importJWK(secret, 'A256KW'));
+    expect(await failure(() => keyring({ current: secret }).unwrap(jwe, binding))).toEqual(
+      coded('ERR_UNSUPPORTED', /header that this version does not know/),
+    );
+  });
+
+  it.each([
+    ['four segments', 'e30.e30.e30.e30'],
+    ['a header that is no JSON', 'AAAA.AA.AA.AA.AA'],
+    ['a header that is an array', `${toBase64url(utf8('[]'))}.AA.AA.AA.AA`],
+    ['a header without kid', `${toBase64url(utf8('{"alg":"A256KW"}'))}.AA.AA.AA.AA`],
+  ])('reports %s as malformed', async (_, text) => {
+    expect(await failure(() => keyring({ current: secret }).unwrap(text, binding))).toEqual(
+      coded('ERR_MALFORMED', /no compact JWE/),
+    );
+  });
+});
+
+describe('the life cycle', () => {
+  it('adds and promotes in two steps, and what the old key wrapped still opens', async () => {
+    const keys = keyring({ current: secret });
+    const old = await keys.wrap(dek, binding);
+    keys.add(gcmSecret);
+    expect(keys.current).toBe('secret');
+    keys.promote('gcm');
+    expect(keys.keys()).toEqual([
+      { kid: 'gcm', state: 'current', alg: 'A256GCMKW' },
+      { kid: 'secret', state: 'previous', alg: 'A256KW' },
+    ]);
+    expect((await keys.wrap(dek, binding)).kid).toBe('gcm');
+    expect((await keys.unwrap(old.wrapped, binding)).dek).toEqual(dek);
+    keys.promote('gcm');
+    expect(keys.current).toBe('gcm');
+  });
+
+  it('refuses to open with a disabled or destroyed key, and names the state', async () => {
+    const keys = keyring({ current: gcmSecret, previous: [secret] });
+    const { wrapped } = await keyring({ current: secret }).wrap(dek, binding);
+    keys.disable('secret');
+    expect(keys.state('secret')).toBe('disabled');
+    expect(await failure(() => keys.unwrap(wrapped, binding))).toEqual(
+      coded('ERR_KEY_DISABLED', /"secret" is disabled/),
+    );
+    expect(await failure(() => keys.promote('secret'))).toEqual(
+      coded('ERR_INVALID_OPTION', /is disabled; it must be previous/),
+    );
+    keys.enable('secret');
+    expect((await keys.unwrap(wrapped, binding)).dek).toEqual(dek);
+    keys.destroy('secret');
+    expect(await failure(() => keys.unwrap(wrapped, binding))).toEqual(
+      coded('ERR_KEY_DISABLED', /"secret" is destroyed/),
+    );
+    expect(await failure(() => keys.enable('secret'))).toEqual(coded('ERR_INVALID_OPTION', /is destroyed/));
+    expect(keys.keys()).toContainEqual({ kid: 'secret', state: 'destroyed' });
+  });
+
+  it('starts with the states that the options give', async () => {
+    const keys = keyring({ current: secret, disabled: [gcmSecret], destroyed: ['gone'] });
+    expect(keys.state('gcm')).toBe('disabled');
+    expect(keys.state('gone')).toBe('destroyed');
+    expect(keys.state('other')).toBeUndefined();
+    expect(await failure(() => keys.checkOpens('gone'))).toEqual(coded('ERR_KEY_DISABLED', /destroyed/));
+    expect(keys.checkOpens('secret')).toBeUndefined();
+  });
+
+  it('never disables or destroys the current key', async () => {
+    const keys = keyring({ current: secret });
+    for (const method of ['disable', 'destroy'] as const) {
+      expect(await failure(() => keys[method]('secret'))).toEqual(
+        coded('ERR_INVALID_OPTION', /"secret" is current/),
+      );
+    }
+    expect(await failure(() => keys.promote('other'))).toEqual(coded('ERR_KEY_UNKNOWN', /"other"/));
+  });
+});
+
+describe('the checks of a keyring', () => {
+  const k = toBase64url(new Uint8Array(32));
+  it.each([
+    ['no object', 'secret', /current is not a JWK object/],
+    ['no kid', { kty: 'oct', alg: 'A256KW', k }, /needs a kid/],
+    ['a long kid', { kty: 'oct', alg: 'A256KW', k, kid: 'x'.repeat(129) }, /needs a kid/],
+    ['a kid with a line break', { kty: 'oct', alg: 'A256KW', k, kid: 'a\nb' }, /needs a kid/],
+    ['no alg', { kty: 'oct', k, kid: 'a' }, /needs an alg of A256KW, /],
+    ['an unsupported alg', { kty: 'oct', k, kid: 'a', alg: 'A128KW' }, /needs an alg/],
+    ['a short secret', { kty: 'oct', alg: 'A256KW', k: 'AAAA', kid: 'a' }, /exactly 32 bytes/],
+    ['a padded secret', { kty: 'oct', alg: 'A256KW', k: `${k}=`, kid: 'a' }, /canonical base64url/],
+    ['another kty', { kty: 'RSA', alg: 'A256KW', k, kid: 'a' }, /kty must be "oct"/],
+    ['use sig', { kty: 'oct', alg: 'A256KW', k, kid: 'a', use: 'sig' }, /not for encryption/],
+    ['a short password', { kty: 'oct', alg: 'PBES2-HS512+A256KW', k: 'AAAA', kid: 'a' }, /at least 12/],
+    ['an unknown curve', { kty: 'EC', crv: 'secp256k1', alg: 'ECDH-ES+A256KW', kid: 'a' }, /must be EC on/],
+    ['a signature key', { kty: 'OKP', crv: 'Ed25519', x: k, alg: 'ECDH-ES+A256KW', kid: 'a' }, /X25519/],
+    ['a cut point', { kty: 'EC', crv: 'P-256', x: k, y: 'AA', alg: 'ECDH-ES+A256KW', kid: 'a' }, /a y of/],
+    [
+      'a small modulus',
+      { kty: 'RSA', n: toBase64url(new Uint8Array(255).fill(255)), e: 'AQAB', alg: 'RSA-OAEP-256', kid: 'a' },
+      /at least 2048 bits, has 2040/,
+    ],
+    [
+      'half a private key',
+      {
+        kty: 'RSA',
+        n: toBase64url(new Uint8Array(256).fill(255)),
+        e: 'AQAB',
+        d: 'AA',
+        alg: 'RSA-OAEP-256',
+        kid: 'a',
+      },
+      /needs a p /,
+    ],
+  ])('refuse a key with %s', async (_, key, message) => {
+    const error = await failure(() => keyring({ current: key as unknown as JWK }));
+    expect(error).toEqual(coded('ERR_INVALID_OPTION', message));
+    expect((error as Error).message).not.toContain(k);
+  });
+
+  it('name the place of the key and refuse what is not known', async () => {
+    expect(await failure(() => keyring({ current: secret, previous: [{}] as JWK[] }))).toEqual(
+      coded('ERR_INVALID_OPTION', /previous\[0\] needs a kid/),
+    );
+    expect(await failure(() => keyring({ current: secret, previous: [{ ...secret }] }))).toEqual(
+      coded('ERR_INVALID_OPTION', /previous\[0\] has the kid "secret", which another key/),
+    );
+    expect(await failure(() => keyring({ current: secret, destroyed: ['secret'] }))).toEqual(
+      coded('ERR_INVALID_OPTION', /destroyed\[0\]/),
+    );
+    expect(await failure(() => keyring({ current: secret, next: secret } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /unknown option "next"/),
+    );
+    expect(await failure(() => keyring({ current: secret, previous: secret } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /previous must be an array/),
+    );
+  });
+
+  it('report a point that is not on its curve when it is first used', async () => {
+    const { x, y } = curve;
+    const keys = keyring({ current: { ...publicHalf(curve), x: y as string, y: x as string } });
+    expect(await failure(() => keys.wrap(dek, binding))).toEqual(
+      coded('ERR_INVALID_OPTION', /key "curve" of the keyring cannot be imported/),
+    );
+  });
+});
+
+describe('generateKey', () => {
+  it('makes a 256-bit secret with a random kid', async () => {
+    const [one, other] = await Promise.all([generateKey(), generateKey()]);
+    expect(Object.keys(one)).toEqual(['kty', 'alg', 'k', 'kid']);
+    expect(one).toMatchObject({
+      kty: 'oct',
+      alg: 'A256KW',
+      kid: expect.stringMatching(/^[\w-]{16}$/) as string,
+    });
+    expect(one.k).not.toBe(other.k);
+    expect(one.kid).not.toBe(other.kid);
+  });
+
+  it('refuses what it cannot generate', async () => {
+    expect(await failure(() => generateKey({ alg: 'PBES2-HS512+A256KW' as never }))).toEqual(
+      coded('ERR_INVALID_OPTION', /alg must be A256KW/),
+    );
+    expect(await failure(() => generateKey({ size: 1 } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /unknown option "size"/),
+    );
+  });
+});
