@@ -27,3 +27,4 @@ export { generateKey, type GenerateKeyOptions } from './keys/generate-key.ts';
 export type { KeyAlgorithm } from './keys/jwk.ts';
 export { keyring, type KeyInfo, type Keyring, type KeyringOptions, type KeyState } from './keys/keyring.ts';
 export type { KeyBinding, KeyProvider, WrappedKey } from './keys/provider.ts';
+export { expire, type ExpireOptions } from './layers/expire.ts';

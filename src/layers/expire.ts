@@ -1,0 +1,221 @@
+import type { RunContext } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { callKey, ownerKey, resultKey } from '../history/links.ts';
+import type { Entry, Header, SessionCall, SessionLayer } from '../layer.ts';
+import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
+
+/** Options of {@link expire}. */
+export interface ExpireOptions {
+  /**
+   * Age at which an item expires: milliseconds, or a text such as `'15m'`, `'12h'`, `'30d'`. A later, shorter value
+   * applies at once to what is stored already; a longer one revives nothing.
+   */
+  readonly after: Duration;
+  /**
+   * The time source of the whole stack, in Unix milliseconds.
+   *
+   * @defaultValue Date.now
+   */
+  readonly clock?: () => number;
+  /**
+   * What becomes of records without a time stamp, which a stack without `encrypt()` can meet: `'throw'` gives
+   * `ERR_NOT_STAMPED`, `'keep'` shows them and never expires them, `'hide'` treats them as expired. Records that
+   * `encrypt()` accepts as plain text during a migration are kept.
+   *
+   * @defaultValue 'throw'
+   */
+  readonly unstamped?: 'throw' | 'keep' | 'hide';
+  /**
+   * With `unstamped: 'keep'` only: open every unsealed envelope, also one that this session did not write. Without it
+   * such a text is shown as text, because a user can have pasted it.
+   *
+   * @defaultValue false
+   */
+  readonly envelopes?: boolean;
+  /**
+   * How long one run may go on seeing what it saw at its start: the runner compares history before and after its
+   * writes, and an item that expires in between would make the run impossible to resume.
+   *
+   * @defaultValue '15m'
+   */
+  readonly pinFor?: Duration;
+}
+
+/** A stamp further ahead of our clock than this is an error, not a difference between two clocks. */
+const CLOCK_TOLERANCE = 60_000;
+/** The range of a JavaScript date; keeps sums of times exact. */
+const MAX_AFTER = 8_640_000_000_000_000;
+const DEFAULT_PIN = 900_000;
+
+/**
+ * Hides items that are older than `after`. Every item is stamped when it is written, with its birth and its expiry;
+ * the stamps stand in clear in the stored record, so that a store can purge without keys, and are authenticated when
+ * the stack encrypts.
+ *
+ * - What belongs together expires together: the result of a call inherits the stamps of its call, however much later
+ *   it is written, and a compaction expires with the first item that it replaces.
+ * - An item is visible until its expiry is reached, to a run that saw it for at most `pinFor` longer.
+ * - Hidden is not deleted: `purgeExpired()` of a store deletes. A `RunState` that you keep holds its history anyway.
+ * - Without `encrypt()` in the stack, whoever can write to the database can edit the stamps.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Calls reject with `ERR_NOT_STAMPED` (see `unstamped`) and with
+ * `ERR_CLOCK` when a record was written more than 60 seconds ahead of the clock.
+ *
+ * @example
+ * ```ts
+ * import { MemorySession } from '@openai/agents';
+ * import { expire, wrapSession } from 'strongroom';
+ *
+ * const session = wrapSession(new MemorySession(), [expire({ after: '30d' })]);
+ * ```
+ */
+export function expire(options: ExpireOptions): SessionLayer {
+  checkOptions('expire', options, ['after', 'clock', 'unstamped', 'envelopes', 'pinFor']);
+  const { clock, unstamped = 'throw', envelopes = false } = options;
+  const after = Math.ceil(parseDuration('expire', 'after', options.after));
+  if (after > MAX_AFTER) {
+    invalidOption('expire', 'after', `at most ${MAX_AFTER} milliseconds`, options.after);
+  }
+  const pinFor =
+    options.pinFor === undefined ? DEFAULT_PIN : parseDuration('expire', 'pinFor', options.pinFor);
+  if (clock !== undefined && typeof clock !== 'function') {
+    invalidOption('expire', 'clock', 'a function', clock);
+  }
+  if (unstamped !== 'throw' && unstamped !== 'keep' && unstamped !== 'hide') {
+    invalidOption('expire', 'unstamped', "'throw', 'keep' or 'hide'", unstamped);
+  }
+  if (typeof envelopes !== 'boolean') invalidOption('expire', 'envelopes', 'true or false', envelopes);
+  if (envelopes && unstamped !== 'keep') {
+    invalidOption('expire', 'envelopes', "absent or false unless unstamped is 'keep'", envelopes);
+  }
+
+  const cutoffOf = pinnedCutoff(pinFor);
+  const birthOf = ({ t, g }: Header): number | undefined => g ?? t;
+  /** What the policy of today leaves of the expiry that was written; `Infinity` for a record without stamps. */
+  const expiryOf = (header: Header): number =>
+    Math.min(header.e ?? Number.POSITIVE_INFINITY, (birthOf(header) ?? Number.POSITIVE_INFINITY) + after);
+
+  async function write(entries: readonly Entry[], call: SessionCall): Promise<readonly Entry[]> {
+    const now = call.now();
+    const cutoff = cutoffOf(call, now);
+    // What had expired was hidden from whoever made the replacement, so nothing of it can stand in there.
+    const replaced = (call.replaces ?? [])
+      .map(({ header }) => header)
+      .filter((header) => header.t !== undefined && expiryOf(header) > cutoff);
+    const earlier = await earlierCalls(entries, call);
+    const inBatch = new Map<string, Header>();
+
+    function stamp({ item, header }: Entry): Header {
+      // Written back after a rollback: the old stamps stay.
+      if (header.t !== undefined) return { ...header, e: header.e ?? (header.g ?? header.t) + after };
+      const calls = linksOf(item).flatMap((key) => inBatch.get(key) ?? earlier.get(key) ?? []);
+      // A result takes both over as they are, or a sweeper that reads stamps only would part it from its call.
+      const inherited =
+        calls.length > 0 ? [...calls, ...replaced] : [{ t: now, e: now + after }, ...replaced];
+      const births = inherited.map((from) => birthOf(from) as number);
+      const birth = Math.min(...births);
+      const expiry = Math.min(...inherited.map((from, index) => from.e ?? (births[index] as number) + after));
+      return { ...header, t: now, e: expiry, ...(birth !== now && { g: birth }) };
+    }
+
+    return entries.map((entry) => {
+      const header = stamp(entry);
+      const opens = callKey(entry.item);
+      if (opens !== undefined) inBatch.set(opens, header);
+      return { ...entry, header };
+    });
+  }
+
+  function read(entries: readonly Entry[], call: SessionCall): (Entry | undefined)[] {
+    const now = call.now();
+    const cutoff = cutoffOf(call, now);
+    let missing = 0;
+    const visible = entries.map((entry) => {
+      const { header } = entry;
+      if (header.t !== undefined && header.t > now + CLOCK_TOLERANCE)
+        throw writtenInFuture(call, header.t - now);
+      if (expiryOf(header) <= cutoff) return undefined;
+      if (header.t === undefined && !call.sealed) {
+        if (unstamped === 'throw') missing += 1;
+        if (unstamped === 'hide') return undefined;
+      }
+      return entry;
+    });
+    if (missing > 0) throw notStamped(call, missing, entries.length);
+    return visible;
+  }
+
+  return {
+    name: 'expire',
+    wantsRunContext: true,
+    stamps: true,
+    unique: true,
+    unstamped: engineMode(unstamped, envelopes),
+    ...(clock !== undefined && { clock }),
+    write,
+    read,
+  };
+}
+
+function engineMode(
+  unstamped: 'throw' | 'keep' | 'hide',
+  envelopes: boolean,
+): NonNullable<SessionLayer['unstamped']> {
+  if (unstamped === 'throw') return 'refuse';
+  return envelopes ? 'envelopes' : unstamped;
+}
+
+/** The links that tie an item to one before it: its call, and the program that issued it. */
+function linksOf(item: Entry['item']): string[] {
+  return [resultKey(item), ownerKey(item)].filter((key) => key !== undefined);
+}
+
+/** The headers of the newest stamped calls that results of this batch answer: one look back for all of them. */
+async function earlierCalls(entries: readonly Entry[], call: SessionCall): Promise<Map<string, Header>> {
+  const found = new Map<string, Header>();
+  const wanted = new Set<string>();
+  const inBatch = new Set<string>();
+  for (const { item, header } of entries) {
+    if (header.t === undefined) {
+      for (const key of linksOf(item)) if (!inBatch.has(key)) wanted.add(key);
+    }
+    const opens = callKey(item);
+    if (opens !== undefined) inBatch.add(opens);
+  }
+  if (wanted.size === 0) return found;
+  // The look goes from the newest entry backwards and ends when this says that nothing is wanted any more.
+  await call.lookBack(({ item, header }) => {
+    const opens = callKey(item);
+    if (opens !== undefined && header.t !== undefined && wanted.delete(opens)) found.set(opens, header);
+    return wanted.size === 0;
+  });
+  return found;
+}
+
+/** The time that decides what has expired: the same for all calls of one run, within limits. */
+function pinnedCutoff(pinFor: number): (call: SessionCall, now: number) => number {
+  const pins = new WeakMap<RunContext<unknown>, number>();
+  return ({ runContext }, now) => {
+    if (runContext === undefined) return now;
+    const pinned = pins.get(runContext);
+    if (pinned !== undefined && now >= pinned && now - pinned < pinFor) return pinned;
+    pins.set(runContext, now);
+    return now;
+  };
+}
+
+function writtenInFuture(call: SessionCall, ahead: number): StrongroomError {
+  return new StrongroomError(
+    'ERR_CLOCK',
+    `expire: a record of session ${JSON.stringify(call.sessionId)} was written ${Math.ceil(ahead / 1_000)} s ahead of ` +
+      'the clock of this stack. Correct the clock of the machine that wrote it, or of this one.',
+  );
+}
+
+function notStamped(call: SessionCall, missing: number, count: number): StrongroomError {
+  return new StrongroomError(
+    'ERR_NOT_STAMPED',
+    `expire: ${missing} of ${count} records of session ${JSON.stringify(call.sessionId)} have no time stamp, so ` +
+      "nobody knows when they expire. Migrate the session with migrate(), or choose unstamped: 'keep' or 'hide'.",
+  );
+}
