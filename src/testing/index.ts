@@ -18,3 +18,4 @@ export {
   type SessionContractOptions,
   type TestApi,
 } from './session-contract.ts';
+export { storeContract, type StoreContractOptions } from './store-contract.ts';

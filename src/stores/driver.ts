@@ -1,0 +1,110 @@
+import type { DekStore } from '../keys/dek-store.ts';
+
+/**
+ * One record as databases keep it. A carrier is taken apart, so that its bytes are stored as bytes and its times as
+ * columns; any other item is its JSON.
+ */
+export interface StoredRecord {
+  /** `null` for a plain item; for a carrier what is left of the envelope's header (see record.ts). */
+  readonly head: string | null;
+  /** Id of the data key, for a carrier that has one. */
+  readonly did: string | null;
+  /** The JSON of a plain item, or the bytes of the envelope's body. */
+  readonly body: string | Uint8Array;
+  /** The data key as a compact JWE, when it lives in the envelope. */
+  readonly wrapped: string | null;
+  /** Unix milliseconds: the header's `t`, else when the store got the item. */
+  readonly writtenAt: number;
+  /** Unix milliseconds: the header's `e`. */
+  readonly expiresAt: number | null;
+  /** Unix milliseconds: the header's `g`, or when the oldest of what this record replaces was written. */
+  readonly bornAt: number | null;
+}
+
+/** What a change needs to see before it decides. */
+export interface Look {
+  /** How many records, counted from `from`. */
+  readonly records: number | 'all';
+  /** Default `'end'`. Records come in their order in either case. */
+  readonly from?: 'start' | 'end';
+  /** Key of an operation whose digest is wanted. */
+  readonly operation?: string;
+}
+
+/** What {@link Look} asked for, true until the change commits. */
+export interface View {
+  readonly records: readonly StoredRecord[];
+  /** Digest of the operation, when it was applied before. */
+  readonly operation?: string;
+}
+
+/** One atomic change of one history. */
+export interface Change {
+  /** Which records of the view go; `'all'` is the whole history, seen or not. */
+  readonly remove: { readonly start: number; readonly count: number } | 'all' | 'none';
+  /** Records that take the place of the removed ones; at the end when none are removed. */
+  readonly insert: readonly StoredRecord[];
+  /** Written to the operation log. */
+  readonly operation?: { readonly key: string; readonly digest: string };
+  /** The operation log starts anew. */
+  readonly forgetOperations?: true;
+  /** Appended to another session in the same transaction. */
+  readonly archive?: { readonly sessionId: string; readonly records: readonly StoredRecord[] };
+}
+
+/** What a store says of one session that holds items. */
+export interface SessionSummary {
+  readonly id: string;
+  readonly items: number;
+  /** Bytes that the records take, without the database's own overhead. */
+  readonly bytes: number;
+  /** When the first item was written, in Unix milliseconds. */
+  readonly firstAt: number;
+  /** When the last item was written, in Unix milliseconds. */
+  readonly lastAt: number;
+}
+
+/** Which records are expired: `e <= now`, or written (the call of the group, where known) at `writtenBefore` or before. */
+export interface Expired {
+  readonly now: number;
+  readonly writtenBefore?: number;
+}
+
+/**
+ * What a database does natively. Everything else of a store, and every rule of the SDK, is in session.ts and
+ * store.ts, once. Every method is atomic; methods reject with `ERR_STORE` when the database fails.
+ */
+export interface StoreDriver {
+  /** The factory's name, for messages. */
+  readonly name: string;
+  /** The last `count` records in their order, all when absent. */
+  readonly read: (sessionId: string, count?: number) => Promise<readonly StoredRecord[]>;
+  /**
+   * Appends all or nothing, contiguous. A record whose data key has a tombstone here is `ERR_SHREDDED`, found in
+   * the same transaction.
+   */
+  readonly append: (sessionId: string, records: readonly StoredRecord[], subject?: string) => Promise<void>;
+  /**
+   * Looks, lets `decide` choose, applies its choice, all in one serializable step. `decide` is pure and
+   * synchronous, can be called again when the step has to be repeated, and leaves everything as it is when it
+   * throws or returns `undefined`. Inserts are checked as {@link StoreDriver.append} checks them.
+   */
+  readonly change: (
+    sessionId: string,
+    look: Look,
+    decide: (view: View) => Change | undefined,
+    subject?: string,
+  ) => Promise<void>;
+  /** Whether the operation is in the log. */
+  readonly applied: (sessionId: string, operationKey: string) => Promise<boolean>;
+  readonly dekStore: DekStore;
+  /** The next sessions with items after the id `after`, in the order of the database. */
+  readonly summaries: (after: string | undefined, count: number) => Promise<readonly SessionSummary[]>;
+  /** Deletes at most `batch` expired records; the sessions that lost some, one entry a record. */
+  readonly purge: (expired: Expired, batch: number) => Promise<readonly string[]>;
+  /** Deletes records, operation log and data keys (tombstones stay). */
+  readonly deleteSession: (sessionId: string) => Promise<void>;
+  readonly ping: () => Promise<void>;
+  /** Waits for what is under way. Called once. */
+  readonly close: () => Promise<void>;
+}

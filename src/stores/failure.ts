@@ -1,0 +1,46 @@
+import { isStrongroomError, StrongroomError } from '../errors.ts';
+
+/** After `close()`. */
+export function closedError(name: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_CLOSED',
+    `This store (${name}) was closed. Open it again, or close it later.`,
+  );
+}
+
+/** What is known about a write when the database failed. */
+export type Outcome = 'nothing written' | 'unknown';
+
+/**
+ * The database's own error in ours. Its text stays in `cause`: drivers quote statements and values in theirs.
+ *
+ * @param outcome Left out for reads.
+ */
+export function storeError(name: string, what: string, cause: unknown, outcome?: Outcome): unknown {
+  if (isStrongroomError(cause)) return cause;
+  const hint =
+    outcome === undefined
+      ? ''
+      : outcome === 'nothing written'
+        ? ' Nothing was written.'
+        : ' The call may have been committed: read back before you repeat it.';
+  return new StrongroomError('ERR_STORE', `${name}: ${what}.${hint} See the cause.`, { cause });
+}
+
+/** A record was sealed under a data key that has been destroyed since. */
+export function shreddedError(sessionId: string, did: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_SHREDDED',
+    `The data key ${did} of session ${JSON.stringify(sessionId)} was destroyed, so an entry that it sealed could ` +
+      'never be read. Nothing was stored; seal it again under a new data key.',
+  );
+}
+
+/** The schema of the database is of a version to come. */
+export function newerSchemaError(name: string, found: number, known: number): StrongroomError {
+  return new StrongroomError(
+    'ERR_UNSUPPORTED',
+    `${name}: the database has schema version ${found}, this version of strongroom knows up to ${known}. ` +
+      'Update strongroom; nothing was changed.',
+  );
+}

@@ -1,0 +1,120 @@
+import type { AgentInputItem } from '@openai/agents';
+import { carrierOf, envelopeText, formatEnvelope, formatHeader, parseEnvelope } from '../envelope.ts';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
+import { decodeItem, encodeItem, snapshotItem } from '../item.ts';
+import type { Header } from '../layer.ts';
+import type { StoredRecord } from './driver.ts';
+
+/** What is left of a header when data key and times have columns of their own. `t: null`: it had none. */
+type Rest = Omit<Header, 'd' | 't' | 'e' | 'g'> & { t?: null };
+
+/**
+ * Takes an item apart for the database.
+ *
+ * @param now Unix milliseconds, for items that state no time themselves.
+ * @throws {@link StrongroomError} `ERR_INVALID_ITEM` when the item cannot be stored without loss.
+ */
+export function encodeRecord(item: AgentInputItem, now: number): StoredRecord {
+  return encodeCarrier(item, now) ?? encodePlain(snapshotItem(item), now);
+}
+
+function encodePlain(item: AgentInputItem, now: number): StoredRecord {
+  const plain = { head: null, did: null, wrapped: null, expiresAt: null, bornAt: null };
+  return { ...plain, body: encodeItem(item), writtenAt: now };
+}
+
+/** `undefined` for anything that would not be rendered again exactly as it is. */
+function encodeCarrier(item: AgentInputItem, now: number): StoredRecord | undefined {
+  if (typeof item !== 'object' || item === null || !hasKeys(item, ['type', 'role', 'content']))
+    return undefined;
+  const text = envelopeText(item);
+  if (text === undefined) return undefined;
+  if (!hasKeys((item as { content: object[] }).content[0] as object, ['type', 'text'])) return undefined;
+  try {
+    const { header, body, wrapped } = parseEnvelope(text);
+    const { d, t, e, g, ...rest } = header;
+    const record: StoredRecord = {
+      head: encodeRest(t === undefined ? { ...rest, t: null } : rest),
+      did: d ?? null,
+      body,
+      wrapped: wrapped ?? null,
+      writtenAt: t ?? now,
+      expiresAt: e ?? null,
+      bornAt: g ?? null,
+    };
+    return envelopeOf(record) === text ? record : undefined;
+  } catch (error) {
+    // Text that only looks like an envelope is text.
+    if (isStrongroomError(error)) return undefined;
+    throw error;
+  }
+}
+
+function hasKeys(value: object, expected: readonly string[]): boolean {
+  const keys = Object.keys(value);
+  return keys.length === expected.length && expected.every((key, index) => keys[index] === key);
+}
+
+/** The usual rest is the suite alone, and then it is its bare name. */
+function encodeRest(rest: Rest): string {
+  return Object.keys(rest).length === 1 && rest.s !== undefined ? rest.s : JSON.stringify(rest);
+}
+
+function decodeRest(head: string): Rest {
+  return head.startsWith('{') ? (JSON.parse(head) as Rest) : { s: head };
+}
+
+function envelopeOf(record: StoredRecord): string {
+  const { t, ...rest } = decodeRest(record.head ?? '');
+  const header: Header = {
+    ...rest,
+    ...(record.did !== null && { d: record.did }),
+    ...(t !== null && { t: record.writtenAt }),
+    ...(record.expiresAt !== null && { e: record.expiresAt }),
+    ...(record.bornAt !== null && { g: record.bornAt }),
+  };
+  return formatEnvelope(formatHeader(header), record.body as Uint8Array, record.wrapped ?? undefined);
+}
+
+/**
+ * The item again, a fresh plain object.
+ *
+ * @throws {@link StrongroomError} `ERR_MALFORMED` when the database returned something that was not written so.
+ */
+export function decodeRecord(record: StoredRecord, sessionId: string): AgentInputItem {
+  try {
+    if (record.head !== null) return carrierOf(envelopeOf(record));
+    if (typeof record.body === 'string') return decodeItem(record.body);
+  } catch {
+    // The parser's message quotes the text.
+  }
+  throw new StrongroomError(
+    'ERR_MALFORMED',
+    `A record of session ${JSON.stringify(sessionId)} is damaged: it is neither an item's JSON nor an envelope. ` +
+      'Restore it from a backup, or delete the session.',
+  );
+}
+
+/**
+ * The plain records with the birth of the oldest of those which they replace, so that rewriting history does not
+ * extend its life. Carriers state their own times.
+ */
+export function inheritBirth(
+  records: readonly StoredRecord[],
+  replaced: readonly StoredRecord[],
+): readonly StoredRecord[] {
+  if (replaced.length === 0) return records;
+  const birth = replaced.reduce(
+    (oldest, record) => Math.min(oldest, record.bornAt ?? record.writtenAt),
+    Number.POSITIVE_INFINITY,
+  );
+  return records.map((record) =>
+    record.head === null && birth < record.writtenAt ? { ...record, bornAt: birth } : record,
+  );
+}
+
+/** Bytes that a record takes. */
+export function recordBytes(record: StoredRecord): number {
+  const body = typeof record.body === 'string' ? Buffer.byteLength(record.body) : record.body.length;
+  return body + (record.head?.length ?? 0) + (record.wrapped?.length ?? 0);
+}

@@ -1,0 +1,295 @@
+import type {
+  AgentInputItem,
+  Session,
+  SessionHistoryRewriteArgs,
+  SessionHistoryTransactionArgs,
+} from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { itemKey, snapshotItem } from '../item.ts';
+import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
+import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import { digestOf, historyDigest, operationKey } from './digest.ts';
+import type { Change, StoreDriver, StoredRecord } from './driver.ts';
+import { decodeRecord, encodeRecord, inheritBirth } from './record.ts';
+import { createQueue } from '../engine/queue.ts';
+import {
+  assertProtocolItems,
+  assertSameOperation,
+  checkOperationId,
+  keys,
+  SENTENCES,
+  snapshotTransaction,
+} from './transaction.ts';
+
+/** Under this symbol a session of a store tells which operations it has applied. */
+export const OPERATIONS: unique symbol = Symbol.for('strongroom.operations') as never;
+
+/** Arguments of {@link StoreSession.replacePrefix}. */
+export interface ReplacePrefixArgs {
+  /** How many of the oldest items are replaced; at least 1. */
+  readonly count: number;
+  /** What they are: {@link historyDigest} of them as `getItems()` gives them. */
+  readonly digest: string;
+  /** What takes their place. */
+  readonly replacement: readonly AgentInputItem[];
+  /** Stable under retries. */
+  readonly operationId: string;
+  /**
+   * Id of another session of the same store, at whose end the replaced items are appended in the same transaction;
+   * or that session with other items to append there (a stack that seals gives them sealed for that session).
+   */
+  readonly archiveTo?: string | { readonly sessionId: string; readonly items: readonly AgentInputItem[] };
+}
+
+/** A session of a store: the SDK's `Session` with the optional members that a database can do well. */
+export interface StoreSession extends Session {
+  replaceHistoryWithCompaction(items: AgentInputItem[]): Promise<void>;
+  /** Atomic and idempotent by `operationId`; the log keeps the last operations of a session. */
+  applyHistoryTransaction(args: SessionHistoryTransactionArgs): Promise<void>;
+  applyHistoryMutations(args: SessionHistoryRewriteArgs): Promise<void>;
+  /**
+   * Compares and replaces the oldest items in one transaction. Appends do not conflict with it.
+   *
+   * @throws {@link StrongroomError} `ERR_CONFLICT` when the oldest items are others, or the operation id was used
+   * for something else.
+   */
+  replacePrefix(args: ReplacePrefixArgs): Promise<void>;
+  readonly [OPERATIONS]: { has(operationId: string): Promise<boolean> };
+  readonly [DEK_STORE]: DekStore;
+}
+
+/**
+ * The one implementation of the SDK's rules over what a database does natively.
+ *
+ * @param now Unix milliseconds, for items that state no time themselves.
+ * @param owner Whose session it is; can become known later.
+ */
+export function createStoreSession(
+  driver: StoreDriver,
+  sessionId: string,
+  now: () => number,
+  owner: { readonly subject?: string } = {},
+): StoreSession {
+  // Calls take effect in the order in which they were made, also on a pool of connections.
+  const queue = createQueue();
+
+  const encode = (items: readonly AgentInputItem[]): StoredRecord[] => {
+    const at = now();
+    return items.map((item) => encodeRecord(item, at));
+  };
+  const decode = (record: StoredRecord): AgentInputItem => decodeRecord(record, sessionId);
+  const change = (look: Parameters<StoreDriver['change']>[1], decide: Parameters<StoreDriver['change']>[2]) =>
+    driver.change(sessionId, look, decide, owner.subject);
+
+  return {
+    getSessionId: async () => sessionId,
+
+    async getItems(limit?: number): Promise<AgentInputItem[]> {
+      const count = readLimit(limit);
+      if (count === 0) return [];
+      const records = await queue.read(() => driver.read(sessionId, count));
+      return records.map(decode);
+    },
+
+    async addItems(items: AgentInputItem[]): Promise<void> {
+      const records = encode(items);
+      if (records.length === 0) return;
+      await queue.mutate(() => driver.append(sessionId, records, owner.subject));
+    },
+
+    async popItem(): Promise<AgentInputItem | undefined> {
+      return await queue.mutate(async () => {
+        let popped: AgentInputItem | undefined;
+        await change({ records: 1 }, ({ records: [last] }) => {
+          // Decoded before it is removed: what cannot be handed out stays.
+          popped = last === undefined ? undefined : decode(last);
+          return last === undefined ? undefined : { remove: { start: 0, count: 1 }, insert: [] };
+        });
+        return popped;
+      });
+    },
+
+    async clearSession(): Promise<void> {
+      await queue.mutate(() =>
+        change({ records: 0 }, () => ({ remove: 'all', insert: [], forgetOperations: true })),
+      );
+    },
+
+    async replaceHistoryWithCompaction(items: AgentInputItem[]): Promise<void> {
+      const records = encode(items);
+      await queue.mutate(() =>
+        change({ records: 'all' }, (view) => ({
+          remove: 'all',
+          insert: inheritBirth(records, view.records),
+        })),
+      );
+    },
+
+    async applyHistoryTransaction(args: SessionHistoryTransactionArgs): Promise<void> {
+      const { operationId, expectedSuffix, items, digest } = snapshotTransaction(args);
+      const records = encode(items);
+      const operation = { key: operationKey(operationId), digest };
+      await queue.mutate(async () => {
+        await assertProtocolItems([...(expectedSuffix ?? []), ...items]);
+        await change({ records: expectedSuffix?.length ?? 0, operation: operation.key }, (view) => {
+          if (assertSameOperation(view.operation, digest)) return undefined;
+          if (expectedSuffix === undefined) return { remove: 'none', insert: records, operation };
+          return { ...replaceSuffix(view.records, expectedSuffix, items, records), operation };
+        });
+      });
+    },
+
+    async applyHistoryMutations(args: SessionHistoryRewriteArgs): Promise<void> {
+      const mutations = snapshotMutations(args);
+      if (mutations.length === 0) return;
+      await queue.mutate(async () => {
+        const { applySessionHistoryMutations } = await import('@openai/agents');
+        await change({ records: 'all' }, ({ records }) => {
+          const before = records.map(decode);
+          return difference(records, before, applySessionHistoryMutations(before, mutations), now());
+        });
+      });
+    },
+
+    async replacePrefix(args: ReplacePrefixArgs): Promise<void> {
+      const { count, digest, replacement, operationId, archiveTo } = snapshotPrefix(args, sessionId);
+      const records = encode(replacement);
+      const archived = typeof archiveTo === 'object' ? encode(archiveTo.items) : undefined;
+      const target = typeof archiveTo === 'object' ? archiveTo.sessionId : archiveTo;
+      const content = `replace_prefix ${count} ${digest} ${keys(replacement)} ${JSON.stringify(target ?? null)}`;
+      const operation = { key: operationKey(operationId), digest: digestOf(content) };
+      await queue.mutate(() =>
+        change({ records: count, from: 'start', operation: operation.key }, (view) => {
+          if (assertSameOperation(view.operation, operation.digest)) return undefined;
+          if (view.records.length < count || historyDigest(view.records.map(decode)) !== digest) {
+            throw new StrongroomError(
+              'ERR_CONFLICT',
+              'Session history prefix no longer matches the transaction precondition. ' +
+                'Read the history again and start a new operation.',
+            );
+          }
+          return {
+            remove: { start: 0, count },
+            insert: inheritBirth(records, view.records),
+            operation,
+            ...(target !== undefined && {
+              archive: { sessionId: target, records: archived ?? view.records },
+            }),
+          };
+        }),
+      );
+    },
+
+    [OPERATIONS]: {
+      has: (operationId: string) => queue.read(() => driver.applied(sessionId, operationKey(operationId))),
+    },
+    [DEK_STORE]: driver.dekStore,
+  };
+}
+
+/** As the SDK's own session: no limit is everything, nothing for zero and less. */
+function readLimit(limit: number | undefined): number | undefined {
+  if (limit === undefined || limit === Number.POSITIVE_INFINITY) return undefined;
+  if (typeof limit !== 'number' || Number.isNaN(limit))
+    return invalidOption('getItems', 'limit', 'a number', limit);
+  return Math.min(Math.max(Math.trunc(limit), 0), 0x7fff_ffff);
+}
+
+function replaceSuffix(
+  stored: readonly StoredRecord[],
+  expected: readonly AgentInputItem[],
+  items: readonly AgentInputItem[],
+  records: readonly StoredRecord[],
+): Pick<Change, 'remove' | 'insert'> {
+  const keysOfStored = stored.map((record) => itemKey(decodeRecord(record, '')));
+  const matches =
+    stored.length === expected.length &&
+    expected.every((item, index) => itemKey(item) === keysOfStored[index]);
+  if (!matches) {
+    throw new StrongroomError(
+      'ERR_CONFLICT',
+      `${SENTENCES.suffix} Read the history again and start a new operation.`,
+    );
+  }
+  // An item that stays keeps its record, with the times that it was written with.
+  const free = new Set(stored.keys());
+  const fresh = inheritBirth(records, stored);
+  const insert = items.map((item, index) => {
+    const key = itemKey(item);
+    const same = [...free].find((position) => keysOfStored[position] === key);
+    if (same === undefined) return fresh[index] as StoredRecord;
+    free.delete(same);
+    return stored[same] as StoredRecord;
+  });
+  return { remove: { start: 0, count: stored.length }, insert };
+}
+
+/** The smallest run of records that has to be written anew; `undefined` when the lists are equal. */
+function difference(
+  records: readonly StoredRecord[],
+  before: readonly AgentInputItem[],
+  after: readonly AgentInputItem[],
+  now: number,
+): Change | undefined {
+  const old = before.map(itemKey);
+  const next = after.map(itemKey);
+  let start = 0;
+  while (start < old.length && start < next.length && old[start] === next[start]) start++;
+  let end = 0;
+  while (
+    end < old.length - start &&
+    end < next.length - start &&
+    old[old.length - 1 - end] === next[next.length - 1 - end]
+  ) {
+    end++;
+  }
+  const count = old.length - start - end;
+  const written = after.slice(start, next.length - end).map((item) => encodeRecord(item, now));
+  if (count === 0 && written.length === 0) return undefined;
+  const replaced = records.slice(start, start + count);
+  // Records inside the run that did not change are kept, so that only what was rewritten has new times.
+  const kept = new Map(replaced.map((record, index) => [old[start + index], record]));
+  const insert = inheritBirth(written, replaced).map(
+    (record, index) => kept.get(next[start + index]) ?? record,
+  );
+  return { remove: { start, count }, insert };
+}
+
+function snapshotMutations(args: SessionHistoryRewriteArgs): SessionHistoryRewriteArgs['mutations'] {
+  const mutations: unknown = args?.mutations;
+  if (!Array.isArray(mutations)) {
+    return invalidOption('applyHistoryMutations', 'mutations', 'an array', mutations);
+  }
+  return (mutations as SessionHistoryRewriteArgs['mutations']).map((mutation) => ({
+    ...mutation,
+    ...('replacement' in mutation && {
+      replacement: snapshotItem(mutation.replacement) as typeof mutation.replacement,
+    }),
+  }));
+}
+
+function snapshotPrefix(args: ReplacePrefixArgs, sessionId: string): ReplacePrefixArgs {
+  const where = 'replacePrefix';
+  checkOptions(where, args, ['count', 'digest', 'replacement', 'operationId', 'archiveTo']);
+  const { count, digest, replacement, operationId, archiveTo } = args;
+  parseCount(where, 'count', count);
+  checkOperationId(operationId);
+  if (typeof digest !== 'string')
+    return invalidOption(where, 'digest', 'the historyDigest of the items', digest);
+  if (!Array.isArray(replacement))
+    return invalidOption(where, 'replacement', 'an array of items', replacement);
+  const target: unknown = typeof archiveTo === 'object' ? archiveTo.sessionId : archiveTo;
+  if (target !== undefined && (typeof target !== 'string' || target === '' || target === sessionId)) {
+    return invalidOption(where, 'archiveTo', 'the id of another session', target);
+  }
+  return {
+    count,
+    digest,
+    operationId,
+    replacement: replacement.map(snapshotItem),
+    ...(typeof archiveTo === 'string' && { archiveTo }),
+    ...(typeof archiveTo === 'object' && {
+      archiveTo: { sessionId: archiveTo.sessionId, items: archiveTo.items.map(snapshotItem) },
+    }),
+  };
+}

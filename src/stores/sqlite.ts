@@ -1,0 +1,68 @@
+import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { openConnection } from './sqlite/connection.ts';
+import { sqliteDriver } from './sqlite/driver.ts';
+import type { StoreSession } from './session.ts';
+import { createStore, type Store } from './store.ts';
+
+export { historyDigest } from './digest.ts';
+export type { ReplacePrefixArgs, StoreSession } from './session.ts';
+export type { PurgeOptions, PurgeReport, SessionOptions, SessionSummary, Store } from './store.ts';
+
+/** Options of {@link openSqlite}. */
+export interface SqliteOptions {
+  /**
+   * `'normal'` (default, `synchronous=NORMAL`): a crash of the process loses nothing, a power cut may lose the last
+   * commits, the file stays consistent. `'full'` (`synchronous=FULL`): what was acknowledged survives a power cut;
+   * every append waits for the disk.
+   */
+  readonly durability?: 'normal' | 'full';
+  /** How long a call waits for a lock of another process before it is `ERR_STORE`. Default `'5s'`. */
+  readonly busyTimeout?: Duration;
+  /** How many operations of a session are remembered for idempotence. Default 256. */
+  readonly operationLog?: number;
+  /** Unix milliseconds: when items without a time of their own were written, what is expired. Default `Date.now`. */
+  readonly clock?: () => number;
+}
+
+const WHERE = 'openSqlite';
+
+/**
+ * Many sessions in one SQLite file, on the built-in `node:sqlite` (Node.js 22.13 and later, Bun, Deno). Connects at
+ * the first call. WAL mode: several processes can use one file on one machine, on a local disk (not over a network
+ * file system, see https://sqlite.org/wal.html). A new file can be read by its owner only. Deleted records are
+ * overwritten; what the write-ahead log still holds of them goes with the next checkpoint, at the latest when the
+ * last process closes the file.
+ *
+ * @param path The file; `':memory:'` for a database that lives as long as the store.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
+ * `cause`, `ERR_UNSUPPORTED` for a file of a newer version of strongroom, `ERR_CLOSED`.
+ *
+ * @example
+ * ```ts
+ * import { openSqlite } from 'strongroom/sqlite';
+ *
+ * await using store = openSqlite('conversations.db');
+ * const session = store.session('user-123');
+ * await session.addItems([{ type: 'message', role: 'user', content: 'Hello' }]);
+ * ```
+ */
+export function openSqlite(path: string, options: SqliteOptions = {}): Store<StoreSession> {
+  if (typeof path !== 'string' || path === '' || path.includes('\0')) {
+    invalidOption(WHERE, 'path', "the name of a file, or ':memory:'", path);
+  }
+  checkOptions(WHERE, options, ['durability', 'busyTimeout', 'operationLog', 'clock']);
+  const { durability = 'normal', busyTimeout = '5s', operationLog = 256, clock = Date.now } = options;
+  if (durability !== 'normal' && durability !== 'full') {
+    invalidOption(WHERE, 'durability', "'normal' or 'full'", durability);
+  }
+  if (typeof clock !== 'function')
+    invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
+  const now = (): number => Math.floor(clock());
+  const connection = openConnection({
+    path,
+    durability,
+    busyTimeout: parseDuration(WHERE, 'busyTimeout', busyTimeout),
+  });
+  const driver = sqliteDriver(connection, parseCount(WHERE, 'operationLog', operationLog), now);
+  return createStore(driver, now);
+}

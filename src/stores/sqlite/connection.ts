@@ -1,0 +1,206 @@
+import { closeSync, openSync } from 'node:fs';
+import type * as sqliteModule from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isStrongroomError, StrongroomError } from '../../errors.ts';
+import { closedError, storeError } from '../failure.ts';
+import { migrate } from './schema.ts';
+
+/** What {@link openConnection} needs. */
+export interface ConnectionOptions {
+  readonly path: string;
+  readonly durability: 'normal' | 'full';
+  /** Milliseconds that a call waits for another process's lock. */
+  readonly busyTimeout: number;
+}
+
+export type Row = Record<string, SQLOutputValue>;
+
+/** Statements, prepared once. */
+export interface Statements {
+  readonly all: (sql: string, ...values: SQLInputValue[]) => Row[];
+  readonly get: (sql: string, ...values: SQLInputValue[]) => Row | undefined;
+  /** How many rows it changed. */
+  readonly run: (sql: string, ...values: SQLInputValue[]) => number;
+}
+
+/**
+ * One connection, opened by the first call. A transaction runs from beginning to end in one go, without a turn of
+ * the event loop in between, so that one connection serves all sessions; only waiting for another process's lock
+ * is asynchronous, because SQLite's own busy handler would stop the whole process.
+ */
+export interface Connection {
+  read<T>(work: (statements: Statements) => T): Promise<T>;
+  /** In one `BEGIN IMMEDIATE` transaction, rolled back when `work` throws. */
+  write<T>(work: (statements: Statements) => T): Promise<T>;
+  close(): Promise<void>;
+}
+
+const NAME = 'openSqlite';
+/** Primary result codes of SQLite (https://sqlite.org/rescode.html). */
+const SQLITE_BUSY = 5;
+const FAILURES: Readonly<Record<number, string>> = {
+  8: 'the database is read-only',
+  10: 'the disk failed',
+  11: 'the database file is damaged',
+  13: 'the disk is full',
+  14: 'the database file cannot be opened: does its folder exist, and may this process write there',
+  26: 'the file is not an SQLite database',
+};
+const MAX_WAIT = 20;
+
+export function openConnection(options: ConnectionOptions): Connection {
+  let database: DatabaseSync | undefined;
+  let closed = false;
+  const prepared = new Map<string, StatementSync>();
+  /** The last call that waits for a lock: later ones queue behind it, so that calls keep their order. */
+  let waiting: Promise<unknown> | undefined;
+
+  function connect(): DatabaseSync {
+    if (closed) throw closedError(NAME);
+    if (database !== undefined) return database;
+    // Conversations are private: the file is its owner's alone unless it exists with other rights. SQLite gives the
+    // log and index files beside it the same rights.
+    if (options.path !== ':memory:') closeSync(openSync(options.path, 'a', 0o600));
+    const opened = new (loadSqlite().DatabaseSync)(options.path);
+    try {
+      opened.exec('PRAGMA busy_timeout = 0');
+      const { journal_mode: mode } = opened.prepare('PRAGMA journal_mode').get() ?? {};
+      if (mode !== 'wal') opened.exec('PRAGMA journal_mode = WAL');
+      opened.exec(`PRAGMA synchronous = ${options.durability === 'full' ? 'FULL' : 'NORMAL'}`);
+      // Deleted records are overwritten with zeros, not only unlinked.
+      opened.exec('PRAGMA secure_delete = ON');
+      opened.exec('PRAGMA journal_size_limit = 16777216');
+      migrate(opened, NAME);
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
+    database = opened;
+    return opened;
+  }
+
+  const statement = (sql: string): StatementSync => {
+    let found = prepared.get(sql);
+    if (found === undefined) prepared.set(sql, (found = connect().prepare(sql)));
+    return found;
+  };
+  const statements: Statements = {
+    all: (sql, ...values) => statement(sql).all(...values),
+    get: (sql, ...values) => statement(sql).get(...values),
+    run: (sql, ...values) => Number(statement(sql).run(...values).changes),
+  };
+
+  function transact<T>(work: (statements: Statements) => T): T {
+    const opened = connect();
+    opened.exec('BEGIN IMMEDIATE');
+    let result: T;
+    try {
+      result = work(statements);
+    } catch (error) {
+      rollback(opened);
+      throw isStrongroomError(error) ? error : failure(error, 'nothing written');
+    }
+    try {
+      opened.exec('COMMIT');
+    } catch (error) {
+      rollback(opened);
+      throw failure(error, 'unknown');
+    }
+    return result;
+  }
+
+  /** Runs at once when nothing waits, else behind what waits. */
+  function inOrder<T>(work: () => T): Promise<T> {
+    const before = waiting;
+    const result =
+      before === undefined
+        ? attempt(work)
+        : before.then(
+            () => attempt(work),
+            () => attempt(work),
+          );
+    return result;
+  }
+
+  async function attempt<T>(work: () => T): Promise<T> {
+    try {
+      return work();
+    } catch (error) {
+      if (!isBusy(error)) throw isStrongroomError(error) ? error : failure(error);
+    }
+    const retried = retry(work);
+    waiting = retried;
+    try {
+      return await retried;
+    } finally {
+      if (waiting === retried) waiting = undefined;
+    }
+  }
+
+  async function retry<T>(work: () => T): Promise<T> {
+    const deadline = performance.now() + options.busyTimeout;
+    for (let wait = 1; ; wait = Math.min(wait * 2, MAX_WAIT)) {
+      // Different for each process, so that they do not meet again.
+      await delay(wait * (0.5 + Math.random() / 2));
+      try {
+        return work();
+      } catch (error) {
+        if (!isBusy(error)) throw isStrongroomError(error) ? error : failure(error);
+        if (performance.now() > deadline) {
+          throw storeError(
+            NAME,
+            `the database stayed locked by another process for ${options.busyTimeout} ms`,
+            error,
+            'nothing written',
+          );
+        }
+      }
+    }
+  }
+
+  return {
+    read: (work) =>
+      inOrder(() => {
+        connect();
+        return work(statements);
+      }),
+    write: (work) => inOrder(() => transact(work)),
+    async close() {
+      await Promise.allSettled([waiting]);
+      closed = true;
+      prepared.clear();
+      database?.close();
+      database = undefined;
+    },
+  };
+}
+
+function loadSqlite(): typeof sqliteModule {
+  const loaded = process.getBuiltinModule?.('node:sqlite') as typeof sqliteModule | undefined;
+  if (loaded !== undefined) return loaded;
+  throw new StrongroomError(
+    'ERR_UNSUPPORTED',
+    `${NAME} needs the built-in node:sqlite, which Node.js has from 22.13 on; this is ${process.version}.`,
+  );
+}
+
+function rollback(database: DatabaseSync): void {
+  // Some failures have rolled back already.
+  if (database.isTransaction) database.exec('ROLLBACK');
+}
+
+function isBusy(error: unknown): boolean {
+  const cause = isStrongroomError(error) ? error.cause : error;
+  return resultCode(cause) === SQLITE_BUSY;
+}
+
+function resultCode(error: unknown): number | undefined {
+  const code = (error as { errcode?: unknown } | undefined)?.errcode;
+  return typeof code === 'number' ? code & 0xff : undefined;
+}
+
+function failure(error: unknown, outcome?: 'nothing written' | 'unknown'): unknown {
+  const what = FAILURES[resultCode(error) ?? -1] ?? 'the database failed';
+  return storeError(NAME, what, error, outcome);
+}

@@ -1,0 +1,397 @@
+import type { DekRecord, DekStore, DekTombstone } from '../../keys/dek-store.ts';
+import type { Change, StoreDriver, StoredRecord } from '../driver.ts';
+import { shreddedError } from '../failure.ts';
+import type { Connection, Row, Statements } from './connection.ts';
+
+const COLUMNS = 'i.seq, i.head, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did';
+const RECORDS = `SELECT ${COLUMNS} FROM strongroom_items i LEFT JOIN strongroom_deks d ON d.key = i.dek`;
+const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
+
+/** What SQLite does natively for {@link StoreDriver}. */
+export function sqliteDriver(connection: Connection, operationLog: number, now: () => number): StoreDriver {
+  return {
+    name: 'openSqlite',
+
+    read: (sessionId, count) =>
+      connection.read(({ all }) =>
+        all(`${RECORDS} WHERE i.session = ${SESSION_KEY} ORDER BY i.seq DESC LIMIT ?`, sessionId, count ?? -1)
+          .reverse()
+          .map(toRecord),
+      ),
+
+    append: (sessionId, records, subject) =>
+      connection.write((statements) => append(statements, sessionId, records, now(), subject)),
+
+    change: (sessionId, look, decide, subject) =>
+      connection.write((statements) => {
+        const session = findSession(statements, sessionId);
+        const count = look.records === 'all' ? -1 : look.records;
+        const direction = look.from === 'start' ? 'ASC' : 'DESC';
+        const rows =
+          session === undefined || count === 0
+            ? []
+            : statements.all(
+                `${RECORDS} WHERE i.session = ? ORDER BY i.seq ${direction} LIMIT ?`,
+                session.key,
+                count,
+              );
+        if (direction === 'DESC') rows.reverse();
+        const operation =
+          session === undefined || look.operation === undefined
+            ? undefined
+            : statements.get(
+                'SELECT digest FROM strongroom_operations WHERE session = ? AND operation = ?',
+                session.key,
+                look.operation,
+              );
+        const records = rows.map(toRecord);
+        const change = decide({
+          records,
+          ...(operation !== undefined && { operation: operation['digest'] as string }),
+        });
+        if (change === undefined) return;
+        apply(statements, { sessionId, rows, records, change, now: now(), operationLog, subject });
+      }),
+
+    applied: (sessionId, operationKey) =>
+      connection.read(
+        ({ get }) =>
+          get(
+            `SELECT 1 FROM strongroom_operations WHERE session = ${SESSION_KEY} AND operation = ?`,
+            sessionId,
+            operationKey,
+          ) !== undefined,
+      ),
+
+    dekStore: sqliteDekStore(connection, now),
+
+    summaries: (after, count) =>
+      connection.read(({ all }) =>
+        all(
+          `SELECT s.id, count(*) AS items, min(i.written_at) AS first_at, max(i.written_at) AS last_at,
+             sum(octet_length(i.body) + ifnull(octet_length(i.head), 0) + ifnull(octet_length(i.wrapped), 0)) AS bytes
+           FROM (SELECT key, id FROM strongroom_sessions s WHERE id > ? AND EXISTS
+                  (SELECT 1 FROM strongroom_items WHERE session = s.key) ORDER BY id LIMIT ?) s
+           JOIN strongroom_items i ON i.session = s.key GROUP BY s.key ORDER BY s.id`,
+          after ?? '',
+          count,
+        ).map((row) => ({
+          id: row['id'] as string,
+          items: row['items'] as number,
+          bytes: row['bytes'] as number,
+          firstAt: row['first_at'] as number,
+          lastAt: row['last_at'] as number,
+        })),
+      ),
+
+    purge: (expired, batch) =>
+      connection.write((statements) => {
+        const rows = statements.all(
+          `DELETE FROM strongroom_items WHERE key IN
+             (SELECT key FROM strongroom_items WHERE expires_at <= ? LIMIT ?) RETURNING session`,
+          expired.now,
+          batch,
+        );
+        if (expired.writtenBefore !== undefined && rows.length < batch) {
+          rows.push(
+            ...statements.all(
+              `DELETE FROM strongroom_items WHERE key IN
+                 (SELECT key FROM strongroom_items WHERE ifnull(born_at, written_at) <= ? LIMIT ?)
+               RETURNING session`,
+              expired.writtenBefore,
+              batch - rows.length,
+            ),
+          );
+        }
+        const ids = new Map<number, string>();
+        for (const row of rows) {
+          const key = row['session'] as number;
+          if (ids.has(key)) continue;
+          const session = statements.get('SELECT id FROM strongroom_sessions WHERE key = ?', key);
+          ids.set(key, session?.['id'] as string);
+          const rest = statements.get('SELECT 1 FROM strongroom_items WHERE session = ? LIMIT 1', key);
+          if (rest === undefined) removeSession(statements, key);
+          else touch(statements, key);
+        }
+        return rows.map((row) => ids.get(row['session'] as number) as string);
+      }),
+
+    deleteSession: (sessionId) =>
+      connection.write((statements) => {
+        const session = findSession(statements, sessionId);
+        if (session !== undefined) {
+          statements.run('DELETE FROM strongroom_items WHERE session = ?', session.key);
+          removeSession(statements, session.key);
+        }
+        statements.run(
+          'UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ? WHERE session = ? AND wrapped IS NOT NULL',
+          now(),
+          sessionId,
+        );
+      }),
+
+    ping: () => connection.read(({ get }) => void get('SELECT 1')),
+    close: () => connection.close(),
+  };
+}
+
+interface SessionRow {
+  readonly key: number;
+  readonly nextSeq: number;
+}
+
+function findSession({ get }: Statements, sessionId: string): SessionRow | undefined {
+  const row = get('SELECT key, next_seq FROM strongroom_sessions WHERE id = ?', sessionId);
+  return row && { key: row['key'] as number, nextSeq: row['next_seq'] as number };
+}
+
+function removeSession({ run }: Statements, key: number): void {
+  run('DELETE FROM strongroom_operations WHERE session = ?', key);
+  run('DELETE FROM strongroom_sessions WHERE key = ?', key);
+}
+
+/** Tells that something else than an append happened. */
+function touch({ run }: Statements, key: number): void {
+  run('UPDATE strongroom_sessions SET generation = generation + 1 WHERE key = ?', key);
+}
+
+/** Reserves `count` numbers; the key of the session and the first of them. */
+function reserve(
+  { get }: Statements,
+  sessionId: string,
+  count: number,
+  now: number,
+  subject: string | undefined,
+): SessionRow {
+  // The generation begins with the time, so that a session that was deleted and made again never has an old one.
+  const row = get(
+    `INSERT INTO strongroom_sessions (id, subject, next_seq, generation) VALUES (?1, ?2, ?3, ?4)
+     ON CONFLICT (id) DO UPDATE SET next_seq = next_seq + ?3, subject = ifnull(?2, subject)
+     RETURNING key, next_seq`,
+    sessionId,
+    subject ?? null,
+    count,
+    now,
+  ) as Row;
+  return { key: row['key'] as number, nextSeq: (row['next_seq'] as number) - count };
+}
+
+function append(
+  statements: Statements,
+  sessionId: string,
+  records: readonly StoredRecord[],
+  now: number,
+  subject?: string,
+  stored?: ReadonlySet<StoredRecord>,
+): void {
+  const { key, nextSeq } = reserve(statements, sessionId, records.length, now, subject);
+  insert(statements, sessionId, key, nextSeq, records, stored);
+}
+
+/** @param stored Records that were in this history already: their data key may be destroyed. */
+function insert(
+  statements: Statements,
+  sessionId: string,
+  key: number,
+  firstSeq: number,
+  records: readonly StoredRecord[],
+  stored?: ReadonlySet<StoredRecord>,
+): void {
+  const deks = new Map<string, Row | undefined>();
+  for (const [index, record] of records.entries()) {
+    const dek = dekOf(statements, sessionId, record, deks);
+    if (dek?.['wrapped'] === null && !stored?.has(record)) {
+      throw shreddedError(sessionId, record.did as string);
+    }
+    statements.run(
+      `INSERT INTO strongroom_items (session, seq, head, dek, written_at, expires_at, born_at, wrapped, body)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      key,
+      firstSeq + index,
+      record.did !== null && dek === undefined ? withDid(record) : record.head,
+      dek?.['key'] ?? null,
+      record.writtenAt,
+      record.expiresAt,
+      record.bornAt,
+      record.wrapped,
+      record.body,
+    );
+  }
+}
+
+/**
+ * The record's data key, `undefined` when it is not in this database's table (inline, or in a `DekStore`
+ * elsewhere).
+ */
+function dekOf(
+  { get }: Statements,
+  sessionId: string,
+  { did, wrapped }: StoredRecord,
+  known: Map<string, Row | undefined>,
+): Row | undefined {
+  if (did === null || wrapped !== null) return undefined;
+  if (!known.has(did)) {
+    const sql = 'SELECT key, wrapped FROM strongroom_deks WHERE session = ? AND did = ?';
+    known.set(did, get(sql, sessionId, did));
+  }
+  return known.get(did);
+}
+
+/** The id of a data key that is not in the table stands before the head: 43 characters and a space. */
+function withDid({ did, head }: StoredRecord): string {
+  return `${did} ${head}`;
+}
+
+function toRecord(row: Row): StoredRecord {
+  let head = row['head'] as string | null;
+  let did = row['did'] as string | null;
+  if (head !== null && head[0] !== '{' && head[43] === ' ') {
+    did = head.slice(0, 43);
+    head = head.slice(44);
+  }
+  return {
+    head,
+    did,
+    body: row['body'] as string | Uint8Array,
+    wrapped: row['wrapped'] as string | null,
+    writtenAt: row['written_at'] as number,
+    expiresAt: row['expires_at'] as number | null,
+    bornAt: row['born_at'] as number | null,
+  };
+}
+
+interface Application {
+  readonly sessionId: string;
+  /** What the change was decided on, as the database has it, … */
+  readonly rows: readonly Row[];
+  /** … and as `decide` saw it. */
+  readonly records: readonly StoredRecord[];
+  readonly change: Change;
+  readonly now: number;
+  readonly operationLog: number;
+  readonly subject: string | undefined;
+}
+
+function apply(statements: Statements, application: Application): void {
+  const { sessionId, rows, change, now, operationLog, subject } = application;
+  const stored = new Set(application.records);
+  const { run, get } = statements;
+  const { remove } = change;
+  const { key } = reserve(statements, sessionId, 0, now, subject);
+  let firstSeq: number | undefined;
+  if (remove === 'all') {
+    run('DELETE FROM strongroom_items WHERE session = ?', key);
+  } else if (remove !== 'none' && remove.count > 0) {
+    const first = rows[remove.start]?.['seq'] as number;
+    const last = rows[remove.start + remove.count - 1]?.['seq'] as number;
+    run('DELETE FROM strongroom_items WHERE session = ? AND seq BETWEEN ? AND ?', key, first, last);
+    // What replaces records inside the history takes the numbers that end with theirs. They suffice, or the records
+    // were the first ones: numbers can be negative.
+    const after = get('SELECT 1 FROM strongroom_items WHERE session = ? AND seq > ? LIMIT 1', key, last);
+    if (after !== undefined) firstSeq = last - change.insert.length + 1;
+  }
+  if (change.insert.length > 0) {
+    if (firstSeq === undefined) append(statements, sessionId, change.insert, now, undefined, stored);
+    else insert(statements, sessionId, key, firstSeq, change.insert, stored);
+  }
+  if (change.archive !== undefined) {
+    append(statements, change.archive.sessionId, change.archive.records, now);
+  }
+  if (change.forgetOperations) run('DELETE FROM strongroom_operations WHERE session = ?', key);
+  if (change.operation !== undefined) {
+    run(
+      `INSERT INTO strongroom_operations (session, operation, digest, number)
+       SELECT ?1, ?2, ?3, ifnull(max(number), 0) + 1 FROM strongroom_operations WHERE session = ?1`,
+      key,
+      change.operation.key,
+      change.operation.digest,
+    );
+    run(
+      `DELETE FROM strongroom_operations WHERE session = ?1 AND number <=
+         (SELECT max(number) FROM strongroom_operations WHERE session = ?1) - ?2`,
+      key,
+      operationLog,
+    );
+  }
+  if (remove !== 'none') touch(statements, key);
+}
+
+function sqliteDekStore(connection: Connection, now: () => number): DekStore {
+  const toDek = (row: Row): DekRecord => ({
+    sessionId: row['session'] as string,
+    did: row['did'] as string,
+    kid: row['kid'] as string,
+    wrapped: row['wrapped'] as string,
+    createdAt: row['created_at'] as number,
+  });
+  const toTombstone = (row: Row): DekTombstone => ({
+    sessionId: row['session'] as string,
+    did: row['did'] as string,
+    destroyedAt: row['destroyed_at'] as number,
+  });
+  return {
+    put: ({ sessionId, did, kid, wrapped, createdAt }) =>
+      connection.write(
+        ({ run }) =>
+          run(
+            `INSERT INTO strongroom_deks (session, did, kid, wrapped, created_at) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (session, did) DO NOTHING`,
+            sessionId,
+            did,
+            kid,
+            wrapped,
+            createdAt,
+          ) === 1,
+      ),
+    get: (sessionId, did) =>
+      connection.read(({ get }) => {
+        const row = get('SELECT * FROM strongroom_deks WHERE session = ? AND did = ?', sessionId, did);
+        if (row === undefined) return undefined;
+        return row['wrapped'] === null ? toTombstone(row) : toDek(row);
+      }),
+    async *list({ sessionId, kid } = {}) {
+      for (let after = 0; ;) {
+        const page = await connection.read(({ all }) =>
+          all(
+            `SELECT * FROM strongroom_deks WHERE key > ?1 AND wrapped IS NOT NULL
+               AND (?2 IS NULL OR session = ?2) AND (?3 IS NULL OR kid = ?3) ORDER BY key LIMIT 200`,
+            after,
+            sessionId ?? null,
+            kid ?? null,
+          ),
+        );
+        for (const row of page) yield toDek(row);
+        const last = page.at(-1);
+        if (last === undefined) return;
+        after = last['key'] as number;
+      }
+    },
+    replaceWrapped: (sessionId, did, expected, next) =>
+      connection.write(
+        ({ run }) =>
+          run(
+            'UPDATE strongroom_deks SET wrapped = ?, kid = ? WHERE session = ? AND did = ? AND wrapped = ?',
+            next.wrapped,
+            next.kid,
+            sessionId,
+            did,
+            expected,
+          ) === 1,
+      ),
+    destroy: (sessionId, did) =>
+      connection.write(({ all, run }) => {
+        run(
+          `UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ?
+           WHERE session = ? AND did = ifnull(?, did) AND wrapped IS NOT NULL`,
+          now(),
+          sessionId,
+          did ?? null,
+        );
+        return all(
+          'SELECT * FROM strongroom_deks WHERE session = ? AND did = ifnull(?, did)',
+          sessionId,
+          did ?? null,
+        ).map(toTombstone);
+      }),
+  };
+}

@@ -1,0 +1,75 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { newerSchemaError } from '../failure.ts';
+
+/**
+ * Each entry brings a database from the version that is its index to the next one, in one transaction. Entries are
+ * never changed after a release, only added.
+ *
+ * `strongroom_items` has a rowid and not its natural key: with the item in a `WITHOUT ROWID` table, rows of the size
+ * of a message overflow their page, and the file grows to three times the JSON. Data keys are referred to by a small
+ * number, because their 43-character id would be a tenth of an item.
+ */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE strongroom_sessions (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    subject TEXT,
+    next_seq INTEGER NOT NULL,
+    generation INTEGER NOT NULL
+  );
+  CREATE INDEX strongroom_sessions_subject ON strongroom_sessions (subject) WHERE subject IS NOT NULL;
+  CREATE TABLE strongroom_items (
+    key INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    head TEXT,
+    dek INTEGER,
+    written_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    born_at INTEGER,
+    wrapped TEXT,
+    body NOT NULL
+  );
+  CREATE UNIQUE INDEX strongroom_items_order ON strongroom_items (session, seq);
+  CREATE INDEX strongroom_items_expiry ON strongroom_items (expires_at) WHERE expires_at IS NOT NULL;
+  CREATE INDEX strongroom_items_birth ON strongroom_items (ifnull(born_at, written_at));
+  CREATE TABLE strongroom_operations (
+    session INTEGER NOT NULL,
+    operation TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (session, operation)
+  ) WITHOUT ROWID;
+  CREATE TABLE strongroom_deks (
+    key INTEGER PRIMARY KEY,
+    session TEXT NOT NULL,
+    did TEXT NOT NULL,
+    kid TEXT NOT NULL,
+    wrapped TEXT,
+    created_at INTEGER NOT NULL,
+    destroyed_at INTEGER,
+    UNIQUE (session, did)
+  );
+  `,
+];
+
+/** Brings the database to the newest schema; safe when several processes do it at once. */
+export function migrate(database: DatabaseSync, name: string): void {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    database.exec('CREATE TABLE IF NOT EXISTS strongroom_schema (version INTEGER NOT NULL) STRICT');
+    const row = database.prepare('SELECT max(version) AS version FROM strongroom_schema').get();
+    const version = (row?.['version'] as number | null) ?? 0;
+    if (version > MIGRATIONS.length) throw newerSchemaError(name, version, MIGRATIONS.length);
+    for (const [index, statements] of MIGRATIONS.entries()) {
+      if (index < version) continue;
+      database.exec(statements);
+      database.prepare('INSERT INTO strongroom_schema (version) VALUES (?)').run(index + 1);
+    }
+    database.exec('COMMIT');
+  } catch (error) {
+    database.exec('ROLLBACK');
+    throw error;
+  }
+}

@@ -1,0 +1,211 @@
+import type { Session } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import type { SessionSummary, StoreDriver } from './driver.ts';
+import { closedError } from './failure.ts';
+import { createStoreSession, type StoreSession } from './session.ts';
+
+export type { SessionSummary };
+
+/** Options of {@link Store.session}. */
+export interface SessionOptions {
+  /** Whose session this is: kept beside it from the next write on, so that all sessions of a person can be found. */
+  readonly subject?: string;
+}
+
+/** Options of {@link Store.purgeExpired}. */
+export interface PurgeOptions {
+  /**
+   * The policy of today: what was written longer ago is expired, whatever its own stamp says. Milliseconds or a
+   * duration such as `'30d'`. Default: only stamps count.
+   */
+  readonly after?: Duration;
+  /** Records a transaction; other writers get their turn in between. Default 1,000. */
+  readonly batch?: number;
+  /** Ends the purge between two batches: it rejects with the signal's reason, what was deleted stays deleted. */
+  readonly signal?: AbortSignal;
+}
+
+/** What {@link Store.purgeExpired} did. */
+export interface PurgeReport {
+  /** Records deleted. */
+  readonly items: number;
+  /** Sessions that lost some. */
+  readonly sessions: number;
+}
+
+/** A database that holds many sessions. */
+export interface Store<S extends Session = Session> {
+  /**
+   * The session of this id: the same object for the same id as long as anyone holds it (the SDK's runner keeps
+   * state by identity). Nothing is stored before the first write.
+   *
+   * @param id Non-empty, at most 512 bytes in UTF-8, compared exactly.
+   * @throws {@link StrongroomError} `ERR_INVALID_OPTION`, `ERR_CLOSED`.
+   */
+  session(id: string, options?: SessionOptions): S;
+  /** The sessions that hold items. What changes while it is read may or may not be seen. */
+  sessions(): AsyncIterable<SessionSummary>;
+  /**
+   * Deletes expired records by the times in their clear headers, without any key: `e` has passed, or with `after`,
+   * `(g ?? t) + after` has (for an item without a header the time when the store got it). In batches: it can be
+   * ended and run again at any time. A session that loses its last item disappears from {@link Store.sessions}.
+   */
+  purgeExpired(options?: PurgeOptions): Promise<PurgeReport>;
+  /**
+   * Deletes the session's items, its operation log and its data keys (a tombstone of each key stays, so that another
+   * process cannot store what it seals under one).
+   */
+  deleteSession(id: string): Promise<void>;
+  /** Resolves when the database answers. */
+  ping(): Promise<void>;
+  /** Waits for what is under way, then closes what the store opened itself. Can be repeated; later calls of
+   * anything else are `ERR_CLOSED`. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const MAX_ID_BYTES = 512;
+/** UTF-8 has no form for these: two ids would become one. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+const PAGE = 200;
+const DEFAULT_PURGE_BATCH = 1_000;
+
+/** The part of a store that is the same over every database. */
+export function createStore(driver: StoreDriver, now: () => number): Store<StoreSession> {
+  const live = new Map<string, WeakRef<StoreSession>>();
+  const collected = new FinalizationRegistry<string>((id) => {
+    if (live.get(id)?.deref() === undefined) live.delete(id);
+  });
+  const subjects = new WeakMap<StoreSession, { subject?: string }>();
+  let closing: Promise<void> | undefined;
+
+  const assertOpen = (): void => {
+    if (closing !== undefined) throw closedError(driver.name);
+  };
+  const guarded = guardDriver(driver, assertOpen);
+
+  const store: Store<StoreSession> = {
+    session(id, options = {}) {
+      assertOpen();
+      checkSessionId(driver.name, id);
+      checkOptions(`${driver.name}: session`, options, ['subject']);
+      const { subject } = options;
+      if (subject !== undefined) checkSessionId(driver.name, subject, 'subject');
+      const known = live.get(id)?.deref();
+      if (known !== undefined) {
+        const owner = subjects.get(known) ?? {};
+        if (subject === undefined || (owner.subject ??= subject) === subject) return known;
+        throw new StrongroomError(
+          'ERR_INVALID_OPTION',
+          `${driver.name}: session ${JSON.stringify(id)} is in use with another subject. Give the same one each time.`,
+        );
+      }
+      const owner = subject === undefined ? {} : { subject };
+      const session = createStoreSession(guarded, id, now, owner);
+      subjects.set(session, owner);
+      live.set(id, new WeakRef(session));
+      collected.register(session, id);
+      return session;
+    },
+
+    async *sessions() {
+      for (let after: string | undefined; ;) {
+        const page = await guarded.summaries(after, PAGE);
+        yield* page;
+        if (page.length < PAGE) return;
+        after = page.at(-1)?.id;
+      }
+    },
+
+    async purgeExpired(options = {}) {
+      const where = `${driver.name}: purgeExpired`;
+      checkOptions(where, options, ['after', 'batch', 'signal']);
+      const after = options.after === undefined ? undefined : parseDuration(where, 'after', options.after);
+      const batch =
+        options.batch === undefined ? DEFAULT_PURGE_BATCH : parseCount(where, 'batch', options.batch);
+      const { signal } = options;
+      const at = now();
+      const expired = { now: at, ...(after !== undefined && { writtenBefore: at - after }) };
+      const sessions = new Set<string>();
+      let items = 0;
+      for (;;) {
+        signal?.throwIfAborted();
+        const gone = await guarded.purge(expired, batch);
+        items += gone.length;
+        for (const id of gone) sessions.add(id);
+        if (gone.length < batch) return { items, sessions: sessions.size };
+        // A database that answers at once would keep this loop in microtasks, and the process from its other work.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
+
+    async deleteSession(id) {
+      assertOpen();
+      checkSessionId(driver.name, id);
+      await guarded.deleteSession(id);
+    },
+
+    ping: async () => guarded.ping(),
+
+    close() {
+      closing ??= driver.close();
+      return closing;
+    },
+
+    [Symbol.asyncDispose]: () => store.close(),
+  };
+  return store;
+}
+
+/** @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Two ids never become one in the database. */
+export function checkSessionId(where: string, id: unknown, what = 'the session id'): asserts id is string {
+  if (typeof id !== 'string' || id === '') invalidOption(where, what, 'a non-empty string', id);
+  if (id.includes('\0') || LONE_SURROGATE.test(id)) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${where}: ${what} must be well-formed text without the character U+0000.`,
+    );
+  }
+  if (Buffer.byteLength(id) > MAX_ID_BYTES) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${where}: ${what} must have at most ${MAX_ID_BYTES} bytes in UTF-8, it has ${Buffer.byteLength(id)}.`,
+    );
+  }
+}
+
+/** The driver, refusing every call after the store was closed. */
+function guardDriver(driver: StoreDriver, assertOpen: () => void): StoreDriver {
+  const guard =
+    <A extends unknown[], T>(call: (...args: A) => Promise<T>): ((...args: A) => Promise<T>) =>
+    async (...args: A): Promise<T> => {
+      assertOpen();
+      return await call(...args);
+    };
+  const { dekStore } = driver;
+  return {
+    name: driver.name,
+    read: guard(driver.read),
+    append: guard(driver.append),
+    change: guard(driver.change),
+    applied: guard(driver.applied),
+    summaries: guard(driver.summaries),
+    purge: guard(driver.purge),
+    deleteSession: guard(driver.deleteSession),
+    ping: guard(driver.ping),
+    close: driver.close,
+    dekStore: {
+      put: guard((record) => dekStore.put(record)),
+      get: guard((sessionId, did) => dekStore.get(sessionId, did)),
+      async *list(filter) {
+        assertOpen();
+        yield* dekStore.list(filter);
+      },
+      replaceWrapped: guard((sessionId, did, expected, next) =>
+        dekStore.replaceWrapped(sessionId, did, expected, next),
+      ),
+      destroy: guard((sessionId, did) => dekStore.destroy(sessionId, did)),
+    },
+  };
+}

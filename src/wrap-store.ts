@@ -1,0 +1,68 @@
+import type { Session } from '@openai/agents';
+import type { Layers } from './layer.ts';
+import { invalidOption } from './options.ts';
+import type { Store } from './stores/store.ts';
+import { engineOf, wrapSession, type Wrapped, type WrapSessionOptions } from './wrap-session.ts';
+
+/**
+ * All sessions of a store, wrapped in the same layers: {@link wrapSession} for each session that it gives.
+ *
+ * - `session(id)` is the same object for the same id as long as anyone holds it.
+ * - `deleteSession(id)` goes through the layers as a call of its own, so it is audited and caches forget the session.
+ * - `sessions()`, `purgeExpired()`, `ping()` and `close()` are the store's own: they need no key.
+ *
+ * @param store - `openSqlite(…)`, another store of strongroom, or one of your own.
+ * @param layers - Outermost first. They are shared: one cache, one audit sink for all sessions.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `store` is no store; `session()` throws what
+ * {@link wrapSession} throws.
+ *
+ * @example
+ * ```ts
+ * import { cache, encrypt, generateKey, keyring, wrapStore } from 'strongroom';
+ * import { openSqlite } from 'strongroom/sqlite';
+ *
+ * const keys = keyring({ current: await generateKey() });
+ * const sessions = wrapStore(openSqlite('conversations.db'), [cache({ maxItems: 50_000 }), encrypt({ keys })]);
+ * await sessions.session('user-123').addItems([{ role: 'user', content: 'Hello' }]);
+ * await sessions.close();
+ * ```
+ */
+export function wrapStore<S extends Session>(
+  store: Store<S>,
+  layers: Layers,
+  options: WrapSessionOptions = {},
+): Store<Wrapped<S>> {
+  const members = (typeof store === 'object' && store !== null ? store : {}) as unknown as Record<
+    string,
+    unknown
+  >;
+  if (METHODS.some((name) => typeof members[name] !== 'function')) {
+    invalidOption('wrapStore', 'store', 'a store, as openSqlite() makes', store);
+  }
+  // A stack that cannot work is refused now, not at the first user's first message. The session is never touched.
+  wrapSession(PROBE, layers, options);
+  const wrapped: Store<Wrapped<S>> = {
+    session: (id, sessionOptions) => wrapSession(store.session(id, sessionOptions), layers, options),
+    sessions: () => store.sessions(),
+    purgeExpired: (purgeOptions) => store.purgeExpired(purgeOptions),
+    async deleteSession(id) {
+      const engine = engineOf(wrapped.session(id));
+      const remove = (): Promise<void> => store.deleteSession(id);
+      await (engine === undefined ? remove() : engine.deleted(remove));
+    },
+    ping: () => store.ping(),
+    close: () => store.close(),
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+  return wrapped;
+}
+
+const METHODS = ['session', 'sessions', 'purgeExpired', 'deleteSession', 'ping', 'close'] as const;
+
+const PROBE: Session = {
+  getSessionId: () => Promise.resolve('probe'),
+  getItems: () => Promise.resolve([]),
+  addItems: () => Promise.resolve(),
+  popItem: () => Promise.resolve(undefined),
+  clearSession: () => Promise.resolve(),
+};
