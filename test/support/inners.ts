@@ -1,0 +1,65 @@
+import {
+  MemorySession,
+  OpenAIConversationsSession,
+  RunContext,
+  type AgentInputItem,
+  type Session,
+} from '@openai/agents';
+import { plainSession } from './plain-session.ts';
+import { TenantSession } from './context-aware-session.ts';
+import { fakeOpenAI } from './fake-openai.ts';
+
+/** A session to wrap, opened for one test. */
+export interface Inner {
+  readonly session: Session;
+  /** The context of the runs, where the session routes by it. */
+  readonly context?: { readonly tenant: string };
+  readonly runContext?: RunContext<unknown>;
+  /** Everything that is stored, read past the layers. */
+  raw(): Promise<AgentInputItem[]>;
+  close?(): Promise<void>;
+}
+
+/** One row of the matrices. New stores join by a line in {@link INNERS}. */
+export interface InnerCase {
+  readonly name: string;
+  readonly transactions: boolean;
+  /** How many items one call takes. */
+  readonly maxItemsPerCall?: number;
+  /** Keeps items natively as its service likes them; only envelopes come back exactly. */
+  readonly reshapes?: true;
+  open(): Inner;
+}
+
+function simple(session: Session): Inner {
+  return { session, raw: () => session.getItems() };
+}
+
+function tenants(): Inner {
+  const session = new TenantSession();
+  const context = { tenant: 'a' };
+  const runContext = new RunContext<unknown>(context);
+  return {
+    session,
+    context,
+    runContext,
+    raw: async () => {
+      const others = [...session.buckets.keys()].filter((tenant) => tenant !== 'a');
+      if (others.length > 0) throw new Error('Something was stored for another tenant.');
+      return (await session.buckets.get('a')?.getItems()) ?? [];
+    },
+  };
+}
+
+export const INNERS: readonly InnerCase[] = [
+  { name: 'a plain session', transactions: false, open: () => simple(plainSession()) },
+  { name: 'MemorySession', transactions: true, open: () => simple(new MemorySession()) },
+  { name: 'a context-aware session', transactions: false, open: tenants },
+  {
+    name: 'OpenAIConversationsSession',
+    transactions: false,
+    maxItemsPerCall: 20,
+    reshapes: true,
+    open: () => simple(new OpenAIConversationsSession({ client: fakeOpenAI().client })),
+  },
+];

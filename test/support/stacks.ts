@@ -1,0 +1,46 @@
+import type { Session } from '@openai/agents';
+import { audit, authorize, wrapSession, type Layers } from '../../src/index.ts';
+import { naiveProxy } from './naive-proxy.ts';
+
+/** One row of the matrices. New layers join by a line in {@link STACKS}. */
+export interface StackCase {
+  readonly name: string;
+  /** A new wrapper, as another process would make it: same keys, new layers. */
+  wrap(inner: Session): Session;
+  /** What of the texts may not be readable in the store. */
+  readonly hides: 'nothing' | 'personal data' | 'everything';
+  /** Records are envelopes, so that whatever the inner session does to its native items is undone. */
+  readonly enveloped: boolean;
+  /** The layers, for tests that build stacks themselves. Absent for what is no stack of ours. */
+  layers?(): Layers;
+}
+
+function stack(
+  name: string,
+  layers: () => Layers,
+  properties: Pick<StackCase, 'hides' | 'enveloped'> = { hides: 'nothing', enveloped: false },
+): StackCase {
+  return { name, layers, wrap: (inner) => wrapSession(inner, layers()), ...properties };
+}
+
+export const STACKS: readonly StackCase[] = [
+  stack('no layers', () => []),
+  stack('audit', () => [audit({ sink: () => undefined })]),
+  stack('authorize', () => [authorize({ check: () => true })]),
+];
+
+/** No stack, to calibrate the suites on. */
+export const BARE: StackCase = {
+  name: 'nothing',
+  wrap: (inner) => inner,
+  hides: 'nothing',
+  enveloped: false,
+};
+
+/** What the suites must reject. */
+export const NAIVE: StackCase = {
+  name: 'the naive proxy',
+  wrap: naiveProxy,
+  hides: 'everything',
+  enveloped: true,
+};
