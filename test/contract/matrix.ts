@@ -155,7 +155,7 @@ export async function serverCompactionCell(cell: Cell, fault: CellFault, nth: nu
   try {
     const performance = await serverCompactionScenario(stage, () => {
       if (fault !== 'none') faulty.arm({ member, when: fault, nth });
-      return faulty.disarm;
+      return () => faulty.disarm();
     });
     // What the SDK itself leaves behind after the same fault, over the same kind of session without layers.
     const bareInner = cell.inner.open();
@@ -163,7 +163,7 @@ export async function serverCompactionCell(cell: Cell, fault: CellFault, nth: nu
     const bareStage: Stage = { ...stage, open: () => bare.session };
     const expected = await serverCompactionScenario(bareStage, () => {
       if (fault !== 'none') bare.arm({ member, when: fault, nth });
-      return bare.disarm;
+      return () => bare.disarm();
     });
     assert.equal(performance.failures.length, expected.failures.length, 'runs that failed');
     const texts = (items: readonly AgentInputItem[]): string[] => items.map(shape);
