@@ -1,6 +1,7 @@
 import type { Session } from '@openai/agents';
 import { createEngine, type Engine } from './engine/engine.ts';
-import { brandOf, innerSession } from './engine/inner.ts';
+import { brandOf, innerSession, OPERATIONS } from './engine/inner.ts';
+import type { ReplacePrefixArgs } from './engine/prefix.ts';
 import { buildStack, flattenLayers, isDataLayer } from './engine/stack.ts';
 import { StrongroomError } from './errors.ts';
 import type { Layers, SessionLayer } from './layer.ts';
@@ -33,7 +34,8 @@ type Keys<S, K> = Extract<keyof S, K>;
  */
 export type Wrapped<S extends Session> = Session &
   Pick<S, Keys<S, Always | symbol>> &
-  Partial<Pick<S, Keys<S, Sometimes>>> & {
+  Partial<Pick<S, Keys<S, Sometimes>>> &
+  (S extends { replacePrefix: unknown } ? PrefixReplacing : unknown) & {
     readonly acceptsRunContext?: true;
     prepareHistoryItemsForPersistenceComparison?: NonNullable<
       Session['prepareHistoryItemsForPersistenceComparison']
@@ -105,8 +107,9 @@ export function wrapSession<S extends Session>(
   refuseDataLayersOverCompaction(has('runCompaction'), all);
   warnOfUnknownMembers(innermost);
 
-  const engine = createEngine(inner, stack, maxItemBytes);
+  const engine = createEngine(inner, stack, maxItemBytes, (other) => engineOf(other)?.receive);
   const wrapper = buildMembers({ inner, stack, engine, has });
+  if (hasReplacePrefix(innermost)) wrapper['replacePrefix'] = engine.replacePrefix.bind(engine);
   const brand = brandOf(innermost);
   if (brand !== undefined) wrapper[brand.symbol] = brand.value;
   Object.defineProperty(wrapper, LAYER_NAMES, { value: Object.freeze(all.map((layer) => layer.name)) });
@@ -186,8 +189,18 @@ function refuseDataLayersOverCompaction(compacts: boolean, layers: readonly Sess
   );
 }
 
+/** What sessions of our stores have beyond the SDK, and what the wrapper has instead. */
+export interface PrefixReplacing {
+  replacePrefix(args: ReplacePrefixArgs): Promise<void>;
+}
+
 /** Members of our own stores' sessions. */
 const OURS: readonly string[] = ['replacePrefix'];
+
+/** Only a session of our stores has this contract; another session's method of this name is a stranger. */
+function hasReplacePrefix(session: Session): boolean {
+  return OPERATIONS in session && typeof (session as Partial<PrefixReplacing>).replacePrefix === 'function';
+}
 
 function warnOfUnknownMembers(session: Session): void {
   const names = unknownMembers(session, OURS).filter((name) => !warned.has(name));

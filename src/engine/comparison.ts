@@ -13,6 +13,8 @@ export interface Comparison {
    * keeps its stamps, and its stored text where a layer only changes what is read.
    */
   entriesOf(items: readonly AgentInputItem[], origins?: readonly (Opened | undefined)[]): Entry[];
+  /** The same items with the same stamps, to be written somewhere else. */
+  restamped(entries: readonly Entry[]): Entry[];
   /** Gives entries without stamps those of an equal entry in `from`, each used once. */
   keepStamps(entries: readonly Entry[], from: readonly Entry[]): Entry[];
   /** For each replacement the index of the expected item that equals it, each used once; `undefined` when it is new. */
@@ -34,6 +36,7 @@ export function createComparison(stack: Stack): Comparison {
         if (bottom === undefined) return { item, header: {} };
         return { item: same(item, bottom.item) ? bottom.item : item, header: stampsOf(bottom.header) };
       }),
+    restamped: (entries) => entries.map(({ item, header }) => ({ item, header: stampsOf(header) })),
     keepStamps(entries, from) {
       const stamps = new Map<string, Header[]>();
       for (const entry of from) append(stamps, keyOf(entry.item), stampsOf(entry.header));

@@ -1,5 +1,6 @@
 import type {
   AgentInputItem,
+  Session,
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
@@ -15,6 +16,7 @@ import { createPipeline } from './pipeline.ts';
 import { createReads } from './reads.ts';
 import { createRemoval } from './removal.ts';
 import type { Stack } from './stack.ts';
+import { createPrefix, type Receive, type ReplacePrefixArgs } from './prefix.ts';
 import { createOperationLog } from './transactions.ts';
 import { createWrites } from './writes.ts';
 
@@ -27,6 +29,10 @@ export interface Engine {
   replaceHistoryWithCompaction(items: AgentInputItem[], runContext: Context): Promise<void>;
   applyHistoryTransaction(args: SessionHistoryTransactionArgs, runContext: Context): Promise<void>;
   applyHistoryMutations(args: SessionHistoryRewriteArgs): Promise<void>;
+  /** Only over sessions of our stores. */
+  replacePrefix(args: ReplacePrefixArgs): Promise<void>;
+  /** Takes what another session archives here. */
+  readonly receive: Receive;
   /** A member that layers only watch: passes on as it is, in the order of the calls. */
   observe<T>(kind: CallKind, details: ObservedCall, next: () => Promise<T>): Promise<T>;
   /** The store deletes the session: what this process remembers of it goes too. */
@@ -42,7 +48,12 @@ export interface ObservedCall {
 }
 
 /** One wrapper's engine: order, pipeline, and what the SDK's contract asks of the members. */
-export function createEngine(inner: Inner, stack: Stack, maxItemBytes: number): Engine {
+export function createEngine(
+  inner: Inner,
+  stack: Stack,
+  maxItemBytes: number,
+  receiverOf: (session: Session) => Receive | undefined,
+): Engine {
   const pipeline = createPipeline(inner, stack);
   const memory = createMemory();
   const calls = createCalls(inner, stack, pipeline, memory);
@@ -77,6 +88,7 @@ export function createEngine(inner: Inner, stack: Stack, maxItemBytes: number): 
     ...createRemoval(parts),
     ...createOperations(parts),
     ...createMutations(parts),
+    ...createPrefix(parts, receiverOf),
     observe,
     deleted,
   };

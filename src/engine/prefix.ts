@@ -1,0 +1,136 @@
+import type { AgentInputItem, Session } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import type { Entry } from '../layer.ts';
+import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import { historyDigest } from '../stores/digest.ts';
+import { send, type Parts } from './parts.ts';
+import { snapshotItems } from './plaintext.ts';
+import { storedOf, type Opened } from './pipeline.ts';
+
+/** Arguments of `replacePrefix` of a wrapped session. */
+export interface ReplacePrefixArgs {
+  /** How many of the oldest items (as `getItems()` gives them) are replaced; at least 1. */
+  readonly count: number;
+  /** What they are: `historyDigest` of them. */
+  readonly digest: string;
+  /** What takes their place; may not outlive the first of them to expire. */
+  readonly replacement: readonly AgentInputItem[];
+  /** Stable under retries. */
+  readonly operationId: string;
+  /** A session of the same store, at whose end the replaced items are appended in the same transaction. */
+  readonly archiveTo?: Session;
+}
+
+/** What a store's session has below the layers: it compares and replaces records. */
+interface PrefixSession extends Session {
+  replacePrefix(args: {
+    readonly count: number;
+    readonly digest: string;
+    readonly replacement: readonly AgentInputItem[];
+    readonly operationId: string;
+    readonly archiveTo?: { readonly sessionId: string; readonly items: readonly AgentInputItem[] };
+  }): Promise<void>;
+}
+
+/** Entries that another session hands over, with their stamps. */
+export type Receive = (
+  entries: readonly Entry[],
+  operationId: string,
+  store: (archive: { sessionId: string; items: readonly AgentInputItem[] }) => Promise<void>,
+) => Promise<void>;
+
+const OPTIONS = ['count', 'digest', 'replacement', 'operationId', 'archiveTo'];
+
+/**
+ * `replacePrefix` of our stores through the stack: the oldest items are compared in plaintext, their records by the
+ * store, and what is archived is opened and sealed again for the archive.
+ *
+ * @param receiverOf - The engine of a session that this copy of the package wrapped.
+ */
+export function createPrefix(
+  parts: Parts,
+  receiverOf: (session: Session) => Receive | undefined,
+): { replacePrefix(args: ReplacePrefixArgs): Promise<void>; receive: Receive } {
+  const { inner, stack, pipeline, calls, comparison, memory, maxItemBytes } = parts;
+
+  async function replacePrefix(args: ReplacePrefixArgs): Promise<void> {
+    const where = 'replacePrefix';
+    checkOptions(where, args, OPTIONS);
+    const { digest, operationId, archiveTo } = args;
+    const count = parseCount(where, 'count', args.count);
+    if (typeof digest !== 'string')
+      return invalidOption(where, 'digest', 'the historyDigest of the items', digest);
+    if (typeof operationId !== 'string' || operationId.trim() === '') {
+      return invalidOption(where, 'operationId', 'a non-empty string', operationId);
+    }
+    const replacement = snapshotItems(args.replacement, maxItemBytes);
+    const receive = archiveTo === undefined ? undefined : receiverOf(archiveTo);
+    if (archiveTo !== undefined && receive === undefined) {
+      return invalidOption(
+        where,
+        'archiveTo',
+        'a session of the same store, wrapped by wrapSession',
+        archiveTo,
+      );
+    }
+    return calls.mutate(where, { operationId, itemCount: replacement.length }, async (call) => {
+      calls.assertWritable(call);
+      if ((await inner.applied(operationId)) === true) return;
+      const opened = await pipeline.read(undefined, calls.quiet(call), false);
+      const going = firstVisible(opened, count);
+      if (going === undefined || digestOf(going) !== digest) {
+        throw new StrongroomError(
+          'ERR_CONFLICT',
+          `replacePrefix on session ${JSON.stringify(call.sessionId)}: the ${count} oldest items are not those that the digest names. Nothing was changed; read the history and plan again.`,
+        );
+      }
+      calls.assertReadable(going, call);
+      const bottoms = going.flatMap((record) => (record.visible === undefined ? [] : (record.bottom ?? [])));
+      const commit = async (archive?: {
+        sessionId: string;
+        items: readonly AgentInputItem[];
+      }): Promise<void> => {
+        const written = await send(
+          stack,
+          call,
+          async () => pipeline.write(comparison.entriesOf(replacement), { ...call, replaces: bottoms }),
+          async (sealed) =>
+            (inner.session as PrefixSession).replacePrefix({
+              count: going.length,
+              digest: historyDigest(going.map((record) => record.stored)),
+              replacement: sealed.map(storedOf),
+              operationId,
+              ...(archive !== undefined && { archiveTo: archive }),
+            }),
+        );
+        memory.wrote(written);
+        call.result.items = replacement.length;
+      };
+      if (receive === undefined) await commit();
+      else await receive(bottoms, operationId, commit);
+    });
+  }
+
+  const receive: Receive = async (entries, operationId, store) =>
+    calls.mutate('addItems', { operationId, itemCount: entries.length }, async (call) => {
+      const sealed = await pipeline.write(comparison.restamped(entries), call);
+      await store({ sessionId: call.sessionId, items: sealed.map(storedOf) });
+      call.result.items = entries.length;
+    });
+
+  return { replacePrefix, receive };
+}
+
+/** The records up to the `count`th visible one; hidden ones on the way go with them. */
+function firstVisible(opened: readonly Opened[], count: number): readonly Opened[] | undefined {
+  let seen = 0;
+  for (const [index, record] of opened.entries()) {
+    if (record.visible !== undefined) seen += 1;
+    if (seen === count) return opened.slice(0, index + 1);
+  }
+  return undefined;
+}
+
+function digestOf(records: readonly Opened[]): string {
+  return historyDigest(records.flatMap((record) => record.visible?.item ?? []));
+}
