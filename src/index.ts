@@ -30,3 +30,13 @@ export type { KeyBinding, KeyProvider, WrappedKey } from './keys/provider.ts';
 export { expire, type ExpireOptions } from './layers/expire.ts';
 export { wrapStore } from './wrap-store.ts';
 export type { PurgeOptions, PurgeReport, SessionOptions, SessionSummary, Store } from './stores/store.ts';
+export {
+  encrypt,
+  type AllowPlaintextOptions,
+  type DataKeyOptions,
+  type EncryptOptions,
+  type UndecryptableReason,
+  type UndecryptableReference,
+} from './layers/encrypt.ts';
+export type { DekFilter, DekRecord, DekStore, DekTombstone } from './keys/dek-store.ts';
+export type { SuiteName } from './crypto/suite.ts';

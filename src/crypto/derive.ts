@@ -54,6 +54,7 @@ export interface DerivedKeys {
     headerSegment: string,
     plaintext: Uint8Array,
   ): Uint8Array;
+  /** Overwrites the keys. Using any of them afterwards throws: nothing may be sealed with a key of zeros. */
   wipe(): void;
 }
 
@@ -65,17 +66,30 @@ export function deriveKeys(dek: Uint8Array, suiteName: SuiteName, context: Bindi
   const encryptionKey = derive('sr1/enc');
   const syntheticKey = derive('sr1/syn');
   const aead = suite(suiteName)(encryptionKey);
-  const synthetic = hmacSha256(syntheticKey);
+  const hmac = hmacSha256(syntheticKey);
   encryptionKey.fill(0);
+  let wiped = false;
+  const refuseWiped = (): void => {
+    if (wiped) throw new Error('A data key was used after it had been wiped.');
+  };
+  const synthetic = (data: Uint8Array): Uint8Array => {
+    refuseWiped();
+    return hmac(data);
+  };
   return {
     did,
-    aead,
+    get aead() {
+      refuseWiped();
+      return aead;
+    },
     associatedData: associatedDataOf(context.bytes),
     operationTag: (operationId, index) =>
       toBase64url(synthetic(pae('op', operationId, le64(index))).subarray(0, 16)),
     operationNonce: (operationId, index, headerSegment, plaintext) =>
       synthetic(pae('nonce', operationId, le64(index), headerSegment, plaintext)).subarray(0, NONCE_BYTES),
     wipe() {
+      if (wiped) return;
+      wiped = true;
       aead.wipe();
       syntheticKey.fill(0);
     },
