@@ -7,6 +7,7 @@ export {
   type FaultTime,
   type FaultySession,
 } from './faulty-session.ts';
+export { fixedKey, fixedKeyring } from './fixed-keyring.ts';
 export { type SessionMember } from './intercept.ts';
 export { assertNoPlaintext, type PlaintextOptions } from './plaintext.ts';
 export { recordingSession, type RecordedCall, type SessionRecording } from './recording-session.ts';

@@ -1,5 +1,6 @@
 import type { Session } from '@openai/agents';
-import { audit, authorize, wrapSession, type Layers } from '../../src/index.ts';
+import { audit, authorize, expire, wrapSession, type Layers } from '../../src/index.ts';
+import { fakeClock } from '../../src/testing/index.ts';
 import { naiveProxy } from './naive-proxy.ts';
 
 /** One row of the matrices. New layers join by a line in {@link STACKS}. */
@@ -23,10 +24,13 @@ function stack(
   return { name, layers, wrap: (inner) => wrapSession(inner, layers()), ...properties };
 }
 
+const HIDES_NOTHING = { hides: 'nothing', enveloped: true } as const;
+
 export const STACKS: readonly StackCase[] = [
   stack('no layers', () => []),
   stack('audit', () => [audit({ sink: () => undefined })]),
   stack('authorize', () => [authorize({ check: () => true })]),
+  stack('expire', () => [expire({ after: '30d', clock: fakeClock() })], HIDES_NOTHING),
 ];
 
 /** No stack, to calibrate the suites on. */
