@@ -101,7 +101,7 @@ export async function runOnce(
 ): Promise<Run> {
   if (!stage.stream) {
     const result = await runner.run(agent, input, { ...options, session, context: stage.context });
-    return { state: result.state, finalOutput: result.finalOutput };
+    return { state: result.state, finalOutput: outputOf(result) };
   }
   const result = await runner.run(agent, input, {
     ...options,
@@ -113,7 +113,15 @@ export async function runOnce(
     // Consumed, as a user interface would.
   }
   await result.completed;
-  return { state: result.state, finalOutput: result.finalOutput };
+  return { state: result.state, finalOutput: outputOf(result) };
+}
+
+/** The answer, `undefined` for an interrupted run (where the SDK warns of asking). */
+function outputOf(result: {
+  readonly interruptions: readonly unknown[];
+  readonly finalOutput?: unknown;
+}): unknown {
+  return result.interruptions.length > 0 ? undefined : result.finalOutput;
 }
 
 /** How often a failed attempt is repeated: more than any scenario has faults. */

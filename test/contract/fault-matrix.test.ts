@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { handoffScenario, turnScenario } from '../../src/testing/scenarios.ts';
 import { INNERS, type InnerCase } from '../support/inners.ts';
 import { BARE, NAIVE, STACKS, type StackCase } from '../support/stacks.ts';
@@ -78,6 +78,17 @@ function cannotBeSerialized(inner: InnerCase, stack: StackCase, fault: CellFault
 async function expectDefect(attempt: Promise<unknown>): Promise<void> {
   await expect(attempt).rejects.toThrow('Failed to serialize run state');
 }
+
+const { warn } = console;
+beforeAll(() => {
+  // The SDK tells of each rollback that a fault of ours makes it do.
+  vi.spyOn(console, 'warn').mockImplementation((...said: unknown[]) => {
+    if (!String(said[0]).startsWith('Restored session history')) warn(...said);
+  });
+});
+afterAll(() => {
+  vi.restoreAllMocks();
+});
 
 describe.each([BARE, ...STACKS])('under $name', (stack) => {
   describe.each(INNERS)('around $name', (inner) => {

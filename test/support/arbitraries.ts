@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { sampleItems } from '../../src/testing/index.ts';
 
 /** Text as users and machines write it: any characters, lines, JSON, envelopes, nothing at all. */

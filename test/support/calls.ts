@@ -1,4 +1,10 @@
-import type { AgentInputItem, RunContext, RunContextAwareSession, Session } from '@openai/agents';
+import {
+  isRunContextAwareSession,
+  type AgentInputItem,
+  type RunContext,
+  type RunContextAwareSession,
+  type Session,
+} from '@openai/agents';
 
 /** The members of a session with the run context filled in where the session wants one. */
 export interface Calls {
@@ -14,7 +20,7 @@ export interface Calls {
 export function calls(session: Session, runContext?: RunContext<unknown>): Calls {
   const aware = session as RunContextAwareSession;
   const tail: [RunContext<unknown>?] =
-    runContext !== undefined && aware.acceptsRunContext === true ? [runContext] : [];
+    runContext !== undefined && isRunContextAwareSession(session) ? [runContext] : [];
   return {
     session,
     getItems: async (limit) =>

@@ -5,6 +5,7 @@ import {
   type AgentInputItem,
   type Session,
 } from '@openai/agents';
+import { openSqlite } from '../../src/stores/sqlite.ts';
 import { plainSession } from './plain-session.ts';
 import { TenantSession } from './context-aware-session.ts';
 import { fakeOpenAI } from './fake-openai.ts';
@@ -51,9 +52,16 @@ function tenants(): Inner {
   };
 }
 
+function sqlite(): Inner {
+  const store = openSqlite(':memory:');
+  const session = store.session('sqlite-1');
+  return { session, raw: () => session.getItems(), close: () => store.close() };
+}
+
 export const INNERS: readonly InnerCase[] = [
   { name: 'a plain session', transactions: false, open: () => simple(plainSession()) },
   { name: 'MemorySession', transactions: true, open: () => simple(new MemorySession()) },
+  { name: 'an SQLite store', transactions: true, open: sqlite },
   { name: 'a context-aware session', transactions: false, open: tenants },
   {
     name: 'OpenAIConversationsSession',
