@@ -78,6 +78,17 @@ describe('wrapSession', () => {
     expect(await session.popItem()).toBeUndefined();
   });
 
+  it('refuses a limit that is no whole number, instead of looking for ever', async () => {
+    const session = wrapSession(new MemorySession(), [stamping()]);
+    await session.addItems([user('a')]);
+    for (const limit of [Number.NaN, 1.5, '2', null]) {
+      const error = await failure(session.getItems(limit as number));
+      expect(error.code).toBe('ERR_INVALID_OPTION');
+      expect(error.message).toMatch(/^getItems: limit must be a whole number/);
+    }
+    expect(await session.getItems(Infinity)).toEqual([user('a')]);
+  });
+
   it('applies a transaction once, and refuses other content under its id', async () => {
     const inner = new MemorySession();
     const session = wrapSession(inner, [stamping()]);

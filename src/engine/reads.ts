@@ -1,5 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { Entry } from '../layer.ts';
+import { invalidOption } from '../options.ts';
 import type { Context, Parts } from './parts.ts';
 
 /** `getItems`: the last visible items, and what the next write needs to know of them. */
@@ -7,7 +8,11 @@ export function createReads({ inner, stack, pipeline, memory, calls }: Parts): {
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
 } {
   async function getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]> {
+    if (limit !== undefined && stack.transforms && !(Number.isInteger(limit) || limit === Infinity)) {
+      return invalidOption('getItems', 'limit', 'a whole number', limit);
+    }
     if (limit !== undefined && limit <= 0) return [];
+    if (limit === Infinity) return getItems(undefined, runContext);
     const details = { ...(limit !== undefined && { limit }), runContext };
     return calls.read('getItems', details, async (call) => {
       if (!stack.transforms) {
