@@ -28,6 +28,7 @@ export type { KeyAlgorithm } from './keys/jwk.ts';
 export { keyring, type KeyInfo, type Keyring, type KeyringOptions, type KeyState } from './keys/keyring.ts';
 export type { KeyBinding, KeyProvider, WrappedKey } from './keys/provider.ts';
 export { expire, type ExpireOptions } from './layers/expire.ts';
+export { redact, type RedactOptions, type RedactionReport } from './layers/redact.ts';
 export { wrapStore } from './wrap-store.ts';
 export type { PurgeOptions, PurgeReport, SessionOptions, SessionSummary, Store } from './stores/store.ts';
 export {

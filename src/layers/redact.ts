@@ -1,0 +1,109 @@
+import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
+import { invalidOption } from '../options.ts';
+import { after, together } from '../redaction/maybe.ts';
+import { parseRedactionOptions, type RedactionOptions } from '../redaction/options.ts';
+import { createRedactionEngine, type RedactionFinding } from '../redaction/redactor.ts';
+
+/** What one call of a session had redacted: types, counts and places, never values. */
+export interface RedactionReport {
+  readonly sessionId: string;
+  /** Whether items were on their way to the store or back. */
+  readonly when: 'write' | 'read';
+  /** How many items were searched. */
+  readonly itemCount: number;
+  /** How often each entity was found. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** Each find, with the position of its item in the call. */
+  readonly findings: readonly (RedactionFinding & { readonly item: number })[];
+}
+
+/** Options of {@link redact}. */
+export interface RedactOptions extends RedactionOptions {
+  /**
+   * On the way to the store (default), on the way back, or both. `'write'` protects the store and every later run,
+   * not the model call of the run that brings the text; `'read'` leaves the store as it is.
+   */
+  readonly when?: 'write' | 'read' | 'both';
+  /** Told after each call that had something redacted. What it throws is ignored. */
+  readonly onRedaction?: (report: RedactionReport) => void | Promise<void>;
+}
+
+/**
+ * Redacts personal data and secrets in every text of every item: messages, tool arguments and results, reasoning,
+ * and what the protocol does not know yet. JSON text stays valid JSON, ids stay as they are, and redacting twice
+ * changes nothing more. Stands above `encrypt()`; several in one stack are fine.
+ *
+ * What it cannot reach: images, audio and files, encrypted reasoning and compaction items, tool definitions, and
+ * the code of `program` items, which is bound to its fingerprint.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for options that are not usable.
+ *
+ * @example
+ * ```ts
+ * import { MemorySession } from '@openai/agents';
+ * import { redact, wrapSession } from 'strongroom';
+ *
+ * export const session = wrapSession(new MemorySession(), [
+ *   redact({ operators: { CREDIT_CARD: { type: 'mask', keepLast: 4 } } }),
+ * ]);
+ * ```
+ */
+export function redact(options: RedactOptions = {}): SessionLayer {
+  const settings = parseRedactionOptions('redact', options, ['when', 'onRedaction']);
+  const { when = 'write', onRedaction } = options;
+  if (when !== 'write' && when !== 'read' && when !== 'both') {
+    invalidOption('redact', 'when', "'write', 'read' or 'both'", when);
+  }
+  if (onRedaction !== undefined && typeof onRedaction !== 'function') {
+    invalidOption('redact', 'onRedaction', 'a function', onRedaction);
+  }
+  const engine = createRedactionEngine(settings);
+
+  const redactEntries = (
+    direction: 'write' | 'read',
+    entries: readonly Entry[],
+    call: SessionCall,
+  ): MaybePromise<readonly Entry[]> =>
+    after(together(entries.map((entry) => engine.redactItem(entry.item))), (redacted) => {
+      if (onRedaction !== undefined) {
+        const findings = redacted.flatMap((result, item) =>
+          result.findings.map((finding) => ({ ...finding, item })),
+        );
+        if (findings.length > 0) {
+          report(onRedaction, {
+            sessionId: call.sessionId,
+            when: direction,
+            itemCount: entries.length,
+            counts: countByEntity(findings),
+            findings,
+          });
+        }
+      }
+      return entries.map((entry, index) => {
+        const { item } = redacted[index] as { item: Entry['item'] };
+        return item === entry.item ? entry : { ...entry, item };
+      });
+    });
+
+  return {
+    name: 'redact',
+    ...(when === 'read' ? undefined : { write: (entries, call) => redactEntries('write', entries, call) }),
+    ...(when === 'write' ? undefined : { read: (entries, call) => redactEntries('read', entries, call) }),
+    compare: (item) => engine.compare(item),
+  };
+}
+
+/** A report must never make a call fail that has done its work. */
+function report(onRedaction: NonNullable<RedactOptions['onRedaction']>, event: RedactionReport): void {
+  try {
+    Promise.resolve(onRedaction(event)).catch(() => undefined);
+  } catch {
+    // the same for what it throws at once
+  }
+}
+
+function countByEntity(findings: readonly RedactionFinding[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { entityType } of findings) counts[entityType] = (counts[entityType] ?? 0) + 1;
+  return counts;
+}

@@ -1,0 +1,93 @@
+import type { TextContext } from './recognizer.ts';
+
+/** What the surroundings say of a find: it is that, it is something else, or nothing. */
+export type Hint = 'supports' | 'denies' | undefined;
+
+/** Words that make the number after them something that identifies a thing and not a person. */
+const THING_WORDS: ReadonlySet<string> = new Set(
+  (
+    'id ids uuid guid order orders tracking track shipment parcel package product products item items sku asin isbn ' +
+    'issn doi gtin ean upc barcode imei imeisv serial invoice reference ref reservation booking ticket case ' +
+    'confirmation transaction txn batch lot part model version ver release build revision commit sha hash ' +
+    'digest checksum timestamp ts time epoch unix date datetime created updated expires duration offset ' +
+    'sequence seq count total amount price cost quantity qty size bytes length width height score rating ' +
+    'trace span request session message thread run job task event row line page port'
+  ).split(' '),
+);
+
+/** Words that stand between a name and its value: "card *number is* 4111…". */
+const FILLERS: ReadonlySet<string> = new Set(
+  (
+    'number numbers num no nr nummer numero numéro is are was be the a an my your his her their our ' +
+    'value das der die ist lautet el la es le est il mi mein meine'
+  ).split(' '),
+);
+
+const LONGEST_LOOK = 64;
+const WORD = /[\p{L}\p{M}\p{N}]+/gu;
+
+/** The words in the 64 characters before `start` on the same line, nearest first, lower case. */
+export function wordsBefore(text: string, start: number, most: number): readonly string[] {
+  const from = Math.max(0, start - LONGEST_LOOK);
+  const line = text.slice(Math.max(from, text.lastIndexOf('\n', start - 1) + 1), start);
+  const words = line.match(WORD) ?? [];
+  return words
+    .slice(-most)
+    .reverse()
+    .map((word) => word.toLowerCase());
+}
+
+/** The words in the 48 characters after `end` on the same line, nearest first, lower case. */
+export function wordsAfter(text: string, end: number, most: number): readonly string[] {
+  const piece = text.slice(end, end + 48);
+  const line = piece.slice(0, piece.includes('\n') ? piece.indexOf('\n') : undefined);
+  return (line.match(WORD) ?? []).slice(0, most).map((word) => word.toLowerCase());
+}
+
+/** `phoneNumber`, `phone_number`, `phone-number` → phone, number. */
+export function wordsOfKey(key: string | undefined): readonly string[] {
+  if (key === undefined || key === '') return [];
+  const spaced = key
+    .slice(0, 128)
+    .replace(/([\p{Ll}\p{N}])(\p{Lu})/gu, '$1 $2')
+    .replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1 $2');
+  return (spaced.match(WORD) ?? []).map((word) => word.toLowerCase());
+}
+
+/** What the keys above a text say. The nearer key decides; a key that says nothing passes the question up. */
+export function keyHint(context: TextContext, supporting: ReadonlySet<string>): Hint {
+  for (const key of [context.key, context.parentKey]) {
+    const words = wordsOfKey(key);
+    // `card_id` names a card by something else; what proves itself may still be found.
+    if (words.some((word) => supporting.has(word))) {
+      return words.some((word) => THING_WORDS.has(word)) ? undefined : 'supports';
+    }
+    if (words.some((word) => THING_WORDS.has(word))) return 'denies';
+  }
+  return undefined;
+}
+
+/** What the nearest word before `start` says that is no filler ("card number is 4111…": card). */
+export function nearestHint(text: string, start: number, supporting: ReadonlySet<string>): Hint {
+  for (const word of wordsBefore(text, start, 6)) {
+    if (supporting.has(word)) return 'supports';
+    if (THING_WORDS.has(word)) return 'denies';
+    if (!FILLERS.has(word)) return undefined;
+  }
+  return undefined;
+}
+
+/** Whether one of the last `most` words before `start` is in the set. */
+export function mentionedBefore(
+  text: string,
+  start: number,
+  words: ReadonlySet<string>,
+  most: number,
+): boolean {
+  return wordsBefore(text, start, most).some((word) => words.has(word));
+}
+
+/** A set of words, written as one string. */
+export function words(list: string): ReadonlySet<string> {
+  return new Set(list.split(' '));
+}

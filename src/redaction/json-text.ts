@@ -1,0 +1,193 @@
+import type { Path } from './path.ts';
+
+/** A literal in JSON text: a string, the key of a member, or a whole number of at least seven digits. */
+export interface JsonLiteral {
+  readonly kind: 'string' | 'key' | 'number';
+  /** Offsets in the JSON text; quotes included. */
+  readonly start: number;
+  readonly end: number;
+  /** What the literal says, escapes resolved. */
+  readonly text: string;
+  readonly key?: string;
+  readonly parentKey?: string;
+  readonly path: Path | undefined;
+}
+
+interface Container {
+  readonly isObject: boolean;
+  /** Key under which the container itself stands. */
+  readonly ownKey: string | undefined;
+  readonly path: Path | undefined;
+  /** Key of the member that is being read. */
+  key: string | undefined;
+  index: number;
+  expectsKey: boolean;
+}
+
+const QUOTE = 34;
+const COMMA = 44;
+const COLON = 58;
+const MINUS = 45;
+const DOT = 46;
+const OPEN_BRACKET = 91;
+const BACKSLASH = 92;
+const CLOSE_BRACKET = 93;
+const OPEN_BRACE = 123;
+const CLOSE_BRACE = 125;
+const SHORTEST_NUMBER = 7;
+
+/**
+ * The literals of JSON text, or `undefined` when `text` is no JSON. Several values one after another (JSON lines)
+ * are JSON text too. Editing these places leaves everything else byte for byte: parsing and printing again would
+ * round large numbers, merge duplicate keys and change spacing (ECMA-262, JSON.parse).
+ *
+ * @param scalars Whether a bare string or number counts; objects and arrays always do.
+ */
+export function jsonLiterals(
+  text: string,
+  at: { readonly key?: string; readonly parentKey?: string; readonly path: Path | undefined },
+  scalars: boolean,
+): readonly JsonLiteral[] | undefined {
+  const first = firstVisible(text);
+  const opens = first === OPEN_BRACE || first === OPEN_BRACKET;
+  if (!opens && first !== QUOTE && !(scalars && (first === MINUS || isDigit(first)))) return undefined;
+  if (!isJson(text)) return opens ? jsonLines(text, at) : undefined;
+  return scan(text, at);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Two or more objects or arrays, white space between them. */
+function jsonLines(
+  text: string,
+  at: { readonly key?: string; readonly parentKey?: string; readonly path: Path | undefined },
+): readonly JsonLiteral[] | undefined {
+  let depth = 0;
+  let start = -1;
+  let inString = false;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (inString) {
+      if (code === BACKSLASH) index++;
+      else if (code === QUOTE) inString = false;
+    } else if (code === QUOTE) {
+      if (depth === 0) return undefined;
+      inString = true;
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      if (depth++ === 0) start = index;
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      if (--depth < 0) return undefined;
+      if (depth === 0 && !isJson(text.slice(start, index + 1))) return undefined;
+    } else if (depth === 0 && !isSpace(code)) return undefined;
+  }
+  return depth === 0 && !inString ? scan(text, at) : undefined;
+}
+
+/** Reads text that is known to be JSON. No recursion: nesting is bounded by the text only. */
+function scan(
+  text: string,
+  at: { readonly key?: string; readonly parentKey?: string; readonly path: Path | undefined },
+): readonly JsonLiteral[] {
+  const found: JsonLiteral[] = [];
+  const stack: Container[] = [];
+  let index = 0;
+  while (index < text.length) {
+    const code = text.charCodeAt(index);
+    const top = stack[stack.length - 1];
+    if (code === QUOTE) {
+      const end = endOfString(text, index);
+      const source = text.slice(index, end);
+      const value = source.includes('\\') ? (JSON.parse(source) as string) : source.slice(1, -1);
+      if (top?.isObject === true && top.expectsKey) {
+        top.key = value;
+        top.expectsKey = false;
+        found.push({ kind: 'key', start: index, end, text: value, ...keys(top.ownKey), path: top.path });
+      } else {
+        found.push({ kind: 'string', start: index, end, text: value, ...place(top, at) });
+      }
+      index = end;
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      const here = place(top, at);
+      const isObject = code === OPEN_BRACE;
+      stack.push({
+        isObject,
+        ownKey: here.key,
+        path: here.path,
+        key: undefined,
+        index: 0,
+        expectsKey: isObject,
+      });
+      index++;
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      stack.pop();
+      index++;
+    } else if (code === COMMA && top !== undefined) {
+      top.index++;
+      top.expectsKey = top.isObject;
+      index++;
+    } else if (isDigit(code) || code === MINUS) {
+      const start = index++;
+      let whole = code !== MINUS;
+      for (; index < text.length; index++) {
+        const next = text.charCodeAt(index);
+        if (isDigit(next)) continue;
+        if (next === DOT || next === MINUS || next === 43 || next === 69 || next === 101) whole = false;
+        else break;
+      }
+      if (whole && index - start >= SHORTEST_NUMBER) {
+        found.push({ kind: 'number', start, end: index, text: text.slice(start, index), ...place(top, at) });
+      }
+    } else {
+      index++; // white space, a colon, a letter of true, false or null
+    }
+  }
+  return found;
+}
+
+function place(
+  top: Container | undefined,
+  at: { readonly key?: string; readonly parentKey?: string; readonly path: Path | undefined },
+): { readonly key?: string; readonly parentKey?: string; readonly path: Path | undefined } {
+  if (top === undefined) return { ...keys(at.key, at.parentKey), path: at.path };
+  const segment = top.isObject ? (top.key ?? '') : top.index;
+  const path: Path = top.path === undefined ? { segment } : { above: top.path, segment };
+  return top.isObject ? { ...keys(top.key, top.ownKey), path } : { ...keys(top.ownKey), path };
+}
+
+function keys(key: string | undefined, parentKey?: string): { key?: string; parentKey?: string } {
+  return {
+    ...(key === undefined ? undefined : { key }),
+    ...(parentKey === undefined ? undefined : { parentKey }),
+  };
+}
+
+function endOfString(text: string, start: number): number {
+  for (let index = start + 1; ; index++) {
+    const code = text.charCodeAt(index);
+    if (code === BACKSLASH) index++;
+    else if (code === QUOTE) return index + 1;
+  }
+}
+
+function firstVisible(text: string): number {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (!isSpace(code)) return code;
+  }
+  return COLON;
+}
+
+function isSpace(code: number): boolean {
+  return code === 32 || code === 10 || code === 13 || code === 9;
+}
+
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57;
+}

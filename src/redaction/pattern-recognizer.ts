@@ -1,0 +1,93 @@
+import { checkOptions, invalidOption } from '../options.ts';
+import { keyHint, nearestHint, words } from './context.ts';
+import type { Recognizer, RecognizerResult } from './recognizer.ts';
+
+/** Options of {@link patternRecognizer}. */
+export interface PatternRecognizerOptions {
+  /** What it finds: capitals, digits and underscores, such as `EMPLOYEE_ID`. */
+  readonly entity: string;
+  /** One or more patterns; the flags `g` and `y` do not matter, empty matches are passed over. */
+  readonly pattern: RegExp | readonly RegExp[];
+  /** Stands in reports. Default: the entity's name. */
+  readonly name?: string;
+  /** Score of a match, from 0 to 1. Default 0.6. */
+  readonly score?: number;
+  /** Words that raise the score by 0.35 when one of them names the value, in the text or as its JSON key. */
+  readonly context?: readonly string[];
+  /** Decides on a match: `true` proves it, `false` rejects it, `undefined` says nothing. */
+  readonly validate?: (match: string) => boolean | undefined;
+}
+
+const DEFAULT_SCORE = 0.6;
+const CONTEXT_BONUS = 0.35;
+
+/**
+ * A recognizer of patterns.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
+ *
+ * @example
+ * ```ts
+ * import { redact } from 'strongroom';
+ * import { patternRecognizer } from 'strongroom/redaction';
+ *
+ * export const layer = redact({
+ *   recognizers: [patternRecognizer({ entity: 'EMPLOYEE_ID', pattern: /\bE-\d{6}\b/ })],
+ * });
+ * ```
+ */
+export function patternRecognizer(options: PatternRecognizerOptions): Recognizer {
+  const where = 'patternRecognizer';
+  checkOptions(where, options, ['entity', 'pattern', 'name', 'score', 'context', 'validate']);
+  const { entity, score = DEFAULT_SCORE, context = [], validate, name = entity } = options;
+  if (typeof entity !== 'string' || !/^[A-Z][A-Z0-9_]{0,63}$/.test(entity) || entity === 'DEFAULT') {
+    invalidOption(where, 'entity', 'a name of capitals, such as EMPLOYEE_ID', entity);
+  }
+  if (typeof name !== 'string' || name === '') invalidOption(where, 'name', 'a name', name);
+  const given: readonly unknown[] = Array.isArray(options.pattern) ? options.pattern : [options.pattern];
+  const patterns = given.map((pattern) => {
+    if (!(pattern instanceof RegExp))
+      return invalidOption(where, 'pattern', 'a RegExp or a list of them', pattern);
+    // A copy: the state of the caller's pattern is the caller's.
+    return new RegExp(pattern.source, `${pattern.flags.replace(/[gy]/g, '')}g`);
+  });
+  if (patterns.length === 0) invalidOption(where, 'pattern', 'a RegExp or a list of them', given);
+  if (typeof score !== 'number' || !(score > 0 && score <= 1)) {
+    invalidOption(where, 'score', 'a number above 0 and up to 1', score);
+  }
+  if (!Array.isArray(context) || context.some((word) => typeof word !== 'string' || word === '')) {
+    invalidOption(where, 'context', 'a list of words', context);
+  }
+  if (validate !== undefined && typeof validate !== 'function') {
+    invalidOption(where, 'validate', 'a function', validate);
+  }
+  const supporting = words(context.map((word) => word.toLowerCase()).join(' '));
+
+  return {
+    name,
+    entities: [entity],
+    analyze(text, at): readonly RecognizerResult[] {
+      const found: RecognizerResult[] = [];
+      for (const pattern of patterns) {
+        // matchAll steps over empty matches by itself (ECMA-262, RegExp String Iterator).
+        for (const match of text.matchAll(pattern)) {
+          if (match[0] === '') continue;
+          const verdict = validate?.(match[0]);
+          if (verdict === false) continue;
+          const supported =
+            supporting.size > 0 &&
+            (keyHint(at, supporting) === 'supports' ||
+              nearestHint(text, match.index, supporting) === 'supports');
+          found.push({
+            entityType: entity,
+            start: match.index,
+            end: match.index + match[0].length,
+            score: verdict === true ? 1 : Math.min(1, supported ? score + CONTEXT_BONUS : score),
+            ...(verdict === true ? { validated: true } : undefined),
+          });
+        }
+      }
+      return found;
+    },
+  };
+}

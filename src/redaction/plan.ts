@@ -1,0 +1,208 @@
+import type { AgentInputItem } from '@openai/agents';
+import { jsonLiterals, type JsonLiteral } from './json-text.ts';
+import { formatPath, type Path } from './path.ts';
+import type { TextContext } from './recognizer.ts';
+import { isProtectedExtra, itemType, mapArray, setOwn, walkItem, type Place, type Visitor } from './walk.ts';
+
+/** A text to be searched: a whole field, or one literal of JSON text. */
+export interface Leaf {
+  readonly text: string;
+  readonly kind: 'text' | 'key' | 'number';
+  readonly context: TextContext;
+  /** Texts that share this follow each other directly. */
+  readonly run?: object;
+}
+
+/** All texts of an item, and the way to put others in their places. */
+export interface Plan {
+  readonly leaves: readonly Leaf[];
+  /** The item with these texts, one for each leaf; the item itself when all are as they were. */
+  render(texts: readonly string[]): AgentInputItem;
+}
+
+/** JSON text in JSON text doubles its escapes at each level, so that real nesting is shallow. */
+const DEEPEST_JSON = 8;
+const LEAST_NUMBER = 1_000_000;
+
+/** How a field becomes leaves, and leaves a field. */
+type Render = (texts: readonly string[]) => string;
+
+/** Finds all texts of an item once; nothing is edited yet. */
+export function planItem(item: AgentInputItem): Plan {
+  const leaves: Leaf[] = [];
+  const type = itemType(item);
+  const fields: Render[] = [];
+
+  const addField = (text: string, place: Place): void => {
+    fields.push(planText(text, place, place.strictJson === true, 0, place.run));
+  };
+  const addLeaf = (
+    kind: Leaf['kind'],
+    text: string,
+    at: { readonly path: Path | undefined; readonly key?: string; readonly parentKey?: string },
+    run?: object,
+  ): Render => {
+    const index = leaves.length;
+    leaves.push({ kind, text, context: contextOf(type, at), ...(run === undefined ? undefined : { run }) });
+    return (texts) => texts[index] as string;
+  };
+  const planText = (
+    text: string,
+    at: { readonly path: Path | undefined; readonly key?: string; readonly parentKey?: string },
+    scalars: boolean,
+    depth: number,
+    run?: object,
+  ): Render => {
+    const literals = depth < DEEPEST_JSON ? jsonLiterals(text, at, scalars) : undefined;
+    if (literals === undefined) return addLeaf('text', text, at, run);
+    const parts = literals.map((literal) => ({
+      literal,
+      render:
+        literal.kind === 'string'
+          ? planText(literal.text, literal, false, depth + 1)
+          : addLeaf(literal.kind, literal.text, literal),
+    }));
+    return (texts) => renderJson(text, parts, texts);
+  };
+
+  const collect: Visitor = {
+    text: (text, place) => (addField(text, place), text),
+    data: (value, place) => walkData(value, place, false, collectData),
+    extra: (value, place) => walkData(value, place, true, collectData),
+  };
+  const collectData: DataVisitor = {
+    text: (text, place) => (addField(text, place), text),
+    number: (number, place) => (fields.push(addLeaf('number', String(number), place)), number),
+    key: (key, place) => (fields.push(addLeaf('key', key, place)), key),
+  };
+  walkItem(item, collect);
+
+  return {
+    leaves,
+    render(texts) {
+      let next = 0;
+      const take = (): string => (fields[next++] as Render)(texts);
+      const fill: Visitor = {
+        text: take,
+        data: (value, place) => walkData(value, place, false, fillData),
+        extra: (value, place) => walkData(value, place, true, fillData),
+      };
+      const fillData: DataVisitor = {
+        text: take,
+        number: (number) => {
+          const text = take();
+          return text === String(number) ? number : text;
+        },
+        key: take,
+      };
+      return walkItem(item, fill);
+    },
+  };
+}
+
+/**
+ * What of an item redaction can never change, with every text blank: the weakest comparison that is still true of
+ * an item before and after any redaction.
+ */
+export function blankItem(item: AgentInputItem): AgentInputItem {
+  const extra = (value: unknown): unknown => {
+    if (typeof value !== 'object' || value === null) return '';
+    const kept = Object.entries(value).filter(([key]) => isProtectedExtra(key));
+    return Object.fromEntries(kept);
+  };
+  return walkItem(item, { text: () => '', data: () => '', extra });
+}
+
+interface DataVisitor {
+  text(text: string, place: Place): string;
+  number(value: number, place: Place): unknown;
+  key(key: string, place: Place): string;
+}
+
+/**
+ * Values beyond the protocol. Keys are texts too, numbers of seven digits and more are texts that happen to be
+ * numbers. In `providerData` what the protocol protects stays protected.
+ */
+function walkData(value: unknown, place: Place, isExtra: boolean, visitor: DataVisitor): unknown {
+  if (typeof value === 'string') {
+    return visitor.text(value, place.key === 'arguments' ? { ...place, strictJson: true } : place);
+  }
+  if (typeof value === 'number') {
+    if (isExtra || !Number.isSafeInteger(value) || value < LEAST_NUMBER) return value;
+    return visitor.number(value, place);
+  }
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) {
+    return mapArray(value, (element, index) =>
+      walkData(element, { ...place, path: { above: place.path, segment: index } }, isExtra, visitor),
+    );
+  }
+  const keys = Object.keys(value);
+  const isKept = (key: string): boolean => isExtra && isProtectedExtra(key);
+  const wanted = keys.map((key) => (isKept(key) ? key : visitor.key(key, place)));
+  const members = keys.map((key) => {
+    const member = (value as Record<string, unknown>)[key];
+    if (isKept(key)) return member;
+    const at: Place = {
+      path: { above: place.path, segment: key },
+      key,
+      ...(place.key === undefined ? undefined : { parentKey: place.key }),
+    };
+    return walkData(member, at, isExtra && key !== 'arguments', visitor);
+  });
+  const names = distinctNames(keys, wanted);
+  const unchanged = keys.every(
+    (key, index) => names[index] === key && members[index] === (value as Record<string, unknown>)[key],
+  );
+  if (unchanged) return value;
+  const copy: Record<string, unknown> = {};
+  for (const [index, name] of names.entries()) setOwn(copy, name, members[index]);
+  return copy;
+}
+
+/** Two keys that became equal must not lose a value: the later one gets a number. */
+function distinctNames(keys: readonly string[], wanted: readonly string[]): readonly string[] {
+  const taken = new Set(keys.filter((key, index) => wanted[index] === key));
+  return keys.map((key, index) => {
+    const name = wanted[index] as string;
+    if (name === key) return name;
+    let candidate = name;
+    for (let count = 2; taken.has(candidate); count++) candidate = `${name}_${count}`;
+    taken.add(candidate);
+    return candidate;
+  });
+}
+
+function renderJson(
+  source: string,
+  parts: readonly { readonly literal: JsonLiteral; readonly render: Render }[],
+  texts: readonly string[],
+): string {
+  const pieces: string[] = [];
+  let done = 0;
+  for (const { literal, render } of parts) {
+    const text = render(texts);
+    if (text === literal.text) continue;
+    pieces.push(source.slice(done, literal.start), JSON.stringify(text));
+    done = literal.end;
+  }
+  if (done === 0) return source;
+  pieces.push(source.slice(done));
+  return pieces.join('');
+}
+
+/** The path is made when somebody asks: most texts hold nothing to report. */
+function contextOf(
+  type: string,
+  at: { readonly path: Path | undefined; readonly key?: string; readonly parentKey?: string },
+): TextContext {
+  const { path, key, parentKey } = at;
+  return {
+    itemType: type,
+    get path(): string {
+      return formatPath(path);
+    },
+    ...(key === undefined ? undefined : { key }),
+    ...(parentKey === undefined ? undefined : { parentKey }),
+  };
+}

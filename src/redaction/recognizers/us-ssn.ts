@@ -1,0 +1,47 @@
+import { keyHint, mentionedBefore, nearestHint, words } from '../context.ts';
+import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
+
+const CANDIDATE = /(?<![\p{L}\p{N}_]|[-.]|\d )\d{3}([-. ]?)\d{2}\1\d{4}(?![\p{L}\p{N}_]|[-.]\d| \d)/gu;
+const SSN_WORDS = words('ssn ssns social socialsecurity ss sozialversicherungsnummer tin taxpayer');
+
+/**
+ * US social security numbers. Written `123-45-6789` they stand for themselves; with spaces, points or nothing
+ * between they need their word or key. Numbers that are never issued are none (area 000, 666, 900 to 999; group 00;
+ * serial 0000: SSA, "SSN randomization").
+ */
+export const usSsnRecognizer: BuiltInRecognizer = {
+  name: 'us-ssn',
+  entities: ['US_SSN'],
+  patterns: [CANDIDATE],
+  analyze(text, context): readonly RecognizerResult[] {
+    if (text.length < 9) return [];
+    const found: RecognizerResult[] = [];
+    for (const match of text.matchAll(CANDIDATE)) {
+      const digits = match[0].replace(/\D/g, '');
+      if (!isIssued(digits)) continue;
+      const start = match.index;
+      const dashed = match[1] === '-';
+      const hint = nearestHint(text, start, SSN_WORDS) ?? keyHint(context, SSN_WORDS);
+      const supported = hint === 'supports' || mentionedBefore(text, start, SSN_WORDS, 4);
+      if (!supported && (!dashed || hint === 'denies')) continue;
+      found.push({
+        entityType: 'US_SSN',
+        start,
+        end: start + match[0].length,
+        score: supported ? 0.95 : 0.75,
+      });
+    }
+    return found;
+  },
+};
+
+function isIssued(digits: string): boolean {
+  const area = digits.slice(0, 3);
+  return (
+    area !== '000' &&
+    area !== '666' &&
+    !area.startsWith('9') &&
+    digits.slice(3, 5) !== '00' &&
+    digits.slice(5) !== '0000'
+  );
+}

@@ -1,0 +1,118 @@
+/** A find in the original text, ready to be replaced. */
+export interface Span {
+  readonly entityType: string;
+  readonly start: number;
+  readonly end: number;
+  readonly score: number;
+  readonly validated: boolean;
+  readonly recognizer: string;
+}
+
+const DATA_URL = /data:[\w.+-]{1,64}\/[\w.+-]{1,64}(?:;[\w.=+-]{1,64}){0,4};base64,/gi;
+
+/**
+ * One list without overlaps: proven finds before unproven ones, then longer ones, then higher scores, then earlier
+ * ones. What loses against a find that it reaches beyond is cut to what remains of it, so that nothing of it shows;
+ * finds of one entity that touch become one.
+ */
+export function resolveOverlaps(spans: readonly Span[]): readonly Span[] {
+  if (spans.length < 2) return spans;
+  const byStart = [...spans].sort((a, b) => a.start - b.start || b.end - a.end);
+  const result: Span[] = [];
+  // Clusters of finds that overlap are short; each is decided by itself.
+  for (let from = 0; from < byStart.length;) {
+    let end = (byStart[from] as Span).end;
+    let to = from + 1;
+    for (; to < byStart.length && (byStart[to] as Span).start < end; to++) {
+      end = Math.max(end, (byStart[to] as Span).end);
+    }
+    if (to === from + 1) result.push(byStart[from] as Span);
+    else result.push(...resolveCluster(byStart.slice(from, to)));
+    from = to;
+  }
+  return result;
+}
+
+/**
+ * Paints the finds in the order of their rank over the stretches between all their boundaries, skipping what is
+ * painted: linear but for sorting, whatever the number of finds.
+ */
+function resolveCluster(cluster: readonly Span[]): readonly Span[] {
+  const ranked = [...cluster].sort(
+    (a, b) =>
+      Number(b.validated) - Number(a.validated) ||
+      b.end - b.start - (a.end - a.start) ||
+      b.score - a.score ||
+      a.start - b.start ||
+      (a.entityType < b.entityType ? -1 : 1),
+  );
+  const boundaries = [...new Set(cluster.flatMap((span) => [span.start, span.end]))].sort((a, b) => a - b);
+  const places = new Map(boundaries.map((boundary, index) => [boundary, index]));
+  const owners: (Span | undefined)[] = boundaries.map(() => undefined);
+  const nextFree = boundaries.map((_, index) => index);
+  for (const span of ranked) {
+    const last = places.get(span.end) as number;
+    let stretch = firstFree(nextFree, places.get(span.start) as number);
+    while (stretch < last) {
+      owners[stretch] = span;
+      nextFree[stretch] = stretch + 1;
+      stretch = firstFree(nextFree, stretch);
+    }
+  }
+  const pieces: Span[] = [];
+  for (const [index, owner] of owners.entries()) {
+    if (owner === undefined) continue;
+    const start = boundaries[index] as number;
+    const end = boundaries[index + 1] as number;
+    const previous = pieces[pieces.length - 1];
+    if (previous !== undefined && owners[index - 1] === owner) {
+      pieces[pieces.length - 1] = { ...previous, end };
+    } else pieces.push({ ...owner, start, end });
+  }
+  return joinLeftovers(pieces, cluster);
+}
+
+function firstFree(nextFree: number[], from: number): number {
+  let place = from;
+  while (nextFree[place] !== place && nextFree[place] !== undefined) {
+    const next = nextFree[place] as number;
+    nextFree[place] = nextFree[next] ?? next;
+    place = next;
+  }
+  return place;
+}
+
+/** What is left of a loser joins the find beside it: one placeholder instead of two that touch. */
+function joinLeftovers(sorted: readonly Span[], cluster: readonly Span[]): readonly Span[] {
+  const originals = new Set(cluster.map((span) => `${span.entityType} ${span.start} ${span.end}`));
+  const isWhole = (span: Span): boolean => originals.has(`${span.entityType} ${span.start} ${span.end}`);
+  const joined: Span[] = [];
+  let lastIsWhole = false;
+  for (const span of sorted) {
+    const last = joined[joined.length - 1];
+    const spanIsWhole = isWhole(span);
+    if (last !== undefined && last.end === span.start && !(lastIsWhole && spanIsWhole)) {
+      const lead = spanIsWhole && !lastIsWhole ? span : last;
+      joined[joined.length - 1] = { ...lead, start: last.start, end: span.end };
+      lastIsWhole ||= spanIsWhole;
+    } else {
+      joined.push(span);
+      lastIsWhole = spanIsWhole;
+    }
+  }
+  return joined;
+}
+
+/** The ranges of Base64 data URLs: their payload is never searched or edited. */
+export function dataUrlRanges(text: string): readonly (readonly [start: number, end: number])[] {
+  if (!text.includes(';base64,')) return [];
+  const ranges: (readonly [number, number])[] = [];
+  DATA_URL.lastIndex = 0;
+  for (let match = DATA_URL.exec(text); match !== null; match = DATA_URL.exec(text)) {
+    let end = match.index + match[0].length;
+    while (end < text.length && /[A-Za-z0-9+/=_-]/.test(text[end] as string)) end++;
+    ranges.push([match.index, end]);
+    DATA_URL.lastIndex = end;
+  }
+  return ranges;
+}

@@ -1,0 +1,81 @@
+/** A text as recognizers see it, and where each of its ranges stands in the original. */
+export interface TextView {
+  readonly text: string;
+  /** The original range of the view's `[start, end)`. */
+  original(start: number, end: number): readonly [start: number, end: number];
+}
+
+const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
+
+/** Characters that show nothing: soft hyphen, joiners, direction marks, variation selectors, byte order mark. */
+const INVISIBLE = /^\p{Default_Ignorable_Code_Point}$/u;
+
+/** The zero of each block of decimal digits that Unicode normalization leaves alone (Unicode, `Nd`). */
+const ZEROS = [
+  0x0660, 0x06f0, 0x07c0, 0x0966, 0x09e6, 0x0a66, 0x0ae6, 0x0b66, 0x0be6, 0x0c66, 0x0ce6, 0x0d66, 0x0de6,
+  0x0e50, 0x0ed0, 0x0f20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0,
+  0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0,
+];
+
+const FOLDED = new Map<string, string>();
+const MOST_FOLDED = 20_000;
+
+/** The view with nothing changed. */
+function plainView(text: string): TextView {
+  return { text, original: (start, end) => [start, end] };
+}
+
+/**
+ * The text with variants of characters folded: compatibility forms (full-width, mathematical), decimal digits of
+ * all scripts, dashes and spaces, invisible characters left out. Folding goes character by character, so that
+ * every range of the view has its range in the original, which alone is edited.
+ */
+export function foldedView(original: string): TextView {
+  if (ASCII.test(original)) return plainView(original);
+  const parts: string[] = [];
+  const starts: number[] = [];
+  const ends: number[] = [];
+  let changed = false;
+  for (let index = 0; index < original.length;) {
+    const code = original.codePointAt(index) as number;
+    const length = code > 0xffff ? 2 : 1;
+    let folded: string;
+    if (code < 0x80) folded = original[index] as string;
+    else {
+      const character = String.fromCodePoint(code);
+      folded = fold(character, code);
+      changed ||= folded !== character;
+    }
+    parts.push(folded);
+    for (let unit = 0; unit < folded.length; unit++) {
+      // A surrogate pair that stays one keeps its two places, otherwise all units stand for the whole character.
+      starts.push(folded.length === length ? index + unit : index);
+      ends.push(folded.length === length ? index + unit + 1 : index + length);
+    }
+    index += length;
+  }
+  if (!changed) return plainView(original);
+  return {
+    text: parts.join(''),
+    original: (start, end) =>
+      end <= start
+        ? [starts[start] ?? original.length, starts[start] ?? original.length]
+        : [starts[start] as number, ends[end - 1] as number],
+  };
+}
+
+function fold(character: string, code: number): string {
+  const known = FOLDED.get(character);
+  if (known !== undefined) return known;
+  const folded = foldOne(character, code);
+  if (FOLDED.size < MOST_FOLDED) FOLDED.set(character, folded);
+  return folded;
+}
+
+function foldOne(character: string, code: number): string {
+  if (INVISIBLE.test(character)) return '';
+  for (const zero of ZEROS) if (code >= zero && code < zero + 10) return String(code - zero);
+  const normal = character.normalize('NFKC');
+  if (/^\p{Pd}$|^\u2212$/u.test(normal)) return '-';
+  return /^\p{Zs}$/u.test(normal) ? ' ' : normal;
+}

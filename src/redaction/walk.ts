@@ -1,0 +1,218 @@
+import type { AgentInputItem } from '@openai/agents';
+import type { Path } from './path.ts';
+
+/** Where a text stands in an item. */
+export interface Place {
+  readonly path: Path;
+  readonly key?: string;
+  readonly parentKey?: string;
+  /** JSON text that must stay JSON text (tool arguments). */
+  readonly strictJson?: true;
+  /** Texts that share this follow each other directly: a value can be split over them. */
+  readonly run?: object;
+}
+
+/** What a walk does with what it meets. Each function returns what is to stand there. */
+export interface Visitor {
+  text(text: string, place: Place): string;
+  /** A value that is not part of the protocol: arguments that are no text, whatever their shape. */
+  data(value: unknown, place: Place): unknown;
+  /** The fields beyond the protocol: `providerData` and fields that we do not know. */
+  extra(value: unknown, place: Place): unknown;
+}
+
+/**
+ * Never changed, wherever they stand in the protocol's own structure: what identifies, names, types or seals. Inside
+ * tool arguments and results these are ordinary keys.
+ */
+const PROTECTED: ReadonlySet<string> = new Set([
+  'type',
+  'role',
+  'id',
+  'callId',
+  'call_id',
+  'name',
+  'namespace',
+  'status',
+  'phase',
+  'caller',
+  'execution',
+  'promptCacheBreakpoint',
+  'detail',
+  'format',
+  'mediaType',
+  'media_type',
+  'mime_type',
+  'image',
+  'image_url',
+  'audio',
+  'data',
+  'outcome',
+  'button',
+  'keys',
+  'fingerprint',
+  'signature',
+  'thoughtSignature',
+  'thought_signature',
+  'encrypted_content',
+  'encryptedContent',
+  'redactedData',
+  'redacted_data',
+  'created_by',
+  'createdBy',
+  'server_label',
+  'serverLabel',
+  'approve',
+  'model',
+  'itemId',
+  'responseId',
+  'response_id',
+  'container_id',
+  'containerId',
+  'approval_request_id',
+  'approvalRequestId',
+  'file_id',
+  'fileId',
+  'fileID',
+]);
+
+/** In `providerData`: its shape is the provider's, so only what identifies, links or seals is left alone. */
+const PROTECTED_EXTRA =
+  /^(?:type|role|id|ids|status|fingerprint|call_?id|.*_ids?|.*Ids?|.*encrypted.*|.*signature.*|server_?label|approve|redacted_?data)$/i;
+
+/** More of the same, by item type: code belongs to its fingerprint, tool definitions are replayed losslessly. */
+const PROTECTED_IN: Readonly<Record<string, readonly string[]>> = {
+  program: ['code'],
+  tool_search_output: ['tools', 'toolSearchAgentName', 'toolSearchMcpToolNames'],
+  tool_search_call: ['toolSearchAgentName'],
+};
+
+/** Fields of the protocol that hold arrays of parts, each with a text that may go on in the next. */
+const PART_LISTS: ReadonlySet<string> = new Set(['content', 'rawContent', 'output']);
+
+/**
+ * Calls the visitor for every text of an item, in a fixed order, and returns the item with what the visitor
+ * returned: the item itself when nothing changed. Fields that this version of the protocol does not have are walked
+ * too, so that a new item type leaks nothing (protocol of `@openai/agents` 0.20.0; `session-contract`, 4.4).
+ */
+export function walkItem(item: AgentInputItem, visitor: Visitor): AgentInputItem {
+  const type = itemType(item);
+  if (type === 'compaction') return item;
+  return mapObject(item, (value, key) => {
+    const path: Path = { segment: key };
+    if (isProtected(type, key)) return value;
+    if (key === 'providerData') return visitor.extra(value, { path, key });
+    return walkField(type, value, { path, key }, visitor);
+  }) as AgentInputItem;
+}
+
+/** `message` is the type of an item without one. */
+export function itemType(item: AgentInputItem): string {
+  return (item as { type?: string }).type ?? 'message';
+}
+
+/** Whether the protocol says that this field of its structure is never edited. */
+function isProtected(type: string, key: string): boolean {
+  return PROTECTED.has(key) || (PROTECTED_IN[type]?.includes(key) ?? false);
+}
+
+/** The same for a key inside `providerData`. */
+export function isProtectedExtra(key: string): boolean {
+  return key.length <= 64 && PROTECTED_EXTRA.test(key);
+}
+
+function walkField(type: string, value: unknown, place: Place, visitor: Visitor): unknown {
+  if (typeof value === 'string') {
+    const { key } = place;
+    return visitor.text(value, key === 'arguments' ? { ...place, strictJson: true } : place);
+  }
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  if (place.key === 'arguments') return visitor.data(value, place);
+  if (Array.isArray(value)) {
+    const isParts = place.key !== undefined && PART_LISTS.has(place.key);
+    let run: object | undefined;
+    return mapArray(value, (element, index) => {
+      const at: Place = { ...place, path: { above: place.path, segment: index } };
+      if (!isParts || !hasText(element)) {
+        run = undefined;
+        return walkField(type, element, at, visitor);
+      }
+      run ??= {};
+      return walkPart(type, element, { ...at, run }, visitor);
+    });
+  }
+  return walkPart(type, value as Record<string, unknown>, place, visitor);
+}
+
+function hasText(part: unknown): part is Record<string, unknown> {
+  return typeof part === 'object' && part !== null && typeof (part as { text?: unknown }).text === 'string';
+}
+
+/** A part of content, an action, an operation, an output. */
+function walkPart(type: string, part: Record<string, unknown>, place: Place, visitor: Visitor): unknown {
+  const { run, ...here } = place;
+  let textChanged = false;
+  const walked = mapObject(part, (value, key) => {
+    const at: Place = { ...below(here, key), ...(key === 'text' && run !== undefined ? { run } : undefined) };
+    if (key === 'file') return walkFile(value, at, visitor);
+    if (isProtected(type, key)) return value;
+    if (key === 'providerData') return visitor.extra(value, at);
+    const next = walkField(type, value, at, visitor);
+    textChanged ||= key === 'text' && next !== value;
+    return next;
+  }) as Record<string, unknown>;
+  return textChanged ? withoutEchoes(walked) : walked;
+}
+
+/** Token probabilities repeat the text token by token: they go when the text changes. */
+function withoutEchoes(part: Record<string, unknown>): Record<string, unknown> {
+  const { providerData } = part;
+  if (typeof providerData !== 'object' || providerData === null || !('logprobs' in providerData)) return part;
+  const { logprobs: _, ...rest } = providerData as Record<string, unknown>;
+  return { ...part, providerData: rest };
+}
+
+/** Of a file only its name is text; its content, address and id are not. */
+function walkFile(value: unknown, place: Place, visitor: Visitor): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  return mapObject(value, (member, key) =>
+    key === 'filename' && typeof member === 'string' ? visitor.text(member, below(place, key)) : member,
+  );
+}
+
+function below(place: Place, segment: string): Place {
+  return {
+    path: { above: place.path, segment },
+    key: segment,
+    ...(place.key === undefined ? undefined : { parentKey: place.key }),
+  };
+}
+
+/** `value` itself when `map` changes nothing. */
+export function mapArray(
+  value: readonly unknown[],
+  map: (element: unknown, index: number) => unknown,
+): readonly unknown[] {
+  let copy: unknown[] | undefined;
+  for (let index = 0; index < value.length; index++) {
+    const next = map(value[index], index);
+    if (next !== value[index]) (copy ??= [...value])[index] = next;
+  }
+  return copy ?? value;
+}
+
+/** `value` itself when `map` changes nothing. */
+function mapObject(value: object, map: (member: unknown, key: string) => unknown): object {
+  let copy: Record<string, unknown> | undefined;
+  for (const key of Object.keys(value)) {
+    const member = (value as Record<string, unknown>)[key];
+    const next = map(member, key);
+    if (next !== member) setOwn((copy ??= { ...value } as Record<string, unknown>), key, next);
+  }
+  return copy ?? value;
+}
+
+/** Assignment that also works for a key named `__proto__`. */
+export function setOwn(target: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+}

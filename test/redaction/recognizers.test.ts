@@ -1,0 +1,160 @@
+import { describe, expect, test } from 'vitest';
+import { createRedactor } from '../../src/redaction/index.ts';
+
+const redactor = createRedactor();
+
+/** The text with what was found in double brackets, and what it was found to be. */
+async function finds(marked: string): Promise<{ marked: string; entities: string[] }> {
+  const text = marked.replaceAll('[[', '').replaceAll(']]', '');
+  const found = await redactor.analyze(text);
+  let shown = '';
+  let done = 0;
+  for (const { start, end } of found) {
+    shown += `${text.slice(done, start)}[[${text.slice(start, end)}]]`;
+    done = end;
+  }
+  return {
+    marked: shown + text.slice(done),
+    entities: [...new Set(found.map((result) => result.entityType))],
+  };
+}
+
+describe('e-mail addresses', () => {
+  test.each([
+    'Write to [[jane.roe@acme.com]].',
+    '<[[jane@acme.co.uk]]>, "[[o\'brien+tag@sub.acme.io]]"',
+    "'[[jane@acme.com]]'",
+    'mailto:[[jane@acme.com]]?subject=hi',
+    'to=[[jane@acme.com]]&cc=[[joe@acme.org]]',
+    '[[jöhn@exämple.com]] [[用户@例子.公司]] [[jane@xn--exmple-cua.com]]',
+    '联系[[jane@acme.com]]谢谢',
+    'first [[a@acme.com]],[[b@acme.com]];[[c@acme.com]]',
+    'Co-authored-by: Jane <[[jane@users.noreply.github.com]]>',
+    'ends with a sentence [[jane@acme.com]].Thanks',
+    '[[jane@163.com]] [[jane@acme.test]] [[jane@mail.internal]]',
+    'full width [[ｊａｎｅ＠ａｃｍｅ．ｃｏｍ]] and hidden [[ja\u200bne@ac\u00adme.com]]',
+    'escaped once too often: mail\\n[[jane@acme.com]]',
+  ])('%s', async (marked) => expect(await finds(marked)).toEqual({ marked, entities: ['EMAIL_ADDRESS'] }));
+
+  test.each([
+    'icon@2x.png icon@3x.webp sprite@2x.ai',
+    'npm i @types/node@18.0.0 lodash@4.17.21 react@18.2.0-beta.rc',
+    'git clone git@github.com:org/repo.git',
+    'ssh://git@github.com/org/repo',
+    'scp deploy@server.acme.com:/var/www/x deploy@server.acme.com:www/x',
+    '@jane and jane@ and @acme.com and a @ b.com',
+    'user@localhost x@1.2.3 foo@bar.baz',
+  ])('not in: %s', async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }));
+});
+
+describe('payment cards', () => {
+  test.each([
+    'Visa [[4111 1111 1111 1111]] exp 12/27',
+    '[[4111-1111-1111-1111]], [[5555555555554444]], [[2223003122003222]]',
+    'amex [[3782 822463 10005]] and [[371449635398431]]',
+    'diners [[30569309025904]], jcb [[3530111333300000]], discover [[6011000990139424]]',
+    'unionpay [[6200000000000005]], maestro [[6304000000000000]]',
+    'card: [[4222222222222]]',
+    'UATP card [[122000000000003]]',
+    'card number is [[6304123456789012347]]',
+    '[[4111 1111 1111 1111]] 12/27 123',
+    'card full width: [[４１１１　１１１１　１１１１　１１１１]]',
+    'dots [[4111.1111.1111.1111]]',
+    'account,[[4111111111111111]],active',
+  ])('%s', async (marked) => expect(await finds(marked)).toEqual({ marked, entities: ['CREDIT_CARD'] }));
+
+  test.each([
+    '4111 1111 1111 1112',
+    'order 4111111111111111 and ref: 5555555555554444',
+    'unix ms 1748503543012, snowflake 1262139877000000004',
+    '4222222222222 and 122000000000003',
+    'ISBN 978-3-16-148410-0, GTIN 4006381333931, IMEI 490154203237518',
+    'credit_card_4111111111111111 x4111111111111111 4111111111111111px',
+    '0.4111111111111111 and 4111111111111111.25',
+    '550e8400-e29b-4111-1111-111111111111',
+    '0000000000000000 1111111111111111',
+    'by card for 140430627442',
+  ])('not in: %s', async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }));
+});
+
+describe('IBANs', () => {
+  test.each([
+    'IBAN [[DE89370400440532013000]]',
+    '[[DE89 3704 0044 0532 0130 00]] 2 days',
+    '[[de89 3704 0044 0532 0130 00]]',
+    'to [[GB29NWBK60161331926819]], [[FR1420041010050500013M02606]], [[NO93 8601 1117 947]].',
+    '[[MT84MALT011000012345MTLCAST001S]]',
+  ])('%s', async (marked) => expect(await finds(marked)).toEqual({ marked, entities: ['IBAN_CODE'] }));
+
+  test.each([
+    'DE88370400440532013000',
+    'XX89370400440532013000',
+    'DE8937040044053201300',
+    'DE893704004405320130001',
+    'aDE89370400440532013000',
+  ])('not in: %s', async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }));
+});
+
+describe('IP addresses', () => {
+  test.each([
+    'from [[192.168.0.1]], [[8.8.8.8]]:53 and http://[[10.0.0.7]]/x',
+    '[[10.0.0.0]]/8 to [[172.16.0.1]]-[[172.16.0.9]].',
+    '[[2001:db8:85a3::8a2e:370:7334]] and [[fe80::1%eth0]]',
+    'http://[[[2001:db8::1]]]:8080/ and [[::1]] and [[::ffff:192.0.2.1]]',
+    '[[2001:0db8:0000:0000:0000:ff00:0042:8329]]',
+    'ip: [[a::b]]',
+  ])('%s', async (marked) => expect(await finds(marked)).toEqual({ marked, entities: ['IP_ADDRESS'] }));
+
+  test.each([
+    'version 1.2.3.4, v1.2.3.4, Chrome/120.0.0.0, section 1.2.3.4',
+    '256.1.1.1 1.2.3 1.2.3.4.5 01.02.03.04 1.2.3.4-beta x1.2.3.4',
+    'std::vector<a::b> Dead::Beef list[1::2] list[::2] 12:30:45 00:1A:2B:3C:4D:5E',
+    '1:2:3 10:20 "key: value" :: 0.0.0.0',
+  ])('not in: %s', async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }));
+});
+
+describe('US social security numbers', () => {
+  test.each([
+    'SSN [[536-90-4399]]',
+    'is [[536-90-4399]] right?',
+    'social security number: [[536 90 4399]]',
+    'ssn=[[536904399]]',
+  ])('%s', async (marked) => expect(await finds(marked)).toEqual({ marked, entities: ['US_SSN'] }));
+
+  test.each([
+    'SSN 666-00-0000, 000-12-3456, 900-12-3456, 536-00-4399, 536-90-0000',
+    '536904399 and 536 90 4399',
+    'order 536-90-4399-1, part no 536-90-4399',
+    '2024-536-90-4399',
+  ])('not in: %s', async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }));
+});
+
+describe('API keys', () => {
+  const body = 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0';
+  test.each([
+    `OPENAI_API_KEY=[[sk-proj-${body}T3BlbkFJ${body}]]`,
+    `[[sk-ant-api03-${body}-${body}AA]]`,
+    'aws [[AKIAIOSFODNN7ABCDEFG]]',
+    `git clone https://[[ghp_${body.slice(0, 36)}]]@github.com/o/r`,
+    `[[github_pat_${body}]], [[glpat-${body.slice(0, 20)}]], [[npm_${body.slice(0, 36)}]]`,
+    `[[xoxb-123456789012-${body.slice(0, 24)}]]`,
+    `key=[[AIza${body.slice(0, 35)}]]`,
+    `[[sk_live_${body.slice(0, 24)}]], [[hf_${body.slice(0, 34)}]], [[SG.${body.slice(0, 22)}.${body}]]`,
+    `Authorization: Bearer [[${body}]]`,
+    `api_key = "[[${body}]]"`,
+    `client secret: [[${body}]]`,
+  ])('%s', async (marked) => expect(await finds(marked)).toEqual({ marked, entities: ['API_KEY'] }));
+
+  test.each([
+    'sk-xxxxxxxxxxxxxxxxxxxxxxxx YOUR_API_KEY_HERE api_key=YOUR_API_KEY_HERE_PLEASE',
+    'sk-learn-something-that-is-long',
+    'token count: 12345678901234567890',
+    'd41d8cd98f00b204e9800998ecf8427e and 110bcd25-a55d-453a-8046-1297901ea002',
+  ])('not in: %s', async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }));
+
+  test('a value under a secret key is a secret, under a page token it is not', async () => {
+    expect(await redactor.redactText(JSON.stringify({ apiKey: body, next_page_token: body }))).toBe(
+      JSON.stringify({ apiKey: '<API_KEY>', next_page_token: body }),
+    );
+  });
+});

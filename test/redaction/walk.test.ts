@@ -1,0 +1,85 @@
+import type { AgentInputItem } from '@openai/agents';
+import { describe, expect, test } from 'vitest';
+import { redact } from '../../src/layers/redact.ts';
+import { itemsWith, protectedItemsWith } from './every-item.ts';
+import { throughWrite } from './layer-call.ts';
+
+const ADDRESS = 'jane.roe@acme.com';
+
+describe('the item walker', () => {
+  test.each(itemsWith(ADDRESS).map(({ name, item }) => [name, item] as const))(
+    'an address in %s is not stored',
+    async (_name, item) => {
+      expect(JSON.stringify(item)).toContain(ADDRESS);
+      const stored = await throughWrite(redact(), item);
+      expect(JSON.stringify(stored)).not.toContain('jane');
+      expect(JSON.stringify(stored)).toContain('<EMAIL_ADDRESS>');
+    },
+  );
+
+  test.each(itemsWith(ADDRESS).map(({ name, item }) => [name, item] as const))(
+    'redacting %s twice changes nothing more, and comparing it is the same',
+    async (_name, item) => {
+      const layer = redact();
+      const once = await throughWrite(layer, item);
+      expect(await throughWrite(layer, once)).toEqual(once);
+      expect(layer.compare?.(item)).toEqual(once);
+      expect(layer.compare?.(once)).toEqual(once);
+    },
+  );
+
+  test.each(protectedItemsWith(ADDRESS).map(({ name, item }) => [name, item] as const))(
+    '%s is never edited',
+    async (_name, item) => {
+      expect(await throughWrite(redact(), item)).toBe(item);
+    },
+  );
+
+  test('an item of a type that nobody knows yet is walked, ids apart', async () => {
+    const item = {
+      type: 'hologram_call',
+      id: ADDRESS,
+      callId: ADDRESS,
+      scene: { caption: `for ${ADDRESS}`, layers: [{ label: ADDRESS }] },
+    } as unknown as AgentInputItem;
+    expect(await throughWrite(redact(), item)).toEqual({
+      type: 'hologram_call',
+      id: ADDRESS,
+      callId: ADDRESS,
+      scene: { caption: 'for <EMAIL_ADDRESS>', layers: [{ label: '<EMAIL_ADDRESS>' }] },
+    });
+  });
+
+  test('token probabilities go with the text that they repeat, and stay with a text that stays', async () => {
+    const message = (text: string): AgentInputItem => ({
+      type: 'message',
+      role: 'assistant',
+      status: 'completed',
+      content: [
+        { type: 'output_text', text, providerData: { logprobs: [{ token: text }], annotations: [] } },
+      ],
+    });
+    const changed = await throughWrite(redact(), message(ADDRESS));
+    expect(JSON.stringify(changed)).not.toContain('logprobs');
+    const kept = message('nothing here');
+    expect(await throughWrite(redact(), kept)).toBe(kept);
+  });
+
+  test('two keys that become equal lose no value', async () => {
+    const item: AgentInputItem = {
+      type: 'tool_search_call',
+      arguments: { 'a@acme.com': 1, 'b@acme.com': 2, '<EMAIL_ADDRESS>': 3 },
+    };
+    expect(await throughWrite(redact(), item)).toMatchObject({
+      arguments: { '<EMAIL_ADDRESS>': 3, '<EMAIL_ADDRESS>_2': 1, '<EMAIL_ADDRESS>_3': 2 },
+    });
+  });
+
+  test('the items that come in are not changed', async () => {
+    for (const { item } of itemsWith(ADDRESS)) {
+      const before = JSON.stringify(item);
+      await throughWrite(redact(), item);
+      expect(JSON.stringify(item)).toBe(before);
+    }
+  });
+});
