@@ -1,6 +1,6 @@
 import type { Session } from '@openai/agents';
-import { audit, authorize, expire, wrapSession, type Layers } from '../../src/index.ts';
-import { fakeClock } from '../../src/testing/index.ts';
+import { audit, authorize, encrypt, expire, wrapSession, type Layers } from '../../src/index.ts';
+import { fakeClock, fixedKeyring } from '../../src/testing/index.ts';
 import { naiveProxy } from './naive-proxy.ts';
 
 /** One row of the matrices. New layers join by a line in {@link STACKS}. */
@@ -26,11 +26,23 @@ function stack(
 
 const HIDES_NOTHING = { hides: 'nothing', enveloped: true } as const;
 
+const HIDES_EVERYTHING = { hides: 'everything', enveloped: true } as const;
+
 export const STACKS: readonly StackCase[] = [
   stack('no layers', () => []),
   stack('audit', () => [audit({ sink: () => undefined })]),
   stack('authorize', () => [authorize({ check: () => true })]),
   stack('expire', () => [expire({ after: '30d', clock: fakeClock() })], HIDES_NOTHING),
+  stack('encrypt', () => [encrypt({ keys: fixedKeyring() })], HIDES_EVERYTHING),
+  stack(
+    'all layers',
+    () => [
+      audit({ sink: () => undefined }),
+      expire({ after: '30d', clock: fakeClock() }),
+      encrypt({ keys: fixedKeyring() }),
+    ],
+    HIDES_EVERYTHING,
+  ),
 ];
 
 /** No stack, to calibrate the suites on. */
