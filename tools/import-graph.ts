@@ -18,7 +18,7 @@ export interface ImportGraph {
   readonly lazy: ReadonlySet<string>;
 }
 
-/** Everything that loading `entry` (a built file) loads. */
+/** Everything that loading `entry` loads. */
 export function importGraph(entry: string): ImportGraph {
   const seen = new Set<string>();
   const eager = new Set<string>();
@@ -38,6 +38,7 @@ export function importGraph(entry: string): ImportGraph {
 function importsOf(file: string): { specifier: string; dynamic: boolean }[] {
   const found: { specifier: string; dynamic: boolean }[] = [];
   const visit = (node: ts.Node): void => {
+    if (isTypeOnly(node)) return;
     if (
       (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) &&
       node.moduleSpecifier !== undefined
@@ -57,6 +58,13 @@ function importsOf(file: string): { specifier: string; dynamic: boolean }[] {
   return found;
 }
 
+/** Imports of types leave nothing behind in what runs. */
+function isTypeOnly(node: ts.Node): boolean {
+  return ts.isImportDeclaration(node)
+    ? node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
+    : ts.isExportDeclaration(node) && node.isTypeOnly;
+}
+
 const CORE = ['jose', '@noble/ciphers', '@noble/hashes', 'lru-cache'] as const;
 
 /** Which packages an entry point may load at once and lazily; `node` stands for the modules of Node itself. */
@@ -73,16 +81,16 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './testing': { eager: [...CORE, 'node', '@openai/agents'], lazy: ['@openai/agents'] },
 };
 
-/** What loads more than it may, one line a finding. */
-export function violations(): string[] {
+/** What loads more than it may, one line a finding: of the sources, or of what was built from them. */
+export function violations(of: 'strongroom-source' | 'default'): string[] {
   const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-    exports: Record<string, string | { default: string }>;
+    exports: Record<string, string | Record<typeof of, string>>;
   };
   return Object.entries(exports).flatMap(([entry, target]) => {
     if (typeof target === 'string') return [];
     const rule = RULES[entry];
     if (rule === undefined) return [`${entry}: no rule in tools/import-graph.ts says what it may load.`];
-    const graph = importGraph(target.default);
+    const graph = importGraph(target[of]);
     return [
       ...excess(entry, 'at once', graph.eager, rule.eager),
       ...excess(entry, 'lazily', graph.lazy, [...rule.eager, ...rule.lazy]),
@@ -107,7 +115,7 @@ function packageOf(specifier: string): string {
 }
 
 if (import.meta.main) {
-  const found = violations();
+  const found = violations('default');
   for (const finding of found) console.error(finding);
   if (found.length > 0) process.exitCode = 1;
   const { files, eager } = importGraph('dist/index.js');
