@@ -41,7 +41,7 @@ function shortToolResults(maxCharacters: number): SessionLayer {
 }
 
 const keys = keyring({ current: await generateKey() });
-const inner = new MemorySession();
+const inner = new MemorySession({ sessionId: 'user-123' });
 const session = wrapSession(inner, [
   slowCalls(0, (text) => console.log('slow:', text)),
   shortToolResults(20),
