@@ -16,7 +16,7 @@ export interface Envelope {
 }
 
 const PREFIX = 'sr1.';
-const FIXED_FIELDS = ['s', 'd', 't', 'e', 'g', 'o'] as const;
+const FIXED_FIELDS: ReadonlySet<string> = new Set(['s', 'd', 't', 'e', 'g', 'o']);
 const SUITES: readonly string[] = ['none', 'XC20P', 'XAES-256-GCM'];
 const MAX_HEADER_BYTES = 1_024;
 const MAX_HEADER_CHARACTERS = Math.ceil((MAX_HEADER_BYTES * 4) / 3);
@@ -146,8 +146,8 @@ function headerText(header: Header, code: 'ERR_INVALID_OPTION' | 'ERR_MALFORMED'
     text += `,"o":"${o}"`;
   }
   let extensions: string[] | undefined;
-  for (const field of Object.keys(header)) {
-    if ((FIXED_FIELDS as readonly string[]).includes(field)) continue;
+  for (const field in header) {
+    if (FIXED_FIELDS.has(field)) continue;
     if (!field.startsWith('x-')) {
       throw new StrongroomError(
         code === 'ERR_MALFORMED' ? 'ERR_UNSUPPORTED' : code,

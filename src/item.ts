@@ -77,7 +77,19 @@ const BYTES_KEY = /^\$+bytes$/;
 
 /** The JSON of a snapshot; bytes become `{"$bytes":"<base64>"}` (envelope format `sr1`). */
 export function encodeItem(item: AgentInputItem): string {
-  return JSON.stringify(escapeBytes(item));
+  return JSON.stringify(needsEscape(item) ? escapeBytes(item) : item);
+}
+
+/** Looks before it copies: almost no item has bytes, and copying costs more than the JSON. */
+function needsEscape(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (value instanceof Uint8Array) return true;
+  if (Array.isArray(value)) return value.some(needsEscape);
+  for (const key in value) {
+    if (key.endsWith('bytes') && BYTES_KEY.test(key)) return true;
+    if (needsEscape((value as Record<string, unknown>)[key])) return true;
+  }
+  return false;
 }
 
 /** The item of {@link encodeItem}'s text. Throws on text that is no JSON object. */

@@ -1,6 +1,6 @@
 import { StrongroomError } from '../errors.ts';
 import { NONCE_BYTES, type Aead } from './aead.ts';
-import { le64, pae, toBase64url, utf8 } from './encoding.ts';
+import { le64, pae, toBase64url, writeAscii } from './encoding.ts';
 import { hkdfSha256, hmacSha256, sha256 } from './hash.ts';
 import { suite, type SuiteName } from './suite.ts';
 
@@ -43,7 +43,7 @@ export interface DerivedKeys {
   readonly did: string;
   /** The suite under `kEnc`. */
   readonly aead: Aead;
-  /** The AAD of an entry: `PAE("sr1/item", header segment, ctx)`. */
+  /** The AAD of an entry: `PAE("sr1/item", header segment, ctx)`, in a buffer that the next call overwrites. */
   associatedData(headerSegment: string): Uint8Array;
   /** The operation tag `o` of the entry at this index of the operation. */
   operationTag(operationId: string, index: number): string;
@@ -96,21 +96,22 @@ export function deriveKeys(dek: Uint8Array, suiteName: SuiteName, context: Bindi
   };
 }
 
+/** Longest header segment: 1,024 bytes in base64url. */
+const MAX_SEGMENT = 1_366;
+
 /** `PAE("sr1/item", …, ctx)` with all but the header put together once: it is needed for every entry. */
 function associatedDataOf(context: Uint8Array): (headerSegment: string) => Uint8Array {
-  const template = pae('sr1/item', '', context);
+  const empty = pae('sr1/item', '', context);
   const lengthAt = 8 + 8 + 'sr1/item'.length;
-  const head = template.subarray(0, lengthAt);
-  const tail = template.subarray(lengthAt + 8);
+  const tail = empty.slice(lengthAt + 8);
+  const buffer = new Uint8Array(empty.length + MAX_SEGMENT);
+  buffer.set(empty.subarray(0, lengthAt));
   return (headerSegment) => {
-    const segment = utf8(headerSegment);
-    const out = new Uint8Array(template.length + segment.length);
-    out.set(head);
-    // A header has at most 1,024 bytes, so two bytes of its length are enough.
-    out[lengthAt] = segment.length & 0xff;
-    out[lengthAt + 1] = segment.length >> 8;
-    out.set(segment, lengthAt + 8);
-    out.set(tail, lengthAt + 8 + segment.length);
-    return out;
+    if (headerSegment.length > MAX_SEGMENT) throw new RangeError('A header segment is too long.');
+    const length = writeAscii(headerSegment, buffer.subarray(lengthAt + 8));
+    buffer[lengthAt] = length & 0xff;
+    buffer[lengthAt + 1] = length >> 8;
+    buffer.set(tail, lengthAt + 8 + length);
+    return buffer.subarray(0, empty.length + length);
   };
 }

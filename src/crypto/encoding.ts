@@ -7,13 +7,25 @@ interface BufferLike extends Uint8Array {
   toString(encoding?: string): string;
 }
 interface BufferConstructorLike {
+  allocUnsafe(size: number): BufferLike;
   from(source: string | ArrayBufferLike, encodingOrOffset?: string | number, length?: number): BufferLike;
 }
 // Present on Node and Bun; much faster than anything in JavaScript. Not imported: the core has no `node:` import.
 const NodeBuffer = (globalThis as { Buffer?: BufferConstructorLike }).Buffer;
 
+/** The bytes of a text. On Node they come from a pool of small buffers, which is twice as fast. */
 export function utf8(text: string): Uint8Array {
-  return encoder.encode(text);
+  return NodeBuffer === undefined ? encoder.encode(text) : NodeBuffer.from(text, 'utf8');
+}
+
+/** Bytes of any content, to be overwritten whole. */
+export function scratch(size: number): Uint8Array {
+  return NodeBuffer === undefined ? new Uint8Array(size) : NodeBuffer.allocUnsafe(size);
+}
+
+/** Writes a text in ASCII into `target` and gives how many bytes that were. */
+export function writeAscii(text: string, target: Uint8Array): number {
+  return encoder.encodeInto(text, target).written;
 }
 
 /** Strict UTF-8; throws `TypeError` on invalid bytes. */

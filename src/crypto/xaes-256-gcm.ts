@@ -1,5 +1,6 @@
 import { ecb, gcm } from '@noble/ciphers/aes.js';
 import { nativeBulk, type Bulk } from './bulk.ts';
+import { scratch } from './encoding.ts';
 import { nodeCrypto, type NodeCrypto } from './native.ts';
 import { NONCE_BYTES, TAG_BYTES, type Aead, type AeadFactory } from './aead.ts';
 
@@ -68,7 +69,7 @@ function xaes(blocks: Blocks, bulk: Bulk): Aead {
   };
   return {
     seal(nonce, plaintext, associatedData) {
-      const sealed = new Uint8Array(NONCE_BYTES + plaintext.length + TAG_BYTES);
+      const sealed = scratch(NONCE_BYTES + plaintext.length + TAG_BYTES);
       sealed.set(nonce);
       const subkey = derive(nonce);
       bulk.seal(subkey, nonce.subarray(12, NONCE_BYTES), plaintext, associatedData, sealed);

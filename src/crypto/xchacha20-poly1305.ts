@@ -1,5 +1,6 @@
 import { hchacha, xchacha20poly1305 as noble } from '@noble/ciphers/chacha.js';
 import { nativeBulk, type Bulk } from './bulk.ts';
+import { scratch } from './encoding.ts';
 import { NONCE_BYTES, TAG_BYTES, type Aead, type AeadFactory } from './aead.ts';
 
 // XChaCha20-Poly1305, draft-irtf-cfrg-xchacha-03.
@@ -20,7 +21,7 @@ export const nobleXchacha20poly1305: AeadFactory = (key) => {
   const copy = new Uint8Array(key);
   return {
     seal(nonce, plaintext, associatedData) {
-      const sealed = new Uint8Array(NONCE_BYTES + plaintext.length + TAG_BYTES);
+      const sealed = scratch(NONCE_BYTES + plaintext.length + TAG_BYTES);
       sealed.set(nonce);
       sealed.set(noble(copy, nonce, associatedData).encrypt(plaintext), NONCE_BYTES);
       return sealed;
@@ -57,7 +58,7 @@ function hybridXchacha20poly1305(key: Uint8Array, bulk: Bulk): Aead {
   };
   return {
     seal(nonce, plaintext, associatedData) {
-      const sealed = new Uint8Array(NONCE_BYTES + plaintext.length + TAG_BYTES);
+      const sealed = scratch(NONCE_BYTES + plaintext.length + TAG_BYTES);
       sealed.set(nonce);
       derive(nonce);
       bulk.seal(subkey, shortNonce, plaintext, associatedData, sealed);

@@ -200,19 +200,37 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     const accepting = plaintext !== undefined && scope.now < plaintext.until ? plaintext : undefined;
     const parsed = entries.map((entry) => attempt(() => classify(entry.item, accepting)));
     const wanted = new Map<string, Envelope>();
+    let last: Sealed | undefined;
     for (const result of parsed) {
-      if ('envelope' in result) wanted.set(keyOf(result.envelope), result.envelope);
+      if (!('envelope' in result)) continue;
+      // Neighbours mostly have one data key, and its wrapped form is long.
+      if (last === undefined || !sameKey(last.envelope, result.envelope)) {
+        wanted.set(keyOf(result.envelope), result.envelope);
+      }
+      last = result;
     }
     const found = await openKeys(scope, wanted);
     try {
       let plain = 0;
+      let previous: { envelope: Envelope; key: DataKey | Failure } | undefined;
       const opened = parsed.map((result, index): Entry | undefined => {
         const record = (entries[index] as Entry).item;
         if ('plain' in result) {
           plain++;
           return { ...result.plain, stored: record };
         }
-        const entry = 'failure' in result ? result : open(result.envelope, found, record);
+        let entry: Entry | Failure;
+        if ('failure' in result) {
+          entry = result;
+        } else {
+          const { envelope } = result;
+          const key =
+            previous !== undefined && sameKey(previous.envelope, envelope)
+              ? previous.key
+              : (found.get(keyOf(envelope)) as DataKey | Failure);
+          previous = { envelope, key };
+          entry = 'failure' in key ? key : open(key, envelope, record);
+        }
         if (!('failure' in entry)) return entry;
         skipOrThrow(entry.failure, record, { index, count: entries.length }, call);
         return undefined;
@@ -251,14 +269,8 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     return found;
   }
 
-  function open(
-    envelope: Envelope,
-    found: ReadonlyMap<string, DataKey | Failure>,
-    record: AgentInputItem,
-  ): Entry | Failure {
+  function open(key: DataKey, envelope: Envelope, record: AgentInputItem): Entry | Failure {
     const { header, headerSegment, body } = envelope;
-    const key = found.get(keyOf(envelope)) as DataKey | Failure;
-    if ('failure' in key) return key;
     counters.opens++;
     const text = key.derived.aead.open(body, key.derived.associatedData(headerSegment));
     if (text === undefined) {
@@ -437,6 +449,10 @@ function headerOf(record: AgentInputItem): Header | undefined {
 /** Data keys differ by all that finds them; a suite changed in the header must not find the same one. */
 function keyOf({ header, wrapped }: Envelope): string {
   return wrapped === undefined ? `${header.s}.${header.d}` : `${header.s}.${header.d}.${wrapped}`;
+}
+
+function sameKey(one: Envelope, other: Envelope): boolean {
+  return one.header.d === other.header.d && one.header.s === other.header.s && one.wrapped === other.wrapped;
 }
 
 const UNDECRYPTABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
