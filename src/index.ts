@@ -41,3 +41,11 @@ export {
 } from './layers/encrypt.ts';
 export type { DekFilter, DekRecord, DekStore, DekTombstone } from './keys/dek-store.ts';
 export type { SuiteName } from './crypto/suite.ts';
+  trimHistory,
+  type DroppedItem,
+  type DropReason,
+  type TrimHistoryOptions,
+  type TrimReport,
+} from './history/trim-history.ts';
+export type { HistorySize } from './history/plan.ts';
+export type { TokenCounter } from './history/token-counter.ts';

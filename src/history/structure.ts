@@ -1,0 +1,142 @@
+import type { AgentInputItem } from '@openai/agents';
+import { callKey, createLinkMatcher, type LinkMatcher, resultKey } from './links.ts';
+
+/** Items that a provider accepts only together: all of them stay or all of them go. */
+export interface Unit {
+  readonly members: number[];
+  /** Index of the last member. */
+  last: number;
+  /** A pinned item keeps its whole unit. */
+  pinned: boolean;
+}
+
+/**
+ * What must stay together in a history, found in one pass. It never looks ahead: what it says of the first n items
+ * does not change when more are added, except that a unit can grow.
+ */
+export interface Structure {
+  /** Takes the next item. Returns its unit if the item grew one. */
+  add(item: AgentInputItem): Unit | undefined;
+  /** Pins the unit of an item, now and as it grows. */
+  pin(index: number): void;
+  /** The index of the last item that needs this one: its own for an item that stands alone. */
+  neededUntil(index: number): number;
+  /**
+   * The items that a provider would refuse, among the first `count`: results without a call, calls without a result,
+   * reasoning without a follower, what a missing program issued. Items from `count` on are input of this run: they
+   * answer calls, and are never named.
+   */
+  orphans(count: number): Set<number>;
+}
+
+/** Starts a turn: everything up to the next user message belongs to it. */
+export function isUserMessage(item: AgentInputItem): boolean {
+  return (item as { role?: unknown }).role === 'user';
+}
+
+export function isSystemMessage(item: AgentInputItem): boolean {
+  return (item as { role?: unknown }).role === 'system';
+}
+
+/** Written by the model; the rest is input to it: messages of others, and results. */
+function isOutput(item: AgentInputItem): boolean {
+  const role = (item as { role?: unknown }).role;
+  if (role !== undefined) return role === 'assistant';
+  return item.type !== 'compaction' && item.type !== 'message' && resultKey(item) === undefined;
+}
+
+/**
+ * Neighbours from one response of the model. Reasoning needs the item behind it; parallel calls and the text that
+ * announces them belong together. Two messages, or reasoning after a message, do not.
+ */
+function isOneResponse(before: AgentInputItem, item: AgentInputItem): boolean {
+  if (!isOutput(before) || !isOutput(item)) return false;
+  return !('role' in before) || (!('role' in item) && item.type !== 'reasoning');
+}
+
+export function createStructure(): Structure {
+  const items: AgentInputItem[] = [];
+  const units: (Unit | undefined)[] = [];
+  /** For a result, the call that it answers and back; `-1` for a result without a call. */
+  const partner: (number | undefined)[] = [];
+  const owner: (number | undefined)[] = [];
+  const matcher: LinkMatcher = createLinkMatcher();
+
+  function join(first: number, second: number): Unit {
+    const left = units[first];
+    const right = units[second];
+    if (left !== undefined && left === right) return left;
+    const large = (left?.members.length ?? 1) >= (right?.members.length ?? 1);
+    const into = (large ? left : right) ?? left ?? right ?? { members: [], last: 0, pinned: false };
+    for (const [unit, index] of [
+      [left, first],
+      [right, second],
+    ] as const) {
+      if (unit === into && unit !== undefined) continue;
+      for (const member of unit?.members ?? [index]) {
+        into.members.push(member);
+        units[member] = into;
+      }
+      into.pinned ||= unit?.pinned === true;
+      into.last = Math.max(into.last, unit?.last ?? index);
+    }
+    return into;
+  }
+
+  return {
+    add(item: AgentInputItem): Unit | undefined {
+      const index = items.push(item) - 1;
+      const { closes, owner: program } = matcher.add(item, index);
+      let unit: Unit | undefined;
+      const before = items[index - 1];
+      if (before !== undefined && isOneResponse(before, item)) unit = join(index - 1, index);
+      if (closes !== undefined) {
+        partner[index] = closes;
+        if (closes >= 0) {
+          partner[closes] = index;
+          unit = join(closes, index);
+        }
+      }
+      if (program !== undefined) {
+        owner[index] = program;
+        if (program >= 0) unit = join(program, index);
+      }
+      return unit;
+    },
+
+    pin(index: number): void {
+      const unit = (units[index] ??= { members: [index], last: index, pinned: true });
+      unit.pinned = true;
+    },
+    neededUntil: (index: number) => units[index]?.last ?? index,
+
+    orphans(count: number): Set<number> {
+      const orphans = new Set<number>();
+      const drop = (index: number): void => {
+        if (index >= count || orphans.has(index)) return;
+        orphans.add(index);
+        const other = partner[index];
+        if (other !== undefined && other >= 0) drop(other);
+      };
+      const continued = (index: number): boolean => (units[index]?.last ?? index) >= count;
+      for (let index = 0; index < count; index++) {
+        const item = items[index] as AgentInputItem;
+        if (partner[index] === -1 || owner[index] === -1) drop(index);
+        else if (partner[index] === undefined && callKey(item) !== undefined) {
+          // A program that this run's input goes on with is still at work.
+          if (item.type !== 'program' || !continued(index)) drop(index);
+        }
+      }
+      for (let index = 0; index < count; index++) {
+        const program = owner[index];
+        if (program !== undefined && orphans.has(program)) drop(index);
+      }
+      for (let index = count - 1; index >= 0; index--) {
+        if ((items[index] as AgentInputItem).type !== 'reasoning') continue;
+        const follower = items[index + 1];
+        if (follower === undefined || !isOutput(follower) || orphans.has(index + 1)) drop(index);
+      }
+      return orphans;
+    },
+  };
+}

@@ -1,0 +1,290 @@
+import type { AgentInputItem, SessionInputCallback } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import { findCut, type Cut, type HistorySize, type PlanSettings } from './plan.ts';
+import { warn } from '../warning.ts';
+import { countOnce, estimateTokens, type TokenCounter } from './token-counter.ts';
+
+/**
+ * Options of {@link trimHistory} and `planTrim()`. At least one budget (`maxTokens`, `maxTurns`, `maxItems`,
+ * `fraction`) is needed; of several, whichever binds. Budgets count the *history* that is kept, its system messages
+ * and pinned items included. The new input of the run is always whole and comes on top, as do instructions, tools
+ * and the answer: `reserveTokens` is room for those.
+ */
+export interface TrimHistoryOptions {
+  /** Tokens of kept history, from 1 on. */
+  readonly maxTokens?: number;
+  /** Turns of kept history, from 1 on. A turn is a user message and everything up to the next one. */
+  readonly maxTurns?: number;
+  /** Items of kept history, from 1 on. */
+  readonly maxItems?: number;
+  /** A token budget as a share of `contextWindow`: above 0, up to 1. Beside `maxTokens`, the smaller one binds. */
+  readonly fraction?: number;
+  /** The model's input limit in tokens, as its provider documents it. Needed by `fraction`. */
+  readonly contextWindow?: number;
+  /**
+   * The low water mark as a share of every budget: above 0, up to 1; default 0.5. A cut leaves at most this much, so
+   * that the next turns fit without another cut and the provider's prompt cache keeps hitting. At 1 the window slides
+   * with every turn, and no prefix is ever the same twice.
+   */
+  readonly keep?: number;
+  /** Tokens taken off the token budget: for instructions, tool schemas, the new input and the answer. Default 0. */
+  readonly reserveTokens?: number;
+  /** Counts the tokens of an item; default {@link estimateTokens}. Called once for each object. */
+  readonly tokenCounter?: TokenCounter;
+  /**
+   * Items that are never dropped, with what belongs to them (the whole call of a result). A pure function of its
+   * arguments, called once for each item in each run.
+   */
+  readonly pin?: (item: AgentInputItem, index: number) => boolean;
+  /**
+   * When the last turn alone is larger than the budget: `'split'` (default) keeps its last steps, and the message that
+   * asked for them if that fits; `'keep'` keeps the turn and exceeds the budget; `'throw'` fails the run before the
+   * model is called, with `ERR_INVALID_OPTION`.
+   */
+  readonly onOverflow?: 'split' | 'keep' | 'throw';
+  /**
+   * Told what a run leaves out and why, whenever it leaves something out; ids and numbers, no content. What it throws
+   * becomes a warning of the process and does not fail the run.
+   */
+  readonly onTrim?: (report: TrimReport) => void;
+}
+
+/** Why an item of the history was not sent to the model. */
+export type DropReason =
+  /** It stands before the cut. */
+  | 'budget'
+  /** The provider would refuse it: half of a pair, or reasoning without what it led to. */
+  | 'orphan'
+  /** A compaction item replaces it. */
+  | 'compaction';
+
+/** What {@link trimHistory} leaves out of one run. */
+export interface TrimReport {
+  readonly dropped: readonly DroppedItem[];
+  /** The history as it was given, and as it is kept. Tokens are 0 unless a token budget is set. */
+  readonly before: HistorySize;
+  readonly after: HistorySize;
+  /** The budgets in force; a missing one is `Infinity`. */
+  readonly budget: HistorySize;
+  /** Index in the history at which the kept window begins. Stable from run to run until `moved`. */
+  readonly cutIndex: number;
+  /** The window moved since the turn before, so this run's prompt misses the provider's cache. */
+  readonly moved: boolean;
+  /** The last turn alone is larger than the budget. */
+  readonly overflow: boolean;
+}
+
+/** One item that was left out. */
+export interface DroppedItem {
+  /** Index in the history. */
+  readonly index: number;
+  readonly type: string;
+  readonly callId?: string;
+  readonly tokens: number;
+  readonly reason: DropReason;
+}
+
+/** What `planTrim()` returns. */
+export interface TrimPlan extends TrimReport {
+  /** The kept history: the objects that were given, in their order. */
+  readonly kept: readonly AgentInputItem[];
+}
+
+/**
+ * A `sessionInputCallback` that keeps the history within a budget. It only leaves items out: what a callback returns
+ * and did not get would be stored again in every run (`runner/sessionPersistence`).
+ *
+ * - A call and its result, reasoning and what it led to, and parallel calls stay together, for every item type.
+ *   Without that the Responses API answers `No tool call found for function call output with call_id …`,
+ *   `No tool output found for function call …` or `Item 'rs_…' of type 'reasoning' was provided without its
+ *   required following item.`
+ * - Halves that are in the store already, from an interrupted run, are left out too.
+ * - Cuts are made between turns; system messages stay; a compaction item stays first.
+ * - The cut is a pure function of the history and moves rarely (see `keep`), so the prefix stays the same byte by byte
+ *   between cuts, also on another replica and after a restart.
+ * - A history that fits is never cut.
+ *
+ * The callback must see the whole history: do not combine it with a session that limits what `getItems` returns. It
+ * costs one pass over the history. A callback that hides stored items switches off the automatic compaction of
+ * `OpenAIResponsesCompactionSession` for that run: use one or the other.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for options that cannot be used, and in a run when `onOverflow`
+ *   is `'throw'` or `tokenCounter` does not return a number.
+ *
+ * @example
+ * ```ts
+ * import { Agent, run, type Session } from '@openai/agents';
+ * import { trimHistory } from 'strongroom';
+ *
+ * const sessionInputCallback = trimHistory({ maxTokens: 8_000 });
+ *
+ * export const ask = (agent: Agent, question: string, session: Session) =>
+ *   run(agent, question, { session, sessionInputCallback });
+ * ```
+ */
+export function trimHistory(options: TrimHistoryOptions): SessionInputCallback {
+  const settings = parseTrimOptions('trimHistory()', options);
+  return (history, newItems) => {
+    const plan = planWith(settings, history, newItems);
+    if (plan.dropped.length > 0 || plan.overflow) tell(settings.onTrim, plan);
+    return [...plan.kept, ...newItems];
+  };
+}
+
+/** Checked options; shared by everything that needs to know where {@link trimHistory} cuts. */
+export interface TrimSettings extends PlanSettings {
+  readonly throwOnOverflow: boolean;
+  readonly onTrim?: (report: TrimReport) => void;
+}
+
+const KNOWN = [
+  'maxTokens',
+  'maxTurns',
+  'maxItems',
+  'fraction',
+  'contextWindow',
+  'keep',
+  'reserveTokens',
+  'tokenCounter',
+  'pin',
+  'onOverflow',
+  'onTrim',
+] as const;
+
+export function parseTrimOptions(where: string, options: TrimHistoryOptions): TrimSettings {
+  checkOptions(where, options, KNOWN);
+  const { maxTokens, maxTurns, maxItems, fraction, contextWindow, keep = 0.5, reserveTokens = 0 } = options;
+  const { tokenCounter = estimateTokens, pin, onOverflow = 'split', onTrim } = options;
+  if (maxTokens === undefined && maxTurns === undefined && maxItems === undefined && fraction === undefined) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${where}: give at least one budget: maxTokens, maxTurns, maxItems or fraction.`,
+    );
+  }
+  checkShare(where, 'keep', keep);
+  if (typeof tokenCounter !== 'function') invalidOption(where, 'tokenCounter', 'a function', tokenCounter);
+  if (pin !== undefined && typeof pin !== 'function') invalidOption(where, 'pin', 'a function', pin);
+  if (onTrim !== undefined && typeof onTrim !== 'function')
+    invalidOption(where, 'onTrim', 'a function', onTrim);
+  if (onOverflow !== 'split' && onOverflow !== 'keep' && onOverflow !== 'throw') {
+    invalidOption(where, 'onOverflow', "'split', 'keep' or 'throw'", onOverflow);
+  }
+  if (reserveTokens !== 0) parseCount(where, 'reserveTokens', reserveTokens);
+
+  let tokens = maxTokens === undefined ? Infinity : parseCount(where, 'maxTokens', maxTokens);
+  if (fraction !== undefined) {
+    checkShare(where, 'fraction', fraction);
+    if (contextWindow === undefined)
+      invalidOption(where, 'contextWindow', 'given beside fraction', contextWindow);
+    tokens = Math.min(tokens, Math.floor(fraction * parseCount(where, 'contextWindow', contextWindow)));
+  } else if (contextWindow !== undefined) {
+    invalidOption(where, 'contextWindow', 'given only beside fraction', contextWindow);
+  }
+  if (reserveTokens !== 0 && tokens === Infinity) {
+    invalidOption(where, 'reserveTokens', 'given only beside a token budget', reserveTokens);
+  }
+  tokens -= reserveTokens;
+  if (tokens < 1) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${where}: reserveTokens (${reserveTokens}) leaves nothing of the token budget. Raise the budget or reserve less.`,
+    );
+  }
+  const high: HistorySize = {
+    items: maxItems === undefined ? Infinity : parseCount(where, 'maxItems', maxItems),
+    turns: maxTurns === undefined ? Infinity : parseCount(where, 'maxTurns', maxTurns),
+    tokens,
+  };
+  return {
+    high,
+    low: { items: high.items * keep, turns: high.turns * keep, tokens: high.tokens * keep },
+    ...(tokens === Infinity ? {} : { counter: countOnce(tokenCounter) }),
+    ...(pin === undefined ? {} : { pin }),
+    onOverflow: onOverflow === 'keep' ? 'keep' : 'split',
+    throwOnOverflow: onOverflow === 'throw',
+    ...(onTrim === undefined ? {} : { onTrim }),
+  };
+}
+
+function checkShare(where: string, option: string, value: unknown): void {
+  if (typeof value !== 'number' || !(value > 0 && value <= 1)) {
+    invalidOption(where, option, 'a number above 0 and up to 1', value);
+  }
+}
+
+export function planWith(
+  settings: TrimSettings,
+  history: readonly AgentInputItem[],
+  newItems: readonly AgentInputItem[],
+): TrimPlan {
+  const cut = findCut(history, newItems, settings);
+  if (cut.overflow && settings.throwOnOverflow) refuseOverflow(settings);
+  const kept: AgentInputItem[] = [];
+  const dropped: DroppedItem[] = [];
+  const before = { items: 0, turns: 0, tokens: 0 };
+  const after = { items: 0, turns: 0, tokens: 0 };
+  for (const [index, item] of history.entries()) {
+    const size = cut.size(index);
+    add(before, size);
+    if (cut.keeps(index)) {
+      kept.push(item);
+      add(after, size);
+    } else {
+      dropped.push(droppedItem(item, index, size.tokens, reasonOf(cut, index)));
+    }
+  }
+  return {
+    kept,
+    dropped,
+    before,
+    after,
+    budget: settings.high,
+    cutIndex: cut.index,
+    moved: cut.moved,
+    overflow: cut.overflow,
+  };
+}
+
+function reasonOf(cut: Cut, index: number): DropReason {
+  if (index < cut.base) return 'compaction';
+  return cut.orphans.has(index) ? 'orphan' : 'budget';
+}
+
+function droppedItem(item: AgentInputItem, index: number, tokens: number, reason: DropReason): DroppedItem {
+  const callId = 'callId' in item && typeof item.callId === 'string' ? { callId: item.callId } : {};
+  return { index, type: item.type ?? 'message', ...callId, tokens, reason };
+}
+
+function refuseOverflow(settings: TrimSettings): never {
+  const { high } = settings;
+  const limits = [
+    ...(high.tokens === Infinity ? [] : [`${high.tokens} tokens`]),
+    ...(high.turns === Infinity ? [] : [`${high.turns} turns`]),
+    ...(high.items === Infinity ? [] : [`${high.items} items`]),
+  ];
+  throw new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `trimHistory(): the last turn of the history alone is larger than the budget (${limits.join(', ')}). ` +
+      "Raise the budget, or choose onOverflow 'split' or 'keep'.",
+  );
+}
+
+function add(total: { items: number; turns: number; tokens: number }, size: HistorySize): void {
+  total.items += size.items;
+  total.turns += size.turns;
+  total.tokens += size.tokens;
+}
+
+/** A report must not fail a run, and must not fail in silence either. */
+function tell(onTrim: ((report: TrimReport) => void) | undefined, plan: TrimPlan): void {
+  if (onTrim === undefined) return;
+  const { kept: _kept, ...report } = plan;
+  const failed = (): void => warn('STRONGROOM_ON_TRIM', 'trimHistory(): onTrim threw; the run went on.');
+  try {
+    const result: unknown = onTrim(report);
+    if (result instanceof Promise) result.catch(failed);
+  } catch {
+    failed();
+  }
+}
