@@ -27,6 +27,7 @@ export { generateKey, type GenerateKeyOptions } from './keys/generate-key.ts';
 export type { KeyAlgorithm } from './keys/jwk.ts';
 export { keyring, type KeyInfo, type Keyring, type KeyringOptions, type KeyState } from './keys/keyring.ts';
 export type { KeyBinding, KeyProvider, WrappedKey } from './keys/provider.ts';
+export { cache, type CacheOptions } from './layers/cache.ts';
 export { expire, type ExpireOptions } from './layers/expire.ts';
 export { redact, type RedactOptions, type RedactionReport } from './layers/redact.ts';
 export { wrapStore } from './wrap-store.ts';
@@ -41,6 +42,7 @@ export {
 } from './layers/encrypt.ts';
 export type { DekFilter, DekRecord, DekStore, DekTombstone } from './keys/dek-store.ts';
 export type { SuiteName } from './crypto/suite.ts';
+export {
   trimHistory,
   type DroppedItem,
   type DropReason,

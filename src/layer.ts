@@ -70,6 +70,8 @@ export interface SessionCall {
   readonly runContext?: RunContext<unknown>;
   /** The innermost session. For identity (`WeakMap` keys) only: a layer does not call it. */
   readonly inner: Session;
+  /** All layers of the stack, outermost first. For identity only: what one layer keeps, another stack must not see. */
+  readonly layers: readonly SessionLayer[];
   /** Whether the inner session chooses its history by the run context. */
   readonly routesByRunContext: boolean;
   /** Whether a layer of this stack seals. */

@@ -56,6 +56,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, memo
       ...(operationId !== undefined && { operationId }),
       ...(runContext !== undefined && { runContext }),
       inner: inner.session,
+      layers: stack.layers,
       routesByRunContext: inner.acceptsRunContext,
       sealed: stack.sealed,
       ...(inner.dekStore !== undefined && { dekStore: inner.dekStore }),

@@ -7,6 +7,7 @@ export function handMadeCall(overrides: Partial<SessionCall> = {}): SessionCall 
     kind: 'getItems',
     sessionId: 'session-1',
     inner: sharedInner,
+    layers: [],
     routesByRunContext: false,
     sealed: false,
     now: () => 1_000_000,

@@ -6,6 +6,7 @@ export function sessionCall(kind: SessionCall['kind']): SessionCall {
   return {
     kind,
     sessionId: 'session-1',
+    layers: [],
     inner: new MemorySession(),
     routesByRunContext: false,
     sealed: false,

@@ -1,0 +1,42 @@
+import { LRUCache } from 'lru-cache';
+
+/** What can be kept under bounds of items and bytes. */
+export interface Sized {
+  readonly items: number;
+  readonly bytes: number;
+}
+
+/** Lists by key, the least recently used ones leaving first. */
+export interface BoundedLists<L extends Sized> {
+  get(key: string): L | undefined;
+  /** Keeps the list, unless it alone is larger than a bound. Its size must not change until it is deleted. */
+  set(key: string, list: L): void;
+  delete(key: string): void;
+}
+
+/** `lru-cache` bounds one sum; the second one is kept beside it, so that both hold exactly. */
+export function createBoundedLists<L extends Sized>(
+  maxItems: number = Number.MAX_SAFE_INTEGER,
+  maxBytes: number = Number.MAX_SAFE_INTEGER,
+): BoundedLists<L> {
+  let bytes = 0;
+  const lists = new LRUCache<string, L>({
+    maxSize: maxItems,
+    dispose: (list) => {
+      bytes -= list.bytes;
+    },
+  });
+  const tooManyBytes = (): boolean => bytes > maxBytes;
+  return {
+    get: (key) => lists.get(key),
+    set(key, list) {
+      lists.delete(key);
+      if (list.items > maxItems || list.bytes > maxBytes) return;
+      // An empty list counts as one item: there must be an end to empty lists too.
+      lists.set(key, list, { size: Math.max(1, list.items) });
+      bytes += list.bytes;
+      while (tooManyBytes()) lists.pop();
+    },
+    delete: (key) => void lists.delete(key),
+  };
+}

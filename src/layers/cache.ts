@@ -1,0 +1,299 @@
+import type { AgentInputItem, Session } from '@openai/agents';
+import { recordKey } from '../engine/record.ts';
+import { StrongroomError } from '../errors.ts';
+import { cloneItem } from '../item.ts';
+import type { Entry, HiddenEntry, LayerIO, SessionCall, SessionLayer } from '../layer.ts';
+import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { createBoundedLists } from './bounded-lists.ts';
+
+/** Options of {@link cache}. At least one of `maxItems` and `maxBytes` is required. */
+export interface CacheOptions {
+  /** Most items in all kept histories together; at least 1. The least recently used history leaves first. */
+  readonly maxItems?: number;
+  /**
+   * Most bytes in all kept histories together; at least 1. An estimate: twice the length of the stored text, which is
+   * about what text and opened item take in memory.
+   */
+  readonly maxBytes?: number;
+  /**
+   * How long an opened history is used before it is read and opened anew. It bounds how long a key that was disabled
+   * or destroyed elsewhere still lets this process answer; a kept history leaves memory when it is next asked for or
+   * crowded out.
+   *
+   * @defaultValue no limit
+   */
+  readonly ttl?: Duration;
+  /**
+   * What a read checks before it is answered from memory:
+   * - `'tail'`: the last record known before this process wrote, and all that it wrote since. One small read. Sees
+   *   what other writers add, remove and replace at the end, not an edit in the middle that leaves the end alone.
+   * - `'verify'`: every record. Reads everything, opens only what is new.
+   * - `'owner'`: nothing. Only where no other process and no other code ever writes to the session.
+   *
+   * @defaultValue 'tail'
+   */
+  readonly mode?: 'tail' | 'verify' | 'owner';
+  /**
+   * Hand out the kept items themselves, deeply frozen, instead of a copy for each read. Faster, and a callback that
+   * changes an item throws. Items that hold bytes are copied, because bytes cannot be frozen.
+   *
+   * @defaultValue false
+   */
+  readonly freeze?: boolean;
+}
+
+/** One record of a kept history. */
+interface Known {
+  /** Equal for equal records. */
+  readonly key: string;
+  readonly entry: Entry | HiddenEntry;
+  /** The item is frozen through and through. */
+  readonly frozen: boolean;
+}
+
+interface List {
+  readonly known: Known[];
+  /** How many records from the start the inner session is known to have had. */
+  checked: number;
+  bytes: number;
+  readonly items: number;
+  /** Valid while the session is in this generation. */
+  generation: number;
+  /** When its oldest record was opened. */
+  readonly openedAt: number;
+  /** Keeps the session alive, so that a later look for the same session finds the same object and this list. */
+  readonly session: Session;
+}
+
+/** What this process does to one session. */
+interface Activity {
+  /** Counts mutations: whatever was read in another generation may be out of date. */
+  generation: number;
+  /** Mutations in progress. */
+  active: number;
+}
+
+/**
+ * Keeps opened histories in memory, so that a warm read costs one small read of the inner session and no decryption,
+ * whatever the length of the history. One layer serves all sessions that it is given to, under common bounds.
+ *
+ * - It stands directly above `encrypt()`, below `expire()` and `redact()`: expiry is judged at each read.
+ * - A history leaves before every change, and comes back, longer, only after an append that was acknowledged and that
+ *   no other change overlapped. After an error it is read again.
+ * - Only a read without a limit fills it. A history that alone exceeds a bound is never kept.
+ * - It holds plain text in memory. Sessions that choose their history by the run context are kept for each run apart.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`
+ *
+ * @example
+ * ```ts
+ * import { MemorySession } from '@openai/agents';
+ * import { cache, encrypt, generateKey, keyring, wrapSession } from 'strongroom';
+ *
+ * const keys = keyring({ current: await generateKey() });
+ * const session = wrapSession(new MemorySession(), [cache({ maxItems: 50_000 }), encrypt({ keys })]);
+ * ```
+ */
+export function cache(options: CacheOptions): SessionLayer {
+  checkOptions('cache', options, ['maxItems', 'maxBytes', 'ttl', 'mode', 'freeze']);
+  const { mode = 'tail', freeze = false } = options;
+  const maxItems =
+    options.maxItems === undefined ? undefined : parseCount('cache', 'maxItems', options.maxItems);
+  const maxBytes =
+    options.maxBytes === undefined ? undefined : parseCount('cache', 'maxBytes', options.maxBytes);
+  if (maxItems === undefined && maxBytes === undefined) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      'cache: maxItems or maxBytes must be given: a cache without a bound holds every history until memory ends.',
+    );
+  }
+  const ttl =
+    options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration('cache', 'ttl', options.ttl);
+  if (mode !== 'tail' && mode !== 'verify' && mode !== 'owner') {
+    invalidOption('cache', 'mode', "'tail', 'verify' or 'owner'", mode);
+  }
+  if (typeof freeze !== 'boolean') invalidOption('cache', 'freeze', 'true or false', freeze);
+
+  const lists = createBoundedLists<List>(maxItems, maxBytes);
+  const activities = new WeakMap<Session, Activity>();
+  const identity = createIdentities();
+
+  function activityOf({ inner }: SessionCall): Activity {
+    let activity = activities.get(inner);
+    if (activity === undefined) activities.set(inner, (activity = { generation: 0, active: 0 }));
+    return activity;
+  }
+
+  /** Whoever opens with other layers below, a key of another tenant for example, must not meet what these opened. */
+  function keyOf({ inner, sessionId, layers, runContext, routesByRunContext }: SessionCall): string {
+    const below = layers.slice(layers.indexOf(layer) + 1).map(identity);
+    const route = routesByRunContext && runContext !== undefined ? identity(runContext) : 0;
+    return `${identity(inner)} ${route} ${below.join()} ${sessionId}`;
+  }
+
+  /** The list under this key, if nothing has happened that could have changed the session since. */
+  function current(key: string, generation: number, now: number): List | undefined {
+    const list = lists.get(key);
+    if (list === undefined) return undefined;
+    const age = now - list.openedAt;
+    if (list.generation === generation && age >= 0 && age < ttl) return list;
+    lists.delete(key);
+    return undefined;
+  }
+
+  async function load(call: SessionCall, io: LayerIO): Promise<readonly (Entry | HiddenEntry)[]> {
+    const activity = activityOf(call);
+    const { generation, active } = activity;
+    const key = keyOf(call);
+    const now = call.now();
+    const list = current(key, generation, now);
+    if (list !== undefined && mode !== 'verify') {
+      const length = list.known.length;
+      if (mode === 'owner' || (await endsWithKnown(list, length, io))) {
+        return answer(list, call.limit === undefined ? 0 : Math.max(0, length - call.limit), length, io);
+      }
+    }
+    const records = await io.raw(call.limit);
+    const known = await openUnknown(records, list?.known ?? [], io);
+    // A change in progress, or one since the beginning: what was read may be the state before or after it.
+    const undisturbed = active === 0 && activity.generation === generation;
+    if (call.limit === undefined && undisturbed) {
+      lists.set(key, {
+        known,
+        checked: known.length,
+        items: known.length,
+        bytes: bytesOf(known),
+        generation,
+        openedAt: list === undefined ? now : Math.min(now, list.openedAt),
+        session: call.inner,
+      });
+    }
+    return known.map(handOut);
+  }
+
+  /**
+   * Whether the inner session still ends with what the list ends with: all that was appended since the last check,
+   * and the record before it. Without that one, a record that another writer put in between would be lost for good.
+   */
+  async function endsWithKnown(list: List, length: number, io: LayerIO): Promise<boolean> {
+    const expected = list.known.slice(Math.max(0, list.checked - 1), length);
+    const count = length - list.checked + 1;
+    const records = await io.raw(count);
+    if (records.length !== expected.length) return false;
+    if (!records.every((record, index) => recordKey(record) === expected[index]?.key)) return false;
+    list.checked = Math.max(list.checked, length);
+    return true;
+  }
+
+  /** Opens the records that are not known, in one batch. */
+  async function openUnknown(
+    records: readonly AgentInputItem[],
+    before: readonly Known[],
+    io: LayerIO,
+  ): Promise<Known[]> {
+    const unused = new Map<string, Known[]>();
+    for (const known of before) {
+      // What a layer skipped may have become readable, and if not, the engine has to hear of it again.
+      if (isSkipped(known.entry)) continue;
+      const same = unused.get(known.key);
+      if (same === undefined) unused.set(known.key, [known]);
+      else same.push(known);
+    }
+    const keys = records.map(recordKey);
+    const found = keys.map((key) => unused.get(key)?.shift());
+    const missing = records.filter((_, index) => found[index] === undefined);
+    const opened = missing.length === 0 ? [] : await io.open(missing);
+    let next = 0;
+    return records.map((stored, index) => {
+      const known = found[index];
+      if (known !== undefined) return { ...known, entry: { ...known.entry, stored } };
+      return know(opened[next++] as Entry | HiddenEntry, keys[index] as string);
+    });
+  }
+
+  function know(entry: Entry | HiddenEntry, key: string): Known {
+    return { key, entry, frozen: freeze && entry.item !== undefined && deepFreeze(entry.item) };
+  }
+
+  async function answer(
+    list: List,
+    from: number,
+    to: number,
+    io: LayerIO,
+  ): Promise<readonly (Entry | HiddenEntry)[]> {
+    const known = list.known.slice(from, to);
+    if (!known.some(({ entry }) => isSkipped(entry))) return known.map(handOut);
+    const records = known.map(({ entry }) => entry.stored as AgentInputItem);
+    return (await openUnknown(records, known, io)).map(handOut);
+  }
+
+  function handOut({ entry, frozen }: Known): Entry | HiddenEntry {
+    return frozen || entry.item === undefined ? entry : { ...entry, item: cloneItem(entry.item) };
+  }
+
+  const layer: SessionLayer = {
+    name: 'cache',
+    unique: true,
+    load,
+    mutation(call) {
+      const activity = activityOf(call);
+      const key = keyOf(call);
+      const before = current(key, activity.generation, call.now());
+      lists.delete(key);
+      activity.active += 1;
+      activity.generation += 1;
+      const { generation } = activity;
+      return {
+        done(appended) {
+          activity.active -= 1;
+          // A repeated transaction is acknowledged too, and appends nothing.
+          if (appended === undefined || call.kind !== 'addItems' || before === undefined) return;
+          // Another change began meanwhile. One that was there before this one took the list, so there is none here.
+          if (activity.generation !== generation) return;
+          const known = appended.map((entry) => know(entry, recordKey(entry.stored as AgentInputItem)));
+          for (const record of known) before.known.push(record);
+          lists.set(key, {
+            ...before,
+            items: before.known.length,
+            bytes: before.bytes + bytesOf(known),
+            generation,
+          });
+        },
+      };
+    },
+  };
+  return layer;
+}
+
+function isSkipped(entry: Entry | HiddenEntry): boolean {
+  return 'skipped' in entry;
+}
+
+function bytesOf(known: readonly Known[]): number {
+  let bytes = 0;
+  for (const { key } of known) bytes += 2 * key.length;
+  return bytes;
+}
+
+/** Numbers for objects, the same for the same object, without keeping it alive. */
+function createIdentities(): (object: object) => number {
+  const numbers = new WeakMap<object, number>();
+  let last = 0;
+  return (object) => {
+    let number = numbers.get(object);
+    if (number === undefined) numbers.set(object, (number = ++last));
+    return number;
+  };
+}
+
+/** Whether all of it could be frozen. */
+function deepFreeze(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  if (ArrayBuffer.isView(value)) return false;
+  Object.freeze(value);
+  let whole = true;
+  for (const key of Object.keys(value)) {
+    whole = deepFreeze((value as Record<string, unknown>)[key]) && whole;
+  }
+  return whole;
+}
