@@ -61,8 +61,7 @@ if (!scripted) note('A real model answered: its words are its own, the checks ar
 await conversations.close();
 
 function kindOf(item: AgentInputItem): string {
-  if (item.type === 'function_call' || item.type === 'function_call_result') return `${item.type}`;
-  return 'role' in item ? `${item.role}` : `${item.type}`;
+  return 'role' in item ? item.role : (item.type ?? 'message');
 }
 
 function textOf(item: AgentInputItem): string {
