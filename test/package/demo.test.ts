@@ -24,7 +24,7 @@ function demo(...args: string[]): { status: number | null; output: string } {
 
 describe('npm run demo', () => {
   it(
-    'shows a conversation over two processes, and every attack on its file refused',
+    'shows a conversation over two processes and every attack on its file refused, in a new temporary folder',
     { timeout: 120_000 },
     () => {
       const { status, output } = demo();
@@ -42,14 +42,7 @@ describe('npm run demo', () => {
       ]) {
         expect(output).toContain(shown);
       }
-    },
-  );
 
-  it(
-    'writes into a new temporary folder, says where, and leaves it for the reader',
-    { timeout: 120_000 },
-    () => {
-      const { output } = demo();
       const told = /The files are in (?<path>\S+)/.exec(output)?.groups?.['path'] as string;
       expect(told.startsWith(folder)).toBe(true);
       expect(readdirSync(told)).toContain('conversations.db');
