@@ -48,6 +48,8 @@ export interface Change {
   readonly operation?: { readonly key: string; readonly digest: string };
   /** The operation log starts anew. */
   readonly forgetOperations?: true;
+  /** The session goes with everything in it, as by {@link StoreDriver.deleteSession}; nothing else is looked at. */
+  readonly drop?: true;
   /** Appended to another session in the same transaction. */
   readonly archive?: { readonly sessionId: string; readonly records: readonly StoredRecord[] };
 }
@@ -62,6 +64,21 @@ export interface SessionSummary {
   readonly firstAt: number;
   /** When the last item was written, in Unix milliseconds. */
   readonly lastAt: number;
+}
+
+/** What one step of a purge did. */
+export interface PurgeStep {
+  /** Sessions that lost records, one entry a record. */
+  readonly sessions: readonly string[];
+  /** Whether there can be more. */
+  readonly more: boolean;
+}
+
+/** One session's share of {@link StoreDriver.appendMany}. */
+export interface Batch {
+  readonly sessionId: string;
+  readonly records: readonly StoredRecord[];
+  readonly subject?: string;
 }
 
 /** Which records are expired: `e <= now`, or written (the call of the group, where known) at `writtenBefore` or before. */
@@ -85,6 +102,11 @@ export interface StoreDriver {
    */
   readonly append: (sessionId: string, records: readonly StoredRecord[], subject?: string) => Promise<void>;
   /**
+   * Appends to many sessions in one round trip, for each all or nothing. One element a batch: the error when it was
+   * refused. Every session occurs once.
+   */
+  readonly appendMany: (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]>;
+  /**
    * Looks, lets `decide` choose, applies its choice, all in one serializable step. `decide` is pure and
    * synchronous, can be called again when the step has to be repeated, and leaves everything as it is when it
    * throws or returns `undefined`. Inserts are checked as {@link StoreDriver.append} checks them.
@@ -98,10 +120,14 @@ export interface StoreDriver {
   /** Whether the operation is in the log. */
   readonly applied: (sessionId: string, operationKey: string) => Promise<boolean>;
   readonly dekStore: DekStore;
-  /** The next sessions with items after the id `after`, in the order of the database. */
-  readonly summaries: (after: string | undefined, count: number) => Promise<readonly SessionSummary[]>;
-  /** Deletes at most `batch` expired records; the sessions that lost some, one entry a record. */
-  readonly purge: (expired: Expired, batch: number) => Promise<readonly string[]>;
+  /** The next sessions with items after the id `after`, in the order of the database; of one subject if given. */
+  readonly summaries: (
+    after: string | undefined,
+    count: number,
+    subject?: string,
+  ) => Promise<readonly SessionSummary[]>;
+  /** Deletes at most `batch` expired records. */
+  readonly purge: (expired: Expired, batch: number) => Promise<PurgeStep>;
   /** Deletes records, operation log and data keys (tombstones stay). */
   readonly deleteSession: (sessionId: string) => Promise<void>;
   readonly ping: () => Promise<void>;

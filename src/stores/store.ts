@@ -131,10 +131,10 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       let items = 0;
       for (;;) {
         signal?.throwIfAborted();
-        const gone = await guarded.purge(expired, batch);
-        items += gone.length;
-        for (const id of gone) sessions.add(id);
-        if (gone.length < batch) return { items, sessions: sessions.size };
+        const step = await guarded.purge(expired, batch);
+        items += step.sessions.length;
+        for (const id of step.sessions) sessions.add(id);
+        if (!step.more) return { items, sessions: sessions.size };
         // A database that answers at once would keep this loop in microtasks, and the process from its other work.
         await new Promise((resolve) => setImmediate(resolve));
       }
@@ -188,6 +188,7 @@ function guardDriver(driver: StoreDriver, assertOpen: () => void): StoreDriver {
     name: driver.name,
     read: guard(driver.read),
     append: guard(driver.append),
+    appendMany: guard(driver.appendMany),
     change: guard(driver.change),
     applied: guard(driver.applied),
     summaries: guard(driver.summaries),

@@ -22,6 +22,19 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     append: (sessionId, records, subject) =>
       connection.write((statements) => append(statements, sessionId, records, now(), subject)),
 
+    // Each in a transaction of its own: a database in this process has no round trips to save.
+    appendMany: (batches) =>
+      Promise.all(
+        batches.map(({ sessionId, records, subject }) =>
+          connection
+            .write((statements) => append(statements, sessionId, records, now(), subject))
+            .then(
+              () => undefined,
+              (error: unknown) => error as Error,
+            ),
+        ),
+      ),
+
     change: (sessionId, look, decide, subject) =>
       connection.write((statements) => {
         const session = findSession(statements, sessionId);
@@ -50,6 +63,10 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
           ...(operation !== undefined && { operation: operation['digest'] as string }),
         });
         if (change === undefined) return;
+        if (change.drop) {
+          drop(statements, sessionId, now());
+          return;
+        }
         apply(statements, { sessionId, rows, records, change, now: now(), operationLog, subject });
       }),
 
@@ -65,16 +82,17 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
 
     dekStore: sqliteDekStore(connection, now),
 
-    summaries: (after, count) =>
+    summaries: (after, count, subject) =>
       connection.read(({ all }) =>
         all(
           `SELECT s.id, count(*) AS items, min(i.written_at) AS first_at, max(i.written_at) AS last_at,
              sum(octet_length(i.body) + ifnull(octet_length(i.head), 0) + ifnull(octet_length(i.wrapped), 0)) AS bytes
-           FROM (SELECT key, id FROM strongroom_sessions s WHERE id > ? AND EXISTS
-                  (SELECT 1 FROM strongroom_items WHERE session = s.key) ORDER BY id LIMIT ?) s
+           FROM (SELECT key, id FROM strongroom_sessions s WHERE id > ?1 AND (?3 IS NULL OR subject = ?3) AND EXISTS
+                  (SELECT 1 FROM strongroom_items WHERE session = s.key) ORDER BY id LIMIT ?2) s
            JOIN strongroom_items i ON i.session = s.key GROUP BY s.key ORDER BY s.id`,
           after ?? '',
           count,
+          subject ?? null,
         ).map((row) => ({
           id: row['id'] as string,
           items: row['items'] as number,
@@ -113,22 +131,11 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
           if (rest === undefined) removeSession(statements, key);
           else touch(statements, key);
         }
-        return rows.map((row) => ids.get(row['session'] as number) as string);
+        const sessions = rows.map((row) => ids.get(row['session'] as number) as string);
+        return { sessions, more: rows.length === batch };
       }),
 
-    deleteSession: (sessionId) =>
-      connection.write((statements) => {
-        const session = findSession(statements, sessionId);
-        if (session !== undefined) {
-          statements.run('DELETE FROM strongroom_items WHERE session = ?', session.key);
-          removeSession(statements, session.key);
-        }
-        statements.run(
-          'UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ? WHERE session = ? AND wrapped IS NOT NULL',
-          now(),
-          sessionId,
-        );
-      }),
+    deleteSession: (sessionId) => connection.write((statements) => drop(statements, sessionId, now())),
 
     ping: () => connection.read(({ get }) => void get('SELECT 1')),
     close: () => connection.close(),
@@ -148,6 +155,20 @@ function findSession({ get }: Statements, sessionId: string): SessionRow | undef
 function removeSession({ run }: Statements, key: number): void {
   run('DELETE FROM strongroom_operations WHERE session = ?', key);
   run('DELETE FROM strongroom_sessions WHERE key = ?', key);
+}
+
+/** Everything of a session; its data keys leave tombstones. */
+function drop(statements: Statements, sessionId: string, now: number): void {
+  const session = findSession(statements, sessionId);
+  if (session !== undefined) {
+    statements.run('DELETE FROM strongroom_items WHERE session = ?', session.key);
+    removeSession(statements, session.key);
+  }
+  statements.run(
+    'UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ? WHERE session = ? AND wrapped IS NOT NULL',
+    now,
+    sessionId,
+  );
 }
 
 /** Tells that something else than an append happened. */
@@ -316,7 +337,7 @@ function apply(statements: Statements, application: Application): void {
   if (remove !== 'none') touch(statements, key);
 }
 
-export function sqliteDekStore(connection: Connection, now: () => number): DekStore {
+function sqliteDekStore(connection: Connection, now: () => number): DekStore {
   const toDek = (row: Row): DekRecord => ({
     sessionId: row['session'] as string,
     did: row['did'] as string,

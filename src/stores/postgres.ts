@@ -1,0 +1,269 @@
+import type * as pgModule from 'pg';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { credentials, type PasswordProvider } from './credentials.ts';
+import { postgresAppend } from './postgres/append.ts';
+import { postgresDialect } from './postgres/dialect.ts';
+import {
+  fromPGlite,
+  fromPool,
+  postgresFailure,
+  type PGliteLike,
+  type PostgresPool,
+} from './postgres/pool.ts';
+import { setupStatements, type PostgresNames } from './postgres/schema.ts';
+import { setUp } from './postgres/setup.ts';
+import { sharedPool } from './shared-pool.ts';
+import { createRunner, type SqlPool } from './sql/client.ts';
+import { sqlDriver } from './sql/driver.ts';
+import type { StoreSession } from './session.ts';
+import { createStore, type Store } from './store.ts';
+
+export { historyDigest } from './digest.ts';
+export type { PasswordProvider } from './credentials.ts';
+export type { PGliteLike, PostgresPool } from './postgres/pool.ts';
+export type { ReplacePrefixArgs, StoreSession } from './session.ts';
+export type { PurgeOptions, PurgeReport, SessionOptions, SessionSummary, Store } from './store.ts';
+
+/** Options of {@link openPostgres}. */
+export interface PostgresOptions {
+  /** Schema of the tables, made if it is missing. Default: the first one of the connection's `search_path`. */
+  readonly schema?: string;
+  /** What the names of the tables begin with. Lower-case letters, digits and `_`. Default `'strongroom_'`. */
+  readonly prefix?: string;
+  /**
+   * `false` when the database user may not create tables: run {@link postgresSetup}'s statements by hand. A schema
+   * that is missing is `ERR_STORE` then. Default `true`.
+   */
+  readonly createTables?: boolean;
+  /** How long a call waits for a connection, and for the answer to a statement. Default `'30s'`. */
+  readonly timeout?: Duration;
+  /** How many operations of a session are remembered for idempotence. Default 256. */
+  readonly operationLog?: number;
+  /** Unix milliseconds: when items without a time of their own were written, what is expired. Default `Date.now`. */
+  readonly clock?: () => number;
+  /** With a URL: the most connections. Default 10. */
+  readonly maxConnections?: number;
+  /**
+   * With a URL: where the password comes from, for passwords and tokens that change. Asked once for many connections,
+   * again before it expires; a connection does not outlive the password that it was opened with.
+   */
+  readonly password?: PasswordProvider;
+  /**
+   * With a URL: `false` for connections of this store's own. Default `true`: stores of one process with the same URL
+   * and options share them, and the last one that closes ends them.
+   */
+  readonly sharePool?: boolean;
+  /** With a URL: stores share connections only with stores of the same key. */
+  readonly poolKey?: string;
+}
+
+/** An existing pool: `pg.Pool` or something of its shape, or a PGlite database. The store never closes it. */
+export interface PostgresTarget {
+  readonly pool: PostgresPool | PGliteLike;
+}
+
+const WHERE = 'openPostgres';
+const URL_OPTIONS = ['maxConnections', 'password', 'sharePool', 'poolKey'] as const;
+const OPTIONS = [
+  'schema',
+  'prefix',
+  'createTables',
+  'timeout',
+  'operationLog',
+  'clock',
+  ...URL_OPTIONS,
+] as const;
+
+/**
+ * Many sessions in PostgreSQL 13 or later, through the package `pg`, or in PGlite. Connects at the first call and
+ * creates its tables if they are missing. Any number of processes can use one database: changes of one session happen
+ * one after the other, an append is one round trip.
+ *
+ * @param target `postgres://user@host/database`, or `{ pool }` with a pool of yours, which stays yours.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
+ * `cause`, `ERR_UNSUPPORTED` for tables of a newer version of strongroom, `ERR_CLOSED`.
+ *
+ * @example
+ * ```ts
+ * import { openPostgres } from 'strongroom/postgres';
+ *
+ * await using store = openPostgres('postgres://app@127.0.0.1:5432/app', { schema: 'conversations' });
+ * await store.session('user-123').addItems([{ role: 'user', content: 'Hello' }]);
+ * ```
+ */
+export function openPostgres(
+  target: string | PostgresTarget,
+  options: PostgresOptions = {},
+): Store<StoreSession> {
+  checkOptions(WHERE, options, OPTIONS);
+  const { createTables = true, operationLog = 256, clock = Date.now } = options;
+  const names = checkNames(options);
+  if (typeof createTables !== 'boolean') invalidOption(WHERE, 'createTables', 'true or false', createTables);
+  if (typeof clock !== 'function')
+    invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
+  const timeout = parseDuration(WHERE, 'timeout', options.timeout ?? '30s');
+  const now = (): number => Math.floor(clock());
+
+  const open =
+    typeof target === 'string' ? poolOfUrl(target, options, timeout) : poolOfTarget(target, options, timeout);
+  let pool: SqlPool | undefined;
+  let ready: Promise<SqlPool> | undefined;
+  const connect = async (): Promise<SqlPool> => (pool ??= await open());
+  const dialect = postgresDialect(names);
+  const bare = createRunner(WHERE, connect, dialect.begin, postgresFailure);
+  // Several first calls set up once; a set-up that failed is tried again by the next call.
+  const prepared = (): Promise<SqlPool> =>
+    (ready ??= (createTables ? setUp(bare, names) : Promise.resolve()).then(connect, (error: unknown) => {
+      ready = undefined;
+      throw error;
+    }));
+  const runner = createRunner(WHERE, prepared, dialect.begin, postgresFailure);
+
+  const driver = sqlDriver(dialect, runner, {
+    operationLog: parseCount(WHERE, 'operationLog', operationLog),
+    now,
+    append: postgresAppend(dialect, runner, now),
+    ping: async () => void (await runner.read('SELECT 1')),
+    close: async () => {
+      await ready?.catch(() => undefined);
+      await pool?.close();
+    },
+  });
+  return createStore(driver, now);
+}
+
+/**
+ * The statements that {@link openPostgres} runs on an empty database, for a set-up by hand.
+ *
+ * @example
+ * ```ts
+ * import { postgresSetup } from 'strongroom/postgres';
+ *
+ * console.log(postgresSetup({ schema: 'conversations' }).join(';\n'));
+ * ```
+ */
+export function postgresSetup(options: Pick<PostgresOptions, 'schema' | 'prefix'> = {}): string[] {
+  checkOptions('postgresSetup', options, ['schema', 'prefix']);
+  return setupStatements(checkNames(options));
+}
+
+function checkNames({ schema, prefix = 'strongroom_' }: PostgresOptions): PostgresNames {
+  for (const [option, name] of [
+    ['schema', schema],
+    ['prefix', prefix],
+  ] as const) {
+    if (name !== undefined && (typeof name !== 'string' || !/^[a-z_][a-z0-9_]{0,39}$/.test(name))) {
+      invalidOption(
+        WHERE,
+        option,
+        'at most 40 lower-case letters, digits and _, not beginning with a digit',
+        name,
+      );
+    }
+  }
+  return { schema, prefix };
+}
+
+function poolOfTarget(
+  target: PostgresTarget,
+  options: PostgresOptions,
+  timeout: number,
+): () => Promise<SqlPool> {
+  const given = URL_OPTIONS.find((name) => options[name] !== undefined);
+  if (given !== undefined) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${WHERE}: the option ${given} is for a URL; a pool that you made has its own settings.`,
+    );
+  }
+  const pool: unknown = typeof target === 'object' && target !== null ? target.pool : undefined;
+  // Yours: closing the store leaves it open.
+  const keep = (): Promise<void> => Promise.resolve();
+  if (hasMethods(pool, ['query', 'transaction', 'close'])) {
+    const database = fromPGlite(pool as PGliteLike, keep);
+    return () => Promise.resolve(database);
+  }
+  if (hasMethods(pool, ['connect', 'end'])) {
+    const connections = fromPool(pool as PostgresPool, timeout, keep);
+    return () => Promise.resolve(connections);
+  }
+  return invalidOption(
+    WHERE,
+    'target',
+    'a postgres:// URL, or { pool } with a pool of pg or a PGlite',
+    pool ?? target,
+  );
+}
+
+function hasMethods(value: unknown, names: readonly string[]): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
+  );
+}
+
+function poolOfUrl(url: string, options: PostgresOptions, timeout: number): () => Promise<SqlPool> {
+  if (!/^postgres(?:ql)?:\/\//.test(url)) {
+    // The value is not named: it can hold a password.
+    invalidOption(WHERE, 'target', 'a postgres:// URL, or { pool }', url);
+  }
+  const max =
+    options.maxConnections === undefined ? 10 : parseCount(WHERE, 'maxConnections', options.maxConnections);
+  const { password, sharePool = true, poolKey = '' } = options;
+  if (password !== undefined && typeof password !== 'function') {
+    invalidOption(WHERE, 'password', 'a function that gives the password', password);
+  }
+  if (typeof sharePool !== 'boolean') invalidOption(WHERE, 'sharePool', 'true or false', sharePool);
+  if (typeof poolKey !== 'string') invalidOption(WHERE, 'poolKey', 'text', poolKey);
+
+  const make = async (): Promise<{ pool: pgModule.Pool; end: () => Promise<void> }> => {
+    const { Client, Pool } = await importPg();
+    const secret = password === undefined ? undefined : credentials(password);
+    const config: pgModule.PoolConfig = {
+      connectionString: url,
+      max,
+      connectionTimeoutMillis: timeout,
+      statement_timeout: timeout,
+      keepAlive: true,
+      application_name: 'strongroom',
+      ...(secret !== undefined && { Client: withPassword(Client, () => secret.current()) }),
+    };
+    const pool = new Pool(config);
+    // An idle connection that dies is replaced at the next call; without a listener it would end the process.
+    pool.on('error', () => undefined);
+    const lent = secret === undefined ? pool : secret.recycle(pool);
+    return { pool: lent, end: () => pool.end() };
+  };
+  return async () => {
+    const key = sharePool ? ['postgres', url, max, timeout, poolKey] : undefined;
+    const shared = await sharedPool(key, password, make);
+    return fromPool(shared.pool, timeout, () => shared.release());
+  };
+}
+
+/** The option `password` of `pg` yields to the URL, also where the URL has none. */
+function withPassword(
+  Client: typeof pgModule.Client,
+  password: () => Promise<string>,
+): typeof pgModule.Client {
+  return class extends Client {
+    constructor(config?: string | pgModule.ClientConfig) {
+      super(config);
+      Object.assign(this, { password });
+    }
+  };
+}
+
+async function importPg(): Promise<typeof pgModule> {
+  try {
+    return await import('pg');
+  } catch (cause) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `${WHERE} with a URL needs the package pg: npm install pg. Or give it a pool: openPostgres({ pool }).`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,23 @@
+import type { SqlDialect } from '../sql/dialect.ts';
+import { tableName, type PostgresNames } from './schema.ts';
+
+export function postgresDialect(names: PostgresNames): SqlDialect {
+  const sessions = tableName(names, 'sessions');
+  return {
+    name: 'openPostgres',
+    table: (name) => tableName(names, name),
+    begin: 'BEGIN ISOLATION LEVEL READ COMMITTED',
+    forShare: 'FOR SHARE',
+    insertNew: ['INSERT', 'ON CONFLICT DO NOTHING'],
+    async reserve(client, { id, subject }, count, now) {
+      const { rows } = await client.query(
+        `INSERT INTO ${sessions} AS s (id, subject, next_seq, generation) VALUES (?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excluded.next_seq,
+           subject = coalesce(excluded.subject, s.subject)
+         RETURNING number, next_seq`,
+        [id, subject ?? null, count, now],
+      );
+      return { session: Number(rows[0]?.['number']), firstSeq: Number(rows[0]?.['next_seq']) - count };
+    },
+  };
+}

@@ -1,0 +1,87 @@
+import type { TableName } from '../sql/dialect.ts';
+
+/** Names of tables, quoted for PostgreSQL. */
+export interface PostgresNames {
+  readonly schema: string | undefined;
+  readonly prefix: string;
+}
+
+export function tableName({ schema, prefix }: PostgresNames, name: TableName): string {
+  const table = `"${prefix}${name}"`;
+  return schema === undefined ? table : `"${schema}".${table}`;
+}
+
+/**
+ * The statements of each version, in order; they are never changed after a release, only added.
+ *
+ * Text, never `jsonb`: that re-orders keys, changes numbers and cannot hold `\u0000`. Ids compare by bytes
+ * (`COLLATE "C"`). Envelope bodies are ciphertext, so nothing is gained by compressing them (`STORAGE EXTERNAL`).
+ */
+export function migrations(names: PostgresNames): readonly (readonly string[])[] {
+  const table = (name: TableName): string => tableName(names, name);
+  const index = (name: string): string => `"${names.prefix}${name}"`;
+  return [
+    [
+      `CREATE TABLE ${table('sessions')} (
+        number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        id text COLLATE "C" NOT NULL UNIQUE,
+        subject text COLLATE "C",
+        next_seq bigint NOT NULL,
+        generation bigint NOT NULL
+      )`,
+      `CREATE INDEX ${index('sessions_subject')} ON ${table('sessions')} (subject, id) WHERE subject IS NOT NULL`,
+      `CREATE TABLE ${table('items')} (
+        session bigint NOT NULL,
+        seq bigint NOT NULL,
+        written_at bigint NOT NULL,
+        expires_at bigint,
+        born_at bigint,
+        dek bigint,
+        head text,
+        wrapped text,
+        item text,
+        body bytea,
+        PRIMARY KEY (session, seq)
+      )`,
+      `ALTER TABLE ${table('items')} ALTER COLUMN body SET STORAGE EXTERNAL`,
+      `CREATE INDEX ${index('items_expiry')} ON ${table('items')} (expires_at) WHERE expires_at IS NOT NULL`,
+      `CREATE INDEX ${index('items_birth')} ON ${table('items')} (coalesce(born_at, written_at))`,
+      `CREATE TABLE ${table('operations')} (
+        session bigint NOT NULL,
+        operation text COLLATE "C" NOT NULL,
+        digest text NOT NULL,
+        position bigint NOT NULL,
+        PRIMARY KEY (session, operation)
+      )`,
+      `CREATE TABLE ${table('deks')} (
+        number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        session text COLLATE "C" NOT NULL,
+        did text COLLATE "C" NOT NULL,
+        kid text COLLATE "C" NOT NULL,
+        wrapped text,
+        created_at bigint NOT NULL,
+        destroyed_at bigint,
+        UNIQUE (session, did)
+      )`,
+      `CREATE TABLE ${table('leases')} (
+        name text COLLATE "C" PRIMARY KEY,
+        owner text NOT NULL,
+        token bigint NOT NULL,
+        expires_at bigint NOT NULL
+      )`,
+    ],
+  ];
+}
+
+/** What a set-up by hand runs: everything, for an empty database. */
+export function setupStatements(names: PostgresNames): string[] {
+  const schema = tableName(names, 'schema');
+  return [
+    ...(names.schema === undefined ? [] : [`CREATE SCHEMA IF NOT EXISTS "${names.schema}"`]),
+    `CREATE TABLE IF NOT EXISTS ${schema} (version integer PRIMARY KEY)`,
+    ...migrations(names).flatMap((statements, index) => [
+      ...statements,
+      `INSERT INTO ${schema} (version) VALUES (${index + 1})`,
+    ]),
+  ];
+}

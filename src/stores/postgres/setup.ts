@@ -1,0 +1,34 @@
+import { newerSchemaError } from '../failure.ts';
+import { NOTHING, type SqlRunner } from '../sql/client.ts';
+import { migrations, tableName, type PostgresNames } from './schema.ts';
+
+/** Any number of processes may do this at once: the first one works, the others wait and find it done. */
+export async function setUp(runner: SqlRunner, names: PostgresNames): Promise<void> {
+  const known = migrations(names);
+  const schema = tableName(names, 'schema');
+  await runner.transaction(async (client) => {
+    const found = await client.query('SELECT to_regclass(?) AS name', [schema]);
+    if (found.rows[0]?.['name'] !== null) {
+      const { rows } = await client.query(`SELECT max(version) AS version FROM ${schema}`);
+      const version = Number(rows[0]?.['version'] ?? 0);
+      if (version > known.length) throw newerSchemaError('openPostgres', version, known.length);
+      if (version === known.length) return NOTHING;
+    }
+    await client.query('SELECT pg_advisory_xact_lock(hashtext(?))', [`strongroom ${schema}`]);
+    if (names.schema !== undefined) {
+      // `IF NOT EXISTS` would ask for the right to create schemas even where there is nothing to create.
+      const present = await client.query('SELECT to_regnamespace(?) AS name', [`"${names.schema}"`]);
+      if (present.rows[0]?.['name'] === null) await client.query(`CREATE SCHEMA "${names.schema}"`);
+    }
+    await client.query(`CREATE TABLE IF NOT EXISTS ${schema} (version integer PRIMARY KEY)`);
+    const { rows } = await client.query(`SELECT max(version) AS version FROM ${schema}`);
+    const version = Number(rows[0]?.['version'] ?? 0);
+    if (version > known.length) throw newerSchemaError('openPostgres', version, known.length);
+    for (const [index, steps] of known.entries()) {
+      if (index < version) continue;
+      for (const statement of steps) await client.query(statement);
+      await client.query(`INSERT INTO ${schema} (version) VALUES (?)`, [index + 1]);
+    }
+    return undefined;
+  });
+}

@@ -1,0 +1,148 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isStrongroomError } from '../../errors.ts';
+import { storeError, type Outcome } from '../failure.ts';
+
+export type SqlValue = string | number | null | Uint8Array | readonly (string | number | null)[];
+export type SqlRow = Record<string, unknown>;
+
+export interface SqlResult {
+  readonly rows: readonly SqlRow[];
+  /** How many rows a statement that is no query found. */
+  readonly changes: number;
+}
+
+/** One connection. Statements have `?` for values. */
+export interface SqlClient {
+  query(sql: string, values?: readonly SqlValue[]): Promise<SqlResult>;
+}
+
+/** A connection that is lent. */
+export interface SqlLoan extends SqlClient {
+  /** Gives it back; with an error it is closed, because nobody knows what state it is in. */
+  release(broken?: boolean): void;
+}
+
+/** Where connections come from. */
+export interface SqlPool {
+  acquire(): Promise<SqlLoan>;
+  close(): Promise<void>;
+}
+
+/** What a failure of the database means. */
+export interface FailureKind {
+  /** The server rolled the transaction back so that others could go on: the same work can succeed when repeated. */
+  readonly transient?: boolean;
+  /** The connection is gone, so an answer may be lost. */
+  readonly disconnected?: boolean;
+  /** For the message. */
+  readonly what: string;
+}
+
+/** Runs work on a pool. */
+export interface SqlRunner {
+  /** A statement that only reads; repeated once when its connection had died unnoticed. */
+  read(sql: string, values?: readonly SqlValue[]): Promise<SqlResult>;
+  /** One statement that is a transaction of its own. */
+  write(sql: string, values?: readonly SqlValue[]): Promise<SqlResult>;
+  /** Committed when `work` resolves to something else than {@link NOTHING}, else rolled back. Can run it again. */
+  transaction<T>(work: (client: SqlClient) => Promise<T>): Promise<T>;
+}
+
+/** Result of transaction work that has nothing to commit. */
+export const NOTHING: unique symbol = Symbol('nothing') as never;
+
+const ATTEMPTS = 10;
+
+export function createRunner(
+  name: string,
+  pool: () => Promise<SqlPool>,
+  begin: string,
+  kindOf: (error: unknown) => FailureKind,
+): SqlRunner {
+  const failure = (error: unknown, outcome?: Outcome): unknown =>
+    storeError(name, kindOf(error).what, error, outcome);
+
+  async function acquire(): Promise<SqlLoan> {
+    try {
+      return await (await pool()).acquire();
+    } catch (error) {
+      throw failure(error, 'nothing written');
+    }
+  }
+
+  async function once(
+    sql: string,
+    values: readonly SqlValue[],
+    outcome?: (kind: FailureKind) => Outcome,
+  ): Promise<SqlResult> {
+    const loan = await acquire();
+    try {
+      const result = await loan.query(sql, values);
+      loan.release();
+      return result;
+    } catch (error) {
+      const kind = kindOf(error);
+      loan.release(kind.disconnected);
+      throw failure(error, outcome?.(kind));
+    }
+  }
+
+  /** Repeats what the server undid, or what never reached it. */
+  async function repeating<T>(work: () => Promise<T>, again: (kind: FailureKind) => boolean): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work();
+      } catch (error) {
+        const cause = isStrongroomError(error) ? error.cause : error;
+        if (attempt >= ATTEMPTS || cause === undefined || !again(kindOf(cause))) throw error;
+        if (kindOf(cause).disconnected && attempt > 1) throw error;
+        await delay(Math.random() * 2 ** attempt);
+      }
+    }
+  }
+
+  async function attemptTransaction<T>(work: (client: SqlClient) => Promise<T>): Promise<T> {
+    const loan = await acquire();
+    let committing = false;
+    try {
+      await loan.query(begin);
+      const result = await work(loan);
+      committing = result !== NOTHING;
+      await loan.query(committing ? 'COMMIT' : 'ROLLBACK');
+      loan.release();
+      return result;
+    } catch (error) {
+      // An error of ours comes from the work, over a connection that is well.
+      const kind: FailureKind = isStrongroomError(error) ? { what: error.message } : kindOf(error);
+      let broken = committing || kind.disconnected === true;
+      if (!broken) {
+        try {
+          await loan.query('ROLLBACK');
+        } catch {
+          broken = true;
+        }
+      }
+      loan.release(broken);
+      if (isStrongroomError(error)) throw error;
+      throw failure(error, committing && !kind.transient ? 'unknown' : 'nothing written');
+    }
+  }
+
+  return {
+    read: (sql, values = []) =>
+      repeating(
+        () => once(sql, values),
+        (kind) => kind.transient === true || kind.disconnected === true,
+      ),
+    write: (sql, values = []) =>
+      repeating(
+        () => once(sql, values, (kind) => (kind.disconnected ? 'unknown' : 'nothing written')),
+        (kind) => kind.transient === true,
+      ),
+    transaction: (work) =>
+      repeating(
+        () => attemptTransaction(work),
+        (kind) => kind.transient === true,
+      ),
+  };
+}

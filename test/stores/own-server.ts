@@ -1,0 +1,191 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { ServerName } from './servers.ts';
+
+/** A database server of a test's own: free port, own data folder, to be stopped and killed as the test likes. */
+export interface OwnServer {
+  readonly url: string;
+  /** Resolves when it answers. */
+  start(): Promise<void>;
+  /** Resolves when the process has ended. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Ends it and deletes its data. */
+  destroy(): Promise<void>;
+}
+
+const run = promisify(execFile);
+const isRoot = process.getuid?.() === 0;
+
+/** PostgreSQL refuses to run as root. */
+const asPostgres = isRoot ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups'] : [];
+
+function find(name: string): string | undefined {
+  const versions = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql') : [];
+  const folders = [
+    ...(process.env['PATH'] ?? '').split(':'),
+    '/usr/sbin',
+    ...versions.map((version) => `/usr/lib/postgresql/${version}/bin`),
+  ];
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
+
+const BINARIES: Readonly<Record<ServerName, readonly string[]>> = {
+  PostgreSQL: ['postgres', 'initdb'],
+  MariaDB: ['mariadbd', 'mariadb-install-db'],
+  Redis: ['redis-server'],
+};
+
+/** Whether the server's programs are absent, said loudly; in CI that is a failure. */
+export function withoutBinaries(server: ServerName, what: string): boolean {
+  const missing = BINARIES[server].filter((name) => find(name) === undefined);
+  if (missing.length === 0) return false;
+  const message = `SKIPPED: ${what}: ${missing.join(', ')} not found.`;
+  if (process.env['CI'] !== undefined) throw new Error(message);
+  console.warn(message);
+  return true;
+}
+
+/** @param password For PostgreSQL: asked for, unlike on a development server that trusts everybody. */
+export async function ownServer(server: ServerName, password: string = 'secret'): Promise<OwnServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'strongroom-server-'));
+  const port = await freePort();
+  const data = join(folder, 'data');
+  const binary = (name: string): string => find(name) as string;
+  let command: readonly string[];
+  let url: string;
+  switch (server) {
+    case 'PostgreSQL': {
+      await writeFile(join(folder, 'password'), password);
+      if (isRoot) await run('chown', ['-R', 'postgres', folder]);
+      const initdb = [
+        ...asPostgres,
+        binary('initdb'),
+        '-D',
+        data,
+        '-U',
+        'owner',
+        '-A',
+        'scram-sha-256',
+        '-N',
+      ];
+      const [program = '', ...rest]: string[] = [...initdb, '--pwfile', join(folder, 'password')];
+      await run(program, rest);
+      const settings = ['-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${folder}`];
+      command = [...asPostgres, binary('postgres'), '-D', data, '-p', String(port), ...settings];
+      url = `postgres://owner:${password}@127.0.0.1:${port}/postgres`;
+      break;
+    }
+    case 'MariaDB': {
+      const user = isRoot ? ['--user=root'] : [];
+      await run(binary('mariadb-install-db'), [
+        '--no-defaults',
+        `--datadir=${data}`,
+        '--auth-root-authentication-method=normal',
+        '--skip-test-db',
+        ...user,
+      ]);
+      await writeFile(join(folder, 'init.sql'), 'CREATE DATABASE IF NOT EXISTS test;\n');
+      command = [
+        binary('mariadbd'),
+        '--no-defaults',
+        ...user,
+        `--datadir=${data}`,
+        `--port=${port}`,
+        '--bind-address=127.0.0.1',
+        `--socket=${join(folder, 'socket')}`,
+        `--init-file=${join(folder, 'init.sql')}`,
+        '--innodb-buffer-pool-size=32M',
+      ];
+      url = `mysql://root@127.0.0.1:${port}/test`;
+      break;
+    }
+    case 'Redis':
+      command = [
+        binary('redis-server'),
+        '--port',
+        String(port),
+        '--bind',
+        '127.0.0.1',
+        '--dir',
+        folder,
+        '--save',
+        '',
+        '--appendonly',
+        'yes',
+        '--appendfsync',
+        'always',
+      ];
+      url = `redis://127.0.0.1:${port}`;
+      break;
+  }
+  if (isRoot) await chmod(folder, 0o755);
+
+  let child: ChildProcess | undefined;
+  const kill = async (signal: NodeJS.Signals): Promise<void> => {
+    const ending = child;
+    child = undefined;
+    if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return;
+    const closed = once(ending, 'exit');
+    ending.kill(signal);
+    await closed;
+    // A killed PostgreSQL leaves children for a moment; they hold the shared memory of the data folder.
+    if (signal === 'SIGKILL' && server === 'PostgreSQL') await delay(300);
+  };
+  return {
+    url,
+    async start() {
+      const [program = '', ...rest] = command;
+      for (let attempt = 0; ; attempt++) {
+        child = spawn(program, rest, { stdio: 'ignore' });
+        if (await answers(port, child)) break;
+        if (attempt === 20) throw new Error(`${server} does not start`);
+        await delay(200);
+      }
+      // It accepts connections a little before it serves them.
+      await delay(server === 'Redis' ? 50 : 300);
+    },
+    kill,
+    async destroy() {
+      await kill('SIGKILL');
+      await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    },
+  };
+}
+
+async function answers(port: number, child: ChildProcess): Promise<boolean> {
+  for (let attempt = 0; attempt < 300 && child.exitCode === null && child.signalCode === null; attempt++) {
+    const open = await new Promise<boolean>((resolve) => {
+      const socket = connect({ host: '127.0.0.1', port });
+      const done = (answer: boolean) => (): void => {
+        socket.destroy();
+        resolve(answer);
+      };
+      socket.on('connect', done(true)).on('error', done(false));
+    });
+    if (open) return true;
+    await delay(50);
+  }
+  return false;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Text that occurs nowhere else, to be searched in data files. */
+export function canary(): string {
+  return randomBytes(12).toString('hex');
+}

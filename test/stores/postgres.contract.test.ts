@@ -1,0 +1,28 @@
+import { PGlite } from '@electric-sql/pglite';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { openPostgres } from '../../src/stores/postgres.ts';
+import { storeContract } from '../../src/testing/store-contract.ts';
+import { announce, uniqueName } from './servers.ts';
+
+const { url, absent } = await announce('PostgreSQL', 'openPostgres');
+
+describe.skipIf(absent)('openPostgres on PostgreSQL', () => {
+  const schema = uniqueName('strongroom');
+  afterAll(async () => {
+    const client = new Client(url);
+    await client.connect();
+    await client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+    await client.end();
+  });
+  storeContract({ describe, test }, { open: () => openPostgres(url, { schema }) });
+});
+
+describe('openPostgres on PGlite', () => {
+  let database: PGlite;
+  beforeAll(async () => {
+    database = await PGlite.create();
+  }, 60_000);
+  afterAll(() => database.close());
+  storeContract({ describe, test }, { open: () => openPostgres({ pool: database }) });
+});
