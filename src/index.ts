@@ -40,7 +40,14 @@ export {
   type UndecryptableReason,
   type UndecryptableReference,
 } from './layers/encrypt.ts';
-export type { DekFilter, DekRecord, DekStore, DekTombstone } from './keys/dek-store.ts';
+export type {
+  DekFilter,
+  DekRecord,
+  DekStore,
+  DekTombstone,
+  HoldRecord,
+  HoldStore,
+} from './keys/dek-store.ts';
 export type { SuiteName } from './crypto/suite.ts';
 export {
   trimHistory,

@@ -144,6 +144,11 @@ export interface SessionLayer {
     count: number,
     call: SessionCall,
   ): MaybePromise<number>;
+  /**
+   * For a layer whose `read` depends on the call (a key for each tenant): equal parts, by value or identity, for calls
+   * under which the same record opens to the same entry. A cache keeps the others apart.
+   */
+  opensAs?(call: SessionCall): MaybePromise<readonly (string | object)[]>;
   /** The inner session refused what this layer sealed: `true` when writing anew can succeed. */
   refused?(error: unknown, call: SessionCall): boolean;
   /** Around any call. The result is opaque on purpose: an audit layer cannot log content by accident. */

@@ -23,13 +23,20 @@ export function importGraph(entry: string): ImportGraph {
   const seen = new Set<string>();
   const eager = new Set<string>();
   const lazy = new Set<string>();
-  const queue = [resolve(ROOT, entry)];
-  for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
-    if (seen.has(file)) continue;
-    seen.add(file);
-    for (const { specifier, dynamic } of importsOf(file)) {
-      if (specifier.startsWith('.')) queue.push(join(dirname(file), specifier));
-      else (dynamic ? lazy : eager).add(specifier);
+  // What a lazily loaded file of ours loads is lazy, too; what is also reached at once is seen first.
+  const atOnce = [resolve(ROOT, entry)];
+  const later: string[] = [];
+  for (;;) {
+    const file = atOnce.pop();
+    const deferred = file === undefined ? later.pop() : undefined;
+    const next = file ?? deferred;
+    if (next === undefined) break;
+    if (seen.has(next)) continue;
+    seen.add(next);
+    for (const { specifier, dynamic } of importsOf(next)) {
+      const isLazy = dynamic || deferred !== undefined;
+      if (specifier.startsWith('.')) (isLazy ? later : atOnce).push(join(dirname(next), specifier));
+      else (isLazy ? lazy : eager).add(specifier);
     }
   }
   return { files: Array.from(seen, (file) => relative(ROOT, file)), eager, lazy };
@@ -72,7 +79,7 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   '.': { eager: CORE, lazy: ['@openai/agents'] },
   './history': { eager: [], lazy: [] },
   './redaction': { eager: ['@noble/hashes'], lazy: [] },
-  './keys': { eager: CORE, lazy: ['@openai/agents'] },
+  './keys': { eager: CORE, lazy: ['@openai/agents', 'node'] },
   './observe': { eager: [], lazy: [] },
   './resilience': { eager: [], lazy: [] },
   './retention': { eager: [], lazy: [] },

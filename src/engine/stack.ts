@@ -25,7 +25,17 @@ export interface Stack {
   now(): number;
 }
 
-const HOOKS = ['write', 'read', 'compare', 'load', 'mutation', 'matches', 'refused', 'around'] as const;
+const HOOKS = [
+  'write',
+  'read',
+  'compare',
+  'load',
+  'mutation',
+  'matches',
+  'opensAs',
+  'refused',
+  'around',
+] as const;
 
 /** One list, outermost first. */
 export function flattenLayers(layers: Layers): SessionLayer[] {

@@ -44,8 +44,38 @@ export interface DekStore {
     expected: string,
     next: { readonly wrapped: string; readonly kid: string },
   ): Promise<boolean>;
-  /** Removes the wrapped key for good and leaves a tombstone. All keys of the session when `did` is absent. */
+  /**
+   * Removes the wrapped key for good and leaves a tombstone. All keys of the session when `did` is absent.
+   *
+   * @throws `ERR_HELD` while a hold on the session is open, where this store has {@link DekStore.holds}.
+   */
   destroy(sessionId: string, did?: string): Promise<readonly DekTombstone[]>;
+  /** Legal holds, where this store can keep them. */
+  readonly holds?: HoldStore;
+}
+
+/** A legal hold on a session. It stays as a record after its release. */
+export interface HoldRecord {
+  readonly id: string;
+  readonly sessionId: string;
+  /** Why, for whoever reads the record years later. */
+  readonly reason: string;
+  /** Unix milliseconds. */
+  readonly placedAt: number;
+  readonly placedBy?: string;
+  /** Unix milliseconds; absent while the hold is open. */
+  readonly releasedAt?: number;
+  readonly releasedBy?: string;
+}
+
+/** Where holds live: beside the data keys, so that destroying one and looking for a hold are one transaction. */
+export interface HoldStore {
+  /** Stores the hold; `false` when its id is taken. */
+  place(hold: HoldRecord): Promise<boolean>;
+  /** Marks the hold as released and gives it; `undefined` when there is none of this id. The first release counts. */
+  release(id: string, releasedAt: number, releasedBy?: string): Promise<HoldRecord | undefined>;
+  /** Holds that match, oldest first. */
+  list(filter?: { readonly sessionId?: string; readonly open?: boolean }): Promise<readonly HoldRecord[]>;
 }
 
 /** Under this symbol a session offers the {@link DekStore} of its own database. */

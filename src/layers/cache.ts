@@ -124,11 +124,20 @@ export function cache(options: CacheOptions): SessionLayer {
     return activity;
   }
 
-  /** Whoever opens with other layers below, a key of another tenant for example, must not meet what these opened. */
-  function keyOf({ inner, sessionId, layers, runContext, routesByRunContext }: SessionCall): string {
-    const below = layers.slice(layers.indexOf(layer) + 1).map(identity);
-    const route = routesByRunContext && runContext !== undefined ? identity(runContext) : 0;
-    return `${identity(inner)} ${route} ${below.join()} ${sessionId}`;
+  /** Whoever opens with other layers, or with the key of another tenant, must not meet what these opened. */
+  async function keyOf(call: SessionCall): Promise<string> {
+    const { inner, sessionId, layers, runContext, routesByRunContext } = call;
+    const below = layers.slice(layers.indexOf(layer) + 1);
+    const varying = below.filter((each) => each.opensAs !== undefined);
+    const parts = await Promise.all(varying.map(async (each) => each.opensAs?.(call)));
+    return JSON.stringify([
+      sessionId,
+      ...[inner, ...(routesByRunContext && runContext !== undefined ? [runContext] : [])].map(identity),
+      below.map(identity),
+      ...parts
+        .flatMap((part) => part ?? [])
+        .map((part) => (typeof part === 'string' ? part : identity(part))),
+    ]);
   }
 
   /** The list under this key, if nothing has happened that could have changed the session since. */
@@ -144,7 +153,7 @@ export function cache(options: CacheOptions): SessionLayer {
   async function load(call: SessionCall, io: LayerIO): Promise<readonly (Entry | HiddenEntry)[]> {
     const activity = activityOf(call);
     const { generation, active } = activity;
-    const key = keyOf(call);
+    const key = await keyOf(call);
     const now = call.now();
     const list = current(key, generation, now);
     if (list !== undefined && mode !== 'verify') {
@@ -237,19 +246,28 @@ export function cache(options: CacheOptions): SessionLayer {
     load,
     mutation(call) {
       const activity = activityOf(call);
-      const key = keyOf(call);
-      const before = current(key, activity.generation, call.now());
-      lists.delete(key);
       activity.active += 1;
+      // No list is valid from here on.
       activity.generation += 1;
       const { generation } = activity;
+      let key: string | undefined;
+      void keyOf(call).then(
+        (found) => {
+          key = found;
+        },
+        // The layer that cannot say it now fails the call itself.
+        () => undefined,
+      );
       return {
         done(appended) {
           activity.active -= 1;
+          const before = key === undefined ? undefined : lists.get(key);
+          if (key === undefined || before === undefined) return;
+          lists.delete(key);
           // A repeated transaction is acknowledged too, and appends nothing.
-          if (appended === undefined || call.kind !== 'addItems' || before === undefined) return;
-          // Another change began meanwhile. One that was there before this one took the list, so there is none here.
-          if (activity.generation !== generation) return;
+          if (appended === undefined || call.kind !== 'addItems') return;
+          // Another change before this one was done, or since: the list lacks what it wrote.
+          if (before.generation !== generation - 1 || activity.generation !== generation) return;
           const known = appended.map((entry) => know(entry, recordKey(entry.stored as AgentInputItem)));
           for (const record of known) before.known.push(record);
           lists.set(key, {

@@ -1,7 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { counters } from '../crypto/counters.ts';
 import { bindingContext } from '../crypto/derive.ts';
-import { fromUtf8, utf8 } from '../crypto/encoding.ts';
+import { fromUtf8, toBase64url, utf8 } from '../crypto/encoding.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
 import { randomNonce } from '../crypto/nonce.ts';
 import { isSuiteName, SUITE_NAMES, type SuiteName } from '../crypto/suite.ts';
@@ -351,6 +351,14 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     name: 'encrypt',
     seals: true,
     unique: true,
+    // Keys of tenants can come from the run's context, and what one tenant opened is not for another.
+    ...((typeof keys === 'function' || typeof context === 'function') && {
+      wantsRunContext: true,
+      opensAs: async (call: SessionCall): Promise<readonly (string | object)[]> => {
+        const scope = await scopeOf(call);
+        return [scope.ring, toBase64url(scope.context.hash)];
+      },
+    }),
     write,
     read,
     matches,

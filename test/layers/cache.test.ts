@@ -12,9 +12,15 @@ import { assistantMessage, functionCall as modelCall, ScriptedModel } from '@ope
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { counters } from '../../src/crypto/counters.ts';
+import { generateKey } from '../../src/keys/generate-key.ts';
+import { keyring } from '../../src/keys/keyring.ts';
 import type { Entry, SessionLayer } from '../../src/layer.ts';
 import { cache, type CacheOptions } from '../../src/layers/cache.ts';
+import { encrypt } from '../../src/layers/encrypt.ts';
 import { expire } from '../../src/layers/expire.ts';
+import { redact } from '../../src/layers/redact.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
 import { fakeClock } from '../../src/testing/fake-clock.ts';
 import { faultySession } from '../../src/testing/faulty-session.ts';
 import { recordingSession } from '../../src/testing/recording-session.ts';
@@ -451,6 +457,88 @@ describe('cache', () => {
     expect(await other.getItems()).toHaveLength(0);
     expect(otherSeal.opened).toBe(1);
   });
+
+  test.each(['tail', 'verify', 'owner'] as const)(
+    'mode %s: what was opened for one tenant is not handed to another',
+    async (mode) => {
+      const inner = new MemorySession();
+      const keys = keyring({ current: await generateKey() });
+      const session = wrapSession(inner, [
+        cache({ maxItems: 100, mode }),
+        encrypt({
+          keys,
+          context: ({ runContext }) => ({
+            tenant: (runContext?.context as { tenant: string } | undefined)?.tenant ?? 'nobody',
+          }),
+        }),
+      ]) as unknown as TenantSession;
+      expect(session.acceptsRunContext).toBe(true);
+      const [a, b] = [new RunContext({ tenant: 'a' }), new RunContext({ tenant: 'b' })];
+      await session.addItems(messages(2), a);
+      for (let read = 0; read < 2; read++) {
+        expect(textsOf(await session.getItems(undefined, a))).toEqual(['m0', 'm1']);
+        await expect(session.getItems(undefined, b)).rejects.toMatchObject({ code: 'ERR_COMMITMENT' });
+        await expect(session.getItems()).rejects.toMatchObject({ code: 'ERR_COMMITMENT' });
+      }
+      const before = counters.opens;
+      await session.addItems(messages(1, 'n'), new RunContext({ tenant: 'a' }));
+      expect(textsOf(await session.getItems(undefined, new RunContext({ tenant: 'a' })))).toEqual([
+        'm0',
+        'm1',
+        'n0',
+      ]);
+      expect(counters.opens).toBe(before);
+    },
+  );
+
+  test.each([20, 400])(
+    'the whole stack over SQLite: a warm read of %i items and a turn cost the same work',
+    async (count) => {
+      await using store = openSqlite(':memory:');
+      const recording = recordingSession(store.session('user-1'));
+      const layers = [
+        redact({ entities: ['EMAIL_ADDRESS'] }),
+        expire({ after: '30d' }),
+        cache({ maxItems: 1_000, freeze: true }),
+        encrypt({ keys: keyring({ current: await generateKey() }) }),
+      ];
+      const session = wrapSession(recording.session, layers);
+      await session.addItems(messages(count));
+      await session.getItems();
+
+      const work = async (): Promise<Record<string, number>> => {
+        const before = { ...counters };
+        recording.reset();
+        const items = await session.getItems();
+        await session.addItems(messages(2, 'n'));
+        const again = await session.getItems();
+        return {
+          calls: recording.calls.filter(({ member }) => member !== 'getSessionId').length,
+          itemsRead: recording.itemsRead,
+          itemsWritten: recording.itemsWritten,
+          opens: counters.opens - before.opens,
+          seals: counters.seals - before.seals,
+          wraps: counters.wraps - before.wraps,
+          unwraps: counters.unwraps - before.unwraps,
+          copies: items.filter((item, index) => item !== again[index]).length,
+          gained: again.length - items.length,
+        };
+      };
+      const expected = {
+        calls: 3,
+        itemsRead: 4,
+        itemsWritten: 2,
+        opens: 0,
+        seals: 2,
+        wraps: 0,
+        unwraps: 0,
+        copies: 0,
+        gained: 2,
+      };
+      expect(await work()).toEqual(expected);
+      expect(await work()).toEqual(expected);
+    },
+  );
 
   test('a session that chooses its history by the run context is kept for each context apart', async () => {
     const inner = new TenantSession();

@@ -1,0 +1,201 @@
+import { MemorySession, type Session } from '@openai/agents';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { DEK_STORE, type DekRecord, type DekStore } from '../../src/keys/dek-store.ts';
+import { memoryDekStore, sessionDekStore, sqliteDekStore } from '../../src/keys/index.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import { coded, failure } from '../crypto/failure.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'strongroom-deks-'));
+afterAll(() => rm(folder, { recursive: true }));
+let files = 0;
+const file = (): string => join(folder, `${++files}.db`);
+const clock = (): number => 5_000;
+
+function sessions<S extends Session>(make: (id: string) => S): (id: string) => S {
+  const made = new Map<string, S>();
+  return (id) => {
+    const session = made.get(id) ?? make(id);
+    made.set(id, session);
+    return session;
+  };
+}
+
+/** A session with the five members of the interface only. */
+function plainSession(id: string): Session {
+  const inner = new MemorySession({ sessionId: id });
+  return {
+    getSessionId: () => inner.getSessionId(),
+    getItems: (limit) => inner.getItems(limit),
+    addItems: (items) => inner.addItems(items),
+    popItem: () => inner.popItem(),
+    clearSession: () => inner.clearSession(),
+  };
+}
+
+const stores: Record<string, () => DekStore> = {
+  memoryDekStore: () => memoryDekStore({ clock }),
+  sqliteDekStore: () => sqliteDekStore(file(), { clock }),
+  'sessionDekStore over transactions': () =>
+    sessionDekStore(
+      sessions((id) => new MemorySession({ sessionId: id })),
+      { clock, sessionIds: () => ['s', 't'] },
+    ),
+  'sessionDekStore over a plain session': () =>
+    sessionDekStore(sessions(plainSession), { clock, sessionIds: () => ['s', 't'] }),
+  'the own table of the SQLite store': () => openSqlite(file(), { clock }).session('any')[DEK_STORE],
+};
+
+const dek = (sessionId: string, did: string, more: Partial<DekRecord> = {}): DekRecord => ({
+  sessionId,
+  did,
+  kid: 'k1',
+  wrapped: `wrapped-${did}`,
+  createdAt: 1,
+  ...more,
+});
+
+async function collect(store: DekStore, filter?: Parameters<DekStore['list']>[0]): Promise<DekRecord[]> {
+  const found: DekRecord[] = [];
+  for await (const record of store.list(filter)) found.push(record);
+  return found.sort((one, other) => (one.sessionId + one.did < other.sessionId + other.did ? -1 : 1));
+}
+
+describe.each(Object.entries(stores))('%s', (name, make) => {
+  it('stores a data key once, and keeps sessions apart', async () => {
+    const store = make();
+    expect(await store.put(dek('s', 'a'))).toBe(true);
+    expect(await store.put(dek('s', 'a', { wrapped: 'other' }))).toBe(false);
+    expect(await store.put(dek('t', 'a'))).toBe(true);
+    expect(await store.get('s', 'a')).toEqual(dek('s', 'a'));
+    expect(await store.get('s', 'b')).toBeUndefined();
+    expect(await store.get('u', 'a')).toBeUndefined();
+  });
+
+  it('lists live keys by session and by key-encryption key', async () => {
+    const store = make();
+    const all = [dek('s', 'a'), dek('s', 'b', { kid: 'k2' }), dek('t', 'c')];
+    for (const record of all) await store.put(record);
+    expect(await collect(store)).toEqual(all);
+    expect(await collect(store, { sessionId: 's' })).toEqual(all.slice(0, 2));
+    expect(await collect(store, { kid: 'k1' })).toEqual([all[0], all[2]]);
+    expect(await collect(store, { sessionId: 's', kid: 'k2' })).toEqual([all[1]]);
+  });
+
+  it('replaces a wrapped key only if it still is the expected one', async () => {
+    const store = make();
+    await store.put(dek('s', 'a'));
+    const next = { wrapped: 'new', kid: 'k2' };
+    expect(await store.replaceWrapped('s', 'a', 'something else', next)).toBe(false);
+    expect(await store.replaceWrapped('s', 'a', 'wrapped-a', next)).toBe(true);
+    expect(await store.replaceWrapped('s', 'a', 'wrapped-a', { wrapped: 'late', kid: 'k3' })).toBe(false);
+    expect(await store.replaceWrapped('s', 'b', 'wrapped-b', next)).toBe(false);
+    expect(await store.get('s', 'a')).toEqual(dek('s', 'a', next));
+  });
+
+  it('lets one of several concurrent replacements win', async () => {
+    const store = make();
+    await store.put(dek('s', 'a'));
+    const results = await Promise.all(
+      ['x', 'y', 'z'].map(async (wrapped) =>
+        store.replaceWrapped('s', 'a', 'wrapped-a', { wrapped, kid: wrapped }),
+      ),
+    );
+    expect(results.filter(Boolean)).toHaveLength(1);
+    expect(await store.get('s', 'a')).toMatchObject({ wrapped: ['x', 'y', 'z'][results.indexOf(true)] });
+  });
+
+  it('destroys all keys of a session, leaves tombstones, and never takes one back', async () => {
+    const store = make();
+    await store.put(dek('s', 'a'));
+    await store.put(dek('s', 'b'));
+    await store.put(dek('t', 'a'));
+    const tombstones = [...(await store.destroy('s'))].sort((one, other) => (one.did < other.did ? -1 : 1));
+    expect(tombstones).toEqual([
+      { sessionId: 's', did: 'a', destroyedAt: 5_000 },
+      { sessionId: 's', did: 'b', destroyedAt: 5_000 },
+    ]);
+    expect(await store.get('s', 'a')).toEqual(tombstones[0]);
+    expect(await store.put(dek('s', 'a'))).toBe(false);
+    expect(await store.replaceWrapped('s', 'a', 'wrapped-a', { wrapped: 'new', kid: 'k' })).toBe(false);
+    expect(await collect(store)).toEqual([dek('t', 'a')]);
+    expect(await store.destroy('s')).toHaveLength(2);
+    expect(await store.destroy('u')).toEqual([]);
+  });
+
+  it('destroys one key of several, or says that it cannot', async () => {
+    const store = make();
+    await store.put(dek('s', 'a'));
+    await store.put(dek('s', 'b'));
+    const supported = name !== 'sessionDekStore over a plain session';
+    const outcome = supported ? await store.destroy('s', 'a') : await failure(() => store.destroy('s', 'a'));
+    expect(outcome).toEqual(
+      supported
+        ? [{ sessionId: 's', did: 'a', destroyedAt: 5_000 }]
+        : coded('ERR_UNSUPPORTED', /cannot destroy one data key of several/),
+    );
+    expect(await store.get('s', 'b')).toEqual(dek('s', 'b'));
+  });
+});
+
+describe.each(['memoryDekStore', 'sqliteDekStore'])('holds of %s', (name) => {
+  it('keep the keys of a session from being destroyed until they are released, and stay as a record', async () => {
+    const store = stores[name]?.() as DekStore;
+    const holds = store.holds as NonNullable<DekStore['holds']>;
+    await store.put(dek('s', 'a'));
+    await store.put(dek('t', 'a'));
+    const hold = { id: 'h1', sessionId: 's', reason: 'case 7', placedAt: 1, placedBy: 'counsel' };
+    expect(await holds.place(hold)).toBe(true);
+    expect(await holds.place({ ...hold, sessionId: 't' })).toBe(false);
+    expect(await failure(() => store.destroy('s'))).toEqual(coded('ERR_HELD', /"s" is under the hold "h1"/));
+    expect(await failure(() => store.destroy('s', 'a'))).toEqual(coded('ERR_HELD', /Release the hold first/));
+    expect(await store.destroy('t')).toHaveLength(1);
+    expect(await holds.list({ open: true })).toEqual([hold]);
+    const released = { ...hold, releasedAt: 9, releasedBy: 'judge' };
+    expect(await holds.release('h1', 9, 'judge')).toEqual(released);
+    expect(await holds.release('h1', 10)).toEqual(released);
+    expect(await holds.release('h2', 10)).toBeUndefined();
+    expect(await holds.list({ sessionId: 's' })).toEqual([released]);
+    expect(await holds.list({ open: true })).toEqual([]);
+    expect(await store.destroy('s')).toHaveLength(1);
+  });
+});
+
+describe('sqliteDekStore', () => {
+  it('keeps what it acknowledged in its file, also for another process', async () => {
+    const path = file();
+    const writer = sqliteDekStore(path, { clock });
+    await writer.put(dek('s', 'a'));
+    await using reader = sqliteDekStore(path, { clock });
+    expect(await reader.get('s', 'a')).toEqual(dek('s', 'a'));
+    await writer.destroy('s');
+    await writer.close();
+    await writer.close();
+    expect(await reader.get('s', 'a')).toMatchObject({ destroyedAt: 5_000 });
+    expect(await failure(() => writer.get('s', 'a'))).toEqual(coded('ERR_CLOSED', /closed/));
+  });
+
+  it('checks its options', async () => {
+    expect(await failure(() => sqliteDekStore(''))).toEqual(coded('ERR_INVALID_OPTION', /path must be/));
+    expect(await failure(() => sqliteDekStore('x', { mode: 1 } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /unknown option "mode"/),
+    );
+  });
+});
+
+describe('sessionDekStore', () => {
+  it('refuses a session that holds anything else', async () => {
+    const session = new MemorySession();
+    await session.addItems([{ role: 'user', content: 'hello' }]);
+    const store = sessionDekStore(() => session);
+    expect(await failure(() => store.get('s', 'a'))).toEqual(coded('ERR_MALFORMED', /key session of "s"/));
+  });
+
+  it('cannot enumerate sessions unless it is told their ids', async () => {
+    const store = sessionDekStore(sessions(plainSession));
+    expect(await failure(() => collect(store))).toEqual(coded('ERR_UNSUPPORTED', /cannot enumerate/));
+  });
+});
