@@ -337,7 +337,7 @@ function apply(statements: Statements, application: Application): void {
   if (remove !== 'none') touch(statements, key);
 }
 
-function sqliteDekStore(connection: Connection, now: () => number): DekStore {
+export function sqliteDekStore(connection: Connection, now: () => number): DekStore {
   const toDek = (row: Row): DekRecord => ({
     sessionId: row['session'] as string,
     did: row['did'] as string,
