@@ -64,26 +64,29 @@ export function redact(options: RedactOptions = {}): SessionLayer {
     entries: readonly Entry[],
     call: SessionCall,
   ): MaybePromise<readonly Entry[]> =>
-    after(together(entries.map((entry) => engine.redactItem(entry.item))), (redacted) => {
-      if (onRedaction !== undefined) {
-        const findings = redacted.flatMap((result, item) =>
-          result.findings.map((finding) => ({ ...finding, item })),
-        );
-        if (findings.length > 0) {
-          report(onRedaction, {
-            sessionId: call.sessionId,
-            when: direction,
-            itemCount: entries.length,
-            counts: countByEntity(findings),
-            findings,
-          });
+    after(
+      together(entries.map((entry) => engine.redactItem(entry.item, direction === 'write'))),
+      (redacted) => {
+        if (onRedaction !== undefined) {
+          const findings = redacted.flatMap((result, item) =>
+            result.findings.map((finding) => ({ ...finding, item })),
+          );
+          if (findings.length > 0) {
+            report(onRedaction, {
+              sessionId: call.sessionId,
+              when: direction,
+              itemCount: entries.length,
+              counts: countByEntity(findings),
+              findings,
+            });
+          }
         }
-      }
-      return entries.map((entry, index) => {
-        const { item } = redacted[index] as { item: Entry['item'] };
-        return item === entry.item ? entry : { ...entry, item };
-      });
-    });
+        return entries.map((entry, index) => {
+          const { item } = redacted[index] as { item: Entry['item'] };
+          return item === entry.item ? entry : { ...entry, item };
+        });
+      },
+    );
 
   return {
     name: 'redact',

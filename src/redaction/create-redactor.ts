@@ -43,11 +43,11 @@ export function createRedactor(options: RedactionOptions = {}): Redactor {
       }));
     },
     async redactText(text) {
-      const { item } = await engine.redactItem({ type: 'message', role: 'user', content: text });
+      const { item } = await engine.redactItem({ type: 'message', role: 'user', content: text }, true);
       return (item as { content: string }).content;
     },
     async redactItems(items) {
-      const redacted = await together(items.map((item) => engine.redactItem(item)));
+      const redacted = await together(items.map((item) => engine.redactItem(item, true)));
       return {
         items: redacted.map((result) => result.item),
         findings: redacted.flatMap((result) => result.findings),

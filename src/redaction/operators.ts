@@ -1,29 +1,64 @@
+import type { MaybePromise } from '../layer.ts';
 import { invalidOption } from '../options.ts';
+import { keyedHash, parseHashKey, type HashKey } from './keyed-hash.ts';
+import { tokenFor } from './token.ts';
+
+/** What an operator of your own is told beside the value. */
+export interface OperatorContext {
+  readonly entityType: string;
+  /** `content[0].text`, `arguments.customer.email`. */
+  readonly path: string;
+}
 
 /** What becomes of a find. */
 export type Operator =
   /** Puts `with` in its place, by default the entity's name: `<EMAIL_ADDRESS>`. */
   | { readonly type: 'replace'; readonly with?: string }
-  /** Covers its letters and digits with `char` (default `*`), all but the first and last few. */
+  /** Takes it out. */
+  | { readonly type: 'redact' }
+  /**
+   * Covers its letters and digits with `char` (default `*`), all but the first and last few (default 0, at most 8,
+   * and never more than a third).
+   */
+  | { readonly type: 'mask'; readonly char?: string; readonly keepFirst?: number; readonly keepLast?: number }
+  /** Puts 128 bits of its HMAC-SHA-256 in its place: the same for the same value, not reversible without trying all. */
+  | { readonly type: 'hash'; readonly key: HashKey }
+  /**
+   * Puts a token in its place: the same for the same value across turns, processes and retries. With a `vault` the
+   * tokens can be turned back by {@link restoreToolArguments}.
+   */
+  | { readonly type: 'pseudonymize'; readonly key: HashKey }
+  /** Reports it and leaves it. */
+  | { readonly type: 'keep' }
+  /** Refuses the write with `ERR_PII_BLOCKED`; on the way back it does what `replace` does. */
+  | { readonly type: 'block' }
+  /**
+   * Your own. Must give the same for the same value, and something that is not found again; a promise always or
+   * never.
+   */
   | {
-      readonly type: 'mask';
-      readonly char?: string;
-      readonly keepFirst?: number;
-      readonly keepLast?: number;
+      readonly type: 'custom';
+      readonly apply: (value: string, context: OperatorContext) => MaybePromise<string>;
     };
 
 /** An operator, or the name of one that needs no options. */
-export type OperatorOption = Operator | 'replace' | 'mask';
+export type OperatorOption = Operator | 'replace' | 'redact' | 'mask' | 'keep' | 'block';
 
 /** An operator that is ready to work. */
 export interface PreparedOperator {
   readonly type: Operator['type'];
-  apply(value: string, entityType: string): string;
+  apply(value: string, context: OperatorContext): MaybePromise<string>;
 }
 
 const FIELDS: Readonly<Record<Operator['type'], readonly string[]>> = {
   replace: ['with'],
+  redact: [],
   mask: ['char', 'keepFirst', 'keepLast'],
+  hash: ['key'],
+  pseudonymize: ['key'],
+  keep: [],
+  block: [],
+  custom: ['apply'],
 };
 
 /** Checks an operator and makes it ready. Throws `ERR_INVALID_OPTION`. */
@@ -38,40 +73,68 @@ export function prepareOperator(where: string, option: string, value: unknown): 
       invalidOption(where, `${option}.${field}`, `absent (${operator.type} has no such field)`, undefined);
     }
   }
-  if (operator.type === 'mask') return maskOperator(where, option, operator);
-  return replaceOperator(where, option, operator);
+  return PREPARE[operator.type](where, option, operator as never);
 }
 
-function replaceOperator(
+type Preparation<T extends Operator['type']> = (
   where: string,
   option: string,
-  operator: Extract<Operator, { type: 'replace' }>,
-): PreparedOperator {
-  const replacement = operator.with;
-  if (replacement !== undefined && typeof replacement !== 'string') {
-    invalidOption(where, `${option}.with`, 'a string', replacement);
-  }
-  return { type: 'replace', apply: (_value, entityType) => replacement ?? `<${entityType}>` };
-}
+  operator: Extract<Operator, { type: T }>,
+) => PreparedOperator;
 
-function maskOperator(
-  where: string,
-  option: string,
-  operator: Extract<Operator, { type: 'mask' }>,
-): PreparedOperator {
-  const { char = '*', keepFirst = 0, keepLast = 0 } = operator;
-  if (typeof char !== 'string' || Array.from(char).length !== 1 || /[\p{L}\p{N}@]/u.test(char)) {
-    invalidOption(where, `${option}.char`, 'one character that is no letter, digit or @', char);
-  }
-  for (const [name, count] of [
-    ['keepFirst', keepFirst],
-    ['keepLast', keepLast],
-  ] as const) {
-    if (!Number.isSafeInteger(count) || count < 0 || count > 8) {
-      invalidOption(where, `${option}.${name}`, 'a whole number from 0 to 8', count);
+const PREPARE: { readonly [T in Operator['type']]: Preparation<T> } = {
+  replace(where, option, operator) {
+    const replacement = operator.with;
+    if (replacement !== undefined && typeof replacement !== 'string') {
+      invalidOption(where, `${option}.with`, 'a string', replacement);
     }
-  }
-  return { type: 'mask', apply: (value) => mask(value, char, keepFirst, keepLast) };
+    return { type: 'replace', apply: (_value, { entityType }) => replacement ?? placeholder(entityType) };
+  },
+  redact: () => ({ type: 'redact', apply: () => '' }),
+  mask(where, option, operator) {
+    const { char = '*', keepFirst = 0, keepLast = 0 } = operator;
+    if (typeof char !== 'string' || Array.from(char).length !== 1 || /[\p{L}\p{N}@]/u.test(char)) {
+      invalidOption(where, `${option}.char`, 'one character that is no letter, digit or @', char);
+    }
+    for (const [name, count] of [
+      ['keepFirst', keepFirst],
+      ['keepLast', keepLast],
+    ] as const) {
+      if (!Number.isSafeInteger(count) || count < 0 || count > 8) {
+        invalidOption(where, `${option}.${name}`, 'a whole number from 0 to 8', count);
+      }
+    }
+    return { type: 'mask', apply: (value) => mask(value, char, keepFirst, keepLast) };
+  },
+  hash(where, option, operator) {
+    const key = parseHashKey(where, `${option}.key`, operator.key);
+    return {
+      type: 'hash',
+      apply: (value, { entityType }) => {
+        const hash = keyedHash(key, 'strongroom/hash', entityType, value);
+        return `<${entityType}#${hex(hash.subarray(0, 16))}>`;
+      },
+    };
+  },
+  pseudonymize(where, option, operator) {
+    const key = parseHashKey(where, `${option}.key`, operator.key);
+    return { type: 'pseudonymize', apply: (value, { entityType }) => tokenFor(key, entityType, value) };
+  },
+  keep: () => ({ type: 'keep', apply: (value) => value }),
+  block: () => ({ type: 'block', apply: (_value, { entityType }) => placeholder(entityType) }),
+  custom(where, option, operator) {
+    const { apply } = operator;
+    if (typeof apply !== 'function') invalidOption(where, `${option}.apply`, 'a function', apply);
+    return { type: 'custom', apply: (value, context) => apply(value, context) };
+  },
+};
+
+function placeholder(entityType: string): string {
+  return `<${entityType}>`;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** Letters and digits are covered, separators stay; at most a third of them may be kept, for short values. */

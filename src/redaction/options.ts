@@ -1,11 +1,17 @@
 import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { MaybePromise } from '../layer.ts';
-import { checkOptions, invalidOption } from '../options.ts';
-import { BUILT_IN_RECOGNIZERS, DEFAULT_ENTITIES, type EntityType } from './entities.ts';
-import { isThenable } from './maybe.ts';
+import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import {
+  BUILT_IN_RECOGNIZERS,
+  COUNTRY_ENTITIES,
+  DEFAULT_ENTITIES,
+  type Country,
+  type EntityType,
+} from './entities.ts';
 import { prepareOperator, type OperatorOption, type PreparedOperator } from './operators.ts';
-import type { Recognizer } from './recognizer.ts';
+import type { BuiltInRecognizer, Recognizer } from './recognizer.ts';
+import { phraseRecognizer } from './word-list.ts';
 
 /** Where a text that a {@link RedactionOptions.transform} gets stands. */
 export interface TransformContext {
@@ -18,14 +24,20 @@ export interface TransformContext {
 /** What to find and what becomes of it. */
 export interface RedactionOptions {
   /**
-   * What to find. Default: the entities that a checksum or a fixed form makes precise; `[]` for none but those of
-   * `recognizers`.
+   * What to find. Default: what a checksum or a fixed form makes precise ({@link BuiltInEntity}; not `URL` and the
+   * identity numbers of countries); `[]` for none but those of `recognizers`, `countries` and `denyList`.
    */
   readonly entities?: readonly EntityType[];
+  /** Countries whose identity numbers are to be found too, by ISO 3166-1 code: AU, DE, ES, GB, IN, IT, PL, US. */
+  readonly countries?: readonly Country[];
   /** What becomes of a find, by entity; `DEFAULT` for all others. Default: `replace`. */
   readonly operators?: Readonly<Record<string, OperatorOption>>;
   /** Recognizers of your own, beside the built-in ones. */
   readonly recognizers?: readonly Recognizer[];
+  /** Values that stay: texts (any case) or patterns that match the whole value. */
+  readonly allowList?: readonly (string | RegExp)[];
+  /** Phrases that are always found, by entity: whole words, any case. */
+  readonly denyList?: Readonly<Record<string, readonly string[]>>;
   /**
    * Your own rewriting of each text, after the recognizers: the literals of JSON text one by one, keys not. It must
    * give the same for the same text and change nothing when applied twice; a promise always or never.
@@ -33,78 +45,156 @@ export interface RedactionOptions {
   readonly transform?: (text: string, context: TransformContext) => MaybePromise<string>;
   /** Finds below this score stay, from 0 to 1. Default 0.5. */
   readonly scoreThreshold?: number;
+  /**
+   * Encodings to look through. `'percent'` (default): percent-encoding, `\u` escapes and numeric character
+   * references. `'base64'`: readable text of at most 64 KiB; the encoded text goes as a whole.
+   */
+  readonly decode?: readonly ('percent' | 'base64')[];
+  /** Longest field that is searched, in bytes of UTF-8, as it came and as it is stored. Default 32 MiB. */
+  readonly maxScanBytes?: number;
+  /**
+   * What becomes of a longer one: `'block'` (default) refuses the write with `ERR_PII_BLOCKED`, `'drop'` stores
+   * `<UNSCANNED>` in its place.
+   */
+  readonly onOversize?: 'block' | 'drop';
 }
 
 /** Checked options. */
 export interface RedactionSettings {
   readonly recognizers: readonly Recognizer[];
   isWanted(entityType: string): boolean;
+  isAllowed(value: string): boolean;
   readonly operators: ReadonlyMap<string, PreparedOperator>;
   readonly defaultOperator: PreparedOperator;
   readonly transform?: (text: string, context: TransformContext) => MaybePromise<string>;
   readonly scoreThreshold: number;
+  readonly decode: ReadonlySet<string>;
+  readonly maxScanBytes: number;
+  readonly onOversize: 'block' | 'drop';
   /** Known to return promises already now. */
   readonly isAsynchronous: boolean;
 }
 
-/** The names of {@link RedactionOptions}. */
 const REDACTION_OPTIONS: readonly string[] = [
   'entities',
+  'countries',
   'operators',
   'recognizers',
-  'transform',
-  'scoreThreshold',
-];
-
-/** Options that come with the breadth of redaction. */
-const LATER_REDACTION_OPTIONS: readonly string[] = [
-  'countries',
   'allowList',
   'denyList',
+  'transform',
+  'scoreThreshold',
   'decode',
   'maxScanBytes',
   'onOversize',
-  'vault',
 ];
 
 const DEFAULT_THRESHOLD = 0.5;
+const DEFAULT_MAX_SCAN_BYTES = 32 * 1024 * 1024;
 const ENTITY_NAME = /^[A-Z][A-Z0-9_]{0,63}$/;
 
-/** Checks redaction options. Throws `ERR_INVALID_OPTION`, `ERR_UNSUPPORTED`. */
+/** Checks redaction options. Throws `ERR_INVALID_OPTION`. */
 export function parseRedactionOptions(
   where: string,
   options: RedactionOptions,
   more: readonly string[] = [],
 ): RedactionSettings {
-  checkOptions(where, options, [...REDACTION_OPTIONS, ...more], LATER_REDACTION_OPTIONS);
-  const own = parseRecognizers(where, options.recognizers);
+  checkOptions(where, options, [...REDACTION_OPTIONS, ...more]);
+  const own = [...parseRecognizers(where, options.recognizers), ...parseDenyList(where, options.denyList)];
   const ownEntities = new Set(own.flatMap((recognizer) => recognizer.entities));
-  const wanted = new Set<string>([...parseEntities(where, options.entities, ownEntities), ...ownEntities]);
-  const recognizers = [
-    ...BUILT_IN_RECOGNIZERS.filter((recognizer) => recognizer.entities.some((entity) => wanted.has(entity))),
-    ...own,
-  ];
+  const wanted = new Set<string>([
+    ...parseEntities(where, options.entities, ownEntities),
+    ...parseCountries(where, options.countries),
+    ...ownEntities,
+  ]);
+  const builtIn = BUILT_IN_RECOGNIZERS.filter((recognizer) =>
+    recognizer.entities.some((entity) => wanted.has(entity)),
+  );
   const operators = parseOperators(where, options.operators, wanted);
-  const { transform, scoreThreshold = DEFAULT_THRESHOLD } = options;
+  const {
+    transform,
+    scoreThreshold = DEFAULT_THRESHOLD,
+    onOversize = 'block',
+    decode = ['percent'],
+  } = options;
   if (transform !== undefined && typeof transform !== 'function') {
     invalidOption(where, 'transform', 'a function', transform);
   }
   if (typeof scoreThreshold !== 'number' || !(scoreThreshold >= 0 && scoreThreshold <= 1)) {
     invalidOption(where, 'scoreThreshold', 'a number from 0 to 1', scoreThreshold);
   }
+  if (onOversize !== 'block' && onOversize !== 'drop') {
+    invalidOption(where, 'onOversize', "'block' or 'drop'", onOversize);
+  }
+  if (!Array.isArray(decode) || decode.some((encoding) => encoding !== 'percent' && encoding !== 'base64')) {
+    invalidOption(where, 'decode', "a list of 'percent' and 'base64'", decode);
+  }
   const settings: RedactionSettings = {
-    recognizers,
+    recognizers: [...builtIn, ...own],
     isWanted: (entityType) => wanted.has(entityType),
+    isAllowed: parseAllowList(where, options.allowList),
     operators,
     defaultOperator: operators.get('DEFAULT') ?? prepareOperator(where, 'operators.DEFAULT', 'replace'),
     ...(transform === undefined ? undefined : { transform }),
     scoreThreshold,
+    decode: new Set(decode),
+    maxScanBytes: parseCount(where, 'maxScanBytes', options.maxScanBytes ?? DEFAULT_MAX_SCAN_BYTES),
+    onOversize,
     isAsynchronous: [transform, ...own.map((recognizer): unknown => Reflect.get(recognizer, 'analyze'))].some(
       isAsyncFunction,
     ),
   };
-  checkReplacements(where, settings, wanted);
+  checkReplacements(where, settings, wanted, builtIn);
   return settings;
+}
+
+function parseCountries(where: string, countries: unknown): readonly string[] {
+  if (countries === undefined) return [];
+  const rule = `a list of country codes (${Object.keys(COUNTRY_ENTITIES).join(', ')})`;
+  if (!Array.isArray(countries)) return invalidOption(where, 'countries', rule, countries);
+  return countries.flatMap((country: unknown) => {
+    if (typeof country !== 'string') return invalidOption(where, 'countries', rule, country);
+    if (Object.hasOwn(COUNTRY_ENTITIES, country)) return COUNTRY_ENTITIES[country as Country];
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${where}: no identity numbers are built in for the country ${JSON.stringify(country)}; countries must be ${rule}.`,
+    );
+  });
+}
+
+function parseDenyList(where: string, denyList: unknown): readonly Recognizer[] {
+  if (denyList === undefined) return [];
+  const rule = "an object of lists of phrases by entity, such as { PERSON: ['Jane Roe'] }";
+  if (typeof denyList !== 'object' || denyList === null || Array.isArray(denyList)) {
+    return invalidOption(where, 'denyList', rule, denyList);
+  }
+  return Object.entries(denyList).map(([entity, phrases]: [string, unknown]) => {
+    if (!ENTITY_NAME.test(entity) || entity === 'DEFAULT' || !Array.isArray(phrases)) {
+      return invalidOption(where, 'denyList', rule, phrases);
+    }
+    for (const phrase of phrases) {
+      if (typeof phrase !== 'string' || !/[\p{L}\p{N}]/u.test(phrase)) {
+        invalidOption(where, `denyList.${entity}`, 'a list of phrases with letters or digits', phrase);
+      }
+    }
+    return phraseRecognizer(entity, phrases as readonly string[]);
+  });
+}
+
+function parseAllowList(where: string, allowList: unknown): (value: string) => boolean {
+  if (allowList === undefined) return () => false;
+  const rule = 'a list of texts and patterns';
+  if (!Array.isArray(allowList)) return invalidOption(where, 'allowList', rule, allowList);
+  const texts = new Set<string>();
+  const patterns: RegExp[] = [];
+  for (const entry of allowList) {
+    if (typeof entry === 'string') texts.add(entry.normalize('NFKC').toLowerCase());
+    else if (entry instanceof RegExp) {
+      patterns.push(new RegExp(`^(?:${entry.source})$`, entry.flags.replace(/[gy]/g, '')));
+    } else invalidOption(where, 'allowList', rule, entry);
+  }
+  return (value) =>
+    texts.has(value.normalize('NFKC').toLowerCase()) || patterns.some((pattern) => pattern.test(value));
 }
 
 function parseEntities(
@@ -181,20 +271,23 @@ function parseOperators(
   return prepared;
 }
 
-/** A replacement that is itself found would be replaced again at each pass. */
-function checkReplacements(where: string, settings: RedactionSettings, wanted: ReadonlySet<string>): void {
+/** What an operator puts in a find's place must not be found itself: it would be replaced again at each pass. */
+function checkReplacements(
+  where: string,
+  settings: RedactionSettings,
+  wanted: ReadonlySet<string>,
+  builtIn: readonly BuiltInRecognizer[],
+): void {
   const context = { itemType: 'message', path: '' };
   for (const entity of wanted) {
     const operator = settings.operators.get(entity) ?? settings.defaultOperator;
     if (operator.type !== 'replace') continue;
-    const replacement = operator.apply('', entity);
-    for (const recognizer of settings.recognizers) {
-      if (!(BUILT_IN_RECOGNIZERS as readonly Recognizer[]).includes(recognizer)) continue;
-      const results = recognizer.analyze(replacement, context);
-      if (!isThenable(results) && results.some((result) => settings.isWanted(result.entityType))) {
-        invalidOption(where, `operators.${entity}.with`, 'a text that is no find itself', replacement);
-      }
-    }
+    const replacement = operator.apply('', { entityType: entity, path: '' }) as string;
+    const isFound = builtIn.some((recognizer) =>
+      recognizer.analyze(replacement, context).some((result) => settings.isWanted(result.entityType)),
+    );
+    if (isFound)
+      invalidOption(where, `operators.${entity}.with`, 'a text that is no find itself', replacement);
   }
 }
 

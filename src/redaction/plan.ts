@@ -1,4 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
+import { utf8 } from '../crypto/encoding.ts';
 import { jsonLiterals, type JsonLiteral } from './json-text.ts';
 import { formatPath, type Path } from './path.ts';
 import type { TextContext } from './recognizer.ts';
@@ -7,7 +8,7 @@ import { isProtectedExtra, itemType, mapArray, setOwn, walkItem, type Place, typ
 /** A text to be searched: a whole field, or one literal of JSON text. */
 export interface Leaf {
   readonly text: string;
-  readonly kind: 'text' | 'key' | 'number';
+  readonly kind: 'text' | 'key' | 'number' | 'unscanned';
   readonly context: TextContext;
   /** Texts that share this follow each other directly. */
   readonly run?: object;
@@ -27,14 +28,22 @@ const LEAST_NUMBER = 1_000_000;
 /** How a field becomes leaves, and leaves a field. */
 type Render = (texts: readonly string[]) => string;
 
-/** Finds all texts of an item once; nothing is edited yet. */
-export function planItem(item: AgentInputItem): Plan {
+/**
+ * Finds all texts of an item once; nothing is edited yet.
+ *
+ * @param maxScanBytes A field of more bytes of UTF-8 becomes one `unscanned` leaf.
+ */
+export function planItem(item: AgentInputItem, maxScanBytes: number): Plan {
   const leaves: Leaf[] = [];
   const type = itemType(item);
   const fields: Render[] = [];
 
   const addField = (text: string, place: Place): void => {
-    fields.push(planText(text, place, place.strictJson === true, 0, place.run));
+    fields.push(
+      isLarger(text, maxScanBytes)
+        ? planUnscanned(text, place)
+        : planText(text, place, place.strictJson === true, 0, place.run),
+    );
   };
   const addLeaf = (
     kind: Leaf['kind'],
@@ -45,6 +54,10 @@ export function planItem(item: AgentInputItem): Plan {
     const index = leaves.length;
     leaves.push({ kind, text, context: contextOf(type, at), ...(run === undefined ? undefined : { run }) });
     return (texts) => texts[index] as string;
+  };
+  const planUnscanned = (text: string, place: Place): Render => {
+    const render = addLeaf('unscanned', text, place);
+    return place.strictJson === true ? (texts) => JSON.stringify(render(texts)) : render;
   };
   const planText = (
     text: string,
@@ -111,6 +124,10 @@ export function blankItem(item: AgentInputItem): AgentInputItem {
     return Object.fromEntries(kept);
   };
   return walkItem(item, { text: () => '', data: () => '', extra });
+}
+
+function isLarger(text: string, maxBytes: number): boolean {
+  return text.length > maxBytes || (text.length * 3 > maxBytes && utf8(text).length > maxBytes);
 }
 
 interface DataVisitor {

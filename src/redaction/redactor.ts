@@ -1,12 +1,14 @@
 import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { MaybePromise } from '../layer.ts';
+import { analyzeText } from './analyze.ts';
 import { after, isThenable, together } from './maybe.ts';
+import type { PreparedOperator } from './operators.ts';
 import type { RedactionSettings } from './options.ts';
 import { blankItem, planItem, type Leaf } from './plan.ts';
-import type { RecognizerResult, TextContext } from './recognizer.ts';
-import { dataUrlRanges, resolveOverlaps, type Span } from './spans.ts';
-import { foldedView } from './text-view.ts';
+import type { TextContext } from './recognizer.ts';
+import { findAcross, runsOf, type Cut } from './runs.ts';
+import type { Span } from './spans.ts';
 
 /** One thing that was found; where and what, never the value. */
 export interface RedactionFinding {
@@ -22,162 +24,130 @@ export interface RedactionFinding {
 
 /** An item and what was done to it. */
 export interface RedactedItem {
-  /** The same object when nothing was found. */
+  /** The same object when nothing was changed. */
   readonly item: AgentInputItem;
   readonly findings: readonly RedactionFinding[];
+  /** Tokens that stand for values of this item, and the values. */
+  readonly tokens: ReadonlyMap<string, string>;
 }
 
 /** What the layer and the public redactor are made of. */
 export interface RedactionEngine {
   analyze(text: string, context: TextContext): MaybePromise<readonly Span[]>;
-  redactItem(item: AgentInputItem): MaybePromise<RedactedItem>;
+  /** @param mayBlock Whether the operator `block` refuses the item. */
+  redactItem(item: AgentInputItem, mayBlock: boolean): MaybePromise<RedactedItem>;
   /** Synchronous whatever the recognizers are, and total: it never throws. */
   compare(item: AgentInputItem): AgentInputItem;
 }
 
 /** An edit can bring digits together that were apart; after few rounds nothing more is found. */
 const MOST_ROUNDS = 6;
-/** A text of these characters only, and so long, is encoded data and no text. */
-const BLOB = /^[A-Za-z0-9+/=_-]{512,}$/;
+/** Stands for a text that was too large to search. */
+const UNSCANNED = '<UNSCANNED>';
+
+/** What has been done to an item so far. */
+interface Progress {
+  readonly original: AgentInputItem;
+  readonly mayBlock: boolean;
+  readonly findings: RedactionFinding[];
+  readonly tokens: Map<string, string>;
+  round: number;
+}
 
 /** Builds the engine of checked options. */
 export function createRedactionEngine(settings: RedactionSettings): RedactionEngine {
-  // Set for good once a recognizer or a transform has returned a promise: comparisons cannot wait for one.
+  // Set for good once a recognizer, an operator or a transform has returned a promise: comparisons cannot wait.
   let isAsynchronous = settings.isAsynchronous;
 
-  const analyze = (text: string, context: TextContext): MaybePromise<readonly Span[]> => {
-    if (text.length === 0 || BLOB.test(text)) return [];
-    const view = foldedView(text);
-    const answers = settings.recognizers.map((recognizer) =>
-      after(recognizer.analyze(view.text, context), (results) =>
-        results.flatMap((result) => toSpan(result, recognizer.name, view.text.length)),
-      ),
-    );
-    return after(together(answers), (lists) => {
-      const spans: Span[] = [];
-      for (const list of lists) {
-        for (const span of list) {
-          const [start, end] = view.original(span.start, span.end);
-          spans.push({ ...span, start, end });
-        }
-      }
-      if (spans.length === 0) return spans;
-      return resolveOverlaps(outside(spans, dataUrlRanges(text)));
-    });
-  };
+  const analyze = (text: string, context: TextContext): MaybePromise<readonly Span[]> =>
+    analyzeText(settings, text, context);
 
-  const toSpan = (result: RecognizerResult, recognizer: string, length: number): Span[] => {
-    const { entityType, start, end, score } = result;
-    if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end > length) {
+  const operatorOf = (entityType: string): PreparedOperator =>
+    settings.operators.get(entityType) ?? settings.defaultOperator;
+
+  const replace = (span: Span, leaf: Leaf, progress: Progress): MaybePromise<string> => {
+    const operator = operatorOf(span.entityType);
+    const value = span.value ?? leaf.text.slice(span.start, span.end);
+    const { context } = leaf;
+    if (operator.type === 'block' && progress.mayBlock) {
       throw new StrongroomError(
-        'ERR_INVALID_OPTION',
-        `redact: the recognizer ${JSON.stringify(recognizer)} returned a range outside of its text.`,
+        'ERR_PII_BLOCKED',
+        `redact: ${span.entityType} in ${context.path} of a ${context.itemType} item; its operator is block. Nothing was stored.`,
       );
     }
-    if (score < settings.scoreThreshold || end <= start || !settings.isWanted(entityType)) return [];
-    return [{ entityType, start, end, score, validated: result.validated === true, recognizer }];
-  };
-
-  const operate = (span: Span, value: string): string =>
-    (settings.operators.get(span.entityType) ?? settings.defaultOperator).apply(value, span.entityType);
-
-  /** Edits of one text, in order; an edit with no value cuts what another text has replaced. */
-  const edit = (text: string, edits: readonly (readonly [Span, string])[]): string => {
-    const pieces: string[] = [];
-    let done = 0;
-    for (const [span, replacement] of edits) {
-      pieces.push(text.slice(done, span.start), replacement);
-      done = span.end;
-    }
-    return pieces.join('') + text.slice(done);
-  };
-
-  /** One round over all texts of an item: what they become, and what was found in which. */
-  const round = (
-    leaves: readonly Leaf[],
-  ): MaybePromise<{ readonly texts: readonly string[]; readonly found: readonly (readonly Span[])[] }> =>
-    after(together(leaves.map((leaf) => analyze(leaf.text, leaf.context))), (own) =>
-      after(together(runsOf(leaves).map((run) => analyzeRun(run, leaves, own))), (runs) => {
-        const merged: (readonly Span[])[] = [...own];
-        const cuts = new Map<Span, true>();
-        for (const run of runs) {
-          for (const [index, spans] of run.spans) merged[index] = spans;
-          for (const cut of run.cuts) cuts.set(cut, true);
-        }
-        const texts = leaves.map((leaf, index) => {
-          const spans = merged[index] as readonly Span[];
-          if (spans.length === 0) return leaf.text;
-          return edit(
-            leaf.text,
-            spans.map((span) => [
-              span,
-              cuts.has(span) ? '' : operate(span, leaf.text.slice(span.start, span.end)),
-            ]),
+    return after(
+      operator.apply(value, { entityType: span.entityType, path: context.path }),
+      (replacement) => {
+        if (typeof replacement !== 'string') {
+          throw new StrongroomError(
+            'ERR_INVALID_OPTION',
+            `redact: the operator of ${span.entityType} returned ${typeof replacement} instead of a string.`,
           );
-        });
-        return { texts, found: merged.map((spans) => spans.filter((span) => !cuts.has(span))) };
-      }),
+        }
+        if (operator.type === 'pseudonymize') progress.tokens.set(replacement, value);
+        // What stays in later rounds is what the first one has reported.
+        if (progress.round === 0 || replacement !== value) {
+          progress.findings.push({
+            entityType: span.entityType,
+            path: context.path,
+            itemType: context.itemType,
+            score: span.score,
+            recognizer: span.recognizer,
+            operator: operator.type,
+          });
+        }
+        return replacement === value ? leaf.text.slice(span.start, span.end) : replacement;
+      },
     );
-
-  /** Finds that reach over the border of texts that follow each other directly. */
-  const analyzeRun = (
-    run: readonly number[],
-    leaves: readonly Leaf[],
-    own: readonly (readonly Span[])[],
-  ): MaybePromise<{
-    readonly spans: ReadonlyMap<number, readonly Span[]>;
-    readonly cuts: readonly Span[];
-  }> => {
-    const offsets: number[] = [];
-    let whole = '';
-    for (const index of run) {
-      offsets.push(whole.length);
-      whole += (leaves[index] as Leaf).text;
-    }
-    return after(analyze(whole, (leaves[run[0] as number] as Leaf).context), (spans) => {
-      const changed = new Map<number, Span[]>();
-      const cuts: Span[] = [];
-      // "a@x.com" + "b@x.com" is two addresses: what each text shows by itself needs no find over the border.
-      const isKnown = (span: Span, first: number, last: number): boolean => {
-        for (let part = first; part <= last; part++) {
-          const index = run[part] as number;
-          const start = Math.max(0, span.start - (offsets[part] as number));
-          const end = Math.min((leaves[index] as Leaf).text.length, span.end - (offsets[part] as number));
-          const isOwn = own[index]?.some((other) => other.start <= start && other.end >= end) ?? false;
-          if (start < end && !isOwn) return false;
-        }
-        return true;
-      };
-      for (const span of spans) {
-        const first = textAt(offsets, span.start);
-        const last = textAt(offsets, span.end - 1);
-        if (first === last || isKnown(span, first, last)) continue;
-        for (let part = first; part <= last; part++) {
-          const index = run[part] as number;
-          const offset = offsets[part] as number;
-          const piece: Span = {
-            ...span,
-            start: Math.max(0, span.start - offset),
-            end: Math.min((leaves[index] as Leaf).text.length, span.end - offset),
-          };
-          const others = changed.get(index) ?? own[index] ?? [];
-          const overlapping = others.filter((other) => other.end > piece.start && other.start < piece.end);
-          const widened: Span = {
-            ...piece,
-            start: Math.min(piece.start, ...overlapping.map((other) => other.start)),
-            end: Math.max(piece.end, ...overlapping.map((other) => other.end)),
-          };
-          if (part > first) cuts.push(widened);
-          const rest = others.filter((other) => !overlapping.includes(other));
-          changed.set(
-            index,
-            [...rest, widened].sort((a, b) => a.start - b.start),
-          );
-        }
-      }
-      return { spans: changed, cuts };
-    });
   };
+
+  const editLeaf = (leaf: Leaf, spans: readonly Cut[], progress: Progress): MaybePromise<string> => {
+    if (leaf.kind === 'unscanned') return refuseUnscanned(leaf, progress);
+    if (spans.length === 0) return leaf.text;
+    return after(
+      together(spans.map((cut) => (cut.isRest ? '' : replace(cut.span, leaf, progress)))),
+      (replacements) => {
+        const pieces: string[] = [];
+        let done = 0;
+        for (const [index, { span }] of spans.entries()) {
+          pieces.push(leaf.text.slice(done, span.start), replacements[index] as string);
+          done = span.end;
+        }
+        pieces.push(leaf.text.slice(done));
+        return pieces.join('');
+      },
+    );
+  };
+
+  const refuseUnscanned = (leaf: Leaf, progress: Progress): string => {
+    if (settings.onOversize === 'block' && progress.mayBlock) {
+      throw new StrongroomError(
+        'ERR_PII_BLOCKED',
+        `redact: ${leaf.context.path} of a ${leaf.context.itemType} item is larger than maxScanBytes ` +
+          `(${settings.maxScanBytes}) and was not searched. Raise it, shorten the text, or choose onOversize: 'drop'.`,
+      );
+    }
+    return UNSCANNED;
+  };
+
+  /** What all texts of an item become in one round. */
+  const redactTexts = (leaves: readonly Leaf[], progress: Progress): MaybePromise<readonly string[]> =>
+    after(
+      together(leaves.map((leaf) => (leaf.kind === 'unscanned' ? [] : analyze(leaf.text, leaf.context)))),
+      (own) =>
+        after(
+          together(runsOf(leaves).map((run) => findAcross(run, leaves, own, analyze))),
+          (across): MaybePromise<readonly string[]> => {
+            const cuts: (readonly Cut[])[] = own.map((spans) =>
+              spans.map((span) => ({ span, isRest: false })),
+            );
+            for (const changed of across) for (const [index, list] of changed) cuts[index] = list;
+            return together(
+              leaves.map((leaf, index) => editLeaf(leaf, cuts[index] as readonly Cut[], progress)),
+            );
+          },
+        ),
+    );
 
   const applyTransform = (
     leaves: readonly Leaf[],
@@ -186,69 +156,48 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
   ): MaybePromise<readonly string[]> => {
     const { transform } = settings;
     if (transform === undefined) return texts;
-    return after(
-      together(
-        leaves.map((leaf, index): MaybePromise<string> => {
-          const text = texts[index] as string;
-          return leaf.kind === 'text' ? transform(text, { path: leaf.context.path, item }) : text;
-        }),
-      ),
-      (results) => {
-        for (const [index, result] of results.entries()) {
-          if (typeof result !== 'string') {
-            throw new StrongroomError(
-              'ERR_INVALID_ITEM',
-              `redact: transform returned ${typeof result} for ${(leaves[index] as Leaf).context.path}; it must return a string.`,
-            );
-          }
-        }
-        return results;
-      },
-    );
-  };
-
-  const redactRound = (
-    item: AgentInputItem,
-    original: AgentInputItem,
-    findings: readonly RedactionFinding[],
-    count: number,
-  ): MaybePromise<RedactedItem> => {
-    const plan = planItem(item);
-    return after(round(plan.leaves), ({ texts, found }) => {
-      const more = found.flatMap((spans, index) =>
-        spans.map((span) => reportOf(span, (plan.leaves[index] as Leaf).context)),
-      );
-      const all = [...findings, ...more];
-      return after(
-        count === 0 ? applyTransform(plan.leaves, texts, original) : texts,
-        (final): MaybePromise<RedactedItem> => {
-          const next = plan.render(final);
-          if (next === item) return { item, findings: all };
-          // Once more over what came out, so that a second redaction of it changes nothing.
-          return count + 1 < MOST_ROUNDS
-            ? redactRound(next, original, all, count + 1)
-            : { item: next, findings: all };
-        },
-      );
+    const results = leaves.map((leaf, index): MaybePromise<string> => {
+      const text = texts[index] as string;
+      return leaf.kind === 'text' ? transform(text, { path: leaf.context.path, item }) : text;
+    });
+    return after(together(results), (transformed) => {
+      for (const [index, result] of transformed.entries()) {
+        if (typeof result === 'string') continue;
+        throw new StrongroomError(
+          'ERR_INVALID_OPTION',
+          `redact: transform returned ${typeof result} for ${(leaves[index] as Leaf).context.path}; it must return a string.`,
+        );
+      }
+      return transformed;
     });
   };
 
-  const reportOf = (span: Span, context: TextContext): RedactionFinding => ({
-    entityType: span.entityType,
-    path: context.path,
-    itemType: context.itemType,
-    score: span.score,
-    recognizer: span.recognizer,
-    operator: (settings.operators.get(span.entityType) ?? settings.defaultOperator).type,
-  });
+  const redactRound = (item: AgentInputItem, progress: Progress): MaybePromise<RedactedItem> => {
+    const plan = planItem(item, settings.maxScanBytes);
+    return after(redactTexts(plan.leaves, progress), (texts) =>
+      after(
+        progress.round === 0 ? applyTransform(plan.leaves, texts, progress.original) : texts,
+        (final): MaybePromise<RedactedItem> => {
+          const next = plan.render(final);
+          progress.round++;
+          // Once more over what came out, so that a second redaction of it changes nothing.
+          if (next !== item && progress.round < MOST_ROUNDS) return redactRound(next, progress);
+          return { item: next, findings: progress.findings, tokens: progress.tokens };
+        },
+      ),
+    );
+  };
+
+  const redactItem = (item: AgentInputItem, mayBlock: boolean): MaybePromise<RedactedItem> =>
+    redactRound(item, { original: item, mayBlock, findings: [], tokens: new Map(), round: 0 });
 
   return {
     analyze,
-    redactItem: (item) => redactRound(item, item, [], 0),
+    redactItem,
     compare(item) {
       if (isAsynchronous) return blankItem(item);
       try {
-        const redacted = redactRound(item, item, [], 0);
+        const redacted = redactItem(item, false);
         if (!isThenable(redacted)) return redacted.item;
         redacted.then(undefined, () => undefined);
         isAsynchronous = true;
@@ -258,46 +207,4 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
       return blankItem(item);
     },
   };
-}
-
-/** The finds that do not touch one of these ranges (sorted, apart). */
-function outside(
-  spans: readonly Span[],
-  ranges: readonly (readonly [start: number, end: number])[],
-): readonly Span[] {
-  if (ranges.length === 0) return spans;
-  const starts = ranges.map(([start]) => start);
-  return spans.filter((span) => {
-    const [start, end] = ranges[textAt(starts, span.end - 1)] as readonly [number, number];
-    return span.end <= start || span.start >= end;
-  });
-}
-
-/** The texts of each run of two and more. */
-function runsOf(leaves: readonly Leaf[]): readonly (readonly number[])[] {
-  const runs: number[][] = [];
-  let current: number[] = [];
-  let shared: object | undefined;
-  for (const [index, leaf] of leaves.entries()) {
-    if (leaf.run !== undefined && leaf.run === shared) current.push(index);
-    else {
-      if (current.length > 1) runs.push(current);
-      shared = leaf.run;
-      current = leaf.run === undefined ? [] : [index];
-    }
-  }
-  if (current.length > 1) runs.push(current);
-  return runs;
-}
-
-/** Index of the last text that begins at or before `offset`; empty texts are passed over. */
-function textAt(offsets: readonly number[], offset: number): number {
-  let low = 0;
-  let high = offsets.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((offsets[middle] as number) <= offset) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }

@@ -6,6 +6,8 @@ export interface Span {
   readonly score: number;
   readonly validated: boolean;
   readonly recognizer: string;
+  /** The value as the recognizer saw it, when it saw another writing of it. */
+  readonly value?: string;
 }
 
 const DATA_URL = /data:[\w.+-]{1,64}\/[\w.+-]{1,64}(?:;[\w.=+-]{1,64}){0,4};base64,/gi;
@@ -69,7 +71,17 @@ function resolveCluster(cluster: readonly Span[]): readonly Span[] {
       pieces[pieces.length - 1] = { ...previous, end };
     } else pieces.push({ ...owner, start, end });
   }
-  return joinLeftovers(pieces, cluster);
+  const originals = new Set(cluster.map(rangeKey));
+  return joinLeftovers(pieces, originals).map((span) => {
+    // A value goes with the whole range that it was found in.
+    if (originals.has(rangeKey(span))) return span;
+    const { value: _, ...rest } = span;
+    return rest;
+  });
+}
+
+function rangeKey(span: Span): string {
+  return `${span.entityType} ${span.start} ${span.end}`;
 }
 
 function firstFree(nextFree: number[], from: number): number {
@@ -83,14 +95,12 @@ function firstFree(nextFree: number[], from: number): number {
 }
 
 /** What is left of a loser joins the find beside it: one placeholder instead of two that touch. */
-function joinLeftovers(sorted: readonly Span[], cluster: readonly Span[]): readonly Span[] {
-  const originals = new Set(cluster.map((span) => `${span.entityType} ${span.start} ${span.end}`));
-  const isWhole = (span: Span): boolean => originals.has(`${span.entityType} ${span.start} ${span.end}`);
+function joinLeftovers(sorted: readonly Span[], originals: ReadonlySet<string>): readonly Span[] {
   const joined: Span[] = [];
   let lastIsWhole = false;
   for (const span of sorted) {
     const last = joined[joined.length - 1];
-    const spanIsWhole = isWhole(span);
+    const spanIsWhole = originals.has(rangeKey(span));
     if (last !== undefined && last.end === span.start && !(lastIsWhole && spanIsWhole)) {
       const lead = spanIsWhole && !lastIsWhole ? span : last;
       joined[joined.length - 1] = { ...lead, start: last.start, end: span.end };
@@ -115,4 +125,16 @@ export function dataUrlRanges(text: string): readonly (readonly [start: number, 
     DATA_URL.lastIndex = end;
   }
   return ranges;
+}
+
+/** Index of the last of these sorted offsets that is at or before `offset`, the first when none is. */
+export function textAt(offsets: readonly number[], offset: number): number {
+  let low = 0;
+  let high = offsets.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((offsets[middle] as number) <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }

@@ -175,7 +175,7 @@ describe('transform', () => {
   test('that returns no text is refused', async () => {
     const layer = redact({ transform: (() => undefined) as unknown as (text: string) => string });
     await expect(async () => throughWrite(layer, userMessage('hi'))).rejects.toMatchObject({
-      code: 'ERR_INVALID_ITEM',
+      code: 'ERR_INVALID_OPTION',
       message: 'redact: transform returned undefined for content[0].text; it must return a string.',
     });
   });

@@ -35,7 +35,7 @@ describe.runIf(present)('over the shared conversations', () => {
       expect(layer.compare?.(item)).toEqual(stored);
     }
     expect(found).toBeGreaterThan(50);
-  });
+  }, 60_000);
 });
 
 describe.runIf(present)('over the ids of a shop', () => {
@@ -73,5 +73,6 @@ describe.runIf(present)('over the ids of a shop', () => {
         expect(textOf(await throughWrite(layer, userMessage(text)))).toBe(text);
       }
     },
+    60_000,
   );
 });

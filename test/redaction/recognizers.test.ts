@@ -108,7 +108,7 @@ describe('IP addresses', () => {
   test.each([
     'version 1.2.3.4, v1.2.3.4, Chrome/120.0.0.0, section 1.2.3.4',
     '256.1.1.1 1.2.3 1.2.3.4.5 01.02.03.04 1.2.3.4-beta x1.2.3.4',
-    'std::vector<a::b> Dead::Beef list[1::2] list[::2] 12:30:45 00:1A:2B:3C:4D:5E',
+    'std::vector<a::b> Dead::Beef list[1::2] list[::2] 12:30:45',
     '1:2:3 10:20 "key: value" :: 0.0.0.0',
   ])('not in: %s', async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }));
 });
@@ -127,6 +127,138 @@ describe('US social security numbers', () => {
     'order 536-90-4399-1, part no 536-90-4399',
     '2024-536-90-4399',
   ])('not in: %s', async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }));
+});
+
+describe('telephone numbers', () => {
+  test.each([
+    'call [[+1 415 555 2671]] or [[+44 20 7946 0958]] or [[+49 (0)30 1234567]]',
+    '[[+4915112345678]], [[+1-415-555-2671]], [[+1 (415) 555-2671 ext. 12]]',
+    '[[(415) 555-2671]] and [[415-555-2671]] and [[1-800-555-0199]]',
+    'office [[415.555.2671]], home [[415 555 2671]]',
+    '[[020 7946 0958]], [[07911 123456]], [[0171/1234567]], [[01 23 45 67 89]], [[00 44 20 7946 0958]]',
+    'phone: [[4155552671]], tel. no. [[5552671]], my mobile number is [[0612345678]]',
+    'Call me at [[4155552671]].',
+    'full width [[＋４４ ２０ ７９４６ ０９５８]]',
+    '[[415-555-2671]] / [[415-555-2672]]',
+  ])('%s', async (marked) => expect(await finds(marked)).toEqual({ marked, entities: ['PHONE_NUMBER'] }));
+
+  test.each([
+    'order 4155552671, 1008948180, 102130384546 and #W1006327',
+    'the phone 1008948180 and the phone case 2052249669',
+    'call 1008948180 contact 2052249669',
+    'on 2024-01-15 12:30, 15.01.2024 10, 2024/01/15, 1970-01-01 00',
+    'unix 1748503543 and 1748503543012, +100 000 000, +5, 3+4155552671',
+    'order no 415-555-2671, isbn 978-3-16-148410-0, $415 555 2671',
+    '110bcd25-a55d-453a-8046-1297901ea002 hosted-eu-20260812-09 build-415-555-2671',
+    '192.168.100.200 1.2.3 10,000,000 555-2671',
+  ])('not in: %s', async (text) => {
+    const { entities } = await finds(text);
+    expect(entities.filter((entity) => entity === 'PHONE_NUMBER')).toEqual([]);
+  });
+
+  test('under a phone key, not under the key of an id', async () => {
+    const json = JSON.stringify({ phone: '4155552671', phone_id: '4155552671', mobileNumber: 4155552671 });
+    expect(await redactor.redactText(json)).toBe(
+      JSON.stringify({ phone: '<PHONE_NUMBER>', phone_id: '4155552671', mobileNumber: '<PHONE_NUMBER>' }),
+    );
+  });
+});
+
+describe('addresses of machines', () => {
+  test.each([
+    'eth0 [[00:1A:2B:3C:4D:5E]]',
+    '[[00-1a-2b-3c-4d-5e]]',
+    '[[001a.2b3c.4d5e]]',
+    'mac: [[0011.2233.4455]]',
+  ])('%s', async (marked) => expect(await finds(marked)).toEqual({ marked, entities: ['MAC_ADDRESS'] }));
+
+  test.each([
+    '00:00:00:00:00:00 ff:ff:ff:ff:ff:ff',
+    '0011.2233.4455',
+    '00:1A:2B:3C:4D',
+    '12:30:45:10:20:30:40',
+  ])('not in: %s', async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }));
+
+  test('URLs are found when asked for', async () => {
+    const urls = createRedactor({ entities: ['URL'] });
+    expect(await urls.redactText('see https://acme.com/a?b=c, or (http://x.test/).')).toBe(
+      'see <URL>, or (<URL>).',
+    );
+    expect(await redactor.redactText('see https://acme.com/a?b=c')).toBe('see https://acme.com/a?b=c');
+  });
+});
+
+describe('crypto addresses', () => {
+  test.each([
+    '[[1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa]] [[3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy]]',
+    '[[bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4]]',
+    '[[bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0]]',
+    '[[0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed]] [[0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed]]',
+  ])('%s', async (marked) => expect(await finds(marked)).toEqual({ marked, entities: ['CRYPTO'] }));
+
+  test.each([
+    '1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb',
+    'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5',
+    '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD 5aaeb6053f3e94c9b9a09f33669435e7ef1beaed',
+  ])('not in: %s', async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }));
+});
+
+describe('tokens, private keys and passwords', () => {
+  const jwt = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U';
+  const pem = '-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----';
+  test.each([
+    [`cookie=[[${jwt}]]; x`, 'JWT'],
+    [`key:\n[[${pem}]]\nthen`, 'PRIVATE_KEY'],
+    [`[[${pem.replaceAll('\n', '\\n')}]]`, 'PRIVATE_KEY'],
+    ['[[-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq]]', 'PRIVATE_KEY'],
+    ['postgres://app:[[s3cr3t]]@db.acme.com:5432/x', 'PASSWORD_IN_URL'],
+    ['https://:[[hunter2]]@acme.com', 'PASSWORD_IN_URL'],
+  ])('%s', async (marked, entity) => expect(await finds(marked)).toEqual({ marked, entities: [entity] }));
+
+  test.each(['-----BEGIN PUBLIC KEY-----', 'eyJ.eyJ.x', 'http://acme.com:8080/a@b', 'see 10:30 @ noon'])(
+    'not in: %s',
+    async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }),
+  );
+});
+
+describe('identity numbers of countries', () => {
+  const national = createRedactor({
+    entities: [],
+    countries: ['AU', 'DE', 'ES', 'GB', 'IN', 'IT', 'PL', 'US'],
+  });
+  test.each([
+    ['ITIN 912-70-1234', 'US_ITIN'],
+    ['patient 943 476 5919', 'UK_NHS'],
+    ['NHS number: 9434765919', 'UK_NHS'],
+    ['AB123456C', 'UK_NINO'],
+    ['12345678Z', 'ES_NIF'],
+    ['X1234567L', 'ES_NIE'],
+    ['RSSMRA85T10A562S', 'IT_FISCAL_CODE'],
+    ['Steuer-ID 86095742719', 'DE_TAX_ID'],
+    ['PESEL 44051401359', 'PL_PESEL'],
+    ['2341 2341 2346', 'IN_AADHAAR'],
+    ['tax file number 123 456 782', 'AU_TFN'],
+  ])('%s is %s', async (text, entity) => {
+    expect((await national.analyze(text)).map((result) => result.entityType)).toEqual([entity]);
+  });
+
+  test.each([
+    'ITIN 912-49-1234',
+    'NHS number: 9434765918',
+    'AB123456E QQ123456C GB123456A',
+    '12345678A X1234567A',
+    'RSSMRA85T10A562T',
+    'Steuer-ID 86095742718',
+    'PESEL 44051401358',
+    '2341 2341 2347',
+    'tfn 123 456 789',
+    'order 9434765919, 86095742719, 44051401359, 234123412346, 123456782',
+  ])('none in: %s', async (text) => expect(await national.analyze(text)).toEqual([]));
+
+  test('are off by default and on by name', async () => {
+    expect(await redactor.analyze('12345678Z')).toEqual([]);
+    expect(await createRedactor({ entities: ['ES_NIF'] }).analyze('12345678Z')).toHaveLength(1);
+  });
 });
 
 describe('API keys', () => {

@@ -1,0 +1,97 @@
+import { StrongroomError } from '../errors.ts';
+import type { MaybePromise } from '../layer.ts';
+import { encodedTexts } from './base64.ts';
+import { unescapedViews } from './escaped-view.ts';
+import { after, together } from './maybe.ts';
+import type { RedactionSettings } from './options.ts';
+import type { RecognizerResult, TextContext } from './recognizer.ts';
+import { dataUrlRanges, resolveOverlaps, textAt, type Span } from './spans.ts';
+import { foldedView, type TextView } from './text-view.ts';
+
+/** A text of these characters only, and so long, is encoded data and no text. */
+const BLOB = /^[A-Za-z0-9+/=_-]{512,}$/;
+
+/** What is found in one text, in order, without overlaps, in places of the text as it is. */
+export function analyzeText(
+  settings: RedactionSettings,
+  text: string,
+  context: TextContext,
+): MaybePromise<readonly Span[]> {
+  if (text.length === 0) return [];
+  const isBlob = BLOB.test(text);
+  const searches: MaybePromise<readonly Span[]>[] = [];
+  if (!isBlob) {
+    const view = foldedView(text);
+    searches.push(searchView(settings, view, context));
+    if (settings.decode.has('percent')) {
+      for (const inner of unescapedViews(view)) searches.push(searchView(settings, inner, context));
+    }
+  }
+  if (settings.decode.has('base64')) {
+    for (const { start, end, decoded } of encodedTexts(text)) {
+      searches.push(
+        after(analyzeText(settings, decoded, context), (inside) => {
+          const [first] = inside;
+          // One edited character changes all that follow, so the encoded text goes as a whole.
+          return first === undefined ? [] : [{ ...first, start, end, validated: true }];
+        }),
+      );
+    }
+  }
+  return after(together(searches), (lists) => {
+    const spans = lists.flat();
+    return spans.length === 0 ? spans : resolveOverlaps(outside(spans, dataUrlRanges(text)));
+  });
+}
+
+function searchView(
+  settings: RedactionSettings,
+  view: TextView,
+  context: TextContext,
+): MaybePromise<readonly Span[]> {
+  const answers = settings.recognizers.map((recognizer) =>
+    after(recognizer.analyze(view.text, context), (results) =>
+      results.flatMap((result) => {
+        checkRange(result, recognizer.name, view.text.length);
+        const { entityType, score } = result;
+        if (score < settings.scoreThreshold || result.end <= result.start || !settings.isWanted(entityType))
+          return [];
+        const value = view.text.slice(result.start, result.end);
+        if (settings.isAllowed(value)) return [];
+        const [start, end] = view.original(result.start, result.end);
+        const span: Span = {
+          entityType,
+          start,
+          end,
+          score,
+          validated: result.validated === true,
+          recognizer: recognizer.name,
+          value,
+        };
+        return [span];
+      }),
+    ),
+  );
+  return after(together(answers), (lists) => lists.flat());
+}
+
+function checkRange({ start, end }: RecognizerResult, recognizer: string, length: number): void {
+  if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end <= length) return;
+  throw new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `redact: the recognizer ${JSON.stringify(recognizer)} returned a range outside of its text.`,
+  );
+}
+
+/** The finds that do not touch one of these ranges (sorted, apart). */
+function outside(
+  spans: readonly Span[],
+  ranges: readonly (readonly [start: number, end: number])[],
+): readonly Span[] {
+  if (ranges.length === 0) return spans;
+  const starts = ranges.map(([start]) => start);
+  return spans.filter((span) => {
+    const [start, end] = ranges[textAt(starts, span.end - 1)] as readonly [number, number];
+    return span.end <= start || span.start >= end;
+  });
+}

@@ -1,0 +1,61 @@
+import { hmac } from '@noble/hashes/hmac.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { fromBase64url, pae } from '../crypto/encoding.ts';
+import { invalidOption } from '../options.ts';
+
+/** A secret of at least 16 bytes: the bytes, or an `oct` JWK as `generateKey()` makes it. */
+export type HashKey = Uint8Array | { readonly kty: 'oct'; readonly k: string };
+
+const FEWEST_BYTES = 16;
+
+/** The bytes of a key, copied. Throws `ERR_INVALID_OPTION`. */
+export function parseHashKey(where: string, option: string, key: unknown): Uint8Array {
+  const rule =
+    'a Uint8Array of at least 16 bytes or an oct JWK (generateKey() makes one); a password or an unkeyed hash ' +
+    'can be undone by trying all values';
+  let bytes: Uint8Array | undefined;
+  if (key instanceof Uint8Array) bytes = new Uint8Array(key);
+  else if (typeof key === 'object' && key !== null) {
+    const { kty, k } = key as { kty?: unknown; k?: unknown };
+    if (kty === 'oct' && typeof k === 'string') bytes = fromBase64url(k);
+  }
+  if (bytes === undefined || bytes.length < FEWEST_BYTES) return invalidOption(where, option, rule, key);
+  return bytes;
+}
+
+/** HMAC-SHA-256 over a purpose, the entity and the value in its one canonical form. */
+export function keyedHash(key: Uint8Array, purpose: string, entityType: string, value: string): Uint8Array {
+  return hmac(sha256, key, pae(purpose, entityType, canonicalValue(entityType, value)));
+}
+
+/** One form for all ways of writing a value, so that it has one hash and one token. */
+export function canonicalValue(entityType: string, value: string): string {
+  const folded = value.normalize('NFKC').trim();
+  switch (entityType) {
+    case 'EMAIL_ADDRESS':
+    case 'URL':
+      return folded.toLowerCase();
+    case 'PHONE_NUMBER':
+      return folded.replace(/[^\p{Nd}+]/gu, '');
+    case 'CREDIT_CARD':
+    case 'US_SSN':
+    case 'US_ITIN':
+    case 'UK_NHS':
+    case 'DE_TAX_ID':
+    case 'PL_PESEL':
+    case 'IN_AADHAAR':
+    case 'AU_TFN':
+      return folded.replace(/\P{Nd}/gu, '');
+    case 'IBAN_CODE':
+    case 'UK_NINO':
+    case 'ES_NIF':
+    case 'ES_NIE':
+    case 'IT_FISCAL_CODE':
+      return folded.replace(/[^\p{L}\p{Nd}]/gu, '').toUpperCase();
+    case 'IP_ADDRESS':
+    case 'MAC_ADDRESS':
+      return folded.toLowerCase().replaceAll('-', ':');
+    default:
+      return folded;
+  }
+}

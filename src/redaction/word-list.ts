@@ -1,0 +1,38 @@
+import type { Recognizer, RecognizerResult } from './recognizer.ts';
+
+const WORD = /[\p{L}\p{M}\p{N}]+/gu;
+
+/**
+ * Finds given phrases, whole words and any case. Looks up the first word of each phrase, so that the length of the
+ * list does not matter.
+ */
+export function phraseRecognizer(entityType: string, phrases: readonly string[]): Recognizer {
+  const byFirstWord = new Map<string, { readonly phrase: string; readonly offset: number }[]>();
+  for (const given of phrases) {
+    const phrase = given.normalize('NFKC').toLowerCase();
+    const first = /[\p{L}\p{M}\p{N}]+/u.exec(phrase);
+    if (first === null) continue;
+    const list = byFirstWord.get(first[0]) ?? [];
+    list.push({ phrase, offset: first.index });
+    byFirstWord.set(first[0], list);
+  }
+  for (const list of byFirstWord.values()) list.sort((a, b) => b.phrase.length - a.phrase.length);
+  return {
+    name: `deny-list ${entityType}`,
+    entities: [entityType],
+    analyze(text): readonly RecognizerResult[] {
+      const found: RecognizerResult[] = [];
+      for (const match of text.matchAll(WORD)) {
+        for (const { phrase, offset } of byFirstWord.get(match[0].toLowerCase()) ?? []) {
+          const start = match.index - offset;
+          const end = start + phrase.length;
+          if (start < 0 || text.slice(start, end).toLowerCase() !== phrase) continue;
+          if (/[\p{L}\p{M}\p{N}]/u.test(text[end] ?? '') && /[\p{L}\p{M}\p{N}]$/u.test(phrase)) continue;
+          found.push({ entityType, start, end, score: 1, validated: true });
+          break;
+        }
+      }
+      return found;
+    },
+  };
+}

@@ -1,0 +1,278 @@
+import { array, assert, asyncProperty, constantFrom, jsonValue, oneof, string } from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { redact, type RedactOptions } from '../../src/layers/redact.ts';
+import { createRedactor } from '../../src/redaction/index.ts';
+import { textOf, throughRead, throughWrite, userMessage } from './layer-call.ts';
+
+const KEY = new Uint8Array(32).fill(7);
+
+async function written(text: string, options: RedactOptions): Promise<string> {
+  const layer = redact(options);
+  const stored = await throughWrite(layer, userMessage(text));
+  expect(await throughWrite(layer, stored)).toEqual(stored);
+  return textOf(stored);
+}
+
+describe('operators', () => {
+  test('redact takes the value out', async () => {
+    expect(await written('to jane@acme.com.', { operators: { DEFAULT: 'redact' } })).toBe('to .');
+  });
+
+  test('keep leaves the value and reports it once', async () => {
+    const counts: unknown[] = [];
+    const options: RedactOptions = {
+      operators: { EMAIL_ADDRESS: 'keep' },
+      onRedaction: (report) => void counts.push(report.counts),
+    };
+    const layer = redact(options);
+    const item = userMessage('jane%40acme.com and 4111111111111111');
+    expect(textOf(await throughWrite(layer, item))).toBe('jane%40acme.com and <CREDIT_CARD>');
+    expect(counts).toEqual([{ EMAIL_ADDRESS: 1, CREDIT_CARD: 1 }]);
+  });
+
+  test('hash is keyed, and one for all ways of writing a value', async () => {
+    const operators = { DEFAULT: { type: 'hash', key: KEY } } as const;
+    const hashed = await written('Jane@acme.com jane@ACME.com 4111 1111 1111 1111 4111111111111111', {
+      operators,
+    });
+    const [first, second, third, fourth] = hashed.split(' ');
+    expect(first).toMatch(/^<EMAIL_ADDRESS#[0-9a-f]{32}>$/);
+    expect(second).toBe(first);
+    expect(fourth).toBe(third);
+    const other = { DEFAULT: { type: 'hash', key: new Uint8Array(32).fill(8) } } as const;
+    expect(await written('Jane@acme.com', { operators: other })).not.toBe(first);
+  });
+
+  test('pseudonymize gives one token for one value, in whatever process', async () => {
+    const jwk = { kty: 'oct', k: Buffer.from(KEY).toString('base64url') } as const;
+    const one = await written('jane@acme.com', {
+      operators: { DEFAULT: { type: 'pseudonymize', key: KEY } },
+    });
+    const two = await written('JANE@acme.com', {
+      operators: { DEFAULT: { type: 'pseudonymize', key: jwk } },
+    });
+    expect(one).toMatch(/^<EMAIL_ADDRESS_[bcdfghjklmnpqrst]{20}>$/);
+    expect(two).toBe(one);
+  });
+
+  test('block refuses the write, names the place and not the value', async () => {
+    const layer = redact({ operators: { CREDIT_CARD: 'block' }, when: 'both' });
+    const item = userMessage('pay 4111 1111 1111 1111');
+    await expect(async () => throughWrite(layer, item)).rejects.toMatchObject({
+      code: 'ERR_PII_BLOCKED',
+      message:
+        'redact: CREDIT_CARD in content[0].text of a message item; its operator is block. Nothing was stored.',
+    });
+    expect(textOf(await throughRead(layer, item))).toBe('pay <CREDIT_CARD>');
+    expect(layer.compare?.(item)).toEqual(userMessage('pay <CREDIT_CARD>'));
+  });
+
+  test('custom gets the value and its place, at once or later', async () => {
+    const shout = (value: string, context: { entityType: string; path: string }): string =>
+      `[${context.entityType} at ${context.path}: ${value.length}]`;
+    expect(await written('jane@acme.com', { operators: { DEFAULT: { type: 'custom', apply: shout } } })).toBe(
+      '[EMAIL_ADDRESS at content[0].text: 13]',
+    );
+    const later = redact({ operators: { DEFAULT: { type: 'custom', apply: async () => '[gone]' } } });
+    expect(textOf(await throughWrite(later, userMessage('jane@acme.com')))).toBe('[gone]');
+    expect(later.compare?.(userMessage('jane@acme.com'))).toEqual(userMessage(''));
+  });
+
+  test.each([
+    [{ type: 'hash' }, 'hash'],
+    [{ type: 'pseudonymize', key: 'secret' }, 'a password'],
+    [{ type: 'hash', key: new Uint8Array(8) }, 'too short'],
+  ])('a key is required: %j', (operator, _why) => {
+    expect(() => redact({ operators: { DEFAULT: operator as never } })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_OPTION',
+        message: expect.stringContaining(
+          'operators.DEFAULT.key must be a Uint8Array of at least 16 bytes',
+        ) as string,
+      }),
+    );
+  });
+});
+
+describe('lists', () => {
+  test('what is allowed stays, in any case, by text or by a pattern of the whole value', async () => {
+    const allowList = ['Support@acme.com', /.*@example\.com/];
+    expect(await written('SUPPORT@acme.com a@example.com a@example.com.evil.org', { allowList })).toBe(
+      'SUPPORT@acme.com a@example.com <EMAIL_ADDRESS>',
+    );
+  });
+
+  test('what is denied goes, as whole words', async () => {
+    const denyList = { PERSON: ['Jane Roe', 'Jane', 'Bob', '@janeroe'], PROJECT: ['Blue Heron (2)'] };
+    expect(await written('JANE ROE, Janet, bob! @JaneRoe Blue Heron (2)', { denyList })).toBe(
+      '<PERSON>, Janet, <PERSON>! <PERSON> <PROJECT>',
+    );
+  });
+});
+
+describe('encodings', () => {
+  test.each([
+    ['https://x.test/?email=jane%40acme.com&n=1', 'https://x.test/?email=<EMAIL_ADDRESS>&n=1'],
+    ['twice: jane%2540acme.com', 'twice: <EMAIL_ADDRESS>'],
+    ['card=4111%201111%201111%201111', 'card=<CREDIT_CARD>'],
+    ['j%C3%B6hn%40acme.com', '<EMAIL_ADDRESS>'],
+    ['cut JSON {"to":"jane\\u0040acme.com', 'cut JSON {"to":"<EMAIL_ADDRESS>'],
+    ['jane&#64;acme.com jane&#x40;acme.com', '<EMAIL_ADDRESS> <EMAIL_ADDRESS>'],
+    ['100% sure, %zz %C3 %E0%80%80', '100% sure, %zz %C3 %E0%80%80'],
+  ])('%s', async (before, after) => expect(await written(before, {})).toBe(after));
+
+  test('base64 by option, as a whole, nested text included', async () => {
+    const encoded = Buffer.from('my mail is jane@acme.com').toString('base64');
+    const twice = Buffer.from(`again ${encoded}`).toString('base64url');
+    const harmless = Buffer.from('nothing to see in here').toString('base64');
+    const text = `a ${encoded} b ${twice} c ${harmless}`;
+    expect(await written(text, {})).toBe(text);
+    expect(await written(text, { decode: ['base64'] })).toBe(
+      `a <EMAIL_ADDRESS> b <EMAIL_ADDRESS> c ${harmless}`,
+    );
+  });
+});
+
+describe('maxScanBytes', () => {
+  const text = `${'é'.repeat(40)} jane@acme.com`;
+
+  test('is bytes, and what is larger is refused', async () => {
+    const layer = redact({ maxScanBytes: 90 });
+    expect(textOf(await throughWrite(redact({ maxScanBytes: 96 }), userMessage(text)))).toContain(
+      '<EMAIL_ADDRESS>',
+    );
+    await expect(async () => throughWrite(layer, userMessage(text))).rejects.toMatchObject({
+      code: 'ERR_PII_BLOCKED',
+      message: expect.stringContaining(
+        'content[0].text of a message item is larger than maxScanBytes (90)',
+      ) as string,
+    });
+    expect(layer.compare?.(userMessage(text))).toEqual(userMessage('<UNSCANNED>'));
+  });
+
+  test("with 'drop' it goes, and arguments stay JSON", async () => {
+    const options: RedactOptions = { maxScanBytes: 20, onOversize: 'drop' };
+    expect(await written(text, options)).toBe('<UNSCANNED>');
+    const call = {
+      type: 'function_call',
+      callId: 'c',
+      name: 'f',
+      arguments: JSON.stringify({ text }),
+    } as const;
+    const layer = redact(options);
+    const stored = await throughWrite(layer, call);
+    expect(stored).toMatchObject({ arguments: '"<UNSCANNED>"' });
+    expect(await throughWrite(layer, stored)).toEqual(stored);
+  });
+});
+
+describe('options', () => {
+  test.each([
+    [{ countries: ['FR'] }, 'no identity numbers are built in for the country "FR"'],
+    [{ countries: 'DE' }, 'countries must be a list of country codes (AU, DE, ES, GB, IN, IT, PL, US)'],
+    [{ allowList: [5] }, 'allowList must be a list of texts and patterns, got the number 5.'],
+    [{ denyList: { person: ['x'] } }, 'denyList must be an object of lists of phrases by entity'],
+    [{ denyList: { PERSON: ['!'] } }, 'denyList.PERSON must be a list of phrases with letters or digits'],
+    [{ decode: ['rot13'] }, "decode must be a list of 'percent' and 'base64'"],
+    [{ maxScanBytes: 0 }, 'maxScanBytes must be a positive whole number'],
+    [{ onOversize: 'skip' }, "onOversize must be 'block' or 'drop'"],
+    [{ operators: { DEFAULT: { type: 'custom' } } }, 'operators.DEFAULT.apply must be a function'],
+  ])('%j is refused', (options, message) => {
+    expect(() => redact(options as unknown as RedactOptions)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_OPTION',
+        message: expect.stringContaining(message) as string,
+      }),
+    );
+  });
+});
+
+describe('for any text', () => {
+  const piece = oneof(
+    constantFrom(
+      'jane@acme.com',
+      '4111 1111 1111 1111',
+      '+44 20 7946 0958',
+      'DE89370400440532013000',
+      '192.168.0.1',
+      '@',
+      ':',
+      '536-90-4399',
+      'ssn ',
+      'card ',
+      'phone: ',
+      '%40',
+      '\\n',
+      '"',
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      '1',
+      '22',
+      '333',
+      '-',
+      ' ',
+      '.',
+      '//',
+      'eyJ',
+      '<EMAIL_ADDRESS>',
+      '\u200b',
+      '４',
+      'https://u:p@h.com',
+      '{"a":"b@acme.com"}',
+    ),
+    string({ maxLength: 6, unit: 'grapheme' }),
+  );
+  const text = array(piece, { maxLength: 14 }).map((pieces) => pieces.join(''));
+  const operators = constantFrom('replace', 'redact', 'mask', 'keep' as const);
+
+  test('redacting twice is redacting once, and comparing agrees', async () => {
+    await assert(
+      asyncProperty(array(text, { minLength: 1, maxLength: 3 }), operators, async (texts, operator) => {
+        const layer = redact({ operators: { DEFAULT: operator }, countries: ['GB', 'DE', 'PL'] });
+        const item = {
+          role: 'user',
+          content: texts.map((part) => ({ type: 'input_text', text: part })),
+        } as never;
+        const once = await throughWrite(layer, item);
+        expect(await throughWrite(layer, once)).toEqual(once);
+        expect(layer.compare?.(item)).toEqual(once);
+      }),
+      { numRuns: 300 },
+    );
+  }, 60_000);
+
+  test('arguments that were JSON are JSON afterwards, with the same shape', async () => {
+    const layer = redact();
+    const shape = (value: unknown): unknown => {
+      if (Array.isArray(value)) return value.map(shape);
+      if (typeof value === 'object' && value !== null) return Object.values(value).map(shape);
+      return typeof value === 'number' || typeof value === 'string' ? 'scalar' : value;
+    };
+    await assert(
+      asyncProperty(jsonValue({ maxDepth: 4 }), text, async (value, planted) => {
+        const before = { value, planted, nested: JSON.stringify({ planted }) };
+        const stored = await throughWrite(layer, {
+          type: 'function_call',
+          callId: 'c',
+          name: 'f',
+          arguments: JSON.stringify(before),
+        });
+        const after = JSON.parse((stored as { arguments: string }).arguments) as typeof before;
+        expect(shape(after)).toEqual(shape(before));
+      }),
+      { numRuns: 200 },
+    );
+  }, 60_000);
+
+  test('the public redactor finds what the layer replaces', async () => {
+    const redactor = createRedactor();
+    const found = await redactor.analyze('a jane@acme.com b');
+    expect(found).toEqual([{ entityType: 'EMAIL_ADDRESS', start: 2, end: 15, score: 0.95, validated: true }]);
+    const { items, findings } = await redactor.redactItems([userMessage('jane@acme.com')]);
+    expect(items).toEqual([userMessage('<EMAIL_ADDRESS>')]);
+    expect(findings).toHaveLength(1);
+  });
+});
