@@ -81,7 +81,6 @@ export function createWrites(parts: Parts): {
         async () => pipeline.write(entries, writing),
         async (sealed) => inner.replaceHistoryWithCompaction(sealed.map(storedOf), runContext),
       );
-      operations.forget();
       memory.wrote(written);
       call.result.items = snapshots.length;
     });

@@ -47,20 +47,23 @@ function cells(inner: InnerCase, stack: StackCase): NamedCheck[] {
         ]);
       }
     }
-    checks.push([`a handoff, ${how}`, () => scenarioCell(cell, handoffScenario)]);
-    checks.push([`a sandbox run, ${how}`, () => scenarioCell(cell, sandboxScenario)]);
+    checks.push([`a handoff, ${how}`, () => scenarioCell(cell, 'handoff', handoffScenario)]);
+    checks.push([`a sandbox run, ${how}`, () => scenarioCell(cell, 'sandbox', sandboxScenario)]);
     for (const [form, input] of INPUTS) {
       checks.push([
         `input as ${form}, ${how}`,
-        () => scenarioCell(cell, async (stage) => turnScenario(stage, input)),
+        () => scenarioCell(cell, form, async (stage) => turnScenario(stage, input)),
       ]);
     }
     // What the service does to items that it does not know is its own affair; under an envelope it sees none.
     if (inner.reshapes === true && !stack.enveloped) continue;
-    checks.push([`a hosted MCP tool, approved, ${how}`, () => scenarioCell(cell, hostedMcpScenario)]);
+    checks.push([`a hosted MCP tool, approved, ${how}`, () => scenarioCell(cell, 'mcp', hostedMcpScenario)]);
     checks.push([
       `items as an adapter for other models makes them, ${how}`,
-      () => scenarioCell(cell, async (stage) => turnScenario(stage, 'An ordinary question.', aiSdkItems())),
+      () =>
+        scenarioCell(cell, 'adapter', async (stage) =>
+          turnScenario(stage, 'An ordinary question.', aiSdkItems()),
+        ),
     ]);
   }
   return checks;

@@ -21,14 +21,22 @@ import type { StackCase } from '../support/stacks.ts';
 export type CellFault = 'none' | FaultTime;
 export const FAULTS: readonly CellFault[] = ['none', 'before', 'after'];
 
-/** What a scenario leaves behind over a session of the SDK, by whether that has transactions. */
+const references = new Map<string, Promise<AgentInputItem[]>>();
+
+/** What a scenario leaves behind over a session of the SDK, by whether that has transactions. Played once. */
 async function reference(
   inner: InnerCase,
+  name: string,
   perform: (stage: Stage) => Promise<Performance>,
 ): Promise<AgentInputItem[]> {
-  const session: Session = inner.transactions ? new MemorySession() : plainSession();
-  await perform({ open: () => session, stream: false });
-  return session.getItems();
+  const key = `${name} ${inner.transactions ? 'with' : 'without'} transactions`;
+  let items = references.get(key);
+  if (items === undefined) {
+    const session: Session = inner.transactions ? new MemorySession() : plainSession();
+    items = perform({ open: () => session, stream: false }).then(() => session.getItems());
+    references.set(key, items);
+  }
+  return items;
 }
 
 /** One cell of a matrix. */
@@ -64,7 +72,8 @@ async function verify(
   const visible = await historyOf(session, inner.runContext);
   const comparable = (items: readonly AgentInputItem[]): string[] => {
     // A service that keeps items in its own shape, without envelopes: compare what they say.
-    if (cell.inner.reshapes === true && !cell.stack.enveloped) return items.map(gist);
+    if (cell.inner.reshapes === true && !cell.stack.enveloped)
+      return items.map((item) => gist(item, cell.stack));
     const copies = structuredClone([...items]);
     return (session.prepareHistoryItemsForPersistenceComparison?.(copies) ?? copies).map(itemKey);
   };
@@ -95,24 +104,18 @@ export async function approvalCell(cell: Cell, fault: CellFault, resume: Resume)
     assert.equal(faulty.struck, fault === 'none' ? 0 : 1, 'faults that struck');
     assert.equal(performance.toolRuns, 1, 'the tool must run once');
     assert.equal(performance.finalOutput, SCENARIO_TEXTS[5]);
-    await verify(cell, inner, performance.session, await expectedApproval(cell.inner));
+    await verify(
+      cell,
+      inner,
+      performance.session,
+      await reference(cell.inner, 'approval', async (bare) => approvalScenario(bare, 'live')),
+    );
     const seen = JSON.stringify(performance.lastInput);
     assert.ok(seen.includes(SCENARIO_TEXTS[0] ?? ''), 'the model must have seen the first turn in clear');
     assert.equal(performance.lastInput.filter((item) => item.type === 'function_call_result').length, 1);
   } finally {
     await inner.close?.();
   }
-}
-
-const approvals = new Map<string, Promise<AgentInputItem[]>>();
-function expectedApproval(inner: InnerCase): Promise<AgentInputItem[]> {
-  const key = String(inner.transactions);
-  let expected = approvals.get(key);
-  if (expected === undefined) {
-    expected = reference(inner, async (stage) => approvalScenario(stage, 'live'));
-    approvals.set(key, expected);
-  }
-  return expected;
 }
 
 /** Where the fault of a {@link blockedCell} strikes. */
@@ -141,7 +144,7 @@ export async function blockedCell(cell: Cell, fault: CellFault, phase: BlockedPh
       cell,
       inner,
       performance.session,
-      await reference(cell.inner, async (s) => blockedScenario(s)),
+      await reference(cell.inner, 'blocked', async (bare) => blockedScenario(bare)),
     );
   } finally {
     await inner.close?.();
@@ -187,12 +190,12 @@ export async function serverCompactionCell(cell: Cell, fault: CellFault, nth: nu
   }
 }
 
-/** The kind of an item and its words. */
-function gist(item: AgentInputItem): string {
+/** The kind of an item and its words, as far as the stack lets them through. */
+function gist(item: AgentInputItem, stack: StackCase): string {
   const record = item as { content?: unknown; output?: unknown; arguments?: string; callId?: string };
-  return [shape(item), record.callId, record.arguments, words(record.content), words(record.output)].join(
-    '|',
-  );
+  const parts = [shape(item), record.callId, record.arguments, words(record.content), words(record.output)];
+  const said = parts.join('|');
+  return stack.hides === 'personal data' ? said.replaceAll(PERSONAL, '<EMAIL_ADDRESS>') : said;
 }
 
 function words(value: unknown): string {
@@ -209,12 +212,13 @@ function shape(item: AgentInputItem): string {
 /** Any scenario without a fault: what is remembered equals what a session of the SDK remembers. */
 export async function scenarioCell(
   cell: Cell,
+  name: string,
   perform: (stage: Stage) => Promise<Performance>,
 ): Promise<Performance> {
   const { inner, stage } = stageOf(cell);
   try {
     const performance = await perform(stage);
-    await verify(cell, inner, performance.session, await reference(cell.inner, perform));
+    await verify(cell, inner, performance.session, await reference(cell.inner, name, perform));
     return performance;
   } finally {
     await inner.close?.();

@@ -1,5 +1,14 @@
 import type { Session } from '@openai/agents';
-import { audit, authorize, encrypt, expire, wrapSession, type Layers } from '../../src/index.ts';
+import {
+  audit,
+  authorize,
+  cache,
+  encrypt,
+  expire,
+  redact,
+  wrapSession,
+  type Layers,
+} from '../../src/index.ts';
 import { fakeClock, fixedKeyring } from '../../src/testing/index.ts';
 import { naiveProxy } from './naive-proxy.ts';
 
@@ -12,6 +21,12 @@ export interface StackCase {
   readonly hides: 'nothing' | 'personal data' | 'everything';
   /** Records are envelopes, so that whatever the inner session does to its native items is undone. */
   readonly enveloped: boolean;
+  /**
+   * A cache in mode `tail` looks at the end of the history only, as its documentation says: it does not see what
+   * another writer edits in the middle. Without a seal two equal records cannot be told apart either, so then it
+   * may miss any change of another writer that leaves an equal end.
+   */
+  readonly watchesTail?: 'sealed' | 'unsealed';
   /** The layers, for tests that build stacks themselves. Absent for what is no stack of ours. */
   layers?(): Layers;
 }
@@ -19,7 +34,7 @@ export interface StackCase {
 function stack(
   name: string,
   layers: () => Layers,
-  properties: Pick<StackCase, 'hides' | 'enveloped'> = { hides: 'nothing', enveloped: false },
+  properties: Pick<StackCase, 'hides' | 'enveloped' | 'watchesTail'> = { hides: 'nothing', enveloped: false },
 ): StackCase {
   return { name, layers, wrap: (inner) => wrapSession(inner, layers()), ...properties };
 }
@@ -33,15 +48,27 @@ export const STACKS: readonly StackCase[] = [
   stack('audit', () => [audit({ sink: () => undefined })]),
   stack('authorize', () => [authorize({ check: () => true })]),
   stack('expire', () => [expire({ after: '30d', clock: fakeClock() })], HIDES_NOTHING),
+  stack('cache', () => [cache({ maxItems: 1_000 })], {
+    hides: 'nothing',
+    enveloped: false,
+    watchesTail: 'unsealed',
+  }),
+  stack('a cache that verifies', () => [cache({ maxItems: 40, mode: 'verify' })], {
+    hides: 'nothing',
+    enveloped: false,
+  }),
+  stack('redact', () => [redact()], { hides: 'personal data', enveloped: false }),
   stack('encrypt', () => [encrypt({ keys: fixedKeyring() })], HIDES_EVERYTHING),
   stack(
     'all layers',
     () => [
       audit({ sink: () => undefined }),
+      redact({ entities: ['CREDIT_CARD', 'US_SSN'] }),
       expire({ after: '30d', clock: fakeClock() }),
+      cache({ maxItems: 1_000 }),
       encrypt({ keys: fixedKeyring() }),
     ],
-    HIDES_EVERYTHING,
+    { ...HIDES_EVERYTHING, watchesTail: 'sealed' },
   ),
 ];
 
