@@ -1,4 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
+import { checkOptions, invalidOption } from '../options.ts';
 
 /**
  * What the framing of an item costs beside its text: the role or type, separators, an id. OpenAI does not publish
@@ -18,6 +19,20 @@ export interface MediaCosts {
 }
 
 export const MEDIA_COSTS: MediaCosts = { lowDetailImage: 85, image: 1_500, file: 3_000 };
+
+export const MEDIA_NAMES: readonly (keyof MediaCosts)[] = ['lowDetailImage', 'image', 'file'];
+
+/** The defaults with what is given in their place, or `ERR_INVALID_OPTION`. */
+export function mediaCosts(where: string, given: Partial<MediaCosts>): MediaCosts {
+  checkOptions(where, given, MEDIA_NAMES);
+  for (const name of MEDIA_NAMES) {
+    const value = given[name];
+    if (value !== undefined && !(Number.isFinite(value) && value >= 0)) {
+      invalidOption(where, name, 'a number of tokens from 0 on', value);
+    }
+  }
+  return { ...MEDIA_COSTS, ...given };
+}
 
 /** Base64 characters a token: encrypted reasoning and compaction, text files, PDF pages with pictures, audio. */
 const ENCRYPTED = 5;

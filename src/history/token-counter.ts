@@ -1,5 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
+import { createContentMemo, type ContentMemo } from './content-memo.ts';
 import { estimateText } from './estimate.ts';
 import { itemCost } from './item-cost.ts';
 
@@ -20,19 +21,34 @@ export type TokenCounter = (item: AgentInputItem) => number;
  */
 export const estimateTokens: TokenCounter = (item) => itemCost(item, estimateText);
 
-/** One number an object, however often a history is planned. Contents that change in place are not seen. */
-const counted = new WeakMap<TokenCounter, WeakMap<AgentInputItem, number>>();
+interface Memo {
+  readonly byObject: WeakMap<AgentInputItem, number>;
+  readonly byContent?: ContentMemo;
+}
 
-/** `counter`, called once for each object, its result checked. */
+const memos = new WeakMap<TokenCounter, Memo>();
+
+/**
+ * `counter`, called once for each item, its result checked: once for the same object (changes in place are not seen),
+ * and once for the same content, because most sessions return new objects on every read. Hashing an item costs about
+ * as much as the default estimate, which is therefore remembered by object only.
+ */
 export function countOnce(counter: TokenCounter): TokenCounter {
-  let known = counted.get(counter);
-  if (known === undefined) counted.set(counter, (known = new WeakMap()));
-  const memo = known;
+  let memo = memos.get(counter);
+  if (memo === undefined) {
+    memo = {
+      byObject: new WeakMap(),
+      ...(counter === estimateTokens ? {} : { byContent: createContentMemo() }),
+    };
+    memos.set(counter, memo);
+  }
+  const { byObject, byContent } = memo;
   return (item) => {
-    let tokens = memo.get(item);
+    let tokens = byObject.get(item);
     if (tokens === undefined) {
-      tokens = checkCount(counter(item));
-      memo.set(item, tokens);
+      const count = (): number => checkCount(counter(item));
+      tokens = byContent === undefined ? count() : byContent.get(JSON.stringify(item), count);
+      byObject.set(item, tokens);
     }
     return tokens;
   };

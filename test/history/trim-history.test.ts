@@ -164,7 +164,7 @@ describe('trimHistory()', () => {
     expect(tokenCounter).not.toHaveBeenCalled();
     await send(history, { maxTokens: 100, tokenCounter });
     expect(tokenCounter).toHaveBeenCalledTimes(100);
-    await send([...history, ...turns(1)], { maxTokens: 100, tokenCounter });
+    await send([...history, user('more'), assistant('more')], { maxTokens: 100, tokenCounter });
     expect(tokenCounter).toHaveBeenCalledTimes(102);
   });
 

@@ -1,0 +1,23 @@
+export {
+  scaleFromUsage,
+  tokenEstimate,
+  type TokenEstimateOptions,
+  type UsageSample,
+} from './calibrated-estimate.ts';
+export { composeFilters } from './compose-filters.ts';
+export { dropOrphans } from './drop-orphans.ts';
+export type { MediaCosts } from './item-cost.ts';
+export { limitImages, type LimitImagesOptions } from './limit-images.ts';
+export { o200kTokenCounter } from './o200k.ts';
+export type { HistorySize } from './plan.ts';
+export { planTrim } from './plan-trim.ts';
+export { estimateTokens, type TokenCounter } from './token-counter.ts';
+export {
+  trimHistory,
+  type DroppedItem,
+  type DropReason,
+  type TrimHistoryOptions,
+  type TrimPlan,
+  type TrimReport,
+} from './trim-history.ts';
+export { clearToolOutputs, type ClearedOutput, type ClearToolOutputsOptions } from './tool-outputs.ts';
