@@ -6,6 +6,8 @@ export default {
   entryPoints: Object.values(packageJson.exports).flatMap((target) =>
     typeof target === 'string' ? [] : [target['strongroom-source']],
   ),
+  // Parts of a type that stands in the documentation itself; nobody names them alone.
+  intentionallyNotExported: ['Keys', 'Always', 'Sometimes', 'PrefixReplacing', 'Check'],
   out: 'docs/api',
   excludeInternal: true,
   excludePrivate: true,

@@ -6,9 +6,11 @@ export type {
   HiddenEntry,
   LayerIO,
   Layers,
+  MaybePromise,
   SessionCall,
   SessionLayer,
 } from './layer.ts';
+export type { Duration } from './options.ts';
 export {
   audit,
   type AuditEvent,

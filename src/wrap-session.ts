@@ -126,11 +126,6 @@ export function engineOf(session: Session): Engine | undefined {
   return wrappings.get(session)?.engine;
 }
 
-/** The innermost session of a wrapper, or the session itself. */
-export function innermostOf(session: Session): Session {
-  return wrappings.get(session)?.inner ?? session;
-}
-
 function existingWrapper(
   innermost: Session,
   layers: readonly SessionLayer[],

@@ -1,15 +1,14 @@
 /**
- * Uses the package as a user gets it: packs the tarball, installs it into an empty project beside the SDK, type-checks the
- * README's first files under strict TypeScript, and runs them as ESM and from CommonJS, on this Node and on the oldest one
- * that `engines` allows.
+ * Uses the package as a user gets it: packs the tarball, installs it into an empty project beside the SDK, type-checks every
+ * code block of the README under strict TypeScript, runs the first one and every entry point as ESM and from CommonJS, on this
+ * Node and on the oldest one that `engines` allows.
  */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 const ROOT = resolve(import.meta.dirname, '..');
-const FIRST_FILES = ['first-try.ts'];
 
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   version: string;
@@ -50,7 +49,10 @@ try {
     project,
   );
 
-  for (const file of FIRST_FILES) copyFileSync(join(ROOT, 'examples', file), join(project, file));
+  const blocks = readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/```ts\n(?<code>[\s\S]*?)```/g);
+  for (const [index, { groups }] of [...blocks].entries()) {
+    writeFileSync(join(project, `readme-${index}.ts`), groups?.['code'] as string);
+  }
   const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json');
   const specifiers = entries.map((entry) => `strongroom${entry.slice(1)}`);
   writeFileSync(
@@ -80,7 +82,7 @@ try {
   ]) {
     const options = { compilerOptions: { ...strict, module, moduleResolution }, include: ['*.ts'] };
     writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(options));
-    step(`type-check the first files (${moduleResolution})`, 'npx', ['tsc'], project);
+    step(`type-check the README (${moduleResolution})`, 'npx', ['tsc'], project);
   }
 
   // `node` is an ordinary package whose install script links the binary; npm asks for that to be allowed.
@@ -92,7 +94,7 @@ try {
   const nodes = [process.execPath, join(oldNode, 'node_modules', 'node', 'bin', 'node')];
   for (const node of nodes) {
     const version = step('ask the version', node, ['--version'], project).trim();
-    for (const file of [...FIRST_FILES, 'every-entry.ts']) {
+    for (const file of ['readme-0.ts', 'every-entry.ts']) {
       const built = join('out', file.replace(/\.ts$/, '.js'));
       const printed = step(
         `${version}: run ${file}`,

@@ -19,7 +19,7 @@ export interface Redactor {
 /**
  * Makes a {@link Redactor}.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
+ * @throws `ERR_INVALID_OPTION`.
  *
  * @example
  * ```ts

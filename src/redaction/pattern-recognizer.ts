@@ -24,7 +24,7 @@ const CONTEXT_BONUS = 0.35;
 /**
  * A recognizer of patterns.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
+ * @throws `ERR_INVALID_OPTION`.
  *
  * @example
  * ```ts

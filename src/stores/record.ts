@@ -112,9 +112,3 @@ export function inheritBirth(
     record.head === null && birth < record.writtenAt ? { ...record, bornAt: birth } : record,
   );
 }
-
-/** Bytes that a record takes. */
-export function recordBytes(record: StoredRecord): number {
-  const body = typeof record.body === 'string' ? Buffer.byteLength(record.body) : record.body.length;
-  return body + (record.head?.length ?? 0) + (record.wrapped?.length ?? 0);
-}

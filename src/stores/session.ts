@@ -50,7 +50,7 @@ export interface StoreSession extends Session {
   /**
    * Compares and replaces the oldest items in one transaction. Appends do not conflict with it.
    *
-   * @throws {@link StrongroomError} `ERR_CONFLICT` when the oldest items are others, or the operation id was used
+   * @throws `ERR_CONFLICT` when the oldest items are others, or the operation id was used
    * for something else.
    */
   replacePrefix(args: ReplacePrefixArgs): Promise<void>;

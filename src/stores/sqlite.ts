@@ -34,7 +34,7 @@ const WHERE = 'openSqlite';
  * last process closes the file.
  *
  * @param path The file; `':memory:'` for a database that lives as long as the store.
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
+ * @throws `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
  * `cause`, `ERR_UNSUPPORTED` for a file of a newer version of strongroom, `ERR_CLOSED`.
  *
  * @example
