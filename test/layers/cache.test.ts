@@ -443,6 +443,20 @@ describe('cache', () => {
     await one.getItems();
     await two.addItems(messages(1, 'n'));
     expect(textsOf(await one.getItems())).toEqual(['m0', 'n0']);
+    await two.addItems(messages(1, 'o'));
+    await one.addItems(messages(1, 'p'));
+    expect(textsOf(await one.getItems())).toEqual(['m0', 'n0', 'o0', 'p0']);
+  });
+
+  test('sessions of one id in two places are two sessions', async () => {
+    const layer = cache({ maxItems: 100, mode: 'owner' });
+    const [one, two] = [new MemorySession({ sessionId: 'a' }), new MemorySession({ sessionId: 'a' })].map(
+      (inner): Session => wrapSession(inner, [layer]),
+    ) as [Session, Session];
+    await one.addItems(messages(1));
+    await two.addItems(messages(1, 'n'));
+    expect(textsOf(await one.getItems())).toEqual(['m0']);
+    expect(textsOf(await two.getItems())).toEqual(['n0']);
   });
 
   test('what one seal opened is not handed to a stack with another', async () => {
