@@ -1,0 +1,71 @@
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { measureEnvelope, measureSeal } from './seal.ts';
+import { measureStacks, memory, sqlite } from './stacks.ts';
+import { ratio, table, time } from './table.ts';
+import type { Result } from './rounds.ts';
+
+const { values } = parseArgs({
+  options: {
+    /** Fewer rounds and no long histories: shows that it runs, not how fast it is. */
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+  },
+});
+const rounds = values.rounds === undefined ? (values.quick ? 3 : 9) : Number(values.rounds);
+if (!Number.isSafeInteger(rounds) || rounds < 1) throw new RangeError('--rounds takes a whole number from 1');
+const sizes = values.quick ? [10, 100] : [10, 100, 1_000];
+
+const print = (text = ''): void => void process.stdout.write(`${text}\n`);
+
+print(
+  `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}; medians of ${rounds} rounds.`,
+);
+print('Every number but the times is a multiple of the first row, taken in the same round [10 %..90 %].');
+
+/** One column for each measurement, one row for each candidate. */
+function block(columns: readonly (readonly [string, readonly Result[]])[]): void {
+  const names = columns[0]?.[1].map(({ name }) => name) ?? [];
+  print(
+    table([
+      ['', ...columns.map(([title]) => title)],
+      ...names.map((name, row) => [
+        name,
+        ...columns.map(([, results]) => (row === 0 ? time : ratio)(results[row] as Result)),
+      ]),
+    ]),
+  );
+}
+
+for (const open of [sqlite, memory]) {
+  const place = open();
+  try {
+    for (const count of sizes) {
+      const results = await measureStacks(place, count, rounds);
+      print(`\n${place.name}, ${count} items of 1 KB`);
+      block([
+        ['getItems()', results.read],
+        ['addItems(4)', results.append],
+        ['whole conversation', results.conversation],
+      ]);
+    }
+  } finally {
+    await place.close();
+  }
+}
+
+const bytes = values.quick ? [1_024] : [200, 1_024, 4_096, 65_536];
+for (const [title, pick] of [
+  ['Sealing one text', 'seal'],
+  ['Opening one text', 'open'],
+] as const) {
+  const columns: [string, readonly Result[]][] = [];
+  for (const size of bytes) columns.push([`${size} B`, (await measureSeal(size, rounds))[pick]]);
+  print(`\n${title}`);
+  block(columns);
+}
+
+const { write, read } = await measureEnvelope(rounds);
+print('\nEnvelopes, 50 items of 1 KB in a call');
+block([['', write]]);
+block([['', read]]);

@@ -1,0 +1,67 @@
+/** One way to do the work that is measured. */
+export interface Candidate {
+  readonly name: string;
+  /** Prepares a measurement, outside the clock, and returns what is measured. */
+  prepare(): MaybePromise<() => MaybePromise<unknown>>;
+}
+
+type MaybePromise<T> = T | Promise<T>;
+
+/** What a candidate cost. */
+export interface Result {
+  readonly name: string;
+  /** Median time of one run, in microseconds. Only for orientation: machines differ, ratios less. */
+  readonly microseconds: number;
+  /** Median over the rounds of this candidate's time in units of the first one's time of the same round. */
+  readonly ratio: number;
+  /** Tenth and ninetieth percentile of that ratio. */
+  readonly spread: readonly [number, number];
+}
+
+/**
+ * Measures candidates side by side: every round runs each of them once, beginning with another one each time, and a
+ * ratio is taken inside a round. What else the machine does then meets all of them alike.
+ *
+ * @param runs How often the work runs in one measurement.
+ */
+export async function compare(
+  candidates: readonly Candidate[],
+  { rounds, runs }: { readonly rounds: number; readonly runs: number },
+): Promise<Result[]> {
+  const times = candidates.map((): number[] => []);
+  // The round before the first one warms up and does not count.
+  for (let round = -1; round < rounds; round++) {
+    for (let turn = 0; turn < candidates.length; turn++) {
+      const index = (turn + round + candidates.length) % candidates.length;
+      const work = await (candidates[index] as Candidate).prepare();
+      const time = await measure(work, runs);
+      if (round >= 0) times[index]?.push(time);
+    }
+  }
+  const baseline = times[0] as number[];
+  return candidates.map(({ name }, index) => {
+    const own = times[index] as number[];
+    const ratios = own.map((time, round) => time / (baseline[round] as number));
+    return {
+      name,
+      microseconds: quantile(own, 0.5),
+      ratio: quantile(ratios, 0.5),
+      spread: [quantile(ratios, 0.1), quantile(ratios, 0.9)],
+    };
+  });
+}
+
+async function measure(work: () => MaybePromise<unknown>, runs: number): Promise<number> {
+  const start = performance.now();
+  for (let run = 0; run < runs; run++) {
+    const result = work();
+    // Awaiting what is no promise would cost more than some of the work.
+    if (result instanceof Promise) await result;
+  }
+  return ((performance.now() - start) * 1_000) / runs;
+}
+
+function quantile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] as number;
+}

@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { compare } from '../../bench/rounds.ts';
+
+test('every round runs every candidate once, beginning with another one each time', async () => {
+  const order: string[] = [];
+  const runs: string[] = [];
+  const candidate = (name: string) => ({
+    name,
+    prepare: () => {
+      order.push(name);
+      return () => void runs.push(name);
+    },
+  });
+  const results = await compare(['a', 'b', 'c'].map(candidate), { rounds: 3, runs: 2 });
+  // The first round warms up.
+  expect(order.join('')).toBe('cab' + 'abc' + 'bca' + 'cab');
+  expect(runs).toHaveLength(order.length * 2);
+  expect(results.map(({ name }) => name)).toEqual(['a', 'b', 'c']);
+  expect(results[0]).toMatchObject({ ratio: 1, spread: [1, 1] });
+});
