@@ -1,6 +1,7 @@
 import type { Session } from '@openai/agents';
 import type { Layers } from './layer.ts';
 import { invalidOption } from './options.ts';
+import { appendThrough, GATHER } from './stores/gather.ts';
 import type { Store } from './stores/store.ts';
 import { engineOf, wrapSession, type Wrapped, type WrapSessionOptions } from './wrap-session.ts';
 
@@ -9,6 +10,7 @@ import { engineOf, wrapSession, type Wrapped, type WrapSessionOptions } from './
  *
  * - `session(id)` is the same object for the same id as long as anyone holds it.
  * - `deleteSession(id)` goes through the layers as a call of its own, so it is audited and caches forget the session.
+ * - `appendMany()` seals for every session and writes in one round trip.
  * - `sessions()`, `purgeExpired()`, `ping()` and `close()` are the store's own: they need no key.
  *
  * @param store - `openSqlite(…)`, another store of strongroom, or one of your own.
@@ -43,7 +45,9 @@ export function wrapStore<S extends Session>(
   wrapSession(PROBE, layers, options);
   const wrapped: Store<Wrapped<S>> = {
     session: (id, sessionOptions) => wrapSession(store.session(id, sessionOptions), layers, options),
-    sessions: () => store.sessions(),
+    sessions: (sessionsOptions) => store.sessions(sessionsOptions),
+    appendMany: (batches) =>
+      appendThrough(batches, (id, sessionOptions) => wrapped.session(id, sessionOptions), store[GATHER]),
     purgeExpired: (purgeOptions) => store.purgeExpired(purgeOptions),
     async deleteSession(id) {
       const engine = engineOf(wrapped.session(id));

@@ -1,4 +1,4 @@
-import type { DekStore } from '../keys/dek-store.ts';
+import type { DekStore, HoldStore } from '../keys/dek-store.ts';
 
 /**
  * One record as databases keep it. A carrier is taken apart, so that its bytes are stored as bytes and its times as
@@ -119,16 +119,16 @@ export interface StoreDriver {
   ) => Promise<void>;
   /** Whether the operation is in the log. */
   readonly applied: (sessionId: string, operationKey: string) => Promise<boolean>;
-  readonly dekStore: DekStore;
+  readonly dekStore: DekStore & { readonly holds: HoldStore };
   /** The next sessions with items after the id `after`, in the order of the database; of one subject if given. */
   readonly summaries: (
     after: string | undefined,
     count: number,
     subject?: string,
   ) => Promise<readonly SessionSummary[]>;
-  /** Deletes at most `batch` expired records. */
+  /** Deletes at most `batch` expired records, none of sessions under a hold. */
   readonly purge: (expired: Expired, batch: number) => Promise<PurgeStep>;
-  /** Deletes records, operation log and data keys (tombstones stay). */
+  /** Deletes records, operation log and data keys (tombstones stay). `ERR_HELD` under a hold. */
   readonly deleteSession: (sessionId: string) => Promise<void>;
   readonly ping: () => Promise<void>;
   /** Waits for what is under way. Called once. */

@@ -1,8 +1,9 @@
-import type { Session } from '@openai/agents';
+import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import type { SessionSummary, StoreDriver } from './driver.ts';
 import { closedError } from './failure.ts';
+import { appendThrough, createGathering, GATHER, type AppendBatch, type Gathering } from './gather.ts';
 import { createStoreSession, type StoreSession } from './session.ts';
 
 export type { SessionSummary };
@@ -26,6 +27,12 @@ export interface PurgeOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of {@link Store.sessions}. */
+export interface SessionsOptions {
+  /** Only the sessions of this subject. */
+  readonly subject?: string;
+}
+
 /** What {@link Store.purgeExpired} did. */
 export interface PurgeReport {
   /** Records deleted. */
@@ -45,16 +52,23 @@ export interface Store<S extends Session = Session> {
    */
   session(id: string, options?: SessionOptions): S;
   /** The sessions that hold items. What changes while it is read may or may not be seen. */
-  sessions(): AsyncIterable<SessionSummary>;
+  sessions(options?: SessionsOptions): AsyncIterable<SessionSummary>;
+  /**
+   * Appends to many sessions in one round trip, to each all or nothing. One call, as if `addItems` were called on each
+   * session at once: what failed for one is thrown after the others are stored.
+   */
+  appendMany?(batches: readonly AppendBatch<AgentInputItem>[]): Promise<void>;
   /**
    * Deletes expired records by the times in their clear headers, without any key: `e` has passed, or with `after`,
    * `(g ?? t) + after` has (for an item without a header the time when the store got it). In batches: it can be
-   * ended and run again at any time. A session that loses its last item disappears from {@link Store.sessions}.
+   * ended and run again at any time. Sessions under a legal hold are passed over. A session that loses its last item disappears from {@link Store.sessions}.
    */
   purgeExpired(options?: PurgeOptions): Promise<PurgeReport>;
   /**
    * Deletes the session's items, its operation log and its data keys (a tombstone of each key stays, so that another
    * process cannot store what it seals under one).
+   *
+   * @throws {@link StrongroomError} `ERR_HELD` while a legal hold on the session is open.
    */
   deleteSession(id: string): Promise<void>;
   /** Resolves when the database answers. */
@@ -63,6 +77,8 @@ export interface Store<S extends Session = Session> {
    * anything else are `ERR_CLOSED`. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
+  /** How wrappers let appends of several sessions travel together. */
+  readonly [GATHER]?: (sessionIds: readonly string[]) => Gathering;
 }
 
 const MAX_ID_BYTES = 512;
@@ -83,7 +99,9 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
   const assertOpen = (): void => {
     if (closing !== undefined) throw closedError(driver.name);
   };
-  const guarded = guardDriver(driver, assertOpen);
+  const direct = guardDriver(driver, assertOpen);
+  const gathering = createGathering(direct);
+  const guarded: StoreDriver = { ...direct, append: gathering.append };
 
   const store: Store<StoreSession> = {
     session(id, options = {}) {
@@ -117,6 +135,11 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
         after = page.at(-1)?.id;
       }
     },
+
+    appendMany: (batches) =>
+      appendThrough(batches, (id, options) => store.session(id, options), gathering.expect),
+
+    [GATHER]: gathering.expect,
 
     async purgeExpired(options = {}) {
       const where = `${driver.name}: purgeExpired`;
@@ -184,6 +207,7 @@ function guardDriver(driver: StoreDriver, assertOpen: () => void): StoreDriver {
       return await call(...args);
     };
   const { dekStore } = driver;
+  const { holds } = dekStore;
   return {
     name: driver.name,
     read: guard(driver.read),
@@ -207,6 +231,11 @@ function guardDriver(driver: StoreDriver, assertOpen: () => void): StoreDriver {
         dekStore.replaceWrapped(sessionId, did, expected, next),
       ),
       destroy: guard((sessionId, did) => dekStore.destroy(sessionId, did)),
+      holds: {
+        place: guard((hold) => holds.place(hold)),
+        release: guard((id, releasedAt, releasedBy) => holds.release(id, releasedAt, releasedBy)),
+        list: guard((filter) => holds.list(filter)),
+      },
     },
   };
 }

@@ -112,6 +112,8 @@ const CHECKS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['deletes a session with everything in it', deletes],
   ['keeps data keys, and a tombstone of each that was destroyed', dataKeys],
   ['refuses what was sealed under a destroyed data key', shredded],
+  ['deletes nothing under a legal hold', holdsBlock],
+  ['appends to many sessions at once, to each all or nothing', appendsMany],
   ['answers a ping, and nothing after it was closed', closes],
 ] satisfies [string, (bench: Bench) => Promise<void>][]);
 
@@ -549,6 +551,63 @@ async function shredded({ store, other, id }: Bench): Promise<void> {
     transaction: { type: 'replace_suffix', expectedSuffix: [...stored, inline], replacement: stored },
   });
   assert.deepEqual(await session.getItems(), stored);
+}
+
+async function holdsBlock({ store, other, id }: Bench): Promise<void> {
+  const [name, hold] = [id(), `hold-${randomUUID()}`];
+  const session = store.session(name);
+  const { holds } = session[DEK_STORE];
+  assert.ok(holds !== undefined, 'the DEK store of a store keeps holds');
+  await session[DEK_STORE].put(dek(name, 'held'));
+  const expired = envelope({ s: 'none', t: LONG_AGO, e: LONG_AGO + 1 });
+  await session.addItems([expired]);
+  const placed = { id: hold, sessionId: name, reason: 'case 7', placedAt: 5, placedBy: 'counsel' };
+  assert.equal(await holds.place(placed), true);
+  assert.equal(await holds.place({ ...placed, reason: 'another' }), false);
+  await rejects('ERR_HELD', other.deleteSession(name));
+  await rejects('ERR_HELD', other.session(name)[DEK_STORE].destroy(name));
+  await store.purgeExpired({ after: Date.now() - Date.UTC(1990, 0) });
+  assert.deepEqual(await session.getItems(), [expired]);
+  assert.deepEqual(await holds.list({ sessionId: name }), [placed]);
+  assert.deepEqual(await holds.list({ sessionId: name, open: false }), []);
+  const released = { ...placed, releasedAt: 9, releasedBy: 'court' };
+  assert.deepEqual(await holds.release(hold, 9, 'court'), released);
+  assert.deepEqual(await holds.release(hold, 11, 'nobody'), released, 'the first release counts');
+  assert.equal(await holds.release(`no-${hold}`, 11), undefined);
+  assert.deepEqual(await holds.list({ sessionId: name, open: true }), []);
+  await store.purgeExpired();
+  assert.deepEqual(await session.getItems(), []);
+}
+
+async function appendsMany({ store, id }: Bench): Promise<void> {
+  if (store.appendMany === undefined) return;
+  const [a, b, c] = [id(), id(), id()];
+  await store.session(a).addItems(numbered('a', 1));
+  await store.session(c)[DEK_STORE].put(dek(c, 'gone'));
+  await store.session(c)[DEK_STORE].destroy(c, dekId('gone'));
+  await store.appendMany([
+    { id: a, items: numbered('more', 3) },
+    { id: b, items: numbered('b', 2) },
+    { id: a, items: numbered('last', 1) },
+  ]);
+  assert.deepEqual((await store.session(a).getItems()).map(textOf), [
+    'a 0',
+    'more 0',
+    'more 1',
+    'more 2',
+    'last 0',
+  ]);
+  const shreddedItem = envelope({ s: 'XC20P', d: dekId('gone'), t: 1 });
+  await rejects(
+    'ERR_SHREDDED',
+    store.appendMany([
+      { id: b, items: numbered('stored', 1) },
+      { id: c, items: [shreddedItem, ...numbered('never', 1)] },
+    ]),
+  );
+  assert.deepEqual((await store.session(b).getItems(1)).map(textOf), ['stored 0']);
+  assert.deepEqual(await store.session(c).getItems(), []);
+  await store.appendMany([]);
 }
 
 async function closes({ store }: Bench): Promise<void> {

@@ -63,6 +63,17 @@ export function migrations(names: PostgresNames): readonly (readonly string[])[]
         destroyed_at bigint,
         UNIQUE (session, did)
       )`,
+      `CREATE TABLE ${table('holds')} (
+        number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        id text COLLATE "C" NOT NULL UNIQUE,
+        session text COLLATE "C" NOT NULL,
+        reason text NOT NULL,
+        placed_at bigint NOT NULL,
+        placed_by text,
+        released_at bigint,
+        released_by text
+      )`,
+      `CREATE INDEX ${index('holds_open')} ON ${table('holds')} (session) WHERE released_at IS NULL`,
       `CREATE TABLE ${table('leases')} (
         name text COLLATE "C" PRIMARY KEY,
         owner text NOT NULL,

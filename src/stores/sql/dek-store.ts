@@ -1,12 +1,17 @@
-import type { DekRecord, DekStore, DekTombstone } from '../../keys/dek-store.ts';
-import type { SqlRow, SqlRunner, SqlValue } from './client.ts';
+import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
+import { heldError } from '../../keys/held.ts';
+import type { SqlClient, SqlRow, SqlRunner, SqlValue } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 import { text } from './driver.ts';
 
 const PAGE = 200;
 
 /** The database's own table of wrapped data keys. */
-export function sqlDekStore(dialect: SqlDialect, runner: SqlRunner, now: () => number): DekStore {
+export function sqlDekStore(
+  dialect: SqlDialect,
+  runner: SqlRunner,
+  now: () => number,
+): DekStore & { readonly holds: HoldStore } {
   const deks = dialect.table('deks');
   const columns = 'number, session, did, kid, wrapped, created_at, destroyed_at';
   const [insertBefore, insertAfter] = dialect.insertNew;
@@ -64,6 +69,7 @@ export function sqlDekStore(dialect: SqlDialect, runner: SqlRunner, now: () => n
       const which = did === undefined ? 'session = ?' : 'session = ? AND did = ?';
       const values = did === undefined ? [sessionId] : [sessionId, did];
       return await runner.transaction(async (client) => {
+        await assertNotHeld(dialect, client, sessionId);
         await client.query(
           `UPDATE ${deks} SET wrapped = NULL, destroyed_at = ? WHERE ${which} AND wrapped IS NOT NULL`,
           [now(), ...values],
@@ -72,6 +78,7 @@ export function sqlDekStore(dialect: SqlDialect, runner: SqlRunner, now: () => n
         return rows.map(toTombstone);
       });
     },
+    holds: sqlHolds(dialect, runner),
   };
 }
 
@@ -90,5 +97,73 @@ function toTombstone(row: SqlRow): DekTombstone {
     sessionId: text(row['session']),
     did: text(row['did']),
     destroyedAt: Number(row['destroyed_at']),
+  };
+}
+
+function sqlHolds(dialect: SqlDialect, runner: SqlRunner): HoldStore {
+  const holds = dialect.table('holds');
+  const columns = 'id, session, reason, placed_at, placed_by, released_at, released_by';
+  const [insertBefore, insertAfter] = dialect.insertNew;
+  return {
+    async place({ id, sessionId, reason, placedAt, placedBy }) {
+      const { changes } = await runner.write(
+        `${insertBefore} INTO ${holds} (id, session, reason, placed_at, placed_by) VALUES (?, ?, ?, ?, ?) ${insertAfter}`,
+        [id, sessionId, reason, placedAt, placedBy ?? null],
+      );
+      return changes === 1;
+    },
+    async release(id, releasedAt, releasedBy) {
+      await runner.write(
+        `UPDATE ${holds} SET released_at = ?, released_by = ? WHERE id = ? AND released_at IS NULL`,
+        [releasedAt, releasedBy ?? null, id],
+      );
+      const { rows } = await runner.read(`SELECT ${columns} FROM ${holds} WHERE id = ?`, [id]);
+      return rows[0] === undefined ? undefined : toHold(rows[0]);
+    },
+    async list({ sessionId, open } = {}) {
+      const conditions = ['1 = 1'];
+      if (sessionId !== undefined) conditions.push('session = ?');
+      if (open !== undefined) conditions.push(`released_at IS ${open ? '' : 'NOT '}NULL`);
+      const { rows } = await runner.read(
+        `SELECT ${columns} FROM ${holds} WHERE ${conditions.join(' AND ')} ORDER BY number`,
+        sessionId === undefined ? [] : [sessionId],
+      );
+      return rows.map(toHold);
+    },
+  };
+}
+
+/** Asked in the transaction that deletes. A hold that is placed while that runs may come too late for it. */
+export async function isHeld(
+  dialect: SqlDialect,
+  client: SqlClient,
+  sessionId: string,
+): Promise<string | undefined> {
+  const { rows } = await client.query(
+    `SELECT id FROM ${dialect.table('holds')} WHERE session = ? AND released_at IS NULL LIMIT 1`,
+    [sessionId],
+  );
+  return rows[0] === undefined ? undefined : text(rows[0]['id']);
+}
+
+/** @throws {@link StrongroomError} `ERR_HELD`. */
+export async function assertNotHeld(
+  dialect: SqlDialect,
+  client: SqlClient,
+  sessionId: string,
+): Promise<void> {
+  const hold = await isHeld(dialect, client, sessionId);
+  if (hold !== undefined) throw heldError(sessionId, hold);
+}
+
+function toHold(row: SqlRow): HoldRecord {
+  return {
+    id: text(row['id']),
+    sessionId: text(row['session']),
+    reason: text(row['reason']),
+    placedAt: Number(row['placed_at']),
+    ...(row['placed_by'] !== null && { placedBy: text(row['placed_by']) }),
+    ...(row['released_at'] !== null && { releasedAt: Number(row['released_at']) }),
+    ...(row['released_by'] !== null && { releasedBy: text(row['released_by']) }),
   };
 }

@@ -27,4 +27,4 @@ export interface SqlDialect {
   ): Promise<Reservation>;
 }
 
-export type TableName = 'schema' | 'sessions' | 'items' | 'operations' | 'deks' | 'leases';
+export type TableName = 'schema' | 'sessions' | 'items' | 'operations' | 'deks' | 'leases' | 'holds';

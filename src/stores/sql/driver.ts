@@ -1,7 +1,7 @@
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
 import { NOTHING, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
-import { sqlDekStore } from './dek-store.ts';
+import { assertNotHeld, isHeld, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
 
 /** What {@link sqlDriver} needs besides a database. */
@@ -27,6 +27,9 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   const items = dialect.table('items');
   const operations = dialect.table('operations');
   const deks = dialect.table('deks');
+  // Holds are few: a list beats a look-up for each record.
+  const notHeld = `session NOT IN (SELECT s.number FROM ${sessions} s JOIN ${dialect.table('holds')} h
+    ON h.session = s.id WHERE h.released_at IS NULL)`;
   const records = `SELECT i.session, i.seq, i.head, i.item, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did
     FROM ${items} i LEFT JOIN ${deks} d ON d.number = i.dek`;
 
@@ -110,6 +113,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
 
   async function drop(client: SqlClient, sessionId: string): Promise<void> {
     const { session } = await dialect.reserve(client, { id: sessionId }, 0, now());
+    await assertNotHeld(dialect, client, sessionId);
     await client.query(`DELETE FROM ${items} WHERE session = ?`, [session]);
     await client.query(`DELETE FROM ${operations} WHERE session = ?`, [session]);
     await client.query(`DELETE FROM ${sessions} WHERE number = ?`, [session]);
@@ -284,7 +288,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
         const room = batch - purged.length;
         if (room === 0) break;
         const found = await runner.read(
-          `SELECT session, seq FROM ${items} WHERE ${condition} ${limit(room)}`,
+          `SELECT session, seq FROM ${items} WHERE ${condition} AND ${notHeld} ${limit(room)}`,
           [time],
         );
         purged.push(...(await purgeRows(found.rows, condition, time)));
@@ -316,6 +320,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       const purged: string[] = [];
       for (const row of locked.rows) {
         const session = Number(row['number']);
+        if (await isHeld(dialect, client, text(row['id']))) continue;
         const seqs = found
           .filter((item) => Number(item['session']) === session)
           .map((item) => Number(item['seq']));

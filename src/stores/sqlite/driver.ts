@@ -1,11 +1,17 @@
-import type { DekRecord, DekStore, DekTombstone } from '../../keys/dek-store.ts';
 import type { Change, StoreDriver, StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
 import type { Connection, Row, Statements } from './connection.ts';
+import { assertNotHeld, sqliteDekStore } from './dek-store.ts';
+
+export { sqliteDekStore } from './dek-store.ts';
 
 const COLUMNS = 'i.seq, i.head, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did';
 const RECORDS = `SELECT ${COLUMNS} FROM strongroom_items i LEFT JOIN strongroom_deks d ON d.key = i.dek`;
 const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
+
+/** Holds are few: the list is made once a statement. */
+const NOT_HELD = `AND session NOT IN (SELECT s.key FROM strongroom_sessions s
+  JOIN strongroom_holds h ON h.session = s.id WHERE h.released_at IS NULL)`;
 
 /** What SQLite does natively for {@link StoreDriver}. */
 export function sqliteDriver(connection: Connection, operationLog: number, now: () => number): StoreDriver {
@@ -106,7 +112,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
       connection.write((statements) => {
         const rows = statements.all(
           `DELETE FROM strongroom_items WHERE key IN
-             (SELECT key FROM strongroom_items WHERE expires_at <= ? LIMIT ?) RETURNING session`,
+             (SELECT key FROM strongroom_items WHERE expires_at <= ? ${NOT_HELD} LIMIT ?) RETURNING session`,
           expired.now,
           batch,
         );
@@ -114,7 +120,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
           rows.push(
             ...statements.all(
               `DELETE FROM strongroom_items WHERE key IN
-                 (SELECT key FROM strongroom_items WHERE ifnull(born_at, written_at) <= ? LIMIT ?)
+                 (SELECT key FROM strongroom_items WHERE ifnull(born_at, written_at) <= ? ${NOT_HELD} LIMIT ?)
                RETURNING session`,
               expired.writtenBefore,
               batch - rows.length,
@@ -159,6 +165,7 @@ function removeSession({ run }: Statements, key: number): void {
 
 /** Everything of a session; its data keys leave tombstones. */
 function drop(statements: Statements, sessionId: string, now: number): void {
+  assertNotHeld(statements, sessionId);
   const session = findSession(statements, sessionId);
   if (session !== undefined) {
     statements.run('DELETE FROM strongroom_items WHERE session = ?', session.key);
@@ -335,84 +342,4 @@ function apply(statements: Statements, application: Application): void {
     );
   }
   if (remove !== 'none') touch(statements, key);
-}
-
-export function sqliteDekStore(connection: Connection, now: () => number): DekStore {
-  const toDek = (row: Row): DekRecord => ({
-    sessionId: row['session'] as string,
-    did: row['did'] as string,
-    kid: row['kid'] as string,
-    wrapped: row['wrapped'] as string,
-    createdAt: row['created_at'] as number,
-  });
-  const toTombstone = (row: Row): DekTombstone => ({
-    sessionId: row['session'] as string,
-    did: row['did'] as string,
-    destroyedAt: row['destroyed_at'] as number,
-  });
-  return {
-    put: ({ sessionId, did, kid, wrapped, createdAt }) =>
-      connection.write(
-        ({ run }) =>
-          run(
-            `INSERT INTO strongroom_deks (session, did, kid, wrapped, created_at) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT (session, did) DO NOTHING`,
-            sessionId,
-            did,
-            kid,
-            wrapped,
-            createdAt,
-          ) === 1,
-      ),
-    get: (sessionId, did) =>
-      connection.read(({ get }) => {
-        const row = get('SELECT * FROM strongroom_deks WHERE session = ? AND did = ?', sessionId, did);
-        if (row === undefined) return undefined;
-        return row['wrapped'] === null ? toTombstone(row) : toDek(row);
-      }),
-    async *list({ sessionId, kid } = {}) {
-      for (let after = 0; ;) {
-        const page = await connection.read(({ all }) =>
-          all(
-            `SELECT * FROM strongroom_deks WHERE key > ?1 AND wrapped IS NOT NULL
-               AND (?2 IS NULL OR session = ?2) AND (?3 IS NULL OR kid = ?3) ORDER BY key LIMIT 200`,
-            after,
-            sessionId ?? null,
-            kid ?? null,
-          ),
-        );
-        for (const row of page) yield toDek(row);
-        const last = page.at(-1);
-        if (last === undefined) return;
-        after = last['key'] as number;
-      }
-    },
-    replaceWrapped: (sessionId, did, expected, next) =>
-      connection.write(
-        ({ run }) =>
-          run(
-            'UPDATE strongroom_deks SET wrapped = ?, kid = ? WHERE session = ? AND did = ? AND wrapped = ?',
-            next.wrapped,
-            next.kid,
-            sessionId,
-            did,
-            expected,
-          ) === 1,
-      ),
-    destroy: (sessionId, did) =>
-      connection.write(({ all, run }) => {
-        run(
-          `UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ?
-           WHERE session = ? AND did = ifnull(?, did) AND wrapped IS NOT NULL`,
-          now(),
-          sessionId,
-          did ?? null,
-        );
-        return all(
-          'SELECT * FROM strongroom_deks WHERE session = ? AND did = ifnull(?, did)',
-          sessionId,
-          did ?? null,
-        ).map(toTombstone);
-      }),
-  };
 }

@@ -51,6 +51,23 @@ const MIGRATIONS: readonly string[] = [
     destroyed_at INTEGER,
     UNIQUE (session, did)
   );
+  CREATE TABLE strongroom_holds (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    session TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    placed_at INTEGER NOT NULL,
+    placed_by TEXT,
+    released_at INTEGER,
+    released_by TEXT
+  );
+  CREATE INDEX strongroom_holds_open ON strongroom_holds (session) WHERE released_at IS NULL;
+  CREATE TABLE strongroom_leases (
+    name TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    token INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
   `,
 ];
 

@@ -1,0 +1,117 @@
+import type { Batch, StoreDriver } from './driver.ts';
+
+/** Under this symbol a store lets appends of several sessions travel together. */
+export const GATHER: unique symbol = Symbol.for('strongroom.gather') as never;
+
+/** An open gathering: the next append of each expected session waits until the others have come, or never will. */
+export interface Gathering {
+  /** The call for this session is over, whether it appended or not. */
+  over(sessionId: string): void;
+}
+
+/**
+ * Lets single appends of different sessions reach the database in one call, so that bulk writing goes through the
+ * same sessions, and the layers around them, as any other.
+ */
+export function createGathering(driver: Pick<StoreDriver, 'append' | 'appendMany'>): {
+  readonly append: StoreDriver['append'];
+  readonly expect: (sessionIds: readonly string[]) => Gathering;
+} {
+  interface Waiting {
+    readonly batch: Batch;
+    readonly resolve: () => void;
+    readonly reject: (error: unknown) => void;
+  }
+  interface Open {
+    readonly expected: Set<string>;
+    readonly waiting: Map<string, Waiting>;
+  }
+  const gatherings = new Map<string, Open>();
+
+  function flushIfComplete(open: Open): void {
+    if (open.expected.size > 0 || open.waiting.size === 0) return;
+    const all = [...open.waiting.values()];
+    open.waiting.clear();
+    driver.appendMany(all.map(({ batch }) => batch)).then(
+      (errors) => {
+        for (const [index, { resolve, reject }] of all.entries()) {
+          const error = errors[index];
+          if (error === undefined) resolve();
+          else reject(error);
+        }
+      },
+      (error: unknown) => {
+        for (const { reject } of all) reject(error);
+      },
+    );
+  }
+
+  return {
+    append(sessionId, records, subject) {
+      const open = gatherings.get(sessionId);
+      if (open === undefined) return driver.append(sessionId, records, subject);
+      gatherings.delete(sessionId);
+      open.expected.delete(sessionId);
+      return new Promise((resolve, reject) => {
+        const batch = { sessionId, records, ...(subject !== undefined && { subject }) };
+        open.waiting.set(sessionId, { batch, resolve, reject });
+        flushIfComplete(open);
+      });
+    },
+    expect(sessionIds) {
+      // A session that is expected by another gathering travels alone.
+      const free = sessionIds.filter((id) => !gatherings.has(id));
+      const open: Open = { expected: new Set(free), waiting: new Map() };
+      for (const id of free) gatherings.set(id, open);
+      return {
+        over(sessionId) {
+          if (gatherings.get(sessionId) !== open) return;
+          gatherings.delete(sessionId);
+          open.expected.delete(sessionId);
+          flushIfComplete(open);
+        },
+      };
+    },
+  };
+}
+
+/** One session's share of `appendMany`. */
+export interface AppendBatch<Item> {
+  readonly id: string;
+  readonly items: readonly Item[];
+  readonly subject?: string;
+}
+
+/** `appendMany` over the sessions that `session` gives; a session that occurs twice gets its items together. */
+export async function appendThrough<Item>(
+  batches: readonly AppendBatch<Item>[],
+  session: (id: string, options: { readonly subject?: string }) => { addItems(items: Item[]): Promise<void> },
+  gather: ((sessionIds: readonly string[]) => Gathering) | undefined,
+): Promise<void> {
+  const merged = new Map<string, AppendBatch<Item>>();
+  for (const batch of batches) {
+    const before = merged.get(batch.id);
+    merged.set(
+      batch.id,
+      before === undefined ? batch : { ...batch, items: [...before.items, ...batch.items] },
+    );
+  }
+  const targets = [...merged.values()]
+    .filter(({ items }) => items.length > 0)
+    .map(({ id, items, subject }) => ({
+      id,
+      items,
+      target: session(id, subject === undefined ? {} : { subject }),
+    }));
+  const gathering = gather?.(targets.map(({ id }) => id));
+  const outcomes = await Promise.allSettled(
+    targets.map(async ({ id, items, target }) => {
+      try {
+        await target.addItems([...items]);
+      } finally {
+        gathering?.over(id);
+      }
+    }),
+  );
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}

@@ -1,0 +1,145 @@
+import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
+import { heldError } from '../../keys/held.ts';
+import type { Connection, Row, Statements } from './connection.ts';
+
+/** Wrapped data keys, their tombstones and legal holds, in tables beside the items. */
+export function sqliteDekStore(
+  connection: Connection,
+  now: () => number,
+): DekStore & { readonly holds: HoldStore } {
+  const toDek = (row: Row): DekRecord => ({
+    sessionId: row['session'] as string,
+    did: row['did'] as string,
+    kid: row['kid'] as string,
+    wrapped: row['wrapped'] as string,
+    createdAt: row['created_at'] as number,
+  });
+  const toTombstone = (row: Row): DekTombstone => ({
+    sessionId: row['session'] as string,
+    did: row['did'] as string,
+    destroyedAt: row['destroyed_at'] as number,
+  });
+  return {
+    put: ({ sessionId, did, kid, wrapped, createdAt }) =>
+      connection.write(
+        ({ run }) =>
+          run(
+            `INSERT INTO strongroom_deks (session, did, kid, wrapped, created_at) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (session, did) DO NOTHING`,
+            sessionId,
+            did,
+            kid,
+            wrapped,
+            createdAt,
+          ) === 1,
+      ),
+    get: (sessionId, did) =>
+      connection.read(({ get }) => {
+        const row = get('SELECT * FROM strongroom_deks WHERE session = ? AND did = ?', sessionId, did);
+        if (row === undefined) return undefined;
+        return row['wrapped'] === null ? toTombstone(row) : toDek(row);
+      }),
+    async *list({ sessionId, kid } = {}) {
+      for (let after = 0; ;) {
+        const page = await connection.read(({ all }) =>
+          all(
+            `SELECT * FROM strongroom_deks WHERE key > ?1 AND wrapped IS NOT NULL
+               AND (?2 IS NULL OR session = ?2) AND (?3 IS NULL OR kid = ?3) ORDER BY key LIMIT 200`,
+            after,
+            sessionId ?? null,
+            kid ?? null,
+          ),
+        );
+        for (const row of page) yield toDek(row);
+        const last = page.at(-1);
+        if (last === undefined) return;
+        after = last['key'] as number;
+      }
+    },
+    replaceWrapped: (sessionId, did, expected, next) =>
+      connection.write(
+        ({ run }) =>
+          run(
+            'UPDATE strongroom_deks SET wrapped = ?, kid = ? WHERE session = ? AND did = ? AND wrapped = ?',
+            next.wrapped,
+            next.kid,
+            sessionId,
+            did,
+            expected,
+          ) === 1,
+      ),
+    destroy: (sessionId, did) =>
+      connection.write((statements) => {
+        const { all, run } = statements;
+        assertNotHeld(statements, sessionId);
+        run(
+          `UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ?
+           WHERE session = ? AND did = ifnull(?, did) AND wrapped IS NOT NULL`,
+          now(),
+          sessionId,
+          did ?? null,
+        );
+        return all(
+          'SELECT * FROM strongroom_deks WHERE session = ? AND did = ifnull(?, did)',
+          sessionId,
+          did ?? null,
+        ).map(toTombstone);
+      }),
+    holds: {
+      place: (hold) =>
+        connection.write(
+          ({ run }) =>
+            run(
+              `INSERT INTO strongroom_holds (id, session, reason, placed_at, placed_by) VALUES (?, ?, ?, ?, ?)
+               ON CONFLICT (id) DO NOTHING`,
+              hold.id,
+              hold.sessionId,
+              hold.reason,
+              hold.placedAt,
+              hold.placedBy ?? null,
+            ) === 1,
+        ),
+      release: (id, releasedAt, releasedBy) =>
+        connection.write(({ run, get }) => {
+          run(
+            'UPDATE strongroom_holds SET released_at = ?, released_by = ? WHERE id = ? AND released_at IS NULL',
+            releasedAt,
+            releasedBy ?? null,
+            id,
+          );
+          const row = get('SELECT * FROM strongroom_holds WHERE id = ?', id);
+          return row === undefined ? undefined : toHold(row);
+        }),
+      list: ({ sessionId, open } = {}) =>
+        connection.read(({ all }) =>
+          all(
+            `SELECT * FROM strongroom_holds WHERE (?1 IS NULL OR session = ?1)
+               AND (?2 IS NULL OR (released_at IS NULL) = ?2) ORDER BY number`,
+            sessionId ?? null,
+            open === undefined ? null : Number(open),
+          ).map(toHold),
+        ),
+    },
+  };
+}
+
+/** @throws {@link StrongroomError} `ERR_HELD`. In the transaction that deletes. */
+export function assertNotHeld({ get }: Statements, sessionId: string): void {
+  const held = get(
+    'SELECT id FROM strongroom_holds WHERE session = ? AND released_at IS NULL LIMIT 1',
+    sessionId,
+  );
+  if (held !== undefined) throw heldError(sessionId, held['id'] as string);
+}
+
+function toHold(row: Row): HoldRecord {
+  return {
+    id: row['id'] as string,
+    sessionId: row['session'] as string,
+    reason: row['reason'] as string,
+    placedAt: row['placed_at'] as number,
+    ...(row['placed_by'] !== null && { placedBy: row['placed_by'] as string }),
+    ...(row['released_at'] !== null && { releasedAt: row['released_at'] as number }),
+    ...(row['released_by'] !== null && { releasedBy: row['released_by'] as string }),
+  };
+}
