@@ -1,4 +1,4 @@
-import { isStrongroomError } from '../errors.ts';
+import { errorName } from '../error-name.ts';
 import type { CallKind, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { warn } from '../warning.ts';
@@ -94,7 +94,7 @@ export function audit(options: AuditOptions): AuditLayer {
     const consequence = what === 'sink' ? 'Events are being lost' : 'Events are written without an actor';
     warn(
       'STRONGROOM_AUDIT',
-      `audit: the ${what} failed (${errorName(error)}). ${consequence}; further failures are not reported.`,
+      `audit: the ${what} failed (${nameOf(error)}). ${consequence}; further failures are not reported.`,
     );
   }
 
@@ -149,7 +149,7 @@ export function audit(options: AuditOptions): AuditLayer {
         end({ outcome: 'success', ...(items !== undefined && { itemsOut: items }) });
         return result;
       } catch (error) {
-        end({ outcome: 'failure', error: errorName(error) });
+        end({ outcome: 'failure', error: nameOf(error) });
         throw error;
       }
     },
@@ -182,13 +182,6 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-/** A name that cannot be content: an error of somebody else may have put anything into its fields. */
-function errorName(error: unknown): string {
-  try {
-    const name = isStrongroomError(error) ? error.code : (error as Error).name;
-    if (error instanceof Error && /^[A-Za-z][A-Za-z0-9_]{0,63}$/.test(name)) return name;
-  } catch {
-    // Nothing with fields, or one of them throws.
-  }
-  return error instanceof Error ? 'Error' : typeof error;
+function nameOf(error: unknown): string {
+  return errorName(error) ?? (error instanceof Error ? 'Error' : typeof error);
 }
