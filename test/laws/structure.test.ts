@@ -102,7 +102,7 @@ describe('identity: wrapSession(session, []) is the session', () => {
 
   /** Ids that a service gives are numbered over the whole life of the fake. */
   function withoutIds(answer: string): string {
-    return answer.replaceAll(/(msg|conv|fc)_\d{8}/g, '$1');
+    return answer.replaceAll(/\b([a-z_]+)_\d{8}\b/g, '$1');
   }
 });
 
