@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import {
   MemorySession,
   OpenAIResponsesCompactionSession,
-  RunContext,
+  type RunContext,
   type AgentInputItem,
   type Session,
 } from '@openai/agents';
