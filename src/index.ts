@@ -27,8 +27,15 @@ export {
 } from './compliance-run-config.ts';
 export { generateKey, type GenerateKeyOptions } from './keys/generate-key.ts';
 export type { KeyAlgorithm } from './keys/jwk.ts';
-export { keyring, type KeyInfo, type Keyring, type KeyringOptions, type KeyState } from './keys/keyring.ts';
-export type { KeyBinding, KeyProvider, WrappedKey } from './keys/provider.ts';
+export {
+  keyring,
+  type KeyInfo,
+  type Keyring,
+  type KeyringOptions,
+  type KeyState,
+  type UnwrappedKey,
+} from './keys/keyring.ts';
+export type { KeyBinding, KeyProvider, WrapOptions, WrappedKey } from './keys/provider.ts';
 export { cache, type CacheOptions } from './layers/cache.ts';
 export { expire, type ExpireOptions } from './layers/expire.ts';
 export { redact, type RedactOptions, type RedactionReport } from './layers/redact.ts';

@@ -126,6 +126,16 @@ export function engineOf(session: Session): Engine | undefined {
   return wrappings.get(session)?.engine;
 }
 
+/** The layers of a wrapper made by this copy of the package, outermost first. */
+export function layersOf(session: Session): readonly SessionLayer[] {
+  return wrappings.get(session)?.layers ?? [];
+}
+
+/** The innermost session of a wrapper, or the session itself. */
+export function innermostOf(session: Session): Session {
+  return wrappings.get(session)?.inner ?? session;
+}
+
 function existingWrapper(
   innermost: Session,
   layers: readonly SessionLayer[],

@@ -46,6 +46,8 @@ export interface DataKey {
 export interface DataKeys {
   /** The data key that seals now: the session's own, or a new one. */
   sealing(scope: DataKeyScope, suite: SuiteName): Promise<DataKey>;
+  /** A new data key, which seals from now on. */
+  fresh(scope: DataKeyScope, suite: SuiteName): Promise<DataKey>;
   /** The data key of this id. `inline` is the wrapped key that the envelope carries, if it does. */
   opening(scope: DataKeyScope, suite: SuiteName, did: string, inline: string | undefined): Promise<DataKey>;
   /** Counts what a data key sealed. */
@@ -60,6 +62,7 @@ export interface DataKeys {
 interface Held extends DataKey {
   readonly sessionId: string;
   readonly place: DekStore | 'inline';
+  readonly openOnly: boolean;
   readonly loadedAt: number;
   readonly usage: Usage;
   users: number;
@@ -82,6 +85,8 @@ interface Epoch {
   readonly kid: string;
   readonly inline: string | undefined;
   readonly usage: Usage;
+  /** Made by this process; never given up for one that was found. */
+  readonly own: boolean;
 }
 
 export function createDataKeys(limits: DataKeyLimits): DataKeys {
@@ -164,7 +169,7 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
   ): Promise<Held> {
     const found = await find(scope, did, inline);
     const binding = { contextHash: toBase64url(scope.context.hash) };
-    const { dek, kid } = await scope.ring.unwrap(found.wrapped, binding);
+    const { dek, kid, openOnly } = await scope.ring.unwrap(found.wrapped, binding);
     let derived: DerivedKeys;
     try {
       if (dek.length !== 32) wrongDataKey();
@@ -185,6 +190,7 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
       inline,
       sessionId: scope.sessionId,
       place: found.place,
+      openOnly,
       loadedAt: scope.now,
       usage: known?.did === did ? known.usage : { bornAt: found.createdAt, messages: 0, bytes: 0 },
       users: 0,
@@ -195,7 +201,8 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
     // A process that reads a session goes on with its last data key instead of making one more. Only if the wrapped
     // key comes from somebody who holds a secret: anybody can wrap a key of his choice for a public key, and would
     // read everything that is sealed with it.
-    if (known?.did !== did && scope.ring.authenticated(kid)) epochs.set(epoch, epochOf(key));
+    const newer = known === undefined || (!known.own && known.usage.bornAt < found.createdAt);
+    if (newer && !openOnly && scope.ring.authenticated(kid)) epochs.set(epoch, epochOf(key, false));
     return key;
   }
 
@@ -247,8 +254,17 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
     );
   }
 
+  async function fresh(scope: DataKeyScope, suite: SuiteName): Promise<DataKey> {
+    const place = placeOf(scope);
+    const epoch = await create(scope, suite, place, epochName(scope, suite, place));
+    const key = cached(keyName(scope, suite, epoch.did, epoch.inline), scope.now);
+    if (key === undefined) return fresh(scope, suite);
+    key.users++;
+    return key;
+  }
+
   async function sealing(scope: DataKeyScope, suite: SuiteName): Promise<DataKey> {
-    const place = scope.inline ? 'inline' : (scope.stores[0] ?? 'inline');
+    const place = placeOf(scope);
     const name = epochName(scope, suite, place);
     for (let attempt = 0; ; attempt++) {
       let epoch = epochs.get(name);
@@ -261,15 +277,17 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
         epoch = await flight;
       }
       const known = cached(keyName(scope, suite, epoch.did, epoch.inline), scope.now);
-      if (known !== undefined) {
+      if (known?.openOnly === false) {
         known.users++;
         return known;
       }
       // It left the cache: its store and its key-encryption key are asked again, which bounds how long this process
       // goes on with a key that another one destroyed.
-      if (!scope.ring.writeOnly) {
+      if (known === undefined && !scope.ring.writeOnly) {
         try {
-          return await held(scope, suite, epoch.did, epoch.inline);
+          const again = await held(scope, suite, epoch.did, epoch.inline);
+          if (!again.openOnly) return again;
+          release(again);
         } catch (error) {
           if (!isGone(error) || attempt > 2) throw error;
         }
@@ -317,6 +335,7 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
       inline,
       sessionId: scope.sessionId,
       place,
+      openOnly: false,
       loadedAt: scope.now,
       usage: { bornAt: scope.now, messages: 0, bytes: 0 },
       users: 0,
@@ -324,13 +343,14 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
       wiped: false,
     };
     cache.set(keyName(scope, suite, did, inline), key);
-    const epoch = epochOf(key);
+    const epoch = epochOf(key, true);
     epochs.set(name, epoch);
     return epoch;
   }
 
   return {
     sealing,
+    fresh,
     opening: held,
     sealed(key, messages, bytes) {
       const { usage } = key as Held;
@@ -341,11 +361,7 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
       const { usage } = key as Held;
       if (writtenAt < usage.bornAt) usage.bornAt = writtenAt;
     },
-    release(key) {
-      const counted = key as Held;
-      counted.users--;
-      if (counted.evicted && counted.users === 0) wipe(counted);
-    },
+    release: (key) => release(key as Held),
     forget(sessionId, did) {
       const gone = (key: { readonly sessionId: string; readonly did: string }): boolean =>
         key.sessionId === sessionId && (did === undefined || key.did === did);
@@ -357,8 +373,17 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
   };
 }
 
-function epochOf({ sessionId, did, kid, inline, usage }: Held): Epoch {
-  return { sessionId, did, kid, inline, usage };
+function release(key: Held): void {
+  key.users--;
+  if (key.evicted && key.users === 0) wipe(key);
+}
+
+function placeOf(scope: DataKeyScope): DekStore | 'inline' {
+  return scope.inline ? 'inline' : (scope.stores[0] ?? 'inline');
+}
+
+function epochOf({ sessionId, did, kid, inline, usage }: Held, own: boolean): Epoch {
+  return { sessionId, did, kid, inline, usage, own };
 }
 
 function wipe(key: Held): void {

@@ -3,7 +3,7 @@ import { StrongroomError } from '../errors.ts';
 import type { CheckedJwk } from './jwk.ts';
 import { passwordProvider } from './password-provider.ts';
 import type { KeyProvider } from './provider.ts';
-import { DEK_ENCRYPTION, DEK_TYPE, notOpened } from './wrapped-key.ts';
+import { DEK_ENCRYPTION, dekHeader, notOpened } from './wrapped-key.ts';
 
 /** A JWK as key-encryption key: data keys become compact JWEs (RFC 7516) made by jose. */
 export function jwkProvider(jwk: CheckedJwk): KeyProvider {
@@ -16,9 +16,9 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
     alg,
     writeOnly: jwk.opening === undefined,
     authenticated: alg === 'A256KW' || alg === 'A256GCMKW',
-    async wrap(dek) {
+    async wrap(dek, _binding, options) {
       return new CompactEncrypt(dek)
-        .setProtectedHeader({ alg, enc: DEK_ENCRYPTION, typ: DEK_TYPE, kid })
+        .setProtectedHeader(dekHeader(alg, kid, options))
         .encrypt(await sealingKey());
     },
     async unwrap(wrapped) {

@@ -4,7 +4,7 @@ import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { jwkProvider } from './jwk-provider.ts';
 import { checkJwk, isKid } from './jwk.ts';
-import type { KeyBinding, KeyProvider } from './provider.ts';
+import type { KeyBinding, KeyProvider, WrapOptions } from './provider.ts';
 import { parseWrappedKey } from './wrapped-key.ts';
 
 /** What a keyring does with a key: `current` wraps and unwraps, `previous` only unwraps, the others do neither. */
@@ -59,16 +59,29 @@ export interface Keyring {
   /** Whether this keyring could unwrap what its current key wraps. */
   readonly writeOnly: boolean;
   /** Wraps a data key with the current key. */
-  wrap(dek: Uint8Array, binding: KeyBinding): Promise<{ readonly wrapped: string; readonly kid: string }>;
+  wrap(
+    dek: Uint8Array,
+    binding: KeyBinding,
+    options?: WrapOptions,
+  ): Promise<{ readonly wrapped: string; readonly kid: string }>;
   /**
    * Unwraps a data key with the key that its header names, and with no other.
    *
    * @throws `ERR_KEY_UNKNOWN` `ERR_KEY_DISABLED` `ERR_KEY_UNAVAILABLE` `ERR_AUTHENTICATION` `ERR_MALFORMED`
    * `ERR_UNSUPPORTED`
    */
-  unwrap(wrapped: string, binding: KeyBinding): Promise<{ readonly dek: Uint8Array; readonly kid: string }>;
+  unwrap(wrapped: string, binding: KeyBinding): Promise<UnwrappedKey>;
   /** Throws what {@link Keyring.unwrap} would throw for a key of this id, without unwrapping. */
   checkOpens(kid: string): void;
+}
+
+/** A data key that was unwrapped. */
+export interface UnwrappedKey {
+  /** 32 bytes, to be wiped by whoever asked for them. */
+  readonly dek: Uint8Array;
+  readonly kid: string;
+  /** Whether nothing new may be sealed with it. */
+  readonly openOnly: boolean;
 }
 
 interface Slot {
@@ -183,11 +196,11 @@ export function keyring(options: KeyringOptions): Keyring {
       delete move('destroy', kid, ['previous', 'disabled', 'destroyed'], 'destroyed').provider;
     },
     authenticated: (kid) => slots.get(kid)?.provider?.authenticated === true,
-    async wrap(dek, binding) {
+    async wrap(dek, binding, wrapOptions) {
       const provider = slots.get(current)?.provider;
       if (provider === undefined) unknown(current);
       counters.wraps++;
-      return { wrapped: await provider.wrap(dek, binding), kid: provider.kid };
+      return { wrapped: await provider.wrap(dek, binding, wrapOptions), kid: provider.kid };
     },
     async unwrap(wrapped, binding) {
       const parsed = parseWrappedKey(wrapped);
@@ -200,7 +213,8 @@ export function keyring(options: KeyringOptions): Keyring {
         );
       }
       counters.unwraps++;
-      return { dek: await provider.unwrap(parsed, binding), kid: provider.kid };
+      const dek = await provider.unwrap(parsed, binding);
+      return { dek, kid: provider.kid, openOnly: parsed.openOnly };
     },
     checkOpens(kid) {
       opener(kid);

@@ -8,7 +8,7 @@ import {
   type CheckedJwk,
 } from './jwk.ts';
 import type { KeyProvider } from './provider.ts';
-import { DEK_ENCRYPTION, DEK_TYPE, notOpened } from './wrapped-key.ts';
+import { dekHeader, notOpened } from './wrapped-key.ts';
 
 /** How many derived keys a process keeps: each other process that wrote has a salt of its own. */
 const MAX_SALTS = 1_000;
@@ -42,15 +42,8 @@ export function passwordProvider(jwk: CheckedJwk): KeyProvider {
     alg,
     writeOnly: false,
     authenticated: true,
-    async wrap(dek) {
-      const header = {
-        alg,
-        enc: DEK_ENCRYPTION,
-        typ: DEK_TYPE,
-        kid,
-        p2c: iterations,
-        p2s: toBase64url(salt),
-      };
+    async wrap(dek, _binding, options) {
+      const header = { ...dekHeader(alg, kid, options), p2c: iterations, p2s: toBase64url(salt) };
       const segment = toBase64url(utf8(JSON.stringify(header)));
       const contentKey = globalThis.crypto.getRandomValues(new Uint8Array(32));
       const nonce = globalThis.crypto.getRandomValues(new Uint8Array(12));

@@ -4,9 +4,15 @@ export interface KeyBinding {
   readonly contextHash: string;
 }
 
+/** How a data key is wrapped. */
+export interface WrapOptions {
+  /** Adds `use: "open"` to the protected header: nothing new is sealed with this data key. */
+  readonly openOnly?: boolean;
+}
+
 /**
  * One key-encryption key: a JWK in this process, or a key in a KMS. Wrapped data keys are compact JWEs with the
- * protected header fields `alg`, `enc`, `typ: "sr1-dek"` and `kid`.
+ * protected header fields `alg`, `enc`, `typ: "sr1-dek"`, `kid`, and `use: "open"` on request.
  */
 export interface KeyProvider {
   /** At most 128 printable ASCII characters. Stands in every wrapped key, and names the key in a keyring. */
@@ -21,7 +27,7 @@ export interface KeyProvider {
    */
   readonly authenticated: boolean;
   /** Wraps a data key of 32 bytes. The bytes belong to the caller, who wipes them. */
-  wrap(dek: Uint8Array, binding: KeyBinding): Promise<string>;
+  wrap(dek: Uint8Array, binding: KeyBinding, options?: WrapOptions): Promise<string>;
   /**
    * Unwraps. The header has been parsed, and its `kid`, `alg`, `enc` and `typ` are right.
    *
@@ -41,4 +47,6 @@ export interface WrappedKey {
   readonly segments: readonly [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array];
   readonly kid: string;
   readonly alg: string;
+  /** Whether nothing new may be sealed with the data key. */
+  readonly openOnly: boolean;
 }

@@ -1,6 +1,6 @@
 import { fromBase64url, fromUtf8 } from '../crypto/encoding.ts';
 import { StrongroomError } from '../errors.ts';
-import type { WrappedKey } from './provider.ts';
+import type { WrapOptions, WrappedKey } from './provider.ts';
 
 /** `typ` of every wrapped data key: a JWE of another purpose is never taken for one. */
 export const DEK_TYPE = 'sr1-dek';
@@ -26,16 +26,27 @@ export function parseWrappedKey(text: string): WrappedKey {
   if (typeof header !== 'object' || header === null || Array.isArray(header)) {
     malformed('its header is not an object');
   }
-  const { kid, alg, enc, typ } = header as Record<string, unknown>;
+  const { kid, alg, enc, typ, use } = header as Record<string, unknown>;
   if (typeof kid !== 'string' || typeof alg !== 'string') malformed('its header names no kid or alg');
-  if (typ !== DEK_TYPE || enc !== DEK_ENCRYPTION || 'zip' in header || 'crit' in header) {
+  const known = typ === DEK_TYPE && enc === DEK_ENCRYPTION && (use === undefined || use === 'open');
+  if (!known || 'zip' in header || 'crit' in header) {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
       `A wrapped data key has a header that this version does not know: typ must be "${DEK_TYPE}", enc ` +
         `"${DEK_ENCRYPTION}", without zip and crit. Update strongroom, or restore the record.`,
     );
   }
-  return { text, header: header as Record<string, unknown>, segments, kid, alg };
+  return { text, header: header as Record<string, unknown>, segments, kid, alg, openOnly: use === 'open' };
+}
+
+/** The fields that every wrapped data key has in its protected header. */
+export function dekHeader(
+  alg: string,
+  kid: string,
+  options: WrapOptions | undefined,
+): { alg: string; enc: string; typ: string; kid: string; use?: 'open' } {
+  const header = { alg, enc: DEK_ENCRYPTION, typ: DEK_TYPE, kid };
+  return options?.openOnly === true ? { ...header, use: 'open' } : header;
 }
 
 function areFive(segments: readonly (Uint8Array | undefined)[]): segments is WrappedKey['segments'] {

@@ -21,6 +21,7 @@ import { createDataKeys, type DataKey, type DataKeyLimits, type DataKeyScope } f
 import type { DekStore } from '../keys/dek-store.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { Entry, Header, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
+import { sealers } from './sealer.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 
 /** Why a record does not open: an error code without `ERR_`. */
@@ -347,7 +348,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     }
   }
 
-  return {
+  const layer: SessionLayer = {
     name: 'encrypt',
     seals: true,
     unique: true,
@@ -368,6 +369,41 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       return true;
     },
   };
+  sealers.set(layer, {
+    scopeOf,
+    accepts: (record, scope) => {
+      const accepting = plaintext !== undefined && scope.now < plaintext.until ? plaintext : undefined;
+      const result = classify(record, accepting);
+      return 'plain' in result ? result.plain : undefined;
+    },
+    acceptsPlaintext: (scope) => plaintext !== undefined && scope.now < plaintext.until,
+    async open(record, scope) {
+      const result = classify(record, undefined) as Sealed;
+      const { header, wrapped } = result.envelope;
+      const key = await dataKeys.opening(scope, header.s as SuiteName, header.d as string, wrapped);
+      try {
+        const entry = open(key, result.envelope, record);
+        if ('failure' in entry) throw entry.failure;
+        return entry;
+      } finally {
+        dataKeys.release(key);
+      }
+    },
+    async reseal(entries, scope) {
+      const key = await dataKeys.fresh(scope, suite);
+      try {
+        counters.seals += entries.length;
+        return entries.map(
+          (entry, index) =>
+            seal(key, suite, entry.header, utf8(encodeItem(entry.item)), scope.now, undefined, index).item,
+        );
+      } finally {
+        dataKeys.release(key);
+      }
+    },
+    forget: (sessionId) => dataKeys.forget(sessionId),
+  });
+  return layer;
 }
 
 function seal(

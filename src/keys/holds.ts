@@ -1,0 +1,118 @@
+import type { Session } from '@openai/agents';
+import { toBase64url } from '../crypto/encoding.ts';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions, invalidOption } from '../options.ts';
+import { keyAccess } from './access.ts';
+import type { DekStore, HoldRecord, HoldStore } from './dek-store.ts';
+import { heldError } from './held.ts';
+import { isDekStore } from './targets.ts';
+
+/** Options of {@link hold}. */
+export interface HoldOptions {
+  /** Why, for whoever reads the record years later. */
+  readonly reason: string;
+  /** Who placed it. */
+  readonly by?: string;
+  /** Needed when the target is a DEK store; a wrapped session has its own. */
+  readonly sessionId?: string;
+  /** @defaultValue random */
+  readonly id?: string;
+}
+
+/**
+ * Places a legal hold on a session: until it is released, none of its data keys can be destroyed, by `shred`,
+ * `purgeDataKeys`, `reencrypt` or the store itself. Readers see no difference. The record stays after the release.
+ *
+ * A hold lies with the data keys, so it works where the DEK store keeps holds (`memoryDekStore`, `sqliteDekStore`). It
+ * does not keep anybody from deleting rows with the database's own means.
+ *
+ * @param target A wrapped session, or the DEK store that has its data keys.
+ * @throws `ERR_UNSUPPORTED` when the DEK store keeps no holds; `ERR_CONFLICT` when the id is taken.
+ * @example
+ * ```ts
+ * import { hold, release, sqliteDekStore } from 'strongroom/keys';
+ *
+ * await using dekStore = sqliteDekStore(':memory:');
+ * const { id } = await hold(dekStore, { sessionId: 'user-123', reason: 'case 7', by: 'counsel' });
+ * await release(dekStore, id, { by: 'counsel' });
+ * ```
+ */
+export async function hold(target: Session | DekStore, options: HoldOptions): Promise<HoldRecord> {
+  checkOptions('hold', options, ['reason', 'by', 'sessionId', 'id']);
+  const { reason, by, id = toBase64url(globalThis.crypto.getRandomValues(new Uint8Array(12))) } = options;
+  if (typeof reason !== 'string' || reason === '') invalidOption('hold', 'reason', 'a text', reason);
+  if (by !== undefined && typeof by !== 'string') invalidOption('hold', 'by', 'a text', by);
+  if (typeof id !== 'string' || id === '') invalidOption('hold', 'id', 'a text', id);
+  const { stores, sessionId, now } = await resolve('hold', target, options.sessionId);
+  const record: HoldRecord = {
+    id,
+    sessionId,
+    reason,
+    placedAt: now,
+    ...(by !== undefined && { placedBy: by }),
+  };
+  for (const store of stores) {
+    if (!(await store.place(record))) {
+      throw new StrongroomError(
+        'ERR_CONFLICT',
+        `hold: there is a hold with the id ${JSON.stringify(id)} already.`,
+      );
+    }
+  }
+  return record;
+}
+
+/**
+ * Releases a hold. The first release counts, later ones give the same record.
+ *
+ * @throws `ERR_INVALID_OPTION` when there is no hold of this id; `ERR_UNSUPPORTED` as {@link hold}.
+ */
+export async function release(
+  target: Session | DekStore,
+  id: string,
+  options: { readonly by?: string } = {},
+): Promise<HoldRecord> {
+  checkOptions('release', options, ['by']);
+  const { stores, now } = await resolve('release', target, '');
+  let released: HoldRecord | undefined;
+  for (const store of stores) released = (await store.release(id, now, options.by)) ?? released;
+  if (released === undefined) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `release: there is no hold with the id ${JSON.stringify(id)}.`,
+    );
+  }
+  return released;
+}
+
+/** @throws {@link StrongroomError} `ERR_HELD` when a hold on the session is open in this store. */
+export async function openHold(store: DekStore, sessionId: string): Promise<void> {
+  const [open] = (await store.holds?.list({ sessionId, open: true })) ?? [];
+  if (open !== undefined) throw heldError(sessionId, open.id);
+}
+
+async function resolve(
+  where: string,
+  target: Session | DekStore,
+  sessionId: string | undefined,
+): Promise<{ stores: HoldStore[]; sessionId: string; now: number }> {
+  if (isDekStore(target)) {
+    if (typeof sessionId !== 'string') invalidOption(where, 'sessionId', 'a session id', sessionId);
+    return { stores: [holdsOf(where, target)], sessionId, now: Date.now() };
+  }
+  const access = await keyAccess(where, target);
+  const stores = access.scope.stores.map((store) => holdsOf(where, store));
+  if (stores.length === 0) unsupported(where);
+  return { stores, sessionId: access.sessionId, now: access.scope.now };
+}
+
+function holdsOf(where: string, store: DekStore): HoldStore {
+  return store.holds ?? unsupported(where);
+}
+
+function unsupported(where: string): never {
+  throw new StrongroomError(
+    'ERR_UNSUPPORTED',
+    `${where}: the DEK store of this session keeps no holds. Use sqliteDekStore(), or another one with \`holds\`.`,
+  );
+}

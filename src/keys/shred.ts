@@ -1,0 +1,106 @@
+import type { Session } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions, invalidOption } from '../options.ts';
+import { keyAccess } from './access.ts';
+import type { DekRecord } from './dek-store.ts';
+import { openHold } from './holds.ts';
+
+/** What was destroyed, when, and by whom: keep it where auditors look. It holds no content and no key. */
+export interface ShredReceipt {
+  readonly type: 'strongroom/shred';
+  readonly version: 1;
+  readonly sessionId: string;
+  /** Unix milliseconds. */
+  readonly at: number;
+  /** The data keys that were destroyed, and the key-encryption keys that wrapped them. */
+  readonly keys: readonly { readonly did: string; readonly kid: string }[];
+  /** Whether the rows were removed, too. They are unreadable either way. */
+  readonly rowsCleared: boolean;
+  readonly reason?: string;
+  readonly by?: string;
+}
+
+/** Options of {@link shred}. */
+export interface ShredOptions {
+  /** Why, for the receipt. */
+  readonly reason?: string;
+  /** Who, for the receipt. */
+  readonly by?: string;
+  /** Gets the receipt; when it throws, so does `shred`, after the destruction. */
+  readonly onReceipt?: (receipt: ShredReceipt) => void | Promise<void>;
+}
+
+/**
+ * Makes a session unreadable for good, in every copy of its items: destroys its data keys, drops them from this
+ * process, then removes the rows. Other processes let go of opened keys when their cache does (five minutes by
+ * default). It reaches exactly as far as the keys do: a backup of the DEK store still has them, and the default DEK
+ * table of our stores lies in the same database as the items; give `encrypt()` a `dekStore` elsewhere for erasure that
+ * reaches backups.
+ *
+ * @throws `ERR_HELD` while a hold is open; `ERR_UNSUPPORTED` when data keys are inline, because copies of the items
+ * have them, too. Nothing is destroyed then.
+ * @example
+ * ```ts
+ * import { MemorySession } from '@openai/agents';
+ * import { encrypt, generateKey, keyring, wrapSession } from 'strongroom';
+ * import { memoryDekStore, shred } from 'strongroom/keys';
+ *
+ * const keys = keyring({ current: await generateKey() });
+ * const session = wrapSession(new MemorySession(), [encrypt({ keys, dekStore: memoryDekStore() })]);
+ * const receipt = await shred(session, { reason: 'request 4711', by: 'privacy team' });
+ * ```
+ */
+export async function shred(session: Session, options: ShredOptions = {}): Promise<ShredReceipt> {
+  checkOptions('shred', options, ['reason', 'by', 'onReceipt']);
+  const { reason, by, onReceipt } = options;
+  for (const [name, value] of Object.entries({ reason, by })) {
+    if (value !== undefined && typeof value !== 'string') invalidOption('shred', name, 'a text', value);
+  }
+  const { sessionId, inner, sealer, scope } = await keyAccess('shred', session);
+  if (scope.inline || scope.stores.length === 0) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `shred: the data keys of session ${JSON.stringify(sessionId)} stand in its envelopes, so every copy of the items ` +
+        'has them. Use a DEK store; clearSession() removes the rows.',
+    );
+  }
+  // Looked at in all stores before anything is destroyed in one; each looks again in its own transaction.
+  for (const store of scope.stores) await openHold(store, sessionId);
+  const keys: { did: string; kid: string }[] = [];
+  for (const store of scope.stores) {
+    const found: DekRecord[] = [];
+    for await (const record of store.list({ sessionId })) found.push(record);
+    const destroyed = new Set((await store.destroy(sessionId)).map(({ did }) => did));
+    for (const { did, kid } of found) if (destroyed.has(did)) keys.push({ did, kid });
+  }
+  sealer.forget(sessionId);
+  let rowsCleared = true;
+  try {
+    // Through the wrapper, so that a cache of plaintext above the seal lets go, too.
+    await session.clearSession();
+  } catch {
+    rowsCleared = await cleared(inner);
+  }
+  const receipt: ShredReceipt = {
+    type: 'strongroom/shred',
+    version: 1,
+    sessionId,
+    at: scope.now,
+    keys,
+    rowsCleared,
+    ...(reason !== undefined && { reason }),
+    ...(by !== undefined && { by }),
+  };
+  await onReceipt?.(receipt);
+  return receipt;
+}
+
+/** The wrapper may be read-only; the keys are gone in any case. */
+async function cleared(inner: Session): Promise<boolean> {
+  try {
+    await inner.clearSession();
+    return true;
+  } catch {
+    return false;
+  }
+}
