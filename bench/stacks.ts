@@ -91,7 +91,7 @@ export async function measureStacks(place: Place, count: number, rounds: number)
       return { name, session };
     }),
   );
-  const runs = Math.max(1, Math.round(400 / count));
+  const runs = Math.max(5, Math.round(400 / count));
   const read = await compare(
     prepared.map(({ name, session }) => ({ name, prepare: () => async () => session.getItems() })),
     { rounds, runs },
