@@ -138,7 +138,7 @@ function halves(
 }
 
 function copy(jwk: Members, members: readonly string[]): JWK {
-  return Object.fromEntries(members.map((member) => [member, jwk[member]])) as JWK;
+  return Object.fromEntries(members.map((member) => [member, jwk[member]]));
 }
 
 function bytes(where: string, jwk: Members, member: string): Uint8Array {
