@@ -2,7 +2,7 @@ import type { AgentInputItem, RunContext, Session, SessionHistoryTransactionArgs
 import { StrongroomError } from '../errors.ts';
 import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
 import { invalidOption } from '../options.ts';
-import { recordKey } from './record.ts';
+import { itemKey } from '../item.ts';
 
 /** The SDK brands its sessions under a symbol that it does not export; its description is all there is to find it. */
 export const BRAND_DESCRIPTION = 'OPENAI_SESSION_API';
@@ -29,6 +29,11 @@ export interface Inner {
   transact(args: SessionHistoryTransactionArgs, runContext: Context): Promise<void>;
   /** Whether the operation is known to have been applied; `undefined` when the session cannot tell. */
   applied(operationId: string): Promise<boolean | undefined>;
+}
+
+/** One record of a service that gives ids. */
+function recordIdentity(record: AgentInputItem): string {
+  return record.id ?? itemKey(record);
 }
 
 type Method = (...args: unknown[]) => unknown;
@@ -71,29 +76,33 @@ export function innerSession(session: Session): Inner {
       await call(method, [items], runContext);
       return;
     }
+    // The service gives ids, so its last record of before tells what is new from what looks the same.
+    const [before] = (await inner.getItems(1, runContext)).map(recordIdentity);
     for (let start = 0; start < items.length; start += batch) {
       try {
         await call(start === 0 ? method : 'addItems', [items.slice(start, start + batch)], runContext);
       } catch (error) {
-        if ((await takeBack(items.slice(0, start + batch), runContext, error)) === 'unchanged') throw error;
+        const sent = items.slice(0, start + batch);
+        if ((await takeBack(before, sent, runContext, error)) === 'unchanged') throw error;
       }
     }
   }
 
   /** After a failed batch: `complete` when it was stored after all, else pops what this call had added. */
   async function takeBack(
+    before: string | undefined,
     sent: readonly AgentInputItem[],
     runContext: Context,
     cause: unknown,
   ): Promise<'complete' | 'unchanged'> {
-    const keys = sent.map(recordKey);
     try {
-      const present = (await inner.getItems(keys.length, runContext)).map(recordKey);
-      if (present.length === keys.length && present.every((key, index) => key === keys[index]))
-        return 'complete';
-      for (let last = present.length - 1; last >= 0 && keys.includes(present[last] as string); last--) {
-        await inner.popItem(runContext);
-      }
+      const records = await inner.getItems(sent.length + 1, runContext);
+      const added = records.slice(records.findLastIndex((record) => recordIdentity(record) === before) + 1);
+      const ours = keysOf(sent);
+      const stored = keysOf(added);
+      if (stored.some((key, index) => key !== ours[index])) throw new Error('Another writer was there.');
+      if (stored.length === ours.length) return 'complete';
+      for (const _ of added) await inner.popItem(runContext);
       return 'unchanged';
     } catch {
       throw new StrongroomError(
@@ -102,6 +111,12 @@ export function innerSession(session: Session): Inner {
         { cause },
       );
     }
+  }
+
+  /** What the service keeps of items, whether they come from there or go there. */
+  function keysOf(items: readonly AgentInputItem[]): string[] {
+    const copies = structuredClone([...items]);
+    return (session.prepareHistoryItemsForPersistenceComparison?.(copies) ?? copies).map(itemKey);
   }
 
   const inner: Inner = {

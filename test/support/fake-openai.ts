@@ -79,9 +79,9 @@ export function fakeOpenAI(): FakeOpenAI {
   let lastId = 0;
   const newId = (prefix: string): string => `${prefix}_${String(++lastId).padStart(8, '0')}`;
   let compactOutput: (params: ResponseCompactParams) => readonly unknown[] = (params) => [
-    ...(Array.isArray(params.input) ? params.input : []).filter(
-      (item) => 'role' in item && item.role === 'user',
-    ),
+    ...(Array.isArray(params.input) ? params.input : [])
+      .filter((item) => 'role' in item && item.role === 'user')
+      .map((item) => acceptItem(item, 0, newId)),
     { type: 'compaction', id: newId('cmp'), encrypted_content: `compacted-${lastId}` },
   ];
 
