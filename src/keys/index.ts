@@ -9,3 +9,12 @@ export { shred, type ShredOptions, type ShredReceipt } from './shred.ts';
 export { hold, release, type HoldOptions } from './holds.ts';
 export { purgeDataKeys, type PurgeDataKeysOptions, type PurgeDataKeysReport } from './purge-data-keys.ts';
 export { destroyKey } from './destroy-key.ts';
+export {
+  openRunState,
+  sealRunState,
+  type OpenRunStateOptions,
+  type SealRunStateOptions,
+} from './run-state.ts';
+export { migrate, type MigrateOptions, type MigrateReport } from './migrate.ts';
+export { exportSession, type ExportSessionOptions, type SessionExport } from './export-session.ts';
+export { readPythonSession, type PythonSession, type ReadPythonSessionOptions } from './python-session.ts';

@@ -1,0 +1,238 @@
+import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { envelopeText, parseEnvelope } from '../../src/envelope.ts';
+import { generateKey } from '../../src/keys/generate-key.ts';
+import {
+  exportSession,
+  migrate,
+  openRunState,
+  readPythonSession,
+  sealRunState,
+} from '../../src/keys/index.ts';
+import { keyring, type Keyring } from '../../src/keys/keyring.ts';
+import { encrypt, type EncryptOptions } from '../../src/layers/encrypt.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import { wrapSession } from '../../src/wrap-session.ts';
+import { wrapStore } from '../../src/wrap-store.ts';
+import { coded, failure } from '../crypto/failure.ts';
+import { userMessage } from '../layers/hand-made-call.ts';
+import python from '../vectors/python-encrypted-session.json' with { type: 'json' };
+
+let keys: Keyring;
+beforeAll(async () => {
+  keys = keyring({ current: { ...(await generateKey()), kid: 'kek' } });
+});
+const until = new Date(Date.now() + 3_600_000);
+const migrating = (more: Partial<EncryptOptions> = {}): ReturnType<typeof encrypt> =>
+  encrypt({ keys, unsafeAllowPlaintext: { until }, ...more });
+
+describe('a sealed run state', () => {
+  const state = JSON.stringify({ $schemaVersion: '1.0', history: ['secret'] });
+
+  it('comes back as it was, and shows nothing', async () => {
+    for (const given of [state, { toString: () => state }]) {
+      const sealed = await sealRunState(given, { keys, id: 'u', clock: () => 5 });
+      expect(sealed).toMatch(/^sr1\.[\w.-]+$/);
+      expect(Buffer.from(sealed, 'base64url').toString('latin1')).not.toContain('secret');
+      expect(parseEnvelope(sealed).header.t).toBe(5);
+      expect(await openRunState(sealed, { keys, id: 'u' })).toBe(state);
+    }
+  });
+
+  it('opens for its own id, context and keys only, and unchanged', async () => {
+    const sealed = await sealRunState(state, {
+      keys,
+      id: 'u',
+      context: { tenant: 'a' },
+      suite: 'XAES-256-GCM',
+    });
+    expect(await openRunState(sealed, { keys, id: 'u', context: { tenant: 'a' } })).toBe(state);
+    for (const other of [{ id: 'v', context: { tenant: 'a' } }, { id: 'u' }]) {
+      expect(await failure(() => openRunState(sealed, { keys, ...other }))).toEqual(
+        coded('ERR_COMMITMENT', /another id or context/),
+      );
+    }
+    const stranger = keyring({ current: await generateKey() });
+    expect(await failure(() => openRunState(sealed, { keys: stranger, id: 'u' }))).toEqual(
+      coded('ERR_KEY_UNKNOWN', /"kek"/),
+    );
+    const at = sealed.indexOf('.', 5) + 60;
+    const changed = sealed.slice(0, at) + (sealed[at] === 'A' ? 'B' : 'A') + sealed.slice(at + 1);
+    expect(await failure(() => openRunState(changed, { keys, id: 'u', context: { tenant: 'a' } }))).toEqual(
+      coded('ERR_AUTHENTICATION', /changed after it was sealed/),
+    );
+  });
+
+  it('is never taken for an item of the session, or the reverse', async () => {
+    const inner = new MemorySession({ sessionId: 'u' });
+    await wrapSession(inner, [encrypt({ keys })]).addItems([userMessage('a')]);
+    const [record] = await inner.getItems();
+    const item = envelopeText(record as AgentInputItem) as string;
+    expect(await failure(() => openRunState(item, { keys, id: 'u' }))).toEqual(
+      coded('ERR_COMMITMENT', /swapped/),
+    );
+  });
+
+  it('checks what it is given', async () => {
+    expect(await failure(() => sealRunState('x', { keys, id: 'u' }))).toEqual(
+      coded('ERR_INVALID_OPTION', /state must be/),
+    );
+    expect(await failure(() => sealRunState(state, { keys, id: '' }))).toEqual(
+      coded('ERR_INVALID_OPTION', /id must be/),
+    );
+    expect(await failure(() => sealRunState(state, { id: 'u' } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /keys must be/),
+    );
+    expect(await failure(() => sealRunState(state, { keys, id: 'u', suite: 'X' as never }))).toEqual(
+      coded('ERR_INVALID_OPTION', /suite/),
+    );
+    expect(await failure(() => openRunState(state, { keys, id: 'u' }))).toEqual(
+      coded('ERR_MALFORMED', /no valid sr1/),
+    );
+  });
+});
+
+describe('migrate', () => {
+  it('seals the plaintext of a session through the whole stack, in its place', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    await inner.addItems([userMessage('old 1'), userMessage('sr1.old 2')]);
+    const layer = {
+      name: 'upper',
+      write: (entries: readonly { item: AgentInputItem; header: object }[]) =>
+        entries.map((entry) => ({ ...entry, header: { ...entry.header, 'x-seen': 1 } })),
+    };
+    const session = wrapSession(inner, [{ ...layer, stamps: true }, migrating()]);
+    await session.addItems([userMessage('new')]);
+    expect(await migrate(session)).toEqual({ sessions: 1, sealed: 2, already: 1 });
+    const records = await inner.getItems();
+    expect(records.map((record) => parseEnvelope(envelopeText(record) as string).header['x-seen'])).toEqual([
+      1, 1, 1,
+    ]);
+    expect(await wrapSession(inner, [encrypt({ keys })]).getItems()).toEqual([
+      userMessage('old 1'),
+      userMessage('sr1.old 2'),
+      userMessage('new'),
+    ]);
+    expect(await migrate(session)).toEqual({ sessions: 1, sealed: 0, already: 3 });
+  });
+
+  it('goes through all sessions of a store with progress', async () => {
+    const store = openSqlite(':memory:');
+    for (const id of ['1', '2']) await store.session(id).addItems([userMessage(id)]);
+    const progress: unknown[] = [];
+    await migrate(wrapStore(store, [migrating()]), { onProgress: (now) => progress.push(now) });
+    expect(progress).toEqual([
+      { sessions: 1, sealed: 1, already: 0 },
+      { sessions: 2, sealed: 2, already: 0 },
+    ]);
+    expect(
+      await wrapStore(store, [encrypt({ keys })])
+        .session('2')
+        .getItems(),
+    ).toEqual([userMessage('2')]);
+    await store.close();
+  });
+
+  it('refuses when plaintext is not allowed now, and where it would not be atomic', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    await inner.addItems([userMessage('old')]);
+    expect(await failure(() => migrate(wrapSession(inner, [encrypt({ keys })])))).toEqual(
+      coded('ERR_NOT_SEALED', /does not accept plaintext now/),
+    );
+    const plain: Session = {
+      getSessionId: () => inner.getSessionId(),
+      getItems: (limit) => inner.getItems(limit),
+      addItems: (items) => inner.addItems(items),
+      popItem: () => inner.popItem(),
+      clearSession: () => inner.clearSession(),
+    };
+    expect(await failure(() => migrate(wrapSession(plain, [migrating()])))).toEqual(
+      coded('ERR_UNSUPPORTED', /has no transactions/),
+    );
+    expect(await inner.getItems()).toEqual([userMessage('old')]);
+  });
+});
+
+describe('exportSession', () => {
+  it('gives plain items, or the records as they are stored', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    const session = wrapSession(inner, [encrypt({ keys })]);
+    const withBytes = {
+      type: 'message',
+      role: 'user',
+      content: [{ type: 'input_text', text: 'a', providerData: { raw: new Uint8Array([1, 2]) } }],
+    } as AgentInputItem;
+    await session.addItems([withBytes]);
+    const open = await exportSession(session, { open: true });
+    expect(open.items).toEqual([withBytes]);
+    const json = JSON.stringify(open);
+    expect(json).toContain('{"$bytes":"AQI="}');
+    expect(JSON.parse(json)).toMatchObject({
+      type: 'strongroom/export',
+      version: 1,
+      sessionId: 's',
+      open: true,
+    });
+    const sealed = await exportSession(session, { open: false });
+    expect(sealed.items).toEqual(await inner.getItems());
+    expect(await failure(() => exportSession(session, {} as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /open must be/),
+    );
+  });
+
+  it('throws rather than leaving out what does not open', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    await wrapSession(inner, [encrypt({ keys })]).addItems([userMessage('a')]);
+    const stranger = wrapSession(inner, [encrypt({ keys: keyring({ current: await generateKey() }) })]);
+    expect(await failure(() => exportSession(stranger, { open: true }))).toEqual(
+      coded('ERR_KEY_UNKNOWN', /"kek"/),
+    );
+  });
+});
+
+describe('readPythonSession', () => {
+  it.each(Object.entries(python.sessions))(
+    'opens what Python encrypted, with %s as key',
+    async (_, session) => {
+      const { items, unmapped } = readPythonSession(session);
+      expect(items).toEqual(python.expected);
+      expect(unmapped).toEqual([{ index: 6, type: 'web_search_call' }]);
+      const memory = new MemorySession();
+      await memory.applyHistoryTransaction({
+        operationId: 'import',
+        transaction: { type: 'append_items', items: [...items] },
+      });
+      expect(await memory.getItems()).toEqual(items);
+    },
+  );
+
+  it('refuses another key, another session, a changed token and plaintext', async () => {
+    const session = python.sessions['a passphrase'];
+    expect(await failure(() => readPythonSession({ ...session, encryptionKey: 'wrong' }))).toEqual(
+      coded('ERR_AUTHENTICATION', /Item 1 does not open/),
+    );
+    expect(await failure(() => readPythonSession({ ...session, sessionId: 'other' }))).toEqual(
+      coded('ERR_AUTHENTICATION', /another encryption key or session id/),
+    );
+    const [first] = session.items;
+    const payload = first?.payload ?? '';
+    const changed = {
+      ...first,
+      payload: payload.slice(0, 40) + (payload[40] === 'A' ? 'B' : 'A') + payload.slice(41),
+    };
+    const cases: [unknown, RegExp, Parameters<typeof coded>[0]][] = [
+      [changed, /does not open/, 'ERR_AUTHENTICATION'],
+      [{ ...first, v: 2 }, /version/, 'ERR_UNSUPPORTED'],
+      [{ ...first, payload: 'AAAA' }, /Fernet/, 'ERR_MALFORMED'],
+      ['text', /no object/, 'ERR_MALFORMED'],
+      [{ role: 'user', content: 'x' }, /plain text/, 'ERR_NOT_SEALED'],
+    ];
+    for (const [item, message, code] of cases) {
+      expect(await failure(() => readPythonSession({ ...session, items: [item] }))).toEqual(
+        coded(code, message),
+      );
+    }
+    const plain = readPythonSession({ ...session, items: [{ role: 'user', content: 'x' }], plaintext: true });
+    expect(plain.items).toEqual([{ type: 'message', role: 'user', content: 'x' }]);
+  });
+});
