@@ -1,8 +1,10 @@
+import type { Session } from '@openai/agents';
 import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import { invalidOption } from '../options.ts';
 import { after, together } from '../redaction/maybe.ts';
-import { parseRedactionOptions, type RedactionOptions } from '../redaction/options.ts';
-import { createRedactionEngine, type RedactionFinding } from '../redaction/redactor.ts';
+import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from '../redaction/options.ts';
+import { createRedactionEngine, type RedactedItem, type RedactionFinding } from '../redaction/redactor.ts';
+import { createSessionVaults } from '../redaction/session-vaults.ts';
 
 /** What one call of a session had redacted: types, counts and places, never values. */
 export interface RedactionReport {
@@ -24,6 +26,11 @@ export interface RedactOptions extends RedactionOptions {
    * not the model call of the run that brings the text; `'read'` leaves the store as it is.
    */
   readonly when?: 'write' | 'read' | 'both';
+  /**
+   * Where the values behind tokens of the operator `pseudonymize` are kept: a session, or what gives one for the id
+   * of the session that is written (`wrapStore`). It is cleared when the session is cleared or deleted.
+   */
+  readonly vault?: Session | ((sessionId: string) => Session);
   /** Told after each call that had something redacted. What it throws is ignored. */
   readonly onRedaction?: (report: RedactionReport) => void | Promise<void>;
 }
@@ -49,7 +56,7 @@ export interface RedactOptions extends RedactionOptions {
  * ```
  */
 export function redact(options: RedactOptions = {}): SessionLayer {
-  const settings = parseRedactionOptions('redact', options, ['when', 'onRedaction']);
+  const settings = parseRedactionOptions('redact', options, ['when', 'onRedaction', 'vault']);
   const { when = 'write', onRedaction } = options;
   if (when !== 'write' && when !== 'read' && when !== 'both') {
     invalidOption('redact', 'when', "'write', 'read' or 'both'", when);
@@ -58,41 +65,47 @@ export function redact(options: RedactOptions = {}): SessionLayer {
     invalidOption('redact', 'onRedaction', 'a function', onRedaction);
   }
   const engine = createRedactionEngine(settings);
+  const vaults = options.vault === undefined ? undefined : createSessionVaults(options.vault);
+  if (vaults !== undefined) requirePseudonyms('redact', settings);
+
+  const tell = (when: 'write' | 'read', redacted: readonly RedactedItem[], call: SessionCall): void => {
+    if (onRedaction === undefined) return;
+    const findings = redacted.flatMap((result, item) =>
+      result.findings.map((finding) => ({ ...finding, item })),
+    );
+    if (findings.length === 0) return;
+    report(onRedaction, {
+      sessionId: call.sessionId,
+      when,
+      itemCount: redacted.length,
+      counts: countByEntity(findings),
+      findings,
+    });
+  };
 
   const redactEntries = (
-    direction: 'write' | 'read',
+    when: 'write' | 'read',
     entries: readonly Entry[],
     call: SessionCall,
   ): MaybePromise<readonly Entry[]> =>
-    after(
-      together(entries.map((entry) => engine.redactItem(entry.item, direction === 'write'))),
-      (redacted) => {
-        if (onRedaction !== undefined) {
-          const findings = redacted.flatMap((result, item) =>
-            result.findings.map((finding) => ({ ...finding, item })),
-          );
-          if (findings.length > 0) {
-            report(onRedaction, {
-              sessionId: call.sessionId,
-              when: direction,
-              itemCount: entries.length,
-              counts: countByEntity(findings),
-              findings,
-            });
-          }
-        }
-        return entries.map((entry, index) => {
-          const { item } = redacted[index] as { item: Entry['item'] };
-          return item === entry.item ? entry : { ...entry, item };
-        });
-      },
-    );
+    after(together(entries.map((entry) => engine.redactItem(entry.item, when === 'write'))), (redacted) => {
+      const results = entries.map((entry, index) => {
+        const { item } = redacted[index] as RedactedItem;
+        return item === entry.item ? entry : { ...entry, item };
+      });
+      const issued = when === 'write' ? vaults?.issue(redacted, call) : undefined;
+      return after(issued, () => {
+        tell(when, redacted, call);
+        return results;
+      });
+    });
 
   return {
     name: 'redact',
     ...(when === 'read' ? undefined : { write: (entries, call) => redactEntries('write', entries, call) }),
     ...(when === 'write' ? undefined : { read: (entries, call) => redactEntries('read', entries, call) }),
     compare: (item) => engine.compare(item),
+    ...(vaults === undefined ? undefined : { around: async (call, next) => vaults.around(call, next) }),
   };
 }
 

@@ -1,10 +1,22 @@
-import type { AgentInputItem } from '@openai/agents';
+import type { AgentInputItem, Session } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
 import { together } from './maybe.ts';
-import { parseRedactionOptions, type RedactionOptions } from './options.ts';
+import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from './options.ts';
 import type { RecognizerResult } from './recognizer.ts';
-import { createRedactionEngine, type RedactionFinding } from './redactor.ts';
+import { createRedactionEngine, type RedactedItem, type RedactionFinding } from './redactor.ts';
+import { hasTokens, restoreTokens } from './restore.ts';
+import { createVault, parseVault } from './vault.ts';
 
-/** The redaction of a `redact()` layer by itself: for logs, exports, evaluation and tests. */
+/** Options of {@link createRedactor}. */
+export interface RedactorOptions extends RedactionOptions {
+  /**
+   * Where the values behind tokens of the operator `pseudonymize` are kept: a session of its own, wrapped as you wish.
+   * Give the `redact()` layer of the same conversation the same key and the same vault.
+   */
+  readonly vault?: Session;
+}
+
+/** The redaction of a `redact()` layer by itself: for the model, tools, logs, exports and tests. */
 export interface Redactor {
   /** What would be redacted in a text, in order, without overlaps. */
   analyze(text: string): Promise<readonly RecognizerResult[]>;
@@ -14,12 +26,20 @@ export interface Redactor {
   redactItems(
     items: readonly AgentInputItem[],
   ): Promise<{ readonly items: AgentInputItem[]; readonly findings: readonly RedactionFinding[] }>;
+  /**
+   * The text with the tokens that were issued into the vault turned into their values again; JSON text stays JSON. A
+   * token that was never issued stays as it is.
+   *
+   * @param entities Only tokens of these entities; all when absent.
+   * @throws {@link StrongroomError} `ERR_INVALID_OPTION` without a vault.
+   */
+  restoreText(text: string, entities?: readonly string[]): Promise<string>;
 }
 
 /**
  * Makes a {@link Redactor}.
  *
- * @throws `ERR_INVALID_OPTION`.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
  *
  * @example
  * ```ts
@@ -29,8 +49,19 @@ export interface Redactor {
  * console.log(await redactor.redactText('write to jane@acme.com')); // write to <EMAIL_ADDRESS>
  * ```
  */
-export function createRedactor(options: RedactionOptions = {}): Redactor {
-  const engine = createRedactionEngine(parseRedactionOptions('createRedactor', options));
+export function createRedactor(options: RedactorOptions = {}): Redactor {
+  const where = 'createRedactor';
+  const settings = parseRedactionOptions(where, options, ['vault']);
+  const engine = createRedactionEngine(settings);
+  const vault = options.vault === undefined ? undefined : createVault(parseVault(where, options.vault));
+  if (vault !== undefined) requirePseudonyms(where, settings);
+
+  const redactAll = async (items: readonly AgentInputItem[]): Promise<readonly RedactedItem[]> => {
+    const redacted = await together(items.map((item) => engine.redactItem(item, true)));
+    await vault?.issue(new Map(redacted.flatMap((result) => [...result.tokens])));
+    return redacted;
+  };
+
   return {
     async analyze(text) {
       const spans = await engine.analyze(text, { itemType: 'message', path: '' });
@@ -43,15 +74,34 @@ export function createRedactor(options: RedactionOptions = {}): Redactor {
       }));
     },
     async redactText(text) {
-      const { item } = await engine.redactItem({ type: 'message', role: 'user', content: text }, true);
-      return (item as { content: string }).content;
+      const [redacted] = await redactAll([{ type: 'message', role: 'user', content: text }]);
+      return (redacted as unknown as { item: { content: string } }).item.content;
     },
     async redactItems(items) {
-      const redacted = await together(items.map((item) => engine.redactItem(item, true)));
+      const redacted = await redactAll(items);
       return {
         items: redacted.map((result) => result.item),
         findings: redacted.flatMap((result) => result.findings),
       };
     },
+    async restoreText(text, entities) {
+      if (vault === undefined) {
+        throw new StrongroomError(
+          'ERR_INVALID_OPTION',
+          `${where}: restoring tokens needs a vault. Give createRedactor() the option vault.`,
+        );
+      }
+      if (!hasTokens(text)) return text;
+      const values = await vault.values();
+      const isWanted = (token: string): boolean =>
+        entities === undefined ||
+        entities.some((entity) => token.startsWith(`<${entity}_`) && isTokenOf(token, entity));
+      return restoreTokens(text, (token) => (isWanted(token) ? values.get(token) : undefined), true);
+    },
   };
+}
+
+/** `<US_SSN_…>` is no token of an entity `US`. */
+function isTokenOf(token: string, entity: string): boolean {
+  return !token.slice(entity.length + 2, -1).includes('_');
 }

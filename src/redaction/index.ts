@@ -1,4 +1,4 @@
-export { createRedactor, type Redactor } from './create-redactor.ts';
+export { createRedactor, type Redactor, type RedactorOptions } from './create-redactor.ts';
 export type { BuiltInEntity, Country, EntityType } from './entities.ts';
 export type { HashKey } from './keyed-hash.ts';
 export type { Operator, OperatorContext, OperatorOption } from './operators.ts';
@@ -6,3 +6,5 @@ export type { RedactionOptions, TransformContext } from './options.ts';
 export { patternRecognizer, type PatternRecognizerOptions } from './pattern-recognizer.ts';
 export type { Recognizer, RecognizerResult, TextContext } from './recognizer.ts';
 export type { RedactionFinding } from './redactor.ts';
+export { redactModelInput } from './redact-model-input.ts';
+export { restoreToolArguments, type RestoreToolArgumentsOptions } from './restore-tool-arguments.ts';

@@ -148,6 +148,16 @@ export function parseRedactionOptions(
   return settings;
 }
 
+/** A vault without an operator that issues tokens would stay empty without a word. Throws `ERR_INVALID_OPTION`. */
+export function requirePseudonyms(where: string, settings: RedactionSettings): void {
+  const operators = [settings.defaultOperator, ...settings.operators.values()];
+  if (operators.some((operator) => operator.type === 'pseudonymize')) return;
+  throw new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `${where}: vault needs an operator that issues tokens, such as operators: { DEFAULT: { type: 'pseudonymize', key } }.`,
+  );
+}
+
 function parseCountries(where: string, countries: unknown): readonly string[] {
   if (countries === undefined) return [];
   const rule = `a list of country codes (${Object.keys(COUNTRY_ENTITIES).join(', ')})`;

@@ -119,7 +119,8 @@ export function planItem(item: AgentInputItem, maxScanBytes: number): Plan {
  */
 export function blankItem(item: AgentInputItem): AgentInputItem {
   const extra = (value: unknown): unknown => {
-    if (typeof value !== 'object' || value === null) return '';
+    if (typeof value === 'string') return '';
+    if (typeof value !== 'object' || value === null) return value;
     const kept = Object.entries(value).filter(([key]) => isProtectedExtra(key));
     return Object.fromEntries(kept);
   };

@@ -206,6 +206,7 @@ function mapObject(value: object, map: (member: unknown, key: string) => unknown
   let copy: Record<string, unknown> | undefined;
   for (const key of Object.keys(value)) {
     const member = (value as Record<string, unknown>)[key];
+    if (member === undefined) continue;
     const next = map(member, key);
     if (next !== member) setOwn((copy ??= { ...value } as Record<string, unknown>), key, next);
   }

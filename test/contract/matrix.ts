@@ -195,7 +195,9 @@ function gist(item: AgentInputItem, stack: StackCase): string {
   const record = item as { content?: unknown; output?: unknown; arguments?: string; callId?: string };
   const parts = [shape(item), record.callId, record.arguments, words(record.content), words(record.output)];
   const said = parts.join('|');
-  return stack.hides === 'personal data' ? said.replaceAll(PERSONAL, '<EMAIL_ADDRESS>') : said;
+  return stack.hides === 'personal data' || stack.redactsReads === true
+    ? said.replaceAll(PERSONAL, '<EMAIL_ADDRESS>')
+    : said;
 }
 
 function words(value: unknown): string {

@@ -123,9 +123,11 @@ async function survives(innerCase: InnerCase, stack: StackCase, params: Strike):
     const operation = operations(before, added)[params.operation] as Operation;
     if (!operation.possible(wrapper.session)) return;
     const shown = (items: readonly AgentInputItem[]): readonly AgentInputItem[] =>
-      stack.hides === 'personal data'
-        ? (wrapper.session.prepareHistoryItemsForPersistenceComparison?.([...items]) ?? items)
-        : items;
+      stack.shown !== undefined
+        ? items.map(stack.shown)
+        : stack.hides === 'personal data'
+          ? (wrapper.session.prepareHistoryItemsForPersistenceComparison?.([...items]) ?? items)
+          : items;
     const after = shown(operation.after(before, innerCase));
 
     faulty.arm({ when, nth });

@@ -74,7 +74,8 @@ class Life {
       }
       // Each wrapper is asked in turn, so that a cache in the other one grows stale first.
       const asked = this.#wrappers[index % 2] as Calls;
-      if (this.#stack.hides === 'personal data') {
+      if (this.#stack.shown !== undefined) this.#model = this.#model.map(this.#stack.shown);
+      else if (this.#stack.hides === 'personal data') {
         this.#model = asked.session.prepareHistoryItemsForPersistenceComparison?.(this.#model) ?? this.#model;
       }
       same(await asked.getItems(), this.#model, `after step ${index} (${step.do})`);

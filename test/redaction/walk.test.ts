@@ -75,6 +75,18 @@ describe('the item walker', () => {
     });
   });
 
+  test('a field that is there without a value stays so, when comparisons see no text as well', async () => {
+    const item = {
+      type: 'function_call',
+      callId: 'c',
+      name: 'f',
+      arguments: 'x',
+      providerData: undefined,
+    } as never;
+    const layer = redact({ transform: async (text) => text });
+    expect(Object.entries(layer.compare?.(item) ?? {})).toContainEqual(['providerData', undefined]);
+  });
+
   test('the items that come in are not changed', async () => {
     for (const { item } of itemsWith(ADDRESS)) {
       const before = JSON.stringify(item);

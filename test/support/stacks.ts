@@ -1,4 +1,4 @@
-import type { Session } from '@openai/agents';
+import type { AgentInputItem, Session } from '@openai/agents';
 import {
   audit,
   authorize,
@@ -9,6 +9,7 @@ import {
   wrapSession,
   type Layers,
 } from '../../src/index.ts';
+import { patternRecognizer, type Recognizer } from '../../src/redaction/index.ts';
 import { fakeClock, fixedKeyring } from '../../src/testing/index.ts';
 import { naiveProxy } from './naive-proxy.ts';
 
@@ -21,6 +22,10 @@ export interface StackCase {
   readonly hides: 'nothing' | 'personal data' | 'everything';
   /** Records are envelopes, so that whatever the inner session does to its native items is undone. */
   readonly enveloped: boolean;
+  /** What of an item is seen, where the comparison of the stack says less than that. */
+  readonly shown?: (item: AgentInputItem) => AgentInputItem;
+  /** The store keeps what was said, and a reader sees it redacted. */
+  readonly redactsReads?: true;
   /**
    * A cache in mode `tail` looks at the end of the history only, as its documentation says: it does not see what
    * another writer edits in the middle. Without a seal two equal records cannot be told apart either, so then it
@@ -34,7 +39,10 @@ export interface StackCase {
 function stack(
   name: string,
   layers: () => Layers,
-  properties: Pick<StackCase, 'hides' | 'enveloped' | 'watchesTail'> = { hides: 'nothing', enveloped: false },
+  properties: Pick<StackCase, 'hides' | 'enveloped' | 'watchesTail' | 'redactsReads' | 'shown'> = {
+    hides: 'nothing',
+    enveloped: false,
+  },
 ): StackCase {
   return { name, layers, wrap: (inner) => wrapSession(inner, layers()), ...properties };
 }
@@ -42,6 +50,14 @@ function stack(
 const HIDES_NOTHING = { hides: 'nothing', enveloped: true } as const;
 
 const HIDES_EVERYTHING = { hides: 'everything', enveloped: true } as const;
+
+/** Finds names, at once; and the same as a model behind a network would. */
+const names = patternRecognizer({ entity: 'PERSON', pattern: /Jane/ });
+const remoteNames: Recognizer = {
+  name: 'remote names',
+  entities: names.entities,
+  analyze: async (text, context) => names.analyze(text, context),
+};
 
 export const STACKS: readonly StackCase[] = [
   stack('no layers', () => []),
@@ -58,6 +74,17 @@ export const STACKS: readonly StackCase[] = [
     enveloped: false,
   }),
   stack('redact', () => [redact()], { hides: 'personal data', enveloped: false }),
+  stack('redact on read', () => [redact({ when: 'read' })], {
+    hides: 'nothing',
+    enveloped: false,
+    redactsReads: true,
+    shown: (item) => redact().compare?.(item) ?? item,
+  }),
+  stack('redact with an asynchronous recognizer', () => [redact({ recognizers: [remoteNames] })], {
+    hides: 'personal data',
+    enveloped: false,
+    shown: (item) => redact({ recognizers: [names] }).compare?.(item) ?? item,
+  }),
   stack('encrypt', () => [encrypt({ keys: fixedKeyring() })], HIDES_EVERYTHING),
   stack(
     'all layers',

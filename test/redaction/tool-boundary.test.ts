@@ -1,0 +1,298 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { MemorySession, tool, type FunctionTool, type RunContext } from '@openai/agents';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { redact, wrapSession, wrapStore } from '../../src/index.ts';
+import { createRedactor, restoreToolArguments } from '../../src/redaction/index.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import { textOf, userMessage } from './layer-call.ts';
+import { ADDRESS, answer, callTool, FORGED, openMailingAgent } from './mailing-agent.ts';
+
+const KEY = new Uint8Array(32).fill(3);
+const OPERATORS = { DEFAULT: { type: 'pseudonymize', key: KEY } } as const;
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'strongroom-tools-'));
+});
+afterAll(() => {
+  rmSync(directory, { recursive: true });
+});
+
+/** All bytes of a database and its log. */
+function bytesOf(file: string): string {
+  return [file, `${file}-wal`]
+    .map((name) => {
+      try {
+        return readFileSync(name, 'latin1');
+      } catch {
+        return '';
+      }
+    })
+    .join('');
+}
+
+describe('an agent that mails', () => {
+  test.each(['at once', 'streamed'])(
+    '%s: the model and the store see tokens, the tool the address',
+    async (how) => {
+      const file = join(directory, `${how}.db`);
+      const { store, session, agent, model, runner, sent, judged } = openMailingAgent(file, false, [
+        callTool,
+        answer,
+      ]);
+      const input = `Write to ${ADDRESS} and to ${FORGED}.`;
+      if (how === 'streamed') {
+        const result = await runner.run(agent, input, { session, stream: true });
+        await result.completed;
+      } else {
+        await runner.run(agent, input, { session });
+      }
+      expect(sent).toEqual([`${ADDRESS}: For "you"\nand ${ADDRESS} not ${FORGED}`]);
+      expect(judged).toEqual([ADDRESS]);
+      expect(model.calls).toHaveLength(2);
+      expect(JSON.stringify(model.calls.map((call) => call.request))).not.toMatch(/jane/i);
+      expect(JSON.stringify(await session.getItems())).not.toMatch(/jane/i);
+      await store.close();
+      expect(bytesOf(file)).toContain('EMAIL_ADDRESS_');
+      expect(bytesOf(file)).not.toMatch(/jane\.roe|acme/i);
+    },
+  );
+
+  test.each(['at once', 'streamed'])(
+    '%s: an approval is resumed in another process',
+    async (how) => {
+      const file = join(directory, `resumed ${how}.db`);
+      const { store, session, agent, model, runner, sent, judged } = openMailingAgent(file, true, [callTool]);
+      const first = await runner.run(agent, `Write to ${ADDRESS}.`, { session });
+      expect(first.interruptions).toHaveLength(1);
+      expect(judged).toEqual([ADDRESS]);
+      expect(sent).toEqual([]);
+      expect(JSON.stringify(model.calls.map((call) => call.request))).not.toMatch(/jane/i);
+      await store.close();
+
+      const resumed = spawnSync(
+        process.execPath,
+        [
+          '--disable-warning=ExperimentalWarning',
+          fileURLToPath(new URL('resume-mailing.ts', import.meta.url)),
+          file,
+          how,
+        ],
+        { input: first.state.toString(), encoding: 'utf8' },
+      );
+      expect(resumed.stderr).toBe('');
+      const { requests, ...told } = JSON.parse(resumed.stdout) as {
+        sent: string[];
+        finalOutput: string;
+        requests: unknown[];
+      };
+      expect(told.sent).toEqual([`${ADDRESS}: For "you"\nand ${ADDRESS} not ${FORGED}`]);
+      expect(told.finalOutput).toMatch(/^Done: .*sent to <EMAIL_ADDRESS_/);
+      expect(requests).toHaveLength(1);
+      expect(JSON.stringify(requests)).not.toMatch(/jane/i);
+      expect(bytesOf(file)).not.toMatch(/jane\.roe|acme/i);
+    },
+    60_000,
+  );
+});
+
+describe('restoreToolArguments', () => {
+  const vaulted = (): { redactor: ReturnType<typeof createRedactor>; vault: MemorySession } => {
+    const vault = new MemorySession();
+    return { redactor: createRedactor({ operators: OPERATORS, vault }), vault };
+  };
+  const echo = (): FunctionTool =>
+    tool({
+      name: 'echo',
+      description: 'Echoes.',
+      parameters: { type: 'object', properties: {}, additionalProperties: true, required: [] },
+      strict: false,
+      execute: async (input) => JSON.stringify(input),
+    }) as FunctionTool;
+  const invoke = async (given: FunctionTool, input: string): Promise<unknown> =>
+    given.invoke({} as RunContext, input);
+
+  test('restores in keys, values, JSON in JSON, and tokens as models write them', async () => {
+    const { redactor } = vaulted();
+    const token = await redactor.redactText('o"brien@acme.com'.replace('"', "'"));
+    const bare = token.slice(1, -1);
+    const restored = restoreToolArguments(echo(), redactor);
+    const input = JSON.stringify({
+      [token]: 1,
+      list: [bare, token.toUpperCase(), `\`${bare.toLowerCase()}\``, bare.replaceAll('_', '\\_')],
+      html: `&lt;${bare}&gt;`,
+      inner: JSON.stringify({ to: token }),
+    });
+    expect(JSON.parse((await invoke(restored, input)) as string)).toEqual({
+      "o'brien@acme.com": 1,
+      list: ["o'brien@acme.com", "o'brien@acme.com", "`o'brien@acme.com`", "o'brien@acme.com"],
+      html: "o'brien@acme.com",
+      inner: JSON.stringify({ to: "o'brien@acme.com" }),
+    });
+  });
+
+  test('a value with quotes stays inside its literal', async () => {
+    const vault = new MemorySession();
+    const redactor = createRedactor({
+      operators: OPERATORS,
+      vault,
+      denyList: { PERSON: ['Jane "Joe" \\ Roe'] },
+    });
+    const token = await redactor.redactText('Jane "Joe" \\ Roe');
+    expect(token).toMatch(/^<PERSON_/);
+    const restored = restoreToolArguments(echo(), redactor);
+    expect(JSON.parse((await invoke(restored, JSON.stringify({ who: token }))) as string)).toEqual({
+      who: 'Jane "Joe" \\ Roe',
+    });
+  });
+
+  test('a token of another session, a changed token and one that was never issued stay as they are', async () => {
+    const { redactor } = vaulted();
+    const other = vaulted();
+    const token = await other.redactor.redactText('jane@acme.com');
+    const own = await redactor.redactText('joe@acme.com');
+    const changed = `${own.slice(0, -2)}${own.at(-2) === 'b' ? 'c' : 'b'}>`;
+    const input = JSON.stringify([token, changed, FORGED, `x${own.slice(1)}`]);
+    expect(await redactor.restoreText(input)).toBe(input);
+  });
+
+  test('entities limit what a tool gets', async () => {
+    const { redactor } = vaulted();
+    const text = await redactor.redactText('jane@acme.com 4111111111111111');
+    const restored = restoreToolArguments(echo(), redactor, { entities: ['CREDIT_CARD'] });
+    const [email] = text.split(' ');
+    expect(JSON.parse((await invoke(restored, JSON.stringify({ text }))) as string)).toEqual({
+      text: `${email} 4111111111111111`,
+    });
+  });
+
+  test('the final answer can be restored for the user', async () => {
+    const { redactor } = vaulted();
+    const token = await redactor.redactText('jane@acme.com');
+    expect(await redactor.restoreText(`Mail is on its way to ${token}.`)).toBe(
+      'Mail is on its way to jane@acme.com.',
+    );
+  });
+
+  test('the tool itself is not changed, and what the SDK knows it by stays', async () => {
+    const { redactor } = vaulted();
+    const given = echo();
+    const { invoke: before } = given;
+    const restored = restoreToolArguments(given, redactor);
+    expect(given.invoke).toBe(before);
+    expect({ ...restored, invoke: before }).toEqual({ ...given });
+    expect(restored.needsApproval).toBe(given.needsApproval);
+  });
+
+  test('misuse is refused', async () => {
+    const { redactor } = vaulted();
+    expect(() => restoreToolArguments({ type: 'hosted_tool' } as never, redactor)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_OPTION',
+        message: 'restoreToolArguments: tool must be a function tool, got an object.',
+      }),
+    );
+    expect(() => restoreToolArguments(echo(), redactor, { entities: [5] as never })).toThrow(
+      'restoreToolArguments: entities must be a list of entity names, got an array.',
+    );
+    await expect(createRedactor().restoreText('x')).rejects.toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      message: 'createRedactor: restoring tokens needs a vault. Give createRedactor() the option vault.',
+    });
+    expect(() => createRedactor({ vault: new MemorySession() })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_OPTION',
+        message: expect.stringContaining('vault needs an operator that issues tokens') as string,
+      }),
+    );
+    expect(() => createRedactor({ operators: OPERATORS, vault: {} as never })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_OPTION',
+        message: expect.stringContaining('createRedactor: vault must be a Session') as string,
+      }),
+    );
+  });
+});
+
+describe('the vault of a layer', () => {
+  const tokenIn = async (session: MemorySession | ReturnType<typeof wrapSession>): Promise<string> =>
+    (await session.getItems()).map(textOf).join(' ');
+
+  test('gets each value once, and before the item is stored', async () => {
+    const vault = new MemorySession();
+    const inner = new MemorySession();
+    const session = wrapSession(inner, [redact({ operators: OPERATORS, vault })]);
+    await session.addItems([userMessage('jane@acme.com'), userMessage('JANE@acme.com')]);
+    await session.addItems([userMessage('jane@acme.com')]);
+    expect(await vault.getItems()).toHaveLength(1);
+    const [token] = (await tokenIn(session)).split(' ');
+    const redactor = createRedactor({ operators: OPERATORS, vault });
+    expect((await redactor.restoreText(token as string)).toLowerCase()).toBe('jane@acme.com');
+
+    const failing = new MemorySession();
+    failing.addItems = async () => {
+      throw new Error('vault is down');
+    };
+    const other = new MemorySession();
+    const guarded = wrapSession(other, [redact({ operators: OPERATORS, vault: failing })]);
+    await expect(guarded.addItems([userMessage('jane@acme.com')])).rejects.toThrow('vault is down');
+    expect(await other.getItems()).toEqual([]);
+  });
+
+  test('goes with its session, by clearing and by deleting, one vault a session', async () => {
+    const store = openSqlite(':memory:');
+    const vaults = new Map<string, MemorySession>();
+    const vaultOf = (id: string): MemorySession => {
+      const vault = vaults.get(id) ?? new MemorySession();
+      vaults.set(id, vault);
+      return vault;
+    };
+    const sessions = wrapStore(store, [redact({ operators: OPERATORS, vault: vaultOf })]);
+    for (const id of ['a', 'b', 'c']) await sessions.session(id).addItems([userMessage(`${id}@acme.com`)]);
+    await sessions.session('a').clearSession();
+    await sessions.deleteSession('b');
+    expect(await vaults.get('a')?.getItems()).toEqual([]);
+    expect(await vaults.get('b')?.getItems()).toEqual([]);
+    expect(await vaults.get('c')?.getItems()).toHaveLength(1);
+    await store.close();
+  });
+
+  test('keeps what is written back after a clear, as the runner compacts and rolls back', async () => {
+    const vault = new MemorySession();
+    const session = wrapSession(new MemorySession(), [redact({ operators: OPERATORS, vault })]);
+    await session.addItems([userMessage('jane@acme.com'), userMessage('joe@acme.com')]);
+    const [jane] = await session.getItems();
+    await session.clearSession();
+    expect(await vault.getItems()).toEqual([]);
+    await session.addItems([jane as never]);
+    expect(await vault.getItems()).toHaveLength(1);
+    const redactor = createRedactor({ operators: OPERATORS, vault });
+    expect(await redactor.restoreText(await tokenIn(session))).toBe('jane@acme.com');
+  });
+
+  test('a vault that cannot be cleared is told', async () => {
+    const vault = new MemorySession();
+    vault.clearSession = async () => {
+      throw new Error('vault is down');
+    };
+    const session = wrapSession(new MemorySession(), [redact({ operators: OPERATORS, vault })]);
+    await expect(session.clearSession()).rejects.toMatchObject({
+      code: 'ERR_STORE',
+      message: expect.stringContaining('was cleared, its vault was not') as string,
+    });
+  });
+
+  test('something else in the vault is refused, not passed over', async () => {
+    const vault = new MemorySession({ initialItems: [userMessage('a diary')] });
+    const session = wrapSession(new MemorySession(), [redact({ operators: OPERATORS, vault })]);
+    await expect(session.addItems([userMessage('jane@acme.com')])).rejects.toMatchObject({
+      code: 'ERR_MALFORMED',
+      message:
+        'The vault holds an item that is no token. Give it a session of its own that nothing else writes to.',
+    });
+  });
+});
