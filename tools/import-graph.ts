@@ -42,8 +42,19 @@ export function importGraph(entry: string): ImportGraph {
   return { files: Array.from(seen, (file) => relative(ROOT, file)), eager, lazy };
 }
 
-function importsOf(file: string): { specifier: string; dynamic: boolean }[] {
-  const found: { specifier: string; dynamic: boolean }[] = [];
+interface Import {
+  readonly specifier: string;
+  readonly dynamic: boolean;
+}
+
+// Entry points share most of their files.
+const known = new Map<string, readonly Import[]>();
+
+function importsOf(file: string): readonly Import[] {
+  const before = known.get(file);
+  if (before !== undefined) return before;
+  const found: Import[] = [];
+  known.set(file, found);
   const visit = (node: ts.Node): void => {
     if (isTypeOnly(node)) return;
     if (
@@ -80,7 +91,7 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './history': { eager: [], lazy: ['gpt-tokenizer'] },
   './redaction': { eager: ['@noble/hashes'], lazy: [] },
   './keys': { eager: CORE, lazy: ['@openai/agents', 'node'] },
-  './observe': { eager: [], lazy: [] },
+  './observe': { eager: ['@opentelemetry/api', '@noble/hashes'], lazy: [] },
   './resilience': { eager: [], lazy: [] },
   './retention': { eager: [], lazy: [] },
   // The stores answer in the SDK's words, and run where Node's own modules are.

@@ -7,7 +7,7 @@ import type { Keyring } from './keyring.ts';
  * Destroys a key-encryption key in a keyring, unless a stored data key still needs it. Data keys inside envelopes
  * (`inline`) cannot be seen here: run `rewrap` over those sessions first. Destroy the key where it came from, too.
  *
- * @param dekStores Every DEK store that the keyring is used with.
+ * @param options.dekStores Every DEK store that the keyring is used with.
  * @throws `ERR_CONFLICT` with how many data keys need the key; `ERR_INVALID_OPTION` for the current key.
  * @example
  * ```ts
