@@ -1,0 +1,1 @@
+export { resilient, type ResilientOptions } from './resilient.ts';
