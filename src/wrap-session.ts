@@ -45,6 +45,13 @@ export type Wrapped<S extends Session> = Session &
 /** The names of the layers of a wrapper, outermost first, readable by another copy of this package. */
 export const LAYER_NAMES: unique symbol = Symbol.for('strongroom.layers') as never;
 
+/** What sessions of one store have in common, on a wrapper: only those archive to each other in one transaction. */
+export const STORE_OF: unique symbol = Symbol.for('strongroom.store') as never;
+
+function storeOf(wrapper: Session): unknown {
+  return (wrapper as unknown as Record<symbol, unknown>)[STORE_OF];
+}
+
 interface Wrapping {
   readonly inner: Session;
   readonly layers: readonly SessionLayer[];
@@ -107,11 +114,14 @@ export function wrapSession<S extends Session>(
   refuseDataLayersOverCompaction(has('runCompaction'), all);
   warnOfUnknownMembers(innermost);
 
-  const engine = createEngine(inner, stack, maxItemBytes, (other) => engineOf(other)?.receive);
+  const engine = createEngine(inner, stack, maxItemBytes, (other) =>
+    inner.dekStore !== undefined && storeOf(other) === inner.dekStore ? engineOf(other)?.receive : undefined,
+  );
   const wrapper = buildMembers({ inner, stack, engine, has });
   if (hasReplacePrefix(innermost)) wrapper['replacePrefix'] = engine.replacePrefix.bind(engine);
   const brand = brandOf(innermost);
   if (brand !== undefined) wrapper[brand.symbol] = brand.value;
+  if (inner.dekStore !== undefined) Object.defineProperty(wrapper, STORE_OF, { value: inner.dekStore });
   Object.defineProperty(wrapper, LAYER_NAMES, { value: Object.freeze(all.map((layer) => layer.name)) });
 
   const result = wrapper as unknown as Session;

@@ -88,7 +88,7 @@ const CORE = ['jose', '@noble/ciphers', '@noble/hashes', 'lru-cache'] as const;
 /** Which packages an entry point may load at once and lazily; `node` stands for the modules of Node itself. */
 const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly string[] }>> = {
   '.': { eager: CORE, lazy: ['@openai/agents'] },
-  './history': { eager: [], lazy: ['gpt-tokenizer'] },
+  './history': { eager: ['@noble/hashes'], lazy: ['gpt-tokenizer', '@openai/agents'] },
   './redaction': { eager: ['@noble/hashes'], lazy: [] },
   './keys': { eager: CORE, lazy: ['@openai/agents', 'node'] },
   './observe': { eager: ['@opentelemetry/api', '@noble/hashes'], lazy: [] },

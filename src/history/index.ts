@@ -1,3 +1,4 @@
+export { archiveHistory, type ArchiveHistoryOptions, type ArchiveReport } from './archive-history.ts';
 export {
   scaleFromUsage,
   tokenEstimate,
@@ -20,4 +21,11 @@ export {
   type TrimPlan,
   type TrimReport,
 } from './trim-history.ts';
+export {
+  summarizeHistory,
+  type HistoryLimit,
+  type SummarizeHistoryOptions,
+  type SummaryInput,
+  type SummaryReport,
+} from './summarize-history.ts';
 export { clearToolOutputs, type ClearedOutput, type ClearToolOutputsOptions } from './tool-outputs.ts';

@@ -258,6 +258,6 @@ function emptySize(): MutableSize {
   return { items: 0, turns: 0, tokens: 0 };
 }
 
-function fits(size: HistorySize, limit: HistorySize): boolean {
+export function fits(size: HistorySize, limit: HistorySize): boolean {
   return size.items <= limit.items && size.turns <= limit.turns && size.tokens <= limit.tokens;
 }

@@ -1,0 +1,177 @@
+import type { AgentInputItem, Session } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import {
+  hasTransactions,
+  layerNames,
+  replaceOldest,
+  safeStarts,
+  shareStore,
+  startsWith,
+} from './replace-oldest.ts';
+import { isSystemMessage } from './structure.ts';
+import { parseTrimOptions, planWith, type TrimHistoryOptions } from './trim-history.ts';
+
+/** Options of {@link archiveHistory}. */
+export interface ArchiveHistoryOptions {
+  /**
+   * What goes: the items before this index, or before the cut that `trimHistory()` makes with these options. With the
+   * options that the runs use, what is sent to the model stays the same to the byte, because no run would have sent
+   * what was moved.
+   */
+  readonly before: number | TrimHistoryOptions;
+  /** The session that receives them at its end. */
+  readonly to: Session;
+  /** For the repetition of a call that failed: its message names it. */
+  readonly operationId?: string;
+  /** Longest history that a session without `replacePrefix` is asked to rewrite; default 5,000. */
+  readonly maxRewriteItems?: number;
+}
+
+/** What {@link archiveHistory} did. */
+export interface ArchiveReport {
+  /** `'changed'`: the oldest items were replaced by someone else in between; nothing was moved. */
+  readonly outcome: 'archived' | 'nothing-to-do' | 'changed';
+  /** How many items were appended to the archive. */
+  readonly archived: number;
+  /** How many items the session has left, of those that were read. */
+  readonly left: number;
+  readonly operationId: string;
+}
+
+/**
+ * Moves the oldest part of a session into another one, so that reading a very long conversation stays cheap. Call it
+ * between runs. The cut is moved back to the start of a turn that no call reaches across; system messages and pinned
+ * items (`before.pin`) are copied to the archive and stay in the session too.
+ *
+ * Between two sessions of one store of ours, with the same kind of stack, all of it is one database transaction: the
+ * items are compared, taken off, opened, sealed for the archive with their times, and appended there; appends to the
+ * session do not conflict with it, and nothing lives longer than it would have. Elsewhere the items are appended to
+ * the archive first and then taken off in one `replace_suffix`; if that second step fails, they are in both, never in
+ * neither, and the call can be repeated with the `operationId` that the error names. That way is refused under
+ * `expire()`, because a copy would begin a new life.
+ *
+ * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when the session has no transactions, more than
+ *   `maxRewriteItems` items and no `replacePrefix`, or `expire()` and another store; what the sessions throw.
+ *
+ * @example
+ * ```ts
+ * import type { Session } from '@openai/agents';
+ * import { archiveHistory, type ArchiveReport } from 'strongroom/history';
+ *
+ * export const archive = (live: Session, to: Session): Promise<ArchiveReport> =>
+ *   archiveHistory(live, { before: { maxTokens: 8_000 }, to });
+ * ```
+ */
+export async function archiveHistory(
+  session: Session,
+  options: ArchiveHistoryOptions,
+): Promise<ArchiveReport> {
+  const where = 'archiveHistory()';
+  checkOptions(where, options, ['before', 'to', 'operationId', 'maxRewriteItems']);
+  const { before, to, operationId = `strongroom-archive-${globalThis.crypto.randomUUID()}` } = options;
+  const maxRewriteItems = parseCount(where, 'maxRewriteItems', options.maxRewriteItems ?? 5_000);
+  const settings = typeof before === 'number' ? undefined : parseTrimOptions(`${where} before`, before);
+  if (typeof before === 'number' && !(Number.isSafeInteger(before) && before >= 0)) {
+    invalidOption(where, 'before', 'an index or the options of trimHistory()', before);
+  }
+  if (typeof operationId !== 'string' || operationId === '') {
+    invalidOption(where, 'operationId', 'a text that is not empty', operationId);
+  }
+  if (typeof to !== 'object' || to === null || typeof to.addItems !== 'function' || to === session) {
+    invalidOption(where, 'to', 'another session', to);
+  }
+
+  const items = await session.getItems();
+  const plan = settings === undefined ? undefined : planWith(settings, items, []);
+  const wanted = plan?.cutIndex ?? (before as number);
+  const count = safeStarts(items).findLast((start) => start <= wanted) ?? 0;
+  const oldest = items.slice(0, count);
+  const kept = plan === undefined ? undefined : new Set(plan.kept);
+  const stays = oldest.filter(
+    (item) => kept?.has(item) ?? (isSystemMessage(item) || item.type === 'compaction'),
+  );
+  const nothing: ArchiveReport = { outcome: 'nothing-to-do', archived: 0, left: items.length, operationId };
+  // Only what stays anyway: an archive of it would be the same items again and again.
+  if (count === stays.length) return nothing;
+
+  const move = { where, items, count, replacement: stays, operationId, maxRewriteItems };
+  const together = shareStore(session, to);
+  if (!together) {
+    refuseLongerLife(where, session);
+    if (!hasTransactions(session)) {
+      throw new StrongroomError(
+        'ERR_UNSUPPORTED',
+        `${where}: this session has no transactions, so history cannot be moved without the risk of losing it. Use one of our stores, or MemorySession.`,
+      );
+    }
+    if (items.length > maxRewriteItems && !('replacePrefix' in session)) {
+      throw new StrongroomError(
+        'ERR_UNSUPPORTED',
+        `${where}: the history has ${items.length} items, more than maxRewriteItems (${maxRewriteItems}), and this session can only rewrite it as a whole. Use one of our stores, or raise maxRewriteItems.`,
+      );
+    }
+    await appendOnce(to, oldest, operationId, options.operationId !== undefined);
+  }
+  const done = await finish(where, operationId, together, () =>
+    replaceOldest(session, together ? { ...move, archiveTo: to } : move),
+  );
+  if (!done) return { ...nothing, outcome: 'changed' };
+  return {
+    outcome: 'archived',
+    archived: count,
+    left: items.length - count + stays.length,
+    operationId,
+  };
+}
+
+/** A copy through `addItems` gets times of its own. */
+function refuseLongerLife(where: string, session: Session): void {
+  if (!layerNames(session).includes('expire')) return;
+  throw new StrongroomError(
+    'ERR_UNSUPPORTED',
+    `${where}: the session has expire(), and the archive is not in the same store of ours, so the copies would live longer than the originals. Archive into a session of the same store, wrapped by wrapSession.`,
+  );
+}
+
+/** Appends to the archive; a repetition of the same operation does not append twice. */
+async function appendOnce(
+  to: Session,
+  items: readonly AgentInputItem[],
+  operationId: string,
+  repeated: boolean,
+): Promise<void> {
+  if (hasTransactions(to)) {
+    await to.applyHistoryTransaction({
+      operationId,
+      transaction: { type: 'append_items', items: [...items] },
+    });
+    return;
+  }
+  if (repeated && startsWith(await to.getItems(items.length), items)) return;
+  await to.addItems([...items]);
+}
+
+async function finish(
+  where: string,
+  operationId: string,
+  together: boolean,
+  work: () => Promise<boolean>,
+): Promise<boolean> {
+  if (together) return work();
+  let done: boolean;
+  try {
+    done = await work();
+  } catch (cause) {
+    throw new StrongroomError(
+      'ERR_STORE',
+      `${where}: the items are in the archive, but were not taken off the session. Repeat the call with operationId ${JSON.stringify(operationId)}.`,
+      { cause },
+    );
+  }
+  if (done) return true;
+  throw new StrongroomError(
+    'ERR_CONFLICT',
+    `${where}: the oldest items were replaced by someone else while they were copied to the archive (operation ${JSON.stringify(operationId)}); the copies are there, the session was not changed.`,
+  );
+}

@@ -1,0 +1,153 @@
+import type { AgentInputItem, Session, SessionHistoryTransactionAwareSession } from '@openai/agents';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
+import { itemKey } from '../item.ts';
+import { DEK_STORE } from '../keys/dek-store.ts';
+import { historyDigest } from '../stores/digest.ts';
+import { createStructure, isUserMessage } from './structure.ts';
+
+/** What sessions of our stores have, bare (the archive by its id) and wrapped (the archive as a session). */
+interface PrefixSession extends Session {
+  replacePrefix(args: {
+    readonly count: number;
+    readonly digest: string;
+    readonly replacement: readonly AgentInputItem[];
+    readonly operationId: string;
+    readonly archiveTo?: Session | string;
+  }): Promise<void>;
+}
+
+/** Wrappers and sessions of our stores carry these symbols; a stranger's method of the same name is not ours. */
+const LAYERS = Symbol.for('strongroom.layers');
+const OPERATIONS = Symbol.for('strongroom.operations');
+const STORE_OF = Symbol.for('strongroom.store');
+
+type Symbols = Readonly<Record<symbol, unknown>>;
+
+export interface ReplaceOldest {
+  /** For messages, such as `summarizeHistory()`. */
+  readonly where: string;
+  /** The history as it was read; what is appended meanwhile stays. */
+  readonly items: readonly AgentInputItem[];
+  /** How many of the oldest go. */
+  readonly count: number;
+  readonly replacement: readonly AgentInputItem[];
+  readonly operationId: string;
+  /** A session of the same store that receives what goes, in the same transaction. */
+  readonly archiveTo?: Session;
+  /** Longest history that is rewritten as a whole. */
+  readonly maxRewriteItems: number;
+}
+
+/** How often a whole rewrite is tried again because something was appended in between. */
+const ATTEMPTS = 4;
+
+/**
+ * Replaces the oldest items, or nothing: on our stores by comparing and replacing the prefix in one database
+ * transaction, elsewhere by rewriting the history in one `replace_suffix`.
+ *
+ * @returns `false` when the oldest items are no longer those that were read; nothing was changed then.
+ * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when the session cannot do it atomically.
+ */
+export async function replaceOldest(session: Session, plan: ReplaceOldest): Promise<boolean> {
+  const { where, items, count, replacement, operationId, archiveTo, maxRewriteItems } = plan;
+  if (replacesPrefixes(session)) {
+    try {
+      await session.replacePrefix({
+        count,
+        digest: historyDigest(items.slice(0, count)),
+        replacement,
+        operationId,
+        ...(archiveTo === undefined
+          ? {}
+          : { archiveTo: LAYERS in session ? archiveTo : await archiveTo.getSessionId() }),
+      });
+      return true;
+    } catch (error) {
+      if (isStrongroomError(error) && error.code === 'ERR_CONFLICT') return false;
+      throw error;
+    }
+  }
+  if (!hasTransactions(session)) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `${where}: this session has no transactions, so history cannot be replaced without the risk of losing it. Use a session that has applyHistoryTransaction: one of our stores, or MemorySession.`,
+    );
+  }
+  for (let attempt = 1; ; attempt++) {
+    const current = await session.getItems();
+    if (!startsWith(current, items.slice(0, count))) return false;
+    if (current.length > maxRewriteItems) {
+      throw new StrongroomError(
+        'ERR_UNSUPPORTED',
+        `${where}: this session can only rewrite its history as a whole, and that has ${current.length} items, more than maxRewriteItems (${maxRewriteItems}). Use one of our stores, or raise maxRewriteItems.`,
+      );
+    }
+    const after = [...replacement, ...current.slice(count)];
+    try {
+      await session.applyHistoryTransaction({
+        operationId: `${operationId}:${attempt}`,
+        transaction: { type: 'replace_suffix', expectedSuffix: current, replacement: after },
+      });
+      return true;
+    } catch (error) {
+      const now = await session.getItems();
+      // The transaction can be in the store although its answer was lost.
+      if (startsWith(now, after)) return true;
+      if (attempt === ATTEMPTS || itemKey(now) === itemKey(current)) throw error;
+    }
+  }
+}
+
+export function hasTransactions(session: Session): session is SessionHistoryTransactionAwareSession {
+  return (
+    typeof (session as Partial<SessionHistoryTransactionAwareSession>).applyHistoryTransaction === 'function'
+  );
+}
+
+function replacesPrefixes(session: Session): session is PrefixSession {
+  return (
+    (LAYERS in session || OPERATIONS in session) &&
+    typeof (session as Partial<PrefixSession>).replacePrefix === 'function'
+  );
+}
+
+/** Whether both are sessions of one store of ours, bare or wrapped: only those archive in one transaction. */
+export function shareStore(session: Session, other: Session): boolean {
+  const store = storeOf(session);
+  return (
+    store !== undefined && storeOf(other) === store && replacesPrefixes(session) && replacesPrefixes(other)
+  );
+}
+
+function storeOf(session: Session): unknown {
+  return (session as unknown as Symbols)[STORE_OF] ?? (session as unknown as Symbols)[DEK_STORE];
+}
+
+/** The names of the layers of a wrapper; empty for any other session. */
+export function layerNames(session: Session): readonly string[] {
+  const names = (session as unknown as Symbols)[LAYERS];
+  return Array.isArray(names) ? (names as readonly string[]) : [];
+}
+
+/** Whether `items` begin with `prefix`, by the runner's own equality. */
+export function startsWith(items: readonly AgentInputItem[], prefix: readonly AgentInputItem[]): boolean {
+  return (
+    items.length >= prefix.length && prefix.every((item, index) => itemKey(item) === itemKey(items[index]))
+  );
+}
+
+/**
+ * The indexes before which a history can be taken off: at the start of a turn, with no call in front of it that is
+ * answered behind it.
+ */
+export function safeStarts(items: readonly AgentInputItem[]): number[] {
+  const structure = createStructure();
+  for (const item of items) structure.add(item);
+  const starts: number[] = [];
+  let needed = -1;
+  for (const [index, item] of items.entries()) {
+    if (needed < index && isUserMessage(item)) starts.push(index);
+    needed = Math.max(needed, structure.neededUntil(index));
+  }
+  return starts;
+}
