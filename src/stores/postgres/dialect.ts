@@ -9,6 +9,7 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
     begin: 'BEGIN ISOLATION LEVEL READ COMMITTED',
     forShare: 'FOR SHARE',
     insertNew: ['INSERT', 'ON CONFLICT DO NOTHING'],
+    birth: 'coalesce(born_at, written_at)',
     async reserve(client, { id, subject }, count, now) {
       const { rows } = await client.query(
         `INSERT INTO ${sessions} AS s (id, subject, next_seq, generation) VALUES (?, ?, ?, ?)

@@ -1,3 +1,4 @@
+import { inTime, TimeoutError } from '../in-time.ts';
 import type { FailureKind, SqlClient, SqlLoan, SqlPool, SqlResult, SqlRow, SqlValue } from '../sql/client.ts';
 
 /** The part of `pg.Pool` (and of Lakebase's and Neon's) that is used. */
@@ -29,9 +30,6 @@ interface PGliteResult {
   rows: unknown[];
   affectedRows?: number;
 }
-
-/** Answers of a database that took longer than the option `timeout`. */
-export class TimeoutError extends Error {}
 
 const compiled = new Map<string, string>();
 
@@ -137,23 +135,6 @@ export function fromPGlite(database: PGliteLike, close: () => Promise<void>): Sq
 }
 
 const NO_ROWS: SqlResult = { rows: [], changes: 0 };
-
-async function inTime<T>(work: Promise<T>, timeout: number, late?: () => void): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    return await Promise.race([
-      work,
-      new Promise<never>((_, reject) => {
-        timer = setTimeout(() => {
-          late?.();
-          reject(new TimeoutError(`No answer in ${timeout} ms.`));
-        }, timeout);
-      }),
-    ]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 /** SQLSTATE (PostgreSQL manual, appendix A). */
 const STATES: Readonly<Record<string, string>> = {

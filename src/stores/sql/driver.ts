@@ -281,7 +281,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     async purge(expired, batch) {
       const conditions: [string, number][] = [['expires_at <= ?', expired.now]];
       if (expired.writtenBefore !== undefined) {
-        conditions.push(['coalesce(born_at, written_at) <= ?', expired.writtenBefore]);
+        conditions.push([`${dialect.birth} <= ?`, expired.writtenBefore]);
       }
       const purged: string[] = [];
       for (const [condition, time] of conditions) {

@@ -1,0 +1,191 @@
+import type * as mysqlModule from 'mysql2/promise';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { mysqlDialect } from './mysql/dialect.ts';
+import { fromPool, mysqlFailure, type MysqlPool } from './mysql/pool.ts';
+import { setupStatements } from './mysql/schema.ts';
+import { setUp } from './mysql/setup.ts';
+import { sharedPool } from './shared-pool.ts';
+import { createRunner, type SqlPool } from './sql/client.ts';
+import { sqlDriver } from './sql/driver.ts';
+import type { StoreSession } from './session.ts';
+import { createStore, type Store } from './store.ts';
+
+export { historyDigest } from './digest.ts';
+export type { MysqlConnection, MysqlPool } from './mysql/pool.ts';
+export type { ReplacePrefixArgs, StoreSession } from './session.ts';
+export type { PurgeOptions, PurgeReport, SessionOptions, SessionSummary, Store } from './store.ts';
+
+/** Options of {@link openMysql}. */
+export interface MysqlOptions {
+  /** What the names of the tables begin with. Lower-case letters, digits and `_`. Default `'strongroom_'`. */
+  readonly prefix?: string;
+  /**
+   * `false` when the database user may not create tables: run {@link mysqlSetup}'s statements by hand. Default `true`.
+   */
+  readonly createTables?: boolean;
+  /** How long a call waits for a connection, for a lock, and for the answer to a statement. Default `'30s'`. */
+  readonly timeout?: Duration;
+  /** How many operations of a session are remembered for idempotence. Default 256. */
+  readonly operationLog?: number;
+  /** Unix milliseconds: when items without a time of their own were written, what is expired. Default `Date.now`. */
+  readonly clock?: () => number;
+  /** With a URL: the most connections. Default 10. */
+  readonly maxConnections?: number;
+  /** With a URL: `false` for connections of this store's own, see `openPostgres`. Default `true`. */
+  readonly sharePool?: boolean;
+  /** With a URL: stores share connections only with stores of the same key. */
+  readonly poolKey?: string;
+}
+
+/**
+ * An existing pool of `mysql2/promise`. The store never closes it. It sets `sql_mode`, the isolation level
+ * (`READ COMMITTED`) and the lock timeout of the connections that it borrows, and leaves them set.
+ */
+export interface MysqlTarget {
+  readonly pool: MysqlPool;
+}
+
+const WHERE = 'openMysql';
+const URL_OPTIONS = ['maxConnections', 'sharePool', 'poolKey'] as const;
+const OPTIONS = ['prefix', 'createTables', 'timeout', 'operationLog', 'clock', ...URL_OPTIONS] as const;
+
+/**
+ * Many sessions in MariaDB 10.6 or later, or MySQL 8, through the package `mysql2`. Connects at the first call and
+ * creates its tables if they are missing. One call's items are limited by the server's `max_allowed_packet`. Tested
+ * with MariaDB; MySQL itself was not available to the authors.
+ *
+ * @param target `mysql://user:password@host/database`, or `{ pool }` with a pool of yours, which stays yours.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
+ * `cause`, `ERR_UNSUPPORTED` for tables of a newer version of strongroom, `ERR_CLOSED`.
+ *
+ * @example
+ * ```ts
+ * import { openMysql } from 'strongroom/mysql';
+ *
+ * await using store = openMysql('mysql://app@127.0.0.1:3306/app');
+ * await store.session('user-123').addItems([{ role: 'user', content: 'Hello' }]);
+ * ```
+ */
+export function openMysql(target: string | MysqlTarget, options: MysqlOptions = {}): Store<StoreSession> {
+  checkOptions(WHERE, options, OPTIONS, ['password']);
+  const { createTables = true, operationLog = 256, clock = Date.now } = options;
+  const prefix = checkPrefix(options.prefix);
+  if (typeof createTables !== 'boolean') invalidOption(WHERE, 'createTables', 'true or false', createTables);
+  if (typeof clock !== 'function')
+    invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
+  const timeout = parseDuration(WHERE, 'timeout', options.timeout ?? '30s');
+  const now = (): number => Math.floor(clock());
+
+  const open =
+    typeof target === 'string' ? poolOfUrl(target, options, timeout) : poolOfTarget(target, options, timeout);
+  let pool: SqlPool | undefined;
+  let ready: Promise<SqlPool> | undefined;
+  const connect = async (): Promise<SqlPool> => (pool ??= await open());
+  const dialect = mysqlDialect(prefix);
+  const bare = createRunner(WHERE, connect, dialect.begin, mysqlFailure);
+  // Several first calls set up once; a set-up that failed is tried again by the next call.
+  const prepared = (): Promise<SqlPool> =>
+    (ready ??= (createTables ? setUp(bare, prefix) : Promise.resolve()).then(connect, (error: unknown) => {
+      ready = undefined;
+      throw error;
+    }));
+  const runner = createRunner(WHERE, prepared, dialect.begin, mysqlFailure);
+
+  const driver = sqlDriver(dialect, runner, {
+    operationLog: parseCount(WHERE, 'operationLog', operationLog),
+    now,
+    ping: async () => void (await runner.read('SELECT 1')),
+    close: async () => {
+      await ready?.catch(() => undefined);
+      await pool?.close();
+    },
+  });
+  return createStore(driver, now);
+}
+
+/**
+ * The statements that {@link openMysql} runs on an empty database, for a set-up by hand.
+ *
+ * @example
+ * ```ts
+ * import { mysqlSetup } from 'strongroom/mysql';
+ *
+ * console.log(mysqlSetup().join(';\n'));
+ * ```
+ */
+export function mysqlSetup(options: Pick<MysqlOptions, 'prefix'> = {}): string[] {
+  checkOptions('mysqlSetup', options, ['prefix']);
+  return setupStatements(checkPrefix(options.prefix));
+}
+
+function checkPrefix(prefix: unknown = 'strongroom_'): string {
+  if (typeof prefix === 'string' && /^[a-z_][a-z0-9_]{0,39}$/.test(prefix)) return prefix;
+  return invalidOption(
+    WHERE,
+    'prefix',
+    'at most 40 lower-case letters, digits and _, not beginning with a digit',
+    prefix,
+  );
+}
+
+function poolOfTarget(target: MysqlTarget, options: MysqlOptions, timeout: number): () => Promise<SqlPool> {
+  const given = URL_OPTIONS.find((name) => options[name] !== undefined);
+  if (given !== undefined) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${WHERE}: the option ${given} is for a URL; a pool that you made has its own settings.`,
+    );
+  }
+  const pool: unknown = typeof target === 'object' && target !== null ? target.pool : undefined;
+  if (typeof (pool as MysqlPool | undefined)?.getConnection !== 'function') {
+    return invalidOption(
+      WHERE,
+      'target',
+      'a mysql:// URL, or { pool } with a pool of mysql2/promise',
+      pool ?? target,
+    );
+  }
+  // Yours: closing the store leaves it open.
+  const connections = fromPool(pool as MysqlPool, timeout, () => Promise.resolve());
+  return () => Promise.resolve(connections);
+}
+
+function poolOfUrl(url: string, options: MysqlOptions, timeout: number): () => Promise<SqlPool> {
+  if (!/^(?:mysql|mariadb):\/\//.test(url))
+    invalidOption(WHERE, 'target', 'a mysql:// URL, or { pool }', url);
+  const max =
+    options.maxConnections === undefined ? 10 : parseCount(WHERE, 'maxConnections', options.maxConnections);
+  const { sharePool = true, poolKey = '' } = options;
+  if (typeof sharePool !== 'boolean') invalidOption(WHERE, 'sharePool', 'true or false', sharePool);
+  if (typeof poolKey !== 'string') invalidOption(WHERE, 'poolKey', 'text', poolKey);
+  const make = async (): Promise<{ pool: MysqlPool; end: () => Promise<void> }> => {
+    const { createPool } = await importMysql();
+    const pool = createPool({
+      uri: url.replace(/^mariadb:/, 'mysql:'),
+      connectionLimit: max,
+      connectTimeout: timeout,
+      charset: 'utf8mb4',
+      supportBigNumbers: true,
+      enableKeepAlive: true,
+    });
+    return { pool, end: () => pool.end() };
+  };
+  return async () => {
+    const key = sharePool ? ['mysql', url, max, timeout, poolKey] : undefined;
+    const shared = await sharedPool(key, undefined, make);
+    return fromPool(shared.pool, timeout, () => shared.release());
+  };
+}
+
+async function importMysql(): Promise<typeof mysqlModule> {
+  try {
+    return await import('mysql2/promise');
+  } catch (cause) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `${WHERE} with a URL needs the package mysql2: npm install mysql2. Or give it a pool: openMysql({ pool }).`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,188 @@
+import type * as redisModule from 'redis';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { newerSchemaError } from './failure.ts';
+import {
+  commandsOf,
+  redisCommands,
+  type IoRedisClient,
+  type NodeRedisClient,
+  type SendCommand,
+} from './redis/client.ts';
+import { redisDriver } from './redis/driver.ts';
+import type { StoreSession } from './session.ts';
+import { createStore, type Store } from './store.ts';
+
+export { historyDigest } from './digest.ts';
+export type { IoRedisClient, NodeRedisClient } from './redis/client.ts';
+export type { ReplacePrefixArgs, StoreSession } from './session.ts';
+export type { PurgeOptions, PurgeReport, SessionOptions, SessionSummary, Store } from './store.ts';
+
+/** Options of {@link openRedis}. */
+export interface RedisOptions {
+  /** What all keys begin with. Printable ASCII without braces, at most 64 characters. Default `'strongroom'`. */
+  readonly prefix?: string;
+  /** How long a call waits for the connection and its answer. Default `'30s'`. */
+  readonly timeout?: Duration;
+  /** How many operations of a session are remembered for idempotence. Default 256. */
+  readonly operationLog?: number;
+  /** Unix milliseconds: when items without a time of their own were written, what is expired. Default `Date.now`. */
+  readonly clock?: () => number;
+}
+
+/** A client of yours, of the package `redis` or `ioredis`. The store never closes it. */
+export interface RedisTarget {
+  readonly client: NodeRedisClient | IoRedisClient;
+}
+
+const WHERE = 'openRedis';
+const SCHEMA_VERSION = 1;
+
+/**
+ * Many sessions in Redis 6.2 or later (or Valkey), through the package `redis`, or a client of `ioredis`. Connects at
+ * the first call. The keys of one session are in one hash slot, and every change of one is one Lua script; `archiveTo`
+ * of `replacePrefix` needs both sessions on one node. How much an acknowledged write is worth is the server's decision:
+ * with `appendonly yes` and `appendfsync always` it survives a crash, with the default up to a second is lost.
+ *
+ * @param target `redis://` or `rediss://` URL, or `{ client }`, which stays yours.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
+ * `cause`, `ERR_UNSUPPORTED` for keys of a newer version of strongroom, `ERR_CLOSED`.
+ *
+ * @example
+ * ```ts
+ * import { openRedis } from 'strongroom/redis';
+ *
+ * await using store = openRedis('redis://127.0.0.1:6379', { prefix: 'conversations' });
+ * await store.session('user-123').addItems([{ role: 'user', content: 'Hello' }]);
+ * ```
+ */
+export function openRedis(target: string | RedisTarget, options: RedisOptions = {}): Store<StoreSession> {
+  checkOptions(WHERE, options, ['prefix', 'timeout', 'operationLog', 'clock']);
+  const { prefix = 'strongroom', operationLog = 256, clock = Date.now } = options;
+  if (typeof prefix !== 'string' || !/^[!-z|~]{1,64}$/.test(prefix)) {
+    invalidOption(WHERE, 'prefix', 'at most 64 printable ASCII characters without braces and spaces', prefix);
+  }
+  if (typeof clock !== 'function')
+    invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
+  const timeout = parseDuration(WHERE, 'timeout', options.timeout ?? '30s');
+  const now = (): number => Math.floor(clock());
+
+  const source = typeof target === 'string' ? fromUrl(target, timeout) : fromClient(target);
+  let ready: Promise<SendCommand> | undefined;
+  const bare = redisCommands(source.connect, timeout);
+  // A check that failed is made again by the next call.
+  const prepared = (): Promise<SendCommand> =>
+    (ready ??= checkSchema().then(source.connect, (error: unknown) => {
+      ready = undefined;
+      throw error;
+    }));
+
+  async function checkSchema(): Promise<void> {
+    const key = `${prefix}:schema`;
+    const found = await bare.read('GET', key);
+    if (found === null) {
+      await bare.write('SET', key, String(SCHEMA_VERSION), 'NX');
+      return;
+    }
+    const version = Number((found as Buffer).toString());
+    if (version > SCHEMA_VERSION) throw newerSchemaError(WHERE, version, SCHEMA_VERSION);
+  }
+
+  const driver = redisDriver(redisCommands(prepared, timeout), {
+    prefix,
+    operationLog: parseCount(WHERE, 'operationLog', operationLog),
+    now,
+    close: source.close,
+  });
+  return createStore(driver, now);
+}
+
+interface Source {
+  readonly connect: () => Promise<SendCommand>;
+  readonly close: () => Promise<void>;
+}
+
+function fromClient(target: RedisTarget): Source {
+  const client: unknown = typeof target === 'object' && target !== null ? target.client : undefined;
+  const has = (name: string): boolean =>
+    typeof (client as Record<string, unknown> | undefined)?.[name] === 'function';
+  if (!has('callBuffer') && !has('withTypeMapping')) {
+    return invalidOption(
+      WHERE,
+      'target',
+      'a redis:// URL, or { client } of redis or ioredis',
+      client ?? target,
+    );
+  }
+  const send = commandsOf(client as NodeRedisClient | IoRedisClient);
+  return {
+    async connect() {
+      if (has('withTypeMapping') && !(client as NodeRedisClient).isOpen) {
+        throw new StrongroomError(
+          'ERR_INVALID_OPTION',
+          `${WHERE}: the client is not connected. Call client.connect() before the store is used.`,
+        );
+      }
+      return Promise.resolve(send);
+    },
+    // Yours: closing the store leaves it open.
+    close: () => Promise.resolve(),
+  };
+}
+
+function fromUrl(url: string, timeout: number): Source {
+  if (!/^rediss?:\/\//.test(url)) {
+    // The value is not named: it can hold a password.
+    invalidOption(WHERE, 'target', 'a redis:// or rediss:// URL, or { client }', url);
+  }
+  let client: { readonly isReady: boolean; close(): Promise<void>; destroy(): void } | undefined;
+  let connecting: Promise<SendCommand> | undefined;
+
+  async function open(): Promise<SendCommand> {
+    const { createClient } = await importRedis();
+    const opened = createClient({
+      url,
+      // A command that cannot be sent fails, and is repeated here: one that waits in a queue could still be carried
+      // out long after its caller was told that it failed.
+      disableOfflineQueue: true,
+      socket: {
+        connectTimeout: Math.min(timeout, 10_000),
+        reconnectStrategy: (retries) => Math.min(50 * retries, 500),
+      },
+    });
+    // The client connects anew by itself; without a listener an error would end the process.
+    opened.on('error', () => undefined);
+    client = opened;
+    await opened.connect();
+    return commandsOf(opened);
+  }
+
+  return {
+    connect: () =>
+      (connecting ??= open().catch((error: unknown) => {
+        connecting = undefined;
+        client?.destroy();
+        client = undefined;
+        throw error;
+      })),
+    async close() {
+      const opened = client;
+      client = undefined;
+      if (opened === undefined) return;
+      if (opened.isReady) await opened.close();
+      else opened.destroy();
+    },
+  };
+}
+
+async function importRedis(): Promise<typeof redisModule> {
+  try {
+    return await import('redis');
+  } catch (cause) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `${WHERE} with a URL needs the package redis: npm install redis. Or give it a client: openRedis({ client }).`,
+      { cause },
+    );
+  }
+}

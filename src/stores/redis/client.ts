@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isStrongroomError } from '../../errors.ts';
+import { storeError } from '../failure.ts';
+import { inTime, TimeoutError } from '../in-time.ts';
+import type { Script } from './scripts.ts';
+
+export type RedisArgument = string | Buffer;
+
+/** Sends one command; bulk strings come back as `Buffer`. */
+export type SendCommand = (command: readonly RedisArgument[]) => Promise<unknown>;
+
+/** The part of a `redis` (node-redis) client that is used. */
+export interface NodeRedisClient {
+  withTypeMapping(mapping: Record<number, unknown>): {
+    sendCommand(command: RedisArgument[]): Promise<unknown>;
+  };
+  readonly isOpen: boolean;
+  connect(): Promise<unknown>;
+}
+
+/** The part of an `ioredis` client that is used. */
+export interface IoRedisClient {
+  callBuffer(command: string, ...args: RedisArgument[]): Promise<unknown>;
+}
+
+/** The type of a bulk string in RESP, `RESP_TYPES.BLOB_STRING` of node-redis. */
+const BLOB_STRING = 36;
+
+export function commandsOf(client: NodeRedisClient | IoRedisClient): SendCommand {
+  if ('callBuffer' in client) {
+    return ([command, ...args]) => client.callBuffer(String(command), ...args);
+  }
+  const binary = client.withTypeMapping({ [BLOB_STRING]: Buffer });
+  return (command) => binary.sendCommand([...command]);
+}
+
+/** Commands and scripts with a time limit and our errors. */
+export interface RedisCommands {
+  read(...command: RedisArgument[]): Promise<unknown>;
+  write(...command: RedisArgument[]): Promise<unknown>;
+  /** @param reads Whether it changes nothing. */
+  script(
+    script: Script,
+    keys: readonly string[],
+    args: readonly RedisArgument[],
+    reads?: boolean,
+  ): Promise<unknown>;
+}
+
+const WHERE = 'openRedis';
+
+/** First words of an error reply. */
+const REPLIES: Readonly<Record<string, string>> = {
+  CROSSSLOT:
+    'the two sessions live in different slots of a Redis Cluster: archive to a session of the same store elsewhere',
+  MISCONF: 'the database cannot write to its disk',
+  NOAUTH: 'the database wants a password',
+  NOPERM: 'the database user may not do this',
+  OOM: 'the memory of the database is full',
+  READONLY: 'the database is a read-only replica',
+  WRONGPASS: 'the database refused the user or the password',
+  WRONGTYPE: 'a key of this prefix holds something else: choose another prefix',
+};
+
+export function redisCommands(send: () => Promise<SendCommand>, timeout: number): RedisCommands {
+  const failure = (error: unknown, reads: boolean): unknown => {
+    const message = error instanceof Error ? error.message : '';
+    const reply = /^(?:ERR )?([A-Z]+)\b/.exec(message)?.[1] ?? '';
+    const known = REPLIES[reply];
+    if (known !== undefined) return storeError(WHERE, known, error, reads ? undefined : 'nothing written');
+    const what =
+      error instanceof TimeoutError
+        ? 'the database did not answer in time'
+        : reply === '' || !isReply(error)
+          ? 'the connection to the database failed'
+          : `the database answered with the error ${reply}`;
+    return storeError(WHERE, what, error, reads ? undefined : 'unknown');
+  };
+
+  /** What was never sent is tried again until the time is over: the client connects anew meanwhile. */
+  async function run(work: (send: SendCommand) => Promise<unknown>, reads: boolean): Promise<unknown> {
+    const deadline = performance.now() + timeout;
+    for (let wait = 5; ; wait = Math.min(wait * 2, 200)) {
+      try {
+        const left = Math.max(deadline - performance.now(), 1);
+        return await inTime(send().then(work), left);
+      } catch (error) {
+        if (isStrongroomError(error)) throw error;
+        const repeatable = neverSent(error) || (reads && disconnected(error)) || isLoading(error);
+        if (!repeatable || performance.now() + wait > deadline) {
+          throw neverSent(error)
+            ? storeError(
+                WHERE,
+                'the connection to the database failed',
+                error,
+                reads ? undefined : 'nothing written',
+              )
+            : failure(error, reads);
+        }
+        await delay(wait);
+      }
+    }
+  }
+
+  return {
+    read: (...command) => run((sendCommand) => sendCommand(command), true),
+    write: (...command) => run((sendCommand) => sendCommand(command), false),
+    script(script, keys, args, reads = false) {
+      const digest = createHash('sha1').update(script.source).digest('hex');
+      const rest = [String(keys.length), ...keys, ...args];
+      return run(async (sendCommand) => {
+        try {
+          return await sendCommand(['EVALSHA', digest, ...rest]);
+        } catch (error) {
+          if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+          return await sendCommand(['EVAL', script.source, ...rest]);
+        }
+      }, reads);
+    },
+  };
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.constructor.name : '';
+}
+
+function isReply(error: unknown): boolean {
+  return ['ErrorReply', 'SimpleError', 'BlobError', 'ReplyError'].includes(nameOf(error));
+}
+
+function isLoading(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('LOADING');
+}
+
+function neverSent(error: unknown): boolean {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return ['ClientOfflineError', 'ClientClosedError'].includes(nameOf(error)) || code === 'ECONNREFUSED';
+}
+
+function disconnected(error: unknown): boolean {
+  return !isReply(error) && !(error instanceof TimeoutError);
+}
