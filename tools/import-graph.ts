@@ -100,6 +100,9 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './postgres': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'pg'] },
   './mysql': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'mysql2'] },
   './redis': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'redis'] },
+  './kms/aws': { eager: CORE, lazy: ['@aws-sdk/client-kms'] },
+  './kms/vault': { eager: CORE, lazy: [] },
+  './kms/pkcs11': { eager: [...CORE, 'node'], lazy: [] },
   './testing': { eager: [...CORE, 'node', '@openai/agents'], lazy: ['@openai/agents'] },
 };
 

@@ -1,4 +1,6 @@
 export { fakeClock, type FakeClock } from './fake-clock.ts';
+export { fakeKms, type FakeKms, type FakeKmsState } from './fake-kms.ts';
+export type { KmsOptions } from '../kms/attempts.ts';
 export {
   faultySession,
   InjectedFault,

@@ -1,0 +1,203 @@
+import { CompactEncrypt, compactDecrypt } from 'jose';
+import { fromBase64url, toBase64url } from '../crypto/encoding.ts';
+import { constantTimeEqual } from '../crypto/equal.ts';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
+import { isKid } from '../keys/jwk.ts';
+import type { KeyBinding, KeyProvider, WrappedKey } from '../keys/provider.ts';
+import { DEK_ENCRYPTION, DEK_TYPE, notOpened } from '../keys/wrapped-key.ts';
+import { withAttempts, type AttemptLimits, type AttemptSources } from './attempts.ts';
+
+/** What a failure of a key service means. */
+export interface Verdict {
+  /**
+   * `ERR_KEY_UNAVAILABLE` for everything that is not understood: a record that fails with it is never skipped, so a
+   * wrong guess costs no data.
+   */
+  readonly code: 'ERR_KEY_UNAVAILABLE' | 'ERR_KEY_DISABLED' | 'ERR_AUTHENTICATION' | 'ERR_INVALID_OPTION';
+  /** Whether the same call may succeed in a moment. */
+  readonly transient: boolean;
+  /** What happened and what to do, as sentences without anything secret. */
+  readonly reason: string;
+}
+
+/**
+ * One key of a KMS, reduced to what differs between them: it encrypts and decrypts 32 bytes. All else is shared, so
+ * that a KMS without additional authenticated data (RSA keys of Azure) gets the same binding as one with it.
+ */
+export interface KeyService {
+  /** Stands in the wrapped key: which kind of service made its ciphertext. */
+  readonly id: string;
+  /** For messages. */
+  readonly name: string;
+  /** Encrypts a content key; binds `contextHash` where the service can. */
+  encrypt(contentKey: Uint8Array, contextHash: string, signal: AbortSignal): Promise<Uint8Array>;
+  /** The reverse. The bytes are overwritten after use. */
+  decrypt(ciphertext: Uint8Array, contextHash: string, signal: AbortSignal): Promise<Uint8Array>;
+  /** Never throws. */
+  judge(error: unknown): Verdict;
+}
+
+const CONTENT_KEY_BYTES = 32;
+/** More than any service makes of 32 bytes: a forged header cannot make the service work on megabytes. */
+const MAX_CIPHERTEXT = 8_192;
+/** Bytes of the context hash in the header: early notice, while the id of the data key commits to all of it. */
+const CONTEXT_CHARACTERS = 22;
+
+/**
+ * A {@link KeyProvider} over a key service. The service wraps a random content key; under that key stands the data
+ * key, as `dir` JWE (RFC 7518 section 4.5) with the ciphertext of the service in its protected header:
+ * `"kms": { "p": service, "cx": start of the context hash, "ct": ciphertext }`.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a kid that cannot be one.
+ */
+export function kmsProvider(
+  where: string,
+  kid: unknown,
+  service: KeyService,
+  limits: AttemptLimits,
+  sources?: AttemptSources,
+): KeyProvider {
+  if (!isKid(kid)) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${where}: kid must be 1 to 128 printable ASCII characters. Set the option kid.`,
+    );
+  }
+  const flights = new Map<string, Flight>();
+
+  async function call<T>(task: string, action: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    try {
+      return await withAttempts(limits, (error) => judge(service, error).transient, action, sources);
+    } catch (cause) {
+      const { code, reason } = judge(service, cause);
+      throw new StrongroomError(
+        code,
+        `${service.name} did not ${task} a data key with the key ${JSON.stringify(kid)}: ${reason}`,
+        { cause },
+      );
+    }
+  }
+
+  async function open(wrapped: WrappedKey, binding: KeyBinding): Promise<Uint8Array> {
+    const { ciphertext, context } = readHeader(service, wrapped);
+    if (!constantTimeEqual(context, binding.contextHash.slice(0, CONTEXT_CHARACTERS))) {
+      throw new StrongroomError(
+        'ERR_AUTHENTICATION',
+        'A wrapped data key belongs to another session or context: it was moved here, or the context given to ' +
+          'encrypt() is not the one it was written with.',
+      );
+    }
+    const contentKey = await call('unwrap', (signal) =>
+      service.decrypt(ciphertext, binding.contextHash, signal),
+    );
+    try {
+      if (contentKey.length !== CONTENT_KEY_BYTES) return notOpened(kid as string);
+      const { plaintext } = await compactDecrypt(wrapped.text, contentKey, {
+        keyManagementAlgorithms: ['dir'],
+        contentEncryptionAlgorithms: [DEK_ENCRYPTION],
+        maxDecompressedLength: 0,
+      });
+      return plaintext;
+    } catch (cause) {
+      return notOpened(kid as string, cause);
+    } finally {
+      contentKey.fill(0);
+    }
+  }
+
+  return {
+    kid,
+    alg: 'dir',
+    writeOnly: false,
+    authenticated: true,
+    async wrap(dek, { contextHash }) {
+      const contentKey = globalThis.crypto.getRandomValues(new Uint8Array(CONTENT_KEY_BYTES));
+      try {
+        const ciphertext = await call('wrap', (signal) => service.encrypt(contentKey, contextHash, signal));
+        const kms = {
+          p: service.id,
+          cx: contextHash.slice(0, CONTEXT_CHARACTERS),
+          ct: toBase64url(ciphertext),
+        };
+        return await new CompactEncrypt(dek)
+          .setProtectedHeader({ alg: 'dir', enc: DEK_ENCRYPTION, typ: DEK_TYPE, kid, kms })
+          .encrypt(contentKey);
+      } finally {
+        contentKey.fill(0);
+      }
+    },
+    async unwrap(wrapped, binding) {
+      const name = `${binding.contextHash} ${wrapped.text}`;
+      let flight = flights.get(name);
+      if (flight === undefined) {
+        flight = { waiting: 0, dek: open(wrapped, binding) };
+        flights.set(name, flight);
+      }
+      flight.waiting++;
+      try {
+        const dek = await flight.dek;
+        // Each caller wipes its own copy.
+        const copy = dek.slice();
+        if (flight.waiting === 1) dek.fill(0);
+        return copy;
+      } finally {
+        flight.waiting--;
+        if (flights.get(name) === flight) flights.delete(name);
+      }
+    },
+  };
+}
+
+/** Callers that ask for the same wrapped key at the same time share one call. */
+interface Flight {
+  waiting: number;
+  readonly dek: Promise<Uint8Array>;
+}
+
+/** Codes that an adapter throws itself and means. */
+const OWN_CODES = ['ERR_INVALID_OPTION', 'ERR_AUTHENTICATION', 'ERR_KEY_DISABLED'] as const;
+
+function judge(service: KeyService, error: unknown): Verdict {
+  if (isStrongroomError(error)) {
+    if (error.code === 'ERR_TIMEOUT') {
+      return {
+        code: 'ERR_KEY_UNAVAILABLE',
+        transient: true,
+        reason: `${error.message} Nothing was removed; repeat the call when it answers.`,
+      };
+    }
+    const own = OWN_CODES.find((code) => code === error.code);
+    return {
+      code: own ?? 'ERR_KEY_UNAVAILABLE',
+      transient: false,
+      reason: error.message,
+    };
+  }
+  return service.judge(error);
+}
+
+function readHeader(service: KeyService, wrapped: WrappedKey): { ciphertext: Uint8Array; context: string } {
+  const { kms } = wrapped.header;
+  const fields = typeof kms === 'object' && kms !== null ? (kms as Record<string, unknown>) : {};
+  const { p, cx, ct, ...others } = fields;
+  const ciphertext = typeof ct === 'string' && ct.length <= MAX_CIPHERTEXT ? fromBase64url(ct) : undefined;
+  if (
+    typeof p !== 'string' ||
+    typeof cx !== 'string' ||
+    ciphertext === undefined ||
+    ciphertext.length === 0
+  ) {
+    throw new StrongroomError(
+      'ERR_MALFORMED',
+      'A data key wrapped by a KMS lacks what the KMS made (kms: p, cx, ct in its header). Restore the record.',
+    );
+  }
+  if (p !== service.id || Object.keys(others).length > 0) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `A wrapped data key was made by another kind of key service than ${service.name}, which the keyring has for ` +
+        'its kid, or by a newer version. Correct the keyring, or update strongroom.',
+    );
+  }
+  return { ciphertext, context: cx };
+}
