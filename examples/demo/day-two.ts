@@ -31,7 +31,10 @@ const given = await desk.talk('Ada', 'Hello again. What came of my ticket?', con
 
 title('What the agent was given');
 for (const item of given) row(kindOf(item), short(textOf(item), 90));
-check(JSON.stringify(given).includes('T-1042'), 'Ada is remembered: her ticket came back out of the store');
+check(
+  given.length > 1 && JSON.stringify(given).includes('Lindqvist'),
+  'Ada is remembered: what she said yesterday came back out of the store',
+);
 check(
   !/ada\.lindqvist@example|4111 1111/.test(JSON.stringify(given)),
   'her address and her card number were replaced before they were stored',
