@@ -11,6 +11,7 @@ export {
 } from './faulty-session.ts';
 export { fixedKey, fixedKeyring } from './fixed-keyring.ts';
 export { type SessionMember } from './intercept.ts';
+export { layerChecks, layerContract, type LayerContractOptions } from './layer-contract.ts';
 export { assertNoPlaintext, type PlaintextOptions } from './plaintext.ts';
 export { recordingSession, type RecordedCall, type SessionRecording } from './recording-session.ts';
 export { sampleItems } from './sample-items.ts';
