@@ -15,7 +15,7 @@ export interface LayerContractOptions {
    * The layers, new ones at each call, with the same keys and settings: each call stands for another process. One
    * layer or a stack.
    */
-  layers(): Layers;
+  readonly layers: () => Layers;
   /**
    * Items that must come back exactly, by default one or more of every type of the protocol. For a layer that changes
    * what it stores: items that it leaves as they are.
