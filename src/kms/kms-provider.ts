@@ -4,7 +4,7 @@ import { constantTimeEqual } from '../crypto/equal.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { isKid } from '../keys/jwk.ts';
 import type { KeyBinding, KeyProvider, WrappedKey } from '../keys/provider.ts';
-import { DEK_ENCRYPTION, DEK_TYPE, notOpened } from '../keys/wrapped-key.ts';
+import { DEK_ENCRYPTION, dekHeader, notOpened } from '../keys/wrapped-key.ts';
 import { withAttempts, type AttemptLimits, type AttemptSources } from './attempts.ts';
 
 /** What a failure of a key service means. */
@@ -110,7 +110,7 @@ export function kmsProvider(
     alg: 'dir',
     writeOnly: false,
     authenticated: true,
-    async wrap(dek, { contextHash }) {
+    async wrap(dek, { contextHash }, options) {
       const contentKey = globalThis.crypto.getRandomValues(new Uint8Array(CONTENT_KEY_BYTES));
       try {
         const ciphertext = await call('wrap', (signal) => service.encrypt(contentKey, contextHash, signal));
@@ -120,7 +120,7 @@ export function kmsProvider(
           ct: toBase64url(ciphertext),
         };
         return await new CompactEncrypt(dek)
-          .setProtectedHeader({ alg: 'dir', enc: DEK_ENCRYPTION, typ: DEK_TYPE, kid, kms })
+          .setProtectedHeader({ ...dekHeader('dir', kid, options), kms })
           .encrypt(contentKey);
       } finally {
         contentKey.fill(0);
