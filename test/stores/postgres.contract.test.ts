@@ -1,20 +1,15 @@
 import { PGlite } from '@electric-sql/pglite';
-import { Client } from 'pg';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { storeContract } from '../../src/testing/store-contract.ts';
+import { dropPostgresSchema } from './cleaning.ts';
 import { announce, uniqueName } from './servers.ts';
 
 const { url, absent } = await announce('PostgreSQL', 'openPostgres');
 
 describe.skipIf(absent)('openPostgres on PostgreSQL', () => {
   const schema = uniqueName('strongroom');
-  afterAll(async () => {
-    const client = new Client(url);
-    await client.connect();
-    await client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
-    await client.end();
-  });
+  afterAll(() => dropPostgresSchema(url, schema));
   storeContract({ describe, test }, { open: () => openPostgres(url, { schema }) });
 });
 

@@ -1,9 +1,6 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { fileURLToPath } from 'node:url';
 import { Agent, Runner, tool, type AgentInputItem } from '@openai/agents';
 import { assistantMessage, functionCall, ScriptedModel } from '@openai/agents/testing';
 import { describe, expect, test } from 'vitest';
@@ -240,62 +237,4 @@ describe('openSqlite, when something is wrong with the file', () => {
     await Promise.all([first, second]);
     expect(await session.getItems()).toEqual([message('before'), message('first')]);
   });
-});
-
-describe('openSqlite in several processes', () => {
-  const program = fileURLToPath(new URL('writer-process.ts', import.meta.url));
-
-  const writer = (path: string, name: string, calls: number, sessions: number) => {
-    const child = spawn(
-      process.execPath,
-      ['--disable-warning=ExperimentalWarning', program, path, name, String(calls), String(sessions)],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
-    let output = '';
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
-    return { child, acknowledged: () => output.split('\n').slice(0, -1).map(Number) };
-  };
-
-  test('keeps every item of every process once, whole calls together, each in its order', async () => {
-    const path = file('processes.db');
-    const children = ['a', 'b', 'c'].map((name) => writer(path, name, 60, 3));
-    const codes = await Promise.all(
-      children.map(async ({ child }) => (await once(child, 'close'))[0] as unknown),
-    );
-    expect(codes).toEqual([0, 0, 0]);
-    await using store = openSqlite(path);
-    const seen = new Map<string, number[]>();
-    for (const id of ['shared-0', 'shared-1', 'shared-2']) {
-      const texts = (await store.session(id).getItems()).map((item) => (item as { content: string }).content);
-      expect(texts).toHaveLength(120);
-      for (let at = 0; at < texts.length; at += 2) {
-        const [name = '', call = ''] = (texts[at] as string).split(' ');
-        expect(texts.slice(at, at + 2)).toEqual([`${name} ${call} 0`, `${name} ${call} 1`]);
-        seen.set(name, [...(seen.get(name) ?? []), Number(call)]);
-        expect(Number(call) % 3).toBe(Number(id.at(-1)));
-      }
-    }
-    for (const calls of seen.values()) {
-      expect([...calls].sort((a, b) => a - b)).toEqual(Array.from({ length: 60 }, (_, call) => call));
-    }
-  }, 60_000);
-
-  test('loses nothing that was acknowledged when a process is killed, and keeps no half call', async () => {
-    const path = file('killed.db');
-    for (let kill = 0; kill < 4; kill++) {
-      const { child, acknowledged } = writer(path, `writer${kill}`, 100_000, 1);
-      const closed = once(child, 'close');
-      for await (const _ of child.stdout) if (acknowledged().length > 20 * (kill + 1)) break;
-      child.kill('SIGKILL');
-      await closed;
-      await using store = openSqlite(path);
-      const texts = (await store.session('shared-0').getItems())
-        .map((item) => (item as { content: string }).content)
-        .filter((text) => text.startsWith(`writer${kill} `));
-      expect(texts.length % 2).toBe(0);
-      const last = acknowledged().at(-1) as number;
-      expect(texts.length / 2).toBeGreaterThan(last);
-      expect(texts).toEqual(texts.map((_, index) => `writer${kill} ${Math.floor(index / 2)} ${index % 2}`));
-    }
-  }, 60_000);
 });

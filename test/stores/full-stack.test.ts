@@ -1,0 +1,137 @@
+import { PGlite } from '@electric-sql/pglite';
+import type { AgentInputItem } from '@openai/agents';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { generateKey } from '../../src/keys/generate-key.ts';
+import { keyring } from '../../src/keys/keyring.ts';
+import { cache } from '../../src/layers/cache.ts';
+import { encrypt } from '../../src/layers/encrypt.ts';
+import { expire } from '../../src/layers/expire.ts';
+import { openMysql } from '../../src/stores/mysql.ts';
+import { openPostgres } from '../../src/stores/postgres.ts';
+import { openRedis } from '../../src/stores/redis.ts';
+import type { StoreSession } from '../../src/stores/session.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import type { Store } from '../../src/stores/store.ts';
+import { fakeClock } from '../../src/testing/fake-clock.ts';
+import { sessionContract } from '../../src/testing/session-contract.ts';
+import { wrapStore } from '../../src/wrap-store.ts';
+import { dropPostgresSchema, dropMysqlTables, deleteRedisKeys } from './cleaning.ts';
+import { temporaryFolder } from './folder.ts';
+import { announce, uniqueName } from './servers.ts';
+
+function message(content: string): AgentInputItem {
+  return { type: 'message', role: 'user', content };
+}
+
+/** Every store with the whole stack of layers around it. */
+function suite(open: (clock: () => number) => Store<StoreSession>): void {
+  const key = generateKey();
+  let opened: Store<StoreSession>[] = [];
+  const stack = async (clock = fakeClock(Date.now())) => {
+    const store = open(clock);
+    opened.push(store);
+    const keys = keyring({ current: await key });
+    const layers = [expire({ after: '30d', clock }), cache({ maxItems: 1_000 }), encrypt({ keys })];
+    return { store, clock, sessions: wrapStore(store, layers), keys };
+  };
+  afterAll(async () => {
+    await Promise.all(opened.map((store) => store.close()));
+    opened = [];
+  });
+
+  let number = 0;
+  const ids: string[] = [];
+  const freshId = (): string => {
+    ids.push(uniqueName(`stack-${number++}`));
+    return ids.at(-1) as string;
+  };
+  afterAll(async () => {
+    const { store } = await stack();
+    for (const id of ids) await store.deleteSession(id);
+    await store.close();
+  });
+
+  sessionContract({ describe, test }, { open: async () => (await stack()).sessions.session(freshId()) });
+
+  test('shows two stacks over one database the same history, and nothing of it to the database', async () => {
+    const [one, two] = [await stack(), await stack()];
+    const id = freshId();
+    await one.sessions.session(id).addItems([message('from one: bob@example.org')]);
+    await two.sessions.session(id).addItems([message('from two')]);
+    const expected = [message('from one: bob@example.org'), message('from two')];
+    expect(await one.sessions.session(id).getItems()).toEqual(expected);
+    expect(await two.sessions.session(id).getItems()).toEqual(expected);
+    const raw = JSON.stringify(await one.store.session(id).getItems());
+    expect(raw).not.toContain('example.org');
+    expect(raw.split('sr1.')).toHaveLength(3);
+  });
+
+  test('seals anew after the session was deleted by another process', async () => {
+    const [one, two] = [await stack(), await stack()];
+    const id = freshId();
+    await one.sessions.session(id).addItems([message('before')]);
+    await two.sessions.deleteSession(id);
+    await one.sessions.session(id).addItems([message('after')]);
+    expect(await two.sessions.session(id).getItems()).toEqual([message('after')]);
+    expect(await one.sessions.session(id).getItems()).toEqual([message('after')]);
+  });
+
+  test('purges what expire() says has expired, without a key', async () => {
+    const { sessions, store, clock } = await stack();
+    const id = freshId();
+    await sessions.session(id).addItems([message('old')]);
+    clock.advance('20d');
+    await sessions.session(id).addItems([message('young')]);
+    clock.advance('11d');
+    expect(await sessions.session(id).getItems()).toEqual([message('young')]);
+    expect(await store.session(id).getItems()).toHaveLength(2);
+    await store.purgeExpired();
+    expect(await store.session(id).getItems()).toHaveLength(1);
+    expect(await sessions.session(id).getItems()).toEqual([message('young')]);
+  });
+
+  test('appends to many sealed sessions in one call', async () => {
+    const { sessions, store } = await stack();
+    const batches = Array.from({ length: 12 }, (_, n) => ({ id: freshId(), items: [message(`to ${n}`)] }));
+    await sessions.appendMany?.(batches);
+    for (const { id, items } of batches) {
+      expect(await sessions.session(id).getItems()).toEqual(items);
+      expect(JSON.stringify(await store.session(id).getItems())).toContain('sr1.');
+    }
+  });
+}
+
+describe('the full stack on SQLite', () => {
+  const file = temporaryFolder();
+  suite((clock) => openSqlite(file('stack.db'), { clock }));
+});
+
+describe('the full stack on PGlite', () => {
+  let database: PGlite;
+  beforeAll(async () => {
+    database = await PGlite.create();
+  }, 60_000);
+  afterAll(() => database.close());
+  suite((clock) => openPostgres({ pool: database }, { clock }));
+});
+
+const postgres = await announce('PostgreSQL', 'the full stack on PostgreSQL');
+describe.skipIf(postgres.absent)('the full stack on PostgreSQL', () => {
+  const schema = uniqueName('stack');
+  afterAll(() => dropPostgresSchema(postgres.url, schema));
+  suite((clock) => openPostgres(postgres.url, { schema, clock }));
+});
+
+const mariadb = await announce('MariaDB', 'the full stack on MariaDB');
+describe.skipIf(mariadb.absent)('the full stack on MariaDB', () => {
+  const prefix = `${uniqueName('stack')}_`;
+  afterAll(() => dropMysqlTables(mariadb.url, prefix));
+  suite((clock) => openMysql(mariadb.url, { prefix, clock }));
+});
+
+const redis = await announce('Redis', 'the full stack on Redis');
+describe.skipIf(redis.absent)('the full stack on Redis', () => {
+  const prefix = uniqueName('stack');
+  afterAll(() => deleteRedisKeys(redis.url, prefix));
+  suite((clock) => openRedis(redis.url, { prefix, clock }));
+});

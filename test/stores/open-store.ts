@@ -1,0 +1,14 @@
+import { openMysql } from '../../src/stores/mysql.ts';
+import { openPostgres } from '../../src/stores/postgres.ts';
+import { openRedis } from '../../src/stores/redis.ts';
+import type { StoreSession } from '../../src/stores/session.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import type { Store } from '../../src/stores/store.ts';
+
+/** A store by what a process can be told: a file name or a URL. `name` keeps tests on one server apart. */
+export function openStore(target: string, name: string): Store<StoreSession> {
+  if (target.startsWith('postgres:')) return openPostgres(target, { schema: name, maxConnections: 4 });
+  if (target.startsWith('mysql:')) return openMysql(target, { prefix: `${name}_`, maxConnections: 4 });
+  if (target.startsWith('redis:')) return openRedis(target, { prefix: name });
+  return openSqlite(target);
+}
