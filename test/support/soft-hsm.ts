@@ -14,12 +14,15 @@ interface TestModule extends Pkcs11Module {
   load(path: string): void;
   C_Initialize(options: { flags: number }): void;
   C_Finalize(): void;
+  C_CloseAllSessions(slot: Buffer): void;
   C_GenerateKey(session: Buffer, mechanism: { mechanism: number }, template: unknown[]): Buffer;
   C_DestroyObject(session: Buffer, object: Buffer): void;
   C_SetAttributeValue(session: Buffer, object: Buffer, template: unknown[]): void;
 }
 
 export interface SoftHsm extends Disposable {
+  /** Closes every session of this process, which logs it out. */
+  closeAllSessions(): void;
   readonly module: TestModule;
   /** Makes an AES key of 256 bits. */
   generate(label: string, attributes?: { readonly extractable?: boolean }): void;
@@ -59,11 +62,13 @@ export function softHsm(): SoftHsm | undefined {
   module.load(library);
   module.C_Initialize({ flags: 2 });
 
-  function inSession<T>(action: (session: Buffer) => T): T {
-    const slot = module
+  const slotOfToken = (): Buffer =>
+    module
       .C_GetSlotList(true)
-      .find((one) => module.C_GetTokenInfo(one).label.trim() === TOKEN_LABEL);
-    const session = module.C_OpenSession(slot as Buffer, 6);
+      .find((one) => module.C_GetTokenInfo(one).label.trim() === TOKEN_LABEL) as Buffer;
+
+  function inSession<T>(action: (session: Buffer) => T): T {
+    const session = module.C_OpenSession(slotOfToken(), 6);
     try {
       try {
         module.C_Login(session, 1, PIN);
@@ -85,6 +90,7 @@ export function softHsm(): SoftHsm | undefined {
 
   return {
     module,
+    closeAllSessions: () => module.C_CloseAllSessions(slotOfToken()),
     generate(name, { extractable = false } = {}) {
       inSession((session) =>
         module.C_GenerateKey(session, { mechanism: 0x1080 }, [
