@@ -7,8 +7,22 @@ export default {
     typeof target === 'string' ? [] : [target['strongroom-source']],
   ),
   // Parts of a type that stands in the documentation itself; nobody names them alone.
-  intentionallyNotExported: ['Keys', 'Always', 'Sometimes', 'PrefixReplacing', 'Check'],
+  intentionallyNotExported: [
+    'Keys',
+    'Always',
+    'Sometimes',
+    'PrefixReplacing',
+    'Check',
+    'Gathering',
+    'PGliteResult',
+    'PGliteTransaction',
+    'PostgresPoolClient',
+    'RedisArgument',
+  ],
+  plugin: ['./tools/typedoc-links.mjs'],
   out: 'docs/api',
+  // What a session inherits from the SDK is documented there.
+  excludeExternals: true,
   excludeInternal: true,
   excludePrivate: true,
   treatWarningsAsErrors: true,

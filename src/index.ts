@@ -40,7 +40,15 @@ export { cache, type CacheOptions } from './layers/cache.ts';
 export { expire, type ExpireOptions } from './layers/expire.ts';
 export { redact, type RedactOptions, type RedactionReport } from './layers/redact.ts';
 export { wrapStore } from './wrap-store.ts';
-export type { PurgeOptions, PurgeReport, SessionOptions, SessionSummary, Store } from './stores/store.ts';
+export type { AppendBatch } from './stores/gather.ts';
+export type {
+  PurgeOptions,
+  PurgeReport,
+  SessionOptions,
+  SessionsOptions,
+  SessionSummary,
+  Store,
+} from './stores/store.ts';
 export {
   encrypt,
   type AllowPlaintextOptions,

@@ -20,7 +20,7 @@ import type { StoreSession } from './session.ts';
 import { createStore, type Store } from './store.ts';
 
 export { historyDigest } from './digest.ts';
-export type { PasswordProvider } from './credentials.ts';
+export type { Password, PasswordProvider } from './credentials.ts';
 export type { PGliteLike, PostgresPool } from './postgres/pool.ts';
 export type { ReplacePrefixArgs, StoreSession } from './session.ts';
 export type { PurgeOptions, PurgeReport, SessionOptions, SessionSummary, Store } from './store.ts';
