@@ -54,6 +54,7 @@ export {
   type AllowPlaintextOptions,
   type DataKeyOptions,
   type EncryptOptions,
+  type IntegrityFinding,
   type UndecryptableReason,
   type UndecryptableReference,
 } from './layers/encrypt.ts';

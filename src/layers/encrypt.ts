@@ -21,8 +21,12 @@ import { createDataKeys, type DataKey, type DataKeyLimits, type DataKeyScope } f
 import type { DekStore } from '../keys/dek-store.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { Entry, Header, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
+import { warn } from '../warning.ts';
 import { sealers } from './sealer.ts';
+import { createSequenceWriter, SEQUENCE_FIELD, sequenceFindings, type IntegrityFinding } from './sequence.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+
+export type { IntegrityFinding } from './sequence.ts';
 
 /** Why a record does not open: an error code without `ERR_`. */
 export type UndecryptableReason =
@@ -115,6 +119,19 @@ export interface EncryptOptions {
   readonly unsafeAllowPlaintext?: AllowPlaintextOptions;
   /** Limits of data keys. */
   readonly dataKeys?: DataKeyOptions;
+  /**
+   * `'item'`: each record for itself. `'sequence'`: records are numbered, too, so that a read finds duplicates, another
+   * order and gaps among those of one writer. Concurrent writers are no finding. Deleting the newest records, or
+   * restoring an old state of the whole session, cannot be seen without an anchor outside the store.
+   * @defaultValue `'item'`
+   */
+  readonly integrity?: 'item' | 'sequence';
+  /**
+   * What happens with a finding of `integrity: 'sequence'`. By default duplicates and another order throw
+   * `ERR_AUTHENTICATION`, and a gap is a process warning: a replacement that keeps later records, a purge, or another
+   * process that removes a record leaves one, too.
+   */
+  readonly onIntegrity?: (finding: IntegrityFinding) => 'throw' | 'ignore';
 }
 
 const OPTIONS = [
@@ -125,8 +142,9 @@ const OPTIONS = [
   'onUndecryptable',
   'unsafeAllowPlaintext',
   'dataKeys',
+  'integrity',
+  'onIntegrity',
 ] as const;
-const LATER = ['integrity'] as const;
 
 /** How many data keys one read asks for at a time. */
 const PARALLEL_KEYS = 16;
@@ -147,8 +165,8 @@ const PARALLEL_KEYS = 16;
  * ```
  */
 export function encrypt(options: EncryptOptions): SessionLayer {
-  checkOptions('encrypt', options, OPTIONS, LATER);
-  const { keys, context, dekStore, onUndecryptable } = options;
+  checkOptions('encrypt', options, OPTIONS);
+  const { keys, context, dekStore, onUndecryptable, integrity = 'item', onIntegrity } = options;
   const suite = options.suite ?? 'XC20P';
   if (!isSuiteName(suite)) invalidOption('encrypt', 'suite', `one of ${SUITE_NAMES.join(', ')}`, suite);
   if (typeof keys !== 'function') checkKeyring(keys);
@@ -157,6 +175,14 @@ export function encrypt(options: EncryptOptions): SessionLayer {
   if (onUndecryptable !== undefined && typeof onUndecryptable !== 'function') {
     invalidOption('encrypt', 'onUndecryptable', 'a function', onUndecryptable);
   }
+  if (integrity !== 'item' && integrity !== 'sequence') {
+    invalidOption('encrypt', 'integrity', "'item' or 'sequence'", integrity);
+  }
+  if (onIntegrity !== undefined && typeof onIntegrity !== 'function') {
+    invalidOption('encrypt', 'onIntegrity', 'a function', onIntegrity);
+  }
+  const sequence = integrity === 'sequence' ? createSequenceWriter() : undefined;
+  const warned = new Set<string>();
   const plaintext = checkPlaintext(options.unsafeAllowPlaintext);
   const dataKeys = createDataKeys(checkLimits(options.dataKeys));
 
@@ -186,13 +212,44 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       const sealed = entries.map((entry, index) => {
         const text = utf8(encodeItem(entry.item));
         bytes += text.length;
-        return seal(key, suite, entry.header, text, scope.now, call.operationId, index);
+        return seal(key, suite, numbered(entry.header, call), text, scope.now, call.operationId, index);
       });
       counters.seals += entries.length;
       dataKeys.sealed(key, entries.length, bytes);
       return sealed;
     } finally {
       dataKeys.release(key);
+    }
+  }
+
+  /** Entries that may leave before their neighbours (an inherited expiry, a replacement) are not numbered. */
+  function numbered(header: Header, call: SessionCall): Header {
+    if (sequence === undefined || header.g !== undefined || call.replaces !== undefined) return header;
+    return { ...header, [SEQUENCE_FIELD]: sequence.next(call) };
+  }
+
+  function checkSequence(
+    entries: readonly (Entry | undefined)[],
+    records: readonly Entry[],
+    call: SessionCall,
+  ): void {
+    // A record that was skipped is there all the same.
+    const headers = entries.map((entry, index) => entry?.header ?? headerOf((records[index] as Entry).item));
+    for (const finding of sequenceFindings(headers, call.sessionId)) {
+      const decision = onIntegrity?.(finding) ?? (finding.kind === 'gap' ? 'warn' : 'throw');
+      const where = `Record ${finding.index + 1} of ${headers.length} of session ${JSON.stringify(call.sessionId)}`;
+      if (decision === 'warn') {
+        if (!warned.has(call.sessionId)) {
+          warned.add(call.sessionId);
+          warn('STRONGROOM_GAP', `${where}: a record of the same writer is missing before it.`);
+        }
+      } else if (decision !== 'ignore') {
+        throw new StrongroomError(
+          'ERR_AUTHENTICATION',
+          `${where} is out of sequence (${finding.kind}): records were ${MEANING[finding.kind]}. Treat it as tampering, ` +
+            'or decide with onIntegrity.',
+        );
+      }
     }
   }
 
@@ -237,6 +294,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
         return undefined;
       });
       if (plain > 0) accepting?.onPlaintext?.(plain, call.sessionId);
+      if (sequence !== undefined) checkSequence(opened, entries, call);
       return opened;
     } finally {
       for (const key of found.values()) if (!('failure' in key)) dataKeys.release(key);
@@ -363,9 +421,22 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     write,
     read,
     matches,
+    ...(sequence !== undefined && {
+      mutation: (call: SessionCall) => {
+        // Removing and replacing end a chain; so does an append that nobody acknowledged. What a replacement writes
+        // itself is not numbered.
+        if (call.kind !== 'addItems' && call.kind !== 'applyHistoryTransaction') sequence.restart(call);
+        return {
+          done: (appended?: readonly Entry[]) => {
+            if (appended === undefined) sequence.restart(call);
+          },
+        };
+      },
+    }),
     refused(error, call) {
       if (!isStrongroomError(error) || error.code !== 'ERR_SHREDDED') return false;
       dataKeys.forget(call.sessionId);
+      sequence?.restart(call);
       return true;
     },
   };
@@ -442,6 +513,8 @@ interface Failure {
 function failed(code: ErrorCode, message: string): Failure {
   return { failure: new StrongroomError(code, message) };
 }
+
+const MEANING = { duplicate: 'repeated', reorder: 'put in another order', gap: 'removed' } as const;
 
 interface Plain {
   readonly plain: { readonly item: AgentInputItem; readonly header: Header };

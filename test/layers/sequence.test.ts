@@ -1,0 +1,187 @@
+import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { envelopeText, parseEnvelope } from '../../src/envelope.ts';
+import { generateKey } from '../../src/keys/generate-key.ts';
+import { memoryDekStore } from '../../src/keys/index.ts';
+import { keyring } from '../../src/keys/keyring.ts';
+import { encrypt, type EncryptOptions, type IntegrityFinding } from '../../src/layers/encrypt.ts';
+import { expire } from '../../src/layers/expire.ts';
+import { sequenceFindings } from '../../src/layers/sequence.ts';
+import { wrapSession, type Wrapped } from '../../src/wrap-session.ts';
+import { coded, failure } from '../crypto/failure.ts';
+import { functionCall, functionResult, userMessage, warningsOf } from './hand-made-call.ts';
+
+const keys = keyring({ current: { ...(await generateKey()), kid: 'kek' } });
+const wrap = (inner: MemorySession, more: Partial<EncryptOptions> = {}): Wrapped<MemorySession> =>
+  wrapSession(inner, [encrypt({ keys, integrity: 'sequence', ...more })]);
+
+async function written(...texts: string[]): Promise<MemorySession> {
+  const inner = new MemorySession({ sessionId: 's' });
+  const session = wrap(inner);
+  for (const text of texts) await session.addItems([userMessage(text)]);
+  return inner;
+}
+
+/** The session with its records changed by somebody who can write to the database. */
+async function tampered(
+  inner: MemorySession,
+  change: (records: AgentInputItem[]) => AgentInputItem[],
+): Promise<MemorySession> {
+  const copy = new MemorySession({ sessionId: 's' });
+  await copy.addItems(change(await inner.getItems()));
+  return copy;
+}
+
+const fieldOf = (record: AgentInputItem): unknown =>
+  parseEnvelope(envelopeText(record) as string).header['x-q'];
+
+describe("integrity: 'sequence'", () => {
+  it('numbers the records of a writer, and reads what is in order', async () => {
+    const inner = await written('a', 'b', 'c');
+    const numbers = (await inner.getItems()).map(fieldOf) as string[];
+    expect(new Set(numbers.map((number) => number.slice(0, 8))).size).toBe(1);
+    expect(numbers.map((number) => number.slice(8))).toEqual(['.0', '.1', '.2']);
+    expect(await wrap(inner).getItems()).toHaveLength(3);
+  });
+
+  it('refuses records that were put in another order', async () => {
+    const inner = await tampered(await written('a', 'b', 'c'), ([a, b, c]) => [b, a, c] as AgentInputItem[]);
+    expect(await failure(() => wrap(inner).getItems())).toEqual(
+      coded('ERR_AUTHENTICATION', /Record 2 of 3 of session "s" is out of sequence \(reorder\)/),
+    );
+  });
+
+  it('refuses a record that is there twice', async () => {
+    const inner = await tampered(await written('a', 'b'), ([a, b]) => [a, b, a] as AgentInputItem[]);
+    expect(await failure(() => wrap(inner).getItems())).toEqual(
+      coded('ERR_AUTHENTICATION', /Record 3 of 3 .* \(duplicate\): records were repeated/),
+    );
+  });
+
+  it('warns of a missing record once, and throws when told to', async () => {
+    const inner = await tampered(await written('a', 'b', 'c'), ([a, , c]) => [a, c] as AgentInputItem[]);
+    const session = wrap(inner);
+    const warnings = await warningsOf(async () => {
+      expect(await session.getItems()).toHaveLength(2);
+      expect(await session.getItems()).toHaveLength(2);
+    });
+    expect(warnings).toEqual([
+      { code: 'STRONGROOM_GAP', message: expect.stringMatching(/Record 2 of 2 .* is missing before it/) as string },
+    ]);
+    const findings: IntegrityFinding[] = [];
+    const strict = wrap(inner, {
+      onIntegrity: (finding) => {
+        findings.push(finding);
+        return 'throw';
+      },
+    });
+    expect(await failure(() => strict.getItems())).toEqual(coded('ERR_AUTHENTICATION', /\(gap\): records were removed/));
+    expect(findings).toEqual([{ kind: 'gap', sessionId: 's', index: 1 }]);
+    expect(await wrap(inner, { onIntegrity: () => 'ignore' }).getItems()).toHaveLength(2);
+  });
+
+  it('never calls concurrent writers tampering, whatever they append and pop', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(2), fc.constantFrom('add', 'add two', 'pop', 'read')), { maxLength: 25 }),
+        async (steps) => {
+          const inner = new MemorySession({ sessionId: 's' });
+          const strict = { onIntegrity: (finding: IntegrityFinding) => (finding.kind === 'gap' ? 'ignore' : 'throw') } as const;
+          const writers = [0, 1, 2].map(() => wrap(inner, strict));
+          for (const [who, step] of steps) {
+            const writer = writers[who] as Session;
+            if (step === 'add') await writer.addItems([userMessage('x')]);
+            else if (step === 'add two') await writer.addItems([userMessage('x'), userMessage('y')]);
+            else if (step === 'pop') await writer.popItem();
+            else await writer.getItems();
+          }
+          expect(await wrap(inner, strict).getItems()).toHaveLength((await inner.getItems()).length);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('sees no gap after pops, failed appends and replacements of its own', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    const session = wrap(inner, { onIntegrity: () => 'throw' });
+    await session.addItems([userMessage('a'), userMessage('b')]);
+    await session.popItem();
+    await session.addItems([userMessage('c')]);
+    const original = inner.addItems.bind(inner);
+    inner.addItems = async () => Promise.reject(new Error('offline'));
+    expect(await failure(() => session.addItems([userMessage('lost')]))).toMatchObject({ message: 'offline' });
+    inner.addItems = original;
+    await session.addItems([userMessage('d')]);
+    await session.applyHistoryTransaction({
+      operationId: 'op-1',
+      transaction: { type: 'append_items', items: [userMessage('e')] },
+    });
+    await session.applyHistoryTransaction({
+      operationId: 'op-2',
+      transaction: {
+        type: 'replace_suffix',
+        expectedSuffix: [userMessage('d'), userMessage('e')],
+        replacement: [userMessage('summary')],
+      },
+    });
+    await session.addItems([userMessage('f')]);
+    const texts = ['a', 'c', 'summary', 'f'];
+    expect(await session.getItems()).toEqual(texts.map((text) => userMessage(text)));
+    const numbers = (await inner.getItems()).map(fieldOf) as (string | undefined)[];
+    expect(numbers.map((number) => number?.slice(8))).toEqual(['.0', '.0', undefined, '.0']);
+  });
+
+  it('does not number what expires with an older call', async () => {
+    let now = 1_000;
+    const inner = new MemorySession({ sessionId: 's' });
+    const session = wrapSession(inner, [
+      expire({ after: 1_000, clock: () => now }),
+      encrypt({ keys, integrity: 'sequence', onIntegrity: () => 'throw' }),
+    ]);
+    await session.addItems([functionCall('c')]);
+    now += 500;
+    await session.addItems([userMessage('in between')]);
+    await session.addItems([functionResult('c')]);
+    await session.addItems([userMessage('after')]);
+    const records = await inner.getItems();
+    expect(records.map((record) => fieldOf(record) !== undefined)).toEqual([true, true, false, true]);
+    now += 600;
+    const purged = await tampered(inner, ([, between, , after]) => [between, after] as AgentInputItem[]);
+    expect(await wrapSession(purged, [
+      expire({ after: 1_000, clock: () => now }),
+      encrypt({ keys, integrity: 'sequence', onIntegrity: () => 'throw' }),
+    ]).getItems()).toHaveLength(2);
+  });
+
+  it('counts a shredded record as present', async () => {
+    const dekStore = memoryDekStore();
+    const inner = new MemorySession({ sessionId: 's' });
+    const limits = { dekStore, dataKeys: { maxMessages: 1, cacheFor: 1 } } as const;
+    const session = wrap(inner, limits);
+    for (const text of ['a', 'b', 'c']) await session.addItems([userMessage(text)]);
+    const middle = (await inner.getItems())[1] as AgentInputItem;
+    await dekStore.destroy('s', parseEnvelope(envelopeText(middle) as string).header.d ?? '');
+    const reader = wrap(inner, { ...limits, onIntegrity: () => 'throw' });
+    expect(await reader.getItems()).toEqual([userMessage('a'), userMessage('c')]);
+  });
+
+  it('cannot be stripped from a record, and is ignored by readers without the option', async () => {
+    const inner = await tampered(await written('a', 'b'), ([a, b]) => [b, a] as AgentInputItem[]);
+    expect(await wrapSession(inner, [encrypt({ keys })]).getItems()).toHaveLength(2);
+    expect(await failure(() => encrypt({ keys, integrity: 'chain' as never }))).toEqual(
+      coded('ERR_INVALID_OPTION', /integrity must be/),
+    );
+    expect(await failure(() => encrypt({ keys, onIntegrity: 'throw' as never }))).toEqual(
+      coded('ERR_INVALID_OPTION', /onIntegrity/),
+    );
+  });
+});
+
+describe('sequenceFindings', () => {
+  it('ignores records without a number and fields of another form', () => {
+    const headers = [{ 'x-q': 'AAAAAAAA.0' }, undefined, {}, { 'x-q': 5 }, { 'x-q': 'nonsense' }, { 'x-q': 'AAAAAAAA.1' }];
+    expect(sequenceFindings(headers, 's')).toEqual([]);
+  });
+});
