@@ -60,6 +60,14 @@ class Life {
     return calls(this.#stack.wrap(this.#inner.session), this.#inner.runContext);
   }
 
+  /** Another process takes the place of this one; it knows nothing of what that one did. */
+  #reopen(by: number): void {
+    this.#wrappers[by] = this.#open();
+    this.#operations = this.#operations.map((operation) =>
+      operation.by === by ? { ...operation, by: -1 } : operation,
+    );
+  }
+
   async play(steps: readonly Step[]): Promise<void> {
     // Where equal records cannot be told apart, a second writer is beyond what the stack promises.
     const alone = this.#stack.watchesTail === 'unsealed';
@@ -70,7 +78,7 @@ class Life {
       await this.#perform(step, wrapper);
       if (alone) this.#wrappers[1] = this.#wrappers[0] as Calls;
       else if (EDITS.includes(step.do) && this.#stack.watchesTail !== undefined) {
-        this.#wrappers[1 - step.by] = this.#open();
+        this.#reopen(1 - step.by);
       }
       // Each wrapper is asked in turn, so that a cache in the other one grows stale first.
       const asked = this.#wrappers[index % 2] as Calls;
@@ -107,10 +115,7 @@ class Life {
         this.#operations = [];
         return;
       case 'reopen':
-        this.#wrappers[step.by] = this.#open();
-        this.#operations = this.#operations.map((operation) =>
-          operation.by === step.by ? { ...operation, by: -1 } : operation,
-        );
+        this.#reopen(step.by);
         return;
       case 'paste': {
         // A user pastes what stands in the database, into a message of every shape.
