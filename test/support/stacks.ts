@@ -11,6 +11,7 @@ import {
 } from '../../src/index.ts';
 import { patternRecognizer, type Recognizer } from '../../src/redaction/index.ts';
 import { fakeClock, fixedKeyring } from '../../src/testing/index.ts';
+import { observe } from '../../src/observe/index.ts';
 import { naiveProxy } from './naive-proxy.ts';
 
 /** One row of the matrices. New layers join by a line in {@link STACKS}. */
@@ -63,6 +64,7 @@ export const STACKS: readonly StackCase[] = [
   stack('no layers', () => []),
   stack('audit', () => [audit({ sink: () => undefined })]),
   stack('authorize', () => [authorize({ check: () => true })]),
+  stack('observe', () => [observe()]),
   stack('expire', () => [expire({ after: '30d', clock: fakeClock() })], HIDES_NOTHING),
   stack('cache', () => [cache({ maxItems: 1_000 })], {
     hides: 'nothing',
