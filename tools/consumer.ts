@@ -37,7 +37,10 @@ try {
 
   step('pack the tarball', 'npm', ['pack', '--pack-destination', folder], ROOT);
   const tarball = join(folder, `strongroom-${manifest.version}.tgz`);
-  const { typescript, '@types/node': nodeTypes, '@openai/agents': agents } = manifest.devDependencies;
+  const versions = manifest.devDependencies;
+  // `strongroom/observe` is OpenTelemetry's API and imports it; every other optional peer is loaded when it is used, so
+  // the entry points must load without them.
+  const beside = ['@openai/agents', '@opentelemetry/api', 'typescript', '@types/node'];
   writeFileSync(
     join(project, 'package.json'),
     JSON.stringify({ name: 'project', private: true, type: 'module' }),
@@ -45,7 +48,7 @@ try {
   step(
     'install it into an empty project',
     'npm',
-    ['install', tarball, `@openai/agents@${agents}`, `typescript@${typescript}`, `@types/node@${nodeTypes}`],
+    ['install', tarball, ...beside.map((name) => `${name}@${versions[name]}`)],
     project,
   );
 
