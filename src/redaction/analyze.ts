@@ -2,7 +2,7 @@ import { StrongroomError } from '../errors.ts';
 import type { MaybePromise } from '../layer.ts';
 import { encodedTexts } from './base64.ts';
 import { unescapedViews } from './escaped-view.ts';
-import { after, together } from './maybe.ts';
+import { after, isThenable, together } from './maybe.ts';
 import type { RedactionSettings } from './options.ts';
 import type { RecognizerResult, TextContext } from './recognizer.ts';
 import { dataUrlRanges, resolveOverlaps, textAt, type Span } from './spans.ts';
@@ -11,13 +11,19 @@ import { foldedView, type TextView } from './text-view.ts';
 /** A text of these characters only, and so long, is encoded data and no text. */
 const BLOB = /^[A-Za-z0-9+/=_-]{512,}$/;
 
+/** JSON has very many short texts: without one of these characters no built-in recognizer finds anything in them. */
+const NEEDED = /[\d@:%&\\]|[^\x00-\x7f]/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
+const SHORT = 16;
+const NOTHING: readonly Span[] = [];
+
 /** What is found in one text, in order, without overlaps, in places of the text as it is. */
 export function analyzeText(
   settings: RedactionSettings,
   text: string,
   context: TextContext,
 ): MaybePromise<readonly Span[]> {
-  if (text.length === 0) return [];
+  if (text.length === 0 || (settings.onlyBuiltIn && text.length < SHORT && !NEEDED.test(text)))
+    return NOTHING;
   const isBlob = BLOB.test(text);
   const searches: MaybePromise<readonly Span[]>[] = [];
   if (!isBlob) {
@@ -49,30 +55,36 @@ function searchView(
   view: TextView,
   context: TextContext,
 ): MaybePromise<readonly Span[]> {
-  const answers = settings.recognizers.map((recognizer) =>
-    after(recognizer.analyze(view.text, context), (results) =>
-      results.flatMap((result) => {
-        checkRange(result, recognizer.name, view.text.length);
-        const { entityType, score } = result;
-        if (score < settings.scoreThreshold || result.end <= result.start || !settings.isWanted(entityType))
-          return [];
-        const value = view.text.slice(result.start, result.end);
-        if (settings.isAllowed(value)) return [];
-        const [start, end] = view.original(result.start, result.end);
-        const span: Span = {
-          entityType,
-          start,
-          end,
-          score,
-          validated: result.validated === true,
-          recognizer: recognizer.name,
-          value,
-        };
-        return [span];
-      }),
+  const answers: MaybePromise<readonly RecognizerResult[]>[] = [];
+  const names: string[] = [];
+  for (const recognizer of settings.recognizers) {
+    const answer = recognizer.analyze(view.text, context);
+    if (!isThenable(answer) && answer.length === 0) continue;
+    answers.push(answer);
+    names.push(recognizer.name);
+  }
+  if (answers.length === 0) return NOTHING;
+  return after(together(answers), (lists) =>
+    lists.flatMap((results, index) =>
+      results.flatMap((result) => spanOf(settings, view, result, names[index] as string)),
     ),
   );
-  return after(together(answers), (lists) => lists.flat());
+}
+
+function spanOf(
+  settings: RedactionSettings,
+  view: TextView,
+  result: RecognizerResult,
+  recognizer: string,
+): readonly Span[] {
+  checkRange(result, recognizer, view.text.length);
+  const { entityType, score, validated = false } = result;
+  if (score < settings.scoreThreshold || result.end <= result.start || !settings.isWanted(entityType))
+    return NOTHING;
+  const value = view.text.slice(result.start, result.end);
+  if (settings.isAllowed(value)) return NOTHING;
+  const [start, end] = view.original(result.start, result.end);
+  return [{ entityType, start, end, score, validated, recognizer, value }];
 }
 
 function checkRange({ start, end }: RecognizerResult, recognizer: string, length: number): void {

@@ -28,8 +28,9 @@ const WORD = /[\p{L}\p{M}\p{N}]+/gu;
 
 /** The words in the 64 characters before `start` on the same line, nearest first, lower case. */
 export function wordsBefore(text: string, start: number, most: number): readonly string[] {
-  const from = Math.max(0, start - LONGEST_LOOK);
-  const line = text.slice(Math.max(from, text.lastIndexOf('\n', start - 1) + 1), start);
+  // Cut first: looking for the line's beginning in the whole text would cost its length at each find.
+  const piece = text.slice(Math.max(0, start - LONGEST_LOOK), start);
+  const line = piece.slice(piece.lastIndexOf('\n') + 1);
   const words = line.match(WORD) ?? [];
   return words
     .slice(-most)
