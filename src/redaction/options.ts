@@ -10,7 +10,7 @@ import {
   type EntityType,
 } from './entities.ts';
 import { prepareOperator, type OperatorOption, type PreparedOperator } from './operators.ts';
-import type { BuiltInRecognizer, Recognizer } from './recognizer.ts';
+import { isPure, type Recognizer, type RecognizerResult } from './recognizer.ts';
 import { phraseRecognizer } from './word-list.ts';
 
 /** Where a text that a {@link RedactionOptions.transform} gets stands. */
@@ -147,7 +147,7 @@ export function parseRedactionOptions(
       isAsyncFunction,
     ),
   };
-  checkReplacements(where, settings, wanted, builtIn);
+  checkReplacements(where, settings, wanted, [...builtIn, ...own.filter(isPure)]);
   return settings;
 }
 
@@ -289,15 +289,17 @@ function checkReplacements(
   where: string,
   settings: RedactionSettings,
   wanted: ReadonlySet<string>,
-  builtIn: readonly BuiltInRecognizer[],
+  recognizers: readonly Recognizer[],
 ): void {
   const context = { itemType: 'message', path: '' };
   for (const entity of wanted) {
     const operator = settings.operators.get(entity) ?? settings.defaultOperator;
     if (operator.type !== 'replace') continue;
     const replacement = operator.apply('', { entityType: entity, path: '' }) as string;
-    const isFound = builtIn.some((recognizer) =>
-      recognizer.analyze(replacement, context).some((result) => settings.isWanted(result.entityType)),
+    const isFound = recognizers.some((recognizer) =>
+      (recognizer.analyze(replacement, context) as readonly RecognizerResult[]).some(
+        (result) => settings.isWanted(result.entityType) && result.score >= settings.scoreThreshold,
+      ),
     );
     if (isFound)
       invalidOption(where, `operators.${entity}.with`, 'a text that is no find itself', replacement);

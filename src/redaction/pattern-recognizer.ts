@@ -1,6 +1,6 @@
 import { checkOptions, invalidOption } from '../options.ts';
 import { keyHint, nearestHint, words } from './context.ts';
-import type { Recognizer, RecognizerResult } from './recognizer.ts';
+import { markPure, type Recognizer, type RecognizerResult } from './recognizer.ts';
 
 /** Options of {@link patternRecognizer}. */
 export interface PatternRecognizerOptions {
@@ -63,7 +63,7 @@ export function patternRecognizer(options: PatternRecognizerOptions): Recognizer
   }
   const supporting = words(context.map((word) => word.toLowerCase()).join(' '));
 
-  return {
+  return markPure({
     name,
     entities: [entity],
     analyze(text, at): readonly RecognizerResult[] {
@@ -89,5 +89,5 @@ export function patternRecognizer(options: PatternRecognizerOptions): Recognizer
       }
       return found;
     },
-  };
+  });
 }

@@ -48,3 +48,16 @@ export interface BuiltInRecognizer extends Recognizer {
   readonly patterns: readonly RegExp[];
   analyze(text: string, context: TextContext): readonly RecognizerResult[];
 }
+
+const pure = new WeakSet<Recognizer>();
+
+/** Marks a recognizer of ours that looks at nothing but the text: it may be tried out when options are checked. */
+export function markPure<T extends Recognizer>(recognizer: T): T {
+  pure.add(recognizer);
+  return recognizer;
+}
+
+/** Whether {@link markPure} was called. */
+export function isPure(recognizer: Recognizer): boolean {
+  return pure.has(recognizer);
+}

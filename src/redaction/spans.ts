@@ -10,7 +10,7 @@ export interface Span {
   readonly value?: string;
 }
 
-const DATA_URL = /data:[\w.+-]{1,64}\/[\w.+-]{1,64}(?:;[\w.=+-]{1,64}){0,4};base64,/gi;
+export const DATA_URL: RegExp = /data:[\w.+-]{1,64}\/[\w.+-]{1,64}(?:;[\w.=+-]{1,64}){0,4};base64,/gi;
 
 /**
  * One list without overlaps: proven finds before unproven ones, then longer ones, then higher scores, then earlier

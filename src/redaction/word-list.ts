@@ -1,4 +1,4 @@
-import type { Recognizer, RecognizerResult } from './recognizer.ts';
+import { markPure, type Recognizer, type RecognizerResult } from './recognizer.ts';
 
 const WORD = /[\p{L}\p{M}\p{N}]+/gu;
 
@@ -17,7 +17,7 @@ export function phraseRecognizer(entityType: string, phrases: readonly string[])
     byFirstWord.set(first[0], list);
   }
   for (const list of byFirstWord.values()) list.sort((a, b) => b.phrase.length - a.phrase.length);
-  return {
+  return markPure({
     name: `deny-list ${entityType}`,
     entities: [entityType],
     analyze(text): readonly RecognizerResult[] {
@@ -34,5 +34,5 @@ export function phraseRecognizer(entityType: string, phrases: readonly string[])
       }
       return found;
     },
-  };
+  });
 }

@@ -57,7 +57,7 @@ const PROVIDERS: readonly (readonly [provider: string, pattern: RegExp])[] = [
   ['age', /(?<![\w-])AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}(?!\w)/g],
 ];
 
-const BEARER = /(?<!\w)(?:bearer|token|basic) +[A-Za-z0-9._~+/-]{20,2048}={0,2}/gi;
+const BEARER = /(?<!\w)(?:bearer|token|basic) {1,4}[A-Za-z0-9._~+/-]{20,2048}={0,2}/gi;
 const ASSIGNED =
   /(?<!\w)(?:api[ _-]?key|apikey|secret[ _-]?key|access[ _-]?token|auth[ _-]?token|client[ _-]?secret|secret[ _-]?access[ _-]?key)["']{0,2} {0,3}(?:[:=]|is) {0,3}["']{0,2}[A-Za-z0-9._~+/=-]{16,512}/gi;
 const SECRET_KEYS = words('secret apikey token accesstoken authtoken clientsecret privatekey');

@@ -1,0 +1,159 @@
+import { check } from 'recheck';
+import { describe, expect, test } from 'vitest';
+import { redact } from '../../src/layers/redact.ts';
+import { BASE64_PATTERNS } from '../../src/redaction/base64.ts';
+import { BUILT_IN_RECOGNIZERS } from '../../src/redaction/entities.ts';
+import { ESCAPE_PATTERNS } from '../../src/redaction/escaped-view.ts';
+import { createRedactor, patternRecognizer } from '../../src/redaction/index.ts';
+import { DATA_URL } from '../../src/redaction/spans.ts';
+import { TOKEN_PATTERNS } from '../../src/redaction/token.ts';
+import { throughWrite, userMessage } from './layer-call.ts';
+
+/** Every regular expression that meets text of unbounded length. */
+const PATTERNS = [
+  ...BUILT_IN_RECOGNIZERS.flatMap((recognizer) => recognizer.patterns),
+  ...TOKEN_PATTERNS,
+  ...ESCAPE_PATTERNS,
+  ...BASE64_PATTERNS,
+  DATA_URL,
+];
+
+// The analysis of all patterns takes a minute or two: by itself with RECHECK=1, and in continuous integration.
+const isChecked = process.env['CI'] !== undefined || process.env['RECHECK'] !== undefined;
+if (!isChecked) console.warn('skipped: recheck over all patterns (RECHECK=1 runs it)');
+
+describe.runIf(isChecked)('recheck calls every pattern safe', () => {
+  test.each(PATTERNS.map((pattern) => [pattern.source, pattern] as const))(
+    '%s',
+    async (_source, pattern) => {
+      const { status } = await check(pattern.source, pattern.flags, { timeout: 120_000 });
+      expect(status).toBe('safe');
+    },
+    150_000,
+  );
+});
+
+test('every recognizer shows its patterns', () => {
+  for (const recognizer of BUILT_IN_RECOGNIZERS) expect(recognizer.patterns).not.toEqual([]);
+});
+
+describe('hostile text', () => {
+  const layer = redact({
+    entities: BUILT_IN_RECOGNIZERS.flatMap((recognizer) => recognizer.entities),
+    decode: ['percent', 'base64'],
+  });
+  const seconds = async (text: string, isJson: boolean): Promise<number> => {
+    const item = isJson
+      ? ({ type: 'function_call', callId: 'c', name: 'f', arguments: text } as const)
+      : userMessage(text);
+    const before = process.cpuUsage();
+    await throughWrite(layer, item);
+    return process.cpuUsage(before).user / 1e6;
+  };
+  const repeat = (seed: string) => (length: number) =>
+    seed.repeat(Math.ceil(length / seed.length)).slice(0, length);
+  const cases: readonly [name: string, make: (length: number) => string, isJson: boolean][] = [
+    ...[
+      'a',
+      '.',
+      'a@',
+      '1 ',
+      'a.',
+      'a@a.',
+      '12.',
+      ':',
+      '%40',
+      '%2540',
+      '.eyJ',
+      '-----BEGIN PRIVATE KEY-----',
+      'a://a:',
+      'DE89 ',
+      '+1 ',
+      '4111 ',
+      '4111111111111111 ',
+      'data:a/a;base64,',
+      'é',
+      '\u200b',
+      'card order phone ssn ',
+    ].map((seed): [string, (length: number) => string, boolean] => [seed, repeat(seed), false]),
+    ['nested lists', (length) => '['.repeat(length / 2) + ']'.repeat(length / 2), true],
+    ['nested objects', (length) => `${'{"a":'.repeat(length / 6)}1${'}'.repeat(length / 6)}`, true],
+    ['open lists', repeat('['), true],
+    ['many literals', (length) => `[${'"a1",'.repeat(length / 5)}"a"]`, true],
+    [
+      'JSON in JSON',
+      (length) => {
+        let text = '"jane@acme.com"';
+        while (text.length < length) text = JSON.stringify([text]);
+        return text;
+      },
+      true,
+    ],
+  ];
+
+  // Eight times the text: linear work is eight times the time, quadratic sixty-four. CPU time, not the clock.
+  test.each(cases)(
+    '%j takes time in proportion',
+    async (_name, make, isJson) => {
+      const small = 1 << 15;
+      await seconds(make(small), isJson);
+      const one = Math.max(
+        0.004,
+        Math.min(await seconds(make(small), isJson), await seconds(make(small), isJson)),
+      );
+      expect((await seconds(make(8 * small), isJson)) / one).toBeLessThan(32);
+    },
+    60_000,
+  );
+});
+
+describe('patterns of users', () => {
+  test.each([
+    ['without g', /E-\d+/, 'E-1 E-22 E-333', '<X> <X> <X>'],
+    ['with y', /E-\d+/y, 'a E-1', 'a <X>'],
+    ['with empty matches', /\d*/, 'a1b', 'a<X>b'],
+    ['with only empty matches', /(?:)/, 'abc', 'abc'],
+    ['with a look-behind and u', /(?<=é)\d/u, 'é1 e1', 'é<X> e1'],
+  ])('%s', async (_name, pattern, before, after) => {
+    const redactor = createRedactor({
+      entities: [],
+      recognizers: [patternRecognizer({ entity: 'X', pattern })],
+    });
+    expect(await redactor.redactText(before)).toBe(after);
+  });
+
+  test('that find what is put in the place of their finds are refused: no second pass would be the last', () => {
+    const own = { entities: [], recognizers: [patternRecognizer({ entity: 'X', pattern: /[A-Z]+/ })] };
+    const refusal: unknown = expect.objectContaining({
+      code: 'ERR_INVALID_OPTION',
+      message: expect.stringContaining(
+        'createRedactor: operators.X.with must be a text that is no find',
+      ) as string,
+    });
+    expect(() => createRedactor(own)).toThrow(refusal);
+    expect(() => createRedactor({ denyList: { X: ['x'] } })).toThrow(refusal);
+    expect(() => createRedactor({ ...own, operators: { X: { type: 'replace', with: '-' } } })).not.toThrow();
+  });
+
+  test('are refused when they are none', () => {
+    for (const [options, message] of [
+      [{ entity: 'x', pattern: /a/ }, 'patternRecognizer: entity must be a name of capitals'],
+      [
+        { entity: 'X', pattern: 'a' },
+        'patternRecognizer: pattern must be a RegExp or a list of them, got a string.',
+      ],
+      [{ entity: 'X', pattern: [] }, 'patternRecognizer: pattern must be a RegExp or a list of them'],
+      [{ entity: 'X', pattern: /a/, score: 0 }, 'patternRecognizer: score must be a number above 0'],
+      [{ entity: 'X', pattern: /a/, context: [''] }, 'patternRecognizer: context must be a list of words'],
+      [{ entity: 'X', pattern: /a/, validate: 1 }, 'patternRecognizer: validate must be a function'],
+      [{ entity: 'X', pattern: /a/, name: '' }, 'patternRecognizer: name must be a name'],
+    ] as const) {
+      expect(() => patternRecognizer(options as never)).toThrow(
+        expect.objectContaining({
+          code: 'ERR_INVALID_OPTION',
+          message: expect.stringContaining(message) as string,
+        }),
+      );
+    }
+  });
+});
