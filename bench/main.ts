@@ -1,5 +1,6 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { measureContext } from './context.ts';
 import { measureEnvelope, measureSeal } from './seal.ts';
 import { measureStacks, memory, sqlite } from './stacks.ts';
 import { ratio, table, time } from './table.ts';
@@ -69,3 +70,7 @@ const { write, read } = await measureEnvelope(rounds);
 print('\nEnvelopes, 50 items of 1 KB in a call');
 block([['', write]]);
 block([['', read]]);
+
+const long = values.quick ? 1_000 : 10_000;
+print(`\nTrimming a history of ${long} items`);
+block([['', await measureContext(long, rounds)]]);

@@ -68,21 +68,42 @@ export function resultKey(item: AgentInputItem): string | undefined {
   return key(APPROVAL_RESPONSE, data?.['approval_request_id']);
 }
 
+/** Whether {@link resultKey} gives a key, without making it. */
+export function isResult(item: AgentInputItem): boolean {
+  const linked = item as Linked;
+  if (typeof linked.type !== 'string') return false;
+  if (RESULT_TYPES.has(linked.type)) return typeof linked.callId === 'string';
+  return (
+    linked.type === 'tool_search_output' ||
+    (linked.type === 'hosted_tool_call' && resultKey(item) !== undefined)
+  );
+}
+
 /** The {@link callKey} of the program that issued this item (`caller: { type: 'program', callerId }`), if one did. */
 export function ownerKey(item: AgentInputItem): string | undefined {
   const caller = record((item as Linked).caller);
   return caller?.['type'] === 'program' ? key('program_output', caller['callerId']) : undefined;
 }
 
+/** What a matcher says of one item. */
+export interface Matched {
+  /** The item is a call. */
+  readonly opens: boolean;
+  /** The index of the call that this item answers, -1 when it is not there; absent for an item that is no result. */
+  readonly closes?: number;
+  /** The same for the program that issued the item. */
+  readonly owner?: number;
+}
+
+const UNLINKED: Matched = { opens: false };
+
 /** Pairs calls and results in the order in which they stand. See {@link createLinkMatcher}. */
 export interface LinkMatcher {
   /**
    * Takes the next item.
    *
-   * @returns `closes`: the index of the call that this item answers, `-1` for a result whose call is not there,
-   *   absent for an item that is no result. `owner`: the same for the program that issued the item.
    */
-  add(item: AgentInputItem, index: number): { readonly closes?: number; readonly owner?: number };
+  add(item: AgentInputItem, index: number): Matched;
   /** The indexes of the calls that are still open, in no particular order. */
   open(): Iterable<number>;
 }
@@ -108,9 +129,10 @@ export function createLinkMatcher(): LinkMatcher {
   }
 
   return {
-    add(item: AgentInputItem, index: number): { readonly closes?: number; readonly owner?: number } {
+    add(item: AgentInputItem, index: number): Matched {
+      if ('role' in item) return UNLINKED;
       const owner = ownerKey(item);
-      const found: { closes?: number; owner?: number } = {};
+      const found: { opens: boolean; closes?: number; owner?: number } = { opens: false };
       if (owner !== undefined) found.owner = programs.get(owner) ?? -1;
       const opens = callKey(item);
       if (opens !== undefined) {
@@ -120,6 +142,7 @@ export function createLinkMatcher(): LinkMatcher {
         keyOfOpen.set(index, opens);
         if (item.type === 'tool_search_call') openSearches.add(index);
         if (item.type === 'program') programs.set(opens, index);
+        found.opens = true;
         return found;
       }
       const closes = resultKey(item);
@@ -140,13 +163,14 @@ export function createLinkMatcher(): LinkMatcher {
 }
 
 function key(resultType: string, id: unknown): string | undefined {
-  return typeof id === 'string' ? JSON.stringify([resultType, id]) : undefined;
+  // The types are a closed set without a colon, so no two pairs give the same text.
+  return typeof id === 'string' ? `${resultType}:${id}` : undefined;
 }
 
 /** Searches of the server and of the client never answer each other. */
 function searchKey(item: Linked, id: string): string {
   const execution = item.execution ?? record(item.providerData)?.['execution'];
-  return JSON.stringify(['tool_search_output', id, ...(execution === 'server' ? ['server'] : [])]);
+  return `${execution === 'server' ? 'server_tool_search_output' : 'tool_search_output'}:${id}`;
 }
 
 function searchId(item: Linked): string | undefined {

@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import { callKey, createLinkMatcher, type LinkMatcher, resultKey } from './links.ts';
+import { createLinkMatcher, isResult, type LinkMatcher } from './links.ts';
 
 /** Items that a provider accepts only together: all of them stay or all of them go. */
 export interface Unit {
@@ -42,7 +42,7 @@ export function isSystemMessage(item: AgentInputItem): boolean {
 function isOutput(item: AgentInputItem): boolean {
   const role = (item as { role?: unknown }).role;
   if (role !== undefined) return role === 'assistant';
-  return item.type !== 'compaction' && item.type !== 'message' && resultKey(item) === undefined;
+  return item.type !== 'compaction' && item.type !== 'message' && !isResult(item);
 }
 
 /**
@@ -60,6 +60,7 @@ export function createStructure(): Structure {
   /** For a result, the call that it answers and back; `-1` for a result without a call. */
   const partner: (number | undefined)[] = [];
   const owner: (number | undefined)[] = [];
+  const calls = new Set<number>();
   const matcher: LinkMatcher = createLinkMatcher();
 
   function join(first: number, second: number): Unit {
@@ -86,7 +87,8 @@ export function createStructure(): Structure {
   return {
     add(item: AgentInputItem): Unit | undefined {
       const index = items.push(item) - 1;
-      const { closes, owner: program } = matcher.add(item, index);
+      const { opens, closes, owner: program } = matcher.add(item, index);
+      if (opens) calls.add(index);
       let unit: Unit | undefined;
       const before = items[index - 1];
       if (before !== undefined && isOneResponse(before, item)) unit = join(index - 1, index);
@@ -120,11 +122,10 @@ export function createStructure(): Structure {
       };
       const continued = (index: number): boolean => (units[index]?.last ?? index) >= count;
       for (let index = 0; index < count; index++) {
-        const item = items[index] as AgentInputItem;
         if (partner[index] === -1 || owner[index] === -1) drop(index);
-        else if (partner[index] === undefined && callKey(item) !== undefined) {
+        else if (partner[index] === undefined && calls.has(index)) {
           // A program that this run's input goes on with is still at work.
-          if (item.type !== 'program' || !continued(index)) drop(index);
+          if ((items[index] as AgentInputItem).type !== 'program' || !continued(index)) drop(index);
         }
       }
       for (let index = 0; index < count; index++) {
