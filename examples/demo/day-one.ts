@@ -1,13 +1,14 @@
 /** Day 1, a process of its own: Ada reports a problem and gets her money back. */
-import { ADA, fromEnvironment, openConversations } from './stack.ts';
+import { ADA, fromEnvironment, keysOf, openConversations } from './stack.ts';
 import { answer, call, openDesk } from './desk.ts';
 import { note, title } from './screen.ts';
 
 title('Day 1 · Ada reports a problem');
 note(`process ${process.pid}`);
 
-const conversations = openConversations(fromEnvironment());
-const desk = openDesk([
+const { path, key } = fromEnvironment();
+const conversations = openConversations({ path, key });
+const desk = openDesk(keysOf(key), [
   call('open_ticket', { summary: 'Ferry H-204 left 20 minutes early; 84 euros were paid.' }),
   answer('I am sorry. I opened ticket T-1042 for you. Shall I ask for your money back?'),
   call('transfer_to_Refunds', {}),

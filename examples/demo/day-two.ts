@@ -1,15 +1,16 @@
 /** Day 2, another process: Ada is remembered, Bo sees nothing of her, and the desk counts what it did. */
 import type { AgentInputItem } from '@openai/agents';
 import type { AuditEvent } from 'strongroom';
-import { ADA, BO, fromEnvironment, openConversations } from './stack.ts';
+import { ADA, BO, fromEnvironment, keysOf, openConversations } from './stack.ts';
 import { answer, openDesk, scripted } from './desk.ts';
 import { bytes, check, note, row, short, title } from './screen.ts';
 
 const events: AuditEvent[] = [];
-const conversations = openConversations({ ...fromEnvironment(), sink: (event) => void events.push(event) });
+const { path, key } = fromEnvironment();
+const conversations = openConversations({ path, key, sink: (event) => void events.push(event) });
 
 /** The scripted answer is made from what the model was given, so that it can only know what was remembered. */
-const desk = openDesk([
+const desk = openDesk(keysOf(key), [
   answer(({ request }) => {
     const given = JSON.stringify(request.input);
     const ticket = /T-\d+/.exec(given)?.[0];

@@ -18,9 +18,10 @@ import {
   type RecordedModelCall,
   type ScriptedModelInput,
 } from '@openai/agents/testing';
-import { complianceRunConfig, trimHistory } from 'strongroom';
+import { complianceRunConfig, trimHistory, type Keyring } from 'strongroom';
+import { openRunState, sealRunState } from 'strongroom/keys';
 import { z } from 'zod';
-import { answers, event, says, word } from './screen.ts';
+import { answers, event, says, short, word } from './screen.ts';
 
 /** Whether a scripted model answers, so that the demo knows what will be said and can check it. */
 export const scripted: boolean = !process.env['OPENAI_API_KEY'];
@@ -54,7 +55,7 @@ export function call(name: string, args: Record<string, unknown>): ScriptedModel
 }
 
 /** The desk with its script. The agent that answers first hands refunds over to a specialist. */
-export function openDesk(script: readonly ScriptedModelInput[]): Desk {
+export function openDesk(keys: Keyring, script: readonly ScriptedModelInput[]): Desk {
   const model = scripted ? { model: new ScriptedModel(script) } : {};
   const openTicket = tool({
     name: 'open_ticket',
@@ -103,12 +104,15 @@ export function openDesk(script: readonly ScriptedModelInput[]): Desk {
     });
     await show(result);
     while (result.interruptions.length > 0) {
-      // A person decides, perhaps tomorrow and in another process: the run is written down and read again.
-      const saved = result.state.toString();
-      event(
-        `the run waits for a person, written down as ${saved.length} characters (in clear: keep it as such)`,
+      // A person decides, perhaps tomorrow and in another process: the run is written down, sealed because it holds the
+      // history in clear, and read again.
+      const binding = { keys, id: await session.getSessionId() };
+      const saved = await sealRunState(result.state, binding);
+      event(`the run waits for a person, sealed: ${short(saved, 60)}`);
+      const state = await RunState.fromString<undefined, typeof desk>(
+        desk,
+        await openRunState(saved, binding),
       );
-      const state = await RunState.fromString<undefined, typeof desk>(desk, saved);
       for (const interruption of state.getInterruptions()) {
         event(`a person approves ${interruption.name ?? 'the call'} ${interruption.arguments ?? ''}`);
         state.approve(interruption);

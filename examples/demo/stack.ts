@@ -8,6 +8,7 @@ import {
   redact,
   wrapStore,
   type AuditEvent,
+  type Keyring,
   type Store,
 } from 'strongroom';
 import { openSqlite } from 'strongroom/sqlite';
@@ -34,8 +35,13 @@ export function openConversations({
     redact({ entities: ['EMAIL_ADDRESS', 'CREDIT_CARD'] }),
     expire({ after: '30d', clock }),
     cache({ maxItems: 10_000 }),
-    encrypt({ keys: keyring({ current: JSON.parse(key) }) }),
+    encrypt({ keys: keysOf(key) }),
   ]);
+}
+
+/** The keyring of a key-encryption key. */
+export function keysOf(key: string): Keyring {
+  return keyring({ current: JSON.parse(key) });
 }
 
 export const ADA = 'customer-4711';
