@@ -39,6 +39,7 @@ export type { KeyBinding, KeyProvider, WrapOptions, WrappedKey } from './keys/pr
 export { cache, type CacheOptions } from './layers/cache.ts';
 export { expire, type ExpireOptions } from './layers/expire.ts';
 export { redact, type RedactOptions, type RedactionReport } from './layers/redact.ts';
+export { minimize, type MinimizeOptions } from './layers/minimize.ts';
 export { wrapStore } from './wrap-store.ts';
 export type { AppendBatch } from './stores/gather.ts';
 export type {
