@@ -48,6 +48,13 @@ export type {
   SessionOptions,
   SessionsOptions,
   SessionSummary,
+export type {
+  AppendBatch,
+  PurgeOptions,
+  PurgeReport,
+  SessionOptions,
+  SessionSummary,
+  SessionsOptions,
   Store,
 } from './stores/store.ts';
 export {

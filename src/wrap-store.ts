@@ -1,6 +1,7 @@
 import type { Session } from '@openai/agents';
 import type { Layers } from './layer.ts';
 import { invalidOption } from './options.ts';
+import { MAINTENANCE } from './stores/maintenance.ts';
 import { appendThrough, GATHER } from './stores/gather.ts';
 import type { Store } from './stores/store.ts';
 import { engineOf, wrapSession, type Wrapped, type WrapSessionOptions } from './wrap-session.ts';
@@ -54,6 +55,7 @@ export function wrapStore<S extends Session>(
       const remove = (): Promise<void> => store.deleteSession(id);
       await (engine === undefined ? remove() : engine.deleted(remove));
     },
+    ...(store[MAINTENANCE] !== undefined && { [MAINTENANCE]: store[MAINTENANCE] }),
     ping: () => store.ping(),
     close: () => store.close(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),

@@ -64,6 +64,8 @@ export interface SessionSummary {
   readonly firstAt: number;
   /** When the last item was written, in Unix milliseconds. */
   readonly lastAt: number;
+  /** Whose session it is, where that is known. */
+  readonly subject?: string;
 }
 
 /** What one step of a purge did. */
@@ -85,6 +87,18 @@ export interface Batch {
 export interface Expired {
   readonly now: number;
   readonly writtenBefore?: number;
+}
+
+/**
+ * Locks that a process holds for a time and renews: when it dies they end by themselves. The token grows with every
+ * new holder, so that a late one can be told from the present one.
+ */
+export interface Leases {
+  /** The token, or `undefined` while another owner has the lease. The owner who has it gets a new token. */
+  acquire(name: string, owner: string, milliseconds: number): Promise<number | undefined>;
+  /** Whether the lease was still the owner's, and is for another while. */
+  renew(name: string, owner: string, milliseconds: number): Promise<boolean>;
+  release(name: string, owner: string): Promise<void>;
 }
 
 /**
@@ -128,6 +142,9 @@ export interface StoreDriver {
   ) => Promise<readonly SessionSummary[]>;
   /** Deletes at most `batch` expired records, none of sessions under a hold. */
   readonly purge: (expired: Expired, batch: number) => Promise<PurgeStep>;
+  /** What {@link StoreDriver.purge} would delete: one entry a record, as there. */
+  readonly expired: (expired: Expired) => Promise<readonly { readonly id: string; readonly items: number }[]>;
+  readonly leases: Leases;
   /** Deletes records, operation log and data keys (tombstones stay). `ERR_HELD` under a hold. */
   readonly deleteSession: (sessionId: string) => Promise<void>;
   readonly ping: () => Promise<void>;

@@ -14,7 +14,15 @@ import { createStore, type Store } from './store.ts';
 export { historyDigest } from './digest.ts';
 export type { MysqlConnection, MysqlPool } from './mysql/pool.ts';
 export type { ReplacePrefixArgs, StoreSession } from './session.ts';
-export type { PurgeOptions, PurgeReport, SessionOptions, SessionSummary, Store } from './store.ts';
+export type {
+  AppendBatch,
+  PurgeOptions,
+  PurgeReport,
+  SessionOptions,
+  SessionSummary,
+  SessionsOptions,
+  Store,
+} from './store.ts';
 
 /** Options of {@link openMysql}. */
 export interface MysqlOptions {

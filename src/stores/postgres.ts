@@ -23,7 +23,15 @@ export { historyDigest } from './digest.ts';
 export type { Password, PasswordProvider } from './credentials.ts';
 export type { PGliteLike, PostgresPool } from './postgres/pool.ts';
 export type { ReplacePrefixArgs, StoreSession } from './session.ts';
-export type { PurgeOptions, PurgeReport, SessionOptions, SessionSummary, Store } from './store.ts';
+export type {
+  AppendBatch,
+  PurgeOptions,
+  PurgeReport,
+  SessionOptions,
+  SessionSummary,
+  SessionsOptions,
+  Store,
+} from './store.ts';
 
 /** Options of {@link openPostgres}. */
 export interface PostgresOptions {

@@ -16,7 +16,15 @@ import { createStore, type Store } from './store.ts';
 export { historyDigest } from './digest.ts';
 export type { IoRedisClient, NodeRedisClient } from './redis/client.ts';
 export type { ReplacePrefixArgs, StoreSession } from './session.ts';
-export type { PurgeOptions, PurgeReport, SessionOptions, SessionSummary, Store } from './store.ts';
+export type {
+  AppendBatch,
+  PurgeOptions,
+  PurgeReport,
+  SessionOptions,
+  SessionSummary,
+  SessionsOptions,
+  Store,
+} from './store.ts';
 
 /** Options of {@link openRedis}. */
 export interface RedisOptions {

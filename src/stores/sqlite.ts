@@ -6,7 +6,15 @@ import { createStore, type Store } from './store.ts';
 
 export { historyDigest } from './digest.ts';
 export type { ReplacePrefixArgs, StoreSession } from './session.ts';
-export type { PurgeOptions, PurgeReport, SessionOptions, SessionSummary, Store } from './store.ts';
+export type {
+  AppendBatch,
+  PurgeOptions,
+  PurgeReport,
+  SessionOptions,
+  SessionSummary,
+  SessionsOptions,
+  Store,
+} from './store.ts';
 
 /** Options of {@link openSqlite}. */
 export interface SqliteOptions {

@@ -2,11 +2,12 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import type { SessionSummary, StoreDriver } from './driver.ts';
+import { createMaintenance, MAINTENANCE, type Maintenance } from './maintenance.ts';
 import { closedError } from './failure.ts';
 import { appendThrough, createGathering, GATHER, type AppendBatch, type Gathering } from './gather.ts';
 import { createStoreSession, type StoreSession } from './session.ts';
 
-export type { SessionSummary };
+export type { AppendBatch, SessionSummary };
 
 /** Options of {@link Store.session}. */
 export interface SessionOptions {
@@ -77,6 +78,8 @@ export interface Store<S extends Session = Session> {
    * anything else are `ERR_CLOSED`. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
+  /** What retention and exclusive() do to a store. */
+  readonly [MAINTENANCE]?: Maintenance;
   /** How wrappers let appends of several sessions travel together. */
   readonly [GATHER]?: (sessionIds: readonly string[]) => Gathering;
 }
@@ -127,9 +130,10 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       return session;
     },
 
-    async *sessions() {
+    async *sessions(options = {}) {
+      checkOptions(`${driver.name}: sessions`, options, ['subject']);
       for (let after: string | undefined; ;) {
-        const page = await guarded.summaries(after, PAGE);
+        const page = await guarded.summaries(after, PAGE, options.subject);
         yield* page;
         if (page.length < PAGE) return;
         after = page.at(-1)?.id;
@@ -140,6 +144,8 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       appendThrough(batches, (id, options) => store.session(id, options), gathering.expect),
 
     [GATHER]: gathering.expect,
+
+    [MAINTENANCE]: createMaintenance(guarded, now),
 
     async purgeExpired(options = {}) {
       const where = `${driver.name}: purgeExpired`;
@@ -217,6 +223,12 @@ function guardDriver(driver: StoreDriver, assertOpen: () => void): StoreDriver {
     applied: guard(driver.applied),
     summaries: guard(driver.summaries),
     purge: guard(driver.purge),
+    expired: guard(driver.expired),
+    leases: {
+      acquire: guard((name, owner, milliseconds) => driver.leases.acquire(name, owner, milliseconds)),
+      renew: guard((name, owner, milliseconds) => driver.leases.renew(name, owner, milliseconds)),
+      release: guard((name, owner) => driver.leases.release(name, owner)),
+    },
     deleteSession: guard(driver.deleteSession),
     ping: guard(driver.ping),
     close: driver.close,

@@ -10,6 +10,7 @@ import type { DekStore } from '../keys/dek-store.ts';
 import { DEK_STORE } from '../keys/dek-store.ts';
 import type { Header, MaybePromise } from '../layer.ts';
 import { historyDigest } from '../stores/digest.ts';
+import { MAINTENANCE } from '../stores/maintenance.ts';
 import { OPERATIONS, type StoreSession } from '../stores/session.ts';
 import type { SessionSummary, Store } from '../stores/store.ts';
 import { sampleItems } from './sample-items.ts';
@@ -106,6 +107,7 @@ const CHECKS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['moves what it replaces to another session in the same step', archives],
   ['renders envelopes again character by character', envelopes],
   ['lists its sessions with counts, bytes and times', lists],
+  ['finds the sessions of a subject', subjects],
   ['purges by the clear header, without any key', purges],
   ['purges by the policy of today', purgesByPolicy],
   ['ends a purge when it is told to', abortsPurge],
@@ -114,6 +116,7 @@ const CHECKS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['refuses what was sealed under a destroyed data key', shredded],
   ['deletes nothing under a legal hold', holdsBlock],
   ['appends to many sessions at once, to each all or nothing', appendsMany],
+  ['gives a lease to one owner at a time', leases],
   ['answers a ping, and nothing after it was closed', closes],
 ] satisfies [string, (bench: Bench) => Promise<void>][]);
 
@@ -422,6 +425,27 @@ async function lists({ store, id }: Bench): Promise<void> {
   assert.ok(plain.firstAt <= plain.lastAt && Math.abs(Date.now() - plain.lastAt) < 60_000);
 }
 
+async function subjects({ store, other, id }: Bench): Promise<void> {
+  const [a, b, c, person] = [id(), id(), id(), `person-${randomUUID()}`];
+  await store.session(a, { subject: person }).addItems(numbered('a', 1));
+  await store.session(b, { subject: person }).addItems(numbered('b', 1));
+  await store.session(c, { subject: `${person}-2` }).addItems(numbered('c', 1));
+  const of = async (subject: string): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const summary of other.sessions({ subject })) {
+      assert.equal(summary.subject, subject);
+      found.push(summary.id);
+    }
+    return found.sort();
+  };
+  assert.deepEqual(await of(person), [a, b].sort());
+  assert.deepEqual(await of(`${person}-2`), [c]);
+  assert.deepEqual(await of(`${person}-3`), []);
+  fails('ERR_INVALID_OPTION', () => store.session(a, { subject: 'somebody else' }));
+  await other.deleteSession(a);
+  assert.deepEqual(await of(person), [b]);
+}
+
 const FAR = Date.UTC(2200, 0);
 const LONG_AGO = Date.UTC(1980, 0);
 
@@ -608,6 +632,30 @@ async function appendsMany({ store, id }: Bench): Promise<void> {
   assert.deepEqual((await store.session(b).getItems(1)).map(textOf), ['stored 0']);
   assert.deepEqual(await store.session(c).getItems(), []);
   await store.appendMany([]);
+}
+
+async function leases({ store, other, id }: Bench): Promise<void> {
+  const [mine, theirs] = [store[MAINTENANCE]?.leases, other[MAINTENANCE]?.leases];
+  if (mine === undefined || theirs === undefined) return;
+  const name = id();
+  const first = await mine.acquire(name, 'one', 60_000);
+  assert.ok(first !== undefined);
+  assert.equal(await theirs.acquire(name, 'two', 60_000), undefined);
+  assert.equal(await theirs.renew(name, 'two', 60_000), false);
+  assert.equal(await mine.renew(name, 'one', 60_000), true);
+  await theirs.release(name, 'two');
+  assert.equal(await theirs.acquire(name, 'two', 60_000), undefined);
+  await mine.release(name, 'one');
+  assert.equal(await mine.renew(name, 'one', 60_000), false);
+  const race = await Promise.all(
+    ['a', 'b', 'c', 'd'].map((owner, index) =>
+      (index % 2 === 0 ? mine : theirs).acquire(name, owner, 60_000),
+    ),
+  );
+  const won = race.filter((token) => token !== undefined);
+  assert.equal(won.length, 1, 'more than one owner has the lease');
+  assert.ok((won[0] as number) > first, 'the token does not grow');
+  await mine.release(name, ['a', 'b', 'c', 'd'][race.indexOf(won[0])] as string);
 }
 
 async function closes({ store }: Bench): Promise<void> {

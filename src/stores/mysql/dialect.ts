@@ -10,6 +10,7 @@ export function mysqlDialect(prefix: string): SqlDialect {
     begin: 'START TRANSACTION',
     forShare: 'LOCK IN SHARE MODE',
     insertNew: ['INSERT IGNORE', ''],
+    clock: 'CAST(unix_timestamp(now(3)) * 1000 AS SIGNED)',
     birth: 'birth',
     async reserve(client, { id, subject }, count, now) {
       for (;;) {

@@ -9,6 +9,7 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
     begin: 'BEGIN ISOLATION LEVEL READ COMMITTED',
     forShare: 'FOR SHARE',
     insertNew: ['INSERT', 'ON CONFLICT DO NOTHING'],
+    clock: 'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)',
     birth: 'coalesce(born_at, written_at)',
     async reserve(client, { id, subject }, count, now) {
       const { rows } = await client.query(

@@ -4,7 +4,20 @@ import { StrongroomError } from '../../errors.ts';
 import type { Batch, Change, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
 import type { RedisArgument, RedisCommands } from './client.ts';
-import { APPEND, CHANGE, DESTROY, DROP, FIELDS, LOOK, PURGE, RESCORE, REWRAP, STATS } from './scripts.ts';
+import {
+  ACQUIRE,
+  APPEND,
+  CHANGE,
+  DESTROY,
+  DROP,
+  FIELDS,
+  LOOK,
+  PURGE,
+  RENEW,
+  RESCORE,
+  REWRAP,
+  STATS,
+} from './scripts.ts';
 
 export interface RedisDriverOptions {
   readonly prefix: string;
@@ -184,9 +197,10 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   async function summary(id: string, subject: string): Promise<SessionSummary | undefined> {
     const { items, meta } = keysOf(id);
     const answer = await commands.script(STATS, [items, meta], [subject], true);
-    const [count, bytes, first, last] = answer as [number, number, Buffer, Buffer];
+    const [count, bytes, first, last, owner] = answer as [number, number, Buffer, Buffer, Buffer];
     if (count === 0) return undefined;
-    return { id, items: count, bytes, firstAt: Number(first), lastAt: Number(last) };
+    const times = { firstAt: Number(first), lastAt: Number(last) };
+    return { id, items: count, bytes, ...times, ...(owner.length > 0 && { subject: owner.toString() }) };
   }
 
   /** @returns How many records went, and whether expired ones are left. */
@@ -335,6 +349,50 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         }
       }
       return { sessions, more: false };
+    },
+
+    async expired({ now: at, writtenBefore }) {
+      const ids = new Set<string>();
+      for (const [key, until] of [
+        [expiries, at],
+        [births, writtenBefore],
+      ] as const) {
+        if (until === undefined) continue;
+        const range = await commands.read('ZRANGEBYSCORE', key, '-inf', String(until));
+        for (const id of range as Buffer[]) ids.add(id.toString());
+      }
+      const found: { id: string; items: number }[] = [];
+      for (const id of ids) {
+        const keys = keysOf(id);
+        if ((await commands.read('HLEN', keys.holds)) !== 0) continue;
+        const records = ((await commands.read('LRANGE', keys.items, '0', '-1')) as Buffer[]).map(decode);
+        const items = records.filter(
+          ({ expiresAt, bornAt, writtenAt }) =>
+            (expiresAt !== null && expiresAt <= at) ||
+            (writtenBefore !== undefined && (bornAt ?? writtenAt) <= writtenBefore),
+        ).length;
+        if (items > 0) found.push({ id, items });
+      }
+      return found;
+    },
+
+    leases: {
+      async acquire(name, owner, milliseconds) {
+        const lease = `${prefix}:{lease:${encodeURIComponent(name)}}`;
+        const token = await commands.script(
+          ACQUIRE,
+          [lease, `${lease}:token`],
+          [owner, String(milliseconds)],
+        );
+        return token === 0 ? undefined : (token as number);
+      },
+      async renew(name, owner, milliseconds) {
+        const lease = `${prefix}:{lease:${encodeURIComponent(name)}}`;
+        return (await commands.script(RENEW, [lease], [owner, String(milliseconds)])) === 1;
+      },
+      async release(name, owner) {
+        await commands.script(RENEW, [`${prefix}:{lease:${encodeURIComponent(name)}}`], [owner, '0']);
+      },
     },
 
     deleteSession: async (sessionId) => void (await drop(sessionId)),

@@ -189,11 +189,11 @@ return { gone, more, version(), text(earliest), text(oldest), #kept }
 `,
 };
 
-/** KEYS items, meta. ARGV subject ('': any). Items, bytes, first, last; nothing when it is of another subject. */
+/** KEYS items, meta. ARGV subject ('': any). Items, bytes, first, last, subject; nothing when it is of another subject. */
 export const STATS: Script = {
   name: 'stats',
   source: `${TIMES}
-if ARGV[1] ~= '' and redis.call('HGET', KEYS[2], 'subject') ~= ARGV[1] then return { 0, 0, '', '' } end
+if ARGV[1] ~= '' and redis.call('HGET', KEYS[2], 'subject') ~= ARGV[1] then return { 0, 0, '', '', '' } end
 local records = redis.call('LRANGE', KEYS[1], 0, -1)
 local bytes, first, last = 0, nil, nil
 for _, record in ipairs(records) do
@@ -203,7 +203,7 @@ for _, record in ipairs(records) do
   if not last or written > last then last = written end
 end
 local function text(value) return value and string.format('%.0f', value) or '' end
-return { #records, bytes, text(first), text(last) }
+return { #records, bytes, text(first), text(last), redis.call('HGET', KEYS[2], 'subject') or '' }
 `,
 };
 
@@ -257,3 +257,24 @@ return 1
 
 /** KEYS a hash. Its fields and values in turn, whatever the protocol makes of a map. */
 export const FIELDS: Script = { name: 'fields', source: `return redis.call('HGETALL', KEYS[1])` };
+
+/** KEYS lease, token. ARGV owner, milliseconds. The token; 0 while another owner has it. */
+export const ACQUIRE: Script = {
+  name: 'acquire',
+  source: `
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return redis.call('INCR', KEYS[2])
+`,
+};
+
+/** KEYS lease. ARGV owner, milliseconds (0: release). */
+export const RENEW: Script = {
+  name: 'renew',
+  source: `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '0' then redis.call('DEL', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 1
+`,
+};

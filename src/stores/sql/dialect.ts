@@ -18,6 +18,8 @@ export interface SqlDialect {
   readonly forShare: string;
   /** `INSERT` that skips rows which exist: what stands before and after `INTO … VALUES …`. */
   readonly insertNew: readonly [before: string, after: string];
+  /** The server's clock in whole Unix milliseconds. */
+  readonly clock: string;
   /** When a record was born: an expression that an index knows. */
   readonly birth: string;
   /** Makes the session's row if it is missing, locks it until the transaction ends, reserves numbers. */

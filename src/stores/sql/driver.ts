@@ -3,6 +3,7 @@ import { shreddedError } from '../failure.ts';
 import { NOTHING, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
 import { assertNotHeld, isHeld, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
+import { sqlLeases } from './leases.ts';
 
 /** What {@link sqlDriver} needs besides a database. */
 export interface SqlDriverOptions {
@@ -261,12 +262,12 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
         `EXISTS (SELECT 1 FROM ${items} WHERE session = s.number)`,
       ];
       const { rows } = await runner.read(
-        `SELECT s.id, count(*) AS item_count, min(i.written_at) AS first_at, max(i.written_at) AS last_at,
+        `SELECT s.id, s.subject, count(*) AS item_count, min(i.written_at) AS first_at, max(i.written_at) AS last_at,
            sum(coalesce(octet_length(i.item), 0) + coalesce(octet_length(i.body), 0)
              + coalesce(octet_length(i.head), 0) + coalesce(octet_length(i.wrapped), 0)) AS bytes
-         FROM (SELECT s.number, s.id FROM ${sessions} s WHERE ${conditions.join(' AND ')}
+         FROM (SELECT s.number, s.id, s.subject FROM ${sessions} s WHERE ${conditions.join(' AND ')}
                ORDER BY s.id ${limit(count)}) s
-         JOIN ${items} i ON i.session = s.number GROUP BY s.number, s.id ORDER BY s.id`,
+         JOIN ${items} i ON i.session = s.number GROUP BY s.number, s.id, s.subject ORDER BY s.id`,
         [...(after === undefined ? [] : [after]), ...(subject === undefined ? [] : [subject])],
       );
       return rows.map((row) => ({
@@ -275,6 +276,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
         bytes: Number(row['bytes']),
         firstAt: Number(row['first_at']),
         lastAt: Number(row['last_at']),
+        ...(row['subject'] !== null && { subject: text(row['subject']) }),
       }));
     },
 
@@ -296,6 +298,18 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       }
       return { sessions: purged, more: false };
     },
+
+    async expired({ now: at, writtenBefore }) {
+      const policy = writtenBefore === undefined ? '' : `OR ${dialect.birth} <= ?`;
+      const { rows } = await runner.read(
+        `SELECT s.id, count(*) AS item_count FROM ${items} i JOIN ${sessions} s ON s.number = i.session
+         WHERE (expires_at <= ? ${policy}) AND ${notHeld} GROUP BY s.number, s.id`,
+        writtenBefore === undefined ? [at] : [at, writtenBefore],
+      );
+      return rows.map((row) => ({ id: text(row['id']), items: Number(row['item_count']) }));
+    },
+
+    leases: sqlLeases(dialect, runner),
 
     async deleteSession(sessionId) {
       await runner.transaction((client) => drop(client, sessionId));

@@ -91,9 +91,9 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     summaries: (after, count, subject) =>
       connection.read(({ all }) =>
         all(
-          `SELECT s.id, count(*) AS items, min(i.written_at) AS first_at, max(i.written_at) AS last_at,
+          `SELECT s.id, s.subject, count(*) AS items, min(i.written_at) AS first_at, max(i.written_at) AS last_at,
              sum(octet_length(i.body) + ifnull(octet_length(i.head), 0) + ifnull(octet_length(i.wrapped), 0)) AS bytes
-           FROM (SELECT key, id FROM strongroom_sessions s WHERE id > ?1 AND (?3 IS NULL OR subject = ?3) AND EXISTS
+           FROM (SELECT key, id, subject FROM strongroom_sessions s WHERE id > ?1 AND (?3 IS NULL OR subject = ?3) AND EXISTS
                   (SELECT 1 FROM strongroom_items WHERE session = s.key) ORDER BY id LIMIT ?2) s
            JOIN strongroom_items i ON i.session = s.key GROUP BY s.key ORDER BY s.id`,
           after ?? '',
@@ -105,6 +105,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
           bytes: row['bytes'] as number,
           firstAt: row['first_at'] as number,
           lastAt: row['last_at'] as number,
+          ...(row['subject'] !== null && { subject: row['subject'] as string }),
         })),
       ),
 
@@ -140,6 +141,49 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
         const sessions = rows.map((row) => ids.get(row['session'] as number) as string);
         return { sessions, more: rows.length === batch };
       }),
+
+    expired: ({ now: at, writtenBefore }) =>
+      connection.read(({ all }) =>
+        all(
+          `SELECT s.id, count(*) AS items FROM strongroom_items i JOIN strongroom_sessions s ON s.key = i.session
+           WHERE (expires_at <= ?1 OR ifnull(born_at, written_at) <= ?2) ${NOT_HELD} GROUP BY s.key`,
+          at,
+          writtenBefore ?? null,
+        ).map((row) => ({ id: row['id'] as string, items: row['items'] as number })),
+      ),
+
+    // One machine, so one clock.
+    leases: {
+      acquire: (name, owner, milliseconds) =>
+        connection.write(({ get }) => {
+          const row = get(
+            `INSERT INTO strongroom_leases (name, owner, token, expires_at) VALUES (?1, ?2, 1, ?3 + ?4)
+             ON CONFLICT (name) DO UPDATE SET owner = ?2, token = token + 1, expires_at = ?3 + ?4
+               WHERE owner = ?2 OR expires_at <= ?3
+             RETURNING token`,
+            name,
+            owner,
+            Date.now(),
+            milliseconds,
+          );
+          return row === undefined ? undefined : (row['token'] as number);
+        }),
+      renew: (name, owner, milliseconds) =>
+        connection.write(
+          ({ run }) =>
+            run(
+              'UPDATE strongroom_leases SET expires_at = ?3 + ?4 WHERE name = ?1 AND owner = ?2 AND expires_at > ?3',
+              name,
+              owner,
+              Date.now(),
+              milliseconds,
+            ) === 1,
+        ),
+      release: (name, owner) =>
+        connection.write(({ run }) => {
+          run('UPDATE strongroom_leases SET expires_at = 0 WHERE name = ? AND owner = ?', name, owner);
+        }),
+    },
 
     deleteSession: (sessionId) => connection.write((statements) => drop(statements, sessionId, now())),
 

@@ -1,0 +1,64 @@
+import type { DekStore, HoldStore } from '../keys/dek-store.ts';
+import { heldError } from '../keys/held.ts';
+import type { Leases, StoreDriver, StoredRecord } from './driver.ts';
+
+/** Under this symbol a store of ours offers what keeps it in order. */
+export const MAINTENANCE: unique symbol = Symbol.for('strongroom.maintenance') as never;
+
+/** Conditions under which a session goes; both look at what was written, not at what was read. Unix milliseconds. */
+export interface DropCondition {
+  /** The oldest item was written at this time or before. */
+  readonly firstBefore?: number;
+  /** The newest item was written at this time or before. */
+  readonly lastBefore?: number;
+}
+
+/** Work on whole sessions, each step one transaction that looks again before it deletes. */
+export interface Maintenance {
+  readonly leases: Leases;
+  readonly dekStore: DekStore & { readonly holds: HoldStore };
+  /** The store's clock. */
+  now(): number;
+  /** Deletes the session if it still meets one of the conditions. `ERR_HELD` under a hold. */
+  dropIf(sessionId: string, condition: DropCondition): Promise<boolean>;
+  /** Deletes all but the last `keep` items; how many went. `ERR_HELD` under a hold. */
+  trim(sessionId: string, keep: number): Promise<number>;
+  /** All records of a session as the database has them. */
+  records(sessionId: string): Promise<readonly StoredRecord[]>;
+  /** Appends records of another store, with the times that they have. */
+  append(sessionId: string, records: readonly StoredRecord[], subject?: string): Promise<void>;
+  /** What a purge would delete. */
+  expired(writtenBefore?: number): Promise<readonly { readonly id: string; readonly items: number }[]>;
+}
+
+export function createMaintenance(driver: StoreDriver, now: () => number): Maintenance {
+  return {
+    leases: driver.leases,
+    dekStore: driver.dekStore,
+    now,
+    async dropIf(sessionId, { firstBefore, lastBefore }) {
+      let dropped = false;
+      const look = { records: 1, from: firstBefore === undefined ? 'end' : 'start' } as const;
+      const until = firstBefore ?? lastBefore ?? -1;
+      await driver.change(sessionId, look, ({ records: [record] }) => {
+        dropped = record !== undefined && record.writtenAt <= until;
+        return dropped ? { remove: 'all', insert: [], drop: true } : undefined;
+      });
+      return dropped;
+    },
+    async trim(sessionId, keep) {
+      const held = await driver.dekStore.holds.list({ sessionId, open: true });
+      if (held[0] !== undefined) throw heldError(sessionId, held[0].id);
+      let trimmed = 0;
+      await driver.change(sessionId, { records: 'all' }, ({ records }) => {
+        trimmed = Math.max(records.length - keep, 0);
+        return trimmed === 0 ? undefined : { remove: { start: 0, count: trimmed }, insert: [] };
+      });
+      return trimmed;
+    },
+    records: (sessionId) => driver.read(sessionId),
+    append: (sessionId, records, subject) => driver.append(sessionId, records, subject),
+    expired: (writtenBefore) =>
+      driver.expired({ now: now(), ...(writtenBefore !== undefined && { writtenBefore }) }),
+  };
+}
