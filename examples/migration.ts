@@ -1,0 +1,57 @@
+/** Into strongroom and out again: plain rows, rows of Python's EncryptedSession, and an export. See docs/migration.md. */
+import assert from 'node:assert/strict';
+import { MemorySession } from '@openai/agents';
+import { encrypt, generateKey, keyring, redact, wrapStore } from 'strongroom';
+import { exportSession, migrate, readPythonSession } from 'strongroom/keys';
+import { openSqlite } from 'strongroom/sqlite';
+
+const keys = keyring({ current: await generateKey() });
+const store = openSqlite(':memory:');
+await store
+  .session('user-1')
+  .addItems([{ type: 'message', role: 'user', content: 'Mail me: ada@example.com' }]);
+
+// #region during
+// The stack of the time of the migration: reads old rows, writes sealed ones, and says how many old ones it met.
+const until = new Date(Date.now() + 14 * 24 * 3_600_000);
+let met = 0;
+const during = wrapStore(store, [
+  redact({ entities: ['EMAIL_ADDRESS'] }),
+  encrypt({ keys, unsafeAllowPlaintext: { until, onPlaintext: (count) => (met += count) } }),
+]);
+// #endregion
+await during.session('user-1').getItems();
+assert.equal(met, 1);
+
+// #region migrate
+const report = await migrate(during, {
+  onProgress: ({ sessions, sealed }) => console.log(`${sessions} sessions, ${sealed} records sealed`),
+});
+// #endregion
+assert.deepEqual(report, { sessions: 1, sealed: 1, already: 0 });
+
+// #region after
+const sessions = wrapStore(store, [redact({ entities: ['EMAIL_ADDRESS'] }), encrypt({ keys })]);
+// #endregion
+
+// #region export
+const session = sessions.session('user-1');
+const document = await exportSession(session, { open: true });
+const plain = new MemorySession({ sessionId: document.sessionId });
+await plain.addItems([...document.items]);
+// #endregion
+assert.deepEqual(await plain.getItems(), await session.getItems());
+
+// #region python
+// What `message_data` of SQLAlchemySession or SQLiteSession holds, as JSON, oldest first.
+const rows: unknown[] = [{ role: 'user', content: 'Hello from Python' }];
+const { items, unmapped } = readPythonSession({
+  encryptionKey: 'the encryption_key of EncryptedSession',
+  sessionId: 'user-2',
+  items: rows,
+  plaintext: true, // only after a look at the rows that Python never encrypted
+});
+await sessions.session('user-2').addItems([...items]);
+console.log(`${items.length} items read, ${unmapped.length} without a counterpart`);
+// #endregion
+await store.close();
