@@ -1,7 +1,7 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionArgs } from '@openai/agents';
 import { toBase64url } from '../crypto/encoding.ts';
-import { StrongroomError } from '../errors.ts';
-import type { SessionCall } from '../layer.ts';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
+import type { Entry, SessionCall } from '../layer.ts';
 import { sealers, type Sealer } from '../layers/sealer.ts';
 import { innermostOf, layersOf } from '../wrap-session.ts';
 import type { DataKeyScope } from './data-keys.ts';
@@ -53,6 +53,20 @@ export async function keyAccess(where: string, session: Session): Promise<KeyAcc
     result: {},
   };
   return { sessionId, inner, sealer, call, scope: await sealer.scopeOf(call) };
+}
+
+/** The entry in a record, `'shredded'` when its data key was destroyed; throws for every other that does not open. */
+export async function openOrShredded(
+  sealer: Sealer,
+  record: AgentInputItem,
+  scope: DataKeyScope,
+): Promise<Omit<Entry, 'stored'> | 'shredded'> {
+  try {
+    return sealer.accepts(record, scope) ?? (await sealer.open(record, scope));
+  } catch (error) {
+    if (isStrongroomError(error) && error.code === 'ERR_SHREDDED') return 'shredded';
+    throw error;
+  }
 }
 
 const ATTEMPTS = 20;

@@ -1,7 +1,7 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { encodeItem } from '../item.ts';
 import { checkOptions, invalidOption } from '../options.ts';
-import { keyAccess } from './access.ts';
+import { keyAccess, openOrShredded } from './access.ts';
 
 /** Options of {@link exportSession}. */
 export interface ExportSessionOptions {
@@ -45,7 +45,11 @@ export async function exportSession(session: Session, options: ExportSessionOpti
   checkOptions('exportSession', options, ['open']);
   const { open } = options;
   if (typeof open !== 'boolean') invalidOption('exportSession', 'open', 'true or false', open);
-  const { inner, sessionId, scope } = await keyAccess('exportSession', session);
+  const { inner, sessionId, scope, sealer } = await keyAccess('exportSession', session);
+  if (open) {
+    // onUndecryptable may say that a read skips what does not open; a document that claims to be complete may not.
+    for (const record of await inner.getItems()) await openOrShredded(sealer, record, scope);
+  }
   const items = await (open ? session : inner).getItems();
   const head = {
     type: 'strongroom/export',

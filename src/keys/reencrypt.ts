@@ -4,7 +4,7 @@ import { isStrongroomError } from '../errors.ts';
 import type { Entry, Header } from '../layer.ts';
 import { checkOptions, parseDuration, type Duration } from '../options.ts';
 import type { Store } from '../stores/store.ts';
-import { keyAccess, replaceRecords, type KeyAccess } from './access.ts';
+import { keyAccess, openOrShredded, replaceRecords, type KeyAccess } from './access.ts';
 import type { DekStore } from './dek-store.ts';
 import { wrapAnew } from './rewrap.ts';
 import { sessionsOf } from './targets.ts';
@@ -140,12 +140,7 @@ async function sealAnew(
   const open = async (record: AgentInputItem): Promise<Entry | 'shredded' | undefined> => {
     const text = envelopeText(record);
     if (!concerns(text === undefined ? undefined : readHeader(text))) return undefined;
-    try {
-      return sealer.accepts(record, scope) ?? (await sealer.open(record, scope));
-    } catch (error) {
-      if (isStrongroomError(error) && error.code === 'ERR_SHREDDED') return 'shredded';
-      throw error;
-    }
+    return openOrShredded(sealer, record, scope);
   };
   await replaceRecords('reencrypt', access, async (records) => {
     const opened: (Entry | 'shredded' | undefined)[] = [];

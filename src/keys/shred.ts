@@ -1,4 +1,5 @@
 import type { Session } from '@openai/agents';
+import { envelopeText } from '../envelope.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { keyAccess } from './access.ts';
@@ -62,6 +63,16 @@ export async function shred(session: Session, options: ShredOptions = {}): Promi
       'ERR_UNSUPPORTED',
       `shred: the data keys of session ${JSON.stringify(sessionId)} stand in its envelopes, so every copy of the items ` +
         'has them. Use a DEK store; clearSession() removes the rows.',
+    );
+  }
+  for (const record of await inner.getItems()) {
+    const text = envelopeText(record);
+    // sr1, header, body, and a fourth segment only where the data key stands in the envelope.
+    if (text === undefined || text.split('.', 4).length < 4) continue;
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `shred: session ${JSON.stringify(sessionId)} has records from a time when their data keys stood in the envelopes: ` +
+        'destroying the others would not reach them. Run reencrypt() over it first; copies from before stay readable.',
     );
   }
   // Looked at in all stores before anything is destroyed in one; each looks again in its own transaction.

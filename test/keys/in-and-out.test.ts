@@ -187,6 +187,13 @@ describe('exportSession', () => {
     expect(await failure(() => exportSession(stranger, { open: true }))).toEqual(
       coded('ERR_KEY_UNKNOWN', /"kek"/),
     );
+    const lenient = wrapSession(inner, [
+      encrypt({ keys: keyring({ current: await generateKey() }), onUndecryptable: () => 'skip' }),
+    ]);
+    expect(await lenient.getItems()).toEqual([]);
+    expect(await failure(() => exportSession(lenient, { open: true }))).toEqual(
+      coded('ERR_KEY_UNKNOWN', /"kek"/),
+    );
   });
 });
 

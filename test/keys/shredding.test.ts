@@ -11,6 +11,7 @@ import {
   hold,
   memoryDekStore,
   purgeDataKeys,
+  reencrypt,
   release,
   rewrap,
   sessionDekStore,
@@ -108,6 +109,21 @@ describe('shred', () => {
     await session.addItems([userMessage('a')]);
     expect(await failure(() => shred(session))).toEqual(coded('ERR_UNSUPPORTED', /stand in its envelopes/));
     expect(await inner.getItems()).toHaveLength(1);
+  });
+
+  it('refuses while older records still carry their own keys, and goes on after reencrypt', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    await wrapSession(inner, [encrypt({ keys })]).addItems([userMessage('old')]);
+    const dekStore = memoryDekStore();
+    const session = wrapSession(inner, [encrypt({ keys, dekStore })]);
+    await session.addItems([userMessage('new')]);
+    expect(await failure(() => shred(session))).toEqual(coded('ERR_UNSUPPORTED', /Run reencrypt\(\)/));
+    expect(await session.getItems()).toEqual([userMessage('old'), userMessage('new')]);
+    await reencrypt(session, { grace: 0 });
+    const copy = await inner.getItems();
+    expect((await shred(session)).keys).toHaveLength(1);
+    await inner.addItems(copy);
+    expect(await session.getItems()).toEqual([]);
   });
 
   it('gives the receipt also when the rows could not be removed, and hands it on', async () => {
