@@ -41,13 +41,6 @@ export { expire, type ExpireOptions } from './layers/expire.ts';
 export { redact, type RedactOptions, type RedactionReport } from './layers/redact.ts';
 export { minimize, type MinimizeOptions } from './layers/minimize.ts';
 export { wrapStore } from './wrap-store.ts';
-export type { AppendBatch } from './stores/gather.ts';
-export type {
-  PurgeOptions,
-  PurgeReport,
-  SessionOptions,
-  SessionsOptions,
-  SessionSummary,
 export type {
   AppendBatch,
   PurgeOptions,
