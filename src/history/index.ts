@@ -5,6 +5,7 @@ export {
   type TokenEstimateOptions,
   type UsageSample,
 } from './calibrated-estimate.ts';
+export { branches, type Branches, type BranchStore } from './branches.ts';
 export { composeFilters } from './compose-filters.ts';
 export { dropOrphans } from './drop-orphans.ts';
 export type { MediaCosts } from './item-cost.ts';
@@ -12,6 +13,9 @@ export { limitImages, type LimitImagesOptions } from './limit-images.ts';
 export { o200kTokenCounter } from './o200k.ts';
 export type { HistorySize } from './plan.ts';
 export { planTrim } from './plan-trim.ts';
+export { rewindTo, undoTurn, type RewindReport, type RewindTarget } from './rewind.ts';
+export { parseSessionId, sessionId } from './session-id.ts';
+export { sessionStats, type SessionStats } from './session-stats.ts';
 export { estimateTokens, type TokenCounter } from './token-counter.ts';
 export {
   trimHistory,
@@ -29,3 +33,4 @@ export {
   type SummaryReport,
 } from './summarize-history.ts';
 export { clearToolOutputs, type ClearedOutput, type ClearToolOutputsOptions } from './tool-outputs.ts';
+export { recordUsage, sessionUsage, type RunWithUsage, type SessionUsage } from './usage.ts';

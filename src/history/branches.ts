@@ -1,0 +1,98 @@
+import type { Session } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { invalidOption } from '../options.ts';
+import { layerNames } from './replace-oldest.ts';
+import { rewindIndex, type RewindTarget } from './rewind.ts';
+
+/** What {@link branches} needs of a store; every store of ours has it, wrapped or not. */
+export interface BranchStore {
+  session(id: string): Session;
+  sessions(): AsyncIterable<{ readonly id: string }>;
+  deleteSession(id: string): Promise<unknown>;
+}
+
+/** The branches of one conversation. */
+export interface Branches {
+  /**
+   * Copies the conversation, or its part up to a point, into a new branch.
+   *
+   * @throws StrongroomError `ERR_CONFLICT` when a branch of this name has items already.
+   */
+  create(name: string, from?: RewindTarget): Promise<Session>;
+  /** The session of a branch; an empty one if nobody created it. */
+  session(name: string): Session;
+  /** Names of the branches that have items. */
+  list(): Promise<string[]>;
+  /** Deletes a branch; the conversation that it came from stays. */
+  delete(name: string): Promise<void>;
+}
+
+/** Stands between the id of a conversation and the name of a branch; names cannot contain it. */
+const MARK = '~branch~';
+
+/**
+ * Branches of a conversation in a store: copies of its beginning under ids of their own, `<id>~branch~<name>`. Refused
+ * for sessions with `expire()`: a copy would begin a new life and outlive the policy.
+ *
+ * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` under `expire()`.
+ *
+ * @example
+ * ```ts
+ * import type { Session } from '@openai/agents';
+ * import { branches } from 'strongroom/history';
+ * import { openSqlite } from 'strongroom/sqlite';
+ *
+ * const store = openSqlite('conversations.db');
+ *
+ * export const tryAgain = (id: string): Promise<Session> =>
+ *   branches(store, id).create('second-try', { turns: 3 });
+ * ```
+ */
+export function branches(store: BranchStore, id: string): Branches {
+  const where = 'branches()';
+  if (typeof store !== 'object' || store === null || typeof store.session !== 'function') {
+    invalidOption(where, 'store', 'a store', store);
+  }
+  if (typeof id !== 'string' || id === '') invalidOption(where, 'id', 'the id of a session', id);
+  const idOf = (name: string): string => {
+    if (typeof name !== 'string' || name === '' || name.includes('~')) {
+      return invalidOption(where, 'name', 'a text without ~ that is not empty', name);
+    }
+    return `${id}${MARK}${name}`;
+  };
+  return {
+    async create(name: string, from?: RewindTarget): Promise<Session> {
+      const source = store.session(id);
+      const branch = store.session(idOf(name));
+      if (layerNames(source).includes('expire') || layerNames(branch).includes('expire')) {
+        throw new StrongroomError(
+          'ERR_UNSUPPORTED',
+          `${where}: the session has expire(), and copies in a branch would live longer than the originals.`,
+        );
+      }
+      if ((await branch.getItems(1)).length > 0) {
+        throw new StrongroomError(
+          'ERR_CONFLICT',
+          `${where}: the branch ${JSON.stringify(name)} has items already. Delete it first, or choose another name.`,
+        );
+      }
+      const items = await source.getItems();
+      const copied = items.slice(0, from === undefined ? items.length : rewindIndex(where, items, from));
+      if (copied.length > 0) await branch.addItems(copied);
+      return branch;
+    },
+    session: (name: string) => store.session(idOf(name)),
+    async list(): Promise<string[]> {
+      const names: string[] = [];
+      const prefix = `${id}${MARK}`;
+      for await (const session of store.sessions()) {
+        const name = session.id.startsWith(prefix) ? session.id.slice(prefix.length) : '';
+        if (name !== '' && !name.includes('~')) names.push(name);
+      }
+      return names.toSorted();
+    },
+    async delete(name: string): Promise<void> {
+      await store.deleteSession(idOf(name));
+    },
+  };
+}

@@ -1,0 +1,126 @@
+import type { AgentInputItem, Session } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import { hasTransactions } from './replace-oldest.ts';
+import { createStructure, isUserMessage } from './structure.ts';
+
+/** What {@link undoTurn} and {@link rewindTo} took off. */
+export interface RewindReport {
+  /** The items that were removed, oldest first: what a "redo" would add again. */
+  readonly removed: readonly AgentInputItem[];
+  /** How many items are left. */
+  readonly left: number;
+}
+
+/**
+ * Takes the last turns off a session: the last user message and all that came after it. Call it between runs. In one
+ * transaction where the session has them; elsewhere item by item with `popItem`, where a failure can leave a part.
+ *
+ * @param turns How many turns, from 1 on; more than there are takes all of them.
+ * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_CONFLICT` when the session changed meanwhile.
+ *
+ * @example
+ * ```ts
+ * import { Agent, run, type Session } from '@openai/agents';
+ * import { undoTurn } from 'strongroom/history';
+ *
+ * export async function regenerate(agent: Agent, session: Session): Promise<unknown> {
+ *   const { removed } = await undoTurn(session);
+ *   const [question] = removed;
+ *   return question === undefined ? undefined : run(agent, [question], { session });
+ * }
+ * ```
+ */
+export async function undoTurn(session: Session, turns: number = 1): Promise<RewindReport> {
+  const where = 'undoTurn()';
+  parseCount(where, 'turns', turns);
+  const items = await session.getItems();
+  const starts = [...items.keys()].filter((index) => isUserMessage(items[index] as AgentInputItem));
+  const start = starts.at(-turns) ?? starts[0] ?? items.length;
+  return removeFrom(where, session, items, start);
+}
+
+/** Where {@link rewindTo} goes back to. */
+export interface RewindTarget {
+  /** Keep this many turns, from 0 on, with what stands in front of the first one. */
+  readonly turns?: number;
+  /** Keep at most this many items, from 0 on: fewer where that would part a call from its result. */
+  readonly items?: number;
+}
+
+/**
+ * Takes everything off a session that came after a point. As {@link undoTurn}, otherwise.
+ *
+ * @throws StrongroomError `ERR_INVALID_OPTION` unless exactly one of `turns` and `items` is given; `ERR_CONFLICT`.
+ *
+ * @example
+ * ```ts
+ * import type { Session } from '@openai/agents';
+ * import { rewindTo, type RewindReport } from 'strongroom/history';
+ *
+ * export const startOver = (session: Session): Promise<RewindReport> => rewindTo(session, { turns: 0 });
+ * ```
+ */
+export async function rewindTo(session: Session, target: RewindTarget): Promise<RewindReport> {
+  const where = 'rewindTo()';
+  checkOptions(where, target, ['turns', 'items']);
+  const items = await session.getItems();
+  return removeFrom(where, session, items, rewindIndex(where, items, target));
+}
+
+/** Index of the first item after the target. */
+export function rewindIndex(where: string, items: readonly AgentInputItem[], target: RewindTarget): number {
+  const { turns, items: wanted } = target;
+  if ((turns === undefined) === (wanted === undefined)) {
+    invalidOption(where, 'the target', 'either turns or items', target);
+  }
+  for (const [name, value] of Object.entries(target)) {
+    if (!Number.isSafeInteger(value) || (value as number) < 0) {
+      invalidOption(where, name, 'a whole number from 0 on', value);
+    }
+  }
+  if (turns !== undefined) {
+    const starts = [...items.keys()].filter((index) => isUserMessage(items[index] as AgentInputItem));
+    return starts[turns] ?? items.length;
+  }
+  return wholeUnits(items, Math.min(wanted as number, items.length));
+}
+
+/** The last index up to `wanted` that no unit reaches across. */
+function wholeUnits(items: readonly AgentInputItem[], wanted: number): number {
+  const structure = createStructure();
+  for (const item of items) structure.add(item);
+  let best = 0;
+  let needed = -1;
+  for (let index = 0; index <= wanted; index++) {
+    if (needed < index) best = index;
+    if (index < items.length) needed = Math.max(needed, structure.neededUntil(index));
+  }
+  return best;
+}
+
+async function removeFrom(
+  where: string,
+  session: Session,
+  items: readonly AgentInputItem[],
+  start: number,
+): Promise<RewindReport> {
+  const removed = items.slice(start);
+  if (removed.length === 0) return { removed, left: items.length };
+  if (hasTransactions(session)) {
+    await session.applyHistoryTransaction({
+      operationId: `strongroom-rewind-${globalThis.crypto.randomUUID()}`,
+      transaction: { type: 'replace_suffix', expectedSuffix: removed, replacement: [] },
+    });
+    return { removed, left: start };
+  }
+  for (let left = removed.length; left > 0; left--) {
+    if ((await session.popItem()) === undefined) {
+      throw new StrongroomError(
+        'ERR_CONFLICT',
+        `${where}: the session ended ${left} items early: somebody else took items off it at the same time.`,
+      );
+    }
+  }
+  return { removed, left: start };
+}

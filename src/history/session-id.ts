@@ -1,0 +1,45 @@
+import { invalidOption } from '../options.ts';
+
+/**
+ * One session id from several parts, such as tenant, user and thread. Different parts always give different ids
+ * (`'a:b', 'c'` is not `'a', 'b:c'`), the parts come back with {@link parseSessionId}, and nothing in a part can break
+ * out of it: each is percent-encoded. The id has only characters that every store, log and URL takes.
+ *
+ * It is no secret and no proof: whoever knows an id can ask for the session. Check with `authorize()`.
+ *
+ * @throws StrongroomError `ERR_INVALID_OPTION` for no parts, an empty part, or text that is no Unicode.
+ *
+ * @example
+ * ```ts
+ * import { sessionId } from 'strongroom/history';
+ *
+ * export const idOf = (tenant: string, user: string): string => sessionId(tenant, user, 'support');
+ * ```
+ */
+export function sessionId(...parts: readonly [string, ...string[]]): string {
+  if (parts.length === 0) invalidOption('sessionId()', 'the parts', 'at least one text', undefined);
+  return parts.map(encodePart).join(':');
+}
+
+/** The parts of an id that {@link sessionId} made; `undefined` for any other text. */
+export function parseSessionId(id: string): string[] | undefined {
+  try {
+    const parts = id.split(':').map(decodeURIComponent);
+    return parts.every((part) => part !== '') && parts.map(encodePart).join(':') === id ? parts : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function encodePart(part: string): string {
+  if (typeof part !== 'string' || part === '') {
+    return invalidOption('sessionId()', 'every part', 'a text that is not empty', part);
+  }
+  let encoded: string;
+  try {
+    encoded = encodeURIComponent(part);
+  } catch {
+    return invalidOption('sessionId()', 'every part', 'well-formed Unicode', part);
+  }
+  return encoded.replaceAll(/[!'()*~]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
+}

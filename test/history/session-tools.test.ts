@@ -1,0 +1,234 @@
+import { Agent, MemorySession, Runner, Usage, type Session } from '@openai/agents';
+import { assistantMessage, modelResponse, ScriptedModel } from '@openai/agents/testing';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { encrypt, expire, generateKey, keyring, wrapSession, wrapStore } from '../../src/index.ts';
+import {
+  branches,
+  parseSessionId,
+  recordUsage,
+  rewindTo,
+  sessionId,
+  sessionStats,
+  sessionUsage,
+  undoTurn,
+} from '../../src/history/index.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import { plainSession } from '../support/plain-session.ts';
+import { assistant, call, result, system, user } from './support/random-history.ts';
+
+const keys = keyring({ current: await generateKey() });
+
+const history = [
+  system('rules'),
+  user('one'),
+  assistant('first'),
+  user('two'),
+  call('c'),
+  result('c'),
+  assistant('second'),
+  user('three'),
+];
+
+const sessions: readonly (readonly [string, () => Session])[] = [
+  ['MemorySession', () => new MemorySession()],
+  ['a sealed session', () => wrapSession(new MemorySession(), [encrypt({ keys })])],
+  ['a session without transactions', () => plainSession()],
+];
+
+describe.each(sessions)('undoTurn() and rewindTo() on %s', (_name, open) => {
+  it('takes off the last turns and gives them back', async () => {
+    const session = open();
+    await session.addItems(history);
+    expect(await undoTurn(session)).toEqual({ removed: history.slice(7), left: 7 });
+    expect(await undoTurn(session, 1)).toEqual({ removed: history.slice(3, 7), left: 3 });
+    expect(await session.getItems()).toEqual(history.slice(0, 3));
+    expect(await undoTurn(session, 9)).toEqual({ removed: history.slice(1, 3), left: 1 });
+    expect(await undoTurn(session)).toEqual({ removed: [], left: 1 });
+  });
+
+  it('goes back to a turn, or to an item without parting a call from its result', async () => {
+    const session = open();
+    await session.addItems(history);
+    await rewindTo(session, { turns: 2 });
+    expect(await session.getItems()).toEqual(history.slice(0, 7));
+    await rewindTo(session, { items: 5 });
+    expect(await session.getItems()).toEqual(history.slice(0, 4));
+    await rewindTo(session, { items: 99 });
+    expect(await session.getItems()).toEqual(history.slice(0, 4));
+    await rewindTo(session, { turns: 0 });
+    expect(await session.getItems()).toEqual(history.slice(0, 1));
+  });
+});
+
+describe('undoTurn() and rewindTo()', () => {
+  it('change nothing when somebody appended at the same time', async () => {
+    const session = new MemorySession();
+    await session.addItems(history);
+    const getItems = session.getItems.bind(session);
+    session.getItems = async (limit) => {
+      const items = await getItems(limit);
+      await session.addItems([user('late')]);
+      return items;
+    };
+    await expect(undoTurn(session)).rejects.toThrow(/suffix/);
+    session.getItems = getItems;
+    expect(await session.getItems()).toEqual([...history, user('late')]);
+  });
+
+  it.each([
+    [(session: Session): Promise<unknown> => undoTurn(session, 0), 'turns must be a positive whole number'],
+    [
+      (session: Session): Promise<unknown> => rewindTo(session, {}),
+      'the target must be either turns or items',
+    ],
+    [
+      (session: Session): Promise<unknown> => rewindTo(session, { turns: 1, items: 1 }),
+      'either turns or items',
+    ],
+    [
+      (session: Session): Promise<unknown> => rewindTo(session, { turns: -1 }),
+      'turns must be a whole number from 0 on',
+    ],
+    [
+      (session: Session): Promise<unknown> => rewindTo(session, { turn: 1 } as never),
+      'unknown option "turn"',
+    ],
+  ])('refuse a target that is none', async (act, message) => {
+    await expect(act(new MemorySession())).rejects.toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      message: expect.stringContaining(message),
+    });
+  });
+});
+
+describe('branches()', () => {
+  it('copies a conversation up to a point, lists, and deletes, and leaves the conversation alone', async () => {
+    const store = openSqlite(':memory:');
+    const stack = wrapStore(store, [encrypt({ keys })]);
+    await stack.session('chat').addItems(history);
+    await stack.session('chat-2').addItems(history);
+    const tree = branches(stack, 'chat');
+    const retry = await tree.create('retry', { turns: 1 });
+    await retry.addItems([user('another way')]);
+    await tree.create('all');
+    expect(await tree.session('retry').getItems()).toEqual([...history.slice(0, 3), user('another way')]);
+    expect(await tree.session('all').getItems()).toEqual(history);
+    expect(await stack.session('chat').getItems()).toEqual(history);
+    expect(await tree.list()).toEqual(['all', 'retry']);
+    await expect(tree.create('retry')).rejects.toMatchObject({
+      code: 'ERR_CONFLICT',
+      message: expect.stringContaining('the branch "retry" has items already'),
+    });
+    await tree.delete('retry');
+    expect(await tree.list()).toEqual(['all']);
+    expect(await branches(stack, 'chat-2').list()).toEqual([]);
+    await store.close();
+  });
+
+  it('refuses names that could be another session, and copies under expire()', async () => {
+    const store = openSqlite(':memory:');
+    const tree = branches(store, 'chat');
+    for (const name of ['', 'a~b']) {
+      await expect(tree.create(name)).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' });
+    }
+    expect(() => branches(store, '')).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }));
+    const expiring = wrapStore(store, [expire({ after: '1d' })]);
+    await expect(branches(expiring, 'chat').create('x')).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED',
+      message: expect.stringContaining('would live longer'),
+    });
+    await store.close();
+  });
+});
+
+describe('recordUsage() and sessionUsage()', () => {
+  it('keep a ledger of what runs used, sealed like everything else', async () => {
+    const session = new MemorySession();
+    const inner = new MemorySession();
+    const ledger = wrapSession(inner, [encrypt({ keys })]);
+    const response = (inputTokens: number): ReturnType<typeof modelResponse> =>
+      modelResponse({
+        output: [assistantMessage('yes')],
+        usage: new Usage({
+          requests: 1,
+          inputTokens,
+          outputTokens: 5,
+          totalTokens: inputTokens + 5,
+          inputTokensDetails: { cached_tokens: 3 },
+          outputTokensDetails: { reasoning_tokens: 2 },
+        }),
+      });
+    const agent = new Agent({ name: 'agent', model: new ScriptedModel([response(10), response(20)]) });
+    const runner = new Runner({ tracingDisabled: true });
+    await recordUsage(ledger, await runner.run(agent, 'a', { session }));
+    await recordUsage(ledger, await runner.run(agent, 'b', { session }));
+    expect(await sessionUsage(ledger)).toEqual({
+      runs: 2,
+      requests: 2,
+      inputTokens: 30,
+      outputTokens: 10,
+      totalTokens: 40,
+      cachedInputTokens: 6,
+      reasoningTokens: 4,
+    });
+    expect(JSON.stringify(await inner.getItems())).not.toContain('inputTokens');
+    expect(await sessionUsage(session)).toMatchObject({ runs: 0, totalTokens: 0 });
+  });
+
+  it('refuses what is no result of a run', async () => {
+    await expect(recordUsage(new MemorySession(), {} as never)).rejects.toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      message: expect.stringContaining('result must be a run result with usage'),
+    });
+  });
+});
+
+describe('sessionStats()', () => {
+  it('tells what a session holds, in numbers', async () => {
+    const session = new MemorySession();
+    await session.addItems([...history, call('open', 'search')]);
+    expect(await sessionStats(session, () => 10)).toEqual({
+      items: 9,
+      turns: 3,
+      tokens: 90,
+      types: {
+        'message:system': 1,
+        'message:user': 3,
+        'message:assistant': 2,
+        function_call: 2,
+        function_call_result: 1,
+      },
+      tools: { f: 1, search: 1 },
+      orphans: 1,
+    });
+  });
+});
+
+describe('sessionId()', () => {
+  it('gives different parts different ids, and gives the parts back', () => {
+    const parts = fc.array(fc.string({ minLength: 1, unit: 'grapheme' }), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(parts, parts, (one, other) => {
+        const id = sessionId(...(one as [string]));
+        expect(parseSessionId(id)).toEqual(one);
+        expect(id).toMatch(/^[\w.:%-]+$/);
+        expect(id === sessionId(...(other as [string]))).toBe(JSON.stringify(one) === JSON.stringify(other));
+      }),
+    );
+  });
+
+  it('escapes what separates, and what a branch is marked with', () => {
+    expect(sessionId('acme', 'a:b', 'x~branch~y')).toBe('acme:a%3Ab:x%7Ebranch%7Ey');
+    expect(sessionId('../../etc')).toBe('..%2F..%2Fetc');
+  });
+
+  it('refuses no parts, empty parts and broken Unicode, and parses only its own ids', () => {
+    for (const parts of [[], [''], ['a', ''], ['\ud800'], [1]]) {
+      expect(() => sessionId(...(parts as [string]))).toThrow(
+        expect.objectContaining({ code: 'ERR_INVALID_OPTION' }),
+      );
+    }
+    for (const id of ['', 'a::b', 'a b', '%', '%61']) expect(parseSessionId(id)).toBeUndefined();
+  });
+});
