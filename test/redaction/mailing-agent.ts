@@ -8,7 +8,6 @@ import type { Store } from '../../src/stores/store.ts';
 import { fixedKeyring } from '../../src/testing/index.ts';
 
 export const ADDRESS = 'Jane.Roe@acme.com';
-export const CARD = '4111 1111 1111 1111';
 /** Looks like a token of ours; nobody ever issued it. */
 export const FORGED = '<EMAIL_ADDRESS_bcdfghjklmnpqrstbcdf>';
 const TOKEN = /<EMAIL_ADDRESS_[bcdfghjklmnpqrst]{20}>/;

@@ -3,8 +3,6 @@ import { shreddedError } from '../failure.ts';
 import type { Connection, Row, Statements } from './connection.ts';
 import { assertNotHeld, sqliteDekStore } from './dek-store.ts';
 
-export { sqliteDekStore } from './dek-store.ts';
-
 const COLUMNS = 'i.seq, i.head, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did';
 const RECORDS = `SELECT ${COLUMNS} FROM strongroom_items i LEFT JOIN strongroom_deks d ON d.key = i.dek`;
 const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
