@@ -67,7 +67,10 @@ describe("integrity: 'sequence'", () => {
       expect(await session.getItems()).toHaveLength(2);
     });
     expect(warnings).toEqual([
-      { code: 'STRONGROOM_GAP', message: expect.stringMatching(/Record 2 of 2 .* is missing before it/) as string },
+      {
+        code: 'STRONGROOM_GAP',
+        message: expect.stringMatching(/Record 2 of 2 .* is missing before it/) as string,
+      },
     ]);
     const findings: IntegrityFinding[] = [];
     const strict = wrap(inner, {
@@ -76,7 +79,9 @@ describe("integrity: 'sequence'", () => {
         return 'throw';
       },
     });
-    expect(await failure(() => strict.getItems())).toEqual(coded('ERR_AUTHENTICATION', /\(gap\): records were removed/));
+    expect(await failure(() => strict.getItems())).toEqual(
+      coded('ERR_AUTHENTICATION', /\(gap\): records were removed/),
+    );
     expect(findings).toEqual([{ kind: 'gap', sessionId: 's', index: 1 }]);
     expect(await wrap(inner, { onIntegrity: () => 'ignore' }).getItems()).toHaveLength(2);
   });
@@ -87,7 +92,9 @@ describe("integrity: 'sequence'", () => {
         fc.array(fc.tuple(fc.nat(2), fc.constantFrom('add', 'add two', 'pop', 'read')), { maxLength: 25 }),
         async (steps) => {
           const inner = new MemorySession({ sessionId: 's' });
-          const strict = { onIntegrity: (finding: IntegrityFinding) => (finding.kind === 'gap' ? 'ignore' : 'throw') } as const;
+          const strict = {
+            onIntegrity: (finding: IntegrityFinding) => (finding.kind === 'gap' ? 'ignore' : 'throw'),
+          } as const;
           const writers = [0, 1, 2].map(() => wrap(inner, strict));
           for (const [who, step] of steps) {
             const writer = writers[who] as Session;
@@ -111,7 +118,9 @@ describe("integrity: 'sequence'", () => {
     await session.addItems([userMessage('c')]);
     const original = inner.addItems.bind(inner);
     inner.addItems = async () => Promise.reject(new Error('offline'));
-    expect(await failure(() => session.addItems([userMessage('lost')]))).toMatchObject({ message: 'offline' });
+    expect(await failure(() => session.addItems([userMessage('lost')]))).toMatchObject({
+      message: 'offline',
+    });
     inner.addItems = original;
     await session.addItems([userMessage('d')]);
     await session.applyHistoryTransaction({
@@ -149,10 +158,12 @@ describe("integrity: 'sequence'", () => {
     expect(records.map((record) => fieldOf(record) !== undefined)).toEqual([true, true, false, true]);
     now += 600;
     const purged = await tampered(inner, ([, between, , after]) => [between, after] as AgentInputItem[]);
-    expect(await wrapSession(purged, [
-      expire({ after: 1_000, clock: () => now }),
-      encrypt({ keys, integrity: 'sequence', onIntegrity: () => 'throw' }),
-    ]).getItems()).toHaveLength(2);
+    expect(
+      await wrapSession(purged, [
+        expire({ after: 1_000, clock: () => now }),
+        encrypt({ keys, integrity: 'sequence', onIntegrity: () => 'throw' }),
+      ]).getItems(),
+    ).toHaveLength(2);
   });
 
   it('counts a shredded record as present', async () => {
@@ -181,7 +192,14 @@ describe("integrity: 'sequence'", () => {
 
 describe('sequenceFindings', () => {
   it('ignores records without a number and fields of another form', () => {
-    const headers = [{ 'x-q': 'AAAAAAAA.0' }, undefined, {}, { 'x-q': 5 }, { 'x-q': 'nonsense' }, { 'x-q': 'AAAAAAAA.1' }];
+    const headers = [
+      { 'x-q': 'AAAAAAAA.0' },
+      undefined,
+      {},
+      { 'x-q': 5 },
+      { 'x-q': 'nonsense' },
+      { 'x-q': 'AAAAAAAA.1' },
+    ];
     expect(sequenceFindings(headers, 's')).toEqual([]);
   });
 });
