@@ -6,10 +6,10 @@ import type {
 import { StrongroomError } from '../errors.ts';
 import { itemKey } from '../item.ts';
 import type { Entry, SessionCall } from '../layer.ts';
-import type { AgentInputItem } from '@openai/agents';
 import { CLAIMS, commit } from './commit.ts';
 import type { Parts } from './parts.ts';
-import type { Opened } from './pipeline.ts';
+import { storedOf, type Opened } from './pipeline.ts';
+import { planReplacement } from './replacement.ts';
 import { snapshotItems } from './plaintext.ts';
 import { loadSdk } from './transactions.ts';
 
@@ -64,23 +64,18 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
       const going = opened.slice(from);
       calls.assertReadable(going, call);
       const replacement = after.slice(start);
-      const reused = comparison.reuse(replacement, before.slice(start));
-      const written = await pipeline.write(
-        replacement.flatMap((item, index) => (reused[index] === undefined ? [{ item, header: {} }] : [])),
-        { ...call, replaces: going.flatMap((record) => record.bottom ?? []) },
-      );
-      const next = written.values();
+      const plan = planReplacement(comparison, replacement, before.slice(start), visible.slice(start));
+      const written = await pipeline.write(plan.fresh, {
+        ...call,
+        replaces: going.flatMap((record) => record.bottom ?? []),
+      });
       const expected = going.map((record) => record.stored);
       const args: SessionHistoryTransactionArgs = {
         operationId: `strongroom:${globalThis.crypto.randomUUID()}`,
         transaction: {
           type: 'replace_suffix',
           expectedSuffix: expected,
-          replacement: reused.map((at) =>
-            at === undefined
-              ? ((next.next().value as Entry).stored as AgentInputItem)
-              : (visible[start + at] as Opened).stored,
-          ),
+          replacement: plan.records(written.map(storedOf)),
         },
       };
       if (await commit(inner, args, expected, call)) return;

@@ -3,6 +3,7 @@ import { StrongroomError } from '../errors.ts';
 import type { Entry, SessionCall } from '../layer.ts';
 import { send, type Context, type Parts } from './parts.ts';
 import { storedOf, type Opened } from './pipeline.ts';
+import { planReplacement } from './replacement.ts';
 import { APPLIED, checkItems, snapshotTransaction, SUFFIX, transactionDigest } from './transactions.ts';
 
 /** How far back the records of an operation are looked for. */
@@ -94,15 +95,15 @@ export function createOperations(parts: Parts): {
     const plan =
       transaction.type === 'append_items'
         ? {
-            fresh: transaction.items,
+            fresh: comparison.entriesOf(transaction.items),
             call,
             sealed: (stored: AgentInputItem[]) => appendArgs(operationId, stored),
           }
-        : await planReplacement(operationId, transaction, call);
+        : await planSuffix(operationId, transaction, call);
     return await send(
       stack,
       call,
-      async () => pipeline.write(comparison.entriesOf(plan.fresh), plan.call),
+      async () => pipeline.write(plan.fresh, plan.call),
       async (written) => {
         const sealed = plan.sealed(written.map(storedOf));
         operations.sent(operationId, digest, sealed);
@@ -113,7 +114,7 @@ export function createOperations(parts: Parts): {
   }
 
   /** Compares in plaintext, and prepares a replacement that hands the inner session its own raw records. */
-  async function planReplacement(
+  async function planSuffix(
     operationId: string,
     {
       expectedSuffix,
@@ -121,7 +122,7 @@ export function createOperations(parts: Parts): {
     }: Extract<SessionHistoryTransactionArgs['transaction'], { type: 'replace_suffix' }>,
     call: SessionCall,
   ): Promise<{
-    fresh: AgentInputItem[];
+    fresh: readonly Entry[];
     call: SessionCall;
     sealed: (stored: AgentInputItem[]) => SessionHistoryTransactionArgs;
   }> {
@@ -137,23 +138,18 @@ export function createOperations(parts: Parts): {
     const first = visible[0] === undefined ? opened.length : opened.indexOf(visible[0]);
     const going = opened.slice(first);
     calls.assertReadable(going, call);
-    const reused = comparison.reuse(replacement, expectedSuffix);
+    const plan = planReplacement(comparison, replacement, expectedSuffix, visible);
     return {
-      fresh: replacement.filter((_, index) => reused[index] === undefined),
+      fresh: plan.fresh,
       call: { ...call, replaces: going.flatMap((record) => record.bottom ?? []) },
-      sealed(stored) {
-        const next = stored.values();
-        return {
-          operationId,
-          transaction: {
-            type: 'replace_suffix',
-            expectedSuffix: going.map((record) => record.stored),
-            replacement: reused.map((at) =>
-              at === undefined ? (next.next().value as AgentInputItem) : (visible[at] as Opened).stored,
-            ),
-          },
-        };
-      },
+      sealed: (stored) => ({
+        operationId,
+        transaction: {
+          type: 'replace_suffix',
+          expectedSuffix: going.map((record) => record.stored),
+          replacement: plan.records(stored),
+        },
+      }),
     };
   }
 

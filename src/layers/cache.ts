@@ -26,7 +26,8 @@ export interface CacheOptions {
   /**
    * What a read checks before it is answered from memory:
    * - `'tail'`: the last record known before this process wrote, and all that it wrote since. One small read. Sees
-   *   what other writers add, remove and replace at the end, not an edit in the middle that leaves the end alone.
+   *   what other writers add, remove and replace, also in the middle when they go through a stack of this package; not
+   *   what somebody edits in the middle past it. In a stack that does not seal it works as `'verify'`.
    * - `'verify'`: every record. Reads everything, opens only what is new.
    * - `'owner'`: nothing. Only where no other process and no other code ever writes to the session.
    *
@@ -156,7 +157,9 @@ export function cache(options: CacheOptions): SessionLayer {
     const key = await keyOf(call);
     const now = call.now();
     const list = current(key, generation, now);
-    if (list !== undefined && mode !== 'verify') {
+    // Without a seal two equal records cannot be told apart, so an end that is as it was proves nothing.
+    const verifies = mode === 'verify' || (mode === 'tail' && !call.sealed);
+    if (list !== undefined && !verifies) {
       const length = list.known.length;
       if (mode === 'owner' || (await endsWithKnown(list, length, io))) {
         return answer(list, call.limit === undefined ? 0 : Math.max(0, length - call.limit), length, io);

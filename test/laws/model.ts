@@ -37,9 +37,6 @@ export async function playAgainstList(
   }
 }
 
-/** Steps that can change the middle and leave the end as it was. */
-const EDITS: readonly Step['do'][] = ['mutate', 'replace'];
-
 class Life {
   readonly #innerCase: InnerCase;
   readonly #inner: Inner;
@@ -69,17 +66,8 @@ class Life {
   }
 
   async play(steps: readonly Step[]): Promise<void> {
-    // Where equal records cannot be told apart, a second writer is beyond what the stack promises.
-    const alone = this.#stack.watchesTail === 'unsealed';
-    if (alone) this.#wrappers[1] = this.#wrappers[0] as Calls;
-    for (const [index, planned] of steps.entries()) {
-      const step = alone ? { ...planned, by: 0 } : planned;
-      const wrapper = this.#wrappers[step.by] as Calls;
-      await this.#perform(step, wrapper);
-      if (alone) this.#wrappers[1] = this.#wrappers[0] as Calls;
-      else if (EDITS.includes(step.do) && this.#stack.watchesTail !== undefined) {
-        this.#reopen(1 - step.by);
-      }
+    for (const [index, step] of steps.entries()) {
+      await this.#perform(step, this.#wrappers[step.by] as Calls);
       // Each wrapper is asked in turn, so that a cache in the other one grows stale first.
       const asked = this.#wrappers[index % 2] as Calls;
       if (this.#stack.shown !== undefined) this.#model = this.#model.map(this.#stack.shown);

@@ -27,12 +27,6 @@ export interface StackCase {
   readonly shown?: (item: AgentInputItem) => AgentInputItem;
   /** The store keeps what was said, and a reader sees it redacted. */
   readonly redactsReads?: true;
-  /**
-   * A cache in mode `tail` looks at the end of the history only, as its documentation says: it does not see what
-   * another writer edits in the middle. Without a seal two equal records cannot be told apart either, so then it
-   * may miss any change of another writer that leaves an equal end.
-   */
-  readonly watchesTail?: 'sealed' | 'unsealed';
   /** The layers, for tests that build stacks themselves. Absent for what is no stack of ours. */
   layers?(): Layers;
 }
@@ -40,7 +34,7 @@ export interface StackCase {
 function stack(
   name: string,
   layers: () => Layers,
-  properties: Pick<StackCase, 'hides' | 'enveloped' | 'watchesTail' | 'redactsReads' | 'shown'> = {
+  properties: Pick<StackCase, 'hides' | 'enveloped' | 'redactsReads' | 'shown'> = {
     hides: 'nothing',
     enveloped: false,
   },
@@ -69,7 +63,6 @@ export const STACKS: readonly StackCase[] = [
   stack('cache', () => [cache({ maxItems: 1_000 })], {
     hides: 'nothing',
     enveloped: false,
-    watchesTail: 'unsealed',
   }),
   stack('a cache that verifies', () => [cache({ maxItems: 40, mode: 'verify' })], {
     hides: 'nothing',
@@ -97,7 +90,7 @@ export const STACKS: readonly StackCase[] = [
       cache({ maxItems: 1_000 }),
       encrypt({ keys: fixedKeyring() }),
     ],
-    { ...HIDES_EVERYTHING, watchesTail: 'sealed' },
+    HIDES_EVERYTHING,
   ),
 ];
 
