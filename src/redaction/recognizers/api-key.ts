@@ -57,9 +57,9 @@ const PROVIDERS: readonly (readonly [provider: string, pattern: RegExp])[] = [
   ['age', /(?<![\w-])AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}(?!\w)/g],
 ];
 
-const BEARER = /(?<!\w)(?:bearer|token|basic) {1,4}[A-Za-z0-9._~+/-]{20,2048}={0,2}/gi;
+const BEARER = /(?<!\w)(?:bearer|token|basic) {1,4}([A-Za-z0-9._~+/-]{20,2048}={0,2})/gi;
 const ASSIGNED =
-  /(?<!\w)(?:api[ _-]?key|apikey|secret[ _-]?key|access[ _-]?token|auth[ _-]?token|client[ _-]?secret|secret[ _-]?access[ _-]?key)["']{0,2} {0,3}(?:[:=]|is) {0,3}["']{0,2}[A-Za-z0-9._~+/=-]{16,512}/gi;
+  /(?<![A-Za-z0-9])(?:api[ _-]?key|apikey|secret[ _-]?key|access[ _-]?token|auth[ _-]?token|client[ _-]?secret|secret[ _-]?access[ _-]?key)["']{0,2} {0,3}(?:[:=]|is) {0,3}["']{0,2}([A-Za-z0-9._~+/=-]{16,512})/gi;
 const SECRET_KEYS = words('secret apikey token accesstoken authtoken clientsecret privatekey');
 /** `next_page_token`, `token_count`, `secret_id`. */
 const HARMLESS_KEYS = words('count id ids type page next cursor continuation sync limit usage');
@@ -82,7 +82,7 @@ export const apiKeyRecognizer: BuiltInRecognizer = {
     }
     for (const pattern of [BEARER, ASSIGNED]) {
       for (const match of text.matchAll(pattern)) {
-        const value = /[A-Za-z0-9._~+/=-]*$/.exec(match[0])?.[0] ?? '';
+        const value = match[1] as string;
         if (looksRandom(value)) push(found, match.index + match[0].length - value.length, value.length, 0.7);
       }
     }
@@ -117,5 +117,7 @@ function isPlaceholder(key: string): boolean {
 /** Letters and digits mixed, many different ones: no word, no date, no path. */
 function looksRandom(value: string): boolean {
   if (value.length < SHORTEST || isPlaceholder(value)) return false;
-  return /[A-Za-z]/.test(value) && (value.match(/\d/g)?.length ?? 0) >= 3 && new Set(value).size >= 10;
+  const isMixed = /[a-z]/.test(value) && /[A-Z]/.test(value);
+  const digits = value.match(/\d/g)?.length ?? 0;
+  return /[A-Za-z]/.test(value) && digits >= (isMixed ? 1 : 3) && new Set(value).size >= 10;
 }

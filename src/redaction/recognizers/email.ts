@@ -34,6 +34,11 @@ export const emailRecognizer: BuiltInRecognizer = {
 };
 
 function localStart(text: string, at: number, free: number): number {
+  if (text[at - 1] === '"') {
+    // RFC 5321, 4.1.2: "jane roe"@acme.com
+    const quoted = /"[^"\n\\]{1,64}"$/.exec(text.slice(Math.max(free, at - LONGEST_LOCAL - 2), at));
+    return quoted === null ? at : at - quoted[0].length;
+  }
   let start = at;
   while (start > free && at - start < LONGEST_LOCAL) {
     const low = text.charCodeAt(start - 1);

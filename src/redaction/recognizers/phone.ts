@@ -75,10 +75,10 @@ function judge(
   if (digits.length < FEWEST_DIGITS || digits.length > MOST_DIGITS || /^(\d)\1*$/.test(digits))
     return undefined;
   const end = start + source.length;
-  if (!standsAlone(text, start, end)) return undefined;
+  const extension = EXTENSION.exec(text.slice(end, end + 24));
+  if (!standsAlone(text, start, end + (extension?.[0].length ?? 0))) return undefined;
   const score = scoreOf(text, start, source, digits, context);
   if (score === undefined) return undefined;
-  const extension = EXTENSION.exec(text.slice(end, end + 24));
   return {
     entityType: 'PHONE_NUMBER',
     start,
