@@ -93,6 +93,7 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './keys': { eager: CORE, lazy: ['@openai/agents', 'node'] },
   './observe': { eager: ['@opentelemetry/api', '@noble/hashes'], lazy: [] },
   './resilience': { eager: [], lazy: [] },
+  './transfer': { eager: ['@noble/hashes'], lazy: [] },
   './retention': { eager: [], lazy: [] },
   // The stores answer in the SDK's words, and run where Node's own modules are.
   './sqlite': { eager: [...CORE, 'node'], lazy: ['@openai/agents'] },
