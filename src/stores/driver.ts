@@ -101,6 +101,9 @@ export interface Leases {
   release(name: string, owner: string): Promise<void>;
 }
 
+/** Under this symbol a session offers the {@link Leases} of its own database. */
+export const LEASES: unique symbol = Symbol.for('strongroom.leases') as never;
+
 /**
  * What a database does natively. Everything else of a store, and every rule of the SDK, is in session.ts and
  * store.ts, once. Every method is atomic; methods reject with `ERR_STORE` when the database fails.

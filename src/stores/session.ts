@@ -9,7 +9,7 @@ import { itemKey, snapshotItem } from '../item.ts';
 import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import { digestOf, historyDigest, operationKey } from './digest.ts';
-import type { Change, StoreDriver, StoredRecord } from './driver.ts';
+import { LEASES, type Change, type Leases, type StoreDriver, type StoredRecord } from './driver.ts';
 import { decodeRecord, encodeRecord, inheritBirth } from './record.ts';
 import { createQueue } from '../engine/queue.ts';
 import {
@@ -56,6 +56,7 @@ export interface StoreSession extends Session {
   replacePrefix(args: ReplacePrefixArgs): Promise<void>;
   readonly [OPERATIONS]: { has(operationId: string): Promise<boolean> };
   readonly [DEK_STORE]: DekStore;
+  readonly [LEASES]: Leases;
 }
 
 /**
@@ -184,6 +185,7 @@ export function createStoreSession(
       has: (operationId: string) => queue.read(() => driver.applied(sessionId, operationKey(operationId))),
     },
     [DEK_STORE]: driver.dekStore,
+    [LEASES]: driver.leases,
   };
 }
 

@@ -1,0 +1,174 @@
+import type { RunContext, Session } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import type { CallKind, SessionCall, SessionLayer } from '../layer.ts';
+import { checkOptions, parseDuration, type Duration } from '../options.ts';
+import { LEASES, type Leases } from '../stores/driver.ts';
+
+/** Options of {@link exclusive}. */
+export interface ExclusiveOptions {
+  /** How long a run waits for its turn before it is `ERR_TIMEOUT`. @defaultValue `'30s'` */
+  readonly wait?: Duration;
+  /**
+   * How long a run may take between reading the history and writing to it. A run that stopped without writing gives its
+   * turn back after this time. @defaultValue `'5m'`
+   */
+  readonly hold?: Duration;
+}
+
+/** Calls with which a run writes what it did. */
+const WRITES: readonly CallKind[] = [
+  'addItems',
+  'applyHistoryTransaction',
+  'replaceHistoryWithCompaction',
+  'addItemsWithCompactionOwnership',
+];
+
+/** A lock in the database ends this long after its process died. */
+const LEASE_TIME = 15_000;
+
+type Run = RunContext<unknown>;
+
+interface Turn {
+  readonly run: Run;
+  readonly owner: string;
+  leases: Leases | undefined;
+  sessionId: string;
+  renewing?: ReturnType<typeof setInterval>;
+  ending?: ReturnType<typeof setTimeout>;
+  lost: boolean;
+}
+
+/**
+ * Runs on one session do not interleave: a run has the session from its reading of the history until it wrote what it
+ * did; the next one begins with that in its history. In one process for any session, and across processes on the
+ * stores of strongroom, by a lock in the database with a time limit, which is renewed while the run lasts.
+ *
+ * What it does not do: calls without a run context (an application's own `addItems`) pass by. A run that is resumed
+ * after an approval writes twice, and another run can begin between the two. A process that was suspended for longer
+ * than the lock lasts finds it gone and is `ERR_CONFLICT` at its next write.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Calls: `ERR_TIMEOUT` when the turn did not come in time,
+ * `ERR_CONFLICT` when it was lost.
+ *
+ * @example
+ * ```ts
+ * import { MemorySession } from '@openai/agents';
+ * import { exclusive, wrapSession } from 'strongroom';
+ *
+ * const session = wrapSession(new MemorySession(), [exclusive({ wait: '10s' })]);
+ * console.log(await session.getItems());
+ * ```
+ */
+export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
+  checkOptions('exclusive', options, ['wait', 'hold']);
+  const wait = parseDuration('exclusive', 'wait', options.wait ?? '30s');
+  const hold = parseDuration('exclusive', 'hold', options.hold ?? '5m');
+  const turns = new WeakMap<Session, Turn>();
+  const queues = new WeakMap<Session, (() => void)[]>();
+
+  function timeout(sessionId: string): StrongroomError {
+    return new StrongroomError(
+      'ERR_TIMEOUT',
+      `exclusive: another run has session ${JSON.stringify(sessionId)} for longer than ${wait} ms. Try again later.`,
+    );
+  }
+
+  /** Resolves when a turn of this process ended, for one caller after the other. */
+  function ended(inner: Session, sessionId: string, deadline: number): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const queue = queues.get(inner) ?? [];
+      queues.set(inner, queue);
+      const next = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(
+        () => {
+          queue.splice(queue.indexOf(next), 1);
+          reject(timeout(sessionId));
+        },
+        Math.max(deadline - Date.now(), 0),
+      );
+      queue.push(next);
+    });
+  }
+
+  async function begin(run: Run, call: SessionCall): Promise<void> {
+    const { inner, sessionId } = call;
+    const deadline = Date.now() + wait;
+    while (turns.has(inner)) await ended(inner, sessionId, deadline);
+    const leases = (inner as { [LEASES]?: Leases })[LEASES];
+    const turn: Turn = { run, owner: globalThis.crypto.randomUUID(), leases, sessionId, lost: false };
+    // Taken at once: whoever comes while the database is asked waits behind.
+    turns.set(inner, turn);
+    if (leases === undefined) return;
+    try {
+      for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
+        if ((await leases.acquire(`session ${sessionId}`, turn.owner, LEASE_TIME)) !== undefined) break;
+        if (Date.now() + pause > deadline) throw timeout(sessionId);
+        await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random() / 2)));
+      }
+    } catch (error) {
+      turn.leases = undefined;
+      end(inner, turn);
+      throw error;
+    }
+    turn.renewing = setInterval(() => {
+      leases.renew(`session ${sessionId}`, turn.owner, LEASE_TIME).then(
+        (kept) => (turn.lost ||= !kept),
+        // The next renewal may succeed; if none does, the lease ends and the one after it says so.
+        () => undefined,
+      );
+    }, LEASE_TIME / 3);
+    unref(turn.renewing);
+  }
+
+  function end(inner: Session, turn: Turn): void {
+    if (turns.get(inner) !== turn) return;
+    clearInterval(turn.renewing);
+    clearTimeout(turn.ending);
+    turns.delete(inner);
+    turn.leases?.release(`session ${turn.sessionId}`, turn.owner).catch(() => undefined);
+    queues.get(inner)?.shift()?.();
+  }
+
+  async function around<T>(call: SessionCall, next: () => Promise<T>): Promise<T> {
+    const { runContext: run, inner, kind } = call;
+    if (run === undefined) return await next();
+    const writes = WRITES.includes(kind);
+    let turn = turns.get(inner);
+    if (turn?.run !== run) {
+      // Mutations of one session stand in a line: one that waited here would keep the one who has the turn from ending
+      // it. Only readers wait, and a run reads before it writes.
+      if (writes) return await next();
+      await begin(run, call);
+      turn = turns.get(inner) as Turn;
+    }
+    clearTimeout(turn.ending);
+    if (turn.lost && writes) {
+      end(inner, turn);
+      throw new StrongroomError(
+        'ERR_CONFLICT',
+        `exclusive: this run lost session ${JSON.stringify(call.sessionId)} to another one: it took too long without a sign of life. Nothing was written; run it again.`,
+      );
+    }
+    try {
+      return await next();
+    } finally {
+      const mine = turn;
+      if (writes) {
+        end(inner, mine);
+      } else {
+        mine.ending = setTimeout(() => end(inner, mine), hold);
+        unref(mine.ending);
+      }
+    }
+  }
+
+  return { name: 'exclusive', unique: true, wantsRunContext: true, around };
+}
+
+/** A waiting lock does not keep a process alive. */
+function unref(timer: unknown): void {
+  (timer as { unref?: () => void }).unref?.();
+}
