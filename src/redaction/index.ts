@@ -4,6 +4,7 @@ export type { HashKey } from './keyed-hash.ts';
 export type { Operator, OperatorContext, OperatorOption } from './operators.ts';
 export type { RedactionOptions, TransformContext } from './options.ts';
 export { patternRecognizer, type PatternRecognizerOptions } from './pattern-recognizer.ts';
+export { presidioRecognizer, type PresidioRecognizerOptions } from './presidio-recognizer.ts';
 export type { Recognizer, RecognizerResult, TextContext } from './recognizer.ts';
 export type { RedactionFinding } from './redactor.ts';
 export { redactModelInput } from './redact-model-input.ts';
