@@ -14,6 +14,7 @@ export default {
     'PrefixReplacing',
     'Check',
     'Gathering',
+    'Maintenance',
     'PGliteResult',
     'PGliteTransaction',
     'PostgresPoolClient',
