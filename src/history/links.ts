@@ -95,6 +95,12 @@ export interface Matched {
   readonly owner?: number;
 }
 
+/** Open calls of one key; those before `first` are closed. A history can repeat one id a hundred thousand times. */
+interface Queue {
+  readonly calls: number[];
+  first: number;
+}
+
 const UNLINKED: Matched = { opens: false };
 
 /** Pairs calls and results in the order in which they stand. See {@link createLinkMatcher}. */
@@ -113,16 +119,18 @@ export interface LinkMatcher {
  * `callId` (real models repeat them) is a new pair, and what stands earlier never depends on what comes later.
  */
 export function createLinkMatcher(): LinkMatcher {
-  const openByKey = new Map<string, number[]>();
+  /** In the order in which they were opened. */
+  const openByKey = new Map<string, Queue>();
   const keyOfOpen = new Map<number, string>();
   /** Searches that the client runs; an output without an id answers the oldest of them. */
   const openSearches = new Set<number>();
   const programs = new Map<string, number>();
 
   function close(index: number, text: string): number {
-    const queue = openByKey.get(text) as number[];
-    queue.splice(queue.indexOf(index), 1);
-    if (queue.length === 0) openByKey.delete(text);
+    const queue = openByKey.get(text) as Queue;
+    if (queue.calls[queue.first] === index) queue.first++;
+    else queue.calls.splice(queue.calls.indexOf(index), 1);
+    if (queue.first === queue.calls.length) openByKey.delete(text);
     keyOfOpen.delete(index);
     openSearches.delete(index);
     return index;
@@ -137,8 +145,8 @@ export function createLinkMatcher(): LinkMatcher {
       const opens = callKey(item);
       if (opens !== undefined) {
         const queue = openByKey.get(opens);
-        if (queue === undefined) openByKey.set(opens, [index]);
-        else queue.push(index);
+        if (queue === undefined) openByKey.set(opens, { calls: [index], first: 0 });
+        else queue.calls.push(index);
         keyOfOpen.set(index, opens);
         if (item.type === 'tool_search_call') openSearches.add(index);
         if (item.type === 'program') programs.set(opens, index);
@@ -147,7 +155,8 @@ export function createLinkMatcher(): LinkMatcher {
       }
       const closes = resultKey(item);
       if (closes === undefined) return found;
-      const oldest = openByKey.get(closes)?.[0];
+      const queue = openByKey.get(closes);
+      const oldest = queue?.calls[queue.first];
       if (oldest !== undefined) {
         found.closes = close(oldest, closes);
       } else if (item.type === 'tool_search_output' && searchId(item) === undefined) {

@@ -109,9 +109,17 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
   /** The items from the cut on, and those before it that are kept always. */
   const window = emptySize();
   const carried = emptySize();
-  /** Items before the cut that a later item needs, or that asked for the turn that was cut inside. */
-  let rescued = new Set<number>();
-  let rescuedSize = emptySize();
+  /** Units that reach across the cut, with the size of their part before it; it is kept with the rest of them. */
+  const rescued = new Map<Unit, MutableSize>();
+  const rescuedSize = emptySize();
+  /** What a unit was when it was last looked at. */
+  const known = new WeakMap<
+    Unit,
+    { readonly cut: number; readonly size: number; readonly pinned: boolean }
+  >();
+  /** The message that asked for the turn that was cut inside; -1 for none. */
+  let anchor = -1;
+  const anchorSize = emptySize();
 
   function change(total: MutableSize, index: number, sign: 1 | -1): void {
     total.items += sign;
@@ -119,46 +127,66 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
     total.tokens += sign * (tokens[index] as number);
   }
 
-  /** A unit got a member: those of its members that are before the cut stay now. */
+  function sizeOf(index: number): HistorySize {
+    return { items: 1, turns: turns[index] as number, tokens: tokens[index] as number };
+  }
+
+  function release(unit: Unit): void {
+    const size = rescued.get(unit);
+    if (size === undefined) return;
+    rescued.delete(unit);
+    addTo(rescuedSize, size, -1);
+  }
+
+  /** A unit got a member at or behind the cut: those before the cut stay now. */
   function extend(unit: Unit | undefined): void {
     if (unit === undefined) return;
-    for (const index of unit.members) {
-      if (index < base || index >= count) continue;
-      const wasAlways = always[index] === 1;
-      if (unit.pinned) always[index] = 1;
-      if (index >= cut || wasAlways) continue;
-      if (unit.pinned) {
-        if (rescued.delete(index)) change(rescuedSize, index, -1);
-        change(carried, index, 1);
-      } else if (!rescued.has(index)) {
-        rescued.add(index);
-        change(rescuedSize, index, 1);
-      }
+    const { members, pinned } = unit;
+    const seen = known.get(unit);
+    known.set(unit, { cut, size: members.length, pinned });
+    if (seen?.cut === cut && seen.size === members.length - 1 && seen.pinned === pinned) {
+      // It got one more member, and the others are where they should be.
+      const added = members.at(-1) as number;
+      if (pinned && added < count) always[added] = 1;
+      return;
     }
+    for (const other of rescued.keys()) if (other.members.length === 0) release(other);
+    release(unit);
+    const size = emptySize();
+    for (const index of unit.members) {
+      if (index < base || index >= count || always[index] === 1) continue;
+      if (unit.pinned) {
+        always[index] = 1;
+        if (index < cut) change(carried, index, 1);
+      } else if (index < cut && index !== anchor) change(size, index, 1);
+    }
+    if (size.items === 0) return;
+    rescued.set(unit, size);
+    addTo(rescuedSize, size, 1);
   }
 
   function total(): MutableSize {
-    return {
-      items: window.items + carried.items + rescuedSize.items,
-      turns: window.turns + carried.turns + rescuedSize.turns,
-      tokens: window.tokens + carried.tokens + rescuedSize.tokens,
-    };
+    const all = emptySize();
+    for (const part of [window, carried, rescuedSize, anchorSize]) addTo(all, part, 1);
+    return all;
   }
 
   /** For each start from the cut to `end`: what the window would weigh. */
   function sizesUntil(end: number): (start: number) => MutableSize {
     const width = end - cut + 1;
     const gone = new Float64Array(3 * width);
-    const drop = (index: number): void => {
-      if (always[index] === 1) return;
-      const slot = Math.max(cut, structure.neededUntil(index) + 1) - cut;
-      if (slot >= width) return;
-      gone[3 * slot] = (gone[3 * slot] as number) + 1;
-      gone[3 * slot + 1] = (gone[3 * slot + 1] as number) + (turns[index] as number);
-      gone[3 * slot + 2] = (gone[3 * slot + 2] as number) + (tokens[index] as number);
+    const drop = (lastNeeded: number, size: HistorySize): void => {
+      const slot = 3 * (Math.max(cut, lastNeeded + 1) - cut);
+      if (slot >= gone.length) return;
+      gone[slot] = (gone[slot] as number) + size.items;
+      gone[slot + 1] = (gone[slot + 1] as number) + size.turns;
+      gone[slot + 2] = (gone[slot + 2] as number) + size.tokens;
     };
-    for (const index of rescued) drop(index);
-    for (let index = cut; index < end; index++) drop(index);
+    for (const [unit, size] of rescued) drop(unit.last, size);
+    if (anchor >= 0) drop(anchor, anchorSize);
+    for (let index = cut; index < end; index++) {
+      if (always[index] === 0) drop(structure.neededUntil(index), sizeOf(index));
+    }
     for (let slot = 3; slot < gone.length; slot++) {
       gone[slot] = (gone[slot] as number) + (gone[slot - 3] as number);
     }
@@ -173,17 +201,25 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
     };
   }
 
-  function moveTo(start: number, anchor: number): void {
-    const before = [...rescued];
+  function moveTo(start: number, newAnchor: number): void {
+    for (const unit of rescued.keys()) if (unit.last < start) release(unit);
     for (let index = cut; index < start; index++) {
       change(window, index, -1);
-      if (always[index] === 1) change(carried, index, 1);
-      else before.push(index);
+      if (always[index] === 1) {
+        change(carried, index, 1);
+        continue;
+      }
+      const unit = structure.unit(index);
+      if (unit === undefined || unit.last < start) continue;
+      let size = rescued.get(unit);
+      if (size === undefined) rescued.set(unit, (size = emptySize()));
+      known.set(unit, { cut: start, size: unit.members.length, pinned: unit.pinned });
+      change(size, index, 1);
+      change(rescuedSize, index, 1);
     }
     cut = start;
-    rescued = new Set(before.filter((index) => index === anchor || structure.neededUntil(index) >= start));
-    rescuedSize = emptySize();
-    for (const index of rescued) change(rescuedSize, index, 1);
+    anchor = newAnchor;
+    Object.assign(anchorSize, newAnchor < 0 ? emptySize() : sizeOf(newAnchor));
   }
 
   /**
@@ -191,13 +227,14 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
    * without it, what the model did has no visible cause.
    */
   function splitTurn(turn: number, end: number, sizeFrom: (start: number) => MutableSize): boolean {
-    const asks = turns[turn] === 1 && always[turn] === 0 ? [turn, -1] : [-1];
-    for (const anchor of asks) {
+    const asks =
+      turns[turn] === 1 && always[turn] === 0 && structure.unit(turn) === undefined ? [turn, -1] : [-1];
+    for (const ask of asks) {
       for (let start = turn + 1; start <= end; start++) {
         const size = sizeFrom(start);
-        if (anchor >= 0 && structure.neededUntil(anchor) < start) change(size, anchor, 1);
+        if (ask >= 0) change(size, ask, 1);
         if (!fits(size, high)) continue;
-        moveTo(start, anchor);
+        moveTo(start, ask);
         return true;
       }
     }
@@ -239,12 +276,10 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
     },
     start: () => cut,
     overflow: () => overflow,
-    keeps: (index: number) => index >= base && (index >= cut || always[index] === 1 || rescued.has(index)),
-    size: (index: number) => ({
-      items: 1,
-      turns: turns[index] as number,
-      tokens: tokens[index] as number,
-    }),
+    keeps: (index: number) =>
+      index >= base &&
+      (index >= cut || always[index] === 1 || index === anchor || structure.neededUntil(index) >= cut),
+    size: sizeOf,
   };
 }
 
@@ -252,6 +287,12 @@ interface MutableSize {
   items: number;
   turns: number;
   tokens: number;
+}
+
+function addTo(total: MutableSize, part: HistorySize, sign: 1 | -1): void {
+  total.items += sign * part.items;
+  total.turns += sign * part.turns;
+  total.tokens += sign * part.tokens;
 }
 
 function emptySize(): MutableSize {

@@ -3,6 +3,7 @@ import { createLinkMatcher, isResult, type LinkMatcher } from './links.ts';
 
 /** Items that a provider accepts only together: all of them stay or all of them go. */
 export interface Unit {
+  /** Empty once the unit has become part of another one. */
   readonly members: number[];
   /** Index of the last member. */
   last: number;
@@ -19,6 +20,8 @@ export interface Structure {
   add(item: AgentInputItem): Unit | undefined;
   /** Pins the unit of an item, now and as it grows. */
   pin(index: number): void;
+  /** The unit of an item, `undefined` when it stands alone. */
+  unit(index: number): Unit | undefined;
   /** The index of the last item that needs this one: its own for an item that stands alone. */
   neededUntil(index: number): number;
   /**
@@ -79,6 +82,7 @@ export function createStructure(): Structure {
         units[member] = into;
       }
       into.pinned ||= unit?.pinned === true;
+      if (unit !== undefined) unit.members.length = 0;
       into.last = Math.max(into.last, unit?.last ?? index);
     }
     return into;
@@ -110,6 +114,7 @@ export function createStructure(): Structure {
       const unit = (units[index] ??= { members: [index], last: index, pinned: true });
       unit.pinned = true;
     },
+    unit: (index: number) => units[index],
     neededUntil: (index: number) => units[index]?.last ?? index,
 
     orphans(count: number): Set<number> {
