@@ -15,6 +15,7 @@ export default {
     'Check',
     'Gathering',
     'Maintenance',
+    'Leases',
     'PGliteResult',
     'PGliteTransaction',
     'PostgresPoolClient',
