@@ -17,35 +17,13 @@ export interface Comparison {
   restamped(entries: readonly Entry[]): Entry[];
   /** Gives entries without stamps those of an equal entry in `from`, each used once. */
   keepStamps(entries: readonly Entry[], from: readonly Entry[]): Entry[];
-  /**
-   * For each replacement the index of the expected item whose record it keeps, each used once; `undefined` when it is
-   * written anew, because it equals none or because {@link Comparison.endStays}.
-   */
-  reuse(
-    replacement: readonly AgentInputItem[],
-    expected: readonly AgentInputItem[],
-  ): readonly (number | undefined)[];
-  /** Whether the last item stays what it was while something before it changes. */
-  endStays(replacement: readonly AgentInputItem[], expected: readonly AgentInputItem[]): boolean;
+  /** How many items at the start of `replacement` are those of `expected`. */
+  commonStart(replacement: readonly AgentInputItem[], expected: readonly AgentInputItem[]): number;
 }
 
 export function createComparison(stack: Stack): Comparison {
   const keyOf = (item: AgentInputItem): string => itemKey(stack.compare?.(item) ?? item);
   const same = (left: AgentInputItem, right: AgentInputItem): boolean => keyOf(left) === keyOf(right);
-
-  function equals(
-    replacement: readonly AgentInputItem[],
-    expected: readonly AgentInputItem[],
-  ): (number | undefined)[] {
-    const free = new Map<string, number[]>();
-    for (const [index, item] of expected.entries()) append(free, keyOf(item), index);
-    return replacement.map((item) => free.get(keyOf(item))?.shift());
-  }
-
-  function endStays(kept: readonly (number | undefined)[], expected: readonly AgentInputItem[]): boolean {
-    const changes = kept.length !== expected.length || kept.some((at, index) => at !== index);
-    return changes && expected.length > 0 && kept.at(-1) === expected.length - 1;
-  }
 
   return {
     same,
@@ -65,11 +43,13 @@ export function createComparison(stack: Stack): Comparison {
         return header === undefined ? entry : { ...entry, header };
       });
     },
-    reuse(replacement, expected) {
-      const kept = equals(replacement, expected);
-      return endStays(kept, expected) ? [...kept.slice(0, -1), undefined] : kept;
+    commonStart(replacement, expected) {
+      const end = replacement.findIndex((item, index) => {
+        const other = expected[index];
+        return other === undefined || !same(item, other);
+      });
+      return end < 0 ? replacement.length : end;
     },
-    endStays: (replacement, expected) => endStays(equals(replacement, expected), expected),
   };
 }
 

@@ -164,22 +164,17 @@ export function createOperations(parts: Parts): {
     call: SessionCall,
   ): Promise<boolean> {
     const result = transaction.type === 'append_items' ? transaction.items : transaction.replacement;
-    // Replacements that equal an expected item kept their old record, and with it their old tag or none.
-    const reused =
-      transaction.type === 'append_items' ? [] : comparison.reuse(result, transaction.expectedSuffix);
-    const tagged = result.flatMap((_, index) => (reused[index] === undefined ? [index] : []));
+    // What the replacement has in common with the suffix kept its old records, and with them their old tags or none.
+    const kept =
+      transaction.type === 'append_items' ? 0 : comparison.commonStart(result, transaction.expectedSuffix);
+    const tagged = result.length - kept;
     const records = await inner.getItems(OPERATION_WINDOW, call.runContext);
-    let anchor: { record: number; item: number } | undefined;
-    for (let index = 0; index < records.length && anchor === undefined && tagged.length > 0; index++) {
-      const record = records[index] as AgentInputItem;
-      const match = await pipeline.matches(record, operationId, tagged.length, call);
-      if (match >= 0) anchor = { record: index, item: tagged[match] as number };
-    }
+    const anchor = tagged > 0 ? await findTagged(records, operationId, tagged, call) : undefined;
     if (anchor === undefined) return (await inner.applied(operationId)) === true;
     const opened = await pipeline.open(records, calls.quiet(call));
     const present = opened.filter((record) => record.bottom !== undefined);
     const at = present.indexOf(opened[anchor.record] as Opened);
-    const start = at - anchor.item;
+    const start = at - kept - anchor.index;
     const whole =
       at >= 0 &&
       start >= 0 &&
@@ -189,6 +184,20 @@ export function createOperations(parts: Parts): {
       });
     if (!whole) throw conflict(APPLIED, operationId);
     return true;
+  }
+
+  /** The first record that carries a tag of the operation, and which of its records it is. */
+  async function findTagged(
+    records: readonly AgentInputItem[],
+    operationId: string,
+    count: number,
+    call: SessionCall,
+  ): Promise<{ readonly record: number; readonly index: number } | undefined> {
+    for (const [record, stored] of records.entries()) {
+      const index = await pipeline.matches(stored, operationId, count, call);
+      if (index >= 0) return { record, index };
+    }
+    return undefined;
   }
 
   function conflict(sentence: string, operationId: string): StrongroomError {

@@ -12,9 +12,9 @@ export interface Replacement {
 }
 
 /**
- * An item that equals one of those that go keeps its raw record with its stamps. But for the last one, when anything
- * before it changes: a cache in another process looks at the end, and the same bytes there would tell it that
- * nothing has happened. That item is sealed anew under its old stamps.
+ * Items at the start that stay what they were keep their raw records. From the first change on everything is sealed
+ * anew, an item that equals one that goes under its old stamps: a cache in another process looks at one record at
+ * the end, and a record with the same bytes must mean that nothing before it has changed.
  *
  * @param going - The visible records that `replacement` takes the place of, as `expected` in plaintext.
  */
@@ -24,20 +24,10 @@ export function planReplacement(
   expected: readonly AgentInputItem[],
   going: readonly Opened[],
 ): Replacement {
-  const reused = comparison.reuse(replacement, expected);
-  const last = going.at(-1)?.bottom;
-  const endStays = last !== undefined && comparison.endStays(replacement, expected);
+  const kept = comparison.commonStart(replacement, expected);
+  const bottoms = going.slice(kept).flatMap((record) => record.bottom ?? []);
   return {
-    fresh: replacement.flatMap((item, index) => {
-      if (reused[index] !== undefined) return [];
-      const isEnd = endStays && index === replacement.length - 1;
-      return isEnd ? comparison.restamped([last]) : [{ item, header: {} }];
-    }),
-    records(written) {
-      const next = written.values();
-      return reused.map((at) =>
-        at === undefined ? (next.next().value as AgentInputItem) : (going[at] as Opened).stored,
-      );
-    },
+    fresh: comparison.keepStamps(comparison.entriesOf(replacement.slice(kept)), bottoms),
+    records: (written) => [...going.slice(0, kept).map((record) => record.stored), ...written],
   };
 }
