@@ -148,6 +148,7 @@ function fromUrl(url: string, timeout: number): Source {
 
   async function open(): Promise<SendCommand> {
     const { createClient } = await importRedis();
+    let connected = false;
     const opened = createClient({
       url,
       // A command that cannot be sent fails, and is repeated here: one that waits in a queue could still be carried
@@ -155,13 +156,15 @@ function fromUrl(url: string, timeout: number): Source {
       disableOfflineQueue: true,
       socket: {
         connectTimeout: Math.min(timeout, 10_000),
-        reconnectStrategy: (retries) => Math.min(50 * retries, 500),
+        // The first connection fails at once and is tried again here, within the time of the call.
+        reconnectStrategy: (retries, cause) => (connected ? Math.min(50 * retries, 500) : cause),
       },
     });
     // The client connects anew by itself; without a listener an error would end the process.
     opened.on('error', () => undefined);
     client = opened;
     await opened.connect();
+    connected = true;
     return commandsOf(opened);
   }
 

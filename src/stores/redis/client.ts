@@ -81,14 +81,19 @@ export function redisCommands(send: () => Promise<SendCommand>, timeout: number)
   /** What was never sent is tried again until the time is over: the client connects anew meanwhile. */
   async function run(work: (send: SendCommand) => Promise<unknown>, reads: boolean): Promise<unknown> {
     const deadline = performance.now() + timeout;
+    let unsent: unknown;
     for (let wait = 5; ; wait = Math.min(wait * 2, 200)) {
       try {
         const left = Math.max(deadline - performance.now(), 1);
         return await inTime(send().then(work), left);
-      } catch (error) {
-        if (isStrongroomError(error)) throw error;
+      } catch (thrown) {
+        if (isStrongroomError(thrown)) throw thrown;
+        // When the time runs out, what earlier attempts failed with says more than that. Not for a write: its last
+        // attempt may have reached the server.
+        const error = thrown instanceof TimeoutError && reads ? (unsent ?? thrown) : thrown;
+        if (neverSent(error)) unsent = error;
         const repeatable = neverSent(error) || (reads && disconnected(error)) || isLoading(error);
-        if (!repeatable || performance.now() + wait > deadline) {
+        if (!repeatable || thrown instanceof TimeoutError || performance.now() + wait > deadline) {
           throw neverSent(error)
             ? storeError(
                 WHERE,
@@ -135,7 +140,10 @@ function isLoading(error: unknown): boolean {
 
 function neverSent(error: unknown): boolean {
   const code = (error as { code?: unknown } | undefined)?.code;
-  return ['ClientOfflineError', 'ClientClosedError'].includes(nameOf(error)) || code === 'ECONNREFUSED';
+  return (
+    ['ClientOfflineError', 'ClientClosedError', 'ReconnectStrategyError'].includes(nameOf(error)) ||
+    code === 'ECONNREFUSED'
+  );
 }
 
 function disconnected(error: unknown): boolean {
