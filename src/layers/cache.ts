@@ -27,7 +27,8 @@ export interface CacheOptions {
    * What a read checks before it is answered from memory:
    * - `'tail'`: the last record known before this process wrote, and all that it wrote since. One small read. Sees
    *   what other writers add, remove and replace, also in the middle when they go through a stack of this package; not
-   *   what somebody edits in the middle past it. In a stack that does not seal it works as `'verify'`.
+   *   what somebody edits in the middle past it, and not what a summary or an archive in another process took from the
+   *   start (`replacePrefix`): set `ttl` where that matters. In a stack that does not seal it works as `'verify'`.
    * - `'verify'`: every record. Reads everything, opens only what is new.
    * - `'owner'`: nothing. Only where no other process and no other code ever writes to the session.
    *
