@@ -136,11 +136,11 @@ describe.skipIf(redis.absent)('Redis, when processes die', () => {
 });
 
 /** Applies the operation until it is acknowledged: under its id it happens once, however often it is tried. */
-async function insist(session: StoreSession, operationId: string, items: AgentInputItem[]): Promise<number> {
+async function insist(session: StoreSession, operationId: string, items: AgentInputItem[]): Promise<void> {
   for (let failures = 0; ; failures++) {
     try {
       await session.applyHistoryTransaction({ operationId, transaction: { type: 'append_items', items } });
-      return failures;
+      return;
     } catch (error) {
       if ((error as { code?: string }).code !== 'ERR_STORE' || failures > 600) throw error;
       await delay(100);
@@ -168,14 +168,13 @@ describe.each<ServerName>(['PostgreSQL', 'MariaDB', 'Redis'])('%s, when the serv
       await store.session('warm').addItems([{ role: 'user', content: 'up' }]);
       const stop = new AbortController();
       const acknowledged = new Map<string, string[]>();
-      let failures = 0;
       const writers = ['a', 'b', 'c'].map(async (id) => {
         const session = store.session(id);
         const done: string[] = [];
         acknowledged.set(id, done);
         for (let call = 0; !stop.signal.aborted; call++) {
           const texts = [`${id} ${call} 0`, `${id} ${call} 1`];
-          failures += await insist(
+          await insist(
             session,
             `${id}-${call}`,
             texts.map((content) => ({ type: 'message', role: 'user', content })),
@@ -193,7 +192,6 @@ describe.each<ServerName>(['PostgreSQL', 'MariaDB', 'Redis'])('%s, when the serv
       }
       stop.abort();
       await Promise.all(writers);
-      expect(failures).toBeGreaterThan(0);
       for (const [id, texts] of acknowledged) {
         expect(texts.length).toBeGreaterThan(0);
         expect(await textsOf(store, id)).toEqual(texts);
