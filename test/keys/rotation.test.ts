@@ -285,6 +285,25 @@ describe('reencrypt', () => {
     );
   });
 
+  it.each(['replaceWrapped', 'put', 'destroy'] as const)(
+    'loses nothing when it stops at %s, and a second run finishes',
+    async (method) => {
+      const dekStore = memoryDekStore();
+      const inner = new MemorySession({ sessionId: 's' });
+      const keys = only(next);
+      await wrap(inner, keys, { dekStore }).addItems([userMessage('a')]);
+      const [stolen] = await records(dekStore);
+      const broken = { ...dekStore, [method]: async () => Promise.reject(new Error('power cut')) };
+      const crashing = failure(() => reencrypt(wrap(inner, keys, { dekStore: broken }), { grace: 0 }));
+      expect(((await crashing) as Error).message).toMatch(/power cut|DEK store failed/);
+      const session = wrap(inner, keys, { dekStore });
+      expect(await session.getItems()).toEqual([userMessage('a')]);
+      expect((await reencrypt(session, { grace: 0 })).destroyed).toContain(stolen?.did);
+      expect(await session.getItems()).toEqual([userMessage('a')]);
+      expect(await dekStore.get('s', stolen?.did ?? '')).toHaveProperty('destroyedAt');
+    },
+  );
+
   it('can be stopped while it waits', async () => {
     const dekStore = memoryDekStore();
     const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore });
