@@ -134,7 +134,8 @@ export async function ownServer(server: ServerName, password: string = 'secret')
     child = undefined;
     if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return;
     const closed = once(ending, 'exit');
-    ending.kill(signal);
+    // SIGTERM is PostgreSQL's smart shutdown, which waits until every client has gone; SIGINT is the fast one.
+    ending.kill(signal === 'SIGTERM' && server === 'PostgreSQL' ? 'SIGINT' : signal);
     await closed;
     // A killed PostgreSQL leaves children for a moment; they hold the shared memory of the data folder.
     if (signal === 'SIGKILL' && server === 'PostgreSQL') await delay(300);
