@@ -4,6 +4,12 @@ export type { HashKey } from './keyed-hash.ts';
 export type { Operator, OperatorContext, OperatorOption } from './operators.ts';
 export type { RedactionOptions, TransformContext } from './options.ts';
 export { patternRecognizer, type PatternRecognizerOptions } from './pattern-recognizer.ts';
+export {
+  phoneNumberRecognizer,
+  type FoundPhoneNumber,
+  type PhoneNumberLibrary,
+  type PhoneNumberRecognizerOptions,
+} from './phone-number-recognizer.ts';
 export { presidioRecognizer, type PresidioRecognizerOptions } from './presidio-recognizer.ts';
 export type { Recognizer, RecognizerResult, TextContext } from './recognizer.ts';
 export type { RedactionFinding } from './redactor.ts';

@@ -4,7 +4,8 @@ import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recogn
 /** A maximal run of digits with the separators that telephone numbers have. */
 const CANDIDATE = /(?:\+ ?|\( ?)?\d(?:[ ()./-]{0,3}\d)*/g;
 const EXTENSION = /^ {0,2}(?:x|ext\.?|extension|durchwahl|poste) {0,2}\d{1,6}(?![\p{L}\p{N}_])/iu;
-const PHONE_WORDS = words(
+/** Words and keys that speak for a telephone number. */
+export const PHONE_WORDS: ReadonlySet<string> = words(
   'phone phones telephone tel tels mobile mobiles cell cellphone cellular fax whatsapp sms hotline landline ' +
     'telefon telefonnummer teléfono telefono téléphone telephon handy handynummer mobil portable móvil movil ' +
     'celular cellulare telefonino telefone rufnummer phonenumber mobilenumber phoneno msisdn',
@@ -25,9 +26,11 @@ const CALLING_CODES: ReadonlySet<string> = words(
     '691 692 800 808 850 852 853 855 856 870 878 880 881 882 883 886 888 960 961 962 963 964 965 966 967 968 970 ' +
     '971 972 973 974 975 976 977 979 992 993 994 995 996 998',
 );
-const FEWEST_DIGITS = 7;
+/** Fewer are extensions, short codes and house numbers. */
+export const FEWEST_DIGITS = 7;
 const MOST_DIGITS = 15; // E.164, 6.2.1
-const LONGEST = 34;
+/** Code units of the longest writing, brackets and spaces included. */
+export const LONGEST = 34;
 
 /**
  * Telephone numbers: with `+` and a calling code that exists, in the separated shapes of North America and of
@@ -75,19 +78,19 @@ function judge(
   if (digits.length < FEWEST_DIGITS || digits.length > MOST_DIGITS || /^(\d)\1*$/.test(digits))
     return undefined;
   const end = start + source.length;
-  const extension = EXTENSION.exec(text.slice(end, end + 24));
-  if (!standsAlone(text, start, end + (extension?.[0].length ?? 0))) return undefined;
+  const whole = end + extensionLength(text, end);
+  if (!standsAlone(text, start, whole)) return undefined;
   const score = scoreOf(text, start, source, digits, context);
-  if (score === undefined) return undefined;
-  return {
-    entityType: 'PHONE_NUMBER',
-    start,
-    end: end + (extension?.[0].length ?? 0),
-    score,
-  };
+  return score === undefined ? undefined : { entityType: 'PHONE_NUMBER', start, end: whole, score };
 }
 
-function standsAlone(text: string, start: number, end: number): boolean {
+/** Code units of the extension that follows a number (" ext. 12"); 0 without one. */
+export function extensionLength(text: string, end: number): number {
+  return EXTENSION.exec(text.slice(end, end + 24))?.[0].length ?? 0;
+}
+
+/** Whether a find is no part of a longer word, number or name. */
+export function standsAlone(text: string, start: number, end: number): boolean {
   const before = text[start - 1] ?? '';
   const next = text[end] ?? '';
   if (/[\p{L}\p{N}_+$€£#]/u.test(before) || /[\p{L}\p{N}_%]/u.test(next)) return false;
@@ -141,7 +144,7 @@ function shapeOf(source: string): 'marked' | 'plain' | undefined {
 }
 
 /** 2024-01-15 12, 15.01.2024, 01/15/2024 10 */
-function isDate(source: string): boolean {
+export function isDate(source: string): boolean {
   return (
     /^(?:19|20)\d{2}[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])(?!\d)/.test(source) ||
     /^(?:0?[1-9]|[12]\d|3[01])[-./](?:0?[1-9]|[12]\d|3[01])[-./](?:19|20)\d{2}(?!\d)/.test(source)
@@ -149,7 +152,7 @@ function isDate(source: string): boolean {
 }
 
 /** Directly after its word, or under a phone key that is not the key of an id. */
-function isAnnounced(text: string, start: number, context: TextContext): boolean {
+export function isAnnounced(text: string, start: number, context: TextContext): boolean {
   const key = keyHint(context, PHONE_WORDS);
   if (key === 'supports') return start <= 1 || nearestHint(text, start, PHONE_WORDS) !== 'denies';
   const before = text.slice(Math.max(0, start - 40), start);

@@ -1,0 +1,170 @@
+import { checkOptions, invalidOption } from '../options.ts';
+import { keyHint, nearestHint } from './context.ts';
+import { markPure, type Recognizer, type RecognizerResult, type TextContext } from './recognizer.ts';
+import {
+  extensionLength,
+  FEWEST_DIGITS,
+  isAnnounced,
+  isDate,
+  LONGEST,
+  PHONE_WORDS,
+  standsAlone,
+} from './recognizers/phone.ts';
+
+/** A find of {@link PhoneNumberLibrary.findPhoneNumbersInText}. */
+export interface FoundPhoneNumber {
+  /** First code unit. */
+  readonly startsAt: number;
+  /** After the last code unit. */
+  readonly endsAt: number;
+  /** The number; `isValid` judges it by the numbering plan of its country. */
+  readonly number: { isValid(): boolean };
+}
+
+/** What is used of the module `libphonenumber-js`. */
+export interface PhoneNumberLibrary {
+  /** All telephone numbers in a text. */
+  findPhoneNumbersInText(
+    text: string,
+    options?: string | { readonly defaultCountry?: string },
+  ): readonly FoundPhoneNumber[];
+  /** Whether its metadata know a country. */
+  isSupportedCountry(country: string): boolean;
+}
+
+/** Options of {@link phoneNumberRecognizer}. */
+export interface PhoneNumberRecognizerOptions {
+  /**
+   * The module, imported by you: `import * as phone from 'libphonenumber-js/max'`. `max` knows the numbering plans
+   * whole; `min` takes more for valid; `core` comes without metadata and is refused.
+   */
+  readonly library: PhoneNumberLibrary;
+  /**
+   * Whose national numbers are found, by ISO 3166-1 code: `'GB'`. Default: none, so only numbers with `+` and a
+   * calling code are found, whatever the country.
+   */
+  readonly defaultCountry?: string;
+}
+
+/** A run of digits with what stands between the digits of telephone numbers; a line break and a wide space end it. */
+export const CANDIDATE: RegExp = /\(?\+? ?\(?\d(?:(?: ?[()./\u2010-\u2015-]{1,2} ?| )?\d)*/g;
+/** Code units that the library gets at a time, so that one find never costs more than so much text. */
+const WINDOW = 96;
+const EXAMPLE = '+44 20 7946 0958';
+
+/**
+ * Telephone numbers by the numbering plans of `libphonenumber-js`, an optional peer that you import and hand in. It
+ * works beside the built-in recognizer and by its rules: a number that is written without `+` stays under the key or
+ * after the word of a thing (`order_id`, "tracking"), and a bare run of digits is a number only after a phone word or
+ * under a phone key, because ids have the same lengths: one number in two is "valid" somewhere. Synchronous, in
+ * proportion to the text.
+ *
+ * @throws `ERR_INVALID_OPTION`.
+ *
+ * @example
+ * ```ts
+ * import * as phone from 'libphonenumber-js/max';
+ * import { redact } from 'strongroom';
+ * import { phoneNumberRecognizer } from 'strongroom/redaction';
+ *
+ * export const layer = redact({
+ *   recognizers: [phoneNumberRecognizer({ library: phone, defaultCountry: 'GB' })],
+ * });
+ * ```
+ */
+export function phoneNumberRecognizer(options: PhoneNumberRecognizerOptions): Recognizer {
+  const where = 'phoneNumberRecognizer';
+  checkOptions(where, options, ['library', 'defaultCountry']);
+  const { library, defaultCountry } = options;
+  if (!isLibrary(library)) {
+    const rule = "the module of libphonenumber-js (import * as phone from 'libphonenumber-js/max')";
+    invalidOption(where, 'library', rule, library);
+  }
+  if (
+    defaultCountry !== undefined &&
+    (typeof defaultCountry !== 'string' || !library.isSupportedCountry(defaultCountry))
+  ) {
+    invalidOption(where, 'defaultCountry', "a country of libphonenumber-js, such as 'GB'", defaultCountry);
+  }
+  const plan = defaultCountry === undefined ? {} : { defaultCountry };
+
+  /** What is found from `from` to `to`, in order. What is left between finds is searched as it will stand then. */
+  const search = (text: string, from: number, to: number, context: TextContext): RecognizerResult[] => {
+    const found: RecognizerResult[] = [];
+    let place = from;
+    while (to - place >= FEWEST_DIGITS) {
+      const stop = Math.min(to, place + WINDOW);
+      const offset = place;
+      for (const { startsAt, endsAt, number } of library.findPhoneNumbersInText(
+        text.slice(offset, stop),
+        plan,
+      )) {
+        // What reaches the end of the window may go on behind it: the next window has all of it.
+        if ((stop < to && offset + endsAt === stop) || !number.isValid()) continue;
+        const result = judge(text, offset + startsAt, offset + endsAt, context);
+        if (result === undefined) continue;
+        found.push(...search(text, place, result.start, context), result);
+        place = result.end;
+      }
+      if (place > offset) continue;
+      if (stop === to) break;
+      place = stop - LONGEST;
+    }
+    return found;
+  };
+
+  return markPure({
+    name: 'libphonenumber-js',
+    entities: ['PHONE_NUMBER'],
+    analyze(text, context): readonly RecognizerResult[] {
+      const found: RecognizerResult[] = [];
+      for (const { 0: run, index } of text.matchAll(CANDIDATE)) {
+        if (run.length < FEWEST_DIGITS) continue;
+        // Most runs are ids and dates, which the library need not see.
+        if (!run.includes('+') && (defaultCountry === undefined || isBare(text, index, run, context)))
+          continue;
+        found.push(...search(text, index, index + run.length, context));
+      }
+      return found;
+    },
+  });
+}
+
+function isBare(text: string, start: number, run: string, context: TextContext): boolean {
+  return /^\d+$/.test(run) && !isAnnounced(text, start, context);
+}
+
+function judge(
+  text: string,
+  start: number,
+  numberEnd: number,
+  context: TextContext,
+): RecognizerResult | undefined {
+  const source = text.slice(start, numberEnd);
+  if (source.replace(/\D/g, '').length < FEWEST_DIGITS) return undefined;
+  const end = numberEnd + extensionLength(text, numberEnd);
+  if (!standsAlone(text, start, end)) return undefined;
+  const find = { entityType: 'PHONE_NUMBER', start, end };
+  // A national number is valid by chance too often to win against other finds.
+  if (source.startsWith('+') || source.startsWith('(+')) return { ...find, score: 0.95, validated: true };
+  if (isDate(source)) return undefined;
+  if (isAnnounced(text, start, context)) return { ...find, score: 0.85 };
+  // 1.234.567,89 is an amount.
+  if (/^\d+$/.test(source) || /^,\d/.test(text.slice(end, end + 2))) return undefined;
+  const isDenied =
+    nearestHint(text, start, PHONE_WORDS) === 'denies' || keyHint(context, PHONE_WORDS) === 'denies';
+  return isDenied ? undefined : { ...find, score: 0.7 };
+}
+
+/** Tried out, because `libphonenumber-js/core` has functions of these names that ask for metadata. */
+function isLibrary(library: unknown): library is PhoneNumberLibrary {
+  if (typeof library !== 'object' || library === null) return false;
+  const { findPhoneNumbersInText, isSupportedCountry } = library as Partial<PhoneNumberLibrary>;
+  if (typeof findPhoneNumbersInText !== 'function' || typeof isSupportedCountry !== 'function') return false;
+  try {
+    const [found] = findPhoneNumbersInText(EXAMPLE, {});
+    return found?.startsAt === 0 && found.endsAt === EXAMPLE.length && found.number.isValid();
+  } catch {
+    return false;
+  }
+}
