@@ -56,7 +56,7 @@ const EXAMPLE = '+44 20 7946 0958';
  * Telephone numbers by the numbering plans of `libphonenumber-js`, an optional peer that you import and hand in. It
  * works beside the built-in recognizer and by its rules: a number that is written without `+` stays under the key or
  * after the word of a thing (`order_id`, "tracking"), and a bare run of digits is a number only after a phone word or
- * under a phone key, because ids have the same lengths: one number in two is "valid" somewhere. Synchronous, in
+ * under a phone key, because ids have the same lengths: many bare numbers are "valid" somewhere. Synchronous, in
  * proportion to the text.
  *
  * @throws `ERR_INVALID_OPTION`.
