@@ -57,6 +57,7 @@ export {
   type DataKeyOptions,
   type EncryptOptions,
   type IntegrityFinding,
+  type UndecryptablePolicy,
   type UndecryptableReason,
   type UndecryptableReference,
 } from './layers/encrypt.ts';

@@ -2,7 +2,7 @@ import type { AgentInputItem, Session, SessionHistoryTransactionArgs } from '@op
 import { toBase64url } from '../crypto/encoding.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import type { Entry, SessionCall } from '../layer.ts';
-import { sealers, type Sealer } from '../layers/sealer.ts';
+import { sealers, type Sealer } from '../layers/encrypt/sealer.ts';
 import { innermostOf, layersOf } from '../wrap-session.ts';
 import type { DataKeyScope } from './data-keys.ts';
 import { DEK_STORE, type DekStore } from './dek-store.ts';

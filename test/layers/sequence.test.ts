@@ -7,7 +7,7 @@ import { memoryDekStore } from '../../src/keys/index.ts';
 import { keyring } from '../../src/keys/keyring.ts';
 import { encrypt, type EncryptOptions, type IntegrityFinding } from '../../src/layers/encrypt.ts';
 import { expire } from '../../src/layers/expire.ts';
-import { sequenceFindings } from '../../src/layers/sequence.ts';
+import { sequenceFindings } from '../../src/layers/encrypt/sequence.ts';
 import { wrapSession, type Wrapped } from '../../src/wrap-session.ts';
 import { coded, failure } from '../crypto/failure.ts';
 import { functionCall, functionResult, userMessage, warningsOf } from './hand-made-call.ts';

@@ -1,6 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { DataKeyScope } from '../keys/data-keys.ts';
-import type { Entry, SessionCall, SessionLayer } from '../layer.ts';
+import type { DataKeyScope } from '../../keys/data-keys.ts';
+import type { Entry, SessionCall, SessionLayer } from '../../layer.ts';
 
 /** What rotation, shredding and migration need of an `encrypt()` layer, so that nobody states its options twice. */
 export interface Sealer {

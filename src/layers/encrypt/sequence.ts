@@ -1,5 +1,7 @@
-import { toBase64url } from '../crypto/encoding.ts';
-import type { Header, SessionCall } from '../layer.ts';
+import { toBase64url } from '../../crypto/encoding.ts';
+import { StrongroomError } from '../../errors.ts';
+import type { Header, SessionCall } from '../../layer.ts';
+import { warn } from '../../warning.ts';
 
 /** What is wrong with the order of a session's records. */
 export interface IntegrityFinding {
@@ -80,4 +82,34 @@ export function sequenceFindings(
     last.set(writer, Math.max(before ?? 0, number));
   });
   return findings;
+}
+
+const MEANING = { duplicate: 'repeated', reorder: 'put in another order', gap: 'removed' } as const;
+
+/**
+ * Judges each read: by default duplicates and another order throw, and the first gap of a session is a process warning.
+ *
+ * @throws {@link StrongroomError} `ERR_AUTHENTICATION`, from what this returns.
+ */
+export function createSequenceReport(
+  onIntegrity: ((finding: IntegrityFinding) => 'throw' | 'ignore') | undefined,
+): (headers: readonly (Header | undefined)[], sessionId: string) => void {
+  const warned = new Set<string>();
+  return (headers, sessionId) => {
+    for (const finding of sequenceFindings(headers, sessionId)) {
+      const decision = onIntegrity?.(finding) ?? (finding.kind === 'gap' ? 'warn' : 'throw');
+      const where = `Record ${finding.index + 1} of ${headers.length} of session ${JSON.stringify(sessionId)}`;
+      if (decision === 'warn') {
+        if (warned.has(sessionId)) continue;
+        warned.add(sessionId);
+        warn('STRONGROOM_GAP', `${where}: a record of the same writer is missing before it.`);
+      } else if (decision !== 'ignore') {
+        throw new StrongroomError(
+          'ERR_AUTHENTICATION',
+          `${where} is out of sequence (${finding.kind}): records were ${MEANING[finding.kind]}. Treat it as tampering, ` +
+            'or decide with onIntegrity.',
+        );
+      }
+    }
+  };
 }

@@ -1,0 +1,60 @@
+import type { AgentInputItem } from '@openai/agents';
+import { counters } from '../../crypto/counters.ts';
+import { fromUtf8 } from '../../crypto/encoding.ts';
+import { randomNonce } from '../../crypto/nonce.ts';
+import type { SuiteName } from '../../crypto/suite.ts';
+import { carrierOf, formatEnvelope, formatHeader, type Envelope } from '../../envelope.ts';
+import { decodeItem } from '../../item.ts';
+import type { DataKey } from '../../keys/data-keys.ts';
+import type { Entry, Header } from '../../layer.ts';
+import { failed, type Failure } from './undecryptable.ts';
+
+/** Seals one entry: the carrier, as it is stored. */
+export function sealEntry(
+  key: DataKey,
+  suite: SuiteName,
+  stamps: Header,
+  plaintext: Uint8Array,
+  now: number,
+  operationId: string | undefined,
+  index: number,
+): Entry {
+  const { derived } = key;
+  const { o: _o, ...rest } = stamps;
+  const header: Header = {
+    ...rest,
+    s: suite,
+    d: key.did,
+    t: stamps.t ?? now,
+    ...(operationId !== undefined && { o: derived.operationTag(operationId, index) }),
+  };
+  const headerSegment = formatHeader(header);
+  const nonce =
+    operationId === undefined
+      ? randomNonce()
+      : derived.operationNonce(operationId, index, headerSegment, plaintext);
+  const body = derived.aead.seal(nonce, plaintext, derived.associatedData(headerSegment));
+  const carrier = carrierOf(formatEnvelope(headerSegment, body, key.inline));
+  return { item: carrier, header, stored: carrier };
+}
+
+/** Opens one record with its data key. */
+export function openEntry(key: DataKey, envelope: Envelope, record: AgentInputItem): Entry | Failure {
+  const { header, headerSegment, body } = envelope;
+  counters.opens++;
+  const text = key.derived.aead.open(body, key.derived.associatedData(headerSegment));
+  if (text === undefined) {
+    return failed(
+      'ERR_AUTHENTICATION',
+      'it was changed after it was sealed. Treat it as tampering, and restore it from a backup.',
+    );
+  }
+  try {
+    return { item: decodeItem(fromUtf8(text)), header, stored: record };
+  } catch {
+    return failed(
+      'ERR_MALFORMED',
+      'it is authentic, but holds no JSON of an item: another version or program wrote it.',
+    );
+  }
+}
