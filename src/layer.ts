@@ -93,12 +93,28 @@ export interface SessionCall {
   readonly result: { items?: number };
 }
 
+/** How far a history has come: within a generation records are only appended, and `end` grows by one for each. */
+export interface HistoryVersion {
+  readonly generation: number;
+  readonly end: number;
+}
+
+/** Where the version of a history comes from. */
+export interface VersionSource {
+  /** What the database last announced by itself, without asking it; can be late by as much as the announcement is. */
+  known(): HistoryVersion | undefined;
+  /** Asks the database. */
+  read(): Promise<HistoryVersion>;
+}
+
 /** What {@link SessionLayer.load} reads with: both skip the layers above the loading one. */
 export interface LayerIO {
   /** The last `count` records of the inner session, all when absent. */
   raw(count?: number): Promise<AgentInputItem[]>;
   /** Opens records through the layers below; one element a record. */
   open(records: readonly AgentInputItem[]): Promise<readonly (Entry | HiddenEntry)[]>;
+  /** The version of the inner session's history; the stores of strongroom have one. */
+  readonly version?: VersionSource;
 }
 
 /**

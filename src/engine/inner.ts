@@ -3,6 +3,8 @@ import { StrongroomError } from '../errors.ts';
 import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../item.ts';
+import type { VersionSource } from '../layer.ts';
+import { VERSION } from '../stores/versions.ts';
 
 /** The SDK brands its sessions under a symbol that it does not export; its description is all there is to find it. */
 export const BRAND_DESCRIPTION = 'OPENAI_SESSION_API';
@@ -20,6 +22,7 @@ export interface Inner {
   readonly acceptsRunContext: boolean;
   readonly dekStore?: DekStore;
   readonly hasTransactions: boolean;
+  readonly version?: VersionSource;
   getSessionId(): Promise<string>;
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
   addItems(items: AgentInputItem[], runContext: Context): Promise<void>;
@@ -57,6 +60,7 @@ export function innerSession(session: Session): Inner {
   const acceptsRunContext = (session as { acceptsRunContext?: unknown }).acceptsRunContext === true;
   const batch = brandOf(session)?.value === 'conversations' ? CONVERSATIONS_BATCH : Number.POSITIVE_INFINITY;
   const dekStore = members[DEK_STORE] as DekStore | undefined;
+  const version = members[VERSION] as VersionSource | undefined;
 
   /** Sessions that did not opt in keep the call shapes that they were written for. */
   const call = async (name: string, args: unknown[], runContext: Context): Promise<unknown> =>
@@ -123,6 +127,7 @@ export function innerSession(session: Session): Inner {
     session,
     acceptsRunContext,
     ...(dekStore !== undefined && { dekStore }),
+    ...(version !== undefined && { version }),
     hasTransactions: typeof members['applyHistoryTransaction'] === 'function',
     async getSessionId() {
       const id: unknown = await session.getSessionId();

@@ -147,6 +147,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     const io: LayerIO = {
       raw: (wanted) => inner.getItems(wanted, call.runContext),
       open: (records) => openBelow(records, loadAt, call),
+      ...(inner.version !== undefined && { version: inner.version }),
     };
     const { limit: _limit, ...unlimited } = call;
     const loaded = await layer.load?.(count === undefined ? unlimited : { ...call, limit: count }, io);

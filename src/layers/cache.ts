@@ -2,7 +2,15 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import { recordKey } from '../engine/record.ts';
 import { StrongroomError } from '../errors.ts';
 import { cloneItem } from '../item.ts';
-import type { Entry, HiddenEntry, LayerIO, SessionCall, SessionLayer } from '../layer.ts';
+import type {
+  Entry,
+  HiddenEntry,
+  HistoryVersion,
+  LayerIO,
+  SessionCall,
+  SessionLayer,
+  VersionSource,
+} from '../layer.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { createBoundedLists } from './bounded-lists.ts';
 
@@ -25,10 +33,12 @@ export interface CacheOptions {
   readonly ttl?: Duration;
   /**
    * What a read checks before it is answered from memory:
-   * - `'tail'`: the last record known before this process wrote, and all that it wrote since. One small read. Sees
-   *   what other writers add, remove and replace, also in the middle when they go through a stack of this package; not
-   *   what somebody edits in the middle past it, and not what a summary or an archive in another process took from the
-   *   start (`replacePrefix`): set `ttl` where that matters. In a stack that does not seal it works as `'verify'`.
+   * - `'tail'`: on the stores of strongroom the version of the history, which every change moves on, wherever in the history
+   *   and by whichever process it was made. One row, and none at all where the store was opened with `push`. On any
+   *   other session the last record known before this process wrote, and all that it wrote since: one small read,
+   *   which sees what other writers add, remove and replace, also in the middle when they go through a stack of this
+   *   package; not what somebody edits in the middle past it. Without a store's version and without a seal it works
+   *   as `'verify'`.
    * - `'verify'`: every record. Reads everything, opens only what is new.
    * - `'owner'`: nothing. Only where no other process and no other code ever writes to the session.
    *
@@ -55,8 +65,10 @@ interface Known {
 
 interface List {
   readonly known: Known[];
-  /** How many records from the start the inner session is known to have had. */
+  /** How many records from the start the inner session is known to have had, … */
   checked: number;
+  /** … and the version of its history then, where it has one. */
+  version: HistoryVersion | undefined;
   bytes: number;
   readonly items: number;
   /** Valid while the session is in this generation. */
@@ -159,13 +171,22 @@ export function cache(options: CacheOptions): SessionLayer {
     const now = call.now();
     const list = current(key, generation, now);
     // Without a seal two equal records cannot be told apart, so an end that is as it was proves nothing.
-    const verifies = mode === 'verify' || (mode === 'tail' && !call.sealed);
+    const verifies = mode === 'verify' || (mode === 'tail' && !call.sealed && io.version === undefined);
+    const versions = mode === 'tail' ? io.version : undefined;
+    let version: HistoryVersion | undefined;
     if (list !== undefined && !verifies) {
       const length = list.known.length;
-      if (mode === 'owner' || (await endsWithKnown(list, length, io))) {
+      let unchanged = mode === 'owner';
+      if (versions !== undefined) {
+        version = isAnnounced(list, versions) ? list.version : await versions.read();
+        unchanged = isAt(list, version);
+      } else if (mode === 'tail') unchanged = await endsWithKnown(list, length, io);
+      if (unchanged) {
         return answer(list, call.limit === undefined ? 0 : Math.max(0, length - call.limit), length, io);
       }
     }
+    // Read before the records: what is added in between makes the kept version older than its records, never newer.
+    if (call.limit === undefined) version ??= await versions?.read();
     const records = await io.raw(call.limit);
     const known = await openUnknown(records, list?.known ?? [], io);
     // A change in progress, or one since the beginning: what was read may be the state before or after it.
@@ -174,6 +195,7 @@ export function cache(options: CacheOptions): SessionLayer {
       lists.set(key, {
         known,
         checked: known.length,
+        version,
         items: known.length,
         bytes: bytesOf(known),
         generation,
@@ -195,6 +217,23 @@ export function cache(options: CacheOptions): SessionLayer {
     if (records.length !== expected.length) return false;
     if (!records.every((record, index) => recordKey(record) === expected[index]?.key)) return false;
     list.checked = Math.max(list.checked, length);
+    return true;
+  }
+
+  /** Whether the store said, without being asked, that nothing changed. Not enough after an append of our own: others may
+   * have been faster, and what was said be older than ours. */
+  function isAnnounced({ known, checked, version }: List, versions: VersionSource): boolean {
+    return known.length === checked && version !== undefined && isSame(versions.known(), version);
+  }
+
+  /** Whether the history is what the list was, and what this process appended since. */
+  function isAt(list: List, now: HistoryVersion | undefined): boolean {
+    const { version, checked } = list;
+    const length = list.known.length;
+    if (version === undefined || now === undefined) return false;
+    if (!isSame(now, { ...version, end: version.end + length - checked })) return false;
+    list.version = now;
+    list.checked = length;
     return true;
   }
 
@@ -285,6 +324,10 @@ export function cache(options: CacheOptions): SessionLayer {
     },
   };
   return layer;
+}
+
+function isSame(one: HistoryVersion | undefined, other: HistoryVersion): boolean {
+  return one?.generation === other.generation && one.end === other.end;
 }
 
 function isSkipped(entry: Entry | HiddenEntry): boolean {

@@ -1,4 +1,6 @@
 import type { DekStore, HoldStore } from '../keys/dek-store.ts';
+import type { HistoryVersion } from '../layer.ts';
+import type { Announcements } from './announcements.ts';
 
 /**
  * One record as databases keep it. A carrier is taken apart, so that its bytes are stored as bytes and its times as
@@ -134,6 +136,13 @@ export interface StoreDriver {
     decide: (view: View) => Change | undefined,
     subject?: string,
   ) => Promise<void>;
+  /**
+   * How far the history has come, in one small read. Anything but an append begins a new generation. Both are 0 for a session
+   * that is not there, and a session that is made again never gets a generation that it had.
+   */
+  readonly version: (sessionId: string) => Promise<HistoryVersion>;
+  /** Present when the database tells of changes by itself. */
+  readonly announcements?: Announcements;
   /** Whether the operation is in the log. */
   readonly applied: (sessionId: string, operationKey: string) => Promise<boolean>;
   readonly dekStore: DekStore & { readonly holds: HoldStore };

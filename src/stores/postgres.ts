@@ -2,19 +2,23 @@ import type * as pgModule from 'pg';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { credentials, type PasswordProvider } from './credentials.ts';
+import { announceStatements, type ListeningClient } from './postgres/announce.ts';
 import { postgresAppend } from './postgres/append.ts';
 import { postgresDialect } from './postgres/dialect.ts';
 import {
   fromPGlite,
   fromPool,
   postgresFailure,
+  type Listening,
   type PGliteLike,
+  type PostgresConnections,
   type PostgresPool,
 } from './postgres/pool.ts';
 import { setupStatements, type PostgresNames } from './postgres/schema.ts';
 import { setUp } from './postgres/setup.ts';
 import { sharedPool } from './shared-pool.ts';
-import { createRunner, type SqlPool } from './sql/client.ts';
+import { announcementsOver } from './announcements.ts';
+import { createRunner } from './sql/client.ts';
 import { sqlDriver } from './sql/driver.ts';
 import type { StoreSession } from './session.ts';
 import { createStore, type Store } from './store.ts';
@@ -46,6 +50,13 @@ export interface PostgresOptions {
   readonly createTables?: boolean;
   /** How long a call waits for a connection, and for the answer to a statement. Default `'30s'`. */
   readonly timeout?: Duration;
+  /**
+   * The database announces each change (a trigger and `LISTEN`), so that `cache()` asks it for nothing while nothing
+   * changes. What another process stored is then seen a moment later instead of at once. Takes one connection more; where
+   * it is down, and behind a pooler that does not deliver announcements, each cached read asks again. Writers need
+   * not set it: the trigger is the table's. Default `false`.
+   */
+  readonly push?: boolean;
   /** How many operations of a session are remembered for idempotence. Default 256. */
   readonly operationLog?: number;
   /** Unix milliseconds: when items without a time of their own were written, what is expired. Default `Date.now`. */
@@ -77,6 +88,7 @@ const OPTIONS = [
   'schema',
   'prefix',
   'createTables',
+  'push',
   'timeout',
   'operationLog',
   'clock',
@@ -105,9 +117,10 @@ export function openPostgres(
   options: PostgresOptions = {},
 ): Store<StoreSession> {
   checkOptions(WHERE, options, OPTIONS);
-  const { createTables = true, operationLog = 256, clock = Date.now } = options;
+  const { createTables = true, push = false, operationLog = 256, clock = Date.now } = options;
   const names = checkNames(options);
   if (typeof createTables !== 'boolean') invalidOption(WHERE, 'createTables', 'true or false', createTables);
+  if (typeof push !== 'boolean') invalidOption(WHERE, 'push', 'true or false', push);
   if (typeof clock !== 'function')
     invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
   const timeout = parseDuration(WHERE, 'timeout', options.timeout ?? '30s');
@@ -115,25 +128,33 @@ export function openPostgres(
 
   const open =
     typeof target === 'string' ? poolOfUrl(target, options, timeout) : poolOfTarget(target, options, timeout);
-  let pool: SqlPool | undefined;
-  let ready: Promise<SqlPool> | undefined;
-  const connect = async (): Promise<SqlPool> => (pool ??= await open());
+  let pool: PostgresConnections | undefined;
+  let ready: Promise<PostgresConnections> | undefined;
+  const connect = async (): Promise<PostgresConnections> => (pool ??= await open());
   const dialect = postgresDialect(names);
   const bare = createRunner(WHERE, connect, dialect.begin, postgresFailure);
   // Several first calls set up once; a set-up that failed is tried again by the next call.
-  const prepared = (): Promise<SqlPool> =>
-    (ready ??= (createTables ? setUp(bare, names) : Promise.resolve()).then(connect, (error: unknown) => {
-      ready = undefined;
-      throw error;
-    }));
+  const prepared = (): Promise<PostgresConnections> =>
+    (ready ??= (createTables ? setUp(bare, names, push) : Promise.resolve()).then(
+      connect,
+      (error: unknown) => {
+        ready = undefined;
+        throw error;
+      },
+    ));
   const runner = createRunner(WHERE, prepared, dialect.begin, postgresFailure);
 
+  const announcements = push
+    ? announcementsOver(WHERE, async (changed) => (await prepared()).channel(names, changed))
+    : undefined;
   const driver = sqlDriver(dialect, runner, {
     operationLog: parseCount(WHERE, 'operationLog', operationLog),
     now,
-    append: postgresAppend(dialect, runner, now),
+    append: postgresAppend(dialect, runner),
+    ...(announcements !== undefined && { announcements }),
     ping: async () => void (await runner.read('SELECT 1')),
     close: async () => {
+      await announcements?.close();
       await ready?.catch(() => undefined);
       await pool?.close();
     },
@@ -151,9 +172,10 @@ export function openPostgres(
  * console.log(postgresSetup({ schema: 'conversations' }).join(';\n'));
  * ```
  */
-export function postgresSetup(options: Pick<PostgresOptions, 'schema' | 'prefix'> = {}): string[] {
-  checkOptions('postgresSetup', options, ['schema', 'prefix']);
-  return setupStatements(checkNames(options));
+export function postgresSetup(options: Pick<PostgresOptions, 'schema' | 'prefix' | 'push'> = {}): string[] {
+  checkOptions('postgresSetup', options, ['schema', 'prefix', 'push']);
+  const names = checkNames(options);
+  return [...setupStatements(names), ...(options.push === true ? announceStatements(names) : [])];
 }
 
 function checkNames({ schema, prefix = 'strongroom_' }: PostgresOptions): PostgresNames {
@@ -177,7 +199,7 @@ function poolOfTarget(
   target: PostgresTarget,
   options: PostgresOptions,
   timeout: number,
-): () => Promise<SqlPool> {
+): () => Promise<PostgresConnections> {
   const given = URL_OPTIONS.find((name) => options[name] !== undefined);
   if (given !== undefined) {
     throw new StrongroomError(
@@ -212,7 +234,11 @@ function hasMethods(value: unknown, names: readonly string[]): boolean {
   );
 }
 
-function poolOfUrl(url: string, options: PostgresOptions, timeout: number): () => Promise<SqlPool> {
+function poolOfUrl(
+  url: string,
+  options: PostgresOptions,
+  timeout: number,
+): () => Promise<PostgresConnections> {
   if (!/^postgres(?:ql)?:\/\//.test(url)) {
     // The value is not named: it can hold a password.
     invalidOption(WHERE, 'target', 'a postgres:// URL, or { pool }', url);
@@ -226,9 +252,10 @@ function poolOfUrl(url: string, options: PostgresOptions, timeout: number): () =
   if (typeof sharePool !== 'boolean') invalidOption(WHERE, 'sharePool', 'true or false', sharePool);
   if (typeof poolKey !== 'string') invalidOption(WHERE, 'poolKey', 'text', poolKey);
 
-  const make = async (): Promise<{ pool: pgModule.Pool; end: () => Promise<void> }> => {
+  const make = async (): Promise<UrlPool> => {
     const { Client, Pool } = await importPg();
     const secret = password === undefined ? undefined : credentials(password);
+    const Connection = secret === undefined ? Client : withPassword(Client, () => secret.current());
     const config: pgModule.PoolConfig = {
       connectionString: url,
       max,
@@ -236,19 +263,38 @@ function poolOfUrl(url: string, options: PostgresOptions, timeout: number): () =
       statement_timeout: timeout,
       keepAlive: true,
       application_name: 'strongroom',
-      ...(secret !== undefined && { Client: withPassword(Client, () => secret.current()) }),
+      Client: Connection,
     };
     const pool = new Pool(config);
     // An idle connection that dies is replaced at the next call; without a listener it would end the process.
     pool.on('error', () => undefined);
     const lent = secret === undefined ? pool : secret.recycle(pool);
-    return { pool: lent, end: () => pool.end() };
+    return {
+      pool: lent,
+      end: () => pool.end(),
+      listening: () => dedicated(new Connection(config)),
+    };
   };
   return async () => {
     const key = sharePool ? ['postgres', url, max, timeout, poolKey] : undefined;
     const shared = await sharedPool(key, password, make);
-    return fromPool(shared.pool, timeout, () => shared.release());
+    return fromPool(shared.pool, timeout, () => shared.release(), shared.listening);
   };
+}
+
+interface UrlPool {
+  readonly pool: pgModule.Pool;
+  readonly end: () => Promise<void>;
+  readonly listening: () => Promise<Listening>;
+}
+
+/** A connection beside the pool: one that listens must not be missing there. */
+async function dedicated(client: pgModule.Client): Promise<Listening> {
+  client.on('error', () => undefined);
+  await client.connect();
+  // The store listens as long as the process has other work.
+  (client as { unref?(): void }).unref?.();
+  return { client: client as unknown as ListeningClient, close: () => client.end() };
 }
 
 /** The option `password` of `pg` yields to the URL, also where the URL has none. */

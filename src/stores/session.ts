@@ -7,10 +7,12 @@ import type {
 import { StrongroomError } from '../errors.ts';
 import { itemKey, snapshotItem } from '../item.ts';
 import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
+import type { VersionSource } from '../layer.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import { digestOf, historyDigest, operationKey } from './digest.ts';
 import { LEASES, type Change, type Leases, type StoreDriver, type StoredRecord } from './driver.ts';
 import { decodeRecord, encodeRecord, inheritBirth } from './record.ts';
+import { VERSION } from './versions.ts';
 import { createQueue } from '../engine/queue.ts';
 import {
   assertProtocolItems,
@@ -57,6 +59,7 @@ export interface StoreSession extends Session {
   readonly [OPERATIONS]: { has(operationId: string): Promise<boolean> };
   readonly [DEK_STORE]: DekStore;
   readonly [LEASES]: Leases;
+  readonly [VERSION]: VersionSource;
 }
 
 /**
@@ -68,6 +71,7 @@ export interface StoreSession extends Session {
 export function createStoreSession(
   driver: StoreDriver,
   sessionId: string,
+  version: VersionSource,
   now: () => number,
   owner: { readonly subject?: string } = {},
 ): StoreSession {
@@ -186,6 +190,7 @@ export function createStoreSession(
     },
     [DEK_STORE]: driver.dekStore,
     [LEASES]: driver.leases,
+    [VERSION]: { known: () => version.known(), read: () => queue.read(() => version.read()) },
   };
 }
 

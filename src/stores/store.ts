@@ -6,6 +6,7 @@ import { createMaintenance, MAINTENANCE, type Maintenance } from './maintenance.
 import { closedError } from './failure.ts';
 import { appendThrough, createGathering, GATHER, type AppendBatch, type Gathering } from './gather.ts';
 import { createStoreSession, type StoreSession } from './session.ts';
+import { createVersions } from './versions.ts';
 
 export type { AppendBatch, SessionSummary };
 
@@ -105,6 +106,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
   const direct = guardDriver(driver, assertOpen);
   const gathering = createGathering(direct);
   const guarded: StoreDriver = { ...direct, append: gathering.append };
+  const versions = createVersions(guarded);
 
   const store: Store<StoreSession> = {
     session(id, options = {}) {
@@ -123,7 +125,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
         );
       }
       const owner = subject === undefined ? {} : { subject };
-      const session = createStoreSession(guarded, id, now, owner);
+      const session = createStoreSession(guarded, id, versions(id), now, owner);
       subjects.set(session, owner);
       live.set(id, new WeakRef(session));
       collected.register(session, id);
@@ -220,6 +222,8 @@ function guardDriver(driver: StoreDriver, assertOpen: () => void): StoreDriver {
     append: guard(driver.append),
     appendMany: guard(driver.appendMany),
     change: guard(driver.change),
+    version: guard(driver.version),
+    ...(driver.announcements !== undefined && { announcements: driver.announcements }),
     applied: guard(driver.applied),
     summaries: guard(driver.summaries),
     purge: guard(driver.purge),

@@ -12,6 +12,7 @@ import type { Header, MaybePromise } from '../layer.ts';
 import { historyDigest } from '../stores/digest.ts';
 import { MAINTENANCE } from '../stores/maintenance.ts';
 import { OPERATIONS, type StoreSession } from '../stores/session.ts';
+import { VERSION } from '../stores/versions.ts';
 import type { SessionSummary, Store } from '../stores/store.ts';
 import { sampleItems } from './sample-items.ts';
 import { sessionChecks, userMessage, type TestApi } from './session-contract.ts';
@@ -105,6 +106,7 @@ const CHECKS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['replaces the oldest items while others append', replacesPrefix],
   ['refuses to replace a prefix that is not there', prefixConflict],
   ['moves what it replaces to another session in the same step', archives],
+  ['gives a history a version that only appends continue', versions],
   ['renders envelopes again character by character', envelopes],
   ['lists its sessions with counts, bytes and times', lists],
   ['finds the sessions of a subject', subjects],
@@ -348,6 +350,61 @@ async function replacesPrefix({ store, other, id }: Bench): Promise<void> {
   });
   await session.addItems(numbered('end', 1));
   assert.deepEqual(await session.getItems(), [...numbered('all', 2), ...numbered('end', 1)]);
+}
+
+async function versions({ store, other, id }: Bench): Promise<void> {
+  const [name, target] = [id(), id()];
+  const session = store.session(name);
+  const version = (of = name) => other.session(of)[VERSION].read();
+  const none = { generation: 0, end: 0 };
+  assert.deepEqual(await version(), none, 'a session that is not there has a version');
+  await session.addItems(numbered('item', 3));
+  const first = await version();
+  assert.ok(Number.isSafeInteger(first.generation) && first.generation > 0);
+  await session.addItems(numbered('more', 2));
+  await session.applyHistoryTransaction({
+    operationId: 'append',
+    transaction: { type: 'append_items', items: numbered('transaction', 4) },
+  });
+  assert.deepEqual(await version(), { ...first, end: first.end + 6 }, 'appends began a new generation');
+  const seen = new Set([first.generation]);
+  const begins = async (what: string, change: () => Promise<unknown>): Promise<void> => {
+    await change();
+    const { generation } = await version();
+    assert.ok(!seen.has(generation), `${what} did not begin a new generation`);
+    seen.add(generation);
+  };
+  await begins('popItem', () => session.popItem());
+  const items = await session.getItems();
+  await begins('replacePrefix', () =>
+    session.replacePrefix({
+      count: 2,
+      digest: historyDigest(items.slice(0, 2)),
+      replacement: numbered('summary', 2),
+      operationId: 'prefix',
+      archiveTo: target,
+    }),
+  );
+  assert.equal((await version(target)).end, 2, 'an archive did not move on');
+  await begins('replace_suffix', () =>
+    session.applyHistoryTransaction({
+      operationId: 'suffix',
+      transaction: {
+        type: 'replace_suffix',
+        expectedSuffix: items.slice(-1),
+        replacement: numbered('other', 1),
+      },
+    }),
+  );
+  await begins('replaceHistoryWithCompaction', () =>
+    session.replaceHistoryWithCompaction([envelope({ s: 'none', t: LONG_AGO, e: LONG_AGO + 1 }), ...items]),
+  );
+  await begins('a purge', () => store.purgeExpired());
+  await begins('clearSession', () => session.clearSession());
+  await session.addItems(numbered('again', 1));
+  await store.deleteSession(name);
+  assert.deepEqual(await version(), none, 'a deleted session has a version');
+  await begins('deletion', () => session.addItems(numbered('again', 1)));
 }
 
 async function prefixConflict({ store, id }: Bench): Promise<void> {

@@ -6,6 +6,7 @@ import { keyring } from '../../src/keys/keyring.ts';
 import { cache } from '../../src/layers/cache.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
 import { expire } from '../../src/layers/expire.ts';
+import { historyDigest } from '../../src/stores/digest.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { openRedis } from '../../src/stores/redis.ts';
@@ -64,6 +65,28 @@ function suite(open: (clock: () => number) => Store<StoreSession>): void {
     const raw = JSON.stringify(await one.store.session(id).getItems());
     expect(raw).not.toContain('example.org');
     expect(raw.split('sr1.')).toHaveLength(3);
+  });
+
+  test('sees at once what another process changed in the middle of a kept history, past every stack', async () => {
+    const [one, two] = [await stack(), await stack()];
+    const id = freshId();
+    const items = Array.from({ length: 6 }, (_, n) => message(`item ${n}`));
+    await one.sessions.session(id).addItems(items);
+    expect(await one.sessions.session(id).getItems()).toEqual(items);
+    const raw = two.store.session(id);
+    const records = await raw.getItems();
+    await raw.replacePrefix({
+      count: 2,
+      digest: historyDigest(records.slice(0, 2)),
+      replacement: [],
+      operationId: 'cut',
+    });
+    expect(await one.sessions.session(id).getItems()).toEqual(items.slice(2));
+    await one.sessions.session(id).addItems([message('own')]);
+    await raw.replaceHistoryWithCompaction(
+      await raw.getItems().then((now) => [...now.slice(0, 1), ...now.slice(2)]),
+    );
+    expect(await one.sessions.session(id).getItems()).toEqual([items[2], ...items.slice(4), message('own')]);
   });
 
   test('seals anew after the session was deleted by another process', async () => {

@@ -1,3 +1,4 @@
+import { firstGeneration } from '../generation.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { tableName } from './schema.ts';
 
@@ -12,7 +13,7 @@ export function mysqlDialect(prefix: string): SqlDialect {
     insertNew: ['INSERT IGNORE', ''],
     clock: 'CAST(unix_timestamp(now(3)) * 1000 AS SIGNED)',
     birth: 'birth',
-    async reserve(client, { id, subject }, count, now) {
+    async reserve(client, { id, subject }, count) {
       for (;;) {
         const { rows } = await client.query(
           `SELECT number, next_seq FROM ${sessions} WHERE id = ? FOR UPDATE`,
@@ -32,7 +33,7 @@ export function mysqlDialect(prefix: string): SqlDialect {
         // Whoever comes second finds the row of the first one in the next round.
         await client.query(
           `INSERT IGNORE INTO ${sessions} (id, subject, next_seq, generation) VALUES (?, ?, 0, ?)`,
-          [id, subject ?? null, now],
+          [id, subject ?? null, firstGeneration()],
         );
       }
     },

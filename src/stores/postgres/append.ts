@@ -1,5 +1,6 @@
 import type { Batch, StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
+import { firstGeneration } from '../generation.ts';
 import type { SqlRunner } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { text } from '../sql/driver.ts';
@@ -11,7 +12,6 @@ import { text } from '../sql/driver.ts';
 export function postgresAppend(
   dialect: SqlDialect,
   runner: SqlRunner,
-  now: () => number,
 ): (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]> {
   const statement = `
     WITH batches AS (
@@ -63,7 +63,7 @@ export function postgresAppend(
       column(({ wrapped }) => wrapped),
       column(({ body }) => (typeof body === 'string' ? body : null)),
       column(({ body }) => (typeof body === 'string' ? null : Buffer.from(body).toString('base64'))),
-      now(),
+      firstGeneration(),
     ]);
     const refused = new Map(rows.map((row) => [text(row['session']), text(row['did'])]));
     return batches.map(({ sessionId }) => {

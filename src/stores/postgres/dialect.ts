@@ -1,3 +1,4 @@
+import { firstGeneration } from '../generation.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { tableName, type PostgresNames } from './schema.ts';
 
@@ -11,13 +12,13 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
     insertNew: ['INSERT', 'ON CONFLICT DO NOTHING'],
     clock: 'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)',
     birth: 'coalesce(born_at, written_at)',
-    async reserve(client, { id, subject }, count, now) {
+    async reserve(client, { id, subject }, count) {
       const { rows } = await client.query(
         `INSERT INTO ${sessions} AS s (id, subject, next_seq, generation) VALUES (?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excluded.next_seq,
            subject = coalesce(excluded.subject, s.subject)
          RETURNING number, next_seq`,
-        [id, subject ?? null, count, now],
+        [id, subject ?? null, count, firstGeneration()],
       );
       return { session: Number(rows[0]?.['number']), firstSeq: Number(rows[0]?.['next_seq']) - count };
     },

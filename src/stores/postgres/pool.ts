@@ -1,5 +1,14 @@
+import type { AnnouncementListener, Channel } from '../announcements.ts';
 import { inTime, TimeoutError } from '../in-time.ts';
 import type { FailureKind, SqlClient, SqlLoan, SqlPool, SqlResult, SqlRow, SqlValue } from '../sql/client.ts';
+import { listen, listenPGlite, type ListeningClient } from './announce.ts';
+import type { PostgresNames } from './schema.ts';
+
+/** Connections that can also listen. */
+export interface PostgresConnections extends SqlPool {
+  /** A connection on which the database announces changes. */
+  channel(names: PostgresNames, changed: AnnouncementListener['changed']): Promise<Channel>;
+}
 
 /** The part of `pg.Pool` (and of Lakebase's and Neon's) that is used. */
 export interface PostgresPool {
@@ -18,6 +27,7 @@ export interface PostgresPoolClient {
 export interface PGliteLike {
   query(sql: string, values?: unknown[]): Promise<PGliteResult>;
   transaction<T>(work: (transaction: PGliteTransaction) => Promise<T>): Promise<T>;
+  listen(channel: string, listener: (payload: string) => void): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }
 
@@ -48,8 +58,16 @@ function numbered(sql: string): string {
 /** Checked-out clients report a lost connection twice: as the query's error, and as an event that ends the process. */
 const listening = new WeakSet<object>();
 
-/** @param timeout Milliseconds for one statement, and for getting a connection. */
-export function fromPool(pool: PostgresPool, timeout: number, close: () => Promise<void>): SqlPool {
+/**
+ * @param timeout Milliseconds for one statement, and for getting a connection.
+ * @param connect Opens a connection for listening. Default: one of the pool, kept for as long as the store listens.
+ */
+export function fromPool(
+  pool: PostgresPool,
+  timeout: number,
+  close: () => Promise<void>,
+  connect: () => Promise<Listening> = () => keep(pool),
+): PostgresConnections {
   return {
     async acquire(): Promise<SqlLoan> {
       const connecting = pool.connect();
@@ -73,11 +91,32 @@ export function fromPool(pool: PostgresPool, timeout: number, close: () => Promi
       };
     },
     close,
+    async channel(names, changed) {
+      const listening = await connect();
+      try {
+        return await listen(listening.client, names, changed, listening.close);
+      } catch (error) {
+        await listening.close();
+        throw error;
+      }
+    },
   };
 }
 
+/** A connection that listens. */
+export interface Listening {
+  readonly client: ListeningClient;
+  readonly close: Channel['close'];
+}
+
+async function keep(pool: PostgresPool): Promise<Listening> {
+  const client = await pool.connect();
+  // It listens: nobody else is to get it.
+  return { client: client as unknown as ListeningClient, close: () => client.release(true) };
+}
+
 /** PGlite has one connection: a transaction keeps others waiting, whoever they are. */
-export function fromPGlite(database: PGliteLike, close: () => Promise<void>): SqlPool {
+export function fromPGlite(database: PGliteLike, close: () => Promise<void>): PostgresConnections {
   const run = async (
     target: PGliteLike | PGliteTransaction,
     sql: string,
@@ -131,7 +170,11 @@ export function fromPGlite(database: PGliteLike, close: () => Promise<void>): Sq
     return { query: (sql, values) => client.query(sql, values), release: abandon };
   }
 
-  return { acquire: () => Promise.resolve(acquire()), close };
+  return {
+    acquire: () => Promise.resolve(acquire()),
+    close,
+    channel: (names, changed) => listenPGlite(database, names, changed),
+  };
 }
 
 const NO_ROWS: SqlResult = { rows: [], changes: 0 };

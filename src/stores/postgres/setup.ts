@@ -1,9 +1,16 @@
 import { newerSchemaError } from '../failure.ts';
-import { NOTHING, type SqlRunner } from '../sql/client.ts';
+import { NOTHING, type SqlClient, type SqlRunner } from '../sql/client.ts';
+import { ANNOUNCES, announceStatements, announceValues } from './announce.ts';
 import { migrations, tableName, type PostgresNames } from './schema.ts';
 
-/** Any number of processes may do this at once: the first one works, the others wait and find it done. */
-export async function setUp(runner: SqlRunner, names: PostgresNames): Promise<void> {
+/**
+ * Any number of processes may do this at once: the first one works, the others wait and find it done.
+ *
+ * @param push Whether the database shall announce changes.
+ */
+export async function setUp(runner: SqlRunner, names: PostgresNames, push: boolean): Promise<void> {
+  const announces = async (client: SqlClient): Promise<boolean> =>
+    (await client.query(ANNOUNCES, announceValues(names))).rows[0]?.['announces'] === true;
   const known = migrations(names);
   const schema = tableName(names, 'schema');
   await runner.transaction(async (client) => {
@@ -12,7 +19,7 @@ export async function setUp(runner: SqlRunner, names: PostgresNames): Promise<vo
       const { rows } = await client.query(`SELECT max(version) AS version FROM ${schema}`);
       const version = Number(rows[0]?.['version'] ?? 0);
       if (version > known.length) throw newerSchemaError('openPostgres', version, known.length);
-      if (version === known.length) return NOTHING;
+      if (version === known.length && (!push || (await announces(client)))) return NOTHING;
     }
     await client.query('SELECT pg_advisory_xact_lock(hashtext(?))', [`strongroom ${schema}`]);
     if (names.schema !== undefined) {
@@ -28,6 +35,9 @@ export async function setUp(runner: SqlRunner, names: PostgresNames): Promise<vo
       if (index < version) continue;
       for (const statement of steps) await client.query(statement);
       await client.query(`INSERT INTO ${schema} (version) VALUES (?)`, [index + 1]);
+    }
+    if (push && !(await announces(client))) {
+      for (const statement of announceStatements(names)) await client.query(statement);
     }
     return undefined;
   });

@@ -3,6 +3,7 @@ import { heldError } from '../../keys/held.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { Batch, Change, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
+import { firstGeneration } from '../generation.ts';
 import type { RedisArgument, RedisCommands } from './client.ts';
 import {
   ACQUIRE,
@@ -17,6 +18,7 @@ import {
   RESCORE,
   REWRAP,
   STATS,
+  VERSION,
 } from './scripts.ts';
 
 export interface RedisDriverOptions {
@@ -77,7 +79,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
 
   async function append({ sessionId, records, subject }: Batch): Promise<void> {
     const { items, meta, deks } = keysOf(sessionId);
-    const settings = { id: sessionId, subject, generation: now(), dids: didsOf(records) };
+    const settings = { id: sessionId, subject, generation: String(firstGeneration()), dids: didsOf(records) };
     // Sent together, carried out in this order.
     const [, answer] = await Promise.all([
       index(sessionId, records, subject),
@@ -155,7 +157,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       version: looked.version,
       id: sessionId,
       subject,
-      generation: now(),
+      generation: String(firstGeneration()),
       dids: didsOf(insert.filter((record) => !stored.has(record))),
       inserted: insert.length,
       remove: typeof remove === 'string' ? remove : 'some',
@@ -293,6 +295,13 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         'ERR_CONFLICT',
         `Other writers changed session ${JSON.stringify(sessionId)} ${ATTEMPTS} times in a row. Nothing was changed; try again.`,
       );
+    },
+
+    async version(sessionId) {
+      const { items, meta } = keysOf(sessionId);
+      const answer = await commands.script(VERSION, [items, meta], [], true);
+      const [generation, end] = answer as [Buffer, number];
+      return { generation: Number(generation), end };
     },
 
     async applied(sessionId, operationKey) {

@@ -189,6 +189,12 @@ return { gone, more, version(), text(earliest), text(oldest), #kept }
 `,
 };
 
+/** KEYS items, meta. Generation and length: within a generation a list only grows. */
+export const VERSION: Script = {
+  name: 'version',
+  source: `return { redis.call('HGET', KEYS[2], 'generation') or '0', redis.call('LLEN', KEYS[1]) }`,
+};
+
 /** KEYS items, meta. ARGV subject ('': any). Items, bytes, first, last, subject; nothing when it is of another subject. */
 export const STATS: Script = {
   name: 'stats',

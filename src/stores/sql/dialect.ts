@@ -27,7 +27,6 @@ export interface SqlDialect {
     client: SqlClient,
     session: { readonly id: string; readonly subject?: string | undefined },
     count: number,
-    now: number,
   ): Promise<Reservation>;
 }
 

@@ -1,3 +1,4 @@
+import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
 import { NOTHING, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
@@ -11,6 +12,8 @@ export interface SqlDriverOptions {
   readonly now: () => number;
   readonly ping: () => Promise<void>;
   readonly close: () => Promise<void>;
+  /** What the database tells of changes by itself, if it does. */
+  readonly announcements?: Announcements;
   /** A faster way to append than a transaction of several statements, if the database has one. */
   readonly append?: (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]>;
 }
@@ -95,7 +98,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   async function append({ sessionId, records: appended, subject }: Batch): Promise<void> {
     await runner.transaction(async (client) => {
       const owner = { id: sessionId, subject };
-      const { session, firstSeq } = await dialect.reserve(client, owner, appended.length, now());
+      const { session, firstSeq } = await dialect.reserve(client, owner, appended.length);
       await insert(client, sessionId, session, firstSeq, appended);
     });
   }
@@ -113,7 +116,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       ));
 
   async function drop(client: SqlClient, sessionId: string): Promise<void> {
-    const { session } = await dialect.reserve(client, { id: sessionId }, 0, now());
+    const { session } = await dialect.reserve(client, { id: sessionId }, 0);
     await assertNotHeld(dialect, client, sessionId);
     await client.query(`DELETE FROM ${items} WHERE session = ?`, [session]);
     await client.query(`DELETE FROM ${operations} WHERE session = ?`, [session]);
@@ -153,12 +156,12 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       if (after.rows.length > 0) firstSeq = last - change.insert.length + 1;
     }
     if (change.insert.length > 0) {
-      firstSeq ??= (await dialect.reserve(client, { id }, change.insert.length, now())).firstSeq;
+      firstSeq ??= (await dialect.reserve(client, { id }, change.insert.length)).firstSeq;
       await insert(client, id, session, firstSeq, change.insert, stored);
     }
     if (change.archive !== undefined) {
       const { sessionId, records: archived } = change.archive;
-      const archive = await dialect.reserve(client, { id: sessionId }, archived.length, now());
+      const archive = await dialect.reserve(client, { id: sessionId }, archived.length);
       await insert(client, sessionId, archive.session, archive.firstSeq, archived);
     }
     if (change.forgetOperations) await client.query(`DELETE FROM ${operations} WHERE session = ?`, [session]);
@@ -213,7 +216,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
 
     async change(sessionId, look, decide, subject) {
       await runner.transaction(async (client) => {
-        const { session } = await dialect.reserve(client, { id: sessionId, subject }, 0, now());
+        const { session } = await dialect.reserve(client, { id: sessionId, subject }, 0);
         const ascending = look.from === 'start';
         const { rows } =
           look.records === 0
@@ -243,6 +246,13 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
         else await apply(client, { id: sessionId, session, rows: ordered }, view, change);
         return undefined;
       });
+    },
+
+    async version(sessionId) {
+      const { rows } = await runner.read(`SELECT generation, next_seq FROM ${sessions} WHERE id = ?`, [
+        sessionId,
+      ]);
+      return { generation: Number(rows[0]?.['generation'] ?? 0), end: Number(rows[0]?.['next_seq'] ?? 0) };
     },
 
     async applied(sessionId, operationKey) {
@@ -315,6 +325,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       await runner.transaction((client) => drop(client, sessionId));
     },
 
+    ...(options.announcements !== undefined && { announcements: options.announcements }),
     ping: options.ping,
     close: options.close,
   };

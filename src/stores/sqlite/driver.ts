@@ -1,5 +1,6 @@
 import type { Change, StoreDriver, StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
+import { firstGeneration } from '../generation.ts';
 import type { Connection, Row, Statements } from './connection.ts';
 import { assertNotHeld, sqliteDekStore } from './dek-store.ts';
 
@@ -24,14 +25,14 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
       ),
 
     append: (sessionId, records, subject) =>
-      connection.write((statements) => append(statements, sessionId, records, now(), subject)),
+      connection.write((statements) => append(statements, sessionId, records, subject)),
 
     // Each in a transaction of its own: a database in this process has no round trips to save.
     appendMany: (batches) =>
       Promise.all(
         batches.map(({ sessionId, records, subject }) =>
           connection
-            .write((statements) => append(statements, sessionId, records, now(), subject))
+            .write((statements) => append(statements, sessionId, records, subject))
             .then(
               () => undefined,
               (error: unknown) => error as Error,
@@ -71,7 +72,13 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
           drop(statements, sessionId, now());
           return;
         }
-        apply(statements, { sessionId, rows, records, change, now: now(), operationLog, subject });
+        apply(statements, { sessionId, rows, records, change, operationLog, subject });
+      }),
+
+    version: (sessionId) =>
+      connection.read(({ get }) => {
+        const row = get('SELECT generation, next_seq FROM strongroom_sessions WHERE id = ?', sessionId);
+        return { generation: Number(row?.['generation'] ?? 0), end: Number(row?.['next_seq'] ?? 0) };
       }),
 
     applied: (sessionId, operationKey) =>
@@ -230,10 +237,8 @@ function reserve(
   { get }: Statements,
   sessionId: string,
   count: number,
-  now: number,
   subject: string | undefined,
 ): SessionRow {
-  // The generation begins with the time, so that a session that was deleted and made again never has an old one.
   const row = get(
     `INSERT INTO strongroom_sessions (id, subject, next_seq, generation) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (id) DO UPDATE SET next_seq = next_seq + ?3, subject = ifnull(?2, subject)
@@ -241,7 +246,7 @@ function reserve(
     sessionId,
     subject ?? null,
     count,
-    now,
+    firstGeneration(),
   ) as Row;
   return { key: row['key'] as number, nextSeq: (row['next_seq'] as number) - count };
 }
@@ -250,11 +255,10 @@ function append(
   statements: Statements,
   sessionId: string,
   records: readonly StoredRecord[],
-  now: number,
   subject?: string,
   stored?: ReadonlySet<StoredRecord>,
 ): void {
-  const { key, nextSeq } = reserve(statements, sessionId, records.length, now, subject);
+  const { key, nextSeq } = reserve(statements, sessionId, records.length, subject);
   insert(statements, sessionId, key, nextSeq, records, stored);
 }
 
@@ -337,17 +341,16 @@ interface Application {
   /** … and as `decide` saw it. */
   readonly records: readonly StoredRecord[];
   readonly change: Change;
-  readonly now: number;
   readonly operationLog: number;
   readonly subject: string | undefined;
 }
 
 function apply(statements: Statements, application: Application): void {
-  const { sessionId, rows, change, now, operationLog, subject } = application;
+  const { sessionId, rows, change, operationLog, subject } = application;
   const stored = new Set(application.records);
   const { run, get } = statements;
   const { remove } = change;
-  const { key } = reserve(statements, sessionId, 0, now, subject);
+  const { key } = reserve(statements, sessionId, 0, subject);
   let firstSeq: number | undefined;
   if (remove === 'all') {
     run('DELETE FROM strongroom_items WHERE session = ?', key);
@@ -361,11 +364,11 @@ function apply(statements: Statements, application: Application): void {
     if (after !== undefined) firstSeq = last - change.insert.length + 1;
   }
   if (change.insert.length > 0) {
-    if (firstSeq === undefined) append(statements, sessionId, change.insert, now, undefined, stored);
+    if (firstSeq === undefined) append(statements, sessionId, change.insert, undefined, stored);
     else insert(statements, sessionId, key, firstSeq, change.insert, stored);
   }
   if (change.archive !== undefined) {
-    append(statements, change.archive.sessionId, change.archive.records, now);
+    append(statements, change.archive.sessionId, change.archive.records);
   }
   if (change.forgetOperations) run('DELETE FROM strongroom_operations WHERE session = ?', key);
   if (change.operation !== undefined) {

@@ -1,0 +1,227 @@
+import { PGlite } from '@electric-sql/pglite';
+import type { AgentInputItem } from '@openai/agents';
+import { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { generateKey } from '../../src/keys/generate-key.ts';
+import { keyring } from '../../src/keys/keyring.ts';
+import { cache } from '../../src/layers/cache.ts';
+import { encrypt } from '../../src/layers/encrypt.ts';
+import type { VersionSource } from '../../src/layer.ts';
+import { openPostgres, postgresSetup } from '../../src/stores/postgres.ts';
+import type { StoreSession } from '../../src/stores/session.ts';
+import type { Store } from '../../src/stores/store.ts';
+import { VERSION } from '../../src/stores/versions.ts';
+import { recordingSession } from '../../src/testing/recording-session.ts';
+import { wrapSession } from '../../src/wrap-session.ts';
+import { dropPostgresSchema } from './cleaning.ts';
+import { announce, uniqueName } from './servers.ts';
+
+/** Announcements arrive when they arrive; this only ends a test in which they never do. */
+const eventually = (condition: () => unknown): Promise<unknown> =>
+  vi.waitUntil(condition, { timeout: 60_000, interval: 10 });
+
+function message(content: string): AgentInputItem {
+  return { type: 'message', role: 'user', content };
+}
+
+/** A cached, sealed session over a store, and how often the database was asked for the version or for items. */
+async function counted(store: Store<StoreSession>, id: string, key: ReturnType<typeof generateKey>) {
+  const recording = recordingSession(store.session(id));
+  const source = recording.session[VERSION];
+  let versions = 0;
+  const counting: VersionSource = {
+    known: () => source.known(),
+    read: () => {
+      versions++;
+      return source.read();
+    },
+  };
+  const inner = Object.assign(Object.create(recording.session) as StoreSession, { [VERSION]: counting });
+  const session = wrapSession(inner, [
+    cache({ maxItems: 1_000 }),
+    encrypt({ keys: keyring({ current: await key }) }),
+  ]);
+  return {
+    session,
+    source,
+    asked: (): number => {
+      const reads = recording.count('getItems') + versions;
+      recording.reset();
+      versions = 0;
+      return reads;
+    },
+  };
+}
+
+/** @param ours - Opens the store that listens; `theirs` the one of another process, which need not. */
+function suite(ours: () => Store<StoreSession>, theirs: () => Store<StoreSession>): void {
+  const key = generateKey();
+  const opened: Store<StoreSession>[] = [];
+  const open = (make: () => Store<StoreSession>): Store<StoreSession> => {
+    opened.push(make());
+    return opened.at(-1) as Store<StoreSession>;
+  };
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((store) => store.close()));
+  });
+
+  test('asks for nothing while nothing changes, and shows what another process changed once it was announced', async () => {
+    const id = uniqueName('push');
+    const { session, source, asked } = await counted(open(ours), id, key);
+    const other = await counted(open(theirs), id, key);
+    await session.addItems([message('one'), message('two')]);
+    await session.getItems();
+    // The first question began to listen; from then on the database is asked until it is known to announce.
+    await eventually(async () => {
+      await session.getItems();
+      return source.known() !== undefined;
+    });
+    asked();
+    for (let read = 0; read < 5; read++) expect(await session.getItems()).toHaveLength(2);
+    expect(asked()).toBe(0);
+
+    const before = source.known();
+    await other.session.addItems([message('three')]);
+    await eventually(() => source.known()?.end !== before?.end);
+    expect(await session.getItems()).toHaveLength(3);
+    await other.session.popItem();
+    await eventually(() => source.known()?.generation !== before?.generation);
+    expect(await session.getItems()).toHaveLength(2);
+    await session.getItems();
+    asked();
+    expect(await session.getItems()).toHaveLength(2);
+    expect(asked()).toBe(0);
+  });
+
+  test('asks once after an append of its own: what is announced may be older than that', async () => {
+    const id = uniqueName('push');
+    const { session, source, asked } = await counted(open(ours), id, key);
+    await session.addItems([message('one')]);
+    await eventually(async () => {
+      await session.getItems();
+      return source.known() !== undefined;
+    });
+    const before = source.known();
+    await session.addItems([message('own')]);
+    await eventually(() => source.known()?.end !== before?.end);
+    asked();
+    expect(await session.getItems()).toHaveLength(2);
+    expect(asked()).toBe(1);
+    await session.getItems();
+    asked();
+    await session.getItems();
+    expect(asked()).toBe(0);
+  });
+}
+
+const postgres = await announce('PostgreSQL', 'openPostgres, push');
+describe.skipIf(postgres.absent)('openPostgres with push', () => {
+  const schema = uniqueName('push');
+  const ours = (): Store<StoreSession> => openPostgres(postgres.url, { schema, push: true });
+  afterAll(() => dropPostgresSchema(postgres.url, schema));
+  suite(ours, () => openPostgres(postgres.url, { schema }));
+
+  test('asks again while the listening connection is cut, and sees what was changed meanwhile', async () => {
+    const id = uniqueName('push');
+    const key = generateKey();
+    await using store = ours();
+    await using foreign = openPostgres(postgres.url, { schema });
+    const { session, source, asked } = await counted(store, id, key);
+    await session.addItems([message('one')]);
+    const settled = async (): Promise<boolean> => {
+      await session.getItems();
+      return source.known() !== undefined;
+    };
+    await eventually(settled);
+    const admin = new Client(postgres.url);
+    await admin.connect();
+    await admin.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE application_name = 'strongroom' AND query LIKE '%pg_notify%' AND pid <> pg_backend_pid()`,
+    );
+    await admin.end();
+    await eventually(() => source.known() === undefined);
+    await (await counted(foreign, id, key)).session.addItems([message('meanwhile')]);
+    asked();
+    expect(await session.getItems()).toHaveLength(2);
+    expect(asked()).toBeGreaterThan(0);
+    await eventually(settled);
+    asked();
+    expect(await session.getItems()).toHaveLength(2);
+    expect(asked()).toBe(0);
+  });
+
+  test('says that the trigger is missing, and asks the database each time', async () => {
+    const own = uniqueName('push');
+    await using admin = openPostgres(postgres.url, { schema: own });
+    await admin.ping();
+    const warnings: string[] = [];
+    const listener = (warning: Error): void => void warnings.push(warning.message);
+    process.on('warning', listener);
+    try {
+      await using store = openPostgres(postgres.url, { schema: own, createTables: false, push: true });
+      const { session, asked } = await counted(store, 'a', generateKey());
+      await session.addItems([message('one')]);
+      await session.getItems();
+      await eventually(() => warnings.length > 0);
+      expect(warnings[0]).toMatch(
+        'openPostgres: push: changes are not announced at the moment (openPostgres: the trigger that announces changes ' +
+          'is missing. Let the store create its tables, or run postgresSetup({ push: true }).). Until they are, each cached ' +
+          'read asks the database.',
+      );
+      asked();
+      await session.getItems();
+      await session.getItems();
+      expect(asked()).toBe(2);
+      // By hand, as the message says.
+      const client = new Client(postgres.url);
+      await client.connect();
+      for (const statement of postgresSetup({ schema: own, push: true }).slice(-2))
+        await client.query(statement);
+      await client.end();
+      await eventually(async () => {
+        await session.getItems();
+        asked();
+        await session.getItems();
+        return asked() === 0;
+      });
+    } finally {
+      process.off('warning', listener);
+      await dropPostgresSchema(postgres.url, own);
+    }
+  });
+
+  test('refuses what is no switch', () => {
+    expect(() => openPostgres(postgres.url, { push: 1 as never })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_OPTION',
+        message: 'openPostgres: push must be true or false, got the number 1.',
+      }) as Error,
+    );
+  });
+});
+
+describe('openPostgres with push on PGlite', () => {
+  let pool: PGlite;
+  beforeAll(async () => {
+    pool = await PGlite.create();
+  });
+  afterAll(() => pool.close());
+  test('asks for nothing while nothing changes', async () => {
+    await using store = openPostgres({ pool }, { push: true });
+    await using other = openPostgres({ pool });
+    const key = generateKey();
+    const { session, source, asked } = await counted(store, 'a', key);
+    await session.addItems([message('one')]);
+    await eventually(async () => {
+      await session.getItems();
+      return source.known() !== undefined;
+    });
+    asked();
+    await session.getItems();
+    expect(asked()).toBe(0);
+    await (await counted(other, 'a', key)).session.addItems([message('two')]);
+    await eventually(() => source.known()?.end === 2);
+    expect(await session.getItems()).toHaveLength(2);
+  });
+});
