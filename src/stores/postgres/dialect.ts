@@ -1,8 +1,15 @@
+import { kept } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { tableName, type PostgresNames } from './schema.ts';
 
 export function postgresDialect(names: PostgresNames): SqlDialect {
   const sessions = tableName(names, 'sessions');
+  const reserve = kept(
+    `INSERT INTO ${sessions} AS s (id, subject, next_seq, generation) VALUES (?, ?, ?, ?)
+     ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excluded.next_seq,
+       subject = coalesce(excluded.subject, s.subject)
+     RETURNING number, next_seq`,
+  );
   return {
     name: 'openPostgres',
     table: (name) => tableName(names, name),
@@ -12,13 +19,7 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
     clock: 'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)',
     birth: 'coalesce(born_at, written_at)',
     async reserve(client, { id, subject }, count, now) {
-      const { rows } = await client.query(
-        `INSERT INTO ${sessions} AS s (id, subject, next_seq, generation) VALUES (?, ?, ?, ?)
-         ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excluded.next_seq,
-           subject = coalesce(excluded.subject, s.subject)
-         RETURNING number, next_seq`,
-        [id, subject ?? null, count, now],
-      );
+      const { rows } = await client.query(reserve, [id, subject ?? null, count, now]);
       return { session: Number(rows[0]?.['number']), firstSeq: Number(rows[0]?.['next_seq']) - count };
     },
   };

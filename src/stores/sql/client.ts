@@ -11,9 +11,24 @@ export interface SqlResult {
   readonly changes: number;
 }
 
-/** One connection. Statements have `?` for values. */
+/** A statement with `?` for values; as an object when a database is to keep its plan: {@link kept}. */
+export type Statement = string | KeptStatement;
+
+export interface KeptStatement {
+  readonly sql: string;
+}
+
+/**
+ * A statement that each connection parses and plans once, if its database can do that. For texts that are few: a
+ * connection keeps all that it has seen.
+ */
+export function kept(sql: string): KeptStatement {
+  return { sql };
+}
+
+/** One connection. */
 export interface SqlClient {
-  query(sql: string, values?: readonly SqlValue[]): Promise<SqlResult>;
+  query(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
 }
 
 /** A connection that is lent. */
@@ -41,9 +56,9 @@ export interface FailureKind {
 /** Runs work on a pool. */
 export interface SqlRunner {
   /** A statement that only reads; repeated once when its connection had died unnoticed. */
-  read(sql: string, values?: readonly SqlValue[]): Promise<SqlResult>;
+  read(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
   /** One statement that is a transaction of its own. */
-  write(sql: string, values?: readonly SqlValue[]): Promise<SqlResult>;
+  write(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
   /** Committed when `work` resolves to something else than {@link NOTHING}, else rolled back. Can run it again. */
   transaction<T>(work: (client: SqlClient) => Promise<T>): Promise<T>;
 }
@@ -71,13 +86,13 @@ export function createRunner(
   }
 
   async function once(
-    sql: string,
+    statement: Statement,
     values: readonly SqlValue[],
     outcome?: (kind: FailureKind) => Outcome,
   ): Promise<SqlResult> {
     const loan = await acquire();
     try {
-      const result = await loan.query(sql, values);
+      const result = await loan.query(statement, values);
       loan.release();
       return result;
     } catch (error) {
@@ -129,14 +144,14 @@ export function createRunner(
   }
 
   return {
-    read: (sql, values = []) =>
+    read: (statement, values = []) =>
       repeating(
-        () => once(sql, values),
+        () => once(statement, values),
         (kind) => kind.transient === true || kind.disconnected === true,
       ),
-    write: (sql, values = []) =>
+    write: (statement, values = []) =>
       repeating(
-        () => once(sql, values, (kind) => (kind.disconnected ? 'unknown' : 'nothing written')),
+        () => once(statement, values, (kind) => (kind.disconnected ? 'unknown' : 'nothing written')),
         (kind) => kind.transient === true,
       ),
     transaction: (work) =>

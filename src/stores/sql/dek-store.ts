@@ -1,6 +1,6 @@
 import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
 import { heldError } from '../../keys/held.ts';
-import type { SqlClient, SqlRow, SqlRunner, SqlValue } from './client.ts';
+import { kept, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 import { text } from './driver.ts';
 
@@ -15,6 +15,7 @@ export function sqlDekStore(
   const deks = dialect.table('deks');
   const columns = 'number, session, did, kid, wrapped, created_at, destroyed_at';
   const [insertBefore, insertAfter] = dialect.insertNew;
+  const find = kept(`SELECT ${columns} FROM ${deks} WHERE session = ? AND did = ?`);
   return {
     async put({ sessionId, did, kid, wrapped, createdAt }) {
       const { changes } = await runner.write(
@@ -25,10 +26,7 @@ export function sqlDekStore(
     },
 
     async get(sessionId, did) {
-      const { rows } = await runner.read(`SELECT ${columns} FROM ${deks} WHERE session = ? AND did = ?`, [
-        sessionId,
-        did,
-      ]);
+      const { rows } = await runner.read(find, [sessionId, did]);
       const [row] = rows;
       if (row === undefined) return undefined;
       return row['wrapped'] === null ? toTombstone(row) : toDek(row);

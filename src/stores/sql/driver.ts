@@ -1,6 +1,6 @@
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
-import { NOTHING, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
+import { kept, NOTHING, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
 import { assertNotHeld, isHeld, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
 import { sqlLeases } from './leases.ts';
@@ -14,6 +14,9 @@ export interface SqlDriverOptions {
   /** A faster way to append than a transaction of several statements, if the database has one. */
   readonly append?: (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]>;
 }
+
+/** A `LIMIT` that is none, in a statement that has one. */
+const ALL = Number.MAX_SAFE_INTEGER;
 
 /** Rows in one `INSERT`. */
 const CHUNK = 500;
@@ -33,6 +36,13 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     ON h.session = s.id WHERE h.released_at IS NULL)`;
   const records = `SELECT i.session, i.seq, i.head, i.item, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did
     FROM ${items} i LEFT JOIN ${deks} d ON d.number = i.dek`;
+  const readLast = kept(`${records} WHERE i.session = (SELECT number FROM ${sessions} WHERE id = ?)
+    ORDER BY i.seq DESC LIMIT ?`);
+  const lookAt = {
+    start: kept(`${records} WHERE i.session = ? ORDER BY i.seq ASC LIMIT ?`),
+    end: kept(`${records} WHERE i.session = ? ORDER BY i.seq DESC LIMIT ?`),
+  };
+  const digestOf = kept(`SELECT digest FROM ${operations} WHERE session = ? AND operation = ?`);
 
   async function insert(
     client: SqlClient,
@@ -191,11 +201,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     name: dialect.name,
 
     async read(sessionId, count) {
-      const { rows } = await runner.read(
-        `${records} WHERE i.session = (SELECT number FROM ${sessions} WHERE id = ?)
-         ORDER BY i.seq DESC ${limit(count)}`,
-        [sessionId],
-      );
+      const { rows } = await runner.read(readLast, [sessionId, count ?? ALL]);
       return rows.map(toRecord).reverse();
     },
 
@@ -218,21 +224,15 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
         const { rows } =
           look.records === 0
             ? { rows: [] }
-            : await client.query(
-                `${records} WHERE i.session = ? ORDER BY i.seq ${ascending ? 'ASC' : 'DESC'}
-                 ${limit(look.records === 'all' ? undefined : look.records)}`,
-                [session],
-              );
+            : await client.query(lookAt[look.from ?? 'end'], [
+                session,
+                look.records === 'all' ? ALL : look.records,
+              ]);
         const ordered = ascending ? rows : [...rows].reverse();
         const applied =
           look.operation === undefined
             ? undefined
-            : (
-                await client.query(`SELECT digest FROM ${operations} WHERE session = ? AND operation = ?`, [
-                  session,
-                  look.operation,
-                ])
-              ).rows[0];
+            : (await client.query(digestOf, [session, look.operation])).rows[0];
         const view: View = {
           records: ordered.map(toRecord),
           ...(applied !== undefined && { operation: text(applied['digest']) }),
