@@ -1,8 +1,8 @@
 import type { Batch, StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
-import { kept, type SqlRunner, type SqlValue } from '../sql/client.ts';
+import { kept, text, type SqlRunner, type SqlValue } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
-import { text } from '../sql/driver.ts';
+import { didsOf } from '../sql/insert-items.ts';
 
 /**
  * Appends in one statement, which is its own transaction: one round trip instead of five. Sessions whose data key
@@ -70,13 +70,12 @@ export function postgresAppend(
     SELECT session, did FROM refused`);
 
   async function one({ sessionId, subject, records }: Batch): Promise<readonly [Error | undefined]> {
-    const dids = records.flatMap(({ did, wrapped }) => (did !== null && wrapped === null ? [did] : []));
     const { rows } = await runner.write(appendOne, [
       sessionId,
       subject ?? null,
       records.length,
       now(),
-      [...new Set(dids)],
+      [...didsOf(records)],
       ...arrays(records),
     ]);
     const [refused] = rows;

@@ -97,9 +97,17 @@ export function createRunner(
       return result;
     } catch (error) {
       const kind = kindOf(error);
-      loan.release(kind.disconnected);
+      loan.release(kind.disconnected === true || !(await rolledBack(loan)));
       throw failure(error, outcome?.(kind));
     }
+  }
+
+  /** Also after one statement: it may have begun a transaction, and been ended in it. */
+  async function rolledBack(loan: SqlLoan): Promise<boolean> {
+    return await loan.query('ROLLBACK').then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Repeats what the server undid, or what never reached it. */
@@ -129,15 +137,8 @@ export function createRunner(
     } catch (error) {
       // An error of ours comes from the work, over a connection that is well.
       const kind: FailureKind = isStrongroomError(error) ? { what: error.message } : kindOf(error);
-      let broken = committing || kind.disconnected === true;
-      if (!broken) {
-        try {
-          await loan.query('ROLLBACK');
-        } catch {
-          broken = true;
-        }
-      }
-      loan.release(broken);
+      const lost = committing || kind.disconnected === true;
+      loan.release(lost || !(await rolledBack(loan)));
       if (isStrongroomError(error)) throw error;
       throw failure(error, committing && !kind.transient ? 'unknown' : 'nothing written');
     }
@@ -160,4 +161,14 @@ export function createRunner(
         (kind) => kind.transient === true,
       ),
   };
+}
+
+/** Places for so many values. */
+export function list(count: number): string {
+  return Array.from({ length: count }, () => '?').join(', ');
+}
+
+/** Databases give binary columns as bytes. */
+export function text(value: unknown): string {
+  return typeof value === 'string' ? value : Buffer.from(value as Uint8Array).toString('utf8');
 }

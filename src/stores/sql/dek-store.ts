@@ -1,8 +1,7 @@
 import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
 import { heldError } from '../../keys/held.ts';
-import { kept, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
+import { kept, text, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
-import { text } from './driver.ts';
 
 const PAGE = 200;
 

@@ -1,8 +1,8 @@
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
-import { shreddedError } from '../failure.ts';
-import { kept, NOTHING, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
+import { kept, list, NOTHING, text, type SqlClient, type SqlRow, type SqlRunner } from './client.ts';
 import { assertNotHeld, isHeld, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
+import { insertItems } from './insert-items.ts';
 import { sqlLeases } from './leases.ts';
 
 /** What {@link sqlDriver} needs besides a database. */
@@ -11,15 +11,12 @@ export interface SqlDriverOptions {
   readonly now: () => number;
   readonly ping: () => Promise<void>;
   readonly close: () => Promise<void>;
-  /** A faster way to append than a transaction of several statements, if the database has one. */
-  readonly append?: (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]>;
+  /** {@link StoreDriver.appendMany}, which each database does in its own way. */
+  readonly append: (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]>;
 }
 
 /** A `LIMIT` that is none, in a statement that has one. */
 const ALL = Number.MAX_SAFE_INTEGER;
-
-/** Rows in one `INSERT`. */
-const CHUNK = 500;
 
 /**
  * {@link StoreDriver} over PostgreSQL, MySQL and MariaDB. Every change locks the row of its session first, so changes
@@ -34,93 +31,16 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   // Holds are few: a list beats a look-up for each record.
   const notHeld = `session NOT IN (SELECT s.number FROM ${sessions} s JOIN ${dialect.table('holds')} h
     ON h.session = s.id WHERE h.released_at IS NULL)`;
-  const records = `SELECT i.session, i.seq, i.head, i.item, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did
-    FROM ${items} i LEFT JOIN ${deks} d ON d.number = i.dek`;
-  const readLast = kept(`${records} WHERE i.session = (SELECT number FROM ${sessions} WHERE id = ?)
+  const columns = 'i.head, i.item, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did';
+  const from = `FROM ${items} i LEFT JOIN ${deks} d ON d.number = i.dek`;
+  const readLast =
+    kept(`SELECT ${columns} ${from} WHERE i.session = (SELECT number FROM ${sessions} WHERE id = ?)
     ORDER BY i.seq DESC LIMIT ?`);
   const lookAt = {
-    start: kept(`${records} WHERE i.session = ? ORDER BY i.seq ASC LIMIT ?`),
-    end: kept(`${records} WHERE i.session = ? ORDER BY i.seq DESC LIMIT ?`),
+    start: kept(`SELECT i.seq, ${columns} ${from} WHERE i.session = ? ORDER BY i.seq ASC LIMIT ?`),
+    end: kept(`SELECT i.seq, ${columns} ${from} WHERE i.session = ? ORDER BY i.seq DESC LIMIT ?`),
   };
   const digestOf = kept(`SELECT digest FROM ${operations} WHERE session = ? AND operation = ?`);
-
-  async function insert(
-    client: SqlClient,
-    sessionId: string,
-    session: number,
-    firstSeq: number,
-    inserted: readonly StoredRecord[],
-    stored?: ReadonlySet<StoredRecord>,
-  ): Promise<void> {
-    const keys = await lockDeks(client, sessionId, inserted);
-    for (let start = 0; start < inserted.length; start += CHUNK) {
-      const chunk = inserted.slice(start, start + CHUNK);
-      const values: SqlValue[] = [];
-      for (const [index, record] of chunk.entries()) {
-        const key = record.wrapped === null && record.did !== null ? keys.get(record.did) : undefined;
-        if (key?.destroyed && !stored?.has(record)) throw shreddedError(sessionId, record.did as string);
-        const text = typeof record.body === 'string';
-        values.push(
-          session,
-          firstSeq + start + index,
-          record.did !== null && key === undefined ? `${record.did} ${record.head}` : record.head,
-          key?.number ?? null,
-          record.writtenAt,
-          record.expiresAt,
-          record.bornAt,
-          record.wrapped,
-          text ? record.body : null,
-          text ? null : record.body,
-        );
-      }
-      await client.query(
-        `INSERT INTO ${items} (session, seq, head, dek, written_at, expires_at, born_at, wrapped, item, body)
-         VALUES ${chunk.map(() => `(${list(10)})`).join(', ')}`,
-        values,
-      );
-    }
-  }
-
-  async function lockDeks(
-    client: SqlClient,
-    sessionId: string,
-    inserted: readonly StoredRecord[],
-  ): Promise<ReadonlyMap<string, { readonly number: number; readonly destroyed: boolean }>> {
-    const dids = new Set<string>();
-    for (const { did, wrapped } of inserted) if (did !== null && wrapped === null) dids.add(did);
-    if (dids.size === 0) return new Map();
-    const { rows } = await client.query(
-      `SELECT number, did, wrapped IS NULL AS destroyed FROM ${deks}
-       WHERE session = ? AND did IN (${list(dids.size)}) ${dialect.forShare}`,
-      [sessionId, ...dids],
-    );
-    return new Map(
-      rows.map((row) => [
-        text(row['did']),
-        { number: Number(row['number']), destroyed: Boolean(row['destroyed']) },
-      ]),
-    );
-  }
-
-  async function append({ sessionId, records: appended, subject }: Batch): Promise<void> {
-    await runner.transaction(async (client) => {
-      const owner = { id: sessionId, subject };
-      const { session, firstSeq } = await dialect.reserve(client, owner, appended.length, now());
-      await insert(client, sessionId, session, firstSeq, appended);
-    });
-  }
-
-  const appendMany =
-    options.append ??
-    ((batches: readonly Batch[]) =>
-      Promise.all(
-        batches.map((batch) =>
-          append(batch).then(
-            () => undefined,
-            (error: unknown) => error as Error,
-          ),
-        ),
-      ));
 
   async function drop(client: SqlClient, sessionId: string): Promise<void> {
     const { session } = await dialect.reserve(client, { id: sessionId }, 0, now());
@@ -164,12 +84,12 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     }
     if (change.insert.length > 0) {
       firstSeq ??= (await dialect.reserve(client, { id }, change.insert.length, now())).firstSeq;
-      await insert(client, id, session, firstSeq, change.insert, stored);
+      await insertItems(dialect, client, { id, session, firstSeq }, change.insert, stored);
     }
     if (change.archive !== undefined) {
       const { sessionId, records: archived } = change.archive;
       const archive = await dialect.reserve(client, { id: sessionId }, archived.length, now());
-      await insert(client, sessionId, archive.session, archive.firstSeq, archived);
+      await insertItems(dialect, client, { id: sessionId, ...archive }, archived);
     }
     if (change.forgetOperations) await client.query(`DELETE FROM ${operations} WHERE session = ?`, [session]);
     if (change.operation !== undefined) await log(client, session, change.operation);
@@ -207,15 +127,11 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
 
     async append(sessionId, appended, subject) {
       const batch = { sessionId, records: appended, ...(subject !== undefined && { subject }) };
-      if (options.append === undefined) {
-        await append(batch);
-        return;
-      }
       const [error] = await options.append([batch]);
       if (error !== undefined) throw error;
     },
 
-    appendMany,
+    appendMany: options.append,
 
     async change(sessionId, look, decide, subject) {
       await runner.transaction(async (client) => {
@@ -359,18 +275,9 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   }
 }
 
-function list(count: number): string {
-  return Array.from({ length: count }, () => '?').join(', ');
-}
-
 /** Written into the statement: some drivers send numbers as a type that `LIMIT` does not take. */
 function limit(count: number | undefined): string {
   return count === undefined ? '' : `LIMIT ${Math.trunc(count)}`;
-}
-
-/** Databases give binary columns as bytes. */
-export function text(value: unknown): string {
-  return typeof value === 'string' ? value : Buffer.from(value as Uint8Array).toString('utf8');
 }
 
 function toRecord(row: SqlRow): StoredRecord {
