@@ -65,7 +65,11 @@ function isRefusal(error: unknown): boolean {
   return (cause as { sqlState?: unknown } | undefined)?.sqlState === REFUSAL;
 }
 
-/** @param did The one data key that is not in the records. */
+/**
+ * When it fails inside, its transaction stays open until the connection is rolled back, which the runner does.
+ *
+ * @param did The one data key that is not in the records.
+ */
 function compoundAppend(
   dialect: SqlDialect,
   { sessionId, records, subject }: Batch,
@@ -86,7 +90,6 @@ function compoundAppend(
   });
   const sql = `BEGIN NOT ATOMIC
     DECLARE in_session, first_seq, found_dek, is_destroyed bigint;
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
     START TRANSACTION;
     UPDATE ${sessions} SET next_seq = next_seq + ?, subject = coalesce(?, subject) WHERE id = ?;
     IF row_count() = 0 THEN
