@@ -1,11 +1,17 @@
+import type { SQLOutputValue } from 'node:sqlite';
 import type { Change, StoreDriver, StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
 import type { Connection, Row, Statements } from './connection.ts';
 import { assertNotHeld, sqliteDekStore } from './dek-store.ts';
 
-const COLUMNS = 'i.seq, i.head, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did';
-const RECORDS = `SELECT ${COLUMNS} FROM strongroom_items i LEFT JOIN strongroom_deks d ON d.key = i.dek`;
 const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
+const RECORDS = `SELECT i.head, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did, i.seq
+  FROM strongroom_items i LEFT JOIN strongroom_deks d ON d.key = i.dek`;
+const READ_LAST = `${RECORDS} WHERE i.session = ${SESSION_KEY} ORDER BY i.seq DESC LIMIT ?`;
+const LOOK_AT = {
+  start: `${RECORDS} WHERE i.session = ? ORDER BY i.seq ASC LIMIT ?`,
+  end: `${RECORDS} WHERE i.session = ? ORDER BY i.seq DESC LIMIT ?`,
+};
 
 /** Holds are few: the list is made once a statement. */
 const NOT_HELD = `AND session NOT IN (SELECT s.key FROM strongroom_sessions s
@@ -17,8 +23,8 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     name: 'openSqlite',
 
     read: (sessionId, count) =>
-      connection.read(({ all }) =>
-        all(`${RECORDS} WHERE i.session = ${SESSION_KEY} ORDER BY i.seq DESC LIMIT ?`, sessionId, count ?? -1)
+      connection.read(({ tuples }) =>
+        tuples(READ_LAST, sessionId, count ?? -1)
           .reverse()
           .map(toRecord),
       ),
@@ -43,16 +49,10 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
       connection.write((statements) => {
         const session = findSession(statements, sessionId);
         const count = look.records === 'all' ? -1 : look.records;
-        const direction = look.from === 'start' ? 'ASC' : 'DESC';
+        const { from = 'end' } = look;
         const rows =
-          session === undefined || count === 0
-            ? []
-            : statements.all(
-                `${RECORDS} WHERE i.session = ? ORDER BY i.seq ${direction} LIMIT ?`,
-                session.key,
-                count,
-              );
-        if (direction === 'DESC') rows.reverse();
+          session === undefined || count === 0 ? [] : statements.tuples(LOOK_AT[from], session.key, count);
+        if (from === 'end') rows.reverse();
         const operation =
           session === undefined || look.operation === undefined
             ? undefined
@@ -312,9 +312,12 @@ function withDid({ did, head }: StoredRecord): string {
   return `${did} ${head}`;
 }
 
-function toRecord(row: Row): StoredRecord {
-  let head = row['head'] as string | null;
-  let did = row['did'] as string | null;
+/** A row of {@link RECORDS}. */
+type Tuple = readonly SQLOutputValue[];
+
+function toRecord(row: Tuple): StoredRecord {
+  let head = row[0] as string | null;
+  let did = row[6] as string | null;
   if (head !== null && head[0] !== '{' && head[43] === ' ') {
     did = head.slice(0, 43);
     head = head.slice(44);
@@ -322,18 +325,22 @@ function toRecord(row: Row): StoredRecord {
   return {
     head,
     did,
-    body: row['body'] as string | Uint8Array,
-    wrapped: row['wrapped'] as string | null,
-    writtenAt: row['written_at'] as number,
-    expiresAt: row['expires_at'] as number | null,
-    bornAt: row['born_at'] as number | null,
+    body: row[1] as string | Uint8Array,
+    wrapped: row[2] as string | null,
+    writtenAt: row[3] as number,
+    expiresAt: row[4] as number | null,
+    bornAt: row[5] as number | null,
   };
+}
+
+function seqOf(row: Tuple | undefined): number {
+  return row?.[7] as number;
 }
 
 interface Application {
   readonly sessionId: string;
   /** What the change was decided on, as the database has it, … */
-  readonly rows: readonly Row[];
+  readonly rows: readonly Tuple[];
   /** … and as `decide` saw it. */
   readonly records: readonly StoredRecord[];
   readonly change: Change;
@@ -352,8 +359,8 @@ function apply(statements: Statements, application: Application): void {
   if (remove === 'all') {
     run('DELETE FROM strongroom_items WHERE session = ?', key);
   } else if (remove !== 'none' && remove.count > 0) {
-    const first = rows[remove.start]?.['seq'] as number;
-    const last = rows[remove.start + remove.count - 1]?.['seq'] as number;
+    const first = seqOf(rows[remove.start]);
+    const last = seqOf(rows[remove.start + remove.count - 1]);
     run('DELETE FROM strongroom_items WHERE session = ? AND seq BETWEEN ? AND ?', key, first, last);
     // What replaces records inside the history takes the numbers that end with theirs. They suffice, or the records
     // were the first ones: numbers can be negative.
