@@ -51,14 +51,14 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
         const count = look.records === 'all' ? -1 : look.records;
         const { from = 'end' } = look;
         const rows =
-          session === undefined || count === 0 ? [] : statements.tuples(LOOK_AT[from], session.key, count);
+          session === undefined || count === 0 ? [] : statements.tuples(LOOK_AT[from], session, count);
         if (from === 'end') rows.reverse();
         const operation =
           session === undefined || look.operation === undefined
             ? undefined
             : statements.get(
                 'SELECT digest FROM strongroom_operations WHERE session = ? AND operation = ?',
-                session.key,
+                session,
                 look.operation,
               );
         const records = rows.map(toRecord);
@@ -190,14 +190,8 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
   };
 }
 
-interface SessionRow {
-  readonly key: number;
-  readonly nextSeq: number;
-}
-
-function findSession({ get }: Statements, sessionId: string): SessionRow | undefined {
-  const row = get('SELECT key, next_seq FROM strongroom_sessions WHERE id = ?', sessionId);
-  return row && { key: row['key'] as number, nextSeq: row['next_seq'] as number };
+function findSession({ get }: Statements, sessionId: string): number | undefined {
+  return get('SELECT key FROM strongroom_sessions WHERE id = ?', sessionId)?.['key'] as number | undefined;
 }
 
 function removeSession({ run }: Statements, key: number): void {
@@ -210,8 +204,8 @@ function drop(statements: Statements, sessionId: string, now: number): void {
   assertNotHeld(statements, sessionId);
   const session = findSession(statements, sessionId);
   if (session !== undefined) {
-    statements.run('DELETE FROM strongroom_items WHERE session = ?', session.key);
-    removeSession(statements, session.key);
+    statements.run('DELETE FROM strongroom_items WHERE session = ?', session);
+    removeSession(statements, session);
   }
   statements.run(
     'UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ? WHERE session = ? AND wrapped IS NOT NULL',
@@ -225,25 +219,45 @@ function touch({ run }: Statements, key: number): void {
   run('UPDATE strongroom_sessions SET generation = generation + 1 WHERE key = ?', key);
 }
 
-/** Reserves `count` numbers; the key of the session and the first of them. */
-function reserve(
-  { get }: Statements,
+interface SessionEnd {
+  readonly session: number;
+  readonly nextSeq: number;
+}
+
+/**
+ * The session, made if it is missing, and the number of its next item: nobody else writes during the transaction, so
+ * that it need not be kept anywhere.
+ */
+function endOf(
+  { get, run }: Statements,
   sessionId: string,
-  count: number,
   now: number,
   subject: string | undefined,
-): SessionRow {
+): SessionEnd {
+  const found = get(
+    `SELECT key, (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last
+     FROM strongroom_sessions s WHERE id = ?`,
+    sessionId,
+  );
+  if (found !== undefined) {
+    const session = found['key'] as number;
+    if (subject !== undefined) {
+      run(
+        'UPDATE strongroom_sessions SET subject = ?1 WHERE key = ?2 AND subject IS NOT ?1',
+        subject,
+        session,
+      );
+    }
+    return { session, nextSeq: ((found['last'] as number | null) ?? -1) + 1 };
+  }
   // The generation begins with the time, so that a session that was deleted and made again never has an old one.
-  const row = get(
-    `INSERT INTO strongroom_sessions (id, subject, next_seq, generation) VALUES (?1, ?2, ?3, ?4)
-     ON CONFLICT (id) DO UPDATE SET next_seq = next_seq + ?3, subject = ifnull(?2, subject)
-     RETURNING key, next_seq`,
+  const made = get(
+    'INSERT INTO strongroom_sessions (id, subject, generation) VALUES (?, ?, ?) RETURNING key',
     sessionId,
     subject ?? null,
-    count,
     now,
   ) as Row;
-  return { key: row['key'] as number, nextSeq: (row['next_seq'] as number) - count };
+  return { session: made['key'] as number, nextSeq: 0 };
 }
 
 function append(
@@ -254,8 +268,8 @@ function append(
   subject?: string,
   stored?: ReadonlySet<StoredRecord>,
 ): void {
-  const { key, nextSeq } = reserve(statements, sessionId, records.length, now, subject);
-  insert(statements, sessionId, key, nextSeq, records, stored);
+  const { session, nextSeq } = endOf(statements, sessionId, now, subject);
+  insert(statements, sessionId, session, nextSeq, records, stored);
 }
 
 /** @param stored Records that were in this history already: their data key may be destroyed. */
@@ -354,7 +368,7 @@ function apply(statements: Statements, application: Application): void {
   const stored = new Set(application.records);
   const { run, get } = statements;
   const { remove } = change;
-  const { key } = reserve(statements, sessionId, 0, now, subject);
+  const { session: key } = endOf(statements, sessionId, now, subject);
   let firstSeq: number | undefined;
   if (remove === 'all') {
     run('DELETE FROM strongroom_items WHERE session = ?', key);
