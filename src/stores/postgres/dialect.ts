@@ -22,5 +22,17 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
       const { rows } = await client.query(reserve, [id, subject ?? null, count, now]);
       return { session: Number(rows[0]?.['number']), firstSeq: Number(rows[0]?.['next_seq']) - count };
     },
+    async deleteItems(client, items, condition, value) {
+      const pairs = [...items].flatMap(([session, seqs]) => seqs.map((seq) => [session, seq] as const));
+      const { rows } = await client.query(
+        `WITH deleted AS (
+           DELETE FROM ${tableName(names, 'items')} i USING unnest(?::bigint[], ?::bigint[]) AS f (in_session, at_seq)
+           WHERE i.session = f.in_session AND i.seq = f.at_seq AND ${condition} RETURNING i.session
+         )
+         SELECT session, count(*) AS items FROM deleted GROUP BY session`,
+        [pairs.map(([session]) => session), pairs.map(([, seq]) => seq), value],
+      );
+      return new Map(rows.map((row) => [Number(row['session']), Number(row['items'])]));
+    },
   };
 }

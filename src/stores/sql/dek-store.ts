@@ -131,26 +131,17 @@ function sqlHolds(dialect: SqlDialect, runner: SqlRunner): HoldStore {
 }
 
 /** Asked in the transaction that deletes. A hold that is placed while that runs may come too late for it. */
-export async function isHeld(
-  dialect: SqlDialect,
-  client: SqlClient,
-  sessionId: string,
-): Promise<string | undefined> {
-  const { rows } = await client.query(
-    `SELECT id FROM ${dialect.table('holds')} WHERE session = ? AND released_at IS NULL LIMIT 1`,
-    [sessionId],
-  );
-  return rows[0] === undefined ? undefined : text(rows[0]['id']);
-}
-
 /** @throws {@link StrongroomError} `ERR_HELD`. */
 export async function assertNotHeld(
   dialect: SqlDialect,
   client: SqlClient,
   sessionId: string,
 ): Promise<void> {
-  const hold = await isHeld(dialect, client, sessionId);
-  if (hold !== undefined) throw heldError(sessionId, hold);
+  const { rows } = await client.query(
+    `SELECT id FROM ${dialect.table('holds')} WHERE session = ? AND released_at IS NULL LIMIT 1`,
+    [sessionId],
+  );
+  if (rows[0] !== undefined) throw heldError(sessionId, text(rows[0]['id']));
 }
 
 function toHold(row: SqlRow): HoldRecord {

@@ -1,9 +1,10 @@
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
-import { kept, list, NOTHING, text, type SqlClient, type SqlRow, type SqlRunner } from './client.ts';
-import { assertNotHeld, isHeld, sqlDekStore } from './dek-store.ts';
+import { kept, NOTHING, text, type SqlClient, type SqlRow, type SqlRunner } from './client.ts';
+import { assertNotHeld, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
 import { insertItems } from './insert-items.ts';
 import { sqlLeases } from './leases.ts';
+import { sqlPurge } from './purge.ts';
 
 /** What {@link sqlDriver} needs besides a database. */
 export interface SqlDriverOptions {
@@ -196,24 +197,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       }));
     },
 
-    async purge(expired, batch) {
-      const conditions: [string, number][] = [['expires_at <= ?', expired.now]];
-      if (expired.writtenBefore !== undefined) {
-        conditions.push([`${dialect.birth} <= ?`, expired.writtenBefore]);
-      }
-      const purged: string[] = [];
-      for (const [condition, time] of conditions) {
-        const room = batch - purged.length;
-        if (room === 0) break;
-        const found = await runner.read(
-          `SELECT session, seq FROM ${items} WHERE ${condition} AND ${notHeld} ${limit(room)}`,
-          [time],
-        );
-        purged.push(...(await purgeRows(found.rows, condition, time)));
-        if (found.rows.length === room) return { sessions: purged, more: true };
-      }
-      return { sessions: purged, more: false };
-    },
+    purge: sqlPurge(dialect, runner, notHeld),
 
     async expired({ now: at, writtenBefore }) {
       const policy = writtenBefore === undefined ? '' : `OR ${dialect.birth} <= ?`;
@@ -234,45 +218,6 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     ping: options.ping,
     close: options.close,
   };
-
-  /**
-   * The sessions are locked before their rows are touched, as by every other change: no deadlock, and a session that
-   * gets an item meanwhile is not taken for an empty one.
-   */
-  async function purgeRows(found: readonly SqlRow[], condition: string, time: number): Promise<string[]> {
-    const numbers = [...new Set(found.map((row) => Number(row['session'])))];
-    if (numbers.length === 0) return [];
-    return await runner.transaction(async (client) => {
-      const locked = await client.query(
-        `SELECT number, id FROM ${sessions} WHERE number IN (${list(numbers.length)}) ORDER BY number FOR UPDATE`,
-        numbers,
-      );
-      const purged: string[] = [];
-      for (const row of locked.rows) {
-        const session = Number(row['number']);
-        if (await isHeld(dialect, client, text(row['id']))) continue;
-        const seqs = found
-          .filter((item) => Number(item['session']) === session)
-          .map((item) => Number(item['seq']));
-        const { changes } = await client.query(
-          `DELETE FROM ${items} WHERE session = ? AND seq IN (${list(seqs.length)}) AND ${condition}`,
-          [session, ...seqs, time],
-        );
-        if (changes === 0) continue;
-        for (let count = 0; count < changes; count++) purged.push(text(row['id']));
-        const rest = await client.query(`SELECT 1 FROM ${items} WHERE session = ? LIMIT 1`, [session]);
-        if (rest.rows.length > 0) {
-          await client.query(`UPDATE ${sessions} SET generation = generation + 1 WHERE number = ?`, [
-            session,
-          ]);
-        } else {
-          await client.query(`DELETE FROM ${operations} WHERE session = ?`, [session]);
-          await client.query(`DELETE FROM ${sessions} WHERE number = ?`, [session]);
-        }
-      }
-      return purged;
-    });
-  }
 }
 
 /** Written into the statement: some drivers send numbers as a type that `LIMIT` does not take. */
