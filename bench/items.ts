@@ -5,14 +5,18 @@ const WORDS =
     ' ',
   );
 
-/** A conversation of the four usual kinds of items, about 1 KB of JSON each, always the same. */
-export function conversation(count: number, from: number = 0): AgentInputItem[] {
-  return Array.from({ length: count }, (_, index) => itemAt(from + index));
+/**
+ * A conversation of the four usual kinds of items, always the same.
+ *
+ * @param length Characters of text in each; the JSON around it takes another hundred.
+ */
+export function conversation(count: number, from: number = 0, length: number = 900): AgentInputItem[] {
+  return Array.from({ length: count }, (_, index) => itemAt(from + index, length));
 }
 
-function itemAt(index: number): AgentInputItem {
+function itemAt(index: number, length: number): AgentInputItem {
   const callId = `call_${Math.floor(index / 4)}`;
-  const text = prose(index, 900);
+  const text = prose(index, length);
   switch (index % 4) {
     case 0:
       return { type: 'message', role: 'user', content: [{ type: 'input_text', text }] };

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { measureContext } from './context.ts';
 import { measureEnvelope, measureSeal } from './seal.ts';
 import { measureStacks, memory, sqlite } from './stacks.ts';
+import { measurePair, PAIRS, TURN, type Pair, type PairResults } from './stores.ts';
 import { ratio, table, time } from './table.ts';
 import type { Result } from './rounds.ts';
 
@@ -11,6 +12,8 @@ const { values } = parseArgs({
     /** Fewer rounds and no long histories: shows that it runs, not how fast it is. */
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
+    /** Only the stores, each against a session written by hand. */
+    stores: { type: 'boolean', default: false },
   },
 });
 const rounds = values.rounds === undefined ? (values.quick ? 3 : 9) : Number(values.rounds);
@@ -38,39 +41,85 @@ function block(columns: readonly (readonly [string, readonly Result[]])[]): void
   );
 }
 
-for (const open of [sqlite, memory]) {
-  const place = open();
-  try {
-    for (const count of sizes) {
-      const results = await measureStacks(place, count, rounds);
-      print(`\n${place.name}, ${count} items of 1 KB`);
-      block([
-        ['getItems()', results.read],
-        ['addItems(4)', results.append],
-        ['whole conversation', results.conversation],
-      ]);
+async function benchStacks(): Promise<void> {
+  for (const open of [sqlite, memory]) {
+    const place = open();
+    try {
+      for (const count of sizes) {
+        const results = await measureStacks(place, count, rounds);
+        print(`\n${place.name}, ${count} items of 1 KB`);
+        block([
+          ['getItems()', results.read],
+          ['addItems(4)', results.append],
+          ['whole conversation', results.conversation],
+        ]);
+      }
+    } finally {
+      await place.close();
     }
-  } finally {
-    await place.close();
   }
 }
 
-const bytes = values.quick ? [1_024] : [200, 1_024, 4_096, 65_536];
-for (const [title, pick] of [
-  ['Sealing one text', 'seal'],
-  ['Opening one text', 'open'],
-] as const) {
-  const columns: [string, readonly Result[]][] = [];
-  for (const size of bytes) columns.push([`${size} B`, (await measureSeal(size, rounds))[pick]]);
-  print(`\n${title}`);
-  block(columns);
+async function benchSealing(): Promise<void> {
+  const bytes = values.quick ? [1_024] : [200, 1_024, 4_096, 65_536];
+  for (const [title, pick] of [
+    ['Sealing one text', 'seal'],
+    ['Opening one text', 'open'],
+  ] as const) {
+    const columns: [string, readonly Result[]][] = [];
+    for (const size of bytes) columns.push([`${size} B`, (await measureSeal(size, rounds))[pick]]);
+    print(`\n${title}`);
+    block(columns);
+  }
+
+  const { write, read } = await measureEnvelope(rounds);
+  print('\nEnvelopes, 50 items of 1 KB in a call');
+  block([['', write]]);
+  block([['', read]]);
 }
 
-const { write, read } = await measureEnvelope(rounds);
-print('\nEnvelopes, 50 items of 1 KB in a call');
-block([['', write]]);
-block([['', read]]);
+async function benchContext(): Promise<void> {
+  const long = values.quick ? 1_000 : 10_000;
+  print(`\nTrimming a history of ${long} items`);
+  block([['', await measureContext(long, rounds)]]);
+}
 
-const long = values.quick ? 1_000 : 10_000;
-print(`\nTrimming a history of ${long} items`);
-block([['', await measureContext(long, rounds)]]);
+/** Characters of text in an item: about 400 bytes of JSON, the mean of recorded conversations, and about 1 KB. */
+const lengths = values.quick ? [300] : [300, 900];
+
+async function benchStores(): Promise<void> {
+  for (const [name, open] of Object.entries(PAIRS)) {
+    let pair: Pair;
+    try {
+      pair = await open();
+    } catch (error) {
+      print(`\n${name}: left out, ${error instanceof Error ? error.message : String(error)}`);
+      continue;
+    }
+    try {
+      for (const length of lengths) {
+        const results: [number, PairResults][] = [];
+        for (const count of values.quick ? [10, 100] : [10, 100, 1_000, 10_000]) {
+          results.push([count, await measurePair(pair, { count, length, rounds })]);
+        }
+        for (const [title, pick] of [
+          [`addItems(${TURN})`, 'append'],
+          ['getItems()', 'read'],
+          ['getItems(20)', 'tail'],
+        ] as const) {
+          print(`\n${name}, items with ${length} characters of text, ${title} with a history of`);
+          block(results.map(([count, result]) => [String(count), result[pick]]));
+        }
+      }
+    } finally {
+      await pair.close();
+    }
+  }
+}
+
+if (!values.stores) {
+  await benchStacks();
+  await benchSealing();
+  await benchContext();
+}
+await benchStores();

@@ -1,6 +1,7 @@
 import type * as mysqlModule from 'mysql2/promise';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { mysqlAppend } from './mysql/append.ts';
 import { mysqlDialect } from './mysql/dialect.ts';
 import { fromPool, mysqlFailure, type MysqlPool } from './mysql/pool.ts';
 import { setupStatements } from './mysql/schema.ts';
@@ -103,6 +104,7 @@ export function openMysql(target: string | MysqlTarget, options: MysqlOptions = 
   const driver = sqlDriver(dialect, runner, {
     operationLog: parseCount(WHERE, 'operationLog', operationLog),
     now,
+    append: mysqlAppend(dialect, runner),
     ping: async () => void (await runner.read('SELECT 1')),
     close: async () => {
       await ready?.catch(() => undefined);

@@ -125,6 +125,23 @@ describe.skipIf(absent)('openPostgres on PostgreSQL, in detail', () => {
     await vi.waitFor(async () => expect(await connections()).toBe(0), { timeout: 5_000 });
   });
 
+  test('keeps its plans on a connection, and does without where a proxy lends others', async () => {
+    const pool = new Pool({ connectionString: url, max: 1 });
+    const query = async (sql: string): Promise<unknown[]> => (await pool.query<object>(sql)).rows;
+    const plans = "SELECT name FROM pg_prepared_statements WHERE name LIKE 'strongroom%'";
+    await using store = openPostgres({ pool }, { schema });
+    const session = store.session('proxy');
+    await session.addItems([message('one')]);
+    expect(await query(plans)).toHaveLength(1);
+    // The connection of another client behind the proxy: the driver remembers what this one never prepared.
+    await query('DEALLOCATE ALL');
+    await session.addItems([message('two')]);
+    expect(await session.getItems()).toEqual([message('one'), message('two')]);
+    expect(await session.popItem()).toEqual(message('two'));
+    expect(await query(plans)).toEqual([]);
+    await pool.end();
+  });
+
   test('keeps its history through connections that are cut', async () => {
     await using store = openPostgres(url, { schema, sharePool: false, maxConnections: 2 });
     const session = store.session('cut');

@@ -1,4 +1,5 @@
 import { firstGeneration } from '../generation.ts';
+import { list } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { tableName } from './schema.ts';
 
@@ -36,6 +37,18 @@ export function mysqlDialect(prefix: string): SqlDialect {
           [id, subject ?? null, firstGeneration()],
         );
       }
+    },
+    // MySQL does not return what it deletes, so a statement for each session.
+    async deleteItems(client, items, condition, value) {
+      const deleted = new Map<number, number>();
+      for (const [session, seqs] of items) {
+        const { changes } = await client.query(
+          `DELETE FROM ${tableName(prefix, 'items')} WHERE session = ? AND seq IN (${list(seqs.length)}) AND ${condition}`,
+          [session, ...seqs, value],
+        );
+        if (changes > 0) deleted.set(session, changes);
+      }
+      return deleted;
     },
   };
 }

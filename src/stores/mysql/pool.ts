@@ -48,7 +48,8 @@ export function fromPool(pool: MysqlPool, timeout: number, close: () => Promise<
         throw error;
       }
       return {
-        async query(sql, values = []): Promise<SqlResult> {
+        async query(statement, values = []): Promise<SqlResult> {
+          const sql = typeof statement === 'string' ? statement : statement.sql;
           const escapable = values.map((value) => (value instanceof Uint8Array ? Buffer.from(value) : value));
           const [result] = await inTime(connection.query(sql, escapable), timeout);
           if (Array.isArray(result)) return { rows: result as SqlRow[], changes: 0 };

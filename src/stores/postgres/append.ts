@@ -1,68 +1,100 @@
 import type { Batch, StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
 import { firstGeneration } from '../generation.ts';
-import type { SqlRunner } from '../sql/client.ts';
+import { kept, text, type SqlRunner, type SqlValue } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
-import { text } from '../sql/driver.ts';
+import { didsOf } from '../sql/insert-items.ts';
 
 /**
  * Appends in one statement, which is its own transaction: one round trip instead of five. Sessions whose data key
  * was destroyed are left out and reported; the rows of the keys are share-locked, so that none is destroyed meanwhile.
+ * One session has a statement of its own, without the joins by session: it is planned and run in half the time.
  */
 export function postgresAppend(
   dialect: SqlDialect,
   runner: SqlRunner,
 ): (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]> {
-  const statement = `
+  const deks = dialect.table('deks');
+  const insertSessions = `INSERT INTO ${dialect.table('sessions')} AS s (id, subject, next_seq, generation)`;
+  const orReserve = `ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excluded.next_seq,
+    subject = coalesce(excluded.subject, s.subject)`;
+  const insertItems = `INSERT INTO ${dialect.table('items')}
+    (session, seq, written_at, expires_at, born_at, dek, head, wrapped, item, body)`;
+  const columns = `r.written_at, r.expires_at, r.born_at, k.number,
+    CASE WHEN r.did IS NOT NULL AND k.number IS NULL THEN r.did || ' ' || r.head ELSE r.head END,
+    r.wrapped, r.item, decode(r.body, 'base64')`;
+  const unnested = `?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[]`;
+  const names = 'head, did, written_at, expires_at, born_at, wrapped, item, body';
+
+  const appendOne = kept(`
+    WITH call AS (
+      SELECT ?::text AS id, ?::text AS subject, ?::bigint AS items, ?::bigint AS generation, ?::text[] AS dids
+    ), keys AS (
+      SELECT number, did, wrapped FROM ${deks}
+      WHERE session = (SELECT id FROM call) AND did = ANY ((SELECT dids FROM call)::text[]) FOR SHARE
+    ), reserved AS (
+      ${insertSessions}
+      SELECT id, subject, items, generation FROM call WHERE NOT EXISTS (SELECT 1 FROM keys WHERE wrapped IS NULL)
+      ${orReserve}
+      RETURNING number, next_seq
+    ), stored AS (
+      ${insertItems}
+      SELECT v.number, v.next_seq - c.items + r.place - 1, ${columns}
+      FROM call c CROSS JOIN reserved v CROSS JOIN unnest(${unnested}) WITH ORDINALITY AS r (${names}, place)
+      LEFT JOIN keys k ON k.did = r.did AND r.wrapped IS NULL
+    )
+    SELECT did FROM keys WHERE wrapped IS NULL`);
+
+  const appendMany = kept(`
     WITH batches AS (
       SELECT * FROM unnest(?::text[], ?::text[], ?::bigint[]) AS b (id, subject, items)
     ), records AS (
-      SELECT * FROM unnest(?::text[], ?::bigint[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[],
-        ?::text[], ?::text[], ?::text[])
-        AS r (id, place, head, did, written_at, expires_at, born_at, wrapped, item, body)
+      SELECT * FROM unnest(?::text[], ?::bigint[], ${unnested}) AS r (id, place, ${names})
     ), keys AS (
-      SELECT d.number, d.session, d.did, d.wrapped FROM ${dialect.table('deks')} d
+      SELECT d.number, d.session, d.did, d.wrapped FROM ${deks} d
       WHERE (d.session, d.did) IN (SELECT id, did FROM records WHERE did IS NOT NULL AND wrapped IS NULL)
       FOR SHARE OF d
     ), refused AS (
       SELECT session, did FROM keys WHERE wrapped IS NULL
     ), reserved AS (
-      INSERT INTO ${dialect.table('sessions')} AS s (id, subject, next_seq, generation)
+      ${insertSessions}
       SELECT id, subject, items, ? FROM batches WHERE id NOT IN (SELECT session FROM refused) ORDER BY id
-      ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excluded.next_seq,
-        subject = coalesce(excluded.subject, s.subject)
+      ${orReserve}
       RETURNING number, id, next_seq
     ), stored AS (
-      INSERT INTO ${dialect.table('items')}
-        (session, seq, written_at, expires_at, born_at, dek, head, wrapped, item, body)
-      SELECT v.number, v.next_seq - b.items + r.place, r.written_at, r.expires_at, r.born_at, k.number,
-        CASE WHEN r.did IS NOT NULL AND k.number IS NULL THEN r.did || ' ' || r.head ELSE r.head END,
-        r.wrapped, r.item, decode(r.body, 'base64')
+      ${insertItems}
+      SELECT v.number, v.next_seq - b.items + r.place, ${columns}
       FROM records r JOIN reserved v ON v.id = r.id JOIN batches b ON b.id = r.id
       LEFT JOIN keys k ON k.session = r.id AND k.did = r.did AND r.wrapped IS NULL
     )
-    SELECT session, did FROM refused`;
+    SELECT session, did FROM refused`);
+
+  async function one({ sessionId, subject, records }: Batch): Promise<readonly [Error | undefined]> {
+    const { rows } = await runner.write(appendOne, [
+      sessionId,
+      subject ?? null,
+      records.length,
+      firstGeneration(),
+      [...didsOf(records)],
+      ...arrays(records),
+    ]);
+    const [refused] = rows;
+    return [refused && shreddedError(sessionId, text(refused['did']))];
+  }
 
   return async (batches) => {
-    const records = batches.flatMap((batch) =>
-      batch.records.map((record, place) => ({ id: batch.sessionId, place, record })),
+    const [first] = batches;
+    if (first !== undefined && batches.length === 1) return await one(first);
+    const places = batches.flatMap(({ sessionId, records }) =>
+      records.map((_, place) => ({ sessionId, place })),
     );
-    const column = <T extends string | number | null>(value: (record: StoredRecord) => T): T[] =>
-      records.map(({ record }) => value(record));
-    const { rows } = await runner.write(statement, [
+    const { rows } = await runner.write(appendMany, [
       batches.map(({ sessionId }) => sessionId),
       batches.map(({ subject }) => subject ?? null),
-      batches.map((batch) => batch.records.length),
-      records.map(({ id }) => id),
-      records.map(({ place }) => place),
-      column(({ head }) => head),
-      column(({ did }) => did),
-      column(({ writtenAt }) => writtenAt),
-      column(({ expiresAt }) => expiresAt),
-      column(({ bornAt }) => bornAt),
-      column(({ wrapped }) => wrapped),
-      column(({ body }) => (typeof body === 'string' ? body : null)),
-      column(({ body }) => (typeof body === 'string' ? null : Buffer.from(body).toString('base64'))),
+      batches.map(({ records }) => records.length),
+      places.map(({ sessionId }) => sessionId),
+      places.map(({ place }) => place),
+      ...arrays(batches.flatMap(({ records }) => records)),
       firstGeneration(),
     ]);
     const refused = new Map(rows.map((row) => [text(row['session']), text(row['did'])]));
@@ -71,4 +103,18 @@ export function postgresAppend(
       return did === undefined ? undefined : shreddedError(sessionId, did);
     });
   };
+}
+
+/** An array for each column, in the order of the statements. */
+function arrays(records: readonly StoredRecord[]): SqlValue[] {
+  return [
+    records.map(({ head }) => head),
+    records.map(({ did }) => did),
+    records.map(({ writtenAt }) => writtenAt),
+    records.map(({ expiresAt }) => expiresAt),
+    records.map(({ bornAt }) => bornAt),
+    records.map(({ wrapped }) => wrapped),
+    records.map(({ body }) => (typeof body === 'string' ? body : null)),
+    records.map(({ body }) => (typeof body === 'string' ? null : Buffer.from(body).toString('base64'))),
+  ];
 }

@@ -1,6 +1,17 @@
+import { createHash } from 'node:crypto';
 import type { AnnouncementListener, Channel } from '../announcements.ts';
 import { inTime, TimeoutError } from '../in-time.ts';
-import type { FailureKind, SqlClient, SqlLoan, SqlPool, SqlResult, SqlRow, SqlValue } from '../sql/client.ts';
+import type {
+  FailureKind,
+  KeptStatement,
+  SqlClient,
+  SqlLoan,
+  SqlPool,
+  SqlResult,
+  SqlRow,
+  SqlValue,
+  Statement,
+} from '../sql/client.ts';
 import { listen, listenPGlite, type ListeningClient } from './announce.ts';
 import type { PostgresNames } from './schema.ts';
 
@@ -18,7 +29,12 @@ export interface PostgresPool {
 
 /** The part of a pooled `pg` client that is used. */
 export interface PostgresPoolClient {
-  query(sql: string, values?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
+  /** With a `name` the connection keeps the statement. */
+  query(statement: {
+    text: string;
+    values: unknown[];
+    name?: string;
+  }): Promise<{ rows: unknown[]; rowCount: number | null }>;
   release(error?: boolean): void;
   on?(event: 'error', listener: (error: Error) => void): unknown;
 }
@@ -41,6 +57,10 @@ interface PGliteResult {
   affectedRows?: number;
 }
 
+function textOf(statement: Statement): string {
+  return typeof statement === 'string' ? statement : statement.sql;
+}
+
 const compiled = new Map<string, string>();
 
 /** `?` to `$1`, `$2`, … Our statements have no question mark but for values. */
@@ -55,6 +75,30 @@ function numbered(sql: string): string {
   return found;
 }
 
+interface NamedStatement {
+  readonly text: string;
+  readonly name: string;
+}
+
+const named = new WeakMap<KeptStatement, NamedStatement>();
+
+/** The name tells the text, so that connections which a proxy mixes up never run another statement by it. */
+function nameOf(statement: KeptStatement): NamedStatement {
+  let found = named.get(statement);
+  if (found === undefined) {
+    const text = numbered(statement.sql);
+    const digest = createHash('sha256').update(text).digest('base64url').slice(0, 22);
+    named.set(statement, (found = { text, name: `strongroom_${digest}` }));
+  }
+  return found;
+}
+
+/**
+ * SQLSTATE when a connection does not have what was prepared on it, or has it already: a proxy between lends others'
+ * connections (PgBouncer in transaction mode without `max_prepared_statements`).
+ */
+const PREPARED_ELSEWHERE = ['26000', '42P05'];
+
 /** Checked-out clients report a lost connection twice: as the query's error, and as an event that ends the process. */
 const listening = new WeakSet<object>();
 
@@ -68,6 +112,7 @@ export function fromPool(
   close: () => Promise<void>,
   connect: () => Promise<Listening> = () => keep(pool),
 ): PostgresConnections {
+  let keeps = true;
   return {
     async acquire(): Promise<SqlLoan> {
       const connecting = pool.connect();
@@ -83,9 +128,18 @@ export function fromPool(
         client.on('error', () => undefined);
       }
       return {
-        async query(sql, values = []): Promise<SqlResult> {
-          const { rows, rowCount } = await inTime(client.query(numbered(sql), [...values]), timeout);
-          return { rows: rows as SqlRow[], changes: rowCount ?? 0 };
+        async query(statement, values = []): Promise<SqlResult> {
+          const query =
+            typeof statement === 'object' && keeps
+              ? { ...nameOf(statement), values: [...values] }
+              : { text: numbered(textOf(statement)), values: [...values] };
+          try {
+            const { rows, rowCount } = await inTime(client.query(query), timeout);
+            return { rows: rows as SqlRow[], changes: rowCount ?? 0 };
+          } catch (error) {
+            if (PREPARED_ELSEWHERE.includes(stateOf(error))) keeps = false;
+            throw error;
+          }
         },
         release: (broken) => client.release(broken),
       };
@@ -119,10 +173,10 @@ async function keep(pool: PostgresPool): Promise<Listening> {
 export function fromPGlite(database: PGliteLike, close: () => Promise<void>): PostgresConnections {
   const run = async (
     target: PGliteLike | PGliteTransaction,
-    sql: string,
+    statement: Statement,
     values: readonly SqlValue[] = [],
   ): Promise<SqlResult> => {
-    const { rows, affectedRows } = await target.query(numbered(sql), [...values]);
+    const { rows, affectedRows } = await target.query(numbered(textOf(statement)), [...values]);
     return { rows: rows as SqlRow[], changes: affectedRows ?? 0 };
   };
 
@@ -143,12 +197,13 @@ export function fromPGlite(database: PGliteLike, close: () => Promise<void>): Po
       });
 
     const client: SqlClient = {
-      async query(sql, values) {
+      async query(statement, values) {
+        const sql = textOf(statement);
         if (sql.startsWith('BEGIN')) {
           await begin();
           return NO_ROWS;
         }
-        if (open === undefined) return await run(database, sql, values);
+        if (open === undefined) return await run(database, statement, values);
         if (sql === 'COMMIT' || sql === 'ROLLBACK') {
           const closing = open;
           open = undefined;
@@ -157,7 +212,7 @@ export function fromPGlite(database: PGliteLike, close: () => Promise<void>): Po
           await closing.ended;
           return NO_ROWS;
         }
-        return await run(open.transaction, sql, values);
+        return await run(open.transaction, statement, values);
       },
     };
     /** A transaction that is still open is not to be committed. */
@@ -167,7 +222,7 @@ export function fromPGlite(database: PGliteLike, close: () => Promise<void>): Po
       const end = (): void => abandoned?.end();
       abandoned?.transaction.rollback().then(end, end);
     };
-    return { query: (sql, values) => client.query(sql, values), release: abandon };
+    return { query: (statement, values) => client.query(statement, values), release: abandon };
   }
 
   return {
@@ -191,15 +246,19 @@ const STATES: Readonly<Record<string, string>> = {
   '53300': 'the database has too many connections',
   '57014': 'the database cancelled the statement',
 };
-const TRANSIENT = ['40001', '40P01', '55P03'];
+const TRANSIENT = ['40001', '40P01', '55P03', ...PREPARED_ELSEWHERE];
 const SHUTDOWN = ['57P01', '57P02', '57P03'];
+
+function stateOf(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === 'string' ? code : '';
+}
 
 export function postgresFailure(error: unknown): FailureKind {
   if (error instanceof TimeoutError) {
     return { what: 'the database did not answer in time', disconnected: true };
   }
-  const { code: state } = (error ?? {}) as { code?: unknown };
-  const code = typeof state === 'string' ? state : '';
+  const code = stateOf(error);
   if (TRANSIENT.includes(code))
     return { what: 'the database ended a conflict of transactions', transient: true };
   // Five characters from the server; else the error is the driver's or the network's own.

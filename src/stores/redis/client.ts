@@ -112,7 +112,7 @@ export function redisCommands(send: () => Promise<SendCommand>, timeout: number)
     read: (...command) => run((sendCommand) => sendCommand(command), true),
     write: (...command) => run((sendCommand) => sendCommand(command), false),
     script(script, keys, args, reads = false) {
-      const digest = createHash('sha1').update(script.source).digest('hex');
+      const digest = digestOf(script);
       const rest = [String(keys.length), ...keys, ...args];
       return run(async (sendCommand) => {
         try {
@@ -124,6 +124,18 @@ export function redisCommands(send: () => Promise<SendCommand>, timeout: number)
       }, reads);
     },
   };
+}
+
+const digests = new WeakMap<Script, string>();
+
+/** What the server calls it by. */
+function digestOf(script: Script): string {
+  let digest = digests.get(script);
+  if (digest === undefined) {
+    digest = createHash('sha1').update(script.source).digest('hex');
+    digests.set(script, digest);
+  }
+  return digest;
 }
 
 function nameOf(error: unknown): string {

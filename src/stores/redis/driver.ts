@@ -519,7 +519,9 @@ function encode(record: StoredRecord): RedisArgument {
     record.head,
     record.wrapped,
   ]);
-  return Buffer.concat([Buffer.from(`${line}\n`), Buffer.from(record.body as Uint8Array)]);
+  // Text stays text: the client sends it together with what is around it.
+  if (typeof record.body === 'string') return `${line}\n${record.body}`;
+  return Buffer.concat([Buffer.from(`${line}\n`), record.body]);
 }
 
 function decode(element: Buffer): StoredRecord {

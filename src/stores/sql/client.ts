@@ -11,9 +11,24 @@ export interface SqlResult {
   readonly changes: number;
 }
 
-/** One connection. Statements have `?` for values. */
+/** A statement with `?` for values; as an object when a database is to keep its plan: {@link kept}. */
+export type Statement = string | KeptStatement;
+
+export interface KeptStatement {
+  readonly sql: string;
+}
+
+/**
+ * A statement that each connection parses and plans once, if its database can do that. For texts that are few: a
+ * connection keeps all that it has seen.
+ */
+export function kept(sql: string): KeptStatement {
+  return { sql };
+}
+
+/** One connection. */
 export interface SqlClient {
-  query(sql: string, values?: readonly SqlValue[]): Promise<SqlResult>;
+  query(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
 }
 
 /** A connection that is lent. */
@@ -41,9 +56,9 @@ export interface FailureKind {
 /** Runs work on a pool. */
 export interface SqlRunner {
   /** A statement that only reads; repeated once when its connection had died unnoticed. */
-  read(sql: string, values?: readonly SqlValue[]): Promise<SqlResult>;
+  read(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
   /** One statement that is a transaction of its own. */
-  write(sql: string, values?: readonly SqlValue[]): Promise<SqlResult>;
+  write(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
   /** Committed when `work` resolves to something else than {@link NOTHING}, else rolled back. Can run it again. */
   transaction<T>(work: (client: SqlClient) => Promise<T>): Promise<T>;
 }
@@ -71,20 +86,28 @@ export function createRunner(
   }
 
   async function once(
-    sql: string,
+    statement: Statement,
     values: readonly SqlValue[],
     outcome?: (kind: FailureKind) => Outcome,
   ): Promise<SqlResult> {
     const loan = await acquire();
     try {
-      const result = await loan.query(sql, values);
+      const result = await loan.query(statement, values);
       loan.release();
       return result;
     } catch (error) {
       const kind = kindOf(error);
-      loan.release(kind.disconnected);
+      loan.release(kind.disconnected === true || !(await rolledBack(loan)));
       throw failure(error, outcome?.(kind));
     }
+  }
+
+  /** Also after one statement: it may have begun a transaction, and been ended in it. */
+  async function rolledBack(loan: SqlLoan): Promise<boolean> {
+    return await loan.query('ROLLBACK').then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Repeats what the server undid, or what never reached it. */
@@ -114,29 +137,22 @@ export function createRunner(
     } catch (error) {
       // An error of ours comes from the work, over a connection that is well.
       const kind: FailureKind = isStrongroomError(error) ? { what: error.message } : kindOf(error);
-      let broken = committing || kind.disconnected === true;
-      if (!broken) {
-        try {
-          await loan.query('ROLLBACK');
-        } catch {
-          broken = true;
-        }
-      }
-      loan.release(broken);
+      const lost = committing || kind.disconnected === true;
+      loan.release(lost || !(await rolledBack(loan)));
       if (isStrongroomError(error)) throw error;
       throw failure(error, committing && !kind.transient ? 'unknown' : 'nothing written');
     }
   }
 
   return {
-    read: (sql, values = []) =>
+    read: (statement, values = []) =>
       repeating(
-        () => once(sql, values),
+        () => once(statement, values),
         (kind) => kind.transient === true || kind.disconnected === true,
       ),
-    write: (sql, values = []) =>
+    write: (statement, values = []) =>
       repeating(
-        () => once(sql, values, (kind) => (kind.disconnected ? 'unknown' : 'nothing written')),
+        () => once(statement, values, (kind) => (kind.disconnected ? 'unknown' : 'nothing written')),
         (kind) => kind.transient === true,
       ),
     transaction: (work) =>
@@ -145,4 +161,14 @@ export function createRunner(
         (kind) => kind.transient === true,
       ),
   };
+}
+
+/** Places for so many values. */
+export function list(count: number): string {
+  return Array.from({ length: count }, () => '?').join(', ');
+}
+
+/** Databases give binary columns as bytes. */
+export function text(value: unknown): string {
+  return typeof value === 'string' ? value : Buffer.from(value as Uint8Array).toString('utf8');
 }

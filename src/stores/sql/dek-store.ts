@@ -1,8 +1,7 @@
 import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
 import { heldError } from '../../keys/held.ts';
-import type { SqlClient, SqlRow, SqlRunner, SqlValue } from './client.ts';
+import { kept, text, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
-import { text } from './driver.ts';
 
 const PAGE = 200;
 
@@ -15,6 +14,7 @@ export function sqlDekStore(
   const deks = dialect.table('deks');
   const columns = 'number, session, did, kid, wrapped, created_at, destroyed_at';
   const [insertBefore, insertAfter] = dialect.insertNew;
+  const find = kept(`SELECT ${columns} FROM ${deks} WHERE session = ? AND did = ?`);
   return {
     async put({ sessionId, did, kid, wrapped, createdAt }) {
       const { changes } = await runner.write(
@@ -25,10 +25,7 @@ export function sqlDekStore(
     },
 
     async get(sessionId, did) {
-      const { rows } = await runner.read(`SELECT ${columns} FROM ${deks} WHERE session = ? AND did = ?`, [
-        sessionId,
-        did,
-      ]);
+      const { rows } = await runner.read(find, [sessionId, did]);
       const [row] = rows;
       if (row === undefined) return undefined;
       return row['wrapped'] === null ? toTombstone(row) : toDek(row);
@@ -134,26 +131,17 @@ function sqlHolds(dialect: SqlDialect, runner: SqlRunner): HoldStore {
 }
 
 /** Asked in the transaction that deletes. A hold that is placed while that runs may come too late for it. */
-export async function isHeld(
-  dialect: SqlDialect,
-  client: SqlClient,
-  sessionId: string,
-): Promise<string | undefined> {
-  const { rows } = await client.query(
-    `SELECT id FROM ${dialect.table('holds')} WHERE session = ? AND released_at IS NULL LIMIT 1`,
-    [sessionId],
-  );
-  return rows[0] === undefined ? undefined : text(rows[0]['id']);
-}
-
 /** @throws {@link StrongroomError} `ERR_HELD`. */
 export async function assertNotHeld(
   dialect: SqlDialect,
   client: SqlClient,
   sessionId: string,
 ): Promise<void> {
-  const hold = await isHeld(dialect, client, sessionId);
-  if (hold !== undefined) throw heldError(sessionId, hold);
+  const { rows } = await client.query(
+    `SELECT id FROM ${dialect.table('holds')} WHERE session = ? AND released_at IS NULL LIMIT 1`,
+    [sessionId],
+  );
+  if (rows[0] !== undefined) throw heldError(sessionId, text(rows[0]['id']));
 }
 
 function toHold(row: SqlRow): HoldRecord {

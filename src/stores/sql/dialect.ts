@@ -28,6 +28,17 @@ export interface SqlDialect {
     session: { readonly id: string; readonly subject?: string | undefined },
     count: number,
   ): Promise<Reservation>;
+  /**
+   * Deletes those of the items, numbers by session, that fulfil the condition with its one value.
+   *
+   * @returns How many of each session that lost any.
+   */
+  deleteItems(
+    client: SqlClient,
+    items: ReadonlyMap<number, readonly number[]>,
+    condition: string,
+    value: number,
+  ): Promise<ReadonlyMap<number, number>>;
 }
 
 export type TableName = 'schema' | 'sessions' | 'items' | 'operations' | 'deks' | 'leases' | 'holds';

@@ -1,10 +1,11 @@
 import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
-import { shreddedError } from '../failure.ts';
-import { NOTHING, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
-import { assertNotHeld, isHeld, sqlDekStore } from './dek-store.ts';
+import { kept, NOTHING, text, type SqlClient, type SqlRow, type SqlRunner } from './client.ts';
+import { assertNotHeld, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
+import { insertItems } from './insert-items.ts';
 import { sqlLeases } from './leases.ts';
+import { sqlPurge } from './purge.ts';
 
 /** What {@link sqlDriver} needs besides a database. */
 export interface SqlDriverOptions {
@@ -14,12 +15,12 @@ export interface SqlDriverOptions {
   readonly close: () => Promise<void>;
   /** What the database tells of changes by itself, if it does. */
   readonly announcements?: Announcements;
-  /** A faster way to append than a transaction of several statements, if the database has one. */
-  readonly append?: (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]>;
+  /** {@link StoreDriver.appendMany}, which each database does in its own way. */
+  readonly append: (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]>;
 }
 
-/** Rows in one `INSERT`. */
-const CHUNK = 500;
+/** A `LIMIT` that is none, in a statement that has one. */
+const ALL = Number.MAX_SAFE_INTEGER;
 
 /**
  * {@link StoreDriver} over PostgreSQL, MySQL and MariaDB. Every change locks the row of its session first, so changes
@@ -34,86 +35,17 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   // Holds are few: a list beats a look-up for each record.
   const notHeld = `session NOT IN (SELECT s.number FROM ${sessions} s JOIN ${dialect.table('holds')} h
     ON h.session = s.id WHERE h.released_at IS NULL)`;
-  const records = `SELECT i.session, i.seq, i.head, i.item, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did
-    FROM ${items} i LEFT JOIN ${deks} d ON d.number = i.dek`;
-
-  async function insert(
-    client: SqlClient,
-    sessionId: string,
-    session: number,
-    firstSeq: number,
-    inserted: readonly StoredRecord[],
-    stored?: ReadonlySet<StoredRecord>,
-  ): Promise<void> {
-    const keys = await lockDeks(client, sessionId, inserted);
-    for (let start = 0; start < inserted.length; start += CHUNK) {
-      const chunk = inserted.slice(start, start + CHUNK);
-      const values: SqlValue[] = [];
-      for (const [index, record] of chunk.entries()) {
-        const key = record.wrapped === null && record.did !== null ? keys.get(record.did) : undefined;
-        if (key?.destroyed && !stored?.has(record)) throw shreddedError(sessionId, record.did as string);
-        const text = typeof record.body === 'string';
-        values.push(
-          session,
-          firstSeq + start + index,
-          record.did !== null && key === undefined ? `${record.did} ${record.head}` : record.head,
-          key?.number ?? null,
-          record.writtenAt,
-          record.expiresAt,
-          record.bornAt,
-          record.wrapped,
-          text ? record.body : null,
-          text ? null : record.body,
-        );
-      }
-      await client.query(
-        `INSERT INTO ${items} (session, seq, head, dek, written_at, expires_at, born_at, wrapped, item, body)
-         VALUES ${chunk.map(() => `(${list(10)})`).join(', ')}`,
-        values,
-      );
-    }
-  }
-
-  async function lockDeks(
-    client: SqlClient,
-    sessionId: string,
-    inserted: readonly StoredRecord[],
-  ): Promise<ReadonlyMap<string, { readonly number: number; readonly destroyed: boolean }>> {
-    const dids = new Set<string>();
-    for (const { did, wrapped } of inserted) if (did !== null && wrapped === null) dids.add(did);
-    if (dids.size === 0) return new Map();
-    const { rows } = await client.query(
-      `SELECT number, did, wrapped IS NULL AS destroyed FROM ${deks}
-       WHERE session = ? AND did IN (${list(dids.size)}) ${dialect.forShare}`,
-      [sessionId, ...dids],
-    );
-    return new Map(
-      rows.map((row) => [
-        text(row['did']),
-        { number: Number(row['number']), destroyed: Boolean(row['destroyed']) },
-      ]),
-    );
-  }
-
-  async function append({ sessionId, records: appended, subject }: Batch): Promise<void> {
-    await runner.transaction(async (client) => {
-      const owner = { id: sessionId, subject };
-      const { session, firstSeq } = await dialect.reserve(client, owner, appended.length);
-      await insert(client, sessionId, session, firstSeq, appended);
-    });
-  }
-
-  const appendMany =
-    options.append ??
-    ((batches: readonly Batch[]) =>
-      Promise.all(
-        batches.map((batch) =>
-          append(batch).then(
-            () => undefined,
-            (error: unknown) => error as Error,
-          ),
-        ),
-      ));
+  const columns = 'i.head, i.item, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did';
+  const from = `FROM ${items} i LEFT JOIN ${deks} d ON d.number = i.dek`;
+  const readLast =
+    kept(`SELECT ${columns} ${from} WHERE i.session = (SELECT number FROM ${sessions} WHERE id = ?)
+    ORDER BY i.seq DESC LIMIT ?`);
+  const lookAt = {
+    start: kept(`SELECT i.seq, ${columns} ${from} WHERE i.session = ? ORDER BY i.seq ASC LIMIT ?`),
+    end: kept(`SELECT i.seq, ${columns} ${from} WHERE i.session = ? ORDER BY i.seq DESC LIMIT ?`),
+  };
+  const readVersion = kept(`SELECT generation, next_seq FROM ${sessions} WHERE id = ?`);
+  const digestOf = kept(`SELECT digest FROM ${operations} WHERE session = ? AND operation = ?`);
 
   async function drop(client: SqlClient, sessionId: string): Promise<void> {
     const { session } = await dialect.reserve(client, { id: sessionId }, 0);
@@ -157,12 +89,12 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     }
     if (change.insert.length > 0) {
       firstSeq ??= (await dialect.reserve(client, { id }, change.insert.length)).firstSeq;
-      await insert(client, id, session, firstSeq, change.insert, stored);
+      await insertItems(dialect, client, { id, session, firstSeq }, change.insert, stored);
     }
     if (change.archive !== undefined) {
       const { sessionId, records: archived } = change.archive;
       const archive = await dialect.reserve(client, { id: sessionId }, archived.length);
-      await insert(client, sessionId, archive.session, archive.firstSeq, archived);
+      await insertItems(dialect, client, { id: sessionId, ...archive }, archived);
     }
     if (change.forgetOperations) await client.query(`DELETE FROM ${operations} WHERE session = ?`, [session]);
     if (change.operation !== undefined) await log(client, session, change.operation);
@@ -194,25 +126,17 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     name: dialect.name,
 
     async read(sessionId, count) {
-      const { rows } = await runner.read(
-        `${records} WHERE i.session = (SELECT number FROM ${sessions} WHERE id = ?)
-         ORDER BY i.seq DESC ${limit(count)}`,
-        [sessionId],
-      );
+      const { rows } = await runner.read(readLast, [sessionId, count ?? ALL]);
       return rows.map(toRecord).reverse();
     },
 
     async append(sessionId, appended, subject) {
       const batch = { sessionId, records: appended, ...(subject !== undefined && { subject }) };
-      if (options.append === undefined) {
-        await append(batch);
-        return;
-      }
       const [error] = await options.append([batch]);
       if (error !== undefined) throw error;
     },
 
-    appendMany,
+    appendMany: options.append,
 
     async change(sessionId, look, decide, subject) {
       await runner.transaction(async (client) => {
@@ -221,21 +145,15 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
         const { rows } =
           look.records === 0
             ? { rows: [] }
-            : await client.query(
-                `${records} WHERE i.session = ? ORDER BY i.seq ${ascending ? 'ASC' : 'DESC'}
-                 ${limit(look.records === 'all' ? undefined : look.records)}`,
-                [session],
-              );
+            : await client.query(lookAt[look.from ?? 'end'], [
+                session,
+                look.records === 'all' ? ALL : look.records,
+              ]);
         const ordered = ascending ? rows : [...rows].reverse();
         const applied =
           look.operation === undefined
             ? undefined
-            : (
-                await client.query(`SELECT digest FROM ${operations} WHERE session = ? AND operation = ?`, [
-                  session,
-                  look.operation,
-                ])
-              ).rows[0];
+            : (await client.query(digestOf, [session, look.operation])).rows[0];
         const view: View = {
           records: ordered.map(toRecord),
           ...(applied !== undefined && { operation: text(applied['digest']) }),
@@ -249,9 +167,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     },
 
     async version(sessionId) {
-      const { rows } = await runner.read(`SELECT generation, next_seq FROM ${sessions} WHERE id = ?`, [
-        sessionId,
-      ]);
+      const { rows } = await runner.read(readVersion, [sessionId]);
       return { generation: Number(rows[0]?.['generation'] ?? 0), end: Number(rows[0]?.['next_seq'] ?? 0) };
     },
 
@@ -290,24 +206,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       }));
     },
 
-    async purge(expired, batch) {
-      const conditions: [string, number][] = [['expires_at <= ?', expired.now]];
-      if (expired.writtenBefore !== undefined) {
-        conditions.push([`${dialect.birth} <= ?`, expired.writtenBefore]);
-      }
-      const purged: string[] = [];
-      for (const [condition, time] of conditions) {
-        const room = batch - purged.length;
-        if (room === 0) break;
-        const found = await runner.read(
-          `SELECT session, seq FROM ${items} WHERE ${condition} AND ${notHeld} ${limit(room)}`,
-          [time],
-        );
-        purged.push(...(await purgeRows(found.rows, condition, time)));
-        if (found.rows.length === room) return { sessions: purged, more: true };
-      }
-      return { sessions: purged, more: false };
-    },
+    purge: sqlPurge(dialect, runner, notHeld),
 
     async expired({ now: at, writtenBefore }) {
       const policy = writtenBefore === undefined ? '' : `OR ${dialect.birth} <= ?`;
@@ -329,59 +228,11 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     ping: options.ping,
     close: options.close,
   };
-
-  /**
-   * The sessions are locked before their rows are touched, as by every other change: no deadlock, and a session that
-   * gets an item meanwhile is not taken for an empty one.
-   */
-  async function purgeRows(found: readonly SqlRow[], condition: string, time: number): Promise<string[]> {
-    const numbers = [...new Set(found.map((row) => Number(row['session'])))];
-    if (numbers.length === 0) return [];
-    return await runner.transaction(async (client) => {
-      const locked = await client.query(
-        `SELECT number, id FROM ${sessions} WHERE number IN (${list(numbers.length)}) ORDER BY number FOR UPDATE`,
-        numbers,
-      );
-      const purged: string[] = [];
-      for (const row of locked.rows) {
-        const session = Number(row['number']);
-        if (await isHeld(dialect, client, text(row['id']))) continue;
-        const seqs = found
-          .filter((item) => Number(item['session']) === session)
-          .map((item) => Number(item['seq']));
-        const { changes } = await client.query(
-          `DELETE FROM ${items} WHERE session = ? AND seq IN (${list(seqs.length)}) AND ${condition}`,
-          [session, ...seqs, time],
-        );
-        if (changes === 0) continue;
-        for (let count = 0; count < changes; count++) purged.push(text(row['id']));
-        const rest = await client.query(`SELECT 1 FROM ${items} WHERE session = ? LIMIT 1`, [session]);
-        if (rest.rows.length > 0) {
-          await client.query(`UPDATE ${sessions} SET generation = generation + 1 WHERE number = ?`, [
-            session,
-          ]);
-        } else {
-          await client.query(`DELETE FROM ${operations} WHERE session = ?`, [session]);
-          await client.query(`DELETE FROM ${sessions} WHERE number = ?`, [session]);
-        }
-      }
-      return purged;
-    });
-  }
-}
-
-function list(count: number): string {
-  return Array.from({ length: count }, () => '?').join(', ');
 }
 
 /** Written into the statement: some drivers send numbers as a type that `LIMIT` does not take. */
 function limit(count: number | undefined): string {
   return count === undefined ? '' : `LIMIT ${Math.trunc(count)}`;
-}
-
-/** Databases give binary columns as bytes. */
-export function text(value: unknown): string {
-  return typeof value === 'string' ? value : Buffer.from(value as Uint8Array).toString('utf8');
 }
 
 function toRecord(row: SqlRow): StoredRecord {

@@ -19,6 +19,8 @@ export type Row = Record<string, SQLOutputValue>;
 /** Statements, prepared once. */
 export interface Statements {
   readonly all: (sql: string, ...values: SQLInputValue[]) => Row[];
+  /** As {@link Statements.all}, with the columns in their order: many rows cost two thirds of what objects do. */
+  readonly tuples: (sql: string, ...values: SQLInputValue[]) => SQLOutputValue[][];
   readonly get: (sql: string, ...values: SQLInputValue[]) => Row | undefined;
   /** How many rows it changed. */
   readonly run: (sql: string, ...values: SQLInputValue[]) => number;
@@ -53,6 +55,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   let database: DatabaseSync | undefined;
   let closed = false;
   const prepared = new Map<string, StatementSync>();
+  const preparedTuples = new Map<string, StatementSync>();
   /** The last call that waits for a lock: later ones queue behind it, so that calls keep their order. */
   let waiting: Promise<unknown> | undefined;
 
@@ -85,7 +88,23 @@ export function openConnection(options: ConnectionOptions): Connection {
     if (found === undefined) prepared.set(sql, (found = connect().prepare(sql)));
     return found;
   };
+  const tuples = (sql: string): StatementSync => {
+    let found = preparedTuples.get(sql);
+    if (found === undefined) {
+      found = connect().prepare(sql);
+      found.setReturnArrays?.(true);
+      preparedTuples.set(sql, found);
+    }
+    return found;
+  };
   const statements: Statements = {
+    tuples: (sql, ...values) => {
+      const rows: unknown[] = tuples(sql).all(...values);
+      // Node.js before 22.16 gives objects.
+      return (
+        Array.isArray(rows[0] ?? []) ? rows : rows.map((row) => Object.values(row as Row))
+      ) as SQLOutputValue[][];
+    },
     all: (sql, ...values) => statement(sql).all(...values),
     get: (sql, ...values) => statement(sql).get(...values),
     run: (sql, ...values) => Number(statement(sql).run(...values).changes),
@@ -170,6 +189,7 @@ export function openConnection(options: ConnectionOptions): Connection {
       await Promise.allSettled([waiting]);
       closed = true;
       prepared.clear();
+      preparedTuples.clear();
       database?.close();
       database = undefined;
     },

@@ -1,12 +1,18 @@
+import type { SQLOutputValue } from 'node:sqlite';
 import type { Change, StoreDriver, StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
 import { firstGeneration } from '../generation.ts';
 import type { Connection, Row, Statements } from './connection.ts';
 import { assertNotHeld, sqliteDekStore } from './dek-store.ts';
 
-const COLUMNS = 'i.seq, i.head, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did';
-const RECORDS = `SELECT ${COLUMNS} FROM strongroom_items i LEFT JOIN strongroom_deks d ON d.key = i.dek`;
 const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
+const RECORDS = `SELECT i.head, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did, i.seq
+  FROM strongroom_items i LEFT JOIN strongroom_deks d ON d.key = i.dek`;
+const READ_LAST = `${RECORDS} WHERE i.session = ${SESSION_KEY} ORDER BY i.seq DESC LIMIT ?`;
+const LOOK_AT = {
+  start: `${RECORDS} WHERE i.session = ? ORDER BY i.seq ASC LIMIT ?`,
+  end: `${RECORDS} WHERE i.session = ? ORDER BY i.seq DESC LIMIT ?`,
+};
 
 /** Holds are few: the list is made once a statement. */
 const NOT_HELD = `AND session NOT IN (SELECT s.key FROM strongroom_sessions s
@@ -18,8 +24,8 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     name: 'openSqlite',
 
     read: (sessionId, count) =>
-      connection.read(({ all }) =>
-        all(`${RECORDS} WHERE i.session = ${SESSION_KEY} ORDER BY i.seq DESC LIMIT ?`, sessionId, count ?? -1)
+      connection.read(({ tuples }) =>
+        tuples(READ_LAST, sessionId, count ?? -1)
           .reverse()
           .map(toRecord),
       ),
@@ -44,22 +50,16 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
       connection.write((statements) => {
         const session = findSession(statements, sessionId);
         const count = look.records === 'all' ? -1 : look.records;
-        const direction = look.from === 'start' ? 'ASC' : 'DESC';
+        const { from = 'end' } = look;
         const rows =
-          session === undefined || count === 0
-            ? []
-            : statements.all(
-                `${RECORDS} WHERE i.session = ? ORDER BY i.seq ${direction} LIMIT ?`,
-                session.key,
-                count,
-              );
-        if (direction === 'DESC') rows.reverse();
+          session === undefined || count === 0 ? [] : statements.tuples(LOOK_AT[from], session, count);
+        if (from === 'end') rows.reverse();
         const operation =
           session === undefined || look.operation === undefined
             ? undefined
             : statements.get(
                 'SELECT digest FROM strongroom_operations WHERE session = ? AND operation = ?',
-                session.key,
+                session,
                 look.operation,
               );
         const records = rows.map(toRecord);
@@ -77,8 +77,13 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
 
     version: (sessionId) =>
       connection.read(({ get }) => {
-        const row = get('SELECT generation, next_seq FROM strongroom_sessions WHERE id = ?', sessionId);
-        return { generation: Number(row?.['generation'] ?? 0), end: Number(row?.['next_seq'] ?? 0) };
+        const row = get(
+          `SELECT generation, (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last
+           FROM strongroom_sessions s WHERE id = ?`,
+          sessionId,
+        );
+        if (row === undefined) return { generation: 0, end: 0 };
+        return { generation: row['generation'] as number, end: ((row['last'] as number | null) ?? -1) + 1 };
       }),
 
     applied: (sessionId, operationKey) =>
@@ -197,14 +202,8 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
   };
 }
 
-interface SessionRow {
-  readonly key: number;
-  readonly nextSeq: number;
-}
-
-function findSession({ get }: Statements, sessionId: string): SessionRow | undefined {
-  const row = get('SELECT key, next_seq FROM strongroom_sessions WHERE id = ?', sessionId);
-  return row && { key: row['key'] as number, nextSeq: row['next_seq'] as number };
+function findSession({ get }: Statements, sessionId: string): number | undefined {
+  return get('SELECT key FROM strongroom_sessions WHERE id = ?', sessionId)?.['key'] as number | undefined;
 }
 
 function removeSession({ run }: Statements, key: number): void {
@@ -217,8 +216,8 @@ function drop(statements: Statements, sessionId: string, now: number): void {
   assertNotHeld(statements, sessionId);
   const session = findSession(statements, sessionId);
   if (session !== undefined) {
-    statements.run('DELETE FROM strongroom_items WHERE session = ?', session.key);
-    removeSession(statements, session.key);
+    statements.run('DELETE FROM strongroom_items WHERE session = ?', session);
+    removeSession(statements, session);
   }
   statements.run(
     'UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ? WHERE session = ? AND wrapped IS NOT NULL',
@@ -232,23 +231,39 @@ function touch({ run }: Statements, key: number): void {
   run('UPDATE strongroom_sessions SET generation = generation + 1 WHERE key = ?', key);
 }
 
-/** Reserves `count` numbers; the key of the session and the first of them. */
-function reserve(
-  { get }: Statements,
-  sessionId: string,
-  count: number,
-  subject: string | undefined,
-): SessionRow {
-  const row = get(
-    `INSERT INTO strongroom_sessions (id, subject, next_seq, generation) VALUES (?1, ?2, ?3, ?4)
-     ON CONFLICT (id) DO UPDATE SET next_seq = next_seq + ?3, subject = ifnull(?2, subject)
-     RETURNING key, next_seq`,
+interface SessionEnd {
+  readonly session: number;
+  readonly nextSeq: number;
+}
+
+/**
+ * The session, made if it is missing, and the number of its next item: nobody else writes during the transaction, so
+ * that it need not be kept anywhere.
+ */
+function endOf({ get, run }: Statements, sessionId: string, subject: string | undefined): SessionEnd {
+  const found = get(
+    `SELECT key, (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last
+     FROM strongroom_sessions s WHERE id = ?`,
+    sessionId,
+  );
+  if (found !== undefined) {
+    const session = found['key'] as number;
+    if (subject !== undefined) {
+      run(
+        'UPDATE strongroom_sessions SET subject = ?1 WHERE key = ?2 AND subject IS NOT ?1',
+        subject,
+        session,
+      );
+    }
+    return { session, nextSeq: ((found['last'] as number | null) ?? -1) + 1 };
+  }
+  const made = get(
+    'INSERT INTO strongroom_sessions (id, subject, generation) VALUES (?, ?, ?) RETURNING key',
     sessionId,
     subject ?? null,
-    count,
     firstGeneration(),
   ) as Row;
-  return { key: row['key'] as number, nextSeq: (row['next_seq'] as number) - count };
+  return { session: made['key'] as number, nextSeq: 0 };
 }
 
 function append(
@@ -258,8 +273,8 @@ function append(
   subject?: string,
   stored?: ReadonlySet<StoredRecord>,
 ): void {
-  const { key, nextSeq } = reserve(statements, sessionId, records.length, subject);
-  insert(statements, sessionId, key, nextSeq, records, stored);
+  const { session, nextSeq } = endOf(statements, sessionId, subject);
+  insert(statements, sessionId, session, nextSeq, records, stored);
 }
 
 /** @param stored Records that were in this history already: their data key may be destroyed. */
@@ -316,9 +331,12 @@ function withDid({ did, head }: StoredRecord): string {
   return `${did} ${head}`;
 }
 
-function toRecord(row: Row): StoredRecord {
-  let head = row['head'] as string | null;
-  let did = row['did'] as string | null;
+/** A row of {@link RECORDS}. */
+type Tuple = readonly SQLOutputValue[];
+
+function toRecord(row: Tuple): StoredRecord {
+  let head = row[0] as string | null;
+  let did = row[6] as string | null;
   if (head !== null && head[0] !== '{' && head[43] === ' ') {
     did = head.slice(0, 43);
     head = head.slice(44);
@@ -326,18 +344,22 @@ function toRecord(row: Row): StoredRecord {
   return {
     head,
     did,
-    body: row['body'] as string | Uint8Array,
-    wrapped: row['wrapped'] as string | null,
-    writtenAt: row['written_at'] as number,
-    expiresAt: row['expires_at'] as number | null,
-    bornAt: row['born_at'] as number | null,
+    body: row[1] as string | Uint8Array,
+    wrapped: row[2] as string | null,
+    writtenAt: row[3] as number,
+    expiresAt: row[4] as number | null,
+    bornAt: row[5] as number | null,
   };
+}
+
+function seqOf(row: Tuple | undefined): number {
+  return row?.[7] as number;
 }
 
 interface Application {
   readonly sessionId: string;
   /** What the change was decided on, as the database has it, … */
-  readonly rows: readonly Row[];
+  readonly rows: readonly Tuple[];
   /** … and as `decide` saw it. */
   readonly records: readonly StoredRecord[];
   readonly change: Change;
@@ -350,13 +372,13 @@ function apply(statements: Statements, application: Application): void {
   const stored = new Set(application.records);
   const { run, get } = statements;
   const { remove } = change;
-  const { key } = reserve(statements, sessionId, 0, subject);
+  const { session: key } = endOf(statements, sessionId, subject);
   let firstSeq: number | undefined;
   if (remove === 'all') {
     run('DELETE FROM strongroom_items WHERE session = ?', key);
   } else if (remove !== 'none' && remove.count > 0) {
-    const first = rows[remove.start]?.['seq'] as number;
-    const last = rows[remove.start + remove.count - 1]?.['seq'] as number;
+    const first = seqOf(rows[remove.start]);
+    const last = seqOf(rows[remove.start + remove.count - 1]);
     run('DELETE FROM strongroom_items WHERE session = ? AND seq BETWEEN ? AND ?', key, first, last);
     // What replaces records inside the history takes the numbers that end with theirs. They suffice, or the records
     // were the first ones: numbers can be negative.

@@ -15,7 +15,6 @@ const MIGRATIONS: readonly string[] = [
     key INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     subject TEXT,
-    next_seq INTEGER NOT NULL,
     generation INTEGER NOT NULL
   );
   CREATE INDEX strongroom_sessions_subject ON strongroom_sessions (subject) WHERE subject IS NOT NULL;

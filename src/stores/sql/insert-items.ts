@@ -1,0 +1,81 @@
+import type { StoredRecord } from '../driver.ts';
+import { shreddedError } from '../failure.ts';
+import { list, text, type SqlClient, type SqlValue } from './client.ts';
+import type { Reservation, SqlDialect } from './dialect.ts';
+
+/** Rows in one `INSERT`. */
+export const CHUNK = 500;
+
+/**
+ * Writes records under numbers that were reserved, in the transaction that reserved them.
+ *
+ * @param stored Records that were in this history already: their data key may be destroyed.
+ */
+export async function insertItems(
+  dialect: SqlDialect,
+  client: SqlClient,
+  { id, session, firstSeq }: Reservation & { readonly id: string },
+  records: readonly StoredRecord[],
+  stored?: ReadonlySet<StoredRecord>,
+): Promise<void> {
+  const keys = await lockDeks(dialect, client, id, records);
+  for (let start = 0; start < records.length; start += CHUNK) {
+    const chunk = records.slice(start, start + CHUNK);
+    const values: SqlValue[] = [];
+    for (const [index, record] of chunk.entries()) {
+      const key = record.wrapped === null && record.did !== null ? keys.get(record.did) : undefined;
+      if (key?.destroyed && !stored?.has(record)) throw shreddedError(id, record.did as string);
+      const body = typeof record.body === 'string' ? [record.body, null] : [null, record.body];
+      values.push(
+        session,
+        firstSeq + start + index,
+        record.did !== null && key === undefined ? withDid(record) : record.head,
+        key?.number ?? null,
+        record.writtenAt,
+        record.expiresAt,
+        record.bornAt,
+        record.wrapped,
+        ...body,
+      );
+    }
+    await client.query(
+      `INSERT INTO ${dialect.table('items')}
+         (session, seq, head, dek, written_at, expires_at, born_at, wrapped, item, body)
+       VALUES ${chunk.map(() => `(${list(10)})`).join(', ')}`,
+      values,
+    );
+  }
+}
+
+/** The id of a data key that is not in the table stands before the head: 43 characters and a space. */
+export function withDid({ did, head }: StoredRecord): string {
+  return `${did} ${head}`;
+}
+
+/** Ids of the data keys that are looked up in the table: those which are not in the records. */
+export function didsOf(records: readonly StoredRecord[]): ReadonlySet<string> {
+  const dids = new Set<string>();
+  for (const { did, wrapped } of records) if (did !== null && wrapped === null) dids.add(did);
+  return dids;
+}
+
+async function lockDeks(
+  dialect: SqlDialect,
+  client: SqlClient,
+  sessionId: string,
+  records: readonly StoredRecord[],
+): Promise<ReadonlyMap<string, { readonly number: number; readonly destroyed: boolean }>> {
+  const dids = didsOf(records);
+  if (dids.size === 0) return new Map();
+  const { rows } = await client.query(
+    `SELECT number, did, wrapped IS NULL AS destroyed FROM ${dialect.table('deks')}
+     WHERE session = ? AND did IN (${list(dids.size)}) ${dialect.forShare}`,
+    [sessionId, ...dids],
+  );
+  return new Map(
+    rows.map((row) => [
+      text(row['did']),
+      { number: Number(row['number']), destroyed: Boolean(row['destroyed']) },
+    ]),
+  );
+}
