@@ -75,9 +75,10 @@ const FAILURES: Readonly<Record<string, string>> = {
 const TRANSIENT = ['ER_LOCK_DEADLOCK', 'ER_CHECKREAD'];
 
 export function mysqlFailure(error: unknown): FailureKind {
-  if (error instanceof TimeoutError)
-    return { what: 'the database did not answer in time', disconnected: true };
   const { code, errno, fatal } = (error ?? {}) as { code?: unknown; errno?: unknown; fatal?: unknown };
+  if (error instanceof TimeoutError || code === 'ETIMEDOUT') {
+    return { what: 'the database did not answer in time', disconnected: true, late: true };
+  }
   const name = typeof code === 'string' ? code : '';
   if (TRANSIENT.includes(name))
     return { what: 'the database ended a conflict of transactions', transient: true };

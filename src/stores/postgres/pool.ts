@@ -151,11 +151,17 @@ const STATES: Readonly<Record<string, string>> = {
 const TRANSIENT = ['40001', '40P01', '55P03'];
 const SHUTDOWN = ['57P01', '57P02', '57P03'];
 
+/** What the pool of `pg` says when its own clock was faster than ours: no code, only words. */
+const POOL_TIMEOUTS = [
+  'timeout exceeded when trying to connect',
+  'Connection terminated due to connection timeout',
+];
+
 export function postgresFailure(error: unknown): FailureKind {
-  if (error instanceof TimeoutError) {
-    return { what: 'the database did not answer in time', disconnected: true };
+  const { code: state, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  if (error instanceof TimeoutError || POOL_TIMEOUTS.includes(String(message)) || state === 'ETIMEDOUT') {
+    return { what: 'the database did not answer in time', disconnected: true, late: true };
   }
-  const { code: state } = (error ?? {}) as { code?: unknown };
   const code = typeof state === 'string' ? state : '';
   if (TRANSIENT.includes(code))
     return { what: 'the database ended a conflict of transactions', transient: true };

@@ -63,7 +63,15 @@ const REPLIES: Readonly<Record<string, string>> = {
   WRONGTYPE: 'a key of this prefix holds something else: choose another prefix',
 };
 
-export function redisCommands(send: () => Promise<SendCommand>, timeout: number): RedisCommands {
+/**
+ * @param abandon Told which connection a call waited for in vain, `undefined` when it got none: it may be dead without
+ * anybody having been told.
+ */
+export function redisCommands(
+  send: () => Promise<SendCommand>,
+  timeout: number,
+  abandon: (connection: SendCommand | undefined) => void = () => undefined,
+): RedisCommands {
   const failure = (error: unknown, reads: boolean): unknown => {
     const message = error instanceof Error ? error.message : '';
     const reply = /^(?:ERR )?([A-Z]+)\b/.exec(message)?.[1] ?? '';
@@ -82,10 +90,16 @@ export function redisCommands(send: () => Promise<SendCommand>, timeout: number)
   async function run(work: (send: SendCommand) => Promise<unknown>, reads: boolean): Promise<unknown> {
     const deadline = performance.now() + timeout;
     let unsent: unknown;
+    let connection: SendCommand | undefined;
     for (let wait = 5; ; wait = Math.min(wait * 2, 200)) {
       try {
         const left = Math.max(deadline - performance.now(), 1);
-        return await inTime(send().then(work), left);
+        const sending = send().then((found) => {
+          // A connection that comes too late must not carry out what its caller has given up.
+          if (performance.now() >= deadline) throw new TimeoutError(`No connection in ${timeout} ms.`);
+          return work((connection = found));
+        });
+        return await inTime(sending, left);
       } catch (thrown) {
         if (isStrongroomError(thrown)) throw thrown;
         // When the time runs out, what earlier attempts failed with says more than that. Not for a write: its last
@@ -93,7 +107,9 @@ export function redisCommands(send: () => Promise<SendCommand>, timeout: number)
         const error = thrown instanceof TimeoutError && reads ? (unsent ?? thrown) : thrown;
         if (neverSent(error)) unsent = error;
         const repeatable = neverSent(error) || (reads && disconnected(error)) || isLoading(error);
-        if (!repeatable || thrown instanceof TimeoutError || performance.now() + wait > deadline) {
+        const late = thrown instanceof TimeoutError || performance.now() + wait > deadline;
+        if (late && (thrown instanceof TimeoutError || neverSent(error))) abandon(connection);
+        if (!repeatable || late) {
           throw neverSent(error)
             ? storeError(
                 WHERE,
