@@ -75,7 +75,9 @@ export function redisCommands(
   const failure = (error: unknown, reads: boolean): unknown => {
     const message = error instanceof Error ? error.message : '';
     const reply = /^(?:ERR )?([A-Z]+)\b/.exec(message)?.[1] ?? '';
-    const known = REPLIES[reply];
+    const known = message.includes('No space left on device')
+      ? 'the disk of the database is full'
+      : REPLIES[reply];
     if (known !== undefined) return storeError(WHERE, known, error, reads ? undefined : 'nothing written');
     const what =
       error instanceof TimeoutError
