@@ -85,7 +85,11 @@ function deletion(
   });
 }
 
-deletion('PostgreSQL', [], async (server, erased, found) => {
+async function postgresForgets(
+  server: OwnServer,
+  erased: () => Promise<void>,
+  found: () => string[],
+): Promise<void> {
   const admin = new Client(server.url);
   await admin.connect();
   const tables = expect.stringMatching(/^data\/base\//) as string;
@@ -109,35 +113,39 @@ deletion('PostgreSQL', [], async (server, erased, found) => {
     expect(found()).toEqual([]);
   }, 20_000);
   await admin.end();
-});
+}
 
-deletion(
-  'MariaDB',
-  ['--log-bin=binlog', '--innodb-immediate-scrub-data-uncompressed=ON'],
-  async (server, erased, found) => {
-    const admin = await createConnection(server.url);
-    const table = 'data/test/deletion_items.ibd';
-    await admin.query('FLUSH TABLES deletion_items, deletion_sessions FOR EXPORT');
-    await admin.query('UNLOCK TABLES');
-    expect(found()).toEqual(expect.arrayContaining(['data/binlog.000001', 'data/ib_logfile0', table]));
-    await erased();
-    expect(found()).toEqual(expect.arrayContaining(['data/binlog.000001', 'data/ib_logfile0', table]));
-    await admin.query('SET GLOBAL innodb_max_purge_lag_wait = 0');
-    for (const name of ['sessions', 'items', 'operations', 'deks']) {
-      await admin.query(`OPTIMIZE TABLE deletion_${name}`);
-    }
-    expect(found()).toEqual(expect.arrayContaining(['data/binlog.000001', 'data/ib_logfile0']));
-    expect(found()).not.toContain(table);
-    await admin.query('FLUSH BINARY LOGS');
-    await admin.query("PURGE BINARY LOGS TO 'binlog.000002'");
-    // Another size makes it another file.
-    await admin.query('SET GLOBAL innodb_log_file_size = 20971520');
-    await vi.waitFor(() => expect(found()).toEqual([]), 20_000);
-    await admin.end();
-  },
-);
+async function mariadbForgets(
+  server: OwnServer,
+  erased: () => Promise<void>,
+  found: () => string[],
+): Promise<void> {
+  const admin = await createConnection(server.url);
+  const table = 'data/test/deletion_items.ibd';
+  await admin.query('FLUSH TABLES deletion_items, deletion_sessions FOR EXPORT');
+  await admin.query('UNLOCK TABLES');
+  expect(found()).toEqual(expect.arrayContaining(['data/binlog.000001', 'data/ib_logfile0', table]));
+  await erased();
+  expect(found()).toEqual(expect.arrayContaining(['data/binlog.000001', 'data/ib_logfile0', table]));
+  await admin.query('SET GLOBAL innodb_max_purge_lag_wait = 0');
+  for (const name of ['sessions', 'items', 'operations', 'deks']) {
+    await admin.query(`OPTIMIZE TABLE deletion_${name}`);
+  }
+  expect(found()).toEqual(expect.arrayContaining(['data/binlog.000001', 'data/ib_logfile0']));
+  expect(found()).not.toContain(table);
+  await admin.query('FLUSH BINARY LOGS');
+  await admin.query("PURGE BINARY LOGS TO 'binlog.000002'");
+  // Another size makes it another file.
+  await admin.query('SET GLOBAL innodb_log_file_size = 20971520');
+  await vi.waitFor(() => expect(found()).toEqual([]), 20_000);
+  await admin.end();
+}
 
-deletion('Redis', [], async (server, erased, found) => {
+async function redisForgets(
+  server: OwnServer,
+  erased: () => Promise<void>,
+  found: () => string[],
+): Promise<void> {
   const admin = createClient({ url: server.url });
   admin.on('error', () => undefined);
   await admin.connect();
@@ -156,4 +164,8 @@ deletion('Redis', [], async (server, erased, found) => {
   await admin.sendCommand(['SAVE']);
   expect(found()).toEqual([]);
   await admin.close();
-});
+}
+
+deletion('PostgreSQL', [], postgresForgets);
+deletion('MariaDB', ['--log-bin=binlog', '--innodb-immediate-scrub-data-uncompressed=ON'], mariadbForgets);
+deletion('Redis', [], redisForgets);
