@@ -1,6 +1,6 @@
 import type * as pgModule from 'pg';
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { checkOptions, invalidOption, type Duration } from '../options.ts';
 import { credentials, type PasswordProvider } from './credentials.ts';
 import { postgresAppend } from './postgres/append.ts';
 import { postgresDialect } from './postgres/dialect.ts';
@@ -10,14 +10,16 @@ import {
   postgresFailure,
   type PGliteLike,
   type PostgresPool,
+  type PostgresPoolClient,
 } from './postgres/pool.ts';
 import { setupStatements, type PostgresNames } from './postgres/schema.ts';
 import { setUp } from './postgres/setup.ts';
 import { sharedPool } from './shared-pool.ts';
-import { createRunner, type SqlPool } from './sql/client.ts';
-import { sqlDriver } from './sql/driver.ts';
+import type { SqlPool } from './sql/client.ts';
+import { openSqlStore } from './sql/open.ts';
+import { checkUrlOptions, refuseUrlOptions, URL_OPTIONS } from './sql/url-options.ts';
 import type { StoreSession } from './session.ts';
-import { createStore, type Store } from './store.ts';
+import type { Store } from './store.ts';
 
 export { historyDigest } from './digest.ts';
 export type { Password, PasswordProvider } from './credentials.ts';
@@ -72,7 +74,6 @@ export interface PostgresTarget {
 }
 
 const WHERE = 'openPostgres';
-const URL_OPTIONS = ['maxConnections', 'password', 'sharePool', 'poolKey'] as const;
 const OPTIONS = [
   'schema',
   'prefix',
@@ -105,40 +106,18 @@ export function openPostgres(
   options: PostgresOptions = {},
 ): Store<StoreSession> {
   checkOptions(WHERE, options, OPTIONS);
-  const { createTables = true, operationLog = 256, clock = Date.now } = options;
   const names = checkNames(options);
-  if (typeof createTables !== 'boolean') invalidOption(WHERE, 'createTables', 'true or false', createTables);
-  if (typeof clock !== 'function')
-    invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
-  const timeout = parseDuration(WHERE, 'timeout', options.timeout ?? '30s');
-  const now = (): number => Math.floor(clock());
-
-  const open =
-    typeof target === 'string' ? poolOfUrl(target, options, timeout) : poolOfTarget(target, options, timeout);
-  let pool: SqlPool | undefined;
-  let ready: Promise<SqlPool> | undefined;
-  const connect = async (): Promise<SqlPool> => (pool ??= await open());
   const dialect = postgresDialect(names);
-  const bare = createRunner(WHERE, connect, dialect.begin, postgresFailure);
-  // Several first calls set up once; a set-up that failed is tried again by the next call.
-  const prepared = (): Promise<SqlPool> =>
-    (ready ??= (createTables ? setUp(bare, names) : Promise.resolve()).then(connect, (error: unknown) => {
-      ready = undefined;
-      throw error;
-    }));
-  const runner = createRunner(WHERE, prepared, dialect.begin, postgresFailure);
-
-  const driver = sqlDriver(dialect, runner, {
-    operationLog: parseCount(WHERE, 'operationLog', operationLog),
-    now,
-    append: postgresAppend(dialect, runner, now),
-    ping: async () => void (await runner.read('SELECT 1')),
-    close: async () => {
-      await ready?.catch(() => undefined);
-      await pool?.close();
-    },
+  return openSqlStore(options, {
+    dialect,
+    kindOf: postgresFailure,
+    open: (timeout) =>
+      typeof target === 'string'
+        ? poolOfUrl(target, options, timeout)
+        : poolOfTarget(target, options, timeout),
+    setUp: (runner) => setUp(runner, names),
+    append: (runner, now) => postgresAppend(dialect, runner, now),
   });
-  return createStore(driver, now);
 }
 
 /**
@@ -178,13 +157,7 @@ function poolOfTarget(
   options: PostgresOptions,
   timeout: number,
 ): () => Promise<SqlPool> {
-  const given = URL_OPTIONS.find((name) => options[name] !== undefined);
-  if (given !== undefined) {
-    throw new StrongroomError(
-      'ERR_INVALID_OPTION',
-      `${WHERE}: the option ${given} is for a URL; a pool that you made has its own settings.`,
-    );
-  }
+  refuseUrlOptions(WHERE, options);
   const pool: unknown = typeof target === 'object' && target !== null ? target.pool : undefined;
   // Yours: closing the store leaves it open.
   const keep = (): Promise<void> => Promise.resolve();
@@ -217,16 +190,9 @@ function poolOfUrl(url: string, options: PostgresOptions, timeout: number): () =
     // The value is not named: it can hold a password.
     invalidOption(WHERE, 'target', 'a postgres:// URL, or { pool }', url);
   }
-  const max =
-    options.maxConnections === undefined ? 10 : parseCount(WHERE, 'maxConnections', options.maxConnections);
-  const { password, sharePool = true, poolKey = '' } = options;
-  if (password !== undefined && typeof password !== 'function') {
-    invalidOption(WHERE, 'password', 'a function that gives the password', password);
-  }
-  if (typeof sharePool !== 'boolean') invalidOption(WHERE, 'sharePool', 'true or false', sharePool);
-  if (typeof poolKey !== 'string') invalidOption(WHERE, 'poolKey', 'text', poolKey);
-
-  const make = async (): Promise<{ pool: pgModule.Pool; end: () => Promise<void> }> => {
+  const { max, key } = checkUrlOptions(WHERE, options, url, timeout);
+  const { password } = options;
+  const make = async (): Promise<{ pool: PostgresPool; end: () => Promise<void> }> => {
     const { Client, Pool } = await importPg();
     const secret = password === undefined ? undefined : credentials(password);
     const config: pgModule.PoolConfig = {
@@ -241,11 +207,16 @@ function poolOfUrl(url: string, options: PostgresOptions, timeout: number): () =
     const pool = new Pool(config);
     // An idle connection that dies is replaced at the next call; without a listener it would end the process.
     pool.on('error', () => undefined);
-    const lent = secret === undefined ? pool : secret.recycle(pool);
-    return { pool: lent, end: () => pool.end() };
+    const end = (): Promise<void> => pool.end();
+    if (secret === undefined) return { pool, end };
+    const connect = (): Promise<PostgresPoolClient> =>
+      secret.lend(
+        () => pool.connect(),
+        (client) => client.release(true),
+      );
+    return { pool: { connect, end }, end };
   };
   return async () => {
-    const key = sharePool ? ['postgres', url, max, timeout, poolKey] : undefined;
     const shared = await sharedPool(key, password, make);
     return fromPool(shared.pool, timeout, () => shared.release());
   };

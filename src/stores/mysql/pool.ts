@@ -14,7 +14,12 @@ export interface MysqlConnection {
   destroy(): void;
 }
 
-/** Connections that have our settings, by what is underneath: a pool lends the same one in new wrappers. */
+/** What stays the same when a pool lends a connection again, in a new wrapper. */
+export function underneath(connection: object): object {
+  return (connection as { connection?: object }).connection ?? connection;
+}
+
+/** Connections that have our settings. */
 const prepared = new WeakSet<object>();
 
 /**
@@ -37,11 +42,11 @@ export function fromPool(pool: MysqlPool, timeout: number, close: () => Promise<
           () => undefined,
         );
       });
-      const underneath = (connection as { connection?: object }).connection ?? connection;
+      const same = underneath(connection);
       try {
-        if (!prepared.has(underneath)) {
+        if (!prepared.has(same)) {
           for (const setting of settings) await inTime(connection.query(setting), timeout);
-          prepared.add(underneath);
+          prepared.add(same);
         }
       } catch (error) {
         connection.destroy();

@@ -2,7 +2,7 @@ import type { Batch, StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
 import type { SqlRunner } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
-import { text } from '../sql/driver.ts';
+import { text } from '../sql/text.ts';
 
 /**
  * Appends in one statement, which is its own transaction: one round trip instead of five. Sessions whose data key

@@ -2,7 +2,7 @@ import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '.
 import { heldError } from '../../keys/held.ts';
 import type { SqlClient, SqlRow, SqlRunner, SqlValue } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
-import { text } from './driver.ts';
+import { text } from './text.ts';
 
 const PAGE = 200;
 

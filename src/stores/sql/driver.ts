@@ -4,6 +4,7 @@ import { NOTHING, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } f
 import { assertNotHeld, isHeld, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
 import { sqlLeases } from './leases.ts';
+import { text } from './text.ts';
 
 /** What {@link sqlDriver} needs besides a database. */
 export interface SqlDriverOptions {
@@ -366,11 +367,6 @@ function list(count: number): string {
 /** Written into the statement: some drivers send numbers as a type that `LIMIT` does not take. */
 function limit(count: number | undefined): string {
   return count === undefined ? '' : `LIMIT ${Math.trunc(count)}`;
-}
-
-/** Databases give binary columns as bytes. */
-export function text(value: unknown): string {
-  return typeof value === 'string' ? value : Buffer.from(value as Uint8Array).toString('utf8');
 }
 
 function toRecord(row: SqlRow): StoredRecord {

@@ -1,7 +1,7 @@
 import type { Leases } from '../driver.ts';
 import { NOTHING, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
-import { text } from './driver.ts';
+import { text } from './text.ts';
 
 /** Leases in a table, by the server's clock: those of the machines may differ. */
 export function sqlLeases(dialect: SqlDialect, runner: SqlRunner): Leases {
