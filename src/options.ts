@@ -20,28 +20,13 @@ export function invalidOption(where: string, option: string, rule: string, value
   );
 }
 
-/**
- * Checks that `options` is an object with known names only.
- *
- * @param later Names that a coming version brings: refused with `ERR_UNSUPPORTED`, never ignored.
- */
-export function checkOptions(
-  where: string,
-  options: unknown,
-  known: readonly string[],
-  later: readonly string[] = [],
-): void {
+/** Checks that `options` is an object with known names only. */
+export function checkOptions(where: string, options: unknown, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     invalidOption(where, 'options', 'an object', options);
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
-    if (later.includes(name)) {
-      throw new StrongroomError(
-        'ERR_UNSUPPORTED',
-        `${where}: the option ${name} is not supported by this version.`,
-      );
-    }
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
       `${where}: unknown option ${JSON.stringify(name)}. Known: ${known.join(', ')}.`,

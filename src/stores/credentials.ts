@@ -6,28 +6,38 @@ export type Password = string | { readonly password: string; readonly expiresAt:
 /** Gives the password of today. Called again before it expires, and when a connection is opened without one. */
 export type PasswordProvider = () => Password | Promise<Password>;
 
-/** The part of a pool that lends connections. */
-interface Lender {
-  connect(): Promise<Client>;
-}
-
-interface Client {
-  release(error?: boolean): void;
-}
-
 /** How long before its end a password is replaced: a tenth of its life, at most two minutes. */
 const MARGIN = 120_000;
 
-/** The current password, fetched once for many connections. */
-export function credentials(provider: PasswordProvider): {
-  current(): Promise<string>;
-  /** The pool, without connections whose password has expired. */
-  recycle<T extends Lender>(pool: T): T;
-} {
+/** Where connections get the current password from. */
+export interface Credentials {
+  /**
+   * Fetched once for many who ask at the same time.
+   *
+   * @param refused A password that the server refused: another one is fetched, unless there is one already.
+   */
+  current(refused?: string): Promise<string>;
+  /** A connection whose password has not expired; those that have outlived theirs are thrown away. */
+  lend<C extends object>(
+    connect: () => Promise<C>,
+    throwAway: (connection: C) => void,
+    /** What stays the same when a connection is lent again. */
+    identity?: (connection: C) => object,
+  ): Promise<C>;
+}
+
+/**
+ * @param endless How long a password without an end is good for: for one connection, because it may have changed, or
+ * until it is refused.
+ */
+export function credentials(
+  provider: PasswordProvider,
+  endless: 'once' | 'until refused' = 'once',
+): Credentials {
   let known:
     { readonly password: string; readonly expiresAt: number; readonly refreshAt: number } | undefined;
   let fetching: Promise<void> | undefined;
-  const expiry = new WeakMap<Client, number>();
+  const expiry = new WeakMap<object, number>();
 
   async function fetch(): Promise<void> {
     const fetched = await provider();
@@ -39,16 +49,18 @@ export function credentials(provider: PasswordProvider): {
         'The password provider must give text, or { password, expiresAt } with Unix milliseconds.',
       );
     }
-    const end = expiresAt ?? 0;
-    const margin = Math.min(MARGIN, Math.max(end - Date.now(), 0) / 10);
+    if (expiresAt === undefined) {
+      known = { password, expiresAt: Infinity, refreshAt: endless === 'once' ? 0 : Infinity };
+      return;
+    }
+    const margin = Math.min(MARGIN, Math.max(expiresAt - Date.now(), 0) / 10);
     // Jitter: the processes of a service do not ask all at once.
-    known = { password, expiresAt: expiresAt ?? Infinity, refreshAt: end - margin * (1 + Math.random() / 2) };
+    known = { password, expiresAt, refreshAt: expiresAt - margin * (1 + Math.random() / 2) };
   }
 
   return {
-    async current() {
-      // Without a known end a password is asked for at each connection: it may have changed.
-      if (known === undefined || Date.now() >= known.refreshAt) {
+    async current(refused) {
+      if (known === undefined || Date.now() >= known.refreshAt || known.password === refused) {
         fetching ??= Promise.resolve()
           .then(fetch)
           .finally(() => (fetching = undefined));
@@ -56,18 +68,15 @@ export function credentials(provider: PasswordProvider): {
       }
       return (known as NonNullable<typeof known>).password;
     },
-    recycle(pool) {
-      const connect = async (): Promise<Client> => {
-        for (;;) {
-          const client = await pool.connect();
-          const end = expiry.get(client) ?? known?.expiresAt ?? Infinity;
-          expiry.set(client, end);
-          if (Date.now() < end) return client;
-          client.release(true);
-          expiry.delete(client);
-        }
-      };
-      return Object.assign(Object.create(pool) as typeof pool, { connect });
+    async lend(connect, throwAway, identity = (connection) => connection) {
+      for (;;) {
+        const connection = await connect();
+        const same = identity(connection);
+        const end = expiry.get(same) ?? known?.expiresAt ?? Infinity;
+        expiry.set(same, end);
+        if (Date.now() < end) return connection;
+        throwAway(connection);
+      }
     },
   };
 }

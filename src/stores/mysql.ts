@@ -1,18 +1,22 @@
 import type * as mysqlModule from 'mysql2/promise';
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { checkOptions, invalidOption, type Duration } from '../options.ts';
+import type { PasswordProvider } from './credentials.ts';
 import { mysqlAppend } from './mysql/append.ts';
 import { mysqlDialect } from './mysql/dialect.ts';
+import { withPassword } from './mysql/password.ts';
 import { fromPool, mysqlFailure, type MysqlPool } from './mysql/pool.ts';
 import { setupStatements } from './mysql/schema.ts';
 import { setUp } from './mysql/setup.ts';
 import { sharedPool } from './shared-pool.ts';
-import { createRunner, type SqlPool } from './sql/client.ts';
-import { sqlDriver } from './sql/driver.ts';
+import type { SqlPool } from './sql/client.ts';
+import { openSqlStore } from './sql/open.ts';
+import { checkUrlOptions, refuseUrlOptions, URL_OPTIONS } from './sql/url-options.ts';
 import type { StoreSession } from './session.ts';
-import { createStore, type Store } from './store.ts';
+import type { Store } from './store.ts';
 
 export { historyDigest } from './digest.ts';
+export type { Password, PasswordProvider } from './credentials.ts';
 export type { MysqlConnection, MysqlPool } from './mysql/pool.ts';
 export type { ReplacePrefixArgs, StoreSession } from './session.ts';
 export type {
@@ -41,6 +45,12 @@ export interface MysqlOptions {
   readonly clock?: () => number;
   /** With a URL: the most connections. Default 10. */
   readonly maxConnections?: number;
+  /**
+   * With a URL: where the password comes from, for passwords and tokens that change. Asked once for many connections,
+   * again before it expires or when the server refuses it; a connection does not outlive the password that it was
+   * opened with.
+   */
+  readonly password?: PasswordProvider;
   /** With a URL: `false` for connections of this store's own, see `openPostgres`. Default `true`. */
   readonly sharePool?: boolean;
   /** With a URL: stores share connections only with stores of the same key. */
@@ -56,7 +66,6 @@ export interface MysqlTarget {
 }
 
 const WHERE = 'openMysql';
-const URL_OPTIONS = ['maxConnections', 'sharePool', 'poolKey'] as const;
 const OPTIONS = ['prefix', 'createTables', 'timeout', 'operationLog', 'clock', ...URL_OPTIONS] as const;
 
 /**
@@ -77,41 +86,19 @@ const OPTIONS = ['prefix', 'createTables', 'timeout', 'operationLog', 'clock', .
  * ```
  */
 export function openMysql(target: string | MysqlTarget, options: MysqlOptions = {}): Store<StoreSession> {
-  checkOptions(WHERE, options, OPTIONS, ['password']);
-  const { createTables = true, operationLog = 256, clock = Date.now } = options;
+  checkOptions(WHERE, options, OPTIONS);
   const prefix = checkPrefix(options.prefix);
-  if (typeof createTables !== 'boolean') invalidOption(WHERE, 'createTables', 'true or false', createTables);
-  if (typeof clock !== 'function')
-    invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
-  const timeout = parseDuration(WHERE, 'timeout', options.timeout ?? '30s');
-  const now = (): number => Math.floor(clock());
-
-  const open =
-    typeof target === 'string' ? poolOfUrl(target, options, timeout) : poolOfTarget(target, options, timeout);
-  let pool: SqlPool | undefined;
-  let ready: Promise<SqlPool> | undefined;
-  const connect = async (): Promise<SqlPool> => (pool ??= await open());
   const dialect = mysqlDialect(prefix);
-  const bare = createRunner(WHERE, connect, dialect.begin, mysqlFailure);
-  // Several first calls set up once; a set-up that failed is tried again by the next call.
-  const prepared = (): Promise<SqlPool> =>
-    (ready ??= (createTables ? setUp(bare, prefix) : Promise.resolve()).then(connect, (error: unknown) => {
-      ready = undefined;
-      throw error;
-    }));
-  const runner = createRunner(WHERE, prepared, dialect.begin, mysqlFailure);
-
-  const driver = sqlDriver(dialect, runner, {
-    operationLog: parseCount(WHERE, 'operationLog', operationLog),
-    now,
-    append: mysqlAppend(dialect, runner),
-    ping: async () => void (await runner.read('SELECT 1')),
-    close: async () => {
-      await ready?.catch(() => undefined);
-      await pool?.close();
-    },
+  return openSqlStore(options, {
+    dialect,
+    kindOf: mysqlFailure,
+    open: (timeout) =>
+      typeof target === 'string'
+        ? poolOfUrl(target, options, timeout)
+        : poolOfTarget(target, options, timeout),
+    setUp: (runner) => setUp(runner, prefix),
+    append: (runner) => mysqlAppend(dialect, runner),
   });
-  return createStore(driver, now);
 }
 
 /**
@@ -140,13 +127,7 @@ function checkPrefix(prefix: unknown = 'strongroom_'): string {
 }
 
 function poolOfTarget(target: MysqlTarget, options: MysqlOptions, timeout: number): () => Promise<SqlPool> {
-  const given = URL_OPTIONS.find((name) => options[name] !== undefined);
-  if (given !== undefined) {
-    throw new StrongroomError(
-      'ERR_INVALID_OPTION',
-      `${WHERE}: the option ${given} is for a URL; a pool that you made has its own settings.`,
-    );
-  }
+  refuseUrlOptions(WHERE, options);
   const pool: unknown = typeof target === 'object' && target !== null ? target.pool : undefined;
   if (typeof (pool as MysqlPool | undefined)?.getConnection !== 'function') {
     return invalidOption(
@@ -164,11 +145,8 @@ function poolOfTarget(target: MysqlTarget, options: MysqlOptions, timeout: numbe
 function poolOfUrl(url: string, options: MysqlOptions, timeout: number): () => Promise<SqlPool> {
   if (!/^(?:mysql|mariadb):\/\//.test(url))
     invalidOption(WHERE, 'target', 'a mysql:// URL, or { pool }', url);
-  const max =
-    options.maxConnections === undefined ? 10 : parseCount(WHERE, 'maxConnections', options.maxConnections);
-  const { sharePool = true, poolKey = '' } = options;
-  if (typeof sharePool !== 'boolean') invalidOption(WHERE, 'sharePool', 'true or false', sharePool);
-  if (typeof poolKey !== 'string') invalidOption(WHERE, 'poolKey', 'text', poolKey);
+  const { max, key } = checkUrlOptions(WHERE, options, url, timeout);
+  const { password } = options;
   const make = async (): Promise<{ pool: MysqlPool; end: () => Promise<void> }> => {
     const { createPool } = await importMysql();
     const pool = createPool({
@@ -179,11 +157,11 @@ function poolOfUrl(url: string, options: MysqlOptions, timeout: number): () => P
       supportBigNumbers: true,
       enableKeepAlive: true,
     });
-    return { pool, end: () => pool.end() };
+    const end = (): Promise<void> => pool.end();
+    return { pool: password === undefined ? pool : withPassword(pool, password), end };
   };
   return async () => {
-    const key = sharePool ? ['mysql', url, max, timeout, poolKey] : undefined;
-    const shared = await sharedPool(key, undefined, make);
+    const shared = await sharedPool(key, password, make);
     return fromPool(shared.pool, timeout, () => shared.release());
   };
 }

@@ -1,6 +1,6 @@
 import type * as pgModule from 'pg';
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { checkOptions, invalidOption, type Duration } from '../options.ts';
 import { credentials, type PasswordProvider } from './credentials.ts';
 import { announceStatements, type ListeningClient } from './postgres/announce.ts';
 import { postgresAppend } from './postgres/append.ts';
@@ -13,15 +13,16 @@ import {
   type PGliteLike,
   type PostgresConnections,
   type PostgresPool,
+  type PostgresPoolClient,
 } from './postgres/pool.ts';
 import { setupStatements, type PostgresNames } from './postgres/schema.ts';
 import { setUp } from './postgres/setup.ts';
 import { sharedPool } from './shared-pool.ts';
 import { announcementsOver } from './announcements.ts';
-import { createRunner } from './sql/client.ts';
-import { sqlDriver } from './sql/driver.ts';
+import { openSqlStore } from './sql/open.ts';
+import { checkUrlOptions, refuseUrlOptions, URL_OPTIONS } from './sql/url-options.ts';
 import type { StoreSession } from './session.ts';
-import { createStore, type Store } from './store.ts';
+import type { Store } from './store.ts';
 
 export { historyDigest } from './digest.ts';
 export type { Password, PasswordProvider } from './credentials.ts';
@@ -83,7 +84,6 @@ export interface PostgresTarget {
 }
 
 const WHERE = 'openPostgres';
-const URL_OPTIONS = ['maxConnections', 'password', 'sharePool', 'poolKey'] as const;
 const OPTIONS = [
   'schema',
   'prefix',
@@ -117,49 +117,24 @@ export function openPostgres(
   options: PostgresOptions = {},
 ): Store<StoreSession> {
   checkOptions(WHERE, options, OPTIONS);
-  const { createTables = true, push = false, operationLog = 256, clock = Date.now } = options;
-  const names = checkNames(options);
-  if (typeof createTables !== 'boolean') invalidOption(WHERE, 'createTables', 'true or false', createTables);
+  const { push = false } = options;
   if (typeof push !== 'boolean') invalidOption(WHERE, 'push', 'true or false', push);
-  if (typeof clock !== 'function')
-    invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
-  const timeout = parseDuration(WHERE, 'timeout', options.timeout ?? '30s');
-  const now = (): number => Math.floor(clock());
-
-  const open =
-    typeof target === 'string' ? poolOfUrl(target, options, timeout) : poolOfTarget(target, options, timeout);
-  let pool: PostgresConnections | undefined;
-  let ready: Promise<PostgresConnections> | undefined;
-  const connect = async (): Promise<PostgresConnections> => (pool ??= await open());
+  const names = checkNames(options);
   const dialect = postgresDialect(names);
-  const bare = createRunner(WHERE, connect, dialect.begin, postgresFailure);
-  // Several first calls set up once; a set-up that failed is tried again by the next call.
-  const prepared = (): Promise<PostgresConnections> =>
-    (ready ??= (createTables ? setUp(bare, names, push) : Promise.resolve()).then(
-      connect,
-      (error: unknown) => {
-        ready = undefined;
-        throw error;
-      },
-    ));
-  const runner = createRunner(WHERE, prepared, dialect.begin, postgresFailure);
-
-  const announcements = push
-    ? announcementsOver(WHERE, async (changed) => (await prepared()).channel(names, changed))
-    : undefined;
-  const driver = sqlDriver(dialect, runner, {
-    operationLog: parseCount(WHERE, 'operationLog', operationLog),
-    now,
-    append: postgresAppend(dialect, runner),
-    ...(announcements !== undefined && { announcements }),
-    ping: async () => void (await runner.read('SELECT 1')),
-    close: async () => {
-      await announcements?.close();
-      await ready?.catch(() => undefined);
-      await pool?.close();
-    },
+  return openSqlStore<PostgresConnections>(options, {
+    dialect,
+    kindOf: postgresFailure,
+    open: (timeout) =>
+      typeof target === 'string'
+        ? poolOfUrl(target, options, timeout)
+        : poolOfTarget(target, options, timeout),
+    setUp: (runner) => setUp(runner, names, push),
+    append: (runner) => postgresAppend(dialect, runner),
+    ...(push && {
+      announcements: (prepared) =>
+        announcementsOver(WHERE, async (changed) => (await prepared()).channel(names, changed)),
+    }),
   });
-  return createStore(driver, now);
 }
 
 /**
@@ -200,13 +175,7 @@ function poolOfTarget(
   options: PostgresOptions,
   timeout: number,
 ): () => Promise<PostgresConnections> {
-  const given = URL_OPTIONS.find((name) => options[name] !== undefined);
-  if (given !== undefined) {
-    throw new StrongroomError(
-      'ERR_INVALID_OPTION',
-      `${WHERE}: the option ${given} is for a URL; a pool that you made has its own settings.`,
-    );
-  }
+  refuseUrlOptions(WHERE, options);
   const pool: unknown = typeof target === 'object' && target !== null ? target.pool : undefined;
   // Yours: closing the store leaves it open.
   const keep = (): Promise<void> => Promise.resolve();
@@ -243,15 +212,8 @@ function poolOfUrl(
     // The value is not named: it can hold a password.
     invalidOption(WHERE, 'target', 'a postgres:// URL, or { pool }', url);
   }
-  const max =
-    options.maxConnections === undefined ? 10 : parseCount(WHERE, 'maxConnections', options.maxConnections);
-  const { password, sharePool = true, poolKey = '' } = options;
-  if (password !== undefined && typeof password !== 'function') {
-    invalidOption(WHERE, 'password', 'a function that gives the password', password);
-  }
-  if (typeof sharePool !== 'boolean') invalidOption(WHERE, 'sharePool', 'true or false', sharePool);
-  if (typeof poolKey !== 'string') invalidOption(WHERE, 'poolKey', 'text', poolKey);
-
+  const { max, key } = checkUrlOptions(WHERE, options, url, timeout);
+  const { password } = options;
   const make = async (): Promise<UrlPool> => {
     const { Client, Pool } = await importPg();
     const secret = password === undefined ? undefined : credentials(password);
@@ -268,22 +230,24 @@ function poolOfUrl(
     const pool = new Pool(config);
     // An idle connection that dies is replaced at the next call; without a listener it would end the process.
     pool.on('error', () => undefined);
-    const lent = secret === undefined ? pool : secret.recycle(pool);
-    return {
-      pool: lent,
-      end: () => pool.end(),
-      listening: () => dedicated(new Connection(config)),
-    };
+    const end = (): Promise<void> => pool.end();
+    const listening = (): Promise<Listening> => dedicated(new Connection(config));
+    if (secret === undefined) return { pool, end, listening };
+    const connect = (): Promise<PostgresPoolClient> =>
+      secret.lend(
+        () => pool.connect(),
+        (client) => client.release(true),
+      );
+    return { pool: { connect, end }, end, listening };
   };
   return async () => {
-    const key = sharePool ? ['postgres', url, max, timeout, poolKey] : undefined;
     const shared = await sharedPool(key, password, make);
     return fromPool(shared.pool, timeout, () => shared.release(), shared.listening);
   };
 }
 
 interface UrlPool {
-  readonly pool: pgModule.Pool;
+  readonly pool: PostgresPool;
   readonly end: () => Promise<void>;
   readonly listening: () => Promise<Listening>;
 }

@@ -2,6 +2,7 @@ import type * as redisModule from 'redis';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { newerSchemaError } from './failure.ts';
+import { inTime } from './in-time.ts';
 import {
   commandsOf,
   redisCommands,
@@ -76,14 +77,16 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
   const now = (): number => Math.floor(clock());
 
   const source = typeof target === 'string' ? fromUrl(target, timeout) : fromClient(target);
-  let ready: Promise<SendCommand> | undefined;
-  const bare = redisCommands(source.connect, timeout);
+  let ready: Promise<void> | undefined;
+  const bare = redisCommands(source.connect, timeout, source.abandon);
   // A check that failed is made again by the next call.
-  const prepared = (): Promise<SendCommand> =>
-    (ready ??= checkSchema().then(source.connect, (error: unknown) => {
+  const prepared = async (): Promise<SendCommand> => {
+    await (ready ??= checkSchema().catch((error: unknown) => {
       ready = undefined;
       throw error;
     }));
+    return await source.connect();
+  };
 
   async function checkSchema(): Promise<void> {
     const key = `${prefix}:schema`;
@@ -96,7 +99,7 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
     if (version > SCHEMA_VERSION) throw newerSchemaError(WHERE, version, SCHEMA_VERSION);
   }
 
-  const driver = redisDriver(redisCommands(prepared, timeout), {
+  const driver = redisDriver(redisCommands(prepared, timeout, source.abandon), {
     prefix,
     operationLog: parseCount(WHERE, 'operationLog', operationLog),
     now,
@@ -107,6 +110,7 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
 
 interface Source {
   readonly connect: () => Promise<SendCommand>;
+  readonly abandon: (connection: SendCommand | undefined) => void;
   readonly close: () => Promise<void>;
 }
 
@@ -133,7 +137,8 @@ function fromClient(target: RedisTarget): Source {
       }
       return Promise.resolve(send);
     },
-    // Yours: closing the store leaves it open.
+    // Yours: whether its connection is alive is its own affair, and closing the store leaves it open.
+    abandon: () => undefined,
     close: () => Promise.resolve(),
   };
 }
@@ -143,13 +148,23 @@ function fromUrl(url: string, timeout: number): Source {
     // The value is not named: it can hold a password.
     invalidOption(WHERE, 'target', 'a redis:// or rediss:// URL, or { client }', url);
   }
-  let client: { readonly isReady: boolean; close(): Promise<void>; destroy(): void } | undefined;
+  interface Opened {
+    readonly client: {
+      readonly isOpen: boolean;
+      readonly isReady: boolean;
+      close(): Promise<void>;
+      destroy(): void;
+    };
+    /** Absent until it is connected. */
+    send?: SendCommand;
+  }
+  let current: Opened | undefined;
   let connecting: Promise<SendCommand> | undefined;
 
   async function open(): Promise<SendCommand> {
     const { createClient } = await importRedis();
     let connected = false;
-    const opened = createClient({
+    const client = createClient({
       url,
       // A command that cannot be sent fails, and is repeated here: one that waits in a queue could still be carried
       // out long after its caller was told that it failed.
@@ -161,27 +176,37 @@ function fromUrl(url: string, timeout: number): Source {
       },
     });
     // The client connects anew by itself; without a listener an error would end the process.
-    opened.on('error', () => undefined);
-    client = opened;
-    await opened.connect();
+    client.on('error', () => undefined);
+    const opened: Opened = { client };
+    current = opened;
+    try {
+      await client.connect();
+    } catch (error) {
+      drop(opened);
+      throw error;
+    }
     connected = true;
-    return commandsOf(opened);
+    return (opened.send = commandsOf(client));
+  }
+
+  function drop(opened: Opened): void {
+    if (opened.client.isOpen) opened.client.destroy();
+    if (current !== opened) return;
+    current = undefined;
+    connecting = undefined;
   }
 
   return {
-    connect: () =>
-      (connecting ??= open().catch((error: unknown) => {
-        connecting = undefined;
-        client?.destroy();
-        client = undefined;
-        throw error;
-      })),
+    connect: () => (connecting ??= open()),
+    abandon(connection) {
+      if (current !== undefined && current.send === connection) drop(current);
+    },
     async close() {
-      const opened = client;
-      client = undefined;
+      const opened = current;
       if (opened === undefined) return;
-      if (opened.isReady) await opened.close();
-      else opened.destroy();
+      // It waits for what is under way.
+      if (opened.client.isReady) await inTime(opened.client.close(), timeout).catch(() => undefined);
+      drop(opened);
     },
   };
 }

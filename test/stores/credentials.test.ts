@@ -39,18 +39,32 @@ describe('credentials', () => {
     const closed: number[] = [];
     let next = 0;
     const old = { number: 0, release: () => void closed.push(0) };
-    const pool = secret.recycle({
-      connect: () => {
-        const fresh = closed.length > 0;
-        return Promise.resolve(fresh ? { number: ++next, release: () => undefined } : old);
-      },
-    });
-    expect(await pool.connect()).toBe(old);
+    const lend = () =>
+      secret.lend(
+        () => {
+          const fresh = closed.length > 0;
+          return Promise.resolve(fresh ? { number: ++next, release: () => undefined } : old);
+        },
+        (client) => client.release(),
+      );
+    expect(await lend()).toBe(old);
     expect(closed).toEqual([]);
     vi.setSystemTime(1_000_000 + 61_000);
     await secret.current();
-    expect(await pool.connect()).toMatchObject({ number: 1 });
+    expect(await lend()).toMatchObject({ number: 1 });
     expect(closed).toEqual([0]);
+  });
+
+  test('keeps a password without an end until it is refused, if told so', async () => {
+    let asked = 0;
+    const secret = credentials(() => `password ${++asked}`, 'until refused');
+    expect(await secret.current()).toBe('password 1');
+    expect(await secret.current()).toBe('password 1');
+    expect(await Promise.all([secret.current('password 1'), secret.current('password 1')])).toEqual([
+      'password 2',
+      'password 2',
+    ]);
+    expect(await secret.current('password 1')).toBe('password 2');
   });
 
   test('refuses what is no password, without naming it', async () => {

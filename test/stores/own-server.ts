@@ -3,16 +3,21 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { createConnection } from 'mysql2/promise';
+import { Client } from 'pg';
+import { createClient } from 'redis';
 import type { ServerName } from './servers.ts';
 
 /** A database server of a test's own: free port, own data folder, to be stopped and killed as the test likes. */
 export interface OwnServer {
   readonly url: string;
+  /** Where it keeps everything. */
+  readonly folder: string;
   /** Resolves when it answers. */
   start(): Promise<void>;
   /** Resolves when the process has ended. */
@@ -53,9 +58,19 @@ export function withoutBinaries(server: ServerName, what: string): boolean {
   return true;
 }
 
-/** @param password For PostgreSQL: asked for, unlike on a development server that trusts everybody. */
-export async function ownServer(server: ServerName, password: string = 'secret'): Promise<OwnServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'strongroom-server-'));
+/** Options of {@link ownServer}. */
+export interface OwnServerOptions {
+  /** For PostgreSQL: asked for, unlike on a development server that trusts everybody. Default `'secret'`. */
+  readonly password?: string;
+  /** An empty folder for its data. Default: a temporary one. */
+  readonly folder?: string;
+  /** What its program is told besides, in its own words. */
+  readonly settings?: readonly string[];
+}
+
+export async function ownServer(server: ServerName, options: OwnServerOptions = {}): Promise<OwnServer> {
+  const { password = 'secret', settings = [] } = options;
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'strongroom-server-')));
   const port = await freePort();
   const data = join(folder, 'data');
   const binary = (name: string): string => find(name) as string;
@@ -78,31 +93,44 @@ export async function ownServer(server: ServerName, password: string = 'secret')
       ];
       const [program = '', ...rest]: string[] = [...initdb, '--pwfile', join(folder, 'password')];
       await run(program, rest);
-      const settings = ['-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${folder}`];
-      command = [...asPostgres, binary('postgres'), '-D', data, '-p', String(port), ...settings];
+      command = [
+        ...asPostgres,
+        binary('postgres'),
+        '-D',
+        data,
+        '-p',
+        String(port),
+        '-c',
+        'listen_addresses=127.0.0.1',
+        '-c',
+        `unix_socket_directories=${folder}`,
+        ...settings,
+      ];
       url = `postgres://owner:${password}@127.0.0.1:${port}/postgres`;
       break;
     }
     case 'MariaDB': {
-      const user = isRoot ? ['--user=root'] : [];
+      // Its default log takes 96 MB.
+      const common = ['--innodb-log-file-size=8M', ...(isRoot ? ['--user=root'] : [])];
       await run(binary('mariadb-install-db'), [
         '--no-defaults',
         `--datadir=${data}`,
         '--auth-root-authentication-method=normal',
         '--skip-test-db',
-        ...user,
+        ...common,
       ]);
       await writeFile(join(folder, 'init.sql'), 'CREATE DATABASE IF NOT EXISTS test;\n');
       command = [
         binary('mariadbd'),
         '--no-defaults',
-        ...user,
+        ...common,
         `--datadir=${data}`,
         `--port=${port}`,
         '--bind-address=127.0.0.1',
         `--socket=${join(folder, 'socket')}`,
         `--init-file=${join(folder, 'init.sql')}`,
         '--innodb-buffer-pool-size=32M',
+        ...settings,
       ];
       url = `mysql://root@127.0.0.1:${port}/test`;
       break;
@@ -122,6 +150,7 @@ export async function ownServer(server: ServerName, password: string = 'secret')
         'yes',
         '--appendfsync',
         'always',
+        ...settings,
       ];
       url = `redis://127.0.0.1:${port}`;
       break;
@@ -142,40 +171,58 @@ export async function ownServer(server: ServerName, password: string = 'secret')
   };
   return {
     url,
+    folder,
     async start() {
       const [program = '', ...rest] = command;
       for (let attempt = 0; ; attempt++) {
         child = spawn(program, rest, { stdio: 'ignore' });
-        if (await answers(port, child)) break;
+        if (await serves(server, url, child)) return;
         if (attempt === 20) throw new Error(`${server} does not start`);
         await delay(200);
       }
-      // It accepts connections a little before it serves them.
-      await delay(server === 'Redis' ? 50 : 300);
     },
     kill,
     async destroy() {
       await kill('SIGKILL');
-      await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+      if (options.folder === undefined) {
+        await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+      }
     },
   };
 }
 
-async function answers(port: number, child: ChildProcess): Promise<boolean> {
+/** Servers accept connections before they serve them, so one is asked for. */
+async function serves(server: ServerName, url: string, child: ChildProcess): Promise<boolean> {
   for (let attempt = 0; attempt < 300 && child.exitCode === null && child.signalCode === null; attempt++) {
-    const open = await new Promise<boolean>((resolve) => {
-      const socket = connect({ host: '127.0.0.1', port });
-      const done = (answer: boolean) => (): void => {
-        socket.destroy();
-        resolve(answer);
-      };
-      socket.on('connect', done(true)).on('error', done(false));
-    });
-    if (open) return true;
-    await delay(50);
+    try {
+      await PROBES[server](url);
+      return true;
+    } catch {
+      await delay(50);
+    }
   }
   return false;
 }
+
+const PROBES: Readonly<Record<ServerName, (url: string) => Promise<void>>> = {
+  async PostgreSQL(url) {
+    const client = new Client(url);
+    client.on('error', () => undefined);
+    await client.connect();
+    await client.end();
+  },
+  async MariaDB(url) {
+    const connection = await createConnection(url);
+    await connection.end();
+  },
+  async Redis(url) {
+    const client = createClient({ url, socket: { reconnectStrategy: false } });
+    client.on('error', () => undefined);
+    await client.connect();
+    // It refuses everything but this while it loads its data.
+    await client.get('probe').finally(() => client.destroy());
+  },
+};
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -1,23 +1,23 @@
 import type { AgentInputItem } from '@openai/agents';
 import { openStore } from './open-store.ts';
 
-// A process of its own over one database. It appends two items a call, and pops one after every `popEvery`th call. Each line
-// of its output is something that was acknowledged: `+ session call`, or `- session text of the popped item`.
-const [target = '', name = '', writer = '', calls = '', sessions = '', popEvery = '0'] =
-  process.argv.slice(2);
+// A process of its own over one database, which is going to be killed. It stores two items a call, as `addItems` or by turns
+// as that and as a transaction. Each line of its output is a call that was acknowledged.
+const [target = '', name = '', writer = '', kind = ''] = process.argv.slice(2);
 await using store = openStore(target, name);
-for (let call = 0; call < Number(calls); call++) {
-  const id = `shared-${call % Number(sessions)}`;
-  const session = store.session(id);
+const session = store.session('shared');
+for (let call = 0; ; call++) {
   const items = [0, 1].map((part): AgentInputItem => ({
     type: 'message',
     role: 'user',
     content: `${writer} ${call} ${part}`,
   }));
-  await session.addItems(items);
-  process.stdout.write(`+ ${id} ${call}\n`);
-  if (Number(popEvery) > 0 && call % Number(popEvery) === 0) {
-    const popped = (await session.popItem()) as { content: string } | undefined;
-    if (popped !== undefined) process.stdout.write(`- ${id} ${popped.content}\n`);
+  if (kind === 'append' || call % 2 === 0) await session.addItems(items);
+  else {
+    await session.applyHistoryTransaction({
+      operationId: `${writer} ${call}`,
+      transaction: { type: 'append_items', items },
+    });
   }
+  process.stdout.write(`${call}\n`);
 }

@@ -2,56 +2,57 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** One writer-process.ts under way. */
+/** A process of its own over one database: writer-process.ts or mixed-process.ts. */
 export interface Writer {
-  /** What it said was acknowledged, so far: whole lines. */
-  acknowledged(): string[];
+  /** What it said so far: whole lines. */
+  lines(): string[];
   /** Resolves when it has said at least `count` lines, or ended. */
   reached(count: number): Promise<void>;
+  /** Resolves when it has said a line that has this in it, with what it said until then; that is forgotten. */
+  said(text: string): Promise<string[]>;
+  /** Gives it a line, where it waits for one. */
+  tell(line: string): void;
   kill(): void;
   /** Its exit code, `null` when it was killed. */
   readonly ended: Promise<number | null>;
 }
 
-const PROGRAM = fileURLToPath(new URL('writer-process.ts', import.meta.url));
-
-export function startWriter(
-  target: string,
-  name: string,
-  options: {
-    readonly writer: string;
-    readonly calls: number;
-    readonly sessions: number;
-    readonly popEvery?: number;
-  },
-): Writer {
-  const { writer, calls, sessions, popEvery = 0 } = options;
+export function startWriter(program: string, args: readonly (string | number)[]): Writer {
+  const path = fileURLToPath(new URL(program, import.meta.url));
   const child = spawn(
     process.execPath,
-    [
-      '--disable-warning=ExperimentalWarning',
-      PROGRAM,
-      target,
-      name,
-      writer,
-      ...[calls, sessions, popEvery].map(String),
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    ['--disable-warning=ExperimentalWarning', '--expose-gc', path, ...args.map(String)],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
   );
-  let output = '';
+  let lines: string[] = [];
+  let open = '';
   const over = new AbortController();
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
+  child.stdin.on('error', () => undefined);
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    const [first = '', ...rest] = chunk.split('\n');
+    open += first;
+    for (const next of rest) {
+      lines.push(open);
+      open = next;
+    }
+  });
   const ended = once(child, 'close').then(([code]) => {
     over.abort();
     return code as number | null;
   });
-  const acknowledged = (): string[] => output.split('\n').slice(0, -1);
+  const until = async (condition: () => boolean): Promise<void> => {
+    while (!over.signal.aborted && !condition()) await Promise.race([once(child.stdout, 'data'), ended]);
+  };
   return {
-    acknowledged,
-    async reached(count) {
-      while (!over.signal.aborted && acknowledged().length < count)
-        await Promise.race([once(child.stdout, 'data'), ended]);
+    lines: () => [...lines],
+    reached: (count) => until(() => lines.length >= count),
+    async said(text) {
+      await until(() => lines.at(-1)?.includes(text) === true);
+      const said = lines;
+      lines = [];
+      return said;
     },
+    tell: (line) => void child.stdin.write(`${line}\n`),
     kill: () => void child.kill('SIGKILL'),
     ended,
   };

@@ -14,7 +14,12 @@ export interface MysqlConnection {
   destroy(): void;
 }
 
-/** Connections that have our settings, by what is underneath: a pool lends the same one in new wrappers. */
+/** What stays the same when a pool lends a connection again, in a new wrapper. */
+export function underneath(connection: object): object {
+  return (connection as { connection?: object }).connection ?? connection;
+}
+
+/** Connections that have our settings. */
 const prepared = new WeakSet<object>();
 
 /**
@@ -37,11 +42,11 @@ export function fromPool(pool: MysqlPool, timeout: number, close: () => Promise<
           () => undefined,
         );
       });
-      const underneath = (connection as { connection?: object }).connection ?? connection;
+      const same = underneath(connection);
       try {
-        if (!prepared.has(underneath)) {
+        if (!prepared.has(same)) {
           for (const setting of settings) await inTime(connection.query(setting), timeout);
-          prepared.add(underneath);
+          prepared.add(same);
         }
       } catch (error) {
         connection.destroy();
@@ -76,9 +81,10 @@ const FAILURES: Readonly<Record<string, string>> = {
 const TRANSIENT = ['ER_LOCK_DEADLOCK', 'ER_CHECKREAD'];
 
 export function mysqlFailure(error: unknown): FailureKind {
-  if (error instanceof TimeoutError)
-    return { what: 'the database did not answer in time', disconnected: true };
   const { code, errno, fatal } = (error ?? {}) as { code?: unknown; errno?: unknown; fatal?: unknown };
+  if (error instanceof TimeoutError || code === 'ETIMEDOUT') {
+    return { what: 'the database did not answer in time', disconnected: true, late: true };
+  }
   const name = typeof code === 'string' ? code : '';
   if (TRANSIENT.includes(name))
     return { what: 'the database ended a conflict of transactions', transient: true };

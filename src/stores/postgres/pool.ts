@@ -254,11 +254,18 @@ function stateOf(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
+/** What the pool of `pg` says when its own clock was faster than ours: no code, only words. */
+const POOL_TIMEOUTS = [
+  'timeout exceeded when trying to connect',
+  'Connection terminated due to connection timeout',
+];
+
 export function postgresFailure(error: unknown): FailureKind {
-  if (error instanceof TimeoutError) {
-    return { what: 'the database did not answer in time', disconnected: true };
-  }
+  const { message } = (error ?? {}) as { message?: unknown };
   const code = stateOf(error);
+  if (error instanceof TimeoutError || POOL_TIMEOUTS.includes(String(message)) || code === 'ETIMEDOUT') {
+    return { what: 'the database did not answer in time', disconnected: true, late: true };
+  }
   if (TRANSIENT.includes(code))
     return { what: 'the database ended a conflict of transactions', transient: true };
   // Five characters from the server; else the error is the driver's or the network's own.

@@ -63,11 +63,21 @@ const REPLIES: Readonly<Record<string, string>> = {
   WRONGTYPE: 'a key of this prefix holds something else: choose another prefix',
 };
 
-export function redisCommands(send: () => Promise<SendCommand>, timeout: number): RedisCommands {
+/**
+ * @param abandon Told which connection a call waited for in vain, `undefined` when it got none: it may be dead without
+ * anybody having been told.
+ */
+export function redisCommands(
+  send: () => Promise<SendCommand>,
+  timeout: number,
+  abandon: (connection: SendCommand | undefined) => void = () => undefined,
+): RedisCommands {
   const failure = (error: unknown, reads: boolean): unknown => {
     const message = error instanceof Error ? error.message : '';
     const reply = /^(?:ERR )?([A-Z]+)\b/.exec(message)?.[1] ?? '';
-    const known = REPLIES[reply];
+    const known = message.includes('No space left on device')
+      ? 'the disk of the database is full'
+      : REPLIES[reply];
     if (known !== undefined) return storeError(WHERE, known, error, reads ? undefined : 'nothing written');
     const what =
       error instanceof TimeoutError
@@ -82,18 +92,28 @@ export function redisCommands(send: () => Promise<SendCommand>, timeout: number)
   async function run(work: (send: SendCommand) => Promise<unknown>, reads: boolean): Promise<unknown> {
     const deadline = performance.now() + timeout;
     let unsent: unknown;
+    let connection: SendCommand | undefined;
     for (let wait = 5; ; wait = Math.min(wait * 2, 200)) {
+      let sent = false;
       try {
         const left = Math.max(deadline - performance.now(), 1);
-        return await inTime(send().then(work), left);
+        const sending = send().then((found) => {
+          // A connection that comes too late must not carry out what its caller has given up.
+          if (performance.now() >= deadline) throw new TimeoutError(`No connection in ${timeout} ms.`);
+          sent = true;
+          return work((connection = found));
+        });
+        return await inTime(sending, left);
       } catch (thrown) {
         if (isStrongroomError(thrown)) throw thrown;
-        // When the time runs out, what earlier attempts failed with says more than that. Not for a write: its last
+        // When the time runs out, what earlier attempts failed with says more than that. Not for a write whose last
         // attempt may have reached the server.
-        const error = thrown instanceof TimeoutError && reads ? (unsent ?? thrown) : thrown;
+        const error = thrown instanceof TimeoutError && (reads || !sent) ? (unsent ?? thrown) : thrown;
         if (neverSent(error)) unsent = error;
         const repeatable = neverSent(error) || (reads && disconnected(error)) || isLoading(error);
-        if (!repeatable || thrown instanceof TimeoutError || performance.now() + wait > deadline) {
+        const late = thrown instanceof TimeoutError || performance.now() + wait > deadline;
+        if (late && (thrown instanceof TimeoutError || neverSent(error))) abandon(connection);
+        if (!repeatable || late) {
           throw neverSent(error)
             ? storeError(
                 WHERE,

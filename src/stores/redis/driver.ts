@@ -526,17 +526,25 @@ function encode(record: StoredRecord): RedisArgument {
 
 function decode(element: Buffer): StoredRecord {
   const end = element.indexOf(NEW_LINE);
-  const line = JSON.parse(element.toString('utf8', 0, end)) as [
-    number,
-    number | null,
-    number | null,
-    string | null,
-    string | null,
-    string | null,
-  ];
+  const line = parseLine(element.toString('utf8', 0, Math.max(end, 0)));
+  // Bytes without a head are no record: whoever wants the item is told so.
+  if (line === undefined) return { ...DAMAGED, body: element };
   const [writtenAt, expiresAt, bornAt, did, head, wrapped] = line;
   const body = head === null ? element.toString('utf8', end + 1) : element.subarray(end + 1);
   return { writtenAt, expiresAt, bornAt, did, head, wrapped, body };
+}
+
+const DAMAGED = { writtenAt: 0, expiresAt: null, bornAt: null, did: null, head: null, wrapped: null };
+
+type Line = [number, number | null, number | null, string | null, string | null, string | null];
+
+function parseLine(text: string): Line | undefined {
+  try {
+    const line: unknown = JSON.parse(text);
+    return Array.isArray(line) ? (line as Line) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Data keys that must be there: those which are not in the envelopes. */

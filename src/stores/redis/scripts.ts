@@ -6,13 +6,15 @@ export interface Script {
 
 /**
  * A record is one list element: a line of JSON `[written, expires, born, data key, head, wrapped]`, then the body's
- * bytes. Shared by the scripts below.
+ * bytes. Shared by the scripts below. A damaged element has no times: it must not keep others from being purged or
+ * listed.
  */
 const TIMES = `
 local function times(record)
-  local line = cjson.decode(string.sub(record, 1, string.find(record, '\\n', 1, true) - 1))
-  local function number(value) if value == cjson.null then return nil end return value end
-  return line[1], number(line[2]), number(line[3]) or line[1]
+  local valid, line = pcall(cjson.decode, string.sub(record, 1, (string.find(record, '\\n', 1, true) or 1) - 1))
+  if not valid or type(line) ~= 'table' then return nil, nil, nil end
+  local function number(value) return type(value) == 'number' and value or nil end
+  return number(line[1]), number(line[2]), number(line[3]) or number(line[1])
 end
 `;
 
@@ -166,13 +168,13 @@ local kept, gone, more = {}, 0, 0
 local earliest, oldest
 for _, record in ipairs(records) do
   local _, expires, born = times(record)
-  local expired = (expires and expires <= now) or (before and born <= before)
+  local expired = (expires and expires <= now) or (before and born and born <= before)
   if expired and gone < most then
     gone = gone + 1
   else
     if expired then more = 1 end
     if expires and (not earliest or expires < earliest) then earliest = expires end
-    if not oldest or born < oldest then oldest = born end
+    if born and (not oldest or born < oldest) then oldest = born end
     kept[#kept + 1] = record
   end
 end
@@ -205,8 +207,8 @@ local bytes, first, last = 0, nil, nil
 for _, record in ipairs(records) do
   bytes = bytes + #record
   local written = times(record)
-  if not first or written < first then first = written end
-  if not last or written > last then last = written end
+  if written and (not first or written < first) then first = written end
+  if written and (not last or written > last) then last = written end
 end
 local function text(value) return value and string.format('%.0f', value) or '' end
 return { #records, bytes, text(first), text(last), redis.call('HGET', KEYS[2], 'subject') or '' }

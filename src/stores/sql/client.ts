@@ -49,13 +49,15 @@ export interface FailureKind {
   readonly transient?: boolean;
   /** The connection is gone, so an answer may be lost. */
   readonly disconnected?: boolean;
+  /** No answer within the time of the call: it has none left for another attempt. */
+  readonly late?: boolean;
   /** For the message. */
   readonly what: string;
 }
 
 /** Runs work on a pool. */
 export interface SqlRunner {
-  /** A statement that only reads; repeated once when its connection had died unnoticed. */
+  /** A statement that only reads; repeated once when its connection had died unnoticed, not after a silence. */
   read(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
   /** One statement that is a transaction of its own. */
   write(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
@@ -148,7 +150,7 @@ export function createRunner(
     read: (statement, values = []) =>
       repeating(
         () => once(statement, values),
-        (kind) => kind.transient === true || kind.disconnected === true,
+        (kind) => kind.transient === true || (kind.disconnected === true && kind.late !== true),
       ),
     write: (statement, values = []) =>
       repeating(

@@ -41,6 +41,18 @@ export interface Connection {
 const NAME = 'openSqlite';
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html). */
 const SQLITE_BUSY = 5;
+const SQLITE_FULL = 13;
+/** What the file system says when the file is made, in SQLite's terms. */
+const FILE_ERRORS: Readonly<Record<string, number>> = {
+  EROFS: 8,
+  ENOSPC: SQLITE_FULL,
+  EDQUOT: SQLITE_FULL,
+  EACCES: 14,
+  EISDIR: 14,
+  ENOENT: 14,
+  ENOTDIR: 14,
+  EPERM: 14,
+};
 const FAILURES: Readonly<Record<number, string>> = {
   8: 'the database is read-only',
   10: 'the disk failed',
@@ -124,7 +136,8 @@ export function openConnection(options: ConnectionOptions): Connection {
       opened.exec('COMMIT');
     } catch (error) {
       rollback(opened);
-      throw failure(error, 'unknown');
+      // No room in the log for the frame that commits, so there is none.
+      throw failure(error, resultCode(error) === SQLITE_FULL ? 'nothing written' : 'unknown');
     }
     return result;
   }
@@ -216,8 +229,8 @@ function isBusy(error: unknown): boolean {
 }
 
 function resultCode(error: unknown): number | undefined {
-  const code = (error as { errcode?: unknown } | undefined)?.errcode;
-  return typeof code === 'number' ? code & 0xff : undefined;
+  const { errcode, code } = (error ?? {}) as { errcode?: unknown; code?: unknown };
+  return typeof errcode === 'number' ? errcode & 0xff : FILE_ERRORS[String(code)];
 }
 
 function failure(error: unknown, outcome?: 'nothing written' | 'unknown'): unknown {

@@ -1,0 +1,32 @@
+import type { Pool, PoolConnection } from 'mysql2/promise';
+import { credentials, type PasswordProvider } from '../credentials.ts';
+import { underneath, type MysqlPool } from './pool.ts';
+
+/**
+ * The pool, with the password of the moment. `mysql2` takes a password, not a function: a pool copies its settings to
+ * each connection that it opens, so the password is put there before one is asked for.
+ */
+export function withPassword(pool: Pool, provider: PasswordProvider): MysqlPool {
+  // A pool does not say when it opens a connection, so a password without an end is asked for when one is refused.
+  const secret = credentials(provider, 'until refused');
+  const { connectionConfig } = pool.pool.config as unknown as { connectionConfig: { password?: string } };
+
+  async function connect(): Promise<PoolConnection> {
+    const password = await secret.current();
+    connectionConfig.password = password;
+    try {
+      return await pool.getConnection();
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'ER_ACCESS_DENIED_ERROR') throw error;
+      const next = await secret.current(password);
+      if (next === password) throw error;
+      connectionConfig.password = next;
+      return await pool.getConnection();
+    }
+  }
+
+  return {
+    getConnection: () => secret.lend(connect, (connection) => connection.destroy(), underneath),
+    end: () => pool.end(),
+  };
+}

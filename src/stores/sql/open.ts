@@ -1,0 +1,75 @@
+import { invalidOption, parseCount, parseDuration, type Duration } from '../../options.ts';
+import type { Announcements } from '../announcements.ts';
+import type { StoreSession } from '../session.ts';
+import { createStore, type Store } from '../store.ts';
+import { createRunner, type FailureKind, type SqlPool, type SqlRunner } from './client.ts';
+import type { SqlDialect } from './dialect.ts';
+import { sqlDriver, type SqlDriverOptions } from './driver.ts';
+
+/** The options that every SQL store has, documented at its own. */
+export interface SqlStoreOptions {
+  readonly createTables?: boolean;
+  readonly timeout?: Duration;
+  readonly operationLog?: number;
+  readonly clock?: () => number;
+}
+
+/** What an SQL store is made of. */
+export interface SqlStoreParts<P extends SqlPool> {
+  readonly dialect: SqlDialect;
+  readonly kindOf: (error: unknown) => FailureKind;
+  /** The place of the connections, made by the first call that needs one. */
+  readonly open: (timeout: number) => () => Promise<P>;
+  /** Makes the tables that are missing. */
+  readonly setUp: (runner: SqlRunner) => Promise<void>;
+  /** See {@link SqlDriverOptions.append}. */
+  readonly append: (runner: SqlRunner) => SqlDriverOptions['append'];
+  /** Over connections to a database that is set up. */
+  readonly announcements?: (prepared: () => Promise<P>) => Announcements;
+}
+
+/**
+ * A store that connects and sets up at its first call.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
+ */
+export function openSqlStore<P extends SqlPool>(
+  options: SqlStoreOptions,
+  parts: SqlStoreParts<P>,
+): Store<StoreSession> {
+  const { dialect, kindOf } = parts;
+  const { name } = dialect;
+  const { createTables = true, operationLog = 256, clock = Date.now } = options;
+  if (typeof createTables !== 'boolean') invalidOption(name, 'createTables', 'true or false', createTables);
+  if (typeof clock !== 'function')
+    invalidOption(name, 'clock', 'a function that gives Unix milliseconds', clock);
+  const now = (): number => Math.floor(clock());
+  const open = parts.open(parseDuration(name, 'timeout', options.timeout ?? '30s'));
+
+  let pool: P | undefined;
+  let ready: Promise<P> | undefined;
+  const connect = async (): Promise<P> => (pool ??= await open());
+  const bare = createRunner(name, connect, dialect.begin, kindOf);
+  // Several first calls set up once; a set-up that failed is tried again by the next call.
+  const prepared = (): Promise<P> =>
+    (ready ??= (createTables ? parts.setUp(bare) : Promise.resolve()).then(connect, (error: unknown) => {
+      ready = undefined;
+      throw error;
+    }));
+  const runner = createRunner(name, prepared, dialect.begin, kindOf);
+
+  const announcements = parts.announcements?.(prepared);
+  const driver = sqlDriver(dialect, runner, {
+    operationLog: parseCount(name, 'operationLog', operationLog),
+    now,
+    append: parts.append(runner),
+    ...(announcements !== undefined && { announcements }),
+    ping: async () => void (await runner.read('SELECT 1')),
+    close: async () => {
+      await announcements?.close();
+      await ready?.catch(() => undefined);
+      await pool?.close();
+    },
+  });
+  return createStore(driver, now);
+}

@@ -1,0 +1,284 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AgentInputItem } from '@openai/agents';
+import { createConnection } from 'mysql2/promise';
+import { Client } from 'pg';
+import { createClient } from 'redis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { StoreSession } from '../../src/stores/session.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import { openStore } from './open-store.ts';
+import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
+import { smallDisk, withoutMount, type SmallDisk } from './small-disk.ts';
+
+function message(content: string): AgentInputItem {
+  return { type: 'message', role: 'user', content };
+}
+
+/** Long, and still stored within its row by every database. */
+const LONG = 'x'.repeat(4_000);
+
+/** Appends until the store refuses. What it acknowledged is put into `acknowledged`. */
+async function fillUp(
+  session: StoreSession,
+  acknowledged: AgentInputItem[],
+  text = LONG,
+): Promise<{ readonly error?: unknown; readonly refused: AgentInputItem[] }> {
+  for (let number = 0; number < 10_000; number++) {
+    const items = [message(`${number} ${text}`), message(`${number} end`)];
+    try {
+      await session.addItems(items);
+    } catch (error) {
+      return { error, refused: items };
+    }
+    acknowledged.push(...items);
+  }
+  return { refused: [] };
+}
+
+/** Appends until the store takes it again, as long as it says that nothing was written. */
+async function insist(session: StoreSession, item: AgentInputItem): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await session.addItems([item]);
+      return;
+    } catch (error) {
+      if (attempt === 100 || !(error as Error).message.includes('Nothing was written.')) throw error;
+      await delay(100);
+    }
+  }
+}
+
+const noMount = withoutMount('full and read-only disks');
+
+describe.skipIf(noMount)('openSqlite on a disk of its own', () => {
+  let disk: SmallDisk;
+  beforeAll(() => {
+    disk = smallDisk(4);
+  });
+  afterAll(() => disk.destroy());
+
+  test('says that the disk is full, keeps what it acknowledged, and goes on when there is room', async () => {
+    const path = `${disk.folder}/full.db`;
+    const store = openSqlite(path);
+    const session = store.session('a');
+    const acknowledged = [message('before')];
+    await session.addItems(acknowledged);
+    disk.fill();
+    expect((await fillUp(session, acknowledged)).error).toMatchObject({
+      code: 'ERR_STORE',
+      message: 'openSqlite: the disk is full. Nothing was written. See the cause.',
+    });
+    expect(await session.getItems()).toEqual(acknowledged);
+    await using other = openSqlite(`${disk.folder}/new.db`);
+    await expect(other.session('a').addItems([message('x')])).rejects.toMatchObject({
+      code: 'ERR_STORE',
+      message: expect.stringMatching(/^openSqlite: the disk is full\./) as string,
+    });
+    disk.free();
+    acknowledged.push(message('after'));
+    await session.addItems([message('after')]);
+    await other.session('a').addItems([message('x')]);
+    await store.close();
+    await using again = openSqlite(path);
+    expect(await again.session('a').getItems()).toEqual(acknowledged);
+  });
+
+  test('says that the disk is read-only, and goes on when it is not', async () => {
+    const path = `${disk.folder}/read-only.db`;
+    const store = openSqlite(path);
+    await store.session('a').addItems([message('before')]);
+    await store.close();
+    disk.setReadOnly(true);
+    await using readOnly = openSqlite(path);
+    const session = readOnly.session('a');
+    await expect(session.addItems([message('never')])).rejects.toMatchObject({
+      code: 'ERR_STORE',
+      message: expect.stringMatching(/^openSqlite: the database is read-only\./) as string,
+    });
+    disk.setReadOnly(false);
+    await session.addItems([message('after')]);
+    expect(await session.getItems()).toEqual([message('before'), message('after')]);
+  });
+});
+
+const SIZES = { PostgreSQL: 160, MariaDB: 96, Redis: 16 };
+const SETTINGS = {
+  PostgreSQL: ['-c', 'max_wal_size=32MB', '-c', 'min_wal_size=32MB'],
+  MariaDB: [],
+  Redis: ['--appendfsync', 'everysec'],
+};
+
+/** What an administrator does, in the server's own words. */
+const READ_ONLY = {
+  async PostgreSQL(url: string, readOnly: boolean): Promise<void> {
+    const admin = new Client(url);
+    await admin.connect();
+    await admin.query(`ALTER SYSTEM SET default_transaction_read_only = ${readOnly ? 'on' : 'off'}`);
+    await admin.query('SELECT pg_reload_conf()');
+    await admin.end();
+    await delay(200);
+  },
+  async MariaDB(url: string, readOnly: boolean): Promise<void> {
+    const admin = await createConnection(url);
+    await admin.query("CREATE USER IF NOT EXISTS app@'127.0.0.1'");
+    await admin.query("GRANT ALL ON test.* TO app@'127.0.0.1'");
+    await admin.query(`SET GLOBAL read_only = ${readOnly ? 1 : 0}`);
+    await admin.end();
+  },
+  async Redis(url: string, readOnly: boolean): Promise<void> {
+    const admin = createClient({ url });
+    await admin.connect();
+    await admin.sendCommand(['REPLICAOF', ...(readOnly ? ['127.0.0.1', '1'] : ['NO', 'ONE'])]);
+    await admin.close();
+  },
+};
+
+/** How a full disk ends each server. What items to write then. */
+const ENDS_ITSELF = {
+  async PostgreSQL(url: string, fill: () => void): Promise<string> {
+    const admin = new Client(url);
+    admin.on('error', () => undefined);
+    await admin.connect();
+    fill();
+    // No room for the next segment of its log. One that was kept for later is used first.
+    for (let ended = false; !ended;) {
+      ended = await admin.query("SELECT pg_logical_emit_message(false, 'a', 'b'), pg_switch_wal()").then(
+        () => false,
+        () => true,
+      );
+    }
+    await admin.end();
+    return LONG;
+  },
+  /** 10.11 aborts itself when it cannot undo an item that has pages of its own. */
+  MariaDB(_url: string, fill: () => void): Promise<string> {
+    fill();
+    return Promise.resolve(LONG.repeat(5));
+  },
+  /** It would have to acknowledge what it cannot write. */
+  async Redis(url: string, fill: () => void): Promise<string> {
+    const admin = createClient({ url });
+    await admin.connect();
+    await admin.configSet('appendfsync', 'always');
+    await admin.close();
+    fill();
+    return LONG;
+  },
+};
+
+describe.each(['PostgreSQL', 'MariaDB', 'Redis'] as const)('%s on a disk of its own', (name) => {
+  const absent = noMount || withoutBinaries(name, `${name} on a full disk`);
+  let disk: SmallDisk;
+  let server: OwnServer;
+  beforeAll(async () => {
+    if (absent) return;
+    disk = smallDisk(SIZES[name]);
+    server = await ownServer(name, { folder: disk.folder, settings: SETTINGS[name] });
+    await server.start();
+  }, 120_000);
+  afterAll(async () => {
+    if (absent) return;
+    await server.destroy();
+    disk.destroy();
+  });
+
+  test.skipIf(absent)(
+    'says that the disk is full, keeps what it acknowledged, and goes on when there is room',
+    async () => {
+      await using store = openStore(server.url, 'full');
+      const session = store.session('a');
+      // MariaDB answers for a table that has its first megabytes; with a smaller one it aborts itself (below).
+      const acknowledged = Array.from({ length: 150 }, (_, number) => message(`before ${number} ${LONG}`));
+      await session.addItems(acknowledged);
+      disk.fill();
+      expect((await fillUp(session, acknowledged)).error).toMatchObject({
+        code: 'ERR_STORE',
+        message: expect.stringMatching(
+          /: the disk of the database is full\. Nothing was written\. See the cause\.$/,
+        ) as string,
+      });
+      expect(await session.getItems()).toEqual(acknowledged);
+      disk.free();
+      await insist(session, message('after'));
+      acknowledged.push(message('after'));
+      expect(await session.getItems()).toEqual(acknowledged);
+      await server.kill('SIGTERM');
+      await server.start();
+      expect(await session.getItems()).toEqual(acknowledged);
+    },
+  );
+
+  test.skipIf(absent)(
+    'says that the database is read-only, still reads, and goes on when it is not',
+    async () => {
+      await READ_ONLY[name](server.url, false);
+      const url = server.url.replace('//root@', '//app@');
+      await using store = openStore(url, 'read_only');
+      const session = store.session('a');
+      await session.addItems([message('before')]);
+      await READ_ONLY[name](server.url, true);
+      const refused = {
+        code: 'ERR_STORE',
+        message: expect.stringMatching(
+          /: the database is (read-only|a read-only replica)\. Nothing was written\. See the cause\.$/,
+        ) as string,
+      };
+      await expect(session.addItems([message('never')])).rejects.toMatchObject(refused);
+      await expect(session.popItem()).rejects.toMatchObject(refused);
+      await expect(store.deleteSession('a')).rejects.toMatchObject(refused);
+      await using other = openStore(url, 'read_only');
+      expect(await other.session('a').getItems()).toEqual([message('before')]);
+      await READ_ONLY[name](server.url, false);
+      await session.addItems([message('after')]);
+      expect(await other.session('a').getItems()).toEqual([message('before'), message('after')]);
+    },
+  );
+
+  test.skipIf(absent)(
+    'loses nothing when the full disk makes the server end itself, and keeps nothing of half a call',
+    async () => {
+      const store = openStore(server.url, 'ended');
+      const session = store.session('a');
+      const acknowledged = [message('before')];
+      await session.addItems(acknowledged);
+      const text = await ENDS_ITSELF[name](server.url, () => disk.fill());
+      const { error, refused } = await fillUp(session, acknowledged, text);
+      expect(error).toMatchObject({
+        code: 'ERR_STORE',
+        message: expect.stringMatching(
+          /: the connection to the database failed\. (Nothing was written|The call may have been committed: read back before you repeat it)\. See the cause\.$/,
+        ) as string,
+      });
+      disk.free();
+      await server.kill('SIGKILL');
+      await server.start();
+      const items = await session.getItems();
+      expect([acknowledged, [...acknowledged, ...refused]]).toContainEqual(items);
+      await session.addItems([message('after')]);
+      expect(await session.getItems()).toEqual([...items, message('after')]);
+      await store.close();
+    },
+  );
+
+  if (name !== 'Redis') return;
+  test.skipIf(absent)('says that the memory is full, and makes room by deleting what it holds', async () => {
+    const admin = createClient({ url: server.url });
+    await admin.connect();
+    await using store = openStore(server.url, 'memory');
+    const [session, other] = [store.session('a'), store.session('b')];
+    await other.addItems(Array.from({ length: 50 }, (_, number) => message(`${number} ${LONG}`)));
+    const used = /used_memory:(\d+)/.exec(await admin.info('memory'))?.[1] ?? '';
+    await admin.configSet({ maxmemory: String(Number(used) + 300_000), 'maxmemory-policy': 'noeviction' });
+    const acknowledged: AgentInputItem[] = [];
+    expect((await fillUp(session, acknowledged)).error).toMatchObject({
+      code: 'ERR_STORE',
+      message: 'openRedis: the memory of the database is full. Nothing was written. See the cause.',
+    });
+    expect(await session.getItems()).toEqual(acknowledged);
+    await store.deleteSession('b');
+    await session.addItems([message('after')]);
+    expect(await session.getItems()).toEqual([...acknowledged, message('after')]);
+    await admin.configSet('maxmemory', '0');
+    await admin.close();
+  });
+});

@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { bySession, contradiction, type Call, type Operation } from './linear.ts';
+
+/** Calls of one session: when each began and ended, and what it did. */
+function calls(...list: readonly (readonly [number, number, Operation])[]): Call[] {
+  return list.map(([began, ended, operation]) => ({ session: 's', began, ended, operation }));
+}
+
+const add = (...items: string[]): Operation => ({ kind: 'add', items });
+const pop = (popped: string | null): Operation => ({ kind: 'pop', popped });
+const read = (...items: string[]): Operation => ({ kind: 'read', items });
+
+describe('the checker of linear histories', () => {
+  test('accepts every order that calls under way at the same time can have had', () => {
+    const concurrent = [[0, 9, add('a')] as const, [1, 8, add('b')] as const];
+    expect(contradiction(calls(...concurrent, [10, 11, read('a', 'b')]))).toBeUndefined();
+    expect(contradiction(calls(...concurrent, [10, 11, read('b', 'a')]))).toBeUndefined();
+    expect(contradiction(calls(...concurrent, [2, 3, pop('b')], [10, 11, read('a')]))).toBeUndefined();
+    expect(
+      contradiction(calls(...concurrent, [2, 3, read()], [4, 5, read('b')], [10, 11, read('b', 'a')])),
+    ).toBeUndefined();
+  });
+
+  test('finds an item that was lost, doubled, torn from its call, handed out twice or moved', () => {
+    const first = calls([0, 1, add('a', 'b')], [2, 3, add('c')]);
+    const wrong: readonly Operation[] = [
+      read('a', 'b'),
+      read('a', 'b', 'c', 'c'),
+      read('a', 'c', 'b'),
+      read('c', 'a', 'b'),
+      pop('b'),
+      pop(null),
+    ];
+    for (const operation of wrong) {
+      const last = { session: 's', began: 4, ended: 5, operation };
+      expect(contradiction([...first, last])).toBe(last);
+    }
+    const popped = calls([0, 1, add('a')], [2, 9, pop('a')], [3, 8, pop('a')]);
+    expect(contradiction(popped)).toBe(popped[2]);
+  });
+
+  test('finds a read that saw what was not there yet, or no longer', () => {
+    const late = calls([0, 1, read('a')], [2, 3, add('a')]);
+    expect(contradiction(late)).toBe(late[0]);
+    const stale = calls([0, 1, add('a')], [2, 3, { kind: 'clear' }], [4, 5, read('a')]);
+    expect(contradiction(stale)).toBe(stale[2]);
+    const turned = calls([0, 9, add('a')], [1, 2, read('a')], [3, 4, read()]);
+    expect(contradiction(turned)).toBe(turned[2]);
+  });
+
+  test('knows transactions: once for an id, a conflict only where there is one, forgotten by a clear', () => {
+    const append = { kind: 'append', id: 'x', items: ['a'] } as const;
+    expect(contradiction(calls([0, 1, append], [2, 3, append], [4, 5, read('a')]))).toBeUndefined();
+    expect(
+      contradiction(calls([0, 1, append], [2, 3, { kind: 'clear' }], [4, 5, append], [6, 7, read('a')])),
+    ).toBeUndefined();
+    const twice = calls([0, 1, append], [2, 3, append], [4, 5, read('a', 'a')]);
+    expect(contradiction(twice)).toBe(twice[2]);
+    const replace = {
+      kind: 'replace',
+      id: 'y',
+      expected: ['a'],
+      items: ['b', 'c'],
+      conflict: false,
+    } as const;
+    expect(contradiction(calls([0, 1, add('a')], [2, 3, replace], [4, 5, read('b', 'c')]))).toBeUndefined();
+    const needless = calls([0, 1, add('a')], [2, 3, { ...replace, conflict: true }]);
+    expect(contradiction(needless)).toBe(needless[1]);
+    const ignored = calls([0, 1, add('z')], [2, 3, replace]);
+    expect(contradiction(ignored)).toBe(ignored[1]);
+    expect(
+      contradiction(calls([0, 1, add('z')], [2, 3, { kind: 'compact', items: ['a'] }], [4, 5, replace])),
+    ).toBeUndefined();
+  });
+
+  test('sorts calls by session and time', () => {
+    const list = calls([3, 4, pop(null)], [1, 2, pop(null)]);
+    expect(
+      bySession(list)
+        .get('s')
+        ?.map(({ began }) => began),
+    ).toEqual([1, 3]);
+  });
+});

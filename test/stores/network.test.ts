@@ -1,0 +1,166 @@
+import type { AgentInputItem } from '@openai/agents';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { openMysql } from '../../src/stores/mysql.ts';
+import { openPostgres } from '../../src/stores/postgres.ts';
+import { openRedis } from '../../src/stores/redis.ts';
+import { OPERATIONS, type StoreSession } from '../../src/stores/session.ts';
+import type { Store } from '../../src/stores/store.ts';
+import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
+import { startProxy, type Proxy } from './proxy.ts';
+import { announce, uniqueName } from './servers.ts';
+
+/** A test that hangs fails after this time; nothing else is decided by it. */
+const HANG = 30_000;
+
+function message(content: string): AgentInputItem {
+  return { type: 'message', role: 'user', content };
+}
+
+/** What is said of a call: that its connection failed, or that there was no answer in time. */
+function failed(factory: string, what: string): RegExp {
+  const outcome =
+    '( Nothing was written\\.| The call may have been committed: read back before you repeat it\\.)?';
+  return new RegExp(`^${factory}: ${what}\\.${outcome} See the cause\\.$`);
+}
+
+/** @param open A store over `url` whose calls wait `timeout` milliseconds. */
+function networkFaults(
+  factory: string,
+  server: () => string,
+  open: (url: string, timeout: number) => Store<StoreSession>,
+): void {
+  let proxy: Proxy;
+  beforeAll(async () => {
+    proxy = await startProxy(server());
+  });
+  afterAll(() => proxy.close());
+  beforeEach(() => {
+    proxy.latency = 0;
+    proxy.resume();
+  });
+
+  const disconnected = failed(factory, 'the connection to the database failed');
+  const late = failed(factory, 'the database did not answer in time');
+
+  test('stores every operation once, wherever its connection is cut', async () => {
+    await using store = open(proxy.url, 5_000);
+    const session = store.session(uniqueName('cut'));
+    await session.addItems([message('before')]);
+    const expected = [message('before')];
+    const failures: unknown[] = [];
+    for (let chunk = 1; chunk <= 6; chunk++) {
+      const items = [message(`${chunk} a`), message(`${chunk} b`)];
+      proxy.cutAfter(chunk);
+      for (let applied = false; !applied;) {
+        applied = await append(session, `operation ${chunk}`, items).then(
+          () => true,
+          (error: unknown) => failures.push(error) < 0,
+        );
+      }
+      proxy.cutAfter(0);
+      expected.push(...items);
+      expect(await session[OPERATIONS].has(`operation ${chunk}`)).toBe(true);
+      expect(await session.getItems()).toEqual(expected);
+    }
+    expect(failures.length).toBeGreaterThan(0);
+    for (const error of failures) {
+      expect(error).toMatchObject({
+        code: 'ERR_STORE',
+        message: expect.stringMatching(disconnected) as string,
+        cause: expect.any(Error) as Error,
+      });
+    }
+  });
+
+  test('keeps its promises on a slow network', async () => {
+    await using store = open(proxy.url, 5_000);
+    const session = store.session(uniqueName('slow'));
+    proxy.latency = 20;
+    await Promise.all([session.addItems([message('1')]), session.addItems([message('2')])]);
+    expect(await session.popItem()).toEqual(message('2'));
+    await append(session, 'operation', [message('3')]);
+    expect(await session.getItems()).toEqual([message('1'), message('3')]);
+  });
+
+  test(
+    'gives up when no answer comes in time, without another attempt, and goes on when the database answers again',
+    async () => {
+      const store = open(proxy.url, 250);
+      const session = store.session(uniqueName('hang'));
+      await session.addItems([message('before')]);
+      proxy.hang();
+      const { connections } = proxy;
+      const refused = { code: 'ERR_STORE', message: expect.stringMatching(late) as string };
+      await expect(session.getItems()).rejects.toMatchObject(refused);
+      expect(proxy.connections).toBe(connections);
+      for (const call of [
+        () => session.addItems([message('never')]),
+        () => session.popItem(),
+        () => append(session, 'never', [message('never')]),
+        () => session.clearSession(),
+        () => store.purgeExpired(),
+        () => store.ping(),
+      ]) {
+        await expect(call()).rejects.toMatchObject(refused);
+      }
+      proxy.resume();
+      await session.addItems([message('after')]);
+      expect(await session.getItems()).toEqual([message('before'), message('after')]);
+      proxy.hang();
+      await store.close();
+    },
+    HANG,
+  );
+
+  test(
+    'replaces a connection that went silent',
+    async () => {
+      await using store = open(proxy.url, 250);
+      const session = store.session(uniqueName('silent'));
+      await session.addItems([message('before')]);
+      proxy.silence();
+      const refused = { code: 'ERR_STORE', message: expect.stringMatching(late) as string };
+      await expect(session.addItems([message('never')])).rejects.toMatchObject(refused);
+      await session.addItems([message('after')]);
+      expect(await session.getItems()).toEqual([message('before'), message('after')]);
+    },
+    HANG,
+  );
+}
+
+async function append(session: StoreSession, operationId: string, items: AgentInputItem[]): Promise<void> {
+  await session.applyHistoryTransaction({ operationId, transaction: { type: 'append_items', items } });
+}
+
+const postgres = await announce('PostgreSQL', 'PostgreSQL over a bad network');
+describe.skipIf(postgres.absent)('PostgreSQL over a bad network', () => {
+  const schema = uniqueName('network');
+  afterAll(() => dropPostgresSchema(postgres.url, schema));
+  networkFaults(
+    'openPostgres',
+    () => postgres.url,
+    (url, timeout) => openPostgres(url, { schema, timeout, sharePool: false, maxConnections: 2 }),
+  );
+});
+
+const mariadb = await announce('MariaDB', 'MariaDB over a bad network');
+describe.skipIf(mariadb.absent)('MariaDB over a bad network', () => {
+  const prefix = `${uniqueName('network')}_`;
+  afterAll(() => dropMysqlTables(mariadb.url, prefix));
+  networkFaults(
+    'openMysql',
+    () => mariadb.url,
+    (url, timeout) => openMysql(url, { prefix, timeout, sharePool: false, maxConnections: 2 }),
+  );
+});
+
+const redis = await announce('Redis', 'Redis over a bad network');
+describe.skipIf(redis.absent)('Redis over a bad network', () => {
+  const prefix = uniqueName('network');
+  afterAll(() => deleteRedisKeys(redis.url, prefix));
+  networkFaults(
+    'openRedis',
+    () => redis.url,
+    (url, timeout) => openRedis(url, { prefix, timeout }),
+  );
+});

@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+/** A network between a store and its server, which does what networks do. */
+export interface Proxy {
+  /** The URL of the server, through the proxy. */
+  readonly url: string;
+  /** How many connections were made so far. */
+  connections: number;
+  /** Milliseconds that every chunk is under way, in both directions. 0 at first. */
+  latency: number;
+  /** Nothing arrives any more on the connections that exist, and nobody is told. Later ones are let through. */
+  silence(): void;
+  /** As {@link Proxy.silence}, but later connections are silent too, until {@link Proxy.resume}. */
+  hang(): void;
+  resume(): void;
+  /** Cuts the connection that carries the next `count`th chunk to the server, after the chunk was delivered. */
+  cutAfter(count: number): void;
+  close(): Promise<void>;
+}
+
+/** One connection: a socket on each side. */
+interface Link {
+  readonly sockets: readonly [Socket, Socket];
+  silent: boolean;
+}
+
+export async function startProxy(target: string): Promise<Proxy> {
+  const { hostname, port } = new URL(target);
+  const links = new Set<Link>();
+  let hanging = false;
+  let countdown = 0;
+
+  function cut(link: Link): void {
+    for (const socket of link.sockets) socket.destroy();
+    links.delete(link);
+  }
+
+  function pipe(link: Link, from: Socket, to: Socket, toServer: boolean): void {
+    from.on('data', (chunk: Buffer) => {
+      if (link.silent) return;
+      const last = toServer && countdown > 0 && --countdown === 0;
+      setTimeout(() => {
+        if (link.silent || to.destroyed) return;
+        to.write(chunk);
+        // The server gets what was sent, and its answer finds nobody.
+        if (last) to.end(() => cut(link));
+      }, proxy.latency);
+    });
+    from.on('close', () => {
+      if (!link.silent) cut(link);
+    });
+    from.on('error', () => undefined);
+  }
+
+  const server = createServer((client) => {
+    const upstream = connect({ host: hostname, port: Number(port) });
+    const link: Link = { sockets: [client, upstream], silent: hanging };
+    links.add(link);
+    proxy.connections++;
+    pipe(link, client, upstream, true);
+    pipe(link, upstream, client, false);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = new URL(target);
+  url.hostname = '127.0.0.1';
+  url.port = String((server.address() as AddressInfo).port);
+
+  const silence = (): void => {
+    for (const link of links) link.silent = true;
+  };
+  const proxy: Proxy = {
+    url: url.href,
+    connections: 0,
+    latency: 0,
+    silence,
+    hang() {
+      hanging = true;
+      silence();
+    },
+    resume() {
+      hanging = false;
+    },
+    cutAfter(count) {
+      countdown = count;
+    },
+    async close() {
+      links.forEach(cut);
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  return proxy;
+}
