@@ -29,7 +29,7 @@ const PRIOR: Readonly<Record<(typeof PIECES)[number], number>> = {
   word: 1,
   letter: 0.12,
   foreignLetter: 0.3,
-  accentedWord: 1.2,
+  accent: 0.3,
   accentedLetter: 0.3,
   digits: 1.05,
   punctuation: 0.9,
