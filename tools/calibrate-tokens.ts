@@ -6,7 +6,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { AgentInputItem } from '@openai/agents';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
 import { itemCost } from '../src/history/item-cost.ts';
-import { CHARGES, PIECES, countPieces } from '../src/history/estimate.ts';
+import { CHARGES, countPieces } from '../src/history/estimate.ts';
+import { PIECES } from '../src/history/token-pieces.ts';
 import { TOKEN_SAMPLES } from './token-samples.ts';
 
 /** The texts of an item, as the model gets them. */

@@ -142,6 +142,7 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
   function extend(unit: Unit | undefined): void {
     if (unit === undefined) return;
     const { members, pinned } = unit;
+    if (!pinned && unit.first >= cut) return;
     const seen = known.get(unit);
     known.set(unit, { cut, size: members.length, pinned });
     if (seen?.cut === cut && seen.size === members.length - 1 && seen.pinned === pinned) {

@@ -23,35 +23,36 @@ export const estimateTokens: TokenCounter = (item) => itemCost(item, estimateTex
 
 interface Memo {
   readonly byObject: WeakMap<AgentInputItem, number>;
-  readonly byContent?: ContentMemo;
+  readonly byContent: ContentMemo;
 }
 
 const memos = new WeakMap<TokenCounter, Memo>();
 
 /**
  * `counter`, called once for each item, its result checked: once for the same object (changes in place are not seen),
- * and once for the same content, because most sessions return new objects on every read. Hashing an item costs about
- * as much as the default estimate, which is therefore remembered by object only.
+ * and once for the same content, because most sessions return new objects on every read. The default estimate takes
+ * less than remembering does, so it is remembered only for frozen items: those of a cache come back as they are.
  */
 export function countOnce(counter: TokenCounter): TokenCounter {
   let memo = memos.get(counter);
   if (memo === undefined) {
-    memo = {
-      byObject: new WeakMap(),
-      ...(counter === estimateTokens ? {} : { byContent: createContentMemo() }),
-    };
+    memo = { byObject: new WeakMap(), byContent: createContentMemo() };
     memos.set(counter, memo);
   }
   const { byObject, byContent } = memo;
-  return (item) => {
-    let tokens = byObject.get(item);
-    if (tokens === undefined) {
-      const count = (): number => checkCount(counter(item));
-      tokens = byContent === undefined ? count() : byContent.get(JSON.stringify(item), count);
-      byObject.set(item, tokens);
-    }
-    return tokens;
-  };
+  if (counter === estimateTokens) {
+    return (item) =>
+      Object.isFrozen(item) ? remember(byObject, item, estimateTokens) : estimateTokens(item);
+  }
+  const byText = (item: AgentInputItem): number =>
+    byContent.get(JSON.stringify(item), () => checkCount(counter(item)));
+  return (item) => remember(byObject, item, byText);
+}
+
+function remember(known: WeakMap<AgentInputItem, number>, item: AgentInputItem, count: TokenCounter): number {
+  let tokens = known.get(item);
+  if (tokens === undefined) known.set(item, (tokens = count(item)));
+  return tokens;
 }
 
 function checkCount(tokens: unknown): number {
