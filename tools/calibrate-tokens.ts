@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { AgentInputItem } from '@openai/agents';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
-import { itemCost } from '../src/history/item-cost.ts';
+import { createItemCost } from '../src/history/item-cost.ts';
 import { CHARGES, countPieces } from '../src/history/estimate.ts';
 import { PIECES } from '../src/history/token-pieces.ts';
 import { TOKEN_SAMPLES } from './token-samples.ts';
@@ -13,7 +13,7 @@ import { TOKEN_SAMPLES } from './token-samples.ts';
 /** The texts of an item, as the model gets them. */
 function itemText(item: AgentInputItem): string {
   const texts: string[] = [];
-  itemCost(item, (text) => texts.push(text));
+  createItemCost((text) => texts.push(text))(item);
   return texts.join('\n');
 }
 

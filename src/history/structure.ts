@@ -73,7 +73,7 @@ export function createStructure(): Structure {
     const right = units[second];
     if (left !== undefined && left === right) return left;
     const leftIsLarger = (left?.members.length ?? 1) >= (right?.members.length ?? 1);
-    const into = (leftIsLarger ? left : right) ?? left ?? right ?? newUnit(first);
+    const into = (leftIsLarger ? left : right) ?? left ?? right ?? newUnit([first, second]);
     absorb(into, first);
     absorb(into, second);
     return into;
@@ -100,9 +100,14 @@ export function createStructure(): Structure {
     into.pinned ||= unit.pinned;
   }
 
-  function newUnit(index: number): Unit {
-    const unit: Unit = { members: [index], first: index, last: index, pinned: false };
-    units[index] = unit;
+  function newUnit(members: number[]): Unit {
+    const unit: Unit = {
+      members,
+      first: members[0] as number,
+      last: members.at(-1) as number,
+      pinned: false,
+    };
+    for (const member of members) units[member] = unit;
     return unit;
   }
 
@@ -129,7 +134,7 @@ export function createStructure(): Structure {
     },
 
     pin(index: number): void {
-      (units[index] ?? newUnit(index)).pinned = true;
+      (units[index] ?? newUnit([index])).pinned = true;
     },
     unit: (index: number) => units[index],
     neededUntil: (index: number) => units[index]?.last ?? index,

@@ -2,7 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import { createContentMemo, type ContentMemo } from './content-memo.ts';
 import { estimateText } from './estimate.ts';
-import { itemCost } from './item-cost.ts';
+import { createItemCost } from './item-cost.ts';
 
 /**
  * How many tokens an item costs the model: a whole number from 0 on. It is called once for each item, must be
@@ -19,7 +19,16 @@ export type TokenCounter = (item: AgentInputItem) => number;
  *
  * A picture costs 1,500 tokens (85 at low detail), a file by reference 3,000.
  */
-export const estimateTokens: TokenCounter = (item) => itemCost(item, estimateText);
+export const estimateTokens: TokenCounter = createItemCost(estimateText);
+
+/** Counters that take less than remembering does. */
+const estimates = new WeakSet<TokenCounter>([estimateTokens]);
+
+/** An estimate of other charges, counted like {@link estimateTokens}. */
+export function asEstimate(counter: TokenCounter): TokenCounter {
+  estimates.add(counter);
+  return counter;
+}
 
 interface Memo {
   readonly byObject: WeakMap<AgentInputItem, number>;
@@ -30,7 +39,7 @@ const memos = new WeakMap<TokenCounter, Memo>();
 
 /**
  * `counter`, called once for each item, its result checked: once for the same object (changes in place are not seen),
- * and once for the same content, because most sessions return new objects on every read. The default estimate takes
+ * and once for the same content, because most sessions return new objects on every read. An estimate takes
  * less than remembering does, so it is remembered only for frozen items: those of a cache come back as they are.
  */
 export function countOnce(counter: TokenCounter): TokenCounter {
@@ -40,9 +49,8 @@ export function countOnce(counter: TokenCounter): TokenCounter {
     memos.set(counter, memo);
   }
   const { byObject, byContent } = memo;
-  if (counter === estimateTokens) {
-    return (item) =>
-      Object.isFrozen(item) ? remember(byObject, item, estimateTokens) : estimateTokens(item);
+  if (estimates.has(counter)) {
+    return (item) => (Object.isFrozen(item) ? remember(byObject, item, counter) : counter(item));
   }
   const byText = (item: AgentInputItem): number =>
     byContent.get(JSON.stringify(item), () => checkCount(counter(item)));

@@ -30,7 +30,7 @@ export interface TrimHistoryOptions {
   readonly keep?: number;
   /** Tokens taken off the token budget: for instructions, tool schemas, the new input and the answer. Default 0. */
   readonly reserveTokens?: number;
-  /** Counts the tokens of an item; default {@link estimateTokens}. Called once for each object. */
+  /** Counts the tokens of an item; default {@link estimateTokens}. One of yours is called once for each content. */
   readonly tokenCounter?: TokenCounter;
   /**
    * Items that are never dropped, with what belongs to them (the whole call of a result). A pure function of its

@@ -212,6 +212,22 @@ describe('the memo of counts', () => {
     expect(counter).toHaveBeenCalledTimes(101);
   });
 
+  it('lets the default estimate read a frozen item once, and any other one anew', () => {
+    const once = countOnce(estimateTokens);
+    const read = vi.fn(() => 'some words that count');
+    const item = (): AgentInputItem => {
+      const made = { role: 'user' };
+      Object.defineProperty(made, 'content', { enumerable: true, get: read });
+      return made as AgentInputItem;
+    };
+    const frozen = Object.freeze(item());
+    const loose = item();
+    const tokens = [once(frozen), once(frozen), once(frozen)];
+    expect(read).toHaveBeenCalledTimes(1);
+    expect(new Set([...tokens, once(loose), once(loose)])).toEqual(new Set([estimateTokens(loose)]));
+    expect(read).toHaveBeenCalledTimes(4);
+  });
+
   it('is bounded, and keeps what was used last', () => {
     const memo = createContentMemo(10);
     const compute = vi.fn(() => 1);
