@@ -14,7 +14,7 @@ const exact = (text: string): number => countTokens(text, { disallowedSpecial: n
 
 describe('the default estimate', () => {
   it.each(TOKEN_SAMPLES.map(({ kind, check }) => [kind, check]))(
-    'is within 15 %% of the exact count on %s that it was not fitted to',
+    'knows %s, which it was not fitted to, within 15 percent of the exact count',
     (_kind, text) => {
       expect(Math.abs(estimateText(text) / exact(text) - 1)).toBeLessThanOrEqual(0.15);
     },
