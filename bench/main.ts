@@ -80,8 +80,18 @@ async function benchSealing(): Promise<void> {
 
 async function benchContext(): Promise<void> {
   const long = values.quick ? 1_000 : 10_000;
-  print(`\nTrimming a history of ${long} items`);
-  block([['', await measureContext(long, rounds)]]);
+  print(`\nTrimming a history of ${long} items of 1 KB, in units of a read`);
+  const context = await measureContext(long, rounds);
+  print(
+    table([
+      ['', 'time', ...context.map(([read]) => `reads ${read}`)],
+      ...(context[0]?.[1] ?? []).map((result, row) => [
+        result.name,
+        time(result),
+        ...context.map(([, results]) => ratio(results[row] as Result)),
+      ]),
+    ]),
+  );
 }
 
 /** Characters of text in an item: about 400 bytes of JSON, the mean of recorded conversations, and about 1 KB. */

@@ -24,10 +24,22 @@ export interface Result {
  *
  * @param runs About how often the work runs in one measurement, in a few slices of which the fastest counts.
  */
-export async function compare(
+export async function compare(candidates: readonly Candidate[], options: Rounds): Promise<Result[]> {
+  const times = await measureRounds(candidates, options);
+  return against(candidates, times, 0);
+}
+
+/** How much is measured. */
+export interface Rounds {
+  readonly rounds: number;
+  readonly runs: number;
+}
+
+/** The times of each candidate in each round, in microseconds. */
+export async function measureRounds(
   candidates: readonly Candidate[],
-  { rounds, runs }: { readonly rounds: number; readonly runs: number },
-): Promise<Result[]> {
+  { rounds, runs }: Rounds,
+): Promise<number[][]> {
   const times = candidates.map((): number[] => []);
   // The round before the first one warms up and does not count.
   for (let round = -1; round < rounds; round++) {
@@ -38,9 +50,18 @@ export async function compare(
       if (round >= 0) times[index]?.push(time);
     }
   }
-  const baseline = times[0] as number[];
+  return times;
+}
+
+/** The same times as ratios to one of the candidates. */
+export function against(
+  candidates: readonly Candidate[],
+  times: readonly (readonly number[])[],
+  base: number,
+): Result[] {
+  const baseline = times[base] as readonly number[];
   return candidates.map(({ name }, index) => {
-    const own = times[index] as number[];
+    const own = times[index] as readonly number[];
     const ratios = own.map((time, round) => time / (baseline[round] as number));
     return {
       name,

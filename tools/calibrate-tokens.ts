@@ -5,14 +5,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { AgentInputItem } from '@openai/agents';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
-import { itemCost } from '../src/history/item-cost.ts';
-import { CHARGES, PIECES, countPieces } from '../src/history/estimate.ts';
+import { createItemCost } from '../src/history/item-cost.ts';
+import { CHARGES, countPieces } from '../src/history/estimate.ts';
+import { PIECES } from '../src/history/token-pieces.ts';
 import { TOKEN_SAMPLES } from './token-samples.ts';
 
 /** The texts of an item, as the model gets them. */
 function itemText(item: AgentInputItem): string {
   const texts: string[] = [];
-  itemCost(item, (text) => texts.push(text));
+  createItemCost((text) => texts.push(text))(item);
   return texts.join('\n');
 }
 
@@ -29,7 +30,7 @@ const PRIOR: Readonly<Record<(typeof PIECES)[number], number>> = {
   word: 1,
   letter: 0.12,
   foreignLetter: 0.3,
-  accentedWord: 1.2,
+  accent: 0.3,
   accentedLetter: 0.3,
   digits: 1.05,
   punctuation: 0.9,

@@ -10,7 +10,7 @@ import {
   startsWith,
 } from './replace-oldest.ts';
 import { isSystemMessage } from './structure.ts';
-import { parseTrimOptions, planWith, type TrimHistoryOptions } from './trim-history.ts';
+import { cutWith, parseTrimOptions, type TrimHistoryOptions } from './trim-history.ts';
 
 /** Options of {@link archiveHistory}. */
 export interface ArchiveHistoryOptions {
@@ -83,13 +83,12 @@ export async function archiveHistory(
   }
 
   const items = await session.getItems();
-  const plan = settings === undefined ? undefined : planWith(settings, items, []);
-  const wanted = plan?.cutIndex ?? (before as number);
+  const cut = settings === undefined ? undefined : cutWith(settings, items, []);
+  const wanted = cut?.index ?? (before as number);
   const count = safeStarts(items).findLast((start) => start <= wanted) ?? 0;
   const oldest = items.slice(0, count);
-  const kept = plan === undefined ? undefined : new Set(plan.kept);
   const stays = oldest.filter(
-    (item) => kept?.has(item) ?? (isSystemMessage(item) || item.type === 'compaction'),
+    (item, index) => cut?.keeps(index) ?? (isSystemMessage(item) || item.type === 'compaction'),
   );
   const nothing: ArchiveReport = { outcome: 'nothing-to-do', archived: 0, left: items.length, operationId };
   // Only what stays anyway: an archive of it would be the same items again and again.

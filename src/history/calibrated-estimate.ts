@@ -1,8 +1,8 @@
 import type { AgentInputItem } from '@openai/agents';
 import { checkOptions, invalidOption } from '../options.ts';
 import { estimateText } from './estimate.ts';
-import { itemCost, MEDIA_NAMES, mediaCosts, type MediaCosts } from './item-cost.ts';
-import { estimateTokens, type TokenCounter } from './token-counter.ts';
+import { createItemCost, MEDIA_NAMES, mediaCosts, type MediaCosts } from './item-cost.ts';
+import { asEstimate, estimateTokens, type TokenCounter } from './token-counter.ts';
 
 /** Options of {@link tokenEstimate}. */
 export interface TokenEstimateOptions extends Partial<MediaCosts> {
@@ -35,7 +35,8 @@ export function tokenEstimate(options: TokenEstimateOptions = {}): TokenCounter 
     invalidOption(where, 'scale', 'a number from 0.1 to 10', scale);
   }
   const costs = mediaCosts(where, media);
-  return (item) => Math.ceil(itemCost(item, estimateText, costs) * scale);
+  const itemCost = createItemCost(estimateText, costs);
+  return asEstimate((item) => Math.ceil(itemCost(item) * scale));
 }
 
 /** What {@link scaleFromUsage} compares. */

@@ -1,320 +1,200 @@
+import { KINDS, move, PIECES, START, type Kind, type Piece, type State } from './token-pieces.ts';
+
 /**
- * How many tokens a text becomes, without a tokenizer. The text is cut roughly where the `o200k_base` vocabulary of
- * OpenAI's models cuts it (words with their leading space, runs of up to three digits, runs of punctuation), and
- * every piece is charged by its script and length. `tools/calibrate-tokens.ts` fits the charges against exact
- * counts.
+ * How many tokens a text becomes, without a tokenizer: the pieces of `token-pieces.ts`, each with a charge. Counting a
+ * long history must cost less than reading it, so the rules are made into a table once, and a text is read through the
+ * table, two characters at a time and without a branch.
  */
 
-/** The kinds of pieces that are charged for, in the order of {@link CHARGES}. */
-export const PIECES = [
-  'word',
-  'letter',
-  'foreignLetter',
-  'accentedWord',
-  'accentedLetter',
-  'digits',
-  'punctuation',
-  'mark',
-  'lines',
-  'blanks',
-  'random',
-  'hex',
-  'cyrillicWord',
-  'cyrillicLetter',
-  'arabicWord',
-  'arabicLetter',
-  'han',
-  'kana',
-  'hangul',
-  'indic',
-  'other',
-] as const;
-
-/** Tokens for each of {@link PIECES}, as `tools/calibrate-tokens.ts` printed them. */
+/** Tokens for each of {@link PIECES}, as `tools/calibrate-tokens.ts` fitted them to exact counts. */
 export const CHARGES: readonly number[] = [
-  1, 0.12, 0.207, 1.053, 0.401, 1.05, 0.842, 0.185, 0.766, 0.02, 0.68, 0.564, 1.145, 0.132, 1.495, 0.175,
-  0.733, 0.605, 0.677, 0.319, 1.5,
+  1, 0.12, 0.204, 0.173, 0.424, 1.05, 0.87, 0.15, 0.888, 0.11, 0.785, 0.567, 1.148, 0.127, 1.492, 0.175,
+  0.728, 0.602, 0.674, 0.319, 1.5,
 ];
 
-/** Letters of a word that its own charge covers. */
-const COVERED_LATIN = 6;
-const COVERED_ACCENTED = 4;
-const COVERED_CYRILLIC = 3;
-const COVERED_ARABIC = 3;
+/** From this share of letters with accents on, a text in Latin letters is not English. */
+const FOREIGN_SHARE = 0.003;
 
-/** From this share of words with accents on, a text in Latin letters is not English. */
-const FOREIGN_SHARE = 0.02;
+/** Bits of a kind. */
+const KIND_BITS = 4;
 
-/** A run of letters and digits is random (base64, hashes, keys) from this length and share of changes on. */
-const RANDOM_LENGTH = 10;
-const RANDOM_CHANGES = 0.34;
-
-const MARK = 0;
-const LOWER = 1;
-const UPPER = 2;
-const DIGIT = 3;
-const BLANK = 4;
-const LINE = 5;
-const ACCENTED = 6;
-const CYRILLIC = 7;
-const ARABIC = 8;
-const HAN = 9;
-const KANA = 10;
-const HANGUL = 11;
-const INDIC = 12;
-const OTHER = 13;
-
-const ASCII = new Uint8Array(128);
-for (let code = 0; code < 128; code++) {
-  if (code >= 97 && code <= 122) ASCII[code] = LOWER;
-  else if (code >= 65 && code <= 90) ASCII[code] = UPPER;
-  else if (code >= 48 && code <= 57) ASCII[code] = DIGIT;
-  else if (code === 32 || code === 9) ASCII[code] = BLANK;
-  else if (code === 10 || code === 13) ASCII[code] = LINE;
+/** What follows for each state that a text can lead to, by kind of character. */
+interface Automaton {
+  readonly next: readonly (readonly number[])[];
+  readonly pieces: readonly (readonly (readonly Piece[])[])[];
 }
 
-const SPACE = 32;
-const ZERO = 48;
-const NINE = 57;
-const UPPER_A = 65;
-const UPPER_Z = 90;
-const LOWER_A = 97;
-const LOWER_Z = 122;
-
-/** 1 for the letters and digits of ASCII. */
-const ASCII_RUN: Uint8Array = ASCII.map((kind) => (kind >= LOWER && kind <= DIGIT ? 1 : 0));
-
-type Codes = Uint8Array | Uint16Array;
-
-const encoder = new TextEncoder();
-const SCRATCH = 65_536;
-const bytes = new Uint8Array(SCRATCH);
-const units = new Uint16Array(SCRATCH);
-
-/** The UTF-16 units of a text in an array, which reads several times faster than the text itself. */
-function codesOf(text: string): Codes {
-  const { length } = text;
-  const ascii = length <= SCRATCH ? bytes : new Uint8Array(length);
-  // As many bytes as units: all of it is ASCII.
-  const { read, written } = encoder.encodeInto(text, ascii);
-  if (read === length && written === length) return ascii;
-  const wide = length <= SCRATCH ? units : new Uint16Array(length);
-  for (let index = 0; index < length; index++) wide[index] = text.charCodeAt(index);
-  return wide;
+function explore(): Automaton {
+  const keyOf = ({ run, length, score }: State): string => `${run} ${length} ${score}`;
+  const states: State[] = [START];
+  const numbers = new Map([[keyOf(START), 0]]);
+  const numberOf = (state: State): number => {
+    const known = numbers.get(keyOf(state));
+    if (known !== undefined) return known;
+    numbers.set(keyOf(state), states.length);
+    return states.push(state) - 1;
+  };
+  const next: number[][] = [];
+  const pieces: (readonly Piece[])[][] = [];
+  // The list grows while it is walked.
+  for (const state of states) {
+    const moves = KINDS.map((kind) => move(state, kind));
+    next.push(moves.map(({ to }) => numberOf(to)));
+    pieces.push(moves.map((each) => each.pieces));
+  }
+  return { next, pieces };
 }
 
-/**
- * How often each of {@link PIECES} occurs in `text`. One pass, linear for any text, and written for speed: planning a
- * long history must cost less than reading it.
- */
-export function countPieces(text: string): number[] {
-  let words = 0;
-  let letters = 0;
-  let accentedWords = 0;
-  let accentedLetters = 0;
-  let digits = 0;
-  let punctuation = 0;
-  let marks = 0;
-  let lines = 0;
-  let blanks = 0;
-  let random = 0;
-  let hex = 0;
-  let cyrillicWords = 0;
-  let cyrillicLetters = 0;
-  let arabicWords = 0;
-  let arabicLetters = 0;
-  let han = 0;
-  let kana = 0;
-  let hangul = 0;
-  let indic = 0;
-  let other = 0;
+/** The automaton with two characters a step: an index is a state and two kinds, {@link KIND_BITS} each. */
+interface Table {
+  /** The next state, shifted as an index wants it. */
+  readonly next: Uint16Array;
+  /** What the two characters cost, in tokens, in English and in other languages. */
+  readonly english: Float64Array;
+  readonly foreign: Float64Array;
+}
 
-  const end = text.length;
-  const codes = codesOf(text);
-  let index = 0;
-  while (index < end) {
-    const from = index;
-    let code = codes[index] as number;
-    if (code === SPACE && index + 1 < end) {
-      const next = codes[index + 1] as number;
-      if (next > SPACE && next < 0x80) {
-        // A single space belongs to the word or mark behind it.
-        index++;
-        continue;
+function tabulate(): Table {
+  const { next, pieces } = explore();
+  const english = pieces.map((moves) => moves.map((added) => cost(added, 'letter')));
+  const foreign = pieces.map((moves) => moves.map((added) => cost(added, 'foreignLetter')));
+  const size = next.length << (2 * KIND_BITS);
+  const table = {
+    next: new Uint16Array(size),
+    english: new Float64Array(size),
+    foreign: new Float64Array(size),
+  };
+  for (let state = 0; state < next.length; state++) {
+    for (let first = 0; first < KINDS.length; first++) {
+      const between = at(next, state, first);
+      for (let second = 0; second < KINDS.length; second++) {
+        const index = (((state << KIND_BITS) | first) << KIND_BITS) | second;
+        table.next[index] = at(next, between, second) << (2 * KIND_BITS);
+        table.english[index] = at(english, state, first) + at(english, between, second);
+        table.foreign[index] = at(foreign, state, first) + at(foreign, between, second);
       }
-    }
-    const kind = code < 0x80 ? (ASCII[code] as number) : classOf(code);
-    if (kind === LOWER) {
-      // Most of most texts: a word of small letters between blanks and marks.
-      do index++;
-      while (index < end && (code = codes[index] as number) >= LOWER_A && code <= LOWER_Z);
-      if (index === end || (code < 0x80 && ASCII_RUN[code] === 0)) {
-        words++;
-        if (index - from > COVERED_LATIN) letters += index - from - COVERED_LATIN;
-        continue;
-      }
-      index = from;
-      code = codes[index] as number;
-    }
-    if (kind >= LOWER && kind <= DIGIT) {
-      // A run of letters and digits: its words, split where the case changes, unless it turns out to be random.
-      let runWords = 0;
-      let runLetters = 0;
-      let runDigits = 0;
-      let changes = -1;
-      let upper = false;
-      let accented = 0;
-      let isRun = true;
-      while (isRun) {
-        changes++;
-        const wordStart = index;
-        if (code <= NINE) {
-          do index++;
-          while (index < end && (code = codes[index] as number) >= ZERO && code <= NINE);
-          runDigits += Math.ceil((index - wordStart) / 3);
-        } else {
-          if (code <= UPPER_Z) {
-            upper = true;
-            do index++;
-            while (index < end && (code = codes[index] as number) >= UPPER_A && code <= UPPER_Z);
-            if (index < end && code >= LOWER_A && code <= LOWER_Z) changes++;
-          }
-          // Almost all of most texts is read by this loop.
-          while (index < end && (code = codes[index] as number) >= LOWER_A && code <= LOWER_Z) index++;
-          if (index < end && code >= 0xc0 && code < 0x250) {
-            // The word goes on with an accented letter: all of it is an accented word.
-            accented = wordStart;
-            break;
-          }
-          runWords++;
-          if (index - wordStart > COVERED_LATIN) runLetters += index - wordStart - COVERED_LATIN;
-        }
-        isRun = index < end && code < 0x80 && ASCII_RUN[code] === 1;
-      }
-      const length = index - from;
-      if (length >= RANDOM_LENGTH && changes >= RANDOM_CHANGES * length) {
-        if (upper) random += length;
-        else hex += length;
-        continue;
-      }
-      words += runWords;
-      letters += runLetters;
-      digits += runDigits;
-      if (isRun) {
-        index = wordEnd(codes, end, index);
-        accentedWords++;
-        if (index - accented > COVERED_ACCENTED) accentedLetters += index - accented - COVERED_ACCENTED;
-      }
-      continue;
-    }
-    switch (kind) {
-      case MARK:
-        index = runEnd(codes, end, index + 1, MARK);
-        punctuation++;
-        marks += index - from - 1;
-        break;
-      case BLANK:
-        index = runEnd(codes, end, index + 1, BLANK);
-        // One blank belongs to the word or mark behind it.
-        if (index - from > 1) blanks += 1 + (index - from) / 16;
-        break;
-      case LINE:
-        index = runEnd(codes, end, index + 1, LINE);
-        lines++;
-        break;
-      case ACCENTED:
-        index = wordEnd(codes, end, index + 1);
-        accentedWords++;
-        if (index - from > COVERED_ACCENTED) accentedLetters += index - from - COVERED_ACCENTED;
-        break;
-      case CYRILLIC:
-        index = runEnd(codes, end, index + 1, CYRILLIC);
-        cyrillicWords++;
-        if (index - from > COVERED_CYRILLIC) cyrillicLetters += index - from - COVERED_CYRILLIC;
-        break;
-      case ARABIC:
-        index = runEnd(codes, end, index + 1, ARABIC);
-        arabicWords++;
-        if (index - from > COVERED_ARABIC) arabicLetters += index - from - COVERED_ARABIC;
-        break;
-      default:
-        index++;
-        if (kind === HAN) han++;
-        else if (kind === KANA) kana++;
-        else if (kind === HANGUL) hangul++;
-        else if (kind === INDIC) indic++;
-        else other++;
     }
   }
-  // The vocabulary holds long English words whole; those of other languages in Latin letters it cuts up.
-  const foreign = accentedWords > 0 && accentedWords >= FOREIGN_SHARE * (words + accentedWords);
-  return [
-    words,
-    foreign ? 0 : letters,
-    foreign ? letters : 0,
-    accentedWords,
-    accentedLetters,
-    digits,
-    punctuation,
-    marks,
-    lines,
-    blanks,
-    random,
-    hex,
-    cyrillicWords,
-    cyrillicLetters,
-    arabicWords,
-    arabicLetters,
-    han,
-    kana,
-    hangul,
-    indic,
-    other,
-  ];
+  return table;
+}
+
+function cost(added: readonly Piece[], letter: Piece): number {
+  return added.reduce(
+    (sum, piece) => sum + (CHARGES[PIECES.indexOf(piece === 'letter' ? letter : piece)] as number),
+    0,
+  );
+}
+
+function at<T>(rows: readonly (readonly T[])[], state: number, kind: number): T {
+  return rows[state]?.[kind] as T;
+}
+
+/** Made for the first text that is counted: an import should not pay for it. */
+let tabulated: Table | undefined;
+
+/** Above every ASCII code: what stands in {@link codes} for a character that has none is its kind and this. */
+const BEYOND = 0x80;
+const END = BEYOND + KINDS.indexOf('end');
+
+/** The kind of each code in {@link codes}. */
+const KIND_OF = Uint8Array.from({ length: BEYOND + KINDS.length }, (_, code) =>
+  code < BEYOND ? KINDS.indexOf(kindOfAscii(code)) : code - BEYOND,
+);
+
+function kindOfAscii(code: number): Kind {
+  if (code >= 97 && code <= 122) return 'lower';
+  if (code >= 65 && code <= 90) return 'upper';
+  if (code >= 48 && code <= 57) return 'digit';
+  if (code === 32 || code === 9) return 'blank';
+  return code === 10 || code === 13 ? 'line' : 'mark';
+}
+
+/** Where the scripts stand beyond ASCII, in blocks of 16 UTF-16 units; each reaches to the next. */
+const SCRIPTS: readonly (readonly [from: number, kind: Kind])[] = [
+  [0x80, 'mark'],
+  [0xc0, 'accented'],
+  [0x250, 'other'],
+  [0x370, 'cyrillic'],
+  [0x530, 'other'],
+  [0x590, 'arabic'],
+  [0x780, 'other'],
+  [0x900, 'indic'],
+  [0x1000, 'other'],
+  [0x2010, 'mark'],
+  [0x2070, 'other'],
+  [0x3000, 'mark'],
+  [0x3040, 'kana'],
+  [0x3100, 'other'],
+  [0x3400, 'han'],
+  [0xa000, 'other'],
+  [0xac00, 'hangul'],
+  [0xd7b0, 'other'],
+  [0xff00, 'mark'],
+  [0xff10, 'other'],
+];
+
+/** For each block what stands in {@link codes} for its units. */
+const CODE_OF_BLOCK = new Uint8Array(0x1000);
+for (const [from, kind] of SCRIPTS) CODE_OF_BLOCK.fill(BEYOND + KINDS.indexOf(kind), from >> 4);
+
+/** A text is read in chunks, so that a long one needs no memory of its own. */
+const CHUNK = 65_536;
+const codes = new Uint8Array(CHUNK + 1);
+const encoder = new TextEncoder();
+
+/** Puts a chunk of a text into {@link codes}, with an end behind it. Returns the share of letters with accents. */
+function load(chunk: string): number {
+  const { length } = chunk;
+  const { read, written } = encoder.encodeInto(chunk, codes);
+  let accents = 0;
+  // As many bytes as UTF-16 units: all of it is ASCII.
+  if (read !== length || written !== length) {
+    for (let index = 0; index < length; index++) {
+      const unit = chunk.charCodeAt(index);
+      if (unit >= 0xc0 && unit < 0x250) accents++;
+      codes[index] = unit < BEYOND ? unit : (CODE_OF_BLOCK[unit >> 4] as number);
+    }
+  }
+  codes[length] = END;
+  return accents / length;
 }
 
 /** Tokens of `text`, rounded up. See `docs/context-window.md` for the error on each kind of text. */
 export function estimateText(text: string): number {
-  const pieces = countPieces(text);
+  const { next, english, foreign } = (tabulated ??= tabulate());
   let tokens = 0;
-  for (let piece = 0; piece < pieces.length; piece++) {
-    tokens += (pieces[piece] as number) * (CHARGES[piece] as number);
+  let state = 0;
+  for (let from = 0; from < text.length; from += CHUNK) {
+    const chunk = text.length <= CHUNK ? text : text.slice(from, from + CHUNK);
+    const costs = load(chunk) >= FOREIGN_SHARE ? foreign : english;
+    for (let index = 0; index < chunk.length; index += 2) {
+      const step =
+        state |
+        ((KIND_OF[codes[index] as number] as number) << KIND_BITS) |
+        (KIND_OF[codes[index + 1] as number] as number);
+      tokens += costs[step] as number;
+      state = next[step] as number;
+    }
   }
   return Math.ceil(tokens);
 }
 
-function runEnd(codes: Codes, end: number, from: number, kind: number): number {
-  let index = from;
-  while (index < end && classOf(codes[index] as number) === kind) index++;
-  return index;
-}
-
-/** The end of a word of Latin letters, with accents or not. */
-function wordEnd(codes: Codes, end: number, from: number): number {
-  let index = from;
-  while (index < end) {
-    const kind = classOf(codes[index] as number);
-    if (kind !== ACCENTED && kind !== LOWER && kind !== UPPER) break;
-    index++;
+/** How often each of {@link PIECES} occurs in `text`: what {@link estimateText} charges for, one by one, for the fit. */
+export function countPieces(text: string): number[] {
+  const { next, pieces } = explore();
+  const counts = PIECES.map(() => 0);
+  let state = 0;
+  for (let from = 0; from < text.length; from += CHUNK) {
+    const chunk = text.slice(from, from + CHUNK);
+    const foreign = load(chunk) >= FOREIGN_SHARE;
+    for (let index = 0; index < chunk.length; index++) {
+      const kind = KIND_OF[codes[index] as number] as number;
+      for (const piece of at(pieces, state, kind)) {
+        const counted = PIECES.indexOf(foreign && piece === 'letter' ? 'foreignLetter' : piece);
+        counts[counted] = (counts[counted] as number) + 1;
+      }
+      state = at(next, state, kind);
+    }
   }
-  return index;
-}
-
-function classOf(code: number): number {
-  if (code < 0x80) return ASCII[code] as number;
-  if (code < 0xc0) return code === 0xa0 ? BLANK : MARK;
-  if (code < 0x250) return ACCENTED;
-  if (code < 0x370) return OTHER;
-  if (code < 0x530) return CYRILLIC;
-  if (code < 0x590) return OTHER;
-  if (code < 0x780) return ARABIC;
-  if (code < 0x900) return OTHER;
-  if (code < 0x1000) return INDIC;
-  if (code >= 0x2010 && code < 0x2070) return MARK;
-  if (code >= 0x3000 && code < 0x3040) return MARK;
-  if (code >= 0x3040 && code < 0x3100) return KANA;
-  if (code >= 0x3400 && code < 0xa000) return HAN;
-  if (code >= 0xac00 && code < 0xd7b0) return HANGUL;
-  if (code >= 0xff00 && code < 0xff10) return MARK;
-  return OTHER;
+  return counts;
 }

@@ -42,13 +42,11 @@ const AUDIO = 2_000;
 
 type Loose = Readonly<Record<string, unknown>>;
 
-/** Tokens of an item, its texts counted by `count`. Every item type has a cost; unknown ones cost their JSON. */
-export function itemCost(
-  item: AgentInputItem,
+/** What an item costs in tokens, its texts counted by `count`. Every item type has a cost; unknown ones cost their JSON. */
+export function createItemCost(
   count: (text: string) => number,
   media: MediaCosts = MEDIA_COSTS,
-): number {
-  const fields = item as unknown as Loose;
+): (item: AgentInputItem) => number {
   const text = (value: unknown): number => (typeof value === 'string' && value !== '' ? count(value) : 0);
   const json = (value: unknown): number =>
     value === undefined || value === null
@@ -87,52 +85,55 @@ export function itemCost(
     }
   };
 
-  switch (fields['type']) {
-    case undefined:
-    case 'message':
-      return MESSAGE + parts(fields['content']);
-    case 'function_call':
-      return CALL + text(fields['namespace']) + text(fields['name']) + text(fields['arguments']);
-    case 'function_call_result':
-    case 'computer_call_result':
-      return CALL + parts(fields['output']);
-    case 'hosted_tool_call':
-      return (
-        CALL +
-        text(fields['name']) +
-        text(fields['arguments']) +
-        text(fields['output']) +
-        json(fields['providerData'])
-      );
-    case 'computer_call':
-      return CALL + json(fields['action']) + json(fields['actions']);
-    case 'shell_call':
-      return CALL + json(fields['action']);
-    case 'shell_call_output':
-      return CALL + json(fields['output']);
-    case 'apply_patch_call':
-      return CALL + json(fields['operation']);
-    case 'apply_patch_call_output':
-    case 'program_output':
-      return CALL + text(fields['output']);
-    case 'program':
-      return CALL + text(fields['code']) + text(fields['fingerprint']);
-    case 'tool_search_call':
-      return CALL + json(fields['arguments']);
-    case 'tool_search_output':
-      return CALL + json(fields['tools']);
-    case 'reasoning': {
-      const encrypted = (fields['providerData'] as Loose | undefined)?.['encrypted_content'];
-      const sealed = typeof encrypted === 'string' ? Math.ceil(encrypted.length / ENCRYPTED) : 0;
-      return MESSAGE + parts(fields['content']) + parts(fields['rawContent']) + sealed;
+  return (item) => {
+    const fields = item as unknown as Loose;
+    switch (fields['type']) {
+      case undefined:
+      case 'message':
+        return MESSAGE + parts(fields['content']);
+      case 'function_call':
+        return CALL + text(fields['namespace']) + text(fields['name']) + text(fields['arguments']);
+      case 'function_call_result':
+      case 'computer_call_result':
+        return CALL + parts(fields['output']);
+      case 'hosted_tool_call':
+        return (
+          CALL +
+          text(fields['name']) +
+          text(fields['arguments']) +
+          text(fields['output']) +
+          json(fields['providerData'])
+        );
+      case 'computer_call':
+        return CALL + json(fields['action']) + json(fields['actions']);
+      case 'shell_call':
+        return CALL + json(fields['action']);
+      case 'shell_call_output':
+        return CALL + json(fields['output']);
+      case 'apply_patch_call':
+        return CALL + json(fields['operation']);
+      case 'apply_patch_call_output':
+      case 'program_output':
+        return CALL + text(fields['output']);
+      case 'program':
+        return CALL + text(fields['code']) + text(fields['fingerprint']);
+      case 'tool_search_call':
+        return CALL + json(fields['arguments']);
+      case 'tool_search_output':
+        return CALL + json(fields['tools']);
+      case 'reasoning': {
+        const encrypted = (fields['providerData'] as Loose | undefined)?.['encrypted_content'];
+        const sealed = typeof encrypted === 'string' ? Math.ceil(encrypted.length / ENCRYPTED) : 0;
+        return MESSAGE + parts(fields['content']) + parts(fields['rawContent']) + sealed;
+      }
+      case 'compaction': {
+        const sealed = fields['encrypted_content'];
+        return MESSAGE + (typeof sealed === 'string' ? Math.ceil(sealed.length / ENCRYPTED) : 0);
+      }
+      default:
+        return MESSAGE + json(fields);
     }
-    case 'compaction': {
-      const sealed = fields['encrypted_content'];
-      return MESSAGE + (typeof sealed === 'string' ? Math.ceil(sealed.length / ENCRYPTED) : 0);
-    }
-    default:
-      return MESSAGE + json(fields);
-  }
+  };
 }
 
 function fileCost(file: unknown, media: MediaCosts): number {

@@ -102,13 +102,11 @@ interface Queue {
 }
 
 const UNLINKED: Matched = { opens: false };
+const CALL: Matched = { opens: true };
 
 /** Pairs calls and results in the order in which they stand. See {@link createLinkMatcher}. */
 export interface LinkMatcher {
-  /**
-   * Takes the next item.
-   *
-   */
+  /** Takes the next item. */
   add(item: AgentInputItem, index: number): Matched;
   /** The indexes of the calls that are still open, in no particular order. */
   open(): Iterable<number>;
@@ -140,8 +138,7 @@ export function createLinkMatcher(): LinkMatcher {
     add(item: AgentInputItem, index: number): Matched {
       if ('role' in item) return UNLINKED;
       const owner = ownerKey(item);
-      const found: { opens: boolean; closes?: number; owner?: number } = { opens: false };
-      if (owner !== undefined) found.owner = programs.get(owner) ?? -1;
+      const owned = owner === undefined ? undefined : { owner: programs.get(owner) ?? -1 };
       const opens = callKey(item);
       if (opens !== undefined) {
         const queue = openByKey.get(opens);
@@ -150,22 +147,20 @@ export function createLinkMatcher(): LinkMatcher {
         keyOfOpen.set(index, opens);
         if (item.type === 'tool_search_call') openSearches.add(index);
         if (item.type === 'program') programs.set(opens, index);
-        found.opens = true;
-        return found;
+        return owned === undefined ? CALL : { ...CALL, ...owned };
       }
       const closes = resultKey(item);
-      if (closes === undefined) return found;
+      if (closes === undefined) return owned === undefined ? UNLINKED : { ...UNLINKED, ...owned };
       const queue = openByKey.get(closes);
       const oldest = queue?.calls[queue.first];
+      let call = -1;
       if (oldest !== undefined) {
-        found.closes = close(oldest, closes);
+        call = close(oldest, closes);
       } else if (item.type === 'tool_search_output' && searchId(item) === undefined) {
         const [search] = openSearches;
-        found.closes = search === undefined ? -1 : close(search, keyOfOpen.get(search) as string);
-      } else {
-        found.closes = -1;
+        if (search !== undefined) call = close(search, keyOfOpen.get(search) as string);
       }
-      return found;
+      return { opens: false, closes: call, ...owned };
     },
     open: () => keyOfOpen.keys(),
   };

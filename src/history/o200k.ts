@@ -1,5 +1,5 @@
 import { StrongroomError } from '../errors.ts';
-import { itemCost, mediaCosts, type MediaCosts } from './item-cost.ts';
+import { createItemCost, mediaCosts, type MediaCosts } from './item-cost.ts';
 import type { TokenCounter } from './token-counter.ts';
 
 /**
@@ -24,7 +24,7 @@ export async function o200kTokenCounter(media: Partial<MediaCosts> = {}): Promis
   const costs = mediaCosts('o200kTokenCounter()', media);
   const countTokens = await load();
   const asText = { disallowedSpecial: new Set<string>() };
-  return (item) => itemCost(item, (text) => countTokens(text, asText), costs);
+  return createItemCost((text) => countTokens(text, asText), costs);
 }
 
 async function load(): Promise<(text: string, options: { disallowedSpecial: Set<string> }) => number> {

@@ -1,5 +1,11 @@
 import type { AgentInputItem } from '@openai/agents';
-import { parseTrimOptions, planWith, type TrimHistoryOptions, type TrimPlan } from './trim-history.ts';
+import {
+  cutWith,
+  parseTrimOptions,
+  reportOf,
+  type TrimHistoryOptions,
+  type TrimPlan,
+} from './trim-history.ts';
 
 /**
  * What `trimHistory()` with the same options would do with this history, without a run. A pure function.
@@ -26,5 +32,8 @@ export function planTrim(
   options: TrimHistoryOptions,
   newItems: readonly AgentInputItem[] = [],
 ): TrimPlan {
-  return planWith(parseTrimOptions('planTrim()', options), history, newItems);
+  const settings = parseTrimOptions('planTrim()', options);
+  const cut = cutWith(settings, history, newItems);
+  const kept = history.filter((_, index) => cut.keeps(index));
+  return { kept, ...reportOf(settings, history, cut) };
 }

@@ -142,6 +142,7 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
   function extend(unit: Unit | undefined): void {
     if (unit === undefined) return;
     const { members, pinned } = unit;
+    if (!pinned && unit.first >= cut) return;
     const seen = known.get(unit);
     known.set(unit, { cut, size: members.length, pinned });
     if (seen?.cut === cut && seen.size === members.length - 1 && seen.pinned === pinned) {
@@ -175,17 +176,18 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
   function sizesUntil(end: number): (start: number) => MutableSize {
     const width = end - cut + 1;
     const gone = new Float64Array(3 * width);
-    const drop = (lastNeeded: number, size: HistorySize): void => {
+    const drop = (lastNeeded: number, ofItems: number, ofTurns: number, ofTokens: number): void => {
       const slot = 3 * (Math.max(cut, lastNeeded + 1) - cut);
       if (slot >= gone.length) return;
-      gone[slot] = (gone[slot] as number) + size.items;
-      gone[slot + 1] = (gone[slot + 1] as number) + size.turns;
-      gone[slot + 2] = (gone[slot + 2] as number) + size.tokens;
+      gone[slot] = (gone[slot] as number) + ofItems;
+      gone[slot + 1] = (gone[slot + 1] as number) + ofTurns;
+      gone[slot + 2] = (gone[slot + 2] as number) + ofTokens;
     };
-    for (const [unit, size] of rescued) drop(unit.last, size);
-    if (anchor >= 0) drop(anchor, anchorSize);
+    for (const [unit, size] of rescued) drop(unit.last, size.items, size.turns, size.tokens);
+    if (anchor >= 0) drop(anchor, anchorSize.items, anchorSize.turns, anchorSize.tokens);
     for (let index = cut; index < end; index++) {
-      if (always[index] === 0) drop(structure.neededUntil(index), sizeOf(index));
+      if (always[index] === 1) continue;
+      drop(structure.neededUntil(index), 1, turns[index] as number, tokens[index] as number);
     }
     for (let slot = 3; slot < gone.length; slot++) {
       gone[slot] = (gone[slot] as number) + (gone[slot - 3] as number);

@@ -5,7 +5,8 @@ import { createLinkMatcher, isResult, type LinkMatcher } from './links.ts';
 export interface Unit {
   /** Empty once the unit has become part of another one. */
   readonly members: number[];
-  /** Index of the last member. */
+  /** Indexes of the first and the last member. */
+  first: number;
   last: number;
   /** A pinned item keeps its whole unit. */
   pinned: boolean;
@@ -66,26 +67,48 @@ export function createStructure(): Structure {
   const calls = new Set<number>();
   const matcher: LinkMatcher = createLinkMatcher();
 
+  /** The smaller unit goes into the larger one, so that no item is moved more often than a logarithm. */
   function join(first: number, second: number): Unit {
     const left = units[first];
     const right = units[second];
     if (left !== undefined && left === right) return left;
-    const large = (left?.members.length ?? 1) >= (right?.members.length ?? 1);
-    const into = (large ? left : right) ?? left ?? right ?? { members: [], last: 0, pinned: false };
-    for (const [unit, index] of [
-      [left, first],
-      [right, second],
-    ] as const) {
-      if (unit === into && unit !== undefined) continue;
-      for (const member of unit?.members ?? [index]) {
-        into.members.push(member);
-        units[member] = into;
-      }
-      into.pinned ||= unit?.pinned === true;
-      if (unit !== undefined) unit.members.length = 0;
-      into.last = Math.max(into.last, unit?.last ?? index);
-    }
+    const leftIsLarger = (left?.members.length ?? 1) >= (right?.members.length ?? 1);
+    const into = (leftIsLarger ? left : right) ?? left ?? right ?? newUnit([first, second]);
+    absorb(into, first);
+    absorb(into, second);
     return into;
+  }
+
+  /** Brings an item with its unit into another unit. */
+  function absorb(into: Unit, index: number): void {
+    const unit = units[index];
+    if (unit === into) return;
+    if (unit === undefined) {
+      units[index] = into;
+      into.members.push(index);
+      into.first = Math.min(into.first, index);
+      into.last = Math.max(into.last, index);
+      return;
+    }
+    for (const member of unit.members) {
+      units[member] = into;
+      into.members.push(member);
+    }
+    unit.members.length = 0;
+    into.first = Math.min(into.first, unit.first);
+    into.last = Math.max(into.last, unit.last);
+    into.pinned ||= unit.pinned;
+  }
+
+  function newUnit(members: number[]): Unit {
+    const unit: Unit = {
+      members,
+      first: members[0] as number,
+      last: members.at(-1) as number,
+      pinned: false,
+    };
+    for (const member of members) units[member] = unit;
+    return unit;
   }
 
   return {
@@ -111,8 +134,7 @@ export function createStructure(): Structure {
     },
 
     pin(index: number): void {
-      const unit = (units[index] ??= { members: [index], last: index, pinned: true });
-      unit.pinned = true;
+      (units[index] ?? newUnit([index])).pinned = true;
     },
     unit: (index: number) => units[index],
     neededUntil: (index: number) => units[index]?.last ?? index,

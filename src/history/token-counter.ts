@@ -2,7 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import { createContentMemo, type ContentMemo } from './content-memo.ts';
 import { estimateText } from './estimate.ts';
-import { itemCost } from './item-cost.ts';
+import { createItemCost } from './item-cost.ts';
 
 /**
  * How many tokens an item costs the model: a whole number from 0 on. It is called once for each item, must be
@@ -19,39 +19,48 @@ export type TokenCounter = (item: AgentInputItem) => number;
  *
  * A picture costs 1,500 tokens (85 at low detail), a file by reference 3,000.
  */
-export const estimateTokens: TokenCounter = (item) => itemCost(item, estimateText);
+export const estimateTokens: TokenCounter = createItemCost(estimateText);
+
+/** Counters that take less than remembering does. */
+const estimates = new WeakSet<TokenCounter>([estimateTokens]);
+
+/** An estimate of other charges, counted like {@link estimateTokens}. */
+export function asEstimate(counter: TokenCounter): TokenCounter {
+  estimates.add(counter);
+  return counter;
+}
 
 interface Memo {
   readonly byObject: WeakMap<AgentInputItem, number>;
-  readonly byContent?: ContentMemo;
+  readonly byContent: ContentMemo;
 }
 
 const memos = new WeakMap<TokenCounter, Memo>();
 
 /**
  * `counter`, called once for each item, its result checked: once for the same object (changes in place are not seen),
- * and once for the same content, because most sessions return new objects on every read. Hashing an item costs about
- * as much as the default estimate, which is therefore remembered by object only.
+ * and once for the same content, because most sessions return new objects on every read. An estimate takes
+ * less than remembering does, so it is remembered only for frozen items: those of a cache come back as they are.
  */
 export function countOnce(counter: TokenCounter): TokenCounter {
   let memo = memos.get(counter);
   if (memo === undefined) {
-    memo = {
-      byObject: new WeakMap(),
-      ...(counter === estimateTokens ? {} : { byContent: createContentMemo() }),
-    };
+    memo = { byObject: new WeakMap(), byContent: createContentMemo() };
     memos.set(counter, memo);
   }
   const { byObject, byContent } = memo;
-  return (item) => {
-    let tokens = byObject.get(item);
-    if (tokens === undefined) {
-      const count = (): number => checkCount(counter(item));
-      tokens = byContent === undefined ? count() : byContent.get(JSON.stringify(item), count);
-      byObject.set(item, tokens);
-    }
-    return tokens;
-  };
+  if (estimates.has(counter)) {
+    return (item) => (Object.isFrozen(item) ? remember(byObject, item, counter) : counter(item));
+  }
+  const byText = (item: AgentInputItem): number =>
+    byContent.get(JSON.stringify(item), () => checkCount(counter(item)));
+  return (item) => remember(byObject, item, byText);
+}
+
+function remember(known: WeakMap<AgentInputItem, number>, item: AgentInputItem, count: TokenCounter): number {
+  let tokens = known.get(item);
+  if (tokens === undefined) known.set(item, (tokens = count(item)));
+  return tokens;
 }
 
 function checkCount(tokens: unknown): number {

@@ -30,7 +30,7 @@ export interface TrimHistoryOptions {
   readonly keep?: number;
   /** Tokens taken off the token budget: for instructions, tool schemas, the new input and the answer. Default 0. */
   readonly reserveTokens?: number;
-  /** Counts the tokens of an item; default {@link estimateTokens}. Called once for each object. */
+  /** Counts the tokens of an item; default {@link estimateTokens}. One of yours is called once for each content. */
   readonly tokenCounter?: TokenCounter;
   /**
    * Items that are never dropped, with what belongs to them (the whole call of a result). A pure function of its
@@ -126,9 +126,12 @@ export interface TrimPlan extends TrimReport {
 export function trimHistory(options: TrimHistoryOptions): SessionInputCallback {
   const settings = parseTrimOptions('trimHistory()', options);
   return (history, newItems) => {
-    const plan = planWith(settings, history, newItems);
-    if (plan.dropped.length > 0 || plan.overflow) tell(settings.onTrim, plan);
-    return [...plan.kept, ...newItems];
+    const cut = cutWith(settings, history, newItems);
+    const kept = history.filter((_, index) => cut.keeps(index));
+    if (settings.onTrim !== undefined && (kept.length < history.length || cut.overflow)) {
+      tell(settings.onTrim, reportOf(settings, history, cut));
+    }
+    return [...kept, ...newItems];
   };
 }
 
@@ -213,29 +216,29 @@ function checkShare(where: string, option: string, value: unknown): void {
   }
 }
 
-export function planWith(
+/** Where these settings cut, or `ERR_INVALID_OPTION` where they refuse to. */
+export function cutWith(
   settings: TrimSettings,
   history: readonly AgentInputItem[],
   newItems: readonly AgentInputItem[],
-): TrimPlan {
+): Cut {
   const cut = findCut(history, newItems, settings);
   if (cut.overflow && settings.throwOnOverflow) refuseOverflow(settings);
-  const kept: AgentInputItem[] = [];
+  return cut;
+}
+
+/** What a cut leaves out. It names every item that goes, so it is made only for who asks. */
+export function reportOf(settings: TrimSettings, history: readonly AgentInputItem[], cut: Cut): TrimReport {
   const dropped: DroppedItem[] = [];
   const before = { items: 0, turns: 0, tokens: 0 };
   const after = { items: 0, turns: 0, tokens: 0 };
   for (const [index, item] of history.entries()) {
     const size = cut.size(index);
     add(before, size);
-    if (cut.keeps(index)) {
-      kept.push(item);
-      add(after, size);
-    } else {
-      dropped.push(droppedItem(item, index, size.tokens, reasonOf(cut, index)));
-    }
+    if (cut.keeps(index)) add(after, size);
+    else dropped.push(droppedItem(item, index, size.tokens, reasonOf(cut, index)));
   }
   return {
-    kept,
     dropped,
     before,
     after,
@@ -277,9 +280,7 @@ function add(total: { items: number; turns: number; tokens: number }, size: Hist
 }
 
 /** A report must not fail a run, and must not fail in silence either. */
-function tell(onTrim: ((report: TrimReport) => void) | undefined, plan: TrimPlan): void {
-  if (onTrim === undefined) return;
-  const { kept: _kept, ...report } = plan;
+function tell(onTrim: (report: TrimReport) => void, report: TrimReport): void {
   const failed = (): void => warn('STRONGROOM_ON_TRIM', 'trimHistory(): onTrim threw; the run went on.');
   try {
     const result: unknown = onTrim(report);

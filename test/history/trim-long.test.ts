@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Agent, Runner, type AgentInputItem, type Session } from '@openai/agents';
 import { assistantMessage, ScriptedModel } from '@openai/agents/testing';
 import { describe, expect, it, vi } from 'vitest';
@@ -11,6 +13,8 @@ import {
   wrapStore,
 } from '../../src/index.ts';
 import { archiveHistory, estimateTokens } from '../../src/history/index.ts';
+import { findCut } from '../../src/history/plan.ts';
+import { parseTrimOptions } from '../../src/history/trim-history.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { plainSession } from '../support/plain-session.ts';
 import { assistant, call, result, user } from './support/random-history.ts';
@@ -60,6 +64,75 @@ describe(`a history of ${ITEMS} items`, { timeout: 600_000 }, () => {
       const warm = await turn();
       expect(warm.read).toBeLessThanOrEqual(4);
       expect(warm.counted).toBeLessThanOrEqual(2);
+    }
+  });
+
+  it('is counted in one pass by a cold turn: every text is read once', async () => {
+    const taken = { items: new Map<unknown, number>(), texts: new Map<unknown, number>() };
+    const count = (into: Map<unknown, number>, key: unknown): void =>
+      void into.set(key, (into.get(key) ?? 0) + 1);
+    const watched = conversation(ITEMS).map((item) => {
+      const text = 'content' in item ? 'content' : item.type === 'function_call' ? 'arguments' : 'output';
+      return new Proxy(item, {
+        get(target, member, receiver): unknown {
+          if (member === text) count(taken.texts, target);
+          return Reflect.get(target, member, receiver);
+        },
+      });
+    });
+    const history = new Proxy(watched, {
+      get(target, member, receiver): unknown {
+        if (typeof member === 'string' && /^[0-9]+$/.test(member)) count(taken.items, member);
+        return Reflect.get(target, member, receiver);
+      },
+    });
+    await trimHistory({ maxTokens: 2_000 })(history, []);
+    const most = (counts: Map<unknown, number>): number =>
+      [...counts.values()].reduce((high, each) => Math.max(high, each), 0);
+    expect(taken.texts.size).toBe(ITEMS);
+    expect(most(taken.texts)).toBe(1);
+    expect(taken.items.size).toBe(ITEMS);
+    // To look for a compaction item, to plan, and to leave it out or not.
+    expect(most(taken.items)).toBeLessThanOrEqual(3);
+  });
+
+  it('takes a fixed amount of memory an item to plan, whatever the items say', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const bytes = async (): Promise<number> => {
+      // With ticks between, so that nothing hangs on the stack of what came before.
+      for (let round = 0; round < 4; round++) {
+        await new Promise((resolve) => setImmediate(resolve));
+        collect();
+      }
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      return heapUsed + arrayBuffers;
+    };
+    // Enough that bytes for an item stand out from what else a process does.
+    const items = Math.max(ITEMS, 10_000);
+    const settings = parseTrimOptions('test', { maxTokens: 2_000 });
+    const read = (words: number): AgentInputItem[] =>
+      JSON.parse(
+        JSON.stringify(
+          conversation(items).map((item) => ('role' in item ? user('word '.repeat(words)) : item)),
+        ),
+      ) as AgentInputItem[];
+    // What the engine keeps of code that runs for the first time is no memory of a plan.
+    findCut(read(10), [], settings);
+    /** What a plan is made from grows with every item and lives as long as its cut, so this is the most it takes. */
+    const whilePlanned = async (history: AgentInputItem[]): Promise<number> => {
+      const cut = findCut(history, [], settings);
+      const held = await bytes();
+      expect(cut.index).toBeGreaterThan(items / 2);
+      return held;
+    };
+    for (const words of [10, 100]) {
+      const history = read(words);
+      const before = await bytes();
+      const planned = (await whilePlanned(history)) - before;
+      expect(planned).toBeGreaterThan(16 * items);
+      expect(planned).toBeLessThan(300 * items);
+      expect(history).toHaveLength(items);
     }
   });
 
