@@ -31,7 +31,7 @@ function encodeCarrier(item: AgentInputItem, now: number): StoredRecord | undefi
   if (text === undefined) return undefined;
   if (!hasKeys((item as { content: object[] }).content[0] as object, ['type', 'text'])) return undefined;
   try {
-    const { header, body, wrapped } = parseEnvelope(text);
+    const { header, headerSegment, body, wrapped } = parseEnvelope(text);
     const { d, t, e, g, ...rest } = header;
     const record: StoredRecord = {
       head: encodeRest(t === undefined ? { ...rest, t: null } : rest),
@@ -42,7 +42,8 @@ function encodeCarrier(item: AgentInputItem, now: number): StoredRecord | undefi
       expiresAt: e ?? null,
       bornAt: g ?? null,
     };
-    return envelopeOf(record) === text ? record : undefined;
+    // The rest is rendered again as it is, or it would not have been parsed.
+    return formatHeader(headerOf(record)) === headerSegment ? record : undefined;
   } catch (error) {
     // Text that only looks like an envelope is text.
     if (isStrongroomError(error)) return undefined;
@@ -64,16 +65,20 @@ function decodeRest(head: string): Rest {
   return head.startsWith('{') ? (JSON.parse(head) as Rest) : { s: head };
 }
 
-function envelopeOf(record: StoredRecord): string {
+function headerOf(record: StoredRecord): Header {
   const { t, ...rest } = decodeRest(record.head ?? '');
-  const header: Header = {
+  return {
     ...rest,
     ...(record.did !== null && { d: record.did }),
     ...(t !== null && { t: record.writtenAt }),
     ...(record.expiresAt !== null && { e: record.expiresAt }),
     ...(record.bornAt !== null && { g: record.bornAt }),
   };
-  return formatEnvelope(formatHeader(header), record.body as Uint8Array, record.wrapped ?? undefined);
+}
+
+function envelopeOf(record: StoredRecord): string {
+  const header = formatHeader(headerOf(record));
+  return formatEnvelope(header, record.body as Uint8Array, record.wrapped ?? undefined);
 }
 
 /**

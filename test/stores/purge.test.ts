@@ -40,13 +40,13 @@ describe.skipIf(absent)('a purge of many expired items in PostgreSQL', () => {
     );
     await pool.query(`ANALYZE ${items}`);
 
-    let stopped = false;
+    const stop = new AbortController();
     let latencies: number[] = [];
     const written = Array.from({ length: WRITERS }, () => 0);
     const message = (content: string): AgentInputItem => ({ role: 'user', content });
     const writers = written.map(async (_, writer) => {
       const session = store.session(`writer-${writer}`);
-      while (!stopped) {
+      while (!stop.signal.aborted) {
         const start = performance.now();
         await session.addItems([message(`${written[writer]}`)]);
         latencies.push(performance.now() - start);
@@ -61,7 +61,7 @@ describe.skipIf(absent)('a purge of many expired items in PostgreSQL', () => {
     const report = await store.purgeExpired({ batch: BATCH });
     const seconds = (performance.now() - start) / 1_000;
     const during = latencies;
-    stopped = true;
+    stop.abort();
     await Promise.all(writers);
 
     console.log(

@@ -101,12 +101,10 @@ function compoundAppend(
       (session, seq, head, dek, written_at, expires_at, born_at, wrapped, item, body) VALUES ${rows.join(', ')};
     COMMIT;
   END`;
-  const values: SqlValue[] = [
-    ...[count, owner, sessionId],
-    ...[sessionId, owner, count, firstGeneration(), count, owner],
-    ...[count, sessionId],
-    ...(did === undefined ? [] : [sessionId, did]),
-  ];
+  const values: SqlValue[] = [count, owner, sessionId];
+  values.push(sessionId, owner, count, firstGeneration(), count, owner);
+  values.push(count, sessionId);
+  if (did !== undefined) values.push(sessionId, did);
   for (const record of records) {
     if (record.did !== null) values.push(withDid(record));
     if (record.did === null || record.wrapped === null) values.push(record.head);
