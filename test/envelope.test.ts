@@ -11,6 +11,7 @@ import {
   looksLikeEnvelope,
   openClear,
   parseEnvelope,
+  readHeader,
   sealClear,
 } from '../src/envelope.ts';
 import { isStrongroomError } from '../src/errors.ts';
@@ -38,6 +39,12 @@ function rewritten(text: string): string {
   }
 }
 
+/** Code points of all kinds, lone surrogates among them. fast-check's own takes seconds to list them all first. */
+function anyText(maxLength: number): fc.Arbitrary<string> {
+  const point = fc.oneof(fc.nat(0x7f), fc.integer({ min: 0xd7f0, max: 0xe00f }), fc.nat(0x10_ffff));
+  return fc.array(point, { maxLength }).map((points) => String.fromCodePoint(...points));
+}
+
 const headers: fc.Arbitrary<Header> = fc
   .record({
     s: fc.constantFrom('XC20P', 'XAES-256-GCM'),
@@ -47,8 +54,8 @@ const headers: fc.Arbitrary<Header> = fc
     g: fc.option(fc.maxSafeNat(), { nil: undefined }),
     o: fc.option(fc.uint8Array({ minLength: 16, maxLength: 16 }).map(toBase64url), { nil: undefined }),
     extensions: fc.dictionary(
-      fc.string({ unit: 'binary', maxLength: 8 }).map((name) => `x-${name}`),
-      fc.oneof(fc.string({ unit: 'binary', maxLength: 20 }), fc.integer(), fc.boolean(), fc.constant(null)),
+      anyText(8).map((name) => `x-${name}`),
+      fc.oneof(anyText(20), fc.integer(), fc.boolean(), fc.constant(null)),
       { maxKeys: 4 },
     ),
   })
@@ -161,10 +168,79 @@ describe('the sr1 envelope', () => {
     expect(await failure(() => parseEnvelope(text))).toEqual(coded('ERR_MALFORMED', /no valid sr1 envelope/));
   });
 
+  const sealedHeader = formatHeader(header);
+  const of = (text: string): string => toBase64url(utf8(text));
+  it.each([
+    ['sr2.a.b', 'the envelope does not begin with "sr1."'],
+    [`sr1.${sealedHeader}`, 'the envelope has fewer than three segments'],
+    [`sr1.${sealedHeader}.*`, 'the body is not canonical base64url'],
+    [`${sealClear({ t: 1 }, '{}')}.${wrapped}`, 'an unsealed envelope has more than three segments'],
+    [`sr1.${sealedHeader}.AAAA`, 'the body is shorter than a nonce and a tag'],
+    [formatEnvelope(sealedHeader, body, 'a.b'), 'the wrapped data key is not a compact JWE'],
+    [`sr1.${of('[]')}.AAAA`, 'the header is not an object'],
+    [`sr1.${of('null')}.AAAA`, 'the header is not an object'],
+    [`sr1.${of('"s"')}.AAAA`, 'the header is not an object'],
+    [`sr1.${of(`{"s":"none","t":1 }`)}.AAAA`, 'the header is not in its canonical form'],
+  ])('says of %s what is wrong, and what to do', async (text, what) => {
+    const message = `A stored record is no valid sr1 envelope: ${what}. Restore the record, or decide with onUndecryptable.`;
+    expect(await failure(() => parseEnvelope(text))).toMatchObject({ code: 'ERR_MALFORMED', message });
+  });
+
+  it.each<[object, string]>([
+    [{ s: 'none', d: did }, 'its field d is only for sealed entries'],
+    [{ ...header, d: `A${did}` }, 'its field d is not 32 bytes in base64url'],
+    [{ ...header, d: `${did}A` }, 'its field d is not 32 bytes in base64url'],
+    [{ ...header, d: 1 }, 'its field d is not 32 bytes in base64url'],
+    [{ ...header, o: `A${tag}` }, 'its field o is not 16 bytes in base64url'],
+    [{ ...header, o: `${tag}A` }, 'its field o is not 16 bytes in base64url'],
+    [{ ...header, o: [tag] }, 'its field o is not 16 bytes in base64url'],
+    [{ ...header, t: undefined }, 'its field t is missing'],
+    [{ ...header, g: -1 }, 'its field g is not a time in whole Unix milliseconds'],
+    [{ ...header, 'x-a': {} }, 'an extension field is not a string, finite number, boolean or null'],
+  ])('says of the header %j what is wrong', async (given, what) => {
+    expect(await failure(() => formatHeader(given as Header))).toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      message: `The header of an entry is not valid: ${what}.`,
+    });
+  });
+
+  it('names the suites that it knows', async () => {
+    expect(await failure(() => formatHeader({ s: 'ROT13' }))).toMatchObject({
+      code: 'ERR_UNSUPPORTED',
+      message:
+        'This version of strongroom does not know the suite of this envelope. Known: none, XC20P, XAES-256-GCM.',
+    });
+  });
+
+  it('leaves out an extension without value', () => {
+    expect(formatHeader({ ...header, 'x-a': undefined } as never)).toBe(sealedHeader);
+  });
+
+  it('takes a wrapped key of 16,384 characters and no longer one', async () => {
+    const longest = `${'a'.repeat(16_380)}....`;
+    expect(parseEnvelope(formatEnvelope(sealedHeader, body, longest)).wrapped).toBe(longest);
+    expect(await failure(() => parseEnvelope(formatEnvelope(sealedHeader, body, `a${longest}`)))).toEqual(
+      coded('ERR_MALFORMED', /not a compact JWE/),
+    );
+  });
+
+  it('shows its header without the rest, where it has a valid one', () => {
+    expect(readHeader(`sr1.${sealedHeader}.`)).toEqual(header);
+    for (const text of [
+      `sr2.${sealedHeader}.`,
+      `sr1.${sealedHeader}`,
+      'sr1.e30.',
+      `sr1.${sealedHeader}A.`,
+      '',
+    ]) {
+      expect(readHeader(text)).toBeUndefined();
+    }
+  });
+
   it('never accepts a changed character as the same envelope', () => {
     const text = formatEnvelope(formatHeader(header), body, wrapped);
     fc.assert(
-      fc.property(fc.nat(text.length - 1), fc.string({ unit: 'binary', maxLength: 2 }), (at, replacement) => {
+      fc.property(fc.nat(text.length - 1), anyText(2), (at, replacement) => {
         const changed = text.slice(0, at) + replacement + text.slice(at + 1);
         fc.pre(changed !== text);
         expect(rewritten(changed)).toBe(changed);
@@ -216,6 +292,11 @@ describe('the carrier', () => {
     ['other text', { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'see sr1.x' }] }],
     ['another part', { type: 'message', role: 'user', content: [{ type: 'input_image', text: 'sr1.x' }] }],
     ['an empty part', { type: 'message', role: 'user', content: [null] }],
+    ['a part that is text', { type: 'message', role: 'user', content: ['sr1.x'] }],
+    ['a part without text', { type: 'message', role: 'user', content: [{ type: 'input_text' }] }],
+    ['no message', { type: 'other', role: 'user', content: [{ type: 'input_text', text: 'sr1.x' }] }],
+    ['without content', { type: 'message', role: 'user' }],
+    ['without parts', { type: 'message', role: 'user', content: [] }],
     [
       'another item',
       { type: 'function_call_result', callId: 'c', name: 'n', status: 'completed', output: 'sr1.x' },

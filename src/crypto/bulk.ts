@@ -24,10 +24,11 @@ export function nativeBulk(cipher: 'chacha20-poly1305' | 'aes-256-gcm'): Bulk | 
   try {
     const bulk = nodeBulk(nodeCrypto, cipher);
     const sealed = new Uint8Array(NONCE_BYTES + 1 + TAG_BYTES);
-    const [key, nonce, plaintext, associatedData] = [32, 12, 1, 1].map((size) => new Uint8Array(size));
-    if (!key || !nonce || !plaintext || !associatedData) return undefined;
-    bulk.seal(key, nonce, plaintext, associatedData, sealed);
-    return bulk.open(key, nonce, sealed, associatedData)?.length === 1 ? bulk : undefined;
+    const key = new Uint8Array(32);
+    const nonce = new Uint8Array(12);
+    const byte = new Uint8Array(1);
+    bulk.seal(key, nonce, byte, byte, sealed);
+    return bulk.open(key, nonce, sealed, byte)?.length === 1 ? bulk : undefined;
   } catch {
     return undefined;
   }

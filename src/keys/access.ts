@@ -69,7 +69,8 @@ export async function openOrShredded(
   }
 }
 
-const ATTEMPTS = 20;
+/** Each is a read and a transaction; a busy session is won between two appends of others. */
+const ATTEMPTS = 100;
 
 /**
  * Replaces all records of a session in one transaction. `transform` gives as many records as it got, or `undefined`

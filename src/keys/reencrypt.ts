@@ -26,8 +26,8 @@ export interface ReencryptReport {
 export interface ReencryptOptions {
   /**
    * How long to wait between the last use of the old data keys here and their destruction. It must be as long as other
-   * processes keep opened data keys (`dataKeys.cacheFor`), so that none of them seals with one that is gone; `0` when
-   * there are none. @defaultValue `'5m'`; nothing is waited for when no data key is to be destroyed
+   * processes keep opened data keys (`dataKeys.cacheFor`) and a call of theirs takes, so that none of them seals with one
+   * that is gone; `0` when there are none. @defaultValue `'5m'`; nothing is waited for when no data key is to be destroyed
    */
   readonly grace?: Duration;
   /** Ends the run between two sessions, or the waiting. */
@@ -43,7 +43,8 @@ export interface ReencryptOptions {
  * is not recognised by its records any more.
  *
  * Data keys in a DEK store are first marked as open-only, so that every process stops sealing with them when it asks for
- * them again; after `grace` what was sealed meanwhile is sealed anew, too, and the old keys are destroyed. Where data
+ * them again; after `grace` what was sealed meanwhile is sealed anew, too, and once a `grace` has passed with nothing of that
+ * kind the old keys are destroyed. Where data
  * keys are inline, a writer in another process goes on with its key until its next epoch: restart writers after a
  * compromise.
  *
@@ -82,26 +83,36 @@ export async function reencrypt(
     report.shredded += shredded;
     onProgress?.({ sessions: report.sessions, entries: report.entries });
   }
-  signal?.throwIfAborted();
-  if (retired.length > 0 && graceTime > 0) await wait(graceTime, signal);
   const destroyed: string[] = [];
   const held: string[] = [];
-  for (const { session, old } of retired) {
+  // Until a round finds nothing that an old key sealed meanwhile: its records have then been gone for a whole `grace`,
+  // so that no read under way still needs a key that is destroyed.
+  for (let pending = retired; pending.length > 0;) {
     signal?.throwIfAborted();
-    const access = await keyAccess('reencrypt', session);
-    const dids = new Set(old.map(({ did }) => did));
-    const late = await sealAnew(access, (header) => header?.d !== undefined && dids.has(header.d));
-    report.entries += late.entries;
-    try {
-      for (const { store, did } of old) {
-        await store.destroy(access.sessionId, did);
-        destroyed.push(did);
+    if (graceTime > 0) await wait(graceTime, signal);
+    const again: Retired[] = [];
+    for (const { session, old } of pending) {
+      signal?.throwIfAborted();
+      const access = await keyAccess('reencrypt', session);
+      const dids = new Set(old.map(({ did }) => did));
+      const late = await sealAnew(access, (header) => header?.d !== undefined && dids.has(header.d));
+      report.entries += late.entries;
+      if (late.entries > 0) {
+        again.push({ session, old });
+        continue;
       }
-    } catch (error) {
-      if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
-      held.push(access.sessionId);
+      try {
+        for (const { store, did } of old) {
+          await store.destroy(access.sessionId, did);
+          destroyed.push(did);
+        }
+      } catch (error) {
+        if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
+        held.push(access.sessionId);
+      }
+      access.sealer.forget(access.sessionId);
     }
-    access.sealer.forget(access.sessionId);
+    pending = again;
   }
   return { ...report, destroyed, held };
 }
@@ -142,17 +153,38 @@ async function sealAnew(
     if (!concerns(text === undefined ? undefined : readHeader(text))) return undefined;
     return openOrShredded(sealer, record, scope);
   };
+  // What becomes of a record, by its JSON. Kept over attempts: in a busy session the next one has to be quick to win. With
+  // keys in a DEK store it leaves what was appended meanwhile to the next round, because a new data key is written there
+  // first; inline keys have no next round.
+  const outcomes = new Map<string, AgentInputItem | 'shredded' | undefined>();
+  let first = true;
   await replaceRecords('reencrypt', access, async (records) => {
-    const opened: (Entry | 'shredded' | undefined)[] = [];
-    for (const record of records) opened.push(await open(record));
-    const entries = opened.filter((entry) => entry !== undefined && entry !== 'shredded');
-    counts = { entries: entries.length, shredded: opened.filter((entry) => entry === 'shredded').length };
-    if (entries.length === 0) return undefined;
-    const sealed = (await sealer.reseal(entries, scope)).values();
+    const names = records.map((record) => JSON.stringify(record));
+    if (first || scope.inline || scope.stores.length === 0) {
+      const opened: { name: string; entry: Entry }[] = [];
+      for (const [index, record] of records.entries()) {
+        const name = names[index] as string;
+        if (outcomes.has(name)) continue;
+        const entry = await open(record);
+        if (typeof entry === 'object') opened.push({ name, entry });
+        else outcomes.set(name, entry);
+      }
+      if (opened.length > 0) {
+        const entries = opened.map(({ entry }) => entry);
+        const sealed = (await sealer.reseal(entries, scope)).values();
+        for (const { name } of opened) outcomes.set(name, sealed.next().value);
+      }
+      first = false;
+    }
+    const found = names.map((name) => outcomes.get(name));
+    counts = {
+      entries: found.filter((outcome) => typeof outcome === 'object').length,
+      shredded: found.filter((outcome) => outcome === 'shredded').length,
+    };
+    if (counts.entries === 0) return undefined;
     return records.map((record, index) => {
-      const entry = opened[index];
-      if (entry === undefined || entry === 'shredded') return record;
-      return { ...record, ...sealed.next().value } as AgentInputItem;
+      const sealed = found[index];
+      return typeof sealed === 'object' ? ({ ...record, ...sealed } as AgentInputItem) : record;
     });
   });
   return counts;

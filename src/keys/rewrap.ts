@@ -100,16 +100,17 @@ export async function rewrap(
       const { ring, context } = access.scope;
       await rewrapDekStore(store, ring, () => context.hash, run, options, access.sessionId);
     }
+    // By the old one, `undefined` where it did not open; kept over attempts, so that each is tried and counted once.
+    const wrappedAnew = new Map<string, string | undefined>();
     await replaceRecords('rewrap', access, async (records) => {
       const { ring, context } = access.scope;
       const next: AgentInputItem[] = [];
-      const wrappedAnew = new Map<string, string>();
       for (const record of records) {
         next.push(
           await rewrapRecord(record, ring, context.hash, access.sessionId, wrappedAnew, run, options),
         );
       }
-      return wrappedAnew.size > 0 ? next : undefined;
+      return next.some((record, index) => record !== records[index]) ? next : undefined;
     });
   }
   return run.report();
@@ -143,7 +144,7 @@ async function rewrapRecord(
   ring: Keyring,
   contextHash: Uint8Array,
   sessionId: string,
-  wrappedAnew: Map<string, string>,
+  wrappedAnew: Map<string, string | undefined>,
   run: Run,
   options: RewrapOptions,
 ): Promise<AgentInputItem> {
@@ -162,17 +163,16 @@ async function rewrapRecord(
   }
   const { headerSegment, body, wrapped, header } = envelope;
   if (kid === ring.current || (options.kid !== undefined && kid !== options.kid)) return record;
-  let next = wrappedAnew.get(wrapped);
-  if (next === undefined) {
+  if (!wrappedAnew.has(wrapped)) {
     const did = header.d as string;
+    wrappedAnew.set(wrapped, undefined);
     await run.attempt({ sessionId, did }, async () => {
-      ({ wrapped: next } = await wrapAnew({ did, wrapped }, ring, contextHash));
+      wrappedAnew.set(wrapped, (await wrapAnew({ did, wrapped }, ring, contextHash)).wrapped);
       return true;
     });
-    if (next === undefined) return record;
-    wrappedAnew.set(wrapped, next);
   }
-  return withText(record, formatEnvelope(headerSegment, body, next));
+  const next = wrappedAnew.get(wrapped);
+  return next === undefined ? record : withText(record, formatEnvelope(headerSegment, body, next));
 }
 
 /** The record with another envelope; ids that a backend gave it stay. */

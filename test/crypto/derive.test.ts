@@ -95,4 +95,26 @@ describe('derived keys', () => {
     const elsewhere = deriveKeys(dek, 'XC20P', bindingContext('t'));
     expect(elsewhere.operationTag('op', 0)).not.toBe(keys.operationTag('op', 0));
   });
+
+  it('are refused once they were wiped, which can be repeated', () => {
+    const keys = deriveKeys(dek, 'XC20P', bindingContext('s'));
+    const { aead } = keys;
+    const sealed = aead.seal(new Uint8Array(24), utf8('x'), new Uint8Array(0));
+    keys.wipe();
+    keys.wipe();
+    for (const use of [
+      () => keys.aead,
+      () => keys.operationTag('op', 0),
+      () => keys.operationNonce('op', 0, 'h', utf8('p')),
+    ]) {
+      expect(use).toThrow('A data key was used after it had been wiped.');
+    }
+    // Who kept the cipher itself has one of zeros.
+    expect(aead.open(sealed, new Uint8Array(0))).toBeUndefined();
+  });
+
+  it('refuse a header segment that no header of 1,024 bytes has', () => {
+    const keys = deriveKeys(dek, 'XC20P', bindingContext('s'));
+    expect(() => keys.associatedData('A'.repeat(1_367))).toThrow('A header segment is too long.');
+  });
 });

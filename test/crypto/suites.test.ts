@@ -199,6 +199,13 @@ describe.each(SUITE_NAMES)('the suite %s', (name) => {
     }
   });
 
+  it.each(['native', 'noble'] as const)('opens nothing more once it was wiped (%s)', (side) => {
+    const aead = pair[side](new Uint8Array(32).fill(5));
+    const sealed = aead.seal(randomNonce(), new Uint8Array(3), new Uint8Array(0));
+    aead.wipe();
+    expect(attempt(() => aead.open(sealed, new Uint8Array(0)))).toBeUndefined();
+  });
+
   it('copies its key, so that the caller can wipe it', () => {
     const key = new Uint8Array(32).fill(7);
     const aead = suite(name)(key);

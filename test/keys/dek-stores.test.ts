@@ -1,9 +1,9 @@
-import { MemorySession, type Session } from '@openai/agents';
-import { mkdtempSync } from 'node:fs';
+import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
+import { existsSync, mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { DEK_STORE, type DekRecord, type DekStore } from '../../src/keys/dek-store.ts';
 import { memoryDekStore, sessionDekStore, sqliteDekStore } from '../../src/keys/index.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
@@ -197,5 +197,192 @@ describe('sessionDekStore', () => {
   it('cannot enumerate sessions unless it is told their ids', async () => {
     const store = sessionDekStore(sessions(plainSession));
     expect(await failure(() => collect(store))).toEqual(coded('ERR_UNSUPPORTED', /cannot enumerate/));
+  });
+});
+
+describe('memoryDekStore', () => {
+  it('keeps the fields of a record and no reference to what it was given', async () => {
+    const store = memoryDekStore({ clock: () => 5_000.9 });
+    const record = { ...dek('s', 'a'), more: 1 };
+    await store.put(record);
+    expect(await store.get('s', 'a')).toEqual(dek('s', 'a'));
+    const hold = { id: 'h', sessionId: 't', reason: 'r', placedAt: 1 };
+    await store.holds?.place(hold);
+    hold.sessionId = 's';
+    expect(await store.destroy('s')).toEqual([{ sessionId: 's', did: 'a', destroyedAt: 5_000 }]);
+  });
+
+  it('tells the holds that are open from those that are not', async () => {
+    const { holds } = memoryDekStore();
+    await holds?.place({ id: 'h', sessionId: 's', reason: 'r', placedAt: 1 });
+    await holds?.place({ id: 'i', sessionId: 't', reason: 'r', placedAt: 2 });
+    expect(await holds?.release('h', 9)).toEqual({
+      id: 'h',
+      sessionId: 's',
+      reason: 'r',
+      placedAt: 1,
+      releasedAt: 9,
+    });
+    expect((await holds?.list({ open: false }))?.map(({ id }) => id)).toEqual(['h']);
+    expect((await holds?.list({ open: true }))?.map(({ id }) => id)).toEqual(['i']);
+    expect((await holds?.list())?.map(({ id }) => id)).toEqual(['h', 'i']);
+  });
+
+  it('gives back the tombstone that was there, with its time', async () => {
+    let now = 1;
+    const store = memoryDekStore({ clock: () => now });
+    await store.put(dek('s', 'a'));
+    await store.destroy('s');
+    now = 2;
+    expect(await store.destroy('s')).toEqual([{ sessionId: 's', did: 'a', destroyedAt: 1 }]);
+  });
+
+  it('checks its options, and has the time of the machine by default', async () => {
+    expect(await failure(() => memoryDekStore({ clock: 5 } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /^memoryDekStore: clock must be a function that gives Unix milliseconds/),
+    );
+    expect(await failure(() => memoryDekStore({ path: 'x' } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /^memoryDekStore: unknown option "path"/),
+    );
+    const store = memoryDekStore();
+    await store.put(dek('s', 'a'));
+    const [tombstone] = await store.destroy('s');
+    expect(Math.abs((tombstone?.destroyedAt ?? 0) - Date.now())).toBeLessThan(60_000);
+  });
+});
+
+describe('the file of sqliteDekStore', () => {
+  it.each([[undefined], [''], ['a\0b'], [1]])('has a name that is not %j', async (path) => {
+    expect(await failure(() => sqliteDekStore(path as string))).toEqual(
+      coded('ERR_INVALID_OPTION', /^sqliteDekStore: path must be the name of a file, or ':memory:'/),
+    );
+  });
+
+  it('is opened by the first call, and by none after close', async () => {
+    const path = file();
+    const store = sqliteDekStore(path);
+    expect(existsSync(path)).toBe(false);
+    await store.close();
+    expect(await failure(() => store.put(dek('s', 'a')))).toEqual(
+      coded('ERR_CLOSED', /^This DEK store \(sqliteDekStore\) was closed\.$/),
+    );
+    expect(existsSync(path)).toBe(false);
+    {
+      await using disposed = sqliteDekStore(path, { busyTimeout: '1s' });
+      await disposed.put(dek('s', 'a'));
+      expect(await disposed.holds.list()).toEqual([]);
+    }
+    const again = sqliteDekStore(path, { clock: () => 7.9 });
+    expect(await again.destroy('s')).toEqual([{ sessionId: 's', did: 'a', destroyedAt: 7 }]);
+    await again.close();
+  });
+
+  it('is not opened with options that are wrong', async () => {
+    expect(await failure(() => sqliteDekStore('x', { clock: 1 } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /^sqliteDekStore: clock must be a function that gives Unix milliseconds/),
+    );
+    expect(await failure(() => sqliteDekStore('x', { busyTimeout: 'soon' } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /^sqliteDekStore: busyTimeout/),
+    );
+  });
+});
+
+describe('the log of sessionDekStore', () => {
+  const entry = (value: unknown): AgentInputItem => ({
+    type: 'message',
+    role: 'user',
+    content: [
+      { type: 'input_text', text: `sr1-deks.${Buffer.from(JSON.stringify(value)).toString('base64url')}` },
+    ],
+  });
+
+  it('lies in a session of its own beside each session, and starts with a name', async () => {
+    const asked: string[] = [];
+    const session = new MemorySession();
+    const store = sessionDekStore((id) => {
+      asked.push(id);
+      return session;
+    });
+    await store.put(dek('s', 'a'));
+    expect(new Set(asked)).toEqual(new Set(['s:keys']));
+    const { sessionId: _, ...put } = dek('s', 'a');
+    expect(await session.getItems()).toEqual([entry({ put })]);
+  });
+
+  it.each<[string, unknown]>([
+    ['text as content', { type: 'message', role: 'user', content: 'sr1-deks.e30' }],
+    ['no content', { type: 'function_call' }],
+    ['another beginning', { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'e30' }] }],
+    ['no text', { type: 'message', role: 'user', content: [{ type: 'input_text' }] }],
+    [
+      'no base64url',
+      { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'sr1-deks.*' }] },
+    ],
+    ['null', entry(null)],
+    ['a number', entry(1)],
+    ['no body', entry({})],
+    ['a body without did', entry({ put: {} })],
+  ])('has no entry with %s', async (_, item) => {
+    const session = { getItems: async () => [item] } as unknown as Session;
+    expect(await failure(() => sessionDekStore(() => session).get('s', 'a'))).toEqual(
+      coded(
+        'ERR_MALFORMED',
+        /^The key session of "s" holds an item that sessionDekStore did not write\. Give it a session of its own\.$/,
+      ),
+    );
+  });
+
+  it('lets the first of two writers of one data key win, and says so to both', async () => {
+    const session = new MemorySession();
+    const stores = [sessionDekStore(() => session), sessionDekStore(() => session)] as const;
+    const records = [dek('s', 'a'), dek('s', 'a', { wrapped: 'other' })] as const;
+    const results = await Promise.all(
+      stores.map(async (store, index) => store.put(records[index] as DekRecord)),
+    );
+    expect(results).toEqual([true, false]);
+    expect(await session.getItems()).toHaveLength(2);
+    expect(await stores[1].get('s', 'a')).toEqual(dek('s', 'a'));
+  });
+
+  it('is left alone where there is nothing to destroy, and cleared where all is', async () => {
+    const session = plainSession('x');
+    const store = sessionDekStore(() => session, { clock: () => 5.9 });
+    expect(await store.destroy('s')).toEqual([]);
+    expect(await session.getItems()).toEqual([]);
+    await store.put(dek('s', 'a'));
+    const tombstones = [{ sessionId: 's', did: 'a', destroyedAt: 5 }];
+    expect(await store.destroy('s', 'b')).toEqual([]);
+    expect(await store.destroy('s', 'a')).toEqual(tombstones);
+    expect(await session.getItems()).toEqual([entry({ destroy: { did: 'a', destroyedAt: 5 } })]);
+    expect(await store.destroy('s')).toEqual(tombstones);
+    expect(await session.getItems()).toHaveLength(1);
+  });
+
+  it('is replaced in one transaction where there are any', async () => {
+    const session = new MemorySession();
+    const store = sessionDekStore(() => session, { clock });
+    await store.put(dek('s', 'a'));
+    await store.put(dek('s', 'b'));
+    const clearing = vi.spyOn(session, 'clearSession');
+    await store.destroy('s', 'a');
+    expect(clearing).not.toHaveBeenCalled();
+    const { sessionId: _, ...kept } = dek('s', 'b');
+    expect(await session.getItems()).toEqual([
+      entry({ put: kept }),
+      entry({ destroy: { did: 'a', destroyedAt: 5_000 } }),
+    ]);
+  });
+
+  it('is read with options that are right only', async () => {
+    expect(await failure(() => sessionDekStore('s' as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /^sessionDekStore: factory must be a function that gives a session/),
+    );
+    expect(await failure(() => sessionDekStore(() => new MemorySession(), { ids: [] } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /^sessionDekStore: unknown option "ids"/),
+    );
+    const store = sessionDekStore(() => new MemorySession());
+    expect(await failure(() => collect(store))).toEqual(
+      coded('ERR_UNSUPPORTED', /Name the session, or give it `sessionIds`\.$/),
+    );
   });
 });

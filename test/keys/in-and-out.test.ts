@@ -1,6 +1,7 @@
 import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { envelopeText, parseEnvelope } from '../../src/envelope.ts';
+import { createCipheriv, createHmac, hkdfSync, randomFillSync } from 'node:crypto';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { envelopeText, parseEnvelope, sealClear } from '../../src/envelope.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import {
   exportSession,
@@ -89,6 +90,39 @@ describe('a sealed run state', () => {
     expect(await failure(() => openRunState(state, { keys, id: 'u' }))).toEqual(
       coded('ERR_MALFORMED', /no valid sr1/),
     );
+    expect(await failure(() => openRunState(1 as never, { keys, id: 'u' }))).toEqual(
+      coded('ERR_INVALID_OPTION', /^openRunState: sealed must be a text of sealRunState/),
+    );
+    expect(await failure(() => openRunState('x', { keys, id: 1 as never }))).toEqual(
+      coded('ERR_INVALID_OPTION', /^openRunState: id must be a non-empty text/),
+    );
+    expect(await failure(() => openRunState('x', { keys, id: 'u', clock: Date.now } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /^openRunState: unknown option "clock"/),
+    );
+    expect(await failure(() => sealRunState(state, { keys, id: 'u', ttl: 1 } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /^sealRunState: unknown option "ttl"/),
+    );
+    const sealed = await sealRunState(state, { keys, id: 'u' });
+    const withoutKey = sealed.split('.').slice(0, 3).join('.');
+    for (const text of [withoutKey, sealClear({}, state)]) {
+      expect(await failure(() => openRunState(text, { keys, id: 'u' }))).toEqual(
+        coded('ERR_NOT_SEALED', /^openRunState: .* it has no data key\. Seal states before storing them\.$/),
+      );
+    }
+  });
+
+  it('carries the time of its sealing in whole milliseconds, and leaves no data key in memory', async () => {
+    const { crypto } = globalThis;
+    const made: Uint8Array[] = [];
+    vi.spyOn(crypto, 'getRandomValues').mockImplementation((bytes) => {
+      if (bytes instanceof Uint8Array && bytes.length === 32) made.push(bytes);
+      return randomFillSync(bytes);
+    });
+    onTestFinished(() => void vi.restoreAllMocks());
+    const sealed = await sealRunState(state, { keys, id: 'u', clock: () => 5.7 });
+    expect(parseEnvelope(sealed).header.t).toBe(5);
+    expect(made.length).toBeGreaterThan(0);
+    expect(made[0]).toEqual(new Uint8Array(32));
   });
 });
 
@@ -242,4 +276,100 @@ describe('readPythonSession', () => {
     const plain = readPythonSession({ ...session, items: [{ role: 'user', content: 'x' }], plaintext: true });
     expect(plain.items).toEqual([{ type: 'message', role: 'user', content: 'x' }]);
   });
+
+  const [first] = python.sessions['a passphrase'].items as { payload: string }[];
+
+  it('checks its options', async () => {
+    const session = python.sessions['a passphrase'];
+    const cases: [object, RegExp][] = [
+      [{ encryptionKey: '' }, /encryptionKey must be a non-empty text/],
+      [{ encryptionKey: 1 }, /encryptionKey must be a non-empty text/],
+      [{ sessionId: 1 }, /sessionId must be a text/],
+      [{ items: {} }, /items must be an array/],
+      [{ key: 'k' }, /unknown option "key"/],
+    ];
+    for (const [change, message] of cases) {
+      expect(await failure(() => readPythonSession({ ...session, ...change }))).toEqual(
+        coded('ERR_INVALID_OPTION', message),
+      );
+    }
+  });
+
+  it('says of each record by its place what is wrong with it', async () => {
+    const session = python.sessions['a passphrase'];
+    const payload = first?.payload ?? '';
+    const token = Buffer.from(payload, 'base64url');
+    const withVersion = Buffer.from(token);
+    withVersion[0] = 0x81;
+    const cases: [unknown, string, Parameters<typeof coded>[0]][] = [
+      [null, 'it is no object', 'ERR_MALFORMED'],
+      [[], 'it is no object', 'ERR_MALFORMED'],
+      [{ ...first, payload: 1 }, 'it has no payload', 'ERR_MALFORMED'],
+      [{ ...first, kid: 'other' }, 'has a version that is not known here', 'ERR_UNSUPPORTED'],
+      [{ ...first, payload: withVersion.toString('base64url') }, 'it holds no Fernet token', 'ERR_MALFORMED'],
+      [
+        { ...first, payload: token.subarray(0, 72).toString('base64url') },
+        'it holds no Fernet token',
+        'ERR_MALFORMED',
+      ],
+      [
+        { ...first, payload: token.subarray(0, 73).toString('base64url') },
+        'does not open',
+        'ERR_AUTHENTICATION',
+      ],
+      [{ ...first, payload: `${payload}===` }, 'it holds no Fernet token', 'ERR_MALFORMED'],
+    ];
+    for (const [item, what, code] of cases) {
+      const error = await failure(() => readPythonSession({ ...session, items: [first, item] }));
+      expect(error).toEqual(coded(code, new RegExp(`^Item 2 .*${what}`)));
+    }
+    const { items } = readPythonSession({
+      ...session,
+      items: [{ ...first, payload: token.toString('base64url') }],
+    });
+    expect(items).toEqual(python.expected.slice(0, 1));
+  });
+
+  it.each([
+    ['no JSON', 'text', 'it holds no JSON'],
+    ['no object', '[]', 'it holds no object'],
+    ['null', 'null', 'it holds no object'],
+    ['a number', '1', 'it holds no object'],
+    ['no UTF-8', '\u00ff', 'its token is authentic but damaged'],
+  ])('refuses an authentic token of %s', async (_, plain, what) => {
+    const payload = fernet('k', 's', Buffer.from(plain, plain === '\u00ff' ? 'latin1' : 'utf8'));
+    const items = [{ __enc__: 1, v: 1, kid: 'hkdf-v1', payload }];
+    const error = await failure(() => readPythonSession({ encryptionKey: 'k', sessionId: 's', items }));
+    expect(error).toEqual(coded('ERR_MALFORMED', new RegExp(what)));
+  });
+
+  it('names the type of what it does not map', () => {
+    const items = [{ type: 'other' }, { type: 7 }, { role: 'user' }];
+    const given = { encryptionKey: 'k', sessionId: 's', items, plaintext: true };
+    expect(readPythonSession(given)).toEqual({
+      items: [],
+      unmapped: [
+        { index: 0, type: 'other' },
+        { index: 1, type: 'number' },
+        { index: 2, type: 'message' },
+      ],
+    });
+  });
 });
+
+/** A Fernet token under the key that Python derives. */
+function fernet(encryptionKey: string, sessionId: string, plain: Buffer): string {
+  const info = 'agents.session-store.hkdf.v1';
+  const key = Buffer.from(hkdfSync('sha256', encryptionKey, sessionId, info, 32));
+  const iv = Buffer.alloc(16, 1);
+  const cipher = createCipheriv('aes-128-cbc', key.subarray(16), iv);
+  const head = Buffer.concat([
+    Buffer.from([0x80]),
+    Buffer.alloc(8),
+    iv,
+    cipher.update(plain),
+    cipher.final(),
+  ]);
+  const tag = createHmac('sha256', key.subarray(0, 16)).update(head).digest();
+  return Buffer.concat([head, tag]).toString('base64url');
+}

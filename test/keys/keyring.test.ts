@@ -18,13 +18,17 @@ const password = (kid: string): JWK => ({
 let secret: JWK;
 let gcmSecret: JWK;
 let curve: JWK;
-let rsa: JWK;
+let madeRsa: Promise<JWK> | undefined;
+/** Made by the first test that needs it: it takes long. */
+function rsaKey(): Promise<JWK> {
+  madeRsa ??= generateKey({ alg: 'RSA-OAEP-256' }).then((key) => ({ ...key, kid: 'rsa' }));
+  return madeRsa;
+}
 
 beforeAll(async () => {
   secret = { ...(await generateKey()), kid: 'secret' };
   gcmSecret = { ...(await generateKey({ alg: 'A256GCMKW' })), kid: 'gcm' };
   curve = { ...(await generateKey({ alg: 'ECDH-ES+A256KW' })), kid: 'curve' };
-  rsa = { ...(await generateKey({ alg: 'RSA-OAEP-256' })), kid: 'rsa' };
 });
 
 const publicHalf = ({ kty, crv, x, y, n, e, kid, alg }: JWK): JWK =>
@@ -34,7 +38,8 @@ describe('wrapping', () => {
   it.each(['A256KW', 'A256GCMKW', 'ECDH-ES+A256KW', 'RSA-OAEP-256', 'PBES2-HS512+A256KW'])(
     'with %s gives a JWE that jose opens with the same JWK, and unwraps again',
     async (alg) => {
-      const key = [secret, gcmSecret, curve, rsa, password('password')].find((jwk) => jwk.alg === alg) as JWK;
+      const given = [secret, gcmSecret, curve, password('password')].find((jwk) => jwk.alg === alg);
+      const key = given ?? (await rsaKey());
       const keys = keyring({ current: key });
       const { wrapped, kid } = await keys.wrap(dek, binding);
       expect(kid).toBe(key.kid);
@@ -65,7 +70,7 @@ describe('wrapping', () => {
   });
 
   it('by a public JWK is possible, reading is not', async () => {
-    for (const key of [curve, rsa]) {
+    for (const key of [curve, await rsaKey()]) {
       const writer = keyring({ current: publicHalf(key) });
       const { wrapped } = await writer.wrap(dek, binding);
       expect(writer.writeOnly).toBe(true);
@@ -76,8 +81,9 @@ describe('wrapping', () => {
     }
   });
 
-  it('is authenticated under secrets and not under public keys', () => {
-    const keys = keyring({ current: secret, previous: [gcmSecret, curve, rsa, password('password')] });
+  it('is authenticated under secrets and not under public keys', async () => {
+    const previous = [gcmSecret, curve, await rsaKey(), password('password')];
+    const keys = keyring({ current: secret, previous });
     const known = keys.keys().map(({ kid }) => [kid, keys.authenticated(kid)]);
     expect(Object.fromEntries(known)).toEqual({
       secret: true,
@@ -233,7 +239,150 @@ describe('unwrapping', () => {
   });
 });
 
+describe('the header of a wrapped key', () => {
+  const jwe = async (change: object): Promise<string> =>
+    new CompactEncrypt(dek)
+      .setProtectedHeader({ alg: 'A256KW', enc: 'A256GCM', typ: 'sr1-dek', kid: 'secret', ...change })
+      .encrypt(await importJWK(secret, 'A256KW'));
+  const edited = (wrapped: string, edit: (header: Record<string, unknown>) => unknown): string => {
+    const [head = '', ...rest] = wrapped.split('.');
+    const header = JSON.parse(Buffer.from(head, 'base64url').toString()) as Record<string, unknown>;
+    return [toBase64url(utf8(JSON.stringify(edit(header)))), ...rest].join('.');
+  };
+
+  it('says that nothing new may be sealed with the data key, and is bound to it', async () => {
+    for (const key of [secret, gcmSecret, password('p')]) {
+      const keys = keyring({ current: key });
+      const { wrapped } = await keys.wrap(dek, binding, { openOnly: true });
+      expect(await keys.unwrap(wrapped, binding)).toEqual({ dek, kid: key.kid, openOnly: true });
+      const plain = await keys.wrap(dek, binding, { openOnly: false });
+      expect(await keys.unwrap(plain.wrapped, binding)).toEqual({ dek, kid: key.kid, openOnly: false });
+      const without = edited(wrapped, (header) => ({ ...header, use: undefined }));
+      expect(await failure(() => keys.unwrap(without, binding))).toEqual(
+        coded(
+          'ERR_AUTHENTICATION',
+          /^A wrapped data key does not open with the key .* Check the keyring, then restore/,
+        ),
+      );
+    }
+  });
+
+  it('opens with use "open" and with no other', async () => {
+    const keys = keyring({ current: secret });
+    expect(await keys.unwrap(await jwe({ use: 'open' }), binding)).toMatchObject({ openOnly: true });
+    expect(await failure(async () => keys.unwrap(await jwe({ use: 'seal' }), binding))).toEqual(
+      coded(
+        'ERR_UNSUPPORTED',
+        /typ must be "sr1-dek", enc "A256GCM", without zip and crit\. Update strongroom, or restore the record\.$/,
+      ),
+    );
+  });
+
+  it.each([
+    ['zip', { zip: 'DEF' }],
+    ['crit', { crit: ['exp'], exp: 1 }],
+  ])('has no %s', async (_, change) => {
+    const keys = keyring({ current: secret });
+    const { wrapped } = await keys.wrap(dek, binding);
+    expect(
+      await failure(() =>
+        keys.unwrap(
+          edited(wrapped, (header) => ({ ...header, ...change })),
+          binding,
+        ),
+      ),
+    ).toEqual(coded('ERR_UNSUPPORTED', /without zip and crit/));
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['null', null, /its header is not an object\. Restore the record from a backup\.$/],
+    ['text', 'a', /its header is not an object/],
+    ['no kid', { alg: 'A256KW' }, /its header names no kid or alg/],
+    ['no alg', { kid: 'secret' }, /its header names no kid or alg/],
+  ])('is malformed when it is %s', async (_, header, message) => {
+    const text = `${toBase64url(utf8(JSON.stringify(header)))}.AA.AA.AA.AA`;
+    expect(await failure(() => keyring({ current: secret }).unwrap(text, binding))).toEqual(
+      coded('ERR_MALFORMED', message),
+    );
+  });
+
+  it.each([
+    ['six segments', 'e30.AA.AA.AA.AA.AA', /not five segments of canonical base64url/],
+    ['a segment that is no base64url', 'e30.AA.A.AA.AA', /not five segments/],
+    ['a header that is no JSON', 'AAAA.AA.AA.AA.AA', /its header is not JSON in UTF-8/],
+  ])('is malformed with %s', async (_, text, message) => {
+    expect(await failure(() => keyring({ current: secret }).unwrap(text, binding))).toEqual(
+      coded('ERR_MALFORMED', message),
+    );
+  });
+
+  it('of a password needs a salt of at least 8 bytes', async () => {
+    const keys = keyring({ current: password('p') });
+    const { wrapped } = await keys.wrap(dek, binding);
+    for (const p2s of [undefined, 7, toBase64url(new Uint8Array(7)), 'A']) {
+      expect(
+        await failure(() =>
+          keys.unwrap(
+            edited(wrapped, (header) => ({ ...header, p2s })),
+            binding,
+          ),
+        ),
+      ).toEqual(coded('ERR_MALFORMED', /names no usable salt \(p2s\)\.$/));
+    }
+    const eight = edited(wrapped, (header) => ({ ...header, p2s: toBase64url(new Uint8Array(8)) }));
+    const error = await failure(() => keys.unwrap(eight, binding));
+    expect(error).toEqual(coded('ERR_AUTHENTICATION', /"p"/));
+    expect(error).toHaveProperty('cause');
+    const weak = edited(wrapped, (header) => ({ ...header, p2c: 209_999 }));
+    expect(await failure(() => keys.unwrap(weak, binding))).toEqual(
+      coded('ERR_UNSUPPORTED', /has a count outside 210000 to 10000000 \(p2c\)\.$/),
+    );
+  });
+});
+
 describe('the life cycle', () => {
+  it('goes from state to state only where the keyring says so', async () => {
+    const keys = keyring({ current: secret, previous: [gcmSecret], destroyed: ['gone'] });
+    keys.enable('secret');
+    expect(keys.current).toBe('secret');
+    expect(keys.state('secret')).toBe('current');
+    keys.disable('gcm');
+    keys.disable('gcm');
+    expect(keys.keys()).toContainEqual({ kid: 'gcm', state: 'disabled', alg: 'A256GCMKW' });
+    expect(await failure(() => keys.disable('gone'))).toEqual(
+      coded(
+        'ERR_INVALID_OPTION',
+        /^keyring\.disable: the key "gone" is destroyed; it must be previous or disabled\.$/,
+      ),
+    );
+    expect(await failure(() => keys.enable('gone'))).toEqual(
+      coded('ERR_INVALID_OPTION', /^keyring\.enable: .* it must be disabled or previous or current\.$/),
+    );
+    expect(await failure(() => keys.destroy('secret'))).toEqual(
+      coded('ERR_INVALID_OPTION', /^keyring\.destroy: .* it must be previous or disabled or destroyed\.$/),
+    );
+    keys.enable('gcm');
+    keys.enable('gcm');
+    keys.destroy('gcm');
+    keys.destroy('gcm');
+    expect(await failure(() => keys.add(gcmSecret))).toEqual(
+      coded(
+        'ERR_INVALID_OPTION',
+        /^keyring\.add: the key has the kid "gcm", which another key of the keyring has already\.$/,
+      ),
+    );
+    expect(await failure(() => keys.promote('gone'))).toEqual(
+      coded('ERR_INVALID_OPTION', /^keyring\.promote: the key "gone" is destroyed; it must be previous\.$/),
+    );
+    expect(keys.writeOnly).toBe(false);
+    expect(await failure(() => keyring({ current: secret, destroyed: [''] }))).toEqual(
+      coded('ERR_INVALID_OPTION', /destroyed must be an array of kids/),
+    );
+    expect(await failure(() => keyring({ current: secret, destroyed: 'a' } as never))).toEqual(
+      coded('ERR_INVALID_OPTION', /destroyed must be an array of kids/),
+    );
+  });
+
   it('adds and promotes in two steps, and what the old key wrapped still opens', async () => {
     const keys = keyring({ current: secret });
     const old = await keys.wrap(dek, binding);
@@ -293,7 +442,7 @@ describe('the life cycle', () => {
 
 describe('the checks of a keyring', () => {
   const k = toBase64url(new Uint8Array(32));
-  it.each([
+  it.each<[string, unknown, RegExp]>([
     ['no object', 'secret', /current is not a JWK object/],
     ['no kid', { kty: 'oct', alg: 'A256KW', k }, /needs a kid/],
     ['a long kid', { kty: 'oct', alg: 'A256KW', k, kid: 'x'.repeat(129) }, /needs a kid/],
@@ -323,12 +472,140 @@ describe('the checks of a keyring', () => {
         alg: 'RSA-OAEP-256',
         kid: 'a',
       },
-      /needs a p /,
+      /needs a p in canonical base64url\.$/,
+    ],
+    ['null instead', null, /current is not a JWK object\. Make one with generateKey\(\)/],
+    ['an array instead', [], /current is not a JWK object/],
+    ['an empty kid', { kty: 'oct', alg: 'A256KW', k, kid: '' }, /1 to 128 printable ASCII characters\.$/],
+    ['a kid outside ASCII', { kty: 'oct', alg: 'A256KW', k, kid: 'é' }, /needs a kid/],
+    ['no secret', { kty: 'oct', alg: 'A256KW', kid: 'a' }, /needs a k in canonical base64url/],
+    ['an empty secret', { kty: 'oct', alg: 'A256KW', k: '', kid: 'a' }, /needs a k in canonical base64url/],
+    [
+      'a long secret',
+      { kty: 'oct', alg: 'A256GCMKW', k: `${k.slice(0, -1)}AA`, kid: 'a' },
+      /exactly 32 bytes/,
+    ],
+    [
+      'a password of 11 bytes',
+      { kty: 'oct', alg: 'PBES2-HS512+A256KW', k: toBase64url(new Uint8Array(11)), kid: 'a' },
+      /needs a password \(k\) of at least 12 bytes\.$/,
+    ],
+    [
+      'a password of another kty',
+      { kty: 'EC', alg: 'PBES2-HS512+A256KW', k, kid: 'a' },
+      /has alg PBES2-HS512\+A256KW, so its kty must be "oct"\.$/,
+    ],
+    ['a curve and no kty', { crv: 'P-256', x: k, y: k, alg: 'ECDH-ES+A256KW', kid: 'a' }, /must be EC on/],
+    [
+      'X25519 as EC',
+      { kty: 'EC', crv: 'X25519', x: k, y: k, alg: 'ECDH-ES+A256KW', kid: 'a' },
+      /must be EC on/,
+    ],
+    ['no y', { kty: 'EC', crv: 'P-256', x: k, alg: 'ECDH-ES+A256KW', kid: 'a' }, /needs a y in/],
+    [
+      'the x of another curve',
+      { kty: 'EC', crv: 'P-384', x: k, y: k, alg: 'ECDH-ES+A256KW', kid: 'a' },
+      /x of exactly 48/,
+    ],
+    [
+      'the x of P-521',
+      { kty: 'EC', crv: 'P-521', x: k, y: k, alg: 'ECDH-ES+A256KW', kid: 'a' },
+      /x of exactly 66/,
+    ],
+    [
+      'a cut private part',
+      { kty: 'EC', crv: 'P-256', x: k, y: k, d: 'AA', alg: 'ECDH-ES+A256KW', kid: 'a' },
+      /needs a d of exactly 32 bytes\.$/,
+    ],
+    ['another kty for RSA', { kty: 'oct', k, alg: 'RSA-OAEP-256', kid: 'a' }, /so its kty must be "RSA"\.$/],
+    ['no modulus', { kty: 'RSA', e: 'AQAB', alg: 'RSA-OAEP-256', kid: 'a' }, /needs a n in/],
+    [
+      'no exponent',
+      { kty: 'RSA', n: toBase64url(new Uint8Array(256).fill(255)), alg: 'RSA-OAEP-256', kid: 'a' },
+      /needs a e in/,
+    ],
+    [
+      'a modulus that is small behind zeros',
+      {
+        kty: 'RSA',
+        n: toBase64url(Uint8Array.of(1, ...new Uint8Array(255))),
+        e: 'AQAB',
+        alg: 'RSA-OAEP-256',
+        kid: 'a',
+      },
+      /at least 2048 bits, has 2041\.$/,
+    ],
+    [
+      'three primes',
+      {
+        kty: 'RSA',
+        n: toBase64url(new Uint8Array(256).fill(255)),
+        e: 'AQAB',
+        oth: [],
+        alg: 'RSA-OAEP-256',
+        kid: 'a',
+      },
+      /more than two primes, which is not supported\.$/,
+    ],
+    ...['q', 'dp', 'dq', 'qi'].map((missing): [string, unknown, RegExp] => [
+      `no ${missing}`,
+      {
+        kty: 'RSA',
+        n: toBase64url(new Uint8Array(256).fill(255)),
+        e: 'AQAB',
+        d: 'AA',
+        p: 'AA',
+        q: 'AA',
+        dp: 'AA',
+        dq: 'AA',
+        qi: 'AA',
+        [missing]: undefined,
+        alg: 'RSA-OAEP-256',
+        kid: 'a',
+      },
+      new RegExp(`needs a ${missing} in canonical`),
+    ]),
+    [
+      'a provider without kid',
+      { unwrap: () => undefined },
+      /current needs a kid of 1 to 128 printable ASCII characters\.$/,
     ],
   ])('refuse a key with %s', async (_, key, message) => {
-    const error = await failure(() => keyring({ current: key as unknown as JWK }));
+    const error = await failure(() => keyring({ current: key as JWK }));
     expect(error).toEqual(coded('ERR_INVALID_OPTION', message));
     expect((error as Error).message).not.toContain(k);
+  });
+
+  it.each<[string, JWK]>([
+    ['a kid of one character', { kty: 'oct', alg: 'A256KW', k, kid: ' ' }],
+    ['a kid of 128 characters', { kty: 'oct', alg: 'A256KW', k, kid: '~'.repeat(128) }],
+    ['use enc', { kty: 'oct', alg: 'A256KW', k, kid: 'a', use: 'enc' }],
+    [
+      'a password of 12 bytes',
+      { kty: 'oct', alg: 'PBES2-HS512+A256KW', k: toBase64url(new Uint8Array(12)), kid: 'a' },
+    ],
+    ['the fewest iterations', { ...password('a'), p2c: 210_000 } as JWK],
+    ['the most iterations', { ...password('a'), p2c: 10_000_000 } as JWK],
+    [
+      'a modulus of 2048 bits',
+      {
+        kty: 'RSA',
+        n: toBase64url(Uint8Array.of(128, ...new Uint8Array(255))),
+        e: 'AQAB',
+        alg: 'RSA-OAEP-256',
+        kid: 'a',
+      },
+    ],
+    [
+      'a point on P-384',
+      { kty: 'EC', crv: 'P-384', x: 'A'.repeat(64), y: 'A'.repeat(64), alg: 'ECDH-ES+A256KW', kid: 'a' },
+    ],
+    [
+      'a point on P-521',
+      { kty: 'EC', crv: 'P-521', x: 'A'.repeat(88), y: 'A'.repeat(88), alg: 'ECDH-ES+A256KW', kid: 'a' },
+    ],
+  ])('accept a key with %s', (_, key) => {
+    expect(keyring({ current: key }).keys()).toEqual([{ kid: key.kid, state: 'current', alg: key.alg }]);
   });
 
   it('name the place of the key and refuse what is not known', async () => {
@@ -371,9 +648,19 @@ describe('generateKey', () => {
     expect(one.kid).not.toBe(other.kid);
   });
 
+  it.each([
+    ['A256GCMKW', { kty: 'oct' }],
+    ['ECDH-ES+A256KW', { kty: 'EC', crv: 'P-256', d: expect.any(String) as string }],
+    ['RSA-OAEP-256', { kty: 'RSA', n: expect.stringMatching(/^.{512}$/) as string }],
+  ] as const)('makes a key for %s', async (alg, members) => {
+    const key = alg === 'RSA-OAEP-256' ? await rsaKey() : await generateKey({ alg });
+    expect(key).toMatchObject({ alg, ...members });
+    expect(keyring({ current: key }).writeOnly).toBe(false);
+  });
+
   it('refuses what it cannot generate', async () => {
     expect(await failure(() => generateKey({ alg: 'PBES2-HS512+A256KW' as never }))).toEqual(
-      coded('ERR_INVALID_OPTION', /alg must be A256KW/),
+      coded('ERR_INVALID_OPTION', /alg must be A256KW, A256GCMKW, ECDH-ES\+A256KW, RSA-OAEP-256\.$/),
     );
     expect(await failure(() => generateKey({ size: 1 } as never))).toEqual(
       coded('ERR_INVALID_OPTION', /unknown option "size"/),

@@ -4,16 +4,21 @@ import { join } from 'node:path';
 import type { JWK } from 'jose';
 import { isStrongroomError } from '../../src/errors.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
-import { rewrap, sqliteDekStore } from '../../src/keys/index.ts';
+import { reencrypt, rewrap, sqliteDekStore } from '../../src/keys/index.ts';
 import { keyring, type Keyring } from '../../src/keys/keyring.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
 
-// A process of its own over one folder, until it is killed. `write` appends and reads; `rotate` makes a new key known,
-// promotes it a moment later, and wraps all data keys anew. Each line of output is something that was acknowledged.
+// A process of its own over one folder, until it is killed. `write` appends, `read` looks whether what it saw once is
+// still there, `rotate` makes a new key known, promotes it a moment later and wraps all data keys anew, `reencrypt` gives
+// every session new data keys and destroys the old ones. A line of output is something that was acknowledged, whatever is
+// written to the standard error fails the test.
 
-const [role = '', folder = '', name = ''] = process.argv.slice(2);
+/** Between two calls, in milliseconds: traffic, not a lock that is never free. */
+const PAUSE = 20;
+
+const [role = '', folder = '', name = '', grace = ''] = process.argv.slice(2);
 const keyFile = join(folder, 'keys.json');
 
 /** Keys as a deployment would hand them out: what opens, and which one seals. */
@@ -43,33 +48,60 @@ function publish(file: KeyFile): void {
 }
 
 const dekStore = sqliteDekStore(join(folder, 'deks.db'), { busyTimeout: '30s' });
-
-if (role === 'rotate') {
-  for (;;) {
-    const { keys, current } = JSON.parse(readFileSync(keyFile, 'utf8')) as KeyFile;
-    const next = await generateKey();
-    publish({ keys: [...keys, next], current });
-    await delay(50);
-    publish({ keys: [...keys, next], current: next.kid as string });
-    const { rewrapped } = await rewrap(dekStore, { keys: currentRing() });
-    process.stdout.write(`rewrapped ${rewrapped}\n`);
-    await delay(50);
-  }
-}
-
 const layer = encrypt({
   keys: () => currentRing(),
   dekStore,
-  dataKeys: { cacheFor: 100, maxMessages: 5 },
+  dataKeys: { cacheFor: 100, maxMessages: 20 },
 });
 const sessions = wrapStore(openSqlite(join(folder, 'items.db'), { busyTimeout: '30s' }), [layer]);
-for (let count = 0; ; count++) {
-  const id = `session-${count % 3}`;
+const SESSIONS = ['session-0', 'session-1', 'session-2'];
+
+async function rotate(): Promise<void> {
+  const { keys, current } = JSON.parse(readFileSync(keyFile, 'utf8')) as KeyFile;
+  const next = await generateKey();
+  publish({ keys: [...keys, next], current });
+  await delay(50);
+  publish({ keys: [...keys, next], current: next.kid as string });
+  const { rewrapped } = await rewrap(dekStore, { keys: currentRing() });
+  process.stdout.write(`rewrapped ${rewrapped}\n`);
+  await delay(10 * PAUSE);
+}
+
+async function reencryptAll(): Promise<void> {
+  const { destroyed } = await reencrypt(sessions, { grace: grace as '1s' });
+  process.stdout.write(`destroyed ${destroyed.length}\n`);
+}
+
+async function write(count: number): Promise<void> {
+  const id = SESSIONS[count % SESSIONS.length] as string;
   const text = `${name} ${count}`;
+  await sessions.session(id).addItems([{ type: 'message', role: 'user', content: text }]);
+  process.stdout.write(`+ ${id} ${text}\n`);
+  await delay(PAUSE);
+}
+
+const seen = new Map<string, readonly string[]>();
+async function read(count: number): Promise<void> {
+  const id = SESSIONS[count % SESSIONS.length] as string;
+  const items = await sessions.session(id).getItems();
+  const texts = items.map((item) => (item as { content: string }).content);
+  const before = seen.get(id) ?? [];
+  const missing = before.filter((text, index) => texts[index] !== text);
+  if (missing.length > 0) throw new Error(`${id}: what was read before is gone: ${missing.join(', ')}`);
+  seen.set(id, texts);
+  process.stdout.write(`read ${texts.length}\n`);
+  await delay(PAUSE);
+}
+
+const roles: Readonly<Record<string, (count: number) => Promise<void>>> = {
+  write,
+  read,
+  rotate,
+  reencrypt: reencryptAll,
+};
+for (let count = 0; ; count++) {
   try {
-    await sessions.session(id).addItems([{ type: 'message', role: 'user', content: text }]);
-    process.stdout.write(`+ ${id} ${text}\n`);
-    if (count % 5 === 0) await sessions.session(id).getItems(3);
+    await roles[role]?.(count);
   } catch (error) {
     // A data key may have been wrapped by a key that this process has not read yet: the next call has read it.
     if (!isStrongroomError(error) || error.code !== 'ERR_KEY_UNKNOWN') throw error;

@@ -1,6 +1,6 @@
 import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
 import type { JWK } from 'jose';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { counters } from '../../src/crypto/counters.ts';
 import { envelopeText, parseEnvelope } from '../../src/envelope.ts';
 import { DEK_STORE, type DekRecord, type DekStore } from '../../src/keys/dek-store.ts';
@@ -108,7 +108,7 @@ describe('rewrap', () => {
       first = false;
       return original(args);
     };
-    expect(await rewrap(writer)).toMatchObject({ failed: 0 });
+    expect(await rewrap(writer)).toEqual({ examined: 1, rewrapped: 1, failed: 0, failures: [] });
     expect(await wrap(inner, only(next)).getItems()).toEqual([userMessage('a'), userMessage('late')]);
   });
 
@@ -234,6 +234,65 @@ describe('reencrypt', () => {
       userMessage('late'),
     ]);
     await store.close();
+  });
+
+  it('comes to an end in a session that somebody appends to all the time, and makes one data key a round', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    const dekStore = memoryDekStore();
+    const session = wrap(inner, only(next), { dekStore });
+    const other = wrap(inner, only(next), { dekStore });
+    await session.addItems([userMessage('a')]);
+    const old = await records(dekStore);
+    await other.getItems();
+    const original = inner.applyHistoryTransaction.bind(inner);
+    let attempts = 0;
+    inner.applyHistoryTransaction = async (args) => {
+      if (attempts++ < 50) await other.addItems([userMessage(`late ${attempts}`)]);
+      return original(args);
+    };
+    const before = counters.wraps;
+    const report = await reencrypt(session, { grace: 0 });
+    expect(attempts).toBe(52);
+    expect(report).toMatchObject({ entries: 51, destroyed: [old[0]?.did] });
+    // The old one as open-only, and one for each of the two rounds that had something to seal.
+    expect(counters.wraps - before).toBe(3);
+    expect(await wrap(inner, only(next), { dekStore }).getItems()).toHaveLength(51);
+  });
+
+  it('destroys no data key that a read under way still needs', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const inner = new MemorySession({ sessionId: 's' });
+    const dekStore = memoryDekStore();
+    const session = wrap(inner, only(next), { dekStore });
+    const writer = wrap(inner, only(next), { dekStore });
+    await session.addItems([userMessage('a')]);
+    await writer.getItems();
+    // A reader of another process has read the records, and asks for their data keys only after the second round.
+    let secondRound = (): void => undefined;
+    const rounds = new Promise<void>((resolve) => (secondRound = resolve));
+    const slow = plainInner('s').inner;
+    slow.getItems = async () => {
+      const found = await inner.getItems();
+      await rounds;
+      return found;
+    };
+    const original = inner.applyHistoryTransaction.bind(inner);
+    let transactions = 0;
+    inner.applyHistoryTransaction = async (args) => {
+      await original(args);
+      if (++transactions === 2) secondRound();
+    };
+    const running = reencrypt(session, {
+      grace: '5m',
+      onProgress: () => void writer.addItems([userMessage('late')]),
+    });
+    await vi.waitFor(async () => expect(await inner.getItems()).toHaveLength(2));
+    const reading = wrap(slow, only(next), { dekStore }).getItems();
+    await vi.advanceTimersByTimeAsync(300_000);
+    expect(await reading).toEqual([userMessage('a'), userMessage('late')]);
+    await vi.advanceTimersByTimeAsync(300_000);
+    expect(await running).toMatchObject({ entries: 2, destroyed: [expect.any(String)] });
   });
 
   it('makes other processes stop sealing with the old data key when they ask for it again', async () => {

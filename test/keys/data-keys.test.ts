@@ -1,0 +1,241 @@
+import type { JWK } from 'jose';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { bindingContext } from '../../src/crypto/derive.ts';
+import { createDataKeys, type DataKeyLimits, type DataKeyScope } from '../../src/keys/data-keys.ts';
+import type { DekStore } from '../../src/keys/dek-store.ts';
+import { generateKey } from '../../src/keys/generate-key.ts';
+import { memoryDekStore } from '../../src/keys/memory-dek-store.ts';
+import { keyring, type Keyring } from '../../src/keys/keyring.ts';
+import { coded, failure } from '../crypto/failure.ts';
+
+let kek: JWK;
+beforeAll(async () => {
+  kek = { ...(await generateKey()), kid: 'kek' };
+});
+
+const limits: DataKeyLimits = {
+  maxAge: 1_000,
+  maxMessages: 10,
+  maxBytes: 100,
+  cacheFor: 50,
+  maxCached: 10,
+};
+
+function scopeOf(given: Partial<DataKeyScope> & { stores: readonly DekStore[] }): DataKeyScope {
+  const { sessionId = 's' } = given;
+  return {
+    ring: keyring({ current: kek }),
+    sessionId,
+    context: bindingContext(sessionId),
+    inline: false,
+    now: 1_000,
+    ...given,
+  };
+}
+
+/** The keyring, and every data key that it unwrapped. */
+function watched(ring: Keyring): { ring: Keyring; opened: Uint8Array[] } {
+  const opened: Uint8Array[] = [];
+  return {
+    opened,
+    ring: {
+      ...ring,
+      current: ring.current,
+      writeOnly: ring.writeOnly,
+      async unwrap(wrapped, binding) {
+        const key = await ring.unwrap(wrapped, binding);
+        opened.push(key.dek);
+        return key;
+      },
+    },
+  };
+}
+
+const WIPED = 'A data key was used after it had been wiped.';
+
+describe('opened data keys', () => {
+  it('are never served to another keyring, or for another DEK store', async () => {
+    const keys = createDataKeys(limits);
+    const stores = [memoryDekStore()];
+    const scope = scopeOf({ stores });
+    const { did } = await keys.sealing(scope, 'XC20P');
+    expect(await keys.opening(scope, 'XC20P', did, undefined)).toMatchObject({ did });
+    const stranger = keyring({ current: { ...(await generateKey()), kid: 'other' } });
+    expect(await failure(() => keys.opening({ ...scope, ring: stranger }, 'XC20P', did, undefined))).toEqual(
+      coded('ERR_KEY_UNKNOWN', /"kek"/),
+    );
+    const empty = { ...scope, stores: [memoryDekStore()] };
+    expect(await failure(() => keys.opening(empty, 'XC20P', did, undefined))).toEqual(
+      coded(
+        'ERR_KEY_UNKNOWN',
+        new RegExp(
+          `^The DEK store holds no data key ${did.slice(0, 8)}… of session "s", and no tombstone of it\\. Use`,
+        ),
+      ),
+    );
+    expect(await failure(() => keys.opening({ ...scope, stores: [] }, 'XC20P', did, undefined))).toEqual(
+      coded('ERR_KEY_UNAVAILABLE', /written with, or use the store that offers one\.$/),
+    );
+    expect(await failure(() => keys.opening(scope, 'XAES-256-GCM', did, undefined))).toEqual(
+      coded('ERR_COMMITMENT', /another session, tenant or suite/),
+    );
+  });
+
+  it('are wiped when they leave the cache, but not under whoever uses them', async () => {
+    const keys = createDataKeys({ ...limits, maxCached: 1 });
+    const stores = [memoryDekStore()];
+    const one = await keys.sealing(scopeOf({ stores, sessionId: '1' }), 'XC20P');
+    const two = await keys.sealing(scopeOf({ stores, sessionId: '2' }), 'XC20P');
+    expect(() => one.derived.aead).not.toThrow();
+    keys.release(one);
+    expect(() => one.derived.aead).toThrow(WIPED);
+    keys.release(two);
+    expect(() => two.derived.aead).not.toThrow();
+    await keys.sealing(scopeOf({ stores, sessionId: '3' }), 'XC20P');
+    expect(() => two.derived.aead).toThrow(WIPED);
+  });
+
+  it('leave no bytes of the data key behind, whether it was the right one or not', async () => {
+    const stores = [memoryDekStore()];
+    const { did } = await createDataKeys(limits).sealing(scopeOf({ stores }), 'XC20P');
+    const { ring, opened } = watched(keyring({ current: kek }));
+    const keys = createDataKeys(limits);
+    await keys.opening(scopeOf({ stores, ring }), 'XC20P', did, undefined);
+    const swapped: DekStore = { ...(stores[0] as DekStore), get: async () => stores[0]?.get('s', did) };
+    const other = scopeOf({ stores: [swapped], ring });
+    expect(await failure(() => keys.opening(other, 'XC20P', 'x', undefined))).toEqual(
+      coded('ERR_COMMITMENT', /swapped/),
+    );
+    expect(opened).toEqual([new Uint8Array(32), new Uint8Array(32)]);
+  });
+
+  it('have 32 bytes', async () => {
+    const stores = [memoryDekStore()];
+    const { did } = await createDataKeys(limits).sealing(scopeOf({ stores }), 'XC20P');
+    const real = keyring({ current: kek });
+    const ring: Keyring = {
+      ...real,
+      current: real.current,
+      writeOnly: false,
+      unwrap: async () => ({ dek: new Uint8Array(31), kid: 'kek', openOnly: false }),
+    };
+    const keys = createDataKeys(limits);
+    expect(await failure(() => keys.opening(scopeOf({ stores, ring }), 'XC20P', did, undefined))).toEqual(
+      coded('ERR_COMMITMENT', /not the one that sealed the record/),
+    );
+  });
+
+  it('are asked for again after `cacheFor`, and when the clock went back', async () => {
+    const stores = [memoryDekStore()];
+    const { did } = await createDataKeys(limits).sealing(scopeOf({ stores }), 'XC20P');
+    const { ring, opened } = watched(keyring({ current: kek }));
+    const keys = createDataKeys(limits);
+    const counts: number[] = [];
+    for (const now of [1_000, 1_049, 1_050, 1_099, 1_098, 1_049, 1_048]) {
+      keys.release(await keys.opening(scopeOf({ stores, ring, now }), 'XC20P', did, undefined));
+      counts.push(opened.length);
+    }
+    expect(counts).toEqual([1, 1, 2, 2, 2, 3, 4]);
+  });
+
+  it('are forgotten by session, or one of them', async () => {
+    const stores = [memoryDekStore()];
+    const { ring, opened } = watched(keyring({ current: kek }));
+    const keys = createDataKeys(limits);
+    const scope = scopeOf({ stores, ring });
+    const first = await keys.fresh(scope, 'XC20P');
+    const second = await keys.fresh(scope, 'XC20P');
+    const other = scopeOf({ stores, ring, sessionId: 't' });
+    const elsewhere = await keys.fresh(other, 'XC20P');
+    const open = async (): Promise<number> => {
+      const before = opened.length;
+      for (const key of [first, second]) await keys.opening(scope, 'XC20P', key.did, undefined);
+      await keys.opening(other, 'XC20P', elsewhere.did, undefined);
+      return opened.length - before;
+    };
+    expect(await open()).toBe(0);
+    keys.forget('s', first.did);
+    expect(await open()).toBe(1);
+    keys.forget('s');
+    expect(await open()).toBe(2);
+    keys.forget('u');
+    expect(await open()).toBe(0);
+  });
+});
+
+describe('the data key that seals', () => {
+  const secondOf = async (
+    change: (keys: ReturnType<typeof createDataKeys>) => Partial<DataKeyScope>,
+  ): Promise<boolean> => {
+    const keys = createDataKeys(limits);
+    const scope = scopeOf({ stores: [memoryDekStore()] });
+    const first = await keys.sealing(scope, 'XC20P');
+    keys.sealed(first, 9, 99);
+    expect((await keys.sealing(scope, 'XC20P')).did).toBe(first.did);
+    const second = await keys.sealing({ ...scope, ...change(keys) }, 'XC20P');
+    return second.did === first.did;
+  };
+
+  it('goes on until it is as old as `maxAge`, and ends with a clock that is before its birth', async () => {
+    expect(await secondOf(() => ({ now: 1_999 }))).toBe(true);
+    expect(await secondOf(() => ({ now: 2_000 }))).toBe(false);
+    expect(await secondOf(() => ({ now: 999 }))).toBe(false);
+  });
+
+  it.each([
+    ['messages', 1, 0],
+    ['bytes', 0, 1],
+  ])('ends with its %s', async (_, messages, bytes) => {
+    const keys = createDataKeys(limits);
+    const scope = scopeOf({ stores: [memoryDekStore()] });
+    const first = await keys.sealing(scope, 'XC20P');
+    keys.sealed(first, 9, 99);
+    expect((await keys.sealing(scope, 'XC20P')).did).toBe(first.did);
+    keys.sealed(first, messages, bytes);
+    expect((await keys.sealing(scope, 'XC20P')).did).not.toBe(first.did);
+  });
+
+  it('is the newest that was found, unless this process has one of its own', async () => {
+    const stores = [memoryDekStore()];
+    const ring = keyring({ current: kek });
+    const made = createDataKeys(limits);
+    const older = await made.fresh(scopeOf({ stores, ring, now: 1_000 }), 'XC20P');
+    const newer = await made.fresh(scopeOf({ stores, ring, now: 1_100 }), 'XC20P');
+    const scope = scopeOf({ stores, ring, now: 1_200 });
+    for (const order of [
+      [older, newer],
+      [newer, older],
+    ]) {
+      const keys = createDataKeys({ ...limits, cacheFor: 1_000 });
+      for (const { did } of order) await keys.opening(scope, 'XC20P', did, undefined);
+      expect((await keys.sealing(scope, 'XC20P')).did).toBe(newer.did);
+      const own = await keys.fresh(scopeOf({ stores, ring, now: 900 }), 'XC20P');
+      keys.forget('s', newer.did);
+      await keys.opening(scope, 'XC20P', newer.did, undefined);
+      expect((await keys.sealing(scope, 'XC20P')).did).toBe(own.did);
+    }
+  });
+
+  it('is not one that may only open', async () => {
+    const store = memoryDekStore();
+    const ring = keyring({ current: kek });
+    const scope = scopeOf({ stores: [store], ring });
+    const { did, derived } = await createDataKeys(limits).fresh(scope, 'XC20P');
+    expect(derived.did).toBe(did);
+    const binding = { contextHash: Buffer.from(scope.context.hash).toString('base64url') };
+    for await (const { wrapped } of store.list()) {
+      const { dek } = await ring.unwrap(wrapped, binding);
+      await store.replaceWrapped('s', did, wrapped, await ring.wrap(dek, binding, { openOnly: true }));
+    }
+    const keys = createDataKeys(limits);
+    await keys.opening(scope, 'XC20P', did, undefined);
+    expect((await keys.sealing(scope, 'XC20P')).did).not.toBe(did);
+  });
+
+  it('is made once for calls at the same time', async () => {
+    const keys = createDataKeys(limits);
+    const scope = scopeOf({ stores: [memoryDekStore()] });
+    const made = await Promise.all([1, 2, 3].map(async () => keys.sealing(scope, 'XC20P')));
+    expect(new Set(made.map(({ did }) => did)).size).toBe(1);
+  });
+});
