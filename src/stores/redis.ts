@@ -1,6 +1,7 @@
 import type * as redisModule from 'redis';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { announcementsOver } from './announcements.ts';
 import { newerSchemaError } from './failure.ts';
 import { inTime } from './in-time.ts';
 import {
@@ -11,6 +12,7 @@ import {
   type SendCommand,
 } from './redis/client.ts';
 import { redisDriver } from './redis/driver.ts';
+import { track, type Duplicable } from './redis/tracking.ts';
 import type { StoreSession } from './session.ts';
 import { createStore, type Store } from './store.ts';
 
@@ -31,6 +33,12 @@ export type {
 export interface RedisOptions {
   /** What all keys begin with. Printable ASCII without braces, at most 64 characters. Default `'strongroom'`. */
   readonly prefix?: string;
+  /**
+   * The server tells of each change (`CLIENT TRACKING`), so that `cache()` asks it for nothing while nothing changes.
+   * What another process stored is then seen a moment later instead of at once. Takes one connection more; where it is
+   * down, each cached read asks again. Needs a URL or a client of `redis`. Default `false`.
+   */
+  readonly push?: boolean;
   /** How long a call waits for the connection and its answer. Default `'30s'`. */
   readonly timeout?: Duration;
   /** How many operations of a session are remembered for idempotence. Default 256. */
@@ -66,11 +74,12 @@ const SCHEMA_VERSION = 1;
  * ```
  */
 export function openRedis(target: string | RedisTarget, options: RedisOptions = {}): Store<StoreSession> {
-  checkOptions(WHERE, options, ['prefix', 'timeout', 'operationLog', 'clock']);
-  const { prefix = 'strongroom', operationLog = 256, clock = Date.now } = options;
+  checkOptions(WHERE, options, ['prefix', 'push', 'timeout', 'operationLog', 'clock']);
+  const { prefix = 'strongroom', push = false, operationLog = 256, clock = Date.now } = options;
   if (typeof prefix !== 'string' || !/^[!-z|~]{1,64}$/.test(prefix)) {
     invalidOption(WHERE, 'prefix', 'at most 64 printable ASCII characters without braces and spaces', prefix);
   }
+  if (typeof push !== 'boolean') invalidOption(WHERE, 'push', 'true or false', push);
   if (typeof clock !== 'function')
     invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
   const timeout = parseDuration(WHERE, 'timeout', options.timeout ?? '30s');
@@ -99,11 +108,29 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
     if (version > SCHEMA_VERSION) throw newerSchemaError(WHERE, version, SCHEMA_VERSION);
   }
 
+  if (push && source.duplicable === undefined) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `${WHERE}: push needs a client of the package redis, or a URL: ioredis does not pass on what the server tells.`,
+    );
+  }
+  const announcements = push
+    ? announcementsOver(WHERE, async (changed, everything) => {
+        await prepared();
+        const connected = source.duplicable?.();
+        if (connected === undefined) throw new Error('The connection was lost.');
+        return await track(connected, prefix, changed, everything);
+      })
+    : undefined;
   const driver = redisDriver(redisCommands(prepared, timeout, source.abandon), {
     prefix,
     operationLog: parseCount(WHERE, 'operationLog', operationLog),
     now,
-    close: source.close,
+    ...(announcements !== undefined && { announcements }),
+    close: async () => {
+      await announcements?.close();
+      await source.close();
+    },
   });
   return createStore(driver, now);
 }
@@ -112,6 +139,8 @@ interface Source {
   readonly connect: () => Promise<SendCommand>;
   readonly abandon: (connection: SendCommand | undefined) => void;
   readonly close: () => Promise<void>;
+  /** What is connected, for another connection to the same target; absent where that cannot listen. */
+  readonly duplicable?: () => Duplicable | undefined;
 }
 
 function fromClient(target: RedisTarget): Source {
@@ -140,6 +169,7 @@ function fromClient(target: RedisTarget): Source {
     // Yours: whether its connection is alive is its own affair, and closing the store leaves it open.
     abandon: () => undefined,
     close: () => Promise.resolve(),
+    ...(has('withTypeMapping') && has('duplicate') && { duplicable: () => client as Duplicable }),
   };
 }
 
@@ -149,7 +179,7 @@ function fromUrl(url: string, timeout: number): Source {
     invalidOption(WHERE, 'target', 'a redis:// or rediss:// URL, or { client }', url);
   }
   interface Opened {
-    readonly client: {
+    readonly client: Duplicable & {
       readonly isOpen: boolean;
       readonly isReady: boolean;
       close(): Promise<void>;
@@ -177,7 +207,7 @@ function fromUrl(url: string, timeout: number): Source {
     });
     // The client connects anew by itself; without a listener an error would end the process.
     client.on('error', () => undefined);
-    const opened: Opened = { client };
+    const opened: Opened = { client: client as unknown as Opened['client'] };
     current = opened;
     try {
       await client.connect();
@@ -198,6 +228,7 @@ function fromUrl(url: string, timeout: number): Source {
 
   return {
     connect: () => (connecting ??= open()),
+    duplicable: () => current?.client,
     abandon(connection) {
       if (current !== undefined && current.send === connection) drop(current);
     },

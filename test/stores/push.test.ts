@@ -1,6 +1,8 @@
 import { PGlite } from '@electric-sql/pglite';
 import type { AgentInputItem } from '@openai/agents';
+import { Redis } from 'ioredis';
 import { Client } from 'pg';
+import { createClient } from 'redis';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import { keyring } from '../../src/keys/keyring.ts';
@@ -8,12 +10,13 @@ import { cache } from '../../src/layers/cache.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
 import type { VersionSource } from '../../src/layer.ts';
 import { openPostgres, postgresSetup } from '../../src/stores/postgres.ts';
+import { openRedis } from '../../src/stores/redis.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { VERSION } from '../../src/stores/versions.ts';
 import { recordingSession } from '../../src/testing/recording-session.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
-import { dropPostgresSchema } from './cleaning.ts';
+import { deleteRedisKeys, dropPostgresSchema } from './cleaning.ts';
 import { announce, uniqueName } from './servers.ts';
 
 /** Announcements arrive when they arrive; this only ends a test in which they never do. */
@@ -113,6 +116,67 @@ function suite(ours: () => Store<StoreSession>, theirs: () => Store<StoreSession
     expect(asked()).toBe(0);
   });
 }
+
+const redis = await announce('Redis', 'openRedis, push');
+describe.skipIf(redis.absent)('openRedis with push', () => {
+  const prefix = uniqueName('push');
+  const ours = (): Store<StoreSession> => openRedis(redis.url, { prefix, push: true });
+  afterAll(() => deleteRedisKeys(redis.url, prefix));
+  suite(ours, () => openRedis(redis.url, { prefix }));
+
+  test('asks again when the listening connection is cut, and sees what was changed meanwhile', async () => {
+    const id = `${uniqueName('push')} {with} : signs %`;
+    const key = generateKey();
+    await using store = ours();
+    await using foreign = openRedis(redis.url, { prefix });
+    const { session, source, asked } = await counted(store, id, key);
+    await session.addItems([message('one')]);
+    const settled = async (): Promise<boolean> => {
+      await session.getItems();
+      return source.known() !== undefined;
+    };
+    await eventually(settled);
+    const admin = createClient({ url: redis.url });
+    await admin.connect();
+    const clients = String(await admin.sendCommand(['CLIENT', 'LIST'])).split('\n');
+    // Connections in broadcasting mode; others of this machine listen again just the same.
+    for (const line of clients.filter((each) => / flags=[^ ]*B/.test(each))) {
+      await admin.sendCommand(['CLIENT', 'KILL', 'ID', /\bid=(\d+)/.exec(line)?.[1] as string]);
+    }
+    await admin.close();
+    await eventually(() => source.known() === undefined);
+    await (await counted(foreign, id, key)).session.addItems([message('meanwhile')]);
+    asked();
+    expect(await session.getItems()).toHaveLength(2);
+    expect(asked()).toBeGreaterThan(0);
+    await eventually(settled);
+    asked();
+    expect(await session.getItems()).toHaveLength(2);
+    expect(asked()).toBe(0);
+  });
+
+  test('listens on a client of redis, and refuses one of ioredis', async () => {
+    const client = createClient({ url: redis.url });
+    await client.connect();
+    const own = openRedis({ client }, { prefix, push: true });
+    const { session, source } = await counted(own, uniqueName('push'), generateKey());
+    await eventually(async () => {
+      await session.getItems();
+      return source.known() !== undefined;
+    });
+    await own.close();
+    await client.close();
+    const other = new Redis(redis.url, { lazyConnect: true });
+    expect(() => openRedis({ client: other }, { push: true })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_UNSUPPORTED',
+        message:
+          'openRedis: push needs a client of the package redis, or a URL: ioredis does not pass on what the server tells.',
+      }) as Error,
+    );
+    other.disconnect();
+  });
+});
 
 const postgres = await announce('PostgreSQL', 'openPostgres, push');
 describe.skipIf(postgres.absent)('openPostgres with push', () => {

@@ -1,6 +1,7 @@
 import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
 import { heldError } from '../../keys/held.ts';
 import { StrongroomError } from '../../errors.ts';
+import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
 import { firstGeneration } from '../generation.ts';
@@ -26,6 +27,8 @@ export interface RedisDriverOptions {
   readonly operationLog: number;
   readonly now: () => number;
   readonly close: () => Promise<void>;
+  /** What the server tells of changes by itself, if it shall. */
+  readonly announcements?: Announcements;
 }
 
 /** Keys of one session: one hash slot of a cluster, because what is in braces is hashed. */
@@ -303,6 +306,8 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       const [generation, end] = answer as [Buffer, number];
       return { generation: Number(generation), end };
     },
+
+    ...(options.announcements !== undefined && { announcements: options.announcements }),
 
     async applied(sessionId, operationKey) {
       return (await commands.read('HEXISTS', keysOf(sessionId).ops, operationKey)) === 1;
