@@ -15,7 +15,10 @@ export interface ExclusiveOptions {
   readonly hold?: Duration;
 }
 
-/** Calls with which a run writes what it did. */
+/** Calls that change nothing. */
+const READS: readonly CallKind[] = ['getItems', 'getItemsWithCompactionOwnership'];
+
+/** Calls with which a run writes what it did, and ends its turn. */
 const WRITES: readonly CallKind[] = [
   'addItems',
   'applyHistoryTransaction',
@@ -44,8 +47,9 @@ interface Turn {
  * stores of strongroom, by a lock in the database with a time limit, which is renewed while the run lasts.
  *
  * What it does not do: calls without a run context (an application's own `addItems`) pass by. A run that is resumed
- * after an approval writes twice, and another run can begin between the two. A process that was suspended for longer
- * than the lock lasts finds it gone and is `ERR_CONFLICT` at its next write.
+ * after an approval writes twice, and another run can begin between the two. Before each change the lock is renewed, so
+ * that a process which was suspended for longer than it lasts is `ERR_CONFLICT` and changes nothing; the change itself is
+ * the next statement and not the same one, and has the fifteen seconds of a fresh lock.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Calls: `ERR_TIMEOUT` when the turn did not come in time,
  * `ERR_CONFLICT` when it was lost.
@@ -132,6 +136,12 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     queues.get(inner)?.shift()?.();
   }
 
+  /** Asked before each change: a process that was suspended knows nothing of the time that passed. */
+  async function stillHas({ leases, lost, sessionId, owner }: Turn): Promise<boolean> {
+    if (lost || leases === undefined) return !lost;
+    return await leases.renew(`session ${sessionId}`, owner, LEASE_TIME);
+  }
+
   async function around<T>(call: SessionCall, next: () => Promise<T>): Promise<T> {
     const { runContext: run, inner, kind } = call;
     if (run === undefined) return await next();
@@ -145,7 +155,7 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
       turn = turns.get(inner) as Turn;
     }
     clearTimeout(turn.ending);
-    if (turn.lost && writes) {
+    if (!READS.includes(kind) && !(await stillHas(turn))) {
       end(inner, turn);
       throw new StrongroomError(
         'ERR_CONFLICT',

@@ -1,3 +1,4 @@
+import { DatabaseSync } from 'node:sqlite';
 import {
   Agent,
   MemorySession,
@@ -10,6 +11,7 @@ import {
 import { assistantMessage, modelResponder, ScriptedModel } from '@openai/agents/testing';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { exclusive } from '../../src/layers/exclusive.ts';
+import { LEASES } from '../../src/stores/driver.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
 import { temporaryFolder } from '../stores/folder.ts';
@@ -87,6 +89,34 @@ describe('exclusive', () => {
     });
     await vi.advanceTimersByTimeAsync(60_000);
     expect(await readIn(session, new RunContext())).toEqual([]);
+  });
+
+  test('changes nothing when another process took the lock over while this one was suspended', async () => {
+    const path = file('suspended.db');
+    await using store = openSqlite(path);
+    const session = wrapSession(store.session('a'), [exclusive()]);
+    await session.addItems([message('before')]);
+    const context = new RunContext();
+    await readIn(session, context);
+    // What a suspended process wakes up to: its lock ended, and somebody else has it.
+    const database = new DatabaseSync(path);
+    database.exec("UPDATE strongroom_leases SET owner = 'another', token = token + 1");
+    database.close();
+    const late = session as unknown as {
+      addItems(items: AgentInputItem[], context: RunContext): Promise<void>;
+    };
+    const conflict = {
+      code: 'ERR_CONFLICT',
+      message:
+        'exclusive: this run lost session "a" to another one: it took too long without a sign of life. Nothing was ' +
+        'written; run it again.',
+    };
+    await expect(late.addItems([message('late')], context)).rejects.toMatchObject(conflict);
+    const again = new RunContext();
+    await store.session('a')[LEASES].release('session a', 'another');
+    await readIn(session, again);
+    await late.addItems([message('in turn')], again);
+    expect(await session.getItems()).toEqual([message('before'), message('in turn')]);
   });
 
   test('lets calls without a run pass, so that a tool can look at the history', async () => {
