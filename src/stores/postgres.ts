@@ -184,6 +184,12 @@ function poolOfTarget(
     return () => Promise.resolve(database);
   }
   if (hasMethods(pool, ['connect', 'end'])) {
+    if (options.push === true && (pool as { options?: { max?: unknown } }).options?.max === 1) {
+      throw new StrongroomError(
+        'ERR_INVALID_OPTION',
+        `${WHERE}: push keeps a connection of the pool for listening, and this pool has only one.`,
+      );
+    }
     const connections = fromPool(pool as PostgresPool, timeout, keep);
     return () => Promise.resolve(connections);
   }

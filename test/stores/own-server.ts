@@ -224,7 +224,7 @@ const PROBES: Readonly<Record<ServerName, (url: string) => Promise<void>>> = {
   },
 };
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

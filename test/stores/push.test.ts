@@ -1,7 +1,7 @@
 import { PGlite } from '@electric-sql/pglite';
 import type { AgentInputItem } from '@openai/agents';
 import { Redis } from 'ioredis';
-import { Client } from 'pg';
+import { Client, Pool } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { generateKey } from '../../src/keys/generate-key.ts';
@@ -17,6 +17,7 @@ import { VERSION } from '../../src/stores/versions.ts';
 import { recordingSession } from '../../src/testing/recording-session.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
 import { deleteRedisKeys, dropPostgresSchema } from './cleaning.ts';
+import { startPooler, withoutPooler } from './pooler.ts';
 import { announce, uniqueName } from './servers.ts';
 
 /** Announcements arrive when they arrive; this only ends a test in which they never do. */
@@ -201,7 +202,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
     await admin.connect();
     await admin.query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-       WHERE application_name = 'strongroom' AND query LIKE '%pg_notify%' AND pid <> pg_backend_pid()`,
+       WHERE application_name = 'strongroom' AND query LIKE 'LISTEN%'`,
     );
     await admin.end();
     await eventually(() => source.known() === undefined);
@@ -255,7 +256,41 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
     }
   });
 
-  test('refuses what is no switch', () => {
+  const without = withoutPooler('openPostgres with push, behind a pooler');
+  test.skipIf(without)(
+    'believes no connection that takes LISTEN and delivers nothing, as a pooler lends them',
+    async () => {
+      const pooler = await startPooler(postgres.url);
+      const warnings: string[] = [];
+      const listener = (warning: Error): void => void warnings.push(warning.message);
+      process.on('warning', listener);
+      try {
+        await using store = openPostgres(pooler.url, { schema, push: true });
+        const { session, source, asked } = await counted(store, uniqueName('push'), generateKey());
+        await session.addItems([message('one')]);
+        await session.getItems();
+        await eventually(() => warnings.length > 0);
+        expect(warnings[0]).toContain('changes are not announced at the moment (No answer in 5000 ms.)');
+        expect(source.known()).toBeUndefined();
+        asked();
+        await session.getItems();
+        expect(asked()).toBe(1);
+      } finally {
+        process.off('warning', listener);
+        await pooler.close();
+      }
+    },
+  );
+
+  test('refuses what is no switch, and a pool of yours with one connection only', () => {
+    const pool = new Pool({ connectionString: postgres.url, max: 1 });
+    expect(() => openPostgres({ pool }, { push: true })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_OPTION',
+        message:
+          'openPostgres: push keeps a connection of the pool for listening, and this pool has only one.',
+      }) as Error,
+    );
     expect(() => openPostgres(postgres.url, { push: 1 as never })).toThrow(
       expect.objectContaining({
         code: 'ERR_INVALID_OPTION',

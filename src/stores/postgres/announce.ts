@@ -53,19 +53,20 @@ function parse(payload: string): { readonly id: string; readonly version: Histor
  * Through `LISTEN` on a connection that does nothing else.
  *
  * @param close Ends the connection.
+ * @param say Announces on a channel, over another connection: a pooler that hands connections on between transactions
+ * takes `LISTEN` and delivers to whoever has the connection at the moment, which is us as long as we speak ourselves.
  */
 export async function listen(
   client: ListeningClient,
   names: PostgresNames,
   changed: AnnouncementListener['changed'],
   close: Channel['close'],
+  say: (channel: string) => Promise<unknown>,
 ): Promise<Channel> {
   const gone = new AbortController();
   client.on('error', () => gone.abort());
   client.on('end', () => gone.abort());
   const channel = await channelOf(client, names);
-  // Our own words come back on a channel of our own: a pooler that hands connections on between transactions, for
-  // one, takes LISTEN and delivers nothing.
   const echo = `strongroom_${crypto.randomUUID()}`;
   let heard = (): void => undefined;
   client.on('notification', (message) => {
@@ -80,7 +81,7 @@ export async function listen(
     close,
     async check() {
       const back = new Promise<void>((resolve) => (heard = resolve));
-      await client.query('SELECT pg_notify($1, $2)', [echo, '']);
+      await say(echo);
       await back;
     },
   };

@@ -113,42 +113,53 @@ export function fromPool(
   connect: () => Promise<Listening> = () => keep(pool),
 ): PostgresConnections {
   let keeps = true;
+  async function acquire(): Promise<SqlLoan> {
+    const connecting = pool.connect();
+    const client = await inTime(connecting, timeout, () => {
+      // It may still come: it must not stay out of the pool.
+      connecting.then(
+        (late) => late.release(),
+        () => undefined,
+      );
+    });
+    if (client.on !== undefined && !listening.has(client)) {
+      listening.add(client);
+      client.on('error', () => undefined);
+    }
+    return {
+      async query(statement, values = []): Promise<SqlResult> {
+        const query =
+          typeof statement === 'object' && keeps
+            ? { ...nameOf(statement), values: [...values] }
+            : { text: numbered(textOf(statement)), values: [...values] };
+        try {
+          const { rows, rowCount } = await inTime(client.query(query), timeout);
+          return { rows: rows as SqlRow[], changes: rowCount ?? 0 };
+        } catch (error) {
+          if (PREPARED_ELSEWHERE.includes(stateOf(error))) keeps = false;
+          throw error;
+        }
+      },
+      release: (broken) => client.release(broken),
+    };
+  }
+
   return {
-    async acquire(): Promise<SqlLoan> {
-      const connecting = pool.connect();
-      const client = await inTime(connecting, timeout, () => {
-        // It may still come: it must not stay out of the pool.
-        connecting.then(
-          (late) => late.release(),
-          () => undefined,
-        );
-      });
-      if (client.on !== undefined && !listening.has(client)) {
-        listening.add(client);
-        client.on('error', () => undefined);
-      }
-      return {
-        async query(statement, values = []): Promise<SqlResult> {
-          const query =
-            typeof statement === 'object' && keeps
-              ? { ...nameOf(statement), values: [...values] }
-              : { text: numbered(textOf(statement)), values: [...values] };
-          try {
-            const { rows, rowCount } = await inTime(client.query(query), timeout);
-            return { rows: rows as SqlRow[], changes: rowCount ?? 0 };
-          } catch (error) {
-            if (PREPARED_ELSEWHERE.includes(stateOf(error))) keeps = false;
-            throw error;
-          }
-        },
-        release: (broken) => client.release(broken),
-      };
-    },
+    acquire,
     close,
     async channel(names, changed) {
       const listening = await connect();
       try {
-        return await listen(listening.client, names, changed, listening.close);
+        return await listen(listening.client, names, changed, listening.close, async (channel) => {
+          const loan = await acquire();
+          try {
+            await loan.query('SELECT pg_notify(?, ?)', [channel, '']);
+            loan.release();
+          } catch (error) {
+            loan.release(true);
+            throw error;
+          }
+        });
       } catch (error) {
         await listening.close();
         throw error;
