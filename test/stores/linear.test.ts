@@ -52,7 +52,16 @@ describe('the checker of linear histories', () => {
     const append = { kind: 'append', id: 'x', items: ['a'] } as const;
     expect(contradiction(calls([0, 1, append], [2, 3, append], [4, 5, read('a')]))).toBeUndefined();
     expect(
-      contradiction(calls([0, 1, append], [2, 3, { kind: 'clear' }], [4, 5, append], [6, 7, read('a')])),
+      contradiction(
+        calls(
+          [0, 1, add('z')],
+          [2, 3, append],
+          [4, 5, read('z', 'a')],
+          [6, 7, { kind: 'clear' }],
+          [8, 9, append],
+          [10, 11, read('a')],
+        ),
+      ),
     ).toBeUndefined();
     const twice = calls([0, 1, append], [2, 3, append], [4, 5, read('a', 'a')]);
     expect(contradiction(twice)).toBeDefined();

@@ -67,7 +67,8 @@ function after(state: State, operation: Operation): State | undefined {
 
 /**
  * What stands before each item that was ever read, `''` for the first one. It stands there for as long as the item is in
- * the session, because only the end of a list changes, or all of it.
+ * the session, because only the end of a list changes, or all of it. Unknown where an item may have come twice: by a
+ * transaction that was repeated, and the first one forgotten by a clear.
  */
 function predecessors(calls: readonly Call[]): ReadonlyMap<string, string> {
   const known = new Map<string, string>();
@@ -78,6 +79,12 @@ function predecessors(calls: readonly Call[]): ReadonlyMap<string, string> {
       if (index > 0) known.set(item, items[index - 1] as string);
       else if (items.length < limit) known.set(item, '');
     }
+  }
+  const once = new Set<string>();
+  for (const { operation } of calls) {
+    if (operation.kind !== 'append') continue;
+    if (once.has(operation.id)) for (const item of operation.items) known.delete(item);
+    once.add(operation.id);
   }
   return known;
 }
