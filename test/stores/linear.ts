@@ -89,6 +89,9 @@ function predecessors(calls: readonly Call[]): ReadonlyMap<string, string> {
   return known;
 }
 
+/** Many times what any of the recorded histories needed. */
+const MOST_STATES = 100_000;
+
 /** A state that was reached, and what can have happened next. */
 interface Step {
   readonly state: State;
@@ -103,6 +106,9 @@ interface Step {
 /**
  * Whether the calls of one session can have happened one after the other, each at one moment between its beginning
  * and its end, with the results that they had: the search of Wing and Gong, with the memory of Lowe.
+ *
+ * Whoever has an order finds it almost at once; without one the search would go through all that are thinkable, so it
+ * ends after so many states.
  *
  * @param calls Sorted by when they began.
  * @returns A call at which the search could go no further, `undefined` when there is an order.
@@ -143,7 +149,7 @@ export function contradiction(calls: readonly Call[]): Call | undefined {
 
   const path = [look({ items: [], applied: [] }, -1, 0)];
   let deepest: { readonly length: number; readonly call: number } = { length: 0, call: 0 };
-  for (let step = path.at(-1); step !== undefined; step = path.at(-1)) {
+  for (let step = path.at(-1); step !== undefined && seen.size < MOST_STATES; step = path.at(-1)) {
     if (step.candidates.length === 0) return undefined;
     const call = step.candidates[step.tried++];
     if (call === undefined) {
