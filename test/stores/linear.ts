@@ -35,7 +35,7 @@ const same = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((text, index) => text === b[index]);
 
 /** The state after the operation, `undefined` when it cannot have ended so in this state. */
-function step(state: State, operation: Operation): State | undefined {
+function after(state: State, operation: Operation): State | undefined {
   const { items, applied } = state;
   switch (operation.kind) {
     case 'add':
@@ -65,101 +65,112 @@ function step(state: State, operation: Operation): State | undefined {
   return { items: [], applied: [] };
 }
 
-/** A call begins or ends. Neighbours in a list from which linearized calls are taken. */
-interface Event {
+/**
+ * What stands before each item that was ever read, `''` for the first one. It stands there for as long as the item is in
+ * the session, because only the end of a list changes, or all of it. Unknown where an item may have come twice: by a
+ * transaction that was repeated, and the first one forgotten by a clear.
+ */
+function predecessors(calls: readonly Call[]): ReadonlyMap<string, string> {
+  const known = new Map<string, string>();
+  for (const { operation } of calls) {
+    if (operation.kind !== 'read') continue;
+    const { items, limit = Infinity } = operation;
+    for (const [index, item] of items.entries()) {
+      if (index > 0) known.set(item, items[index - 1] as string);
+      else if (items.length < limit) known.set(item, '');
+    }
+  }
+  const once = new Set<string>();
+  for (const { operation } of calls) {
+    if (operation.kind !== 'append') continue;
+    if (once.has(operation.id)) for (const item of operation.items) known.delete(item);
+    once.add(operation.id);
+  }
+  return known;
+}
+
+/** Many times what any of the recorded histories needed. */
+const MOST_STATES = 100_000;
+
+/** A state that was reached, and what can have happened next. */
+interface Step {
+  readonly state: State;
+  /** The call that led here. */
   readonly call: number;
-  readonly begins: boolean;
-  previous: Event | undefined;
-  next: Event | undefined;
+  /** All calls that began before this one are placed. */
+  readonly first: number;
+  readonly candidates: readonly number[];
+  tried: number;
 }
 
 /**
  * Whether the calls of one session can have happened one after the other, each at one moment between its beginning
  * and its end, with the results that they had: the search of Wing and Gong, with the memory of Lowe.
  *
- * @returns The call at which the search could go no further, `undefined` when there is an order.
+ * Whoever has an order finds it almost at once; without one the search would go through all that are thinkable, so it
+ * ends after so many states.
+ *
+ * @param calls Sorted by when they began.
+ * @returns A call at which the search could go no further, `undefined` when there is an order.
  */
 export function contradiction(calls: readonly Call[]): Call | undefined {
-  const events = eventsOf(calls);
-  const head: Event = { call: -1, begins: false, previous: undefined, next: undefined };
-  const endOf = new Map<number, Event>();
-  let last = head;
-  for (const event of events) {
-    if (!event.begins) endOf.set(event.call, event);
-    event.previous = last;
-    last.next = event;
-    last = event;
-  }
-  const unlink = (event: Event): void => {
-    if (event.previous !== undefined) event.previous.next = event.next;
-    if (event.next !== undefined) event.next.previous = event.previous;
-  };
-  const link = (event: Event): void => {
-    if (event.previous !== undefined) event.previous.next = event;
-    if (event.next !== undefined) event.next.previous = event;
-  };
-
-  const done = new Set<number>();
+  const before = predecessors(calls);
+  const placed = calls.map(() => false);
   const seen = new Set<string>();
-  const taken: { readonly event: Event; readonly state: State }[] = [];
-  let state: State = { items: [], applied: [] };
-  let furthest = -1;
-  let event = head.next;
-  while (head.next !== undefined) {
-    if (event?.begins) {
-      const call = calls[event.call] as Call;
-      const next = step(state, call.operation);
-      if (next !== undefined) {
-        done.add(event.call);
-        const key = `${window(event)} ${next.items.join()} ${next.applied.join()}`;
-        if (!seen.has(key)) {
-          seen.add(key);
-          taken.push({ event, state });
-          state = next;
-          furthest = Math.max(furthest, event.call);
-          unlink(endOf.get(event.call) as Event);
-          unlink(event);
-          event = head.next;
-          continue;
-        }
-        done.delete(event.call);
-      }
-      event = event.next;
-    } else {
-      // A call ended that no order has placed: another choice is tried.
-      const choice = taken.pop();
-      if (choice === undefined) return calls[Math.min(furthest + 1, calls.length - 1)];
-      state = choice.state;
-      done.delete(choice.event.call);
-      link(choice.event);
-      link(endOf.get(choice.event.call) as Event);
-      event = choice.event.next;
-    }
-  }
-  return undefined;
+  const began = (call: number): number => (calls[call] as Call).began;
+  const ended = (call: number): number => (calls[call] as Call).ended;
 
-  /** Which calls are placed: all before the first open one, and these of those that began before that one ended. */
-  function window(taking: Event): string {
-    let first = head.next;
-    while (first !== undefined && (!first.begins || first === taking)) first = first.next;
-    if (first === undefined) return 'all';
-    const { ended } = calls[first.call] as Call;
-    const beyond: number[] = [];
-    for (let call = first.call + 1; call < calls.length && (calls[call] as Call).began <= ended; call++) {
-      if (done.has(call)) beyond.push(call);
-    }
-    return `${first.call}:${beyond.join('.')}`;
+  /** Whether no read says that the items came elsewhere: else that would be found out much later, if at all in time. */
+  function fits(from: State, to: State, operation: Operation): boolean {
+    if (from === to || !('items' in operation) || operation.kind === 'read') return true;
+    const [first = ''] = operation.items;
+    const actual = to.items.at(-operation.items.length - 1) ?? '';
+    return (before.get(first) ?? actual) === actual;
   }
-}
 
-/** Calls are numbered by when they began, so `calls` must be sorted so. */
-function eventsOf(calls: readonly Call[]): Event[] {
-  return calls
-    .flatMap(({ began, ended }, call) => [
-      { call, begins: true, at: began, previous: undefined, next: undefined },
-      { call, begins: false, at: ended, previous: undefined, next: undefined },
-    ])
-    .sort((a, b) => a.at - b.at || Number(b.begins) - Number(a.begins));
+  /** What can be next began before any open call ended. A call is answered soon after it was carried out: that order first. */
+  function look(state: State, call: number, from: number): Step {
+    let first = from;
+    while (placed[first]) first++;
+    let limit = Infinity;
+    const open: number[] = [];
+    for (let other = first; other < calls.length && began(other) <= limit; other++) {
+      if (placed[other]) continue;
+      limit = Math.min(limit, ended(other));
+      open.push(other);
+    }
+    const candidates = open.filter((other) => began(other) <= limit).sort((a, b) => ended(a) - ended(b));
+    return { state, call, first, candidates, tried: 0 };
+  }
+
+  /** Which calls are placed: all before the first open one, and of those that may come before it, all that are not open. */
+  const key = ({ state, first, candidates }: Step): string =>
+    `${first}:${candidates.toSorted((a, b) => a - b).join('.')} ${state.items.join()} ${state.applied.join()}`;
+
+  const path = [look({ items: [], applied: [] }, -1, 0)];
+  let deepest: { readonly length: number; readonly call: number } = { length: 0, call: 0 };
+  for (let step = path.at(-1); step !== undefined && seen.size < MOST_STATES; step = path.at(-1)) {
+    if (step.candidates.length === 0) return undefined;
+    const call = step.candidates[step.tried++];
+    if (call === undefined) {
+      if (path.length > deepest.length) deepest = { length: path.length, call: step.candidates[0] as number };
+      path.pop();
+      placed[step.call] = false;
+      continue;
+    }
+    const { operation } = calls[call] as Call;
+    const state = after(step.state, operation);
+    if (state === undefined || !fits(step.state, state, operation)) continue;
+    placed[call] = true;
+    const next = look(state, call, step.first);
+    if (seen.has(key(next))) {
+      placed[call] = false;
+      continue;
+    }
+    seen.add(key(next));
+    path.push(next);
+  }
+  return calls[deepest.call];
 }
 
 /** The calls by session, sorted by when they began. */

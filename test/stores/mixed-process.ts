@@ -43,7 +43,7 @@ async function client({ store, writer, sessions }: Round, number: number, until:
     const tag = `${writer}.${number}.${call}`;
     const operation = await record(session, () => perform(store.session(session), session, tag, tails));
     // As after a lost answer.
-    if (operation.kind === 'append' && chance(2) === 0) {
+    if (operation.kind === 'append' && chance(5) === 0) {
       await record(session, () => append(store.session(session), tag, operation.items));
     }
     // Sessions that are only looked at must not stay in memory.

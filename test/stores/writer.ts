@@ -17,8 +17,8 @@ export interface Writer {
   readonly ended: Promise<number | null>;
 }
 
-export function startWriter(program: string, args: readonly (string | number)[]): Writer {
-  const path = fileURLToPath(new URL(program, import.meta.url));
+export function startWriter(program: URL, args: readonly (string | number)[]): Writer {
+  const path = fileURLToPath(program);
   const child = spawn(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', '--expose-gc', path, ...args.map(String)],
