@@ -207,7 +207,7 @@ function fromUrl(url: string, timeout: number): Source {
     });
     // The client connects anew by itself; without a listener an error would end the process.
     client.on('error', () => undefined);
-    const opened: Opened = { client: client as unknown as Opened['client'] };
+    const opened: Opened = { client };
     current = opened;
     try {
       await client.connect();

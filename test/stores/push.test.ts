@@ -139,7 +139,7 @@ describe.skipIf(redis.absent)('openRedis with push', () => {
     await eventually(settled);
     const admin = createClient({ url: redis.url });
     await admin.connect();
-    const clients = String(await admin.sendCommand(['CLIENT', 'LIST'])).split('\n');
+    const clients = (await admin.sendCommand<string>(['CLIENT', 'LIST'])).split('\n');
     // Connections in broadcasting mode; others of this machine listen again just the same.
     for (const line of clients.filter((each) => / flags=[^ ]*B/.test(each))) {
       await admin.sendCommand(['CLIENT', 'KILL', 'ID', /\bid=(\d+)/.exec(line)?.[1] as string]);
