@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { openRedis } from '../../src/stores/redis.ts';
@@ -10,7 +10,9 @@ import { startProxy, type Proxy } from './proxy.ts';
 import { announce, uniqueName } from './servers.ts';
 
 /** A test that hangs fails after this time; nothing else is decided by it. */
-const HANG = 30_000;
+const HANG = 60_000;
+/** How long the stores wait whose network does not answer. */
+const PATIENCE = 500;
 
 function message(content: string): AgentInputItem {
   return { type: 'message', role: 'user', content };
@@ -41,6 +43,7 @@ function networkFaults(
 
   const disconnected = failed(factory, 'the connection to the database failed');
   const late = failed(factory, 'the database did not answer in time');
+  const anyhow = new RegExp(`${late.source}|${disconnected.source}`);
 
   test('stores every operation once, wherever its connection is cut', async () => {
     await using store = open(proxy.url, 5_000);
@@ -82,30 +85,44 @@ function networkFaults(
     expect(await session.getItems()).toEqual([message('1'), message('3')]);
   });
 
+  /** The tables are there, and what the short-tempered stores below meet is the network alone. */
+  async function before(id: string): Promise<void> {
+    await using store = open(server(), 30_000);
+    await store.session(id).addItems([message('before')]);
+  }
+
+  /** On a machine that is busy even a good answer can come too late; under its id the operation happens once. */
+  const goesOn = (session: StoreSession): Promise<void> =>
+    vi.waitFor(() => append(session, 'after', [message('after')]), { timeout: HANG, interval: 20 });
+
   test(
     'gives up when no answer comes in time, without another attempt, and goes on when the database answers again',
     async () => {
-      const store = open(proxy.url, 250);
-      const session = store.session(uniqueName('hang'));
-      await session.addItems([message('before')]);
+      const id = uniqueName('hang');
+      await before(id);
+      const store = open(proxy.url, PATIENCE);
+      const session = store.session(id);
+      await vi.waitFor(() => store.ping(), { timeout: HANG });
       proxy.hang();
       const { connections } = proxy;
       const refused = { code: 'ERR_STORE', message: expect.stringMatching(late) as string };
       await expect(session.getItems()).rejects.toMatchObject(refused);
       expect(proxy.connections).toBe(connections);
-      for (const call of [
+      const calls = [
         () => session.addItems([message('never')]),
-        () => session.popItem(),
-        () => append(session, 'never', [message('never')]),
-        () => session.clearSession(),
+        () => store.session(`${id} pop`).popItem(),
+        () => append(store.session(`${id} append`), 'never', [message('never')]),
+        () => store.session(`${id} clear`).clearSession(),
         () => store.purgeExpired(),
         () => store.ping(),
-      ]) {
-        await expect(call()).rejects.toMatchObject(refused);
-      }
+      ];
+      // Redis has one connection for all: what one call gives up takes the others with it.
+      const either = { ...refused, message: expect.stringMatching(anyhow) as string };
+      await Promise.all(calls.map((call) => expect(call()).rejects.toMatchObject(either)));
       proxy.resume();
-      await session.addItems([message('after')]);
-      expect(await session.getItems()).toEqual([message('before'), message('after')]);
+      await goesOn(session);
+      await using reader = open(server(), 30_000);
+      expect(await reader.session(id).getItems()).toEqual([message('before'), message('after')]);
       proxy.hang();
       await store.close();
     },
@@ -115,14 +132,17 @@ function networkFaults(
   test(
     'replaces a connection that went silent',
     async () => {
-      await using store = open(proxy.url, 250);
-      const session = store.session(uniqueName('silent'));
-      await session.addItems([message('before')]);
+      const id = uniqueName('silent');
+      await before(id);
+      await using store = open(proxy.url, PATIENCE);
+      const session = store.session(id);
+      await vi.waitFor(() => store.ping(), { timeout: HANG });
       proxy.silence();
       const refused = { code: 'ERR_STORE', message: expect.stringMatching(late) as string };
       await expect(session.addItems([message('never')])).rejects.toMatchObject(refused);
-      await session.addItems([message('after')]);
-      expect(await session.getItems()).toEqual([message('before'), message('after')]);
+      await goesOn(session);
+      await using reader = open(server(), 30_000);
+      expect(await reader.session(id).getItems()).toEqual([message('before'), message('after')]);
     },
     HANG,
   );
