@@ -539,9 +539,8 @@ describe('cache', () => {
         };
       };
       const expected = {
-        // The append. The reads ask for the version of the history, and for no item.
-        calls: 1,
-        itemsRead: 0,
+        calls: 3,
+        itemsRead: 4,
         itemsWritten: 2,
         opens: 0,
         seals: 2,

@@ -31,7 +31,7 @@ function message(content: string): AgentInputItem {
 /** A cached, sealed session over a store, and how often the database was asked for the version or for items. */
 async function counted(store: Store<StoreSession>, id: string, key: ReturnType<typeof generateKey>) {
   const recording = recordingSession(store.session(id));
-  const source = recording.session[VERSION];
+  const source = store.session(id)[VERSION];
   let versions = 0;
   const counting: VersionSource = {
     known: () => source.known(),
