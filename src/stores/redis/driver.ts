@@ -5,12 +5,14 @@ import type { Batch, Change, SessionSummary, StoreDriver, StoredRecord, View } f
 import { shreddedError } from '../failure.ts';
 import { firstGeneration } from '../generation.ts';
 import type { RedisArgument, RedisCommands } from './client.ts';
+import { createIndexed, type Entries } from './indexed.ts';
 import {
   ACQUIRE,
   APPEND,
   CHANGE,
   DESTROY,
   DROP,
+  EXTEND,
   FIELDS,
   LOOK,
   PURGE,
@@ -19,6 +21,7 @@ import {
   REWRAP,
   STATS,
   VERSION,
+  type Script,
 } from './scripts.ts';
 
 export interface RedisDriverOptions {
@@ -53,6 +56,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   const dekSessions = `${prefix}:dek-sessions`;
   const holdIds = `${prefix}:holds`;
   const subjectKey = (subject: string): string => `${prefix}:subject:${subject}`;
+  const indexed = createIndexed();
   const keysOf = (sessionId: string): SessionKeys => {
     const tag = `${prefix}:{${encodeURIComponent(sessionId)}}`;
     return {
@@ -65,10 +69,8 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   };
 
   /** So that the session is found by listings and by the purge. Scores only go down. */
-  async function index(sessionId: string, records: readonly StoredRecord[], subject?: string): Promise<void> {
-    if (records.length === 0) return;
-    const expiry = least(records.map(({ expiresAt }) => expiresAt ?? Infinity));
-    const birth = least(records.map(({ bornAt, writtenAt }) => bornAt ?? writtenAt));
+  async function index(sessionId: string, { birth, expiry, subject }: Entries): Promise<void> {
+    if (birth === Infinity) return;
     await Promise.all([
       commands.write('ZADD', ids, '0', sessionId),
       commands.write('ZADD', births, 'LT', String(birth), sessionId),
@@ -79,16 +81,26 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
 
   async function append({ sessionId, records, subject }: Batch): Promise<void> {
     const { items, meta, deks } = keysOf(sessionId);
-    const settings = { id: sessionId, subject, generation: String(firstGeneration()), dids: didsOf(records) };
-    // Sent together, carried out in this order.
-    const [, answer] = await Promise.all([
-      index(sessionId, records, subject),
-      commands.script(APPEND, [items, meta, deks], [json(settings), ...records.map(encode)]),
-    ]);
-    const [state, detail] = (answer as Buffer[]).map(String);
-    if (state === 'shredded') throw shreddedError(sessionId, detail as string);
-    // A deletion may have taken the entries of the indexes between the two.
-    if (state === 'created') await index(sessionId, records, subject);
+    const dids = didsOf(records);
+    const rest = [String(dids.length), ...dids, ...records.map(encode)];
+    const push = async (script: Script, args: readonly string[]): Promise<string[]> => {
+      const answer = await commands.script(script, [items, meta, deks], [...args, ...rest]);
+      const [state, detail] = (answer as Buffer[]).map(String);
+      if (state === 'shredded') throw shreddedError(sessionId, detail as string);
+      return [state as string, detail as string];
+    };
+    const entries = entriesOf(records, subject);
+    const known = indexed.generation(sessionId, entries);
+    if (known !== undefined) {
+      const [state] = await push(EXTEND, [known]);
+      if (state === 'ok') return;
+    }
+    const settings = [String(firstGeneration()), sessionId, subject ?? ''];
+    const [, [, generation]] = await Promise.all([index(sessionId, entries), push(APPEND, settings)]);
+    // A deletion may have taken the entries since they were written, and a purge may have raised their scores: what
+    // comes after the records stays, because either of them looks at the records again at its end.
+    await index(sessionId, entries);
+    indexed.note(sessionId, generation as string, entries);
   }
 
   async function look(
@@ -123,6 +135,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const [state, detail] = (answer as Buffer[]).map(String);
     if (state === 'held') throw heldError(sessionId, detail as string);
     if (state === 'stale') return false;
+    indexed.forget(sessionId);
     await forget(sessionId, subject === null ? undefined : textOf(subject));
     return true;
   }
@@ -139,7 +152,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const { records } = await look(keys, 'start', -1, '');
     if (records.length === 0) return;
     const owner = await commands.read('HGET', keys.meta, 'subject');
-    await index(sessionId, records.map(decode), owner === null ? undefined : textOf(owner));
+    await index(sessionId, entriesOf(records.map(decode), owner === null ? undefined : textOf(owner)));
   }
 
   async function apply(
@@ -185,16 +198,22 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       ],
       [json(settings), ...insert.map(encode), ...(archive?.records ?? []).map(encode)],
     );
+    const entries = entriesOf(insert, subject);
     const [, , answer] = await Promise.all([
-      index(sessionId, insert, subject),
-      archive === undefined ? undefined : index(archive.sessionId, archive.records),
+      index(sessionId, entries),
+      archive === undefined ? undefined : index(archive.sessionId, entriesOf(archive.records)),
       run,
     ]);
+    // Most changes begin a generation: an append that trusted the one before would be refused.
+    indexed.forget(sessionId);
     const [state, detail] = (answer as Buffer[]).map(String);
     if (state === 'shredded') throw shreddedError(sessionId, detail as string);
-    if (state === 'created') await index(sessionId, insert, subject);
+    if (state === 'created') await index(sessionId, entries);
     return state !== 'stale';
   }
+
+  const versionOf = async ({ items, meta }: SessionKeys): Promise<string> =>
+    textOf(await commands.script(VERSION, [items, meta], [], true));
 
   async function summary(id: string, subject: string): Promise<SessionSummary | undefined> {
     const { items, meta } = keysOf(id);
@@ -247,8 +266,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
           : commands.script(RESCORE, [births], [id, textOf(birthBefore), String(oldest)]),
       ]);
       // Written to since: the scores that were just set may be too late for what came.
-      const current = await commands.read('HGET', keys.meta, 'version');
-      const same = String((current as Buffer | null) ?? '0') === String(version);
+      const same = (await versionOf(keys)) === String(version);
       if (same || more === 1) return { gone: total, more: more === 1 };
     }
   }
@@ -298,10 +316,8 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     },
 
     async version(sessionId) {
-      const { items, meta } = keysOf(sessionId);
-      const answer = await commands.script(VERSION, [items, meta], [], true);
-      const [generation, end] = answer as [Buffer, number];
-      return { generation: Number(generation), end };
+      const [generation, end] = (await versionOf(keysOf(sessionId))).split(':');
+      return { generation: Number(generation), end: Number(end) };
     },
 
     async applied(sessionId, operationKey) {
@@ -550,6 +566,14 @@ function parseLine(text: string): Line | undefined {
 /** Data keys that must be there: those which are not in the envelopes. */
 function didsOf(records: readonly StoredRecord[]): string[] {
   return [...new Set(records.flatMap(({ did, wrapped }) => (did !== null && wrapped === null ? [did] : [])))];
+}
+
+function entriesOf(records: readonly StoredRecord[], subject?: string): Entries {
+  return {
+    birth: least(records.map(({ bornAt, writtenAt }) => bornAt ?? writtenAt)),
+    expiry: least(records.map(({ expiresAt }) => expiresAt ?? Infinity)),
+    subject,
+  };
 }
 
 function least(values: readonly number[]): number {
