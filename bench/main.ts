@@ -125,6 +125,8 @@ async function benchStores(): Promise<void> {
         ] as const) {
           print(`\n${name}, items with ${length} characters of text, ${title} with a history of`);
           block(results.map(([count, result]) => [String(count), result[pick]]));
+          const least = results.map(([, result]) => (result[pick][1] as Result).least.toFixed(2));
+          print(`least times of all rounds: ${least.join(' / ')}`);
         }
       }
     } finally {

@@ -152,7 +152,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const { records } = await look(keys, 'start', -1, '');
     if (records.length === 0) return;
     const owner = await commands.read('HGET', keys.meta, 'subject');
-    await index(sessionId, entriesOf(records.map(decode), owner === null ? undefined : textOf(owner)));
+    await index(sessionId, entriesOf(decodeAll(records), owner === null ? undefined : textOf(owner)));
   }
 
   async function apply(
@@ -277,7 +277,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     async read(sessionId, count) {
       const { items } = keysOf(sessionId);
       const range = await commands.read('LRANGE', items, count === undefined ? '0' : String(-count), '-1');
-      return (range as Buffer[]).map(decode);
+      return decodeAll(range as Buffer[]);
     },
 
     append: (sessionId, records, subject) =>
@@ -299,7 +299,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
         const looked = await look(keys, from, count === 'all' ? -1 : count, operation);
         const view: View = {
-          records: looked.records.map(decode),
+          records: decodeAll(looked.records),
           ...(looked.digest !== '' && { operation: looked.digest }),
         };
         const change = decide(view);
@@ -390,7 +390,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       for (const id of ids) {
         const keys = keysOf(id);
         if ((await commands.read('HLEN', keys.holds)) !== 0) continue;
-        const records = ((await commands.read('LRANGE', keys.items, '0', '-1')) as Buffer[]).map(decode);
+        const records = decodeAll((await commands.read('LRANGE', keys.items, '0', '-1')) as Buffer[]);
         const items = records.filter(
           ({ expiresAt, bornAt, writtenAt }) =>
             (expiresAt !== null && expiresAt <= at) ||
@@ -527,27 +527,38 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
 const NEW_LINE = 10;
 
 function encode(record: StoredRecord): RedisArgument {
-  const line = json([
-    record.writtenAt,
-    record.expiresAt,
-    record.bornAt,
-    record.did,
-    record.head,
-    record.wrapped,
-  ]);
+  const { writtenAt, expiresAt, bornAt, did, head, wrapped, body } = record;
+  const line = `[${writtenAt},${expiresAt},${bornAt},${quoted(did)},${quoted(head)},${quoted(wrapped)}]`;
   // Text stays text: the client sends it together with what is around it.
-  if (typeof record.body === 'string') return `${line}\n${record.body}`;
-  return Buffer.concat([Buffer.from(`${line}\n`), record.body]);
+  if (typeof body === 'string') return `${line}\n${body}`;
+  return Buffer.concat([Buffer.from(`${line}\n`), body]);
 }
 
-function decode(element: Buffer): StoredRecord {
-  const end = element.indexOf(NEW_LINE);
-  const line = parseLine(element.toString('utf8', 0, Math.max(end, 0)));
-  // Bytes without a head are no record: whoever wants the item is told so.
-  if (line === undefined) return { ...DAMAGED, body: element };
-  const [writtenAt, expiresAt, bornAt, did, head, wrapped] = line;
-  const body = head === null ? element.toString('utf8', end + 1) : element.subarray(end + 1);
-  return { writtenAt, expiresAt, bornAt, did, head, wrapped, body };
+function quoted(text: string | null): string {
+  return text === null ? 'null' : json(text);
+}
+
+/** Records that were appended together mostly have the same line: it is parsed once. */
+function decodeAll(elements: readonly Buffer[]): StoredRecord[] {
+  let previous: Buffer | undefined;
+  let line: Line | undefined;
+  let end = -1;
+  return elements.map((element) => {
+    if (
+      previous === undefined ||
+      element[end] !== NEW_LINE ||
+      element.compare(previous, 0, end, 0, end) !== 0
+    ) {
+      end = element.indexOf(NEW_LINE);
+      line = parseLine(element.toString('utf8', 0, Math.max(end, 0)));
+      previous = line === undefined ? undefined : element;
+    }
+    // Bytes without a head are no record: whoever wants the item is told so.
+    if (line === undefined) return { ...DAMAGED, body: element };
+    const [writtenAt, expiresAt, bornAt, did, head, wrapped] = line;
+    const body = head === null ? element.toString('utf8', end + 1) : element.subarray(end + 1);
+    return { writtenAt, expiresAt, bornAt, did, head, wrapped, body };
+  });
 }
 
 const DAMAGED = { writtenAt: 0, expiresAt: null, bornAt: null, did: null, head: null, wrapped: null };
