@@ -14,8 +14,13 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     /** Only the stores, each against a session written by hand. */
     stores: { type: 'boolean', default: false },
+    /** Only this one of the stores, by its name in `PAIRS`. */
+    store: { type: 'string' },
   },
 });
+if (values.store !== undefined && !Object.hasOwn(PAIRS, values.store)) {
+  throw new RangeError(`--store takes one of ${Object.keys(PAIRS).join(', ')}`);
+}
 const rounds = values.rounds === undefined ? (values.quick ? 3 : 9) : Number(values.rounds);
 if (!Number.isSafeInteger(rounds) || rounds < 1) throw new RangeError('--rounds takes a whole number from 1');
 const sizes = values.quick ? [10, 100] : [10, 100, 1_000];
@@ -99,6 +104,7 @@ const lengths = values.quick ? [300] : [300, 900];
 
 async function benchStores(): Promise<void> {
   for (const [name, open] of Object.entries(PAIRS)) {
+    if (values.store !== undefined && name !== values.store) continue;
     let pair: Pair;
     try {
       pair = await open();
@@ -119,6 +125,8 @@ async function benchStores(): Promise<void> {
         ] as const) {
           print(`\n${name}, items with ${length} characters of text, ${title} with a history of`);
           block(results.map(([count, result]) => [String(count), result[pick]]));
+          const least = results.map(([, result]) => (result[pick][1] as Result).least.toFixed(2));
+          print(`least times of all rounds: ${least.join(' / ')}`);
         }
       }
     } finally {
@@ -127,7 +135,7 @@ async function benchStores(): Promise<void> {
   }
 }
 
-if (!values.stores) {
+if (!values.stores && values.store === undefined) {
   await benchStacks();
   await benchSealing();
   await benchContext();

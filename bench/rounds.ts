@@ -16,6 +16,8 @@ export interface Result {
   readonly ratio: number;
   /** Tenth and ninetieth percentile of that ratio. */
   readonly spread: readonly [number, number];
+  /** Its least time of all rounds in units of the first one's: what is left when nothing else ran. */
+  readonly least: number;
 }
 
 /**
@@ -68,6 +70,7 @@ export function against(
       microseconds: quantile(own, 0.5),
       ratio: quantile(ratios, 0.5),
       spread: [quantile(ratios, 0.1), quantile(ratios, 0.9)],
+      least: Math.min(...own) / Math.min(...baseline),
     };
   });
 }

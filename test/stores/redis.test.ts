@@ -1,6 +1,8 @@
 import type { AgentInputItem } from '@openai/agents';
 import { createClient } from 'redis';
 import { afterAll, describe, expect, test } from 'vitest';
+import { carrierOf, formatEnvelope, formatHeader } from '../../src/envelope.ts';
+import type { Header } from '../../src/layer.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { historyDigest, openRedis } from '../../src/stores/redis.ts';
 import { deleteRedisKeys } from './cleaning.ts';
@@ -70,6 +72,24 @@ describe.skipIf(absent)('openRedis, in detail', () => {
     await store.close();
     expect(await client.ping()).toBe('PONG');
     await client.close();
+  });
+
+  test('tells neighbours apart whose records begin alike', async () => {
+    await using store = openRedis(url, { prefix });
+    const sealed = (header: Pick<Header, 't' | 'e'>): AgentInputItem =>
+      carrierOf(
+        formatEnvelope(formatHeader({ s: 'XC20P', d: 'A'.repeat(43), ...header }), Buffer.alloc(48, '\n')),
+      );
+    const items = [
+      sealed({ t: 1_000 }),
+      sealed({ t: 1_000 }),
+      sealed({ t: 1_001 }),
+      message('plain'),
+      sealed({ t: 1_001, e: 2_000 }),
+      sealed({ t: 1_001, e: 2_001 }),
+    ];
+    await store.session('neighbours').addItems(items);
+    expect(await store.session('neighbours').getItems()).toEqual(items);
   });
 
   test('goes on after its connection was cut', async () => {

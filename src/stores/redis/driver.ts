@@ -6,12 +6,14 @@ import type { Batch, Change, SessionSummary, StoreDriver, StoredRecord, View } f
 import { shreddedError } from '../failure.ts';
 import { firstGeneration } from '../generation.ts';
 import type { RedisArgument, RedisCommands } from './client.ts';
+import { createIndexed, type Entries } from './indexed.ts';
 import {
   ACQUIRE,
   APPEND,
   CHANGE,
   DESTROY,
   DROP,
+  EXTEND,
   FIELDS,
   LOOK,
   PURGE,
@@ -20,6 +22,7 @@ import {
   REWRAP,
   STATS,
   VERSION,
+  type Script,
 } from './scripts.ts';
 
 export interface RedisDriverOptions {
@@ -56,6 +59,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   const dekSessions = `${prefix}:dek-sessions`;
   const holdIds = `${prefix}:holds`;
   const subjectKey = (subject: string): string => `${prefix}:subject:${subject}`;
+  const indexed = createIndexed();
   const keysOf = (sessionId: string): SessionKeys => {
     const tag = `${prefix}:{${encodeURIComponent(sessionId)}}`;
     return {
@@ -68,10 +72,8 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   };
 
   /** So that the session is found by listings and by the purge. Scores only go down. */
-  async function index(sessionId: string, records: readonly StoredRecord[], subject?: string): Promise<void> {
-    if (records.length === 0) return;
-    const expiry = least(records.map(({ expiresAt }) => expiresAt ?? Infinity));
-    const birth = least(records.map(({ bornAt, writtenAt }) => bornAt ?? writtenAt));
+  async function index(sessionId: string, { birth, expiry, subject }: Entries): Promise<void> {
+    if (birth === Infinity) return;
     await Promise.all([
       commands.write('ZADD', ids, '0', sessionId),
       commands.write('ZADD', births, 'LT', String(birth), sessionId),
@@ -82,16 +84,26 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
 
   async function append({ sessionId, records, subject }: Batch): Promise<void> {
     const { items, meta, deks } = keysOf(sessionId);
-    const settings = { id: sessionId, subject, generation: String(firstGeneration()), dids: didsOf(records) };
-    // Sent together, carried out in this order.
-    const [, answer] = await Promise.all([
-      index(sessionId, records, subject),
-      commands.script(APPEND, [items, meta, deks], [json(settings), ...records.map(encode)]),
-    ]);
-    const [state, detail] = (answer as Buffer[]).map(String);
-    if (state === 'shredded') throw shreddedError(sessionId, detail as string);
-    // A deletion may have taken the entries of the indexes between the two.
-    if (state === 'created') await index(sessionId, records, subject);
+    const dids = didsOf(records);
+    const rest = [String(dids.length), ...dids, ...records.map(encode)];
+    const push = async (script: Script, args: readonly string[]): Promise<string[]> => {
+      const answer = await commands.script(script, [items, meta, deks], [...args, ...rest]);
+      const [state, detail] = (answer as Buffer[]).map(String);
+      if (state === 'shredded') throw shreddedError(sessionId, detail as string);
+      return [state as string, detail as string];
+    };
+    const entries = entriesOf(records, subject);
+    const known = indexed.generation(sessionId, entries);
+    if (known !== undefined) {
+      const [state] = await push(EXTEND, [known]);
+      if (state === 'ok') return;
+    }
+    const settings = [String(firstGeneration()), sessionId, subject ?? ''];
+    const [, [, generation]] = await Promise.all([index(sessionId, entries), push(APPEND, settings)]);
+    // A deletion may have taken the entries since they were written, and a purge may have raised their scores: what
+    // comes after the records stays, because either of them looks at the records again at its end.
+    await index(sessionId, entries);
+    indexed.note(sessionId, generation as string, entries);
   }
 
   async function look(
@@ -126,6 +138,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const [state, detail] = (answer as Buffer[]).map(String);
     if (state === 'held') throw heldError(sessionId, detail as string);
     if (state === 'stale') return false;
+    indexed.forget(sessionId);
     await forget(sessionId, subject === null ? undefined : textOf(subject));
     return true;
   }
@@ -142,7 +155,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const { records } = await look(keys, 'start', -1, '');
     if (records.length === 0) return;
     const owner = await commands.read('HGET', keys.meta, 'subject');
-    await index(sessionId, records.map(decode), owner === null ? undefined : textOf(owner));
+    await index(sessionId, entriesOf(decodeAll(records), owner === null ? undefined : textOf(owner)));
   }
 
   async function apply(
@@ -188,16 +201,22 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       ],
       [json(settings), ...insert.map(encode), ...(archive?.records ?? []).map(encode)],
     );
+    const entries = entriesOf(insert, subject);
     const [, , answer] = await Promise.all([
-      index(sessionId, insert, subject),
-      archive === undefined ? undefined : index(archive.sessionId, archive.records),
+      index(sessionId, entries),
+      archive === undefined ? undefined : index(archive.sessionId, entriesOf(archive.records)),
       run,
     ]);
+    // Most changes begin a generation: an append that trusted the one before would be refused.
+    indexed.forget(sessionId);
     const [state, detail] = (answer as Buffer[]).map(String);
     if (state === 'shredded') throw shreddedError(sessionId, detail as string);
-    if (state === 'created') await index(sessionId, insert, subject);
+    if (state === 'created') await index(sessionId, entries);
     return state !== 'stale';
   }
+
+  const versionOf = async ({ items, meta }: SessionKeys): Promise<string> =>
+    textOf(await commands.script(VERSION, [items, meta], [], true));
 
   async function summary(id: string, subject: string): Promise<SessionSummary | undefined> {
     const { items, meta } = keysOf(id);
@@ -250,8 +269,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
           : commands.script(RESCORE, [births], [id, textOf(birthBefore), String(oldest)]),
       ]);
       // Written to since: the scores that were just set may be too late for what came.
-      const current = await commands.read('HGET', keys.meta, 'version');
-      const same = String((current as Buffer | null) ?? '0') === String(version);
+      const same = (await versionOf(keys)) === String(version);
       if (same || more === 1) return { gone: total, more: more === 1 };
     }
   }
@@ -262,7 +280,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     async read(sessionId, count) {
       const { items } = keysOf(sessionId);
       const range = await commands.read('LRANGE', items, count === undefined ? '0' : String(-count), '-1');
-      return (range as Buffer[]).map(decode);
+      return decodeAll(range as Buffer[]);
     },
 
     append: (sessionId, records, subject) =>
@@ -284,7 +302,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
         const looked = await look(keys, from, count === 'all' ? -1 : count, operation);
         const view: View = {
-          records: looked.records.map(decode),
+          records: decodeAll(looked.records),
           ...(looked.digest !== '' && { operation: looked.digest }),
         };
         const change = decide(view);
@@ -301,10 +319,8 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     },
 
     async version(sessionId) {
-      const { items, meta } = keysOf(sessionId);
-      const answer = await commands.script(VERSION, [items, meta], [], true);
-      const [generation, end] = answer as [Buffer, number];
-      return { generation: Number(generation), end };
+      const [generation, end] = (await versionOf(keysOf(sessionId))).split(':');
+      return { generation: Number(generation), end: Number(end) };
     },
 
     ...(options.announcements !== undefined && { announcements: options.announcements }),
@@ -379,7 +395,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       for (const id of ids) {
         const keys = keysOf(id);
         if ((await commands.read('HLEN', keys.holds)) !== 0) continue;
-        const records = ((await commands.read('LRANGE', keys.items, '0', '-1')) as Buffer[]).map(decode);
+        const records = decodeAll((await commands.read('LRANGE', keys.items, '0', '-1')) as Buffer[]);
         const items = records.filter(
           ({ expiresAt, bornAt, writtenAt }) =>
             (expiresAt !== null && expiresAt <= at) ||
@@ -516,27 +532,38 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
 const NEW_LINE = 10;
 
 function encode(record: StoredRecord): RedisArgument {
-  const line = json([
-    record.writtenAt,
-    record.expiresAt,
-    record.bornAt,
-    record.did,
-    record.head,
-    record.wrapped,
-  ]);
+  const { writtenAt, expiresAt, bornAt, did, head, wrapped, body } = record;
+  const line = `[${writtenAt},${expiresAt},${bornAt},${quoted(did)},${quoted(head)},${quoted(wrapped)}]`;
   // Text stays text: the client sends it together with what is around it.
-  if (typeof record.body === 'string') return `${line}\n${record.body}`;
-  return Buffer.concat([Buffer.from(`${line}\n`), record.body]);
+  if (typeof body === 'string') return `${line}\n${body}`;
+  return Buffer.concat([Buffer.from(`${line}\n`), body]);
 }
 
-function decode(element: Buffer): StoredRecord {
-  const end = element.indexOf(NEW_LINE);
-  const line = parseLine(element.toString('utf8', 0, Math.max(end, 0)));
-  // Bytes without a head are no record: whoever wants the item is told so.
-  if (line === undefined) return { ...DAMAGED, body: element };
-  const [writtenAt, expiresAt, bornAt, did, head, wrapped] = line;
-  const body = head === null ? element.toString('utf8', end + 1) : element.subarray(end + 1);
-  return { writtenAt, expiresAt, bornAt, did, head, wrapped, body };
+function quoted(text: string | null): string {
+  return text === null ? 'null' : json(text);
+}
+
+/** Records that were appended together mostly have the same line: it is parsed once. */
+function decodeAll(elements: readonly Buffer[]): StoredRecord[] {
+  let previous: Buffer | undefined;
+  let line: Line | undefined;
+  let end = -1;
+  return elements.map((element) => {
+    if (
+      previous === undefined ||
+      element[end] !== NEW_LINE ||
+      element.compare(previous, 0, end, 0, end) !== 0
+    ) {
+      end = element.indexOf(NEW_LINE);
+      line = parseLine(element.toString('utf8', 0, Math.max(end, 0)));
+      previous = line === undefined ? undefined : element;
+    }
+    // Bytes without a head are no record: whoever wants the item is told so.
+    if (line === undefined) return { ...DAMAGED, body: element };
+    const [writtenAt, expiresAt, bornAt, did, head, wrapped] = line;
+    const body = head === null ? element.toString('utf8', end + 1) : element.subarray(end + 1);
+    return { writtenAt, expiresAt, bornAt, did, head, wrapped, body };
+  });
 }
 
 const DAMAGED = { writtenAt: 0, expiresAt: null, bornAt: null, did: null, head: null, wrapped: null };
@@ -555,6 +582,14 @@ function parseLine(text: string): Line | undefined {
 /** Data keys that must be there: those which are not in the envelopes. */
 function didsOf(records: readonly StoredRecord[]): string[] {
   return [...new Set(records.flatMap(({ did, wrapped }) => (did !== null && wrapped === null ? [did] : [])))];
+}
+
+function entriesOf(records: readonly StoredRecord[], subject?: string): Entries {
+  return {
+    birth: least(records.map(({ bornAt, writtenAt }) => bornAt ?? writtenAt)),
+    expiry: least(records.map(({ expiresAt }) => expiresAt ?? Infinity)),
+    subject,
+  };
 }
 
 function least(values: readonly number[]): number {

@@ -26,38 +26,75 @@ local function push(key, records, first)
 end
 `;
 
-/** Live data keys begin with \`{\`, tombstones with \`!\`. The first destroyed one among \`dids\`. */
+/** Live data keys begin with `{`, tombstones with `!`. The first destroyed one among `dids`, from `first` to `last`. */
 const DESTROYED = `
-local function destroyed(key, dids)
-  for _, did in ipairs(dids) do
-    local found = redis.call('HGET', key, did)
-    if found and string.sub(found, 1, 1) == '!' then return did end
+local function destroyed(key, dids, first, last)
+  for at = first, last do
+    local found = redis.call('HGET', key, dids[at])
+    if found and string.sub(found, 1, 1) == '!' then return dids[at] end
   end
 end
 `;
 
-/** KEYS items, meta, deks. ARGV options as JSON (id, subject, generation, dids), records. */
+/**
+ * Generation and length: within a generation a list only grows. So they are also what a change is compared with that
+ * was decided on something read before.
+ */
+const VERSION_OF = `
+local function version(items, meta)
+  return (redis.call('HGET', meta, 'generation') or '0') .. ':' .. redis.call('LLEN', items)
+end
+`;
+
+/** Another owner begins a generation, so that whoever trusted the one before says again whose session it is. */
+const DESCRIBE = `
+local function describe(meta, generation, id, subject)
+  redis.call('HSETNX', meta, 'generation', generation)
+  redis.call('HSET', meta, 'id', id)
+  if not subject or subject == '' then return end
+  local before = redis.call('HGET', meta, 'subject')
+  if before == subject then return end
+  redis.call('HSET', meta, 'subject', subject)
+  if before then redis.call('HINCRBY', meta, 'generation', 1) end
+end
+`;
+
+/**
+ * KEYS items, meta, deks. ARGV generation of a new session, id, subject ('': unknown), number of data keys, their ids,
+ * records. The generation.
+ */
 export const APPEND: Script = {
   name: 'append',
-  source: `${PUSH}${DESTROYED}
-local options = cjson.decode(ARGV[1])
-local gone = destroyed(KEYS[3], options.dids)
+  source: `${PUSH}${DESTROYED}${DESCRIBE}
+local last = 4 + tonumber(ARGV[4])
+local gone = destroyed(KEYS[3], ARGV, 5, last)
 if gone then return { 'shredded', gone } end
-local created = redis.call('LLEN', KEYS[1]) == 0
-redis.call('HSETNX', KEYS[2], 'generation', options.generation)
-redis.call('HSET', KEYS[2], 'id', options.id)
-if options.subject then redis.call('HSET', KEYS[2], 'subject', options.subject) end
-redis.call('HINCRBY', KEYS[2], 'version', 1)
-push(KEYS[1], ARGV, 2)
-return { created and 'created' or 'ok', '' }
+describe(KEYS[2], ARGV[1], ARGV[2], ARGV[3])
+push(KEYS[1], ARGV, last + 1)
+return { 'ok', redis.call('HGET', KEYS[2], 'generation') }
+`,
+};
+
+/**
+ * The same for a session of which everything but the records is written already. KEYS items, meta, deks. ARGV generation
+ * in which that was so, number of data keys, their ids, records. Answers `stale` in another generation.
+ */
+export const EXTEND: Script = {
+  name: 'extend',
+  source: `${PUSH}${DESTROYED}
+if redis.call('HGET', KEYS[2], 'generation') ~= ARGV[1] then return { 'stale', '' } end
+local last = 2 + tonumber(ARGV[2])
+local gone = destroyed(KEYS[3], ARGV, 3, last)
+if gone then return { 'shredded', gone } end
+push(KEYS[1], ARGV, last + 1)
+return { 'ok', '' }
 `,
 };
 
 /** KEYS items, meta, ops. ARGV from, count (-1: all), operation ('': none). Version, digest, length, records. */
 export const LOOK: Script = {
   name: 'look',
-  source: `
-local version = redis.call('HGET', KEYS[2], 'version') or '0'
+  source: `${VERSION_OF}
 local digest = ''
 if ARGV[3] ~= '' then
   local logged = redis.call('HGET', KEYS[3], ARGV[3])
@@ -68,7 +105,7 @@ local records = {}
 if count < 0 then records = redis.call('LRANGE', KEYS[1], 0, -1)
 elseif count > 0 and ARGV[1] == 'start' then records = redis.call('LRANGE', KEYS[1], 0, count - 1)
 elseif count > 0 then records = redis.call('LRANGE', KEYS[1], -count, -1) end
-return { version, digest, redis.call('LLEN', KEYS[1]), records }
+return { version(KEYS[1], KEYS[2]), digest, redis.call('LLEN', KEYS[1]), records }
 `,
 };
 
@@ -78,10 +115,10 @@ return { version, digest, redis.call('LLEN', KEYS[1]), records }
  */
 export const CHANGE: Script = {
   name: 'change',
-  source: `${PUSH}${DESTROYED}
+  source: `${PUSH}${DESTROYED}${DESCRIBE}${VERSION_OF}
 local options = cjson.decode(ARGV[1])
-if (redis.call('HGET', KEYS[2], 'version') or '0') ~= options.version then return { 'stale', '' } end
-local gone = destroyed(KEYS[4], options.dids)
+if version(KEYS[1], KEYS[2]) ~= options.version then return { 'stale', '' } end
+local gone = destroyed(KEYS[4], options.dids, 1, #options.dids)
 if gone then return { 'shredded', gone } end
 local inserted, archived = {}, {}
 for at = 2, 1 + options.inserted do inserted[#inserted + 1] = ARGV[at] end
@@ -107,11 +144,9 @@ else
     for at = #before, 1, -1 do redis.call('LPUSH', KEYS[1], before[at]) end
   end
 end
-redis.call('HSETNX', KEYS[2], 'generation', options.generation)
-redis.call('HSET', KEYS[2], 'id', options.id)
-if options.subject then redis.call('HSET', KEYS[2], 'subject', options.subject) end
-redis.call('HINCRBY', KEYS[2], 'version', 1)
-if options.remove ~= 'none' then redis.call('HINCRBY', KEYS[2], 'generation', 1) end
+describe(KEYS[2], options.generation, options.id, options.subject)
+-- Nothing appended, something logged: that too must be seen by those who looked before.
+if options.remove ~= 'none' or #inserted == 0 then redis.call('HINCRBY', KEYS[2], 'generation', 1) end
 if options.forget then redis.call('DEL', KEYS[3]) end
 if options.operation then
   local position = redis.call('HINCRBY', KEYS[2], 'position', 1)
@@ -126,9 +161,7 @@ if options.operation then
   end
 end
 if #archived > 0 then
-  redis.call('HSETNX', KEYS[6], 'generation', options.generation)
-  redis.call('HSET', KEYS[6], 'id', options.archive)
-  redis.call('HINCRBY', KEYS[6], 'version', 1)
+  describe(KEYS[6], options.generation, options.archive)
   push(KEYS[5], archived, 1)
 end
 return { created and 'created' or 'ok', '' }
@@ -138,18 +171,16 @@ return { created and 'created' or 'ok', '' }
 /** KEYS items, meta, ops, deks, holds. ARGV now, version ('': any). A tombstone for each live data key. */
 export const DROP: Script = {
   name: 'drop',
-  source: `
-if ARGV[2] ~= '' and (redis.call('HGET', KEYS[2], 'version') or '0') ~= ARGV[2] then return { 'stale', '' } end
+  source: `${VERSION_OF}
+if ARGV[2] ~= '' and version(KEYS[1], KEYS[2]) ~= ARGV[2] then return { 'stale', '' } end
 local hold = redis.call('HKEYS', KEYS[5])[1]
 if hold then return { 'held', hold } end
-redis.call('DEL', KEYS[1], KEYS[3])
-local version = redis.call('HGET', KEYS[2], 'version')
-redis.call('DEL', KEYS[2])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
 local deks = redis.call('HGETALL', KEYS[4])
 for at = 1, #deks, 2 do
   if string.sub(deks[at + 1], 1, 1) == '{' then redis.call('HSET', KEYS[4], deks[at], '!' .. ARGV[1]) end
 end
-return { 'ok', version or '' }
+return { 'ok', '' }
 `,
 };
 
@@ -159,9 +190,8 @@ return { 'ok', version or '' }
  */
 export const PURGE: Script = {
   name: 'purge',
-  source: `${TIMES}${PUSH}
-local version = function() return redis.call('HGET', KEYS[2], 'version') or '0' end
-if redis.call('HLEN', KEYS[4]) > 0 then return { 0, 0, version(), '', '', -1 } end
+  source: `${TIMES}${PUSH}${VERSION_OF}
+if redis.call('HLEN', KEYS[4]) > 0 then return { 0, 0, '', '', '', -1 } end
 local now, before, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local records = redis.call('LRANGE', KEYS[1], 0, -1)
 local kept, gone, more = {}, 0, 0
@@ -181,20 +211,17 @@ end
 if gone > 0 then
   redis.call('DEL', KEYS[1])
   push(KEYS[1], kept, 1)
-  if #kept == 0 then redis.call('DEL', KEYS[2], KEYS[3]) else
-    redis.call('HINCRBY', KEYS[2], 'version', 1)
-    redis.call('HINCRBY', KEYS[2], 'generation', 1)
-  end
+  if #kept == 0 then redis.call('DEL', KEYS[2], KEYS[3]) else redis.call('HINCRBY', KEYS[2], 'generation', 1) end
 end
 local function text(value) return value and string.format('%.0f', value) or '' end
-return { gone, more, version(), text(earliest), text(oldest), #kept }
+return { gone, more, version(KEYS[1], KEYS[2]), text(earliest), text(oldest), #kept }
 `,
 };
 
-/** KEYS items, meta. Generation and length: within a generation a list only grows. */
+/** KEYS items, meta. Generation and length with a colon between them. */
 export const VERSION: Script = {
   name: 'version',
-  source: `return { redis.call('HGET', KEYS[2], 'generation') or '0', redis.call('LLEN', KEYS[1]) }`,
+  source: `${VERSION_OF} return version(KEYS[1], KEYS[2])`,
 };
 
 /** KEYS items, meta. ARGV subject ('': any). Items, bytes, first, last, subject; nothing when it is of another subject. */
