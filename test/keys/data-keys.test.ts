@@ -96,6 +96,44 @@ describe('opened data keys', () => {
     expect(() => two.derived.aead).toThrow(WIPED);
   });
 
+  it('and those made just now are wiped by the last of their users, not by the first', async () => {
+    const keys = createDataKeys({ ...limits, maxCached: 1 });
+    const stores = [memoryDekStore()];
+    const ring = keyring({ current: kek });
+    const scope = scopeOf({ stores, ring });
+    const key = await keys.fresh(scope, 'XC20P');
+    const again = await keys.opening(scope, 'XC20P', key.did, undefined);
+    expect(again).toBe(key);
+    await keys.fresh(scopeOf({ stores, ring, sessionId: 't' }), 'XC20P');
+    keys.release(key);
+    expect(() => key.derived.aead).not.toThrow();
+    keys.release(again);
+    expect(() => key.derived.aead).toThrow(WIPED);
+  });
+
+  it('were wrapped, and are unwrapped, for their context', async () => {
+    const real = keyring({ current: kek });
+    const bindings: unknown[] = [];
+    const ring: Keyring = {
+      ...real,
+      current: real.current,
+      writeOnly: false,
+      wrap(dek, binding, options) {
+        bindings.push(binding);
+        return real.wrap(dek, binding, options);
+      },
+      unwrap(wrapped, binding) {
+        bindings.push(binding);
+        return real.unwrap(wrapped, binding);
+      },
+    };
+    const scope = scopeOf({ stores: [memoryDekStore()], ring });
+    const { did } = await createDataKeys(limits).sealing(scope, 'XC20P');
+    await createDataKeys(limits).opening(scope, 'XC20P', did, undefined);
+    const binding = { contextHash: Buffer.from(scope.context.hash).toString('base64url') };
+    expect(bindings).toEqual([binding, binding]);
+  });
+
   it('leave no bytes of the data key behind, whether it was the right one or not', async () => {
     const stores = [memoryDekStore()];
     const { did } = await createDataKeys(limits).sealing(scopeOf({ stores }), 'XC20P');

@@ -532,6 +532,21 @@ describe('reencrypt', () => {
     );
   });
 
+  it('leaves plaintext that came while it waited', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    const session = wrap(inner, only(next), {
+      dekStore: memoryDekStore(),
+      unsafeAllowPlaintext: { until: new Date(Date.now() + 60_000) },
+    });
+    await session.addItems([userMessage('a')]);
+    const report = await reencrypt(session, {
+      grace: 0,
+      onProgress: () => void inner.addItems([userMessage('plain')]),
+    });
+    expect(report).toMatchObject({ entries: 1, destroyed: [expect.any(String)] });
+    expect((await inner.getItems())[1]).toEqual(userMessage('plain'));
+  });
+
   it('of inline keys seals what is appended meanwhile in the same run', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrap(inner, only(next));
@@ -582,7 +597,7 @@ describe('checkKeys', () => {
     await other.put(record('u', 'e', 'gone'));
     await other.put(record('u', 'f', 'next'));
     const keys = keyring({ current: next, disabled: [old] });
-    expect(await checkKeys([one, other], { keys })).toEqual([
+    expect(await checkKeys([one, other], { keys })).toStrictEqual([
       { kid: 'old', dataKeys: 4, sessions: 3, problem: 'ERR_KEY_DISABLED' },
       { kid: 'gone', dataKeys: 1, sessions: 1, problem: 'ERR_KEY_UNKNOWN' },
       { kid: 'next', dataKeys: 1, sessions: 1 },
@@ -662,7 +677,7 @@ describe('hold and release', () => {
   it('record who, why and when, and nothing else', async () => {
     const store = memoryDekStore();
     const placed = await hold(store, { sessionId: 's', reason: 'r' });
-    expect(placed).toEqual({
+    expect(placed).toStrictEqual({
       id: expect.stringMatching(/^[\w-]{16}$/) as string,
       sessionId: 's',
       reason: 'r',
@@ -734,7 +749,7 @@ describe('hold and release', () => {
 describe('shred', () => {
   it('writes no more into the receipt than it was given', async () => {
     const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore: memoryDekStore() });
-    expect(await shred(session)).toEqual({
+    expect(await shred(session)).toStrictEqual({
       type: 'strongroom/shred',
       version: 1,
       sessionId: 's',
