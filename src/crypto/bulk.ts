@@ -42,7 +42,7 @@ function nodeBulk(node: NodeCrypto, name: 'chacha20-poly1305' | 'aes-256-gcm'): 
     seal(key, nonce, plaintext, associatedData, sealed) {
       // A key object: a raw key costs ten microseconds more per call on Node 24.
       const cipher = node.createCipheriv(cipherName, node.createSecretKey(key), nonce, options);
-      cipher.setAAD(associatedData, { plaintextLength: plaintext.length });
+      cipher.setAAD(associatedData);
       sealed.set(cipher.update(plaintext), NONCE_BYTES);
       cipher.final();
       sealed.set(cipher.getAuthTag(), NONCE_BYTES + plaintext.length);
@@ -50,7 +50,7 @@ function nodeBulk(node: NodeCrypto, name: 'chacha20-poly1305' | 'aes-256-gcm'): 
     open(key, nonce, sealed, associatedData) {
       const tagStart = sealed.length - TAG_BYTES;
       const decipher = node.createDecipheriv(cipherName, node.createSecretKey(key), nonce, options);
-      decipher.setAAD(associatedData, { plaintextLength: tagStart - NONCE_BYTES });
+      decipher.setAAD(associatedData);
       decipher.setAuthTag(sealed.subarray(tagStart));
       const plaintext = decipher.update(sealed.subarray(NONCE_BYTES, tagStart));
       try {

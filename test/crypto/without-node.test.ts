@@ -86,6 +86,43 @@ describe('where node:crypto lacks a cipher, as in FIPS builds', () => {
 });
 
 describe('what is left in memory', () => {
+  it.each(SUITE_NAMES)('of a call of %s is no key, and no plaintext that does not open', async (name) => {
+    const node = process.getBuiltinModule('node:crypto');
+    const keys: Uint8Array[] = [];
+    const opened: Uint8Array[] = [];
+    vi.stubGlobal('process', {
+      getBuiltinModule: () => ({
+        ...node,
+        createSecretKey(key: Uint8Array) {
+          keys.push(key);
+          return node.createSecretKey(key);
+        },
+        createDecipheriv(...given: Parameters<typeof node.createDecipheriv>) {
+          const decipher = node.createDecipheriv(...given);
+          const update = decipher.update.bind(decipher);
+          return Object.assign(decipher, {
+            update(data: Uint8Array) {
+              const plaintext = update(data);
+              opened.push(plaintext);
+              return plaintext;
+            },
+          });
+        },
+      }),
+    });
+    const { suite } = await import('../../src/crypto/suite.ts');
+    const aead = suite(name)(bytes.subarray(1, 33));
+    keys.length = 0;
+    opened.length = 0;
+    const sealed = aead.seal(bytes.subarray(0, 24), bytes.subarray(0, 9), bytes.subarray(0, 2));
+    expect(aead.open(sealed, bytes.subarray(0, 2))).toEqual(opened[0]);
+    expect(aead.open(sealed, bytes.subarray(0, 3))).toBeUndefined();
+    expect(keys).toHaveLength(3);
+    for (const key of keys) expect(Uint8Array.from(key)).toEqual(new Uint8Array(32));
+    expect(Uint8Array.from(opened[0] ?? [])).toEqual(bytes.subarray(0, 9));
+    expect(Uint8Array.from(opened[1] ?? [])).toEqual(new Uint8Array(9));
+  });
+
   it('of a nonce is nothing in the pool that it was taken from', async () => {
     const pools: Uint8Array[] = [];
     const { crypto } = globalThis;

@@ -2,7 +2,8 @@ import type { JWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bindingContext } from '../../src/crypto/derive.ts';
 import { createDataKeys, type DataKeyLimits, type DataKeyScope } from '../../src/keys/data-keys.ts';
-import type { DekStore } from '../../src/keys/dek-store.ts';
+import { StrongroomError } from '../../src/errors.ts';
+import type { DekRecord, DekStore } from '../../src/keys/dek-store.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import { memoryDekStore } from '../../src/keys/memory-dek-store.ts';
 import { keyring, type Keyring } from '../../src/keys/keyring.ts';
@@ -95,6 +96,44 @@ describe('opened data keys', () => {
     expect(() => two.derived.aead).toThrow(WIPED);
   });
 
+  it('and those made just now are wiped by the last of their users, not by the first', async () => {
+    const keys = createDataKeys({ ...limits, maxCached: 1 });
+    const stores = [memoryDekStore()];
+    const ring = keyring({ current: kek });
+    const scope = scopeOf({ stores, ring });
+    const key = await keys.fresh(scope, 'XC20P');
+    const again = await keys.opening(scope, 'XC20P', key.did, undefined);
+    expect(again).toBe(key);
+    await keys.fresh(scopeOf({ stores, ring, sessionId: 't' }), 'XC20P');
+    keys.release(key);
+    expect(() => key.derived.aead).not.toThrow();
+    keys.release(again);
+    expect(() => key.derived.aead).toThrow(WIPED);
+  });
+
+  it('were wrapped, and are unwrapped, for their context', async () => {
+    const real = keyring({ current: kek });
+    const bindings: unknown[] = [];
+    const ring: Keyring = {
+      ...real,
+      current: real.current,
+      writeOnly: false,
+      wrap(dek, binding, options) {
+        bindings.push(binding);
+        return real.wrap(dek, binding, options);
+      },
+      unwrap(wrapped, binding) {
+        bindings.push(binding);
+        return real.unwrap(wrapped, binding);
+      },
+    };
+    const scope = scopeOf({ stores: [memoryDekStore()], ring });
+    const { did } = await createDataKeys(limits).sealing(scope, 'XC20P');
+    await createDataKeys(limits).opening(scope, 'XC20P', did, undefined);
+    const binding = { contextHash: Buffer.from(scope.context.hash).toString('base64url') };
+    expect(bindings).toEqual([binding, binding]);
+  });
+
   it('leave no bytes of the data key behind, whether it was the right one or not', async () => {
     const stores = [memoryDekStore()];
     const { did } = await createDataKeys(limits).sealing(scopeOf({ stores }), 'XC20P');
@@ -163,7 +202,145 @@ describe('opened data keys', () => {
   });
 });
 
+describe('a data key that was destroyed', () => {
+  it('stays so although another store, or the envelope, still has a copy', async () => {
+    const [one, other] = [memoryDekStore(), memoryDekStore({ clock: () => 5_000 })];
+    const scope = scopeOf({ stores: [one, other] });
+    const { did } = await createDataKeys(limits).sealing(scope, 'XC20P');
+    const copy = (await one.get('s', did)) as DekRecord;
+    await other.put(copy);
+    await other.destroy('s');
+    for (const inline of [undefined, copy.wrapped]) {
+      expect(await failure(() => createDataKeys(limits).opening(scope, 'XC20P', did, inline))).toEqual(
+        coded(
+          'ERR_SHREDDED',
+          /^The data key of session "s" was destroyed on purpose at 1970-01-01T00:00:05\.000Z; what it sealed can never/,
+        ),
+      );
+    }
+  });
+
+  it.each(['destroyed', 'lost'])('or %s is replaced by a new one that seals', async (how) => {
+    const store = memoryDekStore();
+    const stores = [store];
+    const keys = createDataKeys(limits);
+    const { did } = await keys.sealing(scopeOf({ stores, ring: keyring({ current: kek }) }), 'XC20P');
+    const ring = keyring({ current: kek });
+    const mine = await keys.sealing(scopeOf({ stores, ring }), 'XC20P');
+    expect(mine.did).not.toBe(did);
+    if (how === 'destroyed') await store.destroy('s');
+    else store.get = async () => undefined;
+    const cached = await keys.sealing(scopeOf({ stores, ring, now: 1_049 }), 'XC20P');
+    expect(cached.did).toBe(mine.did);
+    const after = await keys.sealing(scopeOf({ stores, ring, now: 1_050 }), 'XC20P');
+    expect(after.did).not.toBe(mine.did);
+  });
+});
+
+describe('a DEK store that fails', () => {
+  it('stops sealing with ERR_STORE and its error as the cause, or with its own code', async () => {
+    const broken = memoryDekStore();
+    const keys = createDataKeys(limits);
+    const ring = keyring({ current: kek });
+    const scope = scopeOf({ stores: [broken], ring });
+    await keys.sealing(scope, 'XC20P');
+    const cause = new Error('disk');
+    broken.get = () => Promise.reject(cause);
+    const again = { ...scope, now: 1_050 };
+    const error = await failure(() => keys.sealing(again, 'XC20P'));
+    expect(error).toEqual(
+      coded('ERR_STORE', /^The DEK store failed; see the cause\. Nothing was sealed or opened\.$/),
+    );
+    expect(error).toHaveProperty('cause', cause);
+    broken.get = () => Promise.reject(new StrongroomError('ERR_CLOSED', 'it was closed'));
+    expect(await failure(() => keys.sealing(again, 'XC20P'))).toEqual(coded('ERR_CLOSED', /^it was closed$/));
+    broken.put = async () => false;
+    expect(await failure(() => keys.fresh(scope, 'XC20P'))).toEqual(
+      coded(
+        'ERR_STORE',
+        /^The DEK store says that it holds a data key that was made just now\. Nothing was sealed/,
+      ),
+    );
+  });
+});
+
+describe('a new data key', () => {
+  it.each(['is wrapped', 'cannot be wrapped'])('leaves none of its bytes behind when it %s', async (how) => {
+    const real = keyring({ current: kek });
+    const given: Uint8Array[] = [];
+    const ring: Keyring = {
+      ...real,
+      current: real.current,
+      writeOnly: false,
+      async wrap(dek, binding, options) {
+        given.push(dek);
+        if (how !== 'is wrapped') throw new StrongroomError('ERR_KEY_UNAVAILABLE', 'no KMS');
+        return real.wrap(dek, binding, options);
+      },
+    };
+    const run = createDataKeys(limits).sealing(scopeOf({ stores: [], ring }), 'XC20P');
+    const outcome = await run.then(
+      ({ kid }) => kid,
+      ({ code }: StrongroomError) => code,
+    );
+    expect(outcome).toBe(how === 'is wrapped' ? 'kek' : 'ERR_KEY_UNAVAILABLE');
+    expect(given).toEqual([new Uint8Array(32)]);
+  });
+
+  it('stands in the envelopes where the scope says so, or has no store', async () => {
+    const store = memoryDekStore();
+    for (const given of [{ stores: [store], inline: true }, { stores: [] }]) {
+      const key = await createDataKeys(limits).sealing(scopeOf(given), 'XC20P');
+      expect(key.inline).toMatch(/^[\w-]+(\.[\w-]*){4}$/);
+    }
+    const stored = await createDataKeys(limits).sealing(scopeOf({ stores: [store] }), 'XC20P');
+    expect(stored.inline).toBeUndefined();
+    expect(await store.get('s', stored.did)).toMatchObject({ kid: 'kek', createdAt: 1_000 });
+  });
+});
+
 describe('the data key that seals', () => {
+  it('from an envelope has the age of the oldest entry that was seen, and is not used before', async () => {
+    const ring = keyring({ current: kek });
+    const scope = scopeOf({ stores: [], ring });
+    const made = await createDataKeys(limits).sealing(scope, 'XC20P');
+    const seals = async (times: number[], now: number): Promise<boolean> => {
+      const keys = createDataKeys({ ...limits, cacheFor: 10_000 });
+      const key = await keys.opening(scope, 'XC20P', made.did, made.inline);
+      for (const time of times) keys.seen(key, time);
+      return (await keys.sealing({ ...scope, now }, 'XC20P')).did === made.did;
+    };
+    expect(await seals([], 1_500)).toBe(false);
+    expect(await seals([1_000], 1_500)).toBe(true);
+    expect(await seals([600, 1_000], 1_500)).toBe(true);
+    expect(await seals([500, 1_000], 1_500)).toBe(false);
+  });
+
+  it('is counted on when it was asked for again', async () => {
+    const keys = createDataKeys(limits);
+    const scope = scopeOf({ stores: [memoryDekStore()] });
+    const first = await keys.sealing(scope, 'XC20P');
+    keys.sealed(first, 9, 0);
+    const again = await keys.sealing({ ...scope, now: 1_050 }, 'XC20P');
+    expect(again.did).toBe(first.did);
+    keys.sealed(again, 1, 0);
+    expect((await keys.sealing({ ...scope, now: 1_050 }, 'XC20P')).did).not.toBe(first.did);
+  });
+
+  it('is another one after it was forgotten, and only then', async () => {
+    const keys = createDataKeys(limits);
+    const scope = scopeOf({ stores: [memoryDekStore()] });
+    const first = await keys.sealing(scope, 'XC20P');
+    keys.forget('t');
+    keys.forget('s', 'another');
+    expect((await keys.sealing(scope, 'XC20P')).did).toBe(first.did);
+    keys.forget('s', first.did);
+    const second = await keys.sealing(scope, 'XC20P');
+    expect(second.did).not.toBe(first.did);
+    keys.forget('s');
+    expect((await keys.sealing(scope, 'XC20P')).did).not.toBe(second.did);
+  });
+
   const secondOf = async (
     change: (keys: ReturnType<typeof createDataKeys>) => Partial<DataKeyScope>,
   ): Promise<boolean> => {

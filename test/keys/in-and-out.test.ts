@@ -5,12 +5,14 @@ import { envelopeText, parseEnvelope, sealClear } from '../../src/envelope.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import {
   exportSession,
+  memoryDekStore,
   migrate,
   openRunState,
   readPythonSession,
   sealRunState,
 } from '../../src/keys/index.ts';
 import { keyring, type Keyring } from '../../src/keys/keyring.ts';
+import type { SessionCall, SessionLayer } from '../../src/layer.ts';
 import { encrypt, type EncryptOptions } from '../../src/layers/encrypt.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
@@ -171,7 +173,10 @@ describe('migrate', () => {
     const inner = new MemorySession({ sessionId: 's' });
     await inner.addItems([userMessage('old')]);
     expect(await failure(() => migrate(wrapSession(inner, [encrypt({ keys })])))).toEqual(
-      coded('ERR_NOT_SEALED', /does not accept plaintext now/),
+      coded(
+        'ERR_NOT_SEALED',
+        /^migrate: encrypt\(\) does not accept plaintext now\. Give it unsafeAllowPlaintext: \{ until \} for the migration\.$/,
+      ),
     );
     const plain: Session = {
       getSessionId: () => inner.getSessionId(),
@@ -181,9 +186,51 @@ describe('migrate', () => {
       clearSession: () => inner.clearSession(),
     };
     expect(await failure(() => migrate(wrapSession(plain, [migrating()])))).toEqual(
-      coded('ERR_UNSUPPORTED', /has no transactions/),
+      coded('ERR_UNSUPPORTED', /^migrate: session "s" has no transactions/),
     );
     expect(await inner.getItems()).toEqual([userMessage('old')]);
+  });
+
+  it('writes nothing where nothing is plain', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    const session = wrapSession(inner, [migrating()]);
+    await session.addItems([userMessage('a')]);
+    const transactions = vi.spyOn(inner, 'applyHistoryTransaction');
+    expect(await migrate(session)).toEqual({ sessions: 1, sealed: 0, already: 1 });
+    expect(transactions).not.toHaveBeenCalled();
+  });
+
+  it('tells the layers of a session what it does, and nothing about an earlier write', async () => {
+    const calls: SessionCall[] = [];
+    const watching: SessionLayer = {
+      name: 'watching',
+      write(entries, call) {
+        calls.push(call);
+        return entries;
+      },
+    };
+    const layers = [watching, { name: 'without write' }, migrating({ dekStore: 'inline' })];
+    const memory = new MemorySession({ sessionId: 's' });
+    const store = openSqlite(':memory:');
+    for (const inner of [memory, store.session('s')]) {
+      await inner.addItems([userMessage('a')]);
+      const session = wrapSession(inner, layers);
+      expect(await migrate(session)).toEqual({ sessions: 1, sealed: 1, already: 0 });
+    }
+    for (const call of calls) {
+      expect(call).toMatchObject({
+        kind: 'applyHistoryTransaction',
+        sessionId: 's',
+        routesByRunContext: false,
+        sealed: true,
+        result: {},
+      });
+      expect(call.layers).toHaveLength(3);
+      expect(call.skipped()).toBeUndefined();
+      expect(await call.lookBack(() => true)).toBeUndefined();
+    }
+    expect(calls.map((call) => 'dekStore' in call)).toEqual([false, true]);
+    await store.close();
   });
 });
 
@@ -201,17 +248,39 @@ describe('exportSession', () => {
     expect(open.items).toEqual([withBytes]);
     const json = JSON.stringify(open);
     expect(json).toContain('{"$bytes":"AQI="}');
-    expect(JSON.parse(json)).toMatchObject({
+    const head = {
       type: 'strongroom/export',
       version: 1,
       sessionId: 's',
+      exportedAt: expect.any(Number) as number,
       open: true,
+    };
+    expect(open).toEqual({ ...head, items: [withBytes], toJSON: expect.any(Function) as unknown });
+    expect(JSON.parse(json)).toEqual({
+      ...head,
+      items: [
+        {
+          ...withBytes,
+          content: [{ type: 'input_text', text: 'a', providerData: { raw: { $bytes: 'AQI=' } } }],
+        },
+      ],
     });
     const sealed = await exportSession(session, { open: false });
     expect(sealed.items).toEqual(await inner.getItems());
     expect(await failure(() => exportSession(session, {} as never))).toEqual(
-      coded('ERR_INVALID_OPTION', /open must be/),
+      coded('ERR_INVALID_OPTION', /^exportSession: open must be true or false/),
     );
+  });
+
+  it('leaves out what was shredded, and gives what is not sealed yet', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    const dekStore = memoryDekStore();
+    const session = wrapSession(inner, [migrating({ dekStore })]);
+    await session.addItems([userMessage('gone')]);
+    await dekStore.destroy('s');
+    await inner.addItems([userMessage('plain')]);
+    const reader = wrapSession(inner, [migrating({ dekStore })]);
+    expect((await exportSession(reader, { open: true })).items).toEqual([userMessage('plain')]);
   });
 
   it('throws rather than leaving out what does not open', async () => {

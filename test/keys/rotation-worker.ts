@@ -16,7 +16,7 @@ import { wrapStore } from '../../src/wrap-store.ts';
 // written to the standard error fails the test.
 
 /** Between two calls, in milliseconds: traffic, not a lock that is never free. */
-const PAUSE = 20;
+const PAUSE = 50;
 
 const [role = '', folder = '', name = '', grace = ''] = process.argv.slice(2);
 const keyFile = join(folder, 'keys.json');
@@ -64,7 +64,8 @@ async function rotate(): Promise<void> {
   publish({ keys: [...keys, next], current: next.kid as string });
   const { rewrapped } = await rewrap(dekStore, { keys: currentRing() });
   process.stdout.write(`rewrapped ${rewrapped}\n`);
-  await delay(10 * PAUSE);
+  // A key that others have not read yet makes them begin again: longer than a run over three sessions takes.
+  await delay(20 * PAUSE);
 }
 
 async function reencryptAll(): Promise<void> {

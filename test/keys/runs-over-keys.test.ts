@@ -1,9 +1,10 @@
 import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
+import { setImmediate } from 'node:timers/promises';
 import type { JWK } from 'jose';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { carrierOf, envelopeText, parseEnvelope } from '../../src/envelope.ts';
 import { StrongroomError, type ErrorCode } from '../../src/errors.ts';
-import type { DekRecord, DekStore } from '../../src/keys/dek-store.ts';
+import { DEK_STORE, type DekRecord, type DekStore } from '../../src/keys/dek-store.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import {
   checkKeys,
@@ -217,6 +218,33 @@ describe('rewrap', () => {
     ]);
   });
 
+  it('stops between two data keys of one session, and writes nothing of it', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    await wrap(inner, only(old)).addItems([userMessage('a')]);
+    await wrap(inner, keyring({ current: older, previous: [old] })).addItems([userMessage('b')]);
+    const stop = new AbortController();
+    const onProgress = vi.fn<() => void>(() => stop.abort(new Error('enough')));
+    const run = rewrap(wrap(inner, rotated()), { signal: stop.signal, onProgress });
+    expect(await failure(() => run)).toMatchObject({ message: 'enough' });
+    expect(onProgress).toHaveBeenCalledTimes(1);
+    expect(await inlineKids(inner)).toEqual(['old', 'older']);
+  });
+
+  it('has its keys and context from the session where there is one', async () => {
+    const session = wrap(new MemorySession(), only(next));
+    for (const options of [{ keys: only(next) }, { context: {} }]) {
+      expect(await failure(() => rewrap(session, options))).toEqual(
+        coded(
+          'ERR_INVALID_OPTION',
+          /^rewrap: keys and context come from the encrypt\(\) layer of a wrapped session; give them for a DEK store only\.$/,
+        ),
+      );
+    }
+    expect(await failure(() => rewrap(memoryDekStore()))).toEqual(
+      coded('ERR_INVALID_OPTION', /^rewrap: keys must be a keyring when the target is a DEK store/),
+    );
+  });
+
   it('stops between two records and between two sessions', async () => {
     const store = openSqlite(':memory:');
     const sessions = wrapStore(store, [encrypt({ keys: rotated() })]);
@@ -283,6 +311,45 @@ describe('what is no option', () => {
         ),
       );
     }
+  });
+});
+
+describe('the stack of a session', () => {
+  it('must seal: each function says so by its name', async () => {
+    const session = new MemorySession();
+    const runs: Record<string, () => Promise<unknown>> = {
+      rewrap: () => rewrap(session),
+      reencrypt: () => reencrypt(session),
+      migrate: () => migrate(session),
+      shred: () => shred(session),
+      exportSession: () => exportSession(session, { open: true }),
+      hold: () => hold(session, { reason: 'r' }),
+      release: () => release(session, 'h'),
+    };
+    for (const [name, run] of Object.entries(runs)) {
+      expect(await failure(run)).toEqual(
+        coded(
+          'ERR_INVALID_OPTION',
+          new RegExp(`^${name}: the session must be one that .* an encrypt\\(\\) layer`),
+        ),
+      );
+    }
+  });
+
+  it('has one clock, wherever in the stack, in whole milliseconds', async () => {
+    const clocked = { name: 'clock', clock: () => 1_000.9 };
+    const dekStore = memoryDekStore();
+    const layers = [{ name: 'first' }, clocked, encrypt({ keys: only(next), dekStore })];
+    const session = wrapSession(new MemorySession({ sessionId: 's' }), layers);
+    expect(await hold(session, { reason: 'r', id: 'h' })).toEqual({
+      id: 'h',
+      sessionId: 's',
+      reason: 'r',
+      placedAt: 1_000,
+    });
+    expect(await release(session, 'h')).toMatchObject({ releasedAt: 1_000 });
+    expect(await exportSession(session, { open: false })).toMatchObject({ exportedAt: 1_000 });
+    expect(await shred(session)).toMatchObject({ at: 1_000 });
   });
 });
 
@@ -387,6 +454,122 @@ describe('reencrypt', () => {
     expect(await failure(() => reencrypt(broken, { grace: 0 }))).toEqual(coded('ERR_STORE', /gone/));
   });
 
+  it('waits five minutes unless it is told otherwise, and not at all for `0`', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const dekStore = memoryDekStore();
+    const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore });
+    await session.addItems([userMessage('a')]);
+    expect((await reencrypt(session, { grace: 0 })).destroyed).toHaveLength(1);
+    const running = reencrypt(session);
+    while (vi.getTimerCount() === 0) await setImmediate();
+    await vi.advanceTimersByTimeAsync(299_999);
+    expect(vi.getTimerCount()).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect((await running).destroyed).toHaveLength(1);
+  });
+
+  it('leaves no timer when it is stopped while it waits', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore: memoryDekStore() });
+    await session.addItems([userMessage('a')]);
+    const stop = new AbortController();
+    const stopped = failure(() => reencrypt(session, { signal: stop.signal }));
+    while (vi.getTimerCount() === 0) await setImmediate();
+    stop.abort(new Error('enough'));
+    expect(await stopped).toMatchObject({ message: 'enough' });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('stops between the destruction of two sessions', async () => {
+    const dekStore = memoryDekStore();
+    const store = openSqlite(':memory:');
+    const stop = new AbortController();
+    const destroy = vi.fn<DekStore['destroy']>(async (sessionId, did) => {
+      stop.abort(new Error('enough'));
+      return dekStore.destroy(sessionId, did);
+    });
+    const sessions = wrapStore(store, [encrypt({ keys: only(next), dekStore: { ...dekStore, destroy } })]);
+    for (const id of ['1', '2']) await sessions.session(id).addItems([userMessage(id)]);
+    expect(await failure(() => reencrypt(sessions, { grace: 0, signal: stop.signal }))).toMatchObject({
+      message: 'enough',
+    });
+    expect(destroy).toHaveBeenCalledTimes(1);
+    await store.close();
+  });
+
+  it('opens nothing any more that the old data keys sealed, also in this process', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    const session = wrap(inner, only(next), { dekStore: memoryDekStore() });
+    await session.addItems([userMessage('a')]);
+    const copy = await inner.getItems();
+    await reencrypt(session, { grace: 0 });
+    await inner.clearSession();
+    await inner.addItems(copy);
+    expect(await session.getItems()).toEqual([]);
+  });
+
+  it('destroys no data key that somebody else wrapped anew meanwhile', async () => {
+    const dekStore = memoryDekStore();
+    const racing: DekStore = { ...dekStore, replaceWrapped: async () => false };
+    const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore: racing });
+    await session.addItems([userMessage('a')]);
+    expect(await reencrypt(session, { grace: 0 })).toMatchObject({ entries: 1, destroyed: [] });
+    expect(await kids(dekStore)).toEqual(['next', 'next']);
+  });
+
+  it('refuses a data key that is not the one that its id says', async () => {
+    const dekStore = memoryDekStore();
+    const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore });
+    await session.addItems([userMessage('a')]);
+    for await (const found of dekStore.list()) await dekStore.put({ ...found, did: 'swapped' });
+    expect(await failure(() => reencrypt(session, { grace: 0 }))).toEqual(
+      coded(
+        'ERR_COMMITMENT',
+        /^A wrapped data key is not the one that its id says, or belongs to another session or context\.$/,
+      ),
+    );
+  });
+
+  it('leaves plaintext that came while it waited', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    const session = wrap(inner, only(next), {
+      dekStore: memoryDekStore(),
+      unsafeAllowPlaintext: { until: new Date(Date.now() + 60_000) },
+    });
+    await session.addItems([userMessage('a')]);
+    const report = await reencrypt(session, {
+      grace: 0,
+      onProgress: () => void inner.addItems([userMessage('plain')]),
+    });
+    expect(report).toMatchObject({ entries: 1, destroyed: [expect.any(String)] });
+    expect((await inner.getItems())[1]).toEqual(userMessage('plain'));
+  });
+
+  it('of inline keys seals what is appended meanwhile in the same run', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    const session = wrap(inner, only(next));
+    const other = wrap(inner, only(next));
+    await session.addItems([userMessage('a')]);
+    const [before] = await inner.getItems();
+    const original = inner.applyHistoryTransaction.bind(inner);
+    let late: AgentInputItem | undefined;
+    inner.applyHistoryTransaction = async (args) => {
+      if (late === undefined) {
+        await other.addItems([userMessage('late')]);
+        late = (await inner.getItems()).at(-1);
+      }
+      return original(args);
+    };
+    expect(await reencrypt(session)).toMatchObject({ entries: 2, destroyed: [] });
+    const after = await inner.getItems();
+    expect(after).toHaveLength(2);
+    expect(after).not.toContainEqual(before);
+    expect(after).not.toContainEqual(late);
+    expect(await session.getItems()).toEqual([userMessage('a'), userMessage('late')]);
+  });
+
   it('does not wait at all when it is to stop', async () => {
     const dekStore = memoryDekStore();
     const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore });
@@ -414,7 +597,7 @@ describe('checkKeys', () => {
     await other.put(record('u', 'e', 'gone'));
     await other.put(record('u', 'f', 'next'));
     const keys = keyring({ current: next, disabled: [old] });
-    expect(await checkKeys([one, other], { keys })).toEqual([
+    expect(await checkKeys([one, other], { keys })).toStrictEqual([
       { kid: 'old', dataKeys: 4, sessions: 3, problem: 'ERR_KEY_DISABLED' },
       { kid: 'gone', dataKeys: 1, sessions: 1, problem: 'ERR_KEY_UNKNOWN' },
       { kid: 'next', dataKeys: 1, sessions: 1 },
@@ -469,6 +652,12 @@ describe('purgeDataKeys', () => {
     expect((await purgeDataKeys(store, { after: '1s' })).destroyed).toHaveLength(1);
   });
 
+  it('says by its name what is wrong with `after`', async () => {
+    expect(await failure(() => purgeDataKeys(memoryDekStore(), { after: 'soon' as never }))).toEqual(
+      coded('ERR_INVALID_OPTION', /^purgeDataKeys: after/),
+    );
+  });
+
   it('asks once for a held session, and ends with another error', async () => {
     const store = memoryDekStore();
     for (const did of ['a', 'b']) await store.put(record('s', did, 'k'));
@@ -488,7 +677,7 @@ describe('hold and release', () => {
   it('record who, why and when, and nothing else', async () => {
     const store = memoryDekStore();
     const placed = await hold(store, { sessionId: 's', reason: 'r' });
-    expect(placed).toEqual({
+    expect(placed).toStrictEqual({
       id: expect.stringMatching(/^[\w-]{16}$/) as string,
       sessionId: 's',
       reason: 'r',
@@ -500,6 +689,46 @@ describe('hold and release', () => {
     expect(await release(store, placed.id)).toEqual({ ...placed, releasedAt: expect.any(Number) as number });
     expect(await failure(() => release(store, 'other'))).toEqual(
       coded('ERR_INVALID_OPTION', /^release: there is no hold with the id "other"\.$/),
+    );
+  });
+
+  it('lie in every DEK store of the session, and are released in those that have them', async () => {
+    const store = openSqlite(':memory:');
+    const own = store.session('s')[DEK_STORE];
+    const dekStore = memoryDekStore();
+    const session = wrapSession(store.session('s'), [encrypt({ keys: only(next), dekStore })]);
+    const { id } = await hold(session, { reason: 'r' });
+    for (const { holds } of [dekStore, own]) expect(await holds?.list({ open: true })).toHaveLength(1);
+    await release(session, id, { by: 'judge' });
+    for (const { holds } of [dekStore, own]) expect(await holds?.list({ open: true })).toEqual([]);
+    await hold(dekStore, { sessionId: 's', reason: 'r', id: 'only the first' });
+    expect(await release(session, 'only the first')).toMatchObject({ id: 'only the first' });
+    await hold(own, { sessionId: 's', reason: 'r', id: 'only the second' });
+    expect(await release(session, 'only the second')).toMatchObject({ id: 'only the second' });
+    await store.close();
+  });
+
+  it('are refused, by name, where the DEK store keeps none', async () => {
+    const { holds: _, ...without } = memoryDekStore();
+    const inline = wrap(new MemorySession(), only(next));
+    const runs: [string, () => Promise<unknown>][] = [
+      ['hold', () => hold(without, { sessionId: 's', reason: 'r' })],
+      ['hold', () => hold(inline, { reason: 'r' })],
+      ['release', () => release(without, 'h')],
+      ['release', () => release(inline, 'h')],
+    ];
+    for (const [name, run] of runs) {
+      expect(await failure(run)).toEqual(
+        coded(
+          'ERR_UNSUPPORTED',
+          new RegExp(
+            `^${name}: the DEK store of this session keeps no holds\\. Use sqliteDekStore\\(\\), or another`,
+          ),
+        ),
+      );
+    }
+    expect(await failure(() => hold(memoryDekStore(), { reason: 'r' }))).toEqual(
+      coded('ERR_INVALID_OPTION', /^hold: sessionId must be a session id/),
     );
   });
 
@@ -520,7 +749,7 @@ describe('hold and release', () => {
 describe('shred', () => {
   it('writes no more into the receipt than it was given', async () => {
     const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore: memoryDekStore() });
-    expect(await shred(session)).toEqual({
+    expect(await shred(session)).toStrictEqual({
       type: 'strongroom/shred',
       version: 1,
       sessionId: 's',
@@ -536,6 +765,52 @@ describe('shred', () => {
         coded('ERR_INVALID_OPTION', new RegExp(`^shred: ${name} must be a text`)),
       );
     }
+  });
+
+  it('names no data key that the store did not destroy', async () => {
+    const dekStore: DekStore = { ...memoryDekStore(), destroy: async () => [] };
+    const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore });
+    await session.addItems([userMessage('a')]);
+    expect(await shred(session)).toMatchObject({ keys: [] });
+  });
+
+  it('destroys in no store when one of them has a hold, and cares for no hold of another session', async () => {
+    const store = openSqlite(':memory:');
+    const own = store.session('s')[DEK_STORE];
+    const { holds: _, ...dekStore } = memoryDekStore();
+    const session = wrapSession(store.session('s'), [encrypt({ keys: only(next), dekStore })]);
+    await session.addItems([userMessage('a')]);
+    await hold(own, { sessionId: 't', reason: 'r' });
+    const { id } = await hold(own, { sessionId: 's', reason: 'r' });
+    expect(await failure(() => shred(session))).toEqual(
+      coded('ERR_HELD', new RegExp(`^Session "s" is under the hold "${id}"`)),
+    );
+    expect(await kids(dekStore)).toEqual(['next']);
+    await release(own, id);
+    expect((await shred(session)).keys).toHaveLength(1);
+    await store.close();
+  });
+
+  it('says where it does not reach, and what to do', async () => {
+    const inner = new MemorySession({ sessionId: 's' });
+    const inline = wrap(inner, only(next));
+    await inline.addItems([userMessage('a')]);
+    expect(await failure(() => shred(inline))).toEqual(
+      coded(
+        'ERR_UNSUPPORTED',
+        /^shred: the data keys of session "s" stand in its envelopes, so every copy of the items has them\. Use a DEK store/,
+      ),
+    );
+    const mixed = wrap(inner, only(next), { dekStore: memoryDekStore() });
+    expect(await failure(() => shred(mixed))).toEqual(
+      coded(
+        'ERR_UNSUPPORTED',
+        /^shred: session "s" has records from a time .*: destroying the others would not reach them\. Run reencrypt\(\)/,
+      ),
+    );
+    await inner.clearSession();
+    await inner.addItems([userMessage('plain')]);
+    expect(await shred(mixed)).toMatchObject({ rowsCleared: true });
   });
 
   it('clears the rows of a session that the stack keeps from being changed', async () => {
