@@ -178,8 +178,11 @@ export function cache(options: CacheOptions): SessionLayer {
       const length = list.known.length;
       let unchanged = mode === 'owner';
       if (versions !== undefined) {
+        // Before the question: what this process appends meanwhile is not in the answer.
+        const expected = expectedVersion(list);
         version = isAnnounced(list, versions) ? list.version : await versions.read();
-        unchanged = isAt(list, version);
+        unchanged = isSame(version, expected);
+        if (unchanged) Object.assign(list, { version, checked: length });
       } else if (mode === 'tail') unchanged = await endsWithKnown(list, length, io);
       if (unchanged) {
         return answer(list, call.limit === undefined ? 0 : Math.max(0, length - call.limit), length, io);
@@ -223,18 +226,12 @@ export function cache(options: CacheOptions): SessionLayer {
   /** Whether the store said, without being asked, that nothing changed. Not enough after an append of our own: others may
    * have been faster, and what was said be older than ours. */
   function isAnnounced({ known, checked, version }: List, versions: VersionSource): boolean {
-    return known.length === checked && version !== undefined && isSame(versions.known(), version);
+    return known.length === checked && isSame(versions.known(), version);
   }
 
-  /** Whether the history is what the list was, and what this process appended since. */
-  function isAt(list: List, now: HistoryVersion | undefined): boolean {
-    const { version, checked } = list;
-    const length = list.known.length;
-    if (version === undefined || now === undefined) return false;
-    if (!isSame(now, { ...version, end: version.end + length - checked })) return false;
-    list.version = now;
-    list.checked = length;
-    return true;
+  /** The version of a history that is what the list was when it was checked, and what this process appended since. */
+  function expectedVersion({ known, checked, version }: List): HistoryVersion | undefined {
+    return version && { ...version, end: version.end + known.length - checked };
   }
 
   /** Opens the records that are not known, in one batch. */
@@ -326,8 +323,8 @@ export function cache(options: CacheOptions): SessionLayer {
   return layer;
 }
 
-function isSame(one: HistoryVersion | undefined, other: HistoryVersion): boolean {
-  return one?.generation === other.generation && one.end === other.end;
+function isSame(one: HistoryVersion | undefined, other: HistoryVersion | undefined): boolean {
+  return one !== undefined && one.generation === other?.generation && one.end === other.end;
 }
 
 function isSkipped(entry: Entry | HiddenEntry): boolean {

@@ -5,6 +5,7 @@ import { generateKey } from '../../src/keys/generate-key.ts';
 import { keyring } from '../../src/keys/keyring.ts';
 import { cache } from '../../src/layers/cache.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
+import type { VersionSource } from '../../src/layer.ts';
 import { expire } from '../../src/layers/expire.ts';
 import { historyDigest } from '../../src/stores/digest.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
@@ -13,8 +14,10 @@ import { openRedis } from '../../src/stores/redis.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { Store } from '../../src/stores/store.ts';
+import { VERSION } from '../../src/stores/versions.ts';
 import { fakeClock } from '../../src/testing/fake-clock.ts';
 import { sessionContract } from '../../src/testing/session-contract.ts';
+import { wrapSession } from '../../src/wrap-session.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
 import { dropPostgresSchema, dropMysqlTables, deleteRedisKeys } from './cleaning.ts';
 import { temporaryFolder } from './folder.ts';
@@ -87,6 +90,35 @@ function suite(open: (clock: () => number) => Store<StoreSession>): void {
       await raw.getItems().then((now) => [...now.slice(0, 1), ...now.slice(2)]),
     );
     expect(await one.sessions.session(id).getItems()).toEqual([items[2], ...items.slice(4), message('own')]);
+  });
+
+  test('sees what another process appended while it asked, also when it appended as much itself meanwhile', async () => {
+    const [one, two] = [await stack(), await stack()];
+    const id = freshId();
+    const raw = one.store.session(id);
+    const source = raw[VERSION];
+    // The answer to the question comes late: after an append of this process, which is not in it.
+    let meanwhile: (() => Promise<void>) | undefined;
+    const late = Object.assign(Object.create(raw) as StoreSession, {
+      [VERSION]: {
+        known: () => undefined,
+        read: async () => {
+          const version = await source.read();
+          const act = meanwhile;
+          meanwhile = undefined;
+          await act?.();
+          return version;
+        },
+      } satisfies VersionSource,
+    });
+    const session = wrapSession(late, [cache({ maxItems: 100 }), encrypt({ keys: one.keys })]);
+    await session.addItems([message('first')]);
+    await session.getItems();
+    const foreign = wrapSession(two.store.session(id), [encrypt({ keys: one.keys })]);
+    await foreign.addItems([message('foreign')]);
+    meanwhile = () => session.addItems([message('own')]);
+    expect(await session.getItems()).toContainEqual(message('foreign'));
+    expect(await session.getItems()).toEqual(['first', 'foreign', 'own'].map(message));
   });
 
   test('seals anew after the session was deleted by another process', async () => {
