@@ -4,11 +4,13 @@ export type {
   Entry,
   Header,
   HiddenEntry,
+  HistoryVersion,
   LayerIO,
   Layers,
   MaybePromise,
   SessionCall,
   SessionLayer,
+  VersionSource,
 } from './layer.ts';
 export type { Duration } from './options.ts';
 export {
