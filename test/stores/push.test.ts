@@ -48,6 +48,11 @@ async function counted(store: Store<StoreSession>, id: string, key: ReturnType<t
   return {
     session,
     source,
+    /** Reads, and tells whether the next read needs no question. */
+    settled: async (): Promise<boolean> => {
+      await session.getItems();
+      return source.known() !== undefined;
+    },
     asked: (): number => {
       const reads = recording.count('getItems') + versions;
       recording.reset();
@@ -71,15 +76,12 @@ function suite(ours: () => Store<StoreSession>, theirs: () => Store<StoreSession
 
   test('asks for nothing while nothing changes, and shows what another process changed once it was announced', async () => {
     const id = uniqueName('push');
-    const { session, source, asked } = await counted(open(ours), id, key);
+    const { session, source, settled, asked } = await counted(open(ours), id, key);
     const other = await counted(open(theirs), id, key);
     await session.addItems([message('one'), message('two')]);
     await session.getItems();
     // The first question began to listen; from then on the database is asked until it is known to announce.
-    await eventually(async () => {
-      await session.getItems();
-      return source.known() !== undefined;
-    });
+    await eventually(settled);
     asked();
     for (let read = 0; read < 5; read++) expect(await session.getItems()).toHaveLength(2);
     expect(asked()).toBe(0);
@@ -99,12 +101,9 @@ function suite(ours: () => Store<StoreSession>, theirs: () => Store<StoreSession
 
   test('asks once after an append of its own: what is announced may be older than that', async () => {
     const id = uniqueName('push');
-    const { session, source, asked } = await counted(open(ours), id, key);
+    const { session, source, settled, asked } = await counted(open(ours), id, key);
     await session.addItems([message('one')]);
-    await eventually(async () => {
-      await session.getItems();
-      return source.known() !== undefined;
-    });
+    await eventually(settled);
     const before = source.known();
     await session.addItems([message('own')]);
     await eventually(() => source.known()?.end !== before?.end);
@@ -130,12 +129,8 @@ describe.skipIf(redis.absent)('openRedis with push', () => {
     const key = generateKey();
     await using store = ours();
     await using foreign = openRedis(redis.url, { prefix });
-    const { session, source, asked } = await counted(store, id, key);
+    const { session, source, settled, asked } = await counted(store, id, key);
     await session.addItems([message('one')]);
-    const settled = async (): Promise<boolean> => {
-      await session.getItems();
-      return source.known() !== undefined;
-    };
     await eventually(settled);
     const admin = createClient({ url: redis.url });
     await admin.connect();
@@ -160,11 +155,8 @@ describe.skipIf(redis.absent)('openRedis with push', () => {
     const client = createClient({ url: redis.url });
     await client.connect();
     const own = openRedis({ client }, { prefix, push: true });
-    const { session, source } = await counted(own, uniqueName('push'), generateKey());
-    await eventually(async () => {
-      await session.getItems();
-      return source.known() !== undefined;
-    });
+    const { settled } = await counted(own, uniqueName('push'), generateKey());
+    await eventually(settled);
     await own.close();
     await client.close();
     const other = new Redis(redis.url, { lazyConnect: true });
@@ -191,12 +183,8 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
     const key = generateKey();
     await using store = ours();
     await using foreign = openPostgres(postgres.url, { schema });
-    const { session, source, asked } = await counted(store, id, key);
+    const { session, source, settled, asked } = await counted(store, id, key);
     await session.addItems([message('one')]);
-    const settled = async (): Promise<boolean> => {
-      await session.getItems();
-      return source.known() !== undefined;
-    };
     await eventually(settled);
     const admin = new Client(postgres.url);
     await admin.connect();
@@ -310,12 +298,9 @@ describe('openPostgres with push on PGlite', () => {
     await using store = openPostgres({ pool }, { push: true });
     await using other = openPostgres({ pool });
     const key = generateKey();
-    const { session, source, asked } = await counted(store, 'a', key);
+    const { session, source, settled, asked } = await counted(store, 'a', key);
     await session.addItems([message('one')]);
-    await eventually(async () => {
-      await session.getItems();
-      return source.known() !== undefined;
-    });
+    await eventually(settled);
     asked();
     await session.getItems();
     expect(asked()).toBe(0);
