@@ -51,6 +51,11 @@ function encodeCarrier(item: AgentInputItem, now: number): StoredRecord | undefi
   }
 }
 
+/** Whether a record is nothing but JSON and the time when it came. */
+export function isPlain({ head, expiresAt, bornAt }: StoredRecord): boolean {
+  return head === null && expiresAt === null && bornAt === null;
+}
+
 function hasKeys(value: object, expected: readonly string[]): boolean {
   const keys = Object.keys(value);
   return keys.length === expected.length && expected.every((key, index) => keys[index] === key);

@@ -3,6 +3,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { dropMysqlTables } from './cleaning.ts';
+import { ownServer, withoutBinaries } from './own-server.ts';
 import { announce, uniqueName } from './servers.ts';
 
 const { url, absent } = await announce('MariaDB', 'appends in one statement');
@@ -19,9 +20,11 @@ describe.skipIf(absent)('an append to MariaDB', () => {
     await session.addItems([message('first')]);
     const connection = await pool.getConnection();
     const query = vi.spyOn(connection.connection, 'query');
+    const execute = vi.spyOn(connection.connection, 'execute');
     connection.release();
     await session.addItems([message('second'), message('third')]);
-    expect(query).toHaveBeenCalledTimes(1);
+    expect(execute).toHaveBeenCalledTimes(1);
+    expect(query).not.toHaveBeenCalled();
     await session.addItems(Array.from({ length: 501 }, (_, index) => message(`${index}`)));
     expect(query.mock.calls.length).toBeGreaterThan(2);
     expect((await session.getItems()).map((item) => 'content' in item && item.content)).toEqual([
@@ -66,3 +69,27 @@ describe.skipIf(absent)('an append to MariaDB', () => {
     await Promise.all([pool.end(), admin.end()]);
   });
 });
+
+describe.skipIf(withoutBinaries('MariaDB', 'a server that prepares nothing'))(
+  'a MariaDB that prepares no statements',
+  () => {
+    test('is sent their text, and nothing is lost or written twice', async () => {
+      const server = await ownServer('MariaDB', { settings: ['--max-prepared-stmt-count=0'] });
+      try {
+        await server.start();
+        const pool = createPool({ uri: server.url, connectionLimit: 1 });
+        await using store = openMysql({ pool });
+        const session = store.session('a');
+        const message = (content: string): AgentInputItem => ({ role: 'user', content });
+        await session.addItems([message("it's \\ one"), message('two')]);
+        await session.addItems([message('three')]);
+        await session.popItem();
+        expect(await session.getItems()).toEqual([message("it's \\ one"), message('two')]);
+        expect(await session.getItems(1)).toEqual([message('two')]);
+        await pool.end();
+      } finally {
+        await server.destroy();
+      }
+    }, 60_000);
+  },
+);

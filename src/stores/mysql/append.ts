@@ -1,12 +1,25 @@
 import { isStrongroomError } from '../../errors.ts';
 import type { Batch } from '../driver.ts';
+import { firstTimes } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
-import { list, type SqlRunner, type SqlValue } from '../sql/client.ts';
+import { isPlain } from '../record.ts';
+import {
+  kept,
+  list,
+  type KeptStatement,
+  type SqlRunner,
+  type SqlValue,
+  type Statement,
+} from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { CHUNK, didsOf, insertItems, withDid } from '../sql/insert-items.ts';
+import { LOWER_BOUNDS } from './dialect.ts';
 
 /** SQLSTATE of an exception that a statement raises itself. */
 const REFUSAL = '45000';
+
+/** A statement is kept for each number of records up to this one: a turn of a conversation is a few. */
+const MOST_KEPT = 16;
 
 /**
  * Appends each batch in a transaction. MariaDB runs a whole one that is sent as one compound statement, which saves
@@ -25,21 +38,31 @@ export function mysqlAppend(
         throw error;
       },
     ));
+  const known = new Map<string, KeptStatement>();
+
+  function statementOf(shape: Shape, count: number): Statement {
+    if (count > MOST_KEPT) return compoundAppend(dialect, shape, count);
+    const key = `${shape} ${count}`;
+    let statement = known.get(key);
+    if (statement === undefined) known.set(key, (statement = kept(compoundAppend(dialect, shape, count))));
+    return statement;
+  }
 
   async function inSteps({ sessionId: id, records, subject }: Batch): Promise<void> {
     await runner.transaction(async (client) => {
-      const reservation = await dialect.reserve(client, { id, subject }, records.length);
+      const reservation = await dialect.reserve(client, { id, subject }, records);
       await insertItems(dialect, client, { id, ...reservation }, records);
     });
   }
 
   async function append(batch: Batch): Promise<void> {
-    const dids = didsOf(batch.records);
-    if (batch.records.length <= CHUNK && dids.size <= 1 && (await hasCompound())) {
+    const { records } = batch;
+    const dids = didsOf(records);
+    if (records.length > 0 && records.length <= CHUNK && dids.size <= 1 && (await hasCompound())) {
       const [did] = dids;
-      const { sql, values } = compoundAppend(dialect, batch, did);
+      const shape = did !== undefined ? 'keyed' : records.every(isPlain) ? 'plain' : 'any';
       try {
-        await runner.write(sql, values);
+        await runner.write(statementOf(shape, records.length), valuesOf(shape, batch, did));
         return;
       } catch (error) {
         if (!isRefusal(error)) throw error;
@@ -66,50 +89,71 @@ function isRefusal(error: unknown): boolean {
 }
 
 /**
- * When it fails inside, its transaction stays open until the connection is rolled back, which the runner does.
- *
- * @param did The one data key that is not in the records.
+ * What the records have in common: `plain` ones are nothing but JSON, with `keyed` ones a data key is looked up, in the
+ * table, and locked.
  */
-function compoundAppend(
-  dialect: SqlDialect,
-  { sessionId, records, subject }: Batch,
-  did: string | undefined,
-): { readonly sql: string; readonly values: readonly SqlValue[] } {
+type Shape = 'plain' | 'keyed' | 'any';
+
+/**
+ * When it fails inside, its transaction stays open until the connection is rolled back, which the runner does. User
+ * variables carry the session's number and place from the update that locks it: a `SELECT … FOR UPDATE` before it
+ * would take as long as the update.
+ */
+function compoundAppend(dialect: SqlDialect, shape: Shape, count: number): string {
   const sessions = dialect.table('sessions');
-  const count = records.length;
-  const owner = subject ?? null;
+  const reserve = `UPDATE ${sessions} SET generation = generation + 0 * (@strongroom_session := number),
+      next_seq = (@strongroom_seq := next_seq) + ${count}, subject = coalesce(?, subject), ${LOWER_BOUNDS} WHERE id = ?;`;
   const lockDek = `
     SELECT max(number), max(wrapped IS NULL) INTO found_dek, is_destroyed FROM ${dialect.table('deks')}
       WHERE session = ? AND did = ? ${dialect.forShare};
     IF is_destroyed THEN SIGNAL SQLSTATE '${REFUSAL}'; END IF;`;
-  const rows = records.map((record, index) => {
-    const lookedUp = record.did !== null && record.wrapped === null;
-    const [head, dek] = lookedUp ? ['if(found_dek IS NULL, ?, ?)', 'found_dek'] : ['?', 'NULL'];
-    return `(in_session, first_seq + ${index}, ${head}, ${dek}, ${list(6)})`;
-  });
-  const sql = `BEGIN NOT ATOMIC
-    DECLARE in_session, first_seq, found_dek, is_destroyed bigint;
+  const columns = {
+    plain: 'written_at, item',
+    keyed: 'head, dek, written_at, expires_at, born_at, wrapped, item, body',
+    any: 'head, written_at, expires_at, born_at, wrapped, item, body',
+  };
+  const values = {
+    plain: list(2),
+    keyed: `if(found_dek IS NULL, ?, ?), if(?, found_dek, NULL), ${list(6)}`,
+    any: list(7),
+  };
+  const rows = Array.from(
+    { length: count },
+    (_, index) => `(@strongroom_session, @strongroom_seq + ${index}, ${values[shape]})`,
+  );
+  return `BEGIN NOT ATOMIC
+    DECLARE found_dek, is_destroyed bigint;
     START TRANSACTION;
-    UPDATE ${sessions} SET next_seq = next_seq + ?, subject = coalesce(?, subject) WHERE id = ?;
+    ${reserve}
     IF row_count() = 0 THEN
-      INSERT INTO ${sessions} (id, subject, next_seq, generation) VALUES (?, ?, ?, ?)
-        ON DUPLICATE KEY UPDATE next_seq = next_seq + ?, subject = coalesce(?, subject);
+      INSERT INTO ${sessions} (id, next_seq, generation) VALUES (?, 0, ?) ON DUPLICATE KEY UPDATE number = number;
+      ${reserve}
     END IF;
-    SELECT number, next_seq - ? INTO in_session, first_seq FROM ${sessions} WHERE id = ?;
-    ${did === undefined ? '' : lockDek}
-    INSERT INTO ${dialect.table('items')}
-      (session, seq, head, dek, written_at, expires_at, born_at, wrapped, item, body) VALUES ${rows.join(', ')};
+    ${shape === 'keyed' ? lockDek : ''}
+    INSERT INTO ${dialect.table('items')} (session, seq, ${columns[shape]}) VALUES ${rows.join(', ')};
     COMMIT;
   END`;
-  const values: SqlValue[] = [count, owner, sessionId];
-  values.push(sessionId, owner, count, firstGeneration(), count, owner);
-  values.push(count, sessionId);
+}
+
+/** In the order of {@link compoundAppend}. */
+function valuesOf(shape: Shape, { sessionId, records, subject }: Batch, did: string | undefined): SqlValue[] {
+  const { expiry, birth } = firstTimes(records);
+  const reserve = [subject ?? null, expiry, expiry, birth, birth, sessionId];
+  const values: SqlValue[] = [...reserve, sessionId, firstGeneration(), ...reserve];
   if (did !== undefined) values.push(sessionId, did);
   for (const record of records) {
-    if (record.did !== null) values.push(withDid(record));
-    if (record.did === null || record.wrapped === null) values.push(record.head);
+    if (shape === 'plain') {
+      values.push(record.writtenAt, record.body);
+      continue;
+    }
+    const head = record.did === null ? record.head : withDid(record);
+    values.push(head);
+    if (shape === 'keyed') {
+      const isLookedUp = record.did !== null && record.wrapped === null;
+      values.push(isLookedUp ? record.head : head, Number(isLookedUp));
+    }
     values.push(record.writtenAt, record.expiresAt, record.bornAt, record.wrapped);
     values.push(...(typeof record.body === 'string' ? [record.body, null] : [null, record.body]));
   }
-  return { sql, values };
+  return values;
 }

@@ -1,7 +1,13 @@
+import { firstTimes } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
 import { list } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { tableName } from './schema.ts';
+
+/** Each value twice: `least` of anything and `NULL` is `NULL`. */
+export const LOWER_BOUNDS: string = ['first_expiry_at', 'first_birth_at']
+  .map((bound) => `${bound} = coalesce(least(${bound}, ?), ${bound}, ?)`)
+  .join(', ');
 
 export function mysqlDialect(prefix: string): SqlDialect {
   const sessions = tableName(prefix, 'sessions');
@@ -13,8 +19,8 @@ export function mysqlDialect(prefix: string): SqlDialect {
     forShare: 'LOCK IN SHARE MODE',
     insertNew: ['INSERT IGNORE', ''],
     clock: 'CAST(unix_timestamp(now(3)) * 1000 AS SIGNED)',
-    birth: 'birth',
-    async reserve(client, { id, subject }, count) {
+    async reserve(client, { id, subject }, coming = [], numbers = coming.length) {
+      const { expiry, birth } = firstTimes(coming);
       for (;;) {
         const { rows } = await client.query(
           `SELECT number, next_seq FROM ${sessions} WHERE id = ? FOR UPDATE`,
@@ -23,10 +29,11 @@ export function mysqlDialect(prefix: string): SqlDialect {
         const [row] = rows;
         if (row !== undefined) {
           const firstSeq = Number(row['next_seq']);
-          if (count > 0 || subject !== undefined) {
+          if (coming.length > 0 || subject !== undefined) {
             await client.query(
-              `UPDATE ${sessions} SET next_seq = next_seq + ?, subject = coalesce(?, subject) WHERE id = ?`,
-              [count, subject ?? null, id],
+              `UPDATE ${sessions} SET next_seq = next_seq + ?, subject = coalesce(?, subject), ${LOWER_BOUNDS}
+               WHERE id = ?`,
+              [numbers, subject ?? null, expiry, expiry, birth, birth, id],
             );
           }
           return { session: Number(row['number']), firstSeq };
@@ -38,17 +45,13 @@ export function mysqlDialect(prefix: string): SqlDialect {
         );
       }
     },
-    // MySQL does not return what it deletes, so a statement for each session.
-    async deleteItems(client, items, condition, value) {
-      const deleted = new Map<number, number>();
+    async deleteItems(client, items) {
       for (const [session, seqs] of items) {
-        const { changes } = await client.query(
-          `DELETE FROM ${tableName(prefix, 'items')} WHERE session = ? AND seq IN (${list(seqs.length)}) AND ${condition}`,
-          [session, ...seqs, value],
+        await client.query(
+          `DELETE FROM ${tableName(prefix, 'items')} WHERE session = ? AND seq IN (${list(seqs.length)})`,
+          [session, ...seqs],
         );
-        if (changes > 0) deleted.set(session, changes);
       }
-      return deleted;
     },
   };
 }

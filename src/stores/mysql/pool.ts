@@ -1,5 +1,5 @@
 import { inTime, TimeoutError } from '../in-time.ts';
-import type { FailureKind, SqlLoan, SqlPool, SqlResult, SqlRow } from '../sql/client.ts';
+import type { FailureKind, SqlLoan, SqlPool, SqlResult, SqlRow, SqlValue, Statement } from '../sql/client.ts';
 
 /** The part of a `mysql2/promise` pool that is used. */
 export interface MysqlPool {
@@ -9,10 +9,20 @@ export interface MysqlPool {
 
 /** The part of a pooled `mysql2/promise` connection that is used. */
 export interface MysqlConnection {
-  query(sql: string, values?: unknown[]): Promise<[unknown, unknown]>;
+  query(statement: MysqlStatement, values?: unknown[]): Promise<[unknown, unknown]>;
+  /** As a prepared statement, which the connection keeps. */
+  execute?(statement: MysqlStatement, values?: MysqlValue[]): Promise<[unknown, unknown]>;
   release(): void;
   destroy(): void;
 }
+
+interface MysqlStatement {
+  readonly sql: string;
+  readonly rowsAsArray?: boolean;
+}
+
+/** What a statement that is prepared can be given. */
+type MysqlValue = string | number | null | Buffer;
 
 /** What stays the same when a pool lends a connection again, in a new wrapper. */
 export function underneath(connection: object): object {
@@ -21,6 +31,17 @@ export function underneath(connection: object): object {
 
 /** Connections that have our settings. */
 const prepared = new WeakSet<object>();
+
+/**
+ * Errors that say a statement cannot be prepared, or not with such values, before anything of it ran: no more of them
+ * fit the server (`max_prepared_stmt_count`), an older server or MySQL, a proxy that lends others' connections.
+ */
+const NOT_PREPARED = [
+  'ER_MAX_PREPARED_STMT_COUNT_REACHED',
+  'ER_UNSUPPORTED_PS',
+  'ER_WRONG_ARGUMENTS',
+  'ER_UNKNOWN_STMT_HANDLER',
+];
 
 /**
  * @param timeout Milliseconds for one statement, and for getting a connection.
@@ -33,6 +54,26 @@ export function fromPool(pool: MysqlPool, timeout: number, close: () => Promise<
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
     `SET SESSION innodb_lock_wait_timeout = ${seconds}`,
   ];
+  let keeps = true;
+
+  async function run(
+    connection: MysqlConnection,
+    statement: Statement,
+    values: MysqlValue[],
+  ): Promise<unknown> {
+    const isKept = typeof statement === 'object';
+    const asked = isKept ? { sql: statement.sql, rowsAsArray: statement.tuples } : { sql: statement };
+    if (keeps && isKept && connection.execute !== undefined) {
+      try {
+        return (await inTime(connection.execute(asked, values), timeout))[0];
+      } catch (error) {
+        if (!NOT_PREPARED.includes((error as { code?: string }).code ?? '')) throw error;
+        keeps = false;
+      }
+    }
+    return (await inTime(connection.query(asked, values), timeout))[0];
+  }
+
   return {
     async acquire(): Promise<SqlLoan> {
       const connecting = pool.getConnection();
@@ -45,7 +86,7 @@ export function fromPool(pool: MysqlPool, timeout: number, close: () => Promise<
       const same = underneath(connection);
       try {
         if (!prepared.has(same)) {
-          for (const setting of settings) await inTime(connection.query(setting), timeout);
+          for (const setting of settings) await inTime(connection.query({ sql: setting }), timeout);
           prepared.add(same);
         }
       } catch (error) {
@@ -54,9 +95,8 @@ export function fromPool(pool: MysqlPool, timeout: number, close: () => Promise<
       }
       return {
         async query(statement, values = []): Promise<SqlResult> {
-          const sql = typeof statement === 'string' ? statement : statement.sql;
-          const escapable = values.map((value) => (value instanceof Uint8Array ? Buffer.from(value) : value));
-          const [result] = await inTime(connection.query(sql, escapable), timeout);
+          const sendable = values.map(toMysql);
+          const result = await run(connection, statement, sendable);
           if (Array.isArray(result)) return { rows: result as SqlRow[], changes: 0 };
           return { rows: [], changes: (result as { affectedRows?: number }).affectedRows ?? 0 };
         },
@@ -65,6 +105,10 @@ export function fromPool(pool: MysqlPool, timeout: number, close: () => Promise<
     },
     close,
   };
+}
+
+function toMysql(value: SqlValue): MysqlValue {
+  return value instanceof Uint8Array ? Buffer.from(value) : (value as Exclude<MysqlValue, Buffer>);
 }
 
 const FAILURES: Readonly<Record<string, string>> = {

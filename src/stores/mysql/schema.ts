@@ -9,8 +9,8 @@ export function tableName(prefix: string, name: TableName): string {
  * MySQL commits every one of them at once.
  *
  * Ids are bytes (`varbinary`), because collations make one id of two: by case, accents or trailing spaces. An item is
- * `longtext`, never `json`, which re-orders keys. Functional indexes are not known to MariaDB, generated columns are
- * to both.
+ * `longtext`, never `json`, which re-orders keys. Times are indexed as bounds of whole sessions (see first-times.ts),
+ * which an append does not change.
  */
 export function migrations(prefix: string): readonly (readonly string[])[] {
   const table = (name: TableName): string => tableName(prefix, name);
@@ -23,8 +23,12 @@ export function migrations(prefix: string): readonly (readonly string[])[] {
         subject varbinary(512),
         next_seq bigint NOT NULL,
         generation bigint NOT NULL,
+        first_expiry_at bigint,
+        first_birth_at bigint,
         UNIQUE KEY by_id (id),
-        KEY by_subject (subject, id)
+        KEY by_subject (subject, id),
+        KEY by_first_expiry (first_expiry_at),
+        KEY by_first_birth (first_birth_at)
       ) ${engine}`,
       `CREATE TABLE IF NOT EXISTS ${table('items')} (
         session bigint NOT NULL,
@@ -32,15 +36,12 @@ export function migrations(prefix: string): readonly (readonly string[])[] {
         written_at bigint NOT NULL,
         expires_at bigint,
         born_at bigint,
-        birth bigint GENERATED ALWAYS AS (coalesce(born_at, written_at)) VIRTUAL,
         dek bigint,
         head text,
         wrapped text,
         item longtext,
         body longblob,
-        PRIMARY KEY (session, seq),
-        KEY by_expiry (expires_at),
-        KEY by_birth (birth)
+        PRIMARY KEY (session, seq)
       ) ${engine}`,
       `CREATE TABLE IF NOT EXISTS ${table('operations')} (
         session bigint NOT NULL,

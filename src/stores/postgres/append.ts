@@ -1,23 +1,26 @@
 import type { Batch, StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
+import { firstTimes } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
+import { isPlain } from '../record.ts';
 import { kept, text, type SqlRunner, type SqlValue } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { didsOf } from '../sql/insert-items.ts';
+import { ON_CONFLICT } from './dialect.ts';
 
 /**
  * Appends in one statement, which is its own transaction: one round trip instead of five. Sessions whose data key
  * was destroyed are left out and reported; the rows of the keys are share-locked, so that none is destroyed meanwhile.
- * One session has a statement of its own, without the joins by session: it is planned and run in half the time.
+ * One session has a statement of its own, without the joins by session: it is planned and run in half the time. Plain
+ * items have one without data keys and columns that they leave empty.
  */
 export function postgresAppend(
   dialect: SqlDialect,
   runner: SqlRunner,
 ): (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]> {
   const deks = dialect.table('deks');
-  const insertSessions = `INSERT INTO ${dialect.table('sessions')} AS s (id, subject, next_seq, generation)`;
-  const orReserve = `ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excluded.next_seq,
-    subject = coalesce(excluded.subject, s.subject)`;
+  const insertSessions = `INSERT INTO ${dialect.table('sessions')} AS s
+    (id, subject, next_seq, generation, first_expiry_at, first_birth_at)`;
   const insertItems = `INSERT INTO ${dialect.table('items')}
     (session, seq, written_at, expires_at, born_at, dek, head, wrapped, item, body)`;
   const columns = `r.written_at, r.expires_at, r.born_at, k.number,
@@ -26,16 +29,25 @@ export function postgresAppend(
   const unnested = `?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[]`;
   const names = 'head, did, written_at, expires_at, born_at, wrapped, item, body';
 
+  const appendPlain = kept(`
+    WITH reserved AS (
+      ${insertSessions} VALUES (?, ?, ?, ?, ?, ?) ${ON_CONFLICT} RETURNING number, next_seq
+    )
+    INSERT INTO ${dialect.table('items')} (session, seq, written_at, item)
+    SELECT v.number, v.next_seq - ?::bigint + r.place - 1, r.written_at, r.item
+    FROM reserved v CROSS JOIN unnest(?::bigint[], ?::text[]) WITH ORDINALITY AS r (written_at, item, place)`);
+
   const appendOne = kept(`
     WITH call AS (
-      SELECT ?::text AS id, ?::text AS subject, ?::bigint AS items, ?::bigint AS generation, ?::text[] AS dids
+      SELECT ?::text AS id, ?::text AS subject, ?::bigint AS items, ?::bigint AS generation,
+        ?::bigint AS expiry, ?::bigint AS birth, ?::text[] AS dids
     ), keys AS (
       SELECT number, did, wrapped FROM ${deks}
       WHERE session = (SELECT id FROM call) AND did = ANY ((SELECT dids FROM call)::text[]) FOR SHARE
     ), reserved AS (
       ${insertSessions}
-      SELECT id, subject, items, generation FROM call WHERE NOT EXISTS (SELECT 1 FROM keys WHERE wrapped IS NULL)
-      ${orReserve}
+      SELECT id, subject, items, generation, expiry, birth FROM call WHERE NOT EXISTS (SELECT 1 FROM keys WHERE wrapped IS NULL)
+      ${ON_CONFLICT}
       RETURNING number, next_seq
     ), stored AS (
       ${insertItems}
@@ -47,7 +59,8 @@ export function postgresAppend(
 
   const appendMany = kept(`
     WITH batches AS (
-      SELECT * FROM unnest(?::text[], ?::text[], ?::bigint[]) AS b (id, subject, items)
+      SELECT * FROM unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[])
+        AS b (id, subject, items, expiry, birth)
     ), records AS (
       SELECT * FROM unnest(?::text[], ?::bigint[], ${unnested}) AS r (id, place, ${names})
     ), keys AS (
@@ -58,8 +71,9 @@ export function postgresAppend(
       SELECT session, did FROM keys WHERE wrapped IS NULL
     ), reserved AS (
       ${insertSessions}
-      SELECT id, subject, items, ? FROM batches WHERE id NOT IN (SELECT session FROM refused) ORDER BY id
-      ${orReserve}
+      SELECT id, subject, items, ?, expiry, birth FROM batches
+      WHERE id NOT IN (SELECT session FROM refused) ORDER BY id
+      ${ON_CONFLICT}
       RETURNING number, id, next_seq
     ), stored AS (
       ${insertItems}
@@ -70,14 +84,18 @@ export function postgresAppend(
     SELECT session, did FROM refused`);
 
   async function one({ sessionId, subject, records }: Batch): Promise<readonly [Error | undefined]> {
-    const { rows } = await runner.write(appendOne, [
-      sessionId,
-      subject ?? null,
-      records.length,
-      firstGeneration(),
-      [...didsOf(records)],
-      ...arrays(records),
-    ]);
+    const { expiry, birth } = firstTimes(records);
+    const session = [sessionId, subject ?? null, records.length, firstGeneration(), expiry, birth];
+    if (records.every(isPlain)) {
+      await runner.write(appendPlain, [
+        ...session,
+        records.length,
+        records.map(({ writtenAt }) => writtenAt),
+        records.map(({ body }) => body as string),
+      ]);
+      return [undefined];
+    }
+    const { rows } = await runner.write(appendOne, [...session, [...didsOf(records)], ...arrays(records)]);
     const [refused] = rows;
     return [refused && shreddedError(sessionId, text(refused['did']))];
   }
@@ -88,10 +106,13 @@ export function postgresAppend(
     const places = batches.flatMap(({ sessionId, records }) =>
       records.map((_, place) => ({ sessionId, place })),
     );
+    const firsts = batches.map(({ records }) => firstTimes(records));
     const { rows } = await runner.write(appendMany, [
       batches.map(({ sessionId }) => sessionId),
       batches.map(({ subject }) => subject ?? null),
       batches.map(({ records }) => records.length),
+      firsts.map(({ expiry }) => expiry),
+      firsts.map(({ birth }) => birth),
       places.map(({ sessionId }) => sessionId),
       places.map(({ place }) => place),
       ...arrays(batches.flatMap(({ records }) => records)),

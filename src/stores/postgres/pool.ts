@@ -34,6 +34,7 @@ export interface PostgresPoolClient {
     text: string;
     values: unknown[];
     name?: string;
+    rowMode?: 'array';
   }): Promise<{ rows: unknown[]; rowCount: number | null }>;
   release(error?: boolean): void;
   on?(event: 'error', listener: (error: Error) => void): unknown;
@@ -41,14 +42,14 @@ export interface PostgresPoolClient {
 
 /** The part of PGlite that is used: PostgreSQL in this process. */
 export interface PGliteLike {
-  query(sql: string, values?: unknown[]): Promise<PGliteResult>;
+  query(sql: string, values?: unknown[], options?: { rowMode?: 'array' }): Promise<PGliteResult>;
   transaction<T>(work: (transaction: PGliteTransaction) => Promise<T>): Promise<T>;
   listen(channel: string, listener: (payload: string) => void): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }
 
 interface PGliteTransaction {
-  query(sql: string, values?: unknown[]): Promise<PGliteResult>;
+  query(sql: string, values?: unknown[], options?: { rowMode?: 'array' }): Promise<PGliteResult>;
   rollback(): Promise<void>;
 }
 
@@ -59,6 +60,10 @@ interface PGliteResult {
 
 function textOf(statement: Statement): string {
   return typeof statement === 'string' ? statement : statement.sql;
+}
+
+function rowModeOf(statement: Statement): { rowMode?: 'array' } {
+  return typeof statement === 'object' && statement.tuples ? { rowMode: 'array' } : {};
 }
 
 const compiled = new Map<string, string>();
@@ -128,10 +133,13 @@ export function fromPool(
     }
     return {
       async query(statement, values = []): Promise<SqlResult> {
-        const query =
-          typeof statement === 'object' && keeps
-            ? { ...nameOf(statement), values: [...values] }
-            : { text: numbered(textOf(statement)), values: [...values] };
+        const query = {
+          ...(typeof statement === 'object' && keeps
+            ? nameOf(statement)
+            : { text: numbered(textOf(statement)) }),
+          values: [...values],
+          ...rowModeOf(statement),
+        };
         try {
           const { rows, rowCount } = await inTime(client.query(query), timeout);
           return { rows: rows as SqlRow[], changes: rowCount ?? 0 };
@@ -187,7 +195,11 @@ export function fromPGlite(database: PGliteLike, close: () => Promise<void>): Po
     statement: Statement,
     values: readonly SqlValue[] = [],
   ): Promise<SqlResult> => {
-    const { rows, affectedRows } = await target.query(numbered(textOf(statement)), [...values]);
+    const { rows, affectedRows } = await target.query(
+      numbered(textOf(statement)),
+      [...values],
+      rowModeOf(statement),
+    );
     return { rows: rows as SqlRow[], changes: affectedRows ?? 0 };
   };
 

@@ -16,6 +16,7 @@ export function tableName({ schema, prefix }: PostgresNames, name: TableName): s
  *
  * Text, never `jsonb`: that re-orders keys, changes numbers and cannot hold `\u0000`. Ids compare by bytes
  * (`COLLATE "C"`). Envelope bodies are ciphertext, so nothing is gained by compressing them (`STORAGE EXTERNAL`).
+ * Times are indexed as bounds of whole sessions (see first-times.ts), which an append does not change.
  */
 export function migrations(names: PostgresNames): readonly (readonly string[])[] {
   const table = (name: TableName): string => tableName(names, name);
@@ -27,9 +28,13 @@ export function migrations(names: PostgresNames): readonly (readonly string[])[]
         id text COLLATE "C" NOT NULL UNIQUE,
         subject text COLLATE "C",
         next_seq bigint NOT NULL,
-        generation bigint NOT NULL
+        generation bigint NOT NULL,
+        first_expiry_at bigint,
+        first_birth_at bigint
       )`,
       `CREATE INDEX ${index('sessions_subject')} ON ${table('sessions')} (subject, id) WHERE subject IS NOT NULL`,
+      `CREATE INDEX ${index('sessions_expiry')} ON ${table('sessions')} (first_expiry_at) WHERE first_expiry_at IS NOT NULL`,
+      `CREATE INDEX ${index('sessions_birth')} ON ${table('sessions')} (first_birth_at)`,
       `CREATE TABLE ${table('items')} (
         session bigint NOT NULL,
         seq bigint NOT NULL,
@@ -44,8 +49,6 @@ export function migrations(names: PostgresNames): readonly (readonly string[])[]
         PRIMARY KEY (session, seq)
       )`,
       `ALTER TABLE ${table('items')} ALTER COLUMN body SET STORAGE EXTERNAL`,
-      `CREATE INDEX ${index('items_expiry')} ON ${table('items')} (expires_at) WHERE expires_at IS NOT NULL`,
-      `CREATE INDEX ${index('items_birth')} ON ${table('items')} (coalesce(born_at, written_at))`,
       `CREATE TABLE ${table('operations')} (
         session bigint NOT NULL,
         operation text COLLATE "C" NOT NULL,

@@ -3,7 +3,8 @@ import { isStrongroomError } from '../../errors.ts';
 import { storeError, type Outcome } from '../failure.ts';
 
 export type SqlValue = string | number | null | Uint8Array | readonly (string | number | null)[];
-export type SqlRow = Record<string, unknown>;
+/** By the names of the columns, or by their places where the statement says so. */
+export type SqlRow = Record<string | number, unknown>;
 
 export interface SqlResult {
   readonly rows: readonly SqlRow[];
@@ -16,14 +17,16 @@ export type Statement = string | KeptStatement;
 
 export interface KeptStatement {
   readonly sql: string;
+  /** Rows come as arrays: a row of many columns takes less time then. */
+  readonly tuples: boolean;
 }
 
 /**
  * A statement that each connection parses and plans once, if its database can do that. For texts that are few: a
  * connection keeps all that it has seen.
  */
-export function kept(sql: string): KeptStatement {
-  return { sql };
+export function kept(sql: string, { tuples = false }: { readonly tuples?: boolean } = {}): KeptStatement {
+  return { sql, tuples };
 }
 
 /** One connection. */

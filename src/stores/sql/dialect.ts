@@ -1,3 +1,4 @@
+import type { StoredRecord } from '../driver.ts';
 import type { SqlClient } from './client.ts';
 
 /** A number that names a session in other tables, and the first of the sequence numbers that were reserved. */
@@ -20,25 +21,21 @@ export interface SqlDialect {
   readonly insertNew: readonly [before: string, after: string];
   /** The server's clock in whole Unix milliseconds. */
   readonly clock: string;
-  /** When a record was born: an expression that an index knows. */
-  readonly birth: string;
-  /** Makes the session's row if it is missing, locks it until the transaction ends, reserves numbers. */
+  /**
+   * Makes the session's row if it is missing, locks it until the transaction ends, lowers its bounds
+   * (see first-times.ts), reserves numbers.
+   *
+   * @param coming What is going to be inserted. Default: nothing.
+   * @param numbers How many numbers that takes. Default: one each.
+   */
   reserve(
     client: SqlClient,
     session: { readonly id: string; readonly subject?: string | undefined },
-    count: number,
+    coming?: readonly StoredRecord[],
+    numbers?: number,
   ): Promise<Reservation>;
-  /**
-   * Deletes those of the items, numbers by session, that fulfil the condition with its one value.
-   *
-   * @returns How many of each session that lost any.
-   */
-  deleteItems(
-    client: SqlClient,
-    items: ReadonlyMap<number, readonly number[]>,
-    condition: string,
-    value: number,
-  ): Promise<ReadonlyMap<number, number>>;
+  /** Deletes items: numbers by session. */
+  deleteItems(client: SqlClient, items: ReadonlyMap<number, readonly number[]>): Promise<void>;
 }
 
 export type TableName = 'schema' | 'sessions' | 'items' | 'operations' | 'deks' | 'leases' | 'holds';

@@ -32,23 +32,22 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   const items = dialect.table('items');
   const operations = dialect.table('operations');
   const deks = dialect.table('deks');
-  // Holds are few: a list beats a look-up for each record.
-  const notHeld = `session NOT IN (SELECT s.number FROM ${sessions} s JOIN ${dialect.table('holds')} h
-    ON h.session = s.id WHERE h.released_at IS NULL)`;
-  const columns = 'i.head, i.item, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did';
+  const record = 'i.head, i.item, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did';
   const from = `FROM ${items} i LEFT JOIN ${deks} d ON d.number = i.dek`;
-  const readLast =
-    kept(`SELECT ${columns} ${from} WHERE i.session = (SELECT number FROM ${sessions} WHERE id = ?)
-    ORDER BY i.seq DESC LIMIT ?`);
+  const tuples = true;
+  const readLast = kept(
+    `SELECT ${record} ${from} WHERE i.session = (SELECT number FROM ${sessions} WHERE id = ?) ORDER BY i.seq DESC LIMIT ?`,
+    { tuples },
+  );
   const lookAt = {
-    start: kept(`SELECT i.seq, ${columns} ${from} WHERE i.session = ? ORDER BY i.seq ASC LIMIT ?`),
-    end: kept(`SELECT i.seq, ${columns} ${from} WHERE i.session = ? ORDER BY i.seq DESC LIMIT ?`),
+    start: kept(`SELECT ${record}, i.seq ${from} WHERE i.session = ? ORDER BY i.seq ASC LIMIT ?`, { tuples }),
+    end: kept(`SELECT ${record}, i.seq ${from} WHERE i.session = ? ORDER BY i.seq DESC LIMIT ?`, { tuples }),
   };
   const readVersion = kept(`SELECT generation, next_seq FROM ${sessions} WHERE id = ?`);
   const digestOf = kept(`SELECT digest FROM ${operations} WHERE session = ? AND operation = ?`);
 
   async function drop(client: SqlClient, sessionId: string): Promise<void> {
-    const { session } = await dialect.reserve(client, { id: sessionId }, 0);
+    const { session } = await dialect.reserve(client, { id: sessionId });
     await assertNotHeld(dialect, client, sessionId);
     await client.query(`DELETE FROM ${items} WHERE session = ?`, [session]);
     await client.query(`DELETE FROM ${operations} WHERE session = ?`, [session]);
@@ -72,8 +71,8 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     if (remove === 'all') {
       await client.query(`DELETE FROM ${items} WHERE session = ?`, [session]);
     } else if (remove !== 'none' && remove.count > 0) {
-      const first = Number(rows[remove.start]?.['seq']);
-      const last = Number(rows[remove.start + remove.count - 1]?.['seq']);
+      const first = seqOf(rows[remove.start]);
+      const last = seqOf(rows[remove.start + remove.count - 1]);
       await client.query(`DELETE FROM ${items} WHERE session = ? AND seq BETWEEN ? AND ?`, [
         session,
         first,
@@ -88,12 +87,14 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       if (after.rows.length > 0) firstSeq = last - change.insert.length + 1;
     }
     if (change.insert.length > 0) {
-      firstSeq ??= (await dialect.reserve(client, { id }, change.insert.length)).firstSeq;
+      const numbers = firstSeq === undefined ? change.insert.length : 0;
+      const reserved = await dialect.reserve(client, { id }, change.insert, numbers);
+      firstSeq ??= reserved.firstSeq;
       await insertItems(dialect, client, { id, session, firstSeq }, change.insert, stored);
     }
     if (change.archive !== undefined) {
       const { sessionId, records: archived } = change.archive;
-      const archive = await dialect.reserve(client, { id: sessionId }, archived.length);
+      const archive = await dialect.reserve(client, { id: sessionId }, archived);
       await insertItems(dialect, client, { id: sessionId, ...archive }, archived);
     }
     if (change.forgetOperations) await client.query(`DELETE FROM ${operations} WHERE session = ?`, [session]);
@@ -140,7 +141,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
 
     async change(sessionId, look, decide, subject) {
       await runner.transaction(async (client) => {
-        const { session } = await dialect.reserve(client, { id: sessionId, subject }, 0);
+        const { session } = await dialect.reserve(client, { id: sessionId, subject });
         const ascending = look.from === 'start';
         const { rows } =
           look.records === 0
@@ -206,17 +207,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       }));
     },
 
-    purge: sqlPurge(dialect, runner, notHeld),
-
-    async expired({ now: at, writtenBefore }) {
-      const policy = writtenBefore === undefined ? '' : `OR ${dialect.birth} <= ?`;
-      const { rows } = await runner.read(
-        `SELECT s.id, count(*) AS item_count FROM ${items} i JOIN ${sessions} s ON s.number = i.session
-         WHERE (expires_at <= ? ${policy}) AND ${notHeld} GROUP BY s.number, s.id`,
-        writtenBefore === undefined ? [at] : [at, writtenBefore],
-      );
-      return rows.map((row) => ({ id: text(row['id']), items: Number(row['item_count']) }));
-    },
+    ...sqlPurge(dialect, runner),
 
     leases: sqlLeases(dialect, runner),
 
@@ -235,21 +226,33 @@ function limit(count: number | undefined): string {
   return count === undefined ? '' : `LIMIT ${Math.trunc(count)}`;
 }
 
+/** @param row A tuple of `record`. */
 function toRecord(row: SqlRow): StoredRecord {
-  let head = row['head'] === null ? null : text(row['head']);
-  let did = row['did'] === null ? null : text(row['did']);
+  let head = textOrNull(row[0]);
+  let did = textOrNull(row[7]);
   if (head !== null && head[0] !== '{' && head[43] === ' ') {
     did = head.slice(0, 43);
     head = head.slice(44);
   }
-  const time = (value: unknown): number | null => (value === null ? null : Number(value));
   return {
     head,
     did,
-    body: row['item'] === null ? (row['body'] as Uint8Array) : text(row['item']),
-    wrapped: row['wrapped'] === null ? null : text(row['wrapped']),
-    writtenAt: Number(row['written_at']),
-    expiresAt: time(row['expires_at']),
-    bornAt: time(row['born_at']),
+    body: row[1] === null ? (row[2] as Uint8Array) : text(row[1]),
+    wrapped: textOrNull(row[3]),
+    writtenAt: Number(row[4]),
+    expiresAt: numberOrNull(row[5]),
+    bornAt: numberOrNull(row[6]),
   };
+}
+
+function seqOf(row: SqlRow | undefined): number {
+  return Number(row?.[8]);
+}
+
+function textOrNull(value: unknown): string | null {
+  return value === null ? null : text(value);
+}
+
+function numberOrNull(value: unknown): number | null {
+  return value === null ? null : Number(value);
 }

@@ -1,81 +1,125 @@
-import type { StoreDriver } from '../driver.ts';
+import type { Expired, StoreDriver } from '../driver.ts';
+import { SESSIONS_A_STEP } from '../first-times.ts';
 import { list, text, type SqlClient, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 
-/**
- * Deletes a batch of expired records in one transaction of a few statements, however many sessions they are of.
- *
- * @param notHeld Condition on the column `session` of the items.
- */
-export function sqlPurge(dialect: SqlDialect, runner: SqlRunner, notHeld: string): StoreDriver['purge'] {
+const BIRTH = 'coalesce(born_at, written_at)';
+
+/** What a purge goes by: a bound of the session, the expression over its items that it bounds, the time. */
+interface Rule {
+  readonly bound: 'first_expiry_at' | 'first_birth_at';
+  readonly column: string;
+  readonly time: number;
+}
+
+function rulesOf({ now, writtenBefore }: Expired): Rule[] {
+  const rules: Rule[] = [{ bound: 'first_expiry_at', column: 'expires_at', time: now }];
+  if (writtenBefore !== undefined) {
+    rules.push({ bound: 'first_birth_at', column: BIRTH, time: writtenBefore });
+  }
+  return rules;
+}
+
+/** Deletes expired records, a batch in one transaction of a few statements, however many sessions they are of. */
+export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriver, 'purge' | 'expired'> {
   const sessions = dialect.table('sessions');
   const items = dialect.table('items');
   const operations = dialect.table('operations');
+  // Holds are few.
+  const notHeld = `id NOT IN (SELECT session FROM ${dialect.table('holds')} WHERE released_at IS NULL)`;
 
   /**
    * The sessions are locked before their rows are touched, as by every other change: no deadlock, and a session that
    * gets an item meanwhile is not taken for an empty one.
    */
-  async function purgeRows(
+  async function purgeSessions(
     client: SqlClient,
-    found: ReadonlyMap<number, readonly number[]>,
-    condition: string,
-    time: number,
+    due: readonly number[],
+    { bound, column, time }: Rule,
+    room: number,
   ): Promise<string[]> {
     const locked = await client.query(
-      `SELECT number, id FROM ${sessions} WHERE number IN (${list(found.size)}) ORDER BY number FOR UPDATE`,
-      [...found.keys()],
+      `SELECT number, id FROM ${sessions} WHERE number IN (${list(due.length)}) AND ${notHeld} ORDER BY number FOR UPDATE`,
+      due,
     );
+    if (locked.rows.length === 0) return [];
     const ids = new Map(locked.rows.map((row) => [Number(row['number']), text(row['id'])]));
-    const present = [...found].filter(([session]) => ids.has(session));
-    const deleted = await dialect.deleteItems(client, new Map(present), `${condition} AND ${notHeld}`, time);
-    if (deleted.size === 0) return [];
-    const { rows } = await client.query(
-      `SELECT number FROM ${sessions} s WHERE number IN (${list(deleted.size)})
-       AND NOT EXISTS (SELECT 1 FROM ${items} WHERE session = s.number)`,
-      [...deleted.keys()],
+    const numbers = [...ids.keys()];
+    const found = await client.query(
+      `SELECT session, seq FROM ${items} WHERE session IN (${list(numbers.length)}) AND ${column} <= ? LIMIT ?`,
+      [...numbers, time, room],
     );
-    const empty = new Set(rows.map((row) => Number(row['number'])));
-    const rest = [...deleted.keys()].filter((session) => !empty.has(session));
-    if (empty.size > 0) {
-      const values = [...empty];
-      await client.query(`DELETE FROM ${operations} WHERE session IN (${list(empty.size)})`, values);
-      await client.query(`DELETE FROM ${sessions} WHERE number IN (${list(empty.size)})`, values);
+    const expired = new Map<number, number[]>();
+    for (const row of found.rows) {
+      const session = Number(row['session']);
+      const seqs = expired.get(session);
+      if (seqs === undefined) expired.set(session, [Number(row['seq'])]);
+      else seqs.push(Number(row['seq']));
     }
-    if (rest.length > 0) {
+    if (expired.size > 0) {
+      await dialect.deleteItems(client, expired);
+      const changed = [...expired.keys()];
       await client.query(
-        `UPDATE ${sessions} SET generation = generation + 1 WHERE number IN (${list(rest.length)})`,
-        rest,
+        `UPDATE ${sessions} SET generation = generation + 1 WHERE number IN (${list(changed.length)})`,
+        changed,
       );
     }
-    return [...deleted].flatMap(([session, count]) => Array<string>(count).fill(ids.get(session) as string));
+    // Also of those which had nothing to delete: what set their bound is gone, and they would be looked through again.
+    await client.query(
+      `UPDATE ${sessions} SET ${bound} = (SELECT min(${column}) FROM ${items} WHERE session = number)
+       WHERE number IN (${list(numbers.length)})`,
+      numbers,
+    );
+    await dropEmpty(client, [...expired.keys()]);
+    return [...expired].flatMap(([session, seqs]) =>
+      Array<string>(seqs.length).fill(ids.get(session) as string),
+    );
   }
 
-  return async (expired, batch) => {
-    const conditions: [string, number][] = [['expires_at', expired.now]];
-    if (expired.writtenBefore !== undefined) conditions.push([dialect.birth, expired.writtenBefore]);
-    const purged: string[] = [];
-    for (const [column, time] of conditions) {
-      const room = batch - purged.length;
-      if (room === 0) break;
-      const condition = `${column} <= ?`;
-      // In the order of the index: a scan of the table would pass over all that earlier batches deleted.
+  async function dropEmpty(client: SqlClient, changed: readonly number[]): Promise<void> {
+    if (changed.length === 0) return;
+    const { rows } = await client.query(
+      `SELECT number FROM ${sessions} WHERE number IN (${list(changed.length)})
+       AND NOT EXISTS (SELECT 1 FROM ${items} WHERE session = number)`,
+      changed,
+    );
+    if (rows.length === 0) return;
+    const empty = rows.map((row) => Number(row['number']));
+    await client.query(`DELETE FROM ${operations} WHERE session IN (${list(empty.length)})`, empty);
+    await client.query(`DELETE FROM ${sessions} WHERE number IN (${list(empty.length)})`, empty);
+  }
+
+  return {
+    async purge(expired, batch) {
+      const purged: string[] = [];
+      for (const rule of rulesOf(expired)) {
+        const room = batch - purged.length;
+        if (room === 0) return { sessions: purged, more: true };
+        const most = Math.min(room, SESSIONS_A_STEP);
+        // In the order of the index: a scan of the table would pass over all that earlier batches deleted.
+        const { rows } = await runner.read(
+          `SELECT number FROM ${sessions} WHERE ${rule.bound} <= ? AND ${notHeld} ORDER BY ${rule.bound} LIMIT ?`,
+          [rule.time, most],
+        );
+        if (rows.length === 0) continue;
+        const due = rows.map((row) => Number(row['number']));
+        purged.push(...(await runner.transaction((client) => purgeSessions(client, due, rule, room))));
+        if (rows.length === most || purged.length === batch) return { sessions: purged, more: true };
+      }
+      return { sessions: purged, more: false };
+    },
+
+    async expired(expired) {
+      const rules = rulesOf(expired);
+      const any = (column: 'bound' | 'column'): string =>
+        rules.map((rule) => `${rule[column]} <= ?`).join(' OR ');
+      const times = rules.map(({ time }) => time);
       const { rows } = await runner.read(
-        `SELECT session, seq FROM ${items} WHERE ${condition} AND ${notHeld} ORDER BY ${column} LIMIT ?`,
-        [time, room],
+        `SELECT s.id, count(*) AS item_count FROM ${sessions} s JOIN ${items} i ON i.session = s.number
+         WHERE (${any('bound')}) AND (${any('column')}) AND ${notHeld} GROUP BY s.number, s.id`,
+        [...times, ...times],
       );
-      const found = new Map<number, number[]>();
-      for (const row of rows) {
-        const session = Number(row['session']);
-        const seqs = found.get(session);
-        if (seqs === undefined) found.set(session, [Number(row['seq'])]);
-        else seqs.push(Number(row['seq']));
-      }
-      if (found.size > 0) {
-        purged.push(...(await runner.transaction((client) => purgeRows(client, found, condition, time))));
-      }
-      if (rows.length === room) return { sessions: purged, more: true };
-    }
-    return { sessions: purged, more: false };
+      return rows.map((row) => ({ id: text(row['id']), items: Number(row['item_count']) }));
+    },
   };
 }

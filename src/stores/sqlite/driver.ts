@@ -1,33 +1,39 @@
 import type { SQLOutputValue } from 'node:sqlite';
-import type { Change, StoreDriver, StoredRecord } from '../driver.ts';
+import type { Change, Expired, PurgeStep, StoreDriver, StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
+import { firstTimes, isEarlier, SESSIONS_A_STEP } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
+import { isPlain } from '../record.ts';
 import type { Connection, Row, Statements } from './connection.ts';
 import { assertNotHeld, sqliteDekStore } from './dek-store.ts';
 
 const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
-const RECORDS = `SELECT i.head, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did, i.seq
-  FROM strongroom_items i LEFT JOIN strongroom_deks d ON d.key = i.dek`;
-const READ_LAST = `${RECORDS} WHERE i.session = ${SESSION_KEY} ORDER BY i.seq DESC LIMIT ?`;
+const RECORD = 'head, body, wrapped, written_at, expires_at, born_at, dek';
+const READ_LAST = `SELECT ${RECORD} FROM strongroom_items WHERE session = ${SESSION_KEY} ORDER BY seq DESC LIMIT ?`;
 const LOOK_AT = {
-  start: `${RECORDS} WHERE i.session = ? ORDER BY i.seq ASC LIMIT ?`,
-  end: `${RECORDS} WHERE i.session = ? ORDER BY i.seq DESC LIMIT ?`,
+  start: `SELECT ${RECORD}, seq FROM strongroom_items WHERE session = ? ORDER BY seq ASC LIMIT ?`,
+  end: `SELECT ${RECORD}, seq FROM strongroom_items WHERE session = ? ORDER BY seq DESC LIMIT ?`,
 };
 
+const INSERT = `INSERT INTO strongroom_items (session, seq, head, dek, written_at, expires_at, born_at, wrapped, body)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const INSERT_PLAIN = 'INSERT INTO strongroom_items (session, seq, written_at, body) VALUES (?, ?, ?, ?)';
+
 /** Holds are few: the list is made once a statement. */
-const NOT_HELD = `AND session NOT IN (SELECT s.key FROM strongroom_sessions s
-  JOIN strongroom_holds h ON h.session = s.id WHERE h.released_at IS NULL)`;
+const NOT_HELD = `AND s.id NOT IN (SELECT session FROM strongroom_holds WHERE released_at IS NULL)`;
 
 /** What SQLite does natively for {@link StoreDriver}. */
 export function sqliteDriver(connection: Connection, operationLog: number, now: () => number): StoreDriver {
+  const toRecord = createToRecord();
   return {
     name: 'openSqlite',
 
     read: (sessionId, count) =>
-      connection.read(({ tuples }) =>
-        tuples(READ_LAST, sessionId, count ?? -1)
+      connection.read((statements) =>
+        statements
+          .tuples(READ_LAST, sessionId, count ?? -1)
           .reverse()
-          .map(toRecord),
+          .map((row) => toRecord(row, statements)),
       ),
 
     append: (sessionId, records, subject) =>
@@ -62,7 +68,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
                 session,
                 look.operation,
               );
-        const records = rows.map(toRecord);
+        const records = rows.map((row) => toRecord(row, statements));
         const change = decide({
           records,
           ...(operation !== undefined && { operation: operation['digest'] as string }),
@@ -119,44 +125,14 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
         })),
       ),
 
-    purge: (expired, batch) =>
-      connection.write((statements) => {
-        const rows = statements.all(
-          `DELETE FROM strongroom_items WHERE key IN
-             (SELECT key FROM strongroom_items WHERE expires_at <= ? ${NOT_HELD} LIMIT ?) RETURNING session`,
-          expired.now,
-          batch,
-        );
-        if (expired.writtenBefore !== undefined && rows.length < batch) {
-          rows.push(
-            ...statements.all(
-              `DELETE FROM strongroom_items WHERE key IN
-                 (SELECT key FROM strongroom_items WHERE ifnull(born_at, written_at) <= ? ${NOT_HELD} LIMIT ?)
-               RETURNING session`,
-              expired.writtenBefore,
-              batch - rows.length,
-            ),
-          );
-        }
-        const ids = new Map<number, string>();
-        for (const row of rows) {
-          const key = row['session'] as number;
-          if (ids.has(key)) continue;
-          const session = statements.get('SELECT id FROM strongroom_sessions WHERE key = ?', key);
-          ids.set(key, session?.['id'] as string);
-          const rest = statements.get('SELECT 1 FROM strongroom_items WHERE session = ? LIMIT 1', key);
-          if (rest === undefined) removeSession(statements, key);
-          else touch(statements, key);
-        }
-        const sessions = rows.map((row) => ids.get(row['session'] as number) as string);
-        return { sessions, more: rows.length === batch };
-      }),
+    purge: (expired, batch) => connection.write((statements) => purge(statements, expired, batch)),
 
     expired: ({ now: at, writtenBefore }) =>
       connection.read(({ all }) =>
         all(
-          `SELECT s.id, count(*) AS items FROM strongroom_items i JOIN strongroom_sessions s ON s.key = i.session
-           WHERE (expires_at <= ?1 OR ifnull(born_at, written_at) <= ?2) ${NOT_HELD} GROUP BY s.key`,
+          `SELECT s.id, count(*) AS items FROM strongroom_sessions s JOIN strongroom_items i ON i.session = s.key
+           WHERE (s.first_expiry_at <= ?1 OR s.first_birth_at <= ?2)
+             AND (i.expires_at <= ?1 OR ifnull(i.born_at, i.written_at) <= ?2) ${NOT_HELD} GROUP BY s.key`,
           at,
           writtenBefore ?? null,
         ).map((row) => ({ id: row['id'] as string, items: row['items'] as number })),
@@ -226,6 +202,52 @@ function drop(statements: Statements, sessionId: string, now: number): void {
   );
 }
 
+/** Bounds ({@link FirstTimes}) beside the expressions that they bound. */
+const BOUNDS = [
+  ['first_expiry_at', 'expires_at'],
+  ['first_birth_at', 'ifnull(born_at, written_at)'],
+] as const;
+
+function purge(statements: Statements, { now, writtenBefore }: Expired, batch: number): PurgeStep {
+  const { all, get, run } = statements;
+  const sessions: string[] = [];
+  for (const [index, time] of [now, writtenBefore].entries()) {
+    if (time === undefined) continue;
+    const [bound, column] = BOUNDS[index] as (typeof BOUNDS)[number];
+    const due = all(
+      `SELECT s.key, s.id FROM strongroom_sessions s WHERE s.${bound} <= ? ${NOT_HELD} ORDER BY s.${bound} LIMIT ?`,
+      time,
+      SESSIONS_A_STEP,
+    );
+    for (const { key, id } of due as { key: number; id: string }[]) {
+      const room = batch - sessions.length;
+      if (room === 0) return { sessions, more: true };
+      const deleted = run(
+        `DELETE FROM strongroom_items WHERE key IN
+           (SELECT key FROM strongroom_items WHERE session = ? AND ${column} <= ? LIMIT ?)`,
+        key,
+        time,
+        room,
+      );
+      for (let item = 0; item < deleted; item++) sessions.push(id);
+      if (get('SELECT 1 FROM strongroom_items WHERE session = ? LIMIT 1', key) === undefined) {
+        if (deleted > 0) removeSession(statements, key);
+        else run(`UPDATE strongroom_sessions SET ${bound} = NULL WHERE key = ?`, key);
+      } else {
+        run(
+          `UPDATE strongroom_sessions SET generation = generation + ?,
+             ${bound} = (SELECT min(${column}) FROM strongroom_items WHERE session = ?) WHERE key = ?`,
+          Math.sign(deleted),
+          key,
+          key,
+        );
+      }
+    }
+    if (due.length === SESSIONS_A_STEP) return { sessions, more: true };
+  }
+  return { sessions, more: sessions.length === batch };
+}
+
 /** Tells that something else than an append happened. */
 function touch({ run }: Statements, key: number): void {
   run('UPDATE strongroom_sessions SET generation = generation + 1 WHERE key = ?', key);
@@ -239,15 +261,34 @@ interface SessionEnd {
 /**
  * The session, made if it is missing, and the number of its next item: nobody else writes during the transaction, so
  * that it need not be kept anywhere.
+ *
+ * @param coming What is about to be inserted.
  */
-function endOf({ get, run }: Statements, sessionId: string, subject: string | undefined): SessionEnd {
+function endOf(
+  { get, run }: Statements,
+  sessionId: string,
+  subject: string | undefined,
+  coming: readonly StoredRecord[],
+): SessionEnd {
+  const first = firstTimes(coming);
   const found = get(
-    `SELECT key, (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last
+    `SELECT key, first_expiry_at, first_birth_at,
+       (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last
      FROM strongroom_sessions s WHERE id = ?`,
     sessionId,
   );
   if (found !== undefined) {
     const session = found['key'] as number;
+    const expiry = found['first_expiry_at'] as number | null;
+    const birth = found['first_birth_at'] as number | null;
+    if (isEarlier(first.expiry, expiry) || isEarlier(first.birth, birth)) {
+      run(
+        'UPDATE strongroom_sessions SET first_expiry_at = ?, first_birth_at = ? WHERE key = ?',
+        isEarlier(first.expiry, expiry) ? first.expiry : expiry,
+        isEarlier(first.birth, birth) ? first.birth : birth,
+        session,
+      );
+    }
     if (subject !== undefined) {
       run(
         'UPDATE strongroom_sessions SET subject = ?1 WHERE key = ?2 AND subject IS NOT ?1',
@@ -258,10 +299,13 @@ function endOf({ get, run }: Statements, sessionId: string, subject: string | un
     return { session, nextSeq: ((found['last'] as number | null) ?? -1) + 1 };
   }
   const made = get(
-    'INSERT INTO strongroom_sessions (id, subject, generation) VALUES (?, ?, ?) RETURNING key',
+    `INSERT INTO strongroom_sessions (id, subject, generation, first_expiry_at, first_birth_at)
+     VALUES (?, ?, ?, ?, ?) RETURNING key`,
     sessionId,
     subject ?? null,
     firstGeneration(),
+    first.expiry,
+    first.birth,
   ) as Row;
   return { session: made['key'] as number, nextSeq: 0 };
 }
@@ -273,7 +317,7 @@ function append(
   subject?: string,
   stored?: ReadonlySet<StoredRecord>,
 ): void {
-  const { session, nextSeq } = endOf(statements, sessionId, subject);
+  const { session, nextSeq } = endOf(statements, sessionId, subject, records);
   insert(statements, sessionId, session, nextSeq, records, stored);
 }
 
@@ -288,13 +332,16 @@ function insert(
 ): void {
   const deks = new Map<string, Row | undefined>();
   for (const [index, record] of records.entries()) {
+    if (isPlain(record)) {
+      statements.run(INSERT_PLAIN, key, firstSeq + index, record.writtenAt, record.body);
+      continue;
+    }
     const dek = dekOf(statements, sessionId, record, deks);
     if (dek?.['wrapped'] === null && !stored?.has(record)) {
       throw shreddedError(sessionId, record.did as string);
     }
     statements.run(
-      `INSERT INTO strongroom_items (session, seq, head, dek, written_at, expires_at, born_at, wrapped, body)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      INSERT,
       key,
       firstSeq + index,
       record.did !== null && dek === undefined ? withDid(record) : record.head,
@@ -331,24 +378,44 @@ function withDid({ did, head }: StoredRecord): string {
   return `${did} ${head}`;
 }
 
-/** A row of {@link RECORDS}. */
+/** A row of {@link RECORD}. */
 type Tuple = readonly SQLOutputValue[];
 
-function toRecord(row: Tuple): StoredRecord {
-  let head = row[0] as string | null;
-  let did = row[6] as string | null;
-  if (head !== null && head[0] !== '{' && head[43] === ' ') {
-    did = head.slice(0, 43);
-    head = head.slice(44);
+/** How many ids of data keys are remembered. */
+const MOST_DIDS = 1_000;
+
+/** The ids of data keys are remembered by their numbers: they never change, and a join takes a third of a read. */
+function createToRecord(): (row: Tuple, statements: Statements) => StoredRecord {
+  const dids = new Map<number, string>();
+
+  function didOf(key: number, { get }: Statements): string | null {
+    let did = dids.get(key);
+    if (did === undefined) {
+      const found = get('SELECT did FROM strongroom_deks WHERE key = ?', key);
+      if (found === undefined) return null;
+      did = found['did'] as string;
+      if (dids.size === MOST_DIDS) dids.clear();
+      dids.set(key, did);
+    }
+    return did;
   }
-  return {
-    head,
-    did,
-    body: row[1] as string | Uint8Array,
-    wrapped: row[2] as string | null,
-    writtenAt: row[3] as number,
-    expiresAt: row[4] as number | null,
-    bornAt: row[5] as number | null,
+
+  return (row, statements) => {
+    let head = row[0] as string | null;
+    let did = row[6] === null ? null : didOf(row[6] as number, statements);
+    if (head !== null && head[0] !== '{' && head[43] === ' ') {
+      did = head.slice(0, 43);
+      head = head.slice(44);
+    }
+    return {
+      head,
+      did,
+      body: row[1] as string | Uint8Array,
+      wrapped: row[2] as string | null,
+      writtenAt: row[3] as number,
+      expiresAt: row[4] as number | null,
+      bornAt: row[5] as number | null,
+    };
   };
 }
 
@@ -372,7 +439,7 @@ function apply(statements: Statements, application: Application): void {
   const stored = new Set(application.records);
   const { run, get } = statements;
   const { remove } = change;
-  const { session: key } = endOf(statements, sessionId, subject);
+  const { session: key } = endOf(statements, sessionId, subject, change.insert);
   let firstSeq: number | undefined;
   if (remove === 'all') {
     run('DELETE FROM strongroom_items WHERE session = ?', key);

@@ -15,9 +15,13 @@ const MIGRATIONS: readonly string[] = [
     key INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     subject TEXT,
-    generation INTEGER NOT NULL
+    generation INTEGER NOT NULL,
+    first_expiry_at INTEGER,
+    first_birth_at INTEGER
   );
   CREATE INDEX strongroom_sessions_subject ON strongroom_sessions (subject) WHERE subject IS NOT NULL;
+  CREATE INDEX strongroom_sessions_expiry ON strongroom_sessions (first_expiry_at) WHERE first_expiry_at IS NOT NULL;
+  CREATE INDEX strongroom_sessions_birth ON strongroom_sessions (first_birth_at);
   CREATE TABLE strongroom_items (
     key INTEGER PRIMARY KEY,
     session INTEGER NOT NULL,
@@ -31,8 +35,6 @@ const MIGRATIONS: readonly string[] = [
     body NOT NULL
   );
   CREATE UNIQUE INDEX strongroom_items_order ON strongroom_items (session, seq);
-  CREATE INDEX strongroom_items_expiry ON strongroom_items (expires_at) WHERE expires_at IS NOT NULL;
-  CREATE INDEX strongroom_items_birth ON strongroom_items (ifnull(born_at, written_at));
   CREATE TABLE strongroom_operations (
     session INTEGER NOT NULL,
     operation TEXT NOT NULL,

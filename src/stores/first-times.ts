@@ -1,0 +1,33 @@
+import type { StoredRecord } from './driver.ts';
+
+/**
+ * The least times of some records, Unix milliseconds. A database keeps such bounds with each session, indexed, and a
+ * purge looks at them: no record of the session expires or was born earlier, though the one that did may be gone.
+ */
+export interface FirstTimes {
+  /** `null` when none expires. */
+  readonly expiry: number | null;
+  /** `null` when there are none. */
+  readonly birth: number | null;
+}
+
+export function firstTimes(records: readonly StoredRecord[]): FirstTimes {
+  let expiry: number | null = null;
+  let birth: number | null = null;
+  for (const { expiresAt, bornAt, writtenAt } of records) {
+    if (expiresAt !== null && (expiry === null || expiresAt < expiry)) expiry = expiresAt;
+    const born = bornAt ?? writtenAt;
+    if (birth === null || born < birth) birth = born;
+  }
+  return { expiry, birth };
+}
+
+/** Whether `time` would lower the bound. */
+export function isEarlier(time: number | null, bound: number | null): boolean {
+  return time !== null && (bound === null || time < bound);
+}
+
+/**
+ * Sessions that one step of a purge looks through: it reads all their records while their writers wait.
+ */
+export const SESSIONS_A_STEP = 100;
