@@ -2,7 +2,8 @@ import type { RunContext, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { CallKind, SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, parseDuration, type Duration } from '../options.ts';
-import { LEASES, type Leases } from '../stores/driver.ts';
+import { LEASES, type LeaseName, type SessionLeases } from '../stores/driver.ts';
+import { lostTurnError } from '../stores/failure.ts';
 
 /** Options of {@link exclusive}. */
 export interface ExclusiveOptions {
@@ -34,8 +35,8 @@ type Run = RunContext<unknown>;
 interface Turn {
   readonly run: Run;
   readonly owner: string;
-  leases: Leases | undefined;
-  sessionId: string;
+  leases: SessionLeases | undefined;
+  readonly lease: LeaseName;
   renewing?: ReturnType<typeof setInterval>;
   ending?: ReturnType<typeof setTimeout>;
   lost: boolean;
@@ -47,9 +48,9 @@ interface Turn {
  * stores of strongroom, by a lock in the database with a time limit, which is renewed while the run lasts.
  *
  * What it does not do: calls without a run context (an application's own `addItems`) pass by. A run that is resumed
- * after an approval writes twice, and another run can begin between the two. Before each change the lock is renewed, so
- * that a process which was suspended for longer than it lasts is `ERR_CONFLICT` and changes nothing; the change itself is
- * the next statement and not the same one, and has the fifteen seconds of a fresh lock.
+ * after an approval writes twice, and another run can begin between the two. On the stores of strongroom each change
+ * looks at the lock in its own transaction (or script): a process that was suspended for longer than the lock lasts is
+ * `ERR_CONFLICT` and changes nothing.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Calls: `ERR_TIMEOUT` when the turn did not come in time,
  * `ERR_CONFLICT` when it was lost.
@@ -101,14 +102,15 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     const { inner, sessionId } = call;
     const deadline = Date.now() + wait;
     while (turns.has(inner)) await ended(inner, sessionId, deadline);
-    const leases = (inner as { [LEASES]?: Leases })[LEASES];
-    const turn: Turn = { run, owner: globalThis.crypto.randomUUID(), leases, sessionId, lost: false };
+    const leases = (inner as { [LEASES]?: SessionLeases })[LEASES];
+    const lease: LeaseName = `session ${sessionId}`;
+    const turn: Turn = { run, owner: globalThis.crypto.randomUUID(), leases, lease, lost: false };
     // Taken at once: whoever comes while the database is asked waits behind.
     turns.set(inner, turn);
     if (leases === undefined) return;
     try {
       for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
-        if ((await leases.acquire(`session ${sessionId}`, turn.owner, LEASE_TIME)) !== undefined) break;
+        if ((await leases.acquire(lease, turn.owner, LEASE_TIME)) !== undefined) break;
         if (Date.now() + pause > deadline) throw timeout(sessionId);
         await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random() / 2)));
       }
@@ -118,7 +120,7 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
       throw error;
     }
     turn.renewing = setInterval(() => {
-      leases.renew(`session ${sessionId}`, turn.owner, LEASE_TIME).then(
+      leases.renew(lease, turn.owner, LEASE_TIME).then(
         (kept) => (turn.lost ||= !kept),
         // The next renewal may succeed; if none does, the lease ends and the one after it says so.
         () => undefined,
@@ -132,14 +134,23 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     clearInterval(turn.renewing);
     clearTimeout(turn.ending);
     turns.delete(inner);
-    turn.leases?.release(`session ${turn.sessionId}`, turn.owner).catch(() => undefined);
+    turn.leases?.release(turn.lease, turn.owner).catch(() => undefined);
     queues.get(inner)?.shift()?.();
   }
 
-  /** Asked before each change: a process that was suspended knows nothing of the time that passed. */
-  async function stillHas({ leases, lost, sessionId, owner }: Turn): Promise<boolean> {
-    if (lost || leases === undefined) return !lost;
-    return await leases.renew(`session ${sessionId}`, owner, LEASE_TIME);
+  /** Changes nothing when somebody else has the lock: a process that was suspended knows nothing of the time that passed. */
+  async function fenced<T>(turn: Turn, sessionId: string, change: () => Promise<T>): Promise<T> {
+    if (turn.lost) throw lostTurnError(sessionId);
+    const { leases, lease, owner } = turn;
+    leases?.fence({ lease, owner });
+    try {
+      return await change();
+    } catch (error) {
+      turn.lost = leases !== undefined && !(await leases.renew(lease, owner, LEASE_TIME).catch(() => true));
+      throw error;
+    } finally {
+      leases?.fence(undefined);
+    }
   }
 
   async function around<T>(call: SessionCall, next: () => Promise<T>): Promise<T> {
@@ -155,18 +166,11 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
       turn = turns.get(inner) as Turn;
     }
     clearTimeout(turn.ending);
-    if (!READS.includes(kind) && !(await stillHas(turn))) {
-      end(inner, turn);
-      throw new StrongroomError(
-        'ERR_CONFLICT',
-        `exclusive: this run lost session ${JSON.stringify(call.sessionId)} to another one: it took too long without a sign of life. Nothing was written; run it again.`,
-      );
-    }
+    const mine = turn;
     try {
-      return await next();
+      return READS.includes(kind) ? await next() : await fenced(mine, call.sessionId, next);
     } finally {
-      const mine = turn;
-      if (writes) {
+      if (writes || mine.lost) {
         end(inner, mine);
       } else {
         mine.ending = setTimeout(() => end(inner, mine), hold);

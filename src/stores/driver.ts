@@ -31,6 +31,8 @@ export interface Look {
   readonly from?: 'start' | 'end';
   /** Key of an operation whose digest is wanted. */
   readonly operation?: string;
+  /** Who must have a lease for the change to be made. */
+  readonly fence?: Fence;
 }
 
 /** What {@link Look} asked for, true until the change commits. */
@@ -91,19 +93,37 @@ export interface Expired {
   readonly writtenBefore?: number;
 }
 
+/** What a lease is for: the turn of a run on a session, or a job over the whole store. */
+export type LeaseName = `session ${string}` | `job ${string}`;
+
+/** Whoever has lost the lease changes nothing, however late it finds out. */
+export interface Fence {
+  readonly lease: LeaseName;
+  readonly owner: string;
+}
+
 /**
  * Locks that a process holds for a time and renews: when it dies they end by themselves. The token grows with every
  * new holder, so that a late one can be told from the present one.
  */
 export interface Leases {
   /** The token, or `undefined` while another owner has the lease. The owner who has it gets a new token. */
-  acquire(name: string, owner: string, milliseconds: number): Promise<number | undefined>;
+  acquire(name: LeaseName, owner: string, milliseconds: number): Promise<number | undefined>;
   /** Whether the lease was still the owner's, and is for another while. */
-  renew(name: string, owner: string, milliseconds: number): Promise<boolean>;
-  release(name: string, owner: string): Promise<void>;
+  renew(name: LeaseName, owner: string, milliseconds: number): Promise<boolean>;
+  release(name: LeaseName, owner: string): Promise<void>;
 }
 
-/** Under this symbol a session offers the {@link Leases} of its own database. */
+/** The leases of a session's own database. */
+export interface SessionLeases extends Leases {
+  /**
+   * Until it is called again, changes that are begun through this session object are made only while the owner has the
+   * lease, which is looked at in the same atomic step; else they are `ERR_CONFLICT`.
+   */
+  fence(fence: Fence | undefined): void;
+}
+
+/** Under this symbol a session offers its {@link SessionLeases}. */
 export const LEASES: unique symbol = Symbol.for('strongroom.leases') as never;
 
 /**
@@ -128,7 +148,8 @@ export interface StoreDriver {
   /**
    * Looks, lets `decide` choose, applies its choice, all in one serializable step. `decide` is pure and
    * synchronous, can be called again when the step has to be repeated, and leaves everything as it is when it
-   * throws or returns `undefined`. Inserts are checked as {@link StoreDriver.append} checks them.
+   * throws or returns `undefined`. Inserts are checked as {@link StoreDriver.append} checks them. `ERR_CONFLICT` when
+   * the fence is down.
    */
   readonly change: (
     sessionId: string,

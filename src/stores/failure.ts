@@ -36,6 +36,15 @@ export function shreddedError(sessionId: string, did: string): StrongroomError {
   );
 }
 
+/** A run changes nothing after its turn, see `exclusive()`. */
+export function lostTurnError(sessionId: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_CONFLICT',
+    `exclusive: this run lost session ${JSON.stringify(sessionId)} to another one: it took too long without a sign of ` +
+      'life. Nothing was written; run it again.',
+  );
+}
+
 /** The schema of the database is of a version to come. */
 export function newerSchemaError(name: string, found: number, known: number): StrongroomError {
   return new StrongroomError(

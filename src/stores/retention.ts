@@ -58,7 +58,7 @@ export interface Retention {
 }
 
 const WHERE = 'retention';
-const LEASE = 'retention';
+const LEASE = 'job retention';
 /** Renewed long before its end; when the process dies another one can begin after this time. */
 const LEASE_TIME = 60_000;
 

@@ -10,7 +10,15 @@ import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
 import type { VersionSource } from '../layer.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import { digestOf, historyDigest, operationKey } from './digest.ts';
-import { LEASES, type Change, type Leases, type StoreDriver, type StoredRecord } from './driver.ts';
+import {
+  LEASES,
+  type Change,
+  type Fence,
+  type Look,
+  type SessionLeases,
+  type StoreDriver,
+  type StoredRecord,
+} from './driver.ts';
 import { decodeRecord, encodeRecord, inheritBirth } from './record.ts';
 import { VERSION } from './versions.ts';
 import { createQueue } from '../engine/queue.ts';
@@ -58,9 +66,11 @@ export interface StoreSession extends Session {
   replacePrefix(args: ReplacePrefixArgs): Promise<void>;
   readonly [OPERATIONS]: { has(operationId: string): Promise<boolean> };
   readonly [DEK_STORE]: DekStore;
-  readonly [LEASES]: Leases;
+  readonly [LEASES]: SessionLeases;
   readonly [VERSION]: VersionSource;
 }
+
+type ChangeHistory = (look: Look, decide: Parameters<StoreDriver['change']>[2]) => Promise<void>;
 
 /**
  * The one implementation of the SDK's rules over what a database does natively.
@@ -77,14 +87,29 @@ export function createStoreSession(
 ): StoreSession {
   // Calls take effect in the order in which they were made, also on a pool of connections.
   const queue = createQueue();
+  let fence: Fence | undefined;
 
   const encode = (items: readonly AgentInputItem[]): StoredRecord[] => {
     const at = now();
     return items.map((item) => encodeRecord(item, at));
   };
   const decode = (record: StoredRecord): AgentInputItem => decodeRecord(record, sessionId);
-  const change = (look: Parameters<StoreDriver['change']>[1], decide: Parameters<StoreDriver['change']>[2]) =>
-    driver.change(sessionId, look, decide, owner.subject);
+  /** In its turn, under the fence of the moment when it was called. */
+  const mutate = <T>(work: (change: ChangeHistory, fence: Fence | undefined) => Promise<T>): Promise<T> => {
+    const under = fence;
+    return queue.mutate(() =>
+      work(
+        (look, decide) =>
+          driver.change(
+            sessionId,
+            under === undefined ? look : { ...look, fence: under },
+            decide,
+            owner.subject,
+          ),
+        under,
+      ),
+    );
+  };
 
   return {
     getSessionId: async () => sessionId,
@@ -99,11 +124,15 @@ export function createStoreSession(
     async addItems(items: AgentInputItem[]): Promise<void> {
       const records = encode(items);
       if (records.length === 0) return;
-      await queue.mutate(() => driver.append(sessionId, records, owner.subject));
+      await mutate((change, under) =>
+        under === undefined
+          ? driver.append(sessionId, records, owner.subject)
+          : change({ records: 0 }, () => ({ remove: 'none', insert: records })),
+      );
     },
 
     async popItem(): Promise<AgentInputItem | undefined> {
-      return await queue.mutate(async () => {
+      return await mutate(async (change) => {
         let popped: AgentInputItem | undefined;
         await change({ records: 1 }, ({ records: [last] }) => {
           // Decoded before it is removed: what cannot be handed out stays.
@@ -115,14 +144,14 @@ export function createStoreSession(
     },
 
     async clearSession(): Promise<void> {
-      await queue.mutate(() =>
+      await mutate((change) =>
         change({ records: 0 }, () => ({ remove: 'all', insert: [], forgetOperations: true })),
       );
     },
 
     async replaceHistoryWithCompaction(items: AgentInputItem[]): Promise<void> {
       const records = encode(items);
-      await queue.mutate(() =>
+      await mutate((change) =>
         change({ records: 'all' }, (view) => ({
           remove: 'all',
           insert: inheritBirth(records, view.records),
@@ -134,7 +163,7 @@ export function createStoreSession(
       const { operationId, expectedSuffix, items, digest } = snapshotTransaction(args);
       const records = encode(items);
       const operation = { key: operationKey(operationId), digest };
-      await queue.mutate(async () => {
+      await mutate(async (change) => {
         await assertProtocolItems([...(expectedSuffix ?? []), ...items]);
         await change({ records: expectedSuffix?.length ?? 0, operation: operation.key }, (view) => {
           if (assertSameOperation(view.operation, digest)) return undefined;
@@ -147,7 +176,7 @@ export function createStoreSession(
     async applyHistoryMutations(args: SessionHistoryRewriteArgs): Promise<void> {
       const mutations = snapshotMutations(args);
       if (mutations.length === 0) return;
-      await queue.mutate(async () => {
+      await mutate(async (change) => {
         const { applySessionHistoryMutations } = await import('@openai/agents');
         await change({ records: 'all' }, ({ records }) => {
           const before = records.map(decode);
@@ -163,7 +192,7 @@ export function createStoreSession(
       const target = typeof archiveTo === 'object' ? archiveTo.sessionId : archiveTo;
       const content = `replace_prefix ${count} ${digest} ${keys(replacement)} ${JSON.stringify(target ?? null)}`;
       const operation = { key: operationKey(operationId), digest: digestOf(content) };
-      await queue.mutate(() =>
+      await mutate((change) =>
         change({ records: count, from: 'start', operation: operation.key }, (view) => {
           if (assertSameOperation(view.operation, operation.digest)) return undefined;
           if (view.records.length < count || historyDigest(view.records.map(decode)) !== digest) {
@@ -189,7 +218,12 @@ export function createStoreSession(
       has: (operationId: string) => queue.read(() => driver.applied(sessionId, operationKey(operationId))),
     },
     [DEK_STORE]: driver.dekStore,
-    [LEASES]: driver.leases,
+    [LEASES]: {
+      ...driver.leases,
+      fence(next) {
+        fence = next;
+      },
+    },
     [VERSION]: { known: () => version.known(), read: () => queue.read(() => version.read()) },
   };
 }

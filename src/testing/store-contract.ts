@@ -10,6 +10,7 @@ import type { DekStore } from '../keys/dek-store.ts';
 import { DEK_STORE } from '../keys/dek-store.ts';
 import type { Header, MaybePromise } from '../layer.ts';
 import { historyDigest } from '../stores/digest.ts';
+import { LEASES } from '../stores/driver.ts';
 import { MAINTENANCE } from '../stores/maintenance.ts';
 import { OPERATIONS, type StoreSession } from '../stores/session.ts';
 import { VERSION } from '../stores/versions.ts';
@@ -119,6 +120,8 @@ const CHECKS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['deletes nothing under a legal hold', holdsBlock],
   ['appends to many sessions at once, to each all or nothing', appendsMany],
   ['gives a lease to one owner at a time', leases],
+  ['changes nothing for whoever lost the turn on a session', fences],
+  ['changes nothing after another one has the turn, however close they are', fencesInTime],
   ['answers a ping, and nothing after it was closed', closes],
 ] satisfies [string, (bench: Bench) => Promise<void>][]);
 
@@ -694,7 +697,7 @@ async function appendsMany({ store, id }: Bench): Promise<void> {
 async function leases({ store, other, id }: Bench): Promise<void> {
   const [mine, theirs] = [store[MAINTENANCE]?.leases, other[MAINTENANCE]?.leases];
   if (mine === undefined || theirs === undefined) return;
-  const name = id();
+  const name = `job ${id()}` as const;
   const first = await mine.acquire(name, 'one', 60_000);
   assert.ok(first !== undefined);
   assert.equal(await theirs.acquire(name, 'two', 60_000), undefined);
@@ -713,6 +716,70 @@ async function leases({ store, other, id }: Bench): Promise<void> {
   assert.equal(won.length, 1, 'more than one owner has the lease');
   assert.ok((won[0] as number) > first, 'the token does not grow');
   await mine.release(name, ['a', 'b', 'c', 'd'][race.indexOf(won[0])] as string);
+}
+
+async function fences({ store, other, id }: Bench): Promise<void> {
+  const name = id();
+  const lease = `session ${name}` as const;
+  const session = store.session(name);
+  const turns = session[LEASES];
+  const items = numbered('item', 3);
+  await session.addItems(items.slice(0, 2));
+  await turns.acquire(lease, 'one', 60_000);
+  turns.fence({ lease, owner: 'one' });
+  await session.addItems(items.slice(2));
+  await turns.release(lease, 'one');
+  const digest = historyDigest(items.slice(0, 1));
+  const refusesAll = async (): Promise<void> => {
+    for (const change of [
+      () => session.addItems(numbered('late', 1)),
+      () => session.popItem(),
+      () => session.clearSession(),
+      () => session.replaceHistoryWithCompaction(numbered('late', 1)),
+      () =>
+        session.applyHistoryTransaction({
+          operationId: 'late',
+          transaction: { type: 'append_items', items: numbered('late', 1) },
+        }),
+      () => session.replacePrefix({ count: 1, digest, replacement: [], operationId: 'late prefix' }),
+    ]) {
+      await rejects('ERR_CONFLICT', change());
+    }
+    assert.deepEqual(await session.getItems(), items);
+  };
+  await refusesAll();
+  await other.session(name)[LEASES].acquire(lease, 'two', 60_000);
+  await refusesAll();
+  assert.equal(await session[OPERATIONS].has('late'), false);
+  turns.fence(undefined);
+  await session.addItems(numbered('unfenced', 1));
+  assert.deepEqual(await session.getItems(), [...items, ...numbered('unfenced', 1)]);
+  await turns.release(lease, 'two');
+}
+
+async function fencesInTime({ store, other, id }: Bench): Promise<void> {
+  for (let round = 0; round < 5; round++) {
+    const name = id();
+    const lease = `session ${name}` as const;
+    const session = store.session(name);
+    const turns = session[LEASES];
+    await turns.acquire(lease, 'one', 30);
+    turns.fence({ lease, owner: 'one' });
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    const appending = (async () => {
+      while (!over.signal.aborted) await session.addItems(numbered('late', 1)).catch(end);
+      await rejects('ERR_CONFLICT', session.addItems(numbered('late', 1)));
+    })();
+    const theirs = other.session(name)[LEASES];
+    while ((await theirs.acquire(lease, 'two', 60_000)) === undefined);
+    const seen = (await other.session(name).getItems()).length;
+    end();
+    await appending;
+    turns.fence(undefined);
+    assert.equal((await other.session(name).getItems()).length, seen);
+    await theirs.release(lease, 'two');
+  }
 }
 
 async function closes({ store }: Bench): Promise<void> {

@@ -74,10 +74,10 @@ describe('retention', () => {
     await using store = openSqlite(path);
     await using other = openSqlite(path);
     await store.session('a').addItems(messages('1'));
-    await other[MAINTENANCE]?.leases.acquire('retention', 'somebody else', 60_000);
+    await other[MAINTENANCE]?.leases.acquire('job retention', 'somebody else', 60_000);
     const rules = retention(store, { keepLast: 1 });
     expect((await rules.run()).skipped).toBe(true);
-    await other[MAINTENANCE]?.leases.release('retention', 'somebody else');
+    await other[MAINTENANCE]?.leases.release('job retention', 'somebody else');
     expect((await rules.run()).skipped).toBe(false);
     const reason = new Error('enough');
     await expect(rules.run({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);

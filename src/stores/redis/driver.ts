@@ -2,8 +2,17 @@ import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '.
 import { heldError } from '../../keys/held.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { Announcements } from '../announcements.ts';
-import type { Batch, Change, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
-import { shreddedError } from '../failure.ts';
+import type {
+  Batch,
+  Change,
+  Fence,
+  LeaseName,
+  SessionSummary,
+  StoreDriver,
+  StoredRecord,
+  View,
+} from '../driver.ts';
+import { lostTurnError, shreddedError } from '../failure.ts';
 import { firstGeneration } from '../generation.ts';
 import type { RedisArgument, RedisCommands } from './client.ts';
 import { createIndexed, type Entries } from './indexed.ts';
@@ -43,6 +52,14 @@ interface SessionKeys {
   readonly holds: string;
 }
 
+/** How a change that was decided on is made. */
+interface Application {
+  readonly from: 'start' | 'end';
+  readonly fence: Fence | undefined;
+  readonly change: Change;
+  readonly subject: string | undefined;
+}
+
 const ATTEMPTS = 200;
 
 /**
@@ -60,6 +77,11 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   const holdIds = `${prefix}:holds`;
   const subjectKey = (subject: string): string => `${prefix}:subject:${subject}`;
   const indexed = createIndexed();
+  /** The turn on a session is in the session's slot, so that the scripts that change the session can look at it. */
+  const leaseOf = (name: LeaseName): string =>
+    name.startsWith('session ')
+      ? `${prefix}:{${encodeURIComponent(name.slice('session '.length))}}:turn`
+      : `${prefix}:{lease:${encodeURIComponent(name)}}`;
   const keysOf = (sessionId: string): SessionKeys => {
     const tag = `${prefix}:{${encodeURIComponent(sessionId)}}`;
     return {
@@ -163,9 +185,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     keys: SessionKeys,
     looked: { readonly version: string; readonly length: number },
     view: View,
-    from: 'start' | 'end',
-    change: Change,
-    subject: string | undefined,
+    { from, fence, change, subject }: Application,
   ): Promise<boolean> {
     const { remove, insert, operation, archive } = change;
     const stored = new Set(view.records);
@@ -188,6 +208,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         log: operationLog,
       }),
       ...(archive !== undefined && { archive: archive.sessionId }),
+      ...(fence !== undefined && { owner: fence.owner }),
     };
     const target = archive === undefined ? undefined : keysOf(archive.sessionId);
     const run = commands.script(
@@ -197,6 +218,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         keys.meta,
         keys.ops,
         keys.deks,
+        leaseOf(fence?.lease ?? `session ${sessionId}`),
         ...(target === undefined ? [] : [target.items, target.meta]),
       ],
       [json(settings), ...insert.map(encode), ...(archive?.records ?? []).map(encode)],
@@ -211,6 +233,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     indexed.forget(sessionId);
     const [state, detail] = (answer as Buffer[]).map(String);
     if (state === 'shredded') throw shreddedError(sessionId, detail as string);
+    if (state === 'lost') throw lostTurnError(sessionId);
     if (state === 'created') await index(sessionId, entries);
     return state !== 'stale';
   }
@@ -297,7 +320,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         ),
       ),
 
-    async change(sessionId, { records: count, from = 'end', operation = '' }, decide, subject) {
+    async change(sessionId, { records: count, from = 'end', operation = '', fence }, decide, subject) {
       const keys = keysOf(sessionId);
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
         const looked = await look(keys, from, count === 'all' ? -1 : count, operation);
@@ -309,7 +332,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         if (change === undefined) return;
         const done = change.drop
           ? await drop(sessionId, looked.version)
-          : await apply(sessionId, keys, looked, view, from, change, subject);
+          : await apply(sessionId, keys, looked, view, { from, fence, change, subject });
         if (done) return;
       }
       throw new StrongroomError(
@@ -408,7 +431,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
 
     leases: {
       async acquire(name, owner, milliseconds) {
-        const lease = `${prefix}:{lease:${encodeURIComponent(name)}}`;
+        const lease = leaseOf(name);
         const token = await commands.script(
           ACQUIRE,
           [lease, `${lease}:token`],
@@ -417,11 +440,10 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         return token === 0 ? undefined : (token as number);
       },
       async renew(name, owner, milliseconds) {
-        const lease = `${prefix}:{lease:${encodeURIComponent(name)}}`;
-        return (await commands.script(RENEW, [lease], [owner, String(milliseconds)])) === 1;
+        return (await commands.script(RENEW, [leaseOf(name)], [owner, String(milliseconds)])) === 1;
       },
       async release(name, owner) {
-        await commands.script(RENEW, [`${prefix}:{lease:${encodeURIComponent(name)}}`], [owner, '0']);
+        await commands.script(RENEW, [leaseOf(name)], [owner, '0']);
       },
     },
 

@@ -110,13 +110,15 @@ return { version(KEYS[1], KEYS[2]), digest, redis.call('LLEN', KEYS[1]), records
 };
 
 /**
- * KEYS items, meta, ops, deks and, with an archive, its items, meta, deks. ARGV options as JSON, then \`inserted\`
- * records, then those for the archive. Answers \`stale\` when the session changed since it was looked at.
+ * KEYS items, meta, ops, deks, turn and, with an archive, its items and meta. ARGV options as JSON, then \`inserted\`
+ * records, then those for the archive. Answers \`stale\` when the session changed since it was looked at, \`lost\` when
+ * somebody else than \`owner\` has the turn, or nobody.
  */
 export const CHANGE: Script = {
   name: 'change',
   source: `${PUSH}${DESTROYED}${DESCRIBE}${VERSION_OF}
 local options = cjson.decode(ARGV[1])
+if options.owner and redis.call('GET', KEYS[5]) ~= options.owner then return { 'lost', '' } end
 if version(KEYS[1], KEYS[2]) ~= options.version then return { 'stale', '' } end
 local gone = destroyed(KEYS[4], options.dids, 1, #options.dids)
 if gone then return { 'shredded', gone } end
@@ -161,8 +163,8 @@ if options.operation then
   end
 end
 if #archived > 0 then
-  describe(KEYS[6], options.generation, options.archive)
-  push(KEYS[5], archived, 1)
+  describe(KEYS[7], options.generation, options.archive)
+  push(KEYS[6], archived, 1)
 end
 return { created and 'created' or 'ok', '' }
 `,

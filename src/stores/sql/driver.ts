@@ -4,7 +4,7 @@ import { kept, NOTHING, text, type SqlClient, type SqlRow, type SqlRunner } from
 import { assertNotHeld, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
 import { insertItems } from './insert-items.ts';
-import { sqlLeases } from './leases.ts';
+import { assertStands, sqlLeases } from './leases.ts';
 import { sqlPurge } from './purge.ts';
 
 /** What {@link sqlDriver} needs besides a database. */
@@ -142,6 +142,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     async change(sessionId, look, decide, subject) {
       await runner.transaction(async (client) => {
         const { session } = await dialect.reserve(client, { id: sessionId, subject });
+        if (look.fence !== undefined) await assertStands(dialect, client, sessionId, look.fence);
         const ascending = look.from === 'start';
         const { rows } =
           look.records === 0

@@ -1,5 +1,6 @@
-import type { Leases } from '../driver.ts';
-import { NOTHING, text, type SqlRunner } from './client.ts';
+import type { Fence, Leases } from '../driver.ts';
+import { lostTurnError } from '../failure.ts';
+import { NOTHING, text, type SqlClient, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 
 /** Leases in a table, by the server's clock: those of the machines may differ. */
@@ -44,4 +45,23 @@ export function sqlLeases(dialect: SqlDialect, runner: SqlRunner): Leases {
       await runner.write(`UPDATE ${leases} SET expires_at = 0 WHERE name = ? AND owner = ?`, [name, owner]);
     },
   };
+}
+
+/**
+ * Until the transaction ends nobody else can get the lease.
+ *
+ * @throws {@link StrongroomError} `ERR_CONFLICT`.
+ */
+export async function assertStands(
+  dialect: SqlDialect,
+  client: SqlClient,
+  sessionId: string,
+  { lease, owner }: Fence,
+): Promise<void> {
+  const { rows } = await client.query(
+    `SELECT 1 FROM ${dialect.table('leases')} WHERE name = ? AND owner = ? AND expires_at > ${dialect.clock}
+     ${dialect.forShare}`,
+    [lease, owner],
+  );
+  if (rows.length === 0) throw lostTurnError(sessionId);
 }

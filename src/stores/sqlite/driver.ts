@@ -1,6 +1,6 @@
 import type { SQLOutputValue } from 'node:sqlite';
-import type { Change, Expired, PurgeStep, StoreDriver, StoredRecord } from '../driver.ts';
-import { shreddedError } from '../failure.ts';
+import type { Change, Expired, Fence, PurgeStep, StoreDriver, StoredRecord } from '../driver.ts';
+import { lostTurnError, shreddedError } from '../failure.ts';
 import { firstTimes, isEarlier, SESSIONS_A_STEP } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
 import { isPlain } from '../record.ts';
@@ -54,6 +54,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
 
     change: (sessionId, look, decide, subject) =>
       connection.write((statements) => {
+        if (look.fence !== undefined && !stands(statements, look.fence)) throw lostTurnError(sessionId);
         const session = findSession(statements, sessionId);
         const count = look.records === 'all' ? -1 : look.records;
         const { from = 'end' } = look;
@@ -180,6 +181,11 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
 
 function findSession({ get }: Statements, sessionId: string): number | undefined {
   return get('SELECT key FROM strongroom_sessions WHERE id = ?', sessionId)?.['key'] as number | undefined;
+}
+
+function stands({ get }: Statements, { lease, owner }: Fence): boolean {
+  const sql = 'SELECT 1 FROM strongroom_leases WHERE name = ? AND owner = ? AND expires_at > ?';
+  return get(sql, lease, owner, Date.now()) !== undefined;
 }
 
 function removeSession({ run }: Statements, key: number): void {
