@@ -8,7 +8,8 @@ import { didsOf } from '../sql/insert-items.ts';
 /**
  * Appends in one statement, which is its own transaction: one round trip instead of five. Sessions whose data key
  * was destroyed are left out and reported; the rows of the keys are share-locked, so that none is destroyed meanwhile.
- * One session has a statement of its own, without the joins by session: it is planned and run in half the time.
+ * One session has statements of its own, without the joins by session, and without the keys where no record names one
+ * that is in the table: planned and run in half the time.
  */
 export function postgresAppend(
   dialect: SqlDialect,
@@ -20,28 +21,29 @@ export function postgresAppend(
     subject = coalesce(excluded.subject, s.subject)`;
   const insertItems = `INSERT INTO ${dialect.table('items')}
     (session, seq, written_at, expires_at, born_at, dek, head, wrapped, item, body)`;
-  const columns = `r.written_at, r.expires_at, r.born_at, k.number,
-    CASE WHEN r.did IS NOT NULL AND k.number IS NULL THEN r.did || ' ' || r.head ELSE r.head END,
+  const columns = (key: string): string => `r.written_at, r.expires_at, r.born_at, ${key},
+    CASE WHEN r.did IS NOT NULL AND ${key} IS NULL THEN r.did || ' ' || r.head ELSE r.head END,
     r.wrapped, r.item, decode(r.body, 'base64')`;
   const unnested = `?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[]`;
   const names = 'head, did, written_at, expires_at, born_at, wrapped, item, body';
 
+  const reserveOne = `${insertSessions} SELECT ?::text, ?::text, ?::bigint, ?::bigint`;
+  const storeOne = (key: string): string => `${insertItems}
+    SELECT v.number, v.next_seq - ?::bigint + r.place - 1, ${columns(key)}
+    FROM reserved v CROSS JOIN unnest(${unnested}) WITH ORDINALITY AS r (${names}, place)`;
+
   const appendOne = kept(`
-    WITH call AS (
-      SELECT ?::text AS id, ?::text AS subject, ?::bigint AS items, ?::bigint AS generation, ?::text[] AS dids
-    ), keys AS (
-      SELECT number, did, wrapped FROM ${deks}
-      WHERE session = (SELECT id FROM call) AND did = ANY ((SELECT dids FROM call)::text[]) FOR SHARE
+    WITH reserved AS (${reserveOne} ${orReserve} RETURNING number, next_seq)
+    ${storeOne('NULL::bigint')}`);
+
+  const appendWithKeys = kept(`
+    WITH keys AS (
+      SELECT number, did, wrapped FROM ${deks} WHERE session = ?::text AND did = ANY (?::text[]) FOR SHARE
     ), reserved AS (
-      ${insertSessions}
-      SELECT id, subject, items, generation FROM call WHERE NOT EXISTS (SELECT 1 FROM keys WHERE wrapped IS NULL)
-      ${orReserve}
-      RETURNING number, next_seq
+      ${reserveOne} WHERE NOT EXISTS (SELECT 1 FROM keys WHERE wrapped IS NULL)
+      ${orReserve} RETURNING number, next_seq
     ), stored AS (
-      ${insertItems}
-      SELECT v.number, v.next_seq - c.items + r.place - 1, ${columns}
-      FROM call c CROSS JOIN reserved v CROSS JOIN unnest(${unnested}) WITH ORDINALITY AS r (${names}, place)
-      LEFT JOIN keys k ON k.did = r.did AND r.wrapped IS NULL
+      ${storeOne('k.number')} LEFT JOIN keys k ON k.did = r.did AND r.wrapped IS NULL
     )
     SELECT did FROM keys WHERE wrapped IS NULL`);
 
@@ -63,21 +65,26 @@ export function postgresAppend(
       RETURNING number, id, next_seq
     ), stored AS (
       ${insertItems}
-      SELECT v.number, v.next_seq - b.items + r.place, ${columns}
+      SELECT v.number, v.next_seq - b.items + r.place, ${columns('k.number')}
       FROM records r JOIN reserved v ON v.id = r.id JOIN batches b ON b.id = r.id
       LEFT JOIN keys k ON k.session = r.id AND k.did = r.did AND r.wrapped IS NULL
     )
     SELECT session, did FROM refused`);
 
   async function one({ sessionId, subject, records }: Batch): Promise<readonly [Error | undefined]> {
-    const { rows } = await runner.write(appendOne, [
+    const dids = [...didsOf(records)];
+    const values = [
       sessionId,
       subject ?? null,
       records.length,
       firstGeneration(),
-      [...didsOf(records)],
+      records.length,
       ...arrays(records),
-    ]);
+    ];
+    const { rows } =
+      dids.length === 0
+        ? await runner.write(appendOne, values)
+        : await runner.write(appendWithKeys, [sessionId, dids, ...values]);
     const [refused] = rows;
     return [refused && shreddedError(sessionId, text(refused['did']))];
   }
@@ -105,16 +112,20 @@ export function postgresAppend(
   };
 }
 
-/** An array for each column, in the order of the statements. */
+/** An array for each column, in the order of the statements; none for nothing but nulls, which `unnest` fills in. */
 function arrays(records: readonly StoredRecord[]): SqlValue[] {
+  const column = (of: (record: StoredRecord) => string | number | null): SqlValue => {
+    const values = records.map(of);
+    return values.every((value) => value === null) ? null : values;
+  };
   return [
-    records.map(({ head }) => head),
-    records.map(({ did }) => did),
-    records.map(({ writtenAt }) => writtenAt),
-    records.map(({ expiresAt }) => expiresAt),
-    records.map(({ bornAt }) => bornAt),
-    records.map(({ wrapped }) => wrapped),
-    records.map(({ body }) => (typeof body === 'string' ? body : null)),
-    records.map(({ body }) => (typeof body === 'string' ? null : Buffer.from(body).toString('base64'))),
+    column(({ head }) => head),
+    column(({ did }) => did),
+    column(({ writtenAt }) => writtenAt),
+    column(({ expiresAt }) => expiresAt),
+    column(({ bornAt }) => bornAt),
+    column(({ wrapped }) => wrapped),
+    column(({ body }) => (typeof body === 'string' ? body : null)),
+    column(({ body }) => (typeof body === 'string' ? null : Buffer.from(body).toString('base64'))),
   ];
 }
