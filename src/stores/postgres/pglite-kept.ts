@@ -65,10 +65,15 @@ function overProtocol(database: PGliteProtocol): RunKept {
     try {
       return resultOf(await send(executeMessages(name, columns, values)), columns);
     } catch (error) {
-      // Somebody may have deallocated it.
+      // Somebody may have deallocated it, or changed its tables. The runner repeats what that ended.
       columnsByName.delete(name);
       throw error;
     }
+  }
+
+  /** Commits, and brings what was announced: PGlite reads this answer itself and tells its listeners. */
+  async function sync(ours: boolean): Promise<void> {
+    await database.execProtocol(SYNC, { syncToFs: !ours });
   }
 
   return async (statement, values, ours) =>
@@ -79,15 +84,11 @@ function overProtocol(database: PGliteProtocol): RunKept {
       try {
         result = await execute(statement, values);
       } catch (error) {
+        // What went wrong first is what the caller is to hear.
         await sync(ours).catch(() => undefined);
         throw error;
       }
       await sync(ours);
       return result;
     });
-
-  /** Commits, and brings what was announced: PGlite reads this answer itself and tells its listeners. */
-  async function sync(ours: boolean): Promise<void> {
-    await database.execProtocol(SYNC, { syncToFs: !ours });
-  }
 }

@@ -92,4 +92,3 @@ export function fromPGlite(database: PGliteLike, close: () => Promise<void>): Po
 }
 
 const NO_ROWS: SqlResult = { rows: [], changes: 0 };
-

@@ -77,7 +77,7 @@ function toElement(value: string | number | null): string {
   return `"${value.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 }
 
-/** What a server answered. @throws What it refused, as an error with the fields of PGlite's own. */
+/** What {@link prepareMessages} were answered. @throws What the server says, with the fields that PGlite's errors have. */
 export function columnsOf(answer: Buffer): readonly Column[] {
   for (const { letter, at } of messages(answer)) {
     if (letter !== 'T') continue;
@@ -92,7 +92,7 @@ export function columnsOf(answer: Buffer): readonly Column[] {
   return [];
 }
 
-/** What a statement answered. @throws As {@link columnsOf}. */
+/** What {@link executeMessages} were answered. @throws As {@link columnsOf}. */
 export function resultOf(answer: Buffer, columns: readonly Column[]): SqlResult {
   const rows: SqlRow[] = [];
   let changes = 0;
@@ -142,11 +142,15 @@ const FIELDS: Readonly<Record<string, string>> = {
   C: 'code',
   D: 'detail',
   H: 'hint',
+  P: 'position',
   W: 'where',
   s: 'schema',
   t: 'table',
   c: 'column',
+  d: 'dataType',
   n: 'constraint',
+  F: 'file',
+  L: 'line',
   R: 'routine',
 };
 
