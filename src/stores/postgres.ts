@@ -5,12 +5,11 @@ import { credentials, type PasswordProvider } from './credentials.ts';
 import { announceStatements, type ListeningClient } from './postgres/announce.ts';
 import { postgresAppend } from './postgres/append.ts';
 import { postgresDialect } from './postgres/dialect.ts';
+import { fromPGlite, type PGliteLike } from './postgres/pglite.ts';
 import {
-  fromPGlite,
   fromPool,
   postgresFailure,
   type Listening,
-  type PGliteLike,
   type PostgresConnections,
   type PostgresPool,
   type PostgresPoolClient,
@@ -26,7 +25,8 @@ import type { Store } from './store.ts';
 
 export { historyDigest } from './digest.ts';
 export type { Password, PasswordProvider } from './credentials.ts';
-export type { PGliteLike, PostgresPool } from './postgres/pool.ts';
+export type { PGliteLike } from './postgres/pglite.ts';
+export type { PostgresPool } from './postgres/pool.ts';
 export type { ReplacePrefixArgs, StoreSession } from './session.ts';
 export type {
   AppendBatch,

@@ -1,7 +1,7 @@
 import { StrongroomError } from '../../errors.ts';
 import type { HistoryVersion } from '../../layer.ts';
 import type { AnnouncementListener, Channel } from '../announcements.ts';
-import type { PGliteLike } from './pool.ts';
+import type { PGliteLike } from './pglite.ts';
 import { tableName, type PostgresNames } from './schema.ts';
 
 /** The part of a connected `pg` client that listening needs. */

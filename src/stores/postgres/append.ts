@@ -11,8 +11,8 @@ import { ON_CONFLICT } from './dialect.ts';
 /**
  * Appends in one statement, which is its own transaction: one round trip instead of five. Sessions whose data key
  * was destroyed are left out and reported; the rows of the keys are share-locked, so that none is destroyed meanwhile.
- * One session has a statement of its own, without the joins by session: it is planned and run in half the time. Plain
- * items have one without data keys and columns that they leave empty.
+ * One session has statements of its own, without the joins by session; plain items have one without data keys and
+ * without the columns that they leave empty. They are planned and run in half the time.
  */
 export function postgresAppend(
   dialect: SqlDialect,
@@ -38,21 +38,16 @@ export function postgresAppend(
     FROM reserved v CROSS JOIN unnest(?::bigint[], ?::text[]) WITH ORDINALITY AS r (written_at, item, place)`);
 
   const appendOne = kept(`
-    WITH call AS (
-      SELECT ?::text AS id, ?::text AS subject, ?::bigint AS items, ?::bigint AS generation,
-        ?::bigint AS expiry, ?::bigint AS birth, ?::text[] AS dids
-    ), keys AS (
-      SELECT number, did, wrapped FROM ${deks}
-      WHERE session = (SELECT id FROM call) AND did = ANY ((SELECT dids FROM call)::text[]) FOR SHARE
+    WITH keys AS (
+      SELECT number, did, wrapped FROM ${deks} WHERE session = ?::text AND did = ANY (?::text[]) FOR SHARE
     ), reserved AS (
-      ${insertSessions}
-      SELECT id, subject, items, generation, expiry, birth FROM call WHERE NOT EXISTS (SELECT 1 FROM keys WHERE wrapped IS NULL)
-      ${ON_CONFLICT}
-      RETURNING number, next_seq
+      ${insertSessions} SELECT ?::text, ?::text, ?::bigint, ?::bigint, ?::bigint, ?::bigint
+      WHERE NOT EXISTS (SELECT 1 FROM keys WHERE wrapped IS NULL)
+      ${ON_CONFLICT} RETURNING number, next_seq
     ), stored AS (
       ${insertItems}
-      SELECT v.number, v.next_seq - c.items + r.place - 1, ${columns}
-      FROM call c CROSS JOIN reserved v CROSS JOIN unnest(${unnested}) WITH ORDINALITY AS r (${names}, place)
+      SELECT v.number, v.next_seq - ?::bigint + r.place - 1, ${columns}
+      FROM reserved v CROSS JOIN unnest(${unnested}) WITH ORDINALITY AS r (${names}, place)
       LEFT JOIN keys k ON k.did = r.did AND r.wrapped IS NULL
     )
     SELECT did FROM keys WHERE wrapped IS NULL`);
@@ -85,17 +80,20 @@ export function postgresAppend(
 
   async function one({ sessionId, subject, records }: Batch): Promise<readonly [Error | undefined]> {
     const { expiry, birth } = firstTimes(records);
-    const session = [sessionId, subject ?? null, records.length, firstGeneration(), expiry, birth];
+    const { length } = records;
+    const session = [sessionId, subject ?? null, length, firstGeneration(), expiry, birth];
     if (records.every(isPlain)) {
       await runner.write(appendPlain, [
         ...session,
-        records.length,
+        length,
         records.map(({ writtenAt }) => writtenAt),
         records.map(({ body }) => body as string),
       ]);
       return [undefined];
     }
-    const { rows } = await runner.write(appendOne, [...session, [...didsOf(records)], ...arrays(records)]);
+    const dids = [...didsOf(records)];
+    const values = [sessionId, dids, ...session, length, ...arrays(records)];
+    const { rows } = await runner.write(appendOne, values);
     const [refused] = rows;
     return [refused && shreddedError(sessionId, text(refused['did']))];
   }
@@ -126,16 +124,20 @@ export function postgresAppend(
   };
 }
 
-/** An array for each column, in the order of the statements. */
+/** An array for each column, in the order of the statements; none for nothing but nulls, which `unnest` fills in. */
 function arrays(records: readonly StoredRecord[]): SqlValue[] {
+  const column = (of: (record: StoredRecord) => string | number | null): SqlValue => {
+    const values = records.map(of);
+    return values.every((value) => value === null) ? null : values;
+  };
   return [
-    records.map(({ head }) => head),
-    records.map(({ did }) => did),
-    records.map(({ writtenAt }) => writtenAt),
-    records.map(({ expiresAt }) => expiresAt),
-    records.map(({ bornAt }) => bornAt),
-    records.map(({ wrapped }) => wrapped),
-    records.map(({ body }) => (typeof body === 'string' ? body : null)),
-    records.map(({ body }) => (typeof body === 'string' ? null : Buffer.from(body).toString('base64'))),
+    column(({ head }) => head),
+    column(({ did }) => did),
+    column(({ writtenAt }) => writtenAt),
+    column(({ expiresAt }) => expiresAt),
+    column(({ bornAt }) => bornAt),
+    column(({ wrapped }) => wrapped),
+    column(({ body }) => (typeof body === 'string' ? body : null)),
+    column(({ body }) => (typeof body === 'string' ? null : Buffer.from(body).toString('base64'))),
   ];
 }

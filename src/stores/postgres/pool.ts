@@ -1,19 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { AnnouncementListener, Channel } from '../announcements.ts';
 import { inTime, TimeoutError } from '../in-time.ts';
-import type {
-  FailureKind,
-  KeptStatement,
-  SqlClient,
-  SqlLoan,
-  SqlPool,
-  SqlResult,
-  SqlRow,
-  SqlValue,
-  Statement,
-} from '../sql/client.ts';
-import { listen, listenPGlite, type ListeningClient } from './announce.ts';
+import type { FailureKind, SqlLoan, SqlPool, SqlResult, SqlRow } from '../sql/client.ts';
+import { listen, type ListeningClient } from './announce.ts';
 import type { PostgresNames } from './schema.ts';
+import { nameOf, rowModeOf, textOf } from './statements.ts';
 
 /** Connections that can also listen. */
 export interface PostgresConnections extends SqlPool {
@@ -38,64 +28,6 @@ export interface PostgresPoolClient {
   }): Promise<{ rows: unknown[]; rowCount: number | null }>;
   release(error?: boolean): void;
   on?(event: 'error', listener: (error: Error) => void): unknown;
-}
-
-/** The part of PGlite that is used: PostgreSQL in this process. */
-export interface PGliteLike {
-  query(sql: string, values?: unknown[], options?: { rowMode?: 'array' }): Promise<PGliteResult>;
-  transaction<T>(work: (transaction: PGliteTransaction) => Promise<T>): Promise<T>;
-  listen(channel: string, listener: (payload: string) => void): Promise<() => Promise<void>>;
-  close(): Promise<void>;
-}
-
-interface PGliteTransaction {
-  query(sql: string, values?: unknown[], options?: { rowMode?: 'array' }): Promise<PGliteResult>;
-  rollback(): Promise<void>;
-}
-
-interface PGliteResult {
-  rows: unknown[];
-  affectedRows?: number;
-}
-
-function textOf(statement: Statement): string {
-  return typeof statement === 'string' ? statement : statement.sql;
-}
-
-function rowModeOf(statement: Statement): { rowMode?: 'array' } {
-  return typeof statement === 'object' && statement.tuples ? { rowMode: 'array' } : {};
-}
-
-const compiled = new Map<string, string>();
-
-/** `?` to `$1`, `$2`, … Our statements have no question mark but for values. */
-function numbered(sql: string): string {
-  let found = compiled.get(sql);
-  if (found === undefined) {
-    let number = 0;
-    found = sql.replaceAll('?', () => `$${++number}`);
-    if (compiled.size > 500) compiled.clear();
-    compiled.set(sql, found);
-  }
-  return found;
-}
-
-interface NamedStatement {
-  readonly text: string;
-  readonly name: string;
-}
-
-const named = new WeakMap<KeptStatement, NamedStatement>();
-
-/** The name tells the text, so that connections which a proxy mixes up never run another statement by it. */
-function nameOf(statement: KeptStatement): NamedStatement {
-  let found = named.get(statement);
-  if (found === undefined) {
-    const text = numbered(statement.sql);
-    const digest = createHash('sha256').update(text).digest('base64url').slice(0, 22);
-    named.set(statement, (found = { text, name: `strongroom_${digest}` }));
-  }
-  return found;
 }
 
 /**
@@ -134,11 +66,9 @@ export function fromPool(
     return {
       async query(statement, values = []): Promise<SqlResult> {
         const query = {
-          ...(typeof statement === 'object' && keeps
-            ? nameOf(statement)
-            : { text: numbered(textOf(statement)) }),
-          values: [...values],
+          ...(typeof statement === 'object' && keeps ? nameOf(statement) : { text: textOf(statement) }),
           ...rowModeOf(statement),
+          values: [...values],
         };
         try {
           const { rows, rowCount } = await inTime(client.query(query), timeout);
@@ -187,75 +117,6 @@ async function keep(pool: PostgresPool): Promise<Listening> {
   // It listens: nobody else is to get it.
   return { client: client as unknown as ListeningClient, close: () => client.release(true) };
 }
-
-/** PGlite has one connection: a transaction keeps others waiting, whoever they are. */
-export function fromPGlite(database: PGliteLike, close: () => Promise<void>): PostgresConnections {
-  const run = async (
-    target: PGliteLike | PGliteTransaction,
-    statement: Statement,
-    values: readonly SqlValue[] = [],
-  ): Promise<SqlResult> => {
-    const { rows, affectedRows } = await target.query(
-      numbered(textOf(statement)),
-      [...values],
-      rowModeOf(statement),
-    );
-    return { rows: rows as SqlRow[], changes: affectedRows ?? 0 };
-  };
-
-  function acquire(): SqlLoan {
-    let open:
-      { readonly transaction: PGliteTransaction; end(): void; readonly ended: Promise<unknown> } | undefined;
-
-    const begin = (): Promise<void> =>
-      new Promise((resolve, reject) => {
-        const ended = database.transaction(
-          (transaction) =>
-            new Promise<void>((end) => {
-              open = { transaction, end, ended: Promise.resolve().then(() => ended) };
-              resolve();
-            }),
-        );
-        ended.catch(reject);
-      });
-
-    const client: SqlClient = {
-      async query(statement, values) {
-        const sql = textOf(statement);
-        if (sql.startsWith('BEGIN')) {
-          await begin();
-          return NO_ROWS;
-        }
-        if (open === undefined) return await run(database, statement, values);
-        if (sql === 'COMMIT' || sql === 'ROLLBACK') {
-          const closing = open;
-          open = undefined;
-          if (sql === 'ROLLBACK') await closing.transaction.rollback();
-          closing.end();
-          await closing.ended;
-          return NO_ROWS;
-        }
-        return await run(open.transaction, statement, values);
-      },
-    };
-    /** A transaction that is still open is not to be committed. */
-    const abandon = (): void => {
-      const abandoned = open;
-      open = undefined;
-      const end = (): void => abandoned?.end();
-      abandoned?.transaction.rollback().then(end, end);
-    };
-    return { query: (statement, values) => client.query(statement, values), release: abandon };
-  }
-
-  return {
-    acquire: () => Promise.resolve(acquire()),
-    close,
-    channel: (names, changed) => listenPGlite(database, names, changed),
-  };
-}
-
-const NO_ROWS: SqlResult = { rows: [], changes: 0 };
 
 /** SQLSTATE (PostgreSQL manual, appendix A). */
 const STATES: Readonly<Record<string, string>> = {

@@ -1,0 +1,94 @@
+import type { SqlClient, SqlLoan, SqlResult, SqlRow, SqlValue, Statement } from '../sql/client.ts';
+import { listenPGlite } from './announce.ts';
+import { pgliteKept, type PGliteProtocol } from './pglite-kept.ts';
+import type { PostgresConnections } from './pool.ts';
+import { rowModeOf, textOf } from './statements.ts';
+
+/** The part of PGlite that is used: PostgreSQL in this process. */
+export interface PGliteLike extends Partial<PGliteProtocol> {
+  query(sql: string, values?: unknown[], options?: { rowMode?: 'array' }): Promise<PGliteResult>;
+  transaction<T>(work: (transaction: PGliteTransaction) => Promise<T>): Promise<T>;
+  listen(channel: string, listener: (payload: string) => void): Promise<() => Promise<void>>;
+  close(): Promise<void>;
+}
+
+interface PGliteTransaction {
+  query(sql: string, values?: unknown[], options?: { rowMode?: 'array' }): Promise<PGliteResult>;
+  rollback(): Promise<void>;
+}
+
+interface PGliteResult {
+  rows: unknown[];
+  affectedRows?: number;
+}
+
+/** PGlite has one connection: a transaction keeps others waiting, whoever they are. */
+export function fromPGlite(database: PGliteLike, close: () => Promise<void>): PostgresConnections {
+  const runKept = pgliteKept(database);
+
+  const run = async (
+    target: PGliteLike | PGliteTransaction,
+    statement: Statement,
+    values: readonly SqlValue[] = [],
+  ): Promise<SqlResult> => {
+    if (typeof statement === 'object') {
+      const result = await runKept(statement, values, target !== database);
+      if (result !== undefined) return result;
+    }
+    const { rows, affectedRows } = await target.query(textOf(statement), [...values], rowModeOf(statement));
+    return { rows: rows as SqlRow[], changes: affectedRows ?? 0 };
+  };
+
+  function acquire(): SqlLoan {
+    let open:
+      { readonly transaction: PGliteTransaction; end(): void; readonly ended: Promise<unknown> } | undefined;
+
+    const begin = (): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const ended = database.transaction(
+          (transaction) =>
+            new Promise<void>((end) => {
+              open = { transaction, end, ended: Promise.resolve().then(() => ended) };
+              resolve();
+            }),
+        );
+        ended.catch(reject);
+      });
+
+    const client: SqlClient = {
+      async query(statement, values) {
+        const sql = textOf(statement);
+        if (sql.startsWith('BEGIN')) {
+          await begin();
+          return NO_ROWS;
+        }
+        if (open === undefined) return await run(database, statement, values);
+        if (sql === 'COMMIT' || sql === 'ROLLBACK') {
+          const closing = open;
+          open = undefined;
+          if (sql === 'ROLLBACK') await closing.transaction.rollback();
+          closing.end();
+          await closing.ended;
+          return NO_ROWS;
+        }
+        return await run(open.transaction, statement, values);
+      },
+    };
+    /** A transaction that is still open is not to be committed. */
+    const abandon = (): void => {
+      const abandoned = open;
+      open = undefined;
+      const end = (): void => abandoned?.end();
+      abandoned?.transaction.rollback().then(end, end);
+    };
+    return { query: (statement, values) => client.query(statement, values), release: abandon };
+  }
+
+  return {
+    acquire: () => Promise.resolve(acquire()),
+    close,
+    channel: (names, changed) => listenPGlite(database, names, changed),
+  };
+}
+
+const NO_ROWS: SqlResult = { rows: [], changes: 0 };
