@@ -1,5 +1,13 @@
 import { inTime, TimeoutError } from '../in-time.ts';
-import type { FailureKind, SqlLoan, SqlPool, SqlResult, SqlRow, SqlValue, Statement } from '../sql/client.ts';
+import {
+  rowsFor,
+  type FailureKind,
+  type SqlLoan,
+  type SqlPool,
+  type SqlResult,
+  type SqlValue,
+  type Statement,
+} from '../sql/client.ts';
 
 /** The part of a `mysql2/promise` pool that is used. */
 export interface MysqlPool {
@@ -97,7 +105,7 @@ export function fromPool(pool: MysqlPool, timeout: number, close: () => Promise<
         async query(statement, values = []): Promise<SqlResult> {
           const sendable = values.map(toMysql);
           const result = await run(connection, statement, sendable);
-          if (Array.isArray(result)) return { rows: result as SqlRow[], changes: 0 };
+          if (Array.isArray(result)) return { rows: rowsFor(statement, result), changes: 0 };
           return { rows: [], changes: (result as { affectedRows?: number }).affectedRows ?? 0 };
         },
         release: (broken) => (broken ? connection.destroy() : connection.release()),

@@ -1,4 +1,11 @@
-import type { SqlClient, SqlLoan, SqlResult, SqlRow, SqlValue, Statement } from '../sql/client.ts';
+import {
+  rowsFor,
+  type SqlClient,
+  type SqlLoan,
+  type SqlResult,
+  type SqlValue,
+  type Statement,
+} from '../sql/client.ts';
 import { listenPGlite } from './announce.ts';
 import { pgliteKept, type PGliteProtocol } from './pglite-kept.ts';
 import type { PostgresConnections } from './pool.ts';
@@ -36,7 +43,7 @@ export function fromPGlite(database: PGliteLike, close: () => Promise<void>): Po
       if (result !== undefined) return result;
     }
     const { rows, affectedRows } = await target.query(textOf(statement), [...values], rowModeOf(statement));
-    return { rows: rows as SqlRow[], changes: affectedRows ?? 0 };
+    return { rows: rowsFor(statement, rows), changes: affectedRows ?? 0 };
   };
 
   function acquire(): SqlLoan {

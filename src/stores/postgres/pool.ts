@@ -1,6 +1,6 @@
 import type { AnnouncementListener, Channel } from '../announcements.ts';
 import { inTime, TimeoutError } from '../in-time.ts';
-import type { FailureKind, SqlLoan, SqlPool, SqlResult, SqlRow } from '../sql/client.ts';
+import { rowsFor, type FailureKind, type SqlLoan, type SqlPool, type SqlResult } from '../sql/client.ts';
 import { listen, type ListeningClient } from './announce.ts';
 import type { PostgresNames } from './schema.ts';
 import { nameOf, rowModeOf, textOf } from './statements.ts';
@@ -72,7 +72,7 @@ export function fromPool(
         };
         try {
           const { rows, rowCount } = await inTime(client.query(query), timeout);
-          return { rows: rows as SqlRow[], changes: rowCount ?? 0 };
+          return { rows: rowsFor(statement, rows), changes: rowCount ?? 0 };
         } catch (error) {
           if (PREPARED_ELSEWHERE.includes(stateOf(error))) keeps = false;
           throw error;

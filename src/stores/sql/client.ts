@@ -168,6 +168,13 @@ export function createRunner(
   };
 }
 
+/** Rows as the statement wants them, also from a pool that takes no notice of that. */
+export function rowsFor(statement: Statement, rows: readonly unknown[]): readonly SqlRow[] {
+  const isWrong =
+    typeof statement === 'object' && statement.tuples && rows.length > 0 && !Array.isArray(rows[0]);
+  return (isWrong ? rows.map((row) => Object.values(row as object)) : rows) as SqlRow[];
+}
+
 /** Places for so many values. */
 export function list(count: number): string {
   return Array.from({ length: count }, () => '?').join(', ');
