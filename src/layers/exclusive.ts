@@ -110,7 +110,7 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     if (leases === undefined) return;
     try {
       for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
-        if ((await leases.acquire(lease, turn.owner, LEASE_TIME)) !== undefined) break;
+        if (await leases.acquire(lease, turn.owner, LEASE_TIME)) break;
         if (Date.now() + pause > deadline) throw timeout(sessionId);
         await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random() / 2)));
       }

@@ -103,12 +103,12 @@ export interface Fence {
 }
 
 /**
- * Locks that a process holds for a time and renews: when it dies they end by themselves. The token grows with every
- * new holder, so that a late one can be told from the present one.
+ * Locks that a process holds for a time and renews: when it dies they end by themselves. Nothing is left of one that
+ * was released, of one that ended after the next purge, of a turn on a session after the session was deleted.
  */
 export interface Leases {
-  /** The token, or `undefined` while another owner has the lease. The owner who has it gets a new token. */
-  acquire(name: LeaseName, owner: string, milliseconds: number): Promise<number | undefined>;
+  /** Whether the owner has it now: nobody else had. */
+  acquire(name: LeaseName, owner: string, milliseconds: number): Promise<boolean>;
   /** Whether the lease was still the owner's, and is for another while. */
   renew(name: LeaseName, owner: string, milliseconds: number): Promise<boolean>;
   release(name: LeaseName, owner: string): Promise<void>;

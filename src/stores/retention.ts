@@ -175,8 +175,7 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
     const { dryRun = false, signal } = runOptions;
     signal?.throwIfAborted();
     if (dryRun) return await work(true, signal);
-    const token = await maintenance.leases.acquire(LEASE, owner, LEASE_TIME);
-    if (token === undefined) {
+    if (!(await maintenance.leases.acquire(LEASE, owner, LEASE_TIME))) {
       const none = { items: 0, sessions: 0 };
       return { dryRun, skipped: true, expired: none, deleted: [], trimmed: none, held: [] };
     }

@@ -100,7 +100,7 @@ describe('exclusive', () => {
     await readIn(session, context);
     // What a suspended process wakes up to: its lock ended, and somebody else has it.
     const database = new DatabaseSync(path);
-    database.exec("UPDATE strongroom_leases SET owner = 'another', token = token + 1");
+    database.exec("UPDATE strongroom_leases SET owner = 'another'");
     database.close();
     const late = session as unknown as {
       addItems(items: AgentInputItem[], context: RunContext): Promise<void>;

@@ -75,7 +75,6 @@ export function migrations(prefix: string): readonly (readonly string[])[] {
       `CREATE TABLE IF NOT EXISTS ${table('leases')} (
         name varbinary(640) NOT NULL PRIMARY KEY,
         owner varbinary(64) NOT NULL,
-        token bigint NOT NULL,
         expires_at bigint NOT NULL
       ) ${engine}`,
     ],

@@ -80,7 +80,6 @@ export function migrations(names: PostgresNames): readonly (readonly string[])[]
       `CREATE TABLE ${table('leases')} (
         name text COLLATE "C" PRIMARY KEY,
         owner text NOT NULL,
-        token bigint NOT NULL,
         expires_at bigint NOT NULL
       )`,
     ],

@@ -154,7 +154,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const subject = await commands.read('HGET', keys.meta, 'subject');
     const answer = await commands.script(
       DROP,
-      [keys.items, keys.meta, keys.ops, keys.deks, keys.holds],
+      [keys.items, keys.meta, keys.ops, keys.deks, keys.holds, leaseOf(`session ${sessionId}`)],
       [String(now()), version],
     );
     const [state, detail] = (answer as Buffer[]).map(String);
@@ -431,13 +431,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
 
     leases: {
       async acquire(name, owner, milliseconds) {
-        const lease = leaseOf(name);
-        const token = await commands.script(
-          ACQUIRE,
-          [lease, `${lease}:token`],
-          [owner, String(milliseconds)],
-        );
-        return token === 0 ? undefined : (token as number);
+        return (await commands.script(ACQUIRE, [leaseOf(name)], [owner, String(milliseconds)])) === 1;
       },
       async renew(name, owner, milliseconds) {
         return (await commands.script(RENEW, [leaseOf(name)], [owner, String(milliseconds)])) === 1;

@@ -170,14 +170,14 @@ return { created and 'created' or 'ok', '' }
 `,
 };
 
-/** KEYS items, meta, ops, deks, holds. ARGV now, version ('': any). A tombstone for each live data key. */
+/** KEYS items, meta, ops, deks, holds, turn. ARGV now, version ('': any). A tombstone for each live data key. */
 export const DROP: Script = {
   name: 'drop',
   source: `${VERSION_OF}
 if ARGV[2] ~= '' and version(KEYS[1], KEYS[2]) ~= ARGV[2] then return { 'stale', '' } end
 local hold = redis.call('HKEYS', KEYS[5])[1]
 if hold then return { 'held', hold } end
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[6])
 local deks = redis.call('HGETALL', KEYS[4])
 for at = 1, #deks, 2 do
   if string.sub(deks[at + 1], 1, 1) == '{' then redis.call('HSET', KEYS[4], deks[at], '!' .. ARGV[1]) end
@@ -295,14 +295,14 @@ return 1
 /** KEYS a hash. Its fields and values in turn, whatever the protocol makes of a map. */
 export const FIELDS: Script = { name: 'fields', source: `return redis.call('HGETALL', KEYS[1])` };
 
-/** KEYS lease, token. ARGV owner, milliseconds. The token; 0 while another owner has it. */
+/** KEYS lease. ARGV owner, milliseconds. 1, or 0 while another owner has it. */
 export const ACQUIRE: Script = {
   name: 'acquire',
   source: `
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return redis.call('INCR', KEYS[2])
+return 1
 `,
 };
 

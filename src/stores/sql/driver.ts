@@ -52,6 +52,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     await client.query(`DELETE FROM ${items} WHERE session = ?`, [session]);
     await client.query(`DELETE FROM ${operations} WHERE session = ?`, [session]);
     await client.query(`DELETE FROM ${sessions} WHERE number = ?`, [session]);
+    await client.query(`DELETE FROM ${dialect.table('leases')} WHERE name = ?`, [`session ${sessionId}`]);
     await client.query(
       `UPDATE ${deks} SET wrapped = NULL, destroyed_at = ? WHERE session = ? AND wrapped IS NOT NULL`,
       [now(), sessionId],

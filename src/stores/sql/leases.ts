@@ -1,6 +1,6 @@
 import type { Fence, Leases } from '../driver.ts';
 import { lostTurnError } from '../failure.ts';
-import { NOTHING, text, type SqlClient, type SqlRunner } from './client.ts';
+import type { SqlClient, SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 
 /** Leases in a table, by the server's clock: those of the machines may differ. */
@@ -9,29 +9,17 @@ export function sqlLeases(dialect: SqlDialect, runner: SqlRunner): Leases {
   const [insertBefore, insertAfter] = dialect.insertNew;
   return {
     async acquire(name, owner, milliseconds) {
-      const token = await runner.transaction(async (client) => {
-        await client.query(
-          `${insertBefore} INTO ${leases} (name, owner, token, expires_at) VALUES (?, '', 0, 0) ${insertAfter}`,
-          [name],
-        );
-        const { rows } = await client.query(
-          `SELECT owner, token, expires_at, ${dialect.clock} AS at FROM ${leases} WHERE name = ? FOR UPDATE`,
-          [name],
-        );
-        const [row] = rows;
-        if (row === undefined) return NOTHING;
-        const at = Number(row['at']);
-        if (text(row['owner']) !== owner && Number(row['expires_at']) > at) return NOTHING;
-        const next = Number(row['token']) + 1;
-        await client.query(`UPDATE ${leases} SET owner = ?, token = ?, expires_at = ? WHERE name = ?`, [
-          owner,
-          next,
-          at + milliseconds,
-          name,
-        ]);
-        return next;
-      });
-      return token === NOTHING ? undefined : token;
+      const made = await runner.write(
+        `${insertBefore} INTO ${leases} (name, owner, expires_at) VALUES (?, ?, ${dialect.clock} + ?) ${insertAfter}`,
+        [name, owner, milliseconds],
+      );
+      if (made.changes === 1) return true;
+      const taken = await runner.write(
+        `UPDATE ${leases} SET expires_at = ${dialect.clock} + ?, owner = ? WHERE name = ?
+         AND (owner = ? OR expires_at <= ${dialect.clock})`,
+        [milliseconds, owner, name, owner],
+      );
+      return taken.changes === 1;
     },
     async renew(name, owner, milliseconds) {
       const { changes } = await runner.write(
@@ -42,7 +30,7 @@ export function sqlLeases(dialect: SqlDialect, runner: SqlRunner): Leases {
       return changes === 1;
     },
     async release(name, owner) {
-      await runner.write(`UPDATE ${leases} SET expires_at = 0 WHERE name = ? AND owner = ?`, [name, owner]);
+      await runner.write(`DELETE FROM ${leases} WHERE name = ? AND owner = ?`, [name, owner]);
     },
   };
 }

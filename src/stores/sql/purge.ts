@@ -106,6 +106,7 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
         purged.push(...(await runner.transaction((client) => purgeSessions(client, due, rule, room))));
         if (rows.length === most || purged.length === batch) return { sessions: purged, more: true };
       }
+      await runner.write(`DELETE FROM ${dialect.table('leases')} WHERE expires_at <= ${dialect.clock}`);
       return { sessions: purged, more: false };
     },
 

@@ -142,19 +142,17 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     // One machine, so one clock.
     leases: {
       acquire: (name, owner, milliseconds) =>
-        connection.write(({ get }) => {
-          const row = get(
-            `INSERT INTO strongroom_leases (name, owner, token, expires_at) VALUES (?1, ?2, 1, ?3 + ?4)
-             ON CONFLICT (name) DO UPDATE SET owner = ?2, token = token + 1, expires_at = ?3 + ?4
-               WHERE owner = ?2 OR expires_at <= ?3
-             RETURNING token`,
-            name,
-            owner,
-            Date.now(),
-            milliseconds,
-          );
-          return row === undefined ? undefined : (row['token'] as number);
-        }),
+        connection.write(
+          ({ run }) =>
+            run(
+              `INSERT INTO strongroom_leases (name, owner, expires_at) VALUES (?1, ?2, ?3 + ?4)
+               ON CONFLICT (name) DO UPDATE SET owner = ?2, expires_at = ?3 + ?4 WHERE owner = ?2 OR expires_at <= ?3`,
+              name,
+              owner,
+              Date.now(),
+              milliseconds,
+            ) === 1,
+        ),
       renew: (name, owner, milliseconds) =>
         connection.write(
           ({ run }) =>
@@ -168,7 +166,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
         ),
       release: (name, owner) =>
         connection.write(({ run }) => {
-          run('UPDATE strongroom_leases SET expires_at = 0 WHERE name = ? AND owner = ?', name, owner);
+          run('DELETE FROM strongroom_leases WHERE name = ? AND owner = ?', name, owner);
         }),
     },
 
@@ -201,6 +199,7 @@ function drop(statements: Statements, sessionId: string, now: number): void {
     statements.run('DELETE FROM strongroom_items WHERE session = ?', session);
     removeSession(statements, session);
   }
+  statements.run('DELETE FROM strongroom_leases WHERE name = ?', `session ${sessionId}`);
   statements.run(
     'UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ? WHERE session = ? AND wrapped IS NOT NULL',
     now,
@@ -251,7 +250,9 @@ function purge(statements: Statements, { now, writtenBefore }: Expired, batch: n
     }
     if (due.length === SESSIONS_A_STEP) return { sessions, more: true };
   }
-  return { sessions, more: sessions.length === batch };
+  if (sessions.length === batch) return { sessions, more: true };
+  run('DELETE FROM strongroom_leases WHERE expires_at <= ?', Date.now());
+  return { sessions, more: false };
 }
 
 /** Tells that something else than an append happened. */

@@ -66,7 +66,6 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE strongroom_leases (
     name TEXT PRIMARY KEY,
     owner TEXT NOT NULL,
-    token INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
   ) WITHOUT ROWID;
   `,
