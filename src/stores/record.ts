@@ -51,6 +51,17 @@ function encodeCarrier(item: AgentInputItem, now: number): StoredRecord | undefi
   }
 }
 
+/** The id of a data key that is not in the database's table stands before the head: 43 characters and a space. */
+export function withDid({ did, head }: StoredRecord): string {
+  return `${did} ${head}`;
+}
+
+/** Undoes {@link withDid}. @param did What the table says. */
+export function withoutDid(head: string | null, did: string | null): Pick<StoredRecord, 'head' | 'did'> {
+  if (head === null || head[0] === '{' || head[43] !== ' ') return { head, did };
+  return { head: head.slice(44), did: head.slice(0, 43) };
+}
+
 /** Whether a record is nothing but JSON and the time when it came. */
 export function isPlain({ head, expiresAt, bornAt }: StoredRecord): boolean {
   return head === null && expiresAt === null && bornAt === null;

@@ -354,10 +354,15 @@ describe('the stack of a session', () => {
 });
 
 describe('replacing the records of a session', () => {
-  it('ends with the error of the store when nobody else wrote', async () => {
+  async function oneSealed(): Promise<{ inner: MemorySession; session: Session }> {
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrap(inner, only(next));
     await session.addItems([userMessage('a')]);
+    return { inner, session };
+  }
+
+  it('ends with the error of the store when nobody else wrote', async () => {
+    const { inner, session } = await oneSealed();
     let attempts = 0;
     inner.applyHistoryTransaction = async () => {
       attempts++;
@@ -368,9 +373,7 @@ describe('replacing the records of a session', () => {
   });
 
   it('gives up after 100 times that somebody else was quicker', async () => {
-    const inner = new MemorySession({ sessionId: 's' });
-    const session = wrap(inner, only(next));
-    await session.addItems([userMessage('a')]);
+    const { inner } = await oneSealed();
     let attempts = 0;
     inner.applyHistoryTransaction = async () => {
       attempts++;
@@ -385,9 +388,7 @@ describe('replacing the records of a session', () => {
   });
 
   it('says where it is not possible, and what to do', async () => {
-    const inner = new MemorySession({ sessionId: 's' });
-    const session = wrap(inner, only(next));
-    await session.addItems([userMessage('a')]);
+    const { inner, session } = await oneSealed();
     inner.applyHistoryTransaction = undefined as never;
     expect(await failure(() => reencrypt(session, { grace: 0 }))).toEqual(
       coded(
@@ -398,9 +399,7 @@ describe('replacing the records of a session', () => {
   });
 
   it('has an operation id of its own each time, which names the function', async () => {
-    const inner = new MemorySession({ sessionId: 's' });
-    const session = wrap(inner, only(next));
-    await session.addItems([userMessage('a')]);
+    const { inner, session } = await oneSealed();
     const transactions = vi.spyOn(inner, 'applyHistoryTransaction');
     await reencrypt(session, { grace: 0 });
     await reencrypt(session, { grace: 0 });

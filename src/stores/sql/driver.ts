@@ -1,5 +1,6 @@
 import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
+import { withoutDid } from '../record.ts';
 import { kept, NOTHING, text, type SqlClient, type SqlRow, type SqlRunner } from './client.ts';
 import { assertNotHeld, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
@@ -230,15 +231,8 @@ function limit(count: number | undefined): string {
 
 /** @param row A tuple of `record`. */
 function toRecord(row: SqlRow): StoredRecord {
-  let head = textOrNull(row[0]);
-  let did = textOrNull(row[7]);
-  if (head !== null && head[0] !== '{' && head[43] === ' ') {
-    did = head.slice(0, 43);
-    head = head.slice(44);
-  }
   return {
-    head,
-    did,
+    ...withoutDid(textOrNull(row[0]), textOrNull(row[7])),
     body: row[1] === null ? (row[2] as Uint8Array) : text(row[1]),
     wrapped: textOrNull(row[3]),
     writtenAt: Number(row[4]),

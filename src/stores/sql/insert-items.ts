@@ -1,5 +1,6 @@
 import type { StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
+import { withDid } from '../record.ts';
 import { list, text, type SqlClient, type SqlValue } from './client.ts';
 import type { Reservation, SqlDialect } from './dialect.ts';
 
@@ -45,11 +46,6 @@ export async function insertItems(
       values,
     );
   }
-}
-
-/** The id of a data key that is not in the table stands before the head: 43 characters and a space. */
-export function withDid({ did, head }: StoredRecord): string {
-  return `${did} ${head}`;
 }
 
 /** Ids of the data keys that are looked up in the table: those which are not in the records. */

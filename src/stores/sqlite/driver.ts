@@ -3,7 +3,7 @@ import type { Change, Expired, Fence, PurgeStep, StoreDriver, StoredRecord } fro
 import { lostTurnError, shreddedError } from '../failure.ts';
 import { firstTimes, isEarlier, SESSIONS_A_STEP } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
-import { isPlain } from '../record.ts';
+import { isPlain, withDid, withoutDid } from '../record.ts';
 import type { Connection, Row, Statements } from './connection.ts';
 import { assertNotHeld, sqliteDekStore } from './dek-store.ts';
 
@@ -380,11 +380,6 @@ function dekOf(
   return known.get(did);
 }
 
-/** The id of a data key that is not in the table stands before the head: 43 characters and a space. */
-function withDid({ did, head }: StoredRecord): string {
-  return `${did} ${head}`;
-}
-
 /** A row of {@link RECORD}. */
 type Tuple = readonly SQLOutputValue[];
 
@@ -408,15 +403,9 @@ function createToRecord(): (row: Tuple, statements: Statements) => StoredRecord 
   }
 
   return (row, statements) => {
-    let head = row[0] as string | null;
-    let did = row[6] === null ? null : didOf(row[6] as number, statements);
-    if (head !== null && head[0] !== '{' && head[43] === ' ') {
-      did = head.slice(0, 43);
-      head = head.slice(44);
-    }
+    const did = row[6] === null ? null : didOf(row[6] as number, statements);
     return {
-      head,
-      did,
+      ...withoutDid(row[0] as string | null, did),
       body: row[1] as string | Uint8Array,
       wrapped: row[2] as string | null,
       writtenAt: row[3] as number,
