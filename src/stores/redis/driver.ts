@@ -68,7 +68,11 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const elements = records.map(encodeElement);
     const { items, meta, deks } = keysOf(sessionId);
     const known = indexed.covers(sessionId, entries);
-    if (known !== undefined && (await commands.write('RPUSHX', items(known), ...elements)) !== 0) return;
+    if (known !== undefined) {
+      const length = await commands.write('RPUSHX', items(known), ...elements);
+      if (length !== 0) return;
+      indexed.name(sessionId, '');
+    }
     const [lists] = await Promise.all([listsOf(sessionId), index(sessionId, entries, 'nothing written')]);
     const { dids } = entries;
     const settings = [String(firstGeneration()), sessionId, subject ?? '', String(dids.length), ...dids];
@@ -251,13 +255,16 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         commands.read('ZSCORE', expiries, id),
         commands.read('ZSCORE', births, id),
       ]);
-      const answer = await onList(id, ({ list, items, next, nextItems }) =>
-        commands.script(
+      let name = '';
+      const answer = await onList(id, ({ list, items, next, nextItems }) => {
+        name = next;
+        const cutoff = before === undefined ? '' : String(before);
+        return commands.script(
           PURGE,
           [items, nextItems, meta, ops, holds],
-          [list, next, String(at), before === undefined ? '' : String(before), String(most - total)],
-        ),
-      );
+          [list, next, String(at), cutoff, String(most - total)],
+        );
+      });
       const [gone, more, version, earliest, oldest, left] = answer as [
         number,
         number,
@@ -268,6 +275,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       ];
       total += gone;
       if (left === -1) return { gone: total, more: false };
+      indexed.name(id, left === 0 ? '' : name);
       if (left === 0) {
         await forget(id);
         return { gone: total, more: false };
