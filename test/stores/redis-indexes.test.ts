@@ -6,8 +6,10 @@ import { carrierOf, formatEnvelope, formatHeader } from '../../src/envelope.ts';
 import { DEK_STORE } from '../../src/keys/dek-store.ts';
 import { historyDigest, openRedis } from '../../src/stores/redis.ts';
 import type { RedisArgument } from '../../src/stores/redis/client.ts';
+import { decodeElements } from '../../src/stores/redis/element.ts';
 import { createIndexed } from '../../src/stores/redis/indexed.ts';
 import { APPEND, CHANGE, type Script } from '../../src/stores/redis/scripts.ts';
+import { rounds } from '../support/soak.ts';
 import { deleteRedisKeys } from './cleaning.ts';
 import { announce, uniqueName } from './servers.ts';
 
@@ -379,5 +381,52 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
       message: expect.stringContaining('already applied with a different transaction') as string,
     });
     expect(await a.store.session('logged').getItems()).toEqual([message('one')]);
+  });
+
+  test('whatever several do at once, what was stored is listed, under a score that is no higher than its oldest item', async () => {
+    const START = 1_000_000;
+    const pick = (count: number): number => Math.floor(Math.random() * count);
+    const processes = Array.from({ length: 6 }, open);
+    for (let round = 0; round < rounds(100, 5_000); round++) {
+      const ids = [uniqueName('many'), uniqueName('many')];
+      await Promise.all(
+        processes.map(async ({ store, clock }) => {
+          for (let call = 0; call < 25; call++) {
+            const id = ids[pick(2)] as string;
+            const session = store.session(id);
+            clock.now = START + pick(1_000);
+            const choice = pick(100);
+            if (choice < 65) await session.addItems([message('one')]);
+            else if (choice < 80) await session.popItem();
+            else if (choice < 84) await store.deleteSession(id);
+            else if (choice < 88) await session.clearSession();
+            else if (choice < 92) await session.replaceHistoryWithCompaction([message('summary')]);
+            else {
+              clock.now = START + 1_000;
+              await store.purgeExpired({ after: 900 - pick(500) });
+            }
+          }
+        }),
+      );
+      for (const id of ids) {
+        const list = (await client.hGet(`${prefix}:{${id}}:meta`, 'list')) ?? '';
+        const records = decodeElements(
+          (await binary.sendCommand([
+            'LRANGE',
+            `${prefix}:{${id}}:items:${list}`,
+            '0',
+            '-1',
+          ])) as unknown as Buffer[],
+        );
+        // No list of another name is left behind.
+        const keys = await client.keys(`${prefix}:{${id}}:items:*`);
+        expect(keys).toEqual(records.length === 0 ? [] : [`${prefix}:{${id}}:items:${list}`]);
+        const oldest = Math.min(...records.map(({ bornAt, writtenAt }) => bornAt ?? writtenAt));
+        const score = await birth(id);
+        expect(records.length === 0 || (score !== null && score <= oldest)).toBe(true);
+        expect(records.length === 0 || (await client.zScore(`${prefix}:ids`, id)) === 0).toBe(true);
+        await processes[0]?.store.deleteSession(id);
+      }
+    }
   });
 });
