@@ -8,8 +8,16 @@ export function closedError(name: string): StrongroomError {
   );
 }
 
-/** What is known about a write when the database failed. */
-export type Outcome = 'nothing written' | 'unknown';
+/** What is known about a write when the database failed. `written`: to the session, but not to indexes elsewhere. */
+export type Outcome = 'nothing written' | 'unknown' | 'written';
+
+const HINTS: Readonly<Record<Outcome, string>> = {
+  'nothing written': ' Nothing was written.',
+  unknown: ' The call may have been committed: read back before you repeat it.',
+  written:
+    ' The session itself was changed as the call asked, so repeat no append. Listings and purges may overlook that ' +
+    'until the session is written to again.',
+};
 
 /**
  * The database's own error in ours. Its text stays in `cause`: drivers quote statements and values in theirs.
@@ -18,12 +26,7 @@ export type Outcome = 'nothing written' | 'unknown';
  */
 export function storeError(name: string, what: string, cause: unknown, outcome?: Outcome): unknown {
   if (isStrongroomError(cause)) return cause;
-  const hint =
-    outcome === undefined
-      ? ''
-      : outcome === 'nothing written'
-        ? ' Nothing was written.'
-        : ' The call may have been committed: read back before you repeat it.';
+  const hint = outcome === undefined ? '' : HINTS[outcome];
   return new StrongroomError('ERR_STORE', `${name}: ${what}.${hint} See the cause.`, { cause });
 }
 

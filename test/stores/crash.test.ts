@@ -41,6 +41,9 @@ function crashes(target: () => string, name: () => string): void {
             index === 0 ? 'mixed' : 'append',
           ]),
         );
+        // One that writes already would keep the processors from those that still start.
+        await Promise.all(writers.map((writer) => writer.said('ready')));
+        for (const writer of writers) writer.tell('go');
         for (const writer of writers) {
           await writer.reached(1 + randomInt(30));
           writer.kill();

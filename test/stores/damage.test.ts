@@ -6,6 +6,7 @@ import { createConnection, type Connection } from 'mysql2/promise';
 import { Client } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { DEK_STORE } from '../../src/keys/dek-store.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { openRedis } from '../../src/stores/redis.ts';
@@ -30,7 +31,7 @@ interface Damage {
 }
 
 function damaged(database: Damage): void {
-  test.each(['{"type"', '', '\n', '[]', 'null', '7\nsecret'])(
+  test.each(['{"type"', '', '\n', '[]', 'null', '7\nsecret', '7\n{"role":"user"}'])(
     'names a damaged record (%j), keeps it, and lets everything else go on',
     async (something) => {
       await using store = database.open();
@@ -218,7 +219,7 @@ describe.skipIf(redis.absent)('Redis, damaged', () => {
   damaged({
     open: () => openRedis(redis.url, { prefix }),
     async damage(text, something) {
-      for await (const keys of client.scanIterator({ MATCH: `${prefix}:*:items`, COUNT: 500 })) {
+      for await (const keys of client.scanIterator({ MATCH: `${prefix}:*:items:*`, COUNT: 500 })) {
         for (const key of keys) {
           const elements = await client.lRange(key, 0, -1);
           const index = elements.findIndex((element) => element.includes(text));
@@ -230,4 +231,62 @@ describe.skipIf(redis.absent)('Redis, damaged', () => {
       await client.set(`${prefix}:schema`, String(version));
     },
   });
+
+  const SECRET = 'the wrapped key';
+  const all = async <T>(values: AsyncIterable<T>): Promise<T[]> => {
+    const found: T[] = [];
+    for await (const value of values) found.push(value);
+    return found;
+  };
+
+  test.each([SECRET, `{"wrapped":"${SECRET}`, `"${SECRET}"`, 'null', `{"kid":"k","wrapped":"${SECRET}"}`])(
+    'names a damaged data key (%j), quotes nothing of it, and destroys it like any other',
+    async (something) => {
+      await using store = openRedis(redis.url, { prefix });
+      const id = uniqueName('damaged-key');
+      const deks = store.session(id)[DEK_STORE];
+      const record = { sessionId: id, did: 'd1', kid: 'k', wrapped: SECRET, createdAt: 1 };
+      await deks.put(record);
+      await deks.put({ ...record, did: 'd2' });
+      await client.hSet(`${prefix}:{${id}}:deks`, 'd1', something);
+      const refused = {
+        code: 'ERR_MALFORMED',
+        message:
+          `openRedis: the record of the data key d1 of session "${id}" is damaged. Restore it from a backup, or ` +
+          'destroy the data key, or delete the session.',
+      };
+      await expect(deks.get(id, 'd1')).rejects.toMatchObject(refused);
+      await expect(all(deks.list({ sessionId: id }))).rejects.toMatchObject(refused);
+      const next = { wrapped: 'next', kid: 'k2' };
+      await expect(deks.replaceWrapped(id, 'd1', SECRET, next)).rejects.toMatchObject(refused);
+      expect(await deks.get(id, 'd2')).toMatchObject({ wrapped: SECRET });
+      expect((await deks.destroy(id, 'd1')).map(({ did }) => did)).toEqual(['d1']);
+      expect((await all(deks.list({ sessionId: id }))).map(({ did }) => did)).toEqual(['d2']);
+      await client.hSet(`${prefix}:{${id}}:deks`, 'd2', something);
+      await store.deleteSession(id);
+      expect(await deks.get(id, 'd2')).toMatchObject({ destroyedAt: expect.any(Number) as number });
+    },
+  );
+
+  test.each(['not JSON', '{"reason":"', '7', '{"id":"other","sessionId":"s","placedAt":1}'])(
+    'names a damaged hold (%j), and goes on holding the session',
+    async (something) => {
+      await using store = openRedis(redis.url, { prefix });
+      const id = uniqueName('damaged-hold');
+      const { holds } = store.session(id)[DEK_STORE];
+      await holds?.place({ id, sessionId: id, reason: 'a reason', placedAt: 1 });
+      await client.hSet(`${prefix}:holds`, id, something);
+      const refused = {
+        code: 'ERR_MALFORMED',
+        message:
+          `openRedis: the record of the hold "${id}" is damaged. Restore it from a backup; what it holds stays held ` +
+          'meanwhile.',
+      };
+      await expect(holds?.list()).rejects.toMatchObject(refused);
+      await expect(holds?.release(id, 2)).rejects.toMatchObject(refused);
+      await expect(store.deleteSession(id)).rejects.toMatchObject({ code: 'ERR_HELD' });
+      await client.hDel(`${prefix}:holds`, id);
+      await client.del(`${prefix}:{${id}}:holds`);
+    },
+  );
 });

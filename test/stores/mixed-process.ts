@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { AgentInputItem } from '@openai/agents';
@@ -149,5 +150,7 @@ async function round(line: string): Promise<void> {
 
 // Transactions load the SDK: not while the others are at work.
 await import('@openai/agents');
+// It is not going to end by itself.
+flushCompileCache();
 process.stdout.write('ready\n');
 for await (const line of createInterface(process.stdin)) await round(line);

@@ -21,7 +21,9 @@ function message(content: string): AgentInputItem {
 /** What is said of a call: that its connection failed, or that there was no answer in time. */
 function failed(factory: string, what: string): RegExp {
   const outcome =
-    '( Nothing was written\\.| The call may have been committed: read back before you repeat it\\.)?';
+    '( Nothing was written\\.| The call may have been committed: read back before you repeat it\\.' +
+    '| The session itself was changed as the call asked, so repeat no append\\. Listings and purges may overlook that ' +
+    'until the session is written to again\\.)?';
   return new RegExp(`^${factory}: ${what}\\.${outcome} See the cause\\.$`);
 }
 

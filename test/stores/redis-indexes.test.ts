@@ -2,10 +2,14 @@ import type { AgentInputItem } from '@openai/agents';
 import { createHash } from 'node:crypto';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openRedis } from '../../src/stores/redis.ts';
+import { carrierOf, formatEnvelope, formatHeader } from '../../src/envelope.ts';
+import { DEK_STORE } from '../../src/keys/dek-store.ts';
+import { historyDigest, openRedis } from '../../src/stores/redis.ts';
 import type { RedisArgument } from '../../src/stores/redis/client.ts';
+import { decodeElements } from '../../src/stores/redis/element.ts';
 import { createIndexed } from '../../src/stores/redis/indexed.ts';
-import { APPEND, CHANGE, EXTEND, type Script } from '../../src/stores/redis/scripts.ts';
+import { APPEND, CHANGE, type Script } from '../../src/stores/redis/scripts.ts';
+import { rounds } from '../support/soak.ts';
 import { deleteRedisKeys } from './cleaning.ts';
 import { announce, uniqueName } from './servers.ts';
 
@@ -13,35 +17,45 @@ function message(content: string): AgentInputItem {
   return { type: 'message', role: 'user', content };
 }
 
-describe('What a process knows of the indexes', () => {
-  const entries = { birth: 100, expiry: 500, subject: 'ada' };
+describe('What a process knows of a list', () => {
+  const entries = { birth: 100, expiry: 500, subject: 'ada', dids: ['k1', 'k2'] };
 
-  test('holds for records that are born and expire no earlier, of the same subject', () => {
+  test('holds for records that are born and expire no earlier, of the same subject, under the same data keys', () => {
     const indexed = createIndexed();
-    expect(indexed.generation('a', entries)).toBeUndefined();
-    indexed.note('a', '7', entries);
-    expect(indexed.generation('a', entries)).toBe('7');
-    expect(indexed.generation('a', { birth: 101, expiry: Infinity, subject: 'ada' })).toBe('7');
-    expect(indexed.generation('a', { ...entries, birth: 99 })).toBeUndefined();
-    expect(indexed.generation('a', { ...entries, expiry: 499 })).toBeUndefined();
-    expect(indexed.generation('a', { ...entries, subject: 'bob' })).toBeUndefined();
-    indexed.forget('a');
-    expect(indexed.generation('a', entries)).toBeUndefined();
+    expect(indexed.covers('a', entries)).toBeUndefined();
+    indexed.note('a', 'l7', entries);
+    expect(indexed.covers('a', entries)).toBe('l7');
+    expect(indexed.covers('a', { birth: 101, expiry: Infinity, subject: 'ada', dids: ['k2'] })).toBe('l7');
+    expect(indexed.covers('a', { ...entries, birth: 99 })).toBeUndefined();
+    expect(indexed.covers('a', { ...entries, expiry: 499 })).toBeUndefined();
+    expect(indexed.covers('a', { ...entries, subject: 'bob' })).toBeUndefined();
+    expect(indexed.covers('a', { ...entries, dids: ['k1', 'k3'] })).toBeUndefined();
+  });
+
+  test('is over when the list has another name, or none', () => {
+    const indexed = createIndexed();
+    indexed.note('a', 'l1', entries);
+    indexed.name('a', 'l1');
+    expect(indexed.covers('a', entries)).toBe('l1');
+    indexed.name('a', 'l2');
+    expect([indexed.list('a'), indexed.covers('a', entries)]).toEqual(['l2', undefined]);
+    indexed.name('a', '');
+    expect(indexed.list('a')).toBeUndefined();
   });
 
   test('is written anew after a minute, and bounded', () => {
     let now = 0;
     const indexed = createIndexed(2, 60_000, () => now);
-    indexed.note('a', '1', entries);
+    indexed.note('a', 'l1', entries);
     now = 59_999;
-    expect(indexed.generation('a', entries)).toBe('1');
+    expect(indexed.covers('a', entries)).toBe('l1');
     now = 60_000;
-    expect(indexed.generation('a', entries)).toBeUndefined();
-    indexed.note('a', '1', entries);
-    indexed.note('b', '2', entries);
-    indexed.note('a', '3', entries);
-    indexed.note('c', '4', entries);
-    expect(['a', 'b', 'c'].map((id) => indexed.generation(id, entries))).toEqual(['3', undefined, '4']);
+    expect([indexed.list('a'), indexed.covers('a', entries)]).toEqual(['l1', undefined]);
+    indexed.note('a', 'l1', entries);
+    indexed.note('b', 'l2', entries);
+    indexed.note('a', 'l3', entries);
+    indexed.note('c', 'l4', entries);
+    expect(['a', 'b', 'c'].map((id) => indexed.covers(id, entries))).toEqual(['l3', undefined, 'l4']);
   });
 });
 
@@ -105,12 +119,10 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     const { store, sent } = open();
     const session = store.session('one command');
     await session.addItems([message('first')]);
-    await session.addItems([message('loads the script')]);
     sent.length = 0;
     await session.addItems([message('second'), message('third')]);
-    expect(sent.map(([name]) => name)).toEqual(['EVALSHA']);
-    expect(sent.every(isScript(EXTEND))).toBe(true);
-    expect(await session.getItems()).toHaveLength(4);
+    expect(await session.getItems()).toHaveLength(3);
+    expect(sent.map(([name]) => name)).toEqual(['RPUSHX', 'LRANGE']);
   });
 
   test('an earlier item lowers the score', async () => {
@@ -185,6 +197,149 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await birth('rescored')).toBe(2_000);
   });
 
+  test('a score is no higher than the next item when a purge found the oldest one gone already', async () => {
+    const [a, b] = [open(), open()];
+    a.clock.now = 3_000;
+    await a.store.session('popped before').addItems([message('newest')]);
+    a.clock.now = 1_000;
+    await a.store.session('popped before').addItems([message('oldest')]);
+    await a.store.session('popped before').popItem();
+    b.clock.now = 5_000;
+    await b.store.purgeExpired({ after: 4_000 });
+    expect(await birth('popped before')).toBe(3_000);
+    a.clock.now = 2_000;
+    await a.store.session('popped before').addItems([message('between them')]);
+    expect(await birth('popped before')).toBe(2_000);
+  });
+
+  test('a session that was emptied and purged is found again, by the oldest item that two others append', async () => {
+    const [a, b, c] = [open(), open(), open()];
+    await a.store.session('emptied').addItems([message('old')]);
+    await a.store.session('emptied').popItem();
+    b.clock.now = 5_000;
+    await b.store.purgeExpired({ after: 1_000 });
+    expect(await birth('emptied')).toBeNull();
+    c.clock.now = 3_000;
+    await c.store.session('emptied').addItems([message('newer')]);
+    a.clock.now = 2_000;
+    await a.store.session('emptied').addItems([message('older')]);
+    expect(await listed(b.store)).toContain('emptied');
+    expect(await birth('emptied')).toBe(2_000);
+    expect(await b.store.session('emptied').getItems()).toEqual([message('newer'), message('older')]);
+  });
+
+  test('an empty session keeps what is put into it while another process purges it', async () => {
+    const [a, b] = [open(), open()];
+    await a.store.session('refilled').addItems([message('old')]);
+    await a.store.session('refilled').popItem();
+    b.clock.now = 5_000;
+    a.before(isScript(CHANGE), () => b.store.purgeExpired({ after: 1_000 }));
+    a.clock.now = 2_000;
+    await a.store.session('refilled').replaceHistoryWithCompaction([message('new')]);
+    expect(await b.store.session('refilled').getItems()).toEqual([message('new')]);
+    expect(await birth('refilled')).toBe(2_000);
+    expect(await listed(b.store)).toContain('refilled');
+  });
+
+  test('a data key that another process destroyed is refused by one that just used it', async () => {
+    const [a, b] = [open(), open()];
+    const session = a.store.session('shredded');
+    const sealed = carrierOf(
+      formatEnvelope(formatHeader({ s: 'XC20P', d: 'E'.repeat(43), t: 1_000 }), Buffer.alloc(48, 1)),
+    );
+    const deks = b.store.session('shredded')[DEK_STORE];
+    await deks.put({ sessionId: 'shredded', did: 'E'.repeat(43), kid: 'k', wrapped: 'w', createdAt: 1 });
+    await session.addItems([sealed]);
+    a.sent.length = 0;
+    await session.addItems([sealed]);
+    expect(a.sent.map(([name]) => name)).toEqual(['RPUSHX']);
+    await deks.destroy('shredded');
+    const refused = {
+      code: 'ERR_SHREDDED',
+      message: expect.stringContaining('Nothing was stored') as string,
+    };
+    await expect(session.addItems([message('with it'), sealed])).rejects.toMatchObject(refused);
+    expect(await session.getItems()).toEqual([sealed, sealed]);
+    await session.popItem();
+    await session.popItem();
+    await expect(session.addItems([sealed])).rejects.toMatchObject(refused);
+    expect(await session.getItems()).toEqual([]);
+  });
+
+  test('a data key is looked for that a process uses for the first time, and one whose records only stayed', async () => {
+    const [a, b] = [open(), open()];
+    const sealed = (did: string): AgentInputItem =>
+      carrierOf(
+        formatEnvelope(formatHeader({ s: 'XC20P', d: did.repeat(43), t: 1_000 }), Buffer.alloc(48, 1)),
+      );
+    const deks = b.store.session('first use')[DEK_STORE];
+    for (const did of ['E', 'I']) {
+      await deks.put({ sessionId: 'first use', did: did.repeat(43), kid: 'k', wrapped: 'w', createdAt: 1 });
+    }
+    await b.store.session('first use').addItems([sealed('E'), message('plain')]);
+    await deks.destroy('first use');
+    const session = a.store.session('first use');
+    const transaction = {
+      type: 'replace_suffix' as const,
+      expectedSuffix: [sealed('E'), message('plain')],
+      replacement: [message('new'), sealed('E')],
+    };
+    await session.applyHistoryTransaction({ operationId: 'o', transaction });
+    const refused = {
+      code: 'ERR_SHREDDED',
+      message: expect.stringContaining('Nothing was stored') as string,
+    };
+    await expect(session.addItems([sealed('E')])).rejects.toMatchObject(refused);
+    await session.addItems([message('more')]);
+    await expect(session.addItems([sealed('I')])).rejects.toMatchObject(refused);
+    expect(await session.getItems()).toEqual([message('new'), sealed('E'), message('more')]);
+  });
+
+  test('a history is read whose list got another name, or none, in another process', async () => {
+    const [a, b] = [open(), open()];
+    const session = a.store.session('renamed');
+    await session.addItems([message('old')]);
+    b.clock.now = 3_000;
+    await b.store.session('renamed').addItems([message('new')]);
+    b.clock.now = 5_000;
+    expect(await session.getItems()).toHaveLength(2);
+    await b.store.purgeExpired({ after: 4_000 });
+    expect(await session.getItems()).toEqual([message('new')]);
+    expect(await session.getItems(1)).toEqual([message('new')]);
+    await b.store.deleteSession('renamed');
+    expect(await session.getItems()).toEqual([]);
+    await b.store.session('renamed').addItems([message('again')]);
+    expect(await session.getItems()).toEqual([message('again')]);
+  });
+
+  test('a change is decided again when a purge gave the list another name, its archive too', async () => {
+    const [a, b] = [open(), open()];
+    const purge = async (): Promise<void> => {
+      b.clock.now = 5_000;
+      await b.store.purgeExpired({ after: 4_000 });
+    };
+    for (const id of ['archived', 'archive']) {
+      a.clock.now = 1_000;
+      await a.store.session(id).addItems([message('old')]);
+      a.clock.now = 3_000;
+      await a.store.session(id).addItems([message('new'), message('newest')]);
+    }
+    a.before(isScript(CHANGE), purge);
+    expect(await a.store.session('archived').popItem()).toEqual(message('newest'));
+    const { sent } = a;
+    sent.length = 0;
+    await a.store.session('archived').replacePrefix({
+      count: 1,
+      digest: historyDigest([message('new')]),
+      replacement: [message('summary')],
+      operationId: 'o',
+      archiveTo: 'archive',
+    });
+    expect(sent.filter(isScript(CHANGE))).toHaveLength(2);
+    expect(await a.store.session('archived').getItems()).toEqual([message('summary')]);
+    expect(await a.store.session('archive').getItems()).toEqual(['new', 'newest', 'new'].map(message));
+  });
+
   test('the owner of a session is the one whom the last append names', async () => {
     const [a, b] = [open(), open()];
     const owners: (string | undefined)[] = [];
@@ -226,5 +381,52 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
       message: expect.stringContaining('already applied with a different transaction') as string,
     });
     expect(await a.store.session('logged').getItems()).toEqual([message('one')]);
+  });
+
+  test('whatever several do at once, what was stored is listed, under a score that is no higher than its oldest item', async () => {
+    const START = 1_000_000;
+    const pick = (count: number): number => Math.floor(Math.random() * count);
+    const processes = Array.from({ length: 6 }, open);
+    for (let round = 0; round < rounds(100, 5_000); round++) {
+      const ids = [uniqueName('many'), uniqueName('many')];
+      await Promise.all(
+        processes.map(async ({ store, clock }) => {
+          for (let call = 0; call < 25; call++) {
+            const id = ids[pick(2)] as string;
+            const session = store.session(id);
+            clock.now = START + pick(1_000);
+            const choice = pick(100);
+            if (choice < 65) await session.addItems([message('one')]);
+            else if (choice < 80) await session.popItem();
+            else if (choice < 84) await store.deleteSession(id);
+            else if (choice < 88) await session.clearSession();
+            else if (choice < 92) await session.replaceHistoryWithCompaction([message('summary')]);
+            else {
+              clock.now = START + 1_000;
+              await store.purgeExpired({ after: 900 - pick(500) });
+            }
+          }
+        }),
+      );
+      for (const id of ids) {
+        const list = (await client.hGet(`${prefix}:{${id}}:meta`, 'list')) ?? '';
+        const records = decodeElements(
+          (await binary.sendCommand([
+            'LRANGE',
+            `${prefix}:{${id}}:items:${list}`,
+            '0',
+            '-1',
+          ])) as unknown as Buffer[],
+        );
+        // No list of another name is left behind.
+        const keys = await client.keys(`${prefix}:{${id}}:items:*`);
+        expect(keys).toEqual(records.length === 0 ? [] : [`${prefix}:{${id}}:items:${list}`]);
+        const oldest = Math.min(...records.map(({ bornAt, writtenAt }) => bornAt ?? writtenAt));
+        const score = await birth(id);
+        expect(records.length === 0 || (score !== null && score <= oldest)).toBe(true);
+        expect(records.length === 0 || (await client.zScore(`${prefix}:ids`, id)) === 0).toBe(true);
+        await processes[0]?.store.deleteSession(id);
+      }
+    }
   });
 });

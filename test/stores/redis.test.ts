@@ -128,7 +128,7 @@ describe.skipIf(absent)('openRedis, in detail', () => {
       ),
     );
     expect(new Set(slots).size).toBe(1);
-    await client.set(`${prefix}:{taken}:items`, 'a string');
+    await client.set(`${prefix}:{taken}:meta`, 'a string');
     await expect(store.session('taken').getItems()).rejects.toMatchObject({
       code: 'ERR_STORE',
       message: expect.stringContaining('choose another prefix') as string,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStrongroomError } from '../../errors.ts';
-import { storeError } from '../failure.ts';
+import { storeError, type Outcome } from '../failure.ts';
 import { inTime, TimeoutError } from '../in-time.ts';
 import type { Script } from './scripts.ts';
 
@@ -39,6 +39,12 @@ export function commandsOf(client: NodeRedisClient | IoRedisClient): SendCommand
 export interface RedisCommands {
   read(...command: RedisArgument[]): Promise<unknown>;
   write(...command: RedisArgument[]): Promise<unknown>;
+  /**
+   * A write that says again what is so already if it is repeated, as part of a call.
+   *
+   * @param outcome What is known of the call as a whole when this write fails.
+   */
+  entry(outcome: Outcome, ...command: RedisArgument[]): Promise<unknown>;
   /** @param reads Whether it changes nothing. */
   script(
     script: Script,
@@ -63,6 +69,17 @@ const REPLIES: Readonly<Record<string, string>> = {
   WRONGTYPE: 'a key of this prefix holds something else: choose another prefix',
 };
 
+/** How a command is repeated, and what its failure means. */
+interface Kind {
+  /** It can be sent again when nobody knows whether it arrived. */
+  readonly repeatable: boolean;
+  /** @param own What is known of this command alone. */
+  outcome(own: Outcome): Outcome | undefined;
+}
+
+const READ: Kind = { repeatable: true, outcome: () => undefined };
+const WRITE: Kind = { repeatable: false, outcome: (own) => own };
+
 /**
  * @param abandon Told which connection a call waited for in vain, `undefined` when it got none: it may be dead without
  * anybody having been told.
@@ -72,24 +89,28 @@ export function redisCommands(
   timeout: number,
   abandon: (connection: SendCommand | undefined) => void = () => undefined,
 ): RedisCommands {
-  const failure = (error: unknown, reads: boolean): unknown => {
+  const failure = (error: unknown, kind: Kind): unknown => {
     const message = error instanceof Error ? error.message : '';
+    // A script that is refused a command is not undone.
+    if (message.includes('The user executing the script')) {
+      return storeError(WHERE, REPLIES['NOPERM'] as string, error, kind.outcome('unknown'));
+    }
     const reply = /^(?:ERR )?([A-Z]+)\b/.exec(message)?.[1] ?? '';
     const known = message.includes('No space left on device')
       ? 'the disk of the database is full'
       : REPLIES[reply];
-    if (known !== undefined) return storeError(WHERE, known, error, reads ? undefined : 'nothing written');
+    if (known !== undefined) return storeError(WHERE, known, error, kind.outcome('nothing written'));
     const what =
       error instanceof TimeoutError
         ? 'the database did not answer in time'
         : reply === '' || !isReply(error)
           ? 'the connection to the database failed'
           : `the database answered with the error ${reply}`;
-    return storeError(WHERE, what, error, reads ? undefined : 'unknown');
+    return storeError(WHERE, what, error, kind.outcome('unknown'));
   };
 
   /** What was never sent is tried again until the time is over: the client connects anew meanwhile. */
-  async function run(work: (send: SendCommand) => Promise<unknown>, reads: boolean): Promise<unknown> {
+  async function run(work: (send: SendCommand) => Promise<unknown>, kind: Kind): Promise<unknown> {
     const deadline = performance.now() + timeout;
     let unsent: unknown;
     let connection: SendCommand | undefined;
@@ -108,9 +129,10 @@ export function redisCommands(
         if (isStrongroomError(thrown)) throw thrown;
         // When the time runs out, what earlier attempts failed with says more than that. Not for a write whose last
         // attempt may have reached the server.
-        const error = thrown instanceof TimeoutError && (reads || !sent) ? (unsent ?? thrown) : thrown;
+        const error =
+          thrown instanceof TimeoutError && (kind.repeatable || !sent) ? (unsent ?? thrown) : thrown;
         if (neverSent(error)) unsent = error;
-        const repeatable = neverSent(error) || (reads && disconnected(error)) || isLoading(error);
+        const repeatable = neverSent(error) || (kind.repeatable && disconnected(error)) || isLoading(error);
         const late = thrown instanceof TimeoutError || performance.now() + wait > deadline;
         if (late && (thrown instanceof TimeoutError || neverSent(error))) abandon(connection);
         if (!repeatable || late) {
@@ -119,9 +141,9 @@ export function redisCommands(
                 WHERE,
                 'the connection to the database failed',
                 error,
-                reads ? undefined : 'nothing written',
+                kind.outcome('nothing written'),
               )
-            : failure(error, reads);
+            : failure(error, kind);
         }
         await delay(wait);
       }
@@ -129,21 +151,31 @@ export function redisCommands(
   }
 
   return {
-    read: (...command) => run((sendCommand) => sendCommand(command), true),
-    write: (...command) => run((sendCommand) => sendCommand(command), false),
+    read: (...command) => run((sendCommand) => sendCommand(command), READ),
+    write: (...command) => run((sendCommand) => sendCommand(command), WRITE),
+    entry: (outcome, ...command) =>
+      run((sendCommand) => sendCommand(command), { repeatable: true, outcome: () => outcome }),
     script(script, keys, args, reads = false) {
       const digest = digestOf(script);
       const rest = [String(keys.length), ...keys, ...args];
-      return run(async (sendCommand) => {
-        try {
-          return await sendCommand(['EVALSHA', digest, ...rest]);
-        } catch (error) {
-          if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-          return await sendCommand(['EVAL', script.source, ...rest]);
-        }
-      }, reads);
+      return run(
+        async (sendCommand) => {
+          try {
+            return await sendCommand(['EVALSHA', digest, ...rest]);
+          } catch (error) {
+            if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+            return await sendCommand(['EVAL', script.source, ...rest]);
+          }
+        },
+        reads ? READ : WRITE,
+      );
     },
   };
+}
+
+/** A bulk string, or a number of RESP 3. */
+export function textOf(value: unknown): string {
+  return Buffer.isBuffer(value) ? value.toString('utf8') : `${value as string | number}`;
 }
 
 const digests = new WeakMap<Script, string>();

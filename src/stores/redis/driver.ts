@@ -1,38 +1,16 @@
-import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
 import { heldError } from '../../keys/held.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { Announcements } from '../announcements.ts';
-import type {
-  Batch,
-  Change,
-  Fence,
-  LeaseName,
-  SessionSummary,
-  StoreDriver,
-  StoredRecord,
-  View,
-} from '../driver.ts';
-import { lostTurnError, shreddedError } from '../failure.ts';
+import type { Batch, Change, Fence, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
+import { lostTurnError, shreddedError, type Outcome } from '../failure.ts';
 import { firstGeneration } from '../generation.ts';
-import type { RedisArgument, RedisCommands } from './client.ts';
+import { textOf, type RedisCommands } from './client.ts';
+import { redisDekStore } from './dek-store.ts';
+import { decodeElements, encodeElement } from './element.ts';
 import { createIndexed, type Entries } from './indexed.ts';
-import {
-  ACQUIRE,
-  APPEND,
-  CHANGE,
-  DESTROY,
-  DROP,
-  EXTEND,
-  FIELDS,
-  LOOK,
-  PURGE,
-  RENEW,
-  RESCORE,
-  REWRAP,
-  STATS,
-  VERSION,
-  type Script,
-} from './scripts.ts';
+import { leaseKey, sessionKeys } from './keys.ts';
+import { listNames, movedTo, type Lists } from './lists.ts';
+import { ACQUIRE, APPEND, CHANGE, DROP, LOOK, PURGE, RENEW, RESCORE, STATS, VERSION } from './scripts.ts';
 
 export interface RedisDriverOptions {
   readonly prefix: string;
@@ -41,15 +19,6 @@ export interface RedisDriverOptions {
   readonly close: () => Promise<void>;
   /** What the server tells of changes by itself, if it shall. */
   readonly announcements?: Announcements;
-}
-
-/** Keys of one session: one hash slot of a cluster, because what is in braces is hashed. */
-interface SessionKeys {
-  readonly items: string;
-  readonly meta: string;
-  readonly ops: string;
-  readonly deks: string;
-  readonly holds: string;
 }
 
 /** How a change that was decided on is made. */
@@ -64,72 +33,80 @@ const ATTEMPTS = 200;
 
 /**
  * {@link StoreDriver} over Redis. A session's history is a list; every change of it is one Lua script in the slot of
- * the session. What a change decides on is read first, with a version, and the script does nothing when the version
- * has moved on: then the decision is made again. Indexes over all sessions live in other slots: they are written before the
- * session, so that nothing stored is missing in them, and what they have too much is found out when it is used.
+ * the session, or one `RPUSHX` to the list by its name. What a change decides on is read first, with a version, and the
+ * script does nothing when the version has moved on: then the decision is made again. Indexes over all sessions live in
+ * other slots: they are written before the session, so that nothing stored is missing in them, and what they have too
+ * much is found out when it is used.
  */
 export function redisDriver(commands: RedisCommands, options: RedisDriverOptions): StoreDriver {
   const { prefix, operationLog, now } = options;
   const ids = `${prefix}:ids`;
   const expiries = `${prefix}:expiries`;
   const births = `${prefix}:births`;
-  const dekSessions = `${prefix}:dek-sessions`;
-  const holdIds = `${prefix}:holds`;
   const subjectKey = (subject: string): string => `${prefix}:subject:${subject}`;
   const indexed = createIndexed();
-  /** The turn on a session is in the session's slot, so that the scripts that change the session can look at it. */
-  const leaseOf = (name: LeaseName): string =>
-    name.startsWith('session ')
-      ? `${prefix}:{${encodeURIComponent(name.slice('session '.length))}}:turn`
-      : `${prefix}:{lease:${encodeURIComponent(name)}}`;
-  const keysOf = (sessionId: string): SessionKeys => {
-    const tag = `${prefix}:{${encodeURIComponent(sessionId)}}`;
-    return {
-      items: `${tag}:items`,
-      meta: `${tag}:meta`,
-      ops: `${tag}:ops`,
-      deks: `${tag}:deks`,
-      holds: `${tag}:holds`,
-    };
-  };
+  const keysOf = (sessionId: string) => sessionKeys(prefix, sessionId);
+  const { of: listsOf, onList, range } = listNames(commands, prefix, indexed);
 
-  /** So that the session is found by listings and by the purge. Scores only go down. */
-  async function index(sessionId: string, { birth, expiry, subject }: Entries): Promise<void> {
+  /**
+   * So that the session is found by listings and by the purge. Scores only go down.
+   *
+   * @param outcome What is known of the call when this fails.
+   */
+  async function index(
+    sessionId: string,
+    { birth, expiry, subject }: Entries,
+    outcome: Outcome,
+  ): Promise<void> {
     if (birth === Infinity) return;
     await Promise.all([
-      commands.write('ZADD', ids, '0', sessionId),
-      commands.write('ZADD', births, 'LT', String(birth), sessionId),
-      ...(expiry === Infinity ? [] : [commands.write('ZADD', expiries, 'LT', String(expiry), sessionId)]),
-      ...(subject === undefined ? [] : [commands.write('ZADD', subjectKey(subject), '0', sessionId)]),
+      commands.entry(outcome, 'ZADD', ids, '0', sessionId),
+      commands.entry(outcome, 'ZADD', births, 'LT', String(birth), sessionId),
+      ...(expiry === Infinity
+        ? []
+        : [commands.entry(outcome, 'ZADD', expiries, 'LT', String(expiry), sessionId)]),
+      ...(subject === undefined
+        ? []
+        : [commands.entry(outcome, 'ZADD', subjectKey(subject), '0', sessionId)]),
     ]);
   }
 
   async function append({ sessionId, records, subject }: Batch): Promise<void> {
-    const { items, meta, deks } = keysOf(sessionId);
-    const dids = didsOf(records);
-    const rest = [String(dids.length), ...dids, ...records.map(encode)];
-    const push = async (script: Script, args: readonly string[]): Promise<string[]> => {
-      const answer = await commands.script(script, [items, meta, deks], [...args, ...rest]);
-      const [state, detail] = (answer as Buffer[]).map(String);
-      if (state === 'shredded') throw shreddedError(sessionId, detail as string);
-      return [state as string, detail as string];
-    };
     const entries = entriesOf(records, subject);
-    const known = indexed.generation(sessionId, entries);
+    const elements = records.map(encodeElement);
+    const { items, meta, deks } = keysOf(sessionId);
+    const known = indexed.covers(sessionId, entries);
     if (known !== undefined) {
-      const [state] = await push(EXTEND, [known]);
-      if (state === 'ok') return;
+      const length = await commands.write('RPUSHX', items(known), ...elements);
+      if (length !== 0) return;
+      indexed.name(sessionId, '');
     }
-    const settings = [String(firstGeneration()), sessionId, subject ?? ''];
-    const [, [, generation]] = await Promise.all([index(sessionId, entries), push(APPEND, settings)]);
-    // A deletion may have taken the entries since they were written, and a purge may have raised their scores: what
-    // comes after the records stays, because either of them looks at the records again at its end.
-    await index(sessionId, entries);
-    indexed.note(sessionId, generation as string, entries);
+    const [lists] = await Promise.all([listsOf(sessionId), index(sessionId, entries, 'nothing written')]);
+    const { dids } = entries;
+    const settings = [String(firstGeneration()), sessionId, subject ?? '', String(dids.length), ...dids];
+    const answer = await onList(
+      sessionId,
+      ({ list, items, next, nextItems }) =>
+        commands.script(APPEND, [items, nextItems, meta, deks], [list, next, ...settings, ...elements]),
+      lists,
+    );
+    const [state, detail] = (answer as Buffer[]).map(String) as [string, string];
+    if (state === 'shredded') throw shreddedError(sessionId, detail);
+    await confirm(sessionId, detail, entries);
+  }
+
+  /**
+   * A deletion may have taken the entries since they were written, and a purge may have raised their scores: what comes
+   * after the records stays, because either of them looks at the records again at its end.
+   */
+  async function confirm(sessionId: string, list: string, entries: Entries): Promise<void> {
+    indexed.name(sessionId, list);
+    await index(sessionId, entries, 'written');
+    indexed.note(sessionId, list, entries);
   }
 
   async function look(
-    keys: SessionKeys,
+    sessionId: string,
     from: 'start' | 'end',
     count: number,
     operation: string,
@@ -139,62 +116,72 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     readonly length: number;
     readonly records: Buffer[];
   }> {
-    const answer = await commands.script(
-      LOOK,
-      [keys.items, keys.meta, keys.ops],
-      [from, String(count), operation],
-      true,
+    const { meta, ops } = keysOf(sessionId);
+    const answer = await onList(sessionId, ({ list, items }) =>
+      commands.script(LOOK, [items, meta, ops], [list, from, String(count), operation], true),
     );
-    const [version, digest, length, records] = answer as [Buffer, Buffer, number, Buffer[]];
+    const [, version, digest, length, records] = answer as [Buffer, Buffer, Buffer, number, Buffer[]];
     return { version: String(version), digest: String(digest), length, records };
   }
 
   async function drop(sessionId: string, version = ''): Promise<boolean> {
     const keys = keysOf(sessionId);
     const subject = await commands.read('HGET', keys.meta, 'subject');
-    const answer = await commands.script(
-      DROP,
-      [keys.items, keys.meta, keys.ops, keys.deks, keys.holds, leaseOf(`session ${sessionId}`)],
-      [String(now()), version],
+    const answer = await onList(sessionId, ({ list, items }) =>
+      commands.script(
+        DROP,
+        [items, keys.meta, keys.ops, keys.deks, keys.holds, keys.turn],
+        [list, String(now()), version],
+      ),
     );
     const [state, detail] = (answer as Buffer[]).map(String);
     if (state === 'held') throw heldError(sessionId, detail as string);
     if (state === 'stale') return false;
-    indexed.forget(sessionId);
+    indexed.name(sessionId, '');
     await forget(sessionId, subject === null ? undefined : textOf(subject));
     return true;
   }
 
   /** Takes a session without items out of the indexes; one that got items meanwhile goes back in. */
   async function forget(sessionId: string, subject?: string): Promise<void> {
-    await Promise.all([
-      commands.write('ZREM', ids, sessionId),
-      commands.write('ZREM', births, sessionId),
-      commands.write('ZREM', expiries, sessionId),
-      ...(subject === undefined ? [] : [commands.write('ZREM', subjectKey(subject), sessionId)]),
-    ]);
-    const keys = keysOf(sessionId);
-    const { records } = await look(keys, 'start', -1, '');
+    await Promise.all(
+      [ids, births, expiries, ...(subject === undefined ? [] : [subjectKey(subject)])].map((key) =>
+        commands.entry('written', 'ZREM', key, sessionId),
+      ),
+    );
+    const { records } = await look(sessionId, 'start', -1, '');
     if (records.length === 0) return;
-    const owner = await commands.read('HGET', keys.meta, 'subject');
-    await index(sessionId, entriesOf(decodeAll(records), owner === null ? undefined : textOf(owner)));
+    const owner = await commands.read('HGET', keysOf(sessionId).meta, 'subject');
+    const entries = entriesOf(decodeElements(records), owner === null ? undefined : textOf(owner));
+    await index(sessionId, entries, 'written');
   }
 
   async function apply(
     sessionId: string,
-    keys: SessionKeys,
     looked: { readonly version: string; readonly length: number },
     view: View,
     { from, fence, change, subject }: Application,
   ): Promise<boolean> {
     const { remove, insert, operation, archive } = change;
+    const lists = await listsOf(sessionId);
+    const target = archive === undefined ? undefined : await listsOf(archive.sessionId);
     const stored = new Set(view.records);
+    // Those which stay may well be of a destroyed data key.
+    const dids = didsOf(insert.filter((record) => !stored.has(record)));
+    const entries = { ...entriesOf(insert, subject), dids };
+    const covered = indexed.covers(sessionId, entries) === lists.list;
+    if (!covered) await index(sessionId, entries, 'nothing written');
+    const archived = { ...entriesOf(archive?.records ?? []), dids: [] };
+    if (archive !== undefined) await index(archive.sessionId, archived, 'nothing written');
+
     const settings = {
+      list: lists.list,
+      next: lists.next,
       version: looked.version,
       id: sessionId,
       subject,
       generation: String(firstGeneration()),
-      dids: didsOf(insert.filter((record) => !stored.has(record))),
+      dids,
       inserted: insert.length,
       remove: typeof remove === 'string' ? remove : 'some',
       ...(typeof remove === 'object' && {
@@ -207,43 +194,55 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         digest: operation.digest,
         log: operationLog,
       }),
-      ...(archive !== undefined && { archive: archive.sessionId }),
+      ...(target !== undefined && {
+        archive: { id: archive?.sessionId, list: target.list, next: target.next },
+      }),
       ...(fence !== undefined && { owner: fence.owner }),
     };
-    const target = archive === undefined ? undefined : keysOf(archive.sessionId);
-    const run = commands.script(
+    const { meta, ops, deks, turn } = keysOf(sessionId);
+    const answer = await commands.script(
       CHANGE,
+      [lists.items, lists.nextItems, meta, ops, deks, turn, ...archiveKeys(archive?.sessionId, target)],
       [
-        keys.items,
-        keys.meta,
-        keys.ops,
-        keys.deks,
-        leaseOf(fence?.lease ?? `session ${sessionId}`),
-        ...(target === undefined ? [] : [target.items, target.meta]),
+        JSON.stringify(settings),
+        ...insert.map(encodeElement),
+        ...(archive?.records ?? []).map(encodeElement),
       ],
-      [json(settings), ...insert.map(encode), ...(archive?.records ?? []).map(encode)],
     );
-    const entries = entriesOf(insert, subject);
-    const [, , answer] = await Promise.all([
-      index(sessionId, entries),
-      archive === undefined ? undefined : index(archive.sessionId, entriesOf(archive.records)),
-      run,
-    ]);
-    // Most changes begin a generation: an append that trusted the one before would be refused.
-    indexed.forget(sessionId);
-    const [state, detail] = (answer as Buffer[]).map(String);
+    const [state, detail, name] = (answer as Buffer[]).map(String);
+    if (state === 'stale') {
+      indexed.name(sessionId, detail as string);
+      return false;
+    }
+    if (archive !== undefined && state === 'moved') {
+      indexed.name(archive.sessionId, movedTo(answer) as string);
+      return false;
+    }
     if (state === 'shredded') throw shreddedError(sessionId, detail as string);
     if (state === 'lost') throw lostTurnError(sessionId);
-    if (state === 'created') await index(sessionId, entries);
-    return state !== 'stale';
+    if (!covered) await confirm(sessionId, detail as string, entries);
+    if (archive !== undefined) await confirm(archive.sessionId, name as string, archived);
+    return true;
   }
 
-  const versionOf = async ({ items, meta }: SessionKeys): Promise<string> =>
-    textOf(await commands.script(VERSION, [items, meta], [], true));
+  function archiveKeys(sessionId: string | undefined, lists: Lists | undefined): string[] {
+    if (sessionId === undefined || lists === undefined) return [];
+    return [lists.items, lists.nextItems, keysOf(sessionId).meta];
+  }
+
+  async function versionOf(sessionId: string): Promise<string> {
+    const { meta } = keysOf(sessionId);
+    const answer = await onList(sessionId, ({ list, items }) =>
+      commands.script(VERSION, [items, meta], [list], true),
+    );
+    return textOf(answer);
+  }
 
   async function summary(id: string, subject: string): Promise<SessionSummary | undefined> {
-    const { items, meta } = keysOf(id);
-    const answer = await commands.script(STATS, [items, meta], [subject], true);
+    const { meta } = keysOf(id);
+    const answer = await onList(id, ({ list, items }) =>
+      commands.script(STATS, [items, meta], [list, subject], true),
+    );
     const [count, bytes, first, last, owner] = answer as [number, number, Buffer, Buffer, Buffer];
     if (count === 0) return undefined;
     const times = { firstAt: Number(first), lastAt: Number(last) };
@@ -257,18 +256,23 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     at: number,
     most: number,
   ): Promise<{ readonly gone: number; readonly more: boolean }> {
-    const keys = keysOf(id);
+    const { meta, ops, holds } = keysOf(id);
     let total = 0;
     for (;;) {
       const [expiryBefore, birthBefore] = await Promise.all([
         commands.read('ZSCORE', expiries, id),
         commands.read('ZSCORE', births, id),
       ]);
-      const answer = await commands.script(
-        PURGE,
-        [keys.items, keys.meta, keys.ops, keys.holds],
-        [String(at), before === undefined ? '' : String(before), String(most - total)],
-      );
+      let name = '';
+      const answer = await onList(id, ({ list, items, next, nextItems }) => {
+        name = next;
+        const cutoff = before === undefined ? '' : String(before);
+        return commands.script(
+          PURGE,
+          [items, nextItems, meta, ops, holds],
+          [list, next, String(at), cutoff, String(most - total)],
+        );
+      });
       const [gone, more, version, earliest, oldest, left] = answer as [
         number,
         number,
@@ -279,6 +283,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       ];
       total += gone;
       if (left === -1) return { gone: total, more: false };
+      indexed.name(id, left === 0 ? '' : name);
       if (left === 0) {
         await forget(id);
         return { gone: total, more: false };
@@ -292,7 +297,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
           : commands.script(RESCORE, [births], [id, textOf(birthBefore), String(oldest)]),
       ]);
       // Written to since: the scores that were just set may be too late for what came.
-      const same = (await versionOf(keys)) === String(version);
+      const same = (await versionOf(id)) === String(version);
       if (same || more === 1) return { gone: total, more: more === 1 };
     }
   }
@@ -301,9 +306,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     name: 'openRedis',
 
     async read(sessionId, count) {
-      const { items } = keysOf(sessionId);
-      const range = await commands.read('LRANGE', items, count === undefined ? '0' : String(-count), '-1');
-      return decodeAll(range as Buffer[]);
+      return decodeElements(await range(sessionId, count));
     },
 
     append: (sessionId, records, subject) =>
@@ -321,18 +324,17 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       ),
 
     async change(sessionId, { records: count, from = 'end', operation = '', fence }, decide, subject) {
-      const keys = keysOf(sessionId);
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        const looked = await look(keys, from, count === 'all' ? -1 : count, operation);
+        const looked = await look(sessionId, from, count === 'all' ? -1 : count, operation);
         const view: View = {
-          records: decodeAll(looked.records),
+          records: decodeElements(looked.records),
           ...(looked.digest !== '' && { operation: looked.digest }),
         };
         const change = decide(view);
         if (change === undefined) return;
         const done = change.drop
           ? await drop(sessionId, looked.version)
-          : await apply(sessionId, keys, looked, view, { from, fence, change, subject });
+          : await apply(sessionId, looked, view, { from, fence, change, subject });
         if (done) return;
       }
       throw new StrongroomError(
@@ -342,7 +344,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     },
 
     async version(sessionId) {
-      const [generation, end] = (await versionOf(keysOf(sessionId))).split(':');
+      const [generation, end] = (await versionOf(sessionId)).split(':');
       return { generation: Number(generation), end: Number(end) };
     },
 
@@ -352,7 +354,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       return (await commands.read('HEXISTS', keysOf(sessionId).ops, operationKey)) === 1;
     },
 
-    dekStore: redisDekStore(),
+    dekStore: redisDekStore(commands, { prefix, now, keysOf, onList }),
 
     async summaries(after, count, subject) {
       const key = subject === undefined ? ids : subjectKey(subject);
@@ -416,9 +418,8 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       }
       const found: { id: string; items: number }[] = [];
       for (const id of ids) {
-        const keys = keysOf(id);
-        if ((await commands.read('HLEN', keys.holds)) !== 0) continue;
-        const records = decodeAll((await commands.read('LRANGE', keys.items, '0', '-1')) as Buffer[]);
+        if ((await commands.read('HLEN', keysOf(id).holds)) !== 0) continue;
+        const records = decodeElements(await range(id));
         const items = records.filter(
           ({ expiresAt, bornAt, writtenAt }) =>
             (expiresAt !== null && expiresAt <= at) ||
@@ -430,169 +431,18 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     },
 
     leases: {
-      async acquire(name, owner, milliseconds) {
-        return (await commands.script(ACQUIRE, [leaseOf(name)], [owner, String(milliseconds)])) === 1;
-      },
-      async renew(name, owner, milliseconds) {
-        return (await commands.script(RENEW, [leaseOf(name)], [owner, String(milliseconds)])) === 1;
-      },
-      async release(name, owner) {
-        await commands.script(RENEW, [leaseOf(name)], [owner, '0']);
-      },
+      acquire: async (name, owner, milliseconds) =>
+        (await commands.script(ACQUIRE, [leaseKey(prefix, name)], [owner, String(milliseconds)])) === 1,
+      renew: async (name, owner, milliseconds) =>
+        (await commands.script(RENEW, [leaseKey(prefix, name)], [owner, String(milliseconds)])) === 1,
+      release: async (name, owner) =>
+        void (await commands.script(RENEW, [leaseKey(prefix, name)], [owner, '0'])),
     },
 
     deleteSession: async (sessionId) => void (await drop(sessionId)),
     ping: async () => void (await commands.read('PING')),
     close: options.close,
   };
-
-  function redisDekStore(): DekStore & { readonly holds: HoldStore } {
-    const parse = (sessionId: string, did: string, value: string): DekRecord | DekTombstone =>
-      value.startsWith('!')
-        ? { sessionId, did, destroyedAt: Number(value.slice(1)) }
-        : { sessionId, did, ...(JSON.parse(value) as Pick<DekRecord, 'kid' | 'wrapped' | 'createdAt'>) };
-    return {
-      async put({ sessionId, did, kid, wrapped, createdAt }) {
-        const [, stored] = await Promise.all([
-          commands.write('ZADD', dekSessions, '0', sessionId),
-          commands.write('HSETNX', keysOf(sessionId).deks, did, json({ kid, wrapped, createdAt })),
-        ]);
-        return stored === 1;
-      },
-      async get(sessionId, did) {
-        const value = await commands.read('HGET', keysOf(sessionId).deks, did);
-        return value === null ? undefined : parse(sessionId, did, textOf(value));
-      },
-      async *list({ sessionId, kid } = {}) {
-        let start = '-';
-        for (;;) {
-          const range =
-            sessionId === undefined
-              ? ((await commands.read(
-                  'ZRANGEBYLEX',
-                  dekSessions,
-                  start,
-                  '+',
-                  'LIMIT',
-                  '0',
-                  '100',
-                )) as Buffer[])
-              : [Buffer.from(sessionId)];
-          for (const id of range.map(String)) {
-            const flat = ((await commands.script(FIELDS, [keysOf(id).deks], [], true)) as Buffer[]).map(
-              String,
-            );
-            for (let at = 0; at < flat.length; at += 2) {
-              const record = parse(id, flat[at] as string, flat[at + 1] as string);
-              if ('wrapped' in record && (kid === undefined || record.kid === kid)) yield record;
-            }
-          }
-          if (sessionId !== undefined || range.length < 100) return;
-          start = `(${String(range.at(-1))}`;
-        }
-      },
-      replaceWrapped: async (sessionId, did, expected, next) =>
-        (await commands.script(REWRAP, [keysOf(sessionId).deks], [did, expected, next.wrapped, next.kid])) ===
-        1,
-      async destroy(sessionId, did) {
-        const { deks, holds } = keysOf(sessionId);
-        const answer = await commands.script(DESTROY, [deks, holds], [String(now()), did ?? '']);
-        const [state, ...rest] = (answer as Buffer[]).map(String);
-        if (state === 'held') throw heldError(sessionId, rest[0] as string);
-        const tombstones: DekTombstone[] = [];
-        for (let at = 0; at < rest.length; at += 2) {
-          tombstones.push({ sessionId, did: rest[at] as string, destroyedAt: Number(rest[at + 1]) });
-        }
-        return tombstones;
-      },
-      holds: {
-        async place(hold) {
-          const taken = await commands.write('HSETNX', holdIds, hold.id, json(hold));
-          // The one who repeats a call that was cut off makes it whole.
-          const record = taken === 1 ? hold : await findHold(hold.id);
-          if (record !== undefined && record.releasedAt === undefined) {
-            await commands.write('HSET', keysOf(record.sessionId).holds, record.id, '1');
-          }
-          return taken === 1;
-        },
-        async release(id, releasedAt, releasedBy) {
-          const hold = await findHold(id);
-          if (hold === undefined) return undefined;
-          const released: HoldRecord =
-            hold.releasedAt !== undefined
-              ? hold
-              : { ...hold, releasedAt, ...(releasedBy !== undefined && { releasedBy }) };
-          await commands.write('HSET', holdIds, id, json(released));
-          await commands.write('HDEL', keysOf(hold.sessionId).holds, id);
-          return released;
-        },
-        async list({ sessionId, open } = {}) {
-          const values = ((await commands.read('HVALS', holdIds)) as Buffer[]).map(
-            (value) => JSON.parse(String(value)) as HoldRecord,
-          );
-          return values
-            .filter((hold) => sessionId === undefined || hold.sessionId === sessionId)
-            .filter((hold) => open === undefined || (hold.releasedAt === undefined) === open)
-            .sort((a, b) => a.placedAt - b.placedAt);
-        },
-      },
-    };
-  }
-
-  async function findHold(id: string): Promise<HoldRecord | undefined> {
-    const found = await commands.read('HGET', holdIds, id);
-    return found === null ? undefined : (JSON.parse(textOf(found)) as HoldRecord);
-  }
-}
-
-const NEW_LINE = 10;
-
-function encode(record: StoredRecord): RedisArgument {
-  const { writtenAt, expiresAt, bornAt, did, head, wrapped, body } = record;
-  const line = `[${writtenAt},${expiresAt},${bornAt},${quoted(did)},${quoted(head)},${quoted(wrapped)}]`;
-  // Text stays text: the client sends it together with what is around it.
-  if (typeof body === 'string') return `${line}\n${body}`;
-  return Buffer.concat([Buffer.from(`${line}\n`), body]);
-}
-
-function quoted(text: string | null): string {
-  return text === null ? 'null' : json(text);
-}
-
-/** Records that were appended together mostly have the same line: it is parsed once. */
-function decodeAll(elements: readonly Buffer[]): StoredRecord[] {
-  let previous: Buffer | undefined;
-  let line: Line | undefined;
-  let end = -1;
-  return elements.map((element) => {
-    if (
-      previous === undefined ||
-      element[end] !== NEW_LINE ||
-      element.compare(previous, 0, end, 0, end) !== 0
-    ) {
-      end = element.indexOf(NEW_LINE);
-      line = parseLine(element.toString('utf8', 0, Math.max(end, 0)));
-      previous = line === undefined ? undefined : element;
-    }
-    // Bytes without a head are no record: whoever wants the item is told so.
-    if (line === undefined) return { ...DAMAGED, body: element };
-    const [writtenAt, expiresAt, bornAt, did, head, wrapped] = line;
-    const body = head === null ? element.toString('utf8', end + 1) : element.subarray(end + 1);
-    return { writtenAt, expiresAt, bornAt, did, head, wrapped, body };
-  });
-}
-
-const DAMAGED = { writtenAt: 0, expiresAt: null, bornAt: null, did: null, head: null, wrapped: null };
-
-type Line = [number, number | null, number | null, string | null, string | null, string | null];
-
-function parseLine(text: string): Line | undefined {
-  try {
-    const line: unknown = JSON.parse(text);
-    return Array.isArray(line) ? (line as Line) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Data keys that must be there: those which are not in the envelopes. */
@@ -605,18 +455,10 @@ function entriesOf(records: readonly StoredRecord[], subject?: string): Entries 
     birth: least(records.map(({ bornAt, writtenAt }) => bornAt ?? writtenAt)),
     expiry: least(records.map(({ expiresAt }) => expiresAt ?? Infinity)),
     subject,
+    dids: didsOf(records),
   };
 }
 
 function least(values: readonly number[]): number {
   return values.reduce((least, value) => Math.min(least, value), Infinity);
-}
-
-/** A bulk string, or a number of RESP 3. */
-function textOf(value: unknown): string {
-  return Buffer.isBuffer(value) ? value.toString('utf8') : `${value as string | number}`;
-}
-
-function json(value: unknown): string {
-  return JSON.stringify(value);
 }

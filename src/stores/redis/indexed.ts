@@ -1,26 +1,32 @@
-/** What the indexes over all sessions must say of some records: at most these scores, and this owner. */
+/** What must hold before some records may be pushed to a list without anything else. */
 export interface Entries {
-  /** The earliest birth, in Unix milliseconds; `Infinity` without records. */
+  /** The index by age has this score or a lower one: the earliest birth, in Unix milliseconds; `Infinity` without records. */
   readonly birth: number;
-  /** The earliest expiry, in Unix milliseconds; `Infinity` when none expires. */
+  /** The index by expiry, likewise; `Infinity` when none expires. */
   readonly expiry: number;
+  /** Whose session it is, and listed as. */
   readonly subject: string | undefined;
+  /** Data keys that are not destroyed. */
+  readonly dids: readonly string[];
 }
 
-/** What this process knows of the indexes, so that an append need not write what they have already. */
+/** What this process knows of sessions: the names of their lists, and what holds as long as a list has its name. */
 export interface Indexed {
-  /** The generation in which the indexes are known to have these entries, or lower ones. */
-  generation(sessionId: string, entries: Entries): string | undefined;
-  /** Records with these entries are in the session, in this generation, and the indexes had them afterwards. */
-  note(sessionId: string, generation: string, entries: Entries): void;
-  forget(sessionId: string): void;
+  /** The name that the list had when this process last heard of it. */
+  list(sessionId: string): string | undefined;
+  /** The name of the list to which records with these entries can be pushed, if there still is one of that name. */
+  covers(sessionId: string, entries: Entries): string | undefined;
+  /** The list has this name; `''`: the session has none. */
+  name(sessionId: string, list: string): void;
+  /** The entries hold for the list of this name. */
+  note(sessionId: string, list: string, entries: Entries): void;
 }
 
 /**
- * While a generation lasts no record goes. So what is noted stays the least at most, and a purge, which sets a score to
- * the least, does not set it higher.
+ * Whatever could make an entry untrue gives the list another name first: a purge before it raises a score, a deletion,
+ * another owner, the destruction of a data key. So a push by name needs no look at any of them.
  *
- * @param limit Sessions that are remembered; the one that was noted first goes first.
+ * @param limit Sessions that are remembered; the one that was named first goes first.
  * @param trust Milliseconds after which entries are written again: a failover can lose what an index was told, and the
  * session does not show it.
  */
@@ -29,27 +35,34 @@ export function createIndexed(
   trust = 60_000,
   now: () => number = () => performance.now(),
 ): Indexed {
-  interface Noted extends Entries {
-    readonly generation: string;
-    readonly until: number;
+  interface Known {
+    readonly list: string;
+    readonly entries?: Entries;
+    readonly until?: number;
   }
-  const noted = new Map<string, Noted>();
+  const sessions = new Map<string, Known>();
+  function remember(sessionId: string, known: Known): void {
+    sessions.delete(sessionId);
+    sessions.set(sessionId, known);
+    if (sessions.size > limit) sessions.delete(sessions.keys().next().value as string);
+  }
   return {
-    generation(sessionId, { birth, expiry, subject }) {
-      const known = noted.get(sessionId);
+    list: (sessionId) => sessions.get(sessionId)?.list,
+    covers(sessionId, { birth, expiry, subject, dids }) {
+      const { list, entries, until = 0 } = sessions.get(sessionId) ?? {};
       const covers =
-        known !== undefined &&
-        known.birth <= birth &&
-        known.expiry <= expiry &&
-        known.subject === subject &&
-        now() < known.until;
-      return covers ? known.generation : undefined;
+        entries !== undefined &&
+        entries.birth <= birth &&
+        entries.expiry <= expiry &&
+        entries.subject === subject &&
+        dids.every((did) => entries.dids.includes(did)) &&
+        now() < until;
+      return covers ? list : undefined;
     },
-    note(sessionId, generation, entries) {
-      noted.delete(sessionId);
-      noted.set(sessionId, { ...entries, generation, until: now() + trust });
-      if (noted.size > limit) noted.delete(noted.keys().next().value as string);
+    name(sessionId, list) {
+      if (list === '') sessions.delete(sessionId);
+      else if (sessions.get(sessionId)?.list !== list) remember(sessionId, { list });
     },
-    forget: (sessionId) => void noted.delete(sessionId),
+    note: (sessionId, list, entries) => remember(sessionId, { list, entries, until: now() + trust }),
   };
 }

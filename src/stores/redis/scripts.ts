@@ -5,12 +5,32 @@ export interface Script {
 }
 
 /**
- * A record is one list element: a line of JSON `[written, expires, born, data key, head, wrapped]`, then the body's
- * bytes. Shared by the scripts below. A damaged element has no times: it must not keep others from being purged or
- * listed.
+ * A session's history is one list, and the list has a name, which `meta` states. It gets another name when something ends
+ * on which a process relied that pushes to it without looking (see `Indexed`): the old name never comes back, and
+ * `RPUSHX` to it does nothing. The answer for a caller who has another name than the present one; `''` is none.
+ */
+const MOVED = `
+local function moved(meta, list)
+  local current = redis.call('HGET', meta, 'list') or ''
+  if current ~= list then return { 'moved', current } end
+end
+`;
+
+const RENAME = `
+local function rename(meta, from, to, list)
+  if redis.call('EXISTS', from) == 1 then redis.call('RENAME', from, to) end
+  redis.call('HSET', meta, 'list', list)
+end
+`;
+
+/**
+ * When an element of the list was written, when it expires, and its birth (see element.ts). A damaged element has no
+ * times: it must not keep others from being purged or listed.
  */
 const TIMES = `
 local function times(record)
+  local plain = tonumber(string.match(record, '^(%d+) '))
+  if plain then return plain, nil, plain end
   local valid, line = pcall(cjson.decode, string.sub(record, 1, (string.find(record, '\\n', 1, true) or 1) - 1))
   if not valid or type(line) ~= 'table' then return nil, nil, nil end
   local function number(value) return type(value) == 'number' and value or nil end
@@ -26,7 +46,7 @@ local function push(key, records, first)
 end
 `;
 
-/** Live data keys begin with `{`, tombstones with `!`. The first destroyed one among `dids`, from `first` to `last`. */
+/** Tombstones of data keys begin with `!`. The first destroyed one among `dids`, from `first` to `last`. */
 const DESTROYED = `
 local function destroyed(key, dids, first, last)
   for at = first, last do
@@ -46,155 +66,163 @@ local function version(items, meta)
 end
 `;
 
-/** Another owner begins a generation, so that whoever trusted the one before says again whose session it is. */
+/** Another owner begins a generation. Whether it was another one: then the list needs another name. */
 const DESCRIBE = `
 local function describe(meta, generation, id, subject)
   redis.call('HSETNX', meta, 'generation', generation)
   redis.call('HSET', meta, 'id', id)
-  if not subject or subject == '' then return end
+  if not subject or subject == '' then return false end
   local before = redis.call('HGET', meta, 'subject')
-  if before == subject then return end
+  if before == subject then return false end
   redis.call('HSET', meta, 'subject', subject)
   if before then redis.call('HINCRBY', meta, 'generation', 1) end
+  return before
 end
 `;
 
 /**
- * KEYS items, meta, deks. ARGV generation of a new session, id, subject ('': unknown), number of data keys, their ids,
- * records. The generation.
+ * KEYS items, next items, meta, deks. ARGV list, next list, generation of a new session, id, subject ('': unknown),
+ * number of data keys, their ids, records. The name of the list that has them now.
  */
 export const APPEND: Script = {
   name: 'append',
-  source: `${PUSH}${DESTROYED}${DESCRIBE}
-local last = 4 + tonumber(ARGV[4])
-local gone = destroyed(KEYS[3], ARGV, 5, last)
+  source: `${MOVED}${RENAME}${PUSH}${DESTROYED}${DESCRIBE}
+local away = moved(KEYS[3], ARGV[1])
+if away then return away end
+local last = 6 + tonumber(ARGV[6])
+local gone = destroyed(KEYS[4], ARGV, 7, last)
 if gone then return { 'shredded', gone } end
-describe(KEYS[2], ARGV[1], ARGV[2], ARGV[3])
+if describe(KEYS[3], ARGV[3], ARGV[4], ARGV[5]) or ARGV[1] == '' then
+  rename(KEYS[3], KEYS[1], KEYS[2], ARGV[2])
+  push(KEYS[2], ARGV, last + 1)
+  return { 'ok', ARGV[2] }
+end
 push(KEYS[1], ARGV, last + 1)
-return { 'ok', redis.call('HGET', KEYS[2], 'generation') }
+return { 'ok', ARGV[1] }
 `,
 };
 
-/**
- * The same for a session of which everything but the records is written already. KEYS items, meta, deks. ARGV generation
- * in which that was so, number of data keys, their ids, records. Answers `stale` in another generation.
- */
-export const EXTEND: Script = {
-  name: 'extend',
-  source: `${PUSH}${DESTROYED}
-if redis.call('HGET', KEYS[2], 'generation') ~= ARGV[1] then return { 'stale', '' } end
-local last = 2 + tonumber(ARGV[2])
-local gone = destroyed(KEYS[3], ARGV, 3, last)
-if gone then return { 'shredded', gone } end
-push(KEYS[1], ARGV, last + 1)
-return { 'ok', '' }
-`,
-};
-
-/** KEYS items, meta, ops. ARGV from, count (-1: all), operation ('': none). Version, digest, length, records. */
+/** KEYS items, meta, ops. ARGV list, from, count (-1: all), operation ('': none). Version, digest, length, records. */
 export const LOOK: Script = {
   name: 'look',
-  source: `${VERSION_OF}
+  source: `${MOVED}${VERSION_OF}
+local away = moved(KEYS[2], ARGV[1])
+if away then return away end
 local digest = ''
-if ARGV[3] ~= '' then
-  local logged = redis.call('HGET', KEYS[3], ARGV[3])
+if ARGV[4] ~= '' then
+  local logged = redis.call('HGET', KEYS[3], ARGV[4])
   if logged then digest = string.match(logged, ' (.*)$') end
 end
-local count = tonumber(ARGV[2])
+local count = tonumber(ARGV[3])
 local records = {}
 if count < 0 then records = redis.call('LRANGE', KEYS[1], 0, -1)
-elseif count > 0 and ARGV[1] == 'start' then records = redis.call('LRANGE', KEYS[1], 0, count - 1)
+elseif count > 0 and ARGV[2] == 'start' then records = redis.call('LRANGE', KEYS[1], 0, count - 1)
 elseif count > 0 then records = redis.call('LRANGE', KEYS[1], -count, -1) end
-return { version(KEYS[1], KEYS[2]), digest, redis.call('LLEN', KEYS[1]), records }
+return { 'ok', version(KEYS[1], KEYS[2]), digest, redis.call('LLEN', KEYS[1]), records }
 `,
 };
 
 /**
- * KEYS items, meta, ops, deks, turn and, with an archive, its items and meta. ARGV options as JSON, then \`inserted\`
- * records, then those for the archive. Answers \`stale\` when the session changed since it was looked at, \`lost\` when
- * somebody else than \`owner\` has the turn, or nobody.
+ * KEYS items, next items, meta, ops, deks, turn and, with an archive, its items, next items, meta. ARGV options as JSON,
+ * then `inserted` records, then those for the archive. Answers `lost` when somebody else than `owner` has the turn, or
+ * nobody, `stale` with the name of the list when the session changed since it was looked at, `moved` for the archive,
+ * else the names of the lists that have the records now.
  */
 export const CHANGE: Script = {
   name: 'change',
-  source: `${PUSH}${DESTROYED}${DESCRIBE}${VERSION_OF}
+  source: `${MOVED}${RENAME}${PUSH}${DESTROYED}${DESCRIBE}${VERSION_OF}
 local options = cjson.decode(ARGV[1])
-if options.owner and redis.call('GET', KEYS[5]) ~= options.owner then return { 'lost', '' } end
-if version(KEYS[1], KEYS[2]) ~= options.version then return { 'stale', '' } end
-local gone = destroyed(KEYS[4], options.dids, 1, #options.dids)
+if options.owner and redis.call('GET', KEYS[6]) ~= options.owner then return { 'lost', '' } end
+local items, list = KEYS[1], options.list
+local away = moved(KEYS[3], list)
+if away then return { 'stale', away[2] } end
+if version(items, KEYS[3]) ~= options.version then return { 'stale', list } end
+away = options.archive and moved(KEYS[9], options.archive.list)
+if away then return away end
+local gone = destroyed(KEYS[5], options.dids, 1, #options.dids)
 if gone then return { 'shredded', gone } end
 local inserted, archived = {}, {}
 for at = 2, 1 + options.inserted do inserted[#inserted + 1] = ARGV[at] end
 for at = 2 + options.inserted, #ARGV do archived[#archived + 1] = ARGV[at] end
-local created = redis.call('LLEN', KEYS[1]) == 0 and #inserted > 0
+if describe(KEYS[3], options.generation, options.id, options.subject) or list == '' then
+  rename(KEYS[3], KEYS[1], KEYS[2], options.next)
+  items, list = KEYS[2], options.next
+end
 if options.remove == 'all' then
-  redis.call('DEL', KEYS[1])
-  push(KEYS[1], inserted, 1)
+  redis.call('DEL', items)
+  push(items, inserted, 1)
 elseif options.remove == 'none' then
-  push(KEYS[1], inserted, 1)
+  push(items, inserted, 1)
 else
-  local length = redis.call('LLEN', KEYS[1])
+  local length = redis.call('LLEN', items)
   local head, tail = options.index, length - options.index - options.count
   if tail <= head then
-    local after = tail > 0 and redis.call('LRANGE', KEYS[1], -tail, -1) or {}
-    if head == 0 then redis.call('DEL', KEYS[1]) else redis.call('LTRIM', KEYS[1], 0, head - 1) end
-    push(KEYS[1], inserted, 1)
-    push(KEYS[1], after, 1)
+    local after = tail > 0 and redis.call('LRANGE', items, -tail, -1) or {}
+    if head == 0 then redis.call('DEL', items) else redis.call('LTRIM', items, 0, head - 1) end
+    push(items, inserted, 1)
+    push(items, after, 1)
   else
-    local before = head > 0 and redis.call('LRANGE', KEYS[1], 0, head - 1) or {}
-    redis.call('LTRIM', KEYS[1], head + options.count, -1)
-    for at = #inserted, 1, -1 do redis.call('LPUSH', KEYS[1], inserted[at]) end
-    for at = #before, 1, -1 do redis.call('LPUSH', KEYS[1], before[at]) end
+    local before = head > 0 and redis.call('LRANGE', items, 0, head - 1) or {}
+    redis.call('LTRIM', items, head + options.count, -1)
+    for at = #inserted, 1, -1 do redis.call('LPUSH', items, inserted[at]) end
+    for at = #before, 1, -1 do redis.call('LPUSH', items, before[at]) end
   end
 end
-describe(KEYS[2], options.generation, options.id, options.subject)
 -- Nothing appended, something logged: that too must be seen by those who looked before.
-if options.remove ~= 'none' or #inserted == 0 then redis.call('HINCRBY', KEYS[2], 'generation', 1) end
-if options.forget then redis.call('DEL', KEYS[3]) end
+if options.remove ~= 'none' or #inserted == 0 then redis.call('HINCRBY', KEYS[3], 'generation', 1) end
+if options.forget then redis.call('DEL', KEYS[4]) end
 if options.operation then
-  local position = redis.call('HINCRBY', KEYS[2], 'position', 1)
-  redis.call('HSET', KEYS[3], options.operation, position .. ' ' .. options.digest)
-  if redis.call('HLEN', KEYS[3]) > options.log then
-    local logged = redis.call('HGETALL', KEYS[3])
+  local position = redis.call('HINCRBY', KEYS[3], 'position', 1)
+  redis.call('HSET', KEYS[4], options.operation, position .. ' ' .. options.digest)
+  if redis.call('HLEN', KEYS[4]) > options.log then
+    local logged = redis.call('HGETALL', KEYS[4])
     for at = 1, #logged, 2 do
       if tonumber(string.match(logged[at + 1], '^%d+')) <= position - options.log then
-        redis.call('HDEL', KEYS[3], logged[at])
+        redis.call('HDEL', KEYS[4], logged[at])
       end
     end
   end
 end
-if #archived > 0 then
-  describe(KEYS[7], options.generation, options.archive)
-  push(KEYS[6], archived, 1)
-end
-return { created and 'created' or 'ok', '' }
+if #archived == 0 then return { 'ok', list, '' } end
+local target, name = KEYS[7], options.archive.list
+if name == '' then target, name = KEYS[8], options.archive.next end
+describe(KEYS[9], options.generation, options.archive.id)
+redis.call('HSET', KEYS[9], 'list', name)
+push(target, archived, 1)
+return { 'ok', list, name }
 `,
 };
 
-/** KEYS items, meta, ops, deks, holds, turn. ARGV now, version ('': any). A tombstone for each live data key. */
+/** KEYS items, meta, ops, deks, holds, turn. ARGV list, now, version ('': any). A tombstone for each live data key. */
 export const DROP: Script = {
   name: 'drop',
-  source: `${VERSION_OF}
-if ARGV[2] ~= '' and version(KEYS[1], KEYS[2]) ~= ARGV[2] then return { 'stale', '' } end
+  source: `${MOVED}${VERSION_OF}
+local away = moved(KEYS[2], ARGV[1])
+if away then return away end
+if ARGV[3] ~= '' and version(KEYS[1], KEYS[2]) ~= ARGV[3] then return { 'stale', '' } end
 local hold = redis.call('HKEYS', KEYS[5])[1]
 if hold then return { 'held', hold } end
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[6])
 local deks = redis.call('HGETALL', KEYS[4])
 for at = 1, #deks, 2 do
-  if string.sub(deks[at + 1], 1, 1) == '{' then redis.call('HSET', KEYS[4], deks[at], '!' .. ARGV[1]) end
+  if string.sub(deks[at + 1], 1, 1) ~= '!' then redis.call('HSET', KEYS[4], deks[at], '!' .. ARGV[2]) end
 end
 return { 'ok', '' }
 `,
 };
 
 /**
- * KEYS items, meta, ops, holds. ARGV now, written before ('': no policy), most. How many went, whether expired ones
- * are left, version, earliest expiry and birth of the rest ('' when there is none), how many are left.
+ * KEYS items, next items, meta, ops, holds. ARGV list, next list, now, written before ('': no policy), most. How many
+ * went, whether expired ones are left, version, earliest expiry and birth of the rest ('' when there is none), how many
+ * are left: the indexes are set to those times afterwards, so what is left is a list of the next name.
  */
 export const PURGE: Script = {
   name: 'purge',
-  source: `${TIMES}${PUSH}${VERSION_OF}
-if redis.call('HLEN', KEYS[4]) > 0 then return { 0, 0, '', '', '', -1 } end
-local now, before, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+  source: `${MOVED}${RENAME}${TIMES}${PUSH}${VERSION_OF}
+local away = moved(KEYS[3], ARGV[1])
+if away then return away end
+if redis.call('HLEN', KEYS[5]) > 0 then return { 0, 0, '', '', '', -1 } end
+local now, before, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local records = redis.call('LRANGE', KEYS[1], 0, -1)
 local kept, gone, more = {}, 0, 0
 local earliest, oldest
@@ -213,24 +241,33 @@ end
 if gone > 0 then
   redis.call('DEL', KEYS[1])
   push(KEYS[1], kept, 1)
-  if #kept == 0 then redis.call('DEL', KEYS[2], KEYS[3]) else redis.call('HINCRBY', KEYS[2], 'generation', 1) end
+end
+if #kept > 0 then
+  rename(KEYS[3], KEYS[1], KEYS[2], ARGV[2])
+  if gone > 0 then redis.call('HINCRBY', KEYS[3], 'generation', 1) end
+elseif gone > 0 then
+  redis.call('DEL', KEYS[3], KEYS[4])
+else
+  redis.call('HDEL', KEYS[3], 'list')
 end
 local function text(value) return value and string.format('%.0f', value) or '' end
-return { gone, more, version(KEYS[1], KEYS[2]), text(earliest), text(oldest), #kept }
+return { gone, more, version(KEYS[2], KEYS[3]), text(earliest), text(oldest), #kept }
 `,
 };
 
-/** KEYS items, meta. Generation and length with a colon between them. */
+/** KEYS items, meta. ARGV list. Generation and length with a colon between them. */
 export const VERSION: Script = {
   name: 'version',
-  source: `${VERSION_OF} return version(KEYS[1], KEYS[2])`,
+  source: `${MOVED}${VERSION_OF} return moved(KEYS[2], ARGV[1]) or version(KEYS[1], KEYS[2])`,
 };
 
-/** KEYS items, meta. ARGV subject ('': any). Items, bytes, first, last, subject; nothing when it is of another subject. */
+/** KEYS items, meta. ARGV list, subject ('': any). Items, bytes, first, last, subject; nothing when it is of another subject. */
 export const STATS: Script = {
   name: 'stats',
-  source: `${TIMES}
-if ARGV[1] ~= '' and redis.call('HGET', KEYS[2], 'subject') ~= ARGV[1] then return { 0, 0, '', '', '' } end
+  source: `${MOVED}${TIMES}
+local away = moved(KEYS[2], ARGV[1])
+if away then return away end
+if ARGV[2] ~= '' and redis.call('HGET', KEYS[2], 'subject') ~= ARGV[2] then return { 0, 0, '', '', '' } end
 local records = redis.call('LRANGE', KEYS[1], 0, -1)
 local bytes, first, last = 0, nil, nil
 for _, record in ipairs(records) do
@@ -244,13 +281,14 @@ return { #records, bytes, text(first), text(last), redis.call('HGET', KEYS[2], '
 `,
 };
 
-/** KEYS deks. ARGV did, expected, next (all JSON of a record). */
+/** KEYS deks. ARGV did, expected, next wrapped, next kid. 1 when it was replaced, -1 when what is there is no record. */
 export const REWRAP: Script = {
   name: 'rewrap',
   source: `
 local found = redis.call('HGET', KEYS[1], ARGV[1])
-if not found or string.sub(found, 1, 1) ~= '{' then return 0 end
-local record = cjson.decode(found)
+if not found or string.sub(found, 1, 1) == '!' then return 0 end
+local valid, record = pcall(cjson.decode, found)
+if not valid or type(record) ~= 'table' or type(record.createdAt) ~= 'number' then return -1 end
 if record.wrapped ~= ARGV[2] then return 0 end
 record.wrapped = ARGV[3]
 record.kid = ARGV[4]
@@ -259,24 +297,31 @@ return 1
 `,
 };
 
-/** KEYS deks, holds. ARGV now, did ('': all). Ids and times of destruction, or the hold. */
+/**
+ * KEYS deks, holds, items, next items, meta. ARGV list, next list, now, did ('': all). Ids and times of destruction, or
+ * the hold. A process that knew a key as alive in the list may not go on pushing to it: it gets the next name.
+ */
 export const DESTROY: Script = {
   name: 'destroy',
-  source: `
+  source: `${MOVED}${RENAME}
+local away = moved(KEYS[5], ARGV[1])
+if away then return away end
 local hold = redis.call('HKEYS', KEYS[2])[1]
 if hold then return { 'held', hold } end
-local answer = { 'ok' }
+local answer, destroyed = { 'ok' }, false
 local deks = redis.call('HGETALL', KEYS[1])
 for at = 1, #deks, 2 do
-  if ARGV[2] == '' or ARGV[2] == deks[at] then
-    if string.sub(deks[at + 1], 1, 1) == '{' then
-      redis.call('HSET', KEYS[1], deks[at], '!' .. ARGV[1])
-      deks[at + 1] = '!' .. ARGV[1]
+  if ARGV[4] == '' or ARGV[4] == deks[at] then
+    if string.sub(deks[at + 1], 1, 1) ~= '!' then
+      redis.call('HSET', KEYS[1], deks[at], '!' .. ARGV[3])
+      deks[at + 1] = '!' .. ARGV[3]
+      destroyed = true
     end
     answer[#answer + 1] = deks[at]
     answer[#answer + 1] = string.sub(deks[at + 1], 2)
   end
 end
+if destroyed and ARGV[1] ~= '' then rename(KEYS[5], KEYS[3], KEYS[4], ARGV[2]) end
 return answer
 `,
 };

@@ -1,0 +1,176 @@
+import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
+import { heldError } from '../../keys/held.ts';
+import { StrongroomError } from '../../errors.ts';
+import { textOf, type RedisCommands } from './client.ts';
+import type { SessionKeys } from './keys.ts';
+import type { OnList } from './lists.ts';
+import { DESTROY, FIELDS, REWRAP } from './scripts.ts';
+
+/** What the data keys need of the driver around them. */
+export interface RedisDekStoreOptions {
+  readonly prefix: string;
+  readonly now: () => number;
+  readonly keysOf: (sessionId: string) => SessionKeys;
+  readonly onList: OnList;
+}
+
+const PAGE = 100;
+
+/** Wrapped data keys, their tombstones and legal holds, in hashes beside the items. */
+export function redisDekStore(
+  commands: RedisCommands,
+  { prefix, now, keysOf, onList }: RedisDekStoreOptions,
+): DekStore & { readonly holds: HoldStore } {
+  /** A set without which `list` would not know where to look. */
+  const sessions = `${prefix}:dek-sessions`;
+  const fields = async (key: string): Promise<[field: string, value: string][]> => {
+    const flat = ((await commands.script(FIELDS, [key], [], true)) as Buffer[]).map(String);
+    return Array.from({ length: flat.length / 2 }, (_, index) => [
+      flat[2 * index] as string,
+      flat[2 * index + 1] as string,
+    ]);
+  };
+
+  async function sessionsAfter(id: string | undefined): Promise<string[]> {
+    const start = id === undefined ? '-' : `(${id}`;
+    const page = await commands.read('ZRANGEBYLEX', sessions, start, '+', 'LIMIT', '0', String(PAGE));
+    return (page as Buffer[]).map(String);
+  }
+
+  async function* liveKeys(sessionId: string, kid: string | undefined): AsyncGenerator<DekRecord> {
+    for (const [did, value] of await fields(keysOf(sessionId).deks)) {
+      const record = parseDek(sessionId, did, value);
+      if ('wrapped' in record && (kid === undefined || record.kid === kid)) yield record;
+    }
+  }
+
+  return {
+    async put({ sessionId, did, kid, wrapped, createdAt }) {
+      await commands.entry('nothing written', 'ZADD', sessions, '0', sessionId);
+      const value = JSON.stringify({ kid, wrapped, createdAt });
+      return (await commands.write('HSETNX', keysOf(sessionId).deks, did, value)) === 1;
+    },
+    async get(sessionId, did) {
+      const value = await commands.read('HGET', keysOf(sessionId).deks, did);
+      return value === null ? undefined : parseDek(sessionId, did, textOf(value));
+    },
+    async *list({ sessionId, kid } = {}) {
+      if (sessionId !== undefined) {
+        yield* liveKeys(sessionId, kid);
+        return;
+      }
+      for (let after: string | undefined; ;) {
+        const page = await sessionsAfter(after);
+        for (const id of page) yield* liveKeys(id, kid);
+        if (page.length < PAGE) return;
+        after = page.at(-1);
+      }
+    },
+    async replaceWrapped(sessionId, did, expected, next) {
+      const args = [did, expected, next.wrapped, next.kid];
+      const answer = await commands.script(REWRAP, [keysOf(sessionId).deks], args);
+      if (answer === -1) throw damagedKey(sessionId, did);
+      return answer === 1;
+    },
+    async destroy(sessionId, did) {
+      const { deks, holds, meta } = keysOf(sessionId);
+      const answer = await onList(sessionId, ({ items, list, nextItems, next }) =>
+        commands.script(
+          DESTROY,
+          [deks, holds, items, nextItems, meta],
+          [list, next, String(now()), did ?? ''],
+        ),
+      );
+      const [state, ...rest] = (answer as Buffer[]).map(String);
+      if (state === 'held') throw heldError(sessionId, rest[0] as string);
+      const tombstones: DekTombstone[] = [];
+      for (let at = 0; at < rest.length; at += 2) {
+        tombstones.push({ sessionId, did: rest[at] as string, destroyedAt: Number(rest[at + 1]) });
+      }
+      return tombstones;
+    },
+    holds: redisHolds(commands, `${prefix}:holds`, fields, keysOf),
+  };
+}
+
+/** The records of all holds are in one hash; beside the data keys of a session are the ids of those that are open. */
+function redisHolds(
+  commands: RedisCommands,
+  key: string,
+  fields: (key: string) => Promise<[field: string, value: string][]>,
+  keysOf: (sessionId: string) => SessionKeys,
+): HoldStore {
+  async function find(id: string): Promise<HoldRecord | undefined> {
+    const found = await commands.read('HGET', key, id);
+    return found === null ? undefined : parseHold(id, textOf(found));
+  }
+  return {
+    async place(hold) {
+      const taken = await commands.write('HSETNX', key, hold.id, JSON.stringify(hold));
+      // The one who repeats a call that was cut off makes it whole.
+      const record = taken === 1 ? hold : await find(hold.id);
+      if (record !== undefined && record.releasedAt === undefined) {
+        await commands.entry('unknown', 'HSET', keysOf(record.sessionId).holds, record.id, '1');
+      }
+      return taken === 1;
+    },
+    async release(id, releasedAt, releasedBy) {
+      const hold = await find(id);
+      if (hold === undefined) return undefined;
+      const released: HoldRecord =
+        hold.releasedAt !== undefined
+          ? hold
+          : { ...hold, releasedAt, ...(releasedBy !== undefined && { releasedBy }) };
+      await commands.write('HSET', key, id, JSON.stringify(released));
+      await commands.entry('unknown', 'HDEL', keysOf(hold.sessionId).holds, id);
+      return released;
+    },
+    async list({ sessionId, open } = {}) {
+      return (await fields(key))
+        .map(([id, value]) => parseHold(id, value))
+        .filter((hold) => sessionId === undefined || hold.sessionId === sessionId)
+        .filter((hold) => open === undefined || (hold.releasedAt === undefined) === open)
+        .sort((a, b) => a.placedAt - b.placedAt);
+    },
+  };
+}
+
+/** Tombstones begin with an exclamation mark; anything else is, or was, a record. */
+function parseDek(sessionId: string, did: string, value: string): DekRecord | DekTombstone {
+  if (value.startsWith('!')) return { sessionId, did, destroyedAt: Number(value.slice(1)) };
+  const { kid, wrapped, createdAt } = parseObject(value);
+  if (typeof kid !== 'string' || typeof wrapped !== 'string' || typeof createdAt !== 'number') {
+    throw damagedKey(sessionId, did);
+  }
+  return { sessionId, did, kid, wrapped, createdAt };
+}
+
+function parseHold(id: string, value: string): HoldRecord {
+  const hold = parseObject(value);
+  if (hold['id'] !== id || typeof hold['sessionId'] !== 'string' || typeof hold['placedAt'] !== 'number') {
+    throw new StrongroomError(
+      'ERR_MALFORMED',
+      `openRedis: the record of the hold ${JSON.stringify(id)} is damaged. Restore it from a backup; what it holds ` +
+        'stays held meanwhile.',
+    );
+  }
+  return hold as unknown as HoldRecord;
+}
+
+function damagedKey(sessionId: string, did: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_MALFORMED',
+    `openRedis: the record of the data key ${did} of session ${JSON.stringify(sessionId)} is damaged. Restore it ` +
+      'from a backup, or destroy the data key, or delete the session.',
+  );
+}
+
+/** An object without members for anything else. The parser's message would quote the text. */
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

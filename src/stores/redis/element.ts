@@ -1,0 +1,83 @@
+import type { StoredRecord } from '../driver.ts';
+import type { RedisArgument } from './client.ts';
+
+// A record is one element of a list. A plain item that inherits no time is the Unix milliseconds at which it was written,
+// a space and its JSON: that costs a reader next to nothing. Any other record is a line of JSON `[written, expires, born,
+// data key, head, wrapped]`, then the body's bytes. The scripts read the times of both (`TIMES`).
+
+const NEW_LINE = 10;
+const SPACE = 32;
+const ZERO = 48;
+const NINE = 57;
+
+export function encodeElement(record: StoredRecord): RedisArgument {
+  const { writtenAt, expiresAt, bornAt, did, head, wrapped, body } = record;
+  if (head === null && bornAt === null && expiresAt === null && isCount(writtenAt)) {
+    return `${writtenAt} ${body as string}`;
+  }
+  const line = `[${writtenAt},${expiresAt},${bornAt},${quoted(did)},${quoted(head)},${quoted(wrapped)}]`;
+  // Text stays text: the client sends it together with what is around it.
+  if (typeof body === 'string') return `${line}\n${body}`;
+  return Buffer.concat([Buffer.from(`${line}\n`), body]);
+}
+
+/** Whether its text is digits alone. */
+function isCount(time: number): boolean {
+  return Number.isSafeInteger(time) && time >= 0;
+}
+
+function quoted(text: string | null): string {
+  return text === null ? 'null' : JSON.stringify(text);
+}
+
+/** Bytes that are no element become a record that cannot be read: whoever wants the item is told so. */
+export function decodeElements(elements: readonly Buffer[]): StoredRecord[] {
+  const decodeLined = linedDecoder();
+  return elements.map((element) => decodePlain(element) ?? decodeLined(element));
+}
+
+function decodePlain(element: Buffer): StoredRecord | undefined {
+  let writtenAt = 0;
+  let end = 0;
+  for (let digit = element[0] as number; digit >= ZERO && digit <= NINE; digit = element[++end] as number) {
+    writtenAt = writtenAt * 10 + digit - ZERO;
+  }
+  if (end === 0 || element[end] !== SPACE) return undefined;
+  const body = element.toString('utf8', end + 1);
+  return { head: null, did: null, body, wrapped: null, writtenAt, expiresAt: null, bornAt: null };
+}
+
+/** Records that were appended together mostly have the same line: it is parsed once. */
+function linedDecoder(): (element: Buffer) => StoredRecord {
+  let previous: Buffer | undefined;
+  let line: Line | undefined;
+  let end = -1;
+  return (element) => {
+    if (
+      previous === undefined ||
+      element[end] !== NEW_LINE ||
+      element.compare(previous, 0, end, 0, end) !== 0
+    ) {
+      end = element.indexOf(NEW_LINE);
+      line = parseLine(element.toString('utf8', 0, Math.max(end, 0)));
+      previous = line === undefined ? undefined : element;
+    }
+    if (line === undefined) return { ...DAMAGED, body: element };
+    const [writtenAt, expiresAt, bornAt, did, head, wrapped] = line;
+    const body = head === null ? element.toString('utf8', end + 1) : element.subarray(end + 1);
+    return { writtenAt, expiresAt, bornAt, did, head, wrapped, body };
+  };
+}
+
+const DAMAGED = { writtenAt: 0, expiresAt: null, bornAt: null, did: null, head: null, wrapped: null };
+
+type Line = [number, number | null, number | null, string | null, string | null, string | null];
+
+function parseLine(text: string): Line | undefined {
+  try {
+    const line: unknown = JSON.parse(text);
+    return Array.isArray(line) ? (line as Line) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,32 @@
+import type { LeaseName } from '../driver.ts';
+
+/** Keys of one session: one hash slot of a cluster, because what is in braces is hashed. */
+export interface SessionKeys {
+  /** The key of the list of this name (see `MOVED` in scripts.ts). */
+  readonly items: (list: string) => string;
+  readonly meta: string;
+  readonly ops: string;
+  readonly deks: string;
+  readonly holds: string;
+  /** The lease of the run that has the session: in its slot, so that what changes the session can look at it. */
+  readonly turn: string;
+}
+
+/** A lease is a key that ends by itself. */
+export function leaseKey(prefix: string, name: LeaseName): string {
+  return name.startsWith('session ')
+    ? sessionKeys(prefix, name.slice('session '.length)).turn
+    : `${prefix}:{lease:${encodeURIComponent(name)}}`;
+}
+
+export function sessionKeys(prefix: string, sessionId: string): SessionKeys {
+  const tag = `${prefix}:{${encodeURIComponent(sessionId)}}`;
+  return {
+    items: (list) => `${tag}:items:${list}`,
+    meta: `${tag}:meta`,
+    ops: `${tag}:ops`,
+    deks: `${tag}:deks`,
+    holds: `${tag}:holds`,
+    turn: `${tag}:turn`,
+  };
+}

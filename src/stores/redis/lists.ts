@@ -1,0 +1,91 @@
+import { randomInt } from 'node:crypto';
+import { StrongroomError } from '../../errors.ts';
+import { textOf, type RedisCommands } from './client.ts';
+import type { Indexed } from './indexed.ts';
+import { sessionKeys } from './keys.ts';
+
+/** The list of a session under its present name, and under the one that it gets if it has to have another. */
+export interface Lists {
+  /** `''` when there is none. */
+  readonly list: string;
+  readonly items: string;
+  readonly next: string;
+  readonly nextItems: string;
+}
+
+/**
+ * Runs a script that is told the name of the session's list, once more when the list has another name meanwhile.
+ *
+ * @param first The names to begin with, where they were asked for before.
+ */
+export type OnList = (
+  sessionId: string,
+  run: (lists: Lists) => Promise<unknown>,
+  first?: Lists,
+) => Promise<unknown>;
+
+/** How often a list may get another name while one call runs. */
+const ATTEMPTS = 200;
+
+/** Where the items of sessions are. */
+export interface ListNames {
+  readonly onList: OnList;
+  /** The last `count` elements, all when absent. */
+  readonly range: (sessionId: string, count?: number) => Promise<Buffer[]>;
+  /** The names for a script that answers `moved` itself. */
+  readonly of: (sessionId: string) => Promise<Lists>;
+}
+
+export function listNames(commands: RedisCommands, prefix: string, indexed: Indexed): ListNames {
+  async function ask(sessionId: string): Promise<string> {
+    const found = await commands.read('HGET', sessionKeys(prefix, sessionId).meta, 'list');
+    const list = found === null ? '' : textOf(found);
+    indexed.name(sessionId, list);
+    return list;
+  }
+
+  async function of(sessionId: string): Promise<Lists> {
+    const list = indexed.list(sessionId) ?? (await ask(sessionId));
+    const next = randomInt(1, 2 ** 48 - 1).toString(36);
+    const { items } = sessionKeys(prefix, sessionId);
+    return { list, items: items(list), next, nextItems: items(next) };
+  }
+
+  return {
+    of,
+    async onList(sessionId, run, first) {
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        const known = attempt === 0 ? first : undefined;
+        const answer = await run(known ?? (await of(sessionId)));
+        const list = movedTo(answer);
+        if (list === undefined) return answer;
+        indexed.name(sessionId, list);
+      }
+      throw new StrongroomError(
+        'ERR_CONFLICT',
+        `Other processes deleted or purged session ${JSON.stringify(sessionId)} ${ATTEMPTS} times in a row. Nothing was changed; try again.`,
+      );
+    },
+    async range(sessionId, count) {
+      const { items } = sessionKeys(prefix, sessionId);
+      const start = count === undefined ? '0' : String(-count);
+      for (let list = indexed.list(sessionId); ;) {
+        if (list !== undefined) {
+          const found = await commands.read('LRANGE', items(list), start, '-1');
+          if ((found as Buffer[]).length > 0) return found as Buffer[];
+        }
+        // Empty, or of another name: a name never comes back, so one that is the same after the look was so before.
+        const present = await ask(sessionId);
+        if (present === '' || present === list) return [];
+        list = present;
+      }
+    },
+  };
+}
+
+/** The name that a script found instead of the one it was told. */
+export function movedTo(answer: unknown): string | undefined {
+  if (!Array.isArray(answer) || !Buffer.isBuffer(answer[0]) || answer[0].toString() !== 'moved')
+    return undefined;
+  return textOf(answer[1]);
+}
