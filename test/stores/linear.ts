@@ -89,8 +89,8 @@ function predecessors(calls: readonly Call[]): ReadonlyMap<string, string> {
   return known;
 }
 
-/** Many times what any of the recorded histories needed. */
-const MOST_STATES = 100_000;
+/** Many times what any of the recorded histories needed: at most three a call. */
+const mostStates = (calls: number): number => Math.max(100_000, 20 * calls);
 
 /** A state that was reached, and what can have happened next. */
 interface Step {
@@ -147,9 +147,10 @@ export function contradiction(calls: readonly Call[]): Call | undefined {
   const key = ({ state, first, candidates }: Step): string =>
     `${first}:${candidates.toSorted((a, b) => a - b).join('.')} ${state.items.join()} ${state.applied.join()}`;
 
+  const most = mostStates(calls.length);
   const path = [look({ items: [], applied: [] }, -1, 0)];
   let deepest: { readonly length: number; readonly call: number } = { length: 0, call: 0 };
-  for (let step = path.at(-1); step !== undefined && seen.size < MOST_STATES; step = path.at(-1)) {
+  for (let step = path.at(-1); step !== undefined && seen.size < most; step = path.at(-1)) {
     if (step.candidates.length === 0) return undefined;
     const call = step.candidates[step.tried++];
     if (call === undefined) {
