@@ -31,7 +31,7 @@ export interface Look {
   readonly from?: 'start' | 'end';
   /** Key of an operation whose digest is wanted. */
   readonly operation?: string;
-  /** Who must have a lease for the change to be made. */
+  /** Who must have a lease for a change to be made; what was applied before is not made again. */
   readonly fence?: Fence;
 }
 

@@ -725,7 +725,11 @@ async function fences({ store, other, id }: Bench): Promise<void> {
   await session.addItems(items.slice(0, 2));
   await turns.acquire(lease, 'one', 60_000);
   turns.fence({ lease, owner: 'one' });
-  await session.addItems(items.slice(2));
+  const inTime = {
+    operationId: 'in time',
+    transaction: { type: 'append_items' as const, items: items.slice(2) },
+  };
+  await session.applyHistoryTransaction(inTime);
   await turns.release(lease, 'one');
   const digest = historyDigest(items.slice(0, 1));
   const refusesAll = async (): Promise<void> => {
@@ -743,6 +747,8 @@ async function fences({ store, other, id }: Bench): Promise<void> {
     ]) {
       await rejects('ERR_CONFLICT', change());
     }
+    // Its answer was lost, and it is asked for again: it did happen.
+    await session.applyHistoryTransaction(inTime);
     assert.deepEqual(await session.getItems(), items);
   };
   await refusesAll();

@@ -144,7 +144,6 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     async change(sessionId, look, decide, subject) {
       await runner.transaction(async (client) => {
         const { session } = await dialect.reserve(client, { id: sessionId, subject });
-        if (look.fence !== undefined) await assertStands(dialect, client, sessionId, look.fence);
         const ascending = look.from === 'start';
         const { rows } =
           look.records === 0
@@ -164,6 +163,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
         };
         const change = decide(view);
         if (change === undefined) return NOTHING;
+        if (look.fence !== undefined) await assertStands(dialect, client, sessionId, look.fence);
         if (change.drop) await drop(client, sessionId);
         else await apply(client, { id: sessionId, session, rows: ordered }, view, change);
         return undefined;

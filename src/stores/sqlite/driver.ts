@@ -54,7 +54,6 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
 
     change: (sessionId, look, decide, subject) =>
       connection.write((statements) => {
-        if (look.fence !== undefined && !stands(statements, look.fence)) throw lostTurnError(sessionId);
         const session = findSession(statements, sessionId);
         const count = look.records === 'all' ? -1 : look.records;
         const { from = 'end' } = look;
@@ -75,6 +74,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
           ...(operation !== undefined && { operation: operation['digest'] as string }),
         });
         if (change === undefined) return;
+        if (look.fence !== undefined && !stands(statements, look.fence)) throw lostTurnError(sessionId);
         if (change.drop) {
           drop(statements, sessionId, now());
           return;
