@@ -13,8 +13,7 @@ import { bySession, contradiction, type Call } from './linear.ts';
 import { startWriter, type Writer } from './writer.ts';
 import { rounds } from '../support/soak.ts';
 
-const ROUNDS = rounds(4, 40);
-const KILLS_A_ROUND = 5;
+const KILLS = rounds(20, 200);
 const RESTARTS = rounds(2, 20);
 const PROCESSES = 8;
 const SESSIONS = 50;
@@ -27,28 +26,29 @@ async function textsOf(store: Store<StoreSession>, id: string): Promise<string[]
   return (await store.session(id).getItems()).map((item) => (item as { content: string }).content);
 }
 
-function crashes(target: () => string, name: () => string): void {
+/** @param writers How many write at the same time. */
+function crashes(target: () => string, name: () => string, writers = 5): void {
   test(
     'loses nothing that was acknowledged when a writer is killed, and keeps no half call and no lock',
     async () => {
-      for (let round = 0; round < ROUNDS; round++) {
-        const names = Array.from({ length: KILLS_A_ROUND }, (_, kill) => `w${round}-${kill}`);
-        const writers = names.map((writer, index) =>
+      for (let round = 0; round < KILLS / writers; round++) {
+        const names = Array.from({ length: writers }, (_, kill) => `w${round}-${kill}`);
+        const processes = names.map((writer, index) =>
           startWriter(new URL('writer-process.ts', import.meta.url), [
             target(),
             name(),
             writer,
-            index === 0 ? 'mixed' : 'append',
+            (index + round * writers) % 5 === 0 ? 'mixed' : 'append',
           ]),
         );
         // One that writes already would keep the processors from those that still start.
-        await Promise.all(writers.map((writer) => writer.said('ready')));
-        for (const writer of writers) writer.tell('go');
-        for (const writer of writers) {
+        await Promise.all(processes.map((writer) => writer.said('ready')));
+        for (const writer of processes) writer.tell('go');
+        for (const writer of processes) {
           await writer.reached(1 + randomInt(30));
           writer.kill();
         }
-        await Promise.all(writers.map((writer) => writer.ended));
+        await Promise.all(processes.map((writer) => writer.ended));
         await using store = openStore(target(), name());
         const texts = await textsOf(store, 'shared');
         for (const [index, writer] of names.entries()) {
@@ -56,7 +56,7 @@ function crashes(target: () => string, name: () => string): void {
           // Each call once, whole and in order. More than the acknowledged ones may have been stored: the last one, and
           // those whose acknowledgement was still on its way out of the process.
           const stored = mine.length / 2;
-          const acknowledged = writers[index]?.lines() ?? [];
+          const acknowledged = processes[index]?.lines() ?? [];
           expect(acknowledged).toEqual(acknowledged.map((_, call) => String(call)));
           expect(stored).toBeGreaterThanOrEqual(acknowledged.length);
           expect(mine).toEqual(
@@ -80,6 +80,16 @@ describe('SQLite, when processes die', () => {
   crashes(
     () => file('crash.db'),
     () => 'unused',
+  );
+});
+
+describe('PGlite in a folder, when its process dies', () => {
+  const folder = temporaryFolder();
+  crashes(
+    () => `pglite:${folder('database')}`,
+    () => 'unused',
+    // A folder is one process's at a time.
+    1,
   );
 });
 
