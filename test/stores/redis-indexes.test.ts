@@ -367,6 +367,52 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await a.store.session('popped').getItems()).toEqual([]);
   });
 
+  test('what appends do not matter to is done in spite of them, and an operation is still done once', async () => {
+    const [a, b] = [open(), open()];
+    const [mine, theirs] = [a.store.session('busy'), b.store.session('busy')];
+    await mine.addItems([message('one'), message('two')]);
+    const between = (act: () => Promise<unknown>): void => {
+      a.sent.length = 0;
+      a.before(isScript(CHANGE), act);
+    };
+    const transaction = { type: 'append_items' as const, items: [message('appended')] };
+    between(() => theirs.addItems([message('three')]));
+    await mine.applyHistoryTransaction({ operationId: 'o', transaction });
+    expect(a.sent.filter(isScript(CHANGE))).toHaveLength(1);
+    between(() => theirs.addItems([message('four')]));
+    const digest = historyDigest([message('one'), message('two')]);
+    await mine.replacePrefix({ count: 2, digest, replacement: [message('summary')], operationId: 'p' });
+    expect(a.sent.filter(isScript(CHANGE))).toHaveLength(1);
+    between(() => theirs.applyHistoryTransaction({ operationId: 'q', transaction }));
+    await mine.applyHistoryTransaction({ operationId: 'q', transaction });
+    expect(await mine.getItems()).toEqual(['summary', 'three', 'appended', 'four', 'appended'].map(message));
+    between(() => theirs.addItems([message('five')]));
+    await mine.clearSession();
+    expect(a.sent.filter(isScript(CHANGE))).toHaveLength(1);
+    expect(await mine.getItems()).toEqual([]);
+  });
+
+  test('a change that came too late a few times makes the others slower', async () => {
+    const [a, b] = [open(), open()];
+    await a.store.session('hurried').addItems([message('one')]);
+    await b.store.session('hurried').addItems([message('two')]);
+    const pushes: number[] = [];
+    const hurry = (left: number): void => {
+      if (left === 0) return;
+      a.before(isScript(CHANGE), async () => {
+        b.sent.length = 0;
+        await b.store.session('hurried').addItems([message(`hurry ${left}`)]);
+        pushes.push(b.sent.length);
+        hurry(left - 1);
+      });
+    };
+    hurry(4);
+    expect(await a.store.session('hurried').popItem()).toEqual(message('hurry 1'));
+    const [before, last] = [pushes.slice(0, 3), pushes.at(-1)];
+    expect(before).toEqual([1, 1, 1]);
+    expect(last).toBeGreaterThan(3);
+  });
+
   test('an operation that appended nothing is seen by one of the same id', async () => {
     const [a, b] = [open(), open()];
     const apply = ({ store }: typeof a, items: AgentInputItem[]) =>

@@ -9,7 +9,7 @@ import { redisDekStore } from './dek-store.ts';
 import { decodeElements, encodeElement } from './element.ts';
 import { createIndexed, type Entries } from './indexed.ts';
 import { leaseKey, sessionKeys } from './keys.ts';
-import { listNames, movedTo, type Lists } from './lists.ts';
+import { listNames, movedTo, outOfStep, type Lists } from './lists.ts';
 import { ACQUIRE, APPEND, CHANGE, DROP, LOOK, PURGE, RENEW, RESCORE, STATS, VERSION } from './scripts.ts';
 
 export interface RedisDriverOptions {
@@ -24,12 +24,15 @@ export interface RedisDriverOptions {
 /** How a change that was decided on is made. */
 interface Application {
   readonly from: 'start' | 'end';
+  readonly count: number | 'all';
   readonly fence: Fence | undefined;
   readonly change: Change;
   readonly subject: string | undefined;
 }
 
 const ATTEMPTS = 200;
+/** Attempts after which a change takes the list away from those who append meanwhile: they need several steps then. */
+const PATIENCE = 3;
 
 /**
  * {@link StoreDriver} over Redis. A session's history is a list; every change of it is one Lua script in the slot of
@@ -105,11 +108,13 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     indexed.note(sessionId, list, entries);
   }
 
+  /** @param takes Gives the list another name, so that nobody appends to it with one command for the moment. */
   async function look(
     sessionId: string,
     from: 'start' | 'end',
     count: number,
     operation: string,
+    takes = false,
   ): Promise<{
     readonly version: string;
     readonly digest: string;
@@ -117,9 +122,13 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     readonly records: Buffer[];
   }> {
     const { meta, ops } = keysOf(sessionId);
-    const answer = await onList(sessionId, ({ list, items }) =>
-      commands.script(LOOK, [items, meta, ops], [list, from, String(count), operation], true),
-    );
+    let name = '';
+    const answer = await onList(sessionId, ({ list, items, next, nextItems }) => {
+      name = takes && list !== '' ? next : list;
+      const args = [list, takes ? next : '', from, String(count), operation];
+      return commands.script(LOOK, [items, nextItems, meta, ops], args, !takes);
+    });
+    if (takes) indexed.name(sessionId, name);
     const [, version, digest, length, records] = answer as [Buffer, Buffer, Buffer, number, Buffer[]];
     return { version: String(version), digest: String(digest), length, records };
   }
@@ -160,9 +169,11 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     sessionId: string,
     looked: { readonly version: string; readonly length: number },
     view: View,
-    { from, fence, change, subject }: Application,
+    { from, count, fence, change, subject }: Application,
   ): Promise<boolean> {
     const { remove, insert, operation, archive } = change;
+    // What was seen is the same whatever was appended since.
+    const appends = count === 0 || (from === 'start' && view.records.length === count);
     const lists = await listsOf(sessionId);
     const target = archive === undefined ? undefined : await listsOf(archive.sessionId);
     const stored = new Set(view.records);
@@ -177,7 +188,8 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const settings = {
       list: lists.list,
       next: lists.next,
-      version: looked.version,
+      version: appends ? looked.version.split(':')[0] : looked.version,
+      appends,
       id: sessionId,
       subject,
       generation: String(firstGeneration()),
@@ -325,7 +337,14 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
 
     async change(sessionId, { records: count, from = 'end', operation = '', fence }, decide, subject) {
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        const looked = await look(sessionId, from, count === 'all' ? -1 : count, operation);
+        if (attempt > PATIENCE) await outOfStep(attempt);
+        const looked = await look(
+          sessionId,
+          from,
+          count === 'all' ? -1 : count,
+          operation,
+          attempt >= PATIENCE,
+        );
         const view: View = {
           records: decodeElements(looked.records),
           ...(looked.digest !== '' && { operation: looked.digest }),
@@ -334,7 +353,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         if (change === undefined) return;
         const done = change.drop
           ? await drop(sessionId, looked.version)
-          : await apply(sessionId, looked, view, { from, fence, change, subject });
+          : await apply(sessionId, looked, view, { from, count, fence, change, subject });
         if (done) return;
       }
       throw new StrongroomError(

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { StrongroomError } from '../../errors.ts';
 import { textOf, type RedisCommands } from './client.ts';
 import type { Indexed } from './indexed.ts';
@@ -55,6 +56,7 @@ export function listNames(commands: RedisCommands, prefix: string, indexed: Inde
     of,
     async onList(sessionId, run, first) {
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (attempt > 2) await outOfStep(attempt);
         const known = attempt === 0 ? first : undefined;
         const answer = await run(known ?? (await of(sessionId)));
         const list = movedTo(answer);
@@ -81,6 +83,11 @@ export function listNames(commands: RedisCommands, prefix: string, indexed: Inde
       }
     },
   };
+}
+
+/** A moment of chance, longer after more attempts: callers that are in each other's way must not stay in step. */
+export function outOfStep(attempt: number): Promise<void> {
+  return delay(Math.random() * Math.min(attempt, 20));
 }
 
 /** The name that a script found instead of the one it was told. */

@@ -102,31 +102,39 @@ return { 'ok', ARGV[1] }
 `,
 };
 
-/** KEYS items, meta, ops. ARGV list, from, count (-1: all), operation ('': none). Version, digest, length, records. */
+/**
+ * KEYS items, next items, meta, ops. ARGV list, next list ('': it keeps its name), from, count (-1: all), operation
+ * ('': none). Version, digest, length, records.
+ */
 export const LOOK: Script = {
   name: 'look',
-  source: `${MOVED}${VERSION_OF}
-local away = moved(KEYS[2], ARGV[1])
+  source: `${MOVED}${RENAME}${VERSION_OF}
+local items = KEYS[1]
+local away = moved(KEYS[3], ARGV[1])
 if away then return away end
+if ARGV[1] ~= '' and ARGV[2] ~= '' then
+  rename(KEYS[3], KEYS[1], KEYS[2], ARGV[2])
+  items = KEYS[2]
+end
 local digest = ''
-if ARGV[4] ~= '' then
-  local logged = redis.call('HGET', KEYS[3], ARGV[4])
+if ARGV[5] ~= '' then
+  local logged = redis.call('HGET', KEYS[4], ARGV[5])
   if logged then digest = string.match(logged, ' (.*)$') end
 end
-local count = tonumber(ARGV[3])
+local count = tonumber(ARGV[4])
 local records = {}
-if count < 0 then records = redis.call('LRANGE', KEYS[1], 0, -1)
-elseif count > 0 and ARGV[2] == 'start' then records = redis.call('LRANGE', KEYS[1], 0, count - 1)
-elseif count > 0 then records = redis.call('LRANGE', KEYS[1], -count, -1) end
-return { 'ok', version(KEYS[1], KEYS[2]), digest, redis.call('LLEN', KEYS[1]), records }
+if count < 0 then records = redis.call('LRANGE', items, 0, -1)
+elseif count > 0 and ARGV[3] == 'start' then records = redis.call('LRANGE', items, 0, count - 1)
+elseif count > 0 then records = redis.call('LRANGE', items, -count, -1) end
+return { 'ok', version(items, KEYS[3]), digest, redis.call('LLEN', items), records }
 `,
 };
 
 /**
  * KEYS items, next items, meta, ops, deks, turn and, with an archive, its items, next items, meta. ARGV options as JSON,
  * then `inserted` records, then those for the archive. Answers `lost` when somebody else than `owner` has the turn, or
- * nobody, `stale` with the name of the list when the session changed since it was looked at, `moved` for the archive,
- * else the names of the lists that have the records now.
+ * nobody, `stale` with the name of the list when the session changed since it was looked at (where appends do not
+ * matter, its generation) or the operation was applied, `moved` for the archive, else the names of the lists that have the records now.
  */
 export const CHANGE: Script = {
   name: 'change',
@@ -136,7 +144,9 @@ if options.owner and redis.call('GET', KEYS[6]) ~= options.owner then return { '
 local items, list = KEYS[1], options.list
 local away = moved(KEYS[3], list)
 if away then return { 'stale', away[2] } end
-if version(items, KEYS[3]) ~= options.version then return { 'stale', list } end
+local seen = options.appends and (redis.call('HGET', KEYS[3], 'generation') or '0') or version(items, KEYS[3])
+if seen ~= options.version then return { 'stale', list } end
+if options.operation and redis.call('HEXISTS', KEYS[4], options.operation) == 1 then return { 'stale', list } end
 away = options.archive and moved(KEYS[9], options.archive.list)
 if away then return away end
 local gone = destroyed(KEYS[5], options.dids, 1, #options.dids)
