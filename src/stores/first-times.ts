@@ -1,4 +1,4 @@
-import type { StoredRecord } from './driver.ts';
+import type { Expired, StoredRecord } from './driver.ts';
 
 /**
  * The least times of some records, Unix milliseconds. A database keeps such bounds with each session, indexed, and a
@@ -27,7 +27,20 @@ export function isEarlier(time: number | null, bound: number | null): boolean {
   return time !== null && (bound === null || time < bound);
 }
 
-/**
- * Sessions that one step of a purge looks through: it reads all their records while their writers wait.
- */
+/** What a purge goes by: a bound of the session, the SQL over its items that it bounds, and the time. */
+export interface PurgeRule {
+  readonly bound: 'first_expiry_at' | 'first_birth_at';
+  readonly column: string;
+  readonly time: number;
+}
+
+export function purgeRules({ now, writtenBefore }: Expired): PurgeRule[] {
+  const rules: PurgeRule[] = [{ bound: 'first_expiry_at', column: 'expires_at', time: now }];
+  if (writtenBefore !== undefined) {
+    rules.push({ bound: 'first_birth_at', column: 'coalesce(born_at, written_at)', time: writtenBefore });
+  }
+  return rules;
+}
+
+/** Sessions that one step of a purge looks through: it reads all their records while their writers wait. */
 export const SESSIONS_A_STEP = 100;

@@ -62,6 +62,13 @@ export function withoutDid(head: string | null, did: string | null): Pick<Stored
   return { head: head.slice(44), did: head.slice(0, 43) };
 }
 
+/** Ids of the data keys that are looked up in the table: those which are not in the records. */
+export function didsOf(records: readonly StoredRecord[]): ReadonlySet<string> {
+  const dids = new Set<string>();
+  for (const { did, wrapped } of records) if (did !== null && wrapped === null) dids.add(did);
+  return dids;
+}
+
 /** Whether a record is nothing but JSON and the time when it came. */
 export function isPlain({ head, expiresAt, bornAt }: StoredRecord): boolean {
   return head === null && expiresAt === null && bornAt === null;

@@ -1,5 +1,4 @@
 import type { AgentInputItem } from '@openai/agents';
-import { createHash } from 'node:crypto';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { carrierOf, formatEnvelope, formatHeader } from '../../src/envelope.ts';
@@ -8,9 +7,10 @@ import { historyDigest, openRedis } from '../../src/stores/redis.ts';
 import type { RedisArgument } from '../../src/stores/redis/client.ts';
 import { decodeElements } from '../../src/stores/redis/element.ts';
 import { createIndexed } from '../../src/stores/redis/indexed.ts';
-import { APPEND, CHANGE, type Script } from '../../src/stores/redis/scripts.ts';
+import { APPEND, CHANGE } from '../../src/stores/redis/scripts.ts';
 import { rounds } from '../support/soak.ts';
 import { deleteRedisKeys } from './cleaning.ts';
+import { interposed, isScript } from './interposed.ts';
 import { announce, uniqueName } from './servers.ts';
 
 function message(content: string): AgentInputItem {
@@ -71,40 +71,21 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     await deleteRedisKeys(url, prefix);
   });
 
-  const isScript = (script: Script) => {
-    const digest = createHash('sha1').update(script.source).digest('hex');
-    return ([, text]: readonly RedisArgument[]): boolean => text === digest || text === script.source;
-  };
-
   /** A store of its own knowledge over the same connection, at a time of its own. */
   function open() {
     const clock = { now: 1_000 };
     const sent: RedisArgument[][] = [];
-    let pending: { match: (command: RedisArgument[]) => boolean; act: () => Promise<unknown> } | undefined;
-    const store = openRedis(
-      {
-        client: {
-          async callBuffer(...command) {
-            const interposed = pending?.match(command) === true ? pending : undefined;
-            if (interposed !== undefined) {
-              pending = undefined;
-              await interposed.act();
-            }
-            sent.push(command);
-            return await binary.sendCommand(command);
-          },
-        },
-      },
-      { prefix, clock: () => clock.now },
-    );
+    const between = interposed((command) => {
+      sent.push(command);
+      return binary.sendCommand(command);
+    });
+    const store = openRedis({ client: between }, { prefix, clock: () => clock.now });
     return {
       store,
       clock,
       sent,
       /** What another process does just before the first command of this one that matches. */
-      before(match: (command: RedisArgument[]) => boolean, act: () => Promise<unknown>) {
-        pending = { match, act };
-      },
+      before: between.before,
     };
   }
 

@@ -1,12 +1,12 @@
 import type { AgentInputItem } from '@openai/agents';
-import { createHash } from 'node:crypto';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { DEK_STORE } from '../../src/keys/dek-store.ts';
 import { openRedis } from '../../src/stores/redis.ts';
 import type { RedisArgument } from '../../src/stores/redis/client.ts';
-import { APPEND, CHANGE, DROP, type Script } from '../../src/stores/redis/scripts.ts';
+import { APPEND, CHANGE, DROP } from '../../src/stores/redis/scripts.ts';
 import { deleteRedisKeys } from './cleaning.ts';
+import { interposed, isScript } from './interposed.ts';
 import { announce, uniqueName } from './servers.ts';
 
 function message(content: string): AgentInputItem {
@@ -29,29 +29,11 @@ describe.skipIf(absent)('openRedis as a user who may not do everything', () => {
   const admin = createClient({ url });
   const client = createClient({ url, username: name, password: 'secret' });
   const allow = (...rules: string[]) => admin.sendCommand(['ACL', 'SETUSER', name, ...rules]);
-  let pending: { match: (command: RedisArgument[]) => boolean; act: () => Promise<unknown> } | undefined;
-  const store = openRedis(
-    {
-      client: {
-        async callBuffer(...command) {
-          const interposed = pending?.match(command) === true ? pending : undefined;
-          if (interposed !== undefined) {
-            pending = undefined;
-            await interposed.act();
-          }
-          return await client.withTypeMapping({ 36: Buffer }).sendCommand(command);
-        },
-      },
-    },
-    { prefix },
-  );
+  const between = interposed((command) => client.withTypeMapping({ 36: Buffer }).sendCommand(command));
+  const store = openRedis({ client: between }, { prefix });
   /** What the user may not do any more from the moment at which this is sent. */
   const refuseFrom = (match: (command: RedisArgument[]) => boolean, ...rules: string[]): void => {
-    pending = { match, act: () => allow(...rules) };
-  };
-  const isScript = (script: Script) => {
-    const digest = createHash('sha1').update(script.source).digest('hex');
-    return ([, text]: readonly RedisArgument[]): boolean => text === digest || text === script.source;
+    between.before(match, () => allow(...rules));
   };
   const all = openRedis(url, { prefix });
   const listed = async (): Promise<string[]> => {

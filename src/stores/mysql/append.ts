@@ -2,7 +2,7 @@ import { isStrongroomError } from '../../errors.ts';
 import type { Batch } from '../driver.ts';
 import { firstTimes } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
-import { isPlain, withDid } from '../record.ts';
+import { didsOf, isPlain, withDid } from '../record.ts';
 import {
   kept,
   list,
@@ -12,7 +12,7 @@ import {
   type Statement,
 } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
-import { CHUNK, didsOf, insertItems } from '../sql/insert-items.ts';
+import { CHUNK, insertItems } from '../sql/insert-items.ts';
 import { LOWER_BOUNDS } from './dialect.ts';
 
 /** SQLSTATE of an exception that a statement raises itself. */

@@ -2,10 +2,9 @@ import type { Batch, StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
-import { isPlain } from '../record.ts';
+import { didsOf, isPlain } from '../record.ts';
 import { kept, text, type SqlRunner, type SqlValue } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
-import { didsOf } from '../sql/insert-items.ts';
 import { ON_CONFLICT } from './dialect.ts';
 
 /**

@@ -3,7 +3,9 @@ import { StrongroomError } from '../../errors.ts';
 import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, Fence, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { lostTurnError, shreddedError, type Outcome } from '../failure.ts';
+import { firstTimes } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
+import { didsOf } from '../record.ts';
 import { textOf, type RedisCommands } from './client.ts';
 import { redisDekStore } from './dek-store.ts';
 import { decodeElements, encodeElement } from './element.ts';
@@ -178,7 +180,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const target = archive === undefined ? undefined : await listsOf(archive.sessionId);
     const stored = new Set(view.records);
     // Those which stay may well be of a destroyed data key.
-    const dids = didsOf(insert.filter((record) => !stored.has(record)));
+    const dids = [...didsOf(insert.filter((record) => !stored.has(record)))];
     const entries = { ...entriesOf(insert, subject), dids };
     const covered = indexed.covers(sessionId, entries) === lists.list;
     if (!covered) await index(sessionId, entries, 'nothing written');
@@ -464,20 +466,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   };
 }
 
-/** Data keys that must be there: those which are not in the envelopes. */
-function didsOf(records: readonly StoredRecord[]): string[] {
-  return [...new Set(records.flatMap(({ did, wrapped }) => (did !== null && wrapped === null ? [did] : [])))];
-}
-
 function entriesOf(records: readonly StoredRecord[], subject?: string): Entries {
-  return {
-    birth: least(records.map(({ bornAt, writtenAt }) => bornAt ?? writtenAt)),
-    expiry: least(records.map(({ expiresAt }) => expiresAt ?? Infinity)),
-    subject,
-    dids: didsOf(records),
-  };
-}
-
-function least(values: readonly number[]): number {
-  return values.reduce((least, value) => Math.min(least, value), Infinity);
+  const { birth, expiry } = firstTimes(records);
+  return { birth: birth ?? Infinity, expiry: expiry ?? Infinity, subject, dids: [...didsOf(records)] };
 }

@@ -1,4 +1,5 @@
 import type { StoredRecord } from '../driver.ts';
+import { isPlain } from '../record.ts';
 import type { RedisArgument } from './client.ts';
 
 // A record is one element of a list. A plain item that inherits no time is the Unix milliseconds at which it was written,
@@ -12,7 +13,7 @@ const NINE = 57;
 
 export function encodeElement(record: StoredRecord): RedisArgument {
   const { writtenAt, expiresAt, bornAt, did, head, wrapped, body } = record;
-  if (head === null && bornAt === null && expiresAt === null && isCount(writtenAt)) {
+  if (isPlain(record) && isCount(writtenAt)) {
     return `${writtenAt} ${body as string}`;
   }
   const line = `[${writtenAt},${expiresAt},${bornAt},${quoted(did)},${quoted(head)},${quoted(wrapped)}]`;

@@ -1,6 +1,6 @@
 import type { StoredRecord } from '../driver.ts';
 import { shreddedError } from '../failure.ts';
-import { withDid } from '../record.ts';
+import { didsOf, withDid } from '../record.ts';
 import { list, text, type SqlClient, type SqlValue } from './client.ts';
 import type { Reservation, SqlDialect } from './dialect.ts';
 
@@ -46,13 +46,6 @@ export async function insertItems(
       values,
     );
   }
-}
-
-/** Ids of the data keys that are looked up in the table: those which are not in the records. */
-export function didsOf(records: readonly StoredRecord[]): ReadonlySet<string> {
-  const dids = new Set<string>();
-  for (const { did, wrapped } of records) if (did !== null && wrapped === null) dids.add(did);
-  return dids;
 }
 
 async function lockDeks(

@@ -1,24 +1,7 @@
-import type { Expired, StoreDriver } from '../driver.ts';
-import { SESSIONS_A_STEP } from '../first-times.ts';
+import type { StoreDriver } from '../driver.ts';
+import { purgeRules, SESSIONS_A_STEP, type PurgeRule } from '../first-times.ts';
 import { list, text, type SqlClient, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
-
-const BIRTH = 'coalesce(born_at, written_at)';
-
-/** What a purge goes by: a bound of the session, the expression over its items that it bounds, the time. */
-interface Rule {
-  readonly bound: 'first_expiry_at' | 'first_birth_at';
-  readonly column: string;
-  readonly time: number;
-}
-
-function rulesOf({ now, writtenBefore }: Expired): Rule[] {
-  const rules: Rule[] = [{ bound: 'first_expiry_at', column: 'expires_at', time: now }];
-  if (writtenBefore !== undefined) {
-    rules.push({ bound: 'first_birth_at', column: BIRTH, time: writtenBefore });
-  }
-  return rules;
-}
 
 /** Deletes expired records, a batch in one transaction of a few statements, however many sessions they are of. */
 export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriver, 'purge' | 'expired'> {
@@ -35,7 +18,7 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
   async function purgeSessions(
     client: SqlClient,
     due: readonly number[],
-    { bound, column, time }: Rule,
+    { bound, column, time }: PurgeRule,
     room: number,
   ): Promise<string[]> {
     const locked = await client.query(
@@ -92,7 +75,7 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
   return {
     async purge(expired, batch) {
       const purged: string[] = [];
-      for (const rule of rulesOf(expired)) {
+      for (const rule of purgeRules(expired)) {
         const room = batch - purged.length;
         if (room === 0) return { sessions: purged, more: true };
         const most = Math.min(room, SESSIONS_A_STEP);
@@ -111,7 +94,7 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
     },
 
     async expired(expired) {
-      const rules = rulesOf(expired);
+      const rules = purgeRules(expired);
       const any = (column: 'bound' | 'column'): string =>
         rules.map((rule) => `${rule[column]} <= ?`).join(' OR ');
       const times = rules.map(({ time }) => time);

@@ -1,11 +1,12 @@
 import type { SQLOutputValue } from 'node:sqlite';
-import type { Change, Expired, Fence, PurgeStep, StoreDriver, StoredRecord } from '../driver.ts';
+import type { Change, Fence, StoreDriver, StoredRecord } from '../driver.ts';
 import { lostTurnError, shreddedError } from '../failure.ts';
-import { firstTimes, isEarlier, SESSIONS_A_STEP } from '../first-times.ts';
+import { firstTimes, isEarlier } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
 import { isPlain, withDid, withoutDid } from '../record.ts';
 import type { Connection, Row, Statements } from './connection.ts';
 import { assertNotHeld, sqliteDekStore } from './dek-store.ts';
+import { removeSession, sqlitePurge } from './purge.ts';
 
 const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
 const RECORD = 'head, body, wrapped, written_at, expires_at, born_at, dek';
@@ -18,9 +19,6 @@ const LOOK_AT = {
 const INSERT = `INSERT INTO strongroom_items (session, seq, head, dek, written_at, expires_at, born_at, wrapped, body)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const INSERT_PLAIN = 'INSERT INTO strongroom_items (session, seq, written_at, body) VALUES (?, ?, ?, ?)';
-
-/** Holds are few: the list is made once a statement. */
-const NOT_HELD = `AND s.id NOT IN (SELECT session FROM strongroom_holds WHERE released_at IS NULL)`;
 
 /** What SQLite does natively for {@link StoreDriver}. */
 export function sqliteDriver(connection: Connection, operationLog: number, now: () => number): StoreDriver {
@@ -126,18 +124,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
         })),
       ),
 
-    purge: (expired, batch) => connection.write((statements) => purge(statements, expired, batch)),
-
-    expired: ({ now: at, writtenBefore }) =>
-      connection.read(({ all }) =>
-        all(
-          `SELECT s.id, count(*) AS items FROM strongroom_sessions s JOIN strongroom_items i ON i.session = s.key
-           WHERE (s.first_expiry_at <= ?1 OR s.first_birth_at <= ?2)
-             AND (i.expires_at <= ?1 OR ifnull(i.born_at, i.written_at) <= ?2) ${NOT_HELD} GROUP BY s.key`,
-          at,
-          writtenBefore ?? null,
-        ).map((row) => ({ id: row['id'] as string, items: row['items'] as number })),
-      ),
+    ...sqlitePurge(connection),
 
     // One machine, so one clock.
     leases: {
@@ -186,11 +173,6 @@ function stands({ get }: Statements, { lease, owner }: Fence): boolean {
   return get(sql, lease, owner, Date.now()) !== undefined;
 }
 
-function removeSession({ run }: Statements, key: number): void {
-  run('DELETE FROM strongroom_operations WHERE session = ?', key);
-  run('DELETE FROM strongroom_sessions WHERE key = ?', key);
-}
-
 /** Everything of a session; its data keys leave tombstones. */
 function drop(statements: Statements, sessionId: string, now: number): void {
   assertNotHeld(statements, sessionId);
@@ -205,54 +187,6 @@ function drop(statements: Statements, sessionId: string, now: number): void {
     now,
     sessionId,
   );
-}
-
-/** Bounds ({@link FirstTimes}) beside the expressions that they bound. */
-const BOUNDS = [
-  ['first_expiry_at', 'expires_at'],
-  ['first_birth_at', 'ifnull(born_at, written_at)'],
-] as const;
-
-function purge(statements: Statements, { now, writtenBefore }: Expired, batch: number): PurgeStep {
-  const { all, get, run } = statements;
-  const sessions: string[] = [];
-  for (const [index, time] of [now, writtenBefore].entries()) {
-    if (time === undefined) continue;
-    const [bound, column] = BOUNDS[index] as (typeof BOUNDS)[number];
-    const due = all(
-      `SELECT s.key, s.id FROM strongroom_sessions s WHERE s.${bound} <= ? ${NOT_HELD} ORDER BY s.${bound} LIMIT ?`,
-      time,
-      SESSIONS_A_STEP,
-    );
-    for (const { key, id } of due as { key: number; id: string }[]) {
-      const room = batch - sessions.length;
-      if (room === 0) return { sessions, more: true };
-      const deleted = run(
-        `DELETE FROM strongroom_items WHERE key IN
-           (SELECT key FROM strongroom_items WHERE session = ? AND ${column} <= ? LIMIT ?)`,
-        key,
-        time,
-        room,
-      );
-      for (let item = 0; item < deleted; item++) sessions.push(id);
-      if (get('SELECT 1 FROM strongroom_items WHERE session = ? LIMIT 1', key) === undefined) {
-        if (deleted > 0) removeSession(statements, key);
-        else run(`UPDATE strongroom_sessions SET ${bound} = NULL WHERE key = ?`, key);
-      } else {
-        run(
-          `UPDATE strongroom_sessions SET generation = generation + ?,
-             ${bound} = (SELECT min(${column}) FROM strongroom_items WHERE session = ?) WHERE key = ?`,
-          Math.sign(deleted),
-          key,
-          key,
-        );
-      }
-    }
-    if (due.length === SESSIONS_A_STEP) return { sessions, more: true };
-  }
-  if (sessions.length === batch) return { sessions, more: true };
-  run('DELETE FROM strongroom_leases WHERE expires_at <= ?', Date.now());
-  return { sessions, more: false };
 }
 
 /** Tells that something else than an append happened. */

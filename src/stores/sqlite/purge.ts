@@ -1,0 +1,70 @@
+import type { Expired, PurgeStep, StoreDriver } from '../driver.ts';
+import { purgeRules, SESSIONS_A_STEP } from '../first-times.ts';
+import type { Connection, Statements } from './connection.ts';
+
+/** Holds are few: the list is made once a statement. */
+const NOT_HELD = 'AND s.id NOT IN (SELECT session FROM strongroom_holds WHERE released_at IS NULL)';
+
+/** Deletes expired records, a batch in one transaction. */
+export function sqlitePurge(connection: Connection): Pick<StoreDriver, 'purge' | 'expired'> {
+  return {
+    purge: (expired, batch) => connection.write((statements) => purge(statements, expired, batch)),
+
+    expired: ({ now, writtenBefore }) =>
+      connection.read(({ all }) =>
+        all(
+          `SELECT s.id, count(*) AS items FROM strongroom_sessions s JOIN strongroom_items i ON i.session = s.key
+           WHERE (s.first_expiry_at <= ?1 OR s.first_birth_at <= ?2)
+             AND (i.expires_at <= ?1 OR coalesce(i.born_at, i.written_at) <= ?2) ${NOT_HELD} GROUP BY s.key`,
+          now,
+          writtenBefore ?? null,
+        ).map((row) => ({ id: row['id'] as string, items: row['items'] as number })),
+      ),
+  };
+}
+
+function purge(statements: Statements, expired: Expired, batch: number): PurgeStep {
+  const { all, get, run } = statements;
+  const sessions: string[] = [];
+  for (const { bound, column, time } of purgeRules(expired)) {
+    const due = all(
+      `SELECT s.key, s.id FROM strongroom_sessions s WHERE s.${bound} <= ? ${NOT_HELD} ORDER BY s.${bound} LIMIT ?`,
+      time,
+      SESSIONS_A_STEP,
+    );
+    for (const { key, id } of due as { key: number; id: string }[]) {
+      const room = batch - sessions.length;
+      if (room === 0) return { sessions, more: true };
+      const deleted = run(
+        `DELETE FROM strongroom_items WHERE key IN
+           (SELECT key FROM strongroom_items WHERE session = ? AND ${column} <= ? LIMIT ?)`,
+        key,
+        time,
+        room,
+      );
+      for (let item = 0; item < deleted; item++) sessions.push(id);
+      const isEmpty = get('SELECT 1 FROM strongroom_items WHERE session = ? LIMIT 1', key) === undefined;
+      if (isEmpty && deleted > 0) {
+        removeSession(statements, key);
+        continue;
+      }
+      // Also where nothing was deleted: what set the bound is gone, and the session would be looked through again.
+      run(
+        `UPDATE strongroom_sessions SET generation = generation + ?,
+           ${bound} = (SELECT min(${column}) FROM strongroom_items WHERE session = ?) WHERE key = ?`,
+        Math.sign(deleted),
+        key,
+        key,
+      );
+    }
+    if (due.length === SESSIONS_A_STEP) return { sessions, more: true };
+  }
+  if (sessions.length === batch) return { sessions, more: true };
+  run('DELETE FROM strongroom_leases WHERE expires_at <= ?', Date.now());
+  return { sessions, more: false };
+}
+
+export function removeSession({ run }: Statements, key: number): void {
+  run('DELETE FROM strongroom_operations WHERE session = ?', key);
+  run('DELETE FROM strongroom_sessions WHERE key = ?', key);
+}
