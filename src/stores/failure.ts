@@ -48,11 +48,25 @@ export function lostTurnError(sessionId: string): StrongroomError {
   );
 }
 
-/** The schema of the database is of a version to come. */
-export function newerSchemaError(name: string, found: number, known: number): StrongroomError {
-  return new StrongroomError(
+/**
+ * Whether the database has the newest schema that this version of strongroom knows.
+ *
+ * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when it has one of a version to come: what its rows mean is unknown.
+ */
+export function isCurrentSchema(name: string, found: number, known: number): boolean {
+  if (found <= known) return found === known;
+  throw new StrongroomError(
     'ERR_UNSUPPORTED',
     `${name}: the database has schema version ${found}, this version of strongroom knows up to ${known}. ` +
       'Update strongroom; nothing was changed.',
+  );
+}
+
+/** The schema of the database is of an earlier version, and the store may not change it. */
+export function olderSchemaError(name: string, found: number, known: number, setup: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_UNSUPPORTED',
+    `${name}: the database has schema version ${found}, this version of strongroom needs ${known}. Run the statements ` +
+      `of ${setup}({ from: ${found} }), or let the store create its tables; nothing was changed.`,
   );
 }

@@ -1,13 +1,13 @@
 import type * as mysqlModule from 'mysql2/promise';
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption, type Duration } from '../options.ts';
+import { checkOptions, invalidOption, parseCount, type Duration } from '../options.ts';
 import type { PasswordProvider } from './credentials.ts';
 import { mysqlAppend } from './mysql/append.ts';
 import { mysqlDialect } from './mysql/dialect.ts';
 import { withPassword } from './mysql/password.ts';
 import { fromPool, mysqlFailure, type MysqlPool } from './mysql/pool.ts';
 import { setupStatements } from './mysql/schema.ts';
-import { setUp } from './mysql/setup.ts';
+import { checkVersion, setUp } from './mysql/setup.ts';
 import { sharedPool } from './shared-pool.ts';
 import type { SqlPool } from './sql/client.ts';
 import { openSqlStore } from './sql/open.ts';
@@ -97,12 +97,19 @@ export function openMysql(target: string | MysqlTarget, options: MysqlOptions = 
         ? poolOfUrl(target, options, timeout)
         : poolOfTarget(target, options, timeout),
     setUp: (runner) => setUp(runner, prefix),
+    checkVersion: (runner) => checkVersion(runner, prefix),
     append: (runner) => mysqlAppend(dialect, runner),
   });
 }
 
+/** Options of {@link mysqlSetup}. */
+export interface MysqlSetupOptions extends Pick<MysqlOptions, 'prefix'> {
+  /** The schema version that the database has; the error of a store that needs another one states it. Default 0: empty. */
+  readonly from?: number;
+}
+
 /**
- * The statements that {@link openMysql} runs on an empty database, for a set-up by hand.
+ * The statements that {@link openMysql} runs on an empty database, or on one of an earlier version, for a set-up by hand.
  *
  * @example
  * ```ts
@@ -111,9 +118,13 @@ export function openMysql(target: string | MysqlTarget, options: MysqlOptions = 
  * console.log(mysqlSetup().join(';\n'));
  * ```
  */
-export function mysqlSetup(options: Pick<MysqlOptions, 'prefix'> = {}): string[] {
-  checkOptions('mysqlSetup', options, ['prefix']);
-  return setupStatements(checkPrefix(options.prefix));
+export function mysqlSetup(options: MysqlSetupOptions = {}): string[] {
+  const where = 'mysqlSetup';
+  checkOptions(where, options, ['prefix', 'from']);
+  return setupStatements(
+    checkPrefix(options.prefix),
+    options.from === undefined ? 0 : parseCount(where, 'from', options.from),
+  );
 }
 
 function checkPrefix(prefix: unknown = 'strongroom_'): string {

@@ -1,6 +1,6 @@
 import type * as pgModule from 'pg';
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption, type Duration } from '../options.ts';
+import { checkOptions, invalidOption, parseCount, type Duration } from '../options.ts';
 import { credentials, type PasswordProvider } from './credentials.ts';
 import { announceStatements, type ListeningClient } from './postgres/announce.ts';
 import { postgresAppend } from './postgres/append.ts';
@@ -15,7 +15,7 @@ import {
   type PostgresPoolClient,
 } from './postgres/pool.ts';
 import { setupStatements, type PostgresNames } from './postgres/schema.ts';
-import { setUp } from './postgres/setup.ts';
+import { checkVersion, setUp } from './postgres/setup.ts';
 import { sharedPool } from './shared-pool.ts';
 import { announcementsOver } from './announcements.ts';
 import { openSqlStore } from './sql/open.ts';
@@ -129,6 +129,7 @@ export function openPostgres(
         ? poolOfUrl(target, options, timeout)
         : poolOfTarget(target, options, timeout),
     setUp: (runner) => setUp(runner, names, push),
+    checkVersion: (runner) => checkVersion(runner, names),
     append: (runner) => postgresAppend(dialect, runner),
     ...(push && {
       announcements: (prepared) =>
@@ -137,8 +138,15 @@ export function openPostgres(
   });
 }
 
+/** Options of {@link postgresSetup}. */
+export interface PostgresSetupOptions extends Pick<PostgresOptions, 'schema' | 'prefix' | 'push'> {
+  /** The schema version that the database has; the error of a store that needs another one states it. Default 0: empty. */
+  readonly from?: number;
+}
+
 /**
- * The statements that {@link openPostgres} runs on an empty database, for a set-up by hand.
+ * The statements that {@link openPostgres} runs on an empty database, or on one of an earlier version, for a set-up by
+ * hand.
  *
  * @example
  * ```ts
@@ -147,10 +155,12 @@ export function openPostgres(
  * console.log(postgresSetup({ schema: 'conversations' }).join(';\n'));
  * ```
  */
-export function postgresSetup(options: Pick<PostgresOptions, 'schema' | 'prefix' | 'push'> = {}): string[] {
-  checkOptions('postgresSetup', options, ['schema', 'prefix', 'push']);
+export function postgresSetup(options: PostgresSetupOptions = {}): string[] {
+  const where = 'postgresSetup';
+  checkOptions(where, options, ['schema', 'prefix', 'push', 'from']);
   const names = checkNames(options);
-  return [...setupStatements(names), ...(options.push === true ? announceStatements(names) : [])];
+  const from = options.from === undefined ? 0 : parseCount(where, 'from', options.from);
+  return [...setupStatements(names, from), ...(options.push === true ? announceStatements(names) : [])];
 }
 
 function checkNames({ schema, prefix = 'strongroom_' }: PostgresOptions): PostgresNames {

@@ -2,7 +2,6 @@ import type * as redisModule from 'redis';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { announcementsOver } from './announcements.ts';
-import { newerSchemaError } from './failure.ts';
 import { inTime } from './in-time.ts';
 import {
   commandsOf,
@@ -12,6 +11,7 @@ import {
   type SendCommand,
 } from './redis/client.ts';
 import { redisDriver } from './redis/driver.ts';
+import { prepareSchema } from './redis/schema.ts';
 import { track, type Duplicable } from './redis/tracking.ts';
 import type { StoreSession } from './session.ts';
 import { createStore, type Store } from './store.ts';
@@ -53,7 +53,6 @@ export interface RedisTarget {
 }
 
 const WHERE = 'openRedis';
-const SCHEMA_VERSION = 1;
 
 /**
  * Many sessions in Redis 6.2 or later (or Valkey), through the package `redis`, or a client of `ioredis`. Connects at
@@ -90,23 +89,12 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
   const bare = redisCommands(source.connect, timeout, source.abandon);
   // A check that failed is made again by the next call.
   const prepared = async (): Promise<SendCommand> => {
-    await (ready ??= checkSchema().catch((error: unknown) => {
+    await (ready ??= prepareSchema(bare, prefix).catch((error: unknown) => {
       ready = undefined;
       throw error;
     }));
     return await source.connect();
   };
-
-  async function checkSchema(): Promise<void> {
-    const key = `${prefix}:schema`;
-    const found = await bare.read('GET', key);
-    if (found === null) {
-      await bare.write('SET', key, String(SCHEMA_VERSION), 'NX');
-      return;
-    }
-    const version = Number((found as Buffer).toString());
-    if (version > SCHEMA_VERSION) throw newerSchemaError(WHERE, version, SCHEMA_VERSION);
-  }
 
   if (push && source.duplicable === undefined) {
     throw new StrongroomError(

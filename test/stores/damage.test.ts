@@ -26,6 +26,8 @@ interface Damage {
   open(): Store<StoreSession>;
   /** Puts something else in the place of every stored item of which `text` is a part. */
   damage(text: string, something: string): Promise<void>;
+  /** Of our schema. */
+  version(): Promise<number>;
   /** Says that the database has this version of our schema. */
   setVersion(version: number): Promise<void>;
 }
@@ -69,18 +71,21 @@ function damaged(database: Damage): void {
       await using store = database.open();
       await store.session(id).addItems([message('before')]);
     }
+    const known = await database.version();
     await database.setVersion(77);
     await using store = database.open();
     const refused = {
       code: 'ERR_UNSUPPORTED',
       message: expect.stringMatching(
-        /: the database has schema version 77, this version of strongroom knows up to 1\. Update strongroom; nothing was changed\.$/,
+        new RegExp(
+          `: the database has schema version 77, this version of strongroom knows up to ${known}\\. Update strongroom; nothing was changed\\.$`,
+        ),
       ) as string,
     };
     await expect(store.session(id).getItems()).rejects.toMatchObject(refused);
     await expect(store.session(id).addItems([message('never')])).rejects.toMatchObject(refused);
     await expect(store.purgeExpired()).rejects.toMatchObject(refused);
-    await database.setVersion(1);
+    await database.setVersion(known);
     expect(await store.session(id).getItems()).toEqual([message('before')]);
   });
 }
@@ -98,7 +103,17 @@ describe('SQLite, damaged', () => {
     open: () => openSqlite(path),
     damage: (text, something) =>
       run("UPDATE strongroom_items SET body = ?2 WHERE body LIKE '%' || ?1 || '%'", text, something),
-    setVersion: (version) => run('UPDATE strongroom_schema SET version = ?', version),
+    version() {
+      const database = new DatabaseSync(path);
+      const row = database.prepare('SELECT max(version) AS version FROM strongroom_schema').get();
+      database.close();
+      return Promise.resolve(row?.['version'] as number);
+    },
+    setVersion: (version) =>
+      run(
+        'UPDATE strongroom_schema SET version = ? WHERE version = (SELECT max(version) FROM strongroom_schema)',
+        version,
+      ),
   });
 
   test('says that the file is damaged, and leaves it as it is', async () => {
@@ -133,8 +148,15 @@ describe('PGlite, damaged or read-only', () => {
       const item = "UPDATE strongroom_items SET item = $2 WHERE item LIKE '%' || $1 || '%'";
       await database.query(item, [text, something]);
     },
+    async version() {
+      const { rows } = await database.query<{ max: number }>('SELECT max(version) FROM strongroom_schema');
+      return rows[0]?.max as number;
+    },
     async setVersion(version) {
-      await database.query('UPDATE strongroom_schema SET version = $1', [version]);
+      await database.query(
+        'UPDATE strongroom_schema SET version = $1 WHERE version = (SELECT max(version) FROM strongroom_schema)',
+        [version],
+      );
     },
   });
 
@@ -174,8 +196,18 @@ describe.skipIf(postgres.absent)('PostgreSQL, damaged', () => {
       const item = `UPDATE ${schema}.strongroom_items SET item = $2 WHERE item LIKE '%' || $1 || '%'`;
       await admin.query(item, [text, something]);
     },
+    async version() {
+      const { rows } = await admin.query<{ max: number }>(
+        `SELECT max(version) FROM ${schema}.strongroom_schema`,
+      );
+      return rows[0]?.max as number;
+    },
     async setVersion(version) {
-      await admin.query(`UPDATE ${schema}.strongroom_schema SET version = $1`, [version]);
+      await admin.query(
+        `UPDATE ${schema}.strongroom_schema SET version = $1
+         WHERE version = (SELECT max(version) FROM ${schema}.strongroom_schema)`,
+        [version],
+      );
     },
   });
 });
@@ -199,8 +231,12 @@ describe.skipIf(mariadb.absent)('MariaDB, damaged', () => {
         text,
       ]);
     },
+    async version() {
+      const [rows] = await admin.query(`SELECT max(version) AS version FROM ${prefix}schema`);
+      return (rows as { version: number }[])[0]?.version as number;
+    },
     async setVersion(version) {
-      await admin.query(`UPDATE ${prefix}schema SET version = ?`, [version]);
+      await admin.query(`UPDATE ${prefix}schema SET version = ? ORDER BY version DESC LIMIT 1`, [version]);
     },
   });
 });
@@ -227,6 +263,7 @@ describe.skipIf(redis.absent)('Redis, damaged', () => {
         }
       }
     },
+    version: async () => Number(await client.get(`${prefix}:schema`)),
     async setVersion(version) {
       await client.set(`${prefix}:schema`, String(version));
     },

@@ -5,8 +5,8 @@ export function tableName(prefix: string, name: TableName): string {
 }
 
 /**
- * The statements of each version, in order; they are never changed after a release, only added. Each can be repeated:
- * MySQL commits every one of them at once.
+ * The statements of each version, in order; they are never changed, only added (CONTRIBUTING.md says how): whoever has
+ * the version before gets this one. Each can be repeated: MySQL commits every one of them at once.
  *
  * Ids are bytes (`varbinary`), because collations make one id of two: by case, accents or trailing spaces. An item is
  * `longtext`, never `json`, which re-orders keys. Times are indexed as bounds of whole sessions (see first-times.ts),
@@ -78,17 +78,52 @@ export function migrations(prefix: string): readonly (readonly string[])[] {
         expires_at bigint NOT NULL
       ) ${engine}`,
     ],
+    // The first version was edited in place for a while: a database has what it had when it was made.
+    [
+      ...unless(hasColumn(`${prefix}sessions`, 'first_birth_at'), [
+        `ALTER TABLE ${table('sessions')} ADD COLUMN first_expiry_at bigint, ADD COLUMN first_birth_at bigint,
+         ADD KEY by_first_expiry (first_expiry_at), ADD KEY by_first_birth (first_birth_at)`,
+      ]),
+      `UPDATE ${table('sessions')} s SET
+         first_expiry_at = (SELECT min(expires_at) FROM ${table('items')} WHERE session = s.number),
+         first_birth_at = (SELECT min(coalesce(born_at, written_at)) FROM ${table('items')} WHERE session = s.number)
+       WHERE first_birth_at IS NULL AND EXISTS (SELECT 1 FROM ${table('items')} WHERE session = s.number)`,
+      ...unless(`NOT ${hasColumn(`${prefix}items`, 'birth')}`, [
+        `ALTER TABLE ${table('items')} DROP KEY by_expiry, DROP KEY by_birth, DROP COLUMN birth`,
+      ]),
+      ...unless(`NOT ${hasColumn(`${prefix}leases`, 'token')}`, [
+        `ALTER TABLE ${table('leases')} DROP COLUMN token`,
+      ]),
+    ],
   ];
 }
 
-/** What a set-up by hand runs: everything, for an empty database. */
-export function setupStatements(prefix: string): string[] {
+function hasColumn(table: string, column: string): string {
+  return `EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = database()
+    AND table_name = '${table}' AND column_name = '${column}')`;
+}
+
+/** MySQL has no `IF` in `ALTER TABLE`, MariaDB has. The names in a statement have no quotation marks. */
+function unless(condition: string, statements: readonly string[]): string[] {
+  return statements.flatMap((statement) => [
+    `SET @strongroom_step = if(${condition}, 'DO 0', '${statement}')`,
+    'PREPARE strongroom_step FROM @strongroom_step',
+    'EXECUTE strongroom_step',
+    'DEALLOCATE PREPARE strongroom_step',
+  ]);
+}
+
+/**
+ * What a set-up by hand runs.
+ *
+ * @param from The version that the database has, 0 for an empty one.
+ */
+export function setupStatements(prefix: string, from: number): string[] {
   const schema = tableName(prefix, 'schema');
   return [
     `CREATE TABLE IF NOT EXISTS ${schema} (version integer PRIMARY KEY) ENGINE=InnoDB`,
-    ...migrations(prefix).flatMap((statements, index) => [
-      ...statements,
-      `INSERT IGNORE INTO ${schema} (version) VALUES (${index + 1})`,
-    ]),
+    ...migrations(prefix).flatMap((statements, index) =>
+      index < from ? [] : [...statements, `INSERT IGNORE INTO ${schema} (version) VALUES (${index + 1})`],
+    ),
   ];
 }

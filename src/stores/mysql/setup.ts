@@ -1,6 +1,10 @@
-import { newerSchemaError } from '../failure.ts';
+import { isCurrentSchema, olderSchemaError, storeError } from '../failure.ts';
 import type { SqlResult, SqlRunner } from '../sql/client.ts';
 import { migrations, setupStatements, tableName } from './schema.ts';
+
+const WHERE = 'openMysql';
+/** Seconds that a process waits for another one which changes the schema. */
+const PATIENCE = 60;
 
 /** Any number of processes may do this at once: a named lock of the server lets one after the other. */
 export async function setUp(runner: SqlRunner, prefix: string): Promise<void> {
@@ -11,24 +15,37 @@ export async function setUp(runner: SqlRunner, prefix: string): Promise<void> {
     'SELECT 1 FROM information_schema.tables WHERE table_schema = database() AND table_name = ?',
     [`${prefix}schema`],
   );
-  if (found.length > 0 && (await isCurrent((sql) => runner.read(sql)))) return;
+  if (found.length > 0) {
+    const version = await versionOf(schema, (sql) => runner.read(sql));
+    if (isCurrentSchema(WHERE, version, known)) return;
+  }
   await runner.transaction(async (client) => {
     const lock = `strongroom ${prefix}`.slice(0, 60);
-    await client.query('SELECT GET_LOCK(?, 60)', [lock]);
+    const { rows } = await client.query('SELECT GET_LOCK(?, ?) AS locked', [lock, PATIENCE]);
+    if (Number(rows[0]?.['locked']) !== 1) {
+      const cause = new Error(`GET_LOCK gave no lock in ${PATIENCE} s.`);
+      throw storeError(WHERE, 'another process is changing the schema', cause, 'nothing written');
+    }
     try {
-      const [create = '', ...statements] = setupStatements(prefix);
+      const [create = ''] = setupStatements(prefix, 0);
       await client.query(create);
-      if (await isCurrent((sql) => client.query(sql))) return;
-      for (const statement of statements) await client.query(statement);
+      const version = await versionOf(schema, (sql) => client.query(sql));
+      if (isCurrentSchema(WHERE, version, known)) return;
+      for (const statement of setupStatements(prefix, version)) await client.query(statement);
     } finally {
       await client.query('SELECT RELEASE_LOCK(?)', [lock]);
     }
   });
+}
 
-  async function isCurrent(query: (sql: string) => Promise<SqlResult>): Promise<boolean> {
-    const { rows } = await query(`SELECT max(version) AS version FROM ${schema}`);
-    const version = Number(rows[0]?.['version'] ?? 0);
-    if (version > known) throw newerSchemaError('openMysql', version, known);
-    return version === known;
-  }
+/** For a store that creates no tables. Where there are none, the first statement says so. */
+export async function checkVersion(runner: SqlRunner, prefix: string): Promise<void> {
+  const known = migrations(prefix).length;
+  const version = await versionOf(tableName(prefix, 'schema'), (sql) => runner.read(sql));
+  if (!isCurrentSchema(WHERE, version, known)) throw olderSchemaError(WHERE, version, known, 'mysqlSetup');
+}
+
+async function versionOf(schema: string, query: (sql: string) => Promise<SqlResult>): Promise<number> {
+  const { rows } = await query(`SELECT max(version) AS version FROM ${schema}`);
+  return Number(rows[0]?.['version'] ?? 0);
 }

@@ -12,7 +12,8 @@ export function tableName({ schema, prefix }: PostgresNames, name: TableName): s
 }
 
 /**
- * The statements of each version, in order; they are never changed after a release, only added.
+ * The statements of each version, in order; they are never changed, only added (CONTRIBUTING.md says how): whoever has
+ * the version before gets this one.
  *
  * Text, never `jsonb`: that re-orders keys, changes numbers and cannot hold `\u0000`. Ids compare by bytes
  * (`COLLATE "C"`). Envelope bodies are ciphertext, so nothing is gained by compressing them (`STORAGE EXTERNAL`).
@@ -21,6 +22,8 @@ export function tableName({ schema, prefix }: PostgresNames, name: TableName): s
 export function migrations(names: PostgresNames): readonly (readonly string[])[] {
   const table = (name: TableName): string => tableName(names, name);
   const index = (name: string): string => `"${names.prefix}${name}"`;
+  const inSchema = (name: string): string =>
+    names.schema === undefined ? index(name) : `"${names.schema}".${index(name)}`;
   return [
     [
       `CREATE TABLE ${table('sessions')} (
@@ -83,18 +86,46 @@ export function migrations(names: PostgresNames): readonly (readonly string[])[]
         expires_at bigint NOT NULL
       )`,
     ],
+    // The first version was edited in place for a while: a database has what it had when it was made.
+    [
+      `ALTER TABLE ${table('sessions')} ADD COLUMN IF NOT EXISTS first_expiry_at bigint`,
+      `ALTER TABLE ${table('sessions')} ADD COLUMN IF NOT EXISTS first_birth_at bigint`,
+      `UPDATE ${table('sessions')} s SET
+         first_expiry_at = (SELECT min(expires_at) FROM ${table('items')} WHERE session = s.number),
+         first_birth_at = (SELECT min(coalesce(born_at, written_at)) FROM ${table('items')} WHERE session = s.number)
+       WHERE first_birth_at IS NULL AND EXISTS (SELECT 1 FROM ${table('items')} WHERE session = s.number)`,
+      `DROP INDEX IF EXISTS ${inSchema('items_expiry')}, ${inSchema('items_birth')}`,
+      `CREATE INDEX IF NOT EXISTS ${index('sessions_expiry')} ON ${table('sessions')} (first_expiry_at)
+       WHERE first_expiry_at IS NOT NULL`,
+      `CREATE INDEX IF NOT EXISTS ${index('sessions_birth')} ON ${table('sessions')} (first_birth_at)`,
+      `CREATE TABLE IF NOT EXISTS ${table('holds')} (
+        number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        id text COLLATE "C" NOT NULL UNIQUE,
+        session text COLLATE "C" NOT NULL,
+        reason text NOT NULL,
+        placed_at bigint NOT NULL,
+        placed_by text,
+        released_at bigint,
+        released_by text
+      )`,
+      `CREATE INDEX IF NOT EXISTS ${index('holds_open')} ON ${table('holds')} (session) WHERE released_at IS NULL`,
+      `ALTER TABLE ${table('leases')} DROP COLUMN IF EXISTS token`,
+    ],
   ];
 }
 
-/** What a set-up by hand runs: everything, for an empty database. */
-export function setupStatements(names: PostgresNames): string[] {
+/**
+ * What a set-up by hand runs.
+ *
+ * @param from The version that the database has, 0 for an empty one.
+ */
+export function setupStatements(names: PostgresNames, from: number): string[] {
   const schema = tableName(names, 'schema');
   return [
     ...(names.schema === undefined ? [] : [`CREATE SCHEMA IF NOT EXISTS "${names.schema}"`]),
     `CREATE TABLE IF NOT EXISTS ${schema} (version integer PRIMARY KEY)`,
-    ...migrations(names).flatMap((statements, index) => [
-      ...statements,
-      `INSERT INTO ${schema} (version) VALUES (${index + 1})`,
-    ]),
+    ...migrations(names).flatMap((statements, index) =>
+      index < from ? [] : [...statements, `INSERT INTO ${schema} (version) VALUES (${index + 1})`],
+    ),
   ];
 }

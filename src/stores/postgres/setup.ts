@@ -1,4 +1,4 @@
-import { newerSchemaError } from '../failure.ts';
+import { isCurrentSchema, olderSchemaError } from '../failure.ts';
 import { NOTHING, type SqlClient, type SqlRunner } from '../sql/client.ts';
 import { ANNOUNCES, announceStatements, announceValues } from './announce.ts';
 import { migrations, tableName, type PostgresNames } from './schema.ts';
@@ -18,8 +18,8 @@ export async function setUp(runner: SqlRunner, names: PostgresNames, push: boole
     if (found.rows[0]?.['name'] !== null) {
       const { rows } = await client.query(`SELECT max(version) AS version FROM ${schema}`);
       const version = Number(rows[0]?.['version'] ?? 0);
-      if (version > known.length) throw newerSchemaError('openPostgres', version, known.length);
-      if (version === known.length && (!push || (await announces(client)))) return NOTHING;
+      if (isCurrentSchema('openPostgres', version, known.length) && (!push || (await announces(client))))
+        return NOTHING;
     }
     await client.query('SELECT pg_advisory_xact_lock(hashtext(?))', [`strongroom ${schema}`]);
     if (names.schema !== undefined) {
@@ -30,7 +30,7 @@ export async function setUp(runner: SqlRunner, names: PostgresNames, push: boole
     await client.query(`CREATE TABLE IF NOT EXISTS ${schema} (version integer PRIMARY KEY)`);
     const { rows } = await client.query(`SELECT max(version) AS version FROM ${schema}`);
     const version = Number(rows[0]?.['version'] ?? 0);
-    if (version > known.length) throw newerSchemaError('openPostgres', version, known.length);
+    isCurrentSchema('openPostgres', version, known.length);
     for (const [index, steps] of known.entries()) {
       if (index < version) continue;
       for (const statement of steps) await client.query(statement);
@@ -41,4 +41,14 @@ export async function setUp(runner: SqlRunner, names: PostgresNames, push: boole
     }
     return undefined;
   });
+}
+
+/** For a store that creates no tables. Where there are none, the first statement says so. */
+export async function checkVersion(runner: SqlRunner, names: PostgresNames): Promise<void> {
+  const known = migrations(names).length;
+  const { rows } = await runner.read(`SELECT max(version) AS version FROM ${tableName(names, 'schema')}`);
+  const version = Number(rows[0]?.['version'] ?? 0);
+  if (!isCurrentSchema('openPostgres', version, known)) {
+    throw olderSchemaError('openPostgres', version, known, 'postgresSetup');
+  }
 }

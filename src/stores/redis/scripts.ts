@@ -370,3 +370,23 @@ if ARGV[2] == '0' then redis.call('DEL', KEYS[1]) else redis.call('PEXPIRE', KEY
 return 1
 `,
 };
+
+/**
+ * KEYS list without a name, list with one, next items, meta. ARGV next list. What a program that knows names has
+ * appended since comes after what was there before.
+ */
+export const ADOPT: Script = {
+  name: 'adopt',
+  source: `
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local length = redis.call('LLEN', KEYS[2])
+for at = 0, length - 1, 1000 do
+  redis.call('RPUSH', KEYS[1], unpack(redis.call('LRANGE', KEYS[2], at, at + 999)))
+end
+redis.call('DEL', KEYS[2])
+redis.call('RENAME', KEYS[1], KEYS[3])
+redis.call('HSET', KEYS[4], 'list', ARGV[1])
+redis.call('HINCRBY', KEYS[4], 'generation', 1)
+return 1
+`,
+};

@@ -20,8 +20,10 @@ export interface SqlStoreParts<P extends SqlPool> {
   readonly kindOf: (error: unknown) => FailureKind;
   /** The place of the connections, made by the first call that needs one. */
   readonly open: (timeout: number) => () => Promise<P>;
-  /** Makes the tables that are missing. */
+  /** Makes the tables that are missing, and brings those of an earlier version to the present one. */
   readonly setUp: (runner: SqlRunner) => Promise<void>;
+  /** Refuses tables of another version. */
+  readonly checkVersion: (runner: SqlRunner) => Promise<void>;
   /** See {@link SqlDriverOptions.append}. */
   readonly append: (runner: SqlRunner) => SqlDriverOptions['append'];
   /** Over connections to a database that is set up. */
@@ -52,10 +54,13 @@ export function openSqlStore<P extends SqlPool>(
   const bare = createRunner(name, connect, dialect.begin, kindOf);
   // Several first calls set up once; a set-up that failed is tried again by the next call.
   const prepared = (): Promise<P> =>
-    (ready ??= (createTables ? parts.setUp(bare) : Promise.resolve()).then(connect, (error: unknown) => {
-      ready = undefined;
-      throw error;
-    }));
+    (ready ??= (createTables ? parts.setUp(bare) : parts.checkVersion(bare)).then(
+      connect,
+      (error: unknown) => {
+        ready = undefined;
+        throw error;
+      },
+    ));
   const runner = createRunner(name, prepared, dialect.begin, kindOf);
 
   const announcements = parts.announcements?.(prepared);

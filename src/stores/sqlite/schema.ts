@@ -1,15 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { newerSchemaError } from '../failure.ts';
+import { isCurrentSchema } from '../failure.ts';
 
 /**
  * Each entry brings a database from the version that is its index to the next one, in one transaction. Entries are
- * never changed after a release, only added.
+ * never changed, only added (CONTRIBUTING.md says how): whoever has the version before gets this one.
  *
  * `strongroom_items` has a rowid and not its natural key: with the item in a `WITHOUT ROWID` table, rows of the size
  * of a message overflow their page, and the file grows to three times the JSON. Data keys are referred to by a small
  * number, because their 43-character id would be a tenth of an item.
  */
-const MIGRATIONS: readonly string[] = [
+const MIGRATIONS: readonly (string | ((database: DatabaseSync) => void))[] = [
   `
   CREATE TABLE strongroom_sessions (
     key INTEGER PRIMARY KEY,
@@ -69,7 +69,60 @@ const MIGRATIONS: readonly string[] = [
     expires_at INTEGER NOT NULL
   ) WITHOUT ROWID;
   `,
+  completeDraft,
 ];
+
+/** The first version was edited in place for a while: a database has what it had when it was made. */
+function completeDraft(database: DatabaseSync): void {
+  const columnsOf = (table: string): unknown[] =>
+    database
+      .prepare('SELECT name FROM pragma_table_info(?)')
+      .all(table)
+      .map(({ name }) => name);
+  const sessions = columnsOf('strongroom_sessions');
+  if (!sessions.includes('first_birth_at')) {
+    database.exec(`
+      ALTER TABLE strongroom_sessions ADD COLUMN first_expiry_at INTEGER;
+      ALTER TABLE strongroom_sessions ADD COLUMN first_birth_at INTEGER;
+      UPDATE strongroom_sessions SET
+        first_expiry_at = (SELECT min(expires_at) FROM strongroom_items WHERE session = strongroom_sessions.key),
+        first_birth_at = (SELECT min(coalesce(born_at, written_at)) FROM strongroom_items WHERE session = strongroom_sessions.key);
+      DROP INDEX IF EXISTS strongroom_items_expiry;
+      DROP INDEX IF EXISTS strongroom_items_birth;
+      CREATE INDEX strongroom_sessions_expiry ON strongroom_sessions (first_expiry_at) WHERE first_expiry_at IS NOT NULL;
+      CREATE INDEX strongroom_sessions_birth ON strongroom_sessions (first_birth_at);
+    `);
+  }
+  if (sessions.includes('next_seq')) {
+    database.exec('ALTER TABLE strongroom_sessions DROP COLUMN next_seq');
+  }
+  if (columnsOf('strongroom_holds').length === 0) {
+    database.exec(`
+      CREATE TABLE strongroom_holds (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        session TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        placed_at INTEGER NOT NULL,
+        placed_by TEXT,
+        released_at INTEGER,
+        released_by TEXT
+      );
+      CREATE INDEX strongroom_holds_open ON strongroom_holds (session) WHERE released_at IS NULL;
+    `);
+  }
+  const leases = columnsOf('strongroom_leases');
+  if (leases.length === 0 || leases.includes('token')) {
+    database.exec(`
+      DROP TABLE IF EXISTS strongroom_leases;
+      CREATE TABLE strongroom_leases (
+        name TEXT PRIMARY KEY,
+        owner TEXT NOT NULL,
+        expires_at INTEGER NOT NULL
+      ) WITHOUT ROWID;
+    `);
+  }
+}
 
 /** Brings the database to the newest schema; safe when several processes do it at once. */
 export function migrate(database: DatabaseSync, name: string): void {
@@ -78,10 +131,11 @@ export function migrate(database: DatabaseSync, name: string): void {
     database.exec('CREATE TABLE IF NOT EXISTS strongroom_schema (version INTEGER NOT NULL) STRICT');
     const row = database.prepare('SELECT max(version) AS version FROM strongroom_schema').get();
     const version = (row?.['version'] as number | null) ?? 0;
-    if (version > MIGRATIONS.length) throw newerSchemaError(name, version, MIGRATIONS.length);
-    for (const [index, statements] of MIGRATIONS.entries()) {
+    isCurrentSchema(name, version, MIGRATIONS.length);
+    for (const [index, migration] of MIGRATIONS.entries()) {
       if (index < version) continue;
-      database.exec(statements);
+      if (typeof migration === 'string') database.exec(migration);
+      else migration(database);
       database.prepare('INSERT INTO strongroom_schema (version) VALUES (?)').run(index + 1);
     }
     database.exec('COMMIT');
