@@ -54,7 +54,7 @@ export interface Keyring {
    * `destroyKey` of `strongroom/keys` first checks that nothing needs it any more.
    */
   destroy(kid: string): void;
-  /** Whether a wrapped key that was found may also seal new entries; see {@link KeyProvider.authenticated}. */
+  /** Whether only holders of the key can wrap with it; see {@link KeyProvider.authenticated}. */
   authenticated(kid: string): boolean;
   /** Whether this keyring could unwrap what its current key wraps. */
   readonly writeOnly: boolean;

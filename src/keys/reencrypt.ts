@@ -110,7 +110,7 @@ export async function reencrypt(
         if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
         held.push(access.sessionId);
       }
-      access.sealer.forget(access.sessionId);
+      for (const { did } of old) access.sealer.forget(access.sessionId, did);
     }
     pending = again;
   }

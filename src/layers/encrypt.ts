@@ -5,9 +5,11 @@ import { toBase64url, utf8 } from '../crypto/encoding.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
 import type { SuiteName } from '../crypto/suite.ts';
 import { envelopeText, parseEnvelope, type Envelope } from '../envelope.ts';
-import { isStrongroomError, StrongroomError } from '../errors.ts';
+import { StrongroomError } from '../errors.ts';
 import { encodeItem } from '../item.ts';
+import { isGone } from '../keys/data-keys/look-up.ts';
 import { createDataKeys, type DataKey, type DataKeyScope } from '../keys/data-keys.ts';
+import { GUARD, isGuarding } from '../keys/dek-store.ts';
 import type { Entry, Header, SessionCall, SessionLayer } from '../layer.ts';
 import { openEntry, sealEntry } from './encrypt/entry.ts';
 import { checkContext, checkEncryptOptions, checkKeyring, type EncryptOptions } from './encrypt/options.ts';
@@ -62,6 +64,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       context: bindingContext(call.sessionId, entries),
       stores,
       inline: dekStore === 'inline',
+      guarding: isGuarding(call.dekStore) ? call.dekStore : undefined,
       now: timeOf(call),
     };
   }
@@ -79,6 +82,9 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       });
       counters.seals += entries.length;
       dataKeys.sealed(key, entries.length, bytes);
+      if (key.place === call.dekStore && isGuarding(call.dekStore)) {
+        for (const { item } of sealed) call.dekStore[GUARD](item);
+      }
       return sealed;
     } finally {
       dataKeys.release(key);
@@ -125,7 +131,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
               ? previous.key
               : (found.get(keyOf(envelope)) as DataKey | Failure);
           previous = { envelope, key };
-          entry = 'failure' in key ? key : open(key, envelope, record);
+          entry = 'failure' in key ? key : openEntry(key, envelope, record);
         }
         if (!('failure' in entry)) return entry;
         skipOrThrow(onUndecryptable, entry.failure, record, { index, count: entries.length }, call);
@@ -168,12 +174,6 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       throw failed;
     }
     return found;
-  }
-
-  function open(key: DataKey, envelope: Envelope, record: AgentInputItem): Entry | Failure {
-    const entry = openEntry(key, envelope, record);
-    if (!('failure' in entry) && entry.header.t !== undefined) dataKeys.seen(key, entry.header.t);
-    return entry;
   }
 
   async function matches(
@@ -235,7 +235,8 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       },
     }),
     refused(error, call) {
-      if (!isStrongroomError(error) || error.code !== 'ERR_SHREDDED') return false;
+      // The data key was destroyed, or its store lost it: a new one seals.
+      if (!isGone(error)) return false;
       dataKeys.forget(call.sessionId);
       sequence?.restart(call);
       return true;
@@ -254,7 +255,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       const { header, wrapped } = result.envelope;
       const key = await dataKeys.opening(scope, header.s as SuiteName, header.d as string, wrapped);
       try {
-        const entry = open(key, result.envelope, record);
+        const entry = openEntry(key, result.envelope, record);
         if ('failure' in entry) throw entry.failure;
         return entry;
       } finally {
@@ -274,7 +275,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
         dataKeys.release(key);
       }
     },
-    forget: (sessionId) => dataKeys.forget(sessionId),
+    forget: (sessionId, did) => dataKeys.forget(sessionId, did),
   });
   return layer;
 }

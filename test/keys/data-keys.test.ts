@@ -1,5 +1,5 @@
 import type { JWK } from 'jose';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { bindingContext } from '../../src/crypto/derive.ts';
 import { createDataKeys, type DataKeyLimits, type DataKeyScope } from '../../src/keys/data-keys.ts';
 import { StrongroomError } from '../../src/errors.ts';
@@ -7,6 +7,7 @@ import type { DekRecord, DekStore } from '../../src/keys/dek-store.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import { memoryDekStore } from '../../src/keys/memory-dek-store.ts';
 import { keyring, type Keyring } from '../../src/keys/keyring.ts';
+import { rewrap } from '../../src/keys/rewrap.ts';
 import { coded, failure } from '../crypto/failure.ts';
 
 let kek: JWK;
@@ -237,6 +238,104 @@ describe('a data key that was destroyed', () => {
   });
 });
 
+describe('a key-encryption key that was disabled or destroyed', () => {
+  it.each(['disable', 'destroy'] as const)('by %s opens nothing more, not even from memory', async (end) => {
+    const other = { ...kek, kid: 'other' };
+    const stores = [memoryDekStore()];
+    const ring = keyring({ current: kek, previous: [other] });
+    const scope = scopeOf({ stores, ring });
+    const keys = createDataKeys(limits);
+    const { did } = await keys.sealing(scope, 'XC20P');
+    ring.promote('other');
+    ring[end]('kek');
+    const refused = coded('ERR_KEY_DISABLED', /"kek" is (disabled|destroyed) in the keyring/);
+    expect(await failure(() => keys.opening(scope, 'XC20P', did, undefined))).toEqual(refused);
+    expect(await failure(async () => keys.stillOpens(scope, 'XC20P', did, undefined))).toEqual(refused);
+  });
+
+  it('is no obstacle once the data key is wrapped by another one, also for who has it in memory', async () => {
+    const other = { ...(await generateKey()), kid: 'other' };
+    const store = memoryDekStore();
+    const ring = keyring({ current: kek, previous: [other] });
+    const scope = scopeOf({ stores: [store], ring });
+    const keys = createDataKeys(limits);
+    const { did } = await keys.sealing(scope, 'XC20P');
+    ring.promote('other');
+    await rewrap(store, { keys: ring });
+    ring.destroy('kek');
+    expect(await keys.opening(scope, 'XC20P', did, undefined)).toMatchObject({ did, kid: 'other' });
+  });
+});
+
+describe('a data key that was opened before', () => {
+  it('is told to open still at once, and after `cacheFor` when its store was asked', async () => {
+    const store = memoryDekStore();
+    const keys = createDataKeys(limits);
+    const scope = scopeOf({ stores: [store], ring: keyring({ current: kek }) });
+    const { did } = await keys.sealing(scope, 'XC20P');
+    expect(keys.stillOpens(scope, 'XC20P', did, undefined)).toBeUndefined();
+    await store.destroy('s');
+    expect(keys.stillOpens({ ...scope, now: 1_049 }, 'XC20P', did, undefined)).toBeUndefined();
+    const late = { ...scope, now: 1_050 };
+    expect(await failure(async () => keys.stillOpens(late, 'XC20P', did, undefined))).toEqual(
+      coded('ERR_SHREDDED', /destroyed on purpose/),
+    );
+  });
+});
+
+describe('a wrapped key that does not open', () => {
+  it('is not tried again for ten seconds, unless it was replaced', async () => {
+    const store = memoryDekStore();
+    const scope = scopeOf({ stores: [store], ring: keyring({ current: kek }) });
+    const { did } = await createDataKeys(limits).sealing(scope, 'XC20P');
+    const { wrapped } = (await store.get('s', did)) as DekRecord;
+    const damaged = `${wrapped.slice(0, -22)}${'A'.repeat(22)}`;
+    await store.replaceWrapped('s', did, wrapped, { wrapped: damaged, kid: 'kek' });
+    const { ring } = scope;
+    const unwrap = vi.spyOn(ring, 'unwrap');
+    const keys = createDataKeys(limits);
+    const open = async (now: number): Promise<unknown> =>
+      failure(() => keys.opening({ ...scope, now }, 'XC20P', did, undefined));
+    const refused = coded('ERR_AUTHENTICATION', /does not open with the key "kek"/);
+    for (const now of [1_000, 1_000, 10_999]) expect(await open(now)).toEqual(refused);
+    expect(unwrap).toHaveBeenCalledTimes(1);
+    expect(await open(11_000)).toEqual(refused);
+    expect(await open(10_999)).toEqual(refused);
+    expect(unwrap).toHaveBeenCalledTimes(3);
+    await store.replaceWrapped('s', did, damaged, { wrapped, kid: 'kek' });
+    expect(await keys.opening({ ...scope, now: 10_999 }, 'XC20P', did, undefined)).toMatchObject({ did });
+  });
+
+  it('because of a state that can change is tried each time', async () => {
+    const stores = [memoryDekStore()];
+    const ring = keyring({ current: kek });
+    const { did } = await createDataKeys(limits).sealing(scopeOf({ stores, ring }), 'XC20P');
+    const keys = createDataKeys(limits);
+    const scope = scopeOf({ stores, ring });
+    for (const code of ['ERR_KEY_UNAVAILABLE', 'ERR_KEY_DISABLED', 'ERR_KEY_UNKNOWN'] as const) {
+      const down = vi.spyOn(ring, 'unwrap').mockRejectedValue(new StrongroomError(code, 'no'));
+      expect(await failure(() => keys.opening(scope, 'XC20P', did, undefined))).toEqual(coded(code, /^no$/));
+      down.mockRestore();
+    }
+    expect(await keys.opening(scope, 'XC20P', did, undefined)).toMatchObject({ did });
+  });
+});
+
+describe('a tombstone', () => {
+  it.each([8.64e15 + 1, Number.NaN, Number.NEGATIVE_INFINITY, 'yesterday', null])(
+    'of the time %s is damaged, and its key is destroyed all the same',
+    async (destroyedAt) => {
+      const store = memoryDekStore();
+      const scope = scopeOf({ stores: [store] });
+      const { did } = await createDataKeys(limits).sealing(scope, 'XC20P');
+      store.get = async () => ({ sessionId: 's', did, destroyedAt: destroyedAt as number });
+      expect(await failure(() => createDataKeys(limits).opening(scope, 'XC20P', did, undefined))).toEqual(
+        coded('ERR_MALFORMED', /^The tombstone of a data key of session "s" states no time/),
+      );
+    },
+  );
+});
+
 describe('a DEK store that fails', () => {
   it('stops sealing with ERR_STORE and its error as the cause, or with its own code', async () => {
     const broken = memoryDekStore();
@@ -300,20 +399,37 @@ describe('a new data key', () => {
 });
 
 describe('the data key that seals', () => {
-  it('from an envelope has the age of the oldest entry that was seen, and is not used before', async () => {
-    const ring = keyring({ current: kek });
-    const scope = scopeOf({ stores: [], ring });
+  it.each(['in an envelope', 'in a DEK store'])('is never one that was found %s', async (where) => {
+    const stores = where === 'in a DEK store' ? [memoryDekStore()] : [];
+    const scope = scopeOf({ stores, ring: keyring({ current: kek }) });
     const made = await createDataKeys(limits).sealing(scope, 'XC20P');
-    const seals = async (times: number[], now: number): Promise<boolean> => {
-      const keys = createDataKeys({ ...limits, cacheFor: 10_000 });
-      const key = await keys.opening(scope, 'XC20P', made.did, made.inline);
-      for (const time of times) keys.seen(key, time);
-      return (await keys.sealing({ ...scope, now }, 'XC20P')).did === made.did;
+    const keys = createDataKeys(limits);
+    keys.release(await keys.opening(scope, 'XC20P', made.did, made.inline));
+    const own = await keys.sealing(scope, 'XC20P');
+    expect(own.did).not.toBe(made.did);
+    keys.release(await keys.opening({ ...scope, now: 1_100 }, 'XC20P', made.did, made.inline));
+    expect((await keys.sealing({ ...scope, now: 1_100 }, 'XC20P')).did).toBe(own.did);
+  });
+
+  it('is the same although many more sessions took their turns than opened keys are kept', async () => {
+    const keys = createDataKeys({ ...limits, maxCached: 3 });
+    const stores = [memoryDekStore()];
+    const { ring, opened } = watched(keyring({ current: kek }));
+    const turn = async (): Promise<string[]> => {
+      const dids: string[] = [];
+      for (let number = 0; number < 20; number++) {
+        const key = await keys.sealing(scopeOf({ stores, ring, sessionId: `s${number}` }), 'XC20P');
+        keys.sealed(key, 1, 1);
+        keys.release(key);
+        dids.push(key.did);
+      }
+      return dids;
     };
-    expect(await seals([], 1_500)).toBe(false);
-    expect(await seals([1_000], 1_500)).toBe(true);
-    expect(await seals([600, 1_000], 1_500)).toBe(true);
-    expect(await seals([500, 1_000], 1_500)).toBe(false);
+    const first = await turn();
+    expect(await turn()).toEqual(first);
+    expect(opened).toHaveLength(20);
+    for (let more = 0; more < 8; more++) await turn();
+    expect(await turn()).not.toContain(first[0]);
   });
 
   it('is counted on when it was asked for again', async () => {
@@ -372,42 +488,48 @@ describe('the data key that seals', () => {
     expect((await keys.sealing(scope, 'XC20P')).did).not.toBe(first.did);
   });
 
-  it('is the newest that was found, unless this process has one of its own', async () => {
-    const stores = [memoryDekStore()];
-    const ring = keyring({ current: kek });
-    const made = createDataKeys(limits);
-    const older = await made.fresh(scopeOf({ stores, ring, now: 1_000 }), 'XC20P');
-    const newer = await made.fresh(scopeOf({ stores, ring, now: 1_100 }), 'XC20P');
-    const scope = scopeOf({ stores, ring, now: 1_200 });
-    for (const order of [
-      [older, newer],
-      [newer, older],
-    ]) {
-      const keys = createDataKeys({ ...limits, cacheFor: 1_000 });
-      for (const { did } of order) await keys.opening(scope, 'XC20P', did, undefined);
-      expect((await keys.sealing(scope, 'XC20P')).did).toBe(newer.did);
-      const own = await keys.fresh(scopeOf({ stores, ring, now: 900 }), 'XC20P');
-      keys.forget('s', newer.did);
-      await keys.opening(scope, 'XC20P', newer.did, undefined);
-      expect((await keys.sealing(scope, 'XC20P')).did).toBe(own.did);
-    }
-  });
-
-  it('is not one that may only open', async () => {
+  it('ends when it was marked as open-only meanwhile', async () => {
     const store = memoryDekStore();
     const ring = keyring({ current: kek });
     const scope = scopeOf({ stores: [store], ring });
-    const { did, derived } = await createDataKeys(limits).fresh(scope, 'XC20P');
-    expect(derived.did).toBe(did);
+    const keys = createDataKeys(limits);
+    const { did } = await keys.sealing(scope, 'XC20P');
     const binding = { contextHash: Buffer.from(scope.context.hash).toString('base64url') };
     for await (const { wrapped } of store.list()) {
       const { dek } = await ring.unwrap(wrapped, binding);
       await store.replaceWrapped('s', did, wrapped, await ring.wrap(dek, binding, { openOnly: true }));
     }
-    const keys = createDataKeys(limits);
-    await keys.opening(scope, 'XC20P', did, undefined);
-    expect((await keys.sealing(scope, 'XC20P')).did).not.toBe(did);
+    expect((await keys.sealing({ ...scope, now: 1_049 }, 'XC20P')).did).toBe(did);
+    expect((await keys.sealing({ ...scope, now: 1_050 }, 'XC20P')).did).not.toBe(did);
   });
+
+  it.each(['gone', 'destroyed', 'changed'])(
+    'is looked for in its store every half minute, where no append notices that it is %s',
+    async (how) => {
+      const store = memoryDekStore();
+      const elsewhere = vi.spyOn(store, 'get');
+      const keys = createDataKeys({ ...limits, maxAge: 1_000_000, cacheFor: 300_000 });
+      const { ring, opened } = watched(keyring({ current: kek }));
+      const seal = async (now: number, guarding?: DekStore): Promise<string> => {
+        const key = await keys.sealing(scopeOf({ stores: [store], ring, now, guarding }), 'XC20P');
+        keys.release(key);
+        return key.did;
+      };
+      const did = await seal(1_000);
+      expect(await seal(30_999)).toBe(did);
+      expect(elsewhere).not.toHaveBeenCalled();
+      expect(await seal(31_000)).toBe(did);
+      expect(await seal(31_001)).toBe(did);
+      expect(elsewhere).toHaveBeenCalledTimes(1);
+      expect(opened).toEqual([]);
+      const { wrapped } = (await store.get('s', did)) as DekRecord;
+      if (how === 'destroyed') await store.destroy('s');
+      else if (how === 'gone') elsewhere.mockResolvedValue(undefined);
+      else await store.replaceWrapped('s', did, wrapped, { wrapped, kid: 'kek' });
+      expect(await seal(70_000, store)).toBe(did);
+      expect((await seal(70_000)) === did).toBe(how === 'changed');
+    },
+  );
 
   it('is made once for calls at the same time', async () => {
     const keys = createDataKeys(limits);

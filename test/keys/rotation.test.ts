@@ -227,7 +227,7 @@ describe('reencrypt', () => {
       },
     });
     expect(sealed).toBe(1);
-    expect(report.destroyed).toHaveLength(1);
+    expect(report.destroyed).toHaveLength(2);
     expect(await wrapSession(store.session('s'), [encrypt({ keys })]).getItems()).toEqual([
       userMessage('a'),
       userMessage('b'),
@@ -242,8 +242,8 @@ describe('reencrypt', () => {
     const session = wrap(inner, only(next), { dekStore });
     const other = wrap(inner, only(next), { dekStore });
     await session.addItems([userMessage('a')]);
+    await other.addItems([userMessage('b')]);
     const old = await records(dekStore);
-    await other.getItems();
     const original = inner.applyHistoryTransaction.bind(inner);
     let attempts = 0;
     inner.applyHistoryTransaction = async (args) => {
@@ -253,10 +253,10 @@ describe('reencrypt', () => {
     const before = counters.wraps;
     const report = await reencrypt(session, { grace: 0 });
     expect(attempts).toBe(52);
-    expect(report).toMatchObject({ entries: 51, destroyed: [old[0]?.did] });
-    // The old one as open-only, and one for each of the two rounds that had something to seal.
-    expect(counters.wraps - before).toBe(3);
-    expect(await wrap(inner, only(next), { dekStore }).getItems()).toHaveLength(51);
+    expect(report).toMatchObject({ entries: 52, destroyed: old.map(({ did }) => did) });
+    // The old ones as open-only, and one for each of the two rounds that had something to seal.
+    expect(counters.wraps - before).toBe(4);
+    expect(await wrap(inner, only(next), { dekStore }).getItems()).toHaveLength(52);
   });
 
   it('destroys no data key that a read under way still needs', async () => {
@@ -267,7 +267,7 @@ describe('reencrypt', () => {
     const session = wrap(inner, only(next), { dekStore });
     const writer = wrap(inner, only(next), { dekStore });
     await session.addItems([userMessage('a')]);
-    await writer.getItems();
+    await writer.addItems([userMessage('b')]);
     // A reader of another process has read the records, and asks for their data keys only after the second round.
     let secondRound = (): void => undefined;
     const rounds = new Promise<void>((resolve) => (secondRound = resolve));
@@ -287,12 +287,15 @@ describe('reencrypt', () => {
       grace: '5m',
       onProgress: () => void writer.addItems([userMessage('late')]),
     });
-    await vi.waitFor(async () => expect(await inner.getItems()).toHaveLength(2));
+    await vi.waitFor(async () => expect(await inner.getItems()).toHaveLength(3));
     const reading = wrap(slow, only(next), { dekStore }).getItems();
     await vi.advanceTimersByTimeAsync(300_000);
-    expect(await reading).toEqual([userMessage('a'), userMessage('late')]);
+    expect(await reading).toEqual([userMessage('a'), userMessage('b'), userMessage('late')]);
     await vi.advanceTimersByTimeAsync(300_000);
-    expect(await running).toMatchObject({ entries: 2, destroyed: [expect.any(String)] });
+    expect(await running).toMatchObject({
+      entries: 3,
+      destroyed: [expect.any(String), expect.any(String)],
+    });
   });
 
   it('makes other processes stop sealing with the old data key when they ask for it again', async () => {
@@ -304,16 +307,17 @@ describe('reencrypt', () => {
     const session = wrapSession(inner, [clocked, encrypt({ keys, dekStore })]);
     const other = wrapSession(inner, [clocked, encrypt({ keys, dekStore, dataKeys: { cacheFor: 10 } })]);
     await session.addItems([userMessage('a')]);
-    await other.getItems();
-    const [record] = await records(dekStore);
+    await other.addItems([userMessage('b')]);
+    const old = (await records(dekStore)).map(({ did }) => did);
     const held = memoryHold(dekStore);
     await held.place({ id: 'h', sessionId: 's', reason: 'r', placedAt: 1 });
     expect(await reencrypt(session, { grace: 0 })).toMatchObject({ destroyed: [], held: ['s'] });
     now += 10;
-    await other.addItems([userMessage('b')]);
+    await other.addItems([userMessage('c')]);
     const last = (await inner.getItems()).at(-1);
-    expect(parsed(last).header.d).not.toBe(record?.did);
-    expect(await other.getItems()).toEqual([userMessage('a'), userMessage('b')]);
+    expect(old).toHaveLength(2);
+    expect(old).not.toContain(parsed(last).header.d);
+    expect(await other.getItems()).toEqual([userMessage('a'), userMessage('b'), userMessage('c')]);
   });
 
   it('leaves a session as it is when a record does not open', async () => {

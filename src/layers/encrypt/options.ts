@@ -34,7 +34,11 @@ export interface DataKeyOptions {
    * long this process goes on with a key that another one destroyed or disabled. @defaultValue `'5m'`
    */
   readonly cacheFor?: Duration;
-  /** How many opened data keys are kept; what is evicted is overwritten. @defaultValue 1_000 */
+  /**
+   * How many opened data keys are kept, about 8 KiB each; what is evicted is overwritten. A session whose key was evicted
+   * goes on with the same one, for which its key-encryption key is asked again: with a KMS let this be more than the
+   * sessions that take turns in one process. @defaultValue 10_000
+   */
   readonly maxCached?: number;
 }
 
@@ -197,6 +201,6 @@ function checkLimits(options: DataKeyOptions = {}): DataKeyLimits {
     maxMessages: parseCount(where, 'maxMessages', options.maxMessages ?? 2 ** 20),
     maxBytes: parseCount(where, 'maxBytes', options.maxBytes ?? 2 ** 30),
     cacheFor: parseDuration(where, 'cacheFor', options.cacheFor ?? '5m'),
-    maxCached: parseCount(where, 'maxCached', options.maxCached ?? 1_000),
+    maxCached: parseCount(where, 'maxCached', options.maxCached ?? 10_000),
   };
 }

@@ -13,8 +13,8 @@ export interface Sealer {
   open(record: AgentInputItem, scope: DataKeyScope): Promise<Entry>;
   /** Records of these entries under a new data key. Stamps stay; operation tags go, they belong to the old key. */
   reseal(entries: readonly Entry[], scope: DataKeyScope): Promise<AgentInputItem[]>;
-  /** Drops the session's data keys from memory. */
-  forget(sessionId: string): void;
+  /** Drops the session's data keys from memory, or one of them. */
+  forget(sessionId: string, did?: string): void;
 }
 
 /** The sealers of the layers that `encrypt()` made. */

@@ -1,0 +1,88 @@
+import { isStrongroomError, StrongroomError } from '../../errors.ts';
+import type { DataKeyScope } from '../data-keys.ts';
+import type { DekRecord, DekStore, DekTombstone } from '../dek-store.ts';
+
+/** A wrapped data key, and where it was found. */
+export interface FoundKey {
+  readonly wrapped: string;
+  readonly place: DekStore | 'inline';
+  /** Unix milliseconds; as the place says, which nothing authenticates. */
+  readonly createdAt: number;
+}
+
+/**
+ * The wrapped data key of this id. All stores are asked, also when the envelope has the key: a copy of it must not undo a
+ * shredding.
+ *
+ * @throws `ERR_SHREDDED` when one has a tombstone of it, `ERR_KEY_UNKNOWN` when none has it, `ERR_KEY_UNAVAILABLE`
+ * without a store to look into.
+ */
+export async function findWrapped(
+  scope: DataKeyScope,
+  did: string,
+  inline: string | undefined,
+): Promise<FoundKey> {
+  let found: FoundKey | undefined;
+  for (const store of scope.stores) {
+    const record = await ask(async () => store.get(scope.sessionId, did));
+    if (record === undefined) continue;
+    if (isTombstone(record)) throw destroyedError(scope.sessionId, record.destroyedAt);
+    found ??= { wrapped: record.wrapped, place: store, createdAt: record.createdAt };
+  }
+  if (inline !== undefined) return { wrapped: inline, place: 'inline', createdAt: scope.now };
+  if (found !== undefined) return found;
+  if (scope.stores.length === 0) {
+    throw new StrongroomError(
+      'ERR_KEY_UNAVAILABLE',
+      'The data key is not in the envelope, and this stack has no DEK store to look into. Give encrypt() the ' +
+        '`dekStore` that the record was written with, or use the store that offers one.',
+    );
+  }
+  throw new StrongroomError(
+    'ERR_KEY_UNKNOWN',
+    `The DEK store holds no data key ${did.slice(0, 8)}… of session ${JSON.stringify(scope.sessionId)}, and no ` +
+      'tombstone of it. Use the DEK store that the record was written with, or restore it from a backup.',
+  );
+}
+
+/** Whether a data key is no longer there, so that sealing goes on with a new one. */
+export function isGone(error: unknown): boolean {
+  return isStrongroomError(error) && (error.code === 'ERR_SHREDDED' || error.code === 'ERR_KEY_UNKNOWN');
+}
+
+/** Errors of a DEK store that are not ours become `ERR_STORE`. */
+export async function ask<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    if (isStrongroomError(cause)) throw cause;
+    throw new StrongroomError(
+      'ERR_STORE',
+      'The DEK store failed; see the cause. Nothing was sealed or opened.',
+      { cause },
+    );
+  }
+}
+
+function isTombstone(found: DekRecord | DekTombstone): found is DekTombstone {
+  return 'destroyedAt' in found;
+}
+
+/** The largest time that a `Date` can hold, in Unix milliseconds (ECMA-262, 21.4.1.1). */
+const MAX_TIME = 8.64e15;
+
+function destroyedError(sessionId: string, at: unknown): StrongroomError {
+  const session = JSON.stringify(sessionId);
+  if (typeof at !== 'number' || !(Math.abs(at) <= MAX_TIME)) {
+    return new StrongroomError(
+      'ERR_MALFORMED',
+      `The tombstone of a data key of session ${session} states no time: somebody edited it. The data key was ` +
+        'destroyed all the same; restore the DEK store from a backup, or delete the session.',
+    );
+  }
+  return new StrongroomError(
+    'ERR_SHREDDED',
+    `The data key of session ${session} was destroyed on purpose at ${new Date(at).toISOString()}; what it sealed ` +
+      'can never be read again.',
+  );
+}

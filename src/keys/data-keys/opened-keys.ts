@@ -1,0 +1,98 @@
+import { boundedMap } from '../../bounded-map.ts';
+import type { DerivedKeys } from '../../crypto/derive.ts';
+import type { DekStore } from '../dek-store.ts';
+import type { DataKey, DataKeyLimits } from '../data-keys.ts';
+
+/** An opened data key as it is kept. */
+export interface OpenedKey extends DataKey {
+  readonly sessionId: string;
+  /** Its wrapped form. */
+  readonly wrapped: string;
+  readonly openOnly: boolean;
+  /** When its store and its key-encryption key were asked, Unix milliseconds of the stack's clock. */
+  readonly loadedAt: number;
+  /** When its store was last known to hold it. */
+  presentAt: number;
+  readonly usage: Usage;
+  users: number;
+  evicted: boolean;
+  wiped: boolean;
+}
+
+/** What counts towards the limits of a data key. */
+export interface Usage {
+  /** Unix milliseconds. */
+  readonly bornAt: number;
+  messages: number;
+  bytes: number;
+}
+
+/** Opened data keys by name, overwritten when they leave and nobody uses them any more. */
+export interface OpenedKeys {
+  /** The key, unless it has been kept for `cacheFor`. */
+  find(name: string, now: number): OpenedKey | undefined;
+  add(name: string, key: OpenedKey): void;
+  delete(name: string): void;
+  /** All of a session, or one of them. */
+  forget(sessionId: string, did?: string): void;
+}
+
+export function createOpenedKeys(limits: Pick<DataKeyLimits, 'cacheFor' | 'maxCached'>): OpenedKeys {
+  const keys = boundedMap<OpenedKey>(limits.maxCached, (key) => {
+    key.evicted = true;
+    if (key.users === 0) wipe(key);
+  });
+  return {
+    find(name, now) {
+      const key = keys.get(name);
+      if (key === undefined) return undefined;
+      if (isWithin(now - key.loadedAt, limits.cacheFor)) return key;
+      keys.delete(name);
+      return undefined;
+    },
+    add: (name, key) => keys.set(name, key),
+    delete: (name) => keys.delete(name),
+    forget(sessionId, did) {
+      keys.deleteWhere((key) => key.sessionId === sessionId && (did === undefined || key.did === did));
+    },
+  };
+}
+
+/** An opened key that nobody uses yet. */
+export function openedKey(given: {
+  readonly did: string;
+  readonly kid: string;
+  readonly derived: DerivedKeys;
+  readonly place: DekStore | 'inline';
+  readonly wrapped: string;
+  readonly sessionId: string;
+  readonly openOnly: boolean;
+  readonly now: number;
+  readonly usage: Usage;
+}): OpenedKey {
+  const { now, ...key } = given;
+  return {
+    ...key,
+    inline: key.place === 'inline' ? key.wrapped : undefined,
+    loadedAt: now,
+    presentAt: now,
+    users: 0,
+    evicted: false,
+    wiped: false,
+  };
+}
+
+export function release(key: OpenedKey): void {
+  key.users--;
+  if (key.evicted && key.users === 0) wipe(key);
+}
+
+/** A clock that went back says nothing about an age. */
+export function isWithin(age: number, limit: number): boolean {
+  return age >= 0 && age < limit;
+}
+
+function wipe(key: OpenedKey): void {
+  key.wiped = true;
+  key.derived.wipe();
+}

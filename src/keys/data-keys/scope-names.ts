@@ -1,0 +1,29 @@
+import { toBase64url } from '../../crypto/encoding.ts';
+import type { SuiteName } from '../../crypto/suite.ts';
+import type { DataKeyScope } from '../data-keys.ts';
+import type { DekStore } from '../dek-store.ts';
+
+/** Everything that decides what a data key is; a cache shared over less was a vulnerability (CVE-2026-6550). */
+export interface ScopeNames {
+  epoch(scope: DataKeyScope, suite: SuiteName, place: DekStore | 'inline'): string;
+  key(scope: DataKeyScope, suite: SuiteName, did: string, inline: string | undefined): string;
+}
+
+export function createScopeNames(): ScopeNames {
+  const identities = new WeakMap<object, number>();
+  let lastIdentity = 0;
+  const identityOf = (object: object): number => {
+    let identity = identities.get(object);
+    if (identity === undefined) identities.set(object, (identity = ++lastIdentity));
+    return identity;
+  };
+  const nameOf = (scope: DataKeyScope, suite: SuiteName): string => {
+    const stores = scope.stores.map(identityOf).join(',');
+    return `${identityOf(scope.ring)}|${suite}|${toBase64url(scope.context.hash)}|${stores}`;
+  };
+  return {
+    epoch: (scope, suite, place) =>
+      `${nameOf(scope, suite)}|${place === 'inline' ? place : identityOf(place)}`,
+    key: (scope, suite, did, inline) => `${nameOf(scope, suite)}|${did}|${inline ?? ''}`,
+  };
+}
