@@ -1,5 +1,10 @@
 import type { TextContext } from './recognizer.ts';
 
+/** Words of a kind: a set, or what judges by the stem of a word. */
+export interface WordSet {
+  has(word: string): boolean;
+}
+
 /** What the surroundings say of a find: it is that, it is something else, or nothing. */
 export type Hint = 'supports' | 'denies' | undefined;
 
@@ -24,14 +29,17 @@ const FILLERS: ReadonlySet<string> = new Set(
 );
 
 const LONGEST_LOOK = 64;
-const WORD = /[\p{L}\p{M}\p{N}]+/gu;
+/** A word ends where the script does: `phoneは` is two, and so is `IP地址`. */
+const WORD = /[\p{Script=Latin}\p{N}\u0300-\u036f]+|(?:(?!\p{Script=Latin})[\p{L}\p{M}])+/gu;
+/** What stands in the place of a find says nothing about its neighbours; the piece may begin in the middle of one. */
+const PLACEHOLDER = /(?:<|^)[A-Z][A-Z0-9_]{2,63}(?:[_#][a-z0-9]{16,64})?>/g;
 
 /** The words in the 64 characters before `start` on the same line, nearest first, lower case. */
 export function wordsBefore(text: string, start: number, most: number): readonly string[] {
   // Cut first: looking for the line's beginning in the whole text would cost its length at each find.
   const piece = text.slice(Math.max(0, start - LONGEST_LOOK), start);
   const line = piece.slice(piece.lastIndexOf('\n') + 1);
-  const words = line.match(WORD) ?? [];
+  const words = withoutPlaceholders(line).match(WORD) ?? [];
   return words
     .slice(-most)
     .reverse()
@@ -42,7 +50,12 @@ export function wordsBefore(text: string, start: number, most: number): readonly
 export function wordsAfter(text: string, end: number, most: number): readonly string[] {
   const piece = text.slice(end, end + 48);
   const line = piece.slice(0, piece.includes('\n') ? piece.indexOf('\n') : undefined);
-  return (line.match(WORD) ?? []).slice(0, most).map((word) => word.toLowerCase());
+  return (withoutPlaceholders(line).match(WORD) ?? []).slice(0, most).map((word) => word.toLowerCase());
+}
+
+/** A number in its place, as there was before it: what a text says does not change with its finds. */
+function withoutPlaceholders(line: string): string {
+  return line.includes('>') ? line.replace(PLACEHOLDER, ' 0 ') : line;
 }
 
 /** `phoneNumber`, `phone_number`, `phone-number` → phone, number. */
@@ -56,7 +69,7 @@ export function wordsOfKey(key: string | undefined): readonly string[] {
 }
 
 /** What the keys above a text say. The nearer key decides; a key that says nothing passes the question up. */
-export function keyHint(context: TextContext, supporting: ReadonlySet<string>): Hint {
+export function keyHint(context: TextContext, supporting: WordSet): Hint {
   for (const key of [context.key, context.parentKey]) {
     const words = wordsOfKey(key);
     // `card_id` names a card by something else; what proves itself may still be found.
@@ -69,7 +82,7 @@ export function keyHint(context: TextContext, supporting: ReadonlySet<string>): 
 }
 
 /** What the nearest word before `start` says that is no filler ("card number is 4111…": card). */
-export function nearestHint(text: string, start: number, supporting: ReadonlySet<string>): Hint {
+export function nearestHint(text: string, start: number, supporting: WordSet): Hint {
   for (const word of wordsBefore(text, start, 6)) {
     if (supporting.has(word)) return 'supports';
     if (THING_WORDS.has(word)) return 'denies';
@@ -79,12 +92,7 @@ export function nearestHint(text: string, start: number, supporting: ReadonlySet
 }
 
 /** Whether one of the last `most` words before `start` is in the set. */
-export function mentionedBefore(
-  text: string,
-  start: number,
-  words: ReadonlySet<string>,
-  most: number,
-): boolean {
+export function mentionedBefore(text: string, start: number, words: WordSet, most: number): boolean {
   return wordsBefore(text, start, most).some((word) => words.has(word));
 }
 

@@ -1,15 +1,8 @@
 import { checkOptions, invalidOption } from '../options.ts';
 import { keyHint, nearestHint } from './context.ts';
 import { markPure, type Recognizer, type RecognizerResult, type TextContext } from './recognizer.ts';
-import {
-  extensionLength,
-  FEWEST_DIGITS,
-  isAnnounced,
-  isDate,
-  LONGEST,
-  PHONE_WORDS,
-  standsAlone,
-} from './recognizers/phone.ts';
+import { extensionLength, isAnnounced, isDate, LONGEST, standsAlone } from './recognizers/phone.ts';
+import { PHONE_WORDS } from './recognizers/phone-words.ts';
 
 /** A find of {@link PhoneNumberLibrary.findPhoneNumbersInText}. */
 export interface FoundPhoneNumber {
@@ -50,6 +43,24 @@ export interface PhoneNumberRecognizerOptions {
 export const CANDIDATE: RegExp = /\(?\+? ?\(?\d(?:(?: ?[()./\u2010-\u2015-]{1,2} ?| )?\d)*/g;
 /** Code units that the library gets at a time, so that one find never costs more than so much text. */
 const WINDOW = 96;
+/** Where numbers have fewer than seven digits (ITU, national numbering plans). */
+const SHORT_NUMBERS: ReadonlySet<string> = new Set([
+  'AD',
+  'CK',
+  'FK',
+  'FO',
+  'GL',
+  'NC',
+  'NF',
+  'PM',
+  'SB',
+  'VU',
+  'WF',
+]);
+const FEWEST_DIGITS = 7;
+const FEWEST_SHORT = 6;
+/** Any number that the plan knows, after its word: four on Niue, Saint Helena and Tokelau. */
+const FEWEST_ANNOUNCED = 4;
 const EXAMPLE = '+44 20 7946 0958';
 
 /**
@@ -87,12 +98,13 @@ export function phoneNumberRecognizer(options: PhoneNumberRecognizerOptions): Re
     invalidOption(where, 'defaultCountry', "a country of libphonenumber-js, such as 'GB'", defaultCountry);
   }
   const plan = defaultCountry === undefined ? {} : { defaultCountry };
+  const fewest = SHORT_NUMBERS.has(defaultCountry ?? '') ? FEWEST_SHORT : FEWEST_DIGITS;
 
   /** What is found from `from` to `to`, in order. What is left between finds is searched as it will stand then. */
   const search = (text: string, from: number, to: number, context: TextContext): RecognizerResult[] => {
     const found: RecognizerResult[] = [];
     let place = from;
-    while (to - place >= FEWEST_DIGITS) {
+    while (to - place >= FEWEST_ANNOUNCED) {
       const stop = Math.min(to, place + WINDOW);
       const offset = place;
       for (const { startsAt, endsAt, number } of library.findPhoneNumbersInText(
@@ -101,7 +113,7 @@ export function phoneNumberRecognizer(options: PhoneNumberRecognizerOptions): Re
       )) {
         // What reaches the end of the window may go on behind it: the next window has all of it.
         if ((stop < to && offset + endsAt === stop) || !number.isValid()) continue;
-        const result = judge(text, offset + startsAt, offset + endsAt, context);
+        const result = judge(text, offset + startsAt, offset + endsAt, fewest, context);
         if (result === undefined) continue;
         found.push(...search(text, place, result.start, context), result);
         place = result.end;
@@ -119,7 +131,7 @@ export function phoneNumberRecognizer(options: PhoneNumberRecognizerOptions): Re
     analyze(text, context): readonly RecognizerResult[] {
       const found: RecognizerResult[] = [];
       for (const { 0: run, index } of text.matchAll(CANDIDATE)) {
-        if (run.length < FEWEST_DIGITS) continue;
+        if (run.length < FEWEST_ANNOUNCED) continue;
         // Most runs are ids and dates, which the library need not see.
         if (!run.includes('+') && (defaultCountry === undefined || isBare(text, index, run, context)))
           continue;
@@ -131,26 +143,28 @@ export function phoneNumberRecognizer(options: PhoneNumberRecognizerOptions): Re
 }
 
 function isBare(text: string, start: number, run: string, context: TextContext): boolean {
-  return /^\d+$/.test(run) && !isAnnounced(text, start, context);
+  return /^\d+$/.test(run) && !isAnnounced(text, start, context, run);
 }
 
 function judge(
   text: string,
   start: number,
   numberEnd: number,
+  fewest: number,
   context: TextContext,
 ): RecognizerResult | undefined {
   const source = text.slice(start, numberEnd);
-  if (source.replace(/\D/g, '').length < FEWEST_DIGITS) return undefined;
+  const digits = source.replace(/\D/g, '');
   const end = numberEnd + extensionLength(text, numberEnd);
   if (!standsAlone(text, start, end)) return undefined;
   const find = { entityType: 'PHONE_NUMBER', start, end };
   // A national number is valid by chance too often to win against other finds.
   if (source.startsWith('+') || source.startsWith('(+')) return { ...find, score: 0.95, validated: true };
   if (isDate(source)) return undefined;
-  if (isAnnounced(text, start, context)) return { ...find, score: 0.85 };
+  if (isAnnounced(text, start, context, digits)) return { ...find, score: 0.85 };
   // 1.234.567,89 is an amount.
-  if (/^\d+$/.test(source) || /^,\d/.test(text.slice(end, end + 2))) return undefined;
+  if (digits.length < fewest || /^\d+$/.test(source) || /^,\d/.test(text.slice(end, end + 2)))
+    return undefined;
   const isDenied =
     nearestHint(text, start, PHONE_WORDS) === 'denies' || keyHint(context, PHONE_WORDS) === 'denies';
   return isDenied ? undefined : { ...find, score: 0.7 };

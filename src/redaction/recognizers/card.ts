@@ -1,3 +1,4 @@
+import { isJoinedAfter, isJoinedBefore } from '../boundary.ts';
 import { passesLuhn } from '../checksums.ts';
 import { keyHint, nearestHint, words, wordsAfter, wordsBefore, type Hint } from '../context.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
@@ -114,17 +115,18 @@ function analyzeRun(
 /** Not inside a word, a decimal or an identifier such as `credit_card_7815826` or a UUID. */
 function mayStart(text: string, start: number): boolean {
   const before = text[start - 1] ?? '';
-  if (/[\p{L}\p{N}_]/u.test(before)) return false;
+  if (isJoinedBefore(text, start)) return false;
   if (before === '.' && /\d/.test(text[start - 2] ?? '')) return false;
-  return !(before === '-' && /[\p{L}_]/u.test(text[start - 2] ?? ''));
+  if (before !== '-' || /\d/.test(text[start - 2] ?? '') || !isJoinedBefore(text, start - 1)) return true;
+  return wordsBefore(text, start, 1).some((word) => CARD_WORDS.has(word));
 }
 
 function mayEnd(text: string, end: number): boolean {
   const next = text[end] ?? '';
-  if (/[\p{L}\p{N}_]/u.test(next)) return false;
-  const afterNext = text[end + 1] ?? '';
-  if (next === '.' && /\d/.test(afterNext)) return false;
-  return !(next === '-' && /[\p{L}_]/u.test(afterNext));
+  if (isJoinedAfter(text, end)) return false;
+  if (next === '.' && /\d/.test(text[end + 1] ?? '')) return false;
+  if (next !== '-' || !/[A-Za-z_]/.test(text[end + 1] ?? '')) return true;
+  return wordsAfter(text, end, 1).some((word) => CARD_WORDS.has(word));
 }
 
 function judge(

@@ -1,13 +1,13 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
+import { standsFree } from '../boundary.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 const BECH32 = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
-const BASE58_ADDRESS = /(?<![\p{L}\p{N}_])[13LMDT][1-9A-HJ-NP-Za-km-z]{25,34}(?![\p{L}\p{N}_])/gu;
-const BECH32_ADDRESS =
-  /(?<![\p{L}\p{N}_])(?:bc1|tb1|ltc1|BC1|TB1|LTC1)[02-9ac-hj-np-zAC-HJ-NP-Z]{11,71}(?![\p{L}\p{N}_])/gu;
-const ETHEREUM_ADDRESS = /(?<![\p{L}\p{N}_])0x[0-9A-Fa-f]{40}(?![\p{L}\p{N}_])/gu;
+const BASE58_ADDRESS = /(?<!\w)[13LMDT][1-9A-HJ-NP-Za-km-z]{25,34}(?!\w)/g;
+const BECH32_ADDRESS = /(?<!\w)(?:bc1|tb1|ltc1|BC1|TB1|LTC1)[02-9ac-hj-np-zAC-HJ-NP-Z]{11,71}(?!\w)/g;
+const ETHEREUM_ADDRESS = /(?<!\w)0x[0-9A-Fa-f]{40}(?!\w)/g;
 
 /** Bitcoin (Base58Check, BIP 173, BIP 350) and its kin, Ethereum (EIP-55): each proven by its checksum. */
 export const cryptoRecognizer: BuiltInRecognizer = {
@@ -19,9 +19,10 @@ export const cryptoRecognizer: BuiltInRecognizer = {
     const found: RecognizerResult[] = [];
     const search = (pattern: RegExp, isValid: (address: string) => boolean): void => {
       for (const match of text.matchAll(pattern)) {
-        if (!isValid(match[0])) continue;
         const start = match.index;
-        found.push({ entityType: 'CRYPTO', start, end: start + match[0].length, score: 1, validated: true });
+        const end = start + match[0].length;
+        if (!standsFree(text, start, end) || !isValid(match[0])) continue;
+        found.push({ entityType: 'CRYPTO', start, end, score: 1, validated: true });
       }
     };
     search(BASE58_ADDRESS, isBase58Check);

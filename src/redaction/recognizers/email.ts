@@ -1,18 +1,25 @@
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isTopLevelDomain } from '../top-level-domains.ts';
 
-const LOCAL_CHARACTER = /[\p{L}\p{M}\p{N}._+'-]/u;
-const LONGEST_LOCAL = 64; // RFC 5321, 4.5.3.1.1
-const DOMAIN = /[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,62})(?:\.[\p{L}\p{M}\p{N}-]{1,63}){1,8}/uy;
-/** Letters of scripts that are written without spaces: a Latin address ends where they begin. */
-const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/u;
+/** RFC 5322, 3.2.3 (atext) and letters of all scripts (RFC 6531), but for what separates: see {@link isSeparator}. */
+const LOCAL_CHARACTER = /[\p{L}\p{M}\p{N}._+'!#$%&*=^~-]/u;
+/** RFC 5321, 4.5.3.1.3: addresses of mailing lists (VERP) are longer than the 64 characters of a local part. */
+const LONGEST_LOCAL = 254;
+const DOMAIN = /[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,62})(?:\.[\p{L}\p{M}\p{N}-]{1,63}){1,32}/uy;
+/** Letters of scripts that are written without spaces, or of words that an ending follows directly. */
+const UNSPACED =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}]/u;
+const LATIN_LETTER = /\p{Script=Latin}/u;
+const FOREIGN_LETTER = /(?!\p{Script=Latin})[\p{L}]/u;
 const PIXEL_DENSITY = /^\d(?:\.\d)?x$/i;
 const REPOSITORY_USERS: ReadonlySet<string> = new Set(['git', 'hg', 'svn']);
+/** `bounce+jane=acme.com@…`, `SRS0=hash=tt=acme.com=jane@…`, `prvs=tag=jane@…`: an address within a local part. */
+const RETURN_PATH = /^(?:(?:srs[01]|prvs|msprvs1|btv1)[=+-]|[\p{L}\p{N}._]*[+-])/iu;
 
 /**
- * E-mail addresses, internationalized ones too (RFC 6531). Found from the `@` outwards, at most 64 characters back:
- * linear for any text. The domain must end in a real top-level domain, which tells `icon@2x.png` and `pkg@1.2.3`
- * apart; `git@host:path` is a repository.
+ * E-mail addresses, internationalized ones too (RFC 6531). Found from the `@` outwards, as far as the characters of
+ * an address go: linear for any text. The domain must end in a real top-level domain, which tells `icon@2x.png` and
+ * `pkg@1.2.3` apart; `git@host:path` is a repository.
  */
 export const emailRecognizer: BuiltInRecognizer = {
   name: 'email',
@@ -22,10 +29,10 @@ export const emailRecognizer: BuiltInRecognizer = {
     const found: RecognizerResult[] = [];
     let free = 0;
     for (let at = text.indexOf('@'); at !== -1; at = text.indexOf('@', at + 1)) {
-      const start = localStart(text, at, free);
-      if (start === at) continue;
       const end = domainEnd(text, at + 1);
-      if (end === undefined || isNoMailbox(text, start, at, end)) continue;
+      if (end === undefined) continue;
+      const start = localStart(text, at, free);
+      if (start === at || isNoMailbox(text, start, at, end)) continue;
       found.push({ entityType: 'EMAIL_ADDRESS', start, end, score: 0.95, validated: true });
       free = end;
     }
@@ -46,17 +53,54 @@ function localStart(text: string, at: number, free: number): number {
     if (!LOCAL_CHARACTER.test(text.slice(start - size, start))) break;
     start -= size;
   }
-  // Of "联系jane@…" only what follows the last unspaced letter; a local part that is all of them stays whole.
-  const local = text.slice(start, at);
-  for (let index = local.length - 1; index >= 0; index--) {
-    if (UNSPACED.test(local[index] as string)) {
-      if (index < local.length - 1) start += index + 1;
-      break;
-    }
-  }
+  start = afterLabel(text, afterSeparator(text, start, at), at);
   // In text that is escaped once more than it should be, the letter after a backslash is no part of the address.
   if (text[start - 1] === '\\' && /^[nrtbf]$/.test(text[start] ?? '') && at - start > 1) start++;
-  while (start < at && /[.'+-]/.test(text[start] as string)) start++;
+  while (start < at && /[.'+!#$%&*=^~-]/.test(text[start] as string)) start++;
+  return start;
+}
+
+/**
+ * The characters that an address may have and that also stand between addresses: `=` and `&` of a query, `%` of an
+ * encoding, two of Markdown's `*` and `~`. They separate where they are used so; otherwise the run goes as a whole.
+ */
+function afterSeparator(text: string, start: number, at: number): number {
+  const run = text.slice(start, at);
+  let cut = 0;
+  for (const match of run.matchAll(/%[0-7][0-9A-Fa-f]|(?:%[89A-Fa-f][0-9A-Fa-f]){2,4}|\*\*|~~|''/g)) {
+    cut = match.index + match[0].length;
+  }
+  const equals = run.lastIndexOf('=');
+  if (equals >= cut) {
+    const ampersand = run.indexOf('&', equals);
+    const from = Math.max(cut, run.lastIndexOf('&', equals) + 1);
+    // `bounce+jane=acme.com@…`; not `cc=jane@…` nor `to=a&cc=jane@…`
+    if (ampersand === -1 && RETURN_PATH.test(run.slice(from, equals + 1))) return start + from;
+    cut = Math.max(equals, ampersand) + 1;
+  }
+  return start + cut;
+}
+
+/** Of "联系jane@…" and "Почтаjane@…" what follows the label; a local part of one alphabet stays whole. */
+function afterLabel(text: string, start: number, at: number): number {
+  let sawLatin = false;
+  let marksEnd: number | undefined;
+  for (let index = at - 1; index >= start; index--) {
+    const character = text[index] as string;
+    if (character < '\u0080') sawLatin ||= /[A-Za-z]/.test(character);
+    else if (/\p{M}/u.test(character)) marksEnd ??= index + 1;
+    else {
+      const end = marksEnd ?? index + 1;
+      const next = text[end] as string;
+      marksEnd = undefined;
+      // A letter of an unspaced script ends where anything else begins, others only where Latin letters do.
+      if (UNSPACED.test(character)) {
+        if (end < at && !UNSPACED.test(next)) return end;
+      } else if (FOREIGN_LETTER.test(character)) {
+        if (sawLatin && LATIN_LETTER.test(next)) return end;
+      } else sawLatin ||= LATIN_LETTER.test(character);
+    }
+  }
   return start;
 }
 
@@ -81,11 +125,15 @@ function domainEnd(text: string, start: number): number | undefined {
   return best;
 }
 
-/** `com谢谢` → `com`, `com-` → `com`. */
+/** `com谢谢` and `com입니다` → `com`, `com-` → `com`, `公司谢谢` → `公司`. */
 function usableLength(label: string): number {
   if (/^[a-z]/i.test(label)) {
-    const foreign = label.search(UNSPACED);
+    const foreign = label.search(FOREIGN_LETTER);
     if (foreign > 0) return foreign;
+  } else if (UNSPACED.test(label[0] as string) && !isTopLevelDomain(label.toLowerCase())) {
+    for (let length = label.length - 1; length > 0; length--) {
+      if (isTopLevelDomain(label.slice(0, length).toLowerCase())) return length;
+    }
   }
   return label.endsWith('-') ? label.search(/-/) : label.length;
 }

@@ -1,7 +1,11 @@
+import { isJoinedAfter, isJoinedBefore } from '../boundary.ts';
 import { remainder97 } from '../checksums.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
-const CANDIDATE = /(?<![\p{L}\p{N}])[A-Za-z]{2}\d{2}(?:[ -]{0,2}[A-Za-z0-9]){11,30}/gu;
+/** Between two characters: a separator, or one line break with what indents or quotes the next line. */
+const CANDIDATE =
+  /(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:(?:[ .-]{0,2}|[ \t]{0,2}\r?\n[ \t>|*]{0,8})[A-Za-z0-9]){11,30}/g;
+const SEPARATOR = /[ .\t\r\n>|*-]/;
 
 /** Length by country (SWIFT, IBAN registry). */
 const LENGTHS: ReadonlyMap<string, number> = new Map(
@@ -16,7 +20,7 @@ const LENGTHS: ReadonlyMap<string, number> = new Map(
     .map((entry) => [entry.slice(0, 2), Number(entry.slice(2))]),
 );
 
-/** IBANs: a country with its length and mod 97, in groups and lower case too (ISO 13616-1). */
+/** IBANs: a country with its length and mod 97, in groups, over two lines and in lower case too (ISO 13616-1). */
 export const ibanRecognizer: BuiltInRecognizer = {
   name: 'iban',
   entities: ['IBAN_CODE'],
@@ -26,7 +30,7 @@ export const ibanRecognizer: BuiltInRecognizer = {
     const found: RecognizerResult[] = [];
     CANDIDATE.lastIndex = 0;
     for (let match = CANDIDATE.exec(text); match !== null; match = CANDIDATE.exec(text)) {
-      const end = ibanEnd(text, match.index);
+      const end = isJoinedBefore(text, match.index) ? undefined : ibanEnd(text, match.index);
       if (end === undefined) {
         // Another one can begin inside what was no IBAN.
         CANDIDATE.lastIndex = match.index + 4;
@@ -48,8 +52,8 @@ function ibanEnd(text: string, start: number): number | undefined {
   for (; index < text.length && characters.length < length; index++) {
     const character = text[index] as string;
     if (/[A-Za-z0-9]/.test(character)) characters += character;
-    else if (!/[ -]/.test(character)) return undefined;
+    else if (!SEPARATOR.test(character)) return undefined;
   }
-  if (characters.length < length || /[\p{L}\p{N}_]/u.test(text[index] ?? '')) return undefined;
+  if (characters.length < length || isJoinedAfter(text, index)) return undefined;
   return remainder97(characters.slice(4) + characters.slice(0, 4)) === 1 ? index : undefined;
 }

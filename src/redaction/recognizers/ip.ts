@@ -1,20 +1,25 @@
+import { isJoinedAfter, isJoinedBefore, standsFree } from '../boundary.ts';
 import { keyHint, words, wordsBefore, wordsOfKey } from '../context.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
 
-const V4 = /(?<![\p{L}\p{N}_.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\p{L}\p{N}_]|\.\d|-[A-Za-z])/gu;
-const V6 = /(?<![\p{L}\p{N}_:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,60}(?:%[0-9A-Za-z]{1,15})?/gu;
+const V4 = /(?<![\w.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?!\w|\.\d|-[A-Za-z])/g;
+/** What follows the address of an interface (RFC 4007, 11). */
+const ZONE = /%[0-9A-Za-z]{1,15}/y;
 const IP_WORDS = words('ip ips ipv4 ipv6 addr address host client remote server gateway subnet dns');
-/** What has four numbers with points and is no address. */
+/** What stands before four numbers with points that are no address. */
 const VERSION_WORDS = words(
-  'v ver version versions release build firmware section chapter clause paragraph article oid rev revision ' +
-    'chrome firefox safari edge opera driver sdk upgrade assembly semver',
+  'v ver version versions section chapter clause paragraph article oid rev revision semver',
+);
+/** What can stand before a version as well as before an address: the numbers decide. */
+const PRODUCT_WORDS = words(
+  'release build firmware chrome firefox safari edge opera driver sdk upgrade update assembly',
 );
 
-/** IPv4 and IPv6 addresses, all ranges; versions and section numbers are told apart by the word before them. */
+/** IPv4 and IPv6 addresses, all ranges; versions and section numbers are told apart by their form and their word. */
 export const ipRecognizer: BuiltInRecognizer = {
   name: 'ip',
   entities: ['IP_ADDRESS'],
-  patterns: [V4, V6],
+  patterns: [V4],
   analyze(text, context): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
     if (text.includes('.')) findV4(text, context, found);
@@ -24,17 +29,12 @@ export const ipRecognizer: BuiltInRecognizer = {
 };
 
 function findV4(text: string, context: TextContext, found: RecognizerResult[]): void {
-  for (const match of text.matchAll(V4)) {
-    const octets = match[0].split('.');
-    if (!octets.every(isOctet) || match[0] === '0.0.0.0' || isVersion(text, match.index, context)) continue;
-    const { index: start } = match;
-    found.push({
-      entityType: 'IP_ADDRESS',
-      start,
-      end: start + match[0].length,
-      score: 0.8,
-      validated: true,
-    });
+  for (const { 0: address, index: start } of text.matchAll(V4)) {
+    const octets = address.split('.');
+    if (!octets.every(isOctet) || address === '0.0.0.0') continue;
+    const end = start + address.length;
+    if (!standsFree(text, start, end) || isVersion(text, start, octets.map(Number), context)) continue;
+    found.push({ entityType: 'IP_ADDRESS', start, end, score: 0.8, validated: true });
   }
 }
 
@@ -42,34 +42,99 @@ function isOctet(octet: string): boolean {
   return Number(octet) < 256 && (octet === '0' || !octet.startsWith('0'));
 }
 
-function isVersion(text: string, start: number, context: TextContext): boolean {
+function isVersion(text: string, start: number, octets: readonly number[], context: TextContext): boolean {
   if (/[A-Za-z]\/$/.test(text.slice(Math.max(0, start - 2), start))) return true; // Chrome/120.0.0.0
   if (/[§#]\s?$/.test(text.slice(Math.max(0, start - 2), start))) return true;
-  const near = wordsBefore(text, start, 2);
-  if (near.some((word) => VERSION_WORDS.has(word))) return !near.some((word) => IP_WORDS.has(word));
+  for (const word of wordsBefore(text, start, 2)) {
+    if (IP_WORDS.has(word)) return false;
+    if (VERSION_WORDS.has(word)) return mayBeVersion(octets);
+    if (PRODUCT_WORDS.has(word)) return looksLikeVersion(octets);
+  }
   if (keyHint(context, IP_WORDS) === 'supports') return false;
-  return wordsOfKey(context.key).some((word) => VERSION_WORDS.has(word));
+  const key = wordsOfKey(context.key);
+  if (key.some((word) => VERSION_WORDS.has(word))) return mayBeVersion(octets);
+  return key.some((word) => PRODUCT_WORDS.has(word)) && looksLikeVersion(octets);
 }
 
+/** Nobody gives a version the numbers of a private network (RFC 1918, RFC 3927), except those with a small first part. */
+function mayBeVersion([first = 0, second = 0]: readonly number[]): boolean {
+  return !(
+    (first === 192 && second === 168) ||
+    (first === 172 && second >= 16 && second < 32) ||
+    (first === 169 && second === 254)
+  );
+}
+
+/** 1.2.3.4, 4.2.18.7, 120.0.0.0: small parts, or the major version of a browser and zeros. */
+function looksLikeVersion([first = 0, second = 0, third = 0, fourth = 0]: readonly number[]): boolean {
+  if (second === 0 && third === 0 && first < 200) return first !== 10 && first !== 127;
+  return first < 32 && first !== 10 && second < 50 && third < 100 && fourth < 100;
+}
+
+/** Every run of groups is read once, from its first colon outwards. */
 function findV6(text: string, context: TextContext, found: RecognizerResult[]): void {
-  for (const match of text.matchAll(V6)) {
-    const [address = '', zone] = match[0].split('%');
-    const trimmed = address.replace(/(?<!:):$|\.+$/, '').replace(/\.+$/, '');
-    if (!isV6(trimmed)) continue;
-    const start = match.index;
-    if (/[\p{L}\p{N}_]/u.test(text[start + match[0].length] ?? '') && trimmed === address) continue;
-    if (isWeakV6(trimmed) && keyHint(context, IP_WORDS) !== 'supports') {
-      if (!wordsBefore(text, start, 3).some((word) => IP_WORDS.has(word))) continue;
-    }
-    const end = start + trimmed.length + (zone === undefined || trimmed !== address ? 0 : zone.length + 1);
-    found.push({ entityType: 'IP_ADDRESS', start, end, score: 0.9, validated: true });
+  let done = 0;
+  for (let colon = text.indexOf(':'); colon !== -1; colon = text.indexOf(':', done)) {
+    let start = colon;
+    while (start > done && isGroupCharacter(text.charCodeAt(start - 1))) start--;
+    let end = colon + 1;
+    while (end < text.length && isGroupCharacter(text.charCodeAt(end))) end++;
+    done = end;
+    if (end - start > 2) findInRun(text, start, end, context, found);
   }
+}
+
+const LONGEST_V6 = 45; // eight groups, or six and an IPv4 address
+
+function findInRun(
+  text: string,
+  runStart: number,
+  runEnd: number,
+  context: TextContext,
+  found: RecognizerResult[],
+): void {
+  let start = runStart;
+  // `IP:2001:db8::1`, `face:2001:…`: the address begins after the label; `add:2001:db8::1` is an address itself.
+  if (isJoinedBefore(text, runStart)) while (!/[:.]/.test(text[start++] as string));
+  else if (text[start] === '.' || (text[start] === ':' && text[start + 1] !== ':')) start++;
+  let address = trimmedAddress(text, start, runEnd);
+  if (!isV6(address) && text.startsWith('::', runStart)) {
+    start = runStart;
+    address = trimmedAddress(text, start, runEnd);
+  }
+  if (!isV6(address)) return;
+  const addressEnd = start + address.length;
+  if (addressEnd === runEnd && isJoinedAfter(text, runEnd)) return;
+  if (isWeakV6(address) && keyHint(context, IP_WORDS) !== 'supports') {
+    if (!wordsBefore(text, start, 3).some((word) => IP_WORDS.has(word))) return;
+  }
+  ZONE.lastIndex = addressEnd;
+  const zone = addressEnd === runEnd ? ZONE.exec(text)?.[0] : undefined;
+  const end = addressEnd + (zone?.length ?? 0);
+  found.push({ entityType: 'IP_ADDRESS', start, end, score: 0.9, validated: true });
+}
+
+/** Without the colon and the full stops of the sentence; empty when it is longer than any address. */
+function trimmedAddress(text: string, start: number, end: number): string {
+  let last = end;
+  while (last > start && text[last - 1] === '.') last--;
+  if (text[last - 1] === ':' && text[last - 2] !== ':') last--;
+  return last - start > LONGEST_V6 ? '' : text.slice(start, last);
+}
+
+function isGroupCharacter(code: number): boolean {
+  return (
+    (code >= 0x30 && code <= 0x3a) || // 0 to 9 and the colon
+    (code >= 0x61 && code <= 0x66) ||
+    (code >= 0x41 && code <= 0x46) ||
+    code === 0x2e
+  );
 }
 
 /** RFC 4291, 2.2. */
 function isV6(address: string): boolean {
   const halves = address.split('::');
-  if (halves.length > 2) return false;
+  if (halves.length > 2 || !address.includes(':')) return false;
   let count = 0;
   for (const [place, half] of halves.entries()) {
     if (half === '') continue;

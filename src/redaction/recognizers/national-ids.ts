@@ -1,3 +1,4 @@
+import { standsFree } from '../boundary.ts';
 import { keyHint, mentionedBefore, nearestHint, words } from '../context.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
@@ -21,7 +22,7 @@ const NATIONAL_IDS: readonly NationalId[] = [
   {
     // IRS: area 900 to 999, group 50-65, 70-88, 90-92, 94-99
     entity: 'US_ITIN',
-    pattern: /(?<![\p{L}\p{N}_]|[-.])9\d{2}[- ]?\d{2}[- ]?\d{4}(?![\p{L}\p{N}_]|[-.]\d)/gu,
+    pattern: /(?<!\w|\d[-.])9\d{2}[- ]?\d{2}[- ]?\d{4}(?!\w|[-.]\d)/g,
     words: words('itin taxpayer tin'),
     isValid: (digits) => /^9\d{2}(?:5\d|6[0-5]|7\d|8[0-8]|9[0-2]|9[4-9])\d{4}$/.test(digits),
     isEvident: (source) => /^\d{3}-\d{2}-\d{4}$/.test(source),
@@ -29,7 +30,7 @@ const NATIONAL_IDS: readonly NationalId[] = [
   {
     // NHS Data Dictionary, "NHS number": weighted sum modulo 11
     entity: 'UK_NHS',
-    pattern: /(?<![\p{L}\p{N}_]|[-.]|\d )\d{3}[- ]?\d{3}[- ]?\d{4}(?![\p{L}\p{N}_]|[-.]\d| \d)/gu,
+    pattern: /(?<!\w|\d[-.]|\d )\d{3}[- ]?\d{3}[- ]?\d{4}(?!\w|[-.]\d| \d)/g,
     words: words('nhs patient health'),
     isValid: (digits) => {
       if (/^(\d)\1*$/.test(digits)) return false;
@@ -41,7 +42,7 @@ const NATIONAL_IDS: readonly NationalId[] = [
   {
     // HMRC, NIM39110: letters D, F, I, Q, U, V never; O never second; some prefixes never; suffix A to D
     entity: 'UK_NINO',
-    pattern: /(?<![\p{L}\p{N}_-])[A-Za-z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-Da-d](?![\p{L}\p{N}_-])/gu,
+    pattern: /(?<!\w|\d-)[A-Za-z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-Da-d](?!\w|-\w)/g,
     words: words('nino ni insurance'),
     isValid: (characters) =>
       /^[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z]\d{6}[A-D]$/.test(characters) &&
@@ -51,14 +52,14 @@ const NATIONAL_IDS: readonly NationalId[] = [
   {
     // Real Decreto 1553/2005: letter by the number modulo 23
     entity: 'ES_NIF',
-    pattern: /(?<![\p{L}\p{N}_-])\d{8}[- ]?[A-Za-z](?![\p{L}\p{N}_-])/gu,
+    pattern: /(?<!\w|\d-)\d{8}[- ]?[A-Za-z](?!\w|-\w)/g,
     words: words('nif dni documento'),
     isValid: (characters) => characters[8] === NIF_LETTERS[Number(characters.slice(0, 8)) % 23],
     isEvident: (source) => /[A-Z]$/.test(source),
   },
   {
     entity: 'ES_NIE',
-    pattern: /(?<![\p{L}\p{N}_-])[XYZxyz][- ]?\d{7}[- ]?[A-Za-z](?![\p{L}\p{N}_-])/gu,
+    pattern: /(?<!\w|\d-)[XYZxyz][- ]?\d{7}[- ]?[A-Za-z](?!\w|-\w)/g,
     words: words('nie extranjero'),
     isValid: (characters) => {
       const number = Number(`${'XYZ'.indexOf(characters[0] as string)}${characters.slice(1, 8)}`);
@@ -70,7 +71,7 @@ const NATIONAL_IDS: readonly NationalId[] = [
     // Decreto 23 dicembre 1976, with the digits that may become letters (omocodia)
     entity: 'IT_FISCAL_CODE',
     pattern:
-      /(?<![\p{L}\p{N}_-])[A-Za-z]{6}[0-9LMNPQRSTUVlmnpqrstuv]{2}[A-EHLMPRSTa-ehlmprst][0-9LMNPQRSTUVlmnpqrstuv]{2}[A-Za-z][0-9LMNPQRSTUVlmnpqrstuv]{3}[A-Za-z](?![\p{L}\p{N}_-])/gu,
+      /(?<!\w|\d-)[A-Za-z]{6}[0-9LMNPQRSTUVlmnpqrstuv]{2}[A-EHLMPRSTa-ehlmprst][0-9LMNPQRSTUVlmnpqrstuv]{2}[A-Za-z][0-9LMNPQRSTUVlmnpqrstuv]{3}[A-Za-z](?!\w|-\w)/g,
     words: words('codice fiscale cf'),
     isValid: isItalianFiscalCode,
     isEvident: ALWAYS,
@@ -78,7 +79,7 @@ const NATIONAL_IDS: readonly NationalId[] = [
   {
     // BZSt, "Steueridentifikationsnummer": one digit twice or thrice among ten, ISO 7064 MOD 11,10
     entity: 'DE_TAX_ID',
-    pattern: /(?<![\p{L}\p{N}_]|[-.]|\d )[1-9]\d(?: ?\d{3}){3}(?![\p{L}\p{N}_]|[-.]\d| \d)/gu,
+    pattern: /(?<!\w|\d[-.]|\d )[1-9]\d(?: ?\d{3}){3}(?!\w|[-.]\d| \d)/g,
     words: words('steuer steuerid steueridentifikationsnummer identifikationsnummer idnr tin steuernummer'),
     isValid: isGermanTaxId,
     isEvident: NEVER,
@@ -86,7 +87,7 @@ const NATIONAL_IDS: readonly NationalId[] = [
   {
     // Ustawa o ewidencji ludności, art. 15: weights 1 3 7 9, and a date of birth
     entity: 'PL_PESEL',
-    pattern: /(?<![\p{L}\p{N}_]|[-.]|\d )\d{11}(?![\p{L}\p{N}_]|[-.]\d| \d)/gu,
+    pattern: /(?<!\w|\d[-.]|\d )\d{11}(?!\w|[-.]\d| \d)/g,
     words: words('pesel'),
     isValid: (digits) => {
       const month = Number(digits.slice(2, 4)) % 20;
@@ -99,7 +100,7 @@ const NATIONAL_IDS: readonly NationalId[] = [
   {
     // UIDAI: twelve digits, the first from 2 to 9, Verhoeff's checksum
     entity: 'IN_AADHAAR',
-    pattern: /(?<![\p{L}\p{N}_]|[-.]|\d )[2-9]\d{3}[- ]?\d{4}[- ]?\d{4}(?![\p{L}\p{N}_]|[-.]\d| \d)/gu,
+    pattern: /(?<!\w|\d[-.]|\d )[2-9]\d{3}[- ]?\d{4}[- ]?\d{4}(?!\w|[-.]\d| \d)/g,
     words: words('aadhaar aadhar adhaar uidai'),
     isValid: (digits) => isVerhoeff(digits),
     isEvident: (source) => /^\d{4} \d{4} \d{4}$/.test(source),
@@ -107,7 +108,7 @@ const NATIONAL_IDS: readonly NationalId[] = [
   {
     // ATO: weights modulo 11, eight or nine digits
     entity: 'AU_TFN',
-    pattern: /(?<![\p{L}\p{N}_]|[-.]|\d )\d{3}[- ]?\d{3}[- ]?\d{2,3}(?![\p{L}\p{N}_]|[-.]\d| \d)/gu,
+    pattern: /(?<!\w|\d[-.]|\d )\d{3}[- ]?\d{3}[- ]?\d{2,3}(?!\w|[-.]\d| \d)/g,
     words: words('tfn tax'),
     isValid: (digits) => {
       const weights = digits.length === 9 ? [1, 4, 3, 7, 5, 8, 6, 9, 10] : [10, 7, 8, 4, 6, 3, 5, 1];
@@ -127,15 +128,18 @@ export const nationalIdRecognizers: readonly BuiltInRecognizer[] = NATIONAL_IDS.
     const found: RecognizerResult[] = [];
     for (const match of text.matchAll(id.pattern)) {
       const start = match.index;
+      const end = start + match[0].length;
       if (!id.isValid(match[0].replace(/[^A-Za-z0-9]/g, '').toUpperCase())) continue;
+      if (!standsFree(text, start, end)) continue;
       const hint = nearestHint(text, start, id.words) ?? keyHint(context, id.words);
       const supported =
         hint === 'supports' ||
         keyHint(context, id.words) === 'supports' ||
         mentionedBefore(text, start, id.words, 5);
-      if (!supported && (hint === 'denies' || !id.isEvident(match[0]))) continue;
+      const isTail = /[-.]/.test(text[start - 1] ?? '');
+      if (!supported && (hint === 'denies' || isTail || !id.isEvident(match[0]))) continue;
       const score = supported ? 0.95 : 0.75;
-      found.push({ entityType: id.entity, start, end: start + match[0].length, score, validated: true });
+      found.push({ entityType: id.entity, start, end, score, validated: true });
     }
     return found;
   },

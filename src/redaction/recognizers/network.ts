@@ -1,13 +1,14 @@
+import { isJoinedBefore, standsFree } from '../boundary.ts';
 import { keyHint, nearestHint, words } from '../context.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
-const COLONS = /(?<![\p{L}\p{N}_:.-])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?![\p{L}\p{N}_]|[:-][0-9A-Fa-f])/gu;
-const HYPHENS =
-  /(?<![\p{L}\p{N}_:.-])[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}(?![\p{L}\p{N}_]|[:-][0-9A-Fa-f])/gu;
-const DOTS =
-  /(?<![\p{L}\p{N}_:.-])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?![\p{L}\p{N}_]|\.[0-9A-Fa-f])/gu;
+const COLONS = /(?<!\w)[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?!\w|[:-][0-9A-Fa-f])/g;
+const HYPHENS = /(?<!\w)[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}(?!\w|[:-][0-9A-Fa-f])/g;
+const DOTS = /(?<!\w)[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?!\w|\.[0-9A-Fa-f])/g;
+/** A group before the address: it is the end of something longer. `MAC:` and `AP-` are no groups. */
+const GROUP_BEFORE = /(?:^|\W)(?:[0-9A-Fa-f]{1,2}[:-]|[0-9A-Fa-f]{4}\.|\d{1,20}[.:-])$/;
 const MAC_WORDS = words('mac ethernet bssid hwaddr ether physical');
-const HTTP_URL = /(?<![\p{L}\p{N}_])(?:https?|ftps?|wss?):\/\/[^\s<>"'`\\^{|}]{2,2048}/giu;
+const HTTP_URL = /(?<!\w)(?:https?|ftps?|wss?):\/\/[^\s<>"'`\\^{|}]{2,2048}/gi;
 
 /** MAC addresses in the three usual forms (IEEE 802); broadcast and the null address are nobody's. */
 export const macRecognizer: BuiltInRecognizer = {
@@ -20,21 +21,16 @@ export const macRecognizer: BuiltInRecognizer = {
     for (const pattern of [COLONS, HYPHENS, DOTS]) {
       for (const match of text.matchAll(pattern)) {
         const digits = match[0].replace(/[^0-9A-Fa-f]/g, '');
-        if (/^(?:0{12}|f{12})$/i.test(digits)) continue;
+        const start = match.index;
+        const end = start + match[0].length;
+        if (/^(?:0{12}|f{12})$/i.test(digits) || !standsFree(text, start, end)) continue;
+        if (GROUP_BEFORE.test(text.slice(Math.max(0, start - 24), start))) continue;
         if (!/[A-Fa-f]/.test(digits) && pattern !== COLONS) {
           const supported =
-            nearestHint(text, match.index, MAC_WORDS) === 'supports' ||
-            keyHint(context, MAC_WORDS) === 'supports';
+            nearestHint(text, start, MAC_WORDS) === 'supports' || keyHint(context, MAC_WORDS) === 'supports';
           if (!supported) continue;
         }
-        const { index: start } = match;
-        found.push({
-          entityType: 'MAC_ADDRESS',
-          start,
-          end: start + match[0].length,
-          score: 0.85,
-          validated: true,
-        });
+        found.push({ entityType: 'MAC_ADDRESS', start, end, score: 0.85, validated: true });
       }
     }
     return found;
@@ -48,7 +44,8 @@ export const urlRecognizer: BuiltInRecognizer = {
   patterns: [HTTP_URL],
   analyze(text): readonly RecognizerResult[] {
     if (!text.includes('://')) return [];
-    return [...text.matchAll(HTTP_URL)].map((match) => {
+    const matches = [...text.matchAll(HTTP_URL)].filter(({ index }) => !isJoinedBefore(text, index));
+    return matches.map((match) => {
       // A full stop, comma or bracket at the end belongs to the sentence.
       const length = match[0].replace(/[.,;:!?)\]*]{1,8}$/, '').length;
       return { entityType: 'URL', start: match.index, end: match.index + length, score: 0.6 };

@@ -1,19 +1,18 @@
-import { keyHint, nearestHint, words, wordsBefore } from '../context.ts';
+import { isJoinedAfter, isJoinedBefore } from '../boundary.ts';
+import { keyHint, nearestHint, words } from '../context.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
+import { isAnnouncedInText, isMentioned, PHONE_WORDS, touchesPhoneWord } from './phone-words.ts';
 
 /** A maximal run of digits with the separators that telephone numbers have. */
-const CANDIDATE = /(?:\+ ?|\( ?)?\d(?:[ ()./-]{0,3}\d)*/g;
-const EXTENSION = /^ {0,2}(?:x|ext\.?|extension|durchwahl|poste) {0,2}\d{1,6}(?![\p{L}\p{N}_])/iu;
-/** Words and keys that speak for a telephone number. */
-export const PHONE_WORDS: ReadonlySet<string> = words(
-  'phone phones telephone tel tels mobile mobiles cell cellphone cellular fax whatsapp sms hotline landline ' +
-    'telefon telefonnummer teléfono telefono téléphone telephon handy handynummer mobil portable móvil movil ' +
-    'celular cellulare telefonino telefone rufnummer phonenumber mobilenumber phoneno msisdn',
-);
-/** "phone *number is* 415…", "tel*:* 415…": a phone as a thing ("the phone 1008948180") has none of these. */
-const NUMBER_WORDS = words('number numbers num no nr nummer numero número numéro is at on ist es est');
-const CALLING =
-  /\b(?:call|text|ring|phone|reach|dial|message) (?:me|us|him|her|them) (?:at|on|under|via):? ?$/i;
+const CANDIDATE = /(?:\(?\+ ?\(?|\( ?)?\d(?:[ ()./-]{0,3}\d)*/g;
+/** Parts of a run that are numbers by themselves: apart by two spaces, a stroke, a bracket, in the end by one space. */
+const PIECES = [
+  /(?:\(?\+ ?\(?|\( ?)?\d(?:[().-]{0,2}\d|(?: \(| |\) )\d)*/g,
+  /(?:\(?\+ ?\(?|\( ?)?\d(?:[.-]{0,2}\d| \d|\) ?-?\d)*/g,
+  /(?:\(?\+|\( ?)?\d(?:[().-]{0,2}\d)*/g,
+] as const;
+const EXTENSION =
+  /^ {0,2}[,;]? ?(?:x|ext\.?=?|extn\.?|extension|durchwahl|poste|anexo|ramal|доб\.?|内線|내선|分机|分機) {0,2}\d{1,6}(?![\w%])/iu;
 
 /** Country calling codes (ITU-T E.164, list of assigned codes). */
 const CALLING_CODES: ReadonlySet<string> = words(
@@ -27,60 +26,84 @@ const CALLING_CODES: ReadonlySet<string> = words(
     '971 972 973 974 975 976 977 979 992 993 994 995 996 998',
 );
 /** Fewer are extensions, short codes and house numbers. */
-export const FEWEST_DIGITS = 7;
+const FEWEST_DIGITS = 7;
+/** After its word or under its key a number is one with six too, as in Andorra and Greenland. */
+const FEWEST_ANNOUNCED = 6;
 const MOST_DIGITS = 15; // E.164, 6.2.1
 /** Code units of the longest writing, brackets and spaces included. */
 export const LONGEST = 34;
 
 /**
- * Telephone numbers: with `+` and a calling code that exists, in the separated shapes of North America and of
- * countries that dial `0`, and anything plausible directly after its word ("phone: …") or under a phone key. A bare
- * run of digits is a telephone number only there: ids have the same lengths.
+ * Telephone numbers: with `+` or `00` and a calling code that exists, in the separated shapes of North America and of
+ * countries that dial `0`, in other groups where a telephone is spoken of, and anything plausible directly after its
+ * word ("phone: …") or under a phone key. A bare run of digits is a telephone number only there: ids have the same
+ * lengths.
  */
 export const phoneRecognizer: BuiltInRecognizer = {
   name: 'phone',
   entities: ['PHONE_NUMBER'],
-  patterns: [CANDIDATE],
+  patterns: [CANDIDATE, ...PIECES],
   analyze(text, context): readonly RecognizerResult[] {
-    if (text.length < FEWEST_DIGITS) return [];
+    if (text.length < FEWEST_ANNOUNCED) return [];
     const found: RecognizerResult[] = [];
     for (const match of text.matchAll(CANDIDATE)) {
-      if (match[0].length < FEWEST_DIGITS) continue;
-      const whole = judge(text, match.index, match[0], context);
-      if (whole !== undefined) found.push(whole);
-      else if (match[0].length > 10) found.push(...pieces(text, match.index, match[0], context));
+      if (match[0].length >= FEWEST_ANNOUNCED) findInRun(text, match.index, match[0], 0, context, found);
     }
     return found;
   },
 };
 
 /** A run can hold several numbers ("415-555-2671 / 415-555-2672") or a number and something else. */
-function pieces(text: string, offset: number, run: string, context: TextContext): RecognizerResult[] {
-  const found: RecognizerResult[] = [];
-  let from = 0;
-  for (const shape of run.matchAll(/(?:\+ ?|\( ?)?\d(?:[().-]{0,2}\d|(?: \(| |\) )\d)*/g)) {
-    if (shape[0].length < FEWEST_DIGITS || shape.index < from || shape[0] === run) continue;
-    const result = judge(text, offset + shape.index, shape[0], context);
-    if (result !== undefined) found.push(result);
-    from = shape.index + shape[0].length;
+function findInRun(
+  text: string,
+  offset: number,
+  run: string,
+  level: number,
+  context: TextContext,
+  found: RecognizerResult[],
+): void {
+  const whole = judge(text, offset, run, context) ?? judgeBeginning(text, offset, run, context);
+  if (whole !== undefined) {
+    found.push(whole);
+    return;
   }
-  return found;
+  const pattern = PIECES[level];
+  if (pattern === undefined || run.length <= 10) return;
+  for (const piece of run.matchAll(pattern)) {
+    if (piece[0].length < FEWEST_DIGITS) continue;
+    findInRun(text, offset + piece.index, piece[0], level + 1, context, found);
+  }
 }
 
-function judge(
+/** "+44 20 7946 0958 2024-01-15": what stands after an international number is no part of it. */
+function judgeBeginning(
   text: string,
   start: number,
-  source: string,
+  run: string,
   context: TextContext,
 ): RecognizerResult | undefined {
-  if (source.length > LONGEST) return undefined;
+  if (!/^\(?\+/.test(run)) return undefined;
+  for (let end = Math.min(run.length, LONGEST); end > FEWEST_DIGITS; end--) {
+    if (!/^\d[ /(]/.test(run.slice(end - 1, end + 1))) continue;
+    const result = judge(text, start, run.slice(0, end), context);
+    if (result !== undefined) return result;
+  }
+  return undefined;
+}
+
+function judge(text: string, from: number, run: string, context: TextContext): RecognizerResult | undefined {
+  if (run.length > LONGEST) return undefined;
+  // A bracket that is not closed is one of the sentence.
+  const isOpen = run.startsWith('(') && !run.includes(')');
+  const source = isOpen ? run.replace(/^\( ?/, '') : run;
+  const start = from + run.length - source.length;
   const digits = source.replace(/\D/g, '');
-  if (digits.length < FEWEST_DIGITS || digits.length > MOST_DIGITS || /^(\d)\1*$/.test(digits))
+  if (digits.length < FEWEST_ANNOUNCED || digits.length > MOST_DIGITS || /^(\d)\1*$/.test(digits))
     return undefined;
   const end = start + source.length;
   const whole = end + extensionLength(text, end);
   if (!standsAlone(text, start, whole)) return undefined;
-  const score = scoreOf(text, start, source, digits, context);
+  const score = scoreOf(text, start, whole, source, digits, context);
   return score === undefined ? undefined : { entityType: 'PHONE_NUMBER', start, end: whole, score };
 }
 
@@ -93,36 +116,62 @@ export function extensionLength(text: string, end: number): number {
 export function standsAlone(text: string, start: number, end: number): boolean {
   const before = text[start - 1] ?? '';
   const next = text[end] ?? '';
-  if (/[\p{L}\p{N}_+$€£#]/u.test(before) || /[\p{L}\p{N}_%]/u.test(next)) return false;
-  if (/[-./]/.test(before) && /[\p{L}\p{N}_]/u.test(text[start - 2] ?? '')) return false;
-  return !(/[-/@]/.test(next) && /[\p{L}_]/u.test(text[end + 1] ?? ''));
+  if (/[+#\p{Sc}]/u.test(before) || next === '%' || isJoinedAfter(text, end)) return false;
+  const isInternational = /^\(?\+/.test(text.slice(start, start + 2));
+  // "Tel+49…"; "3+4155552671" is a sum.
+  if (isJoinedBefore(text, start) && !(isInternational && touchesPhoneWord(text, start, end) === 'before'))
+    return false;
+  if (/[-./]/.test(before) && isJoinedBefore(text, start - 1)) {
+    if (!isInternational && touchesPhoneWord(text, start, end) !== 'before') return false;
+    if (isInternational && before !== '.' && /\d/.test(text[start - 2] ?? '')) return false;
+  }
+  if (!/[-/@]/.test(next) || !/[A-Za-z_]/.test(text[end + 1] ?? '')) return true;
+  return next !== '@' && (isInternational || touchesPhoneWord(text, start, end) === 'after');
 }
 
 function scoreOf(
   text: string,
   start: number,
+  end: number,
   source: string,
   digits: string,
   context: TextContext,
 ): number | undefined {
-  if (source.startsWith('+')) return isInternational(digits) ? 0.9 : undefined;
-  if (isAnnounced(text, start, context) && !isDate(source)) return 0.85;
-  const shape = shapeOf(source);
-  if (shape === undefined) return undefined;
-  if (nearestHint(text, start, PHONE_WORDS) === 'supports') return 0.8;
-  if (nearestHint(text, start, PHONE_WORDS) === 'denies' || keyHint(context, PHONE_WORDS) === 'denies')
+  if (/^\(?\+/.test(source)) return isInternational(digits) ? 0.9 : undefined;
+  if (isDate(source)) return undefined;
+  if (isAnnounced(text, start, context, digits)) return 0.85;
+  if (digits.length < FEWEST_DIGITS || /^\d+$/.test(source)) return undefined;
+  const hint = nearestHint(text, start, PHONE_WORDS);
+  if (hint === 'denies' || (hint === undefined && keyHint(context, PHONE_WORDS) === 'denies'))
     return undefined;
-  return shape === 'plain' && !isNorthAmerican(digits) ? undefined : 0.65;
+  if (isDialledAbroad(source, digits)) return 0.8;
+  const shape = shapeOf(source, digits);
+  if (shape === 'marked') return 0.65;
+  if (shape === 'plain' && isNorthAmerican(digits)) return 0.65;
+  return isGrouped(source, digits) && isMentioned(text, start, end) ? 0.7 : undefined;
 }
 
+/** @param digits Calling code and national number. */
 function isInternational(digits: string): boolean {
   const code = [1, 2, 3].map((length) => digits.slice(0, length)).find((prefix) => CALLING_CODES.has(prefix));
   if (code === undefined) return false;
   if (code === '1') return digits.length === 11 && isNorthAmerican(digits.slice(1));
   const national = digits.slice(code.length);
+  // The fewest digits are those of islands: Niue and Tokelau have four.
+  const fewest = code.length === 3 ? 4 : 5;
   return (
-    national.length >= 5 && national.length <= 13 && !/^(\d)\1*$/.test(national) && !national.startsWith('00')
+    national.length >= fewest &&
+    national.length <= 13 &&
+    !/^(\d)\1*$/.test(national) &&
+    !national.startsWith('00')
   );
+}
+
+/** `00` and what would stand after `+`, in groups; groups of two throughout are bytes. */
+function isDialledAbroad(source: string, digits: string): boolean {
+  if (!/^\(?00[ .-]?\(?[1-9]/.test(source) || !/\d[ .()/-]+\d/.test(source)) return false;
+  if (/^\d\d(?:[ .-]\d\d)+$/.test(source)) return false;
+  return isInternational(digits.slice(2)) || /^001[ .-]\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}$/.test(source);
 }
 
 /** North American Numbering Plan: NXX-NXX-XXXX, N from 2 to 9; a leading 1 may stand before it. */
@@ -131,16 +180,31 @@ function isNorthAmerican(digits: string): boolean {
 }
 
 /** How a number that nothing announces is written; `plain` shapes need a numbering plan besides. */
-function shapeOf(source: string): 'marked' | 'plain' | undefined {
-  if (/^(?:1[ .-]?)?\( ?\d{3} ?\)[ .-]{0,2}\d{3}[ .-]\d{4}$/.test(source)) return 'marked';
+function shapeOf(source: string, digits: string): 'marked' | 'plain' | undefined {
+  if (/^(?:1[ .-]?)?\( ?\d{3} ?\)[ .-]{0,2}\d{3}[ .-]?\d{4}$/.test(source)) return 'marked';
   if (/^(?:1-)?\d{3}-\d{3}-\d{4}$/.test(source)) return 'marked';
   if (/^(?:1[ .])?\d{3}([ .])\d{3}[ .-]\d{4}$/.test(source)) return 'plain';
-  // Countries that dial 0 first: 020 7946 0958, 07911 123456, 0171/1234567, 01 23 45 67 89, (0)20 …
-  if (/^\(?0[1-9]\d{0,4}\)?(?:[ /-]\d{2,8}){1,4}$/.test(source)) {
-    const count = source.replace(/\D/g, '').length;
-    return (count === 10 || count === 11) && !isDate(source) ? 'marked' : undefined;
+  // Mobile numbers of China, numbers of Russia with the trunk prefix 8.
+  if (/^1[3-9]\d([ -])\d{4}\1\d{4}$/.test(source)) return 'marked';
+  if (/^8[ -]?(?:\([3-9]\d{2}\) ?|[3-9]\d{2}[ -])\d{3}[ -]\d{2}[ -]\d{2}$/.test(source)) return 'marked';
+  const count = digits.length;
+  // An area code in brackets: (02) 9876 5432, (11) 91234-5678; no year, no range of years.
+  if (/^\((?!(?:19|20)\d\d\))\d{2,5}\)[ -]?\d{2,5}(?:[ .-]?\d{2,5}){1,3}$/.test(source)) {
+    return count >= 9 && count <= 12 && !/(?:19|20)\d\d-(?:19|20)\d\d$/.test(source) ? 'marked' : undefined;
   }
-  return /^00 ?[1-9]\d{0,2}(?:[ -]\d{2,8}){1,5}$/.test(source) && !isDate(source) ? 'marked' : undefined;
+  // Countries that dial 0 first: 020 7946 0958, 07911 123456, 0171/12345678, 01 23 45 67 89, (0)20 …, 02 123 45 67
+  if (/^\(?0[1-9]\d{0,4}\)?(?:[ /-]\d{2,8}){1,4}$/.test(source)) {
+    if (count === 10 || count === 11) return 'marked';
+    if (count === 12 && /^0\d{2,4}[ /-]\d{7,9}$/.test(source)) return 'marked';
+    return /^0[1-9][ -]\d{3}[ -]?\d{2}[ -]?\d{2}$/.test(source) ? 'marked' : undefined;
+  }
+  return /^0[1-9](?:\.\d\d){4}$/.test(source) ? 'marked' : undefined;
+}
+
+/** Groups as people write them, of any country; no amount (1 234 567) and no decimal. */
+function isGrouped(source: string, digits: string): boolean {
+  const isAmount = /^\d{1,3}(?:[ .]\d{3})+$/.test(source) && !/^\d{3}( \d{3}){2}$/.test(source);
+  return !isAmount && digits.length <= 13 && /^\(?\d{1,5}\)?(?:[ ./-]{1,2}\(?\d{1,8}\)?){1,6}$/.test(source);
 }
 
 /** 2024-01-15 12, 15.01.2024, 01/15/2024 10 */
@@ -152,17 +216,9 @@ export function isDate(source: string): boolean {
 }
 
 /** Directly after its word, or under a phone key that is not the key of an id. */
-export function isAnnounced(text: string, start: number, context: TextContext): boolean {
-  const key = keyHint(context, PHONE_WORDS);
-  if (key === 'supports') return start <= 1 || nearestHint(text, start, PHONE_WORDS) !== 'denies';
-  const before = text.slice(Math.max(0, start - 40), start);
-  if (CALLING.test(before)) return true;
-  const near = wordsBefore(text, start, 4);
-  let announced = /[:=]["'( ]{0,3}$/.test(before);
-  for (const word of near) {
-    if (PHONE_WORDS.has(word)) return announced;
-    if (!NUMBER_WORDS.has(word)) return false;
-    announced = true;
+export function isAnnounced(text: string, start: number, context: TextContext, digits: string): boolean {
+  if (keyHint(context, PHONE_WORDS) === 'supports') {
+    return start <= 1 || nearestHint(text, start, PHONE_WORDS) !== 'denies';
   }
-  return false;
+  return isAnnouncedInText(text, start, digits);
 }

@@ -1,7 +1,8 @@
+import { standsFree } from '../boundary.ts';
 import { keyHint, mentionedBefore, nearestHint, words } from '../context.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
-const CANDIDATE = /(?<![\p{L}\p{N}_]|[-.]|\d )\d{3}([-. ]?)\d{2}\1\d{4}(?![\p{L}\p{N}_]|[-.]\d| \d)/gu;
+const CANDIDATE = /(?<!\w|\d[-.]|\d )\d{3}([-. ]?)\d{2}\1\d{4}(?!\w|[-.]\d| \d)/g;
 const SSN_WORDS = words('ssn ssns social socialsecurity ss sozialversicherungsnummer tin taxpayer');
 
 /**
@@ -18,16 +19,19 @@ export const usSsnRecognizer: BuiltInRecognizer = {
     const found: RecognizerResult[] = [];
     for (const match of text.matchAll(CANDIDATE)) {
       const digits = match[0].replace(/\D/g, '');
-      if (!isIssued(digits)) continue;
       const start = match.index;
+      const end = start + match[0].length;
+      if (!isIssued(digits) || !standsFree(text, start, end)) continue;
       const dashed = match[1] === '-';
       const hint = nearestHint(text, start, SSN_WORDS) ?? keyHint(context, SSN_WORDS);
       const supported = hint === 'supports' || mentionedBefore(text, start, SSN_WORDS, 4);
-      if (!supported && (!dashed || hint === 'denies')) continue;
+      // `part-536-90-4399` is the name of a thing; `SSN-536-90-4399` has its word.
+      const isTail = /[-.]/.test(text[start - 1] ?? '');
+      if (!supported && (!dashed || isTail || hint === 'denies')) continue;
       found.push({
         entityType: 'US_SSN',
         start,
-        end: start + match[0].length,
+        end,
         score: supported ? 0.95 : 0.75,
       });
     }

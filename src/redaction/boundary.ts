@@ -1,0 +1,62 @@
+/**
+ * Where a value may begin and end, for all recognizers. Numbers, addresses and keys are written in Latin letters and
+ * digits: one of these beside a value makes it a part of a longer word or number. Letters of other scripts do not:
+ * Chinese, Japanese, Thai and others write without spaces, Korean and Turkic languages put endings on anything.
+ * Digits of all scripts and full-width forms are Latin by now ({@link foldedView}).
+ */
+
+/** What a letter can carry: marks of a decomposed `é`. Those of other scripts are in blocks of their own. */
+const MOST_MARKS = 4;
+const LATIN = /^[\p{Script=Latin}\p{Nd}]$/u;
+
+/** Whether a Latin letter, a digit or `_` stands directly before `start`. */
+export function isJoinedBefore(text: string, start: number): boolean {
+  if (start === 0) return false;
+  let index = start - 1;
+  let code = text.charCodeAt(index);
+  if (code < 0x80) return isAsciiWord(code);
+  for (let count = 0; count < MOST_MARKS && isMark(code); count++) {
+    if (index === 0) return false;
+    code = text.charCodeAt(--index);
+  }
+  if (code < 0x80) return isAsciiWord(code);
+  const isPair = code >= 0xdc00 && code <= 0xdfff && index > 0;
+  return LATIN.test(isPair ? text.slice(index - 1, index + 1) : (text[index] as string));
+}
+
+/** Whether a Latin letter, a digit or `_` stands directly at `end`. */
+export function isJoinedAfter(text: string, end: number): boolean {
+  if (end >= text.length) return false;
+  const code = text.codePointAt(end) as number;
+  return code < 0x80 ? isAsciiWord(code) : LATIN.test(String.fromCodePoint(code));
+}
+
+/** Whether the range is no part of a longer word or number. */
+export function standsFree(text: string, start: number, end: number): boolean {
+  return !isJoinedBefore(text, start) && !isJoinedAfter(text, end);
+}
+
+/**
+ * The end of the run that a value is the beginning of: a key that has grown by a part of its own alphabet goes as a
+ * whole. What ends a sentence ends the run too.
+ *
+ * @param rest Sticky, matches what may follow.
+ */
+export function runEnd(text: string, end: number, rest: RegExp): number {
+  rest.lastIndex = end;
+  const match = rest.exec(text);
+  return match === null ? end : end + match[0].length;
+}
+
+function isAsciiWord(code: number): boolean {
+  return (
+    (code >= 0x30 && code <= 0x39) ||
+    (code >= 0x61 && code <= 0x7a) ||
+    (code >= 0x41 && code <= 0x5a) ||
+    code === 0x5f
+  );
+}
+
+function isMark(code: number): boolean {
+  return code >= 0x300 && code <= 0x36f;
+}

@@ -1,0 +1,108 @@
+import { wordsAfter, wordsBefore, words } from '../context.ts';
+
+/** Latin words for a telephone or what it receives, as they stand before a number or as a key. */
+const LATIN = words(
+  'phone phones telephone telephones tel tels tele telf tlf tfno mobile mobiles mob cell cells cellphone cellphones ' +
+    'cellular fax faxes telefax faks telefaks whatsapp viber sms hotline helpline landline handy handynr handynummer ' +
+    'mobil mobilnr mobilnummer mobiltelefon mobilni mobilní mobilny mobilný mobiltelefonszám portable móvil movil ' +
+    'celular cellulare cel telefonino rufnummer rückruf phonenumber mobilenumber phoneno msisdn natel gsm cep ' +
+    'komórka komórkowy komórki kom puhelin puhelinnumero matkapuhelin puh kännykkä sími símanúmer farsími tālrunis ' +
+    'tālr mobilais mobilus ponsel hp telp telpon thoại sđt sdt simu fón guthán ffôn fono fone fones telemóvel ' +
+    'telemovel mobiel mobiele gsmnummer telnr telno phonenum ph',
+);
+const LATIN_STEM = /^(?:t[eé]l[eé](?:f[oó]n|phon|foon|pon)|telefón)/;
+/** In words of other scripts, wherever in them: endings and compounds are written together. */
+const STEMS = stems(
+  // Chinese, Japanese, Korean
+  '电话 電話 手机 手機 座机 座機 传真 傳真 联系方式 聯絡方式 热线 熱線 拨打 撥打 致电 致電 携帯 ケータイ ファックス ファクス ' +
+    'でんわ 전화 휴대폰 핸드폰 휴대 연락처 팩스 폰번호 ' +
+    // Thai, Lao, Khmer, Burmese
+    'โทร มือถือ เบอร์ แฟกซ์ ໂທ ເບີ ទូរស័ព្ទ ទូរសព្ទ ဖုန်း ' +
+    // Arabic, Persian, Urdu, Hebrew
+    'هاتف جوال موبايل تليفون تلفون محمول فاكس واتساب نقال تلفن موبایل همراه نمابر فون موبائل טלפון נייד פלאפון סלולרי פקס ' +
+    // Hindi and other languages of India, Sinhala
+    'फ़ोन फोन मोबाइल मोबाईल दूरभाष ফোন মোবাইল போன் தொலைபேசி மொபைல் கைபேசி அலைபேசி ஃபோன் ఫోన్ మొబైల్ ಫೋನ್ ದೂರವಾಣಿ ಮೊಬೈಲ್ ' +
+    'ഫോൺ മൊബൈൽ ફોન મોબાઇલ ਫੋਨ ਫ਼ੋਨ ਮੋਬਾਈਲ ଫୋନ දුරකථන ' +
+    // Cyrillic, Greek, Armenian, Georgian, Amharic
+    'телефон мобильн мобілн мобилн мобилен сотов факс утас τηλέφων τηλεφων κινητό κινητο φαξ հեռախոս բջջային ტელეფონ მობილურ ስልክ',
+);
+const SHORT_WORDS = words('тел моб сот τηλ κιν טל נייד հեռ ტელ მობ');
+
+/** Whether a lower-case word names a telephone. */
+function isPhoneWord(word: string): boolean {
+  if (LATIN.has(word)) return true;
+  // eslint-disable-next-line no-control-regex -- the whole of ASCII is meant
+  if (/^[\x00-\x7f]*$/.test(word)) return LATIN_STEM.test(word);
+  const folded = word.normalize('NFKC');
+  return LATIN.has(folded) || LATIN_STEM.test(folded) || SHORT_WORDS.has(folded) || STEMS.test(folded);
+}
+
+/** Words and keys that speak for a telephone number. */
+export const PHONE_WORDS: { has(word: string): boolean } = { has: isPhoneWord };
+
+/** "phone *number is* 415…", "tel*:* 415…": a phone as a thing ("the phone 1008948180") has none of these. */
+const NUMBER_WORDS = words(
+  'number numbers num no nr nummer numero número numéro numara numarası numarasi szám szam číslo cislo broj numer nomor ' +
+    'số nambari namba is at on to ist es est è é é jest är er on auf unter sous al',
+);
+const NUMBER_STEMS = stems(
+  '号码 號碼 番号 番號 번호 номер рақам нөмір رقم شماره نمبر מספר नंबर नम्बर नंबर नम्बर संख्या নম্বর নাম্বার எண் నంబర్ నెంబర్ ಸಂಖ್ಯೆ ನಂಬರ್ ' +
+    'നമ്പർ નંબર ਨੰਬਰ หมายเลข ເລກ លេខ နံပါတ် αριθμός αριθμο համար ნომერ ቁጥር',
+);
+/** Words that make somebody call or write to the number after them. */
+const VERBS = words(
+  'call calls calling text texts texting ring dial reach contact message messages anrufen appeler appelez llame llamar ' +
+    'chiamare chiama ligue bel bellen ringa ring',
+);
+const VERB_STEMS = stems('звони позвон дзвон تماس اتصل התקשר 拨打 致电');
+/** After a number: "415-555-2671 (mobile)". */
+const KINDS = words('office home work direct main cell mobile fax phone tel desk');
+const CALLING =
+  /\b(?:call|text|ring|phone|reach|dial|message|contact) (?:me|us|him|her|them|you)(?: back)? (?:at|on|under|via|using):? ?$/i;
+/** Written in these scripts, a word that touches the number names it, as `电话13800138000` does. */
+const TOUCHING =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]$/u;
+/** What no id looks like, so that the bare word is enough: numbers of a trunk prefix, mobiles of China and Russia. */
+const NATIONAL = /^(?:0[1-9]\d{7,9}|1[3-9]\d{9}|[78]9\d{9})$/;
+
+/** Whether the text before `start` says that a telephone number comes now, so that any run of digits is one. */
+export function isAnnouncedInText(text: string, start: number, digits: string): boolean {
+  const before = text.slice(Math.max(0, start - 40), start);
+  if (CALLING.test(before)) return true;
+  // "(", quotes, Markdown's emphasis
+  let announced = /[:=]["'(*_ ]{0,4}$/.test(before) || TOUCHING.test(before);
+  for (const word of wordsBefore(text, start, 4)) {
+    if (isPhoneWord(word)) return announced || NATIONAL.test(digits);
+    if (isVerb(word)) return NATIONAL.test(digits);
+    if (!isNumberWord(word)) return false;
+    announced = true;
+  }
+  return false;
+}
+
+/** Whether a telephone is spoken of near a number that is written like one. */
+export function isMentioned(text: string, start: number, end: number): boolean {
+  if (wordsBefore(text, start, 8).some((word) => isPhoneWord(word) || isVerb(word))) return true;
+  const after = wordsAfter(text, end, 2);
+  return after.length > 0 && (KINDS.has(after[0] as string) || isPhoneWord(after[0] as string));
+}
+
+/** Whether the word directly before or after a number names a telephone: `Tel.030…`, `…-Fax`. */
+export function touchesPhoneWord(text: string, start: number, end: number): 'before' | 'after' | undefined {
+  if (wordsBefore(text, start, 1).some(isPhoneWord)) return 'before';
+  return wordsAfter(text, end, 1).some((word) => KINDS.has(word) || isPhoneWord(word)) ? 'after' : undefined;
+}
+
+function isVerb(word: string): boolean {
+  return VERBS.has(word) || VERB_STEMS.test(word);
+}
+
+/** Short words of other scripts are particles and forms of "to be": は, 是, 는, это, है. */
+function isNumberWord(word: string): boolean {
+  if (NUMBER_WORDS.has(word) || NUMBER_STEMS.test(word.normalize('NFKC'))) return true;
+  return word.length <= 3 && !/[\p{Script=Latin}\p{N}]/u.test(word);
+}
+
+function stems(list: string): RegExp {
+  return new RegExp([...new Set(list.normalize('NFKC').split(' '))].join('|'), 'u');
+}

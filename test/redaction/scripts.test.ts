@@ -1,0 +1,160 @@
+import { describe, expect, test } from 'vitest';
+import { createRedactor } from '../../src/redaction/index.ts';
+
+// A value that touches letters of another script is still the value: many languages write without spaces, others put
+// endings on anything. Latin letters and digits make it a part of something else.
+
+const redactor = createRedactor({ countries: ['AU', 'DE', 'ES', 'GB', 'IN', 'IT', 'PL', 'US'] });
+
+/** A word before and a word after a value, without a space. */
+const SCRIPTS: Readonly<Record<string, readonly [before: string, after: string]>> = {
+  Han: ['号码是', '请处理谢谢'],
+  Hiragana: ['これは', 'です'],
+  Katakana: ['データ', 'デス'],
+  Hangul: ['번호는', '입니다'],
+  Thai: ['หมายเลข', 'ครับ'],
+  Lao: ['ເລກ', 'ແລ້ວ'],
+  Khmer: ['លេខ', 'បាន'],
+  Burmese: ['နံပါတ်', 'ပါ'],
+  Arabic: ['رقم', 'هو'],
+  Hebrew: ['מספר', 'של'],
+  Cyrillic: ['номер', 'готов'],
+  'Cyrillic with a mark': ['мои\u0306', 'и\u0306'],
+  Greek: ['αριθμός', 'είναι'],
+  Devanagari: ['नंबर', 'है'],
+  Tamil: ['எண்', 'ஆகும்'],
+  Georgian: ['ნომერი', 'არის'],
+  Armenian: ['համար', 'է'],
+  Ethiopic: ['ቁጥር', 'ነው'],
+};
+
+const jwt = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U';
+const VALUES: readonly (readonly [entity: string, value: string])[] = [
+  ['CREDIT_CARD', '4111111111111111'],
+  ['CREDIT_CARD', '4111-1111-1111-1111'],
+  ['IBAN_CODE', 'DE89370400440532013000'],
+  ['IBAN_CODE', 'GB29 NWBK 6016 1331 9268 19'],
+  ['IP_ADDRESS', '203.0.113.77'],
+  ['IP_ADDRESS', '2001:db8:85a3::8a2e:370:7334'],
+  ['IP_ADDRESS', 'fe80::1%eth0'],
+  ['MAC_ADDRESS', '00:1B:44:11:3A:B7'],
+  ['MAC_ADDRESS', '00-1B-44-11-3A-B7'],
+  ['MAC_ADDRESS', '001b.4411.3ab7'],
+  ['PHONE_NUMBER', '+8613800138000'],
+  ['PHONE_NUMBER', '+82 10-1234-5678'],
+  ['PHONE_NUMBER', '(415) 555-2671'],
+  ['PHONE_NUMBER', '010-1234-5678'],
+  ['US_SSN', '536-90-4399'],
+  ['CRYPTO', '1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2'],
+  ['CRYPTO', 'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4'],
+  ['CRYPTO', '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'],
+  ['EMAIL_ADDRESS', 'jane.roe@acme.com'],
+  ['EMAIL_ADDRESS', '123456@qq.com'],
+  ['API_KEY', 'ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8'],
+  ['JWT', jwt],
+  ['ES_NIF', '12345678Z'],
+  ['IT_FISCAL_CODE', 'RSSMRA85T10A562S'],
+  ['UK_NINO', 'AB123456C'],
+];
+
+describe.each(Object.entries(SCRIPTS))('beside letters of another script: %s', (script, [before, after]) => {
+  test.each(VALUES)('%s %s', async (entity, value) => {
+    for (const [left, right] of [
+      [before, ''],
+      ['', after],
+      [before, after],
+      [`${before}：`, after],
+      [`${before}（`, '）'],
+    ] as const) {
+      const found = (await redactor.analyze(left + value + right)).filter(
+        (find) => find.entityType === entity,
+      );
+      const shown = found.map(({ start, end }) => (left + value + right).slice(start, end));
+      // An address of digits may begin with letters of a script that has spaces: then the label goes with it.
+      const isRight =
+        shown.length === 1 && (value === '123456@qq.com' ? shown[0]?.endsWith(value) : shown[0] === value);
+      expect({ script, shown, isRight }).toEqual({ script, shown, isRight: true });
+    }
+  });
+});
+
+describe('Latin letters and digits, whatever marks they carry, make a value a part of something else', () => {
+  test.each(['a', 'é', 'e\u0301', 'ß', 'ł', 'Ｘ', '𝐱', '_', '7', '７', '٧', '७'])('%s', async (joined) => {
+    for (const [entity, value] of [
+      ['CREDIT_CARD', '4111111111111111'],
+      ['IBAN_CODE', 'DE89370400440532013000'],
+      ['IP_ADDRESS', '2001:db8:85a3::8a2e:370:7334'],
+      ['MAC_ADDRESS', '00:1B:44:11:3A:B7'],
+      ['US_SSN', '536-90-4399'],
+      ['CRYPTO', '1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2'],
+      ['PHONE_NUMBER', '415-555-2671'],
+    ] as const) {
+      for (const text of [joined + value, value + joined]) {
+        // Groups of IPv6 are as long as they like, up to four digits, and `x2001:` can be a label.
+        if (entity === 'IP_ADDRESS' && (text.startsWith(joined) || /^[\p{Nd}a]$/u.test(joined))) continue;
+        const found = await redactor.analyze(text);
+        expect({ text, found }).toEqual({ text, found: [] });
+      }
+    }
+  });
+});
+
+describe('a colon that touches ends the label', () => {
+  test.each([
+    ['IP:2001:db8::1', 'IP:<IP_ADDRESS>'],
+    ['IPv6:2001:db8:85a3::8a2e:370:7334,', 'IPv6:<IP_ADDRESS>,'],
+    ['interface:fe80::1%eth0', 'interface:<IP_ADDRESS>'],
+    ['node:2001:db8::1', 'node:<IP_ADDRESS>'],
+    ['IP：2001:db8::1。', 'IP：<IP_ADDRESS>。'],
+    ['地址:2001:db8::1', '地址:<IP_ADDRESS>'],
+    ['IP: ::ffff:192.0.2.1', 'IP: <IP_ADDRESS>'],
+    ['IP.2001:db8::1.', 'IP.<IP_ADDRESS>.'],
+    ['MAC:00:1B:44:11:3A:B7', 'MAC:<MAC_ADDRESS>'],
+    ['mac：00:1B:44:11:3A:B7', 'mac：<MAC_ADDRESS>'],
+    ['ether:00-1B-44-11-3A-B7', 'ether:<MAC_ADDRESS>'],
+    ['IP:203.0.113.77:8080', 'IP:<IP_ADDRESS>:8080'],
+    ['SSN:536-90-4399', 'SSN:<US_SSN>'],
+    ['card:4111111111111111', 'card:<CREDIT_CARD>'],
+  ])('%s', async (text, expected) => expect(await redactor.redactText(text)).toBe(expected));
+
+  test.each(['01:00:1B:44:11:3A:B7', 'std::vector', 'a::b', '12:30:45', 'x:1:2', 'face:b00c'])(
+    'no address in %s',
+    async (text) => expect(await redactor.analyze(text)).toEqual([]),
+  );
+});
+
+describe('what stands in the place of a find is no word for the next', () => {
+  test.each([
+    ['203.0.113.77 version 1.2.3.4', '<IP_ADDRESS> version 1.2.3.4'],
+    ['4111 1111 1111 1111 then 4222222222222', '<CREDIT_CARD> then 4222222222222'],
+    ['phone: 4155552671 and 1008948180', 'phone: <PHONE_NUMBER> and 1008948180'],
+  ])('%s', async (text, expected) => expect(await redactor.redactText(text)).toBe(expected));
+});
+
+describe('four numbers with points', () => {
+  test.each([
+    'edge 203.0.113.77',
+    'the edge 198.51.100.23 is down',
+    'after the upgrade 203.0.113.77 answers',
+    'firmware 192.168.1.1',
+    'upgrade 10.0.0.5 to the new kernel',
+    'version 192.168.1.10',
+    'driver host 172.16.4.9',
+    'Safari 203.0.113.9 - - [12/May]',
+    '{"edge":"203.0.113.77","firmware":"192.168.1.1"}',
+  ])('are an address by their form: %s', async (text) => {
+    expect(await redactor.redactText(text)).not.toMatch(/\d\.\d/);
+  });
+
+  test.each([
+    'version 1.2.3.4',
+    'firmware 1.0.3.12',
+    'upgrade to 4.2.8.15',
+    'Chrome 120.0.0.0, Edge 121.0.0.0',
+    'section 3.1.4.1',
+    'the host version 2.0.1.1',
+    '{"firmware":"1.4.20.1"}',
+  ])('are a version by their word and their form: %s', async (text) => {
+    expect(await redactor.analyze(text)).toEqual([]);
+  });
+});
