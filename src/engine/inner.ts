@@ -1,6 +1,7 @@
 import type { AgentInputItem, RunContext, Session, SessionHistoryTransactionArgs } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
+import { isWellFormed } from '../limits.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../item.ts';
 import type { VersionSource } from '../layer.ts';
@@ -133,6 +134,9 @@ export function innerSession(session: Session): Inner {
       const id: unknown = await session.getSessionId();
       if (typeof id !== 'string' || id === '') {
         return invalidOption('wrapSession', "the session's id", 'a non-empty string', id);
+      }
+      if (!isWellFormed(id)) {
+        return invalidOption('wrapSession', "the session's id", 'well-formed Unicode', id);
       }
       return id;
     },

@@ -1,6 +1,7 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { Entry } from '../layer.ts';
+import { isWellFormed } from '../limits.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import { historyDigest } from '../stores/digest.ts';
 import { send, type Parts } from './parts.ts';
@@ -60,8 +61,8 @@ export function createPrefix(
     const count = parseCount(where, 'count', args.count);
     if (typeof digest !== 'string')
       return invalidOption(where, 'digest', 'the historyDigest of the items', digest);
-    if (typeof operationId !== 'string' || operationId.trim() === '') {
-      return invalidOption(where, 'operationId', 'a non-empty string', operationId);
+    if (typeof operationId !== 'string' || operationId.trim() === '' || !isWellFormed(operationId)) {
+      return invalidOption(where, 'operationId', 'a non-empty string of well-formed Unicode', operationId);
     }
     const replacement = snapshotItems(args.replacement, maxItemBytes);
     const receive = archiveTo === undefined ? undefined : receiverOf(archiveTo);

@@ -9,6 +9,7 @@ import { toBase64url, utf8 } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { StrongroomError } from '../errors.ts';
 import { itemKey } from '../item.ts';
+import { isWellFormed } from '../limits.ts';
 import { snapshotItems } from './plaintext.ts';
 
 /** Sealed transactions that are kept for a repeat. */
@@ -39,6 +40,12 @@ export function snapshotTransaction(
   const { operationId, transaction } = args;
   if (typeof operationId !== 'string' || operationId.trim() === '') {
     invalid('Session history transaction operationId must be a non-empty string.');
+  }
+  // Two of them would become one in UTF-8.
+  if (!isWellFormed(operationId)) {
+    invalid(
+      'Session history transaction operationId must be a non-empty string. It must be well-formed Unicode.',
+    );
   }
   if (typeof transaction !== 'object' || transaction === null) {
     invalid('Session history transaction must be an object.');

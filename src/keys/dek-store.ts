@@ -1,3 +1,5 @@
+import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
+
 /** A wrapped data key as a {@link DekStore} keeps it. Nothing in it is secret. */
 export interface DekRecord {
   /** The session that the key belongs to. */
@@ -10,6 +12,19 @@ export interface DekRecord {
   readonly wrapped: string;
   /** Unix milliseconds. */
   readonly createdAt: number;
+}
+
+/** @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a record that not every database keeps as it is. */
+export function checkDek(where: string, record: DekRecord): void {
+  checkSessionId(where, record.sessionId);
+  checkText(where, 'the id of the data key', record.did, MAX_BYTES.did);
+  checkWrapped(where, record);
+}
+
+/** As {@link checkDek}. */
+export function checkWrapped(where: string, { kid, wrapped }: Pick<DekRecord, 'kid' | 'wrapped'>): void {
+  checkText(where, 'kid', kid, MAX_BYTES.kid);
+  checkText(where, 'the wrapped data key', wrapped, MAX_BYTES.wrapped);
 }
 
 /** Left behind by {@link DekStore.destroy}: the key existed and was destroyed on purpose. */
@@ -66,6 +81,14 @@ export interface HoldRecord {
   /** Unix milliseconds; absent while the hold is open. */
   readonly releasedAt?: number;
   readonly releasedBy?: string;
+}
+
+/** As {@link checkDek}. */
+export function checkHold(where: string, { id, sessionId, reason, placedBy }: HoldRecord): void {
+  checkText(where, 'id', id, MAX_BYTES.holdId);
+  checkSessionId(where, sessionId);
+  checkText(where, 'reason', reason, MAX_BYTES.reason);
+  if (placedBy !== undefined) checkText(where, 'by', placedBy, MAX_BYTES.by);
 }
 
 /** Where holds live: beside the data keys, so that destroying one and looking for a hold are one transaction. */

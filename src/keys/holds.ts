@@ -3,19 +3,20 @@ import { toBase64url } from '../crypto/encoding.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { keyAccess } from './access.ts';
-import type { DekStore, HoldRecord, HoldStore } from './dek-store.ts';
+import { checkText, MAX_BYTES } from '../limits.ts';
+import { checkHold, type DekStore, type HoldRecord, type HoldStore } from './dek-store.ts';
 import { heldError } from './held.ts';
 import { isDekStore } from './targets.ts';
 
 /** Options of {@link hold}. */
 export interface HoldOptions {
-  /** Why, for whoever reads the record years later. */
+  /** Why, for whoever reads the record years later. At most 65,535 bytes in UTF-8. */
   readonly reason: string;
-  /** Who placed it. */
+  /** Who placed it. At most 512 bytes in UTF-8. */
   readonly by?: string;
   /** Needed when the target is a DEK store; a wrapped session has its own. */
   readonly sessionId?: string;
-  /** @defaultValue random */
+  /** At most 512 bytes in UTF-8. @defaultValue random */
   readonly id?: string;
 }
 
@@ -27,7 +28,7 @@ export interface HoldOptions {
  * does not keep anybody from deleting rows with the database's own means.
  *
  * @param target A wrapped session, or the DEK store that has its data keys.
- * @throws `ERR_UNSUPPORTED` when the DEK store keeps no holds; `ERR_CONFLICT` when the id is taken.
+ * @throws `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when the DEK store keeps no holds; `ERR_CONFLICT` when the id is taken.
  * @example
  * ```ts
  * import { hold, release, sqliteDekStore } from 'strongroom/keys';
@@ -40,9 +41,6 @@ export interface HoldOptions {
 export async function hold(target: Session | DekStore, options: HoldOptions): Promise<HoldRecord> {
   checkOptions('hold', options, ['reason', 'by', 'sessionId', 'id']);
   const { reason, by, id = toBase64url(globalThis.crypto.getRandomValues(new Uint8Array(12))) } = options;
-  if (typeof reason !== 'string' || reason === '') invalidOption('hold', 'reason', 'a text', reason);
-  if (by !== undefined && typeof by !== 'string') invalidOption('hold', 'by', 'a text', by);
-  if (typeof id !== 'string' || id === '') invalidOption('hold', 'id', 'a text', id);
   const { stores, sessionId, now } = await resolve('hold', target, options.sessionId);
   const record: HoldRecord = {
     id,
@@ -51,6 +49,7 @@ export async function hold(target: Session | DekStore, options: HoldOptions): Pr
     placedAt: now,
     ...(by !== undefined && { placedBy: by }),
   };
+  checkHold('hold', record);
   for (const store of stores) {
     if (!(await store.place(record))) {
       throw new StrongroomError(
@@ -73,6 +72,8 @@ export async function release(
   options: { readonly by?: string } = {},
 ): Promise<HoldRecord> {
   checkOptions('release', options, ['by']);
+  checkText('release', 'id', id, MAX_BYTES.holdId);
+  if (options.by !== undefined) checkText('release', 'by', options.by, MAX_BYTES.by);
   const { stores, now } = await resolve('release', target, '');
   let released: HoldRecord | undefined;
   for (const store of stores) released = (await store.release(id, now, options.by)) ?? released;

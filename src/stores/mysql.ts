@@ -5,7 +5,8 @@ import type { PasswordProvider } from './credentials.ts';
 import { mysqlAppend } from './mysql/append.ts';
 import { mysqlDialect } from './mysql/dialect.ts';
 import { withPassword } from './mysql/password.ts';
-import { fromPool, mysqlFailure, type MysqlPool } from './mysql/pool.ts';
+import { mysqlFailure } from './mysql/failure.ts';
+import { configOf, fromPool, type MysqlPool } from './mysql/pool.ts';
 import { setupStatements } from './mysql/schema.ts';
 import { checkVersion, setUp } from './mysql/setup.ts';
 import { sharedPool } from './shared-pool.ts';
@@ -58,8 +59,9 @@ export interface MysqlOptions {
 }
 
 /**
- * An existing pool of `mysql2/promise`. The store never closes it. It sets `sql_mode`, the isolation level
- * (`READ COMMITTED`) and the lock timeout of the connections that it borrows, and leaves them set.
+ * An existing pool of `mysql2/promise`, with any charset and any options for rows. The store never closes it. Each time
+ * it borrows a connection it sets `autocommit`, `sql_mode`, the isolation level (`READ COMMITTED`) and the lock timeout,
+ * and leaves them set.
  */
 export interface MysqlTarget {
   readonly pool: MysqlPool;
@@ -148,9 +150,31 @@ function poolOfTarget(target: MysqlTarget, options: MysqlOptions, timeout: numbe
       pool ?? target,
     );
   }
+  checkPool(pool as MysqlPool);
   // Yours: closing the store leaves it open.
-  const connections = fromPool(pool as MysqlPool, timeout, () => Promise.resolve());
+  const connections = fromPool(pool as MysqlPool, { timeout, own: false, close: () => Promise.resolve() });
   return () => Promise.resolve(connections);
+}
+
+/** Of the protocol: an update answers with the rows that it found, not only with those that it changed. */
+const FOUND_ROWS = 2;
+
+/** @throws {@link StrongroomError} `ERR_INVALID_OPTION`. */
+function checkPool(pool: object): void {
+  if (typeof (pool as { promise?: unknown }).promise === 'function') {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${WHERE}: this is a pool of mysql2 with callbacks. Give its promise form: openMysql({ pool: pool.promise() }), ` +
+        "or create it by createPool of 'mysql2/promise'.",
+    );
+  }
+  const { clientFlags = FOUND_ROWS } = configOf(pool)?.connectionConfig ?? {};
+  if ((clientFlags & FOUND_ROWS) === 0) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${WHERE}: the pool has the option flags: ['-FOUND_ROWS']. Leave it out: the store counts rows that were found.`,
+    );
+  }
 }
 
 function poolOfUrl(url: string, options: MysqlOptions, timeout: number): () => Promise<SqlPool> {
@@ -165,16 +189,17 @@ function poolOfUrl(url: string, options: MysqlOptions, timeout: number): () => P
       connectionLimit: max,
       connectTimeout: timeout,
       charset: 'utf8mb4',
-      supportBigNumbers: true,
+      resetOnRelease: false,
       enableKeepAlive: true,
     });
     // It rejects over a connection that is cut already; there is nothing left of that to close.
     const end = (): Promise<void> => pool.end().catch(() => undefined);
+    checkPool(pool);
     return { pool: password === undefined ? pool : withPassword(pool, password), end };
   };
   return async () => {
     const shared = await sharedPool(key, password, make);
-    return fromPool(shared.pool, timeout, () => shared.release());
+    return fromPool(shared.pool, { timeout, own: true, close: () => shared.release() });
   };
 }
 

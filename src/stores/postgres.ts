@@ -7,6 +7,7 @@ import { postgresAppend } from './postgres/append.ts';
 import { postgresDialect } from './postgres/dialect.ts';
 import { fromPGlite, type PGliteLike } from './postgres/pglite.ts';
 import {
+  binaryError,
   fromPool,
   postgresFailure,
   type Listening,
@@ -193,7 +194,14 @@ function poolOfTarget(
     const database = fromPGlite(pool as PGliteLike, keep);
     return () => Promise.resolve(database);
   }
+  if (hasMethods(pool, ['connect', 'end', 'escapeLiteral'])) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${WHERE}: this is a Client of pg, which is one connection. Give a pool: openPostgres({ pool: new Pool(…) }).`,
+    );
+  }
   if (hasMethods(pool, ['connect', 'end'])) {
+    if ((pool as { options?: { binary?: unknown } }).options?.binary === true) throw binaryError();
     if (options.push === true && (pool as { options?: { max?: unknown } }).options?.max === 1) {
       throw new StrongroomError(
         'ERR_INVALID_OPTION',

@@ -1,6 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { carrierOf, envelopeText, formatEnvelope, formatHeader, parseEnvelope } from '../envelope.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
+import { MAX_BYTES } from '../limits.ts';
 import { decodeItem, encodeItem, snapshotItem } from '../item.ts';
 import type { Header } from '../layer.ts';
 import type { StoredRecord } from './driver.ts';
@@ -32,6 +33,8 @@ function encodeCarrier(item: AgentInputItem, now: number): StoredRecord | undefi
   if (!hasKeys((item as { content: object[] }).content[0] as object, ['type', 'text'])) return undefined;
   try {
     const { header, headerSegment, body, wrapped } = parseEnvelope(text);
+    // Longer than a column for it: text that somebody pasted.
+    if (wrapped !== undefined && wrapped.length > MAX_BYTES.wrapped) return undefined;
     const { d, t, e, g, ...rest } = header;
     const record: StoredRecord = {
       head: encodeRest(t === undefined ? { ...rest, t: null } : rest),

@@ -131,6 +131,12 @@ interface Source {
   readonly duplicable?: () => Duplicable | undefined;
 }
 
+/** Clients of `redis` whose commands are called otherwise, by a method that only they have. */
+const OTHER_CLIENTS = [
+  ['nodeClient', 'createCluster'],
+  ['getSentinelNode', 'createSentinel'],
+] as const;
+
 function fromClient(target: RedisTarget): Source {
   const client: unknown = typeof target === 'object' && target !== null ? target.client : undefined;
   const has = (name: string): boolean =>
@@ -141,6 +147,13 @@ function fromClient(target: RedisTarget): Source {
       'target',
       'a redis:// URL, or { client } of redis or ioredis',
       client ?? target,
+    );
+  }
+  for (const [member, name] of OTHER_CLIENTS) {
+    if (!has('withTypeMapping') || !has(member)) continue;
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `${WHERE}: a client of ${name} is not supported. Give one of createClient of redis, or of ioredis.`,
     );
   }
   const send = commandsOf(client as NodeRedisClient | IoRedisClient);

@@ -1,5 +1,6 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
+import { checkText, MAX_BYTES } from '../limits.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { MAINTENANCE, type Maintenance } from './maintenance.ts';
 import type { Store } from './store.ts';
@@ -307,7 +308,6 @@ export async function eraseSubject<S extends Session>(
   return { deleted, held };
 }
 
-function checkSubject(where: string, subject: unknown): void {
-  if (typeof subject !== 'string' || subject === '')
-    invalidOption(where, 'subject', 'a non-empty string', subject);
+function checkSubject(where: string, subject: unknown): asserts subject is string {
+  checkText(where, 'subject', subject, MAX_BYTES.subject);
 }

@@ -8,6 +8,7 @@ import { StrongroomError } from '../errors.ts';
 import { itemKey, snapshotItem } from '../item.ts';
 import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
 import type { VersionSource } from '../layer.ts';
+import { checkText, MAX_BYTES } from '../limits.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import { digestOf, historyDigest, operationKey } from './digest.ts';
 import {
@@ -320,9 +321,8 @@ function snapshotPrefix(args: ReplacePrefixArgs, sessionId: string): ReplacePref
   if (!Array.isArray(replacement))
     return invalidOption(where, 'replacement', 'an array of items', replacement);
   const target: unknown = typeof archiveTo === 'object' ? archiveTo.sessionId : archiveTo;
-  if (target !== undefined && (typeof target !== 'string' || target === '' || target === sessionId)) {
-    return invalidOption(where, 'archiveTo', 'the id of another session', target);
-  }
+  if (target !== undefined) checkText(where, 'archiveTo', target, MAX_BYTES.sessionId);
+  if (target === sessionId) return invalidOption(where, 'archiveTo', 'the id of another session', target);
   return {
     count,
     digest,

@@ -1,6 +1,8 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
+import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
+import { checkDek, checkHold, checkWrapped } from '../keys/dek-store.ts';
 import type { SessionSummary, StoreDriver } from './driver.ts';
 import { createMaintenance, MAINTENANCE, type Maintenance } from './maintenance.ts';
 import { closedError } from './failure.ts';
@@ -85,9 +87,6 @@ export interface Store<S extends Session = Session> {
   readonly [GATHER]?: (sessionIds: readonly string[]) => Gathering;
 }
 
-const MAX_ID_BYTES = 512;
-/** UTF-8 has no form for these: two ids would become one. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
 const PAGE = 200;
 const DEFAULT_PURGE_BATCH = 1_000;
 
@@ -114,7 +113,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       checkSessionId(driver.name, id);
       checkOptions(`${driver.name}: session`, options, ['subject']);
       const { subject } = options;
-      if (subject !== undefined) checkSessionId(driver.name, subject, 'subject');
+      if (subject !== undefined) checkText(driver.name, 'subject', subject, MAX_BYTES.subject);
       const known = live.get(id)?.deref();
       if (known !== undefined) {
         const owner = subjects.get(known) ?? {};
@@ -134,6 +133,8 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
 
     async *sessions(options = {}) {
       checkOptions(`${driver.name}: sessions`, options, ['subject']);
+      if (options.subject !== undefined)
+        checkText(driver.name, 'subject', options.subject, MAX_BYTES.subject);
       for (let after: string | undefined; ;) {
         const page = await guarded.summaries(after, PAGE, options.subject);
         yield* page;
@@ -189,23 +190,6 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
   return store;
 }
 
-/** @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Two ids never become one in the database. */
-export function checkSessionId(where: string, id: unknown, what = 'the session id'): asserts id is string {
-  if (typeof id !== 'string' || id === '') invalidOption(where, what, 'a non-empty string', id);
-  if (id.includes('\0') || LONE_SURROGATE.test(id)) {
-    throw new StrongroomError(
-      'ERR_INVALID_OPTION',
-      `${where}: ${what} must be well-formed text without the character U+0000.`,
-    );
-  }
-  if (Buffer.byteLength(id) > MAX_ID_BYTES) {
-    throw new StrongroomError(
-      'ERR_INVALID_OPTION',
-      `${where}: ${what} must have at most ${MAX_ID_BYTES} bytes in UTF-8, it has ${Buffer.byteLength(id)}.`,
-    );
-  }
-}
-
 /** The driver, refusing every call after the store was closed. */
 function guardDriver(driver: StoreDriver, assertOpen: () => void): StoreDriver {
   const guard =
@@ -229,7 +213,11 @@ function guardDriver(driver: StoreDriver, assertOpen: () => void): StoreDriver {
     purge: guard(driver.purge),
     expired: guard(driver.expired),
     leases: {
-      acquire: guard((name, owner, milliseconds) => driver.leases.acquire(name, owner, milliseconds)),
+      acquire: guard((name, owner, milliseconds) => {
+        checkText(driver.name, 'the name of the lease', name, MAX_BYTES.lease);
+        checkText(driver.name, 'the owner of the lease', owner, MAX_BYTES.owner);
+        return driver.leases.acquire(name, owner, milliseconds);
+      }),
       renew: guard((name, owner, milliseconds) => driver.leases.renew(name, owner, milliseconds)),
       release: guard((name, owner) => driver.leases.release(name, owner)),
     },
@@ -237,19 +225,29 @@ function guardDriver(driver: StoreDriver, assertOpen: () => void): StoreDriver {
     ping: guard(driver.ping),
     close: driver.close,
     dekStore: {
-      put: guard((record) => dekStore.put(record)),
+      put: guard((record) => {
+        checkDek(driver.name, record);
+        return dekStore.put(record);
+      }),
       get: guard((sessionId, did) => dekStore.get(sessionId, did)),
       async *list(filter) {
         assertOpen();
         yield* dekStore.list(filter);
       },
-      replaceWrapped: guard((sessionId, did, expected, next) =>
-        dekStore.replaceWrapped(sessionId, did, expected, next),
-      ),
+      replaceWrapped: guard((sessionId, did, expected, next) => {
+        checkWrapped(driver.name, next);
+        return dekStore.replaceWrapped(sessionId, did, expected, next);
+      }),
       destroy: guard((sessionId, did) => dekStore.destroy(sessionId, did)),
       holds: {
-        place: guard((hold) => holds.place(hold)),
-        release: guard((id, releasedAt, releasedBy) => holds.release(id, releasedAt, releasedBy)),
+        place: guard((hold) => {
+          checkHold(driver.name, hold);
+          return holds.place(hold);
+        }),
+        release: guard((id, releasedAt, releasedBy) => {
+          if (releasedBy !== undefined) checkText(driver.name, 'by', releasedBy, MAX_BYTES.by);
+          return holds.release(id, releasedAt, releasedBy);
+        }),
         list: guard((filter) => holds.list(filter)),
       },
     },

@@ -1,6 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { envelopeText } from '../envelope.ts';
 import { StrongroomError } from '../errors.ts';
+import { isWellFormed } from '../limits.ts';
 import { itemKey, snapshotItem } from '../item.ts';
 import { digestOf } from './digest.ts';
 
@@ -57,6 +58,8 @@ export function snapshotTransaction(args: unknown): TransactionSnapshot {
 /** @throws {@link StrongroomError} `ERR_INVALID_OPTION`. */
 export function checkOperationId(operationId: unknown): asserts operationId is string {
   if (typeof operationId !== 'string' || operationId.trim() === '') refuse(SENTENCES.operationId);
+  // Two of them would become one in UTF-8.
+  if (!isWellFormed(operationId)) refuse(`${SENTENCES.operationId} It must be well-formed Unicode.`);
 }
 
 /** The operation is known under this id: `true` when it was the same one. */

@@ -1,6 +1,8 @@
 import { firstTimes } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
-import { list } from '../sql/client.ts';
+import { kept, list } from '../sql/client.ts';
+import { isStrongroomError } from '../../errors.ts';
+import { isDuplicate } from './failure.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { tableName } from './schema.ts';
 
@@ -11,19 +13,37 @@ export const LOWER_BOUNDS: string = ['first_expiry_at', 'first_birth_at']
 
 export function mysqlDialect(prefix: string): SqlDialect {
   const sessions = tableName(prefix, 'sessions');
+  const lock = kept(`SELECT number, next_seq FROM ${sessions} WHERE id = ? FOR UPDATE`);
+  const move = kept(
+    `UPDATE ${sessions} SET next_seq = next_seq + ?, subject = coalesce(?, subject), ${LOWER_BOUNDS} WHERE id = ?`,
+  );
+  const create = kept(
+    `INSERT INTO ${sessions} (id, subject, next_seq, generation) VALUES (?, ?, 0, ?)
+     ON DUPLICATE KEY UPDATE number = number`,
+  );
   return {
     name: 'openMysql',
     table: (name) => tableName(prefix, name),
     // The isolation level is set when a connection is taken into use, see pool.ts.
     begin: 'START TRANSACTION',
     forShare: 'LOCK IN SHARE MODE',
-    insertNew: ['INSERT IGNORE', ''],
+    // `INSERT IGNORE` would also cut what does not fit.
+    async insertNew(runner, { table, columns, places, values }) {
+      try {
+        await runner.write(kept(`INSERT INTO ${tableName(prefix, table)} (${columns}) VALUES (${places})`), values);
+        return true;
+      } catch (error) {
+        if (isStrongroomError(error) && isDuplicate(error.cause)) return false;
+        throw error;
+      }
+    },
+    bytes: (column) => `CONVERT(${column} USING binary) AS ${/\w+$/.exec(column)?.[0] ?? column}`,
     clock: 'CAST(unix_timestamp(now(3)) * 1000 AS SIGNED)',
     async reserve(client, { id, subject }, coming = [], numbers = coming.length) {
       const { expiry, birth } = firstTimes(coming);
       for (;;) {
         const { rows } = await client.query(
-          `SELECT number, next_seq FROM ${sessions} WHERE id = ? FOR UPDATE`,
+          lock,
           [id],
         );
         const [row] = rows;
@@ -31,8 +51,7 @@ export function mysqlDialect(prefix: string): SqlDialect {
           const firstSeq = Number(row['next_seq']);
           if (coming.length > 0 || subject !== undefined) {
             await client.query(
-              `UPDATE ${sessions} SET next_seq = next_seq + ?, subject = coalesce(?, subject), ${LOWER_BOUNDS}
-               WHERE id = ?`,
+              move,
               [numbers, subject ?? null, expiry, expiry, birth, birth, id],
             );
           }
@@ -40,7 +59,7 @@ export function mysqlDialect(prefix: string): SqlDialect {
         }
         // Whoever comes second finds the row of the first one in the next round.
         await client.query(
-          `INSERT IGNORE INTO ${sessions} (id, subject, next_seq, generation) VALUES (?, ?, 0, ?)`,
+          create,
           [id, subject ?? null, firstGeneration()],
         );
       }

@@ -1,13 +1,8 @@
-import { inTime, TimeoutError } from '../in-time.ts';
-import {
-  rowsFor,
-  type FailureKind,
-  type SqlLoan,
-  type SqlPool,
-  type SqlResult,
-  type SqlValue,
-  type Statement,
-} from '../sql/client.ts';
+import { StrongroomError } from '../../errors.ts';
+import { inTime } from '../in-time.ts';
+import { rowsFor, type SqlLoan, type SqlPool, type SqlResult, type Statement } from '../sql/client.ts';
+import { settingsOf, withSettings } from './settings.ts';
+import { toMysql, withLiterals, type MysqlValue } from './values.ts';
 
 /** The part of a `mysql2/promise` pool that is used. */
 export interface MysqlPool {
@@ -18,27 +13,39 @@ export interface MysqlPool {
 /** The part of a pooled `mysql2/promise` connection that is used. */
 export interface MysqlConnection {
   query(statement: MysqlStatement, values?: unknown[]): Promise<[unknown, unknown]>;
-  /** As a prepared statement, which the connection keeps. */
+  /** As a prepared statement, which the connection keeps until `unprepare`. */
   execute?(statement: MysqlStatement, values?: MysqlValue[]): Promise<[unknown, unknown]>;
+  unprepare?(statement: MysqlStatement): unknown;
   release(): void;
   destroy(): void;
 }
 
+/** A statement with the options that decide what its rows look like, whatever those of the pool are. */
 interface MysqlStatement {
   readonly sql: string;
   readonly rowsAsArray?: boolean;
+  readonly nestTables?: boolean;
+  readonly typeCast?: boolean;
+  readonly supportBigNumbers?: boolean;
+  readonly bigNumberStrings?: boolean;
+  readonly decimalNumbers?: boolean;
+  readonly namedPlaceholders?: boolean;
 }
 
-/** What a statement that is prepared can be given. */
-type MysqlValue = string | number | null | Buffer;
+/** The settings of a pool of `mysql2/promise`, as it keeps them. */
+export function configOf(pool: object): PoolConfig | undefined {
+  return (pool as { pool?: { config?: PoolConfig } }).pool?.config;
+}
+
+interface PoolConfig {
+  readonly resetOnRelease?: boolean;
+  readonly connectionConfig?: { readonly clientFlags?: number };
+}
 
 /** What stays the same when a pool lends a connection again, in a new wrapper. */
 export function underneath(connection: object): object {
   return (connection as { connection?: object }).connection ?? connection;
 }
-
-/** Connections that have our settings. */
-const prepared = new WeakSet<object>();
 
 /**
  * Errors that say a statement cannot be prepared, or not with such values, before anything of it ran: no more of them
@@ -51,35 +58,105 @@ const NOT_PREPARED = [
   'ER_UNKNOWN_STMT_HANDLER',
 ];
 
-/**
- * @param timeout Milliseconds for one statement, and for getting a connection.
- */
-export function fromPool(pool: MysqlPool, timeout: number, close: () => Promise<void>): SqlPool {
-  const seconds = Math.max(1, Math.ceil(timeout / 1_000));
-  // Escaping of values needs backslashes to mean what they mean by default; row locks need no gaps between rows.
-  const settings = [
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
-    'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
-    `SET SESSION innodb_lock_wait_timeout = ${seconds}`,
-  ];
-  let keeps = true;
+const ENDS = ['COMMIT', 'ROLLBACK'];
 
+/** Options of {@link fromPool}. */
+export interface MysqlPoolOptions {
+  /** Milliseconds for one statement, and for getting a connection. */
+  readonly timeout: number;
+  /** Nobody else uses the connections: what is set once stays so. */
+  readonly own: boolean;
+  readonly close: () => Promise<void>;
+}
+
+/** What is asked once of a pool. */
+interface Server {
+  readonly isMariaDb: boolean;
+  readonly settings: string;
+}
+
+export function fromPool(pool: MysqlPool, { timeout, own, close }: MysqlPoolOptions): SqlPool {
+  const ready = new WeakSet<object>();
+  const resets = configOf(pool)?.resetOnRelease === true;
+  let prepares = true;
+  let server: Server | undefined;
+
+  /** With values of a prepared statement only: nothing is escaped. */
   async function run(
     connection: MysqlConnection,
-    statement: Statement,
+    sql: string,
     values: MysqlValue[],
+    { keeps = false, tuples = false } = {},
   ): Promise<unknown> {
-    const isKept = typeof statement === 'object';
-    const asked = isKept ? { sql: statement.sql, rowsAsArray: statement.tuples } : { sql: statement };
-    if (keeps && isKept && connection.execute !== undefined) {
+    const asked = statementOf(sql, tuples);
+    if (prepares && connection.execute !== undefined && (keeps || values.length > 0)) {
       try {
         return (await inTime(connection.execute(asked, values), timeout))[0];
       } catch (error) {
         if (!NOT_PREPARED.includes((error as { code?: string }).code ?? '')) throw error;
-        keeps = false;
+        prepares = false;
+      } finally {
+        if (!keeps) connection.unprepare?.(asked);
       }
     }
-    return (await inTime(connection.query(asked, values), timeout))[0];
+    return (await inTime(connection.query(statementOf(withLiterals(sql, values), tuples)), timeout))[0];
+  }
+
+  async function look(connection: MysqlConnection): Promise<Server> {
+    const [row] = (await run(
+      connection,
+      'SELECT version() AS version, charset(?) AS sent, @@character_set_client AS client',
+      [Buffer.from('x')],
+    )) as { version: string; sent: string; client: string }[];
+    const isMariaDb = String(row?.version).includes('MariaDB');
+    if (row?.sent !== 'binary' && row?.client !== 'utf8mb4') {
+      throw new StrongroomError(
+        'ERR_INVALID_OPTION',
+        `openMysql: the pool has the charset ${JSON.stringify(row?.client)}, and this version of mysql2 converts ` +
+          "bytes to it, so text would be lost. Create the pool with charset: 'utf8mb4', or update mysql2.",
+      );
+    }
+    return { isMariaDb, settings: settingsOf(timeout, isMariaDb) };
+  }
+
+  function lend(connection: MysqlConnection, { isMariaDb, settings }: Server): SqlLoan {
+    const same = underneath(connection);
+    const stays = own && !resets;
+    let isSet = stays && ready.has(same);
+
+    async function send(statement: Statement, values: MysqlValue[]): Promise<unknown> {
+      const isKept = typeof statement === 'object';
+      const sql = isKept ? statement.sql : statement;
+      const form = { keeps: isKept, tuples: isKept && statement.tuples };
+      if (isSet || ENDS.includes(sql)) return await run(connection, sql, values, form);
+      if (isKept && isMariaDb && !stays) {
+        isSet = true;
+        const result = await run(connection, settled(sql, settings), values, form);
+        // A block answers with what is in it, and then for itself.
+        return Array.isArray(result) ? (result as unknown[])[0] : result;
+      }
+      await run(connection, settings, []);
+      isSet = true;
+      if (stays) ready.add(same);
+      return await run(connection, sql, values, form);
+    }
+
+    return {
+      async query(statement, values = []): Promise<SqlResult> {
+        const result = await send(statement, values.map(toMysql));
+        if (Array.isArray(result)) return { rows: rowsFor(statement, result), changes: 0 };
+        return { rows: [], changes: (result as { affectedRows?: number }).affectedRows ?? 0 };
+      },
+      release(broken) {
+        if (broken) {
+          connection.destroy();
+          return;
+        }
+        connection.release();
+        // The settings are documented to stay, so they are made again behind what such a pool does to a connection.
+        if (resets && isSet) connection.query({ sql: settings }).catch(() => undefined);
+      },
+    };
   }
 
   return {
@@ -91,58 +168,39 @@ export function fromPool(pool: MysqlPool, timeout: number, close: () => Promise<
           () => undefined,
         );
       });
-      const same = underneath(connection);
       try {
-        if (!prepared.has(same)) {
-          for (const setting of settings) await inTime(connection.query({ sql: setting }), timeout);
-          prepared.add(same);
-        }
+        return lend(connection, (server ??= await look(connection)));
       } catch (error) {
         connection.destroy();
         throw error;
       }
-      return {
-        async query(statement, values = []): Promise<SqlResult> {
-          const sendable = values.map(toMysql);
-          const result = await run(connection, statement, sendable);
-          if (Array.isArray(result)) return { rows: rowsFor(statement, result), changes: 0 };
-          return { rows: [], changes: (result as { affectedRows?: number }).affectedRows ?? 0 };
-        },
-        release: (broken) => (broken ? connection.destroy() : connection.release()),
-      };
     },
     close,
   };
 }
 
-function toMysql(value: SqlValue): MysqlValue {
-  return value instanceof Uint8Array ? Buffer.from(value) : (value as Exclude<MysqlValue, Buffer>);
+const blocks = new Map<string, string>();
+
+/** The same text for the same statement, so that a connection prepares it once. */
+function settled(sql: string, settings: string): string {
+  const key = `${settings} ${sql}`;
+  let found = blocks.get(key);
+  if (found === undefined) {
+    if (blocks.size > 500) blocks.clear();
+    blocks.set(key, (found = withSettings(settings, sql)));
+  }
+  return found;
 }
 
-const FAILURES: Readonly<Record<string, string>> = {
-  ER_ACCESS_DENIED_ERROR: 'the database refused the user or the password',
-  ER_BAD_DB_ERROR: 'the database does not exist',
-  ER_CON_COUNT_ERROR: 'the database has too many connections',
-  ER_DISK_FULL: 'the disk of the database is full',
-  ER_NET_PACKET_TOO_LARGE: 'the call is larger than the server takes (max_allowed_packet)',
-  ER_NO_SUCH_TABLE: 'a table is missing: let the store create its tables, or run mysqlSetup() by hand',
-  ER_OPTION_PREVENTS_STATEMENT: 'the database is read-only',
-  ER_RECORD_FILE_FULL: 'the disk of the database is full',
-  ER_TABLEACCESS_DENIED_ERROR: 'the database user may not do this',
-};
-const TRANSIENT = ['ER_LOCK_DEADLOCK', 'ER_CHECKREAD'];
-
-export function mysqlFailure(error: unknown): FailureKind {
-  const { code, errno, fatal } = (error ?? {}) as { code?: unknown; errno?: unknown; fatal?: unknown };
-  if (error instanceof TimeoutError || code === 'ETIMEDOUT') {
-    return { what: 'the database did not answer in time', disconnected: true, late: true };
-  }
-  const name = typeof code === 'string' ? code : '';
-  if (TRANSIENT.includes(name))
-    return { what: 'the database ended a conflict of transactions', transient: true };
-  const known = FAILURES[name];
-  const disconnected = fatal === true || !name.startsWith('ER_') || name === 'ER_SERVER_SHUTDOWN';
-  if (known !== undefined) return { what: known, disconnected };
-  if (disconnected) return { what: 'the connection to the database failed', disconnected };
-  return { what: `the database answered with error ${String(errno)} (${name})` };
+function statementOf(sql: string, rowsAsArray: boolean): MysqlStatement {
+  return {
+    sql,
+    rowsAsArray,
+    nestTables: false,
+    typeCast: true,
+    supportBigNumbers: false,
+    bigNumberStrings: false,
+    decimalNumbers: false,
+    namedPlaceholders: false,
+  };
 }

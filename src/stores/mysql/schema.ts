@@ -123,7 +123,12 @@ export function setupStatements(prefix: string, from: number): string[] {
   return [
     `CREATE TABLE IF NOT EXISTS ${schema} (version integer PRIMARY KEY) ENGINE=InnoDB`,
     ...migrations(prefix).flatMap((statements, index) =>
-      index < from ? [] : [...statements, `INSERT IGNORE INTO ${schema} (version) VALUES (${index + 1})`],
+      index < from
+        ? []
+        : [
+            ...statements,
+            `INSERT INTO ${schema} (version) VALUES (${index + 1}) ON DUPLICATE KEY UPDATE version = version`,
+          ],
     ),
   ];
 }

@@ -21,7 +21,14 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
     table: (name) => tableName(names, name),
     begin: 'BEGIN ISOLATION LEVEL READ COMMITTED',
     forShare: 'FOR SHARE',
-    insertNew: ['INSERT', 'ON CONFLICT DO NOTHING'],
+    async insertNew(runner, { table, columns, places, values }) {
+      const { changes } = await runner.write(
+        `INSERT INTO ${tableName(names, table)} (${columns}) VALUES (${places}) ON CONFLICT DO NOTHING`,
+        values,
+      );
+      return changes === 1;
+    },
+    bytes: (column) => column,
     clock: 'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)',
     async reserve(client, { id, subject }, coming = [], numbers = coming.length) {
       const { expiry, birth } = firstTimes(coming);

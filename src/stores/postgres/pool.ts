@@ -1,9 +1,11 @@
 import type { AnnouncementListener, Channel } from '../announcements.ts';
+import { StrongroomError } from '../../errors.ts';
 import { inTime, TimeoutError } from '../in-time.ts';
 import { rowsFor, type FailureKind, type SqlLoan, type SqlPool, type SqlResult } from '../sql/client.ts';
 import { listen, type ListeningClient } from './announce.ts';
 import type { PostgresNames } from './schema.ts';
 import { nameOf, rowModeOf, textOf } from './statements.ts';
+import { TYPES } from './types.ts';
 
 /** Connections that can also listen. */
 export interface PostgresConnections extends SqlPool {
@@ -25,7 +27,9 @@ export interface PostgresPoolClient {
     values: unknown[];
     name?: string;
     rowMode?: 'array';
+    types?: { getTypeParser(oid: number): (text: string) => unknown };
   }): Promise<{ rows: unknown[]; rowCount: number | null }>;
+  readonly binary?: boolean;
   release(error?: boolean): void;
   on?(event: 'error', listener: (error: Error) => void): unknown;
 }
@@ -38,6 +42,14 @@ const PREPARED_ELSEWHERE = ['26000', '42P05'];
 
 /** Checked-out clients report a lost connection twice: as the query's error, and as an event that ends the process. */
 const listening = new WeakSet<object>();
+
+/** `pg` reads what comes in this format as text, which destroys bytes. */
+export function binaryError(): StrongroomError {
+  return new StrongroomError(
+    'ERR_INVALID_OPTION',
+    'openPostgres: the pool has the option binary, under which pg does not give bytes back as they were. Leave it out.',
+  );
+}
 
 /**
  * @param timeout Milliseconds for one statement, and for getting a connection.
@@ -59,6 +71,10 @@ export function fromPool(
         () => undefined,
       );
     });
+    if (client.binary === true) {
+      client.release();
+      throw binaryError();
+    }
     if (client.on !== undefined && !listening.has(client)) {
       listening.add(client);
       client.on('error', () => undefined);
@@ -68,6 +84,7 @@ export function fromPool(
         const query = {
           ...(typeof statement === 'object' && keeps ? nameOf(statement) : { text: textOf(statement) }),
           ...rowModeOf(statement),
+          types: TYPES,
           values: [...values],
         };
         try {

@@ -22,17 +22,41 @@ export interface NodeRedisClient {
 /** The part of an `ioredis` client that is used. */
 export interface IoRedisClient {
   callBuffer(command: string, ...args: RedisArgument[]): Promise<unknown>;
+  readonly options?: NumberOptions & { readonly redisOptions?: NumberOptions | undefined };
+}
+
+interface NumberOptions {
+  readonly stringNumbers?: boolean | undefined;
 }
 
 /** The type of a bulk string in RESP, `RESP_TYPES.BLOB_STRING` of node-redis. */
 const BLOB_STRING = 36;
 
 export function commandsOf(client: NodeRedisClient | IoRedisClient): SendCommand {
-  if ('callBuffer' in client) {
-    return ([command, ...args]) => client.callBuffer(String(command), ...args);
-  }
+  if ('callBuffer' in client) return ioCommands(client);
   const binary = client.withTypeMapping({ [BLOB_STRING]: Buffer });
   return (command) => binary.sendCommand([...command]);
+}
+
+type IoCommand = (...args: RedisArgument[]) => Promise<unknown>;
+
+/** By the method of each command: `callBuffer` loses the command's name under `enableAutoPipelining`. */
+function ioCommands(client: IoRedisClient): SendCommand {
+  const methods = client as unknown as Record<string, IoCommand | undefined>;
+  const send: SendCommand = ([command, ...args]) => {
+    const name = String(command);
+    const method = methods[`${name.toLowerCase()}Buffer`];
+    return method === undefined ? client.callBuffer(name, ...args) : method.apply(client, args);
+  };
+  const { stringNumbers, redisOptions } = client.options ?? {};
+  if ((stringNumbers ?? redisOptions?.stringNumbers) !== true) return send;
+  return async (command) => numbersOf(await send(command));
+}
+
+/** Bulk strings are buffers, so text of digits alone was a number. */
+function numbersOf(reply: unknown): unknown {
+  if (Array.isArray(reply)) return reply.map(numbersOf);
+  return typeof reply === 'string' && /^-?\d+$/.test(reply) ? Number(reply) : reply;
 }
 
 /** Commands and scripts with a time limit and our errors. */

@@ -1,6 +1,6 @@
 import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
 import { heldError } from '../../keys/held.ts';
-import { kept, text, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
+import { kept, list, text, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 
 const PAGE = 200;
@@ -12,17 +12,16 @@ export function sqlDekStore(
   now: () => number,
 ): DekStore & { readonly holds: HoldStore } {
   const deks = dialect.table('deks');
-  const columns = 'number, session, did, kid, wrapped, created_at, destroyed_at';
-  const [insertBefore, insertAfter] = dialect.insertNew;
+  const columns = `number, session, did, kid, ${dialect.bytes('wrapped')}, created_at, destroyed_at`;
   const find = kept(`SELECT ${columns} FROM ${deks} WHERE session = ? AND did = ?`);
   return {
-    async put({ sessionId, did, kid, wrapped, createdAt }) {
-      const { changes } = await runner.write(
-        `${insertBefore} INTO ${deks} (session, did, kid, wrapped, created_at) VALUES (?, ?, ?, ?, ?) ${insertAfter}`,
-        [sessionId, did, kid, wrapped, createdAt],
-      );
-      return changes === 1;
-    },
+    put: ({ sessionId, did, kid, wrapped, createdAt }) =>
+      dialect.insertNew(runner, {
+        table: 'deks',
+        columns: 'session, did, kid, wrapped, created_at',
+        places: list(5),
+        values: [sessionId, did, kid, wrapped, createdAt],
+      }),
 
     async get(sessionId, did) {
       const { rows } = await runner.read(find, [sessionId, did]);
@@ -99,16 +98,16 @@ function toTombstone(row: SqlRow): DekTombstone {
 
 function sqlHolds(dialect: SqlDialect, runner: SqlRunner): HoldStore {
   const holds = dialect.table('holds');
-  const columns = 'id, session, reason, placed_at, placed_by, released_at, released_by';
-  const [insertBefore, insertAfter] = dialect.insertNew;
+  const texts = ['reason', 'placed_by', 'released_by'].map((column) => dialect.bytes(column)).join(', ');
+  const columns = `id, session, ${texts}, placed_at, released_at`;
   return {
-    async place({ id, sessionId, reason, placedAt, placedBy }) {
-      const { changes } = await runner.write(
-        `${insertBefore} INTO ${holds} (id, session, reason, placed_at, placed_by) VALUES (?, ?, ?, ?, ?) ${insertAfter}`,
-        [id, sessionId, reason, placedAt, placedBy ?? null],
-      );
-      return changes === 1;
-    },
+    place: ({ id, sessionId, reason, placedAt, placedBy }) =>
+      dialect.insertNew(runner, {
+        table: 'holds',
+        columns: 'id, session, reason, placed_at, placed_by',
+        places: list(5),
+        values: [id, sessionId, reason, placedAt, placedBy ?? null],
+      }),
     async release(id, releasedAt, releasedBy) {
       await runner.write(
         `UPDATE ${holds} SET released_at = ?, released_by = ? WHERE id = ? AND released_at IS NULL`,

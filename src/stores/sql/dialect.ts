@@ -1,10 +1,20 @@
 import type { StoredRecord } from '../driver.ts';
-import type { SqlClient } from './client.ts';
+import type { SqlClient, SqlRunner, SqlValue } from './client.ts';
 
 /** A number that names a session in other tables, and the first of the sequence numbers that were reserved. */
 export interface Reservation {
   readonly session: number;
   readonly firstSeq: number;
+}
+
+/** A row, by its columns. */
+export interface NewRow {
+  readonly table: TableName;
+  /** With commas between them. */
+  readonly columns: string;
+  /** A place for each value, or an expression. */
+  readonly places: string;
+  readonly values: readonly SqlValue[];
 }
 
 /** Where the SQL databases differ. */
@@ -17,8 +27,10 @@ export interface SqlDialect {
   readonly begin: string;
   /** Ends a `SELECT` whose rows must not change until the transaction ends. */
   readonly forShare: string;
-  /** `INSERT` that skips rows which exist: what stands before and after `INTO … VALUES …`. */
-  readonly insertNew: readonly [before: string, after: string];
+  /** Inserts a row unless there is one with its key; whether it did. */
+  insertNew(runner: SqlRunner, row: NewRow): Promise<boolean>;
+  /** A text column, for a list of columns, as the bytes that it was written with, whatever the charset of the connection. */
+  bytes(column: string): string;
   /** The server's clock in whole Unix milliseconds. */
   readonly clock: string;
   /**

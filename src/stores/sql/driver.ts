@@ -33,7 +33,8 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   const items = dialect.table('items');
   const operations = dialect.table('operations');
   const deks = dialect.table('deks');
-  const record = 'i.head, i.item, i.body, i.wrapped, i.written_at, i.expires_at, i.born_at, d.did';
+  const texts = ['i.head', 'i.item', 'i.wrapped'].map((column) => dialect.bytes(column)).join(', ');
+  const record = `${texts}, i.body, i.written_at, i.expires_at, i.born_at, d.did`;
   const from = `FROM ${items} i LEFT JOIN ${deks} d ON d.number = i.dek`;
   const tuples = true;
   const readLast = kept(
@@ -46,18 +47,33 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   };
   const readVersion = kept(`SELECT generation, next_seq FROM ${sessions} WHERE id = ?`);
   const digestOf = kept(`SELECT digest FROM ${operations} WHERE session = ? AND operation = ?`);
+  const deleteItems = kept(`DELETE FROM ${items} WHERE session = ?`);
+  const deleteBetween = kept(`DELETE FROM ${items} WHERE session = ? AND seq BETWEEN ? AND ?`);
+  const findAfter = kept(`SELECT 1 FROM ${items} WHERE session = ? AND seq > ? LIMIT 1`);
+  const deleteOperations = kept(`DELETE FROM ${operations} WHERE session = ?`);
+  const deleteSession = kept(`DELETE FROM ${sessions} WHERE number = ?`);
+  const deleteLease = kept(`DELETE FROM ${dialect.table('leases')} WHERE name = ?`);
+  const destroyDeks = kept(
+    `UPDATE ${deks} SET wrapped = NULL, destroyed_at = ? WHERE session = ? AND wrapped IS NOT NULL`,
+  );
+  const beginGeneration = kept(`UPDATE ${sessions} SET generation = generation + 1 WHERE number = ?`);
+  const lastPosition = kept(`SELECT max(position) AS last FROM ${operations} WHERE session = ?`);
+  const logOperation = kept(
+    `INSERT INTO ${operations} (session, operation, digest, position) VALUES (?, ?, ?, ?)`,
+  );
+  const forgetOldest = kept(`DELETE FROM ${operations} WHERE session = ? AND position <= ?`);
+  const isApplied = kept(
+    `SELECT 1 FROM ${operations} WHERE session = (SELECT number FROM ${sessions} WHERE id = ?) AND operation = ?`,
+  );
 
   async function drop(client: SqlClient, sessionId: string): Promise<void> {
     const { session } = await dialect.reserve(client, { id: sessionId });
     await assertNotHeld(dialect, client, sessionId);
-    await client.query(`DELETE FROM ${items} WHERE session = ?`, [session]);
-    await client.query(`DELETE FROM ${operations} WHERE session = ?`, [session]);
-    await client.query(`DELETE FROM ${sessions} WHERE number = ?`, [session]);
-    await client.query(`DELETE FROM ${dialect.table('leases')} WHERE name = ?`, [`session ${sessionId}`]);
-    await client.query(
-      `UPDATE ${deks} SET wrapped = NULL, destroyed_at = ? WHERE session = ? AND wrapped IS NOT NULL`,
-      [now(), sessionId],
-    );
+    await client.query(deleteItems, [session]);
+    await client.query(deleteOperations, [session]);
+    await client.query(deleteSession, [session]);
+    await client.query(deleteLease, [`session ${sessionId}`]);
+    await client.query(destroyDeks, [now(), sessionId]);
   }
 
   async function apply(
@@ -71,21 +87,14 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     const stored = new Set(view.records);
     let firstSeq: number | undefined;
     if (remove === 'all') {
-      await client.query(`DELETE FROM ${items} WHERE session = ?`, [session]);
+      await client.query(deleteItems, [session]);
     } else if (remove !== 'none' && remove.count > 0) {
       const first = seqOf(rows[remove.start]);
       const last = seqOf(rows[remove.start + remove.count - 1]);
-      await client.query(`DELETE FROM ${items} WHERE session = ? AND seq BETWEEN ? AND ?`, [
-        session,
-        first,
-        last,
-      ]);
+      await client.query(deleteBetween, [session, first, last]);
       // What replaces records inside the history takes the numbers that end with theirs. They suffice, or the
       // records were the first ones: numbers can be negative.
-      const after = await client.query(`SELECT 1 FROM ${items} WHERE session = ? AND seq > ? LIMIT 1`, [
-        session,
-        last,
-      ]);
+      const after = await client.query(findAfter, [session, last]);
       if (after.rows.length > 0) firstSeq = last - change.insert.length + 1;
     }
     if (change.insert.length > 0) {
@@ -99,11 +108,9 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       const archive = await dialect.reserve(client, { id: sessionId }, archived);
       await insertItems(dialect, client, { id: sessionId, ...archive }, archived);
     }
-    if (change.forgetOperations) await client.query(`DELETE FROM ${operations} WHERE session = ?`, [session]);
+    if (change.forgetOperations) await client.query(deleteOperations, [session]);
     if (change.operation !== undefined) await log(client, session, change.operation);
-    if (remove !== 'none') {
-      await client.query(`UPDATE ${sessions} SET generation = generation + 1 WHERE number = ?`, [session]);
-    }
+    if (remove !== 'none') await client.query(beginGeneration, [session]);
   }
 
   async function log(
@@ -111,18 +118,10 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     session: number,
     operation: { readonly key: string; readonly digest: string },
   ): Promise<void> {
-    const { rows } = await client.query(`SELECT max(position) AS last FROM ${operations} WHERE session = ?`, [
-      session,
-    ]);
+    const { rows } = await client.query(lastPosition, [session]);
     const position = Number(rows[0]?.['last'] ?? 0) + 1;
-    await client.query(
-      `INSERT INTO ${operations} (session, operation, digest, position) VALUES (?, ?, ?, ?)`,
-      [session, operation.key, operation.digest, position],
-    );
-    await client.query(`DELETE FROM ${operations} WHERE session = ? AND position <= ?`, [
-      session,
-      position - operationLog,
-    ]);
+    await client.query(logOperation, [session, operation.key, operation.digest, position]);
+    await client.query(forgetOldest, [session, position - operationLog]);
   }
 
   return {
@@ -176,10 +175,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     },
 
     async applied(sessionId, operationKey) {
-      const { rows } = await runner.read(
-        `SELECT 1 FROM ${operations} WHERE session = (SELECT number FROM ${sessions} WHERE id = ?) AND operation = ?`,
-        [sessionId, operationKey],
-      );
+      const { rows } = await runner.read(isApplied, [sessionId, operationKey]);
       return rows.length > 0;
     },
 
@@ -233,8 +229,8 @@ function limit(count: number | undefined): string {
 function toRecord(row: SqlRow): StoredRecord {
   return {
     ...withoutDid(textOrNull(row[0]), textOrNull(row[7])),
-    body: row[1] === null ? (row[2] as Uint8Array) : text(row[1]),
-    wrapped: textOrNull(row[3]),
+    body: row[1] === null ? (row[3] as Uint8Array) : text(row[1]),
+    wrapped: textOrNull(row[2]),
     writtenAt: Number(row[4]),
     expiresAt: numberOrNull(row[5]),
     bornAt: numberOrNull(row[6]),

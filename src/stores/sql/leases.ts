@@ -6,14 +6,15 @@ import type { SqlDialect } from './dialect.ts';
 /** Leases in a table, by the server's clock: those of the machines may differ. */
 export function sqlLeases(dialect: SqlDialect, runner: SqlRunner): Leases {
   const leases = dialect.table('leases');
-  const [insertBefore, insertAfter] = dialect.insertNew;
   return {
     async acquire(name, owner, milliseconds) {
-      const made = await runner.write(
-        `${insertBefore} INTO ${leases} (name, owner, expires_at) VALUES (?, ?, ${dialect.clock} + ?) ${insertAfter}`,
-        [name, owner, milliseconds],
-      );
-      if (made.changes === 1) return true;
+      const row = {
+        table: 'leases',
+        columns: 'name, owner, expires_at',
+        places: `?, ?, ${dialect.clock} + ?`,
+        values: [name, owner, milliseconds],
+      } as const;
+      if (await dialect.insertNew(runner, row)) return true;
       const taken = await runner.write(
         `UPDATE ${leases} SET expires_at = ${dialect.clock} + ?, owner = ? WHERE name = ?
          AND (owner = ? OR expires_at <= ${dialect.clock})`,

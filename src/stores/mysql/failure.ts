@@ -1,0 +1,35 @@
+import { TimeoutError } from '../in-time.ts';
+import type { FailureKind } from '../sql/client.ts';
+
+const FAILURES: Readonly<Record<string, string>> = {
+  ER_ACCESS_DENIED_ERROR: 'the database refused the user or the password',
+  ER_BAD_DB_ERROR: 'the database does not exist',
+  ER_CON_COUNT_ERROR: 'the database has too many connections',
+  ER_DISK_FULL: 'the disk of the database is full',
+  ER_NET_PACKET_TOO_LARGE: 'the call is larger than the server takes (max_allowed_packet)',
+  ER_NO_SUCH_TABLE: 'a table is missing: let the store create its tables, or run mysqlSetup() by hand',
+  ER_OPTION_PREVENTS_STATEMENT: 'the database is read-only',
+  ER_RECORD_FILE_FULL: 'the disk of the database is full',
+  ER_TABLEACCESS_DENIED_ERROR: 'the database user may not do this',
+};
+const TRANSIENT = ['ER_LOCK_DEADLOCK', 'ER_CHECKREAD'];
+
+/** A row with this key exists. */
+export function isDuplicate(error: unknown): boolean {
+  return (error as { code?: unknown } | undefined)?.code === 'ER_DUP_ENTRY';
+}
+
+export function mysqlFailure(error: unknown): FailureKind {
+  const { code, errno, fatal } = (error ?? {}) as { code?: unknown; errno?: unknown; fatal?: unknown };
+  if (error instanceof TimeoutError || code === 'ETIMEDOUT') {
+    return { what: 'the database did not answer in time', disconnected: true, late: true };
+  }
+  const name = typeof code === 'string' ? code : '';
+  if (TRANSIENT.includes(name))
+    return { what: 'the database ended a conflict of transactions', transient: true };
+  const known = FAILURES[name];
+  const disconnected = fatal === true || !name.startsWith('ER_') || name === 'ER_SERVER_SHUTDOWN';
+  if (known !== undefined) return { what: known, disconnected };
+  if (disconnected) return { what: 'the connection to the database failed', disconnected };
+  return { what: `the database answered with error ${String(errno)} (${name})` };
+}
