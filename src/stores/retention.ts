@@ -1,7 +1,7 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
-import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
 import { MAINTENANCE, type Maintenance } from './maintenance.ts';
 import type { Store } from './store.ts';
 

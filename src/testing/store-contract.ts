@@ -2,13 +2,10 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { AgentInputItem } from '@openai/agents';
 import { toBase64url, utf8 } from '../crypto/encoding.ts';
-import { sha256 } from '../crypto/hash.ts';
-import { carrierOf, formatEnvelope, formatHeader } from '../envelope.ts';
-import { isStrongroomError, type ErrorCode } from '../errors.ts';
 import { cloneItem } from '../item.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import { DEK_STORE } from '../keys/dek-store.ts';
-import type { Header, MaybePromise } from '../layer.ts';
+import type { MaybePromise } from '../layer.ts';
 import { historyDigest } from '../stores/digest.ts';
 import { LEASES } from '../stores/driver.ts';
 import { MAINTENANCE } from '../stores/maintenance.ts';
@@ -17,6 +14,8 @@ import { VERSION } from '../stores/versions.ts';
 import type { SessionSummary, Store } from '../stores/store.ts';
 import { sampleItems } from './sample-items.ts';
 import { sessionChecks, userMessage, type TestApi } from './session-contract.ts';
+import { dek, dekId, envelope, fails, numbered, rejects, textOf, type Bench } from './store-bench.ts';
+import { REFUSALS } from './store-refusals.ts';
 
 /** How {@link storeContract} gets its stores. */
 export interface StoreContractOptions {
@@ -28,15 +27,6 @@ export interface StoreContractOptions {
   readonly open: () => MaybePromise<Store<StoreSession>>;
   /** `false` when every store has a database of its own, such as one in memory. Default `true`. */
   readonly shared?: boolean;
-}
-
-/** What a check works with. */
-interface Bench {
-  readonly store: Store<StoreSession>;
-  /** Another store over the same data; the same store when the database cannot be shared. */
-  readonly other: Store<StoreSession>;
-  /** A session id that nobody used before; deleted afterwards. */
-  readonly id: (suffix?: string) => string;
 }
 
 /**
@@ -65,7 +55,7 @@ export function storeContract(testApi: TestApi, options: StoreContractOptions): 
     }
   });
   testApi.describe('is a store of many sessions', () => {
-    for (const [name, check] of CHECKS) declare(name, check);
+    for (const [name, check] of [...CHECKS, ...REFUSALS]) declare(name, check);
   });
 }
 
@@ -811,47 +801,4 @@ async function summariesOf(
   const found = new Map<string, SessionSummary>();
   for await (const summary of store.sessions()) if (ids.includes(summary.id)) found.set(summary.id, summary);
   return found;
-}
-
-function numbered(prefix: string, count: number): AgentInputItem[] {
-  return Array.from({ length: count }, (_, index) => userMessage(`${prefix} ${index}`));
-}
-
-function textOf(item: AgentInputItem): string {
-  return (item as { content: { text: string }[] }).content[0]?.text ?? '';
-}
-
-function dekId(name: string): string {
-  return toBase64url(sha256(utf8(name)));
-}
-
-function dek(sessionId: string, name: string) {
-  return {
-    sessionId,
-    did: dekId(name),
-    kid: 'kid-1',
-    wrapped: `wrapped ${name}`,
-    createdAt: 1_700_000_000_000,
-  };
-}
-
-function envelope(header: Header, wrapped?: string): AgentInputItem {
-  const body =
-    header.s === 'none' ? utf8('{"role":"user","content":"x"}') : new Uint8Array(64).fill(header.t ?? 0);
-  return carrierOf(formatEnvelope(formatHeader(header), body, wrapped));
-}
-
-function fails(code: ErrorCode, act: () => unknown, sentence = ''): void {
-  assert.throws(act, (error) => expected(error, code, sentence));
-}
-
-async function rejects(code: ErrorCode, work: Promise<unknown>, sentence = ''): Promise<void> {
-  await assert.rejects(work, (error) => expected(error, code, sentence));
-}
-
-function expected(error: unknown, code: ErrorCode, sentence: string): boolean {
-  assert.ok(isStrongroomError(error), `expected a StrongroomError ${code}, got ${String(error)}`);
-  assert.equal(error.code, code, error.message);
-  assert.ok(error.message.startsWith(sentence), error.message);
-  return true;
 }

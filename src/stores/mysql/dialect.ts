@@ -30,7 +30,10 @@ export function mysqlDialect(prefix: string): SqlDialect {
     // `INSERT IGNORE` would also cut what does not fit.
     async insertNew(runner, { table, columns, places, values }) {
       try {
-        await runner.write(kept(`INSERT INTO ${tableName(prefix, table)} (${columns}) VALUES (${places})`), values);
+        await runner.write(
+          kept(`INSERT INTO ${tableName(prefix, table)} (${columns}) VALUES (${places})`),
+          values,
+        );
         return true;
       } catch (error) {
         if (isStrongroomError(error) && isDuplicate(error.cause)) return false;
@@ -42,26 +45,17 @@ export function mysqlDialect(prefix: string): SqlDialect {
     async reserve(client, { id, subject }, coming = [], numbers = coming.length) {
       const { expiry, birth } = firstTimes(coming);
       for (;;) {
-        const { rows } = await client.query(
-          lock,
-          [id],
-        );
+        const { rows } = await client.query(lock, [id]);
         const [row] = rows;
         if (row !== undefined) {
           const firstSeq = Number(row['next_seq']);
           if (coming.length > 0 || subject !== undefined) {
-            await client.query(
-              move,
-              [numbers, subject ?? null, expiry, expiry, birth, birth, id],
-            );
+            await client.query(move, [numbers, subject ?? null, expiry, expiry, birth, birth, id]);
           }
           return { session: Number(row['number']), firstSeq };
         }
         // Whoever comes second finds the row of the first one in the next round.
-        await client.query(
-          create,
-          [id, subject ?? null, firstGeneration()],
-        );
+        await client.query(create, [id, subject ?? null, firstGeneration()]);
       }
     },
     async deleteItems(client, items) {

@@ -58,6 +58,9 @@ const NOT_PREPARED = [
   'ER_UNKNOWN_STMT_HANDLER',
 ];
 
+/** Nothing of a block ran: `sql_mode` says `ORACLE`, which has another grammar for blocks. */
+const NOT_PARSED = [1064, 4161];
+
 const ENDS = ['COMMIT', 'ROLLBACK'];
 
 /** Options of {@link fromPool}. */
@@ -130,10 +133,14 @@ export function fromPool(pool: MysqlPool, { timeout, own, close }: MysqlPoolOpti
       const form = { keeps: isKept, tuples: isKept && statement.tuples };
       if (isSet || ENDS.includes(sql)) return await run(connection, sql, values, form);
       if (isKept && isMariaDb && !stays) {
-        isSet = true;
-        const result = await run(connection, settled(sql, settings), values, form);
-        // A block answers with what is in it, and then for itself.
-        return Array.isArray(result) ? (result as unknown[])[0] : result;
+        try {
+          const result = await run(connection, settled(sql, settings), values, form);
+          isSet = true;
+          // A block answers with what is in it, and then for itself.
+          return Array.isArray(result) ? (result as unknown[])[0] : result;
+        } catch (error) {
+          if (!NOT_PARSED.includes((error as { errno?: number }).errno ?? 0)) throw error;
+        }
       }
       await run(connection, settings, []);
       isSet = true;
