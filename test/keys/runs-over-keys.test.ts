@@ -732,10 +732,10 @@ describe('hold and release', () => {
   });
 
   it.each<[object, RegExp]>([
-    [{ reason: 1 }, /^hold: reason must be a text/],
-    [{ by: 1 }, /^hold: by must be a text/],
-    [{ id: 1 }, /^hold: id must be a text/],
-    [{ id: '' }, /^hold: id must be a text/],
+    [{ reason: 1 }, /^hold: reason must be a non-empty string/],
+    [{ by: 1 }, /^hold: by must be a non-empty string/],
+    [{ id: 1 }, /^hold: id must be a non-empty string/],
+    [{ id: '' }, /^hold: id must be a non-empty string/],
     [{ sessionId: 1 }, /^hold: sessionId must be a session id/],
   ])('do not take %j', async (change, message) => {
     const given = { sessionId: 's', reason: 'r', ...change };
