@@ -151,8 +151,18 @@ export interface SessionLayer {
   compare?(item: AgentInputItem): AgentInputItem;
   /** Answers reads instead of the layers below: one element a raw record, the last `call.limit` records. */
   load?(call: SessionCall, io: LayerIO): Promise<readonly (Entry | HiddenEntry)[]>;
-  /** Before every mutation. `done` runs after it, with what was appended only if an append was acknowledged. */
-  mutation?(call: SessionCall): { done(appended?: readonly Entry[]): void };
+  /**
+   * Looks at all that a read is about to return, in the order of the records, whether it was opened now or comes from
+   * a cache. What holds between records is judged here: `read` may see a part of them. Throws to refuse the read.
+   */
+  inspect?(entries: readonly (Entry | HiddenEntry)[], call: SessionCall): MaybePromise<void>;
+  /**
+   * Before every mutation. `done` runs after it: with what was appended only if an append was acknowledged, with what
+   * was removed only if a removal or a replacement was. With neither nobody knows what the session holds.
+   */
+  mutation?(call: SessionCall): {
+    done(appended?: readonly Entry[], removed?: readonly (Entry | HiddenEntry)[]): void;
+  };
   /** The index of this record in the operation's `count` records, or -1. */
   matches?(
     record: AgentInputItem,
@@ -165,6 +175,13 @@ export interface SessionLayer {
    * under which the same record opens to the same entry. A cache keeps the others apart.
    */
   opensAs?(call: SessionCall): MaybePromise<readonly (string | object)[]>;
+  /**
+   * For a layer whose answer can change while the records do not (a key is disabled, a date passes): the name of what
+   * decides it. Entries of one name can all be opened, or none; a cache keeps one entry of each name.
+   */
+  opensBy?(entry: Entry): string;
+  /** Whether entries that were opened before could be opened now: one of each name of {@link SessionLayer.opensBy}. */
+  stillOpens?(entries: readonly Entry[], call: SessionCall): MaybePromise<boolean>;
   /** The inner session refused what this layer sealed: `true` when writing anew can succeed. */
   refused?(error: unknown, call: SessionCall): boolean;
   /** Around any call. The result is opaque on purpose: an audit layer cannot log content by accident. */

@@ -1,6 +1,6 @@
 import type { RunContext } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import type { CallKind, Entry, SessionCall } from '../layer.ts';
+import type { CallKind, Entry, HiddenEntry, SessionCall } from '../layer.ts';
 import type { Inner } from './inner.ts';
 import type { Memory } from './memory.ts';
 import type { Opened, Pipeline } from './pipeline.ts';
@@ -27,11 +27,18 @@ export interface ActiveCall extends SessionCall {
 /** Order of calls, the hooks around them, and whether removing is allowed. */
 export interface Calls {
   read<T>(kind: CallKind, details: CallDetails, work: (call: ActiveCall) => Promise<T>): Promise<T>;
-  /** `appended` is told what was written, only after an acknowledged append. */
+  /**
+   * `appended` is told what was written, only after an acknowledged append; `removed` what is gone, only after an
+   * acknowledged removal or replacement.
+   */
   mutate<T>(
     kind: CallKind,
     details: CallDetails,
-    work: (call: ActiveCall, appended: (entries: readonly Entry[]) => void) => Promise<T>,
+    work: (
+      call: ActiveCall,
+      appended: (entries: readonly Entry[]) => void,
+      removed: (records: readonly Opened[]) => void,
+    ) => Promise<T>,
   ): Promise<T>;
   /** The same call for a look of our own: what it skips does not count for the caller. */
   quiet(call: SessionCall): SessionCall;
@@ -98,19 +105,28 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, memo
     return await next();
   }
 
-  /** Tells the layers of a mutation, before it and after it; `append` returns what an acknowledged append wrote. */
+  /** Tells the layers of a mutation, before it and after it. */
   async function mutating<T>(
     call: SessionCall,
-    work: (appended: (entries: readonly Entry[]) => void) => Promise<T>,
+    work: (
+      appended: (entries: readonly Entry[]) => void,
+      removed: (records: readonly Opened[]) => void,
+    ) => Promise<T>,
   ): Promise<T> {
     const watchers = stack.layers.flatMap((layer) => layer.mutation?.(call) ?? []);
     let appended: readonly Entry[] | undefined;
+    let removed: readonly (Entry | HiddenEntry)[] | undefined;
     try {
-      return await work((entries) => {
-        appended = entries;
-      });
+      return await work(
+        (entries) => {
+          appended = entries;
+        },
+        (records) => {
+          removed = records.map(({ stored, bottom }) => bottom ?? { stored });
+        },
+      );
     } finally {
-      for (const watcher of watchers) watcher.done(appended);
+      for (const watcher of watchers) watcher.done(appended, removed);
     }
   }
 
@@ -123,7 +139,9 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, memo
     mutate: async (kind, details, work) =>
       queue.mutate(async () => {
         const call = await begin(kind, details);
-        return await around(call, async () => mutating(call, async (appended) => work(call, appended)));
+        return await around(call, async () =>
+          mutating(call, async (appended, removed) => work(call, appended, removed)),
+        );
       }),
     quiet,
     assertWritable(call) {

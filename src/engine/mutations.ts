@@ -31,25 +31,38 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
       ...each,
       replacement: snapshotItems([each.replacement], maxItemBytes)[0] as typeof each.replacement,
     }));
-    return calls.mutate('applyHistoryMutations', { itemCount: mutations.length }, async (call) => {
-      calls.assertWritable(call);
-      if (mutations.length === 0) return;
-      if (stack.enveloped) return await mutateSealed(mutations, call);
-      const written = await pipeline.write(
-        mutations.map(({ replacement }) => ({ item: replacement, header: {} })),
-        call,
-      );
-      await forward(
-        mutations.map((each, index) => ({
-          ...each,
-          replacement: written[index]?.stored as typeof each.replacement,
-        })),
-      );
-    });
+    return calls.mutate(
+      'applyHistoryMutations',
+      { itemCount: mutations.length },
+      async (call, _appended, removed) => {
+        calls.assertWritable(call);
+        if (mutations.length === 0) return;
+        if (stack.enveloped) {
+          removed(await mutateSealed(mutations, call));
+          return;
+        }
+        const written = await pipeline.write(
+          mutations.map(({ replacement }) => ({ item: replacement, header: {} })),
+          call,
+        );
+        await forward(
+          mutations.map((each, index) => ({
+            ...each,
+            replacement: written[index]?.stored as typeof each.replacement,
+          })),
+        );
+      },
+    );
   }
 
-  /** Opens everything, mutates in plaintext, and sends one replacement from the first record that changed. */
-  async function mutateSealed(mutations: SessionHistoryMutation[], call: SessionCall): Promise<void> {
+  /**
+   * Opens everything, mutates in plaintext, and sends one replacement from the first record that changed. What it
+   * replaced.
+   */
+  async function mutateSealed(
+    mutations: SessionHistoryMutation[],
+    call: SessionCall,
+  ): Promise<readonly Opened[]> {
     const { applySessionHistoryMutations } = await loadSdk();
     for (let claim = 0; claim < CLAIMS; claim++) {
       const opened = await pipeline.read(undefined, calls.quiet(call), true);
@@ -59,7 +72,7 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
       const keys = before.map(itemKey);
       const first = after.findIndex((item, index) => itemKey(item) !== keys[index]);
       const start = first < 0 ? Math.min(after.length, before.length) : first;
-      if (start === before.length && after.length === before.length) return;
+      if (start === before.length && after.length === before.length) return [];
       const from = opened.indexOf(visible[start] as Opened);
       const going = opened.slice(from);
       calls.assertReadable(going, call);
@@ -78,7 +91,7 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
           replacement: plan.records(written.map(storedOf)),
         },
       };
-      if (await commit(inner, args, expected, call)) return;
+      if (await commit(inner, args, expected, call)) return going;
     }
     throw new StrongroomError(
       'ERR_CONFLICT',

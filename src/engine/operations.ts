@@ -33,7 +33,7 @@ export function createOperations(parts: Parts): {
     return calls.mutate(
       'applyHistoryTransaction',
       { operationId, itemCount, runContext },
-      async (call, appended) => {
+      async (call, appended, removed) => {
         if (transaction.type === 'replace_suffix') calls.assertWritable(call);
         if (!stack.enveloped) {
           await inner.transact(await rewritten(snapshot, call), runContext);
@@ -41,8 +41,9 @@ export function createOperations(parts: Parts): {
           await checkItems(transaction);
           const written = await transactSealed(snapshot, call);
           if (written !== undefined) {
-            memory.wrote(written);
-            if (transaction.type === 'append_items') appended(written);
+            memory.wrote(written.entries);
+            if (transaction.type === 'append_items') appended(written.entries);
+            else removed(written.going);
           }
         }
         call.result.items = itemCount;
@@ -79,7 +80,7 @@ export function createOperations(parts: Parts): {
   async function transactSealed(
     { operationId, transaction }: SessionHistoryTransactionArgs,
     call: SessionCall,
-  ): Promise<readonly Entry[] | undefined> {
+  ): Promise<{ readonly entries: readonly Entry[]; readonly going: readonly Opened[] } | undefined> {
     const digest = transactionDigest(transaction);
     const known = operations.get(operationId);
     if (known !== undefined) {
@@ -97,10 +98,11 @@ export function createOperations(parts: Parts): {
         ? {
             fresh: comparison.entriesOf(transaction.items),
             call,
+            going: [],
             sealed: (stored: AgentInputItem[]) => appendArgs(operationId, stored),
           }
         : await planSuffix(operationId, transaction, call);
-    return await send(
+    const entries = await send(
       stack,
       call,
       async () => pipeline.write(plan.fresh, plan.call),
@@ -111,6 +113,7 @@ export function createOperations(parts: Parts): {
         operations.acknowledge(operationId);
       },
     );
+    return { entries, going: plan.going };
   }
 
   /** Compares in plaintext, and prepares a replacement that hands the inner session its own raw records. */
@@ -124,6 +127,7 @@ export function createOperations(parts: Parts): {
   ): Promise<{
     fresh: readonly Entry[];
     call: SessionCall;
+    going: readonly Opened[];
     sealed: (stored: AgentInputItem[]) => SessionHistoryTransactionArgs;
   }> {
     const opened =
@@ -141,6 +145,7 @@ export function createOperations(parts: Parts): {
     const plan = planReplacement(comparison, replacement, expectedSuffix, visible);
     return {
       fresh: plan.fresh,
+      going,
       call: { ...call, replaces: going.flatMap((record) => record.bottom ?? []) },
       sealed: (stored) => ({
         operationId,

@@ -139,8 +139,21 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
       ? openBelow(records, boundary === loadAt ? loadAt : boundary - 1, call)
       : openBelow(records, layers.length - 1, call);
 
-  const open = async (records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]> =>
+  const openUnseen = async (records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]> =>
     show(await openBottom(records, call), call);
+
+  const inspectors = layers.filter((layer) => layer.inspect !== undefined);
+
+  /** What is returned is judged as a whole, wherever its parts came from. */
+  async function inspected(opened: Opened[], call: SessionCall): Promise<Opened[]> {
+    if (inspectors.length === 0) return opened;
+    const entries = opened.map(({ stored, bottom }) => bottom ?? { stored });
+    for (const layer of inspectors) await layer.inspect?.(entries, call);
+    return opened;
+  }
+
+  const open = async (records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]> =>
+    inspected(await openUnseen(records, call), call);
 
   async function load(count: number | undefined, call: SessionCall): Promise<Opened[]> {
     const layer = layers[loadAt] as SessionLayer;
@@ -155,20 +168,26 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
   }
 
   async function read(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]> {
+    return inspected(await window(limit, call, fresh), call);
+  }
+
+  async function window(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]> {
     const cached = loadAt >= 0 && !fresh;
     if (limit === undefined) {
-      return cached ? load(undefined, call) : open(await inner.getItems(undefined, call.runContext), call);
+      return cached
+        ? load(undefined, call)
+        : openUnseen(await inner.getItems(undefined, call.runContext), call);
     }
     let known: readonly Opened[] = [];
-    for (let window = limit; ; window *= 2) {
+    for (let size = limit; ; size *= 2) {
       let opened: Opened[];
       let exhausted: boolean;
       if (cached) {
-        opened = await load(window, call);
-        exhausted = opened.length < window;
+        opened = await load(size, call);
+        exhausted = opened.length < size;
       } else {
-        const records = await inner.getItems(window, call.runContext);
-        exhausted = records.length < window;
+        const records = await inner.getItems(size, call.runContext);
+        exhausted = records.length < size;
         opened = await openNew(records, known, call);
       }
       const visible = opened.filter((record) => record.visible !== undefined).length;
@@ -190,7 +209,9 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
       known.every(
         (before, index) => recordKey(before.stored) === recordKey(records[start + index] as AgentInputItem),
       );
-    return same ? [...(await open(records.slice(0, start), call)), ...known] : open(records, call);
+    return same
+      ? [...(await openUnseen(records.slice(0, start), call)), ...known]
+      : openUnseen(records, call);
   }
 
   async function matches(

@@ -113,9 +113,10 @@ export function createPrefix(
   }
 
   const receive: Receive = async (entries, operationId, store) =>
-    calls.mutate('addItems', { operationId, itemCount: entries.length }, async (call) => {
+    calls.mutate('addItems', { operationId, itemCount: entries.length }, async (call, appended) => {
       const sealed = await pipeline.write(comparison.restamped(entries), call);
       await store({ sessionId: call.sessionId, items: sealed.map(storedOf) });
+      appended(sealed);
       call.result.items = entries.length;
     });
 

@@ -1,6 +1,6 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import type { Entry, SessionCall } from '../layer.ts';
+import type { SessionCall } from '../layer.ts';
 import { CLAIMS, commit } from './commit.ts';
 import type { Context, Parts } from './parts.ts';
 import type { Opened } from './pipeline.ts';
@@ -11,12 +11,15 @@ export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
   popItem(runContext: Context): Promise<AgentInputItem | undefined>;
 } {
   async function popItem(runContext: Context): Promise<AgentInputItem | undefined> {
-    return calls.mutate('popItem', { runContext }, async (call) => {
+    return calls.mutate('popItem', { runContext }, async (call, _appended, removed) => {
       calls.assertWritable(call);
       let item: AgentInputItem | undefined;
       if (!stack.reads) item = await inner.popItem(runContext);
-      else if (inner.hasTransactions) item = await popByTransaction(call);
-      else item = await popByLooking(call);
+      else {
+        const gone = inner.hasTransactions ? await popByTransaction(call) : await popByLooking(call);
+        item = gone.find((record) => record.visible !== undefined)?.visible?.item;
+        removed(gone);
+      }
       call.result.items = item === undefined ? 0 : 1;
       return item;
     });
@@ -31,18 +34,17 @@ export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
     return at < 0 ? undefined : tail;
   }
 
-  async function popByTransaction(call: SessionCall): Promise<AgentInputItem | undefined> {
+  /** What was removed: at most one visible record, and the hidden ones above it. */
+  async function popByTransaction(call: SessionCall): Promise<Opened[]> {
     for (let claim = 0; claim < CLAIMS; claim++) {
       const tail = await lastVisible(call);
-      if (tail === undefined) return undefined;
-      const [last] = tail as [Opened];
+      if (tail === undefined) return [];
       const expected = tail.map((record) => record.stored);
       const args: SessionHistoryTransactionArgs = {
         operationId: `strongroom:${globalThis.crypto.randomUUID()}`,
         transaction: { type: 'replace_suffix', expectedSuffix: expected, replacement: [] },
       };
-      const done = await commit(inner, args, expected, call);
-      if (done) return (last.visible as Entry).item;
+      if (await commit(inner, args, expected, call)) return tail;
     }
     throw new StrongroomError(
       'ERR_CONFLICT',
@@ -50,16 +52,17 @@ export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
     );
   }
 
-  async function popByLooking(call: SessionCall): Promise<AgentInputItem | undefined> {
+  async function popByLooking(call: SessionCall): Promise<Opened[]> {
     const { runContext } = call;
+    const gone: Opened[] = [];
     const tail = await lastVisible(call);
-    if (tail === undefined) return undefined;
+    if (tail === undefined) return gone;
     // Hidden records above the last visible one go first, then the visible one itself.
     for (const looked of tail.toReversed()) {
       const popped = await inner.popItem(runContext);
-      if (popped === undefined) return undefined;
+      if (popped === undefined) return gone;
       if (recordKey(popped) === recordKey(looked.stored)) {
-        if (looked.visible !== undefined) return looked.visible.item;
+        gone.push(looked);
         continue;
       }
       // Another writer was faster: what came is what is returned, if it can be opened.
@@ -70,14 +73,14 @@ export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
         await inner.addItems([popped], runContext);
         throw error;
       }
-      if (opened?.visible !== undefined) return opened.visible.item;
+      if (opened?.visible !== undefined) return [...gone, opened];
       await inner.addItems([popped], runContext);
       throw new StrongroomError(
         'ERR_CONFLICT',
         `popItem on session ${JSON.stringify(call.sessionId)}: another writer changed the end of the history. Its record was put back; try again.`,
       );
     }
-    return undefined;
+    return gone;
   }
 
   return { popItem };

@@ -30,9 +30,12 @@ const HOOKS = [
   'read',
   'compare',
   'load',
+  'inspect',
   'mutation',
   'matches',
   'opensAs',
+  'opensBy',
+  'stillOpens',
   'refused',
   'around',
 ] as const;

@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import { storedOf } from './pipeline.ts';
+import { storedOf, type Opened } from './pipeline.ts';
 import { send, type Context, type Parts } from './parts.ts';
 import { snapshotItems } from './plaintext.ts';
 import type { Entry } from '../layer.ts';
@@ -63,13 +63,14 @@ export function createWrites(parts: Parts): {
     }
     const snapshots = snapshotItems(items, maxItemBytes);
     const origins = memory.origins(items);
-    return calls.mutate('replaceHistoryWithCompaction', details, async (call) => {
+    return calls.mutate('replaceHistoryWithCompaction', details, async (call, _appended, removed) => {
       calls.assertWritable(call);
+      let going: readonly Opened[] = [];
       let entries = comparison.entriesOf(snapshots, origins);
       let writing = call;
       if (stack.stamped) {
         // What is kept keeps its stamps, what is new may not outlive what it replaces: both need the old entries.
-        const going = await pipeline.read(undefined, calls.quiet(call), true);
+        going = await pipeline.read(undefined, calls.quiet(call), true);
         calls.assertReadable(going, call);
         const replaced = going.flatMap((record) => record.bottom ?? []);
         entries = comparison.keepStamps(entries, replaced);
@@ -81,6 +82,7 @@ export function createWrites(parts: Parts): {
         async () => pipeline.write(entries, writing),
         async (sealed) => inner.replaceHistoryWithCompaction(sealed.map(storedOf), runContext),
       );
+      removed(going);
       memory.wrote(written);
       call.result.items = snapshots.length;
     });

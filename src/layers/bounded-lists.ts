@@ -12,6 +12,8 @@ export interface BoundedLists<L extends Sized> {
   /** Keeps the list, unless it alone is larger than a bound. Its size must not change until it is deleted. */
   set(key: string, list: L): void;
   delete(key: string): void;
+  /** Drops the least recently used lists for as long as they are over. */
+  dropOver(isOver: (list: L) => boolean): void;
 }
 
 /** `lru-cache` bounds one sum; the second one is kept beside it, so that both hold exactly. */
@@ -38,5 +40,13 @@ export function createBoundedLists<L extends Sized>(
       while (tooManyBytes()) lists.pop();
     },
     delete: (key) => void lists.delete(key),
+    dropOver(isOver) {
+      for (;;) {
+        const [oldest] = lists.rkeys();
+        const list = oldest === undefined ? undefined : lists.peek(oldest);
+        if (oldest === undefined || list === undefined || !isOver(list)) return;
+        lists.delete(oldest);
+      }
+    },
   };
 }

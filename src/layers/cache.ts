@@ -19,16 +19,16 @@ export interface CacheOptions {
   /** Most items in all kept histories together; at least 1. The least recently used history leaves first. */
   readonly maxItems?: number;
   /**
-   * Most bytes in all kept histories together; at least 1. An estimate: twice the length of the stored text, which is
-   * about what text and opened item take in memory.
+   * Most bytes in all kept histories together; at least 1. An estimate that is a little above what was measured: for each
+   * record twice the length of its stored text, for text and opened item, and 512 bytes.
    */
   readonly maxBytes?: number;
   /**
-   * How long an opened history is used before it is read and opened anew. It bounds how long a key that was disabled
-   * or destroyed elsewhere still lets this process answer; a kept history leaves memory when it is next asked for or
-   * crowded out.
+   * How long an opened history is used before it is read and opened anew, whatever the mode; milliseconds, or a text
+   * such as `'5m'`. A history whose time is over leaves memory when it is next asked for, when the cache is next
+   * filled, or when it is crowded out.
    *
-   * @defaultValue no limit
+   * @defaultValue '5m'
    */
   readonly ttl?: Duration;
   /**
@@ -65,6 +65,8 @@ interface Known {
 
 interface List {
   readonly known: Known[];
+  /** One entry of each name that the layers below give: what decides whether all of them may still be shown. */
+  readonly examples: Map<string, Entry>;
   /** How many records from the start the inner session is known to have had, … */
   checked: number;
   /** … and the version of its history then, where it has one. */
@@ -95,6 +97,8 @@ interface Activity {
  * - A history leaves before every change, and comes back, longer, only after an append that was acknowledged and that
  *   no other change overlapped. After an error it is read again.
  * - Only a read without a limit fills it. A history that alone exceeds a bound is never kept.
+ * - What the layers below would no longer open is not answered: at each hit they are asked once for each data key. A key
+ *   that was disabled in this process counts at once; one that another process destroyed after `dataKeys.cacheFor`.
  * - It holds plain text in memory. Sessions that choose their history by the run context are kept for each run apart.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`
@@ -121,8 +125,7 @@ export function cache(options: CacheOptions): SessionLayer {
       'cache: maxItems or maxBytes must be given: a cache without a bound holds every history until memory ends.',
     );
   }
-  const ttl =
-    options.ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration('cache', 'ttl', options.ttl);
+  const ttl = parseDuration('cache', 'ttl', options.ttl ?? '5m');
   if (mode !== 'tail' && mode !== 'verify' && mode !== 'owner') {
     invalidOption('cache', 'mode', "'tail', 'verify' or 'owner'", mode);
   }
@@ -140,8 +143,8 @@ export function cache(options: CacheOptions): SessionLayer {
 
   /** Whoever opens with other layers, or with the key of another tenant, must not meet what these opened. */
   async function keyOf(call: SessionCall): Promise<string> {
-    const { inner, sessionId, layers, runContext, routesByRunContext } = call;
-    const below = layers.slice(layers.indexOf(layer) + 1);
+    const { inner, sessionId, runContext, routesByRunContext } = call;
+    const below = layersBelow(call);
     const varying = below.filter((each) => each.opensAs !== undefined);
     const parts = await Promise.all(varying.map(async (each) => each.opensAs?.(call)));
     return JSON.stringify([
@@ -154,12 +157,37 @@ export function cache(options: CacheOptions): SessionLayer {
     ]);
   }
 
+  const layersBelow = ({ layers }: SessionCall): readonly SessionLayer[] =>
+    layers.slice(layers.indexOf(layer) + 1);
+
+  /** Adds one entry of each name that is new. */
+  function addExamples(examples: Map<string, Entry>, entries: readonly Known[], call: SessionCall): void {
+    const asked = layersBelow(call).filter((each) => each.opensBy !== undefined);
+    if (asked.length === 0) return;
+    for (const { entry } of entries) {
+      if (entry.item === undefined) continue;
+      const name = asked.map((each) => each.opensBy?.(entry) ?? '').join(' ');
+      if (!examples.has(name)) examples.set(name, entry);
+    }
+  }
+
+  /** Whether the layers below would open now what they opened then: a key may be gone, a date have passed. */
+  async function stillOpens({ examples }: List, call: SessionCall): Promise<boolean> {
+    const entries = [...examples.values()];
+    for (const each of entries.length === 0 ? [] : layersBelow(call)) {
+      if ((await each.stillOpens?.(entries, call)) === false) return false;
+    }
+    return true;
+  }
+
+  /** A clock that went back says nothing about the age. */
+  const isOver = ({ openedAt }: List, now: number): boolean => now < openedAt || now - openedAt >= ttl;
+
   /** The list under this key, if nothing has happened that could have changed the session since. */
   function current(key: string, generation: number, now: number): List | undefined {
     const list = lists.get(key);
     if (list === undefined) return undefined;
-    const age = now - list.openedAt;
-    if (list.generation === generation && age >= 0 && age < ttl) return list;
+    if (list.generation === generation && !isOver(list, now)) return list;
     lists.delete(key);
     return undefined;
   }
@@ -169,7 +197,11 @@ export function cache(options: CacheOptions): SessionLayer {
     const { generation, active } = activity;
     const key = await keyOf(call);
     const now = call.now();
-    const list = current(key, generation, now);
+    let list = current(key, generation, now);
+    if (list !== undefined && !(await stillOpens(list, call))) {
+      lists.delete(key);
+      list = undefined;
+    }
     // Without a seal two equal records cannot be told apart, so an end that is as it was proves nothing.
     const verifies = mode === 'verify' || (mode === 'tail' && !call.sealed && io.version === undefined);
     const versions = mode === 'tail' ? io.version : undefined;
@@ -195,8 +227,12 @@ export function cache(options: CacheOptions): SessionLayer {
     // A change in progress, or one since the beginning: what was read may be the state before or after it.
     const undisturbed = active === 0 && activity.generation === generation;
     if (call.limit === undefined && undisturbed) {
+      lists.dropOver((old) => isOver(old, now));
+      const examples = new Map<string, Entry>();
+      addExamples(examples, known, call);
       lists.set(key, {
         known,
+        examples,
         checked: known.length,
         version,
         items: known.length,
@@ -310,6 +346,7 @@ export function cache(options: CacheOptions): SessionLayer {
           if (before.generation !== generation - 1 || activity.generation !== generation) return;
           const known = appended.map((entry) => know(entry, recordKey(entry.stored as AgentInputItem)));
           for (const record of known) before.known.push(record);
+          addExamples(before.examples, known, call);
           lists.set(key, {
             ...before,
             items: before.known.length,
@@ -331,9 +368,12 @@ function isSkipped(entry: Entry | HiddenEntry): boolean {
   return 'skipped' in entry;
 }
 
+/** What a record takes beside its text and item: measured 350 to 480 bytes of heap. */
+const RECORD_BYTES = 512;
+
 function bytesOf(known: readonly Known[]): number {
   let bytes = 0;
-  for (const { key } of known) bytes += 2 * key.length;
+  for (const { key } of known) bytes += 2 * key.length + RECORD_BYTES;
   return bytes;
 }
 

@@ -10,16 +10,28 @@ import { encodeItem } from '../item.ts';
 import { isGone } from '../keys/data-keys/look-up.ts';
 import { createDataKeys, type DataKey, type DataKeyScope } from '../keys/data-keys.ts';
 import { GUARD, isGuarding } from '../keys/dek-store.ts';
-import type { Entry, Header, SessionCall, SessionLayer } from '../layer.ts';
+import type { Entry, Header, HiddenEntry, SessionCall, SessionLayer } from '../layer.ts';
 import { openEntry, sealEntry } from './encrypt/entry.ts';
 import { checkContext, checkEncryptOptions, checkKeyring, type EncryptOptions } from './encrypt/options.ts';
-import { classify, headerOf, keyOf, sameKey, type Sealed } from './encrypt/record.ts';
+import {
+  classify,
+  headerOf,
+  headerOfEntry,
+  keyOf,
+  nameOf,
+  referenceOf,
+  sameKey,
+  type KeyReference,
+  type Sealed,
+} from './encrypt/record.ts';
 import { sealers } from './encrypt/sealer.ts';
-import { createSequenceReport, createSequenceWriter, SEQUENCE_FIELD } from './encrypt/sequence.ts';
+import { SEQUENCE_FIELD } from './encrypt/sequence/field.ts';
+import { createSequenceReport } from './encrypt/sequence/report.ts';
+import { createSequenceWriter } from './encrypt/sequence/writer.ts';
 import { attempt, isUndecryptable, skipOrThrow, type Failure } from './encrypt/undecryptable.ts';
 
 export type { AllowPlaintextOptions, DataKeyOptions, EncryptOptions } from './encrypt/options.ts';
-export type { IntegrityFinding } from './encrypt/sequence.ts';
+export type { IntegrityFinding } from './encrypt/sequence/findings.ts';
 export type {
   UndecryptablePolicy,
   UndecryptableReason,
@@ -75,10 +87,11 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     const key = await dataKeys.sealing(scope, suite);
     try {
       let bytes = 0;
+      const headers = numbered(entries, call);
       const sealed = entries.map((entry, index) => {
         const text = utf8(encodeItem(entry.item));
         bytes += text.length;
-        return sealEntry(key, suite, numbered(entry.header, call), text, scope.now, call.operationId, index);
+        return sealEntry(key, suite, headers[index] as Header, text, scope.now, call.operationId, index);
       });
       counters.seals += entries.length;
       dataKeys.sealed(key, entries.length, bytes);
@@ -91,15 +104,18 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     }
   }
 
-  /** Entries that may leave before their neighbours (an inherited expiry, a replacement) are not numbered. */
-  function numbered(header: Header, call: SessionCall): Header {
-    if (sequence === undefined || header.g !== undefined || call.replaces !== undefined) return header;
-    return { ...header, [SEQUENCE_FIELD]: sequence.next(call) };
+  /** The headers of what is written, each with its number. */
+  function numbered(entries: readonly Entry[], call: SessionCall): readonly Header[] {
+    const headers = entries.map(({ header }) => header);
+    const fields = sequence?.number(headers, call);
+    return fields === undefined
+      ? headers
+      : headers.map((header, index) => ({ ...header, [SEQUENCE_FIELD]: fields[index] as string }));
   }
 
   async function read(entries: readonly Entry[], call: SessionCall): Promise<(Entry | undefined)[]> {
     const scope = await scopeOf(call);
-    const accepting = plaintext !== undefined && scope.now < plaintext.until ? plaintext : undefined;
+    const accepting = acceptingAt(scope.now);
     const parsed = entries.map((entry) => attempt(() => classify(entry.item, accepting)));
     const wanted = new Map<string, Envelope>();
     let last: Sealed | undefined;
@@ -138,21 +154,37 @@ export function encrypt(options: EncryptOptions): SessionLayer {
         return undefined;
       });
       if (plain > 0) accepting?.onPlaintext?.(plain, call.sessionId);
-      if (sequence !== undefined) {
-        // A record that was skipped is there all the same.
-        const headers = opened.map((entry, at) => entry?.header ?? headerOf((entries[at] as Entry).item));
-        report(headers, call.sessionId);
-      }
       return opened;
     } finally {
       for (const key of found.values()) if (!('failure' in key)) dataKeys.release(key);
     }
   }
 
+  /** Keys can be disabled or destroyed, and plaintext is accepted until a date. */
+  async function stillOpens(entries: readonly Entry[], call: SessionCall): Promise<boolean> {
+    const scope = await scopeOf(call);
+    const accepting = acceptingAt(scope.now);
+    const wanted = new Map<string, KeyReference>();
+    for (const entry of entries) {
+      const reference = referenceOf(entry);
+      if (reference !== undefined) wanted.set(keyOf(reference), reference);
+      else if (accepting === undefined) return false;
+    }
+    let all = true;
+    for (const key of (await openKeys(scope, wanted)).values()) {
+      if ('failure' in key) all = false;
+      else dataKeys.release(key);
+    }
+    return all;
+  }
+
+  const acceptingAt = (now: number): typeof plaintext =>
+    plaintext !== undefined && now < plaintext.until ? plaintext : undefined;
+
   /** The data keys of these envelopes or why there is none, a few at a time. */
   async function openKeys(
     scope: DataKeyScope,
-    wanted: ReadonlyMap<string, Envelope>,
+    wanted: ReadonlyMap<string, KeyReference>,
   ): Promise<Map<string, DataKey | Failure>> {
     const found = new Map<string, DataKey | Failure>();
     const queue = [...wanted];
@@ -222,14 +254,20 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     write,
     read,
     matches,
+    opensBy: nameOf,
+    stillOpens,
     ...(sequence !== undefined && {
+      inspect: (entries: readonly (Entry | HiddenEntry)[], call: SessionCall) =>
+        report(entries, call.sessionId, timeOf(call)),
       mutation: (call: SessionCall) => {
-        // Removing and replacing end a chain; so does an append that nobody acknowledged. What a replacement writes
-        // itself is not numbered.
-        if (call.kind !== 'addItems' && call.kind !== 'applyHistoryTransaction') sequence.restart(call);
+        // All that was there goes; over some sessions it stays, before what is written.
+        if (call.kind === 'replaceHistoryWithCompaction') sequence.restart(call);
         return {
-          done: (appended?: readonly Entry[]) => {
-            if (appended === undefined) sequence.restart(call);
+          done: (appended?: readonly Entry[], removed?: readonly (Entry | HiddenEntry)[]) => {
+            // What takes the place of the oldest records has numbers of its own.
+            if (call.kind === 'replacePrefix') return;
+            if (appended === undefined && removed === undefined) sequence.restart(call);
+            else if (call.kind === 'popItem') sequence.removed((removed ?? []).map(headerOfEntry), call);
           },
         };
       },
@@ -245,11 +283,10 @@ export function encrypt(options: EncryptOptions): SessionLayer {
   sealers.set(layer, {
     scopeOf,
     accepts: (record, scope) => {
-      const accepting = plaintext !== undefined && scope.now < plaintext.until ? plaintext : undefined;
-      const result = classify(record, accepting);
+      const result = classify(record, acceptingAt(scope.now));
       return 'plain' in result ? result.plain : undefined;
     },
-    acceptsPlaintext: (scope) => plaintext !== undefined && scope.now < plaintext.until,
+    acceptsPlaintext: (scope) => acceptingAt(scope.now) !== undefined,
     async open(record, scope) {
       const result = classify(record, undefined) as Sealed;
       const { header, wrapped } = result.envelope;

@@ -6,12 +6,14 @@ import { generateKey } from '../../src/keys/generate-key.ts';
 import { memoryDekStore } from '../../src/keys/index.ts';
 import { keyring } from '../../src/keys/keyring.ts';
 import { encrypt, type EncryptOptions, type IntegrityFinding } from '../../src/layers/encrypt.ts';
+import type { Entry, SessionLayer } from '../../src/layer.ts';
 import { expire } from '../../src/layers/expire.ts';
-import { sequenceFindings } from '../../src/layers/encrypt/sequence.ts';
+import { sequenceFindings } from '../../src/layers/encrypt/sequence/findings.ts';
 import { wrapSession, type Wrapped } from '../../src/wrap-session.ts';
 import { coded, failure } from '../crypto/failure.ts';
 import { functionCall, functionResult, userMessage, warningsOf } from './hand-made-call.ts';
 
+const MINUTE = 60_000;
 const keys = keyring({ current: { ...(await generateKey()), kid: 'kek' } });
 const wrap = (inner: MemorySession, more: Partial<EncryptOptions> = {}): Wrapped<MemorySession> =>
   wrapSession(inner, [encrypt({ keys, integrity: 'sequence', ...more })]);
@@ -139,31 +141,32 @@ describe("integrity: 'sequence'", () => {
     const texts = ['a', 'c', 'summary', 'f'];
     expect(await session.getItems()).toEqual(texts.map((text) => userMessage(text)));
     const numbers = (await inner.getItems()).map(fieldOf) as (string | undefined)[];
-    expect(numbers.map((number) => number?.slice(8))).toEqual(['.0', '.0', undefined, '.0']);
+    // Each record that follows a removal says which numbers are gone; after the failed append nobody knows.
+    expect(numbers.map((number) => number?.slice(8))).toEqual(['.0', '.2~.1', '.2~.0-1', '.3']);
+    expect(new Set(numbers.map((number) => number?.slice(0, 8))).size).toBe(2);
   });
 
-  it('does not number what expires with an older call', async () => {
-    let now = 1_000;
-    const inner = new MemorySession({ sessionId: 's' });
-    const session = wrapSession(inner, [
-      expire({ after: 1_000, clock: () => now }),
+  it('misses a late result only until it expires with its call', async () => {
+    let now = 1_000_000_000;
+    const clock = (): number => now;
+    const stack = (): SessionLayer[] => [
+      expire({ after: '1h', clock }),
       encrypt({ keys, integrity: 'sequence', onIntegrity: () => 'throw' }),
-    ]);
+    ];
+    const inner = new MemorySession({ sessionId: 's' });
+    const session = wrapSession(inner, stack());
     await session.addItems([functionCall('c')]);
-    now += 500;
+    now += 30 * MINUTE;
     await session.addItems([userMessage('in between')]);
     await session.addItems([functionResult('c')]);
     await session.addItems([userMessage('after')]);
-    const records = await inner.getItems();
-    expect(records.map((record) => fieldOf(record) !== undefined)).toEqual([true, true, false, true]);
-    now += 600;
+    expect((await inner.getItems()).every((record) => fieldOf(record) !== undefined)).toBe(true);
     const purged = await tampered(inner, ([, between, , after]) => [between, after] as AgentInputItem[]);
-    expect(
-      await wrapSession(purged, [
-        expire({ after: 1_000, clock: () => now }),
-        encrypt({ keys, integrity: 'sequence', onIntegrity: () => 'throw' }),
-      ]).getItems(),
-    ).toHaveLength(2);
+    expect(await failure(() => wrapSession(purged, stack()).getItems())).toEqual(
+      coded('ERR_AUTHENTICATION', /Record 2 of 2 .* \(gap\)/),
+    );
+    now += 30 * MINUTE;
+    expect(await wrapSession(purged, stack()).getItems()).toHaveLength(2);
   });
 
   it('counts a shredded record as present', async () => {
@@ -191,15 +194,84 @@ describe("integrity: 'sequence'", () => {
 });
 
 describe('sequenceFindings', () => {
+  const finding = (...headers: Entry['header'][]): unknown =>
+    sequenceFindings(
+      headers.map((header) => ({ item: userMessage('x'), header })),
+      's',
+      1_000_000,
+    );
+  const found = (kind: string, index: number): unknown => ({
+    findings: [{ kind, sessionId: 's', index }],
+    cloned: false,
+  });
+  const nothing = { findings: [], cloned: false };
+
+  it('takes two records of one number from different times for copies of one process, not for tampering', () => {
+    const [zero, one, other] = [
+      { 'x-q': 'AAAAAAAA.0', t: 1 },
+      { 'x-q': 'AAAAAAAA.1', t: 2 },
+      { 'x-q': 'AAAAAAAA.1', t: 3 },
+    ];
+    const clone = { findings: [], cloned: true };
+    expect(finding(zero, one, { 'x-q': 'AAAAAAAA.2', t: 4 }, other)).toEqual(clone);
+    expect(finding(zero, one, one)).toEqual(found('duplicate', 2));
+    expect(finding(zero, one, other, one)).toEqual({
+      findings: [{ kind: 'duplicate', sessionId: 's', index: 3 }],
+      cloned: true,
+    });
+    // Before the numbers part they are judged as ever.
+    expect(finding(one, other, zero)).toEqual(clone);
+    expect(finding({ 'x-q': 'AAAAAAAA.0', t: 0 }, zero, one)).toEqual(clone);
+    expect(
+      finding(
+        { 'x-q': 'AAAAAAAA.7', t: 9 },
+        { 'x-q': 'AAAAAAAA.8', t: 9 },
+        { 'x-q': 'AAAAAAAA.8', t: 10 },
+        { 'x-q': 'AAAAAAAA.6', t: 8 },
+      ),
+    ).toEqual({
+      findings: [{ kind: 'reorder', sessionId: 's', index: 3 }],
+      cloned: true,
+    });
+  });
+
+  it('believes what a record says of numbers before it, and of no others', () => {
+    const [zero, one] = [{ 'x-q': 'AAAAAAAA.0' }, { 'x-q': 'AAAAAAAA.1' }];
+    expect(finding(zero, { 'x-q': 'AAAAAAAA.3~.1-2' })).toEqual(nothing);
+    expect(finding(zero, { 'x-q': 'AAAAAAAA.3~.2' })).toEqual(found('gap', 1));
+    expect(finding(zero, one, { 'x-q': 'AAAAAAAA.3~.1-2' })).toEqual(found('replay', 2));
+    expect(finding(zero, { 'x-q': 'AAAAAAAA.2~.1@900000' })).toEqual(nothing);
+    expect(finding(zero, one, { 'x-q': 'AAAAAAAA.2~.1@900000' })).toEqual(nothing);
+    expect(finding(zero, { 'x-q': 'AAAAAAAA.2~.1@1100000' })).toEqual(found('gap', 1));
+    // What took the place of the oldest records of another writer.
+    const summary = { 'x-q': 'BBBBBBBB.0~AAAAAAAA.0-1' };
+    const two = { 'x-q': 'AAAAAAAA.2' };
+    expect(finding(summary, two)).toEqual(nothing);
+    expect(finding(two, summary)).toEqual(found('reorder', 1));
+    expect(finding(one, summary, two)).toEqual(found('replay', 1));
+    expect(finding(summary, two, one)).toEqual(found('reorder', 2));
+  });
+
+  it('knows a repeated record without a number by its text', () => {
+    const stored = (text: string): Entry => ({
+      item: userMessage('x'),
+      header: {},
+      stored: userMessage(text),
+    });
+    const one = stored('sr1.e30.AAAA');
+    expect(sequenceFindings([one, stored('sr1.e30.BBBB'), one], 's', 0)).toEqual(found('duplicate', 2));
+    expect(sequenceFindings([stored('plain'), stored('plain')], 's', 0)).toEqual(nothing);
+  });
+
   it('ignores records without a number and fields of another form', () => {
-    const headers = [
+    const entries = [
       { 'x-q': 'AAAAAAAA.0' },
-      undefined,
       {},
       { 'x-q': 5 },
       { 'x-q': 'nonsense' },
+      { 'x-q': 'AAAAAAAA.7~nonsense' },
       { 'x-q': 'AAAAAAAA.1' },
-    ];
-    expect(sequenceFindings(headers, 's')).toEqual([]);
+    ].map((header) => ({ item: userMessage('x'), header }));
+    expect(sequenceFindings(entries, 's', 0)).toEqual({ findings: [], cloned: false });
   });
 });

@@ -5,7 +5,7 @@ import type { Keyring } from '../../keys/keyring.ts';
 import type { MaybePromise, SessionCall } from '../../layer.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../../options.ts';
 import type { Accepting } from './record.ts';
-import type { IntegrityFinding } from './sequence.ts';
+import type { IntegrityFinding } from './sequence/findings.ts';
 import type { UndecryptablePolicy } from './undecryptable.ts';
 
 /** Plaintext is accepted for a while; see {@link EncryptOptions.unsafeAllowPlaintext}. */
@@ -75,15 +75,16 @@ export interface EncryptOptions {
   readonly dataKeys?: DataKeyOptions;
   /**
    * `'item'`: each record for itself. `'sequence'`: records are numbered, too, so that a read finds duplicates, another
-   * order and gaps among those of one writer. Concurrent writers are no finding. Costs about 27 characters a record. Deleting the newest records, or
-   * restoring an old state of the whole session, cannot be seen without an anchor outside the store.
+   * order, gaps, and records that were removed and put back, among those of one writer. Concurrent writers are no
+   * finding. Costs about 27 characters a record, some more after a removal. Deleting the newest or the oldest records, or restoring an
+   * old state of the whole session, cannot be seen without an anchor outside the store.
    * @defaultValue `'item'`
    */
   readonly integrity?: 'item' | 'sequence';
   /**
-   * What happens with a finding of `integrity: 'sequence'`. By default duplicates and another order throw
-   * `ERR_AUTHENTICATION`, and a gap is a process warning: a replacement that keeps later records, a purge, or another
-   * process that removes a record leaves one, too.
+   * What happens with a finding of `integrity: 'sequence'`. By default duplicates, another order and records that were
+   * put back throw `ERR_AUTHENTICATION`, and a gap is a process warning: another process that removes a record, or a purge by
+   * another policy than the one that was written, leaves one, too.
    */
   readonly onIntegrity?: (finding: IntegrityFinding) => 'throw' | 'ignore';
 }

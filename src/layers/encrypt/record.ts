@@ -2,7 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { envelopeText, openClear, parseEnvelope, readHeader, type Envelope } from '../../envelope.ts';
 import { StrongroomError } from '../../errors.ts';
 import { decodeItem } from '../../item.ts';
-import type { Header } from '../../layer.ts';
+import type { Entry, Header, HiddenEntry } from '../../layer.ts';
 
 /** Plaintext is accepted until then. */
 export interface Accepting {
@@ -58,11 +58,35 @@ export function headerOf(record: AgentInputItem): Header | undefined {
   return text === undefined ? undefined : readHeader(text);
 }
 
+/** Of an entry, or of the record that is hidden. */
+export function headerOfEntry(entry: Entry | HiddenEntry): Header | undefined {
+  return entry.item === undefined ? headerOf(entry.stored) : entry.header;
+}
+
+/** Which data key opens a record, and how it is found. */
+export type KeyReference = Pick<Envelope, 'header' | 'wrapped'>;
+
+/** The data key of an opened entry, `undefined` for plaintext that was accepted. */
+export function referenceOf({ header, stored }: Entry): KeyReference | undefined {
+  if (header.s === undefined || stored === undefined) return undefined;
+  // The fourth segment. What stands before it can be long, and was looked at when the record was opened.
+  const text = envelopeText(stored) ?? '';
+  const headerEnd = text.indexOf('.', text.indexOf('.') + 1);
+  const bodyEnd = text.indexOf('.', headerEnd + 1);
+  return bodyEnd < 0 ? { header } : { header, wrapped: text.slice(bodyEnd + 1) };
+}
+
+/** Equal for entries that one data key opens, and for all plaintext. */
+export function nameOf(entry: Entry): string {
+  const reference = referenceOf(entry);
+  return reference === undefined ? '' : keyOf(reference);
+}
+
 /** Data keys differ by all that finds them; a suite changed in the header must not find the same one. */
-export function keyOf({ header, wrapped }: Envelope): string {
+export function keyOf({ header, wrapped }: KeyReference): string {
   return wrapped === undefined ? `${header.s}.${header.d}` : `${header.s}.${header.d}.${wrapped}`;
 }
 
-export function sameKey(one: Envelope, other: Envelope): boolean {
+export function sameKey(one: KeyReference, other: KeyReference): boolean {
   return one.header.d === other.header.d && one.header.s === other.header.s && one.wrapped === other.wrapped;
 }

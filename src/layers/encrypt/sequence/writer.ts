@@ -1,0 +1,126 @@
+import { toBase64url } from '../../../crypto/encoding.ts';
+import type { Header, SessionCall } from '../../../layer.ts';
+import { formatSequence, mergeNotes, sequenceOf, type Note } from './field.ts';
+import { memoryImage, sameImage, type MemoryImage } from './image.ts';
+
+/** What a stack has numbered in one session. */
+interface Chain {
+  readonly writer: string;
+  next: number;
+  /** The latest expiry of its records: one that expires before it can leave before its predecessors. */
+  latest: number;
+  /** What the next record says may be missing before it. */
+  notes: readonly Note[];
+  image: MemoryImage;
+}
+
+/** Numbers for all that a stack writes: one chain a session, for as long as every change is acknowledged. */
+export interface SequenceWriter {
+  /** The field of each record of one write, in their order. */
+  number(headers: readonly Header[], call: SessionCall): string[];
+  /** Records that this stack removed: the next record says that they are gone. */
+  removed(headers: readonly (Header | undefined)[], call: SessionCall): void;
+  /** What follows begins a new chain: nobody knows whether the last records are there. */
+  restart(call: SessionCall): void;
+}
+
+export function createSequenceWriter(): SequenceWriter {
+  // By stack and not by layer: two wrappers that share a layer do not wait for each other. Where the session chooses
+  // its history by the run context, by that: numbers of two histories must not mix.
+  const stacks = new WeakMap<object, Map<string, Chain>>();
+  const chainsOf = ({ layers, routesByRunContext, runContext }: SessionCall): Map<string, Chain> => {
+    const owner = (routesByRunContext ? runContext : undefined) ?? layers;
+    let chains = stacks.get(owner);
+    if (chains === undefined) stacks.set(owner, (chains = new Map()));
+    return chains;
+  };
+
+  function chainOf(call: SessionCall): Chain {
+    const chains = chainsOf(call);
+    const known = chains.get(call.sessionId);
+    const image = memoryImage();
+    // A copy of this process would go on with the same writer and the same numbers.
+    if (known !== undefined && sameImage(known.image, image)) {
+      known.image = image;
+      return known;
+    }
+    const chain = newChain(image);
+    chains.set(call.sessionId, chain);
+    return chain;
+  }
+
+  return {
+    number(headers, call) {
+      // What takes the place of the oldest records stands before what this chain has written already.
+      const atStart = call.kind === 'replacePrefix';
+      const chain = atStart ? newChain(memoryImage()) : chainOf(call);
+      const gone = removalNotes((call.replaces ?? []).map(({ header }) => header));
+      if (!atStart) chain.notes = mergeNotes([...chain.notes, ...gone]);
+      return headers.map((header, index) => {
+        const number = chain.next++;
+        const notes =
+          atStart && index === headers.length - 1 ? mergeNotes([...chain.notes, ...gone]) : chain.notes;
+        chain.notes = notesAfter(chain, number, header);
+        return formatSequence({ writer: chain.writer, number, notes });
+      });
+    },
+    removed(headers, call) {
+      const chain = chainsOf(call).get(call.sessionId);
+      if (chain === undefined) return;
+      // Of other writers nothing is said: one of them may have gone on before this stack writes again.
+      const own = removalNotes(headers).filter((note) => note.writer === chain.writer);
+      chain.notes = mergeNotes([...chain.notes, ...own]);
+    },
+    restart(call) {
+      chainsOf(call).delete(call.sessionId);
+    },
+  };
+}
+
+function newChain(image: MemoryImage): Chain {
+  const writer = toBase64url(globalThis.crypto.getRandomValues(new Uint8Array(6)));
+  return { writer, next: 0, latest: Number.NEGATIVE_INFINITY, notes: [], image };
+}
+
+/** What the record after this one says: a record that expires before older ones is no gap when it is gone. */
+function notesAfter(chain: Chain, number: number, header: Header): Note[] {
+  const expiry = header.e ?? Number.POSITIVE_INFINITY;
+  if (expiry >= chain.latest) {
+    chain.latest = expiry;
+    return [];
+  }
+  const before = chain.notes.find((note) => note.to === number - 1 && note.after !== undefined);
+  return [
+    {
+      writer: chain.writer,
+      from: before?.from ?? number,
+      to: number,
+      after: Math.max(expiry, before?.after ?? 0),
+    },
+  ];
+}
+
+/** One note for each writer of the records, and what those records said themselves. */
+function removalNotes(headers: readonly (Header | undefined)[]): Note[] {
+  const ranges = new Map<string, Note>();
+  const said: Note[] = [];
+  for (const header of headers) {
+    const found = sequenceOf(header);
+    if (found === undefined) continue;
+    const { writer, number } = found;
+    said.push(...found.notes);
+    const range = ranges.get(writer);
+    // The writer of the newest record last: if there is no room for all, that one stays.
+    ranges.delete(writer);
+    ranges.set(writer, {
+      writer,
+      from: Math.min(number, range?.from ?? number),
+      to: Math.max(number, range?.to ?? number),
+    });
+  }
+  return [...said.filter((note) => outside(note, ranges.get(note.writer))), ...ranges.values()];
+}
+
+function outside(note: Note, range: Note | undefined): boolean {
+  return range === undefined || note.from < range.from || note.to > range.to;
+}
