@@ -626,7 +626,7 @@ describe('cache', () => {
   });
 
   test('bytes are bounded too, exactly, alone or beside items', async () => {
-    for (const bounds of [{ maxBytes: 4_000 }, { maxBytes: 4_000, maxItems: 100 }]) {
+    for (const bounds of [{ maxBytes: 5_000 }, { maxBytes: 5_000, maxItems: 100 }]) {
       const [seal, layer] = [countingSeal(), cache({ ...bounds, mode: 'owner' })];
       const recordings = ['a', 'b'].map((sessionId) => recordingSession(new MemorySession({ sessionId })));
       const sessions: Session[] = recordings.map(({ session }) => wrapSession(session, [layer, seal]));
@@ -649,7 +649,7 @@ describe('cache', () => {
   });
 
   test('a history that alone exceeds a bound is never kept, and its place is not lost to others', async () => {
-    for (const bounds of [{ maxItems: 3 }, { maxBytes: 700 }]) {
+    for (const bounds of [{ maxItems: 3 }, { maxBytes: 1_500 }]) {
       const { session, cost, layer, seal } = setup({ ...bounds, mode: 'owner' });
       const small = wrapSession(new MemorySession(), [layer, seal]);
       await small.addItems(messages(1));
@@ -708,7 +708,7 @@ describe('cache', () => {
     const recording = recordingSession(new MemorySession());
     const session = wrapSession(recording.session, [
       expire({ after: '1h', clock }),
-      cache({ maxItems: 100 }),
+      cache({ maxItems: 100, ttl: '1d' }),
       countingSeal(),
     ]);
     await session.addItems(messages(2));
