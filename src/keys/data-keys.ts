@@ -9,7 +9,7 @@ import { makeDataKey } from './data-keys/new-key.ts';
 import { createOpenedKeys, isWithin, openedKey, release, type OpenedKey } from './data-keys/opened-keys.ts';
 import { createRefusals } from './data-keys/refusals.ts';
 import { createScopeNames } from './data-keys/scope-names.ts';
-import type { DekStore } from './dek-store.ts';
+import type { DekStore, GuardingDekStore } from './dek-store.ts';
 import type { Keyring } from './keyring.ts';
 
 /** How long and how much one data key seals, and how many opened ones a layer keeps. */
@@ -36,7 +36,7 @@ export interface DataKeyScope {
   /** New data keys stand in the envelopes although there is a store. */
   readonly inline: boolean;
   /** The one of the stores whose missing keys are found by the append itself. */
-  readonly guarding?: DekStore | undefined;
+  readonly guarding?: GuardingDekStore | undefined;
   readonly now: number;
 }
 
@@ -59,18 +59,6 @@ export interface DataKeys {
   fresh(scope: DataKeyScope, suite: SuiteName): Promise<DataKey>;
   /** The data key of this id. `inline` is the wrapped key that the envelope carries, if it does. */
   opening(scope: DataKeyScope, suite: SuiteName, did: string, inline: string | undefined): Promise<DataKey>;
-  /**
-   * Asserts that a data key that was opened before still opens, for entries that are kept without it. Answers at once
-   * where the key is in memory and was asked for within `cacheFor`; else its store and its key-encryption key are asked.
-   *
-   * @throws what {@link DataKeys.opening} throws.
-   */
-  stillOpens(
-    scope: DataKeyScope,
-    suite: SuiteName,
-    did: string,
-    inline: string | undefined,
-  ): void | Promise<void>;
   /** Counts what a data key sealed. */
   sealed(key: DataKey, messages: number, bytes: number): void;
   release(key: DataKey): void;
@@ -227,10 +215,6 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
         const key = await create(scope, suite, placeOf(scope));
         if (!key.wiped) return used(key);
       }
-    },
-    stillOpens(scope, suite, did, inline) {
-      if (kept(scope, names.key(scope, suite, did, inline)) !== undefined) return undefined;
-      return opening(scope, suite, did, inline).then(release);
     },
     sealed(key, messages, bytes) {
       const { usage } = key as OpenedKey;

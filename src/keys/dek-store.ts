@@ -105,14 +105,14 @@ export interface HoldStore {
 export const DEK_STORE: unique symbol = Symbol.for('strongroom.dekStore') as never;
 
 /**
- * Under this symbol the {@link DekStore} of a session's own database is told of each record that is about to be appended
- * there and was sealed under one of its keys. The append then finds out, in its own transaction, whether the key is there.
+ * Under this symbol the {@link DekStore} of a session's own database is told which of its keys sealed what is about to be
+ * written there. The write then finds out, in its own transaction, whether the key is still there.
  */
 export const GUARD: unique symbol = Symbol.for('strongroom.guard') as never;
 
 /** A {@link DekStore} in the database of the records. */
 export interface GuardingDekStore extends DekStore {
-  readonly [GUARD]: (record: object) => void;
+  readonly [GUARD]: (did: string) => void;
 }
 
 export function isGuarding(store: DekStore | undefined): store is GuardingDekStore {

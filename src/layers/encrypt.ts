@@ -95,13 +95,16 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       });
       counters.seals += entries.length;
       dataKeys.sealed(key, entries.length, bytes);
-      if (key.place === call.dekStore && isGuarding(call.dekStore)) {
-        for (const { item } of sealed) call.dekStore[GUARD](item);
-      }
+      guard(key, scope);
       return sealed;
     } finally {
       dataKeys.release(key);
     }
+  }
+
+  /** What this key seals is written only if the key is still there. */
+  function guard({ did, place }: DataKey, { guarding }: DataKeyScope): void {
+    if (place === guarding) guarding?.[GUARD](did);
   }
 
   /** The headers of what is written, each with its number. */
@@ -303,6 +306,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       const key = await dataKeys.fresh(scope, suite);
       try {
         counters.seals += entries.length;
+        guard(key, scope);
         return entries.map(
           (entry, index) =>
             sealEntry(key, suite, entry.header, utf8(encodeItem(entry.item)), scope.now, undefined, index)

@@ -15,6 +15,8 @@ export interface StoredRecord {
   readonly body: string | Uint8Array;
   /** The data key as a compact JWE, when it lives in the envelope. */
   readonly wrapped: string | null;
+  /** Sealed under a key of this database, so that its data key must be in the table when it is written. */
+  readonly needsKey?: true;
   /** Unix milliseconds: the header's `t`, else when the store got the item. */
   readonly writtenAt: number;
   /** Unix milliseconds: the header's `e`. */
@@ -136,8 +138,8 @@ export interface StoreDriver {
   /** The last `count` records in their order, all when absent. */
   readonly read: (sessionId: string, count?: number) => Promise<readonly StoredRecord[]>;
   /**
-   * Appends all or nothing, contiguous. A record whose data key has a tombstone here is `ERR_SHREDDED`, found in
-   * the same transaction.
+   * Appends all or nothing, contiguous. A record whose data key has a tombstone here is `ERR_SHREDDED`, one whose data
+   * key must be here and is not is `ERR_KEY_UNKNOWN`, found in the same transaction.
    */
   readonly append: (sessionId: string, records: readonly StoredRecord[], subject?: string) => Promise<void>;
   /**

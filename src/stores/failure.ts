@@ -39,6 +39,26 @@ export function shreddedError(sessionId: string, did: string): StrongroomError {
   );
 }
 
+/** A record was sealed under a data key of this database that is not there: the database lost it. */
+export function lostKeyError(sessionId: string, did: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_KEY_UNKNOWN',
+    `The data key ${did} of session ${JSON.stringify(sessionId)} is not in this database any more, and there is no ` +
+      'tombstone of it: the database went back to an earlier state, or somebody deleted the row. Nothing was stored; ' +
+      'seal it again under a new data key.',
+  );
+}
+
+/** What was found of the data keys that some records name. */
+export interface KeyProblem {
+  readonly did: string;
+  readonly problem: 'destroyed' | 'lost';
+}
+
+export function keyError(sessionId: string, { did, problem }: KeyProblem): StrongroomError {
+  return problem === 'destroyed' ? shreddedError(sessionId, did) : lostKeyError(sessionId, did);
+}
+
 /** A run changes nothing after its turn, see `exclusive()`. */
 export function lostTurnError(sessionId: string): StrongroomError {
   return new StrongroomError(

@@ -5,9 +5,13 @@ import { MAX_BYTES } from '../limits.ts';
 import { decodeItem, encodeItem, snapshotItem } from '../item.ts';
 import type { Header } from '../layer.ts';
 import type { StoredRecord } from './driver.ts';
+import type { KeyProblem } from './failure.ts';
 
 /** What is left of a header when data key and times have columns of their own. `t: null`: it had none. */
 type Rest = Omit<Header, 'd' | 't' | 'e' | 'g'> & { t?: null };
+
+/** The bare name of a suite. */
+const SEALED_HEAD = /^[A-Z][\w-]{0,31}$/;
 
 /**
  * Takes an item apart for the database.
@@ -72,6 +76,25 @@ export function didsOf(records: readonly StoredRecord[]): ReadonlySet<string> {
   return dids;
 }
 
+/** Those of {@link didsOf} that must be in the table. */
+export function neededDids(records: readonly StoredRecord[]): ReadonlySet<string> {
+  return didsOf(records.filter(({ needsKey }) => needsKey === true));
+}
+
+/**
+ * Why a record must not be written.
+ *
+ * @param key What the table says of its data key.
+ */
+export function keyProblem(
+  { did, needsKey }: StoredRecord,
+  key: { readonly destroyed: boolean } | undefined,
+): KeyProblem | undefined {
+  if (did === null) return undefined;
+  if (key === undefined) return needsKey === true ? { did, problem: 'lost' } : undefined;
+  return key.destroyed ? { did, problem: 'destroyed' } : undefined;
+}
+
 /** Whether a record is nothing but JSON and the time when it came. */
 export function isPlain({ head, expiresAt, bornAt }: StoredRecord): boolean {
   return head === null && expiresAt === null && bornAt === null;
@@ -110,7 +133,8 @@ function envelopeOf(record: StoredRecord): string {
 /**
  * The item again, a fresh plain object.
  *
- * @throws {@link StrongroomError} `ERR_MALFORMED` when the database returned something that was not written so.
+ * @throws {@link StrongroomError} `ERR_MALFORMED` when the database returned something that was not written so,
+ * `ERR_KEY_UNKNOWN` when the row of its data key is gone.
  */
 export function decodeRecord(record: StoredRecord, sessionId: string): AgentInputItem {
   try {
@@ -118,6 +142,13 @@ export function decodeRecord(record: StoredRecord, sessionId: string): AgentInpu
     if (typeof record.body === 'string') return decodeItem(record.body);
   } catch {
     // The parser's message quotes the text.
+  }
+  if (record.did === null && SEALED_HEAD.test(record.head ?? '')) {
+    throw new StrongroomError(
+      'ERR_KEY_UNKNOWN',
+      `A record of session ${JSON.stringify(sessionId)} was sealed under a data key whose row is gone from the ` +
+        'database. Restore it from a backup, or delete the session.',
+    );
   }
   throw new StrongroomError(
     'ERR_MALFORMED',

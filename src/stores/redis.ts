@@ -114,6 +114,7 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
     prefix,
     operationLog: parseCount(WHERE, 'operationLog', operationLog),
     now,
+    onConnection: source.onConnection,
     ...(announcements !== undefined && { announcements }),
     close: async () => {
       await announcements?.close();
@@ -127,6 +128,8 @@ interface Source {
   readonly connect: () => Promise<SendCommand>;
   readonly abandon: (connection: SendCommand | undefined) => void;
   readonly close: () => Promise<void>;
+  /** Calls back whenever a connection was made, by the client itself too. */
+  readonly onConnection: (made: () => void) => void;
   /** What is connected, for another connection to the same target; absent where that cannot listen. */
   readonly duplicable?: () => Duplicable | undefined;
 }
@@ -157,6 +160,8 @@ function fromClient(target: RedisTarget): Source {
     );
   }
   const send = commandsOf(client as NodeRedisClient | IoRedisClient);
+  const emitter = client as { on?(event: 'ready', made: () => void): void; off?: typeof emitter.on };
+  const listeners: (() => void)[] = [];
   return {
     async connect() {
       if (has('withTypeMapping') && !(client as NodeRedisClient).isOpen) {
@@ -169,7 +174,13 @@ function fromClient(target: RedisTarget): Source {
     },
     // Yours: whether its connection is alive is its own affair, and closing the store leaves it open.
     abandon: () => undefined,
-    close: () => Promise.resolve(),
+    async close() {
+      for (const made of listeners) emitter.off?.('ready', made);
+    },
+    onConnection(made) {
+      listeners.push(made);
+      emitter.on?.('ready', made);
+    },
     ...(has('withTypeMapping') && has('duplicate') && { duplicable: () => client as Duplicable }),
   };
 }
@@ -189,6 +200,7 @@ function fromUrl(url: string, timeout: number): Source {
     /** Absent until it is connected. */
     send?: SendCommand;
   }
+  let made = (): void => undefined;
   let current: Opened | undefined;
   let connecting: Promise<SendCommand> | undefined;
 
@@ -208,6 +220,7 @@ function fromUrl(url: string, timeout: number): Source {
     });
     // The client connects anew by itself; without a listener an error would end the process.
     client.on('error', () => undefined);
+    client.on('ready', () => made());
     const opened: Opened = { client };
     current = opened;
     try {
@@ -229,6 +242,9 @@ function fromUrl(url: string, timeout: number): Source {
 
   return {
     connect: () => (connecting ??= open()),
+    onConnection(called) {
+      made = called;
+    },
     duplicable: () => current?.client,
     abandon(connection) {
       if (current !== undefined && current.send === connection) drop(current);

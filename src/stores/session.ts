@@ -78,6 +78,7 @@ type ChangeHistory = (look: Look, decide: Parameters<StoreDriver['change']>[2]) 
  *
  * @param now Unix milliseconds, for items that state no time themselves.
  * @param owner Whose session it is; can become known later.
+ * @param isGuarded Whether a data key must be in this database, when a record names it.
  */
 export function createStoreSession(
   driver: StoreDriver,
@@ -85,6 +86,7 @@ export function createStoreSession(
   version: VersionSource,
   now: () => number,
   owner: { readonly subject?: string } = {},
+  isGuarded: (did: string) => boolean = () => false,
 ): StoreSession {
   // Calls take effect in the order in which they were made, also on a pool of connections.
   const queue = createQueue();
@@ -92,7 +94,11 @@ export function createStoreSession(
 
   const encode = (items: readonly AgentInputItem[]): StoredRecord[] => {
     const at = now();
-    return items.map((item) => encodeRecord(item, at));
+    return items.map((item) => {
+      const record = encodeRecord(item, at);
+      const { did, wrapped } = record;
+      return did !== null && wrapped === null && isGuarded(did) ? { ...record, needsKey: true } : record;
+    });
   };
   const decode = (record: StoredRecord): AgentInputItem => decodeRecord(record, sessionId);
   /** In its turn, under the fence of the moment when it was called. */

@@ -1,8 +1,10 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
+import { boundedMap } from '../bounded-map.ts';
+import { GUARD, type GuardingDekStore, type HoldStore } from '../keys/dek-store.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
 import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
-import { checkDek, checkHold, checkWrapped } from '../keys/dek-store.ts';
+import { checkedDekStore } from './checked-dek-store.ts';
 import type { SessionSummary, StoreDriver } from './driver.ts';
 import { createMaintenance, MAINTENANCE, type Maintenance } from './maintenance.ts';
 import { closedError } from './failure.ts';
@@ -88,6 +90,8 @@ export interface Store<S extends Session = Session> {
 }
 
 const PAGE = 200;
+/** Data keys that must be there, each told just before a write that needs it. */
+const MOST_GUARDED = 10_000;
 const DEFAULT_PURGE_BATCH = 1_000;
 
 /** The part of a store that is the same over every database. */
@@ -102,10 +106,11 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
   const assertOpen = (): void => {
     if (closing !== undefined) throw closedError(driver.name);
   };
-  const direct = guardDriver(driver, assertOpen);
+  const guarded = boundedMap<true>(MOST_GUARDED);
+  const direct = guardDriver(driver, assertOpen, (did) => guarded.set(did, true));
   const gathering = createGathering(direct);
-  const guarded: StoreDriver = { ...direct, append: gathering.append };
-  const versions = createVersions(guarded);
+  const whole: StoreDriver = { ...direct, append: gathering.append };
+  const versions = createVersions(whole);
 
   const store: Store<StoreSession> = {
     session(id, options = {}) {
@@ -124,7 +129,14 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
         );
       }
       const owner = subject === undefined ? {} : { subject };
-      const session = createStoreSession(guarded, id, versions(id), now, owner);
+      const session = createStoreSession(
+        whole,
+        id,
+        versions(id),
+        now,
+        owner,
+        (did) => guarded.get(did) === true,
+      );
       subjects.set(session, owner);
       live.set(id, new WeakRef(session));
       collected.register(session, id);
@@ -136,7 +148,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       if (options.subject !== undefined)
         checkText(driver.name, 'subject', options.subject, MAX_BYTES.subject);
       for (let after: string | undefined; ;) {
-        const page = await guarded.summaries(after, PAGE, options.subject);
+        const page = await whole.summaries(after, PAGE, options.subject);
         yield* page;
         if (page.length < PAGE) return;
         after = page.at(-1)?.id;
@@ -148,7 +160,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
 
     [GATHER]: gathering.expect,
 
-    [MAINTENANCE]: createMaintenance(guarded, now),
+    [MAINTENANCE]: createMaintenance(whole, now),
 
     async purgeExpired(options = {}) {
       const where = `${driver.name}: purgeExpired`;
@@ -163,7 +175,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       let items = 0;
       for (;;) {
         signal?.throwIfAborted();
-        const step = await guarded.purge(expired, batch);
+        const step = await whole.purge(expired, batch);
         items += step.sessions.length;
         for (const id of step.sessions) sessions.add(id);
         if (!step.more) return { items, sessions: sessions.size };
@@ -175,10 +187,10 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
     async deleteSession(id) {
       assertOpen();
       checkSessionId(driver.name, id);
-      await guarded.deleteSession(id);
+      await whole.deleteSession(id);
     },
 
-    ping: async () => guarded.ping(),
+    ping: async () => whole.ping(),
 
     close() {
       closing ??= driver.close();
@@ -191,15 +203,21 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
 }
 
 /** The driver, refusing every call after the store was closed. */
-function guardDriver(driver: StoreDriver, assertOpen: () => void): StoreDriver {
+function guardDriver(
+  driver: StoreDriver,
+  assertOpen: () => void,
+  guardKey: (did: string) => void,
+): StoreDriver {
   const guard =
     <A extends unknown[], T>(call: (...args: A) => Promise<T>): ((...args: A) => Promise<T>) =>
     async (...args: A): Promise<T> => {
       assertOpen();
       return await call(...args);
     };
-  const { dekStore } = driver;
-  const { holds } = dekStore;
+  const dekStore: GuardingDekStore & { readonly holds: HoldStore } = {
+    ...checkedDekStore(driver.name, driver.dekStore, assertOpen),
+    [GUARD]: guardKey,
+  };
   return {
     name: driver.name,
     read: guard(driver.read),
@@ -224,32 +242,6 @@ function guardDriver(driver: StoreDriver, assertOpen: () => void): StoreDriver {
     deleteSession: guard(driver.deleteSession),
     ping: guard(driver.ping),
     close: driver.close,
-    dekStore: {
-      put: guard((record) => {
-        checkDek(driver.name, record);
-        return dekStore.put(record);
-      }),
-      get: guard((sessionId, did) => dekStore.get(sessionId, did)),
-      async *list(filter) {
-        assertOpen();
-        yield* dekStore.list(filter);
-      },
-      replaceWrapped: guard((sessionId, did, expected, next) => {
-        checkWrapped(driver.name, next);
-        return dekStore.replaceWrapped(sessionId, did, expected, next);
-      }),
-      destroy: guard((sessionId, did) => dekStore.destroy(sessionId, did)),
-      holds: {
-        place: guard((hold) => {
-          checkHold(driver.name, hold);
-          return holds.place(hold);
-        }),
-        release: guard((id, releasedAt, releasedBy) => {
-          if (releasedBy !== undefined) checkText(driver.name, 'by', releasedBy, MAX_BYTES.by);
-          return holds.release(id, releasedAt, releasedBy);
-        }),
-        list: guard((filter) => holds.list(filter)),
-      },
-    },
+    dekStore,
   };
 }

@@ -2,7 +2,7 @@ import { isStrongroomError } from '../../errors.ts';
 import type { Batch } from '../driver.ts';
 import { firstTimes } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
-import { didsOf, isPlain, withDid } from '../record.ts';
+import { didsOf, isPlain, neededDids, withDid } from '../record.ts';
 import {
   kept,
   list,
@@ -66,7 +66,7 @@ export function mysqlAppend(
         return;
       } catch (error) {
         if (!isRefusal(error)) throw error;
-        // The data key is destroyed: the other way finds that too, and says it.
+        // The data key is destroyed or lost: the other way finds that too, and says it.
       }
     }
     await inSteps(batch);
@@ -106,7 +106,7 @@ function compoundAppend(dialect: SqlDialect, shape: Shape, count: number): strin
   const lockDek = `
     SELECT max(number), max(wrapped IS NULL) INTO found_dek, is_destroyed FROM ${dialect.table('deks')}
       WHERE session = ? AND did = ? ${dialect.forShare};
-    IF is_destroyed THEN SIGNAL SQLSTATE '${REFUSAL}'; END IF;`;
+    IF is_destroyed OR (found_dek IS NULL AND ?) THEN SIGNAL SQLSTATE '${REFUSAL}'; END IF;`;
   const columns = {
     plain: 'written_at, item',
     keyed: 'head, dek, written_at, expires_at, born_at, wrapped, item, body',
@@ -140,7 +140,7 @@ function valuesOf(shape: Shape, { sessionId, records, subject }: Batch, did: str
   const { expiry, birth } = firstTimes(records);
   const reserve = [subject ?? null, expiry, expiry, birth, birth, sessionId];
   const values: SqlValue[] = [...reserve, sessionId, firstGeneration(), ...reserve];
-  if (did !== undefined) values.push(sessionId, did);
+  if (did !== undefined) values.push(sessionId, did, Number(neededDids(records).has(did)));
   for (const record of records) {
     if (shape === 'plain') {
       values.push(record.writtenAt, record.body);

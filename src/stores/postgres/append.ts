@@ -1,9 +1,9 @@
 import type { Batch, StoredRecord } from '../driver.ts';
-import { shreddedError } from '../failure.ts';
+import { keyError, type KeyProblem } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
-import { didsOf, isPlain } from '../record.ts';
-import { kept, text, type SqlRunner, type SqlValue } from '../sql/client.ts';
+import { didsOf, isPlain, neededDids } from '../record.ts';
+import { kept, text, type SqlRow, type SqlRunner, type SqlValue } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { ON_CONFLICT } from './dialect.ts';
 
@@ -39,9 +39,12 @@ export function postgresAppend(
   const appendOne = kept(`
     WITH keys AS (
       SELECT number, did, wrapped FROM ${deks} WHERE session = ?::text AND did = ANY (?::text[]) FOR SHARE
+    ), refused AS (
+      SELECT did, true AS destroyed FROM keys WHERE wrapped IS NULL UNION ALL
+      SELECT did, false FROM unnest(?::text[]) AS n (did) WHERE did NOT IN (SELECT did FROM keys)
     ), reserved AS (
       ${insertSessions} SELECT ?::text, ?::text, ?::bigint, ?::bigint, ?::bigint, ?::bigint
-      WHERE NOT EXISTS (SELECT 1 FROM keys WHERE wrapped IS NULL)
+      WHERE NOT EXISTS (SELECT 1 FROM refused)
       ${ON_CONFLICT} RETURNING number, next_seq
     ), stored AS (
       ${insertItems}
@@ -49,7 +52,7 @@ export function postgresAppend(
       FROM reserved v CROSS JOIN unnest(${unnested}) WITH ORDINALITY AS r (${names}, place)
       LEFT JOIN keys k ON k.did = r.did AND r.wrapped IS NULL
     )
-    SELECT did FROM keys WHERE wrapped IS NULL`);
+    SELECT did, destroyed FROM refused`);
 
   const appendMany = kept(`
     WITH batches AS (
@@ -62,7 +65,9 @@ export function postgresAppend(
       WHERE (d.session, d.did) IN (SELECT id, did FROM records WHERE did IS NOT NULL AND wrapped IS NULL)
       FOR SHARE OF d
     ), refused AS (
-      SELECT session, did FROM keys WHERE wrapped IS NULL
+      SELECT session, did, true AS destroyed FROM keys WHERE wrapped IS NULL UNION ALL
+      SELECT session, did, false FROM unnest(?::text[], ?::text[]) AS n (session, did)
+      WHERE (session, did) NOT IN (SELECT session, did FROM keys)
     ), reserved AS (
       ${insertSessions}
       SELECT id, subject, items, ?, expiry, birth FROM batches
@@ -75,7 +80,7 @@ export function postgresAppend(
       FROM records r JOIN reserved v ON v.id = r.id JOIN batches b ON b.id = r.id
       LEFT JOIN keys k ON k.session = r.id AND k.did = r.did AND r.wrapped IS NULL
     )
-    SELECT session, did FROM refused`);
+    SELECT session, did, destroyed FROM refused`);
 
   async function one({ sessionId, subject, records }: Batch): Promise<readonly [Error | undefined]> {
     const { expiry, birth } = firstTimes(records);
@@ -91,10 +96,11 @@ export function postgresAppend(
       return [undefined];
     }
     const dids = [...didsOf(records)];
-    const values = [sessionId, dids, ...session, length, ...arrays(records)];
+    const needed = [...neededDids(records)];
+    const values = [sessionId, dids, needed, ...session, length, ...arrays(records)];
     const { rows } = await runner.write(appendOne, values);
     const [refused] = rows;
-    return [refused && shreddedError(sessionId, text(refused['did']))];
+    return [refused && keyError(sessionId, problemOf(refused))];
   }
 
   return async (batches) => {
@@ -102,6 +108,9 @@ export function postgresAppend(
     if (first !== undefined && batches.length === 1) return await one(first);
     const places = batches.flatMap(({ sessionId, records }) =>
       records.map((_, place) => ({ sessionId, place })),
+    );
+    const needed = batches.flatMap(({ sessionId, records }) =>
+      [...neededDids(records)].map((did) => ({ sessionId, did })),
     );
     const firsts = batches.map(({ records }) => firstTimes(records));
     const { rows } = await runner.write(appendMany, [
@@ -113,14 +122,20 @@ export function postgresAppend(
       places.map(({ sessionId }) => sessionId),
       places.map(({ place }) => place),
       ...arrays(batches.flatMap(({ records }) => records)),
+      needed.map(({ sessionId }) => sessionId),
+      needed.map(({ did }) => did),
       firstGeneration(),
     ]);
-    const refused = new Map(rows.map((row) => [text(row['session']), text(row['did'])]));
+    const refused = new Map(rows.map((row) => [text(row['session']), problemOf(row)]));
     return batches.map(({ sessionId }) => {
-      const did = refused.get(sessionId);
-      return did === undefined ? undefined : shreddedError(sessionId, did);
+      const problem = refused.get(sessionId);
+      return problem === undefined ? undefined : keyError(sessionId, problem);
     });
   };
+}
+
+function problemOf(row: SqlRow): KeyProblem {
+  return { did: text(row['did']), problem: row['destroyed'] === true ? 'destroyed' : 'lost' };
 }
 
 /** An array for each column, in the order of the statements; none for nothing but nulls, which `unnest` fills in. */

@@ -2,23 +2,37 @@ import { heldError } from '../../keys/held.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, Fence, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
-import { lostTurnError, shreddedError, type Outcome } from '../failure.ts';
+import { keyError, lostTurnError, type KeyProblem, type Outcome } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
-import { didsOf } from '../record.ts';
-import { textOf, type RedisCommands } from './client.ts';
+import { didsOf, neededDids } from '../record.ts';
+import { textOf, type RedisArgument, type RedisCommands } from './client.ts';
 import { redisDekStore } from './dek-store.ts';
 import { decodeElements, encodeElement } from './element.ts';
 import { createIndexed, type Entries } from './indexed.ts';
 import { leaseKey, sessionKeys } from './keys.ts';
 import { listNames, movedTo, outOfStep, type Lists } from './lists.ts';
-import { ACQUIRE, APPEND, CHANGE, DROP, LOOK, PURGE, RENEW, RESCORE, STATS, VERSION } from './scripts.ts';
+import {
+  ACQUIRE,
+  APPEND,
+  CHANGE,
+  DROP,
+  LOOK,
+  PURGE,
+  PUSH_KEYED,
+  RENEW,
+  RESCORE,
+  STATS,
+  VERSION,
+} from './scripts.ts';
 
 export interface RedisDriverOptions {
   readonly prefix: string;
   readonly operationLog: number;
   readonly now: () => number;
   readonly close: () => Promise<void>;
+  /** Calls back whenever a connection was made. */
+  readonly onConnection: (made: () => void) => void;
   /** What the server tells of changes by itself, if it shall. */
   readonly announcements?: Announcements;
 }
@@ -50,6 +64,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   const births = `${prefix}:births`;
   const subjectKey = (subject: string): string => `${prefix}:subject:${subject}`;
   const indexed = createIndexed();
+  options.onConnection(() => indexed.forgetAll());
   const keysOf = (sessionId: string) => sessionKeys(prefix, sessionId);
   const { of: listsOf, onList, range } = listNames(commands, prefix, indexed);
 
@@ -80,14 +95,13 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const entries = entriesOf(records, subject);
     const elements = records.map(encodeElement);
     const { items, meta, deks } = keysOf(sessionId);
+    const dids = signed(entries.dids, neededDids(records));
     const known = indexed.covers(sessionId, entries);
     if (known !== undefined) {
-      const length = await commands.write('RPUSHX', items(known), ...elements);
-      if (length !== 0) return;
+      if (await pushed(sessionId, items(known), deks, dids, elements)) return;
       indexed.name(sessionId, '');
     }
     const [lists] = await Promise.all([listsOf(sessionId), index(sessionId, entries, 'nothing written')]);
-    const { dids } = entries;
     const settings = [String(firstGeneration()), sessionId, subject ?? '', String(dids.length), ...dids];
     const answer = await onList(
       sessionId,
@@ -96,8 +110,29 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       lists,
     );
     const [state, detail] = (answer as Buffer[]).map(String) as [string, string];
-    if (state === 'shredded') throw shreddedError(sessionId, detail);
+    throwRefusal(sessionId, state, detail);
     await confirm(sessionId, detail, entries);
+  }
+
+  /** Whether there still was a list under this key. */
+  async function pushed(
+    sessionId: string,
+    key: string,
+    deks: string,
+    dids: readonly string[],
+    elements: readonly RedisArgument[],
+  ): Promise<boolean> {
+    if (!dids.some((did) => did.startsWith('+'))) {
+      return (await commands.write('RPUSHX', key, ...elements)) !== 0;
+    }
+    const answer = await commands.script(
+      PUSH_KEYED,
+      [key, deks],
+      [String(dids.length), ...dids, ...elements],
+    );
+    const [state = '', did = ''] = (answer as Buffer[]).map(String);
+    throwRefusal(sessionId, state, did);
+    return state === 'ok';
   }
 
   /**
@@ -180,7 +215,8 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const target = archive === undefined ? undefined : await listsOf(archive.sessionId);
     const stored = new Set(view.records);
     // Those which stay may well be of a destroyed data key.
-    const dids = [...didsOf(insert.filter((record) => !stored.has(record)))];
+    const fresh = insert.filter((record) => !stored.has(record));
+    const dids = [...didsOf(fresh)];
     const entries = { ...entriesOf(insert, subject), dids };
     const covered = indexed.covers(sessionId, entries) === lists.list;
     if (!covered) await index(sessionId, entries, 'nothing written');
@@ -195,7 +231,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       id: sessionId,
       subject,
       generation: String(firstGeneration()),
-      dids,
+      dids: signed(dids, neededDids(fresh)),
       inserted: insert.length,
       remove: typeof remove === 'string' ? remove : 'some',
       ...(typeof remove === 'object' && {
@@ -232,7 +268,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       indexed.name(archive.sessionId, movedTo(answer) as string);
       return false;
     }
-    if (state === 'shredded') throw shreddedError(sessionId, detail as string);
+    throwRefusal(sessionId, state as string, detail as string);
     if (state === 'lost') throw lostTurnError(sessionId);
     if (!covered) await confirm(sessionId, detail as string, entries);
     if (archive !== undefined) await confirm(archive.sessionId, name as string, archived);
@@ -464,6 +500,19 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     ping: async () => void (await commands.read('PING')),
     close: options.close,
   };
+}
+
+/** As the scripts want them: `+` before those that must be here. */
+function signed(dids: readonly string[], needed: ReadonlySet<string>): string[] {
+  return dids.map((did) => (needed.has(did) ? `+${did}` : `-${did}`));
+}
+
+const REFUSALS: Readonly<Record<string, KeyProblem['problem']>> = { destroyed: 'destroyed', missing: 'lost' };
+
+/** @throws {@link StrongroomError} when a script answered that a data key is not there. */
+function throwRefusal(sessionId: string, state: string, did: string): void {
+  const problem = REFUSALS[state];
+  if (problem !== undefined) throw keyError(sessionId, { did, problem });
 }
 
 function entriesOf(records: readonly StoredRecord[], subject?: string): Entries {

@@ -18,6 +18,8 @@ export interface Indexed {
   covers(sessionId: string, entries: Entries): string | undefined;
   /** The list has this name; `''`: the session has none. */
   name(sessionId: string, list: string): void;
+  /** The server may be another one, or the same in an earlier state. */
+  forgetAll(): void;
   /** The entries hold for the list of this name. */
   note(sessionId: string, list: string, entries: Entries): void;
 }
@@ -63,6 +65,7 @@ export function createIndexed(
       if (list === '') sessions.delete(sessionId);
       else if (sessions.get(sessionId)?.list !== list) remember(sessionId, { list });
     },
+    forgetAll: () => sessions.clear(),
     note: (sessionId, list, entries) => remember(sessionId, { list, entries, until: now() + trust }),
   };
 }

@@ -46,12 +46,17 @@ local function push(key, records, first)
 end
 `;
 
-/** Tombstones of data keys begin with `!`. The first destroyed one among `dids`, from `first` to `last`. */
-const DESTROYED = `
-local function destroyed(key, dids, first, last)
+/**
+ * Why nothing sealed under `dids`, from `first` to `last`, may be written. Before each id stands `+` when its data key must
+ * be here, else `-`. Tombstones begin with `!`.
+ */
+const REFUSED = `
+local function refused(key, dids, first, last)
   for at = first, last do
-    local found = redis.call('HGET', key, dids[at])
-    if found and string.sub(found, 1, 1) == '!' then return dids[at] end
+    local did = string.sub(dids[at], 2)
+    local found = redis.call('HGET', key, did)
+    if found and string.sub(found, 1, 1) == '!' then return { 'destroyed', did } end
+    if not found and string.sub(dids[at], 1, 1) == '+' then return { 'missing', did } end
   end
 end
 `;
@@ -81,17 +86,33 @@ end
 `;
 
 /**
+ * KEYS items, deks. ARGV number of data keys, their ids, records. Nothing when there is no list of this name: it is the
+ * script for a list that is known, as `RPUSHX` is where no data key must be here.
+ */
+export const PUSH_KEYED: Script = {
+  name: 'push keyed',
+  source: `${PUSH}${REFUSED}
+local last = 1 + tonumber(ARGV[1])
+local problem = refused(KEYS[2], ARGV, 2, last)
+if problem then return problem end
+if redis.call('EXISTS', KEYS[1]) == 0 then return { 'moved' } end
+push(KEYS[1], ARGV, last + 1)
+return { 'ok' }
+`,
+};
+
+/**
  * KEYS items, next items, meta, deks. ARGV list, next list, generation of a new session, id, subject ('': unknown),
  * number of data keys, their ids, records. The name of the list that has them now.
  */
 export const APPEND: Script = {
   name: 'append',
-  source: `${MOVED}${RENAME}${PUSH}${DESTROYED}${DESCRIBE}
+  source: `${MOVED}${RENAME}${PUSH}${REFUSED}${DESCRIBE}
 local away = moved(KEYS[3], ARGV[1])
 if away then return away end
 local last = 6 + tonumber(ARGV[6])
-local gone = destroyed(KEYS[4], ARGV, 7, last)
-if gone then return { 'shredded', gone } end
+local problem = refused(KEYS[4], ARGV, 7, last)
+if problem then return problem end
 if describe(KEYS[3], ARGV[3], ARGV[4], ARGV[5]) or ARGV[1] == '' then
   rename(KEYS[3], KEYS[1], KEYS[2], ARGV[2])
   push(KEYS[2], ARGV, last + 1)
@@ -138,7 +159,7 @@ return { 'ok', version(items, KEYS[3]), digest, redis.call('LLEN', items), recor
  */
 export const CHANGE: Script = {
   name: 'change',
-  source: `${MOVED}${RENAME}${PUSH}${DESTROYED}${DESCRIBE}${VERSION_OF}
+  source: `${MOVED}${RENAME}${PUSH}${REFUSED}${DESCRIBE}${VERSION_OF}
 local options = cjson.decode(ARGV[1])
 if options.owner and redis.call('GET', KEYS[6]) ~= options.owner then return { 'lost', '' } end
 local items, list = KEYS[1], options.list
@@ -149,8 +170,8 @@ if seen ~= options.version then return { 'stale', list } end
 if options.operation and redis.call('HEXISTS', KEYS[4], options.operation) == 1 then return { 'stale', list } end
 away = options.archive and moved(KEYS[9], options.archive.list)
 if away then return away end
-local gone = destroyed(KEYS[5], options.dids, 1, #options.dids)
-if gone then return { 'shredded', gone } end
+local problem = refused(KEYS[5], options.dids, 1, #options.dids)
+if problem then return problem end
 local inserted, archived = {}, {}
 for at = 2, 1 + options.inserted do inserted[#inserted + 1] = ARGV[at] end
 for at = 2 + options.inserted, #ARGV do archived[#archived + 1] = ARGV[at] end

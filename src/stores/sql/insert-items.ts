@@ -1,6 +1,6 @@
 import type { StoredRecord } from '../driver.ts';
-import { shreddedError } from '../failure.ts';
-import { didsOf, withDid } from '../record.ts';
+import { keyError } from '../failure.ts';
+import { didsOf, keyProblem, withDid } from '../record.ts';
 import { list, text, type SqlClient, type SqlValue } from './client.ts';
 import type { Reservation, SqlDialect } from './dialect.ts';
 
@@ -25,7 +25,8 @@ export async function insertItems(
     const values: SqlValue[] = [];
     for (const [index, record] of chunk.entries()) {
       const key = record.wrapped === null && record.did !== null ? keys.get(record.did) : undefined;
-      if (key?.destroyed && !stored?.has(record)) throw shreddedError(id, record.did as string);
+      const problem = record.wrapped === null ? keyProblem(record, key) : undefined;
+      if (problem !== undefined && !stored?.has(record)) throw keyError(id, problem);
       const body = typeof record.body === 'string' ? [record.body, null] : [null, record.body];
       values.push(
         session,

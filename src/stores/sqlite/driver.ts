@@ -1,9 +1,9 @@
 import type { SQLOutputValue } from 'node:sqlite';
 import type { Change, Fence, StoreDriver, StoredRecord } from '../driver.ts';
-import { lostTurnError, shreddedError } from '../failure.ts';
+import { keyError, lostTurnError } from '../failure.ts';
 import { firstTimes, isEarlier } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
-import { isPlain, withDid, withoutDid } from '../record.ts';
+import { isPlain, keyProblem, withDid, withoutDid } from '../record.ts';
 import type { Connection, Row, Statements } from './connection.ts';
 import { assertNotHeld, sqliteDekStore } from './dek-store.ts';
 import { removeSession, sqlitePurge } from './purge.ts';
@@ -22,16 +22,13 @@ const INSERT_PLAIN = 'INSERT INTO strongroom_items (session, seq, written_at, bo
 
 /** What SQLite does natively for {@link StoreDriver}. */
 export function sqliteDriver(connection: Connection, operationLog: number, now: () => number): StoreDriver {
-  const toRecord = createToRecord();
+  const toRecords = createToRecords();
   return {
     name: 'openSqlite',
 
     read: (sessionId, count) =>
       connection.read((statements) =>
-        statements
-          .tuples(READ_LAST, sessionId, count ?? -1)
-          .reverse()
-          .map((row) => toRecord(row, statements)),
+        toRecords(statements.tuples(READ_LAST, sessionId, count ?? -1).reverse(), statements),
       ),
 
     append: (sessionId, records, subject) =>
@@ -66,7 +63,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
                 session,
                 look.operation,
               );
-        const records = rows.map((row) => toRecord(row, statements));
+        const records = toRecords(rows, statements);
         const change = decide({
           records,
           ...(operation !== undefined && { operation: operation['digest'] as string }),
@@ -278,9 +275,8 @@ function insert(
       continue;
     }
     const dek = dekOf(statements, sessionId, record, deks);
-    if (dek?.['wrapped'] === null && !stored?.has(record)) {
-      throw shreddedError(sessionId, record.did as string);
-    }
+    const problem = keyProblem(record, dek && { destroyed: dek['wrapped'] === null });
+    if (problem !== undefined && !stored?.has(record)) throw keyError(sessionId, problem);
     statements.run(
       INSERT,
       key,
@@ -320,9 +316,13 @@ type Tuple = readonly SQLOutputValue[];
 /** How many ids of data keys are remembered. */
 const MOST_DIDS = 1_000;
 
-/** The ids of data keys are remembered by their numbers: they never change, and a join takes a third of a read. */
-function createToRecord(): (row: Tuple, statements: Statements) => StoredRecord {
+/**
+ * The ids of data keys are remembered by their numbers, because a join takes a third of a read, until another connection
+ * changes the database: SQLite gives the number of a row that was deleted to another one.
+ */
+function createToRecords(): (rows: readonly Tuple[], statements: Statements) => StoredRecord[] {
   const dids = new Map<number, string>();
+  let version: unknown;
 
   function didOf(key: number, { get }: Statements): string | null {
     let did = dids.get(key);
@@ -336,7 +336,7 @@ function createToRecord(): (row: Tuple, statements: Statements) => StoredRecord 
     return did;
   }
 
-  return (row, statements) => {
+  function toRecord(row: Tuple, statements: Statements): StoredRecord {
     const did = row[6] === null ? null : didOf(row[6] as number, statements);
     return {
       ...withoutDid(row[0] as string | null, did),
@@ -346,6 +346,15 @@ function createToRecord(): (row: Tuple, statements: Statements) => StoredRecord 
       expiresAt: row[4] as number | null,
       bornAt: row[5] as number | null,
     };
+  }
+
+  return (rows, statements) => {
+    if (rows.some((row) => row[6] !== null)) {
+      const now = statements.get('PRAGMA data_version')?.['data_version'];
+      if (now !== version) dids.clear();
+      version = now;
+    }
+    return rows.map((row) => toRecord(row, statements));
   };
 }
 
