@@ -2,14 +2,15 @@ import type { AgentInputItem } from '@openai/agents';
 import { xchacha20poly1305 as nobleXchacha } from '@noble/ciphers/chacha.js';
 import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, randomFillSync } from 'node:crypto';
 import { utf8 } from '../src/crypto/encoding.ts';
-import { randomNonce } from '../src/crypto/nonce.ts';
-import { suite, SUITE_NAMES } from '../src/crypto/suite.ts';
+import { bindingContext, deriveKeys } from '../src/crypto/derive.ts';
+import { SUITE_NAMES } from '../src/crypto/suite.ts';
 import { encrypt, generateKey, keyring, type Entry, type SessionCall } from '../src/index.ts';
 import { conversation, prose } from './items.ts';
 import { compare, type Candidate, type Result } from './rounds.ts';
 
 /** As long as the header and the context of an ordinary entry. */
 const ASSOCIATED_DATA = utf8(prose(1, 160));
+const HEADER = 'A'.repeat(110);
 
 interface Sealer {
   readonly name: string;
@@ -45,18 +46,18 @@ function nativeAesGcm(): Sealer {
 
 function sealers(): Sealer[] {
   const ours = SUITE_NAMES.map((name): Sealer => {
-    const aead = suite(name)(randomBytes(32));
+    const keys = deriveKeys(randomBytes(32), name, bindingContext('session-1'));
     return {
       name: `strongroom ${name}`,
-      seal: (plaintext) => aead.seal(randomNonce(), plaintext, ASSOCIATED_DATA),
-      open: (sealed) => aead.open(sealed, ASSOCIATED_DATA),
+      seal: (plaintext) => keys.aead.seal(keys.nonce(HEADER, plaintext), plaintext, ASSOCIATED_DATA),
+      open: (sealed) => keys.aead.open(sealed, ASSOCIATED_DATA),
     };
   });
   const nobleKey = randomBytes(32);
   const noble: Sealer = {
     name: '@noble/ciphers xchacha20poly1305',
     seal(plaintext) {
-      const nonce = randomNonce();
+      const nonce = randomBytes(24);
       return Buffer.concat([nonce, nobleXchacha(nobleKey, nonce, ASSOCIATED_DATA).encrypt(plaintext)]);
     },
     open: (sealed) =>

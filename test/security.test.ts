@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   encrypt,
   expire,
@@ -33,7 +33,10 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'strongroom-security-'));
   path = join(folder, 'conversations.db');
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const layers = (): Layers => [expire({ after: '30d' }), encrypt({ keys })];
 
@@ -296,6 +299,29 @@ describe('attacks of the threat table', () => {
     await session.addItems([said(SECRET)]);
     const [theirs, ours] = (await inner.getItems()).map((record) => envelopeOf(record).split('.').slice(3));
     expect(ours).not.toEqual(theirs);
+  });
+
+  it('attack 17: two clones of a process show no nonce twice, but for equal records', async () => {
+    vi.spyOn(crypto, 'getRandomValues').mockImplementation((array) => {
+      new Uint8Array(array.buffer, array.byteOffset, array.byteLength).fill(7);
+      return array;
+    });
+    const sealedBy = async (text: string, integrity: 'item' | 'sequence'): Promise<string[]> => {
+      const inner = new MemorySession({ sessionId: 'victim' });
+      await wrapSession(inner, [
+        expire({ after: '30d', clock: () => 1_700_000_000_000 }),
+        encrypt({ keys, integrity }),
+      ]).addItems([said(text)]);
+      return envelopeOf((await inner.getItems())[0]).split('.');
+    };
+    for (const integrity of ['item', 'sequence'] as const) {
+      const [one, other, again] = await Promise.all(
+        [SECRET, 'another secret', SECRET].map((text) => sealedBy(text, integrity)),
+      );
+      expect(one?.[1]).toBe(other?.[1]);
+      expect(one?.[2]?.slice(0, 32)).not.toBe(other?.[2]?.slice(0, 32));
+      expect(one).toEqual(again);
+    }
   });
 
   it('each row of the table has a test here', () => {

@@ -1,7 +1,8 @@
 import { StrongroomError } from '../errors.ts';
 import { NONCE_BYTES, type Aead } from './aead.ts';
-import { le64, pae, toBase64url, writeAscii } from './encoding.ts';
+import { le64, pae, paeBefore, toBase64url, writeAscii } from './encoding.ts';
 import { hkdfSha256, hmacSha256, sha256 } from './hash.ts';
+import { hedgedMessage, MAX_SEGMENT } from './hedged-message.ts';
 import { suite, type SuiteName } from './suite.ts';
 
 const NO_SALT = new Uint8Array(0);
@@ -45,6 +46,11 @@ export interface DerivedKeys {
   readonly aead: Aead;
   /** The AAD of an entry: `PAE("sr1/item", header segment, ctx)`, in a buffer that the next call overwrites. */
   associatedData(headerSegment: string): Uint8Array;
+  /**
+   * The nonce of an entry that belongs to no operation, made of fresh random bytes, header and plaintext: a random
+   * generator that repeats itself, as in two clones of a process, repeats the nonce of an equal entry only.
+   */
+  nonce(headerSegment: string, plaintext: Uint8Array): Uint8Array;
   /** The operation tag `o` of the entry at this index of the operation. */
   operationTag(operationId: string, index: number): string;
   /** The nonce of that entry: a different header or plaintext gives a different one. */
@@ -72,10 +78,12 @@ export function deriveKeys(dek: Uint8Array, suiteName: SuiteName, context: Bindi
   const refuseWiped = (): void => {
     if (wiped) throw new Error('A data key was used after it had been wiped.');
   };
-  const synthetic = (data: Uint8Array): Uint8Array => {
+  const synthetic = (...data: readonly Uint8Array[]): Uint8Array => {
     refuseWiped();
-    return hmac(data);
+    return hmac(...data);
   };
+  const nonceOf = (plaintext: Uint8Array, ...pieces: readonly (string | Uint8Array)[]): Uint8Array =>
+    synthetic(paeBefore(plaintext.length, ...pieces), plaintext).subarray(0, NONCE_BYTES);
   return {
     did,
     get aead() {
@@ -85,8 +93,10 @@ export function deriveKeys(dek: Uint8Array, suiteName: SuiteName, context: Bindi
     associatedData: associatedDataOf(context.bytes),
     operationTag: (operationId, index) =>
       toBase64url(synthetic(pae('op', operationId, le64(index))).subarray(0, 16)),
+    nonce: (headerSegment, plaintext) =>
+      synthetic(...hedgedMessage(headerSegment, plaintext)).subarray(0, NONCE_BYTES),
     operationNonce: (operationId, index, headerSegment, plaintext) =>
-      synthetic(pae('nonce', operationId, le64(index), headerSegment, plaintext)).subarray(0, NONCE_BYTES),
+      nonceOf(plaintext, 'nonce', operationId, le64(index), headerSegment),
     wipe() {
       if (wiped) return;
       wiped = true;
@@ -95,9 +105,6 @@ export function deriveKeys(dek: Uint8Array, suiteName: SuiteName, context: Bindi
     },
   };
 }
-
-/** Longest header segment: 1,024 bytes in base64url. */
-const MAX_SEGMENT = 1_366;
 
 /** `PAE("sr1/item", …, ctx)` with all but the header put together once: it is needed for every entry. */
 function associatedDataOf(context: Uint8Array): (headerSegment: string) => Uint8Array {

@@ -88,7 +88,8 @@ export function le64(value: number): Uint8Array {
   return bytes;
 }
 
-function putLe64(target: Uint8Array, offset: number, value: number): void {
+/** Writes {@link le64} of `value` into `target`. */
+export function putLe64(target: Uint8Array, offset: number, value: number): void {
   if (!Number.isSafeInteger(value) || value < 0) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
@@ -96,7 +97,7 @@ function putLe64(target: Uint8Array, offset: number, value: number): void {
     );
   }
   let rest = value;
-  for (let index = offset; rest > 0; index++) {
+  for (let index = offset; index < offset + 8; index++) {
     target[index] = rest % 256;
     rest = Math.floor(rest / 256);
   }
@@ -105,8 +106,20 @@ function putLe64(target: Uint8Array, offset: number, value: number): void {
 /** PASETO's pre-authentication encoding: the count, then each piece behind its length. */
 export function pae(...pieces: readonly (string | Uint8Array)[]): Uint8Array {
   const parts = pieces.map((piece) => (typeof piece === 'string' ? utf8(piece) : piece));
-  const out = new Uint8Array(8 + parts.reduce((sum, part) => sum + 8 + part.length, 0));
-  putLe64(out, 0, parts.length);
+  return joined(parts, parts.length);
+}
+
+/** {@link pae} of these pieces and one more of `length` bytes, up to where that one begins: it can be long. */
+export function paeBefore(length: number, ...pieces: readonly (string | Uint8Array)[]): Uint8Array {
+  const parts = pieces.map((piece) => (typeof piece === 'string' ? utf8(piece) : piece));
+  const out = joined(parts, parts.length + 1, 8);
+  putLe64(out, out.length - 8, length);
+  return out;
+}
+
+function joined(parts: readonly Uint8Array[], count: number, room = 0): Uint8Array {
+  const out = new Uint8Array(8 + parts.reduce((sum, part) => sum + 8 + part.length, room));
+  putLe64(out, 0, count);
   let offset = 8;
   for (const part of parts) {
     putLe64(out, offset, part.length);

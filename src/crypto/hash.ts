@@ -11,12 +11,22 @@ export const sha256: (data: Uint8Array) => Uint8Array =
     ? nobleSha256
     : (data) => new Uint8Array(native.createHash('sha256').update(data).digest());
 
-/** HMAC-SHA256 (RFC 2104) under a key that stays the same over many calls. */
-export function hmacSha256(key: Uint8Array): (data: Uint8Array) => Uint8Array {
-  if (native === undefined) return (data) => hmac(nobleSha256, key, data);
+/** HMAC-SHA256 (RFC 2104) of what these pieces are in a row, under a key that stays the same over many calls. */
+export function hmacSha256(key: Uint8Array): (...pieces: readonly Uint8Array[]) => Uint8Array {
+  if (native === undefined) {
+    return (...pieces) => {
+      const mac = hmac.create(nobleSha256, key);
+      for (const piece of pieces) mac.update(piece);
+      return mac.digest();
+    };
+  }
   // A key object: a raw key costs ten microseconds more per call on Node 24.
   const keyObject = native.createSecretKey(key);
-  return (data) => new Uint8Array(native.createHmac('sha256', keyObject).update(data).digest());
+  return (...pieces) => {
+    const mac = native.createHmac('sha256', keyObject);
+    for (const piece of pieces) mac.update(piece);
+    return new Uint8Array(mac.digest());
+  };
 }
 
 /** HKDF-SHA256 (RFC 5869). */

@@ -3,6 +3,7 @@ import type {
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
+import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { itemKey } from '../item.ts';
 import type { Entry, SessionCall } from '../layer.ts';
@@ -84,7 +85,7 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
       });
       const expected = going.map((record) => record.stored);
       const args: SessionHistoryTransactionArgs = {
-        operationId: `strongroom:${globalThis.crypto.randomUUID()}`,
+        operationId: `strongroom:${randomName()}`,
         transaction: {
           type: 'replace_suffix',
           expectedSuffix: expected,

@@ -1,4 +1,5 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
+import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import type { SessionCall } from '../layer.ts';
 import { CLAIMS, commit } from './commit.ts';
@@ -41,7 +42,7 @@ export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
       if (tail === undefined) return [];
       const expected = tail.map((record) => record.stored);
       const args: SessionHistoryTransactionArgs = {
-        operationId: `strongroom:${globalThis.crypto.randomUUID()}`,
+        operationId: `strongroom:${randomName()}`,
         transaction: { type: 'replace_suffix', expectedSuffix: expected, replacement: [] },
       };
       if (await commit(inner, args, expected, call)) return tail;

@@ -1,4 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
+import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import {
@@ -69,7 +70,7 @@ export async function archiveHistory(
 ): Promise<ArchiveReport> {
   const where = 'archiveHistory()';
   checkOptions(where, options, ['before', 'to', 'operationId', 'maxRewriteItems']);
-  const { before, to, operationId = `strongroom-archive-${globalThis.crypto.randomUUID()}` } = options;
+  const { before, to, operationId = `strongroom-archive-${randomName()}` } = options;
   const maxRewriteItems = parseCount(where, 'maxRewriteItems', options.maxRewriteItems ?? 5_000);
   const settings = typeof before === 'number' ? undefined : parseTrimOptions(`${where} before`, before);
   if (typeof before === 'number' && !(Number.isSafeInteger(before) && before >= 0)) {

@@ -1,4 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
+import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import { hasTransactions } from './replace-oldest.ts';
@@ -109,7 +110,7 @@ async function removeFrom(
   if (removed.length === 0) return { removed, left: items.length };
   if (hasTransactions(session)) {
     await session.applyHistoryTransaction({
-      operationId: `strongroom-rewind-${globalThis.crypto.randomUUID()}`,
+      operationId: `strongroom-rewind-${randomName()}`,
       transaction: { type: 'replace_suffix', expectedSuffix: removed, replacement: [] },
     });
     return { removed, left: start };

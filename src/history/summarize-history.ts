@@ -1,4 +1,5 @@
 import type { Agent, AgentInputItem, Session } from '@openai/agents';
+import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { dropOrphans } from './drop-orphans.ts';
@@ -149,7 +150,7 @@ export async function summarizeHistory(
     items,
     count,
     replacement,
-    operationId: `strongroom-summary-${globalThis.crypto.randomUUID()}`,
+    operationId: `strongroom-summary-${randomName()}`,
     maxRewriteItems,
   });
   if (!done) return unchanged('changed');

@@ -1,5 +1,5 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionArgs } from '@openai/agents';
-import { toBase64url } from '../crypto/encoding.ts';
+import { randomName } from '../crypto/random.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import type { Entry, SessionCall } from '../layer.ts';
 import { sealers, type Sealer } from '../layers/encrypt/sealer.ts';
@@ -96,7 +96,7 @@ export async function replaceRecords(
     }
     try {
       await inner.applyHistoryTransaction({
-        operationId: `${where}-${toBase64url(globalThis.crypto.getRandomValues(new Uint8Array(12)))}`,
+        operationId: `${where}-${randomName()}`,
         transaction: { type: 'replace_suffix', expectedSuffix: [...records], replacement },
       });
       return;

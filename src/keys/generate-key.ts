@@ -1,5 +1,6 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import { toBase64url } from '../crypto/encoding.ts';
+import { randomBytes } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions } from '../options.ts';
 import { KEY_ALGORITHMS, type KeyAlgorithm } from './jwk.ts';
@@ -28,11 +29,11 @@ export interface GenerateKeyOptions {
 export async function generateKey(options: GenerateKeyOptions = {}): Promise<JWK> {
   checkOptions('generateKey', options, ['alg']);
   const alg: KeyAlgorithm = options.alg ?? 'A256KW';
-  const kid = toBase64url(globalThis.crypto.getRandomValues(new Uint8Array(12)));
+  const kid = toBase64url(randomBytes(12));
   switch (alg) {
     case 'A256KW':
     case 'A256GCMKW':
-      return { kty: 'oct', alg, k: toBase64url(globalThis.crypto.getRandomValues(new Uint8Array(32))), kid };
+      return { kty: 'oct', alg, k: toBase64url(randomBytes(32)), kid };
     case 'ECDH-ES+A256KW':
     case 'RSA-OAEP-256': {
       const pair = await generateKeyPair(alg, { crv: 'P-256', modulusLength: 3_072, extractable: true });

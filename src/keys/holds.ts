@@ -1,5 +1,5 @@
 import type { Session } from '@openai/agents';
-import { toBase64url } from '../crypto/encoding.ts';
+import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { keyAccess } from './access.ts';
@@ -40,7 +40,7 @@ export interface HoldOptions {
  */
 export async function hold(target: Session | DekStore, options: HoldOptions): Promise<HoldRecord> {
   checkOptions('hold', options, ['reason', 'by', 'sessionId', 'id']);
-  const { reason, by, id = toBase64url(globalThis.crypto.getRandomValues(new Uint8Array(12))) } = options;
+  const { reason, by, id = randomName() } = options;
   const { stores, sessionId, now } = await resolve('hold', target, options.sessionId);
   const record: HoldRecord = {
     id,

@@ -1,4 +1,5 @@
 import { CompactEncrypt, compactDecrypt, importJWK, type CryptoKey } from 'jose';
+import { hedged } from '../crypto/hedged.ts';
 import { StrongroomError } from '../errors.ts';
 import type { CheckedJwk } from './jwk.ts';
 import { passwordProvider } from './password-provider.ts';
@@ -16,10 +17,18 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
     alg,
     writeOnly: jwk.opening === undefined,
     authenticated: alg === 'A256KW' || alg === 'A256GCMKW',
-    async wrap(dek, _binding, options) {
-      return new CompactEncrypt(dek)
-        .setProtectedHeader(dekHeader(alg, kid, options))
-        .encrypt(await sealingKey());
+    async wrap(dek, { contextHash }, options) {
+      const key = await sealingKey();
+      const contentKey = hedged('sr1/content-key', dek, contextHash);
+      try {
+        const jwe = new CompactEncrypt(dek)
+          .setProtectedHeader(dekHeader(alg, kid, options))
+          .setContentEncryptionKey(contentKey);
+        if (alg === 'A256GCMKW') jwe.setKeyManagementParameters({ iv: wrappingNonce(contentKey) });
+        return await jwe.encrypt(key);
+      } finally {
+        contentKey.fill(0);
+      }
     },
     async unwrap(wrapped) {
       const key = await openingKey();
@@ -36,6 +45,11 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
       }
     },
   };
+}
+
+/** The nonce of AES-GCM under a key that lives long: another content key has another one. */
+function wrappingNonce(contentKey: Uint8Array): Uint8Array {
+  return hedged('sr1/wrapping-nonce', contentKey).subarray(0, 12);
 }
 
 async function importKey(

@@ -1,5 +1,7 @@
 import { aeskw, gcm } from '@noble/ciphers/aes.js';
 import { fromBase64url, toBase64url, utf8 } from '../crypto/encoding.ts';
+import { hedged } from '../crypto/hedged.ts';
+import { randomBytes } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import {
   isIterationCount,
@@ -22,7 +24,8 @@ const SALT_BYTES = 16;
 export function passwordProvider(jwk: CheckedJwk): KeyProvider {
   const { kid, alg, iterations } = jwk;
   const password = fromBase64url(jwk.sealing.k ?? '') ?? new Uint8Array(0);
-  const salt = globalThis.crypto.getRandomValues(new Uint8Array(SALT_BYTES));
+  // Clones of a process share it: that makes one wrapping key of one password, and AES-KW needs no nonce.
+  const salt = randomBytes(SALT_BYTES);
   const stretched = new Map<string, Promise<Uint8Array>>();
 
   function stretch(saltInput: Uint8Array, count: number): Promise<Uint8Array> {
@@ -45,8 +48,8 @@ export function passwordProvider(jwk: CheckedJwk): KeyProvider {
     async wrap(dek, _binding, options) {
       const header = { ...dekHeader(alg, kid, options), p2c: iterations, p2s: toBase64url(salt) };
       const segment = toBase64url(utf8(JSON.stringify(header)));
-      const contentKey = globalThis.crypto.getRandomValues(new Uint8Array(32));
-      const nonce = globalThis.crypto.getRandomValues(new Uint8Array(12));
+      const contentKey = hedged('sr1/content-key', dek, segment);
+      const nonce = randomBytes(12);
       const encryptedKey = aeskw(await stretch(salt, iterations)).encrypt(contentKey);
       const sealed = gcm(contentKey, nonce, utf8(segment)).encrypt(dek);
       contentKey.fill(0);

@@ -1,7 +1,7 @@
 import { bindingContext, deriveKeys, type BindingContext } from '../crypto/derive.ts';
 import { fromUtf8, toBase64url, utf8 } from '../crypto/encoding.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
-import { randomNonce } from '../crypto/nonce.ts';
+import { randomBytes } from '../crypto/random.ts';
 import { isSuiteName, SUITE_NAMES, type SuiteName } from '../crypto/suite.ts';
 import { formatEnvelope, formatHeader, parseEnvelope } from '../envelope.ts';
 import { StrongroomError } from '../errors.ts';
@@ -57,12 +57,14 @@ export async function sealRunState(
   if (!isSuiteName(suite)) invalidOption('sealRunState', 'suite', `one of ${SUITE_NAMES.join(', ')}`, suite);
   const text = typeof state === 'string' ? state : String(state);
   if (!text.startsWith('{')) invalidOption('sealRunState', 'state', 'a RunState or its JSON', state);
-  const dek = globalThis.crypto.getRandomValues(new Uint8Array(32));
+  const dek = randomBytes(32);
   const derived = deriveKeys(dek, suite, context);
   try {
     const { wrapped } = await keys.wrap(dek, { contextHash: toBase64url(context.hash) });
     const segment = formatHeader({ s: suite, d: derived.did, t: Math.trunc(clock()) });
-    const body = derived.aead.seal(randomNonce(), utf8(text), derived.associatedData(segment));
+    const plaintext = utf8(text);
+    const nonce = derived.nonce(segment, plaintext);
+    const body = derived.aead.seal(nonce, plaintext, derived.associatedData(segment));
     return formatEnvelope(segment, body, wrapped);
   } finally {
     dek.fill(0);

@@ -1,5 +1,6 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionArgs } from '@openai/agents';
 import { fromBase64url, fromUtf8, toBase64url, utf8 } from '../crypto/encoding.ts';
+import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import type { DekRecord, DekStore, DekTombstone } from './dek-store.ts';
@@ -101,7 +102,7 @@ export function sessionDekStore(
       const { state } = await replay(sessionId);
       const record = state.get(did);
       if (record === undefined || !('wrapped' in record) || record.wrapped !== expected) return false;
-      const nonce = toBase64url(globalThis.crypto.getRandomValues(new Uint8Array(12)));
+      const nonce = randomName();
       const { wrapped, kid } = next;
       await sessionOf(sessionId).addItems([format({ replace: { did, expected, wrapped, kid, nonce } })]);
       return (await replay(sessionId)).won.has(nonce);
@@ -122,7 +123,7 @@ export function sessionDekStore(
       const kept = items.filter((item) => !dids.has(didOf(parse(item, sessionId))));
       if (session.applyHistoryTransaction !== undefined) {
         await session.applyHistoryTransaction({
-          operationId: `destroy-${toBase64url(globalThis.crypto.getRandomValues(new Uint8Array(12)))}`,
+          operationId: `destroy-${randomName()}`,
           transaction: {
             type: 'replace_suffix',
             expectedSuffix: items,

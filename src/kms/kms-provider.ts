@@ -1,6 +1,7 @@
 import { CompactEncrypt, compactDecrypt } from 'jose';
 import { fromBase64url, toBase64url } from '../crypto/encoding.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
+import { hedged } from '../crypto/hedged.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { isKid } from '../keys/jwk.ts';
 import type { KeyBinding, KeyProvider, WrappedKey } from '../keys/provider.ts';
@@ -111,7 +112,7 @@ export function kmsProvider(
     writeOnly: false,
     authenticated: true,
     async wrap(dek, { contextHash }, options) {
-      const contentKey = globalThis.crypto.getRandomValues(new Uint8Array(CONTENT_KEY_BYTES));
+      const contentKey = hedged('sr1/content-key', dek, contextHash);
       try {
         const ciphertext = await call('wrap', (signal) => service.encrypt(contentKey, contextHash, signal));
         const kms = {

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { utf8 } from '../crypto/encoding.ts';
+import { hedged } from '../crypto/hedged.ts';
 import { StrongroomError } from '../errors.ts';
 import type { KeyProvider } from '../keys/provider.ts';
 import type { MaybePromise } from '../layer.ts';
@@ -229,7 +230,8 @@ export function pkcs11(options: Pkcs11Options): KeyProvider {
     plaintext: Uint8Array,
     contextHash: string,
   ): Promise<Buffer> {
-    const iv = Buffer.from(globalThis.crypto.getRandomValues(new Uint8Array(IV_BYTES)));
+    // Random bytes alone would do, but the key of the token lives long: two clones of a process must not use an IV twice.
+    const iv = Buffer.from(hedged('sr1/pkcs11-iv', plaintext, contextHash).subarray(0, IV_BYTES));
     const copy = Buffer.from(plaintext);
     try {
       cryptoki.C_EncryptInit(session, mechanism(iv, contextHash), key);

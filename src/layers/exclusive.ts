@@ -1,4 +1,5 @@
 import type { RunContext, Session } from '@openai/agents';
+import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import type { CallKind, SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, parseDuration, type Duration } from '../options.ts';
@@ -104,7 +105,7 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     while (turns.has(inner)) await ended(inner, sessionId, deadline);
     const leases = (inner as { [LEASES]?: SessionLeases })[LEASES];
     const lease: LeaseName = `session ${sessionId}`;
-    const turn: Turn = { run, owner: globalThis.crypto.randomUUID(), leases, lease, lost: false };
+    const turn: Turn = { run, owner: randomName(), leases, lease, lost: false };
     // Taken at once: whoever comes while the database is asked waits behind.
     turns.set(inner, turn);
     if (leases === undefined) return;

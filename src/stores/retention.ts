@@ -1,4 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
+import { randomName } from '../crypto/random.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
@@ -113,7 +114,6 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
   const every = parseDuration(WHERE, 'every', options.every ?? '1h');
   const batch = options.batch === undefined ? undefined : parseCount(WHERE, 'batch', options.batch);
   const maintenance = maintenanceOf(store);
-  const owner = crypto.randomUUID();
 
   async function work(dryRun: boolean, signal: AbortSignal | undefined): Promise<RetentionReport> {
     const now = maintenance.now();
@@ -176,6 +176,8 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
     const { dryRun = false, signal } = runOptions;
     signal?.throwIfAborted();
     if (dryRun) return await work(true, signal);
+    // Of this run: an owner that is kept would be the owner in each clone of the process, too.
+    const owner = randomName();
     if (!(await maintenance.leases.acquire(LEASE, owner, LEASE_TIME))) {
       const none = { items: 0, sessions: 0 };
       return { dryRun, skipped: true, expired: none, deleted: [], trimmed: none, held: [] };

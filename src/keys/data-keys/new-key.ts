@@ -1,5 +1,6 @@
 import { deriveKeys, type DerivedKeys } from '../../crypto/derive.ts';
 import { toBase64url } from '../../crypto/encoding.ts';
+import { randomBytes } from '../../crypto/random.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { DataKeyScope } from '../data-keys.ts';
@@ -17,7 +18,7 @@ export async function makeDataKey(
   suite: SuiteName,
   place: DekStore | 'inline',
 ): Promise<OpenedKey> {
-  const dek = globalThis.crypto.getRandomValues(new Uint8Array(32));
+  const dek = randomBytes(32);
   let derived: DerivedKeys | undefined;
   try {
     derived = deriveKeys(dek, suite, scope.context);

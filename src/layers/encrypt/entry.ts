@@ -1,7 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import { counters } from '../../crypto/counters.ts';
 import { fromUtf8 } from '../../crypto/encoding.ts';
-import { randomNonce } from '../../crypto/nonce.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
 import { carrierOf, formatEnvelope, formatHeader, type Envelope } from '../../envelope.ts';
 import { decodeItem } from '../../item.ts';
@@ -31,7 +30,7 @@ export function sealEntry(
   const headerSegment = formatHeader(header);
   const nonce =
     operationId === undefined
-      ? randomNonce()
+      ? derived.nonce(headerSegment, plaintext)
       : derived.operationNonce(operationId, index, headerSegment, plaintext);
   const body = derived.aead.seal(nonce, plaintext, derived.associatedData(headerSegment));
   const carrier = carrierOf(formatEnvelope(headerSegment, body, key.inline));

@@ -1,3 +1,4 @@
+import { randomName } from '../../crypto/random.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { HistoryVersion } from '../../layer.ts';
 import type { AnnouncementListener, Channel } from '../announcements.ts';
@@ -67,7 +68,7 @@ export async function listen(
   client.on('error', () => gone.abort());
   client.on('end', () => gone.abort());
   const channel = await channelOf(client, names);
-  const echo = `strongroom_${crypto.randomUUID()}`;
+  const echo = `strongroom_${randomName()}`;
   let heard = (): void => undefined;
   client.on('notification', (message) => {
     if (message.channel === echo) heard();

@@ -1,5 +1,5 @@
-import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { randomNumber } from '../../crypto/random.ts';
 import { StrongroomError } from '../../errors.ts';
 import { textOf, type RedisCommands } from './client.ts';
 import type { Indexed } from './indexed.ts';
@@ -47,7 +47,7 @@ export function listNames(commands: RedisCommands, prefix: string, indexed: Inde
 
   async function of(sessionId: string): Promise<Lists> {
     const list = indexed.list(sessionId) ?? (await ask(sessionId));
-    const next = randomInt(1, 2 ** 48 - 1).toString(36);
+    const next = randomNumber().toString(36);
     const { items } = sessionKeys(prefix, sessionId);
     return { list, items: items(list), next, nextItems: items(next) };
   }

@@ -1,4 +1,4 @@
-import { randomInt, randomUUID } from 'node:crypto';
+import { randomName, randomNumber } from '../../crypto/random.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StrongroomError } from '../../errors.ts';
 import { isCurrentSchema, storeError } from '../failure.ts';
@@ -30,7 +30,7 @@ export const REDIS_SCHEMA: number = MIGRATIONS.length + 1;
 /** Any number of processes may do this at once: the first one works, the others wait and find it done. */
 export async function prepareSchema(commands: RedisCommands, prefix: string): Promise<void> {
   const lock = `${prefix}:schema-lock`;
-  const owner = randomUUID();
+  const owner = randomName();
   const deadline = performance.now() + PATIENCE;
   for (;;) {
     if (isCurrentSchema(WHERE, await versionOf(commands, prefix), REDIS_SCHEMA)) return;
@@ -79,7 +79,7 @@ async function nameLists(commands: RedisCommands, prefix: string, keepLock: Keep
     const page = (range as Buffer[]).map(String);
     for (const id of page) {
       const { items, meta } = sessionKeys(prefix, id);
-      const name = randomInt(1, 2 ** 48 - 1).toString(36);
+      const name = randomNumber().toString(36);
       const unnamed = items('').slice(0, -1);
       const named = textOf((await commands.read('HGET', meta, 'list')) ?? '');
       await commands.script(ADOPT, [unnamed, items(named), items(name), meta], [name]);

@@ -1,3 +1,4 @@
+import { randomName } from '../../crypto/random.ts';
 import type { AnnouncementListener, Channel } from '../announcements.ts';
 import type { RedisArgument } from './client.ts';
 
@@ -34,7 +35,7 @@ export async function track(
   for (const event of ['error', 'end', 'reconnecting']) client.on(event, () => gone.abort());
   const tracked = `${prefix}:{`;
   // No session has this key: in an id the percent sign is encoded.
-  const echo = `${tracked}%}:echo:${crypto.randomUUID()}`;
+  const echo = `${tracked}%}:echo:${randomName()}`;
   let heard = (): void => undefined;
   client.on('invalidate', (value) => {
     if (value === null) everything();

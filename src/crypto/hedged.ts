@@ -1,0 +1,18 @@
+import { pae } from './encoding.ts';
+import { hmacSha256 } from './hash.ts';
+import { randomBytes } from './random.ts';
+
+const RANDOM_BYTES = 32;
+
+/**
+ * 32 bytes for one purpose: HMAC-SHA256 under fresh random bytes over everything that they are for. A generator that
+ * repeats itself gives the same bytes only where all of it is the same. Of `pieces`, one should be secret.
+ */
+export function hedged(purpose: string, ...pieces: readonly (string | Uint8Array)[]): Uint8Array {
+  const random = randomBytes(RANDOM_BYTES);
+  const message = pae(purpose, ...pieces);
+  const result = hmacSha256(random)(message);
+  random.fill(0);
+  message.fill(0);
+  return result;
+}

@@ -1,0 +1,33 @@
+import { putLe64, toBase64url } from './encoding.ts';
+
+// Nothing random is kept in this module, and nothing of it comes from `randomUUID()` or `randomInt()`: both take their
+// values from a pool inside Node. What a process keeps, its clones have as well (a startup snapshot, a restored
+// virtual machine), and use again.
+
+/** Fresh random bytes, asked of the system's generator at each call. */
+export function randomBytes(size: number): Uint8Array<ArrayBuffer> {
+  return globalThis.crypto.getRandomValues(new Uint8Array(size));
+}
+
+let names = 0;
+
+/**
+ * A name that nobody else has: 16 bytes in base64url, 22 characters. The time keeps the names of two clones apart
+ * whose generators stand at the same place; clones in the same microsecond need a generator that was seeded anew.
+ */
+export function randomName(): string {
+  const time = new Uint8Array(16);
+  putLe64(time, 0, microseconds());
+  putLe64(time, 8, names++);
+  return toBase64url(randomBytes(16).map((byte, index) => byte ^ (time[index] as number)));
+}
+
+/** A whole number from 1 to 2^48 - 1, of a random one and the time. */
+export function randomNumber(): number {
+  const random = randomBytes(6).reduce((number, byte) => number * 256 + byte, 0);
+  return 1 + ((random + microseconds()) % (2 ** 48 - 1));
+}
+
+function microseconds(): number {
+  return Math.trunc((performance.timeOrigin + performance.now()) * 1_000);
+}

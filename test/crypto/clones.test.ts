@@ -1,0 +1,167 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import * as fc from 'fast-check';
+import { decodeProtectedHeader } from 'jose';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { bindingContext, deriveKeys } from '../../src/crypto/derive.ts';
+import { toBase64url, utf8 } from '../../src/crypto/encoding.ts';
+import { randomName, randomNumber } from '../../src/crypto/random.ts';
+import { SUITE_NAMES } from '../../src/crypto/suite.ts';
+import { parseEnvelope } from '../../src/envelope.ts';
+import { keyring } from '../../src/keys/keyring.ts';
+import { sealRunState } from '../../src/keys/run-state.ts';
+import { startupSnapshot } from '../support/startup-snapshot.ts';
+
+// Two processes that go on from one state: a startup snapshot, a restored virtual machine.
+
+afterEach(() => void vi.restoreAllMocks());
+
+/** A generator that gives the same bytes at each call. */
+function constantRandom(byte: number): void {
+  vi.spyOn(crypto, 'getRandomValues').mockImplementation((array) => {
+    new Uint8Array(array.buffer, array.byteOffset, array.byteLength).fill(byte);
+    return array;
+  });
+}
+
+describe.each(['native', 'noble'])('two processes of one startup snapshot (%s)', (how) => {
+  it('seal under one key with different nonces, and give different names', () => {
+    const source = (path: string): URL => new URL(`../../src/crypto/${path}.ts`, import.meta.url);
+    // Native keys cannot be in a snapshot; the modules, warmed by a first seal, can.
+    const snapshot = startupSnapshot(
+      { derive: source('derive'), random: source('random') },
+      `${how === 'noble' ? 'process.getBuiltinModule = undefined;' : ''}
+      const { deriveKeys, bindingContext } = load('derive');
+      const { randomName, randomNumber } = load('random');
+      const work = (text) => JSON.stringify([
+        ...${JSON.stringify(SUITE_NAMES)}.map((name) => {
+          const keys = deriveKeys(new Uint8Array(32).fill(7), name, bindingContext('s'));
+          const plaintext = Buffer.from(text);
+          return Buffer.from(keys.nonce('header', plaintext)).toString('hex');
+        }),
+        randomName(),
+        randomNumber(),
+      ]);
+      work('the first seal');
+      return work;`,
+    );
+    try {
+      const drawn = ['one', 'other', 'other'].flatMap((text) => JSON.parse(snapshot.run(text)) as string[]);
+      expect(drawn).toHaveLength(3 * (SUITE_NAMES.length + 2));
+      expect(new Set(drawn).size).toBe(drawn.length);
+    } finally {
+      snapshot.remove();
+    }
+  });
+});
+
+describe('a random generator that repeats itself', () => {
+  it.each(SUITE_NAMES)('repeats the nonce of equal records only (%s)', (name) => {
+    const keys = deriveKeys(new Uint8Array(32).fill(3), name, bindingContext('s'));
+    const segment = fc.stringMatching(/^[\w-]{1,40}$/);
+    fc.assert(
+      fc.property(
+        fc.nat(255),
+        segment,
+        segment,
+        fc.uint8Array(),
+        fc.uint8Array(),
+        (byte, header, otherHeader, plaintext, otherPlaintext) => {
+          constantRandom(byte);
+          const nonce = toBase64url(keys.nonce(header, plaintext));
+          expect(toBase64url(keys.nonce(header, plaintext))).toBe(nonce);
+          const equal = header === otherHeader && toBase64url(plaintext) === toBase64url(otherPlaintext);
+          expect(toBase64url(keys.nonce(otherHeader, otherPlaintext)) === nonce).toBe(equal);
+          // No boundary between header and plaintext can be shifted, and no operation gives the same nonce.
+          const shifted = keys.nonce(header.slice(0, -1), utf8(header.slice(-1) + otherHeader));
+          expect(toBase64url(shifted)).not.toBe(toBase64url(keys.nonce(header, utf8(otherHeader))));
+          expect(toBase64url(keys.operationNonce('', 0, header, plaintext))).not.toBe(nonce);
+        },
+      ),
+    );
+  });
+
+  it('gives other nonces under another key, suite, session or context', () => {
+    constantRandom(0);
+    const plaintext = utf8('the same');
+    const nonces = [
+      deriveKeys(new Uint8Array(32).fill(1), 'XC20P', bindingContext('s')),
+      deriveKeys(new Uint8Array(32).fill(2), 'XC20P', bindingContext('s')),
+      deriveKeys(new Uint8Array(32).fill(1), 'XAES-256-GCM', bindingContext('s')),
+      deriveKeys(new Uint8Array(32).fill(1), 'XC20P', bindingContext('t')),
+      deriveKeys(new Uint8Array(32).fill(1), 'XC20P', bindingContext('s', { tenant: 'a' })),
+    ].map((keys) => toBase64url(keys.nonce('h', plaintext)));
+    expect(new Set(nonces).size).toBe(nonces.length);
+  });
+
+  it('still gives a good generator its say: equal records differ', () => {
+    const keys = deriveKeys(new Uint8Array(32).fill(1), 'XC20P', bindingContext('s'));
+    const nonces = Array.from({ length: 1_000 }, () => toBase64url(keys.nonce('h', utf8('p'))));
+    expect(new Set(nonces).size).toBe(1_000);
+    expect(keys.nonce('h', utf8('p'))).toHaveLength(24);
+  });
+
+  it.each(SUITE_NAMES)('shows no two run states under one nonce (%s)', async (name) => {
+    const keys = keyring({
+      current: { kty: 'oct', alg: 'A256KW', kid: 'k', k: toBase64url(new Uint8Array(32)) },
+    });
+    constantRandom(9);
+    const sealed = await Promise.all(
+      ['{"a":1}', '{"b":2}', '{"b":2}'].map((state) =>
+        sealRunState(state, { keys, id: 'run', suite: name, clock: () => 1 }),
+      ),
+    );
+    const bodies = sealed.map((text) => toBase64url(parseEnvelope(text).body));
+    const nonces = bodies.map((body) => body.slice(0, 32));
+    expect(nonces[0]).not.toBe(nonces[1]);
+    expect(bodies[1]).toBe(bodies[2]);
+  });
+
+  it('wraps two data keys under one long-lived key with different nonces and content keys', async () => {
+    const kek = { kty: 'oct', alg: 'A256GCMKW', kid: 'k', k: toBase64url(new Uint8Array(32).fill(8)) };
+    const ring = keyring({ current: kek });
+    constantRandom(5);
+    const wrapped = await Promise.all(
+      [
+        [1, 'context'],
+        [2, 'context'],
+        [1, 'another'],
+      ].map(([byte, contextHash]) =>
+        ring.wrap(new Uint8Array(32).fill(byte as number), { contextHash: contextHash as string }),
+      ),
+    );
+    const nonces = wrapped.map((key) => decodeProtectedHeader(key.wrapped)['iv']);
+    const contentKeys = wrapped.map((key) => key.wrapped.split('.')[1]);
+    expect(new Set(nonces).size).toBe(3);
+    expect(new Set(contentKeys).size).toBe(3);
+    for (const [at, { wrapped: text }] of wrapped.entries()) {
+      const contextHash = at === 2 ? 'another' : 'context';
+      const { dek } = await ring.unwrap(text, { contextHash });
+      expect(dek).toEqual(new Uint8Array(32).fill(at === 1 ? 2 : 1));
+    }
+  });
+
+  it('gives names and numbers that differ all the same', () => {
+    constantRandom(0);
+    const names = Array.from({ length: 100 }, randomName);
+    expect(new Set(names).size).toBe(100);
+    expect(names.every((name) => /^[\w-]{22}$/.test(name))).toBe(true);
+    for (const byte of [0, 255]) {
+      constantRandom(byte);
+      const number = randomNumber();
+      expect(Number.isSafeInteger(number) && number >= 1 && number < 2 ** 48).toBe(true);
+    }
+  });
+});
+
+it('no source takes random values from a pool of Node', () => {
+  const root = new URL('../../src/', import.meta.url);
+  const sources = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.endsWith('.ts'),
+  );
+  const pooled = sources.filter((path) => {
+    const code = readFileSync(new URL(path, root), 'utf8').replaceAll(/\/\/.*|\/\*[^]*?\*\//g, '');
+    return !path.startsWith('testing') && /\brandom(?:UUID|Int)\b/.test(code);
+  });
+  expect(sources.length).toBeGreaterThan(100);
+  expect(pooled).toEqual([]);
+});

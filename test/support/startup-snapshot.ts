@@ -1,0 +1,71 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import ts from 'typescript';
+
+interface Module {
+  readonly code: string;
+  readonly names: Readonly<Record<string, string>>;
+}
+
+/**
+ * A startup snapshot of Node (`--build-snapshot`) with modules of ours and what they import, which the builder cannot
+ * load by itself: it knows no files but one.
+ *
+ * @param body Runs while the snapshot is built, with `load(name)` for the modules. It gives a function from a text to
+ * a text, which each process runs that is started from the snapshot.
+ */
+export function startupSnapshot(
+  modules: Readonly<Record<string, URL>>,
+  body: string,
+): { run(argument: string): string; remove(): void } {
+  const found = new Map<string, Module>();
+  for (const url of Object.values(modules)) collect(url.href, found);
+  const names = Object.fromEntries(Object.entries(modules).map(([name, url]) => [name, url.href]));
+  const factories = [...found].map(
+    ([url, { code, names: known }]) =>
+      `${JSON.stringify(url)}: [(require, exports, module) => {${code}\n}, ${JSON.stringify(known)}]`,
+  );
+  const script = `
+    const factories = {${factories.join(',\n')}};
+    const loaded = {};
+    const loadUrl = (url) => {
+      if (loaded[url] === undefined) {
+        loaded[url] = { exports: {} };
+        const [factory, names] = factories[url];
+        factory((name) => loadUrl(names[name]), loaded[url].exports, loaded[url]);
+      }
+      return loaded[url].exports;
+    };
+    const load = (name) => loadUrl(${JSON.stringify(names)}[name]);
+    const work = (() => {${body}})();
+    require('node:v8').startupSnapshot.setDeserializeMainFunction(() => console.log(work(process.argv.at(-1))));`;
+  const path = join(tmpdir(), `strongroom-snapshot-${process.pid}-${Date.now()}`);
+  writeFileSync(`${path}.js`, script);
+  execFileSync(process.execPath, ['--snapshot-blob', `${path}.blob`, '--build-snapshot', `${path}.js`]);
+  rmSync(`${path}.js`);
+  return {
+    run: (argument) =>
+      execFileSync(process.execPath, ['--snapshot-blob', `${path}.blob`, argument])
+        .toString()
+        .trim(),
+    remove: () => rmSync(`${path}.blob`),
+  };
+}
+
+function collect(url: string, found: Map<string, Module>): void {
+  if (found.has(url)) return;
+  const { outputText } = ts.transpileModule(readFileSync(fileURLToPath(url), 'utf8'), {
+    compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2023 },
+  });
+  const names: Record<string, string> = {};
+  for (const [, name] of outputText.matchAll(/require\("([^"]+)"\)/g) as Iterable<[string, string]>) {
+    const path = name.startsWith('.') ? new URL(name, url) : pathToFileURL(createRequire(url).resolve(name));
+    names[name] = path.href;
+  }
+  found.set(url, { code: outputText, names });
+  for (const next of Object.values(names)) collect(next, found);
+}
