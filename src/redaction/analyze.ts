@@ -6,6 +6,7 @@ import { after, isThenable, together } from './maybe.ts';
 import type { RedactionSettings } from './options.ts';
 import type { RecognizerResult, TextContext } from './recognizer.ts';
 import { dataUrlRanges, resolveOverlaps, textAt, type Span } from './spans.ts';
+import { secretKindOfKey } from './recognizers/secret-names.ts';
 import { foldedView, type TextView } from './text-view.ts';
 
 /** A text of these characters only, and so long, is encoded data and no text. */
@@ -22,7 +23,14 @@ export function analyzeText(
   text: string,
   context: TextContext,
 ): MaybePromise<readonly Span[]> {
-  if (text.length === 0 || (settings.onlyBuiltIn && text.length < SHORT && !NEEDED.test(text)))
+  if (text.length === 0) return NOTHING;
+  // A password is any word: only its key tells.
+  if (
+    settings.onlyBuiltIn &&
+    text.length < SHORT &&
+    !NEEDED.test(text) &&
+    secretKindOfKey(context.key) !== 'password'
+  )
     return NOTHING;
   const isBlob = BLOB.test(text);
   const searches: MaybePromise<readonly Span[]>[] = [];

@@ -37,15 +37,34 @@ export function standsFree(text: string, start: number, end: number): boolean {
 }
 
 /**
- * The end of the run that a value is the beginning of: a key that has grown by a part of its own alphabet goes as a
- * whole. What ends a sentence ends the run too.
- *
- * @param rest Sticky, matches what may follow.
+ * The end of the run of characters that a value is the beginning of, `end` when none follows: a value that has grown by
+ * characters of its own alphabet goes as a whole.
  */
-export function runEnd(text: string, end: number, rest: RegExp): number {
-  rest.lastIndex = end;
-  const match = rest.exec(text);
-  return match === null ? end : end + match[0].length;
+export function endOfRun(text: string, end: number, isMember: (code: number) => boolean): number {
+  let last = end;
+  while (last < text.length && isMember(text.charCodeAt(last))) last++;
+  return last;
+}
+
+/**
+ * Whether `length` characters of keys (letters, digits, `_+/=~-`) follow each other somewhere. Prose has no such run, and
+ * looks at one character in ten to know it.
+ */
+export function hasLongRun(text: string, length: number): boolean {
+  let free = -1; // the last character known to be none of a run
+  for (let last = length - 1; last < text.length; last = free + length) {
+    let index = last;
+    while (index > free && isRunCharacter(text.charCodeAt(index))) index--;
+    if (index === free) return true;
+    free = index;
+  }
+  return false;
+}
+
+function isRunCharacter(code: number): boolean {
+  return (
+    isAsciiWord(code) || code === 0x2d || code === 0x2f || code === 0x2b || code === 0x3d || code === 0x7e
+  );
 }
 
 function isAsciiWord(code: number): boolean {

@@ -6,6 +6,7 @@ import { emailRecognizer } from './recognizers/email.ts';
 import { ibanRecognizer } from './recognizers/iban.ts';
 import { ipRecognizer } from './recognizers/ip.ts';
 import { nationalIdRecognizers } from './recognizers/national-ids.ts';
+import { namedSecretRecognizer } from './recognizers/named-secrets.ts';
 import { macRecognizer, urlRecognizer } from './recognizers/network.ts';
 import { phoneRecognizer } from './recognizers/phone.ts';
 import { jwtRecognizer, passwordInUrlRecognizer, privateKeyRecognizer } from './recognizers/secrets.ts';
@@ -24,6 +25,7 @@ export const BUILT_IN_RECOGNIZERS: readonly BuiltInRecognizer[] = [
   usSsnRecognizer,
   ...nationalIdRecognizers,
   apiKeyRecognizer,
+  namedSecretRecognizer,
   jwtRecognizer,
   privateKeyRecognizer,
   passwordInUrlRecognizer,
@@ -53,6 +55,7 @@ export type BuiltInEntity =
   | 'API_KEY'
   | 'JWT'
   | 'PRIVATE_KEY'
+  | 'PASSWORD'
   | 'PASSWORD_IN_URL';
 
 /** A built-in entity, or one of a recognizer of your own. */
@@ -71,6 +74,7 @@ export const DEFAULT_ENTITIES: readonly BuiltInEntity[] = [
   'API_KEY',
   'JWT',
   'PRIVATE_KEY',
+  'PASSWORD',
   'PASSWORD_IN_URL',
 ];
 

@@ -52,7 +52,12 @@ export function planItem(item: AgentInputItem, maxScanBytes: number): Plan {
     run?: object,
   ): Render => {
     const index = leaves.length;
-    leaves.push({ kind, text, context: contextOf(type, at), ...(run === undefined ? undefined : { run }) });
+    leaves.push({
+      kind,
+      text,
+      context: contextOf(type, at, kind === 'key'),
+      ...(run === undefined ? undefined : { run }),
+    });
     return (texts) => texts[index] as string;
   };
   const planUnscanned = (text: string, place: Place): Render => {
@@ -213,6 +218,7 @@ function renderJson(
 function contextOf(
   type: string,
   at: { readonly path: Path | undefined; readonly key?: string; readonly parentKey?: string },
+  isKey: boolean,
 ): TextContext {
   const { path, key, parentKey } = at;
   return {
@@ -222,5 +228,6 @@ function contextOf(
     },
     ...(key === undefined ? undefined : { key }),
     ...(parentKey === undefined ? undefined : { parentKey }),
+    ...(isKey ? { isKey } : undefined),
   };
 }

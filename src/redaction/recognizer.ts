@@ -13,6 +13,8 @@ export interface TextContext {
   readonly key?: string;
   /** The key above {@link key}. */
   readonly parentKey?: string;
+  /** The text is itself an object key; {@link key} is the one above its object. */
+  readonly isKey?: true;
 }
 
 /** One find. Offsets are UTF-16 code units of the text given to {@link Recognizer.analyze}. */

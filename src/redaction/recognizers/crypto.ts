@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
-import { standsFree } from '../boundary.ts';
+import { hasLongRun, standsFree } from '../boundary.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
@@ -15,7 +15,7 @@ export const cryptoRecognizer: BuiltInRecognizer = {
   entities: ['CRYPTO'],
   patterns: [BASE58_ADDRESS, BECH32_ADDRESS, ETHEREUM_ADDRESS],
   analyze(text): readonly RecognizerResult[] {
-    if (text.length < 14) return [];
+    if (!hasLongRun(text, 14)) return [];
     const found: RecognizerResult[] = [];
     const search = (pattern: RegExp, isValid: (address: string) => boolean): void => {
       for (const match of text.matchAll(pattern)) {

@@ -12,6 +12,9 @@ const UNSPACED =
 const LATIN_LETTER = /\p{Script=Latin}/u;
 const FOREIGN_LETTER = /(?!\p{Script=Latin})[\p{L}]/u;
 const PIXEL_DENSITY = /^\d(?:\.\d)?x$/i;
+/** There a password may hold what ends the authority of other URLs. */
+const DATABASE_USER =
+  /(?<![A-Za-z0-9+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]*:(?!\d{1,5}[/?#])[^\s"'<>@]*$/;
 const REPOSITORY_USERS: ReadonlySet<string> = new Set(['git', 'hg', 'svn']);
 /** `bounce+jane=acme.com@…`, `SRS0=hash=tt=acme.com=jane@…`, `prvs=tag=jane@…`: an address within a local part. */
 const RETURN_PATH = /^(?:(?:srs[01]|prvs|msprvs1|btv1)[=+-]|[\p{L}\p{N}._]*[+-])/iu;
@@ -142,7 +145,8 @@ function isNoMailbox(text: string, start: number, at: number, end: number): bool
   const user = text.slice(start, at).toLowerCase();
   // scheme://user:password@host: what stands before the @ is a password, and found as one.
   const before = text.slice(Math.max(0, start - 160), start);
-  if (/:\/\/[^\s/?#@"'<>]*:[^\s/?#@:"'<>]*$/.test(before)) return true;
+  if (/:\/\/[^\s/?#@"'<>]*:[^\s/?#"'<>]*$/.test(before)) return true;
+  if (DATABASE_USER.test(before)) return true;
   const inUrl = text.slice(Math.max(0, start - 3), start) === '://';
   if (REPOSITORY_USERS.has(user) && (inUrl || text[end] === ':')) return true;
   // https://ghp_…@github.com: the key before the @ is found as a key.

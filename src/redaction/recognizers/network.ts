@@ -2,9 +2,8 @@ import { isJoinedBefore, standsFree } from '../boundary.ts';
 import { keyHint, nearestHint, words } from '../context.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
-const COLONS = /(?<!\w)[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?!\w|[:-][0-9A-Fa-f])/g;
-const HYPHENS = /(?<!\w)[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}(?!\w|[:-][0-9A-Fa-f])/g;
-const DOTS = /(?<!\w)[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?!\w|\.[0-9A-Fa-f])/g;
+const PAIRS = /[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}(?!\w|[:-][0-9A-Fa-f])/g;
+const FOURS = /[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?!\w|\.[0-9A-Fa-f])/g;
 /** A group before the address: it is the end of something longer. `MAC:` and `AP-` are no groups. */
 const GROUP_BEFORE = /(?:^|\W)(?:[0-9A-Fa-f]{1,2}[:-]|[0-9A-Fa-f]{4}\.|\d{1,20}[.:-])$/;
 const MAC_WORDS = words('mac ethernet bssid hwaddr ether physical');
@@ -14,18 +13,18 @@ const HTTP_URL = /(?<!\w)(?:https?|ftps?|wss?):\/\/[^\s<>"'`\\^{|}]{2,2048}/gi;
 export const macRecognizer: BuiltInRecognizer = {
   name: 'mac',
   entities: ['MAC_ADDRESS'],
-  patterns: [COLONS, HYPHENS, DOTS],
+  patterns: [PAIRS, FOURS],
   analyze(text, context): readonly RecognizerResult[] {
     if (text.length < 14) return [];
     const found: RecognizerResult[] = [];
-    for (const pattern of [COLONS, HYPHENS, DOTS]) {
+    for (const pattern of [PAIRS, FOURS]) {
       for (const match of text.matchAll(pattern)) {
         const digits = match[0].replace(/[^0-9A-Fa-f]/g, '');
         const start = match.index;
         const end = start + match[0].length;
         if (/^(?:0{12}|f{12})$/i.test(digits) || !standsFree(text, start, end)) continue;
         if (GROUP_BEFORE.test(text.slice(Math.max(0, start - 24), start))) continue;
-        if (!/[A-Fa-f]/.test(digits) && pattern !== COLONS) {
+        if (!/[A-Fa-f]/.test(digits) && match[1] !== ':') {
           const supported =
             nearestHint(text, start, MAC_WORDS) === 'supports' || keyHint(context, MAC_WORDS) === 'supports';
           if (!supported) continue;

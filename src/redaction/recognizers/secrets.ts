@@ -1,27 +1,83 @@
+import { endOfRun, isJoinedBefore } from '../boundary.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
-const JWT = /(?<![\w.-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{0,}(?![\w-])/g;
+/** `{"` in Base64, with or without spaces and line breaks after the bracket. */
+const JWT = /e(?:y[JA]|w[ok0])/g;
+const MOST_PARTS = 9;
 const PRIVATE_KEY =
   /-----BEGIN (?:[A-Z0-9]{2,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=:,.\s-]|\\[nrt])*/g;
+/** The last `@` before the path ends a password (WHATWG URL, authority state): passwords hold `@` unencoded. */
 const USER_INFO =
-  /(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:([^\s/?#@"'<>]{1,256})@/g;
+  /(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:([^\s/?#"'<>]{1,2048})@/g;
+/** Those of databases and queues also hold what ends an authority; digits before it are a port. */
+const LOOSE_USER_INFO =
+  /(?<![A-Za-z0-9+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:(?!\d{1,5}[/?#])((?:[^\s"'<>@:]|:(?!\/\/)){1,256})@/g;
 
-/** JSON web tokens, signed ones and unsigned ones (RFC 7519); the header must be JSON with an algorithm. */
+/**
+ * JSON web tokens in the compact form: signed and unsecured ones (RFC 7515, RFC 7519) of two and three parts, encrypted
+ * ones (RFC 7516) of five, which may be empty. A run with more parts goes as a whole.
+ */
 export const jwtRecognizer: BuiltInRecognizer = {
   name: 'jwt',
   entities: ['JWT'],
   patterns: [JWT],
   analyze(text): readonly RecognizerResult[] {
-    if (!text.includes('eyJ')) return [];
-    return [...text.matchAll(JWT)].map((match) => ({
-      entityType: 'JWT',
-      start: match.index,
-      end: match.index + match[0].length,
-      score: 0.95,
-      validated: true,
-    }));
+    const found: RecognizerResult[] = [];
+    JWT.lastIndex = 0;
+    for (let match = JWT.exec(text); match !== null; match = JWT.exec(text)) {
+      if (isJoinedBefore(text, match.index) && text[match.index - 1] !== '_') continue;
+      const headerEnd = endOfRun(text, match.index, isBase64Url);
+      const end = text[headerEnd] === '.' ? tokenEnd(text, match.index, headerEnd + 1) : undefined;
+      // Each run is read once, whatever it holds.
+      JWT.lastIndex = end ?? headerEnd;
+      if (end === undefined) continue;
+      found.push({ entityType: 'JWT', start: match.index, end, score: 0.95, validated: true });
+    }
+    return found;
   },
 };
+
+/** @param place After the full stop behind the header. */
+function tokenEnd(text: string, start: number, place: number): number | undefined {
+  let end = place;
+  let characters = 0;
+  for (let part = 1; ; part++) {
+    const partEnd = endOfRun(text, end, isBase64Url);
+    characters += partEnd - end;
+    const isLast = text[partEnd] !== '.' || part >= MOST_PARTS;
+    // The full stop after an unsecured token may be its own; behind a signature it ends the sentence.
+    if (!isLast) end = partEnd + 1;
+    else {
+      if (partEnd === end && part > 2) end--;
+      else end = partEnd;
+      break;
+    }
+  }
+  const header = text.slice(start, place - 1);
+  return characters >= 6 && (header.startsWith('eyJ') ? header.length >= 11 : isHeader(header))
+    ? end
+    : undefined;
+}
+
+/** Other beginnings are common in text: there the header must be JSON with an algorithm. */
+function isHeader(part: string): boolean {
+  try {
+    const json: unknown = JSON.parse(atob(part.replaceAll('-', '+').replaceAll('_', '/')));
+    return typeof json === 'object' && json !== null && 'alg' in json;
+  } catch {
+    return false;
+  }
+}
+
+function isBase64Url(code: number): boolean {
+  return (
+    (code >= 0x30 && code <= 0x39) ||
+    (code >= 0x61 && code <= 0x7a) ||
+    (code >= 0x41 && code <= 0x5a) ||
+    code === 0x5f ||
+    code === 0x2d
+  );
+}
 
 /** Private keys in PEM (RFC 7468), also those that were cut off or have their line breaks escaped. */
 export const privateKeyRecognizer: BuiltInRecognizer = {
@@ -60,20 +116,17 @@ function trimmedEnd(text: string, start: number, end: number): number {
 export const passwordInUrlRecognizer: BuiltInRecognizer = {
   name: 'password-in-url',
   entities: ['PASSWORD_IN_URL'],
-  patterns: [USER_INFO],
+  patterns: [USER_INFO, LOOSE_USER_INFO],
   analyze(text): readonly RecognizerResult[] {
     if (!text.includes('://')) return [];
     const found: RecognizerResult[] = [];
-    for (const match of text.matchAll(USER_INFO)) {
-      const password = match[1] as string;
-      const end = match.index + match[0].length - 1;
-      found.push({
-        entityType: 'PASSWORD_IN_URL',
-        start: end - password.length,
-        end,
-        score: 0.9,
-        validated: true,
-      });
+    for (const pattern of [USER_INFO, LOOSE_USER_INFO]) {
+      for (const match of text.matchAll(pattern)) {
+        const password = match[1] as string;
+        const end = match.index + match[0].length - 1;
+        const start = end - password.length;
+        found.push({ entityType: 'PASSWORD_IN_URL', start, end, score: 0.9, validated: true });
+      }
     }
     return found;
   },

@@ -1,0 +1,228 @@
+import { words } from '../context.ts';
+import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
+import { isReference, isStandIn, looksRandom } from './randomness.ts';
+import {
+  FOREIGN_NAME_ENDS,
+  NAME_ENDS,
+  secretKind,
+  secretKindOfKey,
+  type SecretKind,
+} from './secret-names.ts';
+
+const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
+const NAME_CHARACTER = /[\p{L}\p{M}\p{N}_.-]/u;
+const LONGEST_NAME = 64;
+/** `[0]`, a quote that closes the name, Markdown's emphasis, then `=`, `:`, `=>` or "is"; particles may touch. */
+const SEPARATOR =
+  /(?:[._-]?\d{1,2})?(?:\[\w{0,16}\])?\\{0,3}["'`*_\])]{0,4}[ \t]{0,8}(?:=>|:=|={1,3}|:(?!:)|(?:is|was|ist|war|lautet|est|es|é|è|jest|er|är|on|это|הוא|है|هو|هي)(?=\s)|[是为為はが는은이가])[ \t*_]{0,8}/iuy;
+/** A name in a script without spaces, or that particles follow directly, may touch its value. */
+const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]/u;
+const TOUCHING = /[\p{Script=Han}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]$/u;
+/** A command line and a file of pairs have only space there: `--token x`, `aws_secret_access_key x`. */
+const SPACE = /[ \t]{1,8}/y;
+const OPEN_TAG = />[ \t]{0,2}(?=[^\s<>]{1,512}<\/)/y;
+const SCHEME = /(?:basic|bearer|token|digest|apikey|api-key|negotiate|key|jwt|bot)[ \t]{1,4}/iy;
+/** After a scheme whatever is no word: RFC 7235, 2.1 (token68). */
+const CREDENTIALS = /^(?![A-Z]?[a-z]+$)[A-Za-z0-9._~+/=-]{8,}$/;
+const OPENING = /\\{0,3}["'`]/y;
+/** After `=`: up to what separates pairs of a query, a shell and a connection string. */
+const ASSIGNED_VALUE = /[^\s"'`&;,<>\\]{1,4096}/y;
+const VALUE = /[^\s"'`<>\\]{1,4096}/y;
+const BEARER = /(?<!\w)(?:bearer|token|basic) {1,4}(?=[A-Za-z0-9._~+/-]{20})/gi;
+const CURL_USER = /(?:^|\s)(?:-u|--user|--proxy-user)[ =]{1,2}["']?([^\s"':]{1,128}):([^\s"']{3,256})/g;
+/** Without one of these nothing is told from a word. */
+const NEEDED = /[\d=:@#$%^&*]|[^\x00-\x7f]/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
+const COOKIE = /(?<![\w-])(?:set-)?cookie["']?[ \t]{0,2}[:=][ \t]{0,2}["']?/gi;
+const COOKIE_PAIR = /([\w!#$%&*.^`|~+-]{1,128}=)([^\s;,"']{0,4096})(?:;[ \t]{0,4}|(?=[\s,"']|$))/y;
+const LONGEST_QUOTED = 4096;
+const SHORTEST_TOKEN = 12;
+
+/** Words that stand where a password would. */
+const NO_PASSWORD = words(
+  'true false null none nil undefined yes no on off required optional missing invalid incorrect wrong expired empty blank ' +
+    'unset set hidden masked encrypted hashed plain plaintext string text str input varchar char bytes any object number ' +
+    'boolean integer field label example sample test default unknown n/a na tbd todo same different weak strong short long ' +
+    'correct valid changed reset updated forgotten lost protected secret password passwd pwd token key value here below above ' +
+    'not the a an and or for with your my this that to of in is was will must should can cannot has have nullable bcrypt ' +
+    'argon2 scrypt sha256 md5 readonly writeonly autocomplete current-password new-password minlength maxlength',
+);
+
+/** Tokens and passwords by the name before them, in text, as JSON keys, in headers, queries and commands. */
+export const namedSecretRecognizer: BuiltInRecognizer = {
+  name: 'named-secret',
+  entities: ['API_KEY', 'PASSWORD'],
+  patterns: [NAME_ENDS, FOREIGN_NAME_ENDS, BEARER, CURL_USER, COOKIE],
+  analyze(text, context): readonly RecognizerResult[] {
+    const found: RecognizerResult[] = [];
+    findUnderKey(text, context, found);
+    if (!NEEDED.test(text)) return found;
+    // One pass for all names; what stands around a name is looked at where one is.
+    findAfterNames(NAME_ENDS, text, found);
+    if (!ASCII.test(text)) findAfterNames(FOREIGN_NAME_ENDS, text, found);
+    findCookies(text, context, found);
+    for (const match of text.matchAll(BEARER)) {
+      const start = match.index + match[0].length;
+      const end = valueEnd(text, start, VALUE);
+      if (looksRandom(text.slice(start, end))) found.push(resultOf('token', start, end));
+    }
+    if (text.includes('-u')) findCurlUsers(text, found);
+    return found;
+  },
+};
+
+function findAfterNames(pattern: RegExp, text: string, found: RecognizerResult[]): void {
+  pattern.lastIndex = 0;
+  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+    const result = findAfterName(text, match.index, match.index + match[0].length);
+    if (result === undefined) continue;
+    found.push(result);
+    pattern.lastIndex = result.end;
+  }
+}
+
+/** A whole text under the key of a secret. */
+function findUnderKey(text: string, context: TextContext, found: RecognizerResult[]): void {
+  const kind =
+    context.isKey === true || text.length > LONGEST_QUOTED ? undefined : secretKindOfKey(context.key);
+  if (kind === undefined) return;
+  const isSecret =
+    kind === 'token'
+      ? /^[\x21-\x7e]+$/.test(text) && looksRandom(text, SHORTEST_TOKEN)
+      : isPassword(text, 'quoted', context.key as string);
+  if (isSecret) found.push(resultOf(kind, 0, text.length));
+}
+
+function findAfterName(text: string, at: number, nameEnd: number): RecognizerResult | undefined {
+  let start = at;
+  while (start > 0 && at - start < LONGEST_NAME && NAME_CHARACTER.test(text[start - 1] as string)) start--;
+  const name = text.slice(start, nameEnd);
+  const kind = secretKind(name);
+  if (kind === undefined) return undefined;
+  const separated = skip(text, nameEnd, SEPARATOR);
+  let place = separated ?? afterTouching(text, start, nameEnd);
+  if (place === undefined) return undefined;
+  const isCommand = separated === undefined && place > nameEnd && text[nameEnd] !== '>';
+  const isAssigned = text.slice(nameEnd, separated ?? nameEnd).includes('=');
+  const schemed = skip(text, place, SCHEME);
+  place = schemed ?? place;
+  const opening = skip(text, place, OPENING);
+  if (opening !== undefined) {
+    const close = text.indexOf(text.slice(place, opening), opening);
+    if (close === -1 || close - opening > LONGEST_QUOTED) return undefined;
+    return judge(kind, name, text, opening, close, 'quoted');
+  }
+  const end = valueEnd(text, place, isAssigned ? ASSIGNED_VALUE : VALUE);
+  if (schemed !== undefined && /authorization$/i.test(name) && isCredentials(text.slice(place, end))) {
+    return resultOf('token', place, end);
+  }
+  const isVariable = isAssigned && (/^[A-Z][A-Z0-9_]{2,}$/.test(name) || /[?&;]/.test(text[start - 1] ?? ''));
+  return judge(kind, name, text, place, end, isVariable ? 'assigned' : isCommand ? 'command' : 'plain');
+}
+
+/** Where a value begins that no sign separates from its name: in a tag, on a command line, touching. */
+function afterTouching(text: string, start: number, nameEnd: number): number | undefined {
+  if (text[start - 1] === '<') return skip(text, nameEnd, OPEN_TAG);
+  if (TOUCHING.test(text.slice(start, nameEnd))) return nameEnd;
+  return /[_-]/.test(text.slice(start, nameEnd)) ? skip(text, nameEnd, SPACE) : undefined;
+}
+
+type Style = 'quoted' | 'assigned' | 'command' | 'plain';
+
+function judge(
+  kind: SecretKind,
+  name: string,
+  text: string,
+  start: number,
+  end: number,
+  style: Style,
+): RecognizerResult | undefined {
+  const value = text.slice(start, end);
+  if (/^["'`]?[([]/.test(text.slice(end, end + 2)) && style !== 'quoted') return undefined; // a call, an index
+  const isSecret =
+    kind === 'password'
+      ? isPassword(value, style, name)
+      : !/\s/.test(value) && looksRandom(value, style === 'command' ? undefined : SHORTEST_TOKEN);
+  return isSecret ? resultOf(kind, start, end) : undefined;
+}
+
+/** Passwords look like anything: how they are written says how much has to speak for one. */
+function isPassword(value: string, style: Style, name: string): boolean {
+  if (value.length < 4 || value.length > 256 || isStandIn(value) || isReference(value)) return false;
+  if (/\s/.test(value)) return style === 'quoted' && /phrase/i.test(name) && !/[.:]$/.test(value);
+  const word = (value.split(/[|,:]/)[0] as string).toLowerCase().replace(/[.!?)\]}]+$/, '');
+  if (NO_PASSWORD.has(word) || NO_PASSWORD.has(value.toLowerCase())) return false;
+  // The label of a field in some language: "Passwort", "Contraseña".
+  if (secretKind(value) !== undefined && /^[\p{L}_ -]+$/u.test(value)) return false;
+  if (/^pwd$/i.test(name) && /^[/~]/.test(value)) return false; // the working directory
+  if (style === 'quoted') return !/^\w+(?:\.\w+)+$/.test(value) || /\d/.test(value);
+  if (style === 'assigned') return true;
+  if (/^(?:19|20)\d\d-\d\d(?:-\d\d)?$/.test(value) || value.length < 6) return false;
+  const hasDigit = /\d/.test(value);
+  if (style === 'command') return hasDigit && /\p{L}/u.test(value);
+  return hasDigit || /[^\p{L}\p{N}'’.,:;!?()/_-]/u.test(value) || /\p{Ll}\p{Lu}/u.test(value);
+}
+
+/** What a browser sends back is a credential as a whole: every value of the header that looks like one. */
+function findCookies(text: string, context: TextContext, found: RecognizerResult[]): void {
+  if (context.key !== undefined && /^(?:set[-_]?)?cookies?$/i.test(context.key)) findPairs(text, 0, found);
+  for (const match of text.matchAll(COOKIE)) findPairs(text, match.index + match[0].length, found);
+}
+
+function findPairs(text: string, from: number, found: RecognizerResult[]): void {
+  for (let place = from; ;) {
+    COOKIE_PAIR.lastIndex = place;
+    const match = COOKIE_PAIR.exec(text);
+    if (match === null) return;
+    const end = place + match[0].length;
+    const value = match[2] as string;
+    const start = place + (match[1] as string).length;
+    const isSession = /sess|sid=$|auth|token|jwt/i.test(match[1] as string);
+    if (
+      isSession
+        ? value.length >= 8 && /\d/.test(value) && !isStandIn(value)
+        : looksRandom(value) && /[A-Za-z].*[A-Za-z].*[A-Za-z]/.test(value)
+    ) {
+      found.push(resultOf('token', start, start + value.length));
+    }
+    place = end;
+  }
+}
+
+/** `curl -u ada:password` */
+function findCurlUsers(text: string, found: RecognizerResult[]): void {
+  for (const match of text.matchAll(CURL_USER)) {
+    const password = match[2] as string;
+    if (!isPassword(password, 'command', '-u')) continue;
+    const end = match.index + match[0].length;
+    found.push(resultOf('password', end - password.length, end));
+  }
+}
+
+function isCredentials(value: string): boolean {
+  return CREDENTIALS.test(value) && !isStandIn(value);
+}
+
+/** A full stop, a comma or a bracket at the end belongs to the sentence, and so does an ending: `…3입니다`. */
+function valueEnd(text: string, start: number, pattern: RegExp): number {
+  let end = skip(text, start, pattern) ?? start;
+  const ending = ASCII.test(text[start] ?? '') ? text.slice(start, end).search(UNSPACED) : -1;
+  if (ending > 0) end = start + ending;
+  let last = end;
+  while (last > start && /[.,;:?)\]}|*]/.test(text[last - 1] as string)) last--;
+  return last;
+}
+
+function skip(text: string, place: number, pattern: RegExp): number | undefined {
+  pattern.lastIndex = place;
+  const match = pattern.exec(text);
+  return match === null ? undefined : place + match[0].length;
+}
+
+function resultOf(kind: SecretKind, start: number, end: number): RecognizerResult {
+  return {
+    entityType: kind === 'token' ? 'API_KEY' : 'PASSWORD',
+    start,
+    end,
+    score: kind === 'token' ? 0.75 : 0.7,
+  };
+}

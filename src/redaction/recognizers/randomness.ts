@@ -1,0 +1,36 @@
+const SHORTEST = 16;
+
+/** Stands for a secret and is none: `YOUR_API_KEY_HERE`, `xxxxxx`, `${TOKEN}`, or what an operator made of one. */
+export function isStandIn(value: string): boolean {
+  return /x{6}|(?![\p{L}\p{N}=])(.)\1{3}|your|placeholder|changeme|redacted|insert.?here/iu.test(
+    value.slice(0, 512),
+  );
+}
+
+/** The same for keys, which have many different characters. */
+export function isPlaceholder(value: string): boolean {
+  return isStandIn(value) || new Set(value.slice(0, 512).toLowerCase()).size < 8;
+}
+
+/** Letters and digits mixed, many different ones: no word, no date, no path. */
+export function looksRandom(value: string, shortest: number = SHORTEST): boolean {
+  if (value.length < shortest || isPlaceholder(value) || isReference(value)) return false;
+  const piece = value.slice(0, 512);
+  const isMixed = /[a-z]/.test(piece) && /[A-Z]/.test(piece);
+  const digits = piece.match(/\d/g)?.length ?? 0;
+  return /[A-Za-z]/.test(piece) && digits >= (isMixed ? 1 : 3) && new Set(piece).size >= 10;
+}
+
+/** A place where a secret is kept and no secret: a path, an address, a variable, a call. */
+export function isReference(value: string): boolean {
+  return (
+    /^[a-z][a-z0-9+.-]{1,24}:\/\//i.test(value) ||
+    /^(?:~|\.{1,2})?\/(?:[\w.-]{1,64}\/){0,8}[a-z]{3,}(?:[./_-]|$)/.test(value) ||
+    /^[A-Za-z]:\\/.test(value) ||
+    /^(?:\$(?:[{(]|[A-Za-z_]+$)|%[A-Za-z_]+%?$|[{<[(])/.test(value) ||
+    /^@?\w{1,64}(?:\.\w{1,64}){0,8}[([]/.test(value) ||
+    /^(?:process\.env|os\.environ|env|config|settings|self|this|req|request|res|user|data|props|params|args|body|form|input|state|secrets?|vars?|local|module|ctx|context|options|opts)\./i.test(
+      value,
+    )
+  );
+}

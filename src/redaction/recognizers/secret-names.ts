@@ -1,0 +1,55 @@
+import { wordsOfKey, words } from '../context.ts';
+
+/** What a name promises: a secret that machines make, or one that people choose. */
+export type SecretKind = 'token' | 'password';
+
+/** The ends of names of secrets, longer ones first: scanned for, whatever stands before them. */
+export const NAME_ENDS: RegExp =
+  /secret[ _.-]?key(?:[ _.-]?base)?|(?:api|access|private|master|signing|encryption|account|auth|service|license|subscription|shared)[ _.-]?key|token|secret|passphrase|password|passwort|passwd|passcode|passord|pass|pwd|credentials?|authorization|jsessionid|phpsessid|sessid|connect\.sid|kennwort|contrasena|clave|senha|mot de passe|mdp|parola|parole|sifre|haslo|heslo|wachtwoord|adgangskode|salasana|kata sandi/gi;
+/** The same with letters beyond ASCII, as they are written within a sentence and at its beginning. */
+export const FOREIGN_NAME_ENDS: RegExp =
+  /[Cc]ontraseña|[Şş]ifre|[Hh]asło|[Ll]ösenord|[Jj]elszó|[Mm]ật khẩu|[Пп]арол[ья]|ПАРОЛЬ|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمة المرور|كلمة السر|رمز عبور|סיסמה|पासवर्ड|পাসওয়ার্ড|[Κκ]ωδικός/g;
+
+const TOKEN_END =
+  /(?:token|secret|apikey|accesskey|secretkey|secretkeybase|privatekey|masterkey|signingkey|encryptionkey|accountkey|authkey|servicekey|licensekey|subscriptionkey|sharedkey|credential|credentials|authorization|jsessionid|phpsessid|sessid|connectsid)$/;
+const PASSWORD_END =
+  /(?:password|passwd|passwort|passphrase|passcode|pwd|kennwort|contraseña|contrasena|senha|motdepasse|mdp|parola|şifre|sifre|hasło|haslo|heslo|lösenord|wachtwoord|adgangskode|passord|salasana|jelszó|parole|mậtkhẩu|katasandi|пароль|пароля|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمةالمرور|كلمةالسر|رمزعبور|סיסמה|पासवर्ड|পাসওয়ার্ড|κωδικός)$/;
+/** Names of one word are words of prose too: `pass` and `clave` count with something before them (`db_pass`). */
+const AMBIGUOUS = words('pass clave');
+/** `next_page_token`, `token_count`, `csrf_token` of a form is one that is used once; a design token is a colour. */
+const HARMLESS = words(
+  'count page next prev previous cursor continuation sync max min limit usage prompt completion input output cached total ' +
+    'design syntax pad bos eos unk sep cls mask special stop public client-side per',
+);
+const NUMBERED = /\d{1,2}$/;
+
+const KNOWN = new Map<string, SecretKind | undefined>();
+const MOST_KNOWN = 2000;
+
+/** {@link secretKind} of a JSON key, remembered: the same few keys come again and again. */
+export function secretKindOfKey(key: string | undefined): SecretKind | undefined {
+  if (key === undefined || key.length > 128) return undefined;
+  if (KNOWN.has(key)) return KNOWN.get(key);
+  const kind = secretKind(key);
+  if (KNOWN.size < MOST_KNOWN) KNOWN.set(key, kind);
+  return kind;
+}
+
+/** What kind of secret a key or a name in a text stands for, if any. */
+export function secretKind(name: string): SecretKind | undefined {
+  if (name.length > 128) return undefined;
+  const parts = wordsOfKey(name).map((word) => word.normalize('NFKC'));
+  while (parts.length > 1 && /^\d{1,2}$/.test(parts[parts.length - 1] as string)) parts.pop();
+  const last = (parts[parts.length - 1] ?? '').replace(NUMBERED, '');
+  if (last === '' || parts.some((word) => HARMLESS.has(word))) return undefined;
+  const joined = parts.join('').replace(NUMBERED, '');
+  if (PASSWORD_END.test(joined)) return 'password';
+  if (AMBIGUOUS.has(last)) return parts.length > 1 ? 'password' : undefined;
+  if (/[a-z]{2,}pass$/.test(last) && /(?:db|smtp|user|mail|root|ftp|admin|sql|pg)pass$/.test(last))
+    return 'password';
+  if (TOKEN_END.test(joined)) return 'token';
+  // `password_confirmation`, `token_value`, `secret_current`
+  return parts.length > 1 && /^(?:value|confirmation|confirm|current|previous|plain|old|new)$/.test(last)
+    ? secretKind(parts.slice(0, -1).join(' '))
+    : undefined;
+}
