@@ -1,5 +1,5 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
-import { StrongroomError } from '../errors.ts';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
 import type { Entry, SessionCall } from '../layer.ts';
 import { send, type Context, type Parts } from './parts.ts';
 import { storedOf, type Opened } from './pipeline.ts';
@@ -99,7 +99,7 @@ export function createOperations(parts: Parts): {
             fresh: comparison.entriesOf(transaction.items),
             call,
             going: [],
-            sealed: (stored: AgentInputItem[]) => appendArgs(operationId, stored),
+            sealed: (stored: AgentInputItem[]) => [appendArgs(operationId, stored)],
           }
         : await planSuffix(operationId, transaction, call);
     const entries = await send(
@@ -107,9 +107,16 @@ export function createOperations(parts: Parts): {
       call,
       async () => pipeline.write(plan.fresh, plan.call),
       async (written) => {
-        const sealed = plan.sealed(written.map(storedOf));
-        operations.sent(operationId, digest, sealed);
-        await inner.transact(sealed, call.runContext);
+        const forms = plan.sealed(written.map(storedOf));
+        for (const [index, sealed] of forms.entries()) {
+          operations.sent(operationId, digest, sealed);
+          try {
+            await inner.transact(sealed, call.runContext);
+            break;
+          } catch (error) {
+            if (!isHeld(error) || index === forms.length - 1) throw error;
+          }
+        }
         operations.acknowledge(operationId);
       },
     );
@@ -128,7 +135,8 @@ export function createOperations(parts: Parts): {
     fresh: readonly Entry[];
     call: SessionCall;
     going: readonly Opened[];
-    sealed: (stored: AgentInputItem[]) => SessionHistoryTransactionArgs;
+    /** Each is tried when a legal hold forbids the one before. */
+    sealed: (stored: AgentInputItem[]) => SessionHistoryTransactionArgs[];
   }> {
     const opened =
       expectedSuffix.length === 0 ? [] : await pipeline.read(expectedSuffix.length, calls.quiet(call), true);
@@ -143,18 +151,21 @@ export function createOperations(parts: Parts): {
     const going = opened.slice(first);
     calls.assertReadable(going, call);
     const plan = planReplacement(comparison, replacement, expectedSuffix, visible);
+    const expected = going.map((record) => record.stored);
+    const replacing = (records: AgentInputItem[]): SessionHistoryTransactionArgs => ({
+      operationId,
+      transaction: { type: 'replace_suffix', expectedSuffix: expected, replacement: records },
+    });
+    // Under a hold what nobody sees stays, where everything that is seen does.
+    const isAppend = comparison.commonStart(replacement, expectedSuffix) === visible.length;
     return {
       fresh: plan.fresh,
       going,
       call: { ...call, replaces: going.flatMap((record) => record.bottom ?? []) },
-      sealed: (stored) => ({
-        operationId,
-        transaction: {
-          type: 'replace_suffix',
-          expectedSuffix: going.map((record) => record.stored),
-          replacement: plan.records(stored),
-        },
-      }),
+      sealed: (stored) => [
+        replacing(plan.records(stored)),
+        ...(isAppend && going.length > visible.length ? [replacing([...expected, ...stored])] : []),
+      ],
     };
   }
 
@@ -213,6 +224,10 @@ export function createOperations(parts: Parts): {
   }
 
   return { applyHistoryTransaction };
+}
+
+function isHeld(error: unknown): boolean {
+  return isStrongroomError(error) && error.code === 'ERR_HELD';
 }
 
 function appendArgs(operationId: string, items: AgentInputItem[]): SessionHistoryTransactionArgs {

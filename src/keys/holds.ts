@@ -4,7 +4,7 @@ import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { keyAccess } from './access.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
-import { checkHold, type DekStore, type HoldRecord, type HoldStore } from './dek-store.ts';
+import { checkHold, DEK_STORE, type DekStore, type HoldRecord, type HoldStore } from './dek-store.ts';
 import { heldError } from './held.ts';
 import { isDekStore } from './targets.ts';
 
@@ -102,7 +102,10 @@ async function resolve(
     return { stores: [holdsOf(where, target)], sessionId, now: Date.now() };
   }
   const access = await keyAccess(where, target);
-  const stores = access.scope.stores.map((store) => holdsOf(where, store));
+  // The session's own database too: there it stops what removes items, in the same transaction.
+  const own = access.inner[DEK_STORE];
+  const all = new Set([...access.scope.stores, ...(own === undefined ? [] : [own])]);
+  const stores = [...all].map((store) => holdsOf(where, store));
   if (stores.length === 0) unsupported(where);
   return { stores, sessionId: access.sessionId, now: access.scope.now };
 }

@@ -71,12 +71,21 @@ export async function reencrypt(
   const graceTime = grace === 0 ? 0 : parseDuration('reencrypt', 'grace', grace);
   const report = { sessions: 0, entries: 0, shredded: 0 };
   const retired: Retired[] = [];
+  const held: string[] = [];
   for await (const session of sessionsOf('reencrypt', target)) {
     signal?.throwIfAborted();
     const access = await keyAccess('reencrypt', session);
     const old = await retire(access);
     access.sealer.forget(access.sessionId);
-    const { entries, shredded } = await sealAnew(access, () => true);
+    let sealed: Awaited<ReturnType<typeof sealAnew>>;
+    try {
+      sealed = await sealAnew(access, () => true);
+    } catch (error) {
+      if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
+      held.push(access.sessionId);
+      continue;
+    }
+    const { entries, shredded } = sealed;
     if (old.length > 0) retired.push({ session, old });
     report.sessions++;
     report.entries += entries;
@@ -84,7 +93,6 @@ export async function reencrypt(
     onProgress?.({ sessions: report.sessions, entries: report.entries });
   }
   const destroyed: string[] = [];
-  const held: string[] = [];
   // Until a round finds nothing that an old key sealed meanwhile: its records have then been gone for a whole `grace`,
   // so that no read under way still needs a key that is destroyed.
   for (let pending = retired; pending.length > 0;) {

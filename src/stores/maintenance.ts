@@ -1,5 +1,4 @@
 import type { DekStore, HoldStore } from '../keys/dek-store.ts';
-import { heldError } from '../keys/held.ts';
 import type { Leases, StoreDriver, StoredRecord } from './driver.ts';
 
 /** Under this symbol a store of ours offers what keeps it in order. */
@@ -47,8 +46,6 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
       return dropped;
     },
     async trim(sessionId, keep) {
-      const held = await driver.dekStore.holds.list({ sessionId, open: true });
-      if (held[0] !== undefined) throw heldError(sessionId, held[0].id);
       let trimmed = 0;
       await driver.change(sessionId, { records: 'all' }, ({ records }) => {
         trimmed = Math.max(records.length - keep, 0);

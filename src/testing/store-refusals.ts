@@ -1,16 +1,22 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import type { AgentInputItem } from '@openai/agents';
+import { isStrongroomError } from '../errors.ts';
 import { DEK_STORE } from '../keys/dek-store.ts';
+import { historyDigest } from '../stores/digest.ts';
 import { MAINTENANCE } from '../stores/maintenance.ts';
 import { OPERATIONS } from '../stores/session.ts';
-import { dek, fails, numbered, rejects, type Bench } from './store-bench.ts';
+import { dek, envelope, fails, numbered, rejects, type Bench } from './store-bench.ts';
 
 /** What a store refuses at the door: nothing of it reaches the database. */
 export const REFUSALS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['refuses texts that not every database keeps as they are', badTexts],
   ['keeps the longest texts that it takes', longTexts],
+  ['removes nothing by any call under a legal hold', holdStopsRemoval],
+  ['removes nothing after a legal hold was placed, however close they are', holdInTime],
 ] satisfies [string, (bench: Bench) => Promise<void>][]);
 
+const LONG_AGO = Date.UTC(1990, 0);
 const HALF = 'half a pair \ud800';
 
 async function badTexts({ store, id }: Bench): Promise<void> {
@@ -71,4 +77,95 @@ async function longTexts({ store, id }: Bench): Promise<void> {
   assert.equal(await store[MAINTENANCE]?.leases.acquire(lease, long('', 64), 60_000), true);
   assert.equal(await store[MAINTENANCE]?.leases.acquire(lease, 'another', 60_000), false);
   await store.deleteSession(name);
+}
+
+async function holdStopsRemoval({ store, other, id }: Bench): Promise<void> {
+  const name = id();
+  const session = store.session(name);
+  const items = numbered('item', 4);
+  await session.addItems(items);
+  await session[DEK_STORE].put(dek(name, 'a'));
+  const hold = { id: randomUUID(), sessionId: name, reason: 'case 7', placedAt: 1 };
+  assert.equal(await other.session(name)[DEK_STORE].holds?.place(hold), true);
+  const transact = (operationId: string, expected: AgentInputItem[], replacement: AgentInputItem[]) =>
+    session.applyHistoryTransaction({
+      operationId,
+      transaction: { type: 'replace_suffix', expectedSuffix: expected, replacement },
+    });
+  const call: AgentInputItem = {
+    type: 'function_call',
+    callId: 'c',
+    name: 'f',
+    arguments: '{"a":1}',
+    status: 'completed',
+  };
+  const prefix = { count: 2, digest: historyDigest(items.slice(0, 2)), replacement: numbered('summary', 1) };
+  await session.addItems([call]);
+  const whole = [...items, call];
+  const maintenance = store[MAINTENANCE];
+  for (const removal of [
+    () => session.clearSession(),
+    () => session.popItem(),
+    () => session.replaceHistoryWithCompaction(numbered('summary', 1)),
+    () => session.replaceHistoryWithCompaction([]),
+    () => transact('drop', [call], []),
+    () => transact('replace', [call], numbered('other', 1)),
+    () => session.replacePrefix({ ...prefix, operationId: 'summary' }),
+    () => session.replacePrefix({ ...prefix, operationId: 'archive', archiveTo: id() }),
+    () =>
+      session.applyHistoryMutations({
+        mutations: [
+          { type: 'replace_function_call', callId: 'c', replacement: { ...call, arguments: '{}' } },
+        ],
+      }),
+    () => session[DEK_STORE].destroy(name),
+    () => session[DEK_STORE].destroy(name, dek(name, 'a').did),
+    () => store.deleteSession(name),
+    async () => maintenance?.trim(name, 1),
+    async () => maintenance?.dropIf(name, { lastBefore: Number.MAX_SAFE_INTEGER }),
+  ]) {
+    await rejects('ERR_HELD', removal(), `Session ${JSON.stringify(name)} is under the hold`);
+  }
+  for (const operation of ['drop', 'replace', 'summary', 'archive']) {
+    assert.equal(await session[OPERATIONS].has(operation), false, 'a refused call was logged');
+  }
+  assert.deepEqual(await other.session(name).getItems(), whole);
+  // What adds something, or puts everything back, goes on.
+  await session.addItems(numbered('more', 1));
+  await transact('same and more', numbered('more', 1), [...numbered('more', 1), ...numbered('last', 1)]);
+  await session.applyHistoryTransaction({
+    operationId: 'append',
+    transaction: { type: 'append_items', items: numbered('end', 1) },
+  });
+  const all = [...whole, ...numbered('more', 1), ...numbered('last', 1), ...numbered('end', 1)];
+  assert.deepEqual(await other.session(name).getItems(), all);
+  await session[DEK_STORE].holds?.release(hold.id, 2);
+  await transact('drop', numbered('end', 1), []);
+  assert.deepEqual(await session.popItem(), numbered('last', 1)[0]);
+  await session.clearSession();
+  assert.deepEqual(await other.session(name).getItems(), []);
+}
+
+async function holdInTime({ store, other, id }: Bench): Promise<void> {
+  for (let round = 0; round < 12; round++) {
+    const name = id();
+    const session = store.session(name);
+    const expired = envelope({ s: 'none', t: LONG_AGO, e: LONG_AGO + 1 });
+    await session.addItems([expired, expired, expired]);
+    const hold = { id: randomUUID(), sessionId: name, reason: 'case 7', placedAt: 1 };
+    const removal = [
+      () => session.clearSession(),
+      () => session.popItem(),
+      () => store.deleteSession(name),
+      () => store.purgeExpired(),
+    ][round % 4] as () => Promise<unknown>;
+    const removing = removal().catch((error: unknown) => {
+      assert.ok(isStrongroomError(error) && error.code === 'ERR_HELD', String(error));
+    });
+    await other.session(name)[DEK_STORE].holds?.place(hold);
+    const seen = await other.session(name).getItems();
+    await removing;
+    assert.deepEqual(await other.session(name).getItems(), seen);
+    await session[DEK_STORE].holds?.release(hold.id, 2);
+  }
 }

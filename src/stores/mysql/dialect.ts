@@ -28,15 +28,15 @@ export function mysqlDialect(prefix: string): SqlDialect {
     begin: 'START TRANSACTION',
     forShare: 'LOCK IN SHARE MODE',
     // `INSERT IGNORE` would also cut what does not fit.
-    async insertNew(runner, { table, columns, places, values }) {
+    async insertNew(client, { table, columns, places, values }) {
       try {
-        await runner.write(
+        await client.query(
           kept(`INSERT INTO ${tableName(prefix, table)} (${columns}) VALUES (${places})`),
           values,
         );
         return true;
       } catch (error) {
-        if (isStrongroomError(error) && isDuplicate(error.cause)) return false;
+        if (isDuplicate(isStrongroomError(error) ? error.cause : error)) return false;
         throw error;
       }
     },

@@ -21,8 +21,8 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
     table: (name) => tableName(names, name),
     begin: 'BEGIN ISOLATION LEVEL READ COMMITTED',
     forShare: 'FOR SHARE',
-    async insertNew(runner, { table, columns, places, values }) {
-      const { changes } = await runner.write(
+    async insertNew(client, { table, columns, places, values }) {
+      const { changes } = await client.query(
         `INSERT INTO ${tableName(names, table)} (${columns}) VALUES (${places}) ON CONFLICT DO NOTHING`,
         values,
       );

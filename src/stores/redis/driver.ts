@@ -6,6 +6,7 @@ import { keyError, lostTurnError, type KeyProblem, type Outcome } from '../failu
 import { firstTimes } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
 import { didsOf, neededDids } from '../record.ts';
+import { removes } from '../removal.ts';
 import { textOf, type RedisArgument, type RedisCommands } from './client.ts';
 import { redisDekStore } from './dek-store.ts';
 import { decodeElements, encodeElement } from './element.ts';
@@ -248,11 +249,12 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         archive: { id: archive?.sessionId, list: target.list, next: target.next },
       }),
       ...(fence !== undefined && { owner: fence.owner }),
+      removes: removes(change, view, count === 'all'),
     };
-    const { meta, ops, deks, turn } = keysOf(sessionId);
+    const { meta, ops, deks, turn, holds } = keysOf(sessionId);
     const answer = await commands.script(
       CHANGE,
-      [lists.items, lists.nextItems, meta, ops, deks, turn, ...archiveKeys(archive?.sessionId, target)],
+      [lists.items, lists.nextItems, meta, ops, deks, turn, holds, ...archiveKeys(archive?.sessionId, target)],
       [
         JSON.stringify(settings),
         ...insert.map(encodeElement),
@@ -269,6 +271,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       return false;
     }
     throwRefusal(sessionId, state as string, detail as string);
+    if (state === 'held') throw heldError(sessionId, detail as string);
     if (state === 'lost') throw lostTurnError(sessionId);
     if (!covered) await confirm(sessionId, detail as string, entries);
     if (archive !== undefined) await confirm(archive.sessionId, name as string, archived);

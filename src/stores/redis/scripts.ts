@@ -152,7 +152,7 @@ return { 'ok', version(items, KEYS[3]), digest, redis.call('LLEN', items), recor
 };
 
 /**
- * KEYS items, next items, meta, ops, deks, turn and, with an archive, its items, next items, meta. ARGV options as JSON,
+ * KEYS items, next items, meta, ops, deks, turn, holds and, with an archive, its items, next items, meta. ARGV options as JSON,
  * then `inserted` records, then those for the archive. Answers `lost` when somebody else than `owner` has the turn, or
  * nobody, `stale` with the name of the list when the session changed since it was looked at (where appends do not
  * matter, its generation) or the operation was applied, `moved` for the archive, else the names of the lists that have the records now.
@@ -168,8 +168,10 @@ if away then return { 'stale', away[2] } end
 local seen = options.appends and (redis.call('HGET', KEYS[3], 'generation') or '0') or version(items, KEYS[3])
 if seen ~= options.version then return { 'stale', list } end
 if options.operation and redis.call('HEXISTS', KEYS[4], options.operation) == 1 then return { 'stale', list } end
-away = options.archive and moved(KEYS[9], options.archive.list)
+away = options.archive and moved(KEYS[10], options.archive.list)
 if away then return away end
+local hold = options.removes and redis.call('HKEYS', KEYS[7])[1]
+if hold then return { 'held', hold } end
 local problem = refused(KEYS[5], options.dids, 1, #options.dids)
 if problem then return problem end
 local inserted, archived = {}, {}
@@ -215,10 +217,10 @@ if options.operation then
   end
 end
 if #archived == 0 then return { 'ok', list, '' } end
-local target, name = KEYS[7], options.archive.list
-if name == '' then target, name = KEYS[8], options.archive.next end
-describe(KEYS[9], options.generation, options.archive.id)
-redis.call('HSET', KEYS[9], 'list', name)
+local target, name = KEYS[8], options.archive.list
+if name == '' then target, name = KEYS[9], options.archive.next end
+describe(KEYS[10], options.generation, options.archive.id)
+redis.call('HSET', KEYS[10], 'list', name)
 push(target, archived, 1)
 return { 'ok', list, name }
 `,

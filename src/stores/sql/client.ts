@@ -68,6 +68,11 @@ export interface SqlRunner {
   transaction<T>(work: (client: SqlClient) => Promise<T>): Promise<T>;
 }
 
+/** Statements that are each a transaction of their own. */
+export function single(runner: SqlRunner): SqlClient {
+  return { query: (statement, values) => runner.write(statement, values) };
+}
+
 /** Result of transaction work that has nothing to commit. */
 export const NOTHING: unique symbol = Symbol('nothing') as never;
 

@@ -1,6 +1,6 @@
 import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
 import { heldError } from '../../keys/held.ts';
-import { kept, list, text, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
+import { kept, list, single, text, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 
 const PAGE = 200;
@@ -16,7 +16,7 @@ export function sqlDekStore(
   const find = kept(`SELECT ${columns} FROM ${deks} WHERE session = ? AND did = ?`);
   return {
     put: ({ sessionId, did, kid, wrapped, createdAt }) =>
-      dialect.insertNew(runner, {
+      dialect.insertNew(single(runner), {
         table: 'deks',
         columns: 'session, did, kid, wrapped, created_at',
         places: list(5),
@@ -65,6 +65,7 @@ export function sqlDekStore(
       const which = did === undefined ? 'session = ?' : 'session = ? AND did = ?';
       const values = did === undefined ? [sessionId] : [sessionId, did];
       return await runner.transaction(async (client) => {
+        await lockSession(dialect, client, sessionId);
         await assertNotHeld(dialect, client, sessionId);
         await client.query(
           `UPDATE ${deks} SET wrapped = NULL, destroyed_at = ? WHERE ${which} AND wrapped IS NOT NULL`,
@@ -102,11 +103,14 @@ function sqlHolds(dialect: SqlDialect, runner: SqlRunner): HoldStore {
   const columns = `id, session, ${texts}, placed_at, released_at`;
   return {
     place: ({ id, sessionId, reason, placedAt, placedBy }) =>
-      dialect.insertNew(runner, {
-        table: 'holds',
-        columns: 'id, session, reason, placed_at, placed_by',
-        places: list(5),
-        values: [id, sessionId, reason, placedAt, placedBy ?? null],
+      runner.transaction(async (client) => {
+        await lockSession(dialect, client, sessionId);
+        return await dialect.insertNew(client, {
+          table: 'holds',
+          columns: 'id, session, reason, placed_at, placed_by',
+          places: list(5),
+          values: [id, sessionId, reason, placedAt, placedBy ?? null],
+        });
       }),
     async release(id, releasedAt, releasedBy) {
       await runner.write(
@@ -129,8 +133,21 @@ function sqlHolds(dialect: SqlDialect, runner: SqlRunner): HoldStore {
   };
 }
 
-/** Asked in the transaction that deletes. A hold that is placed while that runs may come too late for it. */
-/** @throws {@link StrongroomError} `ERR_HELD`. */
+/**
+ * Keeps holds from being placed on the session until the transaction ends, and waits for whoever changes it: so a hold
+ * that was placed is seen by whatever removes something afterwards.
+ */
+async function lockSession(dialect: SqlDialect, client: SqlClient, sessionId: string): Promise<void> {
+  await client.query(kept(`SELECT number FROM ${dialect.table('sessions')} WHERE id = ? FOR UPDATE`), [
+    sessionId,
+  ]);
+}
+
+/**
+ * Asked in the transaction that removes, behind a lock on the session.
+ *
+ * @throws {@link StrongroomError} `ERR_HELD`.
+ */
 export async function assertNotHeld(
   dialect: SqlDialect,
   client: SqlClient,

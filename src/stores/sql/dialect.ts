@@ -1,5 +1,5 @@
 import type { StoredRecord } from '../driver.ts';
-import type { SqlClient, SqlRunner, SqlValue } from './client.ts';
+import type { SqlClient, SqlValue } from './client.ts';
 
 /** A number that names a session in other tables, and the first of the sequence numbers that were reserved. */
 export interface Reservation {
@@ -28,7 +28,7 @@ export interface SqlDialect {
   /** Ends a `SELECT` whose rows must not change until the transaction ends. */
   readonly forShare: string;
   /** Inserts a row unless there is one with its key; whether it did. */
-  insertNew(runner: SqlRunner, row: NewRow): Promise<boolean>;
+  insertNew(client: SqlClient, row: NewRow): Promise<boolean>;
   /** A text column, for a list of columns, as the bytes that it was written with, whatever the charset of the connection. */
   bytes(column: string): string;
   /** The server's clock in whole Unix milliseconds. */

@@ -1,6 +1,7 @@
 import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { withoutDid } from '../record.ts';
+import { removes } from '../removal.ts';
 import { kept, NOTHING, text, type SqlClient, type SqlRow, type SqlRunner } from './client.ts';
 import { assertNotHeld, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
@@ -163,6 +164,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
         const change = decide(view);
         if (change === undefined) return NOTHING;
         if (look.fence !== undefined) await assertStands(dialect, client, sessionId, look.fence);
+        if (removes(change, view, look.records === 'all')) await assertNotHeld(dialect, client, sessionId);
         if (change.drop) await drop(client, sessionId);
         else await apply(client, { id: sessionId, session, rows: ordered }, view, change);
         return undefined;

@@ -1,6 +1,6 @@
 import type { Fence, Leases } from '../driver.ts';
 import { lostTurnError } from '../failure.ts';
-import type { SqlClient, SqlRunner } from './client.ts';
+import { single, type SqlClient, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 
 /** Leases in a table, by the server's clock: those of the machines may differ. */
@@ -14,7 +14,7 @@ export function sqlLeases(dialect: SqlDialect, runner: SqlRunner): Leases {
         places: `?, ?, ${dialect.clock} + ?`,
         values: [name, owner, milliseconds],
       } as const;
-      if (await dialect.insertNew(runner, row)) return true;
+      if (await dialect.insertNew(single(runner), row)) return true;
       const taken = await runner.write(
         `UPDATE ${leases} SET expires_at = ${dialect.clock} + ?, owner = ? WHERE name = ?
          AND (owner = ? OR expires_at <= ${dialect.clock})`,

@@ -25,8 +25,20 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
       `SELECT number, id FROM ${sessions} WHERE number IN (${list(due.length)}) AND ${notHeld} ORDER BY number FOR UPDATE`,
       due,
     );
-    if (locked.rows.length === 0) return [];
-    const ids = new Map(locked.rows.map((row) => [Number(row['number']), text(row['id'])]));
+    const names = locked.rows.map((row) => text(row['id']));
+    if (names.length === 0) return [];
+    // One may have been placed while the lock was waited for.
+    const { rows: holds } = await client.query(
+      `SELECT session FROM ${dialect.table('holds')} WHERE released_at IS NULL AND session IN (${list(names.length)})`,
+      names,
+    );
+    const held = new Set(holds.map((row) => text(row['session'])));
+    const ids = new Map(
+      locked.rows
+        .map((row) => [Number(row['number']), text(row['id'])] as const)
+        .filter(([, id]) => !held.has(id)),
+    );
+    if (ids.size === 0) return [];
     const numbers = [...ids.keys()];
     const found = await client.query(
       `SELECT session, seq FROM ${items} WHERE session IN (${list(numbers.length)}) AND ${column} <= ? LIMIT ?`,

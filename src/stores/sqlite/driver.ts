@@ -4,6 +4,7 @@ import { keyError, lostTurnError } from '../failure.ts';
 import { firstTimes, isEarlier } from '../first-times.ts';
 import { firstGeneration } from '../generation.ts';
 import { isPlain, keyProblem, withDid, withoutDid } from '../record.ts';
+import { removes } from '../removal.ts';
 import type { Connection, Row, Statements } from './connection.ts';
 import { assertNotHeld, sqliteDekStore } from './dek-store.ts';
 import { removeSession, sqlitePurge } from './purge.ts';
@@ -64,12 +65,14 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
                 look.operation,
               );
         const records = toRecords(rows, statements);
-        const change = decide({
+        const view = {
           records,
           ...(operation !== undefined && { operation: operation['digest'] as string }),
-        });
+        };
+        const change = decide(view);
         if (change === undefined) return;
         if (look.fence !== undefined && !stands(statements, look.fence)) throw lostTurnError(sessionId);
+        if (removes(change, view, look.records === 'all')) assertNotHeld(statements, sessionId);
         if (change.drop) {
           drop(statements, sessionId, now());
           return;
