@@ -156,6 +156,8 @@ export interface SessionLayer {
    * a cache. What holds between records is judged here: `read` may see a part of them. Throws to refuse the read.
    */
   inspect?(entries: readonly (Entry | HiddenEntry)[], call: SessionCall): MaybePromise<void>;
+  /** Before records are removed or replaced. Throws to refuse it. */
+  removing?(call: SessionCall): MaybePromise<void>;
   /**
    * Before every mutation. `done` runs after it: with what was appended only if an append was acknowledged, with what
    * was removed only if a removal or a replacement was. With neither nobody knows what the session holds.

@@ -7,6 +7,15 @@ import type { Opened, Pipeline } from './pipeline.ts';
 import { createQueue } from './queue.ts';
 import type { Stack } from './stack.ts';
 
+const REMOVALS: readonly CallKind[] = [
+  'popItem',
+  'clearSession',
+  'replaceHistoryWithCompaction',
+  'applyHistoryMutations',
+  'replacePrefix',
+  'deleteSession',
+];
+
 /** How far back the call of a result is looked for in raw records. */
 const CALL_WINDOW = 64;
 
@@ -42,6 +51,8 @@ export interface Calls {
   ): Promise<T>;
   /** The same call for a look of our own: what it skips does not count for the caller. */
   quiet(call: SessionCall): SessionCall;
+  /** Asks the layers whether records may go. Calls that always remove some are asked for before they begin. */
+  removing(call: SessionCall): Promise<void>;
   /** @throws {@link StrongroomError} `ERR_READ_ONLY` after reads that skipped records. */
   assertWritable(call: SessionCall): void;
   /** @throws {@link StrongroomError} `ERR_READ_ONLY` when `going`, which the call would remove, has skipped records. */
@@ -94,6 +105,10 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, memo
   /** A look of our own must not make the wrapper read-only on top of what the caller's reads say. */
   const quiet = (call: SessionCall): SessionCall => ({ ...call, skipped: () => undefined });
 
+  async function removing(call: SessionCall): Promise<void> {
+    for (const layer of stack.layers) await layer.removing?.(call);
+  }
+
   /** Runs `work` inside the `around` hooks, outermost first. */
   async function around<T>(call: SessionCall, work: () => Promise<T>): Promise<T> {
     let next = work;
@@ -139,10 +154,12 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, memo
     mutate: async (kind, details, work) =>
       queue.mutate(async () => {
         const call = await begin(kind, details);
-        return await around(call, async () =>
-          mutating(call, async (appended, removed) => work(call, appended, removed)),
-        );
+        return await around(call, async () => {
+          if (REMOVALS.includes(kind)) await removing(call);
+          return await mutating(call, async (appended, removed) => work(call, appended, removed));
+        });
       }),
+    removing,
     quiet,
     assertWritable(call) {
       if (readOnly) throw refusal(call);

@@ -158,13 +158,16 @@ export function createOperations(parts: Parts): {
     });
     // Under a hold what nobody sees stays, where everything that is seen does.
     const isAppend = comparison.commonStart(replacement, expectedSuffix) === visible.length;
+    if (!isAppend) await calls.removing(call);
+    const isWhole = isAppend && going.length > visible.length;
+    const held = isWhole && (await isRefused(() => calls.removing(call)));
     return {
       fresh: plan.fresh,
       going,
       call: { ...call, replaces: going.flatMap((record) => record.bottom ?? []) },
       sealed: (stored) => [
-        replacing(plan.records(stored)),
-        ...(isAppend && going.length > visible.length ? [replacing([...expected, ...stored])] : []),
+        ...(held ? [] : [replacing(plan.records(stored))]),
+        ...(isWhole ? [replacing([...expected, ...stored])] : []),
       ],
     };
   }
@@ -224,6 +227,16 @@ export function createOperations(parts: Parts): {
   }
 
   return { applyHistoryTransaction };
+}
+
+async function isRefused(ask: () => Promise<void>): Promise<boolean> {
+  try {
+    await ask();
+    return false;
+  } catch (error) {
+    if (isHeld(error)) return true;
+    throw error;
+  }
 }
 
 function isHeld(error: unknown): boolean {

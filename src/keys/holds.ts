@@ -4,7 +4,7 @@ import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { keyAccess } from './access.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
-import { checkHold, DEK_STORE, type DekStore, type HoldRecord, type HoldStore } from './dek-store.ts';
+import { checkHold, type DekStore, type HoldRecord, type HoldStore } from './dek-store.ts';
 import { heldError } from './held.ts';
 import { isDekStore } from './targets.ts';
 
@@ -21,11 +21,14 @@ export interface HoldOptions {
 }
 
 /**
- * Places a legal hold on a session: until it is released, none of its data keys can be destroyed, by `shred`,
- * `purgeDataKeys`, `reencrypt` or the store itself. Readers see no difference. The record stays after the release.
+ * Places a legal hold on a session: until it is released nothing of it goes. `clearSession`, `popItem`, compactions,
+ * mutations, replacements that do not put everything back, summaries and archives, `deleteSession`, purges, `shred` and
+ * `purgeDataKeys` are `ERR_HELD` or pass the session over; `reencrypt` reports it. Reading and adding go on as before,
+ * and so do runs; what a run would undo stays. The record of the hold stays after its release.
  *
- * A hold lies with the data keys, so it works where the DEK store keeps holds (`memoryDekStore`, `sqliteDekStore`). It
- * does not keep anybody from deleting rows with the database's own means.
+ * On our stores the hold is looked at in the transaction that removes. Elsewhere it lies with the data keys
+ * (`memoryDekStore`, `sqliteDekStore`), and the wrapper looks before it removes. It does not keep anybody from deleting
+ * rows with the database's own means.
  *
  * @param target A wrapped session, or the DEK store that has its data keys.
  * @throws `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when the DEK store keeps no holds; `ERR_CONFLICT` when the id is taken.
@@ -102,10 +105,8 @@ async function resolve(
     return { stores: [holdsOf(where, target)], sessionId, now: Date.now() };
   }
   const access = await keyAccess(where, target);
-  // The session's own database too: there it stops what removes items, in the same transaction.
-  const own = access.inner[DEK_STORE];
-  const all = new Set([...access.scope.stores, ...(own === undefined ? [] : [own])]);
-  const stores = [...all].map((store) => holdsOf(where, store));
+  // The session's own database is among them: there a hold stops what removes items, in the same transaction.
+  const stores = access.scope.stores.map((store) => holdsOf(where, store));
   if (stores.length === 0) unsupported(where);
   return { stores, sessionId: access.sessionId, now: access.scope.now };
 }

@@ -10,6 +10,7 @@ import { encodeItem } from '../item.ts';
 import { isGone } from '../keys/data-keys/look-up.ts';
 import { createDataKeys, type DataKey, type DataKeyScope } from '../keys/data-keys.ts';
 import { GUARD, isGuarding } from '../keys/dek-store.ts';
+import { heldError } from '../keys/held.ts';
 import type { Entry, Header, HiddenEntry, SessionCall, SessionLayer } from '../layer.ts';
 import { openEntry, sealEntry } from './encrypt/entry.ts';
 import { checkContext, checkEncryptOptions, checkKeyring, type EncryptOptions } from './encrypt/options.ts';
@@ -257,6 +258,14 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     write,
     read,
     matches,
+    async removing(call) {
+      // Where items and data keys are in one database, it looks itself, in the transaction that removes.
+      if (call.dekStore !== undefined) return;
+      for (const { holds } of (await scopeOf(call)).stores) {
+        const [open] = (await holds?.list({ sessionId: call.sessionId, open: true })) ?? [];
+        if (open !== undefined) throw heldError(call.sessionId, open.id);
+      }
+    },
     opensBy: nameOf,
     stillOpens,
     ...(sequence !== undefined && {

@@ -406,7 +406,7 @@ describe('replacing the records of a session', () => {
     const ids = transactions.mock.calls.map(([{ operationId }]) => operationId);
     expect(ids).toHaveLength(2);
     expect(new Set(ids).size).toBe(2);
-    for (const id of ids) expect(id).toMatch(/^reencrypt-[\w-]{16}$/);
+    for (const id of ids) expect(id).toMatch(/^reencrypt-[\w-]{22}$/);
   });
 });
 
@@ -677,7 +677,7 @@ describe('hold and release', () => {
     const store = memoryDekStore();
     const placed = await hold(store, { sessionId: 's', reason: 'r' });
     expect(placed).toStrictEqual({
-      id: expect.stringMatching(/^[\w-]{16}$/) as string,
+      id: expect.stringMatching(/^[\w-]{22}$/) as string,
       sessionId: 's',
       reason: 'r',
       placedAt: expect.any(Number) as number,

@@ -254,7 +254,16 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const { meta, ops, deks, turn, holds } = keysOf(sessionId);
     const answer = await commands.script(
       CHANGE,
-      [lists.items, lists.nextItems, meta, ops, deks, turn, holds, ...archiveKeys(archive?.sessionId, target)],
+      [
+        lists.items,
+        lists.nextItems,
+        meta,
+        ops,
+        deks,
+        turn,
+        holds,
+        ...archiveKeys(archive?.sessionId, target),
+      ],
       [
         JSON.stringify(settings),
         ...insert.map(encodeElement),

@@ -1,6 +1,15 @@
 import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
 import { heldError } from '../../keys/held.ts';
-import { kept, list, single, text, type SqlClient, type SqlRow, type SqlRunner, type SqlValue } from './client.ts';
+import {
+  kept,
+  list,
+  single,
+  text,
+  type SqlClient,
+  type SqlRow,
+  type SqlRunner,
+  type SqlValue,
+} from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 
 const PAGE = 200;
