@@ -78,6 +78,8 @@ export interface SessionCall {
   readonly sealed: boolean;
   /** Where the inner session's store keeps wrapped data keys, if it does. */
   readonly dekStore?: DekStore;
+  /** Where the version of the inner session's history comes from; the stores of strongroom have one. */
+  readonly version?: VersionSource;
   /** Entries that this write replaces (a compaction, a summary): what is new may not outlive the first of them. */
   readonly replaces?: readonly Entry[];
   /** The stack's clock, in Unix milliseconds. */
@@ -93,18 +95,44 @@ export interface SessionCall {
   readonly result: { items?: number };
 }
 
-/** How far a history has come: within a generation records are only appended, and `end` grows by one for each. */
-export interface HistoryVersion {
-  readonly generation: number;
-  readonly end: number;
+/**
+ * Says which state a history is in. Equal versions are the same history, and no history has the version of another state
+ * again, whatever its store lost. Compared, never counted.
+ */
+export type HistoryVersion = string;
+
+/** One append of this process, as far as the version of the history tells of it. */
+export interface AppendStep {
+  /** How many records it appended. */
+  readonly records: number;
+  /** A random number that it moved the version on by. */
+  readonly mark: number;
+}
+
+/** What a store says of its history. */
+export interface VersionAnswer {
+  readonly version: HistoryVersion;
+  /** Whether the history is what it was, and then what was appended since, and nothing else. */
+  readonly follows: boolean;
 }
 
 /** Where the version of a history comes from. */
 export interface VersionSource {
-  /** What the database last announced by itself, without asking it; can be late by as much as the announcement is. */
+  /** The answer to an earlier question, while the database would have announced a change of it. */
   known(): HistoryVersion | undefined;
   /** Asks the database. */
   read(): Promise<HistoryVersion>;
+  /**
+   * Asks the database, and compares its answer with what was seen before.
+   *
+   * @param steps The appends of this process since `version`, oldest first.
+   */
+  compare(version: HistoryVersion, steps: readonly AppendStep[]): Promise<VersionAnswer>;
+  /**
+   * The append of this process whose last record is this very object, once it was acknowledged. Appends from before the first
+   * question are not known.
+   */
+  stepOf(record: AgentInputItem): AppendStep | undefined;
 }
 
 /** What {@link SessionLayer.load} reads with: both skip the layers above the loading one. */

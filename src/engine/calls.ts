@@ -78,6 +78,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, memo
       routesByRunContext: inner.acceptsRunContext,
       sealed: stack.sealed,
       ...(inner.dekStore !== undefined && { dekStore: inner.dekStore }),
+      ...(inner.version !== undefined && { version: inner.version }),
       result: {},
       now: () => stack.now(),
       lookBack: (match) => lookBack(match, call),

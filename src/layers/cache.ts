@@ -3,12 +3,14 @@ import { recordKey } from '../engine/record.ts';
 import { StrongroomError } from '../errors.ts';
 import { cloneItem } from '../item.ts';
 import type {
+  AppendStep,
   Entry,
   HiddenEntry,
   HistoryVersion,
   LayerIO,
   SessionCall,
   SessionLayer,
+  VersionAnswer,
   VersionSource,
 } from '../layer.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
@@ -69,8 +71,10 @@ interface List {
   readonly examples: Map<string, Entry>;
   /** How many records from the start the inner session is known to have had, … */
   checked: number;
-  /** … and the version of its history then, where it has one. */
+  /** … the version of its history then, where it has one, and known, … */
   version: HistoryVersion | undefined;
+  /** … and what this process appended since. */
+  steps: readonly AppendStep[];
   bytes: number;
   readonly items: number;
   /** Valid while the session is in this generation. */
@@ -210,11 +214,10 @@ export function cache(options: CacheOptions): SessionLayer {
       const length = list.known.length;
       let unchanged = mode === 'owner';
       if (versions !== undefined) {
-        // Before the question: what this process appends meanwhile is not in the answer.
-        const expected = expectedVersion(list);
-        version = isAnnounced(list, versions) ? list.version : await versions.read();
-        unchanged = isSame(version, expected);
-        if (unchanged) Object.assign(list, { version, checked: length });
+        const answer = await compare(list, versions);
+        version = answer.version;
+        unchanged = answer.follows;
+        if (unchanged) Object.assign(list, { version, steps: [], checked: length });
       } else if (mode === 'tail') unchanged = await endsWithKnown(list, length, io);
       if (unchanged) {
         return answer(list, call.limit === undefined ? 0 : Math.max(0, length - call.limit), length, io);
@@ -235,6 +238,7 @@ export function cache(options: CacheOptions): SessionLayer {
         examples,
         checked: known.length,
         version,
+        steps: [],
         items: known.length,
         bytes: bytesOf(known),
         generation,
@@ -259,15 +263,14 @@ export function cache(options: CacheOptions): SessionLayer {
     return true;
   }
 
-  /** Whether the store said, without being asked, that nothing changed. Not enough after an append of our own: others may
-   * have been faster, and what was said be older than ours. */
-  function isAnnounced({ known, checked, version }: List, versions: VersionSource): boolean {
-    return known.length === checked && isSame(versions.known(), version);
-  }
-
-  /** The version of a history that is what the list was when it was checked, and what this process appended since. */
-  function expectedVersion({ known, checked, version }: List): HistoryVersion | undefined {
-    return version && { ...version, end: version.end + known.length - checked };
+  /**
+   * Whether the history is what the list was when it was checked, and what this process appended since. What was announced is
+   * not enough after an append of our own: others may have been faster, and what was said be older than ours.
+   */
+  async function compare({ version, steps }: List, versions: VersionSource): Promise<VersionAnswer> {
+    if (version === undefined) return { version: await versions.read(), follows: false };
+    if (steps.length === 0 && versions.known() === version) return { version, follows: true };
+    return await versions.compare(version, steps);
   }
 
   /** Opens the records that are not known, in one batch. */
@@ -345,10 +348,15 @@ export function cache(options: CacheOptions): SessionLayer {
           // Another change before this one was done, or since: the list lacks what it wrote.
           if (before.generation !== generation - 1 || activity.generation !== generation) return;
           const known = appended.map((entry) => know(entry, recordKey(entry.stored as AgentInputItem)));
+          const last = appended.at(-1)?.stored;
+          const steps = last === undefined ? [] : [call.version?.stepOf(last)];
           for (const record of known) before.known.push(record);
           addExamples(before.examples, known, call);
           lists.set(key, {
             ...before,
+            // Without its step nobody can tell what the version is now.
+            version: steps.includes(undefined) ? undefined : before.version,
+            steps: [...before.steps, ...steps.filter((step) => step !== undefined)],
             items: before.known.length,
             bytes: before.bytes + bytesOf(known),
             generation,
@@ -358,10 +366,6 @@ export function cache(options: CacheOptions): SessionLayer {
     },
   };
   return layer;
-}
-
-function isSame(one: HistoryVersion | undefined, other: HistoryVersion | undefined): boolean {
-  return one !== undefined && one.generation === other?.generation && one.end === other.end;
 }
 
 function isSkipped(entry: Entry | HiddenEntry): boolean {

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { HistoryVersion } from '../layer.ts';
 import { warn } from '../warning.ts';
 import { inTime } from './in-time.ts';
 
@@ -12,8 +11,8 @@ export interface Announcements {
 
 /** Who wants to hear it. */
 export interface AnnouncementListener {
-  /** Somebody changed the session; with the version that it has since, where the database says it. */
-  readonly changed: (sessionId: string, version?: HistoryVersion) => void;
+  /** Somebody changed the session, or may have. */
+  readonly changed: (sessionId: string) => void;
   /** From now on every change is told (`true`), or changes may be missed (`false`). Both make void what was told before. */
   readonly live: (now: boolean) => void;
 }

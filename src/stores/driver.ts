@@ -1,6 +1,7 @@
 import type { DekStore, HoldStore } from '../keys/dek-store.ts';
-import type { HistoryVersion } from '../layer.ts';
+import type { VersionAnswer } from '../layer.ts';
 import type { Announcements } from './announcements.ts';
+import type { Since } from './marks.ts';
 
 /**
  * One record as databases keep it. A carrier is taken apart, so that its bytes are stored as bytes and its times as
@@ -50,6 +51,8 @@ export interface Change {
   readonly remove: { readonly start: number; readonly count: number } | 'all' | 'none';
   /** Records that take the place of the removed ones; at the end when none are removed. */
   readonly insert: readonly StoredRecord[];
+  /** What an append moves the version on by. Default: a new mark. */
+  readonly mark?: number;
   /** Written to the operation log. */
   readonly operation?: { readonly key: string; readonly digest: string };
   /** The operation log starts anew. */
@@ -87,6 +90,8 @@ export interface Batch {
   readonly sessionId: string;
   readonly records: readonly StoredRecord[];
   readonly subject?: string;
+  /** What it moves the version on by: a new mark. */
+  readonly mark: number;
 }
 
 /** Which records are expired: `e <= now`, or written (the call of the group, where known) at `writtenBefore` or before. */
@@ -141,7 +146,7 @@ export interface StoreDriver {
    * Appends all or nothing, contiguous. A record whose data key has a tombstone here is `ERR_SHREDDED`, one whose data
    * key must be here and is not is `ERR_KEY_UNKNOWN`, found in the same transaction.
    */
-  readonly append: (sessionId: string, records: readonly StoredRecord[], subject?: string) => Promise<void>;
+  readonly append: (batch: Batch) => Promise<void>;
   /**
    * Appends to many sessions in one round trip, for each all or nothing. One element a batch: the error when it was
    * refused. Every session occurs once.
@@ -160,10 +165,11 @@ export interface StoreDriver {
     subject?: string,
   ) => Promise<void>;
   /**
-   * How far the history has come, in one small read. Anything but an append begins a new generation. Both are 0 for a session
-   * that is not there, and a session that is made again never gets a generation that it had.
+   * Which state the history is in, in one small read: see marks.ts.
+   *
+   * @param since What was seen before.
    */
-  readonly version: (sessionId: string) => Promise<HistoryVersion>;
+  readonly version: (sessionId: string, since?: Since) => Promise<VersionAnswer>;
   /** Present when the database tells of changes by itself. */
   readonly announcements?: Announcements;
   /** Whether the operation is in the log. */

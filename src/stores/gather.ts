@@ -47,13 +47,13 @@ export function createGathering(driver: Pick<StoreDriver, 'append' | 'appendMany
   }
 
   return {
-    append(sessionId, records, subject) {
+    append(batch) {
+      const { sessionId } = batch;
       const open = gatherings.get(sessionId);
-      if (open === undefined) return driver.append(sessionId, records, subject);
+      if (open === undefined) return driver.append(batch);
       gatherings.delete(sessionId);
       open.expected.delete(sessionId);
       return new Promise((resolve, reject) => {
-        const batch = { sessionId, records, ...(subject !== undefined && { subject }) };
         open.waiting.set(sessionId, { batch, resolve, reject });
         flushIfComplete(open);
       });

@@ -1,5 +1,6 @@
 import type { DekStore, HoldStore } from '../keys/dek-store.ts';
 import type { Leases, StoreDriver, StoredRecord } from './driver.ts';
+import { newMark } from './marks.ts';
 
 /** Under this symbol a store of ours offers what keeps it in order. */
 export const MAINTENANCE: unique symbol = Symbol.for('strongroom.maintenance') as never;
@@ -54,7 +55,8 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
       return trimmed;
     },
     records: (sessionId) => driver.read(sessionId),
-    append: (sessionId, records, subject) => driver.append(sessionId, records, subject),
+    append: (sessionId, records, subject) =>
+      driver.append({ sessionId, records, mark: newMark(), ...(subject !== undefined && { subject }) }),
     expired: (writtenBefore) =>
       driver.expired({ now: now(), ...(writtenBefore !== undefined && { writtenBefore }) }),
   };

@@ -7,7 +7,7 @@ import type {
 import { StrongroomError } from '../errors.ts';
 import { itemKey, snapshotItem } from '../item.ts';
 import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
-import type { VersionSource } from '../layer.ts';
+import type { AppendStep, VersionSource } from '../layer.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import { digestOf, historyDigest, operationKey } from './digest.ts';
@@ -20,6 +20,7 @@ import {
   type StoreDriver,
   type StoredRecord,
 } from './driver.ts';
+import { newMark } from './marks.ts';
 import { decodeRecord, encodeRecord, inheritBirth } from './record.ts';
 import { VERSION } from './versions.ts';
 import { createQueue } from '../engine/queue.ts';
@@ -77,13 +78,14 @@ type ChangeHistory = (look: Look, decide: Parameters<StoreDriver['change']>[2]) 
  * The one implementation of the SDK's rules over what a database does natively.
  *
  * @param now Unix milliseconds, for items that state no time themselves.
+ * @param version Of this session, without what this process appends.
  * @param owner Whose session it is; can become known later.
  * @param isGuarded Whether a data key must be in this database, when a record names it.
  */
 export function createStoreSession(
   driver: StoreDriver,
   sessionId: string,
-  version: VersionSource,
+  version: Omit<VersionSource, 'stepOf'>,
   now: () => number,
   owner: { readonly subject?: string } = {},
   isGuarded: (did: string) => boolean = () => false,
@@ -91,6 +93,9 @@ export function createStoreSession(
   // Calls take effect in the order in which they were made, also on a pool of connections.
   const queue = createQueue();
   let fence: Fence | undefined;
+  /** By the last item of each append that was acknowledged, since somebody asked for the version. */
+  const steps = new WeakMap<AgentInputItem, AppendStep>();
+  let watched = false;
 
   const encode = (items: readonly AgentInputItem[]): StoredRecord[] => {
     const at = now();
@@ -130,12 +135,16 @@ export function createStoreSession(
 
     async addItems(items: AgentInputItem[]): Promise<void> {
       const records = encode(items);
-      if (records.length === 0) return;
-      await mutate((change, under) =>
-        under === undefined
-          ? driver.append(sessionId, records, owner.subject)
-          : change({ records: 0 }, () => ({ remove: 'none', insert: records })),
-      );
+      const last = items.at(-1);
+      if (last === undefined) return;
+      const mark = newMark();
+      await mutate((change, under) => {
+        const { subject } = owner;
+        return under === undefined
+          ? driver.append({ sessionId, records, mark, ...(subject !== undefined && { subject }) })
+          : change({ records: 0 }, () => ({ remove: 'none', insert: records, mark }));
+      });
+      if (watched) steps.set(last, { records: records.length, mark });
     },
 
     async popItem(): Promise<AgentInputItem | undefined> {
@@ -231,7 +240,18 @@ export function createStoreSession(
         fence = next;
       },
     },
-    [VERSION]: { known: () => version.known(), read: () => queue.read(() => version.read()) },
+    [VERSION]: {
+      known: () => version.known(),
+      read() {
+        watched = true;
+        return queue.read(() => version.read());
+      },
+      compare(before, since) {
+        watched = true;
+        return queue.read(() => version.compare(before, since));
+      },
+      stepOf: (record) => steps.get(record),
+    },
   };
 }
 

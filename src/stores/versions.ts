@@ -1,18 +1,22 @@
 import { LRUCache } from 'lru-cache';
-import type { HistoryVersion, VersionSource } from '../layer.ts';
+import type { HistoryVersion, VersionAnswer, VersionSource } from '../layer.ts';
 import type { StoreDriver } from './driver.ts';
+import type { Since } from './marks.ts';
 
-/** Under this symbol a session of a store tells how far its history has come. */
+/** Under this symbol a session of a store tells which state its history is in. */
 export const VERSION: unique symbol = Symbol.for('strongroom.version') as never;
 
 /** Sessions whose version is kept in memory; of others it is asked for. */
 const MOST = 10_000;
 
 /**
- * Versions of histories. What the database announces by itself is kept for the sessions that were asked for, so that
- * nobody asks again before something changed.
+ * Versions of histories. While the database announces changes by itself, an answer is kept until a change is announced,
+ * so that nobody asks again before something changed. An announcement is never believed to say what changed: it can only
+ * make somebody ask.
  */
-export function createVersions(driver: StoreDriver): (sessionId: string) => VersionSource {
+export function createVersions(
+  driver: Pick<StoreDriver, 'announcements' | 'version'>,
+): (sessionId: string) => Omit<VersionSource, 'stepOf'> {
   const kept = new LRUCache<string, { version?: HistoryVersion }>({ max: MOST });
   let live = false;
   let listening = false;
@@ -26,35 +30,23 @@ export function createVersions(driver: StoreDriver): (sessionId: string) => Vers
         live = now;
         kept.clear();
       },
-      changed(sessionId, version) {
-        const before = kept.get(sessionId);
-        if (before === undefined || isOlder(version, before.version)) return;
-        if (version === undefined) kept.delete(sessionId);
-        else kept.set(sessionId, { version });
-      },
+      changed: (sessionId) => void kept.delete(sessionId),
     });
+  }
+
+  async function ask(sessionId: string, since?: Since): Promise<VersionAnswer> {
+    listen();
+    // What is announced while the answer is under way removes this, so that an old answer is not kept.
+    const asked: { version?: HistoryVersion } = {};
+    if (live) kept.set(sessionId, asked);
+    const answer = await driver.version(sessionId, since);
+    if (kept.get(sessionId) === asked) asked.version = answer.version;
+    return answer;
   }
 
   return (sessionId) => ({
     known: () => kept.get(sessionId)?.version,
-    async read() {
-      listen();
-      // Whatever is announced while the answer is under way takes the place of this, so that an old answer is not kept.
-      const asked: { version?: HistoryVersion } = {};
-      if (live) kept.set(sessionId, asked);
-      const version = await driver.version(sessionId);
-      if (kept.get(sessionId) === asked) asked.version = version;
-      return version;
-    },
+    read: async () => (await ask(sessionId)).version,
+    compare: (version, steps) => ask(sessionId, { version, steps }),
   });
-}
-
-/** An announcement that comes late: within a generation a history only grows. */
-function isOlder(version: HistoryVersion | undefined, than: HistoryVersion | undefined): boolean {
-  return (
-    version !== undefined &&
-    than !== undefined &&
-    version.generation === than.generation &&
-    version.end < than.end
-  );
 }

@@ -5,7 +5,7 @@ import { toBase64url, utf8 } from '../crypto/encoding.ts';
 import { cloneItem } from '../item.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import { DEK_STORE } from '../keys/dek-store.ts';
-import type { MaybePromise } from '../layer.ts';
+import type { AppendStep, MaybePromise } from '../layer.ts';
 import { historyDigest } from '../stores/digest.ts';
 import { LEASES } from '../stores/driver.ts';
 import { MAINTENANCE } from '../stores/maintenance.ts';
@@ -97,7 +97,8 @@ const CHECKS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['replaces the oldest items while others append', replacesPrefix],
   ['refuses to replace a prefix that is not there', prefixConflict],
   ['moves what it replaces to another session in the same step', archives],
-  ['gives a history a version that only appends continue', versions],
+  ['gives a history a version that it never had before', versions],
+  ['tells what follows on a version by the appends that were made', ownAppends],
   ['renders envelopes again character by character', envelopes],
   ['lists its sessions with counts, bytes and times', lists],
   ['finds the sessions of a subject', subjects],
@@ -349,37 +350,37 @@ async function versions({ store, other, id }: Bench): Promise<void> {
   const [name, target] = [id(), id()];
   const session = store.session(name);
   const version = (of = name) => other.session(of)[VERSION].read();
-  const none = { generation: 0, end: 0 };
-  assert.deepEqual(await version(), none, 'a session that is not there has a version');
-  await session.addItems(numbered('item', 3));
-  const first = await version();
-  assert.ok(Number.isSafeInteger(first.generation) && first.generation > 0);
-  await session.addItems(numbered('more', 2));
-  await session.applyHistoryTransaction({
-    operationId: 'append',
-    transaction: { type: 'append_items', items: numbered('transaction', 4) },
-  });
-  assert.deepEqual(await version(), { ...first, end: first.end + 6 }, 'appends began a new generation');
-  const seen = new Set([first.generation]);
-  const begins = async (what: string, change: () => Promise<unknown>): Promise<void> => {
+  const none = await version();
+  const seen = new Set([none]);
+  const moves = async (what: string, change: () => Promise<unknown>, of = name): Promise<void> => {
     await change();
-    const { generation } = await version();
-    assert.ok(!seen.has(generation), `${what} did not begin a new generation`);
-    seen.add(generation);
+    const now = await version(of);
+    assert.ok(!seen.has(now), `${what} did not move the version on`);
+    assert.equal(await version(of), now, 'a read moved the version on');
+    seen.add(now);
   };
-  await begins('popItem', () => session.popItem());
-  const items = await session.getItems();
-  await begins('replacePrefix', () =>
-    session.replacePrefix({
-      count: 2,
-      digest: historyDigest(items.slice(0, 2)),
-      replacement: numbered('summary', 2),
-      operationId: 'prefix',
-      archiveTo: target,
+  await moves('an append', () => session.addItems(numbered('item', 3)));
+  await moves('another append', () => session.addItems(numbered('item', 3)));
+  await moves('append_items', () =>
+    session.applyHistoryTransaction({
+      operationId: 'append',
+      transaction: { type: 'append_items', items: numbered('transaction', 4) },
     }),
   );
-  assert.equal((await version(target)).end, 2, 'an archive did not move on');
-  await begins('replace_suffix', () =>
+  await moves('popItem', () => session.popItem());
+  // The history is again what it was, and not the same.
+  await moves('an append of what was popped', () => session.addItems(numbered('transaction', 4).slice(-1)));
+  const items = await session.getItems();
+  const prefix = {
+    count: 2,
+    digest: historyDigest(items.slice(0, 2)),
+    replacement: numbered('summary', 2),
+    operationId: 'prefix',
+    archiveTo: target,
+  };
+  await moves('replacePrefix', () => session.replacePrefix(prefix));
+  await moves('an archive', () => Promise.resolve(), target);
+  await moves('replace_suffix', () =>
     session.applyHistoryTransaction({
       operationId: 'suffix',
       transaction: {
@@ -389,15 +390,71 @@ async function versions({ store, other, id }: Bench): Promise<void> {
       },
     }),
   );
-  await begins('replaceHistoryWithCompaction', () =>
+  await moves('replaceHistoryWithCompaction', () =>
     session.replaceHistoryWithCompaction([envelope({ s: 'none', t: LONG_AGO, e: LONG_AGO + 1 }), ...items]),
   );
-  await begins('a purge', () => store.purgeExpired());
-  await begins('clearSession', () => session.clearSession());
+  await moves('a purge', () => store.purgeExpired());
+  await moves('clearSession', () => session.clearSession());
   await session.addItems(numbered('again', 1));
   await store.deleteSession(name);
-  assert.deepEqual(await version(), none, 'a deleted session has a version');
-  await begins('deletion', () => session.addItems(numbered('again', 1)));
+  assert.equal(await version(), none, 'a deleted session has a version');
+  await moves('deletion', () => session.addItems(numbered('again', 1)));
+}
+
+async function ownAppends({ store, other, id }: Bench): Promise<void> {
+  const name = id();
+  const session = store.session(name);
+  const source = session[VERSION];
+  const foreign = other.session(name);
+  const isShared = other !== store;
+  // Appends are known from the first question on.
+  await foreign[VERSION].read();
+  const append = async (on: StoreSession, count: number): Promise<AppendStep> => {
+    const items = numbered('item', count);
+    await on.addItems(items);
+    const step = on[VERSION].stepOf(items.at(-1) as AgentInputItem);
+    assert.ok(step, 'an append is not known by its last item');
+    assert.equal(step.records, count);
+    assert.equal(on[VERSION].stepOf(items[0] as AgentInputItem), count === 1 ? step : undefined);
+    return step;
+  };
+  for (const round of ['a session that is not there', 'a session']) {
+    const before = await source.read();
+    assert.deepEqual(await source.compare(before, []), { version: before, follows: true });
+    const steps = [await append(session, 3), await append(session, 1), await append(session, 2)];
+    const { version, follows } = await source.compare(before, steps);
+    assert.ok(follows, `appends to ${round} do not follow on what was there`);
+    assert.equal(version, await source.read());
+    const isFollowed = async (by: readonly AppendStep[]): Promise<boolean> =>
+      (await source.compare(before, by)).follows;
+    assert.ok(!(await isFollowed([])), 'appends changed nothing');
+    assert.ok(!(await isFollowed(steps.slice(1))), 'an append is missing');
+    assert.ok(!(await isFollowed([...steps, ...steps])), 'appends were seen that were not made');
+    assert.ok(
+      !(await isFollowed([{ records: 6, mark: 1 }])),
+      'appends were taken for others of their number',
+    );
+  }
+  // As many as were appended here, by others, before and after an append of this process.
+  for (const [first, second] of [
+    [foreign, session],
+    [session, foreign],
+  ] as const) {
+    const before = await source.read();
+    await append(first, 2);
+    await append(second, 2);
+    const marks = [
+      { records: 2, mark: 5 },
+      { records: 2, mark: 6 },
+    ];
+    assert.ok(!(await source.compare(before, marks)).follows, 'an append of others was taken for an own one');
+  }
+  const before = await source.read();
+  const own = await append(session, 2);
+  await session.popItem();
+  await session.popItem();
+  await append(isShared ? foreign : session, 2);
+  assert.ok(!(await source.compare(before, [own])).follows, 'an append that is gone was seen');
 }
 
 async function prefixConflict({ store, id }: Bench): Promise<void> {

@@ -99,16 +99,19 @@ function suite(open: (clock: () => number) => Store<StoreSession>): void {
     const source = raw[VERSION];
     // The answer to the question comes late: after an append of this process, which is not in it.
     let meanwhile: (() => Promise<void>) | undefined;
+    const answered = async <T>(answer: Promise<T>): Promise<T> => {
+      const value = await answer;
+      const act = meanwhile;
+      meanwhile = undefined;
+      await act?.();
+      return value;
+    };
     const late = Object.assign(Object.create(raw) as StoreSession, {
       [VERSION]: {
         known: () => undefined,
-        read: async () => {
-          const version = await source.read();
-          const act = meanwhile;
-          meanwhile = undefined;
-          await act?.();
-          return version;
-        },
+        read: () => answered(source.read()),
+        compare: (version, steps) => answered(source.compare(version, steps)),
+        stepOf: (record) => source.stepOf(record),
       } satisfies VersionSource,
     });
     const session = wrapSession(late, [cache({ maxItems: 100 }), encrypt({ keys: one.keys })]);

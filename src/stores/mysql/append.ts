@@ -1,7 +1,7 @@
 import { isStrongroomError } from '../../errors.ts';
 import type { Batch } from '../driver.ts';
 import { firstTimes } from '../first-times.ts';
-import { firstGeneration } from '../generation.ts';
+import { MARKS } from '../marks.ts';
 import { didsOf, isPlain, neededDids, withDid } from '../record.ts';
 import {
   kept,
@@ -48,9 +48,9 @@ export function mysqlAppend(
     return statement;
   }
 
-  async function inSteps({ sessionId: id, records, subject }: Batch): Promise<void> {
+  async function inSteps({ sessionId: id, records, subject, mark }: Batch): Promise<void> {
     await runner.transaction(async (client) => {
-      const reservation = await dialect.reserve(client, { id, subject }, records);
+      const reservation = await dialect.reserve(client, { id, subject, mark }, records);
       await insertItems(dialect, client, { id, ...reservation }, records);
     });
   }
@@ -101,7 +101,7 @@ type Shape = 'plain' | 'keyed' | 'any';
  */
 function compoundAppend(dialect: SqlDialect, shape: Shape, count: number): string {
   const sessions = dialect.table('sessions');
-  const reserve = `UPDATE ${sessions} SET generation = generation + 0 * (@strongroom_session := number),
+  const reserve = `UPDATE ${sessions} SET generation = (generation + ?) % ${MARKS} + 0 * (@strongroom_session := number),
       next_seq = (@strongroom_seq := next_seq) + ${count}, subject = coalesce(?, subject), ${LOWER_BOUNDS} WHERE id = ?;`;
   const lockDek = `
     SELECT max(number), max(wrapped IS NULL) INTO found_dek, is_destroyed FROM ${dialect.table('deks')}
@@ -126,7 +126,7 @@ function compoundAppend(dialect: SqlDialect, shape: Shape, count: number): strin
     START TRANSACTION;
     ${reserve}
     IF row_count() = 0 THEN
-      INSERT INTO ${sessions} (id, next_seq, generation) VALUES (?, 0, ?) ON DUPLICATE KEY UPDATE number = number;
+      INSERT INTO ${sessions} (id, next_seq, generation) VALUES (?, 0, 0) ON DUPLICATE KEY UPDATE number = number;
       ${reserve}
     END IF;
     ${shape === 'keyed' ? lockDek : ''}
@@ -136,10 +136,14 @@ function compoundAppend(dialect: SqlDialect, shape: Shape, count: number): strin
 }
 
 /** In the order of {@link compoundAppend}. */
-function valuesOf(shape: Shape, { sessionId, records, subject }: Batch, did: string | undefined): SqlValue[] {
+function valuesOf(
+  shape: Shape,
+  { sessionId, records, subject, mark }: Batch,
+  did: string | undefined,
+): SqlValue[] {
   const { expiry, birth } = firstTimes(records);
-  const reserve = [subject ?? null, expiry, expiry, birth, birth, sessionId];
-  const values: SqlValue[] = [...reserve, sessionId, firstGeneration(), ...reserve];
+  const reserve = [mark, subject ?? null, expiry, expiry, birth, birth, sessionId];
+  const values: SqlValue[] = [...reserve, sessionId, ...reserve];
   if (did !== undefined) values.push(sessionId, did, Number(neededDids(records).has(did)));
   for (const record of records) {
     if (shape === 'plain') {

@@ -1,5 +1,5 @@
 import { firstTimes } from '../first-times.ts';
-import { firstGeneration } from '../generation.ts';
+import { MARKS } from '../marks.ts';
 import { kept, list } from '../sql/client.ts';
 import { isStrongroomError } from '../../errors.ts';
 import { isDuplicate } from './failure.ts';
@@ -15,10 +15,11 @@ export function mysqlDialect(prefix: string): SqlDialect {
   const sessions = tableName(prefix, 'sessions');
   const lock = kept(`SELECT number, next_seq FROM ${sessions} WHERE id = ? FOR UPDATE`);
   const move = kept(
-    `UPDATE ${sessions} SET next_seq = next_seq + ?, subject = coalesce(?, subject), ${LOWER_BOUNDS} WHERE id = ?`,
+    `UPDATE ${sessions} SET generation = (generation + ?) % ${MARKS}, next_seq = next_seq + ?,
+       subject = coalesce(?, subject), ${LOWER_BOUNDS} WHERE id = ?`,
   );
   const create = kept(
-    `INSERT INTO ${sessions} (id, subject, next_seq, generation) VALUES (?, ?, 0, ?)
+    `INSERT INTO ${sessions} (id, subject, next_seq, generation) VALUES (?, ?, 0, 0)
      ON DUPLICATE KEY UPDATE number = number`,
   );
   return {
@@ -42,7 +43,7 @@ export function mysqlDialect(prefix: string): SqlDialect {
     },
     bytes: (column) => `CONVERT(${column} USING binary) AS ${/\w+$/.exec(column)?.[0] ?? column}`,
     clock: 'CAST(unix_timestamp(now(3)) * 1000 AS SIGNED)',
-    async reserve(client, { id, subject }, coming = [], numbers = coming.length) {
+    async reserve(client, { id, subject, mark }, coming = [], numbers = coming.length) {
       const { expiry, birth } = firstTimes(coming);
       for (;;) {
         const { rows } = await client.query(lock, [id]);
@@ -50,12 +51,12 @@ export function mysqlDialect(prefix: string): SqlDialect {
         if (row !== undefined) {
           const firstSeq = Number(row['next_seq']);
           if (coming.length > 0 || subject !== undefined) {
-            await client.query(move, [numbers, subject ?? null, expiry, expiry, birth, birth, id]);
+            await client.query(move, [mark, numbers, subject ?? null, expiry, expiry, birth, birth, id]);
           }
           return { session: Number(row['number']), firstSeq };
         }
         // Whoever comes second finds the row of the first one in the next round.
-        await client.query(create, [id, subject ?? null, firstGeneration()]);
+        await client.query(create, [id, subject ?? null]);
       }
     },
     async deleteItems(client, items) {

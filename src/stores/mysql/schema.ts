@@ -4,6 +4,9 @@ export function tableName(prefix: string, name: TableName): string {
   return `\`${prefix}${name}\``;
 }
 
+/** A statement, or one that is left out where the condition holds: MySQL has no `IF` in `ALTER TABLE`, MariaDB has. */
+export type Step = string | { readonly unless: string; readonly statement: string };
+
 /**
  * The statements of each version, in order; they are never changed, only added (CONTRIBUTING.md says how): whoever has
  * the version before gets this one. Each can be repeated: MySQL commits every one of them at once.
@@ -12,7 +15,7 @@ export function tableName(prefix: string, name: TableName): string {
  * `longtext`, never `json`, which re-orders keys. Times are indexed as bounds of whole sessions (see first-times.ts),
  * which an append does not change.
  */
-export function migrations(prefix: string): readonly (readonly string[])[] {
+export function migrations(prefix: string): readonly (readonly Step[])[] {
   const table = (name: TableName): string => tableName(prefix, name);
   const engine = 'ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin';
   return [
@@ -80,20 +83,23 @@ export function migrations(prefix: string): readonly (readonly string[])[] {
     ],
     // The first version was edited in place for a while: a database has what it had when it was made.
     [
-      ...unless(hasColumn(`${prefix}sessions`, 'first_birth_at'), [
-        `ALTER TABLE ${table('sessions')} ADD COLUMN first_expiry_at bigint, ADD COLUMN first_birth_at bigint,
+      {
+        unless: hasColumn(`${prefix}sessions`, 'first_birth_at'),
+        statement: `ALTER TABLE ${table('sessions')} ADD COLUMN first_expiry_at bigint, ADD COLUMN first_birth_at bigint,
          ADD KEY by_first_expiry (first_expiry_at), ADD KEY by_first_birth (first_birth_at)`,
-      ]),
+      },
       `UPDATE ${table('sessions')} s SET
          first_expiry_at = (SELECT min(expires_at) FROM ${table('items')} WHERE session = s.number),
          first_birth_at = (SELECT min(coalesce(born_at, written_at)) FROM ${table('items')} WHERE session = s.number)
        WHERE first_birth_at IS NULL AND EXISTS (SELECT 1 FROM ${table('items')} WHERE session = s.number)`,
-      ...unless(`NOT ${hasColumn(`${prefix}items`, 'birth')}`, [
-        `ALTER TABLE ${table('items')} DROP KEY by_expiry, DROP KEY by_birth, DROP COLUMN birth`,
-      ]),
-      ...unless(`NOT ${hasColumn(`${prefix}leases`, 'token')}`, [
-        `ALTER TABLE ${table('leases')} DROP COLUMN token`,
-      ]),
+      {
+        unless: `NOT ${hasColumn(`${prefix}items`, 'birth')}`,
+        statement: `ALTER TABLE ${table('items')} DROP KEY by_expiry, DROP KEY by_birth, DROP COLUMN birth`,
+      },
+      {
+        unless: `NOT ${hasColumn(`${prefix}leases`, 'token')}`,
+        statement: `ALTER TABLE ${table('leases')} DROP COLUMN token`,
+      },
     ],
   ];
 }
@@ -103,14 +109,14 @@ function hasColumn(table: string, column: string): string {
     AND table_name = '${table}' AND column_name = '${column}')`;
 }
 
-/** MySQL has no `IF` in `ALTER TABLE`, MariaDB has. The names in a statement have no quotation marks. */
-function unless(condition: string, statements: readonly string[]): string[] {
-  return statements.flatMap((statement) => [
-    `SET @strongroom_step = if(${condition}, 'DO 0', '${statement}')`,
+/** For a set-up by hand. The names in a statement have no quotation marks. */
+function conditional({ unless, statement }: Exclude<Step, string>): string[] {
+  return [
+    `SET @strongroom_step = if(${unless}, 'DO 0', '${statement}')`,
     'PREPARE strongroom_step FROM @strongroom_step',
     'EXECUTE strongroom_step',
     'DEALLOCATE PREPARE strongroom_step',
-  ]);
+  ];
 }
 
 /**
@@ -126,7 +132,7 @@ export function setupStatements(prefix: string, from: number): string[] {
       index < from
         ? []
         : [
-            ...statements,
+            ...statements.flatMap((step) => (typeof step === 'string' ? step : conditional(step))),
             `INSERT INTO ${schema} (version) VALUES (${index + 1}) ON DUPLICATE KEY UPDATE version = version`,
           ],
     ),

@@ -1,6 +1,6 @@
 import { isCurrentSchema, olderSchemaError, storeError } from '../failure.ts';
-import type { SqlResult, SqlRunner } from '../sql/client.ts';
-import { migrations, setupStatements, tableName } from './schema.ts';
+import type { SqlClient, SqlResult, SqlRunner } from '../sql/client.ts';
+import { migrations, setupStatements, tableName, type Step } from './schema.ts';
 
 const WHERE = 'openMysql';
 /** Seconds that a process waits for another one which changes the schema. */
@@ -31,11 +31,22 @@ export async function setUp(runner: SqlRunner, prefix: string): Promise<void> {
       await client.query(create);
       const version = await versionOf(schema, (sql) => client.query(sql));
       if (isCurrentSchema(WHERE, version, known)) return;
-      for (const statement of setupStatements(prefix, version)) await client.query(statement);
+      for (const [index, steps] of migrations(prefix).entries()) {
+        if (index < version) continue;
+        for (const step of steps) await take(client, step);
+        await client.query(`INSERT IGNORE INTO ${schema} (version) VALUES (?)`, [index + 1]);
+      }
     } finally {
       await client.query('SELECT RELEASE_LOCK(?)', [lock]);
     }
   });
+}
+
+/** The condition is asked for: to prepare a statement is not possible everywhere (`max_prepared_stmt_count`). */
+async function take(client: SqlClient, step: Step): Promise<void> {
+  if (typeof step === 'string') return void (await client.query(step));
+  const { rows } = await client.query(`SELECT ${step.unless} AS done`);
+  if (Number(rows[0]?.['done']) !== 1) await client.query(step.statement);
 }
 
 /** For a store that creates no tables. Where there are none, the first statement says so. */

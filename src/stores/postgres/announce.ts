@@ -1,6 +1,5 @@
 import { randomName } from '../../crypto/random.ts';
 import { StrongroomError } from '../../errors.ts';
-import type { HistoryVersion } from '../../layer.ts';
 import type { AnnouncementListener, Channel } from '../announcements.ts';
 import type { PGliteLike } from './pglite.ts';
 import { tableName, type PostgresNames } from './schema.ts';
@@ -44,10 +43,8 @@ export function announceValues(names: PostgresNames): [table: string, trigger: s
   return [tableName(names, 'sessions'), nameOf(names)];
 }
 
-function parse(payload: string): { readonly id: string; readonly version: HistoryVersion } | undefined {
-  const match = /^(\d+) (\d+) ([^]+)$/.exec(payload);
-  if (match === null) return undefined;
-  return { id: match[3] as string, version: { generation: Number(match[1]), end: Number(match[2]) } };
+function parse(payload: string): string | undefined {
+  return /^\d+ \d+ ([^]+)$/.exec(payload)?.[1];
 }
 
 /**
@@ -72,8 +69,8 @@ export async function listen(
   let heard = (): void => undefined;
   client.on('notification', (message) => {
     if (message.channel === echo) heard();
-    const change = message.channel === channel ? parse(message.payload ?? '') : undefined;
-    if (change !== undefined) changed(change.id, change.version);
+    const id = message.channel === channel ? parse(message.payload ?? '') : undefined;
+    if (id !== undefined) changed(id);
   });
   await client.query(`LISTEN "${channel}"`);
   await client.query(`LISTEN "${echo}"`);
@@ -95,8 +92,8 @@ export async function listenPGlite(
   changed: AnnouncementListener['changed'],
 ): Promise<Channel> {
   const close = await database.listen(await channelOf(database, names), (payload) => {
-    const change = parse(payload);
-    if (change !== undefined) changed(change.id, change.version);
+    const id = parse(payload);
+    if (id !== undefined) changed(id);
   });
   return { check: () => Promise.resolve(), close };
 }

@@ -1,7 +1,6 @@
 import type { Batch, StoredRecord } from '../driver.ts';
 import { keyError, type KeyProblem } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
-import { firstGeneration } from '../generation.ts';
 import { didsOf, isPlain, neededDids } from '../record.ts';
 import { kept, text, type SqlRow, type SqlRunner, type SqlValue } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
@@ -56,8 +55,8 @@ export function postgresAppend(
 
   const appendMany = kept(`
     WITH batches AS (
-      SELECT * FROM unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[])
-        AS b (id, subject, items, expiry, birth)
+      SELECT * FROM unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])
+        AS b (id, subject, items, mark, expiry, birth)
     ), records AS (
       SELECT * FROM unnest(?::text[], ?::bigint[], ${unnested}) AS r (id, place, ${names})
     ), keys AS (
@@ -70,7 +69,7 @@ export function postgresAppend(
       WHERE (session, did) NOT IN (SELECT session, did FROM keys)
     ), reserved AS (
       ${insertSessions}
-      SELECT id, subject, items, ?, expiry, birth FROM batches
+      SELECT id, subject, items, mark, expiry, birth FROM batches
       WHERE id NOT IN (SELECT session FROM refused) ORDER BY id
       ${ON_CONFLICT}
       RETURNING number, id, next_seq
@@ -82,10 +81,10 @@ export function postgresAppend(
     )
     SELECT session, did, destroyed FROM refused`);
 
-  async function one({ sessionId, subject, records }: Batch): Promise<readonly [Error | undefined]> {
+  async function one({ sessionId, subject, records, mark }: Batch): Promise<readonly [Error | undefined]> {
     const { expiry, birth } = firstTimes(records);
     const { length } = records;
-    const session = [sessionId, subject ?? null, length, firstGeneration(), expiry, birth];
+    const session = [sessionId, subject ?? null, length, mark, expiry, birth];
     if (records.every(isPlain)) {
       await runner.write(appendPlain, [
         ...session,
@@ -117,6 +116,7 @@ export function postgresAppend(
       batches.map(({ sessionId }) => sessionId),
       batches.map(({ subject }) => subject ?? null),
       batches.map(({ records }) => records.length),
+      batches.map(({ mark }) => mark),
       firsts.map(({ expiry }) => expiry),
       firsts.map(({ birth }) => birth),
       places.map(({ sessionId }) => sessionId),
@@ -124,7 +124,6 @@ export function postgresAppend(
       ...arrays(batches.flatMap(({ records }) => records)),
       needed.map(({ sessionId }) => sessionId),
       needed.map(({ did }) => did),
-      firstGeneration(),
     ]);
     const refused = new Map(rows.map((row) => [text(row['session']), problemOf(row)]));
     return batches.map(({ sessionId }) => {

@@ -1,11 +1,12 @@
 import { firstTimes } from '../first-times.ts';
-import { firstGeneration } from '../generation.ts';
+import { MARKS } from '../marks.ts';
 import { kept } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { tableName, type PostgresNames } from './schema.ts';
 
 /** What an `INSERT` of a session `s` does with one that is there. `least` takes no notice of `NULL`. */
 export const ON_CONFLICT: string = `ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excluded.next_seq,
+  generation = (s.generation + excluded.generation) % ${MARKS},
   subject = coalesce(excluded.subject, s.subject),
   first_expiry_at = least(s.first_expiry_at, excluded.first_expiry_at),
   first_birth_at = least(s.first_birth_at, excluded.first_birth_at)`;
@@ -30,16 +31,9 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
     },
     bytes: (column) => column,
     clock: 'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)',
-    async reserve(client, { id, subject }, coming = [], numbers = coming.length) {
+    async reserve(client, { id, subject, mark }, coming = [], numbers = coming.length) {
       const { expiry, birth } = firstTimes(coming);
-      const { rows } = await client.query(reserve, [
-        id,
-        subject ?? null,
-        numbers,
-        firstGeneration(),
-        expiry,
-        birth,
-      ]);
+      const { rows } = await client.query(reserve, [id, subject ?? null, numbers, mark, expiry, birth]);
       return { session: Number(rows[0]?.['number']), firstSeq: Number(rows[0]?.['next_seq']) - numbers };
     },
     async deleteItems(client, items) {

@@ -4,12 +4,12 @@ import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, Fence, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { keyError, lostTurnError, type KeyProblem, type Outcome } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
-import { firstGeneration } from '../generation.ts';
+import { newMark, type Since } from '../marks.ts';
 import { didsOf, neededDids } from '../record.ts';
 import { removes } from '../removal.ts';
 import { textOf, type RedisArgument, type RedisCommands } from './client.ts';
 import { redisDekStore } from './dek-store.ts';
-import { decodeElements, encodeElement } from './element.ts';
+import { decodeElements, encodeAppend } from './element.ts';
 import { createIndexed, type Entries } from './indexed.ts';
 import { leaseKey, sessionKeys } from './keys.ts';
 import { listNames, movedTo, outOfStep, type Lists } from './lists.ts';
@@ -92,9 +92,9 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     ]);
   }
 
-  async function append({ sessionId, records, subject }: Batch): Promise<void> {
+  async function append({ sessionId, records, subject, mark }: Batch): Promise<void> {
     const entries = entriesOf(records, subject);
-    const elements = records.map(encodeElement);
+    const elements = encodeAppend(records, mark);
     const { items, meta, deks } = keysOf(sessionId);
     const dids = signed(entries.dids, neededDids(records));
     const known = indexed.covers(sessionId, entries);
@@ -103,7 +103,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       indexed.name(sessionId, '');
     }
     const [lists] = await Promise.all([listsOf(sessionId), index(sessionId, entries, 'nothing written')]);
-    const settings = [String(firstGeneration()), sessionId, subject ?? '', String(dids.length), ...dids];
+    const settings = [String(mark), sessionId, subject ?? '', String(dids.length), ...dids];
     const answer = await onList(
       sessionId,
       ({ list, items, next, nextItems }) =>
@@ -209,7 +209,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     view: View,
     { from, count, fence, change, subject }: Application,
   ): Promise<boolean> {
-    const { remove, insert, operation, archive } = change;
+    const { remove, insert, operation, archive, mark = newMark() } = change;
     // What was seen is the same whatever was appended since.
     const appends = count === 0 || (from === 'start' && view.records.length === count);
     const lists = await listsOf(sessionId);
@@ -231,7 +231,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       appends,
       id: sessionId,
       subject,
-      generation: String(firstGeneration()),
+      generation: String(mark),
       dids: signed(dids, neededDids(fresh)),
       inserted: insert.length,
       remove: typeof remove === 'string' ? remove : 'some',
@@ -266,8 +266,8 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       ],
       [
         JSON.stringify(settings),
-        ...insert.map(encodeElement),
-        ...(archive?.records ?? []).map(encodeElement),
+        ...encodeAppend(insert, mark),
+        ...encodeAppend(archive?.records ?? [], newMark()),
       ],
     );
     const [state, detail, name] = (answer as Buffer[]).map(String);
@@ -292,12 +292,16 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     return [lists.items, lists.nextItems, keysOf(sessionId).meta];
   }
 
-  async function versionOf(sessionId: string): Promise<string> {
+  /** The version, and the marks of the elements at these places, counted from the end. */
+  async function versionOf(
+    sessionId: string,
+    places: readonly number[] = [],
+  ): Promise<[version: string, ...marks: string[]]> {
     const { meta } = keysOf(sessionId);
     const answer = await onList(sessionId, ({ list, items }) =>
-      commands.script(VERSION, [items, meta], [list], true),
+      commands.script(VERSION, [items, meta], [list, ...places.map((place) => String(-1 - place))], true),
     );
-    return textOf(answer);
+    return (answer as unknown[]).map(textOf) as [string, ...string[]];
   }
 
   async function summary(id: string, subject: string): Promise<SessionSummary | undefined> {
@@ -332,7 +336,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         return commands.script(
           PURGE,
           [items, nextItems, meta, ops, holds],
-          [list, next, String(at), cutoff, String(most - total)],
+          [list, next, String(at), cutoff, String(most - total), String(newMark())],
         );
       });
       const [gone, more, version, earliest, oldest, left] = answer as [
@@ -359,7 +363,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
           : commands.script(RESCORE, [births], [id, textOf(birthBefore), String(oldest)]),
       ]);
       // Written to since: the scores that were just set may be too late for what came.
-      const same = (await versionOf(id)) === String(version);
+      const same = (await versionOf(id))[0] === String(version);
       if (same || more === 1) return { gone: total, more: more === 1 };
     }
   }
@@ -371,8 +375,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       return decodeElements(await range(sessionId, count));
     },
 
-    append: (sessionId, records, subject) =>
-      append({ sessionId, records, ...(subject !== undefined && { subject }) }),
+    append,
 
     // Commands that are sent in one turn travel together.
     appendMany: (batches) =>
@@ -412,9 +415,10 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       );
     },
 
-    async version(sessionId) {
-      const [generation, end] = (await versionOf(sessionId)).split(':');
-      return { generation: Number(generation), end: Number(end) };
+    async version(sessionId, since) {
+      const places = since === undefined ? [] : placesOf(since);
+      const [version, ...marks] = await versionOf(sessionId, places);
+      return { version, follows: since !== undefined && follows(since, version, marks) };
     },
 
     ...(options.announcements !== undefined && { announcements: options.announcements }),
@@ -525,6 +529,34 @@ const REFUSALS: Readonly<Record<string, KeyProblem['problem']>> = { destroyed: '
 function throwRefusal(sessionId: string, state: string, did: string): void {
   const problem = REFUSALS[state];
   if (problem !== undefined) throw keyError(sessionId, { did, problem });
+}
+
+/** Where the last elements of these appends are, counted from the end, the newest first; then where the one before them is. */
+function placesOf({ steps }: Since): number[] {
+  let place = 0;
+  return steps.length === 0 ? [] : [0, ...steps.toReversed().map(({ records }) => (place += records))];
+}
+
+/**
+ * Whether the list has grown by these appends and by nothing else. Each of them is found in its place, and so is the element
+ * before them: a list that lost its end and grew again to this length has others there.
+ *
+ * @param marks What is at {@link placesOf}.
+ */
+function follows({ version: before, steps }: Since, now: string, marks: readonly string[]): boolean {
+  const [first] = steps;
+  if (first === undefined) return now === before;
+  const [generationBefore, lengthBefore, markBefore = ''] = before.split(':');
+  const [generation, length] = now.split(':');
+  const grown = steps.reduce((sum, { records }) => sum + records, Number(lengthBefore));
+  // The first append made the session.
+  const made = generationBefore === '0' && generation === String(first.mark);
+  const expected = [...steps.toReversed().map(({ mark }) => String(mark)), markBefore];
+  return (
+    (generation === generationBefore || made) &&
+    Number(length) === grown &&
+    expected.every((mark, index) => mark === marks[index])
+  );
 }
 
 function entriesOf(records: readonly StoredRecord[], subject?: string): Entries {

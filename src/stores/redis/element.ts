@@ -4,22 +4,32 @@ import type { RedisArgument } from './client.ts';
 
 // A record is one element of a list. A plain item that inherits no time is the Unix milliseconds at which it was written,
 // a space and its JSON: that costs a reader next to nothing. Any other record is a line of JSON `[written, expires, born,
-// data key, head, wrapped]`, then the body's bytes. The scripts read the times of both (`TIMES`).
+// data key, head, wrapped]`, then the body's bytes. The scripts read the times of both (`TIMES`). Before the last record of
+// an append stands its mark between tildes: it tells the history apart from any other of the same length (`VERSION_OF`).
 
+const TILDE = 126;
 const NEW_LINE = 10;
 const SPACE = 32;
 const ZERO = 48;
 const NINE = 57;
 
-export function encodeElement(record: StoredRecord): RedisArgument {
+/** @param mark Of the append that ends with this record. */
+export function encodeElement(record: StoredRecord, mark?: number): RedisArgument {
+  const before = mark === undefined ? '' : `~${mark}~`;
   const { writtenAt, expiresAt, bornAt, did, head, wrapped, body } = record;
   if (isPlain(record) && isCount(writtenAt)) {
-    return `${writtenAt} ${body as string}`;
+    return `${before}${writtenAt} ${body as string}`;
   }
-  const line = `[${writtenAt},${expiresAt},${bornAt},${quoted(did)},${quoted(head)},${quoted(wrapped)}]`;
+  const line = `${before}[${writtenAt},${expiresAt},${bornAt},${quoted(did)},${quoted(head)},${quoted(wrapped)}]`;
   // Text stays text: the client sends it together with what is around it.
   if (typeof body === 'string') return `${line}\n${body}`;
   return Buffer.concat([Buffer.from(`${line}\n`), body]);
+}
+
+/** The records of one append. */
+export function encodeAppend(records: readonly StoredRecord[], mark: number): RedisArgument[] {
+  const last = records.length - 1;
+  return records.map((record, index) => encodeElement(record, index === last ? mark : undefined));
 }
 
 /** Whether its text is digits alone. */
@@ -34,7 +44,10 @@ function quoted(text: string | null): string {
 /** Bytes that are no element become a record that cannot be read: whoever wants the item is told so. */
 export function decodeElements(elements: readonly Buffer[]): StoredRecord[] {
   const decodeLined = linedDecoder();
-  return elements.map((element) => decodePlain(element) ?? decodeLined(element));
+  return elements.map((element) => {
+    const record = element[0] === TILDE ? element.subarray(element.indexOf(TILDE, 1) + 1) : element;
+    return decodePlain(record) ?? decodeLined(record);
+  });
 }
 
 function decodePlain(element: Buffer): StoredRecord | undefined {

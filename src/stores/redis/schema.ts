@@ -22,7 +22,11 @@ type Migration = (commands: RedisCommands, prefix: string, keepLock: KeepLock) =
  * added (CONTRIBUTING.md says how): whoever has the version before gets this one. Each can be repeated: a process can
  * die in the middle. There is no entry for the first version, which begins with no keys.
  */
-const MIGRATIONS: readonly Migration[] = [nameLists];
+const MIGRATIONS: readonly Migration[] = [
+  nameLists,
+  // The last element of an append has a mark. What is there needs none; earlier programs take one with a mark for damaged.
+  () => Promise.resolve(),
+];
 
 /** The version of what this program writes. */
 export const REDIS_SCHEMA: number = MIGRATIONS.length + 1;

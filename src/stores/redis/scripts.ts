@@ -29,6 +29,7 @@ end
  */
 const TIMES = `
 local function times(record)
+  if string.byte(record) == 126 then record = string.sub(record, (string.find(record, '~', 2, true) or 1) + 1) end
   local plain = tonumber(string.match(record, '^(%d+) '))
   if plain then return plain, nil, plain end
   local valid, line = pcall(cjson.decode, string.sub(record, 1, (string.find(record, '\\n', 1, true) or 1) - 1))
@@ -62,12 +63,20 @@ end
 `;
 
 /**
- * Generation and length: within a generation a list only grows. So they are also what a change is compared with that
- * was decided on something read before.
+ * Generation, which anything but an append replaces by a random number, length, and the mark of the append that ended
+ * with the last element: length alone comes again when the server lost its last moments and others appended since. An
+ * element without a mark (see element.ts) is its own. This is also what a change is compared with that was decided on
+ * something read before.
  */
 const VERSION_OF = `
+local function mark(items, at)
+  local element = redis.call('LINDEX', items, at)
+  if not element then return '' end
+  return string.match(element, '^~(%d+)~') or redis.sha1hex(element)
+end
 local function version(items, meta)
-  return (redis.call('HGET', meta, 'generation') or '0') .. ':' .. redis.call('LLEN', items)
+  local generation = redis.call('HGET', meta, 'generation') or '0'
+  return generation .. ':' .. redis.call('LLEN', items) .. ':' .. mark(items, -1)
 end
 `;
 
@@ -80,7 +89,7 @@ local function describe(meta, generation, id, subject)
   local before = redis.call('HGET', meta, 'subject')
   if before == subject then return false end
   redis.call('HSET', meta, 'subject', subject)
-  if before then redis.call('HINCRBY', meta, 'generation', 1) end
+  if before then redis.call('HSET', meta, 'generation', generation) end
   return before
 end
 `;
@@ -102,7 +111,7 @@ return { 'ok' }
 };
 
 /**
- * KEYS items, next items, meta, deks. ARGV list, next list, generation of a new session, id, subject ('': unknown),
+ * KEYS items, next items, meta, deks. ARGV list, next list, generation of a new one, id, subject ('': unknown),
  * number of data keys, their ids, records. The name of the list that has them now.
  */
 export const APPEND: Script = {
@@ -202,7 +211,7 @@ else
   end
 end
 -- Nothing appended, something logged: that too must be seen by those who looked before.
-if options.remove ~= 'none' or #inserted == 0 then redis.call('HINCRBY', KEYS[3], 'generation', 1) end
+if options.remove ~= 'none' or #inserted == 0 then redis.call('HSET', KEYS[3], 'generation', options.generation) end
 if options.forget then redis.call('DEL', KEYS[4]) end
 if options.operation then
   local position = redis.call('HINCRBY', KEYS[3], 'position', 1)
@@ -245,7 +254,7 @@ return { 'ok', '' }
 };
 
 /**
- * KEYS items, next items, meta, ops, holds. ARGV list, next list, now, written before ('': no policy), most. How many
+ * KEYS items, next items, meta, ops, holds. ARGV list, next list, now, written before ('': no policy), most, generation. How many
  * went, whether expired ones are left, version, earliest expiry and birth of the rest ('' when there is none), how many
  * are left: the indexes are set to those times afterwards, so what is left is a list of the next name.
  */
@@ -277,7 +286,7 @@ if gone > 0 then
 end
 if #kept > 0 then
   rename(KEYS[3], KEYS[1], KEYS[2], ARGV[2])
-  if gone > 0 then redis.call('HINCRBY', KEYS[3], 'generation', 1) end
+  if gone > 0 then redis.call('HSET', KEYS[3], 'generation', ARGV[6]) end
 elseif gone > 0 then
   redis.call('DEL', KEYS[3], KEYS[4])
 else
@@ -288,10 +297,16 @@ return { gone, more, version(KEYS[2], KEYS[3]), text(earliest), text(oldest), #k
 `,
 };
 
-/** KEYS items, meta. ARGV list. Generation and length with a colon between them. */
+/** KEYS items, meta. ARGV list, places of elements. The version, and the marks at those places. */
 export const VERSION: Script = {
   name: 'version',
-  source: `${MOVED}${VERSION_OF} return moved(KEYS[2], ARGV[1]) or version(KEYS[1], KEYS[2])`,
+  source: `${MOVED}${VERSION_OF}
+local away = moved(KEYS[2], ARGV[1])
+if away then return away end
+local answer = { version(KEYS[1], KEYS[2]) }
+for at = 2, #ARGV do answer[at] = mark(KEYS[1], ARGV[at]) end
+return answer
+`,
 };
 
 /** KEYS items, meta. ARGV list, subject ('': any). Items, bytes, first, last, subject; nothing when it is of another subject. */

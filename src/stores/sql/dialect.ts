@@ -37,12 +37,13 @@ export interface SqlDialect {
    * Makes the session's row if it is missing, locks it until the transaction ends, lowers its bounds
    * (see first-times.ts), reserves numbers.
    *
-   * @param coming What is going to be inserted. Default: nothing.
+   * @param session Its `mark` moves its version on; 0 does not.
+   * @param coming What is going to be inserted. Default: nothing, and then the version is left as it is.
    * @param numbers How many numbers that takes. Default: one each.
    */
   reserve(
     client: SqlClient,
-    session: { readonly id: string; readonly subject?: string | undefined },
+    session: { readonly id: string; readonly subject?: string | undefined; readonly mark: number },
     coming?: readonly StoredRecord[],
     numbers?: number,
   ): Promise<Reservation>;

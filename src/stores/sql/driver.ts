@@ -1,5 +1,7 @@
 import type { Announcements } from '../announcements.ts';
+import type { AppendStep } from '../../layer.ts';
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
+import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
 import { withoutDid } from '../record.ts';
 import { removes } from '../removal.ts';
 import { kept, NOTHING, text, type SqlClient, type SqlRow, type SqlRunner } from './client.ts';
@@ -57,7 +59,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   const destroyDeks = kept(
     `UPDATE ${deks} SET wrapped = NULL, destroyed_at = ? WHERE session = ? AND wrapped IS NOT NULL`,
   );
-  const beginGeneration = kept(`UPDATE ${sessions} SET generation = generation + 1 WHERE number = ?`);
+  const moveOn = kept(`UPDATE ${sessions} SET generation = (generation + ?) % ${MARKS} WHERE number = ?`);
   const lastPosition = kept(`SELECT max(position) AS last FROM ${operations} WHERE session = ?`);
   const logOperation = kept(
     `INSERT INTO ${operations} (session, operation, digest, position) VALUES (?, ?, ?, ?)`,
@@ -68,7 +70,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   );
 
   async function drop(client: SqlClient, sessionId: string): Promise<void> {
-    const { session } = await dialect.reserve(client, { id: sessionId });
+    const { session } = await dialect.reserve(client, { id: sessionId, mark: 0 });
     await assertNotHeld(dialect, client, sessionId);
     await client.query(deleteItems, [session]);
     await client.query(deleteOperations, [session]);
@@ -100,18 +102,26 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     }
     if (change.insert.length > 0) {
       const numbers = firstSeq === undefined ? change.insert.length : 0;
-      const reserved = await dialect.reserve(client, { id }, change.insert, numbers);
+      const reserved = await dialect.reserve(
+        client,
+        { id, mark: change.mark ?? newMark() },
+        change.insert,
+        numbers,
+      );
       firstSeq ??= reserved.firstSeq;
       await insertItems(dialect, client, { id, session, firstSeq }, change.insert, stored);
     }
     if (change.archive !== undefined) {
       const { sessionId, records: archived } = change.archive;
-      const archive = await dialect.reserve(client, { id: sessionId }, archived);
+      const archive = await dialect.reserve(client, { id: sessionId, mark: newMark() }, archived);
       await insertItems(dialect, client, { id: sessionId, ...archive }, archived);
     }
     if (change.forgetOperations) await client.query(deleteOperations, [session]);
     if (change.operation !== undefined) await log(client, session, change.operation);
-    if (remove !== 'none') await client.query(beginGeneration, [session]);
+    // What was inserted has moved the version on.
+    if (remove !== 'none' && change.insert.length === 0) {
+      await client.query(moveOn, [newMark(), session]);
+    }
   }
 
   async function log(
@@ -133,8 +143,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       return rows.map(toRecord).reverse();
     },
 
-    async append(sessionId, appended, subject) {
-      const batch = { sessionId, records: appended, ...(subject !== undefined && { subject }) };
+    async append(batch) {
       const [error] = await options.append([batch]);
       if (error !== undefined) throw error;
     },
@@ -143,7 +152,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
 
     async change(sessionId, look, decide, subject) {
       await runner.transaction(async (client) => {
-        const { session } = await dialect.reserve(client, { id: sessionId, subject });
+        const { session } = await dialect.reserve(client, { id: sessionId, subject, mark: 0 });
         const ascending = look.from === 'start';
         const { rows } =
           look.records === 0
@@ -171,9 +180,10 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       });
     },
 
-    async version(sessionId) {
+    async version(sessionId, since) {
       const { rows } = await runner.read(readVersion, [sessionId]);
-      return { generation: Number(rows[0]?.['generation'] ?? 0), end: Number(rows[0]?.['next_seq'] ?? 0) };
+      const generation = Number(rows[0]?.['generation'] ?? 0);
+      return answerOf({ generation, end: Number(rows[0]?.['next_seq'] ?? 0) }, after, since);
     },
 
     async applied(sessionId, operationKey) {
@@ -220,6 +230,11 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     ping: options.ping,
     close: options.close,
   };
+}
+
+/** The version after an append: the generation is the sum of all marks. */
+function after({ generation, end }: CountedVersion, { mark, records }: AppendStep): CountedVersion {
+  return { generation: (generation + mark) % MARKS, end: end + records };
 }
 
 /** Written into the statement: some drivers send numbers as a type that `LIMIT` does not take. */

@@ -1,5 +1,6 @@
 import type { StoreDriver } from '../driver.ts';
 import { purgeRules, SESSIONS_A_STEP, type PurgeRule } from '../first-times.ts';
+import { MARKS, newMark } from '../marks.ts';
 import { list, text, type SqlClient, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 
@@ -55,8 +56,8 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
       await dialect.deleteItems(client, expired);
       const changed = [...expired.keys()];
       await client.query(
-        `UPDATE ${sessions} SET generation = generation + 1 WHERE number IN (${list(changed.length)})`,
-        changed,
+        `UPDATE ${sessions} SET generation = (generation + ?) % ${MARKS} WHERE number IN (${list(changed.length)})`,
+        [newMark(), ...changed],
       );
     }
     // Also of those which had nothing to delete: what set their bound is gone, and they would be looked through again.

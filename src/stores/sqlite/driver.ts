@@ -1,8 +1,9 @@
 import type { SQLOutputValue } from 'node:sqlite';
-import type { Change, Fence, StoreDriver, StoredRecord } from '../driver.ts';
+import type { AppendStep } from '../../layer.ts';
+import type { Batch, Change, Fence, StoreDriver, StoredRecord } from '../driver.ts';
 import { keyError, lostTurnError } from '../failure.ts';
 import { firstTimes, isEarlier } from '../first-times.ts';
-import { firstGeneration } from '../generation.ts';
+import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
 import { isPlain, keyProblem, withDid, withoutDid } from '../record.ts';
 import { removes } from '../removal.ts';
 import type { Connection, Row, Statements } from './connection.ts';
@@ -32,15 +33,14 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
         toRecords(statements.tuples(READ_LAST, sessionId, count ?? -1).reverse(), statements),
       ),
 
-    append: (sessionId, records, subject) =>
-      connection.write((statements) => append(statements, sessionId, records, subject)),
+    append: (batch) => connection.write((statements) => append(statements, batch)),
 
     // Each in a transaction of its own: a database in this process has no round trips to save.
     appendMany: (batches) =>
       Promise.all(
-        batches.map(({ sessionId, records, subject }) =>
+        batches.map((batch) =>
           connection
-            .write((statements) => append(statements, sessionId, records, subject))
+            .write((statements) => append(statements, batch))
             .then(
               () => undefined,
               (error: unknown) => error as Error,
@@ -80,15 +80,19 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
         apply(statements, { sessionId, rows, records, change, operationLog, subject });
       }),
 
-    version: (sessionId) =>
+    version: (sessionId, since) =>
       connection.read(({ get }) => {
         const row = get(
           `SELECT generation, (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last
            FROM strongroom_sessions s WHERE id = ?`,
           sessionId,
         );
-        if (row === undefined) return { generation: 0, end: 0 };
-        return { generation: row['generation'] as number, end: ((row['last'] as number | null) ?? -1) + 1 };
+        const last = (row?.['last'] as number | null | undefined) ?? -1;
+        return answerOf(
+          { generation: (row?.['generation'] as number | undefined) ?? 0, end: last + 1 },
+          after,
+          since,
+        );
       }),
 
     applied: (sessionId, operationKey) =>
@@ -191,11 +195,31 @@ function drop(statements: Statements, sessionId: string, now: number): void {
 
 /** Tells that something else than an append happened. */
 function touch({ run }: Statements, key: number): void {
-  run('UPDATE strongroom_sessions SET generation = generation + 1 WHERE key = ?', key);
+  run(
+    `UPDATE strongroom_sessions SET generation = (generation + ?) % ${MARKS} WHERE key = ?`,
+    newMark(),
+    key,
+  );
+}
+
+/**
+ * An append leaves a gap of random size between the numbers of its items and those before, so that the number of the last
+ * item is the sum of all marks, and the version moves on without another row to be written.
+ */
+function gapOf(mark: number, end: number): number {
+  // Numbers of items are exact up to 2^53.
+  return mark % (end < 2 ** 52 ? 2 ** 32 : 2 ** 16);
+}
+
+/** The version after an append. The one that makes the session gives it its generation, and leaves no gap. */
+function after({ generation, end }: CountedVersion, { mark, records }: AppendStep): CountedVersion {
+  if (generation === 0) return { generation: mark, end: records };
+  return { generation, end: end + gapOf(mark, end) + records };
 }
 
 interface SessionEnd {
   readonly session: number;
+  readonly generation: number;
   readonly nextSeq: number;
 }
 
@@ -204,16 +228,18 @@ interface SessionEnd {
  * that it need not be kept anywhere.
  *
  * @param coming What is about to be inserted.
+ * @param generation Of a session that is made.
  */
 function endOf(
   { get, run }: Statements,
   sessionId: string,
   subject: string | undefined,
   coming: readonly StoredRecord[],
+  generation: number,
 ): SessionEnd {
   const first = firstTimes(coming);
   const found = get(
-    `SELECT key, first_expiry_at, first_birth_at,
+    `SELECT key, generation, first_expiry_at, first_birth_at,
        (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last
      FROM strongroom_sessions s WHERE id = ?`,
     sessionId,
@@ -237,29 +263,29 @@ function endOf(
         session,
       );
     }
-    return { session, nextSeq: ((found['last'] as number | null) ?? -1) + 1 };
+    const last = (found['last'] as number | null) ?? -1;
+    return { session, generation: found['generation'] as number, nextSeq: last + 1 };
   }
   const made = get(
     `INSERT INTO strongroom_sessions (id, subject, generation, first_expiry_at, first_birth_at)
      VALUES (?, ?, ?, ?, ?) RETURNING key`,
     sessionId,
     subject ?? null,
-    firstGeneration(),
+    generation,
     first.expiry,
     first.birth,
   ) as Row;
-  return { session: made['key'] as number, nextSeq: 0 };
+  return { session: made['key'] as number, generation, nextSeq: 0 };
 }
 
 function append(
   statements: Statements,
-  sessionId: string,
-  records: readonly StoredRecord[],
-  subject?: string,
+  { sessionId, records, subject, mark }: Batch,
   stored?: ReadonlySet<StoredRecord>,
 ): void {
-  const { session, nextSeq } = endOf(statements, sessionId, subject, records);
-  insert(statements, sessionId, session, nextSeq, records, stored);
+  const { session, generation, nextSeq } = endOf(statements, sessionId, subject, records, mark);
+  const gap = generation === mark ? 0 : gapOf(mark, nextSeq);
+  insert(statements, sessionId, session, nextSeq + gap, records, stored);
 }
 
 /** @param stored Records that were in this history already: their data key may be destroyed. */
@@ -381,7 +407,8 @@ function apply(statements: Statements, application: Application): void {
   const stored = new Set(application.records);
   const { run, get } = statements;
   const { remove } = change;
-  const { session: key } = endOf(statements, sessionId, subject, change.insert);
+  const mark = change.mark ?? newMark();
+  const { session: key } = endOf(statements, sessionId, subject, change.insert, mark);
   let firstSeq: number | undefined;
   if (remove === 'all') {
     run('DELETE FROM strongroom_items WHERE session = ?', key);
@@ -395,11 +422,11 @@ function apply(statements: Statements, application: Application): void {
     if (after !== undefined) firstSeq = last - change.insert.length + 1;
   }
   if (change.insert.length > 0) {
-    if (firstSeq === undefined) append(statements, sessionId, change.insert, undefined, stored);
+    if (firstSeq === undefined) append(statements, { sessionId, records: change.insert, mark }, stored);
     else insert(statements, sessionId, key, firstSeq, change.insert, stored);
   }
   if (change.archive !== undefined) {
-    append(statements, change.archive.sessionId, change.archive.records);
+    append(statements, { ...change.archive, mark: newMark() });
   }
   if (change.forgetOperations) run('DELETE FROM strongroom_operations WHERE session = ?', key);
   if (change.operation !== undefined) {

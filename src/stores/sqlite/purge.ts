@@ -1,5 +1,6 @@
 import type { Expired, PurgeStep, StoreDriver } from '../driver.ts';
 import { purgeRules, SESSIONS_A_STEP } from '../first-times.ts';
+import { MARKS, newMark } from '../marks.ts';
 import type { Connection, Statements } from './connection.ts';
 
 /** Holds are few: the list is made once a statement. */
@@ -50,9 +51,9 @@ function purge(statements: Statements, expired: Expired, batch: number): PurgeSt
       }
       // Also where nothing was deleted: what set the bound is gone, and the session would be looked through again.
       run(
-        `UPDATE strongroom_sessions SET generation = generation + ?,
+        `UPDATE strongroom_sessions SET generation = (generation + ?) % ${MARKS},
            ${bound} = (SELECT min(${column}) FROM strongroom_items WHERE session = ?) WHERE key = ?`,
-        Math.sign(deleted),
+        deleted === 0 ? 0 : newMark(),
         key,
         key,
       );

@@ -1,0 +1,47 @@
+import type { AppendStep, HistoryVersion, VersionAnswer } from '../layer.ts';
+
+/** Marks, and sums of them, stay below this: 2^48. Two such sums fit into a whole number of JavaScript. */
+export const MARKS: number = 2 ** 48;
+
+/**
+ * By how much a change moves the version of its history on. At random, so that a history that went back in time (a server
+ * that lost its last moments, a backup) and got other changes since never has a version that it had before. Whoever
+ * makes a change chooses its mark, and so knows what the version of the history is afterwards, if nobody else was there.
+ *
+ * It is no secret, so it does not come from the system's generator, whose call takes as long as a twentieth of an append
+ * to SQLite. The time in it keeps apart what clones of this process draw (see crypto/random.ts).
+ *
+ * @returns From 1 to 2^48 - 1.
+ */
+export function newMark(): number {
+  const microseconds = (performance.timeOrigin + performance.now()) * 1_000;
+  return 1 + ((Math.floor(Math.random() * MARKS) + Math.trunc(microseconds)) % (MARKS - 1));
+}
+
+/** A version where the database keeps the sum of all marks, and the number that follows the last item's. */
+export interface CountedVersion {
+  readonly generation: number;
+  readonly end: number;
+}
+
+/**
+ * @param next The version after one more append.
+ * @param since What was seen before: see `VersionSource.compare`.
+ */
+export function answerOf(
+  { generation, end }: CountedVersion,
+  next: (before: CountedVersion, step: AppendStep) => CountedVersion,
+  since: Since | undefined,
+): VersionAnswer {
+  const version = `${generation}:${end}`;
+  if (since === undefined) return { version, follows: false };
+  const [generationThen, endThen] = since.version.split(':').map(Number) as [number, number];
+  const expected = since.steps.reduce(next, { generation: generationThen, end: endThen });
+  return { version, follows: expected.generation === generation && expected.end === end };
+}
+
+/** What was seen of a history, and what this process appended to it since. */
+export interface Since {
+  readonly version: HistoryVersion;
+  readonly steps: readonly AppendStep[];
+}
