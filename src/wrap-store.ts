@@ -1,10 +1,10 @@
 import type { Session } from '@openai/agents';
-import type { Layers } from './layer.ts';
+import type { Layers, SessionLayer } from './layer.ts';
 import { invalidOption } from './options.ts';
 import { MAINTENANCE } from './stores/maintenance.ts';
 import { appendThrough, GATHER } from './stores/gather.ts';
 import type { Store } from './stores/store.ts';
-import { engineOf, wrapSession, type Wrapped, type WrapSessionOptions } from './wrap-session.ts';
+import { engineOf, layersOf, wrapSession, type Wrapped, type WrapSessionOptions } from './wrap-session.ts';
 
 /**
  * All sessions of a store, wrapped in the same layers: {@link wrapSession} for each session that it gives.
@@ -43,7 +43,7 @@ export function wrapStore<S extends Session>(
     invalidOption('wrapStore', 'store', 'a store, as openSqlite() makes', store);
   }
   // A stack that cannot work is refused now, not at the first user's first message. The session is never touched.
-  wrapSession(PROBE, layers, options);
+  const probe = wrapSession(PROBE, layers, options);
   const wrapped: Store<Wrapped<S>> = {
     session: (id, sessionOptions) => wrapSession(store.session(id, sessionOptions), layers, options),
     sessions: (sessionsOptions) => store.sessions(sessionsOptions),
@@ -60,7 +60,15 @@ export function wrapStore<S extends Session>(
     close: () => store.close(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
+  stacks.set(wrapped, [...layersOf(probe), ...layersOfStore(store)]);
   return wrapped;
+}
+
+const stacks = new WeakMap<object, readonly SessionLayer[]>();
+
+/** The layers around every session of a store, outermost first; none for a store that is not wrapped. */
+export function layersOfStore(store: object): readonly SessionLayer[] {
+  return stacks.get(store) ?? [];
 }
 
 const METHODS = ['session', 'sessions', 'purgeExpired', 'deleteSession', 'ping', 'close'] as const;

@@ -1,6 +1,6 @@
-import { checkOptions } from '../options.ts';
+import { checkOptions, invalidOption } from '../options.ts';
 import { isStrongroomError, type ErrorCode } from '../errors.ts';
-import type { DekStore } from './dek-store.ts';
+import { placesOfAll, wrappedKeysOf, type KeyTarget } from './key-places.ts';
 import type { Keyring } from './keyring.ts';
 
 /** What {@link checkKeys} says of one key-encryption key that stored data keys name. */
@@ -18,24 +18,30 @@ export interface KeyUse {
  * Which stored data keys a keyring can still open: run it before a key leaves the configuration, and at the start of a
  * deployment. Nothing is unwrapped, so it needs no KMS.
  *
- * @param dekStores Where data keys live; keys inside envelopes (`inline`) cannot be counted without reading all items.
+ * @param targets Where data keys live, one or several. A DEK store, or a store: its table. A wrapped store or session:
+ * its table, the `dekStore` of its `encrypt()`, and all its records, because data keys can stand in them (`inline`).
+ * @throws `ERR_INVALID_OPTION` for a target that is none of these, or for none at all; `ERR_STORE`.
  * @example
  * ```ts
- * import { generateKey, keyring } from 'strongroom';
- * import { checkKeys, memoryDekStore } from 'strongroom/keys';
+ * import { encrypt, generateKey, keyring, wrapStore } from 'strongroom';
+ * import { checkKeys } from 'strongroom/keys';
+ * import { openSqlite } from 'strongroom/sqlite';
  *
  * const keys = keyring({ current: await generateKey() });
- * const problems = (await checkKeys([memoryDekStore()], { keys })).filter(({ problem }) => problem !== undefined);
+ * const sessions = wrapStore(openSqlite(':memory:'), [encrypt({ keys })]);
+ * const problems = (await checkKeys(sessions, { keys })).filter(({ problem }) => problem !== undefined);
  * ```
  */
 export async function checkKeys(
-  dekStores: readonly DekStore[],
+  targets: KeyTarget | readonly KeyTarget[],
   options: { readonly keys: Keyring; readonly signal?: AbortSignal },
 ): Promise<readonly KeyUse[]> {
   checkOptions('checkKeys', options, ['keys', 'signal']);
+  if (typeof options.keys?.checkOpens !== 'function')
+    invalidOption('checkKeys', 'keys', 'a keyring', options.keys);
   const uses = new Map<string, { dataKeys: number; sessions: Set<string> }>();
-  for (const store of dekStores) {
-    for await (const { kid, sessionId } of store.list()) {
+  for (const places of await placesOfAll('checkKeys', targets)) {
+    for await (const { kid, sessionId } of wrappedKeysOf('checkKeys', places)) {
       options.signal?.throwIfAborted();
       let use = uses.get(kid);
       if (use === undefined) uses.set(kid, (use = { dataKeys: 0, sessions: new Set() }));

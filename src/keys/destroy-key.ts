@@ -1,33 +1,38 @@
 import { StrongroomError } from '../errors.ts';
 import { checkOptions } from '../options.ts';
-import type { DekStore } from './dek-store.ts';
+import { placesOfAll, wrappedKeysOf, type KeyTarget } from './key-places.ts';
 import type { Keyring } from './keyring.ts';
 
 /**
- * Destroys a key-encryption key in a keyring, unless a stored data key still needs it. Data keys inside envelopes
- * (`inline`) cannot be seen here: run `rewrap` over those sessions first. Destroy the key where it came from, too.
+ * Destroys a key-encryption key in a keyring, unless a stored data key still needs it. Destroy the key where it came
+ * from, too.
  *
- * @param options.dekStores Every DEK store that the keyring is used with.
- * @throws `ERR_CONFLICT` with how many data keys need the key; `ERR_INVALID_OPTION` for the current key.
+ * @param options.dekStores Every place where data keys live that the keyring wrapped, at least one; see
+ * {@link checkKeys} for what is looked at. Give the wrapped store where data keys can stand in the records.
+ * @throws `ERR_CONFLICT` with how many data keys need the key; `ERR_INVALID_OPTION` for the current key, and for places
+ * that are none.
  * @example
  * ```ts
- * import { generateKey, keyring } from 'strongroom';
- * import { destroyKey, memoryDekStore } from 'strongroom/keys';
+ * import { encrypt, generateKey, keyring, wrapStore } from 'strongroom';
+ * import { destroyKey, rewrap } from 'strongroom/keys';
+ * import { openSqlite } from 'strongroom/sqlite';
  *
  * const old = await generateKey();
  * const keys = keyring({ current: await generateKey(), previous: [old] });
- * await destroyKey(keys, old.kid ?? '', { dekStores: [memoryDekStore()] });
+ * const sessions = wrapStore(openSqlite(':memory:'), [encrypt({ keys })]);
+ * await rewrap(sessions);
+ * await destroyKey(keys, old.kid ?? '', { dekStores: sessions });
  * ```
  */
 export async function destroyKey(
   keys: Keyring,
   kid: string,
-  options: { readonly dekStores: readonly DekStore[] },
+  options: { readonly dekStores: KeyTarget | readonly KeyTarget[] },
 ): Promise<void> {
   checkOptions('destroyKey', options, ['dekStores']);
   let needed = 0;
-  for (const store of options.dekStores) {
-    for await (const record of store.list({ kid })) needed += record.kid === kid ? 1 : 0;
+  for (const places of await placesOfAll('destroyKey', options.dekStores)) {
+    for await (const _ of wrappedKeysOf('destroyKey', places, kid)) needed++;
   }
   if (needed > 0) {
     throw new StrongroomError(

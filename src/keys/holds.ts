@@ -1,4 +1,3 @@
-import type { Session } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
@@ -6,7 +5,8 @@ import { keyAccess } from './access.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { checkHold, type DekStore, type HoldRecord, type HoldStore } from './dek-store.ts';
 import { heldError } from './held.ts';
-import { isDekStore } from './targets.ts';
+import { keyPlacesOf, type KeyTarget } from './key-places.ts';
+import { isDekStore, isStore } from './targets.ts';
 
 /** Options of {@link hold}. */
 export interface HoldOptions {
@@ -14,7 +14,7 @@ export interface HoldOptions {
   readonly reason: string;
   /** Who placed it. At most 512 bytes in UTF-8. */
   readonly by?: string;
-  /** Needed when the target is a DEK store; a wrapped session has its own. */
+  /** Needed when the target is a DEK store or a store; a wrapped session has its own. */
   readonly sessionId?: string;
   /** At most 512 bytes in UTF-8. @defaultValue random */
   readonly id?: string;
@@ -30,7 +30,7 @@ export interface HoldOptions {
  * (`memoryDekStore`, `sqliteDekStore`), and the wrapper looks before it removes. It does not keep anybody from deleting
  * rows with the database's own means.
  *
- * @param target A wrapped session, or the DEK store that has its data keys.
+ * @param target A wrapped session, the DEK store that has its data keys, or the store or wrapped store that it is of.
  * @throws `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when the DEK store keeps no holds; `ERR_CONFLICT` when the id is taken.
  * @example
  * ```ts
@@ -41,7 +41,7 @@ export interface HoldOptions {
  * await release(dekStore, id, { by: 'counsel' });
  * ```
  */
-export async function hold(target: Session | DekStore, options: HoldOptions): Promise<HoldRecord> {
+export async function hold(target: KeyTarget, options: HoldOptions): Promise<HoldRecord> {
   checkOptions('hold', options, ['reason', 'by', 'sessionId', 'id']);
   const { reason, by, id = randomName() } = options;
   const { stores, sessionId, now } = await resolve('hold', target, options.sessionId);
@@ -70,7 +70,7 @@ export async function hold(target: Session | DekStore, options: HoldOptions): Pr
  * @throws `ERR_INVALID_OPTION` when there is no hold of this id; `ERR_UNSUPPORTED` as {@link hold}.
  */
 export async function release(
-  target: Session | DekStore,
+  target: KeyTarget,
   id: string,
   options: { readonly by?: string } = {},
 ): Promise<HoldRecord> {
@@ -97,12 +97,15 @@ export async function openHold(store: DekStore, sessionId: string): Promise<void
 
 async function resolve(
   where: string,
-  target: Session | DekStore,
+  target: KeyTarget,
   sessionId: string | undefined,
 ): Promise<{ stores: HoldStore[]; sessionId: string; now: number }> {
-  if (isDekStore(target)) {
+  if (isDekStore(target) || isStore(target)) {
     if (typeof sessionId !== 'string') invalidOption(where, 'sessionId', 'a session id', sessionId);
-    return { stores: [holdsOf(where, target)], sessionId, now: Date.now() };
+    const places = await keyPlacesOf(where, target);
+    const found = places.stores.map((store) => holdsOf(where, store));
+    if (found.length === 0) unsupported(where);
+    return { stores: found, sessionId, now: Date.now() };
   }
   const access = await keyAccess(where, target);
   // The session's own database is among them: there a hold stops what removes items, in the same transaction.

@@ -9,6 +9,7 @@ export { shred, type ShredOptions, type ShredReceipt } from './shred.ts';
 export { hold, release, type HoldOptions } from './holds.ts';
 export { purgeDataKeys, type PurgeDataKeysOptions, type PurgeDataKeysReport } from './purge-data-keys.ts';
 export { destroyKey } from './destroy-key.ts';
+export type { KeyTarget } from './key-places.ts';
 export {
   openRunState,
   sealRunState,

@@ -1,6 +1,7 @@
-import { isStrongroomError } from '../errors.ts';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { checkOptions, parseDuration, type Duration } from '../options.ts';
 import type { DekRecord, DekStore } from './dek-store.ts';
+import { keyPlacesOf, type KeyTarget } from './key-places.ts';
 
 /** Options of {@link purgeDataKeys}. */
 export interface PurgeDataKeysOptions {
@@ -24,9 +25,11 @@ export interface PurgeDataKeysReport {
  * Epoch keys: enforces a retention period by destroying the data keys of its last day, on any inner session and in every
  * copy of the items. A session gets a new data key each `dataKeys.maxAge` (a day by default), so what was written under
  * one key disappears together: nothing lives longer than `after`, and the last entries of a key live up to `maxAge`
- * less.
+ * less. What `inline` data keys in records sealed is not reached.
  *
- * @throws `ERR_INVALID_OPTION`, `ERR_STORE`.
+ * @param target A DEK store; a store, whose table of data keys is meant; or a wrapped store or session, whose `encrypt()`
+ * also lets go of the keys at once. Other processes let go of them after `dataKeys.cacheFor`.
+ * @throws `ERR_INVALID_OPTION`, `ERR_STORE`, `ERR_UNSUPPORTED` where all data keys stand in the records.
  * @example
  * ```ts
  * import { purgeDataKeys, sqliteDekStore } from 'strongroom/keys';
@@ -36,21 +39,35 @@ export interface PurgeDataKeysReport {
  * ```
  */
 export async function purgeDataKeys(
-  dekStore: DekStore,
+  target: KeyTarget,
   options: PurgeDataKeysOptions,
 ): Promise<PurgeDataKeysReport> {
   checkOptions('purgeDataKeys', options, ['after', 'clock', 'signal']);
   const { clock = Date.now, signal } = options;
   const before = clock() - parseDuration('purgeDataKeys', 'after', options.after);
-  const old: DekRecord[] = [];
-  for await (const record of dekStore.list()) if (record.createdAt <= before) old.push(record);
+  const places = await keyPlacesOf('purgeDataKeys', target);
+  if (places.stores.length === 0) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      'purgeDataKeys: the data keys of this target stand in its records, where none can be destroyed. Use ' +
+        'purgeExpired(), or a DEK store.',
+    );
+  }
+  const filter = places.sessionId === undefined ? {} : { sessionId: places.sessionId };
+  const old: { readonly store: DekStore; readonly record: DekRecord }[] = [];
+  for (const store of places.stores) {
+    for await (const record of store.list(filter))
+      if (record.createdAt <= before) old.push({ store, record });
+  }
   const destroyed: { sessionId: string; did: string; kid: string }[] = [];
   const held = new Set<string>();
-  for (const { sessionId, did, kid } of old) {
+  for (const { store, record } of old) {
+    const { sessionId, did, kid } = record;
     signal?.throwIfAborted();
     if (held.has(sessionId)) continue;
     try {
-      await dekStore.destroy(sessionId, did);
+      await store.destroy(sessionId, did);
+      places.forget(sessionId, did);
       destroyed.push({ sessionId, did, kid });
     } catch (error) {
       if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;

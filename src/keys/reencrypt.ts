@@ -7,7 +7,7 @@ import type { Store } from '../stores/store.ts';
 import { keyAccess, openOrShredded, replaceRecords, type KeyAccess } from './access.ts';
 import type { DekStore } from './dek-store.ts';
 import { wrapAnew } from './rewrap.ts';
-import { sessionsOf } from './targets.ts';
+import { sessionsWithKeysOf } from './targets.ts';
 
 /** What {@link reencrypt} did. */
 export interface ReencryptReport {
@@ -72,7 +72,7 @@ export async function reencrypt(
   const report = { sessions: 0, entries: 0, shredded: 0 };
   const retired: Retired[] = [];
   const held: string[] = [];
-  for await (const session of sessionsOf('reencrypt', target)) {
+  for await (const session of sessionsWithKeysOf('reencrypt', target)) {
     signal?.throwIfAborted();
     const access = await keyAccess('reencrypt', session);
     const old = await retire(access);

@@ -7,10 +7,12 @@ import { carrierOf, envelopeText, formatEnvelope, parseEnvelope } from '../envel
 import { isStrongroomError, StrongroomError, type ErrorCode } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import type { Store } from '../stores/store.ts';
+import { layersOfStore } from '../wrap-store.ts';
 import { keyAccess, replaceRecords } from './access.ts';
 import type { DekRecord, DekStore } from './dek-store.ts';
 import type { Keyring } from './keyring.ts';
-import { isDekStore, sessionsOf } from './targets.ts';
+import { keyPlacesOf } from './key-places.ts';
+import { isDekStore, isStore, sessionsWithKeysOf } from './targets.ts';
 import { parseWrappedKey } from './wrapped-key.ts';
 
 /** How far a run over many data keys has come. */
@@ -35,9 +37,9 @@ export interface RewrapReport extends RewrapProgress {
 
 /** Options of {@link rewrap}. */
 export interface RewrapOptions {
-  /** The keyring that opens the old keys; its current key wraps them anew. Only for a DEK store as target. */
+  /** The keyring that opens the old keys; its current key wraps them anew. Only where the target has no `encrypt()`. */
   readonly keys?: Keyring;
-  /** The `context` that `encrypt()` has, for each session. Only for a DEK store as target. */
+  /** The `context` that `encrypt()` has, for each session. Only where the target has no `encrypt()`. */
   readonly context?:
     Readonly<Record<string, string>> | ((sessionId: string) => Readonly<Record<string, string>>);
   /** Only data keys that this key wraps. @defaultValue all that the current key does not wrap */
@@ -58,7 +60,7 @@ const MAX_FAILURES = 1_000;
  * Over a wrapped session, or a wrapped store, whose data keys stand in the envelopes (`inline`), the records of a
  * session are replaced in one transaction. Stopped or crashed, it goes on with the next run.
  *
- * @param target A DEK store, a wrapped session, or a wrapped store.
+ * @param target A DEK store, a store (its table of data keys), a wrapped session, or a wrapped store.
  * @throws `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` for inline keys in a session without transactions;
  * `ERR_KEY_UNAVAILABLE` and `ERR_STORE` when it is better to try again later. Data keys that do not open for another
  * reason are reported.
@@ -79,12 +81,21 @@ export async function rewrap(
 ): Promise<RewrapReport> {
   checkOptions('rewrap', options, ['keys', 'context', 'kid', 'signal', 'onProgress']);
   const run = createRun(options);
-  if (isDekStore(target)) {
+  if (isDekStore(target) || (isStore(target) && layersOfStore(target).length === 0)) {
     const { keys, context } = options;
-    if (keys === undefined) invalidOption('rewrap', 'keys', 'a keyring when the target is a DEK store', keys);
+    if (keys === undefined) {
+      invalidOption(
+        'rewrap',
+        'keys',
+        'a keyring when the target is a DEK store, or a store without layers',
+        keys,
+      );
+    }
     const contextOf = (sessionId: string): Uint8Array =>
       bindingContext(sessionId, typeof context === 'function' ? context(sessionId) : context).hash;
-    await rewrapDekStore(target, keys, contextOf, run, options);
+    for (const store of (await keyPlacesOf('rewrap', target)).stores) {
+      await rewrapDekStore(store, keys, contextOf, run, options);
+    }
     return run.report();
   }
   if (options.keys !== undefined || options.context !== undefined) {
@@ -93,7 +104,7 @@ export async function rewrap(
       'rewrap: keys and context come from the encrypt() layer of a wrapped session; give them for a DEK store only.',
     );
   }
-  for await (const session of sessionsOf('rewrap', target)) {
+  for await (const session of sessionsWithKeysOf('rewrap', target)) {
     options.signal?.throwIfAborted();
     const access = await keyAccess('rewrap', session);
     for (const store of access.scope.stores) {

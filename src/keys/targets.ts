@@ -1,6 +1,8 @@
 import type { Session } from '@openai/agents';
 import { invalidOption } from '../options.ts';
+import { MAINTENANCE } from '../stores/maintenance.ts';
 import type { Store } from '../stores/store.ts';
+import { innermostOf } from '../wrap-session.ts';
 import type { DekStore } from './dek-store.ts';
 
 /** A wrapped store, or one wrapped session. */
@@ -14,14 +16,34 @@ export function isDekStore(value: unknown): value is DekStore {
   return typeof (value as DekStore | null)?.replaceWrapped === 'function';
 }
 
-/** The sessions of a store, or the one session. */
+export function isSession(value: unknown): value is Session {
+  return typeof (value as Session | null)?.getItems === 'function';
+}
+
+/** The sessions of a store that hold items, or the one session. */
 export async function* sessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
   if (isStore(target)) {
     for await (const { id } of target.sessions()) yield target.session(id);
     return;
   }
-  if (typeof target !== 'object' || target === null || typeof target.getItems !== 'function') {
-    invalidOption(where, 'target', 'a wrapped session or a wrapped store', target);
-  }
+  if (!isSession(target)) invalidOption(where, 'target', 'a wrapped session or a wrapped store', target);
   yield target;
+}
+
+/**
+ * The same, and the sessions without items that still have data keys in the store's own table: what they hold expired or
+ * was cleared, and their keys name a key-encryption key all the same.
+ */
+export async function* sessionsWithKeysOf(where: string, target: SealedTarget): AsyncIterable<Session> {
+  yield* sessionsOf(where, target);
+  const table = isStore(target) ? target[MAINTENANCE]?.dekStore : undefined;
+  if (table === undefined || !isStore(target)) return;
+  const empty = new Set<string>();
+  for await (const { sessionId } of table.list()) {
+    if (empty.has(sessionId)) continue;
+    const session = target.session(sessionId);
+    if ((await innermostOf(session).getItems(1)).length > 0) continue;
+    empty.add(sessionId);
+    yield session;
+  }
 }

@@ -294,6 +294,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
   };
   sealers.set(layer, {
     scopeOf,
+    dekStore,
     accepts: (record, scope) => {
       const result = classify(record, acceptingAt(scope.now));
       return 'plain' in result ? result.plain : undefined;

@@ -1,10 +1,13 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { DataKeyScope } from '../../keys/data-keys.ts';
+import type { DekStore } from '../../keys/dek-store.ts';
 import type { Entry, SessionCall, SessionLayer } from '../../layer.ts';
 
 /** What rotation, shredding and migration need of an `encrypt()` layer, so that nobody states its options twice. */
 export interface Sealer {
   scopeOf(call: SessionCall): Promise<DataKeyScope>;
+  /** The option `dekStore`. */
+  readonly dekStore: DekStore | 'inline' | undefined;
   /** Whether plaintext is allowed at the scope's time. */
   acceptsPlaintext(scope: DataKeyScope): boolean;
   /** The entry in a plaintext record that is allowed now, `undefined` for a sealed record; throws for others. */
