@@ -2,9 +2,9 @@ import type { RunContext } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { CallKind, Entry, HiddenEntry, SessionCall } from '../layer.ts';
 import type { Inner } from './inner.ts';
-import type { Memory } from './memory.ts';
+import type { Histories } from './histories.ts';
 import type { Opened, Pipeline } from './pipeline.ts';
-import { createQueue } from './queue.ts';
+import { createQueues } from './queue.ts';
 import type { Stack } from './stack.ts';
 
 const REMOVALS: readonly CallKind[] = [
@@ -25,6 +25,11 @@ export interface CallDetails {
   readonly itemCount?: number;
   readonly operationId?: string;
   readonly runContext?: RunContext<unknown> | undefined;
+  /**
+   * Throws when the arguments are refused. Runs inside the `around` hooks, so that a refused call is authorized and
+   * audited like any other, and before a layer hears of a mutation.
+   */
+  readonly checked?: () => unknown;
 }
 
 /** A call in progress. */
@@ -53,16 +58,14 @@ export interface Calls {
   quiet(call: SessionCall): SessionCall;
   /** Asks the layers whether records may go. Calls that always remove some are asked for before they begin. */
   removing(call: SessionCall): Promise<void>;
-  /** @throws {@link StrongroomError} `ERR_READ_ONLY` after reads that skipped records. */
-  assertWritable(call: SessionCall): void;
+  /** @throws {@link StrongroomError} `ERR_READ_ONLY` after reads of this history that skipped records. */
+  assertWritable(call: SessionCall): Promise<void>;
   /** @throws {@link StrongroomError} `ERR_READ_ONLY` when `going`, which the call would remove, has skipped records. */
   assertReadable(going: readonly Opened[], call: SessionCall): void;
-  setReadOnly(value: boolean): void;
 }
 
-export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, memory: Memory): Calls {
-  const queue = createQueue();
-  let readOnly = false;
+export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, histories: Histories): Calls {
+  const queueOf = createQueues(inner.acceptsRunContext);
 
   async function begin(kind: CallKind, details: CallDetails): Promise<ActiveCall> {
     const { limit, itemCount, operationId, runContext } = details;
@@ -91,7 +94,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, memo
   }
 
   async function lookBack(match: (entry: Entry) => boolean, call: SessionCall): Promise<Entry | undefined> {
-    const known = memory.find(match);
+    const known = histories.of(call).memory.find(match);
     if (known !== undefined) return known;
     let opened: Opened[];
     try {
@@ -148,32 +151,42 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, memo
 
   return {
     read: async (kind, details, work) =>
-      queue.read(async () => {
-        const call = await begin(kind, details);
-        return await around(call, async () => work(call));
-      }),
-    mutate: async (kind, details, work) =>
-      queue.mutate(async () => {
+      queueOf(details.runContext).read(async () => {
         const call = await begin(kind, details);
         return await around(call, async () => {
+          details.checked?.();
+          return work(call);
+        });
+      }),
+    mutate: async (kind, details, work) =>
+      queueOf(details.runContext).mutate(async () => {
+        const call = await begin(kind, details);
+        return await around(call, async () => {
+          details.checked?.();
           if (REMOVALS.includes(kind)) await removing(call);
           return await mutating(call, async (appended, removed) => work(call, appended, removed));
         });
       }),
     removing,
     quiet,
-    assertWritable(call) {
-      if (readOnly) throw refusal(call);
+    async assertWritable(call) {
+      if (histories.of(call).records === 'unread' && histories.skippedSomewhere()) {
+        // The records that were skipped may be of this history, read under another run context.
+        const opened = await pipeline.read(undefined, quiet(call), true);
+        histories.setRecords(call, hasSkipped(opened) ? 'skipped' : 'opened');
+      }
+      if (histories.of(call).records === 'skipped') throw refusal(call);
     },
     assertReadable(going, call) {
-      if (!going.some((record) => record.skipped === true)) return;
-      readOnly = true;
+      if (!hasSkipped(going)) return;
+      histories.setRecords(call, 'skipped');
       throw refusal(call);
     },
-    setReadOnly(value) {
-      readOnly = value;
-    },
   };
+}
+
+export function hasSkipped(records: readonly Opened[]): boolean {
+  return records.some((record) => record.skipped === true);
 }
 
 function refusal(call: SessionCall): StrongroomError {

@@ -7,8 +7,8 @@ import type {
 import type { CallKind, SessionCall } from '../layer.ts';
 import { createCalls } from './calls.ts';
 import { createComparison } from './comparison.ts';
+import { createHistories } from './histories.ts';
 import type { Inner } from './inner.ts';
-import { createMemory } from './memory.ts';
 import { createMutations } from './mutations.ts';
 import { createOperations } from './operations.ts';
 import type { Context, Parts } from './parts.ts';
@@ -17,7 +17,6 @@ import { createReads } from './reads.ts';
 import { createRemoval } from './removal.ts';
 import type { Stack } from './stack.ts';
 import { createPrefix, type Receive, type ReplacePrefixArgs } from './prefix.ts';
-import { createOperationLog } from './transactions.ts';
 import { createWrites } from './writes.ts';
 
 /** What `members.ts` puts behind the members of the SDK. */
@@ -55,11 +54,10 @@ export function createEngine(
   receiverOf: (session: Session) => Receive | undefined,
 ): Engine {
   const pipeline = createPipeline(inner, stack);
-  const memory = createMemory();
-  const calls = createCalls(inner, stack, pipeline, memory);
-  const operations = createOperationLog();
+  const histories = createHistories(inner.acceptsRunContext);
+  const calls = createCalls(inner, stack, pipeline, histories);
   const comparison = createComparison(stack);
-  const parts: Parts = { inner, stack, pipeline, memory, calls, comparison, operations, maxItemBytes };
+  const parts: Parts = { inner, stack, pipeline, histories, calls, comparison, maxItemBytes };
 
   async function observe<T>(kind: CallKind, details: ObservedCall, next: () => Promise<T>): Promise<T> {
     const { runContext, itemCount, mutates, count } = details;
@@ -76,8 +74,7 @@ export function createEngine(
   async function deleted<T>(next: () => Promise<T>): Promise<T> {
     return calls.mutate('deleteSession', {}, async () => {
       const value = await next();
-      operations.forget();
-      calls.setReadOnly(false);
+      histories.forget();
       return value;
     });
   }

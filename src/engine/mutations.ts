@@ -6,9 +6,10 @@ import type {
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { itemKey } from '../item.ts';
+import { invalidOption } from '../options.ts';
 import type { Entry, SessionCall } from '../layer.ts';
 import { CLAIMS, commit } from './commit.ts';
-import type { Parts } from './parts.ts';
+import { countOf, readNow, type Parts } from './parts.ts';
 import { storedOf, type Opened } from './pipeline.ts';
 import { planReplacement } from './replacement.ts';
 import { snapshotItems } from './plaintext.ts';
@@ -28,32 +29,27 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
     if (!stack.transforms) {
       return calls.mutate('applyHistoryMutations', {}, async () => forward(args.mutations));
     }
-    const mutations = args.mutations.map((each) => ({
-      ...each,
-      replacement: snapshotItems([each.replacement], maxItemBytes)[0] as typeof each.replacement,
-    }));
-    return calls.mutate(
-      'applyHistoryMutations',
-      { itemCount: mutations.length },
-      async (call, _appended, removed) => {
-        calls.assertWritable(call);
-        if (mutations.length === 0) return;
-        if (stack.enveloped) {
-          removed(await mutateSealed(mutations, call));
-          return;
-        }
-        const written = await pipeline.write(
-          mutations.map(({ replacement }) => ({ item: replacement, header: {} })),
-          call,
-        );
-        await forward(
-          mutations.map((each, index) => ({
-            ...each,
-            replacement: written[index]?.stored as typeof each.replacement,
-          })),
-        );
-      },
-    );
+    const checked = readNow(() => snapshotMutations(args, maxItemBytes));
+    const details = { ...countOf(args?.mutations), checked };
+    return calls.mutate('applyHistoryMutations', details, async (call, _appended, removed) => {
+      const mutations = checked();
+      await calls.assertWritable(call);
+      if (mutations.length === 0) return;
+      if (stack.enveloped) {
+        removed(await mutateSealed(mutations, call));
+        return;
+      }
+      const written = await pipeline.write(
+        mutations.map(({ replacement }) => ({ item: replacement, header: {} })),
+        call,
+      );
+      await forward(
+        mutations.map((each, index) => ({
+          ...each,
+          replacement: written[index]?.stored as typeof each.replacement,
+        })),
+      );
+    });
   }
 
   /**
@@ -101,4 +97,14 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
   }
 
   return { applyHistoryMutations };
+}
+
+function snapshotMutations(args: SessionHistoryRewriteArgs, maxItemBytes: number): SessionHistoryMutation[] {
+  const mutations: unknown = args?.mutations;
+  if (!Array.isArray(mutations))
+    return invalidOption('applyHistoryMutations', 'mutations', 'an array', mutations);
+  return (mutations as SessionHistoryMutation[]).map((each) => ({
+    ...each,
+    replacement: snapshotItems([each.replacement], maxItemBytes)[0] as typeof each.replacement,
+  }));
 }

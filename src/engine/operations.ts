@@ -1,10 +1,18 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import type { Entry, SessionCall } from '../layer.ts';
-import { send, type Context, type Parts } from './parts.ts';
+import { readNow, send, type Context, type Parts } from './parts.ts';
 import { storedOf, type Opened } from './pipeline.ts';
 import { planReplacement } from './replacement.ts';
-import { APPLIED, checkItems, snapshotTransaction, SUFFIX, transactionDigest } from './transactions.ts';
+import {
+  assertProtocolItems,
+  readTransactionEnvelope,
+  SENTENCES,
+  snapshotTransaction,
+  type TransactionEnvelope,
+} from '../transaction.ts';
+import { snapshotItems } from './plaintext.ts';
+import { transactionDigest } from './transactions.ts';
 
 /** How far back the records of an operation are looked for. */
 const OPERATION_WINDOW = 256;
@@ -13,42 +21,39 @@ const OPERATION_WINDOW = 256;
 export function createOperations(parts: Parts): {
   applyHistoryTransaction(args: SessionHistoryTransactionArgs, runContext: Context): Promise<void>;
 } {
-  const { inner, stack, pipeline, memory, calls, comparison, operations, maxItemBytes } = parts;
+  const { inner, stack, pipeline, histories, calls, comparison, maxItemBytes } = parts;
 
   async function applyHistoryTransaction(
     args: SessionHistoryTransactionArgs,
     runContext: Context,
   ): Promise<void> {
     if (!stack.transforms) {
-      const details = {
-        runContext,
-        ...(typeof args?.operationId === 'string' && { operationId: args.operationId }),
-      };
-      return calls.mutate('applyHistoryTransaction', details, async () => inner.transact(args, runContext));
+      // Only the envelope is ours to read; what is in it, the inner session reads, once.
+      const checked = readNow(() => readTransactionEnvelope(args) as TransactionEnvelope & typeof args);
+      const details = { runContext, checked, ...known(() => ({ operationId: checked().operationId })) };
+      return calls.mutate('applyHistoryTransaction', details, async () =>
+        inner.transact(checked(), runContext),
+      );
     }
-    const snapshot = snapshotTransaction(args, maxItemBytes);
-    const { operationId, transaction } = snapshot;
-    const itemCount =
-      transaction.type === 'append_items' ? transaction.items.length : transaction.replacement.length;
-    return calls.mutate(
-      'applyHistoryTransaction',
-      { operationId, itemCount, runContext },
-      async (call, appended, removed) => {
-        if (transaction.type === 'replace_suffix') calls.assertWritable(call);
-        if (!stack.enveloped) {
-          await inner.transact(await rewritten(snapshot, call), runContext);
-        } else {
-          await checkItems(transaction);
-          const written = await transactSealed(snapshot, call);
-          if (written !== undefined) {
-            memory.wrote(written.entries);
-            if (transaction.type === 'append_items') appended(written.entries);
-            else removed(written.going);
-          }
+    const checked = readNow(() => snapshotTransaction(args, (items) => snapshotItems(items, maxItemBytes)));
+    const details = { runContext, checked, ...known(() => namesOf(checked())) };
+    return calls.mutate('applyHistoryTransaction', details, async (call, appended, removed) => {
+      const snapshot = checked();
+      const { transaction } = snapshot;
+      if (transaction.type === 'replace_suffix') await calls.assertWritable(call);
+      if (!stack.enveloped) {
+        await inner.transact(await rewritten(snapshot, call), runContext);
+      } else {
+        await assertProtocolItems(itemsOf(transaction));
+        const written = await transactSealed(snapshot, call);
+        if (written !== undefined) {
+          histories.of(call).memory.wrote(written.entries);
+          if (transaction.type === 'append_items') appended(written.entries);
+          else removed(written.going);
         }
-        call.result.items = itemCount;
-      },
-    );
+      }
+      call.result.items = writtenItems(transaction).length;
+    });
   }
 
   /** Without envelopes the inner session compares itself: everything goes through `write`, which is deterministic. */
@@ -82,6 +87,7 @@ export function createOperations(parts: Parts): {
     call: SessionCall,
   ): Promise<{ readonly entries: readonly Entry[]; readonly going: readonly Opened[] } | undefined> {
     const digest = transactionDigest(transaction);
+    const { operations } = histories.of(call);
     const known = operations.get(operationId);
     if (known !== undefined) {
       if (known.digest === digest && known.sealed !== undefined) {
@@ -89,7 +95,7 @@ export function createOperations(parts: Parts): {
         operations.acknowledge(operationId);
         return undefined;
       }
-      if (known.digest !== digest && known.acknowledged) throw conflict(APPLIED, operationId);
+      if (known.digest !== digest && known.acknowledged) throw conflict(SENTENCES.reused, operationId);
     }
     if (await wasApplied(operationId, transaction, call)) return undefined;
 
@@ -146,7 +152,7 @@ export function createOperations(parts: Parts): {
       visible.every((record, index) =>
         comparison.same((record.visible as Entry).item, expectedSuffix[index] as AgentInputItem),
       );
-    if (!equal) throw conflict(SUFFIX, operationId);
+    if (!equal) throw conflict(SENTENCES.suffix, operationId);
     const first = visible[0] === undefined ? opened.length : opened.indexOf(visible[0]);
     const going = opened.slice(first);
     calls.assertReadable(going, call);
@@ -182,7 +188,7 @@ export function createOperations(parts: Parts): {
     transaction: SessionHistoryTransactionArgs['transaction'],
     call: SessionCall,
   ): Promise<boolean> {
-    const result = transaction.type === 'append_items' ? transaction.items : transaction.replacement;
+    const result = writtenItems(transaction);
     // What the replacement has in common with the suffix kept its old records, and with them their old tags or none.
     const kept =
       transaction.type === 'append_items' ? 0 : comparison.commonStart(result, transaction.expectedSuffix);
@@ -201,7 +207,7 @@ export function createOperations(parts: Parts): {
         const entry = present[start + index]?.bottom;
         return entry !== undefined && comparison.same(entry.item, item);
       });
-    if (!whole) throw conflict(APPLIED, operationId);
+    if (!whole) throw conflict(SENTENCES.reused, operationId);
     return true;
   }
 
@@ -245,4 +251,33 @@ function isHeld(error: unknown): boolean {
 
 function appendArgs(operationId: string, items: AgentInputItem[]): SessionHistoryTransactionArgs {
   return { operationId, transaction: { type: 'append_items', items } };
+}
+
+type Transaction = SessionHistoryTransactionArgs['transaction'];
+
+function writtenItems(transaction: Transaction): readonly AgentInputItem[] {
+  return transaction.type === 'append_items' ? transaction.items : transaction.replacement;
+}
+
+function itemsOf(transaction: Transaction): readonly AgentInputItem[] {
+  return transaction.type === 'append_items'
+    ? transaction.items
+    : [...transaction.expectedSuffix, ...transaction.replacement];
+}
+
+/** What layers see of a transaction. */
+function namesOf({ operationId, transaction }: SessionHistoryTransactionArgs): {
+  readonly operationId: string;
+  readonly itemCount: number;
+} {
+  return { operationId, itemCount: writtenItems(transaction).length };
+}
+
+/** What is known of arguments that may be refused. */
+function known<T extends object>(read: () => T): Partial<T> {
+  try {
+    return read();
+  } catch {
+    return {};
+  }
 }

@@ -3,24 +3,42 @@ import type { Entry, SessionCall } from '../layer.ts';
 import type { Calls } from './calls.ts';
 import type { Comparison } from './comparison.ts';
 import type { Inner } from './inner.ts';
-import type { Memory } from './memory.ts';
+import type { Histories } from './histories.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Stack } from './stack.ts';
-import type { OperationLog } from './transactions.ts';
 
 /** What the members of one wrapper share. */
 export interface Parts {
   readonly inner: Inner;
   readonly stack: Stack;
   readonly pipeline: Pipeline;
-  readonly memory: Memory;
+  readonly histories: Histories;
   readonly calls: Calls;
   readonly comparison: Comparison;
-  readonly operations: OperationLog;
   readonly maxItemBytes: number;
 }
 
 export type Context = RunContext<unknown> | undefined;
+
+/**
+ * Reads the caller's arguments now, before anything can change them. What it returns gives the result inside the call,
+ * or throws why they are refused.
+ */
+export function readNow<T>(read: () => T): () => T {
+  try {
+    const value = read();
+    return () => value;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}
+
+/** How many items a list has that may be none. */
+export function countOf(items: unknown): { readonly itemCount?: number } {
+  return Array.isArray(items) ? { itemCount: items.length } : {};
+}
 
 /** Seals and transmits; once more when the sealing layer says that sealing anew can help. */
 export async function send<R extends readonly Entry[]>(

@@ -52,7 +52,7 @@ export function createPrefix(
   parts: Parts,
   receiverOf: (session: Session) => Receive | undefined,
 ): { replacePrefix(args: ReplacePrefixArgs): Promise<void>; receive: Receive } {
-  const { inner, stack, pipeline, calls, comparison, memory, maxItemBytes } = parts;
+  const { inner, stack, pipeline, calls, comparison, histories, maxItemBytes } = parts;
 
   async function replacePrefix(args: ReplacePrefixArgs): Promise<void> {
     const where = 'replacePrefix';
@@ -75,7 +75,7 @@ export function createPrefix(
       );
     }
     return calls.mutate(where, { operationId, itemCount: replacement.length }, async (call) => {
-      calls.assertWritable(call);
+      await calls.assertWritable(call);
       if ((await inner.applied(operationId)) === true) return;
       const opened = await pipeline.read(undefined, calls.quiet(call), false);
       const going = firstVisible(opened, count);
@@ -104,7 +104,7 @@ export function createPrefix(
               ...(archive !== undefined && { archiveTo: archive }),
             }),
         );
-        memory.wrote(written);
+        histories.of(call).memory.wrote(written);
         call.result.items = replacement.length;
       };
       if (receive === undefined) await commit();

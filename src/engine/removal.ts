@@ -13,7 +13,7 @@ export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
 } {
   async function popItem(runContext: Context): Promise<AgentInputItem | undefined> {
     return calls.mutate('popItem', { runContext }, async (call, _appended, removed) => {
-      calls.assertWritable(call);
+      await calls.assertWritable(call);
       let item: AgentInputItem | undefined;
       if (!stack.reads) item = await inner.popItem(runContext);
       else {

@@ -1,110 +1,28 @@
 import type {
-  AgentInputItem,
   applySessionHistoryMutations,
-  protocol,
   SessionHistoryTransaction,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
 import { toBase64url, utf8 } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { StrongroomError } from '../errors.ts';
 import { itemKey } from '../item.ts';
-import { isWellFormed } from '../limits.ts';
-import { snapshotItems } from './plaintext.ts';
 
 /** Sealed transactions that are kept for a repeat. */
 const KEPT = 64;
 /** Characters of sealed records that are kept together; beyond, a transaction is remembered by its digest. */
 const KEPT_CHARACTERS = 1_048_576;
 
-// The SDK's own sentences (MemorySession): what it refuses is refused in its words.
-const ITEMS = 'Session history transaction items contain invalid or unsupported data.';
-export const APPLIED = 'Session history operation was already applied with a different transaction.';
-export const SUFFIX = 'Session history suffix no longer matches the transaction precondition.';
-
-function invalid(sentence: string, cause?: unknown): never {
-  throw new StrongroomError('ERR_INVALID_ITEM', sentence, cause === undefined ? {} : { cause });
-}
-
-/**
- * A copy of the arguments, each property read once.
- *
- * @throws {@link StrongroomError} `ERR_INVALID_ITEM` in the words of the SDK's own session.
- */
-export function snapshotTransaction(
-  args: SessionHistoryTransactionArgs,
-  maxItemBytes: number,
-): SessionHistoryTransactionArgs {
-  if (typeof args !== 'object' || args === null)
-    invalid('Session history transaction arguments are invalid.');
-  const { operationId, transaction } = args;
-  if (typeof operationId !== 'string' || operationId.trim() === '') {
-    invalid('Session history transaction operationId must be a non-empty string.');
-  }
-  // Two of them would become one in UTF-8.
-  if (!isWellFormed(operationId)) {
-    invalid(
-      'Session history transaction operationId must be a non-empty string. It must be well-formed Unicode.',
-    );
-  }
-  if (typeof transaction !== 'object' || transaction === null) {
-    invalid('Session history transaction must be an object.');
-  }
-  const list = (items: readonly AgentInputItem[]): AgentInputItem[] => {
-    try {
-      return snapshotItems(items, maxItemBytes);
-    } catch (error) {
-      const detail = error instanceof StrongroomError ? ` ${error.message}` : '';
-      return invalid(`${ITEMS}${detail}`, error);
-    }
-  };
-  const names = Object.keys(transaction);
-  if (transaction.type === 'append_items') {
-    const { items } = transaction;
-    if (names.length !== 2 || !Array.isArray(items))
-      invalid('Session history append transaction fields are invalid.');
-    return { operationId, transaction: { type: 'append_items', items: list(items) } };
-  }
-  // The type says there is no other; the caller may be JavaScript.
-  if ((transaction as { type: unknown }).type !== 'replace_suffix') {
-    invalid('Unsupported session history transaction type.');
-  }
-  const { expectedSuffix, replacement } = transaction;
-  if (names.length !== 3 || !Array.isArray(expectedSuffix) || !Array.isArray(replacement)) {
-    invalid('Session history suffix transaction fields are invalid.');
-  }
-  return {
-    operationId,
-    transaction: {
-      type: 'replace_suffix',
-      expectedSuffix: list(expectedSuffix),
-      replacement: list(replacement),
-    },
-  };
-}
-
 /** @see {@link loadSdk} */
 export interface SdkFunctions {
   readonly applySessionHistoryMutations: typeof applySessionHistoryMutations;
-  readonly protocol: Pick<typeof protocol, 'ModelItem'>;
 }
 
 /**
- * The two functions of the SDK that the engine needs, loaded when a transaction or mutation first asks for them:
+ * The function of the SDK that mutations need, loaded when one first asks for it:
  * loading the SDK takes many times as long as loading strongroom.
  */
 export async function loadSdk(): Promise<SdkFunctions> {
   return await import('@openai/agents');
-}
-
-/** Below an envelope the inner session sees valid carriers only, so the items are checked here as it would. */
-export async function checkItems(transaction: SessionHistoryTransaction): Promise<void> {
-  const { protocol } = await loadSdk();
-  const items =
-    transaction.type === 'append_items'
-      ? transaction.items
-      : [...transaction.expectedSuffix, ...transaction.replacement];
-  for (const item of items) if (!protocol.ModelItem.safeParse(item).success) invalid(ITEMS);
 }
 
 /** What the wrapper remembers of an operation that it sent. */

@@ -1,8 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { storedOf, type Opened } from './pipeline.ts';
-import { send, type Context, type Parts } from './parts.ts';
+import { countOf, readNow, send, type Context, type Parts } from './parts.ts';
 import { snapshotItems } from './plaintext.ts';
-import type { Entry } from '../layer.ts';
 
 /** `addItems`, `clearSession` and `replaceHistoryWithCompaction`. */
 export function createWrites(parts: Parts): {
@@ -10,26 +9,26 @@ export function createWrites(parts: Parts): {
   clearSession(runContext: Context): Promise<void>;
   replaceHistoryWithCompaction(items: AgentInputItem[], runContext: Context): Promise<void>;
 } {
-  const { inner, stack, pipeline, memory, calls, comparison, operations, maxItemBytes } = parts;
-  /** After a clear: the entries that a compaction, written right after it, replaces. */
-  let cleared: readonly Entry[] | undefined;
+  const { inner, stack, pipeline, histories, calls, comparison, maxItemBytes } = parts;
 
   async function addItems(items: AgentInputItem[], runContext: Context): Promise<void> {
     if (!stack.transforms) {
-      const details = { itemCount: items.length, runContext };
-      return calls.mutate('addItems', details, async (call) => {
+      return calls.mutate('addItems', { ...countOf(items), runContext }, async (call) => {
         await inner.addItems(items, runContext);
         call.result.items = items.length;
       });
     }
-    const snapshots = snapshotItems(items, maxItemBytes);
-    const origins = memory.origins(items);
-    return calls.mutate('addItems', { itemCount: items.length, runContext }, async (call, appended) => {
+    const checked = readNow(() => snapshotItems(items, maxItemBytes));
+    const origins = histories.origins(Array.isArray(items) ? items : [], runContext);
+    const details = { ...countOf(items), runContext, checked };
+    return calls.mutate('addItems', details, async (call, appended) => {
+      const snapshots = checked();
       if (snapshots.length === 0) {
         appended([]);
         return;
       }
-      const replaces = cleared !== undefined && snapshots.some(isCompaction) ? cleared : undefined;
+      const { memory } = histories.of(call);
+      const replaces = snapshots.some(isCompaction) ? histories.cleared(call) : undefined;
       const writing = replaces === undefined ? call : { ...call, replaces };
       const written = await send(
         stack,
@@ -37,7 +36,7 @@ export function createWrites(parts: Parts): {
         async () => pipeline.write(comparison.entriesOf(snapshots, origins), writing),
         async (sealed) => inner.addItems(sealed.map(storedOf), runContext),
       );
-      cleared = undefined;
+      histories.setCleared(call, undefined);
       memory.wrote(written);
       appended(written);
       call.result.items = snapshots.length;
@@ -46,25 +45,30 @@ export function createWrites(parts: Parts): {
 
   async function clearSession(runContext: Context): Promise<void> {
     return calls.mutate('clearSession', { runContext }, async (call) => {
-      calls.assertWritable(call);
+      await calls.assertWritable(call);
+      const { memory, operations } = histories.of(call);
       operations.forget();
       await inner.clearSession(runContext);
-      cleared = memory.lastFullRead()?.flatMap((record) => record.bottom ?? []);
+      const cleared = memory.lastFullRead()?.flatMap((record) => record.bottom ?? []);
+      histories.setCleared(call, cleared);
     });
   }
 
   async function replaceHistoryWithCompaction(items: AgentInputItem[], runContext: Context): Promise<void> {
-    const details = { itemCount: items.length, runContext };
     if (!stack.transforms) {
+      const details = { ...countOf(items), runContext };
       return calls.mutate('replaceHistoryWithCompaction', details, async (call) => {
         await inner.replaceHistoryWithCompaction(items, runContext);
         call.result.items = items.length;
       });
     }
-    const snapshots = snapshotItems(items, maxItemBytes);
-    const origins = memory.origins(items);
+    const checked = readNow(() => snapshotItems(items, maxItemBytes));
+    const origins = histories.origins(Array.isArray(items) ? items : [], runContext);
+    const details = { ...countOf(items), runContext, checked };
     return calls.mutate('replaceHistoryWithCompaction', details, async (call, _appended, removed) => {
-      calls.assertWritable(call);
+      const snapshots = checked();
+      await calls.assertWritable(call);
+      const { memory } = histories.of(call);
       let going: readonly Opened[] = [];
       let entries = comparison.entriesOf(snapshots, origins);
       let writing = call;

@@ -1,4 +1,4 @@
-import type { RunContext } from '@openai/agents';
+import type { RunContext, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import { callKey, ownerKey, resultKey } from '../history/links.ts';
 import type { Entry, Header, SessionCall, SessionLayer } from '../layer.ts';
@@ -194,12 +194,15 @@ async function earlierCalls(entries: readonly Entry[], call: SessionCall): Promi
 
 /** The time that decides what has expired: the same for all calls of one run, within limits. */
 function pinnedCutoff(pinFor: number): (call: SessionCall, now: number) => number {
-  const pins = new WeakMap<RunContext<unknown>, number>();
-  return ({ runContext }, now) => {
+  // By session, too: a run that comes to a second one later has not seen anything of it.
+  const pins = new WeakMap<RunContext<unknown>, WeakMap<Session, number>>();
+  return ({ runContext, inner }, now) => {
     if (runContext === undefined) return now;
-    const pinned = pins.get(runContext);
+    const ofRun = pins.get(runContext) ?? new WeakMap<Session, number>();
+    pins.set(runContext, ofRun);
+    const pinned = ofRun.get(inner);
     if (pinned !== undefined && now >= pinned && now - pinned < pinFor) return pinned;
-    pins.set(runContext, now);
+    ofRun.set(inner, now);
     return now;
   };
 }

@@ -28,9 +28,10 @@ export interface RedactOptions extends RedactionOptions {
   readonly when?: 'write' | 'read' | 'both';
   /**
    * Where the values behind tokens of the operator `pseudonymize` are kept: a session, or what gives one for the id
-   * of the session that is written (`wrapStore`). It is cleared when the session is cleared or deleted.
+   * of the session that is written (`wrapStore`). It is cleared when the session is cleared or deleted. Over a session
+   * that chooses its history by the run context give each history a vault of its own, by `call.runContext`.
    */
-  readonly vault?: Session | ((sessionId: string) => Session);
+  readonly vault?: Session | ((sessionId: string, call: SessionCall) => Session);
   /** Told after each call that had something redacted. What it throws is ignored. */
   readonly onRedaction?: (report: RedactionReport) => void | Promise<void>;
 }

@@ -1,6 +1,7 @@
 import type { Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { SessionCall } from '../layer.ts';
+import { createByHistory } from '../layers/by-history.ts';
 import { invalidOption } from '../options.ts';
 import type { RedactedItem } from './redactor.ts';
 import { tokensIn } from './token.ts';
@@ -21,15 +22,17 @@ interface Cleared {
 }
 
 const WRITE_BACK_TIME = 60_000;
-const MOST_CLEARED = 16;
+const MOST_CLEARED = 4;
 
 /** Throws `ERR_INVALID_OPTION` when `vault` is neither a session nor a function. */
-export function createSessionVaults(vault: Session | ((sessionId: string) => Session)): SessionVaults {
+export function createSessionVaults(
+  vault: Session | ((sessionId: string, call: SessionCall) => Session),
+): SessionVaults {
   if (typeof vault !== 'function') parseVault('redact', vault);
-  const cleared = new Map<string, Cleared>();
+  const cleared = createByHistory<Cleared>((call) => call.inner, MOST_CLEARED);
 
-  const vaultOf = ({ sessionId }: SessionCall): Vault => {
-    const session = typeof vault === 'function' ? parseVault('redact', vault(sessionId)) : vault;
+  const vaultOf = (call: SessionCall): Vault => {
+    const session = typeof vault === 'function' ? parseVault('redact', vault(call.sessionId, call)) : vault;
     if (typeof session !== 'object') return invalidOption('redact', 'vault', 'a Session', session);
     return createVault(session);
   };
@@ -37,9 +40,9 @@ export function createSessionVaults(vault: Session | ((sessionId: string) => Ses
   return {
     async issue(redacted, call) {
       const tokens = new Map(redacted.flatMap((result) => [...result.tokens]));
-      const before = cleared.get(call.sessionId);
+      const before = cleared.get(call);
       if (before !== undefined) {
-        cleared.delete(call.sessionId);
+        cleared.delete(call);
         if (call.now() <= before.until) {
           for (const { item } of redacted) {
             for (const token of tokensIn(JSON.stringify(item))) {
@@ -65,11 +68,7 @@ export function createSessionVaults(vault: Session | ((sessionId: string) => Ses
           { cause },
         );
       }
-      for (const oldest of cleared.keys()) {
-        if (cleared.size < MOST_CLEARED) break;
-        cleared.delete(oldest);
-      }
-      if (values.size > 0) cleared.set(call.sessionId, { values, until: call.now() + WRITE_BACK_TIME });
+      if (values.size > 0) cleared.set(call, { values, until: call.now() + WRITE_BACK_TIME });
       return result;
     },
   };

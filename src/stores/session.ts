@@ -24,14 +24,8 @@ import { newMark } from './marks.ts';
 import { decodeRecord, encodeRecord, inheritBirth } from './record.ts';
 import { VERSION } from './versions.ts';
 import { createQueue } from '../engine/queue.ts';
-import {
-  assertProtocolItems,
-  assertSameOperation,
-  checkOperationId,
-  keys,
-  SENTENCES,
-  snapshotTransaction,
-} from './transaction.ts';
+import { assertOperationId, assertProtocolItems, SENTENCES } from '../transaction.ts';
+import { assertSameOperation, keys, readTransaction } from './transaction.ts';
 
 /** Under this symbol a session of a store tells which operations it has applied. */
 export const OPERATIONS: unique symbol = Symbol.for('strongroom.operations') as never;
@@ -176,7 +170,7 @@ export function createStoreSession(
     },
 
     async applyHistoryTransaction(args: SessionHistoryTransactionArgs): Promise<void> {
-      const { operationId, expectedSuffix, items, digest } = snapshotTransaction(args);
+      const { operationId, expectedSuffix, items, digest } = readTransaction(args);
       const records = encode(items);
       const operation = { key: operationKey(operationId), digest };
       await mutate(async (change) => {
@@ -341,7 +335,7 @@ function snapshotPrefix(args: ReplacePrefixArgs, sessionId: string): ReplacePref
   checkOptions(where, args, ['count', 'digest', 'replacement', 'operationId', 'archiveTo']);
   const { count, digest, replacement, operationId, archiveTo } = args;
   parseCount(where, 'count', count);
-  checkOperationId(operationId);
+  assertOperationId(operationId);
   if (typeof digest !== 'string')
     return invalidOption(where, 'digest', 'the historyDigest of the items', digest);
   if (!Array.isArray(replacement))

@@ -1,0 +1,92 @@
+import type { AgentInputItem, RunContext } from '@openai/agents';
+import type { Entry, SessionCall } from '../layer.ts';
+import { createMemory, type Memory } from './memory.ts';
+import type { Opened } from './pipeline.ts';
+import { createOperationLog, type OperationLog } from './transactions.ts';
+
+/** Ids of one session object whose histories are remembered: a service gives a cleared session a new id. */
+const KEPT_IDS = 4;
+
+/** What one wrapper remembers of one history. */
+export interface History {
+  readonly memory: Memory;
+  readonly operations: OperationLog;
+  /** What the last full read of it said: every record opened, or some were skipped. */
+  records: 'unread' | 'opened' | 'skipped';
+}
+
+/** Histories that one caller reaches: all of them, or those behind one run context. */
+interface Route {
+  readonly histories: Map<string, History>;
+  /** What a clear removed, until something is written: a compaction that comes next replaces it. */
+  cleared?: readonly Entry[] | undefined;
+}
+
+/**
+ * What a wrapper remembers, kept apart by history. A session that routes by the run context has many histories under
+ * one id, and only the inner session knows which context leads where, so each `RunContext` is taken for one of its own.
+ * What this process saw under another context is asked of the inner session again.
+ */
+export interface Histories {
+  of(call: SessionCall): History;
+  /** The records behind objects that came from the last reads, looked for when the call is made. */
+  origins(
+    items: readonly AgentInputItem[],
+    runContext: RunContext<unknown> | undefined,
+  ): (Opened | undefined)[];
+  cleared(call: SessionCall): readonly Entry[] | undefined;
+  setCleared(call: SessionCall, entries: readonly Entry[] | undefined): void;
+  /** Whether any read of this wrapper has skipped records: then a history that was never read must be looked at. */
+  skippedSomewhere(): boolean;
+  setRecords(call: SessionCall, records: 'opened' | 'skipped'): void;
+  forget(): void;
+}
+
+/** @param routes Whether the inner session chooses its history by the run context. */
+export function createHistories(routes: boolean): Histories {
+  let everyone: Route = { histories: new Map() };
+  let byContext = new WeakMap<RunContext<unknown>, Route>();
+  let skipped = false;
+
+  function routeOf({ runContext }: { readonly runContext?: RunContext<unknown> | undefined }): Route {
+    if (!routes || runContext === undefined) return everyone;
+    let route = byContext.get(runContext);
+    if (route === undefined) byContext.set(runContext, (route = { histories: new Map() }));
+    return route;
+  }
+
+  function of(call: SessionCall): History {
+    const { histories } = routeOf(call);
+    const known = histories.get(call.sessionId);
+    if (known !== undefined) return known;
+    const history: History = { memory: createMemory(), operations: createOperationLog(), records: 'unread' };
+    histories.set(call.sessionId, history);
+    const [oldest] = histories.keys();
+    if (histories.size > KEPT_IDS && oldest !== undefined) histories.delete(oldest);
+    return history;
+  }
+
+  return {
+    of,
+    origins(items, runContext) {
+      const found = [...routeOf({ runContext }).histories.values()].map(({ memory }) =>
+        memory.origins(items),
+      );
+      return items.map((_, index) => found.find((origins) => origins[index] !== undefined)?.[index]);
+    },
+    cleared: (call) => routeOf(call).cleared,
+    setCleared(call, entries) {
+      routeOf(call).cleared = entries;
+    },
+    skippedSomewhere: () => skipped,
+    setRecords(call, records) {
+      of(call).records = records;
+      skipped ||= records === 'skipped';
+    },
+    forget() {
+      everyone = { histories: new Map() };
+      byContext = new WeakMap();
+      skipped = false;
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import type { SessionCall } from '../layer.ts';
+
+/** One value for each history. */
+export interface ByHistory<T> {
+  get(call: SessionCall): T | undefined;
+  set(call: SessionCall, value: T): void;
+  delete(call: SessionCall): void;
+}
+
+/**
+ * State of a layer, kept apart by history: by an object of the call, the session id, and the run context where the
+ * inner session chooses its history by it. Values go with the object and the run context.
+ *
+ * @param ownerOf `call.inner` for what all stacks around a session may share, `call.layers` for what one stack keeps.
+ * @param most Ids that are kept for each owner and run context; the oldest leave first.
+ */
+export function createByHistory<T>(
+  ownerOf: (call: SessionCall) => object,
+  most: number = Number.POSITIVE_INFINITY,
+): ByHistory<T> {
+  const owners = new WeakMap<object, WeakMap<object, Map<string, T>>>();
+
+  function valuesOf(call: SessionCall): Map<string, T> {
+    const owner = ownerOf(call);
+    const route = call.routesByRunContext ? (call.runContext ?? owner) : owner;
+    const routes = owners.get(owner) ?? new WeakMap<object, Map<string, T>>();
+    owners.set(owner, routes);
+    const values = routes.get(route) ?? new Map<string, T>();
+    routes.set(route, values);
+    return values;
+  }
+
+  return {
+    get: (call) => valuesOf(call).get(call.sessionId),
+    set(call, value) {
+      const values = valuesOf(call);
+      values.delete(call.sessionId);
+      values.set(call.sessionId, value);
+      const [oldest] = values.keys();
+      if (values.size > most && oldest !== undefined) values.delete(oldest);
+    },
+    delete: (call) => void valuesOf(call).delete(call.sessionId),
+  };
+}
