@@ -47,7 +47,10 @@ async function badTexts({ store, id }: Bench): Promise<void> {
     );
   }
   const append = { type: 'append_items' as const, items: numbered('late', 1) };
-  await refused(() => session.applyHistoryTransaction({ operationId: HALF, transaction: append }));
+  await rejects(
+    'ERR_INVALID_ITEM',
+    session.applyHistoryTransaction({ operationId: HALF, transaction: append }),
+  );
   assert.deepEqual(await session.getItems(), numbered('item', 1));
   assert.deepEqual(await deks.holds?.list({ sessionId: name }), []);
   assert.equal(await session[OPERATIONS].has('a'), false);
