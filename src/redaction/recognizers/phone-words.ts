@@ -10,6 +10,12 @@ const LATIN = words(
     'tālr mobilais mobilus ponsel hp telp telpon thoại sđt sdt simu fón guthán ffôn fono fone fones telemóvel ' +
     'telemovel mobiel mobiele gsmnummer telnr telno phonenum ph',
 );
+/** Words that name the number and not the thing: what follows one needs no colon. */
+const NUMBER_OF_PHONE = words(
+  'tel tels tele telf tlf telp telnr telno fax faks telefax ph mob hp whatsapp handynr handynummer rufnummer mobilnr ' +
+    'mobilnummer phonenumber mobilenumber phoneno phonenum msisdn sđt sdt cel puhelinnumero símanúmer gsmnummer ' +
+    'тел моб τηλ κιν טל հեռ',
+);
 const LATIN_STEM = /^(?:t[eé]l[eé](?:f[oó]n|phon|foon|pon)|telefón)/;
 /** In words of other scripts, wherever in them: endings and compounds are written together. */
 const STEMS = stems(
@@ -47,7 +53,7 @@ const NUMBER_WORDS = words(
 );
 const NUMBER_STEMS = stems(
   '号码 號碼 番号 番號 번호 номер рақам нөмір رقم شماره نمبر מספר नंबर नम्बर नंबर नम्बर संख्या নম্বর নাম্বার எண் నంబర్ నెంబర్ ಸಂಖ್ಯೆ ನಂಬರ್ ' +
-    'നമ്പർ નંબર ਨੰਬਰ หมายเลข ເລກ លេខ နံပါတ် αριθμός αριθμο համար ნომერ ቁጥር',
+    'നമ്പർ નંબર ਨੰਬਰ หมายเลข เบอร์ ເບີ ເລກ លេខ နံပါတ် αριθμός αριθμο համար ნომერ ቁጥር',
 );
 /** Words that make somebody call or write to the number after them. */
 const VERBS = words(
@@ -63,16 +69,23 @@ const CALLING =
 const TOUCHING =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]$/u;
 /** What no id looks like, so that the bare word is enough: numbers of a trunk prefix, mobiles of China and Russia. */
-const NATIONAL = /^(?:0[1-9]\d{7,9}|1[3-9]\d{9}|[78]9\d{9})$/;
+const NATIONAL = /^(?:0[1-9]\d{7,9}|00[1-9]\d{8,12}|1[3-9]\d{9}|[78]9\d{9})$/;
+/** "my number is …" */
+const OWN_NUMBER = /\b(?:my|his|her|their|our|your|new|old) number(?: is| was|:| to)? {0,2}$/i;
 
 /** Whether the text before `start` says that a telephone number comes now, so that any run of digits is one. */
 export function isAnnouncedInText(text: string, start: number, digits: string): boolean {
   const before = text.slice(Math.max(0, start - 40), start);
   if (CALLING.test(before)) return true;
+  if (OWN_NUMBER.test(before)) return NATIONAL.test(digits);
   // "(", quotes, Markdown's emphasis
   let announced = /[:=]["'(*_ ]{0,4}$/.test(before) || TOUCHING.test(before);
-  for (const word of wordsBefore(text, start, 4)) {
-    if (isPhoneWord(word)) return announced || NATIONAL.test(digits);
+  const near = wordsBefore(text, start, 6);
+  for (const [place, word] of near.slice(0, 4).entries()) {
+    if (isPhoneWord(word)) {
+      const isNamed = isNumberOfPhone(word) || near.slice(place + 1, place + 3).some(isNumberNoun);
+      return announced || isNamed || NATIONAL.test(digits);
+    }
     if (isVerb(word)) return NATIONAL.test(digits);
     if (!isNumberWord(word)) return false;
     announced = true;
@@ -82,15 +95,40 @@ export function isAnnouncedInText(text: string, start: number, digits: string): 
 
 /** Whether a telephone is spoken of near a number that is written like one. */
 export function isMentioned(text: string, start: number, end: number): boolean {
-  if (wordsBefore(text, start, 8).some((word) => isPhoneWord(word) || isVerb(word))) return true;
+  if (OWN_NUMBER.test(text.slice(Math.max(0, start - 40), start))) return true;
+  const before = wordsBefore(text, start, 8);
+  if (before.some((word, distance) => isPhoneWord(word) || (distance < 4 && isVerb(word)))) return true;
   const after = wordsAfter(text, end, 2);
   return after.length > 0 && (KINDS.has(after[0] as string) || isPhoneWord(after[0] as string));
+}
+
+/** Whether "call", "message to" and the like stand directly before. */
+export function followsVerb(text: string, start: number): boolean {
+  for (const word of wordsBefore(text, start, 3)) {
+    if (isVerb(word)) return true;
+    if (!NUMBER_WORDS.has(word)) return false;
+  }
+  return false;
 }
 
 /** Whether the word directly before or after a number names a telephone: `Tel.030…`, `…-Fax`. */
 export function touchesPhoneWord(text: string, start: number, end: number): 'before' | 'after' | undefined {
   if (wordsBefore(text, start, 1).some(isPhoneWord)) return 'before';
   return wordsAfter(text, end, 1).some((word) => KINDS.has(word) || isPhoneWord(word)) ? 'after' : undefined;
+}
+
+function isNumberOfPhone(word: string): boolean {
+  const folded = word.normalize('NFKC');
+  return (
+    NUMBER_OF_PHONE.has(folded) ||
+    /n[uú]mm?er/.test(folded) ||
+    (STEMS.test(folded) && NUMBER_STEMS.test(folded))
+  );
+}
+
+/** "номер телефона", "número de teléfono" */
+function isNumberNoun(word: string): boolean {
+  return /^(?:n[uúº°]m|nomor|nº|no$|số$|szám)/.test(word) || NUMBER_STEMS.test(word.normalize('NFKC'));
 }
 
 function isVerb(word: string): boolean {

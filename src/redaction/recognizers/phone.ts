@@ -1,7 +1,7 @@
 import { isJoinedAfter, isJoinedBefore } from '../boundary.ts';
 import { keyHint, nearestHint, words } from '../context.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
-import { isAnnouncedInText, isMentioned, PHONE_WORDS, touchesPhoneWord } from './phone-words.ts';
+import { followsVerb, isAnnouncedInText, isMentioned, PHONE_WORDS, touchesPhoneWord } from './phone-words.ts';
 
 /** A maximal run of digits with the separators that telephone numbers have. */
 const CANDIDATE = /(?:\(?\+ ?\(?|\( ?)?\d(?:[ ()./-]{0,3}\d)*/g;
@@ -97,7 +97,8 @@ function judge(text: string, from: number, run: string, context: TextContext): R
   const isOpen = run.startsWith('(') && !run.includes(')');
   const source = isOpen ? run.replace(/^\( ?/, '') : run;
   const start = from + run.length - source.length;
-  const digits = source.replace(/\D/g, '');
+  // +44 (0)20 …: the zero is dialled only within the country.
+  const digits = source.replace(/^(\(?\+.{1,6})\(0\)/, '$1').replace(/\D/g, '');
   if (digits.length < FEWEST_ANNOUNCED || digits.length > MOST_DIGITS || /^(\d)\1*$/.test(digits))
     return undefined;
   const end = start + source.length;
@@ -137,10 +138,12 @@ function scoreOf(
   digits: string,
   context: TextContext,
 ): number | undefined {
-  if (/^\(?\+/.test(source)) return isInternational(digits) ? 0.9 : undefined;
+  if (/^\(?\+/.test(source)) return isInternational(digits) || AMERICAN.test(source) ? 0.9 : undefined;
   if (isDate(source)) return undefined;
   if (isAnnounced(text, start, context, digits)) return 0.85;
-  if (digits.length < FEWEST_DIGITS || /^\d+$/.test(source)) return undefined;
+  if (digits.length < FEWEST_DIGITS) return undefined;
+  const isBare = /^\d+$/.test(source);
+  if (isBare && !isDialledAbroad(source, digits)) return undefined;
   const hint = nearestHint(text, start, PHONE_WORDS);
   if (hint === 'denies' || (hint === undefined && keyHint(context, PHONE_WORDS) === 'denies'))
     return undefined;
@@ -148,7 +151,8 @@ function scoreOf(
   const shape = shapeOf(source, digits);
   if (shape === 'marked') return 0.65;
   if (shape === 'plain' && isNorthAmerican(digits)) return 0.65;
-  return isGrouped(source, digits) && isMentioned(text, start, end) ? 0.7 : undefined;
+  const isNamed = hint === 'supports' || followsVerb(text, start);
+  return isGrouped(source, digits, isNamed) && isMentioned(text, start, end) ? 0.7 : undefined;
 }
 
 /** @param digits Calling code and national number. */
@@ -167,11 +171,32 @@ function isInternational(digits: string): boolean {
   );
 }
 
+/** Written as in North America, whatever its plan says: made-up numbers are written so too. */
+const AMERICAN = /^(?:\(?\+1\)?|001)[ .-]?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}$/;
+
 /** `00` and what would stand after `+`, in groups; groups of two throughout are bytes. */
 function isDialledAbroad(source: string, digits: string): boolean {
-  if (!/^\(?00[ .-]?\(?[1-9]/.test(source) || !/\d[ .()/-]+\d/.test(source)) return false;
+  if (!/^\(?00[ .-]?\(?[1-9]/.test(source)) return false;
+  // A bare run can be a padded id or a barcode: it needs a whole number of some country, and no check digit.
+  if (source === digits) {
+    return (
+      !digits.startsWith('001') &&
+      digits.length >= 12 &&
+      !isArticleNumber(digits) &&
+      isInternational(digits.slice(2))
+    );
+  }
   if (/^\d\d(?:[ .-]\d\d)+$/.test(source)) return false;
-  return isInternational(digits.slice(2)) || /^001[ .-]\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}$/.test(source);
+  return isInternational(digits.slice(2)) || AMERICAN.test(source);
+}
+
+/** GTIN-12 to GTIN-14 with zeros before (GS1, check digit). */
+function isArticleNumber(digits: string): boolean {
+  let sum = 0;
+  for (let index = 0; index < digits.length; index++) {
+    sum += Number(digits[digits.length - 1 - index]) * (index % 2 === 0 ? 1 : 3);
+  }
+  return digits.length >= 12 && digits.length <= 14 && sum % 10 === 0;
 }
 
 /** North American Numbering Plan: NXX-NXX-XXXX, N from 2 to 9; a leading 1 may stand before it. */
@@ -201,11 +226,33 @@ function shapeOf(source: string, digits: string): 'marked' | 'plain' | undefined
   return /^0[1-9](?:\.\d\d){4}$/.test(source) ? 'marked' : undefined;
 }
 
-/** Groups as people write them, of any country; no amount (1 234 567) and no decimal. */
-function isGrouped(source: string, digits: string): boolean {
-  const isAmount = /^\d{1,3}(?:[ .]\d{3})+$/.test(source) && !/^\d{3}( \d{3}){2}$/.test(source);
-  return !isAmount && digits.length <= 13 && /^\(?\d{1,5}\)?(?:[ ./-]{1,2}\(?\d{1,8}\)?){1,6}$/.test(source);
+/**
+ * Groups as people write them, of any country.
+ *
+ * @param isNamed A telephone word or "call" stands directly before: then it may have two groups.
+ */
+function isGrouped(source: string, digits: string, isNamed: boolean): boolean {
+  if (digits.length > 13 || OTHER_NUMBERS.some((form) => form.test(source))) return false;
+  if (!isNamed) {
+    const groups = source.match(/\d+/g) as readonly string[];
+    if (groups.length < 3 && digits.length <= 8) return false; // 1000-2000, 360 640
+  }
+  if (!isNamed || /0{3}\D|0{3}$/.test(source)) {
+    if (/^\d{1,3}(?:[ .]\d{3})+$/.test(source) && !/^\d{3}( \d{3}){2}$/.test(source)) return false; // 1 234 567
+    if (/^\d+00[ -]+\d+00$/.test(source)) return false; // 10000-20000
+  }
+  return /^\(?\d{1,5}\)?(?:[ ./-]{1,2}\(?\d{1,8}\)?){1,6}$/.test(source);
 }
+
+/** What has groups too: four octets, decimals and pairs of them, years, ISBNs, days with a time. */
+const OTHER_NUMBERS: readonly RegExp[] = [
+  /^\d{1,3}(?:\.\d{1,3}){3}$/,
+  /^0\.\d/,
+  /^\d{1,3}\.\d{2,8}[ /-]+\d{1,3}\.\d{2,8}$/,
+  /^(?:19|20)\d\d[ ./-]+(?:19|20)\d\d$/,
+  /^97[89][ -]/,
+  /^[0-3]?\d([./-])[01]?\d\1\d\d(?:\d\d)? +\d{1,2}(?:[.-]\d\d)?$/,
+];
 
 /** 2024-01-15 12, 15.01.2024, 01/15/2024 10 */
 export function isDate(source: string): boolean {
