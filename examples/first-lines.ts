@@ -12,7 +12,7 @@ const keys = keyring({ current: JSON.parse(process.env.STRONGROOM_KEY!) });
 const sessions = wrapStore(openSqlite('conversations.db'), [
   redact({ entities: ['EMAIL_ADDRESS', 'CREDIT_CARD'] }),
   expire({ after: '30d' }),
-  cache({ maxItems: 50_000 }),
+  cache({ maxBytes: 64 * 2 ** 20 }),
   encrypt({ keys }),
 ]);
 

@@ -81,12 +81,12 @@ export interface SessionCall {
   /** Where the version of the inner session's history comes from; the stores of strongroom have one. */
   readonly version?: VersionSource;
   /** Entries that this write replaces (a compaction, a summary): what is new may not outlive the first of them. */
-  readonly replaces?: readonly Entry[];
+  readonly replaces?: readonly Pick<Entry, 'header'>[];
   /** The stack's clock, in Unix milliseconds. */
   now(): number;
   /**
-   * The newest entry that matches: first among what this process wrote and read last, then in one raw read of 64
-   * records.
+   * The newest tool call that matches (a call of a function, a computer, a shell and the like): first among those that
+   * this process wrote and read last, then in one raw read of 64 records.
    */
   lookBack(match: (entry: Entry) => boolean): Promise<Entry | undefined>;
   /** A layer hid a record that it could not read; the wrapper becomes read-only until a full read skips nothing. */

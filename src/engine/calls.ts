@@ -3,6 +3,7 @@ import { StrongroomError } from '../errors.ts';
 import type { CallKind, Entry, HiddenEntry, SessionCall } from '../layer.ts';
 import type { Inner } from './inner.ts';
 import type { Histories } from './histories.ts';
+import { isCall } from './memory.ts';
 import type { Opened, Pipeline } from './pipeline.ts';
 import { createQueues } from './queue.ts';
 import type { Stack } from './stack.ts';
@@ -103,7 +104,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       // What cannot be read here was reported by the read that began the run; a write does not fail for it.
       return undefined;
     }
-    return opened.findLast((record) => record.bottom !== undefined && match(record.bottom))?.bottom;
+    return opened.findLast(({ bottom }) => bottom !== undefined && isCall(bottom) && match(bottom))?.bottom;
   }
 
   /** A look of our own must not make the wrapper read-only on top of what the caller's reads say. */

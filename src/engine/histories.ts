@@ -19,7 +19,7 @@ export interface History {
 interface Route {
   readonly histories: Map<string, History>;
   /** What a clear removed, until something is written: a compaction that comes next replaces it. */
-  cleared?: readonly Entry[] | undefined;
+  cleared?: readonly Pick<Entry, 'header'>[] | undefined;
 }
 
 /**
@@ -34,8 +34,8 @@ export interface Histories {
     items: readonly AgentInputItem[],
     runContext: RunContext<unknown> | undefined,
   ): (Opened | undefined)[];
-  cleared(call: SessionCall): readonly Entry[] | undefined;
-  setCleared(call: SessionCall, entries: readonly Entry[] | undefined): void;
+  cleared(call: SessionCall): readonly Pick<Entry, 'header'>[] | undefined;
+  setCleared(call: SessionCall, entries: readonly Pick<Entry, 'header'>[] | undefined): void;
   /** Whether any read of this wrapper has skipped records: then a history that was never read must be looked at. */
   skippedSomewhere(): boolean;
   setRecords(call: SessionCall, records: 'opened' | 'skipped'): void;
@@ -84,6 +84,10 @@ export function createHistories(routes: boolean): Histories {
       skipped ||= records === 'skipped';
     },
     forget() {
+      for (const { memory, operations } of everyone.histories.values()) {
+        memory.forget();
+        operations.forget();
+      }
       everyone = { histories: new Map() };
       byContext = new WeakMap();
       skipped = false;

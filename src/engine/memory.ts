@@ -1,11 +1,20 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { Entry } from '../layer.ts';
+import { callKey } from '../history/links.ts';
+import type { Entry, Header } from '../layer.ts';
+import { createShare, type Share } from './budget.ts';
 import type { Opened } from './pipeline.ts';
+import { recordKey } from './record.ts';
 
-/** Reads that are remembered: a rollback reads once more than it restores. */
+/** Reads whose objects are known: a rollback reads once more than it restores. */
 const READS = 2;
-/** Written entries that are remembered. */
-const WRITES = 64;
+/** Objects of a read that hold it, the newest among them: whoever trims a list or rolls back holds that one. */
+const HOLDERS = 8;
+/** Tool calls that are remembered, of those written and of those read. */
+const CALLS = 64;
+/** What an object takes beside its text, about. */
+const OBJECT_BYTES = 512;
+/** What the header of a record takes, about. */
+const HEADER_BYTES = 256;
 
 interface Read {
   /** The very objects that the caller got. */
@@ -13,56 +22,115 @@ interface Read {
   readonly opened: readonly Opened[];
 }
 
-/** What this process saw of a session last: arrays as they came, so that a read costs no work per item. */
+/**
+ * What this process saw of a history last. Of items it keeps tool calls only; what it knows of an object that a
+ * caller got goes with that object. Bounded over all wrappers: what is forgotten is asked of the inner session again.
+ */
 export interface Memory {
   remember(items: readonly AgentInputItem[], opened: readonly Opened[]): void;
   wrote(entries: readonly Entry[]): void;
-  /** The records behind objects that came from the last reads (a rollback writes those back), by identity. */
+  /** What objects that came from reads were read as (a rollback writes those back), by identity. */
   origins(items: readonly AgentInputItem[]): (Opened | undefined)[];
-  /** The newest entry that matches, among what was written and read. */
+  /** The newest tool call that matches, among what was written and read last. */
   find(match: (entry: Entry) => boolean): Entry | undefined;
-  /** What the last full read opened. */
-  lastFullRead(): readonly Opened[] | undefined;
+  /** The headers of all that the last full read opened; `'forgotten'` when there was no room for them. */
+  lastFullRead(): readonly Header[] | 'forgotten' | undefined;
   rememberFullRead(opened: readonly Opened[]): void;
+  /** The history is gone. */
+  forget(): void;
 }
 
+interface Calls {
+  readonly entries: readonly Entry[];
+  readonly bytes: number;
+}
+
+const NO_CALLS: Calls = { entries: [], bytes: 0 };
+
 export function createMemory(): Memory {
-  let reads: Read[] = [];
-  let writes: Entry[] = [];
-  let full: readonly Opened[] | undefined;
+  let reads: readonly WeakRef<Read>[] = [];
+  // A read is there for as long as its caller holds some of these objects; a map of all of them would cost too much.
+  const holders = new WeakMap<AgentInputItem, Read>();
+  let written = NO_CALLS;
+  let read = NO_CALLS;
+  let full: readonly Header[] | 'forgotten' | undefined;
+  let share: Share | undefined;
+
+  function account(): void {
+    const stamps = full === undefined || full === 'forgotten' ? 0 : full.length * HEADER_BYTES;
+    const bytes = written.bytes + read.bytes + stamps;
+    if (bytes > 0 || share !== undefined) (share ??= createShare(makeRoom)).use(bytes);
+  }
+
+  function makeRoom(): void {
+    written = NO_CALLS;
+    read = NO_CALLS;
+    if (full !== undefined) full = 'forgotten';
+  }
+
   return {
     remember(items, opened) {
-      reads = [{ items, opened }, ...reads].slice(0, READS);
+      const { length } = items;
+      const latest: Read = { items, opened };
+      for (let index = 0; index < length; index += Math.ceil(length / HOLDERS)) {
+        holders.set(items[length - 1 - index] as AgentInputItem, latest);
+      }
+      reads = [new WeakRef(latest), ...reads].slice(0, READS);
+      read = callsAmong(opened.map(({ bottom }) => bottom));
+      account();
     },
     wrote(entries) {
-      writes = [...writes, ...entries.slice(-WRITES)].slice(-WRITES);
+      const calls = callsAmong(entries);
+      if (calls.entries.length === 0) return;
+      written = callsAmong([...written.entries, ...entries]);
+      account();
     },
     origins(items) {
+      const known = reads.flatMap((each) => each.deref() ?? []);
       // A rollback restores a list in its order, so the next object usually stands behind the last one found.
-      let expected = reads.map(() => 0);
+      const expected = known.map(() => 0);
       return items.map((item) => {
-        for (const [which, read] of reads.entries()) {
+        for (const [which, { items: objects, opened }] of known.entries()) {
           const next = expected[which] as number;
-          const at = read.items[next] === item ? next : read.items.indexOf(item);
+          const at = objects[next] === item ? next : objects.indexOf(item);
           if (at < 0) continue;
-          expected = expected.map((value, index) => (index === which ? at + 1 : value));
-          return read.opened[at];
+          expected[which] = at + 1;
+          return opened[at];
         }
         return undefined;
       });
     },
-    find(match) {
-      const written = writes.findLast(match);
-      if (written !== undefined) return written;
-      for (const read of reads) {
-        const found = read.opened.findLast((record) => record.bottom !== undefined && match(record.bottom));
-        if (found !== undefined) return found.bottom;
-      }
-      return undefined;
-    },
+    find: (match) => written.entries.findLast(match) ?? read.entries.findLast(match),
     lastFullRead: () => full,
     rememberFullRead(opened) {
-      full = opened;
+      const headers: Header[] = [];
+      for (const { bottom } of opened) if (bottom !== undefined) headers.push(bottom.header);
+      full = headers;
+      account();
+    },
+    forget() {
+      written = NO_CALLS;
+      read = NO_CALLS;
+      full = undefined;
+      account();
     },
   };
+}
+
+/** The calls among these entries, oldest first. Their order is found from the end: old ones are of little use. */
+function callsAmong(entries: readonly (Entry | undefined)[]): Calls {
+  const calls: Entry[] = [];
+  let bytes = 0;
+  for (let index = entries.length - 1; index >= 0 && calls.length < CALLS; index--) {
+    const entry = entries[index];
+    if (entry === undefined || !isCall(entry)) continue;
+    calls.push({ item: entry.item, header: entry.header });
+    bytes += OBJECT_BYTES + (entry.stored === undefined ? 0 : 2 * recordKey(entry.stored).length);
+  }
+  return { entries: calls.toReversed(), bytes };
+}
+
+/** Whether a result can answer it: what is looked back for. */
+export function isCall({ item }: Entry): boolean {
+  return callKey(item) !== undefined;
 }

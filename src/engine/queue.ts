@@ -9,7 +9,11 @@ export function createQueue(): Queue {
   return {
     async mutate(work) {
       const mine = last.then(work);
-      last = mine.catch(() => undefined);
+      // Without its result, which can be an item.
+      last = mine.then(
+        () => undefined,
+        () => undefined,
+      );
       return await mine;
     },
     read: async (work) => await last.then(work),

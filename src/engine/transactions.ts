@@ -6,10 +6,14 @@ import type {
 import { toBase64url, utf8 } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { itemKey } from '../item.ts';
+import { createShare, type Share } from './budget.ts';
 
 /** Sealed transactions that are kept for a repeat. */
 const KEPT = 64;
-/** Characters of sealed records that are kept together; beyond, a transaction is remembered by its digest. */
+/**
+ * Characters of sealed records that are kept together; beyond, a transaction is remembered by its digest. So it is
+ * when all wrappers together remember too much.
+ */
 const KEPT_CHARACTERS = 1_048_576;
 
 /** @see {@link loadSdk} */
@@ -44,33 +48,42 @@ export interface OperationLog {
 
 export function createOperationLog(): OperationLog {
   const operations = new Map<string, SentOperation & { readonly characters: number }>();
+  let share: Share | undefined;
+  const kept = (): number => [...operations.values()].reduce((sum, { characters }) => sum + characters, 0);
+
+  /** The oldest lose their bytes first, and never their identity. */
+  function makeRoom(characters: number): void {
+    let sum = kept();
+    for (const [id, { digest, acknowledged, characters: old }] of operations) {
+      if (sum + characters <= KEPT_CHARACTERS) return;
+      operations.set(id, { digest, acknowledged, characters: 0 });
+      sum -= old;
+    }
+  }
+
   return {
     get: (operationId) => operations.get(operationId),
     sent(operationId, digest, sealed) {
       const characters = JSON.stringify(sealed).length;
-      let kept = [...operations.values()].reduce((sum, operation) => sum + operation.characters, 0);
       operations.delete(operationId);
-      for (const [id, { digest, acknowledged, characters: old }] of operations) {
-        if (kept + characters <= KEPT_CHARACTERS) break;
-        // The oldest lose their bytes first, not their identity.
-        operations.set(id, { digest, acknowledged, characters: 0 });
-        kept -= old;
-      }
+      makeRoom(characters);
       operations.set(operationId, {
         digest,
         acknowledged: false,
         ...(characters <= KEPT_CHARACTERS ? { sealed, characters } : { characters: 0 }),
       });
-      if (operations.size > KEPT) {
-        const [oldest] = operations.keys();
-        if (oldest !== undefined) operations.delete(oldest);
-      }
+      const [oldest] = operations.keys();
+      if (operations.size > KEPT && oldest !== undefined) operations.delete(oldest);
+      (share ??= createShare(() => makeRoom(KEPT_CHARACTERS))).use(kept());
     },
     acknowledge(operationId) {
       const operation = operations.get(operationId);
       if (operation !== undefined) operations.set(operationId, { ...operation, acknowledged: true });
     },
-    forget: () => operations.clear(),
+    forget() {
+      operations.clear();
+      share?.use(0);
+    },
   };
 }
 

@@ -2,6 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { storedOf, type Opened } from './pipeline.ts';
 import { countOf, readNow, send, type Context, type Parts } from './parts.ts';
 import { snapshotItems } from './plaintext.ts';
+import type { Header, SessionCall } from '../layer.ts';
 
 /** `addItems`, `clearSession` and `replaceHistoryWithCompaction`. */
 export function createWrites(parts: Parts): {
@@ -47,11 +48,27 @@ export function createWrites(parts: Parts): {
     return calls.mutate('clearSession', { runContext }, async (call) => {
       await calls.assertWritable(call);
       const { memory, operations } = histories.of(call);
+      const going = await clearing(call);
       operations.forget();
       await inner.clearSession(runContext);
-      const cleared = memory.lastFullRead()?.flatMap((record) => record.bottom ?? []);
-      histories.setCleared(call, cleared);
+      histories.setCleared(
+        call,
+        going?.map((header) => ({ header })),
+      );
+      memory.forget();
     });
+  }
+
+  /** The headers of what goes. They are read again if there was no room for them; what cannot be read has none. */
+  async function clearing(call: SessionCall): Promise<readonly Header[] | undefined> {
+    const known = histories.of(call).memory.lastFullRead();
+    if (known !== 'forgotten') return known;
+    try {
+      const opened = await pipeline.read(undefined, calls.quiet(call), true);
+      return opened.flatMap(({ bottom }) => bottom?.header ?? []);
+    } catch {
+      return undefined;
+    }
   }
 
   async function replaceHistoryWithCompaction(items: AgentInputItem[], runContext: Context): Promise<void> {
