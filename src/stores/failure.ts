@@ -59,6 +59,15 @@ export function keyError(sessionId: string, { did, problem }: KeyProblem): Stron
   return problem === 'destroyed' ? shreddedError(sessionId, did) : lostKeyError(sessionId, did);
 }
 
+/** Whose session it is was said when it was first written, and stays: an erasure by subject must find it. */
+export function subjectError(sessionId: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_CONFLICT',
+    `Session ${JSON.stringify(sessionId)} is of another subject. Nothing was changed. Open it with the subject that it ` +
+      'has (see sessions()), or give this subject a session of its own.',
+  );
+}
+
 /** A run changes nothing after its turn, see `exclusive()`. */
 export function lostTurnError(sessionId: string): StrongroomError {
   return new StrongroomError(

@@ -1,5 +1,4 @@
 import type { AgentInputItem, Session } from '@openai/agents';
-import { StrongroomError } from '../errors.ts';
 import { boundedMap } from '../bounded-map.ts';
 import { GUARD, type GuardingDekStore, type HoldStore } from '../keys/dek-store.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
@@ -7,7 +6,7 @@ import { checkOptions, parseCount, parseDuration, type Duration } from '../optio
 import { checkedDekStore } from './checked-dek-store.ts';
 import type { SessionSummary, StoreDriver } from './driver.ts';
 import { createMaintenance, MAINTENANCE, type Maintenance } from './maintenance.ts';
-import { closedError } from './failure.ts';
+import { closedError, subjectError } from './failure.ts';
 import { appendThrough, createGathering, GATHER, type AppendBatch, type Gathering } from './gather.ts';
 import { createStoreSession, type StoreSession } from './session.ts';
 import { createVersions } from './versions.ts';
@@ -16,7 +15,10 @@ export type { AppendBatch, SessionSummary };
 
 /** Options of {@link Store.session}. */
 export interface SessionOptions {
-  /** Whose session this is: kept beside it from the next write on, so that all sessions of a person can be found. */
+  /**
+   * Whose session this is: kept beside it from the next write on, so that all sessions of a person can be found. The
+   * first one that was written stays; calls on a session that was opened with another one are `ERR_CONFLICT`.
+   */
   readonly subject?: string;
 }
 
@@ -123,10 +125,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       if (known !== undefined) {
         const owner = subjects.get(known) ?? {};
         if (subject === undefined || (owner.subject ??= subject) === subject) return known;
-        throw new StrongroomError(
-          'ERR_INVALID_OPTION',
-          `${driver.name}: session ${JSON.stringify(id)} is in use with another subject. Give the same one each time.`,
-        );
+        return createStoreSession(refusing(whole, subjectError(id)), id, versions(id), now, { subject });
       }
       const owner = subject === undefined ? {} : { subject };
       const session = createStoreSession(
@@ -200,6 +199,21 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
     [Symbol.asyncDispose]: () => store.close(),
   };
   return store;
+}
+
+/** The driver for a session that may not be used. */
+function refusing(driver: StoreDriver, error: Error): StoreDriver {
+  const refuse = (): Promise<never> => Promise.reject(error);
+  const dekStore = { ...driver.dekStore, put: refuse, destroy: refuse };
+  return {
+    ...driver,
+    dekStore,
+    read: refuse,
+    append: refuse,
+    change: refuse,
+    version: refuse,
+    applied: refuse,
+  };
 }
 
 /** The driver, refusing every call after the store was closed. */

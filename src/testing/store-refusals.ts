@@ -12,6 +12,8 @@ import { dek, envelope, fails, numbered, rejects, type Bench } from './store-ben
 export const REFUSALS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['refuses texts that not every database keeps as they are', badTexts],
   ['keeps the longest texts that it takes', longTexts],
+  ['leaves a session with the subject that it was first written for', subjectStays],
+  ['gives a session one subject when several are first', oneSubject],
   ['removes nothing by any call under a legal hold', holdStopsRemoval],
   ['removes nothing after a legal hold was placed, however close they are', holdInTime],
 ] satisfies [string, (bench: Bench) => Promise<void>][]);
@@ -170,5 +172,67 @@ async function holdInTime({ store, other, id }: Bench): Promise<void> {
     await removing;
     assert.deepEqual(await other.session(name).getItems(), seen);
     await session[DEK_STORE].holds?.release(hold.id, 2);
+  }
+}
+
+async function subjectStays({ store, other, id }: Bench): Promise<void> {
+  const [name, mine, theirs] = [id(), `person-${randomUUID()}`, `person-${randomUUID()}`];
+  await store.session(name).addItems(numbered('item', 2));
+  await store.session(name, { subject: mine }).addItems(numbered('more', 1));
+  const items = [...numbered('item', 2), ...numbered('more', 1)];
+  const of = async (subject: string): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const summary of store.sessions({ subject })) found.push(summary.id);
+    return found;
+  };
+  const key = dek(name, 'a');
+  await store.session(name)[DEK_STORE].put(key);
+  const sealed = envelope({ s: 'XC20P', d: key.did, t: 1 });
+  // In another process it was never heard of; in this one it is in use.
+  for (const session of [
+    other.session(name, { subject: theirs }),
+    store.session(name, { subject: theirs }),
+  ]) {
+    for (const call of [
+      () => session.addItems(numbered('late', 1)),
+      () => session.addItems([sealed]),
+      () => session.addItems(numbered('many', 600)),
+      () => session.popItem(),
+      () => session.clearSession(),
+      () => session.replaceHistoryWithCompaction(numbered('late', 1)),
+      () =>
+        session.applyHistoryTransaction({
+          operationId: 'late',
+          transaction: { type: 'append_items', items: numbered('late', 1) },
+        }),
+    ]) {
+      await rejects('ERR_CONFLICT', call(), `Session ${JSON.stringify(name)} is of another subject`);
+    }
+  }
+  for (const target of store === other ? [store] : [store, other]) {
+    const append = target.appendMany?.([
+      { id: name, items: numbered('late', 1), subject: theirs },
+      { id: id(), items: numbered('own', 1), subject: theirs },
+    ]);
+    if (append !== undefined) await rejects('ERR_CONFLICT', append);
+  }
+  assert.deepEqual(await store.session(name).getItems(), items);
+  assert.deepEqual(await of(mine), [name]);
+  assert.equal((await of(theirs)).includes(name), false);
+  await store.session(name).addItems(numbered('end', 1));
+  await store.deleteSession(name);
+}
+
+async function oneSubject({ store, other, id }: Bench): Promise<void> {
+  for (let round = 0; round < 5; round++) {
+    const [name, mine, theirs] = [id(), `person-${randomUUID()}`, `person-${randomUUID()}`];
+    const outcomes = await Promise.allSettled([
+      store.session(name, { subject: mine }).addItems(numbered('mine', 1)),
+      other.session(name, { subject: theirs }).addItems(numbered('theirs', 1)),
+    ]);
+    assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1);
+    const [won, lost] = outcomes[0].status === 'fulfilled' ? ['mine', theirs] : ['theirs', mine];
+    assert.deepEqual(await store.session(name).getItems(), numbered(won, 1));
+    for await (const summary of store.sessions({ subject: lost })) assert.notEqual(summary.id, name);
   }
 }

@@ -66,7 +66,7 @@ export function mysqlAppend(
         return;
       } catch (error) {
         if (!isRefusal(error)) throw error;
-        // The data key is destroyed or lost: the other way finds that too, and says it.
+        // The data key is destroyed or lost, or the subject another: the other way finds that too, and says it.
       }
     }
     await inSteps(batch);
@@ -102,7 +102,8 @@ type Shape = 'plain' | 'keyed' | 'any';
 function compoundAppend(dialect: SqlDialect, shape: Shape, count: number): string {
   const sessions = dialect.table('sessions');
   const reserve = `UPDATE ${sessions} SET generation = (generation + ?) % ${MARKS} + 0 * (@strongroom_session := number),
-      next_seq = (@strongroom_seq := next_seq) + ${count}, subject = coalesce(?, subject), ${LOWER_BOUNDS} WHERE id = ?;`;
+      next_seq = (@strongroom_seq := next_seq) + ${count}, subject = coalesce(?, subject), ${LOWER_BOUNDS}
+      WHERE id = ? AND coalesce(subject = ?, TRUE);`;
   const lockDek = `
     SELECT max(number), max(wrapped IS NULL) INTO found_dek, is_destroyed FROM ${dialect.table('deks')}
       WHERE session = ? AND did = ? ${dialect.forShare};
@@ -128,6 +129,7 @@ function compoundAppend(dialect: SqlDialect, shape: Shape, count: number): strin
     IF row_count() = 0 THEN
       INSERT INTO ${sessions} (id, next_seq, generation) VALUES (?, 0, 0) ON DUPLICATE KEY UPDATE number = number;
       ${reserve}
+      IF row_count() = 0 THEN SIGNAL SQLSTATE '${REFUSAL}'; END IF;
     END IF;
     ${shape === 'keyed' ? lockDek : ''}
     INSERT INTO ${dialect.table('items')} (session, seq, ${columns[shape]}) VALUES ${rows.join(', ')};
@@ -142,7 +144,7 @@ function valuesOf(
   did: string | undefined,
 ): SqlValue[] {
   const { expiry, birth } = firstTimes(records);
-  const reserve = [mark, subject ?? null, expiry, expiry, birth, birth, sessionId];
+  const reserve = [mark, subject ?? null, expiry, expiry, birth, birth, sessionId, subject ?? null];
   const values: SqlValue[] = [...reserve, sessionId, ...reserve];
   if (did !== undefined) values.push(sessionId, did, Number(neededDids(records).has(did)));
   for (const record of records) {

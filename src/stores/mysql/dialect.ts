@@ -1,6 +1,7 @@
+import { subjectError } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { MARKS } from '../marks.ts';
-import { kept, list } from '../sql/client.ts';
+import { kept, list, text } from '../sql/client.ts';
 import { isStrongroomError } from '../../errors.ts';
 import { isDuplicate } from './failure.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
@@ -13,7 +14,7 @@ export const LOWER_BOUNDS: string = ['first_expiry_at', 'first_birth_at']
 
 export function mysqlDialect(prefix: string): SqlDialect {
   const sessions = tableName(prefix, 'sessions');
-  const lock = kept(`SELECT number, next_seq FROM ${sessions} WHERE id = ? FOR UPDATE`);
+  const lock = kept(`SELECT number, next_seq, subject FROM ${sessions} WHERE id = ? FOR UPDATE`);
   const move = kept(
     `UPDATE ${sessions} SET generation = (generation + ?) % ${MARKS}, next_seq = next_seq + ?,
        subject = coalesce(?, subject), ${LOWER_BOUNDS} WHERE id = ?`,
@@ -49,6 +50,8 @@ export function mysqlDialect(prefix: string): SqlDialect {
         const { rows } = await client.query(lock, [id]);
         const [row] = rows;
         if (row !== undefined) {
+          const owner = row['subject'];
+          if (subject !== undefined && owner !== null && text(owner) !== subject) throw subjectError(id);
           const firstSeq = Number(row['next_seq']);
           if (coming.length > 0 || subject !== undefined) {
             await client.query(move, [mark, numbers, subject ?? null, expiry, expiry, birth, birth, id]);

@@ -1,5 +1,5 @@
 import type { Batch, StoredRecord } from '../driver.ts';
-import { keyError, type KeyProblem } from '../failure.ts';
+import { keyError, subjectError } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { didsOf, isPlain, neededDids } from '../record.ts';
 import { kept, text, type SqlRow, type SqlRunner, type SqlValue } from '../sql/client.ts';
@@ -8,7 +8,7 @@ import { ON_CONFLICT } from './dialect.ts';
 
 /**
  * Appends in one statement, which is its own transaction: one round trip instead of five. Sessions whose data key
- * was destroyed are left out and reported; the rows of the keys are share-locked, so that none is destroyed meanwhile.
+ * was destroyed, and those of another subject, are left out and reported; the rows of the keys are share-locked, so that none is destroyed meanwhile.
  * One session has statements of its own, without the joins by session; plain items have one without data keys and
  * without the columns that they leave empty. They are planned and run in half the time.
  */
@@ -51,7 +51,8 @@ export function postgresAppend(
       FROM reserved v CROSS JOIN unnest(${unnested}) WITH ORDINALITY AS r (${names}, place)
       LEFT JOIN keys k ON k.did = r.did AND r.wrapped IS NULL
     )
-    SELECT did, destroyed FROM refused`);
+    SELECT did, destroyed FROM refused UNION ALL
+    SELECT NULL, NULL WHERE NOT EXISTS (SELECT 1 FROM refused) AND NOT EXISTS (SELECT 1 FROM reserved)`);
 
   const appendMany = kept(`
     WITH batches AS (
@@ -79,27 +80,29 @@ export function postgresAppend(
       FROM records r JOIN reserved v ON v.id = r.id JOIN batches b ON b.id = r.id
       LEFT JOIN keys k ON k.session = r.id AND k.did = r.did AND r.wrapped IS NULL
     )
-    SELECT session, did, destroyed FROM refused`);
+    SELECT session, did, destroyed FROM refused UNION ALL
+    SELECT id, NULL, NULL FROM batches
+    WHERE id NOT IN (SELECT session FROM refused) AND id NOT IN (SELECT id FROM reserved)`);
 
   async function one({ sessionId, subject, records, mark }: Batch): Promise<readonly [Error | undefined]> {
     const { expiry, birth } = firstTimes(records);
     const { length } = records;
     const session = [sessionId, subject ?? null, length, mark, expiry, birth];
     if (records.every(isPlain)) {
-      await runner.write(appendPlain, [
+      const { changes } = await runner.write(appendPlain, [
         ...session,
         length,
         records.map(({ writtenAt }) => writtenAt),
         records.map(({ body }) => body as string),
       ]);
-      return [undefined];
+      return [changes === length ? undefined : subjectError(sessionId)];
     }
     const dids = [...didsOf(records)];
     const needed = [...neededDids(records)];
     const values = [sessionId, dids, needed, ...session, length, ...arrays(records)];
     const { rows } = await runner.write(appendOne, values);
     const [refused] = rows;
-    return [refused && keyError(sessionId, problemOf(refused))];
+    return [refused && refusalOf(sessionId, refused)];
   }
 
   return async (batches) => {
@@ -125,16 +128,19 @@ export function postgresAppend(
       needed.map(({ sessionId }) => sessionId),
       needed.map(({ did }) => did),
     ]);
-    const refused = new Map(rows.map((row) => [text(row['session']), problemOf(row)]));
+    const refused = new Map(rows.map((row) => [text(row['session']), row]));
     return batches.map(({ sessionId }) => {
-      const problem = refused.get(sessionId);
-      return problem === undefined ? undefined : keyError(sessionId, problem);
+      const row = refused.get(sessionId);
+      return row && refusalOf(sessionId, row);
     });
   };
 }
 
-function problemOf(row: SqlRow): KeyProblem {
-  return { did: text(row['did']), problem: row['destroyed'] === true ? 'destroyed' : 'lost' };
+/** @param row The data key that was refused, or none: the session is of another subject. */
+function refusalOf(sessionId: string, row: SqlRow): Error {
+  if (row['did'] === null) return subjectError(sessionId);
+  const problem = row['destroyed'] === true ? 'destroyed' : 'lost';
+  return keyError(sessionId, { did: text(row['did']), problem });
 }
 
 /** An array for each column, in the order of the statements; none for nothing but nulls, which `unnest` fills in. */

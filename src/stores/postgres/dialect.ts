@@ -1,15 +1,20 @@
+import { subjectError } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { MARKS } from '../marks.ts';
 import { kept } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { tableName, type PostgresNames } from './schema.ts';
 
-/** What an `INSERT` of a session `s` does with one that is there. `least` takes no notice of `NULL`. */
+/**
+ * What an `INSERT` of a session `s` does with one that is there: nothing, and it gives no row, when it is of another
+ * subject. `least` takes no notice of `NULL`.
+ */
 export const ON_CONFLICT: string = `ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excluded.next_seq,
   generation = (s.generation + excluded.generation) % ${MARKS},
   subject = coalesce(excluded.subject, s.subject),
   first_expiry_at = least(s.first_expiry_at, excluded.first_expiry_at),
-  first_birth_at = least(s.first_birth_at, excluded.first_birth_at)`;
+  first_birth_at = least(s.first_birth_at, excluded.first_birth_at)
+  WHERE excluded.subject IS NULL OR s.subject IS NULL OR s.subject = excluded.subject`;
 
 export function postgresDialect(names: PostgresNames): SqlDialect {
   const sessions = tableName(names, 'sessions');
@@ -34,7 +39,9 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
     async reserve(client, { id, subject, mark }, coming = [], numbers = coming.length) {
       const { expiry, birth } = firstTimes(coming);
       const { rows } = await client.query(reserve, [id, subject ?? null, numbers, mark, expiry, birth]);
-      return { session: Number(rows[0]?.['number']), firstSeq: Number(rows[0]?.['next_seq']) - numbers };
+      const [row] = rows;
+      if (row === undefined) throw subjectError(id);
+      return { session: Number(row['number']), firstSeq: Number(row['next_seq']) - numbers };
     },
     async deleteItems(client, items) {
       const pairs = [...items].flatMap(([session, seqs]) => seqs.map((seq) => [session, seq] as const));

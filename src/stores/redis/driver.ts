@@ -2,7 +2,7 @@ import { heldError } from '../../keys/held.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, Fence, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
-import { keyError, lostTurnError, type KeyProblem, type Outcome } from '../failure.ts';
+import { type KeyProblem, type Outcome, keyError, lostTurnError, subjectError } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { newMark, type Since } from '../marks.ts';
 import { didsOf, neededDids } from '../record.ts';
@@ -527,6 +527,7 @@ const REFUSALS: Readonly<Record<string, KeyProblem['problem']>> = { destroyed: '
 
 /** @throws {@link StrongroomError} when a script answered that a data key is not there. */
 function throwRefusal(sessionId: string, state: string, did: string): void {
+  if (state === 'owned') throw subjectError(sessionId);
   const problem = REFUSALS[state];
   if (problem !== undefined) throw keyError(sessionId, { did, problem });
 }

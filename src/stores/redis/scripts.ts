@@ -80,17 +80,16 @@ local function version(items, meta)
 end
 `;
 
-/** Another owner begins a generation. Whether it was another one: then the list needs another name. */
+/** The first subject that was given stays. The answer for one who gives another. */
 const DESCRIBE = `
+local function owned(meta, subject)
+  local owner = subject and subject ~= '' and redis.call('HGET', meta, 'subject')
+  if owner and owner ~= subject then return { 'owned', '' } end
+end
 local function describe(meta, generation, id, subject)
   redis.call('HSETNX', meta, 'generation', generation)
   redis.call('HSET', meta, 'id', id)
-  if not subject or subject == '' then return false end
-  local before = redis.call('HGET', meta, 'subject')
-  if before == subject then return false end
-  redis.call('HSET', meta, 'subject', subject)
-  if before then redis.call('HSET', meta, 'generation', generation) end
-  return before
+  if subject and subject ~= '' then redis.call('HSET', meta, 'subject', subject) end
 end
 `;
 
@@ -122,7 +121,10 @@ if away then return away end
 local last = 6 + tonumber(ARGV[6])
 local problem = refused(KEYS[4], ARGV, 7, last)
 if problem then return problem end
-if describe(KEYS[3], ARGV[3], ARGV[4], ARGV[5]) or ARGV[1] == '' then
+local other = owned(KEYS[3], ARGV[5])
+if other then return other end
+describe(KEYS[3], ARGV[3], ARGV[4], ARGV[5])
+if ARGV[1] == '' then
   rename(KEYS[3], KEYS[1], KEYS[2], ARGV[2])
   push(KEYS[2], ARGV, last + 1)
   return { 'ok', ARGV[2] }
@@ -183,10 +185,13 @@ local hold = options.removes and redis.call('HKEYS', KEYS[7])[1]
 if hold then return { 'held', hold } end
 local problem = refused(KEYS[5], options.dids, 1, #options.dids)
 if problem then return problem end
+local other = owned(KEYS[3], options.subject)
+if other then return other end
 local inserted, archived = {}, {}
 for at = 2, 1 + options.inserted do inserted[#inserted + 1] = ARGV[at] end
 for at = 2 + options.inserted, #ARGV do archived[#archived + 1] = ARGV[at] end
-if describe(KEYS[3], options.generation, options.id, options.subject) or list == '' then
+describe(KEYS[3], options.generation, options.id, options.subject)
+if list == '' then
   rename(KEYS[3], KEYS[1], KEYS[2], options.next)
   items, list = KEYS[2], options.next
 end

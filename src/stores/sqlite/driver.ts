@@ -1,7 +1,7 @@
 import type { SQLOutputValue } from 'node:sqlite';
 import type { AppendStep } from '../../layer.ts';
 import type { Batch, Change, Fence, StoreDriver, StoredRecord } from '../driver.ts';
-import { keyError, lostTurnError } from '../failure.ts';
+import { keyError, lostTurnError, subjectError } from '../failure.ts';
 import { firstTimes, isEarlier } from '../first-times.ts';
 import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
 import { isPlain, keyProblem, withDid, withoutDid } from '../record.ts';
@@ -239,7 +239,7 @@ function endOf(
 ): SessionEnd {
   const first = firstTimes(coming);
   const found = get(
-    `SELECT key, generation, first_expiry_at, first_birth_at,
+    `SELECT key, subject, generation, first_expiry_at, first_birth_at,
        (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last
      FROM strongroom_sessions s WHERE id = ?`,
     sessionId,
@@ -256,12 +256,11 @@ function endOf(
         session,
       );
     }
-    if (subject !== undefined) {
-      run(
-        'UPDATE strongroom_sessions SET subject = ?1 WHERE key = ?2 AND subject IS NOT ?1',
-        subject,
-        session,
-      );
+    const owner = found['subject'];
+    if (subject !== undefined && owner === null) {
+      run('UPDATE strongroom_sessions SET subject = ? WHERE key = ?', subject, session);
+    } else if (subject !== undefined && owner !== subject) {
+      throw subjectError(sessionId);
     }
     const last = (found['last'] as number | null) ?? -1;
     return { session, generation: found['generation'] as number, nextSeq: last + 1 };
