@@ -61,11 +61,19 @@ export function keyError(sessionId: string, { did, problem }: KeyProblem): Stron
 
 /** Whose session it is was said when it was first written, and stays: an erasure by subject must find it. */
 export function subjectError(sessionId: string): StrongroomError {
-  return new StrongroomError(
+  const error = new StrongroomError(
     'ERR_CONFLICT',
     `Session ${JSON.stringify(sessionId)} is of another subject. Nothing was changed. Open it with the subject that it ` +
       'has (see sessions()), or give this subject a session of its own.',
   );
+  subjectErrors.add(error);
+  return error;
+}
+
+const subjectErrors = new WeakSet<object>();
+
+export function isSubjectError(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && subjectErrors.has(error);
 }
 
 /** A run changes nothing after its turn, see `exclusive()`. */

@@ -21,6 +21,7 @@ import {
   type StoredRecord,
 } from './driver.ts';
 import { newMark } from './marks.ts';
+import { isSubjectError } from './failure.ts';
 import { decodeRecord, encodeRecord, inheritBirth } from './record.ts';
 import { VERSION } from './versions.ts';
 import { createQueue } from '../engine/queue.ts';
@@ -66,6 +67,13 @@ export interface StoreSession extends Session {
   readonly [VERSION]: VersionSource;
 }
 
+/** Whose session it is, as far as this process knows. */
+export interface Owner {
+  subject?: string;
+  /** It is somebody else's. */
+  readonly refused?: () => void;
+}
+
 type ChangeHistory = (look: Look, decide: Parameters<StoreDriver['change']>[2]) => Promise<void>;
 
 /**
@@ -81,7 +89,7 @@ export function createStoreSession(
   sessionId: string,
   version: Omit<VersionSource, 'stepOf'>,
   now: () => number,
-  owner: { readonly subject?: string } = {},
+  owner: Owner = {},
   isGuarded: (did: string) => boolean = () => false,
 ): StoreSession {
   // Calls take effect in the order in which they were made, also on a pool of connections.
@@ -103,18 +111,16 @@ export function createStoreSession(
   /** In its turn, under the fence of the moment when it was called. */
   const mutate = <T>(work: (change: ChangeHistory, fence: Fence | undefined) => Promise<T>): Promise<T> => {
     const under = fence;
-    return queue.mutate(() =>
-      work(
-        (look, decide) =>
-          driver.change(
-            sessionId,
-            under === undefined ? look : { ...look, fence: under },
-            decide,
-            owner.subject,
-          ),
-        under,
-      ),
-    );
+    const change: ChangeHistory = (look, decide) =>
+      driver.change(sessionId, under === undefined ? look : { ...look, fence: under }, decide, owner.subject);
+    return queue.mutate(async () => {
+      try {
+        return await work(change, under);
+      } catch (error) {
+        if (isSubjectError(error)) owner.refused?.();
+        throw error;
+      }
+    });
   };
 
   return {

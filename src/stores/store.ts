@@ -8,7 +8,7 @@ import type { SessionSummary, StoreDriver } from './driver.ts';
 import { createMaintenance, MAINTENANCE, type Maintenance } from './maintenance.ts';
 import { closedError, subjectError } from './failure.ts';
 import { appendThrough, createGathering, GATHER, type AppendBatch, type Gathering } from './gather.ts';
-import { createStoreSession, type StoreSession } from './session.ts';
+import { createStoreSession, type Owner, type StoreSession } from './session.ts';
 import { createVersions } from './versions.ts';
 
 export type { AppendBatch, SessionSummary };
@@ -102,7 +102,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
   const collected = new FinalizationRegistry<string>((id) => {
     if (live.get(id)?.deref() === undefined) live.delete(id);
   });
-  const subjects = new WeakMap<StoreSession, { subject?: string }>();
+  const subjects = new WeakMap<StoreSession, Owner>();
   let closing: Promise<void> | undefined;
 
   const assertOpen = (): void => {
@@ -127,8 +127,12 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
         if (subject === undefined || (owner.subject ??= subject) === subject) return known;
         return createStoreSession(refusing(whole, subjectError(id)), id, versions(id), now, { subject });
       }
-      const owner = subject === undefined ? {} : { subject };
-      const session = createStoreSession(
+      const owner: Owner = {
+        ...(subject !== undefined && { subject }),
+        // Whoever asks next, with the right subject or none, is not to get this one.
+        refused: () => void (live.get(id)?.deref() === session && live.delete(id)),
+      };
+      const session: StoreSession = createStoreSession(
         whole,
         id,
         versions(id),

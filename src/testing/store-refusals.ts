@@ -178,7 +178,8 @@ async function holdInTime({ store, other, id }: Bench): Promise<void> {
 async function subjectStays({ store, other, id }: Bench): Promise<void> {
   const [name, mine, theirs] = [id(), `person-${randomUUID()}`, `person-${randomUUID()}`];
   await store.session(name).addItems(numbered('item', 2));
-  await store.session(name, { subject: mine }).addItems(numbered('more', 1));
+  const used = store.session(name, { subject: mine });
+  await used.addItems(numbered('more', 1));
   const items = [...numbered('item', 2), ...numbered('more', 1)];
   const of = async (subject: string): Promise<string[]> => {
     const found: string[] = [];
@@ -219,8 +220,11 @@ async function subjectStays({ store, other, id }: Bench): Promise<void> {
   assert.deepEqual(await store.session(name).getItems(), items);
   assert.deepEqual(await of(mine), [name]);
   assert.equal((await of(theirs)).includes(name), false);
+  // Whoever was refused is in nobody's way.
+  await used.addItems(numbered('end', 1));
   await store.session(name).addItems(numbered('end', 1));
-  await store.deleteSession(name);
+  await other.session(name, { subject: mine }).addItems(numbered('end', 1));
+  await other.session(name).addItems(numbered('end', 1));
 }
 
 async function oneSubject({ store, other, id }: Bench): Promise<void> {
