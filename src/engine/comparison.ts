@@ -4,10 +4,15 @@ import type { Entry, Header } from '../layer.ts';
 import type { Opened } from './pipeline.ts';
 import type { Stack } from './stack.ts';
 
-/** Equality of items as the runner sees them, and what follows from it for records that are written again. */
+/** Equality of items, and what follows from it for records that are written again. */
 export interface Comparison {
-  /** Equal in plaintext, as far as the layers keep it. */
-  same(left: AgentInputItem, right: AgentInputItem): boolean;
+  /**
+   * Whether the item names this record: it is exactly what the caller sees of it or what is stored, or what layers
+   * with `write` make of it is. What a layer shows on read does not count: two texts can have one view.
+   */
+  names(item: AgentInputItem, record: Opened): boolean;
+  /** Whether the item is, exactly, what the caller sees of the record or what is stored. */
+  isExactly(item: AgentInputItem, record: Opened): boolean;
   /**
    * Entries for items that the caller wrote. One that came from a recent read (a rollback writes those objects back)
    * keeps its stamps, and its stored text where a layer only changes what is read.
@@ -15,48 +20,83 @@ export interface Comparison {
   entriesOf(items: readonly AgentInputItem[], origins?: readonly (Opened | undefined)[]): Entry[];
   /** The same items with the same stamps, to be written somewhere else. */
   restamped(entries: readonly Entry[]): Entry[];
-  /** Gives entries without stamps those of an equal entry in `from`, each used once. */
-  keepStamps(entries: readonly Entry[], from: readonly Entry[]): Entry[];
-  /** How many items at the start of `replacement` are those of `expected`. */
-  commonStart(replacement: readonly AgentInputItem[], expected: readonly AgentInputItem[]): number;
+  /**
+   * Entries that take the place of `going`, each record used once: an item that is exactly one of them keeps its
+   * stored text and its stamps; one that only looks like one under the layers keeps the stamps.
+   */
+  restored(entries: readonly Entry[], going: readonly Opened[]): Entry[];
 }
 
 export function createComparison(stack: Stack): Comparison {
-  const keyOf = (item: AgentInputItem): string => itemKey(stack.compare?.(item) ?? item);
-  const same = (left: AgentInputItem, right: AgentInputItem): boolean => keyOf(left) === keyOf(right);
+  const viewOf = (item: AgentInputItem): string => itemKey(stack.compare?.(item) ?? item);
+  const writtenAs = (item: AgentInputItem): string => itemKey(stack.compareWritten?.(item) ?? item);
+
+  function isExactly(item: AgentInputItem, record: Opened): boolean {
+    const key = itemKey(item);
+    return formsOf(record).some((form) => itemKey(form) === key);
+  }
+
+  /** What is written for an item that is exactly this record: not what a layer made of it for the reader. */
+  function storedText(item: AgentInputItem, { bottom }: Opened): AgentInputItem {
+    if (bottom === undefined) return item;
+    // What an inverse `write` made must not go through it again.
+    return !stack.inverts || viewOf(item) === viewOf(bottom.item) ? bottom.item : item;
+  }
 
   return {
-    same,
+    isExactly,
+    names: (item, record) =>
+      isExactly(item, record) || formsOf(record).some((form) => writtenAs(form) === writtenAs(item)),
     entriesOf: (items, origins = []) =>
       items.map((item, index) => {
-        const bottom = origins[index]?.bottom;
-        if (bottom === undefined) return { item, header: {} };
-        return { item: same(item, bottom.item) ? bottom.item : item, header: stampsOf(bottom.header) };
+        const origin = origins[index];
+        if (origin?.bottom === undefined) return { item, header: {} };
+        // An object that the caller changed after it was read is another item of the same age.
+        const text = isExactly(item, origin) ? storedText(item, origin) : item;
+        return { item: text, header: stampsOf(origin.bottom.header) };
       }),
     restamped: (entries) => entries.map(({ item, header }) => ({ item, header: stampsOf(header) })),
-    keepStamps(entries, from) {
-      const stamps = new Map<string, Header[]>();
-      for (const entry of from) append(stamps, keyOf(entry.item), stampsOf(entry.header));
-      return entries.map((entry) => {
-        if (entry.header.t !== undefined) return entry;
-        const header = stamps.get(keyOf(entry.item))?.shift();
-        return header === undefined ? entry : { ...entry, header };
+    restored(entries, going) {
+      const exact = poolOf(going, (record) => formsOf(record).map(itemKey));
+      const alike = poolOf(going, (record) => formsOf(record).map(viewOf));
+      const used = new Set<Opened>();
+      const take = (pool: ReadonlyMap<string, Opened[]>, key: string): Opened | undefined => {
+        const record = pool.get(key)?.find((each) => !used.has(each));
+        if (record !== undefined) used.add(record);
+        return record;
+      };
+      // What is exactly a record is found before another item takes it for its stamps.
+      const found = entries.map(({ item }) => take(exact, itemKey(item)));
+      return entries.map((entry, index) => {
+        const same = found[index];
+        const { item } = entry;
+        const text = same === undefined ? item : storedText(item, same);
+        if (entry.header.t !== undefined) return { ...entry, item: text };
+        const from = same ?? take(alike, viewOf(item));
+        return from?.bottom === undefined
+          ? entry
+          : { ...entry, item: text, header: stampsOf(from.bottom.header) };
       });
-    },
-    commonStart(replacement, expected) {
-      const end = replacement.findIndex((item, index) => {
-        const other = expected[index];
-        return other === undefined || !same(item, other);
-      });
-      return end < 0 ? replacement.length : end;
     },
   };
 }
 
-function append<T>(lists: Map<string, T[]>, key: string, value: T): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [value]);
-  else list.push(value);
+/** What the caller sees of a record, and what is stored. */
+function formsOf({ visible, bottom }: Opened): AgentInputItem[] {
+  if (bottom === undefined) return [];
+  return visible === undefined || visible.item === bottom.item ? [bottom.item] : [visible.item, bottom.item];
+}
+
+function poolOf(records: readonly Opened[], keysOf: (record: Opened) => string[]): Map<string, Opened[]> {
+  const pool = new Map<string, Opened[]>();
+  for (const record of records) {
+    for (const key of new Set(keysOf(record))) {
+      const list = pool.get(key);
+      if (list === undefined) pool.set(key, [record]);
+      else list.push(record);
+    }
+  }
+  return pool;
 }
 
 /** The stamps of an entry that is written again; seal and operation belong to the record that it was. */

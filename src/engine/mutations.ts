@@ -39,16 +39,27 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
         removed(await mutateSealed(mutations, call));
         return;
       }
-      const written = await pipeline.write(
-        mutations.map(({ replacement }) => ({ item: replacement, header: {} })),
-        call,
-      );
+      const written = await pipeline.write(await unsealedReplacements(mutations, call), call);
       await forward(
         mutations.map((each, index) => ({
           ...each,
           replacement: written[index]?.stored as typeof each.replacement,
         })),
       );
+    });
+  }
+
+  /** A replacement that is exactly what is seen of its call keeps what is stored of it. */
+  async function unsealedReplacements(
+    mutations: readonly SessionHistoryMutation[],
+    call: SessionCall,
+  ): Promise<readonly Entry[]> {
+    const opened = stack.views ? await pipeline.read(undefined, calls.quiet(call), true) : [];
+    return mutations.flatMap(({ callId, replacement }) => {
+      const call = opened.find(
+        ({ bottom }) => bottom?.item.type === 'function_call' && bottom.item.callId === callId,
+      );
+      return comparison.entriesOf([replacement], [call]);
     });
   }
 
@@ -74,7 +85,7 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
       const going = opened.slice(from);
       calls.assertReadable(going, call);
       const replacement = after.slice(start);
-      const plan = planReplacement(comparison, replacement, before.slice(start), visible.slice(start));
+      const plan = planReplacement(comparison, replacement, visible.slice(start));
       const written = await pipeline.write(plan.fresh, {
         ...call,
         replaces: going.flatMap((record) => record.bottom ?? []),

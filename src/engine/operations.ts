@@ -41,7 +41,9 @@ export function createOperations(parts: Parts): {
       const snapshot = checked();
       const { transaction } = snapshot;
       if (transaction.type === 'replace_suffix') await calls.assertWritable(call);
-      if (!stack.enveloped) {
+      // Where what is seen is not what is stored, a suffix is compared here, as under an envelope.
+      const compares = stack.enveloped || (stack.views && transaction.type === 'replace_suffix');
+      if (!compares) {
         await inner.transact(await rewritten(snapshot, call), runContext);
       } else {
         await assertProtocolItems(itemsOf(transaction));
@@ -97,9 +99,9 @@ export function createOperations(parts: Parts): {
       }
       if (known.digest !== digest && known.acknowledged) throw conflict(SENTENCES.reused, operationId);
     }
-    if (await wasApplied(operationId, transaction, call)) return undefined;
+    if (stack.enveloped && (await wasApplied(operationId, transaction, call))) return undefined;
 
-    const plan =
+    const plan: Plan | undefined =
       transaction.type === 'append_items'
         ? {
             fresh: comparison.entriesOf(transaction.items),
@@ -107,7 +109,13 @@ export function createOperations(parts: Parts): {
             going: [],
             sealed: (stored: AgentInputItem[]) => [appendArgs(operationId, stored)],
           }
-        : await planSuffix(operationId, transaction, call);
+        : await planUnapplied(operationId, transaction, call);
+    if (plan === undefined) {
+      if (stack.enveloped) throw conflict(SENTENCES.suffix, operationId);
+      // Another process may have applied it; the inner session knows, if it got the same items.
+      await inner.transact(await rewritten({ operationId, transaction }, call), call.runContext);
+      return undefined;
+    }
     const entries = await send(
       stack,
       call,
@@ -129,7 +137,17 @@ export function createOperations(parts: Parts): {
     return { entries, going: plan.going };
   }
 
-  /** Compares in plaintext, and prepares a replacement that hands the inner session its own raw records. */
+  /** Without envelopes only the inner session knows operations of other processes. */
+  async function planUnapplied(...args: Parameters<typeof planSuffix>): Promise<Plan | undefined> {
+    const [operationId] = args;
+    if (!stack.enveloped && (await inner.applied(operationId)) === true) return undefined;
+    return planSuffix(...args);
+  }
+
+  /**
+   * Compares in plaintext, and prepares a replacement that hands the inner session its own raw records. `undefined`
+   * when the history ends otherwise than the caller expects.
+   */
   async function planSuffix(
     operationId: string,
     {
@@ -137,33 +155,25 @@ export function createOperations(parts: Parts): {
       replacement,
     }: Extract<SessionHistoryTransactionArgs['transaction'], { type: 'replace_suffix' }>,
     call: SessionCall,
-  ): Promise<{
-    fresh: readonly Entry[];
-    call: SessionCall;
-    going: readonly Opened[];
-    /** Each is tried when a legal hold forbids the one before. */
-    sealed: (stored: AgentInputItem[]) => SessionHistoryTransactionArgs[];
-  }> {
+  ): Promise<Plan | undefined> {
     const opened =
       expectedSuffix.length === 0 ? [] : await pipeline.read(expectedSuffix.length, calls.quiet(call), true);
     const visible = opened.filter((record) => record.visible !== undefined).slice(-expectedSuffix.length);
     const equal =
       visible.length === expectedSuffix.length &&
-      visible.every((record, index) =>
-        comparison.same((record.visible as Entry).item, expectedSuffix[index] as AgentInputItem),
-      );
-    if (!equal) throw conflict(SENTENCES.suffix, operationId);
+      visible.every((record, index) => comparison.names(expectedSuffix[index] as AgentInputItem, record));
+    if (!equal) return undefined;
     const first = visible[0] === undefined ? opened.length : opened.indexOf(visible[0]);
     const going = opened.slice(first);
     calls.assertReadable(going, call);
-    const plan = planReplacement(comparison, replacement, expectedSuffix, visible);
+    const plan = planReplacement(comparison, replacement, visible);
     const expected = going.map((record) => record.stored);
     const replacing = (records: AgentInputItem[]): SessionHistoryTransactionArgs => ({
       operationId,
       transaction: { type: 'replace_suffix', expectedSuffix: expected, replacement: records },
     });
     // Under a hold what nobody sees stays, where everything that is seen does.
-    const isAppend = comparison.commonStart(replacement, expectedSuffix) === visible.length;
+    const isAppend = plan.kept === visible.length;
     if (!isAppend) await calls.removing(call);
     const isWhole = isAppend && going.length > visible.length;
     const held = isWhole && (await isRefused(() => calls.removing(call)));
@@ -189,24 +199,26 @@ export function createOperations(parts: Parts): {
     call: SessionCall,
   ): Promise<boolean> {
     const result = writtenItems(transaction);
-    // What the replacement has in common with the suffix kept its old records, and with them their old tags or none.
-    const kept =
-      transaction.type === 'append_items' ? 0 : comparison.commonStart(result, transaction.expectedSuffix);
-    const tagged = result.length - kept;
     const records = await inner.getItems(OPERATION_WINDOW, call.runContext);
-    const anchor = tagged > 0 ? await findTagged(records, operationId, tagged, call) : undefined;
+    const anchor =
+      result.length > 0 ? await findTagged(records, operationId, result.length, call) : undefined;
     if (anchor === undefined) return (await inner.applied(operationId)) === true;
     const opened = await pipeline.open(records, calls.quiet(call));
     const present = opened.filter((record) => record.bottom !== undefined);
     const at = present.indexOf(opened[anchor.record] as Opened);
-    const start = at - kept - anchor.index;
-    const whole =
-      at >= 0 &&
-      start >= 0 &&
-      result.every((item, index) => {
-        const entry = present[start + index]?.bottom;
-        return entry !== undefined && comparison.same(entry.item, item);
-      });
+    const isWhole = (kept: number): boolean => {
+      const start = at - kept - anchor.index;
+      return (
+        start >= 0 &&
+        result.every((item, index) => {
+          const record = present[start + index];
+          return record !== undefined && comparison.names(item, record);
+        })
+      );
+    };
+    // What a replacement left as it was kept its old records, with other tags or none; how many, nobody knows any more.
+    const keptAtMost = transaction.type === 'append_items' ? 0 : result.length;
+    const whole = at >= 0 && Array.from({ length: keptAtMost + 1 }, (_, kept) => kept).some(isWhole);
     if (!whole) throw conflict(SENTENCES.reused, operationId);
     return true;
   }
@@ -233,6 +245,15 @@ export function createOperations(parts: Parts): {
   }
 
   return { applyHistoryTransaction };
+}
+
+/** How a transaction is sent. */
+interface Plan {
+  readonly fresh: readonly Entry[];
+  readonly call: SessionCall;
+  readonly going: readonly Opened[];
+  /** Each is tried when a legal hold forbids the one before. */
+  sealed(stored: AgentInputItem[]): SessionHistoryTransactionArgs[];
 }
 
 async function isRefused(ask: () => Promise<void>): Promise<boolean> {

@@ -94,7 +94,11 @@ export function createPrefix(
         const written = await send(
           stack,
           call,
-          async () => pipeline.write(comparison.entriesOf(replacement), { ...call, replaces: bottoms }),
+          async () =>
+            pipeline.write(comparison.restored(comparison.entriesOf(replacement), going), {
+              ...call,
+              replaces: bottoms,
+            }),
           async (sealed) =>
             (inner.session as PrefixSession).replacePrefix({
               count: going.length,

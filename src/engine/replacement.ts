@@ -9,25 +9,30 @@ export interface Replacement {
   readonly fresh: readonly Entry[];
   /** The records of the replacement, given those of the fresh entries in their order. */
   records(written: readonly AgentInputItem[]): AgentInputItem[];
+  /** How many records at the start stay as they are. */
+  readonly kept: number;
 }
 
 /**
- * Items at the start that stay what they were keep their raw records. From the first change on everything is sealed
+ * Items at the start that are exactly what is seen or stored keep their raw records. From the first change on everything is sealed
  * anew, an item that equals one that goes under its old stamps: a cache in another process looks at one record at
  * the end, and a record with the same bytes must mean that nothing before it has changed.
  *
- * @param going - The visible records that `replacement` takes the place of, as `expected` in plaintext.
+ * @param going - The visible records that `replacement` takes the place of.
  */
 export function planReplacement(
   comparison: Comparison,
   replacement: readonly AgentInputItem[],
-  expected: readonly AgentInputItem[],
   going: readonly Opened[],
 ): Replacement {
-  const kept = comparison.commonStart(replacement, expected);
-  const bottoms = going.slice(kept).flatMap((record) => record.bottom ?? []);
+  const change = replacement.findIndex((item, index) => {
+    const record = going[index];
+    return record === undefined || !comparison.isExactly(item, record);
+  });
+  const kept = change < 0 ? replacement.length : change;
   return {
-    fresh: comparison.keepStamps(comparison.entriesOf(replacement.slice(kept)), bottoms),
+    kept,
+    fresh: comparison.restored(comparison.entriesOf(replacement.slice(kept)), going.slice(kept)),
     records: (written) => [...going.slice(0, kept).map((record) => record.stored), ...written],
   };
 }

@@ -20,8 +20,14 @@ export interface Stack {
   /** Position of the layer that answers reads, -1 when none does. */
   readonly loadAt: number;
   readonly wantsRunContext: boolean;
+  /** A layer changes what is read and not what is stored, or both: an item that was read may not be what is stored. */
+  readonly views: boolean;
+  /** A layer has `write` and a `read` that undoes it: what is stored is no item that could be written again. */
+  readonly inverts: boolean;
   /** All `compare` hooks, outermost first; absent when no layer has one. */
   readonly compare?: (item: AgentInputItem) => AgentInputItem;
+  /** Those of layers that also write: two items that they make equal are stored as one. */
+  readonly compareWritten?: (item: AgentInputItem) => AgentInputItem;
   now(): number;
 }
 
@@ -118,10 +124,12 @@ export function buildStack(layers: readonly SessionLayer[]): Stack {
       );
     }
   }
-  const compares = layers.flatMap((layer) =>
-    layer.compare === undefined ? [] : [layer.compare.bind(layer)],
-  );
+  const compare = compareOf(layers);
+  const compareWritten = compareOf(layers.filter((layer) => layer.write !== undefined));
   const clock = layers.find((layer) => layer.clock !== undefined)?.clock ?? Date.now;
+  const viewing = layers.filter(
+    (layer) => layer.read !== undefined && layer.seals !== true && layer.stamps !== true,
+  );
   const sealed = sealAt >= 0;
   const stamped = layers.some((layer) => layer.stamps === true);
   return {
@@ -133,11 +141,20 @@ export function buildStack(layers: readonly SessionLayer[]): Stack {
     reads: layers.some((layer) => layer.read !== undefined),
     loadAt,
     wantsRunContext: layers.some((layer) => layer.wantsRunContext === true),
-    ...(compares.length > 0 && {
-      compare: (item) => compares.reduce((current, compare) => compare(current), item),
-    }),
+    views: viewing.length > 0,
+    inverts: viewing.some((layer) => layer.write !== undefined && layer.compare === undefined),
+    ...(compare !== undefined && { compare }),
+    ...(compareWritten !== undefined && { compareWritten }),
     now: () => readClock(clock),
   };
+}
+
+function compareOf(layers: readonly SessionLayer[]): SessionLayer['compare'] {
+  const compares = layers.flatMap((layer) =>
+    layer.compare === undefined ? [] : [layer.compare.bind(layer)],
+  );
+  if (compares.length === 0) return undefined;
+  return (item) => compares.reduce((current, compare) => compare(current), item);
 }
 
 function readClock(clock: () => number): number {

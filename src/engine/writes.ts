@@ -89,12 +89,12 @@ export function createWrites(parts: Parts): {
       let going: readonly Opened[] = [];
       let entries = comparison.entriesOf(snapshots, origins);
       let writing = call;
-      if (stack.stamped) {
-        // What is kept keeps its stamps, what is new may not outlive what it replaces: both need the old entries.
+      if (stack.stamped || stack.views) {
+        // What is kept keeps stamps and stored text, what is new may not outlive what it replaces.
         going = await pipeline.read(undefined, calls.quiet(call), true);
         calls.assertReadable(going, call);
         const replaced = going.flatMap((record) => record.bottom ?? []);
-        entries = comparison.keepStamps(entries, replaced);
+        entries = comparison.restored(entries, going);
         writing = { ...call, replaces: replaced };
       }
       const written = await send(

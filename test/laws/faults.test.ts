@@ -26,8 +26,19 @@ interface Operation {
   readonly idempotent?: true;
 }
 
-const CALL: AgentInputItem = { type: 'function_call', callId: 'call_1', name: 'work', arguments: '{"n":1}' };
-const CHANGED = { type: 'function_call', callId: 'call_1', name: 'work', arguments: '{"n":2}' } as const;
+/** Texts that redacting layers change, into the same: an edit must not be lost because of that. */
+const CALL: AgentInputItem = {
+  type: 'function_call',
+  callId: 'call_1',
+  name: 'work',
+  arguments: '{"to":"ada@example.org"}',
+};
+const CHANGED = {
+  type: 'function_call',
+  callId: 'call_1',
+  name: 'work',
+  arguments: '{"to":"bob@example.org"}',
+} as const;
 
 function operations(before: readonly AgentInputItem[], added: readonly AgentInputItem[]): Operation[] {
   const always = (): boolean => true;
