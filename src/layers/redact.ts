@@ -3,7 +3,12 @@ import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../layer.ts
 import { invalidOption } from '../options.ts';
 import { after, together } from '../redaction/maybe.ts';
 import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from '../redaction/options.ts';
-import { createRedactionEngine, type RedactedItem, type RedactionFinding } from '../redaction/redactor.ts';
+import {
+  createRedactionEngine,
+  type RedactedItem,
+  type RedactionFinding,
+  type UnsearchedText,
+} from '../redaction/redactor.ts';
 import { createSessionVaults } from '../redaction/session-vaults.ts';
 
 /** What one call of a session had redacted: types, counts and places, never values. */
@@ -17,6 +22,8 @@ export interface RedactionReport {
   readonly counts: Readonly<Record<string, number>>;
   /** Each find, with the position of its item in the call. */
   readonly findings: readonly (RedactionFinding & { readonly item: number })[];
+  /** What was not searched, and why, with the position of its item in the call. */
+  readonly unsearched: readonly (UnsearchedText & { readonly item: number })[];
 }
 
 /** Options of {@link redact}. */
@@ -32,7 +39,7 @@ export interface RedactOptions extends RedactionOptions {
    * that chooses its history by the run context give each history a vault of its own, by `call.runContext`.
    */
   readonly vault?: Session | ((sessionId: string, call: SessionCall) => Session);
-  /** Told after each call that had something redacted. What it throws is ignored. */
+  /** Told after each call that had something redacted or not searched. What it throws is ignored. */
   readonly onRedaction?: (report: RedactionReport) => void | Promise<void>;
 }
 
@@ -74,13 +81,17 @@ export function redact(options: RedactOptions = {}): SessionLayer {
     const findings = redacted.flatMap((result, item) =>
       result.findings.map((finding) => ({ ...finding, item })),
     );
-    if (findings.length === 0) return;
+    const unsearched = redacted.flatMap((result, item) =>
+      result.unsearched.map((text) => ({ ...text, item })),
+    );
+    if (findings.length === 0 && unsearched.length === 0) return;
     report(onRedaction, {
       sessionId: call.sessionId,
       when,
       itemCount: redacted.length,
       counts: countByEntity(findings),
       findings,
+      unsearched,
     });
   };
 

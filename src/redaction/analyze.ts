@@ -5,12 +5,9 @@ import { unescapedViews } from './escaped-view.ts';
 import { after, isThenable, together } from './maybe.ts';
 import type { RedactionSettings } from './options.ts';
 import type { RecognizerResult, TextContext } from './recognizer.ts';
-import { dataUrlRanges, resolveOverlaps, textAt, type Span } from './spans.ts';
 import { secretKindOfKey } from './recognizers/secret-names.ts';
+import { resolveOverlaps, type Span } from './spans.ts';
 import { foldedView, type TextView } from './text-view.ts';
-
-/** A text of these characters only, and so long, is encoded data and no text. */
-const BLOB = /^[A-Za-z0-9+/=_-]{512,}$/;
 
 /** JSON has very many short texts: without one of these characters no built-in recognizer finds anything in them. */
 const NEEDED = /[\d@:%&\\]|[^\x00-\x7f]/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
@@ -32,14 +29,10 @@ export function analyzeText(
     secretKindOfKey(context.key) !== 'password'
   )
     return NOTHING;
-  const isBlob = BLOB.test(text);
-  const searches: MaybePromise<readonly Span[]>[] = [];
-  if (!isBlob) {
-    const view = foldedView(text);
-    searches.push(searchView(settings, view, context));
-    if (settings.decode.has('percent')) {
-      for (const inner of unescapedViews(view)) searches.push(searchView(settings, inner, context));
-    }
+  const view = foldedView(text);
+  const searches: MaybePromise<readonly Span[]>[] = [searchView(settings, view, context)];
+  if (settings.decode.has('percent')) {
+    for (const inner of unescapedViews(view)) searches.push(searchView(settings, inner, context));
   }
   if (settings.decode.has('base64')) {
     for (const { start, end, decoded } of encodedTexts(text)) {
@@ -54,7 +47,7 @@ export function analyzeText(
   }
   return after(together(searches), (lists) => {
     const spans = lists.flat();
-    return spans.length === 0 ? spans : resolveOverlaps(outside(spans, dataUrlRanges(text)));
+    return spans.length === 0 ? spans : resolveOverlaps(spans);
   });
 }
 
@@ -101,17 +94,4 @@ function checkRange({ start, end }: RecognizerResult, recognizer: string, length
     'ERR_INVALID_OPTION',
     `redact: the recognizer ${JSON.stringify(recognizer)} returned a range outside of its text.`,
   );
-}
-
-/** The finds that do not touch one of these ranges (sorted, apart). */
-function outside(
-  spans: readonly Span[],
-  ranges: readonly (readonly [start: number, end: number])[],
-): readonly Span[] {
-  if (ranges.length === 0) return spans;
-  const starts = ranges.map(([start]) => start);
-  return spans.filter((span) => {
-    const [start, end] = ranges[textAt(starts, span.end - 1)] as readonly [number, number];
-    return span.end <= start || span.start >= end;
-  });
 }

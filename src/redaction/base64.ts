@@ -1,4 +1,4 @@
-const TOKEN = /(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}={0,2}(?![A-Za-z0-9+/_=-])/g;
+const TOKEN = /(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12}[A-Za-z0-9+/_-]*={0,2}(?![A-Za-z0-9+/_=-])/g;
 const MOST_CHARACTERS = 87_384; // 64 KiB decoded
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
@@ -22,6 +22,44 @@ export function encodedTexts(text: string): readonly EncodedText[] {
       found.push({ start: match.index, end: match.index + match[0].length, decoded });
   }
   return found;
+}
+
+const FEWEST_UNSEARCHED = 512;
+
+/**
+ * Characters of long Base64 in a text whose content nobody has searched: all of it, or with `decoded` what is larger
+ * than 64 KiB or no text. Judged by the characters: letters of both cases and digits, so that a name or a hash is none.
+ */
+export function unsearchedLength(text: string, decoded: boolean): number {
+  let characters = 0;
+  for (let index = FEWEST_UNSEARCHED - 1; index < text.length;) {
+    // Backwards from the first place where a run could be long enough: prose is passed over in long steps.
+    let start = index;
+    while (start > index - FEWEST_UNSEARCHED && isBase64(text.charCodeAt(start))) start--;
+    if (start > index - FEWEST_UNSEARCHED) {
+      index = start + FEWEST_UNSEARCHED;
+      continue;
+    }
+    let end = index + 1;
+    while (end < text.length && isBase64(text.charCodeAt(end))) end++;
+    const run = text.slice(start + 1, end);
+    const isKnown = decoded && run.length <= MOST_CHARACTERS && decode(run) !== undefined;
+    if (!isKnown && /\d/.test(run) && /[a-z]/.test(run) && /[A-Z]/.test(run)) characters += run.length;
+    index = end + FEWEST_UNSEARCHED;
+  }
+  return characters;
+}
+
+function isBase64(code: number): boolean {
+  return (
+    (code >= 97 && code <= 122) ||
+    (code >= 65 && code <= 90) ||
+    (code >= 47 && code <= 57) ||
+    code === 43 ||
+    code === 45 ||
+    code === 61 ||
+    code === 95
+  );
 }
 
 function decode(token: string): string | undefined {

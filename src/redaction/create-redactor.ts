@@ -3,7 +3,12 @@ import { StrongroomError } from '../errors.ts';
 import { together } from './maybe.ts';
 import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from './options.ts';
 import type { RecognizerResult } from './recognizer.ts';
-import { createRedactionEngine, type RedactedItem, type RedactionFinding } from './redactor.ts';
+import {
+  createRedactionEngine,
+  type RedactedItem,
+  type RedactionFinding,
+  type UnsearchedText,
+} from './redactor.ts';
 import { hasTokens, restoreTokens } from './restore.ts';
 import { createVault, parseVault } from './vault.ts';
 
@@ -23,9 +28,11 @@ export interface Redactor {
   /** The text as it would be stored in a message. */
   redactText(text: string): Promise<string>;
   /** The items as they would be stored; the same objects where nothing was found. */
-  redactItems(
-    items: readonly AgentInputItem[],
-  ): Promise<{ readonly items: AgentInputItem[]; readonly findings: readonly RedactionFinding[] }>;
+  redactItems(items: readonly AgentInputItem[]): Promise<{
+    readonly items: AgentInputItem[];
+    readonly findings: readonly RedactionFinding[];
+    readonly unsearched: readonly UnsearchedText[];
+  }>;
   /**
    * The text with the tokens that were issued into the vault turned into their values again; JSON text stays JSON. A
    * token that was never issued stays as it is.
@@ -82,6 +89,7 @@ export function createRedactor(options: RedactorOptions = {}): Redactor {
       return {
         items: redacted.map((result) => result.item),
         findings: redacted.flatMap((result) => result.findings),
+        unsearched: redacted.flatMap((result) => result.unsearched),
       };
     },
     async restoreText(text, entities) {

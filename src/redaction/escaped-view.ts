@@ -1,4 +1,5 @@
 import type { TextView } from './text-view.ts';
+import { viewBuilder } from './view-builder.ts';
 
 /** `%40`, `\u0040`, `&#64;`, `&#x40;` */
 const ESCAPE = /%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|&#(?:\d{1,7}|[xX][0-9A-Fa-f]{1,6});/g;
@@ -26,44 +27,17 @@ export function unescapedViews(view: TextView): readonly TextView[] {
 function unescape(view: TextView): TextView | undefined {
   const source = view.text;
   if (!/[%\\&]/.test(source)) return undefined;
-  const parts: string[] = [];
-  const starts: number[] = [];
-  const ends: number[] = [];
-  let done = 0;
-  let changed = false;
-  const copy = (end: number): void => {
-    parts.push(source.slice(done, end));
-    for (let index = done; index < end; index++) {
-      starts.push(index);
-      ends.push(index + 1);
-    }
-    done = end;
-  };
+  const builder = viewBuilder(source, view.original);
   ESCAPE.lastIndex = 0;
   for (let match = ESCAPE.exec(source); match !== null; match = ESCAPE.exec(source)) {
     const { index } = match;
     const decoded = match[0].startsWith('%') ? percent(source, index) : reference(match[0]);
     if (decoded === undefined) continue;
-    copy(index);
-    parts.push(decoded.text);
-    for (let unit = 0; unit < decoded.text.length; unit++) {
-      starts.push(index);
-      ends.push(index + decoded.length);
-    }
-    done = index + decoded.length;
-    ESCAPE.lastIndex = done;
-    changed = true;
+    const end = index + decoded.length;
+    builder.replace(index, end, decoded.text);
+    ESCAPE.lastIndex = end;
   }
-  if (!changed) return undefined;
-  copy(source.length);
-  return {
-    text: parts.join(''),
-    original: (start, end) =>
-      view.original(
-        starts[start] ?? source.length,
-        end <= start ? (starts[start] ?? source.length) : (ends[end - 1] as number),
-      ),
-  };
+  return builder.build();
 }
 
 /** One character of UTF-8 in percent-encoding. */

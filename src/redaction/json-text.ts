@@ -1,4 +1,4 @@
-import type { Path } from './path.ts';
+import { pathBelow, type Path } from './path.ts';
 
 /** A literal in JSON text: a string, the key of a member, or a whole number of at least seven digits. */
 export interface JsonLiteral {
@@ -157,7 +157,7 @@ function place(
 ): { readonly key?: string; readonly parentKey?: string; readonly path: Path | undefined } {
   if (top === undefined) return { ...keys(at.key, at.parentKey), path: at.path };
   const segment = top.isObject ? (top.key ?? '') : top.index;
-  const path: Path = top.path === undefined ? { segment } : { above: top.path, segment };
+  const path = pathBelow(top.path, segment);
   return top.isObject ? { ...keys(top.key, top.ownKey), path } : { ...keys(top.ownKey), path };
 }
 

@@ -207,7 +207,16 @@ function parseAllowList(where: string, allowList: unknown): (value: string) => b
     } else invalidOption(where, 'allowList', rule, entry);
   }
   return (value) =>
-    texts.has(value.normalize('NFKC').toLowerCase()) || patterns.some((pattern) => pattern.test(value));
+    texts.has(value.normalize('NFKC').toLowerCase()) || patterns.some((pattern) => allows(pattern, value));
+}
+
+/** A value on which the engine's stack does not suffice is not allowed: it goes. */
+function allows(pattern: RegExp, value: string): boolean {
+  try {
+    return pattern.test(value);
+  } catch {
+    return false;
+  }
 }
 
 function parseEntities(

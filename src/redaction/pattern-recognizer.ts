@@ -1,3 +1,4 @@
+import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { keyHint, nearestHint, words } from './context.ts';
 import { markPure, type Recognizer, type RecognizerResult } from './recognizer.ts';
@@ -68,26 +69,53 @@ export function patternRecognizer(options: PatternRecognizerOptions): Recognizer
     entities: [entity],
     analyze(text, at): readonly RecognizerResult[] {
       const found: RecognizerResult[] = [];
-      for (const pattern of patterns) {
-        // matchAll steps over empty matches by itself (ECMA-262, RegExp String Iterator).
-        for (const match of text.matchAll(pattern)) {
-          if (match[0] === '') continue;
-          const verdict = validate?.(match[0]);
-          if (verdict === false) continue;
-          const supported =
-            supporting.size > 0 &&
-            (keyHint(at, supporting) === 'supports' ||
-              nearestHint(text, match.index, supporting) === 'supports');
-          found.push({
-            entityType: entity,
-            start: match.index,
-            end: match.index + match[0].length,
-            score: verdict === true ? 1 : Math.min(1, supported ? score + CONTEXT_BONUS : score),
-            ...(verdict === true ? { validated: true } : undefined),
-          });
-        }
-      }
+      const visit = (match: RegExpExecArray): void => {
+        if (match[0] === '') return;
+        const verdict = validate?.(match[0]);
+        if (verdict === false) return;
+        const supported =
+          supporting.size > 0 &&
+          (keyHint(at, supporting) === 'supports' ||
+            nearestHint(text, match.index, supporting) === 'supports');
+        found.push({
+          entityType: entity,
+          start: match.index,
+          end: match.index + match[0].length,
+          score: verdict === true ? 1 : Math.min(1, supported ? score + CONTEXT_BONUS : score),
+          ...(verdict === true ? { validated: true } : undefined),
+        });
+      };
+      for (const pattern of patterns) forEachMatch(pattern, text, entity, visit);
       return found;
     },
   });
+}
+
+/**
+ * An unbounded quantifier over a group exhausts the stack of the regular expression engine on some megabytes of text
+ * (`RangeError`): nothing was searched then, so the text is refused.
+ */
+function forEachMatch(
+  pattern: RegExp,
+  text: string,
+  entity: string,
+  visit: (match: RegExpExecArray) => void,
+): void {
+  // matchAll steps over empty matches by itself (ECMA-262, RegExp String Iterator).
+  const matches = text.matchAll(pattern);
+  for (;;) {
+    let next: IteratorResult<RegExpExecArray>;
+    try {
+      next = matches.next();
+    } catch (cause) {
+      throw new StrongroomError(
+        'ERR_PII_BLOCKED',
+        `redact: a pattern of ${entity} needs more than the engine's stack for a text of ${text.length} characters. ` +
+          'Bound its quantifiers ({1,64} in place of +), or lower maxScanBytes.',
+        { cause },
+      );
+    }
+    if (next.done === true) return;
+    visit(next.value);
+  }
 }

@@ -1,5 +1,6 @@
 import { checkOptions, invalidOption } from '../options.ts';
 import { keyHint, nearestHint } from './context.ts';
+import { forEachRun, runPattern, type RunPattern } from './long-runs.ts';
 import { markPure, type Recognizer, type RecognizerResult, type TextContext } from './recognizer.ts';
 import { extensionLength, isAnnounced, isDate, LONGEST, standsAlone } from './recognizers/phone.ts';
 import { PHONE_WORDS } from './recognizers/phone-words.ts';
@@ -40,7 +41,10 @@ export interface PhoneNumberRecognizerOptions {
 }
 
 /** A run of digits with what stands between the digits of telephone numbers; a line break and a wide space end it. */
-export const CANDIDATE: RegExp = /\(?\+? ?\(?\d(?:(?: ?[()./\u2010-\u2015-]{1,2} ?| )?\d)*/g;
+export const CANDIDATE: RunPattern = runPattern(
+  '\\(?\\+? ?\\(?\\d',
+  '(?: ?[()./\\u2010-\\u2015-]{1,2} ?| )?\\d',
+);
 /** Code units that the library gets at a time, so that one find never costs more than so much text. */
 const WINDOW = 96;
 /** Where numbers have fewer than seven digits (ITU, national numbering plans). */
@@ -130,13 +134,12 @@ export function phoneNumberRecognizer(options: PhoneNumberRecognizerOptions): Re
     entities: ['PHONE_NUMBER'],
     analyze(text, context): readonly RecognizerResult[] {
       const found: RecognizerResult[] = [];
-      for (const { 0: run, index } of text.matchAll(CANDIDATE)) {
-        if (run.length < FEWEST_ANNOUNCED) continue;
+      forEachRun(text, CANDIDATE, FEWEST_ANNOUNCED, (index, run) => {
         // Most runs are ids and dates, which the library need not see.
-        if (!run.includes('+') && (defaultCountry === undefined || isBare(text, index, run, context)))
-          continue;
-        found.push(...search(text, index, index + run.length, context));
-      }
+        const isNational = !run.includes('+');
+        if (isNational && (defaultCountry === undefined || isBare(text, index, run, context))) return;
+        for (const result of search(text, index, index + run.length, context)) found.push(result);
+      });
       return found;
     },
   });

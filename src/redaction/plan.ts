@@ -1,7 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { utf8 } from '../crypto/encoding.ts';
 import { jsonLiterals, type JsonLiteral } from './json-text.ts';
-import { formatPath, type Path } from './path.ts';
+import { checkDepth, formatPath, pathBelow, type Path } from './path.ts';
 import type { TextContext } from './recognizer.ts';
 import { isProtectedExtra, itemType, mapArray, setOwn, walkItem, type Place, type Visitor } from './walk.ts';
 
@@ -129,7 +129,12 @@ export function blankItem(item: AgentInputItem): AgentInputItem {
     const kept = Object.entries(value).filter(([key]) => isProtectedExtra(key));
     return Object.fromEntries(kept);
   };
-  return walkItem(item, { text: () => '', data: () => '', extra });
+  try {
+    return walkItem(item, { text: () => '', data: () => '', extra });
+  } catch {
+    // Nested too deep to be walked, so to be stored: equal to nothing.
+    return { type: 'unknown', role: 'user', content: '' } as never;
+  }
 }
 
 function isLarger(text: string, maxBytes: number): boolean {
@@ -155,9 +160,10 @@ function walkData(value: unknown, place: Place, isExtra: boolean, visitor: DataV
     return visitor.number(value, place);
   }
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  checkDepth(place.path);
   if (Array.isArray(value)) {
     return mapArray(value, (element, index) =>
-      walkData(element, { ...place, path: { above: place.path, segment: index } }, isExtra, visitor),
+      walkData(element, { ...place, path: pathBelow(place.path, index) }, isExtra, visitor),
     );
   }
   const keys = Object.keys(value);
@@ -167,7 +173,7 @@ function walkData(value: unknown, place: Place, isExtra: boolean, visitor: DataV
     const member = (value as Record<string, unknown>)[key];
     if (isKept(key)) return member;
     const at: Place = {
-      path: { above: place.path, segment: key },
+      path: pathBelow(place.path, key),
       key,
       ...(place.key === undefined ? undefined : { parentKey: place.key }),
     };
@@ -186,11 +192,15 @@ function walkData(value: unknown, place: Place, isExtra: boolean, visitor: DataV
 /** Two keys that became equal must not lose a value: the later one gets a number. */
 function distinctNames(keys: readonly string[], wanted: readonly string[]): readonly string[] {
   const taken = new Set(keys.filter((key, index) => wanted[index] === key));
+  // Each name goes on counting where it stopped: from 2 for each key would be quadratic in keys of one placeholder.
+  const counts = new Map<string, number>();
   return keys.map((key, index) => {
     const name = wanted[index] as string;
     if (name === key) return name;
-    let candidate = name;
-    for (let count = 2; taken.has(candidate); count++) candidate = `${name}_${count}`;
+    let count = counts.get(name) ?? 1;
+    let candidate = count === 1 ? name : `${name}_${count}`;
+    while (taken.has(candidate)) candidate = `${name}_${++count}`;
+    counts.set(name, count);
     taken.add(candidate);
     return candidate;
   });

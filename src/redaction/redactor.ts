@@ -2,6 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { MaybePromise } from '../layer.ts';
 import { analyzeText } from './analyze.ts';
+import { unsearchedLength } from './base64.ts';
 import { after, isThenable, together } from './maybe.ts';
 import type { PreparedOperator } from './operators.ts';
 import type { RedactionSettings } from './options.ts';
@@ -22,11 +23,26 @@ export interface RedactionFinding {
   readonly operator: string;
 }
 
+/** A text, or a part of one, that was stored without anybody having searched what it says. */
+export interface UnsearchedText {
+  /**
+   * `oversize`: longer than `maxScanBytes`, `<UNSCANNED>` stands in its place (`onOversize: 'drop'`). `encoded`: runs
+   * of 512 and more characters of Base64 were searched as they stand, what they decode to was not (`decode`).
+   */
+  readonly reason: 'oversize' | 'encoded';
+  /** `content[0].text`, `arguments.customer.email`. */
+  readonly path: string;
+  readonly itemType: string;
+  /** UTF-16 code units. */
+  readonly length: number;
+}
+
 /** An item and what was done to it. */
 export interface RedactedItem {
   /** The same object when nothing was changed. */
   readonly item: AgentInputItem;
   readonly findings: readonly RedactionFinding[];
+  readonly unsearched: readonly UnsearchedText[];
   /** Tokens that stand for values of this item, and the values. */
   readonly tokens: ReadonlyMap<string, string>;
 }
@@ -50,6 +66,7 @@ interface Progress {
   readonly original: AgentInputItem;
   readonly mayBlock: boolean;
   readonly findings: RedactionFinding[];
+  readonly unsearched: UnsearchedText[];
   readonly tokens: Map<string, string>;
   round: number;
 }
@@ -127,12 +144,29 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
           `(${settings.maxScanBytes}) and was not searched. Raise it, shorten the text, or choose onOversize: 'drop'.`,
       );
     }
+    noteUnsearched('oversize', leaf, leaf.text.length, progress);
     return UNSCANNED;
   };
 
+  const noteUnsearched = (
+    reason: UnsearchedText['reason'],
+    { context: { path, itemType } }: Leaf,
+    length: number,
+    progress: Progress,
+  ): void => {
+    if (progress.round === 0) progress.unsearched.push({ reason, path, itemType, length });
+  };
+
+  const noteEncoded = (leaf: Leaf, progress: Progress): void => {
+    if (leaf.kind === 'unscanned' || progress.round > 0) return;
+    const length = unsearchedLength(leaf.text, settings.decode.has('base64'));
+    if (length > 0) noteUnsearched('encoded', leaf, length, progress);
+  };
+
   /** What all texts of an item become in one round. */
-  const redactTexts = (leaves: readonly Leaf[], progress: Progress): MaybePromise<readonly string[]> =>
-    after(
+  const redactTexts = (leaves: readonly Leaf[], progress: Progress): MaybePromise<readonly string[]> => {
+    for (const leaf of leaves) noteEncoded(leaf, progress);
+    return after(
       together(leaves.map((leaf) => (leaf.kind === 'unscanned' ? [] : analyze(leaf.text, leaf.context)))),
       (own) =>
         after(
@@ -148,6 +182,7 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
           },
         ),
     );
+  };
 
   const applyTransform = (
     leaves: readonly Leaf[],
@@ -182,14 +217,22 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
           progress.round++;
           // Once more over what came out, so that a second redaction of it changes nothing.
           if (next !== item && progress.round < MOST_ROUNDS) return redactRound(next, progress);
-          return { item: next, findings: progress.findings, tokens: progress.tokens };
+          const { findings, unsearched, tokens } = progress;
+          return { item: next, findings, unsearched, tokens };
         },
       ),
     );
   };
 
   const redactItem = (item: AgentInputItem, mayBlock: boolean): MaybePromise<RedactedItem> =>
-    redactRound(item, { original: item, mayBlock, findings: [], tokens: new Map(), round: 0 });
+    redactRound(item, {
+      original: item,
+      mayBlock,
+      findings: [],
+      unsearched: [],
+      tokens: new Map(),
+      round: 0,
+    });
 
   return {
     analyze,

@@ -74,16 +74,15 @@ export function findAcross(
         const piece = partOf(span, part);
         const others =
           changed.get(index) ?? (own[index] ?? []).map((other) => ({ span: other, isRest: false }));
-        const overlapping = others.filter(
-          (other) => other.span.end > piece.start && other.span.start < piece.end,
-        );
-        const widened: Span = {
-          ...piece,
-          start: Math.min(piece.start, ...overlapping.map((other) => other.span.start)),
-          end: Math.max(piece.end, ...overlapping.map((other) => other.span.end)),
-        };
-        const rest = others.filter((other) => !overlapping.includes(other));
-        const cuts = [...rest, { span: widened, isRest: part > first }];
+        const rest: Cut[] = [];
+        let { start, end } = piece;
+        for (const other of others) {
+          if (other.span.end > piece.start && other.span.start < piece.end) {
+            start = Math.min(start, other.span.start);
+            end = Math.max(end, other.span.end);
+          } else rest.push(other);
+        }
+        const cuts = [...rest, { span: { ...piece, start, end }, isRest: part > first }];
         changed.set(
           index,
           cuts.sort((a, b) => a.span.start - b.span.start),

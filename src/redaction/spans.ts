@@ -10,8 +10,6 @@ export interface Span {
   readonly value?: string;
 }
 
-export const DATA_URL: RegExp = /data:[\w.+-]{1,64}\/[\w.+-]{1,64}(?:;[\w.=+-]{1,64}){0,4};base64,/gi;
-
 /**
  * One list without overlaps: proven finds before unproven ones, then longer ones, then higher scores, then earlier
  * ones. What loses against a find that it reaches beyond is cut to what remains of it, so that nothing of it shows;
@@ -29,7 +27,7 @@ export function resolveOverlaps(spans: readonly Span[]): readonly Span[] {
       end = Math.max(end, (byStart[to] as Span).end);
     }
     if (to === from + 1) result.push(byStart[from] as Span);
-    else result.push(...resolveCluster(byStart.slice(from, to)));
+    else for (const span of resolveCluster(byStart.slice(from, to))) result.push(span);
     from = to;
   }
   return result;
@@ -111,20 +109,6 @@ function joinLeftovers(sorted: readonly Span[], originals: ReadonlySet<string>):
     }
   }
   return joined;
-}
-
-/** The ranges of Base64 data URLs: their payload is never searched or edited. */
-export function dataUrlRanges(text: string): readonly (readonly [start: number, end: number])[] {
-  if (!text.includes(';base64,')) return [];
-  const ranges: (readonly [number, number])[] = [];
-  DATA_URL.lastIndex = 0;
-  for (let match = DATA_URL.exec(text); match !== null; match = DATA_URL.exec(text)) {
-    let end = match.index + match[0].length;
-    while (end < text.length && /[A-Za-z0-9+/=_-]/.test(text[end] as string)) end++;
-    ranges.push([match.index, end]);
-    DATA_URL.lastIndex = end;
-  }
-  return ranges;
 }
 
 /** Index of the last of these sorted offsets that is at or before `offset`, the first when none is. */

@@ -1,3 +1,5 @@
+import { viewBuilder } from './view-builder.ts';
+
 /** A text as recognizers see it, and where each of its ranges stands in the original. */
 export interface TextView {
   readonly text: string;
@@ -19,6 +21,8 @@ const ZEROS = [
 
 const FOLDED = new Map<string, string>();
 const MOST_FOLDED = 20_000;
+/** A character that stands for a phrase (U+FDFA: 18 characters) stays, or a view could be many times its text. */
+const LONGEST_FOLDED = 4;
 
 /** The view with nothing changed. */
 function plainView(text: string): TextView {
@@ -31,37 +35,18 @@ function plainView(text: string): TextView {
  * every range of the view has its range in the original, which alone is edited.
  */
 export function foldedView(original: string): TextView {
-  if (ASCII.test(original)) return plainView(original);
-  const parts: string[] = [];
-  const starts: number[] = [];
-  const ends: number[] = [];
-  let changed = false;
-  for (let index = 0; index < original.length;) {
+  const plain = plainView(original);
+  if (ASCII.test(original)) return plain;
+  const builder = viewBuilder(original, plain.original);
+  for (let index = 0; index < original.length; index++) {
+    if (original.charCodeAt(index) < 0x80) continue;
     const code = original.codePointAt(index) as number;
-    const length = code > 0xffff ? 2 : 1;
-    let folded: string;
-    if (code < 0x80) folded = original[index] as string;
-    else {
-      const character = String.fromCodePoint(code);
-      folded = fold(character, code);
-      changed ||= folded !== character;
-    }
-    parts.push(folded);
-    for (let unit = 0; unit < folded.length; unit++) {
-      // A surrogate pair that stays one keeps its two places, otherwise all units stand for the whole character.
-      starts.push(folded.length === length ? index + unit : index);
-      ends.push(folded.length === length ? index + unit + 1 : index + length);
-    }
-    index += length;
+    const character = String.fromCodePoint(code);
+    const folded = fold(character, code);
+    if (folded !== character) builder.replace(index, index + character.length, folded);
+    index += character.length - 1;
   }
-  if (!changed) return plainView(original);
-  return {
-    text: parts.join(''),
-    original: (start, end) =>
-      end <= start
-        ? [starts[start] ?? original.length, starts[start] ?? original.length]
-        : [starts[start] as number, ends[end - 1] as number],
-  };
+  return builder.build() ?? plain;
 }
 
 function fold(character: string, code: number): string {
@@ -76,6 +61,7 @@ function foldOne(character: string, code: number): string {
   if (INVISIBLE.test(character)) return '';
   for (const zero of ZEROS) if (code >= zero && code < zero + 10) return String(code - zero);
   const normal = character.normalize('NFKC');
+  if (normal.length > LONGEST_FOLDED) return character;
   if (/^\p{Pd}$|^\u2212$/u.test(normal)) return '-';
   return /^\p{Zs}$/u.test(normal) ? ' ' : normal;
 }

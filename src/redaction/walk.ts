@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { Path } from './path.ts';
+import { checkDepth, pathBelow, type Path } from './path.ts';
 
 /** Where a text stands in an item. */
 export interface Place {
@@ -99,7 +99,7 @@ export function walkItem(item: AgentInputItem, visitor: Visitor): AgentInputItem
   const type = itemType(item);
   if (type === 'compaction') return item;
   return mapObject(item, (value, key) => {
-    const path: Path = { segment: key };
+    const path = pathBelow(undefined, key);
     if (isProtected(type, key)) return value;
     if (key === 'providerData') return visitor.extra(value, { path, key });
     return walkField(type, value, { path, key }, visitor);
@@ -128,11 +128,12 @@ function walkField(type: string, value: unknown, place: Place, visitor: Visitor)
   }
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
   if (place.key === 'arguments') return visitor.data(value, place);
+  checkDepth(place.path);
   if (Array.isArray(value)) {
     const isParts = place.key !== undefined && PART_LISTS.has(place.key);
     let run: object | undefined;
     return mapArray(value, (element, index) => {
-      const at: Place = { ...place, path: { above: place.path, segment: index } };
+      const at: Place = { ...place, path: pathBelow(place.path, index) };
       if (!isParts || !hasText(element)) {
         run = undefined;
         return walkField(type, element, at, visitor);
@@ -182,7 +183,7 @@ function walkFile(value: unknown, place: Place, visitor: Visitor): unknown {
 
 function below(place: Place, segment: string): Place {
   return {
-    path: { above: place.path, segment },
+    path: pathBelow(place.path, segment),
     key: segment,
     ...(place.key === undefined ? undefined : { parentKey: place.key }),
   };

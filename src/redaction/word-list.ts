@@ -1,6 +1,7 @@
 import { markPure, type Recognizer, type RecognizerResult } from './recognizer.ts';
 
-const WORD = /[\p{L}\p{M}\p{N}]+/gu;
+/** For the check of all patterns. Bounded: one letter outside of the Basic Multilingual Plane costs the engine a place on its stack. */
+export const WORD: RegExp = /[\p{L}\p{M}\p{N}]{1,4096}/gu;
 
 /**
  * Finds given phrases, whole words and any case. Looks up the first word of each phrase, so that the length of the

@@ -300,6 +300,33 @@ describe('onRedaction', () => {
     expect(JSON.stringify(reports)).not.toMatch(/jane|4111/);
   });
 
+  test('is told what was not searched: what was dropped for its size and what long Base64 decodes to', async () => {
+    const reports: RedactionReport[] = [];
+    const base64 = Buffer.from(Array.from({ length: 600 }, (_, index) => (index * 37) % 256)).toString(
+      'base64',
+    );
+    const layer = redact({
+      maxScanBytes: 2_000,
+      onOversize: 'drop',
+      onRedaction: (report) => void reports.push(report),
+    });
+    const items = [
+      userMessage('a'.repeat(3_000)),
+      userMessage(`data:x/y;base64,${base64} end`),
+      userMessage('w'.repeat(600)),
+    ];
+    await layer.write?.(
+      items.map((item) => ({ item, header: {} })),
+      sessionCall('addItems'),
+    );
+    expect(reports.map(({ unsearched }) => unsearched)).toEqual([
+      [
+        { item: 0, reason: 'oversize', itemType: 'message', path: 'content[0].text', length: 3_000 },
+        { item: 1, reason: 'encoded', itemType: 'message', path: 'content[0].text', length: 807 },
+      ],
+    ]);
+  });
+
   test('is not called when nothing was found, and may fail', async () => {
     const onRedaction = vi.fn<(report: RedactionReport) => Promise<void>>(async () => {
       throw new Error('sink is down');

@@ -1,5 +1,9 @@
 import type { AgentInputItem } from '@openai/agents';
 
+/** A picture of one pixel. */
+const PIXEL =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+
 interface Named {
   readonly name: string;
   readonly item: AgentInputItem;
@@ -140,7 +144,7 @@ export function protectedItemsWith(text: string): readonly Named[] {
     },
     'a data URL in a text': {
       role: 'user',
-      content: 'data:image/png;base64,AKIAABCDEFGHIJKLMNOP/AKIAABCDEFGHIJKLMNOP',
+      content: `data:image/png;base64,${PIXEL}`,
     },
   };
   return Object.entries(named).map(([name, item]) => ({ name, item }));

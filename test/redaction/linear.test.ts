@@ -1,22 +1,10 @@
 import { check } from 'recheck';
 import { describe, expect, test } from 'vitest';
 import { redact } from '../../src/layers/redact.ts';
-import { BASE64_PATTERNS } from '../../src/redaction/base64.ts';
 import { BUILT_IN_RECOGNIZERS } from '../../src/redaction/entities.ts';
-import { ESCAPE_PATTERNS } from '../../src/redaction/escaped-view.ts';
 import { createRedactor, patternRecognizer } from '../../src/redaction/index.ts';
-import { DATA_URL } from '../../src/redaction/spans.ts';
-import { TOKEN_PATTERNS } from '../../src/redaction/token.ts';
 import { throughWrite, userMessage } from './layer-call.ts';
-
-/** Every regular expression that meets text of unbounded length. */
-const PATTERNS = [
-  ...BUILT_IN_RECOGNIZERS.flatMap((recognizer) => recognizer.patterns),
-  ...TOKEN_PATTERNS,
-  ...ESCAPE_PATTERNS,
-  ...BASE64_PATTERNS,
-  DATA_URL,
-];
+import { PATTERNS } from './patterns.ts';
 
 // The analysis of all patterns takes a minute or two: by itself with RECHECK=1, and in continuous integration.
 const isChecked = process.env['CI'] !== undefined || process.env['RECHECK'] !== undefined;

@@ -1,10 +1,11 @@
 import { isJoinedAfter, isJoinedBefore } from '../boundary.ts';
 import { passesLuhn } from '../checksums.ts';
 import { keyHint, nearestHint, words, wordsAfter, wordsBefore, type Hint } from '../context.ts';
+import { forEachRun, runPattern } from '../long-runs.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
 
 /** A maximal run of digits with at most three separators between them. */
-const DIGIT_RUN = /\d(?:[ .-]{0,3}\d)*/g;
+const DIGIT_RUN = runPattern('\\d', '[ .-]{0,3}\\d');
 const CARD_WORDS = words(
   'card cards creditcard debitcard cardnumber ccnumber cc ccn pan visa mastercard master amex discover diners ' +
     'jcb maestro unionpay uatp kreditkarte karte kartennummer carte tarjeta carta cartão creditcardnumber',
@@ -13,6 +14,7 @@ const NUMBER_WORDS = words('number no num nr nummer numero numéro is');
 const MOST_DIGITS = 19;
 const FEWEST_DIGITS = 12;
 const MOST_GROUPS = 6;
+const GROUPS_HELD = 64;
 
 /** First digits and lengths by issuer (ISO/IEC 7812 ranges as the networks publish them). */
 const ISSUERS: readonly (readonly [from: number, to: number, lengths: readonly number[]])[] = [
@@ -64,13 +66,13 @@ interface Group {
 export const cardRecognizer: BuiltInRecognizer = {
   name: 'card',
   entities: ['CREDIT_CARD'],
-  patterns: [DIGIT_RUN],
+  patterns: [DIGIT_RUN.start, DIGIT_RUN.more],
   analyze(text, context): readonly RecognizerResult[] {
     if (text.length < FEWEST_DIGITS) return [];
     const found: RecognizerResult[] = [];
-    for (const match of text.matchAll(DIGIT_RUN)) {
-      if (match[0].length >= FEWEST_DIGITS) analyzeRun(text, match.index, match[0], context, found);
-    }
+    forEachRun(text, DIGIT_RUN, FEWEST_DIGITS, (index, run) => {
+      analyzeRun(text, index, run, context, found);
+    });
     return found;
   },
 };
@@ -82,12 +84,17 @@ function analyzeRun(
   context: TextContext,
   found: RecognizerResult[],
 ): void {
-  const groups: Group[] = [];
-  for (const match of run.matchAll(/\d+/g)) {
-    groups.push({ start: offset + match.index, end: offset + match.index + match[0].length });
-  }
-  for (let first = 0; first < groups.length; first++) {
-    const start = (groups[first] as Group).start;
+  // A run can be as long as the text, so its groups are not all held at a time.
+  const ahead = run.matchAll(/\d+/g);
+  let groups: Group[] = [];
+  for (let first = 0; ; first++) {
+    if (groups.length - first < MOST_GROUPS) {
+      groups = groups.slice(first);
+      first = 0;
+      readGroups(ahead, offset, groups);
+      if (groups.length === 0) return;
+    }
+    const { start } = groups[first] as Group;
     if (!mayStart(text, start)) continue;
     let digits = '';
     let best: RecognizerResult | undefined;
@@ -109,6 +116,15 @@ function analyzeRun(
       found.push(best);
       first = bestLast;
     }
+  }
+}
+
+function readGroups(ahead: Iterator<RegExpExecArray>, offset: number, groups: Group[]): void {
+  while (groups.length < GROUPS_HELD) {
+    const { done, value } = ahead.next();
+    if (done === true) return;
+    const start = offset + value.index;
+    groups.push({ start, end: start + value[0].length });
   }
 }
 

@@ -1,15 +1,17 @@
 import { isJoinedAfter, isJoinedBefore } from '../boundary.ts';
 import { keyHint, nearestHint, words } from '../context.ts';
+import { forEachRun, runPattern } from '../long-runs.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
 import { followsVerb, isAnnouncedInText, isMentioned, PHONE_WORDS, touchesPhoneWord } from './phone-words.ts';
 
 /** A maximal run of digits with the separators that telephone numbers have. */
-const CANDIDATE = /(?:\(?\+ ?\(?|\( ?)?\d(?:[ ()./-]{0,3}\d)*/g;
+const FIRST_DIGIT = '(?:\\(?\\+ ?\\(?|\\( ?)?\\d';
+const CANDIDATE = runPattern(FIRST_DIGIT, '[ ()./-]{0,3}\\d');
 /** Parts of a run that are numbers by themselves: apart by two spaces, a stroke, a bracket, in the end by one space. */
 const PIECES = [
-  /(?:\(?\+ ?\(?|\( ?)?\d(?:[().-]{0,2}\d|(?: \(| |\) )\d)*/g,
-  /(?:\(?\+ ?\(?|\( ?)?\d(?:[.-]{0,2}\d| \d|\) ?-?\d)*/g,
-  /(?:\(?\+|\( ?)?\d(?:[().-]{0,2}\d)*/g,
+  runPattern(FIRST_DIGIT, '[().-]{0,2}\\d|(?: \\(| |\\) )\\d'),
+  runPattern(FIRST_DIGIT, '[.-]{0,2}\\d| \\d|\\) ?-?\\d'),
+  runPattern('(?:\\(?\\+|\\( ?)?\\d', '[().-]{0,2}\\d'),
 ] as const;
 const EXTENSION =
   /^ {0,2}[,;]? ?(?:x|ext\.?=?|extn\.?|extension|durchwahl|poste|anexo|ramal|доб\.?|内線|내선|分机|分機) {0,2}\d{1,6}(?![\w%])/iu;
@@ -42,13 +44,13 @@ export const LONGEST = 34;
 export const phoneRecognizer: BuiltInRecognizer = {
   name: 'phone',
   entities: ['PHONE_NUMBER'],
-  patterns: [CANDIDATE, ...PIECES],
+  patterns: [CANDIDATE, ...PIECES].flatMap(({ start, more }) => [start, more]),
   analyze(text, context): readonly RecognizerResult[] {
     if (text.length < FEWEST_ANNOUNCED) return [];
     const found: RecognizerResult[] = [];
-    for (const match of text.matchAll(CANDIDATE)) {
-      if (match[0].length >= FEWEST_ANNOUNCED) findInRun(text, match.index, match[0], 0, context, found);
-    }
+    forEachRun(text, CANDIDATE, FEWEST_ANNOUNCED, (index, run) => {
+      findInRun(text, index, run, 0, context, found);
+    });
     return found;
   },
 };
@@ -69,10 +71,9 @@ function findInRun(
   }
   const pattern = PIECES[level];
   if (pattern === undefined || run.length <= 10) return;
-  for (const piece of run.matchAll(pattern)) {
-    if (piece[0].length < FEWEST_DIGITS) continue;
-    findInRun(text, offset + piece.index, piece[0], level + 1, context, found);
-  }
+  forEachRun(run, pattern, FEWEST_DIGITS, (index, piece) => {
+    findInRun(text, offset + index, piece, level + 1, context, found);
+  });
 }
 
 /** "+44 20 7946 0958 2024-01-15": what stands after an international number is no part of it. */

@@ -4,8 +4,8 @@ import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 /** `{"` in Base64, with or without spaces and line breaks after the bracket. */
 const JWT = /e(?:y[JA]|w[ok0])/g;
 const MOST_PARTS = 9;
-const PRIVATE_KEY =
-  /-----BEGIN (?:[A-Z0-9]{2,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=:,.\s-]|\\[nrt])*/g;
+const PRIVATE_KEY = /-----BEGIN (?:[A-Z0-9]{2,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----/g;
+const KEY_BODY = /[A-Za-z0-9+/=:,.\s-]*(?:\\[nrt])?/y;
 /** The last `@` before the path ends a password (WHATWG URL, authority state): passwords hold `@` unencoded. */
 const USER_INFO =
   /(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:([^\s/?#"'<>]{1,2048})@/g;
@@ -83,16 +83,19 @@ function isBase64Url(code: number): boolean {
 export const privateKeyRecognizer: BuiltInRecognizer = {
   name: 'private-key',
   entities: ['PRIVATE_KEY'],
-  patterns: [PRIVATE_KEY],
+  patterns: [PRIVATE_KEY, KEY_BODY],
   analyze(text): readonly RecognizerResult[] {
     if (!text.includes('PRIVATE KEY')) return [];
     const found: RecognizerResult[] = [];
     PRIVATE_KEY.lastIndex = 0;
     for (let match = PRIVATE_KEY.exec(text); match !== null; match = PRIVATE_KEY.exec(text)) {
       const start = match.index;
-      const last = /-----END (?:[A-Z0-9]{2,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----/.exec(match[0]);
+      const bodyEnd = endOfBody(text, start + match[0].length);
+      const last = /-----END (?:[A-Z0-9]{2,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----/.exec(
+        text.slice(start, bodyEnd),
+      );
       // Without its footer the key ends where its alphabet does.
-      const end = start + (last === null ? match[0].length : last.index + last[0].length);
+      const end = last === null ? bodyEnd : start + last.index + last[0].length;
       found.push({
         entityType: 'PRIVATE_KEY',
         start,
@@ -105,6 +108,15 @@ export const privateKeyRecognizer: BuiltInRecognizer = {
     return found;
   },
 };
+
+function endOfBody(text: string, start: number): number {
+  for (let end = start; ;) {
+    KEY_BODY.lastIndex = end;
+    KEY_BODY.test(text);
+    if (KEY_BODY.lastIndex === end) return end;
+    end = KEY_BODY.lastIndex;
+  }
+}
 
 function trimmedEnd(text: string, start: number, end: number): number {
   let last = end;
