@@ -27,7 +27,7 @@ export function unescapedViews(view: TextView): readonly TextView[] {
 function unescape(view: TextView): TextView | undefined {
   const source = view.text;
   if (!/[%\\&]/.test(source)) return undefined;
-  const builder = viewBuilder(source, view.original);
+  const builder = viewBuilder(view);
   ESCAPE.lastIndex = 0;
   for (let match = ESCAPE.exec(source); match !== null; match = ESCAPE.exec(source)) {
     const { index } = match;

@@ -37,7 +37,7 @@ function plainView(text: string): TextView {
 export function foldedView(original: string): TextView {
   const plain = plainView(original);
   if (ASCII.test(original)) return plain;
-  const builder = viewBuilder(original, plain.original);
+  const builder = viewBuilder(plain);
   for (let index = 0; index < original.length; index++) {
     if (original.charCodeAt(index) < 0x80) continue;
     const code = original.codePointAt(index) as number;

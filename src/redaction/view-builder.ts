@@ -15,7 +15,8 @@ const FIRST_SIZE = 64;
  * Ranges are mapped by the replaced pieces only, each four numbers in one array: a text of many megabytes costs no
  * object a character.
  */
-export function viewBuilder(source: string, original: TextView['original']): ViewBuilder {
+export function viewBuilder(view: TextView): ViewBuilder {
+  const source = view.text;
   const blocks: string[] = [];
   let block = '';
   let length = 0;
@@ -55,7 +56,7 @@ export function viewBuilder(source: string, original: TextView['original']): Vie
         text: blocks.join('') + block,
         original(start, end) {
           const first = startInSource(map, start);
-          return original(first, end <= start ? first : endInSource(map, end));
+          return view.original(first, end <= start ? first : endInSource(map, end));
         },
       };
     },

@@ -322,7 +322,7 @@ describe('onRedaction', () => {
     expect(reports.map(({ unsearched }) => unsearched)).toEqual([
       [
         { item: 0, reason: 'oversize', itemType: 'message', path: 'content[0].text', length: 3_000 },
-        { item: 1, reason: 'encoded', itemType: 'message', path: 'content[0].text', length: 807 },
+        { item: 1, reason: 'encoded', itemType: 'message', path: 'content[0].text', length: 800 },
       ],
     ]);
   });

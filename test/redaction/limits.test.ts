@@ -72,8 +72,8 @@ describe('a large text is searched', () => {
       const ending = text.endsWith(']') ? '' : ' mail jane.roe@acme.com';
       const stored = await throughWrite(layer, userMessage(text + ending)).catch((error: unknown) => {
         // What grows beyond maxScanBytes by its placeholders is refused as that option says.
-        expect(error).toMatchObject({ code: 'ERR_PII_BLOCKED' });
-        return userMessage('');
+        if (error instanceof StrongroomError && error.code === 'ERR_PII_BLOCKED') return userMessage('');
+        throw error;
       });
       expect(textOf(stored).slice(-64)).not.toContain('jane.roe');
     },
@@ -122,7 +122,7 @@ describe('an item of thousands of levels', () => {
     return value;
   };
   const items = (levels: number, isList: boolean): readonly AgentInputItem[] => [
-    { type: 'tool_search_call', arguments: nested(levels, isList) } as AgentInputItem,
+    { type: 'tool_search_call', arguments: nested(levels, isList) },
     { type: 'message', role: 'user', content: 'x', providerData: { a: nested(levels, isList) } },
     { type: 'unknown', scene: nested(levels, isList) } as unknown as AgentInputItem,
   ];
