@@ -101,6 +101,14 @@ export interface HoldStore {
   list(filter?: { readonly sessionId?: string; readonly open?: boolean }): Promise<readonly HoldRecord[]>;
 }
 
+/** A {@link DekStore} that keeps holds in a database of its own, to be closed at the end. */
+export interface DekDatabase extends DekStore {
+  readonly holds: HoldStore;
+  /** Waits for what is under way and closes what it opened; later calls are `ERR_CLOSED`. Can be repeated. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
 /** Under this symbol a session offers the {@link DekStore} of its own database. */
 export const DEK_STORE: unique symbol = Symbol.for('strongroom.dekStore') as never;
 

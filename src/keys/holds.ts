@@ -27,7 +27,7 @@ export interface HoldOptions {
  * and so do runs; what a run would undo stays. The record of the hold stays after its release.
  *
  * On our stores the hold is looked at in the transaction that removes. Elsewhere it lies with the data keys
- * (`memoryDekStore`, `sqliteDekStore`), and the wrapper looks before it removes. It does not keep anybody from deleting
+ * (in every DEK store but `sessionDekStore`), and the wrapper looks before it removes. It does not keep anybody from deleting
  * rows with the database's own means.
  *
  * @param target A wrapped session, the DEK store that has its data keys, or the store or wrapped store that it is of.

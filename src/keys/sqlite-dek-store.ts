@@ -1,6 +1,6 @@
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
 import { StrongroomError } from '../errors.ts';
-import type { DekStore, HoldStore } from './dek-store.ts';
+import type { DekDatabase } from './dek-store.ts';
 
 /** Options of {@link sqliteDekStore}. */
 export interface SqliteDekStoreOptions {
@@ -10,13 +10,8 @@ export interface SqliteDekStoreOptions {
   readonly clock?: () => number;
 }
 
-/** A {@link DekStore} in a file, to be closed at the end. */
-export interface SqliteDekStore extends DekStore {
-  readonly holds: HoldStore;
-  /** Waits for what is under way and closes the file; later calls are `ERR_CLOSED`. Can be repeated. */
-  close(): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
-}
+/** A {@link DekDatabase} in a file. */
+export type SqliteDekStore = DekDatabase;
 
 /**
  * Data keys in an SQLite file of their own, on the built-in `node:sqlite` (Node.js 22.13 and later). Apart from the

@@ -15,8 +15,11 @@ import { openSqlStore } from './sql/open.ts';
 import { checkUrlOptions, refuseUrlOptions, URL_OPTIONS } from './sql/url-options.ts';
 import type { StoreSession } from './session.ts';
 import type { Store } from './store.ts';
+import { dekDatabase } from './dek-database.ts';
+import type { DekDatabase } from '../keys/dek-store.ts';
 
 export { historyDigest } from './digest.ts';
+export type { DekDatabase } from '../keys/dek-store.ts';
 export type { Password, PasswordProvider } from './credentials.ts';
 export type { MysqlConnection, MysqlPool } from './mysql/pool.ts';
 export type { ReplacePrefixArgs, StoreSession } from './session.ts';
@@ -67,8 +70,12 @@ export interface MysqlTarget {
   readonly pool: MysqlPool;
 }
 
+/** Options of {@link mysqlDekStore}. */
+export type MysqlDekStoreOptions = Omit<MysqlOptions, 'operationLog'>;
+
 const WHERE = 'openMysql';
 const OPTIONS = ['prefix', 'createTables', 'timeout', 'operationLog', 'clock', ...URL_OPTIONS] as const;
+const DEK_OPTIONS = OPTIONS.filter((option) => option !== 'operationLog');
 
 /**
  * Many sessions in MariaDB 10.6 or later, or MySQL 8, through the package `mysql2`. Connects at the first call and
@@ -102,6 +109,28 @@ export function openMysql(target: string | MysqlTarget, options: MysqlOptions = 
     checkVersion: (runner) => checkVersion(runner, prefix),
     append: (runner) => mysqlAppend(dialect, runner),
   });
+}
+
+/**
+ * Data keys and legal holds in MariaDB or MySQL, in another database than the items: an erasure then reaches every copy of the items,
+ * backups included, as far as the backups of this database do not hold the keys. It has the tables of {@link openMysql}, of
+ * which it uses those for data keys and holds.
+ *
+ * @param target As for {@link openMysql}.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE`, `ERR_CLOSED`, `ERR_HELD` from `destroy`.
+ *
+ * @example
+ * ```ts
+ * import { encrypt, generateKey, keyring } from 'strongroom';
+ * import { mysqlDekStore } from 'strongroom/mysql';
+ *
+ * await using dekStore = mysqlDekStore('mysql://keys@127.0.0.1:3307/keys');
+ * const layer = encrypt({ keys: keyring({ current: await generateKey() }), dekStore });
+ * ```
+ */
+export function mysqlDekStore(target: string | MysqlTarget, options: MysqlDekStoreOptions = {}): DekDatabase {
+  checkOptions('mysqlDekStore', options, DEK_OPTIONS);
+  return dekDatabase('mysqlDekStore', openMysql(target, options));
 }
 
 /** Options of {@link mysqlSetup}. */

@@ -23,8 +23,11 @@ import { openSqlStore } from './sql/open.ts';
 import { checkUrlOptions, refuseUrlOptions, URL_OPTIONS } from './sql/url-options.ts';
 import type { StoreSession } from './session.ts';
 import type { Store } from './store.ts';
+import { dekDatabase } from './dek-database.ts';
+import type { DekDatabase } from '../keys/dek-store.ts';
 
 export { historyDigest } from './digest.ts';
+export type { DekDatabase } from '../keys/dek-store.ts';
 export type { Password, PasswordProvider } from './credentials.ts';
 export type { PGliteLike } from './postgres/pglite.ts';
 export type { PostgresPool } from './postgres/pool.ts';
@@ -84,6 +87,9 @@ export interface PostgresTarget {
   readonly pool: PostgresPool | PGliteLike;
 }
 
+/** Options of {@link postgresDekStore}. */
+export type PostgresDekStoreOptions = Omit<PostgresOptions, 'push' | 'operationLog'>;
+
 const WHERE = 'openPostgres';
 const OPTIONS = [
   'schema',
@@ -95,6 +101,7 @@ const OPTIONS = [
   'clock',
   ...URL_OPTIONS,
 ] as const;
+const DEK_OPTIONS = OPTIONS.filter((option) => option !== 'push' && option !== 'operationLog');
 
 /**
  * Many sessions in PostgreSQL 13 or later, through the package `pg`, or in PGlite. Connects at the first call and
@@ -137,6 +144,31 @@ export function openPostgres(
         announcementsOver(WHERE, async (changed) => (await prepared()).channel(names, changed)),
     }),
   });
+}
+
+/**
+ * Data keys and legal holds in PostgreSQL or PGlite, in another database than the items: an erasure then reaches every copy of the items,
+ * backups included, as far as the backups of this database do not hold the keys. It has the tables of {@link openPostgres}, of
+ * which it uses those for data keys and holds.
+ *
+ * @param target As for {@link openPostgres}.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE`, `ERR_CLOSED`, `ERR_HELD` from `destroy`.
+ *
+ * @example
+ * ```ts
+ * import { encrypt, generateKey, keyring } from 'strongroom';
+ * import { postgresDekStore } from 'strongroom/postgres';
+ *
+ * await using dekStore = postgresDekStore('postgres://keys@127.0.0.1:5433/keys');
+ * const layer = encrypt({ keys: keyring({ current: await generateKey() }), dekStore });
+ * ```
+ */
+export function postgresDekStore(
+  target: string | PostgresTarget,
+  options: PostgresDekStoreOptions = {},
+): DekDatabase {
+  checkOptions('postgresDekStore', options, DEK_OPTIONS);
+  return dekDatabase('postgresDekStore', openPostgres(target, options));
 }
 
 /** Options of {@link postgresSetup}. */

@@ -15,8 +15,11 @@ import { prepareSchema } from './redis/schema.ts';
 import { track, type Duplicable } from './redis/tracking.ts';
 import type { StoreSession } from './session.ts';
 import { createStore, type Store } from './store.ts';
+import { dekDatabase } from './dek-database.ts';
+import type { DekDatabase } from '../keys/dek-store.ts';
 
 export { historyDigest } from './digest.ts';
+export type { DekDatabase } from '../keys/dek-store.ts';
 export type { IoRedisClient, NodeRedisClient } from './redis/client.ts';
 export type { ReplacePrefixArgs, StoreSession } from './session.ts';
 export type {
@@ -52,7 +55,12 @@ export interface RedisTarget {
   readonly client: NodeRedisClient | IoRedisClient;
 }
 
+/** Options of {@link redisDekStore}. */
+export type RedisDekStoreOptions = Omit<RedisOptions, 'push' | 'operationLog'>;
+
 const WHERE = 'openRedis';
+const OPTIONS = ['prefix', 'push', 'timeout', 'operationLog', 'clock'] as const;
+const DEK_OPTIONS = OPTIONS.filter((option) => option !== 'push' && option !== 'operationLog');
 
 /**
  * Many sessions in Redis 6.2 or later (or Valkey), through the package `redis`, or a client of `ioredis`. Connects at
@@ -73,7 +81,7 @@ const WHERE = 'openRedis';
  * ```
  */
 export function openRedis(target: string | RedisTarget, options: RedisOptions = {}): Store<StoreSession> {
-  checkOptions(WHERE, options, ['prefix', 'push', 'timeout', 'operationLog', 'clock']);
+  checkOptions(WHERE, options, OPTIONS);
   const { prefix = 'strongroom', push = false, operationLog = 256, clock = Date.now } = options;
   if (typeof prefix !== 'string' || !/^[!-z|~]{1,64}$/.test(prefix)) {
     invalidOption(WHERE, 'prefix', 'at most 64 printable ASCII characters without braces and spaces', prefix);
@@ -122,6 +130,29 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
     },
   });
   return createStore(driver, now);
+}
+
+/**
+ * Data keys and legal holds in Redis or Valkey, in another database than the items: an erasure then reaches every copy of the items,
+ * backups included, as far as the backups of this database do not hold the keys. It has the tables of {@link openRedis}, of
+ * which it uses those for data keys and holds. A lost data key is a lost session:
+ * let the server keep what it acknowledges (`appendonly yes`, `appendfsync always`) and evict nothing.
+ *
+ * @param target As for {@link openRedis}.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE`, `ERR_CLOSED`, `ERR_HELD` from `destroy`.
+ *
+ * @example
+ * ```ts
+ * import { encrypt, generateKey, keyring } from 'strongroom';
+ * import { redisDekStore } from 'strongroom/redis';
+ *
+ * await using dekStore = redisDekStore('redis://127.0.0.1:6380');
+ * const layer = encrypt({ keys: keyring({ current: await generateKey() }), dekStore });
+ * ```
+ */
+export function redisDekStore(target: string | RedisTarget, options: RedisDekStoreOptions = {}): DekDatabase {
+  checkOptions('redisDekStore', options, DEK_OPTIONS);
+  return dekDatabase('redisDekStore', openRedis(target, options));
 }
 
 interface Source {

@@ -4,8 +4,29 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { DEK_STORE, type DekRecord, type DekStore } from '../../src/keys/dek-store.ts';
-import { memoryDekStore, sessionDekStore, sqliteDekStore } from '../../src/keys/index.ts';
+import { DatabaseSync } from 'node:sqlite';
+import { createConnection } from 'mysql2/promise';
+import { Client } from 'pg';
+import { createClient } from 'redis';
+import { DEK_STORE, type DekDatabase, type DekRecord, type DekStore } from '../../src/keys/dek-store.ts';
+import { generateKey } from '../../src/keys/generate-key.ts';
+import {
+  checkKeys,
+  hold,
+  memoryDekStore,
+  release,
+  sessionDekStore,
+  shred,
+  sqliteDekStore,
+} from '../../src/keys/index.ts';
+import { keyring, type Keyring } from '../../src/keys/keyring.ts';
+import { encrypt } from '../../src/layers/encrypt.ts';
+import { mysqlDekStore } from '../../src/stores/mysql.ts';
+import { postgresDekStore } from '../../src/stores/postgres.ts';
+import { redisDekStore } from '../../src/stores/redis.ts';
+import { wrapSession } from '../../src/wrap-session.ts';
+import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from '../stores/cleaning.ts';
+import { announce, uniqueName } from '../stores/servers.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { coded, failure } from '../crypto/failure.ts';
 
@@ -48,6 +69,51 @@ const stores: Record<string, () => DekStore> = {
     sessionDekStore(sessions(plainSession), { clock, sessionIds: () => ['s', 't'] }),
   'the own table of the SQLite store': () => openSqlite(file(), { clock }).session('any')[DEK_STORE],
 };
+
+const postgres = await announce('PostgreSQL', 'postgresDekStore');
+const mysql = await announce('MariaDB', 'mysqlDekStore');
+const redis = await announce('Redis', 'redisDekStore');
+const opened: DekDatabase[] = [];
+const cleanings: (() => Promise<void>)[] = [];
+/** Of this test alone. */
+function networked(
+  make: (name: string) => DekDatabase,
+  clean: (name: string) => Promise<void>,
+): () => DekDatabase {
+  return () => {
+    const name = uniqueName('w2_deks');
+    cleanings.push(() => clean(name));
+    const store = make(name);
+    opened.push(store);
+    return store;
+  };
+}
+afterAll(async () => {
+  await Promise.all(opened.map((store) => store.close()));
+  await Promise.all(cleanings.map((clean) => clean()));
+});
+
+const networkedStores: Record<string, () => DekDatabase> = {
+  ...(!postgres.absent && {
+    postgresDekStore: networked(
+      (schema) => postgresDekStore(postgres.url, { schema, clock }),
+      (schema) => dropPostgresSchema(postgres.url, schema),
+    ),
+  }),
+  ...(!mysql.absent && {
+    mysqlDekStore: networked(
+      (name) => mysqlDekStore(mysql.url, { prefix: `${name}_`, clock }),
+      (name) => dropMysqlTables(mysql.url, `${name}_`),
+    ),
+  }),
+  ...(!redis.absent && {
+    redisDekStore: networked(
+      (prefix) => redisDekStore(redis.url, { prefix, clock }),
+      (prefix) => deleteRedisKeys(redis.url, prefix),
+    ),
+  }),
+};
+Object.assign(stores, networkedStores);
 
 const dek = (sessionId: string, did: string, more: Partial<DekRecord> = {}): DekRecord => ({
   sessionId,
@@ -141,26 +207,168 @@ describe.each(Object.entries(stores))('%s', (name, make) => {
   });
 });
 
-describe.each(['memoryDekStore', 'sqliteDekStore'])('holds of %s', (name) => {
-  it('keep the keys of a session from being destroyed until they are released, and stay as a record', async () => {
-    const store = stores[name]?.() as DekStore;
-    const holds = store.holds as NonNullable<DekStore['holds']>;
-    await store.put(dek('s', 'a'));
-    await store.put(dek('t', 'a'));
-    const hold = { id: 'h1', sessionId: 's', reason: 'case 7', placedAt: 1, placedBy: 'counsel' };
-    expect(await holds.place(hold)).toBe(true);
-    expect(await holds.place({ ...hold, sessionId: 't' })).toBe(false);
-    expect(await failure(() => store.destroy('s'))).toEqual(coded('ERR_HELD', /"s" is under the hold "h1"/));
-    expect(await failure(() => store.destroy('s', 'a'))).toEqual(coded('ERR_HELD', /Release the hold first/));
-    expect(await store.destroy('t')).toHaveLength(1);
-    expect(await holds.list({ open: true })).toEqual([hold]);
-    const released = { ...hold, releasedAt: 9, releasedBy: 'judge' };
-    expect(await holds.release('h1', 9, 'judge')).toEqual(released);
-    expect(await holds.release('h1', 10)).toEqual(released);
-    expect(await holds.release('h2', 10)).toBeUndefined();
-    expect(await holds.list({ sessionId: 's' })).toEqual([released]);
-    expect(await holds.list({ open: true })).toEqual([]);
-    expect(await store.destroy('s')).toHaveLength(1);
+describe.each(['memoryDekStore', 'sqliteDekStore', ...Object.keys(networkedStores)])(
+  'holds of %s',
+  (name) => {
+    it('keep the keys of a session from being destroyed until they are released, and stay as a record', async () => {
+      const store = stores[name]?.() as DekStore;
+      const holds = store.holds as NonNullable<DekStore['holds']>;
+      await store.put(dek('s', 'a'));
+      await store.put(dek('t', 'a'));
+      const hold = { id: 'h1', sessionId: 's', reason: 'case 7', placedAt: 1, placedBy: 'counsel' };
+      expect(await holds.place(hold)).toBe(true);
+      expect(await holds.place({ ...hold, sessionId: 't' })).toBe(false);
+      expect(await failure(() => store.destroy('s'))).toEqual(
+        coded('ERR_HELD', /"s" is under the hold "h1"/),
+      );
+      expect(await failure(() => store.destroy('s', 'a'))).toEqual(
+        coded('ERR_HELD', /Release the hold first/),
+      );
+      expect(await store.destroy('t')).toHaveLength(1);
+      expect(await holds.list({ open: true })).toEqual([hold]);
+      const released = { ...hold, releasedAt: 9, releasedBy: 'judge' };
+      expect(await holds.release('h1', 9, 'judge')).toEqual(released);
+      expect(await holds.release('h1', 10)).toEqual(released);
+      expect(await holds.release('h2', 10)).toBeUndefined();
+      expect(await holds.list({ sessionId: 's' })).toEqual([released]);
+      expect(await holds.list({ open: true })).toEqual([]);
+      expect(await store.destroy('s')).toHaveLength(1);
+    });
+  },
+);
+
+describe.each(Object.keys(networkedStores))('%s', (name) => {
+  it('serves items of another database, erases them in every copy, and is closed', async () => {
+    const dekStore = networkedStores[name]?.() as DekDatabase;
+    const keys = keyring({ current: await generateKey() });
+    const inner = new MemorySession({ sessionId: 'u' });
+    const wrapped = (): Session => wrapSession(inner, [encrypt({ keys, dekStore })]);
+    await wrapped().addItems([{ role: 'user', content: 'hello' }]);
+    const copy = await inner.getItems();
+    expect(await wrapped().getItems()).toMatchObject([{ content: 'hello' }]);
+    expect(await checkKeys(dekStore, { keys })).toEqual([{ kid: keys.current, dataKeys: 1, sessions: 1 }]);
+    const held = await hold(dekStore, { sessionId: 'u', reason: 'case 7' });
+    expect(await failure(() => shred(wrapped()))).toEqual(coded('ERR_HELD', /"u" is under the hold/));
+    await release(dekStore, held.id);
+    expect((await shred(wrapped())).keys).toHaveLength(1);
+    await inner.addItems(copy);
+    expect(await wrapSession(inner, [encrypt({ keys, dekStore })]).getItems()).toEqual([]);
+    await dekStore.close();
+    expect(await failure(() => dekStore.get('u', 'x'))).toEqual(coded('ERR_CLOSED', /was closed/));
+  });
+
+  it('is not opened with options of a store of items', async () => {
+    const make = { postgresDekStore, mysqlDekStore, redisDekStore }[name] as (
+      url: string,
+      options: object,
+    ) => DekDatabase;
+    expect(await failure(() => make('x://y', { operationLog: 5 }))).toEqual(
+      coded('ERR_INVALID_OPTION', new RegExp(`^${name}: unknown option "operationLog"`)),
+    );
+  });
+});
+
+describe('a tombstone that somebody edited', () => {
+  const wrap = (inner: Session, dekStore: DekStore, keys: Keyring): Session =>
+    wrapSession(inner, [encrypt({ keys, dekStore })]);
+  type Edited = () => Promise<{ dekStore: DekStore; edit: (time: string) => Promise<void> }>;
+  const edits: Record<string, Edited> = {
+    async sqliteDekStore() {
+      const path = file();
+      return {
+        dekStore: sqliteDekStore(path),
+        async edit(time) {
+          const database = new DatabaseSync(path);
+          database.exec(`UPDATE strongroom_deks SET destroyed_at = ${time}`);
+          database.close();
+        },
+      };
+    },
+    ...(!postgres.absent && {
+      async postgresDekStore() {
+        const schema = uniqueName('w2_deks');
+        cleanings.push(() => dropPostgresSchema(postgres.url, schema));
+        const dekStore = postgresDekStore(postgres.url, { schema });
+        opened.push(dekStore);
+        return {
+          dekStore,
+          async edit(time) {
+            const client = new Client(postgres.url);
+            await client.connect();
+            await client.query(`UPDATE ${schema}.strongroom_deks SET destroyed_at = ${time}`);
+            await client.end();
+          },
+        };
+      },
+    }),
+    ...(!mysql.absent && {
+      async mysqlDekStore() {
+        const prefix = uniqueName('w2_deks');
+        cleanings.push(() => dropMysqlTables(mysql.url, `${prefix}_`));
+        const dekStore = mysqlDekStore(mysql.url, { prefix: `${prefix}_` });
+        opened.push(dekStore);
+        return {
+          dekStore,
+          async edit(time) {
+            const connection = await createConnection(mysql.url);
+            await connection.query(`UPDATE ${prefix}_deks SET destroyed_at = ${time}`);
+            await connection.end();
+          },
+        };
+      },
+    }),
+    ...(!redis.absent && {
+      async redisDekStore() {
+        const prefix = uniqueName('w2_deks');
+        cleanings.push(() => deleteRedisKeys(redis.url, prefix));
+        const dekStore = redisDekStore(redis.url, { prefix });
+        opened.push(dekStore);
+        return {
+          dekStore,
+          async edit(time) {
+            const client = createClient({ url: redis.url });
+            await client.connect();
+            const key = `${prefix}:{u}:deks`;
+            for (const did of await client.hKeys(key)) await client.hSet(key, did, `!${time}`);
+            await client.close();
+          },
+        };
+      },
+    }),
+    async sessionDekStore() {
+      const inner = new MemorySession();
+      return {
+        dekStore: sessionDekStore(() => inner),
+        async edit(time) {
+          const [item] = await inner.getItems();
+          const [{ text = '' } = {}] = (item as { content: { text?: string }[] }).content;
+          const log = Buffer.from(text.slice('sr1-deks.'.length), 'base64url').toString();
+          const edited = log.replace(/"destroyedAt":\d+/, `"destroyedAt":${time}`);
+          await inner.clearSession();
+          const changed = `sr1-deks.${Buffer.from(edited).toString('base64url')}`;
+          await inner.addItems([
+            { type: 'message', role: 'user', content: [{ type: 'input_text', text: changed }] },
+          ]);
+        },
+      };
+    },
+  };
+
+  it.each(
+    Object.keys(edits).flatMap((name) =>
+      ['8640000000000001', '9223372036854775807'].map((time) => [name, time] as const),
+    ),
+  )('in %s to the time %s is damaged, and what it destroyed stays so', async (name, time) => {
+    const { dekStore, edit } = await (edits[name] as Edited)();
+    const keys = keyring({ current: await generateKey() });
+    const inner = new MemorySession({ sessionId: 'u' });
+    await wrap(inner, dekStore, keys).addItems([{ role: 'user', content: 'hello' }]);
+    await dekStore.destroy('u');
+    await edit(time);
+    expect(await failure(() => wrap(inner, dekStore, keys).getItems())).toEqual(
+      coded('ERR_MALFORMED', /The tombstone of a data key of session "u" states no time/),
+    );
+    await (dekStore as Partial<DekDatabase>).close?.();
   });
 });
 

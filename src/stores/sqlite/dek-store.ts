@@ -2,6 +2,10 @@ import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '.
 import { heldError } from '../../keys/held.ts';
 import type { Connection, Row, Statements } from './connection.ts';
 
+/** As floating point: a whole number that somebody edited beyond 2^53 would fail in the driver. */
+const COLUMNS = `key, session, did, kid, wrapped, CAST(created_at AS REAL) AS created_at,
+  CAST(destroyed_at AS REAL) AS destroyed_at`;
+
 /** Wrapped data keys, their tombstones and legal holds, in tables beside the items. */
 export function sqliteDekStore(
   connection: Connection,
@@ -35,7 +39,11 @@ export function sqliteDekStore(
       ),
     get: (sessionId, did) =>
       connection.read(({ get }) => {
-        const row = get('SELECT * FROM strongroom_deks WHERE session = ? AND did = ?', sessionId, did);
+        const row = get(
+          `SELECT ${COLUMNS} FROM strongroom_deks WHERE session = ? AND did = ?`,
+          sessionId,
+          did,
+        );
         if (row === undefined) return undefined;
         return row['wrapped'] === null ? toTombstone(row) : toDek(row);
       }),
@@ -43,7 +51,7 @@ export function sqliteDekStore(
       for (let after = 0; ;) {
         const page = await connection.read(({ all }) =>
           all(
-            `SELECT * FROM strongroom_deks WHERE key > ?1 AND wrapped IS NOT NULL
+            `SELECT ${COLUMNS} FROM strongroom_deks WHERE key > ?1 AND wrapped IS NOT NULL
                AND (?2 IS NULL OR session = ?2) AND (?3 IS NULL OR kid = ?3) ORDER BY key LIMIT 200`,
             after,
             sessionId ?? null,
@@ -80,7 +88,7 @@ export function sqliteDekStore(
           did ?? null,
         );
         return all(
-          'SELECT * FROM strongroom_deks WHERE session = ? AND did = ifnull(?, did)',
+          `SELECT ${COLUMNS} FROM strongroom_deks WHERE session = ? AND did = ifnull(?, did)`,
           sessionId,
           did ?? null,
         ).map(toTombstone);

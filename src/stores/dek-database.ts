@@ -1,0 +1,17 @@
+import type { Session } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { GUARD, type DekDatabase, type GuardingDekStore } from '../keys/dek-store.ts';
+import { MAINTENANCE } from './maintenance.ts';
+import type { Store } from './store.ts';
+
+/**
+ * The table of data keys of a store as a DEK store for the items of another database. It does not guard: appends over
+ * there cannot look into this database.
+ */
+export function dekDatabase(where: string, store: Store<Session>): DekDatabase {
+  const table = store[MAINTENANCE]?.dekStore as (Partial<GuardingDekStore> & DekDatabase) | undefined;
+  if (table === undefined)
+    throw new StrongroomError('ERR_UNSUPPORTED', `${where}: this store has no data keys.`);
+  const { [GUARD]: _guard, ...dekStore } = table;
+  return { ...dekStore, close: () => store.close(), [Symbol.asyncDispose]: () => store.close() };
+}
