@@ -56,7 +56,7 @@ function localStart(text: string, at: number, free: number): number {
     if (!LOCAL_CHARACTER.test(text.slice(start - size, start))) break;
     start -= size;
   }
-  start = afterLabel(text, afterSeparator(text, start, at), at);
+  start = afterSeparator(text, afterLabel(text, start, at), at);
   // In text that is escaped once more than it should be, the letter after a backslash is no part of the address.
   if (text[start - 1] === '\\' && /^[nrtbf]$/.test(text[start] ?? '') && at - start > 1) start++;
   while (start < at && /[.'+!#$%&*=^~-]/.test(text[start] as string)) start++;
