@@ -4,6 +4,7 @@ import type { MaybePromise } from '../layer.ts';
 import { analyzeText } from './analyze.ts';
 import { unsearchedLength } from './base64.ts';
 import { after, isThenable, together } from './maybe.ts';
+import { applyEdits, overlapsOne, type Outputs, type Range } from './outputs.ts';
 import type { PreparedOperator } from './operators.ts';
 import type { RedactionSettings } from './options.ts';
 import { blankItem, planItem, type Leaf } from './plan.ts';
@@ -68,6 +69,9 @@ interface Progress {
   readonly findings: RedactionFinding[];
   readonly unsearched: UnsearchedText[];
   readonly tokens: Map<string, string>;
+  /** What custom operators have made in the rounds before, and in this one. */
+  outputs: Outputs;
+  nextOutputs: Map<string, readonly Range[]>;
   round: number;
 }
 
@@ -118,20 +122,26 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
     );
   };
 
-  const editLeaf = (leaf: Leaf, spans: readonly Cut[], progress: Progress): MaybePromise<string> => {
+  const editLeaf = (leaf: Leaf, cuts: readonly Cut[], progress: Progress): MaybePromise<string> => {
     if (leaf.kind === 'unscanned') return refuseUnscanned(leaf, progress);
-    if (spans.length === 0) return leaf.text;
+    const before = progress.outputs.get(leaf.text) ?? [];
+    const fresh = before.length === 0 ? cuts : cuts.filter(({ span }) => !overlapsOne(before, span));
+    if (fresh.length === 0) {
+      if (before.length > 0) progress.nextOutputs.set(leaf.text, before);
+      return leaf.text;
+    }
     return after(
-      together(spans.map((cut) => (cut.isRest ? '' : replace(cut.span, leaf, progress)))),
+      together(fresh.map((cut) => (cut.isRest ? '' : replace(cut.span, leaf, progress)))),
       (replacements) => {
-        const pieces: string[] = [];
-        let done = 0;
-        for (const [index, { span }] of spans.entries()) {
-          pieces.push(leaf.text.slice(done, span.start), replacements[index] as string);
-          done = span.end;
-        }
-        pieces.push(leaf.text.slice(done));
-        return pieces.join('');
+        const edits = fresh.map(({ span: { start, end, entityType } }, index) => ({
+          start,
+          end,
+          replacement: replacements[index] as string,
+          isOutput: operatorOf(entityType).type === 'custom',
+        }));
+        const edited = applyEdits(leaf.text, edits, before);
+        if (edited.outputs.length > 0) progress.nextOutputs.set(edited.text, edited.outputs);
+        return edited.text;
       },
     );
   };
@@ -215,6 +225,8 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
         (final): MaybePromise<RedactedItem> => {
           const next = plan.render(final);
           progress.round++;
+          progress.outputs = progress.nextOutputs;
+          progress.nextOutputs = new Map();
           // Once more over what came out, so that a second redaction of it changes nothing.
           if (next !== item && progress.round < MOST_ROUNDS) return redactRound(next, progress);
           const { findings, unsearched, tokens } = progress;
@@ -231,6 +243,8 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
       findings: [],
       unsearched: [],
       tokens: new Map(),
+      outputs: new Map(),
+      nextOutputs: new Map(),
       round: 0,
     });
 

@@ -79,6 +79,37 @@ describe('operators', () => {
   });
 
   test.each([
+    ['postgres://app:s3cr3t@db.acme.com/x', 's3cr3t'],
+    ['mail jane@acme.com', 'jane@acme.com'],
+    ['password: Tr0ub4dor3', 'Tr0ub4dor3'],
+    ['pay 4111 1111 1111 1111 now', '4111 1111 1111 1111'],
+  ])(
+    'custom gets each find once and never what it made, though it looks like one: %s',
+    async (text, value) => {
+      const seen: string[] = [];
+      // Each output is a find again, and so is what stands beside it.
+      const apply = (given: string): string => (seen.push(given), `${given}1`);
+      const entities = ['PASSWORD_IN_URL', 'PASSWORD', 'EMAIL_ADDRESS', 'CREDIT_CARD'];
+      const operators = Object.fromEntries(
+        entities.map((entity) => [entity, { type: 'custom' as const, apply }]),
+      );
+      const redactor = createRedactor({ operators });
+      const { items } = await redactor.redactItems([
+        userMessage(`${text} and ${text}, from 203.0.113.77`),
+        {
+          type: 'function_call',
+          callId: 'c',
+          name: 'f',
+          arguments: JSON.stringify({ note: text, list: [text] }),
+        },
+      ]);
+      expect(seen).toEqual([value, value, value, value]);
+      expect(JSON.stringify(items).split(`${value}1`)).toHaveLength(5);
+      expect(JSON.stringify(items)).toContain('<IP_ADDRESS>');
+    },
+  );
+
+  test.each([
     [{ type: 'hash' }, 'hash'],
     [{ type: 'pseudonymize', key: 'secret' }, 'a password'],
     [{ type: 'hash', key: new Uint8Array(8) }, 'too short'],
