@@ -50,9 +50,9 @@ export function wrapStore<S extends Session>(
     appendMany: (batches) =>
       appendThrough(batches, (id, sessionOptions) => wrapped.session(id, sessionOptions), store[GATHER]),
     purgeExpired: (purgeOptions) => store.purgeExpired(purgeOptions),
-    async deleteSession(id) {
-      const engine = engineOf(wrapped.session(id));
-      const remove = (): Promise<void> => store.deleteSession(id);
+    async deleteSession(id, options) {
+      const engine = engineOf(wrapped.session(id, options));
+      const remove = (): Promise<void> => store.deleteSession(id, options);
       await (engine === undefined ? remove() : engine.deleted(remove));
     },
     ...(store[MAINTENANCE] !== undefined && { [MAINTENANCE]: store[MAINTENANCE] }),

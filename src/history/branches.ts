@@ -1,4 +1,5 @@
 import type { Session } from '@openai/agents';
+import { derivedId, openDerived, parseDerivedId } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
 import { invalidOption } from '../options.ts';
 import { layerNames } from './replace-oldest.ts';
@@ -7,8 +8,8 @@ import { rewindIndex, type RewindTarget } from './rewind.ts';
 /** What {@link branches} needs of a store; every store of ours has it, wrapped or not. */
 export interface BranchStore {
   session(id: string): Session;
-  sessions(): AsyncIterable<{ readonly id: string }>;
-  deleteSession(id: string): Promise<unknown>;
+  sessions(options?: { readonly derived?: boolean }): AsyncIterable<{ readonly id: string }>;
+  deleteSession(id: string, options?: { readonly derived?: boolean }): Promise<unknown>;
 }
 
 /** The branches of one conversation. */
@@ -27,11 +28,8 @@ export interface Branches {
   delete(name: string): Promise<void>;
 }
 
-/** Stands between the id of a conversation and the name of a branch; names cannot contain it. */
-const MARK = '~branch~';
-
 /**
- * Branches of a conversation in a store: copies of its beginning under ids of their own, `<id>~branch~<name>`. Refused
+ * Branches of a conversation in a store: copies of its beginning under ids of their own, `~branch~<name>~<id>`. Refused
  * for sessions with `expire()`: a copy would begin a new life and outlive the policy.
  *
  * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` under `expire()`.
@@ -58,12 +56,13 @@ export function branches(store: BranchStore, id: string): Branches {
     if (typeof name !== 'string' || name === '' || name.includes('~')) {
       return invalidOption(where, 'name', 'a text without ~ that is not empty', name);
     }
-    return `${id}${MARK}${name}`;
+    return derivedId({ kind: 'branch', of: id, name });
   };
+  const sessionOf = (name: string): Session => openDerived(idOf(name), (branch) => store.session(branch));
   return {
     async create(name: string, from?: RewindTarget): Promise<Session> {
       const source = store.session(id);
-      const branch = store.session(idOf(name));
+      const branch = sessionOf(name);
       if (layerNames(source).includes('expire') || layerNames(branch).includes('expire')) {
         throw new StrongroomError(
           'ERR_UNSUPPORTED',
@@ -81,18 +80,17 @@ export function branches(store: BranchStore, id: string): Branches {
       if (copied.length > 0) await branch.addItems(copied);
       return branch;
     },
-    session: (name: string) => store.session(idOf(name)),
+    session: sessionOf,
     async list(): Promise<string[]> {
       const names: string[] = [];
-      const prefix = `${id}${MARK}`;
-      for await (const session of store.sessions()) {
-        const name = session.id.startsWith(prefix) ? session.id.slice(prefix.length) : '';
-        if (name !== '' && !name.includes('~')) names.push(name);
+      for await (const session of store.sessions({ derived: true })) {
+        const { kind, of, name } = parseDerivedId(session.id) ?? {};
+        if (kind === 'branch' && of === id && name !== undefined) names.push(name);
       }
       return names.toSorted();
     },
     async delete(name: string): Promise<void> {
-      await store.deleteSession(idOf(name));
+      await store.deleteSession(idOf(name), { derived: true });
     },
   };
 }

@@ -6,6 +6,7 @@ export {
   type UsageSample,
 } from './calibrated-estimate.ts';
 export { branches, type Branches, type BranchStore } from './branches.ts';
+export { derivedId, parseDerivedId, type DerivedId } from '../derived-id.ts';
 export { composeFilters } from './compose-filters.ts';
 export { dropOrphans } from './drop-orphans.ts';
 export type { MediaCosts } from './item-cost.ts';

@@ -1,6 +1,7 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionArgs } from '@openai/agents';
 import { fromBase64url, fromUtf8, toBase64url, utf8 } from '../crypto/encoding.ts';
 import { randomName } from '../crypto/random.ts';
+import { derivedId, openDerived } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import type { DekRecord, DekStore, DekTombstone } from './dek-store.ts';
@@ -11,6 +12,13 @@ export interface SessionDekStoreOptions {
   readonly sessionIds?: () => AsyncIterable<string> | Iterable<string>;
   /** Unix milliseconds, for tombstones. @defaultValue `Date.now` */
   readonly clock?: () => number;
+  /**
+   * The id of the session with the keys of a session. The default is one that no user of our stores can have; earlier
+   * versions had `<session id>:keys`, which a user who may choose an id can take.
+   *
+   * @defaultValue `derivedId({ kind: 'keys', of: sessionId })`, which is `~keys~~<session id>`
+   */
+  readonly keySessionId?: (sessionId: string) => string;
 }
 
 interface TransactionalSession extends Session {
@@ -25,11 +33,15 @@ type LogEntry =
 
 const PREFIX = 'sr1-deks.';
 
+const idOfKeys = (sessionId: string): string => derivedId({ kind: 'keys', of: sessionId });
+
 /**
- * Data keys in a second session for each session, made by `factory` for the id `<session id>:keys`: works over any
+ * Data keys in a second session for each session, made by `factory` for the id `~keys~~<session id>`: works over any
  * session of the SDK. Its limits: it lies in the same backups as the items, so it does not make shredding reach
  * backups; one key of several can be destroyed only where the session has transactions (`ERR_UNSUPPORTED` elsewhere);
  * it keeps no holds; and every look-up reads the whole key session. A database of its own is better.
+ *
+ * Do not purge by age (`purgeExpired({ after })`) in a store that has key sessions: their items are old and needed.
  *
  * @param factory Gives the session of an id. Nothing else may write to it, and it must not be wrapped in `encrypt`
  * or `expire`.
@@ -52,10 +64,13 @@ export function sessionDekStore(
   const where = 'sessionDekStore';
   if (typeof factory !== 'function')
     invalidOption(where, 'factory', 'a function that gives a session', factory);
-  checkOptions(where, options, ['sessionIds', 'clock']);
-  const { sessionIds, clock = Date.now } = options;
+  checkOptions(where, options, ['sessionIds', 'clock', 'keySessionId']);
+  const { sessionIds, clock = Date.now, keySessionId = idOfKeys } = options;
+  if (typeof keySessionId !== 'function')
+    invalidOption(where, 'keySessionId', 'a function that gives an id', keySessionId);
 
-  const sessionOf = (sessionId: string): TransactionalSession => factory(`${sessionId}:keys`);
+  const sessionOf = (sessionId: string): TransactionalSession =>
+    openDerived(keySessionId(sessionId), factory);
   const replay = async (
     sessionId: string,
   ): Promise<{ items: AgentInputItem[]; state: Map<string, DekRecord | DekTombstone>; won: Set<string> }> => {

@@ -1,3 +1,4 @@
+import { holdsConversation } from '../derived-id.ts';
 import type { Session } from '@openai/agents';
 import { invalidOption } from '../options.ts';
 import { MAINTENANCE } from '../stores/maintenance.ts';
@@ -23,7 +24,9 @@ export function isSession(value: unknown): value is Session {
 /** The sessions of a store that hold items, or the one session. */
 export async function* sessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
   if (isStore(target)) {
-    for await (const { id } of target.sessions()) yield target.session(id);
+    for await (const { id } of target.sessions({ derived: true })) {
+      if (holdsConversation(id)) yield target.session(id, { derived: true });
+    }
     return;
   }
   if (!isSession(target)) invalidOption(where, 'target', 'a wrapped session or a wrapped store', target);
@@ -41,7 +44,7 @@ export async function* sessionsWithKeysOf(where: string, target: SealedTarget): 
   const empty = new Set<string>();
   for await (const { sessionId } of table.list()) {
     if (empty.has(sessionId)) continue;
-    const session = target.session(sessionId);
+    const session = target.session(sessionId, { derived: true });
     if ((await innermostOf(session).getItems(1)).length > 0) continue;
     empty.add(sessionId);
     yield session;

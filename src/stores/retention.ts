@@ -1,6 +1,7 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
+import { holdsConversation } from '../derived-id.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
 import { MAINTENANCE, type Maintenance } from './maintenance.ts';
@@ -140,7 +141,8 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
       }
     }
     if (age === undefined && idle === undefined && keep === undefined) return report;
-    for await (const { id, items, firstAt, lastAt } of store.sessions()) {
+    for await (const { id, items, firstAt, lastAt } of store.sessions({ derived: true })) {
+      if (!holdsConversation(id)) continue;
       signal?.throwIfAborted();
       const old = age !== undefined && firstAt <= now - age;
       const silent = idle !== undefined && lastAt <= now - idle;
@@ -281,8 +283,8 @@ export async function* exportSubject<S extends Session>(
   subject: string,
 ): AsyncGenerator<ExportedSession> {
   checkSubject('exportSubject', subject);
-  for await (const { id } of store.sessions({ subject })) {
-    yield { id, items: await store.session(id).getItems() };
+  for await (const { id } of store.sessions({ subject, derived: true })) {
+    if (holdsConversation(id)) yield { id, items: await store.session(id, { derived: true }).getItems() };
   }
 }
 
@@ -298,9 +300,9 @@ export async function eraseSubject<S extends Session>(
   checkSubject('eraseSubject', subject);
   const deleted: string[] = [];
   const held: string[] = [];
-  for await (const { id } of store.sessions({ subject })) {
+  for await (const { id } of store.sessions({ subject, derived: true })) {
     try {
-      await store.deleteSession(id);
+      await store.deleteSession(id, { derived: true });
       deleted.push(id);
     } catch (error) {
       if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;

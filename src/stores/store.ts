@@ -1,6 +1,7 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { boundedMap } from '../bounded-map.ts';
 import { GUARD, type GuardingDekStore, type HoldStore } from '../keys/dek-store.ts';
+import { checkReserved, isReserved } from '../derived-id.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
 import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
 import { checkedDekStore } from './checked-dek-store.ts';
@@ -20,6 +21,8 @@ export interface SessionOptions {
    * first one that was written stays; calls on a session that was opened with another one are `ERR_CONFLICT`.
    */
   readonly subject?: string;
+  /** `true` for a session that belongs to another one, see `derivedId()`. Its id is refused otherwise. */
+  readonly derived?: boolean;
 }
 
 /** Options of {@link Store.purgeExpired}. */
@@ -39,6 +42,8 @@ export interface PurgeOptions {
 export interface SessionsOptions {
   /** Only the sessions of this subject. */
   readonly subject?: string;
+  /** `true`: also those that belong to other sessions, see `derivedId()`. Default `false`. */
+  readonly derived?: boolean;
 }
 
 /** What {@link Store.purgeExpired} did. */
@@ -55,7 +60,7 @@ export interface Store<S extends Session = Session> {
    * The session of this id: the same object for the same id as long as anyone holds it (the SDK's runner keeps
    * state by identity). Nothing is stored before the first write.
    *
-   * @param id Non-empty, at most 512 bytes in UTF-8, compared exactly.
+   * @param id Non-empty, at most 512 bytes in UTF-8, compared exactly. `~<letters>~…` is reserved, see `derivedId()`.
    * @throws {@link StrongroomError} `ERR_INVALID_OPTION`, `ERR_CLOSED`.
    */
   session(id: string, options?: SessionOptions): S;
@@ -78,7 +83,7 @@ export interface Store<S extends Session = Session> {
    *
    * @throws {@link StrongroomError} `ERR_HELD` while a legal hold on the session is open.
    */
-  deleteSession(id: string): Promise<void>;
+  deleteSession(id: string, options?: Pick<SessionOptions, 'derived'>): Promise<void>;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   /** Waits for what is under way, then closes what the store opened itself. Can be repeated; later calls of
@@ -118,8 +123,9 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
     session(id, options = {}) {
       assertOpen();
       checkSessionId(driver.name, id);
-      checkOptions(`${driver.name}: session`, options, ['subject']);
-      const { subject } = options;
+      checkOptions(`${driver.name}: session`, options, ['subject', 'derived']);
+      const { subject, derived } = options;
+      checkReserved(driver.name, id, derived);
       if (subject !== undefined) checkText(driver.name, 'subject', subject, MAX_BYTES.subject);
       const known = live.get(id)?.deref();
       if (known !== undefined) {
@@ -147,12 +153,12 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
     },
 
     async *sessions(options = {}) {
-      checkOptions(`${driver.name}: sessions`, options, ['subject']);
+      checkOptions(`${driver.name}: sessions`, options, ['subject', 'derived']);
       if (options.subject !== undefined)
         checkText(driver.name, 'subject', options.subject, MAX_BYTES.subject);
       for (let after: string | undefined; ;) {
         const page = await whole.summaries(after, PAGE, options.subject);
-        yield* page;
+        for (const summary of page) if (options.derived === true || !isReserved(summary.id)) yield summary;
         if (page.length < PAGE) return;
         after = page.at(-1)?.id;
       }
@@ -187,9 +193,11 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       }
     },
 
-    async deleteSession(id) {
+    async deleteSession(id, options = {}) {
       assertOpen();
       checkSessionId(driver.name, id);
+      checkOptions(`${driver.name}: deleteSession`, options, ['derived']);
+      checkReserved(driver.name, id, options.derived);
       await whole.deleteSession(id);
     },
 

@@ -73,7 +73,7 @@ export async function transfer<A extends Session, B extends Session>(
   let sessions = 0;
   let items = 0;
   let shredded = 0;
-  for await (const { id, subject } of from.sessions()) {
+  for await (const { id, subject } of from.sessions({ derived: true })) {
     options.signal?.throwIfAborted();
     const all = await source.records(id);
     const lost = await bringKeys(source, target, id, all);

@@ -125,7 +125,16 @@ async function sameObject({ store, id }: Bench): Promise<void> {
 }
 
 async function badIds({ store }: Bench): Promise<void> {
-  for (const id of ['', 'nul \0', 'half a pair \ud800', 'x'.repeat(513), 7, undefined, null] as string[]) {
+  for (const id of [
+    '',
+    'nul \0',
+    'half a pair \ud800',
+    '~keys~~x',
+    'x'.repeat(513),
+    7,
+    undefined,
+    null,
+  ] as string[]) {
     fails('ERR_INVALID_OPTION', () => store.session(id));
   }
   await rejects('ERR_INVALID_OPTION', store.deleteSession(''));

@@ -512,7 +512,7 @@ describe('the log of sessionDekStore', () => {
       return session;
     });
     await store.put(dek('s', 'a'));
-    expect(new Set(asked)).toEqual(new Set(['s:keys']));
+    expect(new Set(asked)).toEqual(new Set(['~keys~~s']));
     const { sessionId: _, ...put } = dek('s', 'a');
     expect(await session.getItems()).toEqual([entry({ put })]);
   });

@@ -1,0 +1,87 @@
+import { StrongroomError } from './errors.ts';
+import { checkText } from './limits.ts';
+import { invalidOption } from './options.ts';
+
+/**
+ * A session that functions make beside another one. Its id has a form that no id of a user has: stores refuse
+ * `~<letters>~…` from everybody who does not say that it is meant, and no two of these make one id.
+ */
+export interface DerivedId {
+  /** What it is for, such as `'keys'`, `'branch'` or `'vault'`: 1 to 16 small letters. */
+  readonly kind: string;
+  /** The id of the session that it belongs to; can be derived itself. */
+  readonly of: string;
+  /** Which one, where there are several of a kind. */
+  readonly name?: string;
+}
+
+const FORM = /^~([a-z]{1,16})~([^~]*)~([^]+)$/;
+const RESERVED = /^~[a-z]{1,16}~/;
+
+/**
+ * The id of a session that belongs to another one: `~<kind>~<name>~<id>`.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
+ * @example
+ * ```ts
+ * import { derivedId } from 'strongroom/history';
+ * import { openSqlite } from 'strongroom/sqlite';
+ *
+ * const store = openSqlite('conversations.db');
+ * const vault = store.session(derivedId({ kind: 'vault', of: 'user-123' }), { derived: true });
+ * ```
+ */
+export function derivedId({ kind, of, name = '' }: DerivedId): string {
+  const where = 'derivedId()';
+  if (typeof kind !== 'string' || !/^[a-z]{1,16}$/.test(kind))
+    invalidOption(where, 'kind', '1 to 16 small letters', kind);
+  checkText(where, 'of', of, Number.POSITIVE_INFINITY);
+  if (name !== '') checkText(where, 'name', name, Number.POSITIVE_INFINITY);
+  return `~${kind}~${name.replaceAll('%', '%25').replaceAll('~', '%7E')}~${of}`;
+}
+
+/** What {@link derivedId} made an id of; `undefined` for any other text. */
+export function parseDerivedId(id: string): DerivedId | undefined {
+  const [, kind = '', encoded = '', of = ''] = FORM.exec(id) ?? [];
+  if (kind === '') return undefined;
+  const name = encoded.replaceAll('%7E', '~').replaceAll('%25', '%');
+  const derived = { kind, of, ...(name !== '' && { name }) };
+  return derivedId(derived) === id ? derived : undefined;
+}
+
+/** Whether users cannot have this id. */
+export function isReserved(id: string): boolean {
+  return RESERVED.test(id);
+}
+
+/** Whether a session holds items of a conversation: not data keys, and not values that were taken out of items. */
+export function holdsConversation(id: string): boolean {
+  const kind = parseDerivedId(id)?.kind;
+  return kind !== 'keys' && kind !== 'vault';
+}
+
+let opening: string | undefined;
+
+/** Calls a function that opens a derived session, also where it does not say that one is meant. */
+export function openDerived<T>(id: string, open: (id: string) => T): T {
+  const before = opening;
+  opening = id;
+  try {
+    return open(id);
+  } finally {
+    opening = before;
+  }
+}
+
+/**
+ * @param derived The caller says that it knows.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for an id that a user has chosen so that it is another's.
+ */
+export function checkReserved(where: string, id: string, derived: boolean | undefined): void {
+  if (derived === true || opening === id || !isReserved(id)) return;
+  throw new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `${where}: session ids that begin with ~, small letters and ~ are reserved for sessions that belong to others ` +
+      '(data keys, branches). Choose another id, or say { derived: true } where the id comes from derivedId() or sessions({ derived: true }).',
+  );
+}
