@@ -141,7 +141,9 @@ export function openPostgres(
     append: (runner) => postgresAppend(dialect, runner),
     ...(push && {
       announcements: (prepared) =>
-        announcementsOver(WHERE, async (changed) => (await prepared()).channel(names, changed)),
+        announcementsOver(WHERE, async ({ changed, signal }) =>
+          (await prepared()).channel(names, changed, signal),
+        ),
     }),
   });
 }

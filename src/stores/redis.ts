@@ -11,6 +11,7 @@ import {
   type SendCommand,
 } from './redis/client.ts';
 import { redisDriver } from './redis/driver.ts';
+import { createEnding } from './redis/ending.ts';
 import { prepareSchema } from './redis/schema.ts';
 import { track, type Duplicable } from './redis/tracking.ts';
 import type { StoreSession } from './session.ts';
@@ -111,11 +112,11 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
     );
   }
   const announcements = push
-    ? announcementsOver(WHERE, async (changed, everything) => {
+    ? announcementsOver(WHERE, async (opening) => {
         await prepared();
         const connected = source.duplicable?.();
         if (connected === undefined) throw new Error('The connection was lost.');
-        return await track(connected, prefix, changed, everything);
+        return await track(connected, prefix, opening);
       })
     : undefined;
   const driver = redisDriver(redisCommands(prepared, timeout, source.abandon), {
@@ -226,8 +227,8 @@ function fromUrl(url: string, timeout: number): Source {
       readonly isOpen: boolean;
       readonly isReady: boolean;
       close(): Promise<void>;
-      destroy(): void;
     };
+    readonly end: () => void;
     /** Absent until it is connected. */
     send?: SendCommand;
   }
@@ -237,7 +238,6 @@ function fromUrl(url: string, timeout: number): Source {
 
   async function open(): Promise<SendCommand> {
     const { createClient } = await importRedis();
-    let connected = false;
     const client = createClient({
       url,
       // A command that cannot be sent fails, and is repeated here: one that waits in a queue could still be carried
@@ -245,14 +245,17 @@ function fromUrl(url: string, timeout: number): Source {
       disableOfflineQueue: true,
       socket: {
         connectTimeout: Math.min(timeout, 10_000),
-        // The first connection fails at once and is tried again here, within the time of the call.
-        reconnectStrategy: (retries, cause) => (connected ? Math.min(50 * retries, 500) : cause),
+        // Connecting is tried again here, within the time of the call that wants it: a client that is ended while it connects
+        // anew by itself stays connected.
+        reconnectStrategy: false,
       },
     });
-    // The client connects anew by itself; without a listener an error would end the process.
-    client.on('error', () => undefined);
+    const opened: Opened = { client, end: createEnding(client) };
+    // Without a listener an error would end the process.
+    client.on('error', () => {
+      if (!client.isOpen) forget(opened);
+    });
     client.on('ready', () => made());
-    const opened: Opened = { client };
     current = opened;
     try {
       await client.connect();
@@ -260,12 +263,16 @@ function fromUrl(url: string, timeout: number): Source {
       drop(opened);
       throw error;
     }
-    connected = true;
     return (opened.send = commandsOf(client));
   }
 
   function drop(opened: Opened): void {
-    if (opened.client.isOpen) opened.client.destroy();
+    opened.end();
+    forget(opened);
+  }
+
+  /** The next call opens another one. */
+  function forget(opened: Opened): void {
     if (current !== opened) return;
     current = undefined;
     connecting = undefined;

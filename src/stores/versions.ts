@@ -17,8 +17,20 @@ const MOST = 10_000;
 export function createVersions(
   driver: Pick<StoreDriver, 'announcements' | 'version'>,
 ): (sessionId: string) => Omit<VersionSource, 'stepOf'> {
-  const kept = new LRUCache<string, { version?: HistoryVersion }>({ max: MOST });
-  let live = false;
+  interface Kept {
+    /** Under which its changes are announced. */
+    readonly name: string;
+    version?: HistoryVersion;
+  }
+  const ids = new Map<string, string>();
+  const kept = new LRUCache<string, Kept>({
+    max: MOST,
+    dispose: ({ name }, _, reason) => {
+      if (reason !== 'set') ids.delete(name);
+    },
+  });
+  /** While changes are announced. */
+  let nameOf: ((sessionId: string) => string) | undefined;
   let listening = false;
 
   /** Not before somebody wants to know: a store connects when it is used. */
@@ -26,21 +38,29 @@ export function createVersions(
     if (listening) return;
     listening = true;
     driver.announcements?.listen({
-      live(now) {
-        live = now;
+      live(names) {
+        nameOf = names;
         kept.clear();
       },
-      changed: (sessionId) => void kept.delete(sessionId),
+      changed(name) {
+        const sessionId = ids.get(name);
+        if (sessionId !== undefined) kept.set(sessionId, { name });
+      },
     });
   }
 
   async function ask(sessionId: string, since?: Since): Promise<VersionAnswer> {
     listen();
-    // What is announced while the answer is under way removes this, so that an old answer is not kept.
-    const asked: { version?: HistoryVersion } = {};
-    if (live) kept.set(sessionId, asked);
+    // What is announced while the answer is under way takes the place of this, so that an old answer is not kept.
+    const name = kept.get(sessionId)?.name ?? nameOf?.(sessionId);
+    const asked = name === undefined ? undefined : { name };
+    if (asked !== undefined) {
+      kept.set(sessionId, asked);
+      ids.set(asked.name, sessionId);
+    }
     const answer = await driver.version(sessionId, since);
-    if (kept.get(sessionId) === asked) asked.version = answer.version;
+    if (asked !== undefined && kept.get(sessionId) === asked)
+      kept.set(sessionId, { ...asked, version: answer.version });
     return answer;
   }
 

@@ -18,13 +18,17 @@ describe('announcements over channels', () => {
     const announcements = announcementsOver('openTest', () =>
       Promise.resolve({
         check: () => Promise.resolve(),
+        nameOf: (sessionId) => sessionId,
         close: () => {
           closed++;
         },
         ...channel,
       }),
     );
-    announcements.listen({ changed: () => undefined, live: (now) => void told.push(now) });
+    announcements.listen({
+      changed: () => undefined,
+      live: (nameOf) => void told.push(nameOf !== undefined),
+    });
     return { announcements, told, warnings, closed: () => closed };
   }
 

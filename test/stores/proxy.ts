@@ -7,6 +7,8 @@ export interface Proxy {
   readonly url: string;
   /** How many connections were made so far. */
   connections: number;
+  /** How many there are. */
+  open(): number;
   /** Milliseconds that every chunk is under way, in both directions. 0 at first. */
   latency: number;
   /** Nothing arrives any more on the connections that exist, and nobody is told. Later ones are let through. */
@@ -14,6 +16,8 @@ export interface Proxy {
   /** As {@link Proxy.silence}, but later connections are silent too, until {@link Proxy.resume}. */
   hang(): void;
   resume(): void;
+  /** Cuts all connections. */
+  cut(): void;
   /** Cuts the connection that carries the next `count`th chunk to the server, after the chunk was delivered. */
   cutAfter(count: number): void;
   close(): Promise<void>;
@@ -72,6 +76,7 @@ export async function startProxy(target: string): Promise<Proxy> {
   const proxy: Proxy = {
     url: url.href,
     connections: 0,
+    open: () => links.size,
     latency: 0,
     silence,
     hang() {
@@ -81,6 +86,7 @@ export async function startProxy(target: string): Promise<Proxy> {
     resume() {
       hanging = false;
     },
+    cut: () => links.forEach(cut),
     cutAfter(count) {
       countdown = count;
     },

@@ -18,6 +18,8 @@ import { recordingSession } from '../../src/testing/recording-session.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
 import { deleteRedisKeys, dropPostgresSchema } from './cleaning.ts';
 import { startPooler, withoutPooler } from './pooler.ts';
+import { startProxy } from './proxy.ts';
+import { restorePostgres } from './schema-fixtures.ts';
 import { announce, uniqueName } from './servers.ts';
 
 /** Announcements arrive when they arrive; this only ends a test in which they never do. */
@@ -158,6 +160,72 @@ describe.skipIf(redis.absent)('openRedis with push', () => {
     expect(asked()).toBe(0);
   });
 
+  test.each(['cut', 'silent', 'cut while it connects'])(
+    'leaves no connection behind, neither when they are lost (%s) nor after close()',
+    async (loss) => {
+      const proxy = await startProxy(redis.url);
+      const store = openRedis(proxy.url, { prefix, push: true, timeout: '1s' });
+      const { session, settled } = await counted(store, uniqueName('push'), generateKey());
+      await eventually(settled);
+      for (let times = 0; times < 4; times++) {
+        if (loss === 'silent') proxy.silence();
+        if (loss === 'cut while it connects') proxy.hang();
+        proxy.cut();
+        await session.getItems().catch(() => undefined);
+        proxy.resume();
+        await eventually(() => settled().catch(() => false));
+      }
+      await eventually(() => proxy.open() === 2);
+      proxy.hang();
+      proxy.cut();
+      const reading = session.getItems().catch(() => undefined);
+      await store.close();
+      proxy.resume();
+      await reading;
+      await eventually(() => proxy.open() === 0);
+      expect(proxy.open()).toBe(0);
+      await proxy.close();
+    },
+  );
+
+  test('leaves no connection behind beside a client of yours, which connects anew as it likes', async () => {
+    const proxy = await startProxy(redis.url);
+    const client = createClient({ url: proxy.url, socket: { reconnectStrategy: 20 } });
+    client.on('error', () => undefined);
+    await client.connect();
+    const store = openRedis({ client }, { prefix, push: true, timeout: '5s' });
+    const { settled } = await counted(store, uniqueName('push'), generateKey());
+    await eventually(settled);
+    for (let times = 0; times < 4; times++) {
+      proxy.cut();
+      await eventually(() => settled().catch(() => false));
+    }
+    await eventually(() => proxy.open() === 2);
+    await store.close();
+    await eventually(() => proxy.open() === 1);
+    expect(proxy.open()).toBe(1);
+    client.destroy();
+    await proxy.close();
+  });
+
+  test('survives keys in the place of sessions that no session has, whoever wrote them', async () => {
+    const id = uniqueName('push');
+    await using store = ours();
+    const { session, source, settled } = await counted(store, id, generateKey());
+    await session.addItems([message('one')]);
+    await eventually(settled);
+    const client = createClient({ url: redis.url });
+    await client.connect();
+    for (const key of ['{%}:items:a', '{%zz}:items', '{', '{}:items', '{\n}:items:']) {
+      await client.set(`${prefix}:${key}`, 'something', { PX: 60_000 });
+    }
+    // As somebody else would, to make readers believe something: they look.
+    await client.set(`${prefix}:{${id}}:items:forged`, 'something', { PX: 60_000 });
+    await client.close();
+    await eventually(() => source.known() === undefined);
+    expect(await session.getItems()).toEqual([message('one')]);
+  });
+
   test('listens on a client of redis, and refuses one of ioredis', async () => {
     const client = createClient({ url: redis.url });
     await client.connect();
@@ -247,6 +315,182 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
       });
     } finally {
       process.off('warning', listener);
+      await dropPostgresSchema(postgres.url, own);
+    }
+  });
+
+  describe('to a role that may do nothing but connect', () => {
+    const role = uniqueName('low');
+    let low: Client;
+    let admin: Client;
+    const heard: string[] = [];
+    beforeAll(async () => {
+      admin = new Client(postgres.url);
+      await admin.connect();
+      await admin.query(`CREATE ROLE ${role} LOGIN`);
+      const url = new URL(postgres.url);
+      url.username = role;
+      low = new Client(url.href);
+      await low.connect();
+      low.on('notification', ({ payload }) => heard.push(payload ?? ''));
+    });
+    afterAll(async () => {
+      await low.end();
+      await admin.query(`DROP ROLE ${role}`);
+      await admin.end();
+    });
+    /** What the trigger says, as a role hears it that may read the secret. */
+    const channelOf = async (): Promise<string> => {
+      const { rows } = await admin.query<{ channel: string }>(
+        `SELECT 'strongroom_' || left(encode(sha256(secret || 'channel'::bytea), 'hex'), 40) AS channel
+         FROM ${schema}.strongroom_announce_key`,
+      );
+      return rows[0]?.channel as string;
+    };
+
+    test('tells nothing: neither where it is announced nor what', async () => {
+      await using store = ours();
+      const id = uniqueName('push');
+      const { session, settled } = await counted(store, id, generateKey());
+      await session.addItems([message('one')]);
+      await eventually(settled);
+      await expect(low.query(`SELECT * FROM ${schema}.strongroom_announce_key`)).rejects.toMatchObject({
+        code: '42501',
+      });
+      const { rows } = await admin.query<{ oid: string }>(
+        `SELECT '${schema}.strongroom_sessions'::regclass::oid::text AS oid`,
+      );
+      // Where it was announced once; and then, as if somebody had betrayed it, where it is announced.
+      await low.query(`LISTEN "strongroom_${rows[0]?.oid}"`);
+      await low.query('LISTEN strongroom');
+      await session.addItems([message('two')]);
+      await low.query('SELECT 1');
+      expect(heard).toEqual([]);
+      await low.query(`LISTEN "${await channelOf()}"`);
+      await session.addItems([message('three')]);
+      await eventually(() => heard.length > 0);
+      await low.query('UNLISTEN *');
+      for (const payload of heard) expect(payload).toMatch(/^(?:[0-9a-f]{64}|![\w-]{22})$/);
+    });
+
+    test('lets it do no harm, whatever it announces and repeats', async () => {
+      await using store = ours();
+      await using other = openPostgres(postgres.url, { schema });
+      const id = uniqueName('push');
+      const key = generateKey();
+      const { session, source, settled } = await counted(store, id, key);
+      const foreign = await counted(other, id, key);
+      await session.addItems([message('one')]);
+      await eventually(settled);
+      heard.splice(0);
+      const channel = await channelOf();
+      await low.query(`LISTEN "${channel}"`);
+      await session.addItems([message('two')]);
+      await eventually(() => heard.some((payload) => !payload.startsWith('!')));
+      await eventually(settled);
+      const replayed = heard.splice(0);
+      await foreign.session.clearSession();
+      const forged = [id, `1 1 ${id}`, '', '!', `!${'a'.repeat(22)}`, '{}', '\u0001', 'f'.repeat(64)];
+      for (const payload of [...replayed, ...forged]) {
+        await low.query('SELECT pg_notify($1, $2)', [channel, payload]);
+      }
+      await low.query('UNLISTEN *');
+      await eventually(async () => {
+        await low.query('SELECT 1');
+        return source.known() === undefined || (await session.getItems()).length === 0;
+      });
+      expect(await session.getItems()).toEqual([]);
+      await eventually(settled);
+      expect(await session.getItems()).toEqual([]);
+    });
+
+    test('cannot attach the function to a table of its own', async () => {
+      await low.query('CREATE TEMPORARY TABLE mine (id text, next_seq bigint, generation bigint)');
+      await expect(
+        low.query(
+          `CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION ${schema}.strongroom_announce()`,
+        ),
+      ).rejects.toMatchObject({ code: '42501' });
+    });
+  });
+
+  test('believes nothing that was announced before, soon after the secret is another one or the trigger is gone', async () => {
+    const silenced = async (sql: (schema: string) => string): Promise<AgentInputItem[]> => {
+      const own = uniqueName('push');
+      const admin = new Client(postgres.url);
+      await admin.connect();
+      try {
+        await using store = openPostgres(postgres.url, { schema: own, push: true });
+        const { session, source, settled } = await counted(store, 'a', generateKey());
+        await session.addItems([message('one')]);
+        await eventually(settled);
+        await admin.query(sql(own));
+        // Within the time after which a channel is checked, and the patience with its answer.
+        await eventually(() => source.known() === undefined);
+        return await session.getItems();
+      } finally {
+        await admin.end();
+        await dropPostgresSchema(postgres.url, own);
+      }
+    };
+    const histories = await Promise.all([
+      silenced((own) => `UPDATE ${own}.strongroom_announce_key SET secret = sha256(secret)`),
+      silenced((own) => `DROP TRIGGER strongroom_announce ON ${own}.strongroom_sessions`),
+    ]);
+    expect(histories).toEqual([[message('one')], [message('one')]]);
+  }, 30_000);
+
+  test('announces what writers do that may not read the secret', async () => {
+    const role = uniqueName('writer');
+    const admin = new Client(postgres.url);
+    await admin.connect();
+    const url = new URL(postgres.url);
+    url.username = role;
+    const id = uniqueName('push');
+    const key = generateKey();
+    await using store = ours();
+    const { session, source, settled } = await counted(store, id, key);
+    await session.addItems([message('one')]);
+    await admin.query(`CREATE ROLE ${role} LOGIN; GRANT USAGE ON SCHEMA ${schema} TO ${role};
+      GRANT ALL ON ${['schema', 'sessions', 'items', 'operations', 'deks', 'holds', 'leases'].map((name) => `${schema}.strongroom_${name}`).join()} TO ${role}`);
+    try {
+      await using writer = openPostgres(url.href, { schema, createTables: false });
+      await eventually(settled);
+      await (await counted(writer, id, key)).session.addItems([message('two')]);
+      await eventually(() => source.known() === undefined);
+      expect(await session.getItems()).toHaveLength(2);
+    } finally {
+      await admin.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+      await admin.end();
+    }
+  });
+
+  test('tells no name of a session any more in a database of the version before', async () => {
+    const own = uniqueName('push');
+    await restorePostgres('v2', postgres.url, own);
+    const admin = new Client(postgres.url);
+    await admin.connect();
+    try {
+      const { rows } = await admin.query<{ oid: string }>(
+        `SELECT '${own}.strongroom_sessions'::regclass::oid::text AS oid`,
+      );
+      const heard: string[] = [];
+      admin.on('notification', ({ payload }) => heard.push(payload ?? ''));
+      await admin.query(`LISTEN "strongroom_${rows[0]?.oid}"`);
+      await using plain = openPostgres(postgres.url, { schema: own });
+      await plain.session('plain').addItems([message('more')]);
+      await using store = openPostgres(postgres.url, { schema: own, push: true });
+      const session = store.session('plain');
+      // It listens where the trigger of before now announces.
+      await eventually(async () => {
+        await session[VERSION].read();
+        return session[VERSION].known() !== undefined;
+      });
+      await session.addItems([message('more')]);
+      await eventually(() => session[VERSION].known() === undefined);
+      expect(heard).toEqual([]);
+    } finally {
+      await admin.end();
       await dropPostgresSchema(postgres.url, own);
     }
   });

@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import { randomName } from '../../crypto/random.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { AnnouncementListener, Channel } from '../announcements.ts';
 import type { PGliteLike } from './pglite.ts';
-import { tableName, type PostgresNames } from './schema.ts';
+import { announceNames, tableName, type PostgresNames } from './schema.ts';
 
 /** The part of a connected `pg` client that listening needs. */
 export interface ListeningClient {
@@ -11,97 +12,131 @@ export interface ListeningClient {
   on(event: 'error' | 'end', listener: () => void): unknown;
 }
 
-const nameOf = ({ prefix }: PostgresNames): string => `${prefix}announce`;
-
 /**
  * What makes the database announce each change, whoever makes it: a trigger on the row of the session, which every
- * change moves on. The channel is named by the table, so that schemas and prefixes do not hear each other.
+ * change moves on. Its function is the schema's, see schema.ts.
  */
 export function announceStatements(names: PostgresNames): string[] {
-  const name = `"${nameOf(names)}"`;
-  const called = names.schema === undefined ? name : `"${names.schema}".${name}`;
+  const { trigger, called } = announceNames(names);
+  const sessions = tableName(names, 'sessions');
   return [
-    `CREATE OR REPLACE FUNCTION ${called}() RETURNS trigger LANGUAGE plpgsql AS $announce$
-BEGIN
-  IF TG_OP = 'DELETE' THEN
-    PERFORM pg_notify('strongroom_' || TG_RELID, '0 0 ' || OLD.id);
-  ELSIF TG_OP = 'INSERT' OR NEW.next_seq <> OLD.next_seq OR NEW.generation <> OLD.generation THEN
-    PERFORM pg_notify('strongroom_' || TG_RELID, NEW.generation || ' ' || NEW.next_seq || ' ' || NEW.id);
-  END IF;
-  RETURN NULL;
-END $announce$`,
-    `CREATE TRIGGER ${name} AFTER INSERT OR UPDATE OR DELETE ON ${tableName(names, 'sessions')}
-      FOR EACH ROW EXECUTE FUNCTION ${called}()`,
+    `DROP TRIGGER IF EXISTS ${trigger} ON ${sessions}`,
+    `CREATE TRIGGER ${trigger} AFTER INSERT OR UPDATE OR DELETE ON ${sessions} FOR EACH ROW EXECUTE FUNCTION ${called}()`,
   ];
 }
 
-/** Asks for the channel, and whether the trigger is there. Two values: the table and the trigger's name. */
-export const ANNOUNCES = `SELECT 'strongroom_' || to_regclass($1)::oid AS channel, EXISTS (SELECT 1 FROM pg_trigger
-  WHERE tgrelid = to_regclass($1) AND tgname = $2 AND tgenabled IN ('O', 'A')) AS announces`;
+/** Whether the trigger is there. Two values: the table and the trigger's name. */
+export const ANNOUNCES = `EXISTS (SELECT 1 FROM pg_trigger
+  WHERE tgrelid = to_regclass(?) AND tgname = ? AND tgenabled IN ('O', 'A')) AS announces`;
 
 export function announceValues(names: PostgresNames): [table: string, trigger: string] {
-  return [tableName(names, 'sessions'), nameOf(names)];
+  return [tableName(names, 'sessions'), `${names.prefix}announce`];
 }
 
-function parse(payload: string): string | undefined {
-  return /^\d+ \d+ ([^]+)$/.exec(payload)?.[1];
+const hash = (...pieces: readonly Uint8Array[]): Buffer => {
+  const digest = createHash('sha256');
+  for (const piece of pieces) digest.update(piece);
+  return digest.digest();
+};
+
+/** What only they know who may read the table of the secret: where changes are announced, and under which name. */
+interface Secret {
+  readonly channel: string;
+  readonly nameOf: Channel['nameOf'];
 }
+
+/** In step with the function of the trigger. */
+function secretOf(hex: string): Secret {
+  const key = Buffer.from(hex, 'hex');
+  return {
+    channel: `strongroom_${hash(key, Buffer.from('channel')).toString('hex').slice(0, 40)}`,
+    nameOf: (sessionId) => hash(key, hash(key, Buffer.from(sessionId))).toString('hex'),
+  };
+}
+
+/** Numbered places, for clients that are not ours. */
+const numbered = (sql: string): string => {
+  let place = 0;
+  return sql.replace(/\?/g, () => `$${++place}`);
+};
+
+/**
+ * Says what is told to whoever listens to the channel, if the trigger would say it: with another secret it goes to another
+ * channel, and without the trigger it goes nowhere. Three values: what is said, and those of {@link ANNOUNCES}.
+ */
+const sayOn = (
+  names: PostgresNames,
+): string => `SELECT pg_notify('strongroom_' || left(encode(sha256(secret || 'channel'::bytea), 'hex'), 40), ?)
+  FROM ${announceNames(names).key} WHERE (SELECT announces FROM (SELECT ${ANNOUNCES}) t)`;
 
 /**
  * Through `LISTEN` on a connection that does nothing else.
  *
  * @param close Ends the connection.
- * @param say Announces on a channel, over another connection: a pooler that hands connections on between transactions
- * takes `LISTEN` and delivers to whoever has the connection at the moment, which is us as long as we speak ourselves.
+ * @param run Runs a statement on another connection: a pooler that hands connections on between transactions takes `LISTEN`
+ * and delivers to whoever has the connection at the moment, which is us as long as we speak ourselves.
  */
 export async function listen(
   client: ListeningClient,
   names: PostgresNames,
   changed: AnnouncementListener['changed'],
   close: Channel['close'],
-  say: (channel: string) => Promise<unknown>,
+  run: (sql: string, values: readonly string[]) => Promise<unknown>,
 ): Promise<Channel> {
   const gone = new AbortController();
   client.on('error', () => gone.abort());
   client.on('end', () => gone.abort());
-  const channel = await channelOf(client, names);
-  const echo = `strongroom_${randomName()}`;
-  let heard = (): void => undefined;
+  const secret = await askSecret(client, names);
+  const { heard, check } = echoes(names, changed, run);
   client.on('notification', (message) => {
-    if (message.channel === echo) heard();
-    const id = message.channel === channel ? parse(message.payload ?? '') : undefined;
-    if (id !== undefined) changed(id);
+    if (message.channel === secret.channel) heard(message.payload ?? '');
   });
-  await client.query(`LISTEN "${channel}"`);
-  await client.query(`LISTEN "${echo}"`);
-  return {
-    gone: gone.signal,
-    close,
-    async check() {
-      const back = new Promise<void>((resolve) => (heard = resolve));
-      await say(echo);
-      await back;
-    },
-  };
+  await client.query(`LISTEN "${secret.channel}"`);
+  return { gone: gone.signal, close, check, nameOf: secret.nameOf };
 }
 
-/** PGlite is in this process: what it announces cannot get lost. */
+/** PGlite is in this process, but what makes it announce can be taken away like any other. */
 export async function listenPGlite(
   database: PGliteLike,
   names: PostgresNames,
   changed: AnnouncementListener['changed'],
 ): Promise<Channel> {
-  const close = await database.listen(await channelOf(database, names), (payload) => {
-    const id = parse(payload);
-    if (id !== undefined) changed(id);
-  });
-  return { check: () => Promise.resolve(), close };
+  const secret = await askSecret(database, names);
+  const { heard, check } = echoes(names, changed, (sql, values) =>
+    database.query(numbered(sql), [...values]),
+  );
+  const close = await database.listen(secret.channel, heard);
+  return { check, close, nameOf: secret.nameOf };
 }
 
-async function channelOf(database: Pick<ListeningClient, 'query'>, names: PostgresNames): Promise<string> {
-  const { rows } = await database.query(ANNOUNCES, announceValues(names));
-  const { channel, announces } = rows[0] as { channel: string; announces: boolean };
-  if (announces) return channel;
+/** What comes over the channel: names of sessions, and what listeners say to find out whether they hear. */
+function echoes(
+  names: PostgresNames,
+  changed: AnnouncementListener['changed'],
+  run: (sql: string, values: readonly string[]) => Promise<unknown>,
+): { readonly heard: (payload: string) => void; readonly check: Channel['check'] } {
+  let expected = '';
+  let arrived = (): void => undefined;
+  return {
+    heard(payload) {
+      if (!payload.startsWith('!')) changed(payload);
+      else if (payload === expected) arrived();
+    },
+    async check() {
+      // Another one each time, so that none counts that comes late, or again.
+      expected = `!${randomName()}`;
+      const back = new Promise<void>((resolve) => (arrived = resolve));
+      await run(sayOn(names), [expected, ...announceValues(names)]);
+      await back;
+    },
+  };
+}
+
+async function askSecret(database: Pick<ListeningClient, 'query'>, names: PostgresNames): Promise<Secret> {
+  const sql = `SELECT encode(secret, 'hex') AS secret, ${ANNOUNCES} FROM ${announceNames(names).key}`;
+  const { rows } = await database.query(numbered(sql), announceValues(names));
+  const [row] = rows as { secret: string; announces: boolean }[];
+  if (row?.announces === true) return secretOf(row.secret);
   throw new StrongroomError(
     'ERR_STORE',
     'openPostgres: the trigger that announces changes is missing. Let the store create its tables, or run ' +

@@ -10,7 +10,11 @@ import { TYPES } from './types.ts';
 /** Connections that can also listen. */
 export interface PostgresConnections extends SqlPool {
   /** A connection on which the database announces changes. */
-  channel(names: PostgresNames, changed: AnnouncementListener['changed']): Promise<Channel>;
+  channel(
+    names: PostgresNames,
+    changed: AnnouncementListener['changed'],
+    signal: AbortSignal,
+  ): Promise<Channel>;
 }
 
 /** The part of `pg.Pool` (and of Lakebase's and Neon's) that is used. */
@@ -102,13 +106,14 @@ export function fromPool(
   return {
     acquire,
     close,
-    async channel(names, changed) {
+    async channel(names, changed, signal) {
       const listening = await connect();
+      signal.addEventListener('abort', () => void listening.close());
       try {
-        return await listen(listening.client, names, changed, listening.close, async (channel) => {
+        return await listen(listening.client, names, changed, listening.close, async (sql, values) => {
           const loan = await acquire();
           try {
-            await loan.query('SELECT pg_notify(?, ?)', [channel, '']);
+            await loan.query(sql, values);
             loan.release();
           } catch (error) {
             loan.release(true);

@@ -111,6 +111,57 @@ export function migrations(names: PostgresNames): readonly (readonly string[])[]
       `CREATE INDEX IF NOT EXISTS ${index('holds_open')} ON ${table('holds')} (session) WHERE released_at IS NULL`,
       `ALTER TABLE ${table('leases')} DROP COLUMN IF EXISTS token`,
     ],
+    // Announcements name no session, and go where only they listen who may read the secret.
+    announceFunction(names),
+  ];
+}
+
+/** What announces changes: the trigger's and its function's names, and the table of the secret. */
+export function announceNames(names: PostgresNames): {
+  readonly trigger: string;
+  readonly called: string;
+  readonly key: string;
+} {
+  const inSchema = (name: string): string =>
+    names.schema === undefined ? `"${names.prefix}${name}"` : `"${names.schema}"."${names.prefix}${name}"`;
+  return {
+    trigger: `"${names.prefix}announce"`,
+    called: inSchema('announce'),
+    key: inSchema('announce_key'),
+  };
+}
+
+/**
+ * The function runs as its owner, so that whoever writes needs no right on the secret; with a search path of its own, so
+ * that nobody puts something else in the place of what it calls.
+ */
+function announceFunction(names: PostgresNames): string[] {
+  const { called, key } = announceNames(names);
+  return [
+    `CREATE TABLE IF NOT EXISTS ${key} (secret bytea NOT NULL)`,
+    `REVOKE ALL ON ${key} FROM PUBLIC`,
+    `INSERT INTO ${key} SELECT decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex')
+     WHERE NOT EXISTS (SELECT 1 FROM ${key})`,
+    `DO $do$ BEGIN EXECUTE format($create$
+CREATE OR REPLACE FUNCTION ${called}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, %I, pg_temp AS $announce$
+DECLARE
+  key bytea := (SELECT secret FROM ${key});
+  id bytea;
+BEGIN
+  IF TG_OP = 'DELETE' THEN
+    id := convert_to(OLD.id, 'UTF8');
+  ELSIF TG_OP = 'INSERT' OR NEW.next_seq <> OLD.next_seq OR NEW.generation <> OLD.generation THEN
+    id := convert_to(NEW.id, 'UTF8');
+  ELSE
+    RETURN NULL;
+  END IF;
+  PERFORM pg_notify('strongroom_' || left(encode(sha256(key || 'channel'::bytea), 'hex'), 40),
+    encode(sha256(key || sha256(key || id)), 'hex'));
+  RETURN NULL;
+END $announce$
+$create$, (SELECT nspname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid WHERE c.oid = '${key}'::regclass)); END $do$`,
+    `REVOKE ALL ON FUNCTION ${called}() FROM PUBLIC`,
   ];
 }
 

@@ -10,7 +10,7 @@ import { migrations, tableName, type PostgresNames } from './schema.ts';
  */
 export async function setUp(runner: SqlRunner, names: PostgresNames, push: boolean): Promise<void> {
   const announces = async (client: SqlClient): Promise<boolean> =>
-    (await client.query(ANNOUNCES, announceValues(names))).rows[0]?.['announces'] === true;
+    (await client.query(`SELECT ${ANNOUNCES}`, announceValues(names))).rows[0]?.['announces'] === true;
   const known = migrations(names);
   const schema = tableName(names, 'schema');
   await runner.transaction(async (client) => {

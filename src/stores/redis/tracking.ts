@@ -1,6 +1,7 @@
 import { randomName } from '../../crypto/random.ts';
-import type { AnnouncementListener, Channel } from '../announcements.ts';
+import type { Channel, Opening } from '../announcements.ts';
 import type { RedisArgument } from './client.ts';
+import { createEnding } from './ending.ts';
 
 /** The part of a `redis` client that listening needs: a connection that does nothing else. */
 export interface TrackingClient {
@@ -8,30 +9,35 @@ export interface TrackingClient {
   destroy(): void;
   unref(): void;
   readonly isOpen: boolean;
+  on(event: 'connect', listener: () => void): unknown;
   sendCommand(command: RedisArgument[]): Promise<unknown>;
   on(event: string, listener: (value: unknown) => void): unknown;
 }
 
 /** A client of which there can be another one with the same target. */
 export interface Duplicable {
-  duplicate(options: { readonly RESP: 3; readonly emitInvalidate: true }): TrackingClient;
+  readonly options?: { readonly socket?: object };
+  duplicate(options: {
+    readonly RESP: 3;
+    readonly emitInvalidate: true;
+    readonly socket: { readonly reconnectStrategy: false };
+  }): TrackingClient;
 }
 
 /**
  * Through `CLIENT TRACKING` in broadcasting mode (Redis manual, client-side caching): the server tells of every key
  * with our prefix that is changed, by whomever. Each change of a history changes the key of its items.
- *
- * @param everything All of it may have changed.
  */
 export async function track(
   source: Duplicable,
   prefix: string,
-  changed: AnnouncementListener['changed'],
-  everything: () => void,
+  { changed, everything, signal }: Opening,
 ): Promise<Channel> {
-  const client = source.duplicate({ RESP: 3, emitInvalidate: true });
+  // It must not connect anew by itself: what was told in between would be lost. And a client that is destroyed while it
+  // connects anew ends up connected, for good.
+  const socket = { ...source.options?.socket, reconnectStrategy: false as const };
+  const client = source.duplicate({ RESP: 3, emitInvalidate: true, socket });
   const gone = new AbortController();
-  // It would connect anew by itself, but what was told in between would be lost.
   for (const event of ['error', 'end', 'reconnecting']) client.on(event, () => gone.abort());
   const tracked = `${prefix}:{`;
   // No session has this key: in an id the percent sign is encoded.
@@ -42,11 +48,10 @@ export async function track(
     const key = String(value);
     if (key === echo) heard();
     const end = key.indexOf('}:items');
-    if (key.startsWith(tracked) && end > 0) changed(decodeURIComponent(key.slice(tracked.length, end)));
+    if (key.startsWith(tracked) && end > 0) changed(key.slice(tracked.length, end));
   });
-  const close = (): void => {
-    if (client.isOpen) client.destroy();
-  };
+  const close = createEnding(client);
+  signal.addEventListener('abort', close);
   try {
     await client.connect();
     client.unref();
@@ -60,6 +65,8 @@ export async function track(
   return {
     gone: gone.signal,
     close,
+    // The keys say it anyway to whoever can have them told.
+    nameOf: encodeURIComponent,
     async check() {
       const back = new Promise<void>((resolve) => (heard = resolve));
       await client.sendCommand(['SET', echo, '', 'PX', '60000']);
