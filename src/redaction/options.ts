@@ -11,6 +11,7 @@ import {
 } from './entities.ts';
 import { prepareOperator, type OperatorOption, type PreparedOperator } from './operators.ts';
 import { isPure, type Recognizer, type RecognizerResult } from './recognizer.ts';
+import { obfuscatedEmailRecognizer } from './recognizers/obfuscated-email.ts';
 import { phraseRecognizer } from './word-list.ts';
 
 /** Where a text that a {@link RedactionOptions.transform} gets stands. */
@@ -47,9 +48,10 @@ export interface RedactionOptions {
   readonly scoreThreshold?: number;
   /**
    * Encodings to look through. `'percent'` (default): percent-encoding, `\u` escapes and numeric character
-   * references. `'base64'`: readable text of at most 64 KiB; the encoded text goes as a whole.
+   * references. `'base64'`: readable text of at most 64 KiB; the encoded text goes as a whole. `'obfuscated'`: e-mail
+   * addresses that hide from machines, such as `name [at] host [dot] com` and "name at host dot com".
    */
-  readonly decode?: readonly ('percent' | 'base64')[];
+  readonly decode?: readonly ('percent' | 'base64' | 'obfuscated')[];
   /** Longest field that is searched, in bytes of UTF-8, as it came and as it is stored. Default 32 MiB. */
   readonly maxScanBytes?: number;
   /**
@@ -91,6 +93,7 @@ const REDACTION_OPTIONS: readonly string[] = [
   'onOversize',
 ];
 
+const ENCODINGS: readonly unknown[] = ['percent', 'base64', 'obfuscated'];
 const DEFAULT_THRESHOLD = 0.5;
 const DEFAULT_MAX_SCAN_BYTES = 32 * 1024 * 1024;
 const ENTITY_NAME = /^[A-Z][A-Z0-9_]{0,63}$/;
@@ -128,11 +131,13 @@ export function parseRedactionOptions(
   if (onOversize !== 'block' && onOversize !== 'drop') {
     invalidOption(where, 'onOversize', "'block' or 'drop'", onOversize);
   }
-  if (!Array.isArray(decode) || decode.some((encoding) => encoding !== 'percent' && encoding !== 'base64')) {
-    invalidOption(where, 'decode', "a list of 'percent' and 'base64'", decode);
+  if (!Array.isArray(decode) || decode.some((encoding) => !ENCODINGS.includes(encoding))) {
+    invalidOption(where, 'decode', "a list of 'percent', 'base64' and 'obfuscated'", decode);
   }
+  const hidden =
+    decode.includes('obfuscated') && wanted.has('EMAIL_ADDRESS') ? [obfuscatedEmailRecognizer] : [];
   const settings: RedactionSettings = {
-    recognizers: [...builtIn, ...own],
+    recognizers: [...builtIn, ...hidden, ...own],
     isWanted: (entityType) => wanted.has(entityType),
     isAllowed: parseAllowList(where, options.allowList),
     operators,

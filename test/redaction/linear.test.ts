@@ -28,7 +28,7 @@ test('every recognizer shows its patterns', () => {
 describe('hostile text', () => {
   const layer = redact({
     entities: BUILT_IN_RECOGNIZERS.flatMap((recognizer) => recognizer.entities),
-    decode: ['percent', 'base64'],
+    decode: ['percent', 'base64', 'obfuscated'],
   });
   const seconds = async (text: string, isJson: boolean): Promise<number> => {
     const item = isJson

@@ -204,7 +204,7 @@ describe('options', () => {
     [{ allowList: [5] }, 'allowList must be a list of texts and patterns, got the number 5.'],
     [{ denyList: { person: ['x'] } }, 'denyList must be an object of lists of phrases by entity'],
     [{ denyList: { PERSON: ['!'] } }, 'denyList.PERSON must be a list of phrases with letters or digits'],
-    [{ decode: ['rot13'] }, "decode must be a list of 'percent' and 'base64'"],
+    [{ decode: ['rot13'] }, "decode must be a list of 'percent', 'base64' and 'obfuscated'"],
     [{ maxScanBytes: 0 }, 'maxScanBytes must be a positive whole number'],
     [{ onOversize: 'skip' }, "onOversize must be 'block' or 'drop'"],
     [{ operators: { DEFAULT: { type: 'custom' } } }, 'operators.DEFAULT.apply must be a function'],

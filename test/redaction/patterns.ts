@@ -1,5 +1,6 @@
 import { BASE64_PATTERNS } from '../../src/redaction/base64.ts';
 import { BUILT_IN_RECOGNIZERS } from '../../src/redaction/entities.ts';
+import { obfuscatedEmailRecognizer } from '../../src/redaction/recognizers/obfuscated-email.ts';
 import { ESCAPE_PATTERNS } from '../../src/redaction/escaped-view.ts';
 import { CANDIDATE } from '../../src/redaction/phone-number-recognizer.ts';
 import { TOKEN_PATTERNS } from '../../src/redaction/token.ts';
@@ -7,7 +8,7 @@ import { WORD } from '../../src/redaction/word-list.ts';
 
 /** Every regular expression that meets text of unbounded length. */
 export const PATTERNS: readonly RegExp[] = [
-  ...BUILT_IN_RECOGNIZERS.flatMap((recognizer) => recognizer.patterns),
+  ...[...BUILT_IN_RECOGNIZERS, obfuscatedEmailRecognizer].flatMap((recognizer) => recognizer.patterns),
   ...TOKEN_PATTERNS,
   ...ESCAPE_PATTERNS,
   ...BASE64_PATTERNS,

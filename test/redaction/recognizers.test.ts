@@ -47,6 +47,33 @@ describe('e-mail addresses', () => {
   ])('not in: %s', async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }));
 });
 
+describe('obfuscated addresses, when asked for', () => {
+  const open = createRedactor({ decode: ['percent', 'obfuscated'] });
+  test.each([
+    ['jane [at] acme [dot] com', '<EMAIL_ADDRESS>'],
+    ['write to jane.roe(at)acme.com, please', 'write to <EMAIL_ADDRESS>, please'],
+    ['jane {at} mail {dot} acme {dot} co {dot} uk.', '<EMAIL_ADDRESS>.'],
+    ['jane AT acme DOT org', '<EMAIL_ADDRESS>'],
+    ['jane at acme dot com', '<EMAIL_ADDRESS>'],
+    ['jane<at>acme<dot>de', '<EMAIL_ADDRESS>'],
+    ['jane_at_acme_dot_com', '<EMAIL_ADDRESS>'],
+    ['jane @ acme . com and jane (ä) acme (punkt) de', 'jane @ acme . com and jane (ä) acme (punkt) de'],
+    ['jane [@] acme.com or jane (arroba) acme (punto) es', '<EMAIL_ADDRESS> or <EMAIL_ADDRESS>'],
+    ['联系jane(at)acme.com谢谢', '联系<EMAIL_ADDRESS>谢谢'],
+  ])('%s', async (text, expected) => {
+    expect(await open.redactText(text)).toBe(expected);
+    expect(await redactor.redactText(text)).toBe(text);
+  });
+
+  test.each([
+    'meet me at acme.com today',
+    'look at example.com and at [dot] notation',
+    'dinner (at 8) in the evening, f(a).b',
+    'x (at) y',
+    'array[a].com',
+  ])('not in: %s', async (text) => expect(await open.redactText(text)).toBe(text));
+});
+
 describe('payment cards', () => {
   test.each([
     'Visa [[4111 1111 1111 1111]] exp 12/27',
