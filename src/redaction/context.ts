@@ -68,13 +68,33 @@ export function wordsOfKey(key: string | undefined): readonly string[] {
   return (spaced.match(WORD) ?? []).map((word) => word.toLowerCase());
 }
 
+/** `taxpayer_id`, `Steuer-ID`: here the id is the person's own number, and its name does not deny it. */
+const PERSONAL_ID = words(
+  'steuer steueridentifikationsnummer tax taxpayer tin itin ssn social socialsecurity aadhaar aadhar adhaar uidai nino ni ' +
+    'insurance nhs nif dni nie fiscale fiscal pesel tfn national citizen passport voter resident identity personal',
+);
+const ID_WORDS = words('id ids number numbers no nr num nummer numero');
+
+/** Whether these words name a number that a person has, whatever else of them is called an id. */
+export function namesPersonalId(words: readonly string[]): boolean {
+  return words.some((word) => PERSONAL_ID.has(word) || PERSONAL_ID.has(withoutId(word)));
+}
+
+/** `taxpayerid` → taxpayer */
+function withoutId(word: string): string {
+  return word.replace(/(?:ids?|number|num|no|nr)$/, '');
+}
+
 /** What the keys above a text say. The nearer key decides; a key that says nothing passes the question up. */
 export function keyHint(context: TextContext, supporting: WordSet): Hint {
   for (const key of [context.key, context.parentKey]) {
     const words = wordsOfKey(key);
     // `card_id` names a card by something else; what proves itself may still be found.
-    if (words.some((word) => supporting.has(word))) {
-      return words.some((word) => THING_WORDS.has(word)) ? undefined : 'supports';
+    const named = words.filter((word) => supporting.has(word) || supporting.has(withoutId(word)));
+    if (named.length > 0) {
+      const others = words.filter((word) => THING_WORDS.has(word));
+      const isOwnId = namesPersonalId(named) && others.every((word) => ID_WORDS.has(word));
+      return others.length === 0 || isOwnId ? 'supports' : undefined;
     }
     if (words.some((word) => THING_WORDS.has(word))) return 'denies';
   }
@@ -83,8 +103,13 @@ export function keyHint(context: TextContext, supporting: WordSet): Hint {
 
 /** What the nearest word before `start` says that is no filler ("card number is 4111…": card). */
 export function nearestHint(text: string, start: number, supporting: WordSet): Hint {
-  for (const word of wordsBefore(text, start, 6)) {
+  const near = wordsBefore(text, start, 6);
+  for (const [index, word] of near.entries()) {
     if (supporting.has(word)) return 'supports';
+    const named = near[index + 1];
+    if (named !== undefined && ID_WORDS.has(word) && supporting.has(named) && namesPersonalId([named])) {
+      return 'supports';
+    }
     if (THING_WORDS.has(word)) return 'denies';
     if (!FILLERS.has(word)) return undefined;
   }

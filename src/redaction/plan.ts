@@ -126,7 +126,7 @@ export function blankItem(item: AgentInputItem): AgentInputItem {
   const extra = (value: unknown): unknown => {
     if (typeof value === 'string') return '';
     if (typeof value !== 'object' || value === null) return value;
-    const kept = Object.entries(value).filter(([key]) => isProtectedExtra(key));
+    const kept = Object.entries(value).filter(([key, member]) => isProtectedExtra(key, member));
     return Object.fromEntries(kept);
   };
   try {
@@ -167,7 +167,8 @@ function walkData(value: unknown, place: Place, isExtra: boolean, visitor: DataV
     );
   }
   const keys = Object.keys(value);
-  const isKept = (key: string): boolean => isExtra && isProtectedExtra(key);
+  const isKept = (key: string): boolean =>
+    isExtra && isProtectedExtra(key, (value as Record<string, unknown>)[key]);
   const wanted = keys.map((key) => (isKept(key) ? key : visitor.key(key, place)));
   const members = keys.map((key) => {
     const member = (value as Record<string, unknown>)[key];

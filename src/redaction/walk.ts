@@ -1,4 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
+import { namesPersonalId, words, wordsOfKey } from './context.ts';
 import { checkDepth, pathBelow, type Path } from './path.ts';
 
 /** Where a text stands in an item. */
@@ -77,8 +78,14 @@ const PROTECTED: ReadonlySet<string> = new Set([
 ]);
 
 /** In `providerData`: its shape is the provider's, so only what identifies, links or seals is left alone. */
-const PROTECTED_EXTRA =
-  /^(?:type|role|id|ids|status|fingerprint|call_?id|.*_ids?|.*Ids?|.*encrypted.*|.*signature.*|server_?label|approve|redacted_?data)$/i;
+const PROTECTED_EXTRA: ReadonlySet<string> = words(
+  'type role status fingerprint callid approve signature serverlabel redacteddata encryptedcontent thoughtsignature',
+);
+/** The same of a key by one of its words: `response_id`, `tool_call_ids`, `encrypted_content`, `thoughtSignature`. */
+const PROTECTING_WORDS: ReadonlySet<string> = words('encrypted signature signatures');
+const ID_ENDINGS: ReadonlySet<string> = words('id ids');
+/** Not even a plain id: an address is one in `email_id`. */
+const CONTACT_WORDS: ReadonlySet<string> = words('email mail phone mobile msisdn apple contact');
 
 /** More of the same, by item type: code belongs to its fingerprint, tool definitions are replayed losslessly. */
 const PROTECTED_IN: Readonly<Record<string, readonly string[]>> = {
@@ -100,7 +107,7 @@ export function walkItem(item: AgentInputItem, visitor: Visitor): AgentInputItem
   if (type === 'compaction') return item;
   return mapObject(item, (value, key) => {
     const path = pathBelow(undefined, key);
-    if (isProtected(type, key)) return value;
+    if (isProtected(type, key, value)) return value;
     if (key === 'providerData') return visitor.extra(value, { path, key });
     return walkField(type, value, { path, key }, visitor);
   }) as AgentInputItem;
@@ -111,14 +118,28 @@ export function itemType(item: AgentInputItem): string {
   return (item as { type?: string }).type ?? 'message';
 }
 
-/** Whether the protocol says that this field of its structure is never edited. */
-function isProtected(type: string, key: string): boolean {
-  return PROTECTED.has(key) || (PROTECTED_IN[type]?.includes(key) ?? false);
+/** Whether the protocol says that this field of its structure is never edited. An object under such a name is walked. */
+function isProtected(type: string, key: string, value: unknown): boolean {
+  return (PROTECTED.has(key) && isPlain(value)) || (PROTECTED_IN[type]?.includes(key) ?? false);
 }
 
-/** The same for a key inside `providerData`. */
-export function isProtectedExtra(key: string): boolean {
-  return key.length <= 64 && PROTECTED_EXTRA.test(key);
+/**
+ * The same for a key inside `providerData`, by whole words (`paid` and `covid` are none), and for a value that is what
+ * the key promises: a text, a number or a list of these. An object under such a key is walked.
+ */
+export function isProtectedExtra(key: string, value: unknown): boolean {
+  if (key.length > 64 || !isPlain(value)) return false;
+  const parts = wordsOfKey(key);
+  if (PROTECTED_EXTRA.has(parts.join(''))) return true;
+  if (parts.some((word) => PROTECTING_WORDS.has(word))) return true;
+  if (!ID_ENDINGS.has(parts[parts.length - 1] ?? '')) return false;
+  return !namesPersonalId(parts) && !parts.some((word) => CONTACT_WORDS.has(word));
+}
+
+/** No object, in lists neither. */
+function isPlain(value: unknown): boolean {
+  if (Array.isArray(value)) return value.every((element) => typeof element !== 'object' || element === null);
+  return typeof value !== 'object' || value === null || value instanceof Uint8Array;
 }
 
 function walkField(type: string, value: unknown, place: Place, visitor: Visitor): unknown {
@@ -156,7 +177,7 @@ function walkPart(type: string, part: Record<string, unknown>, place: Place, vis
   const walked = mapObject(part, (value, key) => {
     const at: Place = { ...below(here, key), ...(key === 'text' && run !== undefined ? { run } : undefined) };
     if (key === 'file') return walkFile(value, at, visitor);
-    if (isProtected(type, key)) return value;
+    if (isProtected(type, key, value)) return value;
     if (key === 'providerData') return visitor.extra(value, at);
     const next = walkField(type, value, at, visitor);
     textChanged ||= key === 'text' && next !== value;
