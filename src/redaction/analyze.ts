@@ -7,6 +7,7 @@ import type { RedactionSettings } from './options.ts';
 import type { RecognizerResult, TextContext } from './recognizer.ts';
 import { secretKindOfKey } from './recognizers/secret-names.ts';
 import { resolveOverlaps, type Span } from './spans.ts';
+import { forgetTables } from './table-text.ts';
 import { foldedView, type TextView } from './text-view.ts';
 
 /** JSON has very many short texts: without one of these characters no built-in recognizer finds anything in them. */
@@ -45,6 +46,7 @@ export function analyzeText(
       );
     }
   }
+  forgetTables();
   return after(together(searches), (lists) => {
     const spans = lists.flat();
     return spans.length === 0 ? spans : resolveOverlaps(spans);

@@ -1,3 +1,4 @@
+import { leadOf } from './labels.ts';
 import type { TextContext } from './recognizer.ts';
 
 /** Words of a kind: a set, or what judges by the stem of a word. */
@@ -28,18 +29,14 @@ const FILLERS: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-const LONGEST_LOOK = 64;
 /** A word ends where the script does: `phoneは` is two, and so is `IP地址`. */
 const WORD = /[\p{Script=Latin}\p{N}\u0300-\u036f]+|(?:(?!\p{Script=Latin})[\p{L}\p{M}])+/gu;
 /** What stands in the place of a find says nothing about its neighbours; the piece may begin in the middle of one. */
 const PLACEHOLDER = /(?:<|^)[A-Z][A-Z0-9_]{2,63}(?:[_#][a-z0-9]{16,64})?>/g;
 
-/** The words in the 64 characters before `start` on the same line, nearest first, lower case. */
+/** The words in the 64 characters that stand before `start` and may name it ({@link leadOf}), nearest first, lower case. */
 export function wordsBefore(text: string, start: number, most: number): readonly string[] {
-  // Cut first: looking for the line's beginning in the whole text would cost its length at each find.
-  const piece = text.slice(Math.max(0, start - LONGEST_LOOK), start);
-  const line = piece.slice(piece.lastIndexOf('\n') + 1);
-  const words = withoutPlaceholders(line).match(WORD) ?? [];
+  const words = withoutPlaceholders(leadOf(text, start)).match(WORD) ?? [];
   return words
     .slice(-most)
     .reverse()

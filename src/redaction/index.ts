@@ -1,7 +1,7 @@
 export { createRedactor, type Redactor, type RedactorOptions } from './create-redactor.ts';
 export type { BuiltInEntity, Country, EntityType } from './entities.ts';
 export type { HashKey } from './keyed-hash.ts';
-export type { Operator, OperatorContext, OperatorOption } from './operators.ts';
+export type { NumberReplacement, Operator, OperatorContext, OperatorOption } from './operators.ts';
 export type { RedactionOptions, TransformContext } from './options.ts';
 export { patternRecognizer, type PatternRecognizerOptions } from './pattern-recognizer.ts';
 export {

@@ -1,3 +1,4 @@
+import { isValueKey, rankOfName } from './named-values.ts';
 import { pathBelow, type Path } from './path.ts';
 
 /** A literal in JSON text: a string, the key of a member, or a whole number of at least seven digits. */
@@ -22,6 +23,11 @@ interface Container {
   key: string | undefined;
   index: number;
   expectsKey: boolean;
+  /** What names the values of this object, and how well. */
+  name: string | undefined;
+  rank: number;
+  /** Positions of its values among what was found. */
+  readonly values: number[];
 }
 
 const QUOTE = 34;
@@ -110,6 +116,8 @@ function scan(
         top.expectsKey = false;
         found.push({ kind: 'key', start: index, end, text: value, ...keys(top.ownKey), path: top.path });
       } else {
+        if (top?.isObject === true) noteMember(top, value, found.length);
+        else if (stack.length > 1) noteElement(stack, found.length);
         found.push({ kind: 'string', start: index, end, text: value, ...place(top, at) });
       }
       index = end;
@@ -123,10 +131,13 @@ function scan(
         key: undefined,
         index: 0,
         expectsKey: isObject,
+        name: undefined,
+        rank: Number.POSITIVE_INFINITY,
+        values: [],
       });
       index++;
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
-      stack.pop();
+      nameValues(stack.pop(), found);
       index++;
     } else if (code === COMMA && top !== undefined) {
       top.index++;
@@ -142,6 +153,8 @@ function scan(
         else break;
       }
       if (whole && index - start >= SHORTEST_NUMBER) {
+        if (top?.isObject === true && isValueKey(top.key)) top.values.push(found.length);
+        else if (stack.length > 1) noteElement(stack, found.length);
         found.push({ kind: 'number', start, end: index, text: text.slice(start, index), ...place(top, at) });
       }
     } else {
@@ -149,6 +162,32 @@ function scan(
     }
   }
   return found;
+}
+
+function noteMember(object: Container, text: string, position: number): void {
+  if (isValueKey(object.key)) object.values.push(position);
+  const rank = rankOfName(object.key, text);
+  if (rank === undefined || rank >= object.rank) return;
+  object.rank = rank;
+  object.name = text;
+}
+
+/** `{"name": "phones", "values": ["…", "…"]}` */
+function noteElement(stack: readonly Container[], position: number): void {
+  const above = stack[stack.length - 2];
+  if (above?.isObject === true && isValueKey(above.key)) above.values.push(position);
+}
+
+/** The member that names an object's value may stand behind it, so this is known at its end. */
+function nameValues(object: Container | undefined, found: JsonLiteral[]): void {
+  if (object?.name === undefined) return;
+  for (const position of object.values) {
+    found[position] = {
+      ...(found[position] as JsonLiteral),
+      key: object.name,
+      ...(object.ownKey === undefined ? undefined : { parentKey: object.ownKey }),
+    };
+  }
 }
 
 function place(

@@ -10,19 +10,31 @@ export interface OperatorContext {
   readonly path: string;
 }
 
-/** What becomes of a find. */
+/** What becomes of a find in a number of JSON: a text, `null`, or a number of as many digits, all nines. */
+export type NumberReplacement = 'text' | 'null' | 'digits';
+
+/**
+ * What becomes of a find. `numbers` says what stands in the place of a JSON number, for tools whose schema refuses a
+ * text there; default `'text'`, the same as for texts. What `custom` returns stays a number when it is digits only.
+ */
 export type Operator =
   /** Puts `with` in its place, by default the entity's name: `<EMAIL_ADDRESS>`. */
-  | { readonly type: 'replace'; readonly with?: string }
+  | { readonly type: 'replace'; readonly with?: string; readonly numbers?: NumberReplacement }
   /** Takes it out. */
-  | { readonly type: 'redact' }
+  | { readonly type: 'redact'; readonly numbers?: NumberReplacement }
   /**
    * Covers its letters and digits with `char` (default `*`), all but the first and last few (default 0, at most 8,
    * and never more than a third).
    */
-  | { readonly type: 'mask'; readonly char?: string; readonly keepFirst?: number; readonly keepLast?: number }
+  | {
+      readonly type: 'mask';
+      readonly char?: string;
+      readonly keepFirst?: number;
+      readonly keepLast?: number;
+      readonly numbers?: NumberReplacement;
+    }
   /** Puts 128 bits of its HMAC-SHA-256 in its place: the same for the same value, not reversible without trying all. */
-  | { readonly type: 'hash'; readonly key: HashKey }
+  | { readonly type: 'hash'; readonly key: HashKey; readonly numbers?: NumberReplacement }
   /**
    * Puts a token in its place: the same for the same value across turns, processes and retries. With a `vault` the
    * tokens can be turned back by {@link restoreToolArguments}.
@@ -47,14 +59,16 @@ export type OperatorOption = Operator | 'replace' | 'redact' | 'mask' | 'keep' |
 /** An operator that is ready to work. */
 export interface PreparedOperator {
   readonly type: Operator['type'];
+  /** What stands in the place of a JSON number; absent: what `apply` gives. */
+  readonly numbers?: 'null' | 'digits';
   apply(value: string, context: OperatorContext): MaybePromise<string>;
 }
 
 const FIELDS: Readonly<Record<Operator['type'], readonly string[]>> = {
-  replace: ['with'],
-  redact: [],
-  mask: ['char', 'keepFirst', 'keepLast'],
-  hash: ['key'],
+  replace: ['with', 'numbers'],
+  redact: ['numbers'],
+  mask: ['char', 'keepFirst', 'keepLast', 'numbers'],
+  hash: ['key', 'numbers'],
   pseudonymize: ['key'],
   keep: [],
   block: [],
@@ -73,7 +87,12 @@ export function prepareOperator(where: string, option: string, value: unknown): 
       invalidOption(where, `${option}.${field}`, `absent (${operator.type} has no such field)`, undefined);
     }
   }
-  return PREPARE[operator.type](where, option, operator as never);
+  const { numbers = 'text' } = operator as { readonly numbers?: NumberReplacement };
+  if (numbers !== 'text' && numbers !== 'null' && numbers !== 'digits') {
+    invalidOption(where, `${option}.numbers`, "'text', 'null' or 'digits'", numbers);
+  }
+  const prepared = PREPARE[operator.type](where, option, operator as never);
+  return numbers === 'text' ? prepared : { ...prepared, numbers };
 }
 
 type Preparation<T extends Operator['type']> = (

@@ -1,6 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { utf8 } from '../crypto/encoding.ts';
 import { jsonLiterals, type JsonLiteral } from './json-text.ts';
+import { isValueKey, nameIn } from './named-values.ts';
 import { checkDepth, formatPath, pathBelow, type Path } from './path.ts';
 import type { TextContext } from './recognizer.ts';
 import { isProtectedExtra, itemType, mapArray, setOwn, walkItem, type Place, type Visitor } from './walk.ts';
@@ -109,7 +110,9 @@ export function planItem(item: AgentInputItem, maxScanBytes: number): Plan {
         text: take,
         number: (number) => {
           const text = take();
-          return text === String(number) ? number : text;
+          if (text === String(number)) return number;
+          if (!isJsonNumber(text)) return text;
+          return text === 'null' ? null : Number(text);
         },
         key: take,
       };
@@ -170,12 +173,13 @@ function walkData(value: unknown, place: Place, isExtra: boolean, visitor: DataV
   const isKept = (key: string): boolean =>
     isExtra && isProtectedExtra(key, (value as Record<string, unknown>)[key]);
   const wanted = keys.map((key) => (isKept(key) ? key : visitor.key(key, place)));
+  const name = keys.some(isValueKey) ? nameIn(value) : undefined;
   const members = keys.map((key) => {
     const member = (value as Record<string, unknown>)[key];
     if (isKept(key)) return member;
     const at: Place = {
       path: pathBelow(place.path, key),
-      key,
+      key: name !== undefined && isValueKey(key) ? name : key,
       ...(place.key === undefined ? undefined : { parentKey: place.key }),
     };
     return walkData(member, at, isExtra && key !== 'arguments', visitor);
@@ -207,6 +211,11 @@ function distinctNames(keys: readonly string[], wanted: readonly string[]): read
   });
 }
 
+/** What an operator put in the place of a number and stays one: digits, or `null`. */
+function isJsonNumber(text: string): boolean {
+  return text === 'null' || /^(?:0|[1-9]\d*)$/.test(text);
+}
+
 function renderJson(
   source: string,
   parts: readonly { readonly literal: JsonLiteral; readonly render: Render }[],
@@ -217,7 +226,10 @@ function renderJson(
   for (const { literal, render } of parts) {
     const text = render(texts);
     if (text === literal.text) continue;
-    pieces.push(source.slice(done, literal.start), JSON.stringify(text));
+    pieces.push(
+      source.slice(done, literal.start),
+      literal.kind === 'number' && isJsonNumber(text) ? text : JSON.stringify(text),
+    );
     done = literal.end;
   }
   if (done === 0) return source;

@@ -130,9 +130,12 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
       if (before.length > 0) progress.nextOutputs.set(leaf.text, before);
       return leaf.text;
     }
+    const numbers =
+      leaf.kind === 'number' ? operatorOf((fresh[0] as Cut).span.entityType).numbers : undefined;
     return after(
       together(fresh.map((cut) => (cut.isRest ? '' : replace(cut.span, leaf, progress)))),
       (replacements) => {
+        if (numbers !== undefined) return numbers === 'null' ? 'null' : digitsLike(leaf.text);
         const edits = fresh.map(({ span: { start, end, entityType } }, index) => ({
           start,
           end,
@@ -264,4 +267,9 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
       return blankItem(item);
     },
   };
+}
+
+/** As many digits, all the same: no recognizer takes them for a find, and 16 of them are still a safe integer. */
+function digitsLike(number: string): string {
+  return (number.length < 16 ? '9' : '8').repeat(number.length);
 }

@@ -1,6 +1,7 @@
 import { isJoinedAfter, isJoinedBefore } from '../boundary.ts';
 import { passesLuhn } from '../checksums.ts';
 import { keyHint, nearestHint, words, wordsAfter, wordsBefore, type Hint } from '../context.ts';
+import { leadOf } from '../labels.ts';
 import { forEachRun, runPattern } from '../long-runs.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
 
@@ -175,7 +176,7 @@ function hintFor(text: string, start: number, end: number, context: TextContext)
 
 /** Tracking numbers have 12 digits: "card number 5018…", "card: 5018…" and a key announce one, "by card 5018…" not. */
 function isAnnounced(text: string, start: number, context: TextContext): boolean {
-  if (/[:#=]["' ]{0,2}$/.test(text.slice(Math.max(0, start - 3), start))) return true;
+  if (/[:#=]["' ]{0,2}$/.test(leadOf(text, start).slice(-3))) return true;
   if (wordsBefore(text, start, 1).some((word) => NUMBER_WORDS.has(word))) return true;
   return text.length === FEWEST_DIGITS && keyHint(context, CARD_WORDS) === 'supports';
 }

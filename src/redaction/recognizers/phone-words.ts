@@ -1,4 +1,5 @@
 import { wordsAfter, wordsBefore, words } from '../context.ts';
+import { leadOf } from '../labels.ts';
 
 /** Latin words for a telephone or what it receives, as they stand before a number or as a key. */
 const LATIN = words(
@@ -75,7 +76,7 @@ const OWN_NUMBER = /\b(?:my|his|her|their|our|your|new|old) number(?: is| was|:|
 
 /** Whether the text before `start` says that a telephone number comes now, so that any run of digits is one. */
 export function isAnnouncedInText(text: string, start: number, digits: string): boolean {
-  const before = text.slice(Math.max(0, start - 40), start);
+  const before = leadOf(text, start).slice(-40);
   if (CALLING.test(before)) return true;
   if (OWN_NUMBER.test(before)) return NATIONAL.test(digits);
   // "(", quotes, Markdown's emphasis
@@ -95,7 +96,7 @@ export function isAnnouncedInText(text: string, start: number, digits: string): 
 
 /** Whether a telephone is spoken of near a number that is written like one. */
 export function isMentioned(text: string, start: number, end: number): boolean {
-  if (OWN_NUMBER.test(text.slice(Math.max(0, start - 40), start))) return true;
+  if (OWN_NUMBER.test(leadOf(text, start).slice(-40))) return true;
   const before = wordsBefore(text, start, 8);
   if (before.some((word, distance) => isPhoneWord(word) || (distance < 4 && isVerb(word)))) return true;
   const after = wordsAfter(text, end, 2);
