@@ -13,6 +13,7 @@ import {
 import { redisDriver } from './redis/driver.ts';
 import { createEnding } from './redis/ending.ts';
 import { prepareSchema } from './redis/schema.ts';
+import { checkSettings } from './redis/settings.ts';
 import { track, type Duplicable } from './redis/tracking.ts';
 import type { StoreSession } from './session.ts';
 import { createStore, type Store } from './store.ts';
@@ -43,6 +44,11 @@ export interface RedisOptions {
    * down, each cached read asks again. Needs a URL or a client of `redis`. Default `false`.
    */
   readonly push?: boolean;
+  /**
+   * `true`: go on although the server evicts any key when its memory is full (`maxmemory-policy allkeys-…`), so that histories
+   * and data keys disappear. Default `false`: such a server is refused. See docs/stores.md.
+   */
+  readonly allowEviction?: boolean;
   /** How long a call waits for the connection and its answer. Default `'30s'`. */
   readonly timeout?: Duration;
   /** How many operations of a session are remembered for idempotence. Default 256. */
@@ -57,11 +63,11 @@ export interface RedisTarget {
 }
 
 /** Options of {@link redisDekStore}. */
-export type RedisDekStoreOptions = Omit<RedisOptions, 'push' | 'operationLog'>;
+export type RedisDekStoreOptions = Omit<RedisOptions, 'push' | 'operationLog' | 'allowEviction'>;
 
 const WHERE = 'openRedis';
-const OPTIONS = ['prefix', 'push', 'timeout', 'operationLog', 'clock'] as const;
-const DEK_OPTIONS = OPTIONS.filter((option) => option !== 'push' && option !== 'operationLog');
+const OPTIONS = ['prefix', 'push', 'allowEviction', 'timeout', 'operationLog', 'clock'] as const;
+const DEK_OPTIONS = ['prefix', 'timeout', 'clock'] as const;
 
 /**
  * Many sessions in Redis 6.2 or later (or Valkey), through the package `redis`, or a client of `ioredis`. Connects at
@@ -71,7 +77,7 @@ const DEK_OPTIONS = OPTIONS.filter((option) => option !== 'push' && option !== '
  *
  * @param target `redis://` or `rediss://` URL, or `{ client }`, which stays yours.
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
- * `cause`, `ERR_UNSUPPORTED` for keys of a newer version of strongroom, `ERR_CLOSED`.
+ * `cause`, `ERR_UNSUPPORTED` for keys of a newer version of strongroom and for a server that evicts keys, `ERR_CLOSED`.
  *
  * @example
  * ```ts
@@ -83,11 +89,19 @@ const DEK_OPTIONS = OPTIONS.filter((option) => option !== 'push' && option !== '
  */
 export function openRedis(target: string | RedisTarget, options: RedisOptions = {}): Store<StoreSession> {
   checkOptions(WHERE, options, OPTIONS);
-  const { prefix = 'strongroom', push = false, operationLog = 256, clock = Date.now } = options;
+  const {
+    prefix = 'strongroom',
+    push = false,
+    operationLog = 256,
+    clock = Date.now,
+    allowEviction = false,
+  } = options;
   if (typeof prefix !== 'string' || !/^[!-z|~]{1,64}$/.test(prefix)) {
     invalidOption(WHERE, 'prefix', 'at most 64 printable ASCII characters without braces and spaces', prefix);
   }
   if (typeof push !== 'boolean') invalidOption(WHERE, 'push', 'true or false', push);
+  if (typeof allowEviction !== 'boolean')
+    invalidOption(WHERE, 'allowEviction', 'true or false', allowEviction);
   if (typeof clock !== 'function')
     invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
   const timeout = parseDuration(WHERE, 'timeout', options.timeout ?? '30s');
@@ -97,11 +111,14 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
   let ready: Promise<void> | undefined;
   const bare = redisCommands(source.connect, timeout, source.abandon);
   // A check that failed is made again by the next call.
+  const check = (): Promise<void> => checkSettings(bare, allowEviction);
   const prepared = async (): Promise<SendCommand> => {
-    await (ready ??= prepareSchema(bare, prefix).catch((error: unknown) => {
-      ready = undefined;
-      throw error;
-    }));
+    await (ready ??= check()
+      .then(() => prepareSchema(bare, prefix))
+      .catch((error: unknown) => {
+        ready = undefined;
+        throw error;
+      }));
     return await source.connect();
   };
 
@@ -124,6 +141,7 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
     operationLog: parseCount(WHERE, 'operationLog', operationLog),
     now,
     onConnection: source.onConnection,
+    check,
     ...(announcements !== undefined && { announcements }),
     close: async () => {
       await announcements?.close();

@@ -32,6 +32,8 @@ export interface RedisDriverOptions {
   readonly operationLog: number;
   readonly now: () => number;
   readonly close: () => Promise<void>;
+  /** Looks at the settings of the server. */
+  readonly check: () => Promise<void>;
   /** Calls back whenever a connection was made. */
   readonly onConnection: (made: () => void) => void;
   /** What the server tells of changes by itself, if it shall. */
@@ -513,7 +515,10 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     },
 
     deleteSession: async (sessionId) => void (await drop(sessionId)),
-    ping: async () => void (await commands.read('PING')),
+    async ping() {
+      await commands.read('PING');
+      await options.check();
+    },
     close: options.close,
   };
 }

@@ -1,0 +1,93 @@
+import { StrongroomError } from '../../errors.ts';
+import { warn } from '../../warning.ts';
+import { textOf, type RedisCommands } from './client.ts';
+
+const WHERE = 'openRedis';
+const CODE = 'STRONGROOM_REDIS';
+
+/** Said once a process. */
+const said = new Set<string>();
+
+function warnOnce(message: string): void {
+  if (said.has(message)) return;
+  said.add(message);
+  warn(CODE, `${WHERE}: ${message}`);
+}
+
+/**
+ * Whether the server keeps what it acknowledges, as far as it says so. Redis manual, *Key eviction*: `allkeys-…` lets any key
+ * go when memory is full, `volatile-…` those that end by themselves, which are the leases of `exclusive()`.
+ *
+ * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when histories can be evicted, and that was not accepted.
+ */
+export async function checkSettings(commands: RedisCommands, allowEviction: boolean): Promise<void> {
+  const [memory, persistence] = await Promise.all([
+    infoOf(commands, 'memory'),
+    infoOf(commands, 'persistence'),
+  ]);
+  const policy = memory?.get('maxmemory_policy');
+  if (policy === undefined) {
+    warnOnce(
+      'it cannot be told whether the server evicts keys, because it refuses INFO. Set maxmemory-policy to noeviction: ' +
+        'else histories disappear when its memory is full.',
+    );
+  } else if (policy !== 'noeviction') checkPolicy(policy, memory?.get('maxmemory') ?? '', allowEviction);
+  if (persistence?.get('aof_enabled') === '0' && (await savesNothing(commands))) {
+    warnOnce(
+      'the server writes nothing to a disk (appendonly no, no save points), so all histories are gone when it ends. Set ' +
+        'appendonly to yes.',
+    );
+  }
+}
+
+function checkPolicy(policy: string, limit: string, allowEviction: boolean): void {
+  // Without a limit nothing is evicted.
+  if (limit === '0') return;
+  if (!policy.startsWith('allkeys-')) {
+    warnOnce(
+      `the server can evict the leases of exclusive() and of jobs when its memory is full (maxmemory-policy ${policy}). Set ` +
+        'it to noeviction.',
+    );
+  } else if (allowEviction) {
+    warnOnce(
+      `the server evicts histories and data keys when its memory is full (maxmemory-policy ${policy}), which was accepted ` +
+        '(allowEviction).',
+    );
+  } else {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `${WHERE}: the server evicts histories and data keys when its memory is full (maxmemory-policy ${policy}). Set ` +
+        'maxmemory-policy to noeviction, or accept the loss with allowEviction: true; nothing was read or written.',
+    );
+  }
+}
+
+/** `undefined` when the user may not ask. */
+async function infoOf(
+  commands: RedisCommands,
+  section: string,
+): Promise<ReadonlyMap<string, string> | undefined> {
+  const found = await asked(commands, 'INFO', section);
+  if (found === undefined) return undefined;
+  const lines = textOf(found).split('\r\n');
+  return new Map(lines.map((line) => [line.split(':')[0] ?? '', line.slice(line.indexOf(':') + 1)]));
+}
+
+async function savesNothing(commands: RedisCommands): Promise<boolean> {
+  const found = await asked(commands, 'CONFIG', 'GET', 'save');
+  const values = Array.isArray(found)
+    ? (found as unknown[]).map(textOf)
+    : Object.values((found ?? {}) as Record<string, unknown>).map(textOf);
+  return values.length > 0 && values.at(-1) === '';
+}
+
+/** What the server refuses is not known; that it does not answer is an error like any other. */
+async function asked(commands: RedisCommands, ...command: string[]): Promise<unknown> {
+  try {
+    return await commands.read(...command);
+  } catch (error) {
+    const cause = (error as { cause?: unknown }).cause;
+    if (/^(?:NOPERM|ERR unknown)/.test(cause instanceof Error ? cause.message : '')) return undefined;
+    throw error;
+  }
+}
