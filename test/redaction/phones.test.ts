@@ -207,6 +207,8 @@ describe('groups that a telephone is spoken of beside', () => {
     'id 0012345678901 and 00123456789',
     '00 20 33 45 12 34 56 78 90',
     'contact hours 1000-1400',
+    'LATIN SMALL LETTER S; 0073 0329; 0069 0307 0301',
+    'took 002.113936031 seconds',
     'phone model 12-345-678',
     'message 12 of 14: 10-20-30',
   ])('not in: %s', async (text) => {

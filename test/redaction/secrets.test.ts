@@ -190,6 +190,8 @@ describe('secrets by the name before them', () => {
     'eos_token: </s1>, pad_token=<pad>',
     'git commit d41d8cd98f00b204e9800998ecf8427e',
     'curl -u ada https://acme.test:8080/x',
+    'def f(self, private_key: ed25519.Ed25519PrivateKey)',
+    '[![badge](https://acme.test/b.svg?token=xcfqHhJC37)](https://acme.test/gh/x)',
   ])('none in: %s', async (text) => expect(await redactor.redactText(text)).toBe(text));
 });
 

@@ -88,7 +88,7 @@ function bodiesByPrefix(): Map<string, RegExp[]> {
   const bodies = new Map<string, RegExp[]>();
   for (const [, prefixes, body] of KEY_PREFIXES) {
     for (const prefix of prefixes.split(' ')) {
-      bodies.set(prefix, [...(bodies.get(prefix) ?? []), new RegExp(body.replaceAll(',}', ',512}'), 'y')]);
+      bodies.set(prefix, [...(bodies.get(prefix) ?? []), new RegExp(body.replaceAll(',}', ',256}'), 'y')]);
     }
   }
   return bodies;

@@ -161,7 +161,11 @@ function judge(
   }
   if (hint === 'supports' && PLAUSIBLE_FIRST.test(digits)) return hasIssuer(digits) ? 1 : 0.8;
   if (NEEDS_WORD.has(digits.length) || !hasIssuer(digits)) return 0;
-  if (grouped) return usualGroups(text.slice(start, end)) ? 0.95 : hint === 'denies' ? 0 : 0.7;
+  if (grouped) {
+    const source = text.slice(start, end);
+    if (usualGroups(source)) return 0.95;
+    return hint !== 'denies' && EVEN_GROUPS.test(source) ? 0.7 : 0;
+  }
   return hint === 'denies' ? 0 : 0.9;
 }
 
@@ -180,6 +184,9 @@ function isAnnounced(text: string, start: number, context: TextContext): boolean
   if (wordsBefore(text, start, 1).some((word) => NUMBER_WORDS.has(word))) return true;
   return text.length === FEWEST_DIGITS && keyHint(context, CARD_WORDS) === 'supports';
 }
+
+/** Other groups, but of one kind: columns of a table have small numbers and wide gaps too. */
+const EVEN_GROUPS = /^\d{3,}(?:([ .-])\d{3,})(?:\1\d{2,}){0,4}$/;
 
 /** Written as cards are printed: 4-4-4-4, 4-6-5, 4-6-4, each with one separator. */
 function usualGroups(source: string): boolean {

@@ -8,7 +8,7 @@ const ZONE = /%[0-9A-Za-z]{1,15}/y;
 const IP_WORDS = words('ip ips ipv4 ipv6 addr address host client remote server gateway subnet dns');
 /** What stands before four numbers with points that are no address. */
 const VERSION_WORDS = words(
-  'v ver version versions section chapter clause paragraph article oid rev revision semver',
+  'v ver version versions section chapter clause paragraph article oid objectidentifier versionadded versionchanged rev revision semver',
 );
 /** What can stand before a version as well as before an address: the numbers decide. */
 const PRODUCT_WORDS = words(

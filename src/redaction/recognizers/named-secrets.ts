@@ -15,6 +15,8 @@ const LONGEST_NAME = 64;
 /** `[0]`, a quote that closes the name, Markdown's emphasis, then `=`, `:`, `=>` or "is"; particles may touch. */
 const SEPARATOR =
   /(?:[._-]?\d{1,2})?(?:\[\w{0,16}\])?\\{0,3}["'`*_\])]{0,4}[ \t]{0,8}(?:=>|:=|={1,3}|:(?!:)|(?:is|was|ist|war|lautet|est|es|é|è|jest|er|är|on|это|הוא|है|هو|هي)(?=\s)|[是为為はが는은이가])[ \t*_]{0,8}/iuy;
+/** A space, the end of a tag, or a value in ASCII. */
+const TOUCHABLE = /[\t\x20-\x7e]/;
 /** A name in a script without spaces, or that particles follow directly, may touch its value. */
 const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]/u;
 const TOUCHING = /[\p{Script=Han}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]$/u;
@@ -26,13 +28,13 @@ const SCHEME = /(?:basic|bearer|token|digest|apikey|api-key|negotiate|key|jwt|bo
 const CREDENTIALS = /^(?![A-Z]?[a-z]+$)[A-Za-z0-9._~+/=-]{8,}$/;
 const OPENING = /\\{0,3}["'`]/y;
 /** After `=`: up to what separates pairs of a query, a shell and a connection string. */
-const ASSIGNED_VALUE = /[^\s"'`&;,<>\\]{1,4096}/y;
-const VALUE = /[^\s"'`<>\\]{1,4096}/y;
+const ASSIGNED_VALUE = /[^\s"'`&;,<>\\]{1,1024}/y;
+const VALUE = /[^\s"'`<>\\]{1,1024}/y;
 const BEARER = /(?<!\w)(?:bearer|token|basic) {1,4}(?=[A-Za-z0-9._~+/-]{20})/gi;
 const CURL_USER = /(?:^|\s)(?:-u|--user|--proxy-user)[ =]{1,2}["']?([^\s"':]{1,128}):([^\s"']{3,256})/g;
 /** Without one of these nothing is told from a word. */
 const NEEDED = /[\d=:@#$%^&*]|[^\x00-\x7f]/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
-const COOKIE = /(?<![\w-])(?:set-)?cookie["']?[ \t]{0,2}[:=][ \t]{0,2}["']?/gi;
+const COOKIE = /(?<![\w=:-])(?:set-)?cookie["']?[ \t]{0,2}[:=][ \t]{0,2}["']?/gi;
 const COOKIE_PAIR = /([\w!#$%&*.^`|~+-]{1,128}=)([^\s;,"']{0,4096})(?:;[ \t]{0,4}|(?=[\s,"']|$))/y;
 const LONGEST_QUOTED = 4096;
 const SHORTEST_TOKEN = 12;
@@ -93,14 +95,16 @@ function findUnderKey(text: string, context: TextContext, found: RecognizerResul
 }
 
 function findAfterName(text: string, at: number, nameEnd: number): RecognizerResult | undefined {
+  // What follows a name is cheaper to look at than the name.
+  const separated = skip(text, nameEnd, SEPARATOR);
+  if (separated === undefined && !TOUCHABLE.test(text[nameEnd] ?? '')) return undefined;
   let start = at;
   while (start > 0 && at - start < LONGEST_NAME && NAME_CHARACTER.test(text[start - 1] as string)) start--;
+  let place = separated ?? afterTouching(text, start, nameEnd);
+  if (place === undefined) return undefined;
   const name = text.slice(start, nameEnd);
   const kind = secretKind(name);
   if (kind === undefined) return undefined;
-  const separated = skip(text, nameEnd, SEPARATOR);
-  let place = separated ?? afterTouching(text, start, nameEnd);
-  if (place === undefined) return undefined;
   const isCommand = separated === undefined && place > nameEnd && text[nameEnd] !== '>';
   const isAssigned = text.slice(nameEnd, separated ?? nameEnd).includes('=');
   const schemed = skip(text, place, SCHEME);
@@ -126,6 +130,9 @@ function afterTouching(text: string, start: number, nameEnd: number): number | u
   return /[_-]/.test(text.slice(start, nameEnd)) ? skip(text, nameEnd, SPACE) : undefined;
 }
 
+/** `private_key: ed25519.Ed25519PrivateKey` */
+const MEMBER = /^[a-z_][a-z0-9_]{0,63}\.(?:[A-Z][a-z0-9]{1,20}){1,8}$/;
+
 type Style = 'quoted' | 'assigned' | 'command' | 'plain';
 
 function judge(
@@ -138,6 +145,7 @@ function judge(
 ): RecognizerResult | undefined {
   const value = text.slice(start, end);
   if (/^["'`]?[([]/.test(text.slice(end, end + 2)) && style !== 'quoted') return undefined; // a call, an index
+  if (kind === 'token' && style === 'plain' && MEMBER.test(value)) return undefined;
   const isSecret =
     kind === 'password'
       ? isPassword(value, style, name)
@@ -205,6 +213,8 @@ function isCredentials(value: string): boolean {
 /** A full stop, a comma or a bracket at the end belongs to the sentence, and so does an ending: `…3입니다`. */
 function valueEnd(text: string, start: number, pattern: RegExp): number {
   let end = skip(text, start, pattern) ?? start;
+  const link = text.slice(start, end).search(/[)\]]{1,2}\(/); // the end of a Markdown link's text or target
+  if (link > 0) end = start + link;
   const ending = ASCII.test(text[start] ?? '') ? text.slice(start, end).search(UNSPACED) : -1;
   if (ending > 0) end = start + ending;
   let last = end;

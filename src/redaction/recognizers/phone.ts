@@ -187,7 +187,8 @@ function isDialledAbroad(source: string, digits: string): boolean {
       isInternational(digits.slice(2))
     );
   }
-  if (/^\d\d(?:[ .-]\d\d)+$/.test(source)) return false;
+  // Bytes, code points, a decimal.
+  if (/^\d\d(?:[ .-]\d\d)+$|^\d{4}(?: \d{4})+$|^\d+\.\d+$/.test(source)) return false;
   return isInternational(digits.slice(2)) || AMERICAN.test(source);
 }
 

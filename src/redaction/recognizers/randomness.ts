@@ -1,21 +1,23 @@
 const SHORTEST = 16;
+/** So many characters of a value say what it is. */
+const LOOK = 128;
 
 /** Stands for a secret and is none: `YOUR_API_KEY_HERE`, `xxxxxx`, `${TOKEN}`, or what an operator made of one. */
 export function isStandIn(value: string): boolean {
   return /x{6}|(?![\p{L}\p{N}=])(.)\1{3}|your|placeholder|changeme|redacted|insert.?here/iu.test(
-    value.slice(0, 512),
+    value.slice(0, LOOK),
   );
 }
 
 /** The same for keys, which have many different characters. */
 export function isPlaceholder(value: string): boolean {
-  return isStandIn(value) || new Set(value.slice(0, 512).toLowerCase()).size < 8;
+  return isStandIn(value) || new Set(value.slice(0, LOOK).toLowerCase()).size < 8;
 }
 
 /** Letters and digits mixed, many different ones: no word, no date, no path. */
 export function looksRandom(value: string, shortest: number = SHORTEST): boolean {
   if (value.length < shortest || isPlaceholder(value) || isReference(value)) return false;
-  const piece = value.slice(0, 512);
+  const piece = value.slice(0, LOOK);
   const isMixed = /[a-z]/.test(piece) && /[A-Z]/.test(piece);
   const digits = piece.match(/\d/g)?.length ?? 0;
   return /[A-Za-z]/.test(piece) && digits >= (isMixed ? 1 : 3) && new Set(piece).size >= 10;
