@@ -1,7 +1,7 @@
 import { CompactEncrypt, compactDecrypt, importJWK, type CryptoKey } from 'jose';
 import { hedged } from '../crypto/hedged.ts';
 import { StrongroomError } from '../errors.ts';
-import type { CheckedJwk } from './jwk.ts';
+import { isEphemeralKey, type CheckedJwk } from './jwk.ts';
 import { passwordProvider } from './password-provider.ts';
 import type { KeyProvider } from './provider.ts';
 import { DEK_ENCRYPTION, dekHeader, notOpened } from './wrapped-key.ts';
@@ -31,6 +31,7 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
       }
     },
     async unwrap(wrapped) {
+      if (alg === 'ECDH-ES+A256KW' && !isEphemeralKey(wrapped.header['epk'], jwk.sealing)) notOpened(kid);
       const key = await openingKey();
       try {
         const { plaintext } = await compactDecrypt(wrapped.text, key, {

@@ -27,7 +27,7 @@ export interface CheckedJwk {
 
 /** OWASP's floor for PBKDF2 with HMAC-SHA-512 (Password Storage Cheat Sheet, 2023). */
 export const MIN_PASSWORD_ITERATIONS = 210_000;
-/** What is accepted in a stored key: an enormous count would be a way to stop the process. */
+/** What is accepted in a JWK. A stored key may have at most what the JWK has. */
 export const MAX_PASSWORD_ITERATIONS = 10_000_000;
 const MIN_PASSWORD_BYTES = 12;
 
@@ -88,6 +88,23 @@ function checkPassword(where: string, jwk: Members, alg: KeyAlgorithm): Omit<Che
   }
   const key = copy(jwk, ['kty', 'k', 'alg', 'kid']);
   return { alg, sealing: key, opening: key, iterations };
+}
+
+/** Whether the ephemeral public key of a wrapped key is one of the curve of this key, and nothing more. */
+export function isEphemeralKey(value: unknown, { kty, crv }: JWK): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const members = value as Members;
+  const coordinates = kty === 'EC' ? ['x', 'y'] : ['x'];
+  const size = kty === 'EC' ? COORDINATE_BYTES[String(crv)] : 32;
+  return (
+    Object.keys(members).length === 2 + coordinates.length &&
+    members['kty'] === kty &&
+    members['crv'] === crv &&
+    coordinates.every((name) => {
+      const text = members[name];
+      return typeof text === 'string' && text.length <= 88 && fromBase64url(text)?.length === size;
+    })
+  );
 }
 
 /** Whether a count of iterations is neither too weak nor a way to stop the process. */

@@ -15,6 +15,7 @@ import { dekHeader, notOpened } from './wrapped-key.ts';
 /** How many derived keys a process keeps: each other process that wrote has a salt of its own. */
 const MAX_SALTS = 1_000;
 const SALT_BYTES = 16;
+const MAX_SALT_BYTES = 64;
 
 /**
  * A password as key-encryption key: PBES2-HS512+A256KW (RFC 7518 section 4.8). Stretching takes about a tenth of a
@@ -61,7 +62,7 @@ export function passwordProvider(jwk: CheckedJwk): KeyProvider {
     async unwrap({ header, segments, text }) {
       const { p2c, p2s } = header;
       const saltInput = typeof p2s === 'string' ? fromBase64url(p2s) : undefined;
-      if (saltInput === undefined || saltInput.length < 8) {
+      if (saltInput === undefined || saltInput.length < 8 || saltInput.length > MAX_SALT_BYTES) {
         throw new StrongroomError(
           'ERR_MALFORMED',
           'A data key wrapped with a password names no usable salt (p2s).',
@@ -72,6 +73,14 @@ export function passwordProvider(jwk: CheckedJwk): KeyProvider {
           'ERR_UNSUPPORTED',
           `A data key wrapped with a password has a count outside ${MIN_PASSWORD_ITERATIONS} to ` +
             `${MAX_PASSWORD_ITERATIONS} (p2c).`,
+        );
+      }
+      // Whoever writes to the database chooses the count, and it is what opening costs.
+      if (p2c > iterations) {
+        throw new StrongroomError(
+          'ERR_UNSUPPORTED',
+          `A data key wrapped with a password has a higher count (p2c: ${p2c}) than the key ${JSON.stringify(kid)} of ` +
+            `the keyring (${iterations}). If that key had a higher one once, give its JWK that p2c again.`,
         );
       }
       const [, encryptedKey, nonce, ciphertext, tag] = segments;

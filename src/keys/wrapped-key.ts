@@ -7,6 +7,12 @@ export const DEK_TYPE = 'sr1-dek';
 /** `enc` of every wrapped data key. */
 export const DEK_ENCRYPTION = 'A256GCM';
 
+/** More than any of our providers makes: a KMS ciphertext of 8 KiB stands in the header, in base64url twice over. */
+const MAX_LENGTH = 16_384;
+
+/** Bytes of a wrapped content key: 256 bits, and 8 more under AES key wrap; of RSA up to 16,384 bits. */
+const MAX_ENCRYPTED_KEY = 2_048;
+
 /**
  * Checks the form of a compact JWE before any key is touched: jose itself accepts a changed last character in some
  * segments.
@@ -14,6 +20,7 @@ export const DEK_ENCRYPTION = 'A256GCM';
  * @throws {@link StrongroomError} `ERR_MALFORMED`, or `ERR_UNSUPPORTED` for a header that is not of a data key.
  */
 export function parseWrappedKey(text: string): WrappedKey {
+  if (text.length > MAX_LENGTH) malformed('it is longer than any');
   const segments = text.split('.').map(fromBase64url);
   if (!areFive(segments)) malformed('it is not five segments of canonical base64url');
   let header: unknown;
@@ -35,6 +42,21 @@ export function parseWrappedKey(text: string): WrappedKey {
       `A wrapped data key has a header that this version does not know: typ must be "${DEK_TYPE}", enc ` +
         `"${DEK_ENCRYPTION}", without zip and crit. Update strongroom, or restore the record.`,
     );
+  }
+  if ('apu' in header || 'apv' in header) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      'A wrapped data key names parties (apu, apv), of any length, which no version of strongroom does. Restore the record.',
+    );
+  }
+  const [, encryptedKey, nonce, ciphertext, tag] = segments;
+  if (
+    encryptedKey.length > MAX_ENCRYPTED_KEY ||
+    nonce.length !== 12 ||
+    ciphertext.length !== 32 ||
+    tag.length !== 16
+  ) {
+    malformed('its segments have not the sizes of a data key of 32 bytes under AES-256-GCM');
   }
   return { text, header: header as Record<string, unknown>, segments, kid, alg, openOnly: use === 'open' };
 }

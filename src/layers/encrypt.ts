@@ -131,7 +131,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       }
       last = result;
     }
-    const found = await openKeys(scope, wanted);
+    const found = await openKeys(scope, wanted, stopsReading);
     try {
       let plain = 0;
       let previous: { envelope: Envelope; key: DataKey | Failure } | undefined;
@@ -175,7 +175,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       else if (accepting === undefined) return false;
     }
     let all = true;
-    for (const key of (await openKeys(scope, wanted)).values()) {
+    for (const key of (await openKeys(scope, wanted, () => true)).values()) {
       if ('failure' in key) all = false;
       else dataKeys.release(key);
     }
@@ -185,22 +185,39 @@ export function encrypt(options: EncryptOptions): SessionLayer {
   const acceptingAt = (now: number): typeof plaintext =>
     plaintext !== undefined && now < plaintext.until ? plaintext : undefined;
 
-  /** The data keys of these envelopes or why there is none, a few at a time. */
+  /** Whether a read ends with this failure, so that it need not ask for the other keys. */
+  function stopsReading({ code }: StrongroomError): boolean {
+    return code === 'ERR_KEY_UNAVAILABLE' || (onUndecryptable === undefined && code !== 'ERR_SHREDDED');
+  }
+
+  /**
+   * The data keys of these envelopes or why there is none, a few at a time. After a failure that `stops`, those that come
+   * later are left out; all that come earlier are there.
+   */
   async function openKeys(
     scope: DataKeyScope,
     wanted: ReadonlyMap<string, KeyReference>,
+    stops: (failure: StrongroomError) => boolean,
   ): Promise<Map<string, DataKey | Failure>> {
+    if (wanted.size > rest.maxPerRead) throw tooManyKeys(scope.sessionId, wanted.size, rest.maxPerRead);
+    let stopped = false;
     const found = new Map<string, DataKey | Failure>();
     const queue = [...wanted];
     let failed: unknown;
     const worker = async (): Promise<void> => {
-      for (let next = queue.shift(); next !== undefined && failed === undefined; next = queue.shift()) {
+      for (
+        let next = queue.shift();
+        next !== undefined && failed === undefined && !stopped;
+        next = queue.shift()
+      ) {
         const [name, { header, wrapped }] = next;
         try {
           found.set(name, await dataKeys.opening(scope, header.s as SuiteName, header.d as string, wrapped));
         } catch (error) {
-          if (isUndecryptable(error)) found.set(name, { failure: error });
-          else failed ??= error ?? new Error('rejected without a reason');
+          if (isUndecryptable(error)) {
+            found.set(name, { failure: error });
+            stopped ||= stops(error);
+          } else failed ??= error ?? new Error('rejected without a reason');
         }
       }
     };
@@ -329,6 +346,14 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     forget: (sessionId, did) => dataKeys.forget(sessionId, did),
   });
   return layer;
+}
+
+function tooManyKeys(sessionId: string, count: number, most: number): StrongroomError {
+  return new StrongroomError(
+    'ERR_UNSUPPORTED',
+    `Reading session ${JSON.stringify(sessionId)} takes ${count} data keys, more than dataKeys.maxPerRead (${most}). ` +
+      'Read a part of it with getItems(limit), run reencrypt() over it, or allow more.',
+  );
 }
 
 function timeOf(call: SessionCall): number {

@@ -40,6 +40,11 @@ export interface DataKeyOptions {
    * sessions that take turns in one process. @defaultValue 10_000
    */
   readonly maxCached?: number;
+  /**
+   * How many data keys one read may need. Every one that is not in memory is asked for, and who writes to the database
+   * chooses how many records name one. @defaultValue 10_000
+   */
+  readonly maxPerRead?: number;
 }
 
 /** Options of {@link encrypt}. */
@@ -111,6 +116,7 @@ export interface EncryptSettings {
   readonly suite: SuiteName;
   readonly plaintext: Accepting | undefined;
   readonly limits: DataKeyLimits;
+  readonly maxPerRead: number;
   readonly sequence: boolean;
 }
 
@@ -141,6 +147,7 @@ export function checkEncryptOptions(options: EncryptOptions): EncryptSettings {
     suite,
     plaintext: checkPlaintext(options.unsafeAllowPlaintext),
     limits: checkLimits(options.dataKeys),
+    maxPerRead: parseCount('encrypt: dataKeys', 'maxPerRead', options.dataKeys?.maxPerRead ?? 10_000),
     sequence: integrity === 'sequence',
   };
 }
@@ -196,7 +203,7 @@ function checkPlaintext(options: AllowPlaintextOptions | undefined): Accepting |
 
 function checkLimits(options: DataKeyOptions = {}): DataKeyLimits {
   const where = 'encrypt: dataKeys';
-  checkOptions(where, options, ['maxAge', 'maxMessages', 'maxBytes', 'cacheFor', 'maxCached']);
+  checkOptions(where, options, ['maxAge', 'maxMessages', 'maxBytes', 'cacheFor', 'maxCached', 'maxPerRead']);
   return {
     maxAge: parseDuration(where, 'maxAge', options.maxAge ?? '1d'),
     maxMessages: parseCount(where, 'maxMessages', options.maxMessages ?? 2 ** 20),
