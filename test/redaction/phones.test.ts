@@ -184,6 +184,8 @@ describe('groups that a telephone is spoken of beside', () => {
     '[[(415) 555-2671]] [[(415) 555-2672]]',
     '[[+44 20 7946 0958]] 2024-01-15',
     'my number is [[0612345678]]',
+    '[[011 44 20 7946 0958]] or [[0011 44 20 7946 0958]]',
+    'मोबाइल [[9876543210]], телефон [[9161234567]]',
   ])('%s', async (marked) => {
     const text = marked.replaceAll('[[', '').replaceAll(']]', '');
     let shown = text;

@@ -31,6 +31,7 @@ describe('e-mail addresses', () => {
     'first [[a@acme.com]],[[b@acme.com]];[[c@acme.com]]',
     'Co-authored-by: Jane <[[jane@users.noreply.github.com]]>',
     'ends with a sentence [[jane@acme.com]].Thanks',
+    '[[jane@acme.co.uk]]-verified, [[jane@my.com-pany.org]]',
     '[[jane@163.com]] [[jane@acme.test]] [[jane@mail.internal]]',
     'full width [[ｊａｎｅ＠ａｃｍｅ．ｃｏｍ]] and hidden [[ja\u200bne@ac\u00adme.com]]',
     'escaped once too often: mail\\n[[jane@acme.com]]',
@@ -108,6 +109,7 @@ describe('payment cards', () => {
 describe('IBANs', () => {
   test.each([
     'IBAN [[DE89370400440532013000]]',
+    'IBAN[[DE89370400440532013000]]',
     '[[DE89 3704 0044 0532 0130 00]] 2 days',
     '[[de89 3704 0044 0532 0130 00]]',
     'to [[GB29NWBK60161331926819]], [[FR1420041010050500013M02606]], [[NO93 8601 1117 947]].',

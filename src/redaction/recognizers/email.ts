@@ -117,7 +117,8 @@ function domainEnd(text: string, start: number): number | undefined {
   let best: number | undefined;
   for (let index = 0; index < labels.length; index++) {
     const label = labels[index] as string;
-    const usable = index === 0 ? label.length : usableLength(label);
+    const isLast = index === labels.length - 1;
+    const usable = index === 0 ? label.length : usableLength(label, isLast);
     if (index > 0) {
       const last = label.slice(0, usable).toLowerCase();
       if (isTopLevelDomain(last)) best = start + length + usable;
@@ -128,8 +129,10 @@ function domainEnd(text: string, start: number): number | undefined {
   return best;
 }
 
-/** `com谢谢` and `com입니다` → `com`, `com-` → `com`, `公司谢谢` → `公司`. */
-function usableLength(label: string): number {
+/** `com谢谢` and `com입니다` → `com`, `com-` and `com-verified` → `com`, `公司谢谢` → `公司`. */
+function usableLength(label: string, isLast: boolean): number {
+  const hyphen = label.indexOf('-');
+  if (isLast && hyphen > 0 && isTopLevelDomain(label.slice(0, hyphen).toLowerCase())) return hyphen;
   if (/^[a-z]/i.test(label)) {
     const foreign = label.search(FOREIGN_LETTER);
     if (foreign > 0) return foreign;

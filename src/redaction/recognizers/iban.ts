@@ -4,7 +4,7 @@ import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
 /** Between two characters: a separator, or one line break with what indents or quotes the next line. */
 const CANDIDATE =
-  /(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:(?:[ .-]{0,2}|[ \t]{0,2}\r?\n[ \t>|*]{0,8})[A-Za-z0-9]){11,30}/g;
+  /(?:(?<![A-Za-z0-9])|(?<=[Ii][Bb][Aa][Nn]))[A-Za-z]{2}\d{2}(?:(?:[ .-]{0,2}|[ \t]{0,2}\r?\n[ \t>|*]{0,8})[A-Za-z0-9]){11,30}/g;
 const SEPARATOR = /[ .\t\r\n>|*-]/;
 
 /** Length by country (SWIFT, IBAN registry). */
@@ -30,7 +30,9 @@ export const ibanRecognizer: BuiltInRecognizer = {
     const found: RecognizerResult[] = [];
     CANDIDATE.lastIndex = 0;
     for (let match = CANDIDATE.exec(text); match !== null; match = CANDIDATE.exec(text)) {
-      const end = isJoinedBefore(text, match.index) ? undefined : ibanEnd(text, match.index);
+      const isApart =
+        !isJoinedBefore(text, match.index) || /iban$/i.test(text.slice(match.index - 4, match.index));
+      const end = isApart ? ibanEnd(text, match.index) : undefined;
       if (end === undefined) {
         // Another one can begin inside what was no IBAN.
         CANDIDATE.lastIndex = match.index + 4;

@@ -38,8 +38,7 @@ const SHORT_WORDS = words('тел моб сот τηλ κιν טל נייד հե
 /** Whether a lower-case word names a telephone. */
 function isPhoneWord(word: string): boolean {
   if (LATIN.has(word)) return true;
-  // eslint-disable-next-line no-control-regex -- the whole of ASCII is meant
-  if (/^[\x00-\x7f]*$/.test(word)) return LATIN_STEM.test(word);
+  if (ASCII.test(word)) return LATIN_STEM.test(word);
   const folded = word.normalize('NFKC');
   return LATIN.has(folded) || LATIN_STEM.test(folded) || SHORT_WORDS.has(folded) || STEMS.test(folded);
 }
@@ -70,6 +69,9 @@ const CALLING =
 const TOUCHING =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]$/u;
 /** What no id looks like, so that the bare word is enough: numbers of a trunk prefix, mobiles of China and Russia. */
+/** Ten digits of a mobile in India or Russia, after a word in another script. */
+const MOBILE = /^[6-9]\d{9}$/;
+const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
 const NATIONAL = /^(?:0[1-9]\d{7,9}|00[1-9]\d{8,12}|1[3-9]\d{9}|[78]9\d{9})$/;
 /** "my number is …" */
 const OWN_NUMBER = /\b(?:my|his|her|their|our|your|new|old) number(?: is| was|:| to)? {0,2}$/i;
@@ -85,7 +87,7 @@ export function isAnnouncedInText(text: string, start: number, digits: string): 
   for (const [place, word] of near.slice(0, 4).entries()) {
     if (isPhoneWord(word)) {
       const isNamed = isNumberOfPhone(word) || near.slice(place + 1, place + 3).some(isNumberNoun);
-      return announced || isNamed || NATIONAL.test(digits);
+      return announced || isNamed || NATIONAL.test(digits) || (MOBILE.test(digits) && !ASCII.test(word));
     }
     if (isVerb(word)) return NATIONAL.test(digits);
     if (!isNumberWord(word)) return false;

@@ -100,13 +100,22 @@ function judge(text: string, from: number, run: string, context: TextContext): R
   const start = from + run.length - source.length;
   // +44 (0)20 …: the zero is dialled only within the country.
   const digits = source.replace(/^(\(?\+.{1,6})\(0\)/, '$1').replace(/\D/g, '');
-  if (digits.length < FEWEST_ANNOUNCED || digits.length > MOST_DIGITS || /^(\d)\1*$/.test(digits))
+  if (
+    digits.length < FEWEST_ANNOUNCED ||
+    digits.length > MOST_DIGITS + prefixLength(digits) ||
+    /^(\d)\1*$/.test(digits)
+  )
     return undefined;
   const end = start + source.length;
   const whole = end + extensionLength(text, end);
   if (!standsAlone(text, start, whole)) return undefined;
   const score = scoreOf(text, start, whole, source, digits, context);
   return score === undefined ? undefined : { entityType: 'PHONE_NUMBER', start, end: whole, score };
+}
+
+/** Digits that are dialled before a calling code: 00, 011, 0011. */
+function prefixLength(digits: string): number {
+  return /^(?:0011|011|00)/.exec(digits)?.[0].length ?? 0;
 }
 
 /** Code units of the extension that follows a number (" ext. 12"); 0 without one. */
@@ -177,6 +186,8 @@ const AMERICAN = /^(?:\(?\+1\)?|001)[ .-]?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}$/;
 
 /** `00` and what would stand after `+`, in groups; groups of two throughout are bytes. */
 function isDialledAbroad(source: string, digits: string): boolean {
+  const prefix = /^(?:0011|011)(?=[ -]\d)/.exec(source)?.[0]; // from Australia, from North America
+  if (prefix !== undefined && isInternational(digits.slice(prefix.length))) return true;
   if (!/^\(?00[ .-]?\(?[1-9]/.test(source)) return false;
   // A bare run can be a padded id or a barcode: it needs a whole number of some country, and no check digit.
   if (source === digits) {
