@@ -1,7 +1,10 @@
-import { toBase64url } from '../../../crypto/encoding.ts';
+import { randomName } from '../../../crypto/random.ts';
 import type { Header, SessionCall } from '../../../layer.ts';
 import { formatSequence, mergeNotes, sequenceOf, type Note } from './field.ts';
 import { memoryImage, sameImage, type MemoryImage } from './image.ts';
+
+/** Characters of a writer's name: 48 bits. */
+const WRITER_LENGTH = 8;
 
 /** What a stack has numbered in one session. */
 interface Chain {
@@ -78,8 +81,13 @@ export function createSequenceWriter(): SequenceWriter {
 }
 
 function newChain(image: MemoryImage): Chain {
-  const writer = toBase64url(globalThis.crypto.getRandomValues(new Uint8Array(6)));
-  return { writer, next: 0, latest: Number.NEGATIVE_INFINITY, notes: [], image };
+  return {
+    writer: randomName().slice(0, WRITER_LENGTH),
+    next: 0,
+    latest: Number.NEGATIVE_INFINITY,
+    notes: [],
+    image,
+  };
 }
 
 /** What the record after this one says: a record that expires before older ones is no gap when it is gone. */
