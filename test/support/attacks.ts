@@ -13,8 +13,8 @@ export interface Victim {
   readonly dekStore?: DekStore;
   readonly clock: FakeClock;
   /** A record that a process with the same keys wrote to a session of this id in another database. */
-  elsewhere(sessionId: string): Promise<AgentInputItem>;
-  shred(): Promise<void>;
+  readonly elsewhere: (sessionId: string) => Promise<AgentInputItem>;
+  readonly shred: () => Promise<void>;
   /** Records that were removed. */
   readonly removed: AgentInputItem[];
 }
