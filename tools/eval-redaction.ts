@@ -1,9 +1,18 @@
-// npm run eval:redaction -- FILE [--json] [--countries=DE,GB] [--entities=EMAIL_ADDRESS,…] [--misses]
-// FILE has one labelled text a line: {"text": "…", "spans": [{"start": 0, "end": 5, "entity_type": "…"}]}
+// npm run eval:redaction -- [FILE] [--json] [--countries=DE,GB] [--entities=EMAIL_ADDRESS,…] [--misses]
+// Without FILE: what STRONGROOM_REDACTION_SET names, else our own set. FILE has one labelled text a line: {"text": "…", "spans": [{"start": 0, "end": 5, "entity_type": "…"}]}
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { createRedactor, type Country } from 'strongroom/redaction';
-import { parseLabelled, scoreFinds, scoreTable, type LabelledSpan } from './redaction-score.ts';
+import {
+  parseLabelled,
+  scoreFinds,
+  scoresByScript,
+  scoreTable,
+  tableOf,
+  type LabelledSpan,
+} from './redaction-score.ts';
+
+const OWN_SET = new URL('../test/redaction/labelled.jsonl', import.meta.url).pathname;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -14,10 +23,10 @@ const { values, positionals } = parseArgs({
     entities: { type: 'string' },
   },
 });
-const [file] = positionals;
-if (file === undefined || positionals.length > 1) {
+const [file = process.env['STRONGROOM_REDACTION_SET'] ?? OWN_SET] = positionals;
+if (positionals.length > 1) {
   console.error(
-    'Usage: npm run eval:redaction -- FILE [--json] [--misses] [--countries=DE,GB] [--entities=EMAIL_ADDRESS]',
+    'Usage: npm run eval:redaction -- [FILE] [--json] [--misses] [--countries=DE,GB] [--entities=EMAIL_ADDRESS]',
   );
   process.exit(2);
 }
@@ -32,7 +41,12 @@ for (const { text } of texts) {
   finds.push(results.map(({ start, end, entityType }) => ({ start, end, entity_type: entityType })));
 }
 const scores = scoreFinds(texts, finds);
-console.log(values.json ? JSON.stringify(scores, undefined, 2) : scoreTable(scores));
+const scripts = scoresByScript(texts, finds);
+console.log(
+  values.json
+    ? JSON.stringify({ ...scores, scripts }, undefined, 2)
+    : `${scoreTable(scores)}\n\n${tableOf('script', scripts)}`,
+);
 if (values.misses) {
   for (const [index, { text, spans }] of texts.entries()) {
     const one = scoreFinds([{ text, spans }], [finds[index] ?? []]);

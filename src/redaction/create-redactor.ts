@@ -1,5 +1,6 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
+import { analyzeWhole } from './analyze-whole.ts';
 import { together } from './maybe.ts';
 import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from './options.ts';
 import type { RecognizerResult } from './recognizer.ts';
@@ -71,7 +72,7 @@ export function createRedactor(options: RedactorOptions = {}): Redactor {
 
   return {
     async analyze(text) {
-      const spans = await engine.analyze(text, { itemType: 'message', path: '' });
+      const spans = await analyzeWhole(text, engine.analyze);
       return spans.map(({ entityType, start, end, score, validated }) => ({
         entityType,
         start,

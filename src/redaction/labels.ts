@@ -9,6 +9,17 @@ const LABEL_LINE = /^[\s>*_|"'`#\-–•]*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)[\s
 const EMPHASIS = /[*_`]{1,3}(?=[:：=])|(?<=[:：=])[*_`]{1,3}/gu;
 /** `| Phone | `: a table of names on the left and values on the right. */
 const LEFT_CELL = /(?:^|[|\t])[ *_`]*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)[ *_`:]*[|\t][ *_`]*$/u;
+/** `<phone>415…`: an element of XML; a placeholder is in capitals. */
+const ELEMENT = /<([a-z][\w.:-]{0,40})(?: [^<>]{0,30})?>$/;
+/** `<th>Phone</th><td>`, `<b>Phone</b>: ` */
+const LEFT_ELEMENT =
+  />\s*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)\s*:?\s*<\/(?:th|td|dt|b|strong|label|span)>\s*:?\s*(?:<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>)?\s*$/u;
+const LAYOUT: ReadonlySet<string> = new Set(
+  'td th tr p span div b i em strong a li dd dt code pre value'.split(' '),
+);
+const UNDERLINE = /^\s*[-=]{3,}\s*$/;
+/** `Phone (daytime):` */
+const ASIDE = /\s*\([^()]{0,30}\)/u;
 
 /**
  * What stands before a value and names it, as if it stood on the same line: the text of its own line, else the label
@@ -23,6 +34,10 @@ export function leadOf(text: string, start: number): string {
   if (head !== undefined) return head;
   const left = LEFT_CELL.exec(line)?.[1];
   if (left !== undefined) return `${left}: `;
+  if (line.includes('>')) {
+    const named = labelInMarkup(line);
+    if (named !== undefined) return `${named}: `;
+  }
   if (newline >= 0 && NO_WORD.test(line)) {
     const above = labelAbove(piece.slice(0, newline));
     if (above !== undefined) return above;
@@ -30,15 +45,24 @@ export function leadOf(text: string, start: number): string {
   return /[*_`]/.test(line) ? line.replace(EMPHASIS, '') : line;
 }
 
+function labelInMarkup(line: string): string | undefined {
+  const left = LEFT_ELEMENT.exec(line)?.[1];
+  if (left !== undefined) return left;
+  const element = ELEMENT.exec(line)?.[1];
+  return element === undefined || LAYOUT.has(element) ? undefined : element;
+}
+
 /** The label on the last line of what stands above, with one blank line between at most. */
 function labelAbove(above: string): string | undefined {
   const lines = above.split('\n', 64);
   let last = lines.length - 1;
   if (lines[last]?.trim() === '') last--;
+  const isUnderlined = UNDERLINE.test(lines[last] ?? '');
+  if (isUnderlined) last--;
   // The first line of the piece may be the end of a longer one.
-  if (last < 1 && above.length >= LONGEST_LOOK - 1) return undefined;
-  const match = LABEL_LINE.exec(lines[last] ?? '');
+  if (last < 0 || (last === 0 && above.length > LONGEST_LOOK - 8)) return undefined;
+  const match = LABEL_LINE.exec((lines[last] ?? '').replace(ASIDE, ''));
   if (match === null) return undefined;
-  const isHeading = match[2] !== '' || /^\s*#/.test(match[0]);
+  const isHeading = isUnderlined || match[2] !== '' || /^\s*#/.test(match[0]);
   return `${match[1]}${isHeading ? ': ' : ' '}`;
 }

@@ -23,7 +23,7 @@ export interface Plan {
 }
 
 /** JSON text in JSON text doubles its escapes at each level, so that real nesting is shallow. */
-const DEEPEST_JSON = 8;
+export const DEEPEST_JSON = 8;
 const LEAST_NUMBER = 1_000_000;
 
 /** How a field becomes leaves, and leaves a field. */
@@ -238,7 +238,7 @@ function renderJson(
 }
 
 /** The path is made when somebody asks: most texts hold nothing to report. */
-function contextOf(
+export function contextOf(
   type: string,
   at: { readonly path: Path | undefined; readonly key?: string; readonly parentKey?: string },
   isKey: boolean,

@@ -12,6 +12,11 @@ const positions: readonly (readonly [name: string, write: (label: string, value:
   ['above, with a blank line between', (label, value) => `Contact\n\n${label}:\n\n${value}\n`],
   ['above in a list', (label, value) => `- ${label}:\n  - ${value}\n- Name:\n  - Jane`],
   ['a heading', (label, value) => `## ${label}\n\n${value}`],
+  ['an underlined heading', (label, value) => `${label}\n=====\n\n${value}`],
+  ['above, with an aside', (label, value) => `${label} (private):\n${value}`],
+  ['an element', (label, value) => `<${label.split(' ')[0]?.toLowerCase()}>${value}</x>`],
+  ['a cell of HTML', (label, value) => `<tr><th>${label}</th><td class="x">${value}</td></tr>`],
+  ['in bold in HTML', (label, value) => `<b>${label}</b>: ${value}<br>`],
   ['in bold with its colon', (label, value) => `**${label}:** ${value}`],
   ['in bold before its colon', (label, value) => `**${label}**: ${value}`],
   ['in bold above', (label, value) => `**${label}:**\n${value}`],
@@ -52,7 +57,7 @@ const labels = [
   ['Phone', PHONE, '<PHONE_NUMBER>'],
   ['Mobile phone', PHONE, '<PHONE_NUMBER>'],
   ['SSN', SSN, '<US_SSN>'],
-  ['Card number', CARD, '<CREDIT_CARD>'],
+  ['Card', CARD, '<CREDIT_CARD>'],
 ] as const;
 
 describe('a label names its value from', () => {

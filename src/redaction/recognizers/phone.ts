@@ -130,8 +130,11 @@ export function standsAlone(text: string, start: number, end: number): boolean {
   if (/[+#\p{Sc}]/u.test(before) || next === '%' || isJoinedAfter(text, end)) return false;
   const isInternational = /^\(?\+/.test(text.slice(start, start + 2));
   // "Tel+49…"; "3+4155552671" is a sum.
-  if (isJoinedBefore(text, start) && !(isInternational && touchesPhoneWord(text, start, end) === 'before'))
-    return false;
+  if (isJoinedBefore(text, start)) {
+    // "+14155552671+14155552672": each begins where the other ends, or each pass would find one more.
+    const isChained = isInternational && /\+\d{7,15}$/.test(text.slice(Math.max(0, start - 16), start));
+    if (!isChained && !(isInternational && touchesPhoneWord(text, start, end) === 'before')) return false;
+  }
   if (/[-./]/.test(before) && isJoinedBefore(text, start - 1)) {
     if (!isInternational && touchesPhoneWord(text, start, end) !== 'before') return false;
     if (isInternational && before !== '.' && /\d/.test(text[start - 2] ?? '')) return false;
