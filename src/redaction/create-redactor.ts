@@ -72,7 +72,7 @@ export function createRedactor(options: RedactorOptions = {}): Redactor {
 
   return {
     async analyze(text) {
-      const spans = await analyzeWhole(text, engine.analyze);
+      const spans = await analyzeWhole(text, (part, context) => engine.analyze(part, context));
       return spans.map(({ entityType, start, end, score, validated }) => ({
         entityType,
         start,
