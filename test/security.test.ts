@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
+  cache,
   encrypt,
   expire,
   generateKey,
@@ -272,6 +273,28 @@ describe('attacks of the threat table', () => {
       [first, second, first],
     ]) {
       expect(await codeOf(reopened('victim', records, numbered()).getItems())).toBe('ERR_AUTHENTICATION');
+    }
+  });
+
+  it('attack 14: and with a cache, which knows all of these records', async () => {
+    for (const mode of ['tail', 'verify'] as const) {
+      const inner = new MemorySession({ sessionId: 'victim' });
+      const session = wrapSession(inner, [
+        cache({ maxItems: 100, mode }),
+        encrypt({ keys, integrity: 'sequence' }),
+      ]);
+      for (const text of ['first', 'second']) await session.addItems([said(text)]);
+      await session.getItems();
+      const [first, second] = (await inner.getItems()) as [AgentInputItem, AgentInputItem];
+      for (const records of [
+        [second, first],
+        [first, second, first],
+      ]) {
+        await inner.clearSession();
+        await inner.addItems(records);
+        expect(await codeOf(session.getItems())).toBe('ERR_AUTHENTICATION');
+        expect(await codeOf(session.getItems(2))).toBe('ERR_AUTHENTICATION');
+      }
     }
   });
 

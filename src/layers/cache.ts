@@ -22,7 +22,7 @@ export interface CacheOptions {
   readonly maxItems?: number;
   /**
    * Most bytes in all kept histories together; at least 1. An estimate that is a little above what was measured: for each
-   * record twice the length of its stored text, for text and opened item, and 512 bytes.
+   * record twice the length of its stored text, for text and opened item, and 512 bytes; 1,024 where it is frozen.
    */
   readonly maxBytes?: number;
   /**
@@ -374,10 +374,12 @@ function isSkipped(entry: Entry | HiddenEntry): boolean {
 
 /** What a record takes beside its text and item: measured 350 to 480 bytes of heap. */
 const RECORD_BYTES = 512;
+/** What the engine knows of an object of the last two reads goes with the object, and a frozen one stays here. */
+const FROZEN_BYTES = 512;
 
 function bytesOf(known: readonly Known[]): number {
   let bytes = 0;
-  for (const { key } of known) bytes += 2 * key.length + RECORD_BYTES;
+  for (const { key, frozen } of known) bytes += 2 * key.length + RECORD_BYTES + (frozen ? FROZEN_BYTES : 0);
   return bytes;
 }
 
