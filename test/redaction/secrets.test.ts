@@ -142,6 +142,8 @@ describe('secrets by the name before them', () => {
     `סיסמה: ${PASSWORD}`,
     `पासवर्ड: ${PASSWORD}`,
     'password: P@ss!word',
+    `{"auth":{"user":"ada","pass":"${PASSWORD}"}}`,
+    `auth: { user: 'ada', pass: '${PASSWORD}' }`,
     'passphrase: "correct horse battery staple"',
   ])('a password: %s', async (text) => {
     const redacted = await redactor.redactText(text);
@@ -179,6 +181,7 @@ describe('secrets by the name before them', () => {
     'PWD=/home/jane/project1',
     'pass: 128, fail: 3; compass: N45W30; passenger: 12A34B',
     'secret: /run/secrets/db_password1',
+    '{"boarding":{"pass":"A12345B"},"season_pass_holder":"A12345B"}',
     'token_url: https://acme.test/oauth2/token1a2b3c4d5e',
     'token: https://acme.test/oauth2/v1a2b3c4d5e',
     'api_key=YOUR_API_KEY_HERE_PLEASE1',

@@ -26,9 +26,13 @@ const OPEN_TAG = />[ \t]{0,2}(?=[^\s<>]{1,512}<\/)/y;
 const SCHEME = /(?:basic|bearer|token|digest|apikey|api-key|negotiate|key|jwt|bot)[ \t]{1,4}/iy;
 /** After a scheme whatever is no word: RFC 7235, 2.1 (token68). */
 const CREDENTIALS = /^(?![A-Z]?[a-z]+$)[A-Za-z0-9._~+/=-]{8,}$/;
+const USER_BEFORE = /\b(?:user|username|login|email)["']?[ \t]{0,4}[:=]/i;
+const CREDENTIAL_KEYS = /^(?:auth|basic_?auth|credentials?|smtp|login|account|db|database|proxy)$/i;
 const OPENING = /\\{0,3}["'`]/y;
 /** After `=`: up to what separates pairs of a query, a shell and a connection string. */
 const ASSIGNED_VALUE = /[^\s"'`&;,<>\\]{1,1024}/y;
+/** Tokens have `=` at their end only. */
+const ASSIGNED_TOKEN = /[^\s"'`&;,<>\\=]{1,1024}={0,2}/y;
 const VALUE = /[^\s"'`<>\\]{1,1024}/y;
 const BEARER = /(?<!\w)(?:bearer|token|basic) {1,4}(?=[A-Za-z0-9._~+/-]{20})/gi;
 const CURL_USER = /(?:^|\s)(?:-u|--user|--proxy-user)[ =]{1,2}["']?([^\s"':]{1,128}):([^\s"']{3,256})/g;
@@ -84,8 +88,9 @@ function findAfterNames(pattern: RegExp, text: string, found: RecognizerResult[]
 
 /** A whole text under the key of a secret. */
 function findUnderKey(text: string, context: TextContext, found: RecognizerResult[]): void {
-  const kind =
-    context.isKey === true || text.length > LONGEST_QUOTED ? undefined : secretKindOfKey(context.key);
+  if (context.isKey === true || text.length > LONGEST_QUOTED) return;
+  const isPass = /^pass$/i.test(context.key ?? '') && CREDENTIAL_KEYS.test(context.parentKey ?? '');
+  const kind = isPass ? 'password' : secretKindOfKey(context.key);
   if (kind === undefined) return;
   const isSecret =
     kind === 'token'
@@ -103,7 +108,7 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
   let place = separated ?? afterTouching(text, start, nameEnd);
   if (place === undefined) return undefined;
   const name = text.slice(start, nameEnd);
-  const kind = secretKind(name);
+  const kind = secretKind(name) ?? passOfUser(text, start, name);
   if (kind === undefined) return undefined;
   const isCommand = separated === undefined && place > nameEnd && text[nameEnd] !== '>';
   const isAssigned = text.slice(nameEnd, separated ?? nameEnd).includes('=');
@@ -115,12 +120,19 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
     if (close === -1 || close - opening > LONGEST_QUOTED) return undefined;
     return judge(kind, name, text, opening, close, 'quoted');
   }
-  const end = valueEnd(text, place, isAssigned ? ASSIGNED_VALUE : VALUE);
+  const assigned = kind === 'token' ? ASSIGNED_TOKEN : ASSIGNED_VALUE;
+  const end = valueEnd(text, place, isAssigned ? assigned : VALUE);
   if (schemed !== undefined && /authorization$/i.test(name) && isCredentials(text.slice(place, end))) {
     return resultOf('token', place, end);
   }
   const isVariable = isAssigned && (/^[A-Z][A-Z0-9_]{2,}$/.test(name) || /[?&;]/.test(text[start - 1] ?? ''));
   return judge(kind, name, text, place, end, isVariable ? 'assigned' : isCommand ? 'command' : 'plain');
+}
+
+/** `pass` is a word of many things, but not after a user: `auth: { user: 'ada', pass: '…' }`. */
+function passOfUser(text: string, start: number, name: string): SecretKind | undefined {
+  if (!/^pass$/i.test(name)) return undefined;
+  return USER_BEFORE.test(text.slice(Math.max(0, start - 120), start)) ? 'password' : undefined;
 }
 
 /** Where a value begins that no sign separates from its name: in a tag, on a command line, touching. */
