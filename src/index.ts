@@ -14,6 +14,7 @@ export type {
   SessionLayer,
   VersionSource,
 } from './layer.ts';
+export type { CallOrigin } from './call-origin.ts';
 export type { Duration } from './options.ts';
 export {
   audit,

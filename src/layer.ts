@@ -53,12 +53,31 @@ export type CallKind =
   | 'deleteSession'
   | 'runCompaction'
   | 'getItemsWithCompactionOwnership'
-  | 'addItemsWithCompactionOwnership';
+  | 'addItemsWithCompactionOwnership'
+  // Of a store, and of functions that work on sessions and stores.
+  | 'appendMany'
+  | 'purgeExpired'
+  | 'retention'
+  | 'exportSubject'
+  | 'eraseSubject'
+  | 'exportSession'
+  | 'shred'
+  | 'hold'
+  | 'release'
+  | 'migrate'
+  | 'rewrap'
+  | 'reencrypt'
+  | 'checkKeys'
+  | 'purgeDataKeys'
+  | 'destroyKey';
 
 /** One call of a session member, as layers see it. A layer never sees the member itself. */
 export interface SessionCall {
   readonly kind: CallKind;
-  /** The inner session's id at the time of this call (`clearSession` can change it). */
+  /**
+   * The inner session's id at the time of this call (`clearSession` can change it). Empty for a call on a whole store,
+   * which is followed by one for each session that it concerns.
+   */
   readonly sessionId: string;
   /** How many of the last visible items are wanted; absent: all. */
   readonly limit?: number;
@@ -68,6 +87,9 @@ export interface SessionCall {
   readonly operationId?: string;
   /** Present when the runner passed one. */
   readonly runContext?: RunContext<unknown>;
+  /** Who calls and why, where the caller of a function said so. */
+  readonly actor?: string;
+  readonly purpose?: string;
   /** The innermost session. For identity (`WeakMap` keys) only: a layer does not call it. */
   readonly inner: Session;
   /** All layers of the stack, outermost first. For identity only: what one layer keeps, another stack must not see. */

@@ -1,5 +1,7 @@
 import type { Session } from '@openai/agents';
-import type { Layers, SessionLayer } from './layer.ts';
+import { CALLS, checkCall, originOf, type CallOrigin, type StoreCalls } from './call-origin.ts';
+import { runAround } from './engine/calls.ts';
+import type { CallKind, Layers, SessionCall, SessionLayer } from './layer.ts';
 import { invalidOption } from './options.ts';
 import { MAINTENANCE } from './stores/maintenance.ts';
 import { appendThrough, GATHER } from './stores/gather.ts';
@@ -11,8 +13,11 @@ import { engineOf, layersOf, wrapSession, type Wrapped, type WrapSessionOptions 
  *
  * - `session(id)` is the same object for the same id as long as anyone holds it.
  * - `deleteSession(id)` goes through the layers as a call of its own, so it is audited and caches forget the session.
- * - `appendMany()` seals for every session and writes in one round trip.
- * - `sessions()`, `purgeExpired()`, `ping()` and `close()` are the store's own: they need no key.
+ * - `appendMany()` seals for every session and writes in one round trip. It is a call on the whole store, with an empty
+ *   session id, and `addItems` of each session; `purgeExpired()` is a call on the whole store.
+ * - These three take `{ runContext, actor, purpose }` for `authorize()` and `audit()`.
+ * - `sessions()`, `ping()` and `close()` are the store's own and pass no layer.
+ * - The store that you hand in stays without layers: what is called on it is neither authorized nor audited.
  *
  * @param store - `openSqlite(…)`, another store of strongroom, or one of your own.
  * @param layers - Outermost first. They are shared: one cache, one audit sink for all sessions.
@@ -44,24 +49,88 @@ export function wrapStore<S extends Session>(
   }
   // A stack that cannot work is refused now, not at the first user's first message. The session is never touched.
   const probe = wrapSession(PROBE, layers, options);
+  const bare = bares.get(store) ?? store;
+  const around = [...layersOf(probe), ...layersOfStore(store)];
+  const calls: StoreCalls = {
+    whole: async (kind, origin, work) => runAround(around, storeCall(kind, origin, around), work),
+    async removing(id, kind, origin, work) {
+      const engine = engineOf(wrapped.session(id, { derived: true }));
+      return engine === undefined ? work() : engine.removed(kind, origin, work);
+    },
+    erase: async (id, kind, origin) =>
+      calls.removing(id, kind, origin, async () => bare.deleteSession(id, { derived: true })),
+    async items(id, kind, origin) {
+      const session = wrapped.session(id, { derived: true });
+      const engine = engineOf(session);
+      if (engine === undefined) return session.getItems();
+      return engine.operate(kind, origin, async (io) => io.visibleItems());
+    },
+  };
   const wrapped: Store<Wrapped<S>> = {
     session: (id, sessionOptions) => wrapSession(store.session(id, sessionOptions), layers, options),
     sessions: (sessionsOptions) => store.sessions(sessionsOptions),
-    appendMany: (batches) =>
-      appendThrough(batches, (id, sessionOptions) => wrapped.session(id, sessionOptions), store[GATHER]),
-    purgeExpired: (purgeOptions) => store.purgeExpired(purgeOptions),
-    async deleteSession(id, options) {
-      const engine = engineOf(wrapped.session(id, options));
-      const remove = (): Promise<void> => store.deleteSession(id, options);
-      await (engine === undefined ? remove() : engine.deleted(remove));
+    async appendMany(batches, origin = {}) {
+      await calls.whole('appendMany', originOf(origin), async () => {
+        checkCall('appendMany', origin, []);
+        await appendThrough(
+          batches,
+          (id, sessionOptions) => {
+            const session = wrapped.session(id, sessionOptions);
+            const engine = engineOf(session);
+            if (engine === undefined) return session;
+            return { addItems: async (items) => engine.addItems(items, origin.runContext, origin) };
+          },
+          store[GATHER],
+        );
+      });
     },
+    async purgeExpired(purgeOptions = {}) {
+      const { runContext: _context, actor: _actor, purpose: _purpose, ...own } = purgeOptions;
+      return calls.whole('purgeExpired', originOf(purgeOptions), async () => {
+        checkCall('purgeExpired', purgeOptions, Object.keys(own));
+        return bare.purgeExpired(own);
+      });
+    },
+    async deleteSession(id, options = {}) {
+      const { derived } = options;
+      const own = derived === undefined ? {} : { derived };
+      const work = async (): Promise<void> => {
+        checkCall('deleteSession', options, ['derived']);
+        await bare.deleteSession(id, own);
+      };
+      const engine = engineOf(wrapped.session(id, own));
+      await (engine === undefined ? work() : engine.removed('deleteSession', originOf(options), work));
+    },
+    [CALLS]: calls,
     ...(store[MAINTENANCE] !== undefined && { [MAINTENANCE]: store[MAINTENANCE] }),
     ping: () => store.ping(),
     close: () => store.close(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
-  stacks.set(wrapped, [...layersOf(probe), ...layersOfStore(store)]);
+  stacks.set(wrapped, around);
+  bares.set(wrapped, bare);
   return wrapped;
+}
+
+/** The store itself under wrapped ones. */
+const bares = new WeakMap<object, Store>();
+
+/** What layers see of a call on a whole store. */
+function storeCall(kind: CallKind, origin: CallOrigin, layers: readonly SessionLayer[]): SessionCall {
+  const clock = layers.find((layer) => layer.clock !== undefined)?.clock ?? Date.now;
+  return {
+    kind,
+    sessionId: '',
+    ...origin,
+    inner: PROBE,
+    layers,
+    routesByRunContext: false,
+    sealed: layers.some((layer) => layer.seals === true),
+    now: () => Math.floor(clock()),
+    lookBack: () => Promise.resolve(undefined),
+    skipped: () => undefined,
+    result: {},
+  };
 }
 
 const stacks = new WeakMap<object, readonly SessionLayer[]>();

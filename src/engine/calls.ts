@@ -1,6 +1,6 @@
 import type { RunContext } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import type { CallKind, Entry, HiddenEntry, SessionCall } from '../layer.ts';
+import type { CallKind, Entry, HiddenEntry, SessionCall, SessionLayer } from '../layer.ts';
 import type { Inner } from './inner.ts';
 import type { Histories } from './histories.ts';
 import { isCall } from './memory.ts';
@@ -26,6 +26,8 @@ export interface CallDetails {
   readonly itemCount?: number;
   readonly operationId?: string;
   readonly runContext?: RunContext<unknown> | undefined;
+  readonly actor?: string;
+  readonly purpose?: string;
   /**
    * Throws when the arguments are refused. Runs inside the `around` hooks, so that a refused call is authorized and
    * audited like any other, and before a layer hears of a mutation.
@@ -69,7 +71,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   const queueOf = createQueues(inner.acceptsRunContext);
 
   async function begin(kind: CallKind, details: CallDetails): Promise<ActiveCall> {
-    const { limit, itemCount, operationId, runContext } = details;
+    const { limit, itemCount, operationId, runContext, actor, purpose } = details;
     const call: ActiveCall = {
       kind,
       sessionId: await inner.getSessionId(),
@@ -77,6 +79,8 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       ...(itemCount !== undefined && { itemCount }),
       ...(operationId !== undefined && { operationId }),
       ...(runContext !== undefined && { runContext }),
+      ...(actor !== undefined && { actor }),
+      ...(purpose !== undefined && { purpose }),
       inner: inner.session,
       layers: stack.layers,
       routesByRunContext: inner.acceptsRunContext,
@@ -114,16 +118,8 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     for (const layer of stack.layers) await layer.removing?.(call);
   }
 
-  /** Runs `work` inside the `around` hooks, outermost first. */
-  async function around<T>(call: SessionCall, work: () => Promise<T>): Promise<T> {
-    let next = work;
-    for (const layer of stack.layers.toReversed()) {
-      if (layer.around === undefined) continue;
-      const inside = next;
-      next = async () => (await layer.around?.(call, inside)) as T;
-    }
-    return await next();
-  }
+  const around = async <T>(call: SessionCall, work: () => Promise<T>): Promise<T> =>
+    runAround(stack.layers, call, work);
 
   /** Tells the layers of a mutation, before it and after it. */
   async function mutating<T>(
@@ -184,6 +180,21 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       throw refusal(call);
     },
   };
+}
+
+/** Runs `work` inside the `around` hooks, outermost first. */
+export async function runAround<T>(
+  layers: readonly SessionLayer[],
+  call: SessionCall,
+  work: () => Promise<T>,
+): Promise<T> {
+  let next = work;
+  for (const layer of layers.toReversed()) {
+    if (layer.around === undefined) continue;
+    const inside = next;
+    next = async () => (await layer.around?.(call, inside)) as T;
+  }
+  return await next();
 }
 
 export function hasSkipped(records: readonly Opened[]): boolean {

@@ -4,6 +4,7 @@ import type {
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
+import type { CallOrigin } from '../call-origin.ts';
 import type { CallKind, SessionCall } from '../layer.ts';
 import { createCalls } from './calls.ts';
 import { createComparison } from './comparison.ts';
@@ -22,7 +23,7 @@ import { createWrites } from './writes.ts';
 /** What `members.ts` puts behind the members of the SDK. */
 export interface Engine {
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
-  addItems(items: AgentInputItem[], runContext: Context): Promise<void>;
+  addItems(items: AgentInputItem[], runContext: Context, origin?: CallOrigin): Promise<void>;
   popItem(runContext: Context): Promise<AgentInputItem | undefined>;
   clearSession(runContext: Context): Promise<void>;
   replaceHistoryWithCompaction(items: AgentInputItem[], runContext: Context): Promise<void>;
@@ -34,8 +35,16 @@ export interface Engine {
   readonly receive: Receive;
   /** A member that layers only watch: passes on as it is, in the order of the calls. */
   observe<T>(kind: CallKind, details: ObservedCall, next: () => Promise<T>): Promise<T>;
-  /** The store deletes the session: what this process remembers of it goes too. */
-  deleted<T>(next: () => Promise<T>): Promise<T>;
+  /** The session is removed from outside: what this process remembers of it goes too. */
+  removed<T>(kind: CallKind, origin: CallOrigin, next: () => Promise<T>): Promise<T>;
+  /** A call of a function that works below the layers, beside the queue. */
+  operate<T>(kind: CallKind, origin: CallOrigin, work: (io: OperationIO) => Promise<T>): Promise<T>;
+}
+
+/** What such a function reads with. */
+export interface OperationIO {
+  /** Everything as the caller of the session sees it, past a cache. */
+  visibleItems(): Promise<AgentInputItem[]>;
 }
 
 /** What is known of a call that only passes through. */
@@ -71,8 +80,20 @@ export function createEngine(
     return mutates ? calls.mutate(kind, call, work) : calls.read(kind, call, work);
   }
 
-  async function deleted<T>(next: () => Promise<T>): Promise<T> {
-    return calls.mutate('deleteSession', {}, async () => {
+  const operate: Engine['operate'] = async (kind, origin, work) =>
+    calls.read(kind, origin, async (call) =>
+      work({
+        async visibleItems() {
+          const opened = await pipeline.read(undefined, call, true);
+          const items = opened.flatMap(({ visible }) => visible?.item ?? []);
+          call.result.items = items.length;
+          return items;
+        },
+      }),
+    );
+
+  async function removed<T>(kind: CallKind, origin: CallOrigin, next: () => Promise<T>): Promise<T> {
+    return calls.mutate(kind, origin, async () => {
       const value = await next();
       histories.forget();
       return value;
@@ -87,6 +108,7 @@ export function createEngine(
     ...createMutations(parts),
     ...createPrefix(parts, receiverOf),
     observe,
-    deleted,
+    operate,
+    removed,
   };
 }

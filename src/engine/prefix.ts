@@ -4,7 +4,7 @@ import type { Entry } from '../layer.ts';
 import { isWellFormed } from '../limits.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import { historyDigest } from '../stores/digest.ts';
-import { send, type Parts } from './parts.ts';
+import { countOf, readNow, send, type Parts } from './parts.ts';
 import { snapshotItems } from './plaintext.ts';
 import { storedOf, type Opened } from './pipeline.ts';
 
@@ -40,6 +40,7 @@ export type Receive = (
   store: (archive: { sessionId: string; items: readonly AgentInputItem[] }) => Promise<void>,
 ) => Promise<void>;
 
+const WHERE = 'replacePrefix';
 const OPTIONS = ['count', 'digest', 'replacement', 'operationId', 'archiveTo'];
 
 /**
@@ -54,27 +55,33 @@ export function createPrefix(
 ): { replacePrefix(args: ReplacePrefixArgs): Promise<void>; receive: Receive } {
   const { inner, stack, pipeline, calls, comparison, histories, maxItemBytes } = parts;
 
-  async function replacePrefix(args: ReplacePrefixArgs): Promise<void> {
-    const where = 'replacePrefix';
-    checkOptions(where, args, OPTIONS);
+  function checkedArgs(args: ReplacePrefixArgs): CheckedPrefix {
+    checkOptions(WHERE, args, OPTIONS);
     const { digest, operationId, archiveTo } = args;
-    const count = parseCount(where, 'count', args.count);
+    const count = parseCount(WHERE, 'count', args.count);
     if (typeof digest !== 'string')
-      return invalidOption(where, 'digest', 'the historyDigest of the items', digest);
+      return invalidOption(WHERE, 'digest', 'the historyDigest of the items', digest);
     if (typeof operationId !== 'string' || operationId.trim() === '' || !isWellFormed(operationId)) {
-      return invalidOption(where, 'operationId', 'a non-empty string of well-formed Unicode', operationId);
+      return invalidOption(WHERE, 'operationId', 'a non-empty string of well-formed Unicode', operationId);
     }
     const replacement = snapshotItems(args.replacement, maxItemBytes);
     const receive = archiveTo === undefined ? undefined : receiverOf(archiveTo);
     if (archiveTo !== undefined && receive === undefined) {
       return invalidOption(
-        where,
+        WHERE,
         'archiveTo',
         'a session of the same store, wrapped by wrapSession',
         archiveTo,
       );
     }
-    return calls.mutate(where, { operationId, itemCount: replacement.length }, async (call) => {
+    return { count, digest, operationId, replacement, receive };
+  }
+
+  async function replacePrefix(args: ReplacePrefixArgs): Promise<void> {
+    const checked = readNow(() => checkedArgs(args));
+    const details = { checked, ...countOf(args?.replacement), ...operationOf(checked) };
+    return calls.mutate(WHERE, details, async (call) => {
+      const { count, digest, operationId, replacement, receive } = checked();
       await calls.assertWritable(call);
       if ((await inner.applied(operationId)) === true) return;
       const opened = await pipeline.read(undefined, calls.quiet(call), false);
@@ -125,6 +132,23 @@ export function createPrefix(
     });
 
   return { replacePrefix, receive };
+}
+
+interface CheckedPrefix {
+  readonly count: number;
+  readonly digest: string;
+  readonly operationId: string;
+  readonly replacement: AgentInputItem[];
+  readonly receive: Receive | undefined;
+}
+
+/** The operation id, unless the arguments are refused. */
+function operationOf(checked: () => CheckedPrefix): { readonly operationId?: string } {
+  try {
+    return { operationId: checked().operationId };
+  } catch {
+    return {};
+  }
 }
 
 /** The records up to the `count`th visible one; hidden ones on the way go with them. */

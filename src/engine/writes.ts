@@ -2,26 +2,31 @@ import type { AgentInputItem } from '@openai/agents';
 import { storedOf, type Opened } from './pipeline.ts';
 import { countOf, readNow, send, type Context, type Parts } from './parts.ts';
 import { snapshotItems } from './plaintext.ts';
+import type { CallOrigin } from '../call-origin.ts';
 import type { Header, SessionCall } from '../layer.ts';
 
 /** `addItems`, `clearSession` and `replaceHistoryWithCompaction`. */
 export function createWrites(parts: Parts): {
-  addItems(items: AgentInputItem[], runContext: Context): Promise<void>;
+  addItems(items: AgentInputItem[], runContext: Context, origin?: CallOrigin): Promise<void>;
   clearSession(runContext: Context): Promise<void>;
   replaceHistoryWithCompaction(items: AgentInputItem[], runContext: Context): Promise<void>;
 } {
   const { inner, stack, pipeline, histories, calls, comparison, maxItemBytes } = parts;
 
-  async function addItems(items: AgentInputItem[], runContext: Context): Promise<void> {
+  async function addItems(
+    items: AgentInputItem[],
+    runContext: Context,
+    origin: CallOrigin = {},
+  ): Promise<void> {
     if (!stack.transforms) {
-      return calls.mutate('addItems', { ...countOf(items), runContext }, async (call) => {
+      return calls.mutate('addItems', { ...origin, ...countOf(items), runContext }, async (call) => {
         await inner.addItems(items, runContext);
         call.result.items = items.length;
       });
     }
     const checked = readNow(() => snapshotItems(items, maxItemBytes));
     const origins = histories.origins(Array.isArray(items) ? items : [], runContext);
-    const details = { ...countOf(items), runContext, checked };
+    const details = { ...origin, ...countOf(items), runContext, checked };
     return calls.mutate('addItems', details, async (call, appended) => {
       const snapshots = checked();
       if (snapshots.length === 0) {

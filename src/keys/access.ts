@@ -1,7 +1,8 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionArgs } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
-import type { Entry, SessionCall } from '../layer.ts';
+import type { CallOrigin } from '../call-origin.ts';
+import type { CallKind, Entry, SessionCall } from '../layer.ts';
 import { sealers, type Sealer } from '../layers/encrypt/sealer.ts';
 import { innermostOf, layersOf } from '../wrap-session.ts';
 import type { DataKeyScope } from './data-keys.ts';
@@ -26,7 +27,11 @@ export interface KeyAccess {
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when the session has no such layer.
  */
-export async function keyAccess(where: string, session: Session): Promise<KeyAccess> {
+export async function keyAccess(
+  where: CallKind,
+  session: Session,
+  origin: CallOrigin = {},
+): Promise<KeyAccess> {
   const layers = typeof session === 'object' && session !== null ? layersOf(session) : [];
   const sealer = layers.map((layer) => sealers.get(layer)).find((found) => found !== undefined);
   if (sealer === undefined) {
@@ -40,8 +45,9 @@ export async function keyAccess(where: string, session: Session): Promise<KeyAcc
   const clock = layers.find((layer) => layer.clock !== undefined)?.clock ?? Date.now;
   const dekStore = inner[DEK_STORE];
   const call: SessionCall = {
-    kind: 'applyHistoryTransaction',
+    kind: where,
     sessionId,
+    ...origin,
     inner,
     layers,
     routesByRunContext: false,

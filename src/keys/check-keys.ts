@@ -1,4 +1,6 @@
-import { checkOptions, invalidOption } from '../options.ts';
+import { checkCall, type CallOrigin } from '../call-origin.ts';
+import { invalidOption } from '../options.ts';
+import { asCallOfAll } from './as-call.ts';
 import { isStrongroomError, type ErrorCode } from '../errors.ts';
 import { placesOfAll, wrappedKeysOf, type KeyTarget } from './key-places.ts';
 import type { Keyring } from './keyring.ts';
@@ -12,6 +14,13 @@ export interface KeyUse {
   readonly sessions: number;
   /** Why the keyring cannot open them; absent when it can. */
   readonly problem?: ErrorCode;
+}
+
+/** Options of {@link checkKeys}. */
+export interface CheckKeysOptions extends CallOrigin {
+  readonly keys: Keyring;
+  /** Ends the run between two data keys. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -34,9 +43,16 @@ export interface KeyUse {
  */
 export async function checkKeys(
   targets: KeyTarget | readonly KeyTarget[],
-  options: { readonly keys: Keyring; readonly signal?: AbortSignal },
+  options: CheckKeysOptions,
 ): Promise<readonly KeyUse[]> {
-  checkOptions('checkKeys', options, ['keys', 'signal']);
+  return asCallOfAll(targets, 'checkKeys', options, async () => usesOf(targets, options));
+}
+
+async function usesOf(
+  targets: KeyTarget | readonly KeyTarget[],
+  options: CheckKeysOptions,
+): Promise<readonly KeyUse[]> {
+  checkCall('checkKeys', options, ['keys', 'signal']);
   if (typeof options.keys?.checkOpens !== 'function')
     invalidOption('checkKeys', 'keys', 'a keyring', options.keys);
   const uses = new Map<string, { dataKeys: number; sessions: Set<string> }>();

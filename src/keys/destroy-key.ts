@@ -1,5 +1,6 @@
 import { StrongroomError } from '../errors.ts';
-import { checkOptions } from '../options.ts';
+import { checkCall, type CallOrigin } from '../call-origin.ts';
+import { asCallOfAll } from './as-call.ts';
 import { placesOfAll, wrappedKeysOf, type KeyTarget } from './key-places.ts';
 import type { Keyring } from './keyring.ts';
 
@@ -27,9 +28,18 @@ import type { Keyring } from './keyring.ts';
 export async function destroyKey(
   keys: Keyring,
   kid: string,
-  options: { readonly dekStores: KeyTarget | readonly KeyTarget[] },
+  options: { readonly dekStores: KeyTarget | readonly KeyTarget[] } & CallOrigin,
 ): Promise<void> {
-  checkOptions('destroyKey', options, ['dekStores']);
+  const targets = (options as Partial<typeof options> | undefined)?.dekStores;
+  return asCallOfAll(targets, 'destroyKey', options, async () => destroyUnused(keys, kid, options));
+}
+
+async function destroyUnused(
+  keys: Keyring,
+  kid: string,
+  options: { readonly dekStores: KeyTarget | readonly KeyTarget[] } & CallOrigin,
+): Promise<void> {
+  checkCall('destroyKey', options, ['dekStores']);
   let needed = 0;
   for (const places of await placesOfAll('destroyKey', options.dekStores)) {
     for await (const _ of wrappedKeysOf('destroyKey', places, kid)) needed++;

@@ -1,10 +1,13 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { encodeItem } from '../item.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { checkCall, originOf, type CallOrigin } from '../call-origin.ts';
+import type { OperationIO } from '../engine/engine.ts';
+import { invalidOption } from '../options.ts';
 import { keyAccess, openOrShredded } from './access.ts';
+import { asCall } from './as-call.ts';
 
 /** Options of {@link exportSession}. */
-export interface ExportSessionOptions {
+export interface ExportSessionOptions extends CallOrigin {
   /**
    * `true`: plain SDK items, as the session shows them, for the person they are about or for leaving strongroom.
    * `false`: the records as they are stored, sealed, for a backup.
@@ -42,15 +45,23 @@ export interface SessionExport {
  * ```
  */
 export async function exportSession(session: Session, options: ExportSessionOptions): Promise<SessionExport> {
-  checkOptions('exportSession', options, ['open']);
+  return asCall(session, 'exportSession', options, async (io) => document(session, options, io));
+}
+
+async function document(
+  session: Session,
+  options: ExportSessionOptions,
+  io: OperationIO | undefined,
+): Promise<SessionExport> {
+  checkCall('exportSession', options, ['open']);
   const { open } = options;
   if (typeof open !== 'boolean') invalidOption('exportSession', 'open', 'true or false', open);
-  const { inner, sessionId, scope, sealer } = await keyAccess('exportSession', session);
+  const { inner, sessionId, scope, sealer } = await keyAccess('exportSession', session, originOf(options));
   if (open) {
     // onUndecryptable may say that a read skips what does not open; a document that claims to be complete may not.
     for (const record of await inner.getItems()) await openOrShredded(sealer, record, scope);
   }
-  const items = await (open ? session : inner).getItems();
+  const items = open && io !== undefined ? await io.visibleItems() : await inner.getItems();
   const head = {
     type: 'strongroom/export',
     version: 1,

@@ -1,7 +1,9 @@
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { checkCall, originOf, type CallOrigin } from '../call-origin.ts';
+import { invalidOption } from '../options.ts';
 import { keyAccess } from './access.ts';
+import { asCall } from './as-call.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { checkHold, type DekStore, type HoldRecord, type HoldStore } from './dek-store.ts';
 import { heldError } from './held.ts';
@@ -9,7 +11,7 @@ import { keyPlacesOf, type KeyTarget } from './key-places.ts';
 import { isDekStore, isStore } from './targets.ts';
 
 /** Options of {@link hold}. */
-export interface HoldOptions {
+export interface HoldOptions extends CallOrigin {
   /** Why, for whoever reads the record years later. At most 65,535 bytes in UTF-8. */
   readonly reason: string;
   /** Who placed it. At most 512 bytes in UTF-8. */
@@ -42,9 +44,13 @@ export interface HoldOptions {
  * ```
  */
 export async function hold(target: KeyTarget, options: HoldOptions): Promise<HoldRecord> {
-  checkOptions('hold', options, ['reason', 'by', 'sessionId', 'id']);
+  return asCall(target, 'hold', options, async () => place(target, options));
+}
+
+async function place(target: KeyTarget, options: HoldOptions): Promise<HoldRecord> {
+  checkCall('hold', options, ['reason', 'by', 'sessionId', 'id']);
   const { reason, by, id = randomName() } = options;
-  const { stores, sessionId, now } = await resolve('hold', target, options.sessionId);
+  const { stores, sessionId, now } = await resolve('hold', target, options.sessionId, originOf(options));
   const record: HoldRecord = {
     id,
     sessionId,
@@ -72,12 +78,20 @@ export async function hold(target: KeyTarget, options: HoldOptions): Promise<Hol
 export async function release(
   target: KeyTarget,
   id: string,
-  options: { readonly by?: string } = {},
+  options: { readonly by?: string } & CallOrigin = {},
 ): Promise<HoldRecord> {
-  checkOptions('release', options, ['by']);
+  return asCall(target, 'release', options, async () => lift(target, id, options));
+}
+
+async function lift(
+  target: KeyTarget,
+  id: string,
+  options: { readonly by?: string } & CallOrigin,
+): Promise<HoldRecord> {
+  checkCall('release', options, ['by']);
   checkText('release', 'id', id, MAX_BYTES.holdId);
   if (options.by !== undefined) checkText('release', 'by', options.by, MAX_BYTES.by);
-  const { stores, now } = await resolve('release', target, '');
+  const { stores, now } = await resolve('release', target, '', originOf(options));
   let released: HoldRecord | undefined;
   for (const store of stores) released = (await store.release(id, now, options.by)) ?? released;
   if (released === undefined) {
@@ -96,9 +110,10 @@ export async function openHold(store: DekStore, sessionId: string): Promise<void
 }
 
 async function resolve(
-  where: string,
+  where: 'hold' | 'release',
   target: KeyTarget,
   sessionId: string | undefined,
+  origin: CallOrigin,
 ): Promise<{ stores: HoldStore[]; sessionId: string; now: number }> {
   if (isDekStore(target) || isStore(target)) {
     if (typeof sessionId !== 'string') invalidOption(where, 'sessionId', 'a session id', sessionId);
@@ -107,7 +122,7 @@ async function resolve(
     if (found.length === 0) unsupported(where);
     return { stores: found, sessionId, now: Date.now() };
   }
-  const access = await keyAccess(where, target);
+  const access = await keyAccess(where, target, origin);
   // The session's own database is among them: there a hold stops what removes items, in the same transaction.
   const stores = access.scope.stores.map((store) => holdsOf(where, store));
   if (stores.length === 0) unsupported(where);

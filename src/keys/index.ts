@@ -12,7 +12,7 @@ export { sessionDekStore, type SessionDekStoreOptions } from './session-dek-stor
 export { sqliteDekStore, type SqliteDekStore, type SqliteDekStoreOptions } from './sqlite-dek-store.ts';
 export { rewrap, type RewrapOptions, type RewrapProgress, type RewrapReport } from './rewrap.ts';
 export { reencrypt, type ReencryptOptions, type ReencryptReport } from './reencrypt.ts';
-export { checkKeys, type KeyUse } from './check-keys.ts';
+export { checkKeys, type CheckKeysOptions, type KeyUse } from './check-keys.ts';
 export { shred, type ShredOptions, type ShredReceipt } from './shred.ts';
 export { hold, release, type HoldOptions } from './holds.ts';
 export { purgeDataKeys, type PurgeDataKeysOptions, type PurgeDataKeysReport } from './purge-data-keys.ts';

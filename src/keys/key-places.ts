@@ -1,3 +1,4 @@
+import type { CallKind } from '../layer.ts';
 import type { Session } from '@openai/agents';
 import { envelopeText, parseEnvelope } from '../envelope.ts';
 import { invalidOption } from '../options.ts';
@@ -32,7 +33,7 @@ export interface KeyPlaces {
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for anything that names no place: an empty one must not look like
  * one without keys.
  */
-export async function keyPlacesOf(where: string, target: unknown): Promise<KeyPlaces> {
+export async function keyPlacesOf(where: CallKind, target: unknown): Promise<KeyPlaces> {
   if (isDekStore(target)) return { stores: [target], forget: () => undefined };
   if (isStore(target)) return placesOfStore(where, target);
   if (!isSession(target)) {
@@ -43,7 +44,7 @@ export async function keyPlacesOf(where: string, target: unknown): Promise<KeyPl
 }
 
 /** @throws as {@link keyPlacesOf}, also for no target at all. */
-export async function placesOfAll(where: string, targets: unknown): Promise<readonly KeyPlaces[]> {
+export async function placesOfAll(where: CallKind, targets: unknown): Promise<readonly KeyPlaces[]> {
   const all: readonly unknown[] = Array.isArray(targets) ? targets : [targets];
   if (all.length === 0) {
     invalidOption(
@@ -56,7 +57,7 @@ export async function placesOfAll(where: string, targets: unknown): Promise<read
   return Promise.all(all.map((target) => keyPlacesOf(where, target)));
 }
 
-function placesOfStore(where: string, store: Store): KeyPlaces {
+function placesOfStore(where: CallKind, store: Store): KeyPlaces {
   const table = store[MAINTENANCE]?.dekStore;
   const sealer = layersOfStore(store)
     .map((layer): Sealer | undefined => sealers.get(layer))
@@ -82,7 +83,7 @@ export interface PlacedKey {
 
 /** The wrapped data keys of a target, of one key-encryption key if given. Each is named once for each place that has it. */
 export async function* wrappedKeysOf(
-  where: string,
+  where: CallKind,
   { stores, sessionId, sealed }: KeyPlaces,
   kid?: string,
 ): AsyncIterable<PlacedKey> {

@@ -1,10 +1,11 @@
 import type { Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { Entry } from '../layer.ts';
-import { checkOptions } from '../options.ts';
+import { checkCall, originOf, type CallOrigin } from '../call-origin.ts';
 import type { Store } from '../stores/store.ts';
 import { layersOf } from '../wrap-session.ts';
 import { keyAccess, replaceRecords } from './access.ts';
+import { asCall, asCallOfEach } from './as-call.ts';
 import { sessionsOf } from './targets.ts';
 
 /** What {@link migrate} did, or has done so far. */
@@ -18,7 +19,7 @@ export interface MigrateReport {
 }
 
 /** Options of {@link migrate}. */
-export interface MigrateOptions {
+export interface MigrateOptions extends CallOrigin {
   /** Ends the run between two sessions; another run goes on. */
   readonly signal?: AbortSignal;
   /** Called after each session. */
@@ -47,41 +48,53 @@ export interface MigrateOptions {
  * ```
  */
 export async function migrate(target: Session | Store, options: MigrateOptions = {}): Promise<MigrateReport> {
-  checkOptions('migrate', options, ['signal', 'onProgress']);
-  const report = { sessions: 0, sealed: 0, already: 0 };
-  for await (const session of sessionsOf('migrate', target)) {
-    options.signal?.throwIfAborted();
-    const access = await keyAccess('migrate', session);
-    const { sealer, scope, call } = access;
-    if (!sealer.acceptsPlaintext(scope)) {
-      throw new StrongroomError(
-        'ERR_NOT_SEALED',
-        'migrate: encrypt() does not accept plaintext now. Give it unsafeAllowPlaintext: { until } for the migration.',
+  return asCall(target, 'migrate', options, async () => {
+    checkCall('migrate', options, ['signal', 'onProgress']);
+    const report = { sessions: 0, sealed: 0, already: 0 };
+    for await (const session of sessionsOf('migrate', target)) {
+      options.signal?.throwIfAborted();
+      const counts = await asCallOfEach(target, session, 'migrate', options, async () =>
+        migrateSession(session, originOf(options)),
       );
+      report.sessions++;
+      report.sealed += counts.sealed;
+      report.already += counts.already;
+      options.onProgress?.({ ...report });
     }
-    let counts = { sealed: 0, already: 0 };
-    await replaceRecords('migrate', access, async (records) => {
-      const plain = records.map((record): Entry | undefined => {
-        const entry = sealer.accepts(record, scope);
-        return entry === undefined ? undefined : { ...entry, stored: record };
-      });
-      let entries: readonly Entry[] = plain.flatMap((entry) =>
-        entry === undefined ? [] : [{ item: entry.item, header: entry.header }],
-      );
-      counts = { sealed: entries.length, already: records.length - entries.length };
-      if (entries.length === 0) return undefined;
-      for (const layer of layersOf(session)) {
-        if (layer.write !== undefined) entries = await layer.write(entries, call);
-      }
-      const sealed = entries.values();
-      return records.map((record, index) =>
-        plain[index] === undefined ? record : (sealed.next().value as Entry).item,
-      );
-    });
-    report.sessions++;
-    report.sealed += counts.sealed;
-    report.already += counts.already;
-    options.onProgress?.({ ...report });
+    return report;
+  });
+}
+
+async function migrateSession(
+  session: Session,
+  origin: CallOrigin,
+): Promise<{ sealed: number; already: number }> {
+  const access = await keyAccess('migrate', session, origin);
+  const { sealer, scope, call } = access;
+  if (!sealer.acceptsPlaintext(scope)) {
+    throw new StrongroomError(
+      'ERR_NOT_SEALED',
+      'migrate: encrypt() does not accept plaintext now. Give it unsafeAllowPlaintext: { until } for the migration.',
+    );
   }
-  return report;
+  let counts = { sealed: 0, already: 0 };
+  await replaceRecords('migrate', access, async (records) => {
+    const plain = records.map((record): Entry | undefined => {
+      const entry = sealer.accepts(record, scope);
+      return entry === undefined ? undefined : { ...entry, stored: record };
+    });
+    let entries: readonly Entry[] = plain.flatMap((entry) =>
+      entry === undefined ? [] : [{ item: entry.item, header: entry.header }],
+    );
+    counts = { sealed: entries.length, already: records.length - entries.length };
+    if (entries.length === 0) return undefined;
+    for (const layer of layersOf(session)) {
+      if (layer.write !== undefined) entries = await layer.write(entries, call);
+    }
+    const sealed = entries.values();
+    return records.map((record, index) =>
+      plain[index] === undefined ? record : (sealed.next().value as Entry).item,
+    );
+  });
+  return counts;
 }

@@ -1,10 +1,12 @@
 import { isStrongroomError, StrongroomError } from '../errors.ts';
-import { checkOptions, parseDuration, type Duration } from '../options.ts';
+import { checkCall, type CallOrigin } from '../call-origin.ts';
+import { parseDuration, type Duration } from '../options.ts';
+import { asCall } from './as-call.ts';
 import type { DekRecord, DekStore } from './dek-store.ts';
 import { keyPlacesOf, type KeyTarget } from './key-places.ts';
 
 /** Options of {@link purgeDataKeys}. */
-export interface PurgeDataKeysOptions {
+export interface PurgeDataKeysOptions extends CallOrigin {
   /** Data keys that were made this long ago are destroyed. */
   readonly after: Duration;
   /** Unix milliseconds. @defaultValue `Date.now` */
@@ -42,7 +44,11 @@ export async function purgeDataKeys(
   target: KeyTarget,
   options: PurgeDataKeysOptions,
 ): Promise<PurgeDataKeysReport> {
-  checkOptions('purgeDataKeys', options, ['after', 'clock', 'signal']);
+  return asCall(target, 'purgeDataKeys', options, async () => purge(target, options));
+}
+
+async function purge(target: KeyTarget, options: PurgeDataKeysOptions): Promise<PurgeDataKeysReport> {
+  checkCall('purgeDataKeys', options, ['after', 'clock', 'signal']);
   const { clock = Date.now, signal } = options;
   const before = clock() - parseDuration('purgeDataKeys', 'after', options.after);
   const places = await keyPlacesOf('purgeDataKeys', target);

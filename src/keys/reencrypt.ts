@@ -2,9 +2,11 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import { envelopeText, readHeader } from '../envelope.ts';
 import { isStrongroomError } from '../errors.ts';
 import type { Entry, Header } from '../layer.ts';
-import { checkOptions, parseDuration, type Duration } from '../options.ts';
+import { checkCall, originOf, type CallOrigin } from '../call-origin.ts';
+import { parseDuration, type Duration } from '../options.ts';
 import type { Store } from '../stores/store.ts';
 import { keyAccess, openOrShredded, replaceRecords, type KeyAccess } from './access.ts';
+import { asCall, asCallOfEach } from './as-call.ts';
 import type { DekStore } from './dek-store.ts';
 import { wrapAnew } from './rewrap.ts';
 import { sessionsWithKeysOf } from './targets.ts';
@@ -23,7 +25,7 @@ export interface ReencryptReport {
 }
 
 /** Options of {@link reencrypt}. */
-export interface ReencryptOptions {
+export interface ReencryptOptions extends CallOrigin {
   /**
    * How long to wait between the last use of the old data keys here and their destruction. It must be as long as other
    * processes keep opened data keys (`dataKeys.cacheFor`) and a call of theirs takes, so that none of them seals with one
@@ -66,7 +68,12 @@ export async function reencrypt(
   target: Session | Store,
   options: ReencryptOptions = {},
 ): Promise<ReencryptReport> {
-  checkOptions('reencrypt', options, ['grace', 'signal', 'onProgress']);
+  return asCall(target, 'reencrypt', options, async () => reencryptAll(target, options));
+}
+
+async function reencryptAll(target: Session | Store, options: ReencryptOptions): Promise<ReencryptReport> {
+  checkCall('reencrypt', options, ['grace', 'signal', 'onProgress']);
+  const origin = originOf(options);
   const { grace = '5m', signal, onProgress } = options;
   const graceTime = grace === 0 ? 0 : parseDuration('reencrypt', 'grace', grace);
   const report = { sessions: 0, entries: 0, shredded: 0 };
@@ -74,18 +81,16 @@ export async function reencrypt(
   const held: string[] = [];
   for await (const session of sessionsWithKeysOf('reencrypt', target)) {
     signal?.throwIfAborted();
-    const access = await keyAccess('reencrypt', session);
-    const old = await retire(access);
-    access.sealer.forget(access.sessionId);
-    let sealed: Awaited<ReturnType<typeof sealAnew>>;
+    const access = await keyAccess('reencrypt', session, origin);
+    let result: Awaited<ReturnType<typeof retireAndSeal>>;
     try {
-      sealed = await sealAnew(access, () => true);
+      result = await asCallOfEach(target, session, 'reencrypt', options, async () => retireAndSeal(access));
     } catch (error) {
       if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
       held.push(access.sessionId);
       continue;
     }
-    const { entries, shredded } = sealed;
+    const { old, entries, shredded } = result;
     if (old.length > 0) retired.push({ session, old });
     report.sessions++;
     report.entries += entries;
@@ -101,7 +106,7 @@ export async function reencrypt(
     const again: Retired[] = [];
     for (const { session, old } of pending) {
       signal?.throwIfAborted();
-      const access = await keyAccess('reencrypt', session);
+      const access = await keyAccess('reencrypt', session, origin);
       const dids = new Set(old.map(({ did }) => did));
       const late = await sealAnew(access, (header) => header?.d !== undefined && dids.has(header.d));
       report.entries += late.entries;
@@ -123,6 +128,15 @@ export async function reencrypt(
     pending = again;
   }
   return { ...report, destroyed, held };
+}
+
+/** Ends the use of the session's data keys for new records, and seals those that there are anew. */
+async function retireAndSeal(
+  access: KeyAccess,
+): Promise<{ readonly old: readonly OldKey[]; readonly entries: number; readonly shredded: number }> {
+  const old = await retire(access);
+  access.sealer.forget(access.sessionId);
+  return { old, ...(await sealAnew(access, () => true)) };
 }
 
 interface OldKey {

@@ -5,10 +5,12 @@ import { constantTimeEqual } from '../crypto/equal.ts';
 import { SUITE_NAMES } from '../crypto/suite.ts';
 import { carrierOf, envelopeText, formatEnvelope, parseEnvelope } from '../envelope.ts';
 import { isStrongroomError, StrongroomError, type ErrorCode } from '../errors.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { checkCall, originOf, type CallOrigin } from '../call-origin.ts';
+import { invalidOption } from '../options.ts';
 import type { Store } from '../stores/store.ts';
 import { layersOfStore } from '../wrap-store.ts';
 import { keyAccess, replaceRecords } from './access.ts';
+import { asCall, asCallOfEach } from './as-call.ts';
 import type { DekRecord, DekStore } from './dek-store.ts';
 import type { Keyring } from './keyring.ts';
 import { keyPlacesOf } from './key-places.ts';
@@ -36,7 +38,7 @@ export interface RewrapReport extends RewrapProgress {
 }
 
 /** Options of {@link rewrap}. */
-export interface RewrapOptions {
+export interface RewrapOptions extends CallOrigin {
   /** The keyring that opens the old keys; its current key wraps them anew. Only where the target has no `encrypt()`. */
   readonly keys?: Keyring;
   /** The `context` that `encrypt()` has, for each session. Only where the target has no `encrypt()`. */
@@ -79,7 +81,11 @@ export async function rewrap(
   target: DekStore | Session | Store,
   options: RewrapOptions = {},
 ): Promise<RewrapReport> {
-  checkOptions('rewrap', options, ['keys', 'context', 'kid', 'signal', 'onProgress']);
+  return asCall(target, 'rewrap', options, async () => rewrapAll(target, options));
+}
+
+async function rewrapAll(target: DekStore | Session | Store, options: RewrapOptions): Promise<RewrapReport> {
+  checkCall('rewrap', options, ['keys', 'context', 'kid', 'signal', 'onProgress']);
   const run = createRun(options);
   if (isDekStore(target) || (isStore(target) && layersOfStore(target).length === 0)) {
     const { keys, context } = options;
@@ -106,25 +112,27 @@ export async function rewrap(
   }
   for await (const session of sessionsWithKeysOf('rewrap', target)) {
     options.signal?.throwIfAborted();
-    const access = await keyAccess('rewrap', session);
-    for (const store of access.scope.stores) {
-      const { ring, context } = access.scope;
-      await rewrapDekStore(store, ring, () => context.hash, run, options, access.sessionId);
-    }
-    // By the old one, `undefined` where it did not open; kept over attempts, so that each is tried and counted once.
-    const wrappedAnew = new Map<string, string | undefined>();
-    await replaceRecords('rewrap', access, async (records) => {
-      const { ring, context } = access.scope;
-      const next: AgentInputItem[] = [];
-      for (const record of records) {
-        next.push(
-          await rewrapRecord(record, ring, context.hash, access.sessionId, wrappedAnew, run, options),
-        );
-      }
-      return next.some((record, index) => record !== records[index]) ? next : undefined;
-    });
+    await asCallOfEach(target, session, 'rewrap', options, async () => rewrapSession(session, run, options));
   }
   return run.report();
+}
+
+async function rewrapSession(session: Session, run: Run, options: RewrapOptions): Promise<void> {
+  const access = await keyAccess('rewrap', session, originOf(options));
+  for (const store of access.scope.stores) {
+    const { ring, context } = access.scope;
+    await rewrapDekStore(store, ring, () => context.hash, run, options, access.sessionId);
+  }
+  // By the old one, `undefined` where it did not open; kept over attempts, so that each is tried and counted once.
+  const wrappedAnew = new Map<string, string | undefined>();
+  await replaceRecords('rewrap', access, async (records) => {
+    const { ring, context } = access.scope;
+    const next: AgentInputItem[] = [];
+    for (const record of records) {
+      next.push(await rewrapRecord(record, ring, context.hash, access.sessionId, wrappedAnew, run, options));
+    }
+    return next.some((record, index) => record !== records[index]) ? next : undefined;
+  });
 }
 
 async function rewrapDekStore(

@@ -1,10 +1,13 @@
 import type { Session } from '@openai/agents';
 import { envelopeText } from '../envelope.ts';
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { checkCall, originOf, type CallOrigin } from '../call-origin.ts';
+import { invalidOption } from '../options.ts';
+import { engineOf } from '../wrap-session.ts';
 import { keyAccess } from './access.ts';
 import type { DekRecord } from './dek-store.ts';
 import { openHold } from './holds.ts';
+import { isSession } from './targets.ts';
 
 /** What was destroyed, when, and by whom: keep it where auditors look. It holds no content and no key. */
 export interface ShredReceipt {
@@ -22,7 +25,7 @@ export interface ShredReceipt {
 }
 
 /** Options of {@link shred}. */
-export interface ShredOptions {
+export interface ShredOptions extends CallOrigin {
   /** Why, for the receipt. */
   readonly reason?: string;
   /** Who, for the receipt. */
@@ -52,12 +55,22 @@ export interface ShredOptions {
  * ```
  */
 export async function shred(session: Session, options: ShredOptions = {}): Promise<ShredReceipt> {
-  checkOptions('shred', options, ['reason', 'by', 'onReceipt']);
-  const { reason, by, onReceipt } = options;
+  const origin = originOf(options);
+  const work = async (): Promise<ShredReceipt> => destroy(session, options, origin);
+  const engine = isSession(session) ? engineOf(session) : undefined;
+  // As a removal, so that a cache of plaintext above the seal lets go, too.
+  const receipt = await (engine === undefined ? work() : engine.removed('shred', origin, work));
+  await options.onReceipt?.(receipt);
+  return receipt;
+}
+
+async function destroy(session: Session, options: ShredOptions, origin: CallOrigin): Promise<ShredReceipt> {
+  checkCall('shred', options, ['reason', 'by', 'onReceipt']);
+  const { reason, by } = options;
   for (const [name, value] of Object.entries({ reason, by })) {
     if (value !== undefined && typeof value !== 'string') invalidOption('shred', name, 'a text', value);
   }
-  const { sessionId, inner, sealer, scope } = await keyAccess('shred', session);
+  const { sessionId, inner, sealer, scope } = await keyAccess('shred', session, origin);
   if (scope.inline || scope.stores.length === 0) {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
@@ -85,14 +98,8 @@ export async function shred(session: Session, options: ShredOptions = {}): Promi
     for (const { did, kid } of found) if (destroyed.has(did)) keys.push({ did, kid });
   }
   sealer.forget(sessionId);
-  let rowsCleared = true;
-  try {
-    // Through the wrapper, so that a cache of plaintext above the seal lets go, too.
-    await session.clearSession();
-  } catch {
-    rowsCleared = await cleared(inner);
-  }
-  const receipt: ShredReceipt = {
+  const rowsCleared = await cleared(inner);
+  return {
     type: 'strongroom/shred',
     version: 1,
     sessionId,
@@ -102,11 +109,9 @@ export async function shred(session: Session, options: ShredOptions = {}): Promi
     ...(reason !== undefined && { reason }),
     ...(by !== undefined && { by }),
   };
-  await onReceipt?.(receipt);
-  return receipt;
 }
 
-/** The wrapper may be read-only; the keys are gone in any case. */
+/** Past the layers, which may be read-only; the keys are gone in any case. */
 async function cleared(inner: Session): Promise<boolean> {
   try {
     await inner.clearSession();

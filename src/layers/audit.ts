@@ -10,10 +10,12 @@ import { warn } from '../warning.ts';
 export interface AuditEvent {
   /** When the call began, in Unix milliseconds of the stack's clock. */
   readonly time: number;
-  /** The session's id when the call began. Hash it in the sink when ids name people. */
+  /** The session's id when the call began; empty for a call on a whole store. Hash it in the sink when ids name people. */
   readonly sessionId: string;
-  /** Who called: what the `actor` option returned. */
+  /** Who called: what the `actor` option returned, else what the caller of a function said. */
   readonly actor?: string;
+  /** Why, where the caller of a function said so. */
+  readonly purpose?: string;
   /** Which call. */
   readonly operation: CallKind;
   /** How many items the caller handed over; absent when the call takes none. */
@@ -114,14 +116,14 @@ export function audit(options: AuditOptions): AuditLayer {
   }
 
   function actorOf(call: SessionCall): string | undefined {
-    if (actor === undefined) return undefined;
+    if (actor === undefined) return call.actor;
     try {
       const name: unknown = actor(call);
-      if (name === undefined || typeof name === 'string') return name;
+      if (name === undefined || typeof name === 'string') return name ?? call.actor;
       throw new TypeError('not a string');
     } catch (error) {
       report('actor', error);
-      return undefined;
+      return call.actor;
     }
   }
 
@@ -137,6 +139,7 @@ export function audit(options: AuditOptions): AuditLayer {
           time,
           sessionId: call.sessionId,
           ...(who !== undefined && { actor: who }),
+          ...(call.purpose !== undefined && { purpose: call.purpose }),
           operation: call.kind,
           ...(call.itemCount !== undefined && { itemsIn: call.itemCount }),
           ...(call.operationId !== undefined && { operationId: call.operationId }),

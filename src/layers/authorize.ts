@@ -7,7 +7,8 @@ export interface AuthorizeOptions {
   /**
    * Whether this call may go on: only `true` lets it. `call.kind` is the operation, `call.sessionId` the session,
    * `call.runContext?.context` what was given to `run()` as `context`; a call without a run context was made by your
-   * own code, not by the runner.
+   * own code, not by the runner. Functions on sessions and stores (`shred`, `purgeExpired`, …) are calls of their own
+   * kinds; they take `actor`, `purpose` and a run context as options. A call on a whole store has an empty `sessionId`.
    */
   readonly check: (call: SessionCall) => MaybePromise<boolean>;
 }
@@ -60,7 +61,7 @@ export function authorize(options: AuthorizeOptions): SessionLayer {
 function denied(call: SessionCall, why: string, options?: { cause: unknown }): StrongroomError {
   return new StrongroomError(
     'ERR_ACCESS_DENIED',
-    `authorize: ${call.kind} on session ${JSON.stringify(call.sessionId)} is refused, because ${why}. ` +
+    `authorize: ${call.kind} on ${call.sessionId === '' ? 'the store' : `session ${JSON.stringify(call.sessionId)}`} is refused, because ${why}. ` +
       'Call with a run context that may use this session.',
     options,
   );

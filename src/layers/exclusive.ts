@@ -28,6 +28,17 @@ const WRITES: readonly CallKind[] = [
   'addItemsWithCompactionOwnership',
 ];
 
+/** Calls that a run makes. */
+const OF_RUNS: readonly CallKind[] = [
+  ...READS,
+  ...WRITES,
+  'popItem',
+  'clearSession',
+  'applyHistoryMutations',
+  'replacePrefix',
+  'runCompaction',
+];
+
 /** A lock in the database ends this long after its process died. */
 const LEASE_TIME = 15_000;
 
@@ -156,7 +167,8 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
 
   async function around<T>(call: SessionCall, next: () => Promise<T>): Promise<T> {
     const { runContext: run, inner, kind } = call;
-    if (run === undefined) return await next();
+    // Functions on sessions and stores are no part of a run.
+    if (run === undefined || !OF_RUNS.includes(kind)) return await next();
     const writes = WRITES.includes(kind);
     let turn = turns.get(inner);
     if (turn?.run !== run) {

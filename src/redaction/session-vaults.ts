@@ -1,6 +1,6 @@
 import type { Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import type { SessionCall } from '../layer.ts';
+import type { CallKind, SessionCall } from '../layer.ts';
 import { createByHistory } from '../layers/by-history.ts';
 import { invalidOption } from '../options.ts';
 import type { RedactedItem } from './redactor.ts';
@@ -23,6 +23,7 @@ interface Cleared {
 
 const WRITE_BACK_TIME = 60_000;
 const MOST_CLEARED = 4;
+const CLEARING: readonly CallKind[] = ['clearSession', 'deleteSession', 'eraseSubject', 'shred'];
 
 /** Throws `ERR_INVALID_OPTION` when `vault` is neither a session nor a function. */
 export function createSessionVaults(
@@ -55,7 +56,7 @@ export function createSessionVaults(
       if (tokens.size > 0) await vaultOf(call).issue(tokens);
     },
     async around(call, next) {
-      if (call.kind !== 'clearSession' && call.kind !== 'deleteSession') return next();
+      if (!CLEARING.includes(call.kind)) return next();
       const own = vaultOf(call);
       const values = call.kind === 'clearSession' ? await own.values() : new Map<string, string>();
       const result = await next();

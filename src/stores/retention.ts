@@ -1,5 +1,6 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
+import { CALLS, checkCall, originOf, type CallOrigin, type StoreCalls } from '../call-origin.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { holdsConversation } from '../derived-id.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
@@ -8,7 +9,7 @@ import { MAINTENANCE, type Maintenance } from './maintenance.ts';
 import type { Store } from './store.ts';
 
 /** Options of {@link retention}: at least one rule. */
-export interface RetentionOptions {
+export interface RetentionOptions extends Omit<CallOrigin, 'runContext'> {
   /** Purges expired records; with a duration also what was written longer ago, see `purgeExpired`. */
   readonly expired?: true | Duration;
   /** Deletes sessions whose first item is older. */
@@ -99,7 +100,8 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
     'onReport',
     'onError',
   ] as const;
-  checkOptions(WHERE, options, known);
+  checkCall(WHERE, options, known);
+  const origin = originOf(options);
   const { expired, maxAge, maxIdle, keepLast, onReport, onError = warn } = options;
   if (expired === undefined && maxAge === undefined && maxIdle === undefined && keepLast === undefined) {
     throw new StrongroomError(
@@ -115,6 +117,9 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
   const every = parseDuration(WHERE, 'every', options.every ?? '1h');
   const batch = options.batch === undefined ? undefined : parseCount(WHERE, 'batch', options.batch);
   const maintenance = maintenanceOf(store);
+  const calls = store[CALLS];
+  const remove = async <T>(id: string, work: () => Promise<T>): Promise<T> =>
+    calls === undefined ? work() : calls.removing(id, 'retention', origin, work);
 
   async function work(dryRun: boolean, signal: AbortSignal | undefined): Promise<RetentionReport> {
     const now = maintenance.now();
@@ -137,6 +142,7 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
           ...(after !== undefined && { after }),
           ...(batch !== undefined && { batch }),
           ...(signal !== undefined && { signal }),
+          ...(calls !== undefined && origin),
         });
       }
     }
@@ -151,13 +157,15 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
         if (old || silent) {
           const gone =
             dryRun ||
-            (await maintenance.dropIf(
-              id,
-              old ? { firstBefore: now - age } : { lastBefore: now - (idle as number) },
+            (await remove(id, async () =>
+              maintenance.dropIf(
+                id,
+                old ? { firstBefore: now - age } : { lastBefore: now - (idle as number) },
+              ),
             ));
           if (gone) report.deleted.push(id);
         } else if (excess > 0) {
-          const count = dryRun ? excess : await maintenance.trim(id, keep as number);
+          const count = dryRun ? excess : await remove(id, async () => maintenance.trim(id, keep as number));
           report.trimmed = {
             items: report.trimmed.items + count,
             sessions: report.trimmed.sessions + (count > 0 ? 1 : 0),
@@ -268,6 +276,7 @@ export interface ExportedSession {
  * what a request for access asks for.
  *
  * @param subject As given to `session(id, { subject })`.
+ * @param origin Who asks and why. On a wrapped store this is a call on the store and one on each session.
  *
  * @example
  * ```ts
@@ -281,10 +290,17 @@ export interface ExportedSession {
 export async function* exportSubject<S extends Session>(
   store: Store<S>,
   subject: string,
+  origin: CallOrigin = {},
 ): AsyncGenerator<ExportedSession> {
-  checkSubject('exportSubject', subject);
+  const calls = store[CALLS];
+  await asked(calls, 'exportSubject', subject, origin);
   for await (const { id } of store.sessions({ subject, derived: true })) {
-    if (holdsConversation(id)) yield { id, items: await store.session(id, { derived: true }).getItems() };
+    if (!holdsConversation(id)) continue;
+    const items =
+      calls === undefined
+        ? store.session(id, { derived: true }).getItems()
+        : calls.items(id, 'exportSubject', origin);
+    yield { id, items: await items };
   }
 }
 
@@ -292,17 +308,22 @@ export async function* exportSubject<S extends Session>(
  * Deletes all sessions of a person, with their data keys. Sessions under a legal hold are kept and reported.
  *
  * @param subject As given to `session(id, { subject })`.
+ * @param origin As of {@link exportSubject}.
  */
 export async function eraseSubject<S extends Session>(
   store: Store<S>,
   subject: string,
+  origin: CallOrigin = {},
 ): Promise<{ readonly deleted: readonly string[]; readonly held: readonly string[] }> {
-  checkSubject('eraseSubject', subject);
+  const calls = store[CALLS];
+  await asked(calls, 'eraseSubject', subject, origin);
   const deleted: string[] = [];
   const held: string[] = [];
   for await (const { id } of store.sessions({ subject, derived: true })) {
     try {
-      await store.deleteSession(id, { derived: true });
+      await (calls === undefined
+        ? store.deleteSession(id, { derived: true })
+        : calls.erase(id, 'eraseSubject', origin));
       deleted.push(id);
     } catch (error) {
       if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
@@ -310,6 +331,20 @@ export async function eraseSubject<S extends Session>(
     }
   }
   return { deleted, held };
+}
+
+/** The call on the store as a whole, in which the arguments are checked. */
+async function asked(
+  calls: StoreCalls | undefined,
+  kind: 'exportSubject' | 'eraseSubject',
+  subject: unknown,
+  origin: CallOrigin,
+): Promise<void> {
+  const check = async (): Promise<void> => {
+    checkCall(kind, origin, []);
+    checkSubject(kind, subject);
+  };
+  await (calls === undefined ? check() : calls.whole(kind, originOf(origin), check));
 }
 
 function checkSubject(where: string, subject: unknown): asserts subject is string {

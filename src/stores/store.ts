@@ -1,5 +1,6 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { boundedMap } from '../bounded-map.ts';
+import type { CALLS, CallOrigin, StoreCalls } from '../call-origin.ts';
 import { GUARD, type GuardingDekStore, type HoldStore } from '../keys/dek-store.ts';
 import { checkReserved, isReserved } from '../derived-id.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
@@ -70,26 +71,28 @@ export interface Store<S extends Session = Session> {
    * Appends to many sessions in one round trip, to each all or nothing. One call, as if `addItems` were called on each
    * session at once: what failed for one is thrown after the others are stored.
    */
-  appendMany?(batches: readonly AppendBatch<AgentInputItem>[]): Promise<void>;
+  appendMany?(batches: readonly AppendBatch<AgentInputItem>[], origin?: CallOrigin): Promise<void>;
   /**
    * Deletes expired records by the times in their clear headers, without any key: `e` has passed, or with `after`,
    * `(g ?? t) + after` has (for an item without a header the time when the store got it). In batches: it can be
    * ended and run again at any time. Sessions under a legal hold are passed over. A session that loses its last item disappears from {@link Store.sessions}.
    */
-  purgeExpired(options?: PurgeOptions): Promise<PurgeReport>;
+  purgeExpired(options?: PurgeOptions & CallOrigin): Promise<PurgeReport>;
   /**
    * Deletes the session's items, its operation log and its data keys (a tombstone of each key stays, so that another
    * process cannot store what it seals under one).
    *
    * @throws {@link StrongroomError} `ERR_HELD` while a legal hold on the session is open.
    */
-  deleteSession(id: string, options?: Pick<SessionOptions, 'derived'>): Promise<void>;
+  deleteSession(id: string, options?: Pick<SessionOptions, 'derived'> & CallOrigin): Promise<void>;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   /** Waits for what is under way, then closes what the store opened itself. Can be repeated; later calls of
    * anything else are `ERR_CLOSED`. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
+  /** How work on a wrapped store goes through its layers. A store without layers has none. */
+  readonly [CALLS]?: StoreCalls;
   /** What retention and exclusive() do to a store. */
   readonly [MAINTENANCE]?: Maintenance;
   /** How wrappers let appends of several sessions travel together. */

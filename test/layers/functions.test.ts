@@ -1,0 +1,226 @@
+import { RunContext, type AgentInputItem, type Session } from '@openai/agents';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CallOrigin } from '../../src/call-origin.ts';
+import {
+  audit,
+  authorize,
+  cache,
+  encrypt,
+  generateKey,
+  keyring,
+  wrapStore,
+  type AuditEvent,
+  type Keyring,
+  type Store,
+} from '../../src/index.ts';
+import {
+  checkKeys,
+  destroyKey,
+  exportSession,
+  hold,
+  migrate,
+  purgeDataKeys,
+  reencrypt,
+  release,
+  rewrap,
+  shred,
+} from '../../src/keys/index.ts';
+import { eraseSubject, exportSubject, retention } from '../../src/stores/retention.ts';
+import type { CallKind } from '../../src/layer.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import type { StoreSession } from '../../src/stores/session.ts';
+
+function user(text: string): AgentInputItem {
+  return { type: 'message', role: 'user', content: [{ type: 'input_text', text }] };
+}
+
+const ORIGIN: CallOrigin = {
+  runContext: new RunContext({ role: 'operator' }),
+  actor: 'privacy team',
+  purpose: 'request 4711',
+};
+
+interface Place {
+  readonly store: Store;
+  readonly session: Session;
+  readonly keys: Keyring;
+  readonly holdId: string;
+}
+
+type Work = (place: Place, origin: CallOrigin) => Promise<unknown>;
+
+async function all<T>(list: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const each of list) found.push(each);
+  return found;
+}
+
+/** Each function on a session or a store, by the kind that its calls have. `where`: which calls it makes. */
+const FUNCTIONS: readonly [kind: CallKind, where: 'session' | 'store' | 'both', work: Work][] = [
+  ['shred', 'session', ({ session }, o) => shred(session, o)],
+  ['hold', 'session', ({ session }, o) => hold(session, { reason: 'case 7', ...o })],
+  ['hold', 'store', ({ store }, o) => hold(store, { reason: 'case 7', sessionId: 's', ...o })],
+  ['release', 'session', ({ session, holdId }, o) => release(session, holdId, o)],
+  ['exportSession', 'session', ({ session }, o) => exportSession(session, { open: true, ...o })],
+  ['exportSession', 'session', ({ session }, o) => exportSession(session, { open: false, ...o })],
+  ['migrate', 'session', ({ session }, o) => migrate(session, o)],
+  ['migrate', 'both', ({ store }, o) => migrate(store, o)],
+  ['rewrap', 'session', ({ session }, o) => rewrap(session, o)],
+  ['rewrap', 'both', ({ store }, o) => rewrap(store, o)],
+  ['reencrypt', 'session', ({ session }, o) => reencrypt(session, { grace: 0, ...o })],
+  ['reencrypt', 'both', ({ store }, o) => reencrypt(store, { grace: 0, ...o })],
+  ['checkKeys', 'session', ({ session, keys }, o) => checkKeys(session, { keys, ...o })],
+  ['checkKeys', 'store', ({ store, keys }, o) => checkKeys([store], { keys, ...o })],
+  ['purgeDataKeys', 'session', ({ session }, o) => purgeDataKeys(session, { after: '1d', ...o })],
+  ['purgeDataKeys', 'store', ({ store }, o) => purgeDataKeys(store, { after: '1d', ...o })],
+  ['destroyKey', 'store', ({ store, keys }, o) => destroyKey(keys, 'old', { dekStores: store, ...o })],
+  ['purgeExpired', 'store', ({ store }, o) => store.purgeExpired(o)],
+  ['deleteSession', 'session', ({ store }, o) => store.deleteSession('s', o)],
+  [
+    'appendMany',
+    'store',
+    async ({ store }, o) => store.appendMany?.([{ id: 's', items: [user('many')] }], o),
+  ],
+  ['exportSubject', 'both', ({ store }, o) => all(exportSubject(store, 'ada', o))],
+  ['eraseSubject', 'both', ({ store }, o) => eraseSubject(store, 'ada', o)],
+];
+
+describe('functions on sessions and stores go through the layers', () => {
+  let events: AuditEvent[];
+  let allowed: boolean;
+  let bare: Store<StoreSession>;
+  let place: Place;
+
+  beforeEach(async () => {
+    events = [];
+    allowed = true;
+    bare = openSqlite(':memory:');
+    const keys = keyring({
+      current: await generateKey(),
+      previous: [{ ...(await generateKey()), kid: 'old' }],
+    });
+    const store = wrapStore(bare, [
+      audit({ sink: (event) => void events.push(event) }),
+      authorize({ check: () => allowed }),
+      cache({ maxItems: 100 }),
+      encrypt({ keys, unsafeAllowPlaintext: { until: new Date(Date.now() + 1e6) } }),
+    ]);
+    const session = store.session('s', { subject: 'ada' });
+    await session.addItems([user('hello')]);
+    const { id } = await hold(session, { reason: 'case 1' });
+    await release(session, id);
+    await session.getItems();
+    place = { store, session, keys, holdId: id };
+    events = [];
+  });
+  afterEach(async () => {
+    await bare.close();
+  });
+
+  test.each(FUNCTIONS)('%s (%s) is a call of its kind, with actor and purpose', async (kind, where, work) => {
+    await work(place, ORIGIN);
+    const mine = events.filter(({ operation }) => operation === kind);
+    const ids = { session: ['s'], store: [''], both: ['', 's'] }[where];
+    expect(mine.map(({ sessionId }) => sessionId).toSorted()).toEqual(ids);
+    for (const event of events) {
+      expect(event).toMatchObject({ outcome: 'success', actor: 'privacy team', purpose: 'request 4711' });
+    }
+    // The engine makes no call in the name of a member that nobody called.
+    const members = events.filter(({ operation }) => operation !== kind).map(({ operation }) => operation);
+    expect(members).toEqual(kind === 'appendMany' ? ['addItems'] : []);
+  });
+
+  test.each(FUNCTIONS)(
+    '%s (%s) does nothing when a check refuses everything, and says so',
+    async (kind, _, work) => {
+      const records = await bare.session('s').getItems();
+      const keys = await checkKeys(bare, { keys: place.keys });
+      allowed = false;
+      await expect(work(place, ORIGIN)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' });
+      expect(events).toHaveLength(1);
+      expect(events[0]).toMatchObject({
+        operation: kind,
+        outcome: 'failure',
+        error: 'ERR_ACCESS_DENIED',
+        actor: 'privacy team',
+        purpose: 'request 4711',
+      });
+      expect(await bare.session('s').getItems()).toEqual(records);
+      expect(await checkKeys(bare, { keys: place.keys })).toEqual(keys);
+      expect(place.keys.checkOpens('old')).toBeUndefined();
+      allowed = true;
+      expect(await place.session.getItems()).toEqual([user('hello')]);
+    },
+  );
+
+  const refusing = FUNCTIONS.filter(([kind]) => kind !== 'appendMany');
+  test.each(refusing)('%s (%s) leaves an event when its arguments are refused', async (kind, _, work) => {
+    await expect(work(place, { ...ORIGIN, nonsense: 1 } as CallOrigin)).rejects.toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+    });
+    await expect(work(place, { actor: 7 } as unknown as CallOrigin)).rejects.toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      message: expect.stringContaining('actor must be a text'),
+    });
+    expect(events.map(({ operation, outcome, error }) => [operation, outcome, error])).toEqual([
+      [kind, 'failure', 'ERR_INVALID_OPTION'],
+      [kind, 'failure', 'ERR_INVALID_OPTION'],
+    ]);
+    expect(await place.session.getItems()).toEqual([user('hello')]);
+  });
+
+  test.each<[CallKind, (session: Session) => Promise<unknown>]>([
+    ['addItems', (session) => session.addItems([{ role: 'user', content: 7 } as never, (() => 1) as never])],
+    ['addItems', (session) => session.addItems('text' as never)],
+    ['getItems', (session) => session.getItems(1.5)],
+    [
+      'applyHistoryTransaction',
+      async (session) => (session as StoreSession).applyHistoryTransaction({ operationId: '' } as never),
+    ],
+    [
+      'applyHistoryMutations',
+      async (session) => (session as StoreSession).applyHistoryMutations({} as never),
+    ],
+    [
+      'replaceHistoryWithCompaction',
+      async (session) => session.replaceHistoryWithCompaction?.([{ bad: () => 1 } as never]),
+    ],
+    ['replacePrefix', (session) => (session as StoreSession).replacePrefix({ count: 0 } as never)],
+  ])('%s leaves an event when its arguments are refused', async (kind, work) => {
+    await expect(work(place.session)).rejects.toMatchObject({ name: 'StrongroomError' });
+    expect(events).toMatchObject([{ operation: kind, outcome: 'failure' }]);
+    allowed = false;
+    await expect(work(place.session)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' });
+  });
+
+  test('retention asks for each session that it removes or cuts', async () => {
+    allowed = false;
+    const rules = retention(place.store, { keepLast: 1, actor: 'nightly job', purpose: 'policy 3' });
+    await bare.session('s').addItems(await bare.session('s').getItems());
+    await expect(rules.run()).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' });
+    expect(events).toMatchObject([
+      {
+        operation: 'retention',
+        sessionId: 's',
+        actor: 'nightly job',
+        purpose: 'policy 3',
+        outcome: 'failure',
+      },
+    ]);
+    expect(await bare.session('s').getItems()).toHaveLength(2);
+    allowed = true;
+    expect((await rules.run()).trimmed.items).toBe(1);
+  });
+
+  test('a shredded session is empty also where its plaintext was cached', async () => {
+    await shred(place.session, ORIGIN);
+    expect(await place.session.getItems()).toEqual([]);
+  });
+
+  test('reads of nothing are calls, too', async () => {
+    expect(await place.session.getItems(0)).toEqual([]);
+    expect(events).toMatchObject([{ operation: 'getItems', itemsOut: 0 }]);
+    allowed = false;
+    await expect(place.session.getItems(0)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' });
+  });
+});
