@@ -219,7 +219,7 @@ describe('migrate', () => {
     }
     for (const call of calls) {
       expect(call).toMatchObject({
-        kind: 'applyHistoryTransaction',
+        kind: 'migrate',
         sessionId: 's',
         routesByRunContext: false,
         sealed: true,
