@@ -2,7 +2,8 @@ import { checkOptions, invalidOption } from '../options.ts';
 import { keyHint, nearestHint } from './context.ts';
 import { forEachRun, runPattern, type RunPattern } from './long-runs.ts';
 import { markPure, type Recognizer, type RecognizerResult, type TextContext } from './recognizer.ts';
-import { extensionLength, isAnnounced, isDate, LONGEST, standsAlone } from './recognizers/phone.ts';
+import { isDate } from './recognizers/phone-shapes.ts';
+import { extensionLength, isAnnounced, LONGEST, standsAlone } from './recognizers/phone.ts';
 import { PHONE_WORDS } from './recognizers/phone-words.ts';
 
 /** A find of {@link PhoneNumberLibrary.findPhoneNumbersInText}. */
