@@ -9,7 +9,7 @@ export interface Path {
 }
 
 /** Levels of objects and lists in one item. Each costs the walk some frames of its stack; real items have below 20. */
-export const DEEPEST_ITEM = 256;
+const DEEPEST_ITEM = 256;
 
 /** The place of a member or an element. */
 export function pathBelow(above: Path | undefined, segment: string | number): Path {

@@ -27,6 +27,7 @@ import { VERSION } from './versions.ts';
 import { createQueue } from '../engine/queue.ts';
 import { assertOperationId, assertProtocolItems, SENTENCES } from '../transaction.ts';
 import { assertSameOperation, keys, readTransaction } from './transaction.ts';
+import { unusedPositions } from './unused-positions.ts';
 
 /** Under this symbol a session of a store tells which operations it has applied. */
 export const OPERATIONS: unique symbol = Symbol.for('strongroom.operations') as never;
@@ -280,14 +281,11 @@ function replaceSuffix(
     );
   }
   // An item that stays keeps its record, with the times that it was written with.
-  const free = new Set(stored.keys());
+  const take = unusedPositions(keysOfStored);
   const fresh = inheritBirth(records, stored);
   const insert = items.map((item, index) => {
-    const key = itemKey(item);
-    const same = [...free].find((position) => keysOfStored[position] === key);
-    if (same === undefined) return fresh[index] as StoredRecord;
-    free.delete(same);
-    return stored[same] as StoredRecord;
+    const same = take(itemKey(item));
+    return (same === undefined ? fresh[index] : stored[same]) as StoredRecord;
   });
   return { remove: { start: 0, count: stored.length }, insert };
 }
