@@ -43,6 +43,7 @@ export {
 export type { KeyBinding, KeyProvider, WrapOptions, WrappedKey } from './keys/provider.ts';
 export { cache, type CacheOptions } from './layers/cache.ts';
 export { exclusive, type ExclusiveOptions } from './layers/exclusive.ts';
+export { runExclusive } from './run-exclusive.ts';
 export { expire, type ExpireOptions } from './layers/expire.ts';
 export { redact, type RedactOptions, type RedactionReport } from './layers/redact.ts';
 export { minimize, type MinimizeOptions } from './layers/minimize.ts';

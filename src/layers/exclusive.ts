@@ -44,20 +44,29 @@ const LEASE_TIME = 15_000;
 
 type Run = RunContext<unknown>;
 
+/** Ends the turn of a run that is over, by the layer that `exclusive()` made. */
+export const turnEnders: WeakMap<SessionLayer, (inner: Session, run: Run) => void> = new WeakMap();
+
 interface Turn {
-  readonly run: Run;
+  /** Weak: a run that failed is seen to be over when its context is gone. */
+  readonly run: WeakRef<Run>;
   readonly owner: string;
   leases: SessionLeases | undefined;
   readonly lease: LeaseName;
   renewing?: ReturnType<typeof setInterval>;
   ending?: ReturnType<typeof setTimeout>;
   lost: boolean;
+  /** Settles when the lock is there, or is not to be had. */
+  ready: Promise<void>;
 }
 
 /**
  * Runs on one session do not interleave: a run has the session from its reading of the history until it wrote what it
  * did; the next one begins with that in its history. In one process for any session, and across processes on the
  * stores of strongroom, by a lock in the database with a time limit, which is renewed while the run lasts.
+ *
+ * A run that fails writes nothing, so its turn ends when its run context is collected as garbage, at the latest after
+ * `hold`. {@link runExclusive} ends it with the run, however that ends.
  *
  * What it does not do: calls without a run context (an application's own `addItems`) pass by. A run that is resumed
  * after an approval writes twice, and another run can begin between the two. On the stores of strongroom each change
@@ -82,6 +91,7 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
   const hold = parseDuration('exclusive', 'hold', options.hold ?? '5m');
   const turns = new WeakMap<Session, Turn>();
   const queues = new WeakMap<Session, (() => void)[]>();
+  const collected = new FinalizationRegistry<() => void>((over) => over());
 
   function timeout(sessionId: string): StrongroomError {
     return new StrongroomError(
@@ -116,10 +126,24 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     while (turns.has(inner)) await ended(inner, sessionId, deadline);
     const leases = (inner as { [LEASES]?: SessionLeases })[LEASES];
     const lease: LeaseName = `session ${sessionId}`;
-    const turn: Turn = { run, owner: randomName(), leases, lease, lost: false };
+    const turn: Turn = {
+      run: new WeakRef(run),
+      owner: randomName(),
+      leases,
+      lease,
+      lost: false,
+      ready: Promise.resolve(),
+    };
     // Taken at once: whoever comes while the database is asked waits behind.
     turns.set(inner, turn);
-    if (leases === undefined) return;
+    collected.register(run, () => end(inner, turn), turn);
+    if (leases !== undefined) turn.ready = lock(turn, leases, call, deadline);
+    await turn.ready;
+  }
+
+  async function lock(turn: Turn, leases: SessionLeases, call: SessionCall, deadline: number): Promise<void> {
+    const { inner, sessionId } = call;
+    const { lease } = turn;
     try {
       for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
         if (await leases.acquire(lease, turn.owner, LEASE_TIME)) break;
@@ -146,6 +170,7 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     clearInterval(turn.renewing);
     clearTimeout(turn.ending);
     turns.delete(inner);
+    collected.unregister(turn);
     turn.leases?.release(turn.lease, turn.owner).catch(() => undefined);
     queues.get(inner)?.shift()?.();
   }
@@ -171,13 +196,15 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     if (run === undefined || !OF_RUNS.includes(kind)) return await next();
     const writes = WRITES.includes(kind);
     let turn = turns.get(inner);
-    if (turn?.run !== run) {
+    if (turn?.run.deref() !== run) {
       // Mutations of one session stand in a line: one that waited here would keep the one who has the turn from ending
       // it. Only readers wait, and a run reads before it writes.
       if (writes) return await next();
       await begin(run, call);
       turn = turns.get(inner) as Turn;
     }
+    // Another call of this run may be asking for the lock just now.
+    await turn.ready;
     clearTimeout(turn.ending);
     const mine = turn;
     try {
@@ -192,7 +219,12 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     }
   }
 
-  return { name: 'exclusive', unique: true, wantsRunContext: true, around };
+  const layer: SessionLayer = { name: 'exclusive', unique: true, wantsRunContext: true, around };
+  turnEnders.set(layer, (inner, run) => {
+    const turn = turns.get(inner);
+    if (turn?.run.deref() === run) end(inner, turn);
+  });
+  return layer;
 }
 
 /** A waiting lock does not keep a process alive. */

@@ -1,4 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import {
   Agent,
   MemorySession,
@@ -13,6 +15,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { exclusive } from '../../src/layers/exclusive.ts';
 import { LEASES } from '../../src/stores/driver.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
+import { runExclusive } from '../../src/run-exclusive.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
 import { temporaryFolder } from '../stores/folder.ts';
 
@@ -131,5 +134,110 @@ describe('exclusive', () => {
     const invalid = expect.objectContaining({ code: 'ERR_INVALID_OPTION' }) as Error;
     expect(() => exclusive({ wait: 'long' as never })).toThrow(invalid);
     expect(() => exclusive({ lock: true } as never)).toThrow(invalid);
+  });
+});
+
+function fail(error: Error): never {
+  throw error;
+}
+
+describe('runExclusive', () => {
+  const failing = (error: Error): Agent =>
+    new Agent({ name: 'Failing', model: new ScriptedModel([modelResponder(async () => fail(error))]) });
+
+  const failures: Readonly<Record<string, () => { agent: Agent; message: RegExp; options?: object }>> = {
+    'a provider that is down': () => ({ message: /503/, agent: failing(new Error('503')) }),
+    'an abort': () => {
+      const controller = new AbortController();
+      const model = new ScriptedModel([
+        modelResponder(async () => {
+          controller.abort(new Error('stopped'));
+          throw new Error('aborted');
+        }),
+      ]);
+      return {
+        message: /abort|stopped/,
+        agent: new Agent({ name: 'Aborted', model }),
+        options: { signal: controller.signal },
+      };
+    },
+    'a guardrail': () => ({
+      message: /guardrail/i,
+      agent: new Agent({
+        name: 'Guarded',
+        model: new ScriptedModel([modelResponder(async () => [assistantMessage('hello')])]),
+        inputGuardrails: [
+          { name: 'never', execute: async () => ({ tripwireTriggered: true, outputInfo: undefined }) },
+        ],
+      }),
+    }),
+    'too many turns': () => ({
+      message: /turns/i,
+      agent: failing(new Error('no turn')),
+      options: { maxTurns: 0 },
+    }),
+  };
+
+  test.each(Object.entries(failures))('ends the turn of a run that fails by %s', async (_name, make) => {
+    const session = wrapSession(new MemorySession(), [exclusive({ wait: 200, hold: 60_000 })]);
+    const { agent, message: expected, options } = make();
+    await expect(runExclusive(runner, agent, 'hello', { session, ...options })).rejects.toThrow(expected);
+    expect(await readIn(session, new RunContext())).toBeInstanceOf(Array);
+  });
+
+  test('keeps the turn of a streamed run until its stream is complete', async () => {
+    const session = wrapSession(new MemorySession(), [exclusive({ wait: 5_000 })]);
+    const streamed = await runExclusive(runner, counting(), 'hello', { session, stream: true });
+    const second = runExclusive(runner, counting(), 'again', { session });
+    await streamed.completed;
+    expect((await second).finalOutput).toBe('saw 3');
+  });
+
+  test('without it a run that fails keeps its turn: the test can fail', async () => {
+    const session = wrapSession(new MemorySession(), [exclusive({ wait: 50, hold: 60_000 })]);
+    await expect(runner.run(failing(new Error('503')), 'hello', { session })).rejects.toThrow('503');
+    await expect(readIn(session, new RunContext())).rejects.toMatchObject({ code: 'ERR_TIMEOUT' });
+  });
+
+  test('refuses a session without exclusive()', async () => {
+    const session = new MemorySession();
+    await expect(runExclusive(runner, counting(), 'hello', { session })).rejects.toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      message: expect.stringContaining('a session wrapped with exclusive()') as string,
+    });
+  });
+
+  test('a lock that was taken by a clock an hour ahead lasts no longer than its time', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    await using store = openSqlite(':memory:');
+    const leases = store.session('a')[LEASES];
+    vi.setSystemTime(Date.now() + 3_600_000);
+    expect(await leases.acquire('session a', 'dead', 15_000)).toBe(true);
+    vi.setSystemTime(Date.now() - 3_600_000);
+    expect(await leases.acquire('session a', 'next', 15_000)).toBe(false);
+    vi.setSystemTime(Date.now() + 15_000);
+    expect(await leases.acquire('session a', 'next', 15_000)).toBe(true);
+    vi.useRealTimers();
+  });
+
+  test('a second read of one run waits for the lock as the first one does', async () => {
+    await using store = openSqlite(':memory:');
+    const inner = store.session('a');
+    await inner[LEASES].acquire('session a', 'another process', 15_000);
+    const session = wrapSession(inner, [exclusive({ wait: 100 })]);
+    const context = new RunContext();
+    const reads = await Promise.allSettled([readIn(session, context), readIn(session, context)]);
+    expect(reads.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  });
+
+  test('plain run(): the turn of a failed run ends when its run context is collected', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const session = wrapSession(new MemorySession(), [exclusive({ wait: 30_000, hold: 3_600_000 })]);
+    await readIn(session, new RunContext());
+    const next = readIn(session, new RunContext());
+    const collecting = setInterval(collect, 10);
+    expect(await next).toEqual([]);
+    clearInterval(collecting);
   });
 });

@@ -133,17 +133,24 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     // One machine, so one clock.
     leases: {
       acquire: (name, owner, milliseconds) =>
-        connection.write(
-          ({ run }) =>
-            run(
-              `INSERT INTO strongroom_leases (name, owner, expires_at) VALUES (?1, ?2, ?3 + ?4)
+        connection.write(({ run }) => {
+          // A clock that was ahead when it was taken must not keep it for longer than its time.
+          const now = Date.now();
+          run(
+            'UPDATE strongroom_leases SET expires_at = ?2 WHERE name = ?1 AND expires_at > ?2',
+            name,
+            now + milliseconds,
+          );
+          const taken = run(
+            `INSERT INTO strongroom_leases (name, owner, expires_at) VALUES (?1, ?2, ?3 + ?4)
                ON CONFLICT (name) DO UPDATE SET owner = ?2, expires_at = ?3 + ?4 WHERE owner = ?2 OR expires_at <= ?3`,
-              name,
-              owner,
-              Date.now(),
-              milliseconds,
-            ) === 1,
-        ),
+            name,
+            owner,
+            now,
+            milliseconds,
+          );
+          return taken === 1;
+        }),
       renew: (name, owner, milliseconds) =>
         connection.write(
           ({ run }) =>
