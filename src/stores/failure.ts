@@ -76,6 +76,24 @@ export function isSubjectError(error: unknown): boolean {
   return typeof error === 'object' && error !== null && subjectErrors.has(error);
 }
 
+/** The store says that it had a history, and does not have it any more. */
+export function lostHistoryError(name: string, sessionId: string): StrongroomError {
+  const error = new StrongroomError(
+    'ERR_MALFORMED',
+    `${name}: the items of session ${JSON.stringify(sessionId)} are gone: the server evicted their key, or somebody ` +
+      'deleted it. Nothing was changed. Restore the session from a backup, or delete what is left of it with ' +
+      'deleteSession().',
+  );
+  lostHistories.add(error);
+  return error;
+}
+
+const lostHistories = new WeakSet<object>();
+
+export function isLostHistory(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && lostHistories.has(error);
+}
+
 /** A run changes nothing after its turn, see `exclusive()`. */
 export function lostTurnError(sessionId: string): StrongroomError {
   return new StrongroomError(

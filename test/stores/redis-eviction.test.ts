@@ -12,6 +12,9 @@ import {
   type MockInstance,
 } from 'vitest';
 import { openRedis } from '../../src/stores/redis.ts';
+import type { StoreSession } from '../../src/stores/session.ts';
+import type { Store } from '../../src/stores/store.ts';
+import { VERSION } from '../../src/stores/versions.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
 import { uniqueName } from './servers.ts';
 
@@ -123,5 +126,124 @@ describe.skipIf(withoutBinaries('Redis', 'Redis that evicts'))('Redis that evict
       'openRedis: it cannot be told whether the server evicts keys, because it refuses INFO. Set maxmemory-policy to ' +
         'noeviction: else histories disappear when its memory is full.',
     ]);
+  });
+
+  describe('and has evicted', () => {
+    const prefix = uniqueName('evict');
+    const open = (): Store<StoreSession> => openRedis(server.url, { prefix, allowEviction: true });
+    const items = ['one', 'two'].map(message);
+    const lost = (id: string): object => ({
+      code: 'ERR_MALFORMED',
+      message:
+        `openRedis: the items of session "${id}" are gone: the server evicted their key, or somebody deleted it. Nothing was ` +
+        'changed. Restore the session from a backup, or delete what is left of it with deleteSession().',
+    });
+    const keysOf = (id: string): Promise<string[]> => admin.keys(`${prefix}:{${id}}:*`);
+
+    test('says of a session that the server lost its items, to whoever asks for it, until it is deleted', async () => {
+      const id = uniqueName('session');
+      await using before = open();
+      await before.session(id).addItems(items);
+      await before.session(`${id}-other`).addItems(items);
+      await admin.del((await keysOf(id)).filter((key) => key.includes(':items:')));
+      for (const store of [before, open()]) {
+        const session = store.session(id);
+        await expect(session.getItems()).rejects.toMatchObject(lost(id));
+        await expect(session.getItems(1)).rejects.toMatchObject(lost(id));
+        await expect(session[VERSION].read()).rejects.toMatchObject(lost(id));
+        await expect(session.addItems(items)).rejects.toMatchObject(lost(id));
+        await expect(session.popItem()).rejects.toMatchObject(lost(id));
+        await expect(session.clearSession()).rejects.toMatchObject(lost(id));
+        await expect(
+          session.applyHistoryTransaction({
+            operationId: 'a',
+            transaction: { type: 'append_items', items },
+          }),
+        ).rejects.toMatchObject(lost(id));
+        await store.purgeExpired({ after: '10d' });
+        const listed: string[] = [];
+        for await (const summary of store.sessions()) listed.push(summary.id);
+        expect(listed).toContain(`${id}-other`);
+        expect(await store.session(`${id}-other`).getItems()).toEqual(items);
+        if (store !== before) await store.close();
+      }
+      await using store = open();
+      await store.deleteSession(id);
+      expect(await keysOf(id)).toEqual([]);
+      expect(await store.session(id).getItems()).toEqual([]);
+      await store.session(id).addItems(items);
+      await using after = open();
+      expect(await after.session(id).getItems()).toEqual(items);
+    });
+
+    test('does not take an empty history for a lost one', async () => {
+      const ids = ['popped', 'cleared', 'purged', 'deleted', 'replaced', 'never'].map(uniqueName);
+      const [popped, cleared, purged, deleted, replaced] = ids as [string, string, string, string, string];
+      {
+        await using old = openRedis(server.url, { prefix, clock: () => Date.now() - 3_600_000 });
+        await old.session(purged).addItems(items);
+        await using store = open();
+        for (const id of [popped, cleared, deleted, replaced]) await store.session(id).addItems(items);
+        await store.session(popped).popItem();
+        await store.session(popped).popItem();
+        await store.session(cleared).clearSession();
+        await store.session(replaced).replaceHistoryWithCompaction([]);
+        await store.deleteSession(deleted);
+        expect(await store.purgeExpired({ after: '30m' })).toMatchObject({ sessions: 1 });
+        for (const id of ids) expect(await store.session(id).getItems()).toEqual([]);
+      }
+      await using store = open();
+      for (const id of ids) expect(await store.session(id).getItems()).toEqual([]);
+      for (const id of ids) await store.session(id).addItems(items);
+      for (const id of ids) expect(await store.session(id).getItems()).toEqual(items);
+      expect(await keysOf(deleted)).toHaveLength(2);
+    });
+
+    test.each(['a*b', 'plain', 'with {signs} [x]?'])(
+      'deletes what it lost the way to, and nothing else (%s)',
+      async (name) => {
+        const id = uniqueName(name);
+        await using store = open();
+        await store.session(id).addItems(items);
+        await store.session(`${id}x`).addItems(items);
+        const tag = `${prefix}:{${encodeURIComponent(id)}}`;
+        await admin.del(`${tag}:meta`);
+        await using other = open();
+        await other.deleteSession(id);
+        expect((await admin.keys(`${prefix}:*`)).filter((key) => key.startsWith(`${tag}:`))).toEqual([]);
+        expect(await other.session(`${id}x`).getItems()).toEqual(items);
+      },
+    );
+
+    test('tells of every history that it lost when memory was full, as long as it knows that there was one', async () => {
+      const own = uniqueName('full');
+      const options = { prefix: own, allowEviction: true };
+      const used = /used_memory:(\d+)/.exec(await admin.info('memory'))?.[1];
+      const most = Number(used) + 3_000_000;
+      await admin.configSet({ maxmemory: String(most), 'maxmemory-policy': 'allkeys-lru' });
+      const ids = Array.from({ length: 400 }, (_, index) => `session-${index}`);
+      {
+        await using store = openRedis(server.url, options);
+        for (const id of ids)
+          await store.session(id).addItems([message('x'.repeat(10_000)), message('last')]);
+      }
+      await admin.configSet({ maxmemory: '0' });
+      await using store = openRedis(server.url, options);
+      let lostOnes = 0;
+      for (const id of ids) {
+        const read = await store
+          .session(id)
+          .getItems()
+          .catch((error: unknown) => (error as { code: string }).code);
+        const hasMeta = (await admin.exists(`${own}:{${id}}:meta`)) === 1;
+        const hasItems = (await admin.keys(`${own}:{${id}}:items:*`)).length > 0;
+        const isLost = hasMeta && !hasItems;
+        if (isLost) lostOnes++;
+        expect(typeof read === 'string' ? read : read.length).toBe(
+          isLost ? 'ERR_MALFORMED' : hasMeta ? 2 : 0,
+        );
+      }
+      expect(lostOnes).toBeGreaterThan(0);
+    });
   });
 });

@@ -2,7 +2,15 @@ import { heldError } from '../../keys/held.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, Fence, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
-import { type KeyProblem, type Outcome, keyError, lostTurnError, subjectError } from '../failure.ts';
+import {
+  type KeyProblem,
+  type Outcome,
+  keyError,
+  lostTurnError,
+  subjectError,
+  isLostHistory,
+  lostHistoryError,
+} from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { newMark, type Since } from '../marks.ts';
 import { didsOf, neededDids } from '../record.ts';
@@ -21,6 +29,7 @@ import {
   LOOK,
   PURGE,
   PUSH_KEYED,
+  REMOVE_ORPHAN,
   RENEW,
   RESCORE,
   STATS,
@@ -145,7 +154,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   async function confirm(sessionId: string, list: string, entries: Entries): Promise<void> {
     indexed.name(sessionId, list);
     await index(sessionId, entries, 'written');
-    indexed.note(sessionId, list, entries);
+    if (list !== '') indexed.note(sessionId, list, entries);
   }
 
   /** @param takes Gives the list another name, so that nobody appends to it with one command for the moment. */
@@ -176,6 +185,10 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   async function drop(sessionId: string, version = ''): Promise<boolean> {
     const keys = keysOf(sessionId);
     const subject = await commands.read('HGET', keys.meta, 'subject');
+    // It is listed, and nothing says where its items are: the server may have lost that.
+    const isLost =
+      (await commands.read('ZSCORE', ids, sessionId)) !== null &&
+      (await commands.read('EXISTS', keys.meta)) === 0;
     const answer = await onList(sessionId, ({ list, items }) =>
       commands.script(
         DROP,
@@ -186,9 +199,27 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const [state, detail] = (answer as Buffer[]).map(String);
     if (state === 'held') throw heldError(sessionId, detail as string);
     if (state === 'stale') return false;
+    if (isLost) await removeOrphans(sessionId);
     indexed.name(sessionId, '');
     await forget(sessionId, subject === null ? undefined : textOf(subject));
     return true;
+  }
+
+  /** Lists whose name nobody knows any more. */
+  async function removeOrphans(sessionId: string): Promise<void> {
+    const pattern = `${keysOf(sessionId)
+      .items('')
+      .replace(/[\\*?[\]^]/g, '\\$&')}*`;
+    for (let cursor = '0'; ;) {
+      const answer = await commands.read('SCAN', cursor, 'MATCH', pattern, 'COUNT', '1000');
+      const [next, keys] = answer as [Buffer, Buffer[]];
+      for (const key of keys.map(textOf)) {
+        const name = key.slice(keysOf(sessionId).items('').length);
+        await commands.script(REMOVE_ORPHAN, [key, keysOf(sessionId).meta], [name]);
+      }
+      cursor = textOf(next);
+      if (cursor === '0') return;
+    }
   }
 
   /** Takes a session without items out of the indexes; one that got items meanwhile goes back in. */
@@ -281,6 +312,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       indexed.name(archive.sessionId, movedTo(answer) as string);
       return false;
     }
+    if (archive !== undefined && state === 'gone') throw lostHistoryError('openRedis', archive.sessionId);
     throwRefusal(sessionId, state as string, detail as string);
     if (state === 'held') throw heldError(sessionId, detail as string);
     if (state === 'lost') throw lostTurnError(sessionId);
@@ -438,7 +470,9 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       for (;;) {
         const range = await commands.read('ZRANGEBYLEX', key, start, '+', 'LIMIT', '0', String(count));
         const page = (range as Buffer[]).map(String);
-        const summaries = await Promise.all(page.map((id) => summary(id, subject ?? '')));
+        const summaries = await Promise.all(
+          page.map((id) => unlessLost(summary(id, subject ?? ''), undefined)),
+        );
         for (const each of summaries) if (each !== undefined && found.length < count) found.push(each);
         if (page.length < count || found.length === count) return found;
         start = `(${page.at(-1)}`;
@@ -471,7 +505,13 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
               offset++;
               continue;
             }
-            const { gone, more } = await purgeSession(id, writtenBefore, at, batch - sessions.length);
+            const { gone, more } = await unlessLost(
+              purgeSession(id, writtenBefore, at, batch - sessions.length),
+              {
+                gone: 0,
+                more: false,
+              },
+            );
             for (let count = 0; count < gone; count++) sessions.push(id);
             if (more || sessions.length >= batch) return { sessions, more: true };
             seen.add(id);
@@ -494,7 +534,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       const found: { id: string; items: number }[] = [];
       for (const id of ids) {
         if ((await commands.read('HLEN', keysOf(id).holds)) !== 0) continue;
-        const records = decodeElements(await range(id));
+        const records = decodeElements(await unlessLost(range(id), []));
         const items = records.filter(
           ({ expiresAt, bornAt, writtenAt }) =>
             (expiresAt !== null && expiresAt <= at) ||
@@ -521,6 +561,16 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     },
     close: options.close,
   };
+}
+
+/** What goes over all sessions does not stop at one that was lost: whoever asks for that one is told. */
+async function unlessLost<T, E>(work: Promise<T>, otherwise: E): Promise<T | E> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isLostHistory(error)) return otherwise;
+    throw error;
+  }
 }
 
 /** As the scripts want them: `+` before those that must be here. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { randomNumber } from '../../crypto/random.ts';
 import { StrongroomError } from '../../errors.ts';
+import { lostHistoryError } from '../failure.ts';
 import { textOf, type RedisCommands } from './client.ts';
 import type { Indexed } from './indexed.ts';
 import { sessionKeys } from './keys.ts';
@@ -59,6 +60,7 @@ export function listNames(commands: RedisCommands, prefix: string, indexed: Inde
         if (attempt > 2) await outOfStep(attempt);
         const known = attempt === 0 ? first : undefined;
         const answer = await run(known ?? (await of(sessionId)));
+        if (isGone(answer)) throw lostHistoryError('openRedis', sessionId);
         const list = movedTo(answer);
         if (list === undefined) return answer;
         indexed.name(sessionId, list);
@@ -78,7 +80,8 @@ export function listNames(commands: RedisCommands, prefix: string, indexed: Inde
         }
         // Empty, or of another name: a name never comes back, so one that is the same after the look was so before.
         const present = await ask(sessionId);
-        if (present === '' || present === list) return [];
+        if (present === '') return [];
+        if (present === list) throw lostHistoryError('openRedis', sessionId);
         list = present;
       }
     },
@@ -88,6 +91,11 @@ export function listNames(commands: RedisCommands, prefix: string, indexed: Inde
 /** A moment of chance, longer after more attempts: callers that are in each other's way must not stay in step. */
 export function outOfStep(attempt: number): Promise<void> {
   return delay(Math.random() * Math.min(attempt, 20));
+}
+
+/** Whether a script found a name and no list. */
+export function isGone(answer: unknown): boolean {
+  return Array.isArray(answer) && Buffer.isBuffer(answer[0]) && answer[0].toString() === 'gone';
 }
 
 /** The name that a script found instead of the one it was told. */

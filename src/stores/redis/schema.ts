@@ -4,7 +4,7 @@ import { StrongroomError } from '../../errors.ts';
 import { isCurrentSchema, storeError } from '../failure.ts';
 import { textOf, type RedisCommands } from './client.ts';
 import { sessionKeys } from './keys.ts';
-import { ACQUIRE, ADOPT, RENEW } from './scripts.ts';
+import { ACQUIRE, ADOPT, RENEW, UNNAME } from './scripts.ts';
 
 const WHERE = 'openRedis';
 /** Milliseconds after which the lock of a process that died ends. */
@@ -26,6 +26,7 @@ const MIGRATIONS: readonly Migration[] = [
   nameLists,
   // The last element of an append has a mark. What is there needs none; earlier programs take one with a mark for damaged.
   () => Promise.resolve(),
+  unnameEmpty,
 ];
 
 /** The version of what this program writes. */
@@ -76,18 +77,40 @@ async function versionOf(commands: RedisCommands, prefix: string): Promise<numbe
   );
 }
 
+/**
+ * A history that became empty kept its name, which now says that the server lost it. Not where the version itself was lost: then
+ * so may the items be.
+ */
+async function unnameEmpty(commands: RedisCommands, prefix: string, keepLock: KeepLock): Promise<void> {
+  if ((await commands.read('EXISTS', `${prefix}:schema`)) === 0) return;
+  await eachSession(commands, prefix, keepLock, async (id) => {
+    const { items, meta } = sessionKeys(prefix, id);
+    const list = textOf((await commands.read('HGET', meta, 'list')) ?? '');
+    await commands.script(UNNAME, [items(list), meta], []);
+  });
+}
+
 /** Before lists had names, items were under a key without one; whoever looks for a name found nothing. */
 async function nameLists(commands: RedisCommands, prefix: string, keepLock: KeepLock): Promise<void> {
+  await eachSession(commands, prefix, keepLock, async (id) => {
+    const { items, meta } = sessionKeys(prefix, id);
+    const name = randomNumber().toString(36);
+    const unnamed = items('').slice(0, -1);
+    const named = textOf((await commands.read('HGET', meta, 'list')) ?? '');
+    await commands.script(ADOPT, [unnamed, items(named), items(name), meta], [name]);
+  });
+}
+
+async function eachSession(
+  commands: RedisCommands,
+  prefix: string,
+  keepLock: KeepLock,
+  work: (id: string) => Promise<void>,
+): Promise<void> {
   for (let start = '-'; ;) {
     const range = await commands.read('ZRANGEBYLEX', `${prefix}:ids`, start, '+', 'LIMIT', '0', String(PAGE));
     const page = (range as Buffer[]).map(String);
-    for (const id of page) {
-      const { items, meta } = sessionKeys(prefix, id);
-      const name = randomNumber().toString(36);
-      const unnamed = items('').slice(0, -1);
-      const named = textOf((await commands.read('HGET', meta, 'list')) ?? '');
-      await commands.script(ADOPT, [unnamed, items(named), items(name), meta], [name]);
-    }
+    for (const id of page) await work(id);
     await keepLock();
     if (page.length < PAGE) return;
     start = `(${page.at(-1)}`;

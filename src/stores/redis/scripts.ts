@@ -8,11 +8,15 @@ export interface Script {
  * A session's history is one list, and the list has a name, which `meta` states. It gets another name when something ends
  * on which a process relied that pushes to it without looking (see `Indexed`): the old name never comes back, and
  * `RPUSHX` to it does nothing. The answer for a caller who has another name than the present one; `''` is none.
+ *
+ * A history that became empty has no name. So where there is a name and no list, the server lost it: `gone`, for those who
+ * say where it is.
  */
 const MOVED = `
-local function moved(meta, list)
+local function moved(meta, list, items)
   local current = redis.call('HGET', meta, 'list') or ''
   if current ~= list then return { 'moved', current } end
+  if items and list ~= '' and redis.call('EXISTS', items) == 0 then return { 'gone', list } end
 end
 `;
 
@@ -116,7 +120,7 @@ return { 'ok' }
 export const APPEND: Script = {
   name: 'append',
   source: `${MOVED}${RENAME}${PUSH}${REFUSED}${DESCRIBE}
-local away = moved(KEYS[3], ARGV[1])
+local away = moved(KEYS[3], ARGV[1], KEYS[1])
 if away then return away end
 local last = 6 + tonumber(ARGV[6])
 local problem = refused(KEYS[4], ARGV, 7, last)
@@ -142,7 +146,7 @@ export const LOOK: Script = {
   name: 'look',
   source: `${MOVED}${RENAME}${VERSION_OF}
 local items = KEYS[1]
-local away = moved(KEYS[3], ARGV[1])
+local away = moved(KEYS[3], ARGV[1], KEYS[1])
 if away then return away end
 if ARGV[1] ~= '' and ARGV[2] ~= '' then
   rename(KEYS[3], KEYS[1], KEYS[2], ARGV[2])
@@ -174,12 +178,12 @@ export const CHANGE: Script = {
 local options = cjson.decode(ARGV[1])
 if options.owner and redis.call('GET', KEYS[6]) ~= options.owner then return { 'lost', '' } end
 local items, list = KEYS[1], options.list
-local away = moved(KEYS[3], list)
+local away = moved(KEYS[3], list, items)
 if away then return { 'stale', away[2] } end
 local seen = options.appends and (redis.call('HGET', KEYS[3], 'generation') or '0') or version(items, KEYS[3])
 if seen ~= options.version then return { 'stale', list } end
 if options.operation and redis.call('HEXISTS', KEYS[4], options.operation) == 1 then return { 'stale', list } end
-away = options.archive and moved(KEYS[10], options.archive.list)
+away = options.archive and moved(KEYS[10], options.archive.list, KEYS[8])
 if away then return away end
 local hold = options.removes and redis.call('HKEYS', KEYS[7])[1]
 if hold then return { 'held', hold } end
@@ -214,6 +218,10 @@ else
     for at = #inserted, 1, -1 do redis.call('LPUSH', items, inserted[at]) end
     for at = #before, 1, -1 do redis.call('LPUSH', items, before[at]) end
   end
+end
+if redis.call('EXISTS', items) == 0 then
+  redis.call('HDEL', KEYS[3], 'list')
+  list = ''
 end
 -- Nothing appended, something logged: that too must be seen by those who looked before.
 if options.remove ~= 'none' or #inserted == 0 then redis.call('HSET', KEYS[3], 'generation', options.generation) end
@@ -266,7 +274,7 @@ return { 'ok', '' }
 export const PURGE: Script = {
   name: 'purge',
   source: `${MOVED}${RENAME}${TIMES}${PUSH}${VERSION_OF}
-local away = moved(KEYS[3], ARGV[1])
+local away = moved(KEYS[3], ARGV[1], KEYS[1])
 if away then return away end
 if redis.call('HLEN', KEYS[5]) > 0 then return { 0, 0, '', '', '', -1 } end
 local now, before, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -302,11 +310,23 @@ return { gone, more, version(KEYS[2], KEYS[3]), text(earliest), text(oldest), #k
 `,
 };
 
+/** KEYS a list, meta. ARGV its name. Not the list that the session has, which can have been made anew meanwhile. */
+export const REMOVE_ORPHAN: Script = {
+  name: 'remove orphan',
+  source: `if redis.call('HGET', KEYS[2], 'list') ~= ARGV[1] then redis.call('UNLINK', KEYS[1]) end`,
+};
+
+/** KEYS items, meta. A history that was cleared before that took its name. */
+export const UNNAME: Script = {
+  name: 'unname',
+  source: `if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HDEL', KEYS[2], 'list') end`,
+};
+
 /** KEYS items, meta. ARGV list, places of elements. The version, and the marks at those places. */
 export const VERSION: Script = {
   name: 'version',
   source: `${MOVED}${VERSION_OF}
-local away = moved(KEYS[2], ARGV[1])
+local away = moved(KEYS[2], ARGV[1], KEYS[1])
 if away then return away end
 local answer = { version(KEYS[1], KEYS[2]) }
 for at = 2, #ARGV do answer[at] = mark(KEYS[1], ARGV[at]) end
@@ -318,7 +338,7 @@ return answer
 export const STATS: Script = {
   name: 'stats',
   source: `${MOVED}${TIMES}
-local away = moved(KEYS[2], ARGV[1])
+local away = moved(KEYS[2], ARGV[1], KEYS[1])
 if away then return away end
 if ARGV[2] ~= '' and redis.call('HGET', KEYS[2], 'subject') ~= ARGV[2] then return { 0, 0, '', '', '' } end
 local records = redis.call('LRANGE', KEYS[1], 0, -1)
