@@ -62,8 +62,10 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeInfo>> = {
   },
   ERR_COMMITMENT: {
     meaning:
-      'The data key of a record is not the one that sealed it: it was swapped, or belongs to another session.',
-    fix: 'Treat it as tampering; restore the record or its data key from a backup.',
+      'A record was sealed for another session, context or suite than it is read with, or its data key was swapped.',
+    fix:
+      'Compare session id and `context` with those that it was written with; if they are the same, treat it as ' +
+      'tampering and restore the record or its data key.',
     dataLost: false,
     retryable: false,
   },
@@ -78,6 +80,12 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeInfo>> = {
     fix: 'Correct the clock of the machine that wrote it, or of this one.',
     dataLost: false,
     retryable: true,
+  },
+  ERR_EXPIRED: {
+    meaning: 'The lifetime of a sealed run state is over.',
+    fix: 'Start the run again; seal states with a longer expireAfter, or open them with a longer maxAge.',
+    dataLost: false,
+    retryable: false,
   },
   ERR_SHREDDED: {
     meaning: 'The data key of a record was destroyed on purpose; the record can never be read again.',
@@ -134,6 +142,13 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeInfo>> = {
     dataLost: false,
     retryable: false,
   },
+  ERR_LOAD: {
+    meaning:
+      'A package that is installed could not be loaded, for example because the process has too many open files.',
+    fix: 'Repeat the call; see the cause. Nothing was changed.',
+    dataLost: false,
+    retryable: true,
+  },
   ERR_STORE: {
     meaning: 'The database failed. A call that adds items may have been committed.',
     fix: 'Read back before you repeat an append; see the cause.',
@@ -168,6 +183,7 @@ export type ErrorCode =
   | 'ERR_COMMITMENT'
   | 'ERR_AUTHENTICATION'
   | 'ERR_CLOCK'
+  | 'ERR_EXPIRED'
   | 'ERR_SHREDDED'
   | 'ERR_CONFLICT'
   | 'ERR_HELD'
@@ -177,6 +193,7 @@ export type ErrorCode =
   | 'ERR_CLOSED'
   | 'ERR_READ_ONLY'
   | 'ERR_NOT_STAMPED'
+  | 'ERR_LOAD'
   | 'ERR_STORE';
 
 const BRAND = Symbol.for('strongroom.error');
@@ -196,10 +213,21 @@ const BRAND = Symbol.for('strongroom.error');
 export class StrongroomError extends Error {
   override readonly name: string = 'StrongroomError';
   readonly code: ErrorCode;
+  /**
+   * Whether the same call can succeed later without a change: a service can answer 503. It does not say that repeating is
+   * harmless: an append that failed with `ERR_STORE` may have been written.
+   */
+  readonly retryable: boolean;
+  /** Whether data is gone when this is thrown. */
+  readonly dataLost: boolean;
 
   constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
     super(message, options !== undefined && 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
+    // Not checked by a compiler everywhere: a code that we do not have must not hide the error that was meant.
+    const info: ErrorCodeInfo | undefined = ERROR_CODES[code];
+    this.retryable = info?.retryable ?? false;
+    this.dataLost = info?.dataLost ?? false;
     Object.defineProperty(this, BRAND, { value: true });
   }
 }

@@ -1,10 +1,14 @@
 import type { AgentInputItem } from '@openai/agents';
 import { fromBase64, toBase64 } from './crypto/encoding.ts';
 import { StrongroomError } from './errors.ts';
+import { itemPath } from './item-path.ts';
+
+/** How deep an item may nest. Everything that walks over items may recurse this far, and JSON as well. */
+export const MAX_DEPTH = 1_000;
 
 /**
  * A plain deep copy of an item, each property read once. Properties that are `undefined` are left out, as JSON
- * does; anything else that JSON would change or lose is refused.
+ * does; anything else that JSON would change or lose is refused, and so is more than {@link MAX_DEPTH} levels.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_ITEM`, naming the path and never the value.
  */
@@ -12,54 +16,69 @@ export function snapshotItem(item: AgentInputItem): AgentInputItem {
   if (typeof item !== 'object' || item === null || Array.isArray(item)) {
     throw new StrongroomError('ERR_INVALID_ITEM', 'An item must be an object.');
   }
-  return snapshot(item, 'item', []) as AgentInputItem;
+  return snapshot(item, { segments: [], ancestors: new Set() }) as AgentInputItem;
 }
 
-function snapshot(value: unknown, path: string, ancestors: object[]): unknown {
+/** Where a snapshot is. One for the whole item: a path for each value would cost as much as the item. */
+interface Place {
+  readonly segments: (string | number)[];
+  readonly ancestors: Set<object>;
+}
+
+function snapshot(value: unknown, place: Place): unknown {
   switch (typeof value) {
     case 'string':
     case 'boolean':
       return value;
     case 'number':
       if (Number.isFinite(value)) return value;
-      return refuse(path, 'a number that JSON cannot hold');
+      return refuse(place, 'a number that JSON cannot hold');
     case 'object':
       break;
     default:
-      return refuse(path, `a ${typeof value}`);
+      return refuse(place, `a ${typeof value}`);
   }
   if (value === null) return null;
   if (value instanceof Uint8Array) return new Uint8Array(value);
-  if (ancestors.includes(value)) return refuse(path, 'a cycle');
-  ancestors.push(value);
-  try {
-    if (Array.isArray(value)) {
-      const copy: unknown[] = [];
-      for (let index = 0; index < value.length; index++) {
-        copy.push(snapshot(value[index], `${path}[${index}]`, ancestors));
-      }
-      return copy;
-    }
-    const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype !== Object.prototype && prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-      return refuse(path, 'an instance of a class');
-    }
-    const copy: Record<string, unknown> = {};
-    for (const key of Object.keys(value)) {
-      const member = (value as Record<string, unknown>)[key];
-      if (member === undefined) continue;
-      setOwn(copy, key, snapshot(member, `${path}.${key}`, ancestors));
-    }
-    return copy;
-  } finally {
-    ancestors.pop();
-  }
+  const { ancestors } = place;
+  if (ancestors.has(value)) return refuse(place, 'a cycle');
+  if (ancestors.size >= MAX_DEPTH) return refuse(place, `nested more than ${MAX_DEPTH} levels deep`);
+  ancestors.add(value);
+  const copy = Array.isArray(value) ? snapshotList(value, place) : snapshotObject(value, place);
+  ancestors.delete(value);
+  return copy;
 }
 
-function refuse(path: string, what: string): never {
+function snapshotList(list: readonly unknown[], place: Place): unknown[] {
+  const copy: unknown[] = [];
+  for (let index = 0; index < list.length; index++) {
+    place.segments.push(index);
+    copy.push(snapshot(list[index], place));
+    place.segments.pop();
+  }
+  return copy;
+}
+
+function snapshotObject(value: object, place: Place): Record<string, unknown> {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+    return refuse(place, 'an instance of a class');
+  }
+  const copy: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) {
+    const member = (value as Record<string, unknown>)[key];
+    if (member === undefined) continue;
+    place.segments.push(key);
+    setOwn(copy, key, snapshot(member, place));
+    place.segments.pop();
+  }
+  return copy;
+}
+
+function refuse({ segments }: Place, what: string): never {
   throw new StrongroomError(
     'ERR_INVALID_ITEM',
-    `${path} is ${what}, which cannot be stored without loss. Use JSON values or a Uint8Array.`,
+    `${itemPath(segments)} is ${what}, which cannot be stored without loss. Use JSON values or a Uint8Array.`,
   );
 }
 

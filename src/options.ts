@@ -20,18 +20,56 @@ export function invalidOption(where: string, option: string, rule: string, value
   );
 }
 
-/** Checks that `options` is an object with known names only. */
-export function checkOptions(where: string, options: unknown, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    invalidOption(where, 'options', 'an object', options);
+/**
+ * Checks that a value is a plain object: what an object literal makes. A `Map`, an instance of a class, inherited or
+ * symbol keys and accessors would read as "nothing given", and what was meant would be left out without a word.
+ */
+export function checkPlainObject(
+  where: string,
+  option: string,
+  rule: string,
+  value: unknown,
+): asserts value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    invalidOption(where, option, rule, value);
   }
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    refuseObject(where, option, rule, 'an instance of a class, or one that inherits');
+  }
+  for (const key of Reflect.ownKeys(value)) {
+    const property = Reflect.getOwnPropertyDescriptor(value, key);
+    if (typeof key === 'symbol') refuseObject(where, option, rule, 'one with a symbol as key');
+    if (property === undefined || !('value' in property))
+      refuseObject(where, option, rule, 'one with an accessor');
+    if (property.enumerable !== true)
+      refuseObject(where, option, rule, 'one with a property that is not enumerable');
+  }
+}
+
+function refuseObject(where: string, option: string, rule: string, what: string): never {
+  throw new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `${where}: ${option} must be ${rule}, a plain object with properties of its own; this is ${what}.`,
+  );
+}
+
+/** Checks that `options` is a plain object with known names only. */
+export function checkOptions(where: string, options: unknown, known: readonly string[]): void {
+  checkPlainObject(where, 'options', 'an object', options);
+  Object.keys(options).forEach((name, index, names) => {
+    if (known.includes(name)) return;
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      `${where}: unknown option ${JSON.stringify(name)}. Known: ${known.join(', ')}.`,
+      `${where}: unknown option ${shownName(name) ?? `(number ${index + 1} of ${names.length})`}. ` +
+        `Known: ${known.join(', ')}.`,
     );
-  }
+  });
+}
+
+/** A name in quotes if it is one that a programmer would give; a key of an object can be anything, also a secret. */
+export function shownName(name: string): string | undefined {
+  return /^[A-Za-z][a-zA-Z]{0,31}$/.test(name) ? JSON.stringify(name) : undefined;
 }
 
 /** Milliseconds of a {@link Duration}; positive and finite, or `ERR_INVALID_OPTION`. */
@@ -57,10 +95,18 @@ export function parseCount(where: string, option: string, value: unknown): numbe
   return value as number;
 }
 
+/** The kind of a value, and nothing of it: a PIN or a token can be a number. */
 function typeOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'number')
-    return Number.isFinite(value) ? `the number ${value}` : `the number ${String(value)}`;
+  if (typeof value === 'number') return kindOfNumber(value);
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`.replace('a undefined', 'undefined');
+}
+
+function kindOfNumber(value: number): string {
+  if (Number.isNaN(value)) return 'NaN';
+  if (!Number.isFinite(value)) return 'an infinite number';
+  if (value === 0) return 'zero';
+  if (!Number.isInteger(value)) return 'a number with a fraction';
+  return value < 0 ? 'a negative number' : 'a positive number';
 }

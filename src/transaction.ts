@@ -7,6 +7,7 @@ import { envelopeText } from './envelope.ts';
 import { StrongroomError } from './errors.ts';
 import { snapshotItem } from './item.ts';
 import { isWellFormed } from './limits.ts';
+import { loadSdk } from './load-sdk.ts';
 
 /**
  * What the SDK's own `MemorySession` says when it refuses a transaction. Bare stores and stacks say the same, and
@@ -170,7 +171,7 @@ function unsupported(): Error {
 export async function assertProtocolItems(items: readonly AgentInputItem[]): Promise<void> {
   const plain = items.filter((item) => envelopeText(item) === undefined);
   if (plain.length === 0) return;
-  const { protocol } = await import('@openai/agents');
+  const { protocol } = await loadSdk();
   if (plain.some((item) => !protocol.ModelItem.safeParse(item).success)) refuse(SENTENCES.items);
 }
 

@@ -328,14 +328,14 @@ cyclic['providerData'] = { itself: cyclic };
 const WRONG_ITEMS: readonly Misuse[] = [
   ...(
     [
-      ['a function', () => SECRET, /providerData\.value is a function/],
-      ['a symbol', Symbol(SECRET), /providerData\.value is a symbol/],
-      ['a bigint', 5n, /providerData\.value is a bigint/],
-      ['NaN', Number.NaN, /providerData\.value is a number that JSON cannot hold/],
-      ['infinity', Number.POSITIVE_INFINITY, /providerData\.value is a number that JSON cannot hold/],
-      ['a date', new Date(0), /providerData\.value is an instance of a class/],
-      ['a map', new Map([[1, SECRET]]), /providerData\.value is an instance of a class/],
-      ['an object of a class', new Money(), /providerData\.value is an instance of a class/],
+      ['a function', () => SECRET, /providerData\.\* is a function/],
+      ['a symbol', Symbol(SECRET), /providerData\.\* is a symbol/],
+      ['a bigint', 5n, /providerData\.\* is a bigint/],
+      ['NaN', Number.NaN, /providerData\.\* is a number that JSON cannot hold/],
+      ['infinity', Number.POSITIVE_INFINITY, /providerData\.\* is a number that JSON cannot hold/],
+      ['a date', new Date(0), /providerData\.\* is an instance of a class/],
+      ['a map', new Map([[1, SECRET]]), /providerData\.\* is an instance of a class/],
+      ['an object of a class', new Money(), /providerData\.\* is an instance of a class/],
     ] as const
   ).map(([what, value, message]): Misuse => [
     `${what} in an item`,
@@ -422,7 +422,7 @@ describe('a refused append', () => {
     const session = wrapSession(inner, [seal()]);
     await expect(
       session.addItems([hello, { type: 'unknown', providerData: { value: unchecked(() => 1) } }]),
-    ).rejects.toThrow('providerData.value is a function');
+    ).rejects.toThrow('providerData.* is a function');
     expect(await inner.getItems()).toEqual([]);
     await session.addItems([hello]);
     expect(await session.getItems()).toEqual([hello]);

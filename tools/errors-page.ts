@@ -24,6 +24,9 @@ Everything that strongroom throws on purpose is a \`StrongroomError\`. Decide by
 change in any release. A message holds ids, counts and the next step, never the text of an item, key material or a
 token. \`cause\` holds the error of the database, the key service or the SDK, where there was one, and that text is theirs.
 
+The two answers below each code are fields of the error, too: \`error.dataLost\` and \`error.retryable\`, for a service that answers 503 or 409.
+Retryable does not mean harmless: an append that failed with \`ERR_STORE\` may have been written.
+
 Use \`isStrongroomError(error)\` instead of \`instanceof\`: it also knows the errors of a second copy of the package.
 
 ${sections.join('\n')}`;

@@ -63,6 +63,8 @@ function importsOf(file: string): readonly Import[] {
     ) {
       found.push({ specifier: (node.moduleSpecifier as ts.StringLiteral).text, dynamic: false });
     } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      // It loads again what others named.
+      if (/[/\\]load-module\.[jt]s$/.test(file)) return;
       const [argument] = node.arguments;
       const literal = argument !== undefined && ts.isStringLiteralLike(argument);
       found.push({
@@ -91,7 +93,7 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './history': { eager: ['@noble/hashes'], lazy: ['gpt-tokenizer', '@openai/agents'] },
   './redaction': { eager: ['@noble/hashes'], lazy: [] },
   './keys': { eager: CORE, lazy: ['@openai/agents', 'node'] },
-  './observe': { eager: ['@opentelemetry/api', '@noble/hashes'], lazy: [] },
+  './observe': { eager: ['@noble/hashes'], lazy: ['@opentelemetry/api'] },
   './resilience': { eager: [], lazy: [] },
   './transfer': { eager: ['@noble/hashes'], lazy: [] },
   './retention': { eager: [], lazy: [] },

@@ -1,5 +1,6 @@
 import { nodeCrypto, type NodeCrypto } from './native.ts';
 import { NONCE_BYTES, TAG_BYTES } from './aead.ts';
+import { toBase64url } from './encoding.ts';
 
 /** An AEAD with nonces of 12 bytes and a key for every call. `sealed` begins with 24 bytes that it leaves alone. */
 export interface Bulk {
@@ -18,20 +19,44 @@ export interface Bulk {
   ): Uint8Array | undefined;
 }
 
-/** The cipher of `node:crypto`, or `undefined` where this runtime does not have it (other runtimes, FIPS builds). */
+/**
+ * The cipher of `node:crypto`, or `undefined` where this runtime does not have all of it: other runtimes, FIPS builds,
+ * and imitations of the module that lack a cipher, ignore the associated data, or report a wrong tag in their own way.
+ * It is tried once, on a known answer and on tampered ones; what is not exactly right is done by `@noble/ciphers`.
+ */
 export function nativeBulk(cipher: 'chacha20-poly1305' | 'aes-256-gcm'): Bulk | undefined {
   if (nodeCrypto === undefined) return undefined;
   try {
     const bulk = nodeBulk(nodeCrypto, cipher);
-    const sealed = new Uint8Array(NONCE_BYTES + 1 + TAG_BYTES);
-    const key = new Uint8Array(32);
-    const nonce = new Uint8Array(12);
-    const byte = new Uint8Array(1);
-    bulk.seal(key, nonce, byte, byte, sealed);
-    return bulk.open(key, nonce, sealed, byte)?.length === 1 ? bulk : undefined;
+    return answersRightly(bulk, KNOWN[cipher]) ? bulk : undefined;
   } catch {
     return undefined;
   }
+}
+
+const range = (from: number, length: number): Uint8Array =>
+  Uint8Array.from({ length }, (_, index) => from + index);
+
+/** `ciphertext ‖ tag` of 33 bytes (0, 1, …) under the key 1, 2, …, the nonce 64, 65, … and the associated data 7, 8, …. */
+const KNOWN: Readonly<Record<'chacha20-poly1305' | 'aes-256-gcm', string>> = {
+  'chacha20-poly1305': 'x9xnsWxcFY3Pi6ZhzMjwFQdg05DmdCBEnO4n7-nWGduU1rWGkyJzf0wtdXtKdx3Y7w',
+  'aes-256-gcm': '2pXecmtKCpm0lGiuGHsWDKhoI0MgJ66POedr5tPIkY0u4MPolpsgZUUsNVAZu5CwiA',
+};
+
+function answersRightly(bulk: Bulk, known: string): boolean {
+  const [key, nonce, plaintext, data] = [range(1, 32), range(64, 12), range(0, 33), range(7, 9)];
+  const sealed = new Uint8Array(NONCE_BYTES + plaintext.length + TAG_BYTES);
+  bulk.seal(key, nonce, plaintext, data, sealed);
+  if (toBase64url(sealed.subarray(NONCE_BYTES)) !== known) return false;
+  const opened = bulk.open(key, nonce, sealed, data);
+  if (opened === undefined || toBase64url(opened) !== toBase64url(plaintext)) return false;
+  // Each of these must be refused, and quietly: an error of its own would hide that the record was tampered with.
+  const changed = (at: number): Uint8Array => sealed.map((byte, index) => (index === at ? byte ^ 1 : byte));
+  return (
+    bulk.open(key, nonce, changed(NONCE_BYTES), data) === undefined &&
+    bulk.open(key, nonce, changed(sealed.length - 1), data) === undefined &&
+    bulk.open(key, nonce, sealed, range(8, 9)) === undefined
+  );
 }
 
 function nodeBulk(node: NodeCrypto, name: 'chacha20-poly1305' | 'aes-256-gcm'): Bulk {
@@ -52,11 +77,12 @@ function nodeBulk(node: NodeCrypto, name: 'chacha20-poly1305' | 'aes-256-gcm'): 
       const decipher = node.createDecipheriv(cipherName, node.createSecretKey(key), nonce, options);
       decipher.setAAD(associatedData);
       decipher.setAuthTag(sealed.subarray(tagStart));
-      const plaintext = decipher.update(sealed.subarray(NONCE_BYTES, tagStart));
+      let plaintext: Uint8Array | undefined;
       try {
+        plaintext = decipher.update(sealed.subarray(NONCE_BYTES, tagStart));
         decipher.final();
       } catch {
-        plaintext.fill(0);
+        plaintext?.fill(0);
         return undefined;
       }
       return plaintext;

@@ -1,9 +1,37 @@
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
-import { nodeCrypto } from './native.ts';
+import { toBase64url } from './encoding.ts';
+import { nodeCrypto, type NodeCrypto } from './native.ts';
 
-const native = nodeCrypto;
+/** SHA-256, HMAC-SHA256 and HKDF-SHA256 of the bytes below. */
+const KNOWN = [
+  'V2fWmpBtSGDbkHnrfpCrSlQ-XLAy_OhGVUrvbOtgDh0',
+  '_GybSF7mbBZpr_ivFqpV6U5wXg95KdSDFbO_xQFjFxY',
+  's4DSsnEnYJhBnDsL6izwdnq1SWHOKhR_DI9fcXueQ-xXM95F8SAVehk4',
+].join();
+
+/** Tried once on known answers: not everything that calls itself `node:crypto` has all of it. */
+const native = nodeCrypto !== undefined && answersRightly(nodeCrypto) ? nodeCrypto : undefined;
+
+function answersRightly(node: NodeCrypto): boolean {
+  const range = (from: number, length: number): Uint8Array =>
+    Uint8Array.from({ length }, (_, index) => from + index);
+  const [key, data] = [range(1, 32), range(0, 70)];
+  try {
+    const mac = node.createHmac('sha256', node.createSecretKey(key));
+    mac.update(data.subarray(0, 9));
+    mac.update(data.subarray(9));
+    const answers = [
+      node.createHash('sha256').update(data).digest(),
+      mac.digest(),
+      new Uint8Array(node.hkdfSync('sha256', key, new Uint8Array(0), range(0, 9), 42)),
+    ];
+    return answers.map(toBase64url).join() === KNOWN;
+  } catch {
+    return false;
+  }
+}
 
 /** SHA-256 (FIPS 180-4). */
 export const sha256: (data: Uint8Array) => Uint8Array =

@@ -1,23 +1,45 @@
 import { ecb, gcm } from '@noble/ciphers/aes.js';
 import { nativeBulk, type Bulk } from './bulk.ts';
-import { scratch } from './encoding.ts';
+import { scratch, toBase64url } from './encoding.ts';
 import { nodeCrypto, type NodeCrypto } from './native.ts';
 import { NONCE_BYTES, TAG_BYTES, type Aead, type AeadFactory } from './aead.ts';
 
 // XAES-256-GCM, C2SP specification: a key of its own for every nonce, by two blocks of AES-256.
 
-let native: Bulk | undefined | null = null;
+let native: { readonly node: NodeCrypto; readonly bulk: Bulk } | undefined | null = null;
 
 /** Native where the runtime has AES, `@noble/ciphers` elsewhere: the same bytes. */
 export const xaes256gcm: AeadFactory = (key) => {
-  if (native === null) native = nativeBulk('aes-256-gcm');
-  return native === undefined || nodeCrypto === undefined
-    ? nobleXaes256gcm(key)
-    : xaes(nodeBlocks(nodeCrypto, key), native);
+  if (native === null) native = nativeParts();
+  return native === undefined ? nobleXaes256gcm(key) : xaes(nodeBlocks(native.node, key), native.bulk);
 };
 
 /** Everything by `@noble/ciphers`. */
 export const nobleXaes256gcm: AeadFactory = (key) => xaes(nobleBlocks(key), nobleBulk);
+
+function nativeParts(): { readonly node: NodeCrypto; readonly bulk: Bulk } | undefined {
+  const bulk = nativeBulk('aes-256-gcm');
+  return bulk === undefined || nodeCrypto === undefined || !hasBlocks(nodeCrypto)
+    ? undefined
+    : { node: nodeCrypto, bulk };
+}
+
+/** Whether one living cipher encrypts block after block: some runtimes lack the mode, or answer only at the end. */
+function hasBlocks(node: NodeCrypto): boolean {
+  try {
+    const key = new Uint8Array(32).fill(1);
+    const native = nodeBlocks(node, key);
+    const noble = nobleBlocks(key);
+    const right = [16, 32].every((size) => {
+      const blocks = new Uint8Array(size).fill(size);
+      return toBase64url(native.encrypt(blocks)) === toBase64url(noble.encrypt(blocks));
+    });
+    native.wipe();
+    return right;
+  } catch {
+    return false;
+  }
+}
 
 /** AES-256 of each block, without chaining. */
 interface Blocks {

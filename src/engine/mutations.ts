@@ -8,12 +8,12 @@ import { StrongroomError } from '../errors.ts';
 import { itemKey } from '../item.ts';
 import { invalidOption } from '../options.ts';
 import type { Entry, SessionCall } from '../layer.ts';
+import { loadSdk } from '../load-sdk.ts';
 import { CLAIMS, commit } from './commit.ts';
 import { countOf, readNow, type Parts } from './parts.ts';
 import { storedOf, type Opened } from './pipeline.ts';
 import { planReplacement } from './replacement.ts';
 import { snapshotItems } from './plaintext.ts';
-import { loadSdk } from './transactions.ts';
 
 /** `applyHistoryMutations`: under an envelope, opened, mutated in plaintext and replaced in one transaction. */
 export function createMutations({ inner, stack, pipeline, calls, comparison, maxItemBytes }: Parts): {

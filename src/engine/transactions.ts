@@ -1,8 +1,4 @@
-import type {
-  applySessionHistoryMutations,
-  SessionHistoryTransaction,
-  SessionHistoryTransactionArgs,
-} from '@openai/agents';
+import type { SessionHistoryTransaction, SessionHistoryTransactionArgs } from '@openai/agents';
 import { toBase64url, utf8 } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { itemKey } from '../item.ts';
@@ -15,19 +11,6 @@ const KEPT = 64;
  * when all wrappers together remember too much.
  */
 const KEPT_CHARACTERS = 1_048_576;
-
-/** @see {@link loadSdk} */
-export interface SdkFunctions {
-  readonly applySessionHistoryMutations: typeof applySessionHistoryMutations;
-}
-
-/**
- * The function of the SDK that mutations need, loaded when one first asks for it:
- * loading the SDK takes many times as long as loading strongroom.
- */
-export async function loadSdk(): Promise<SdkFunctions> {
-  return await import('@openai/agents');
-}
 
 /** What the wrapper remembers of an operation that it sent. */
 export interface SentOperation {

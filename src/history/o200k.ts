@@ -1,4 +1,4 @@
-import { StrongroomError } from '../errors.ts';
+import { loadModule } from '../load-module.ts';
 import { createItemCost, mediaCosts, type MediaCosts } from './item-cost.ts';
 import type { TokenCounter } from './token-counter.ts';
 
@@ -28,13 +28,10 @@ export async function o200kTokenCounter(media: Partial<MediaCosts> = {}): Promis
 }
 
 async function load(): Promise<(text: string, options: { disallowedSpecial: Set<string> }) => number> {
-  try {
-    return (await import('gpt-tokenizer/encoding/o200k_base')).countTokens;
-  } catch (cause) {
-    throw new StrongroomError(
-      'ERR_UNSUPPORTED',
-      'o200kTokenCounter(): the package gpt-tokenizer is not installed. Install it: npm install gpt-tokenizer',
-      { cause },
-    );
-  }
+  const { countTokens } = await loadModule(
+    'gpt-tokenizer/encoding/o200k_base',
+    () => import('gpt-tokenizer/encoding/o200k_base'),
+    'o200kTokenCounter(): the package gpt-tokenizer is not installed. Install it: npm install gpt-tokenizer',
+  );
+  return countTokens;
 }

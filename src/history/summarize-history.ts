@@ -1,6 +1,7 @@
 import type { Agent, AgentInputItem, Session } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
+import { loadSdk } from '../load-sdk.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { dropOrphans } from './drop-orphans.ts';
 import { fits, type HistorySize } from './plan.ts';
@@ -192,7 +193,7 @@ async function askAgent(
   items: readonly AgentInputItem[],
   signal: AbortSignal,
 ): Promise<string> {
-  const { Runner } = await import('@openai/agents');
+  const { Runner } = await loadSdk();
   const runner = new Runner({ tracingDisabled: true });
   const request: AgentInputItem = { type: 'message', role: 'user', content: REQUEST };
   const { finalOutput } = await runner.run(agent, [...items, request], { signal });

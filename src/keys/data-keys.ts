@@ -260,7 +260,8 @@ function placeOf(scope: DataKeyScope): DekStore | 'inline' {
 function wrongDataKey(): never {
   throw new StrongroomError(
     'ERR_COMMITMENT',
-    'The data key that was found is not the one that sealed the record: it was swapped, or the record was moved from ' +
-      'another session, tenant or suite. Restore the record or its data key from a backup.',
+    'The record was sealed for another session or context than it is read with, such as another tenant: compare the ' +
+      '`context` of encrypt() and the session id with those that it was written with. If they are the same, the record ' +
+      'was moved or its data key was swapped: treat it as tampering.',
   );
 }

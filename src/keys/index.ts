@@ -20,7 +20,9 @@ export { destroyKey } from './destroy-key.ts';
 export type { KeyTarget } from './key-places.ts';
 export {
   openRunState,
+  readRunState,
   sealRunState,
+  type OpenedRunState,
   type OpenRunStateOptions,
   type SealRunStateOptions,
 } from './run-state.ts';

@@ -69,8 +69,12 @@ async function importKey(
   }
 }
 
-/** Runs `action` at the first call only; every caller shares its promise. */
+/** Runs `action` at the first call only; every caller shares its promise. A failure is not kept. */
 function once<T>(action: () => Promise<T>): () => Promise<T> {
   let promise: Promise<T> | undefined;
-  return () => (promise ??= action());
+  return () =>
+    (promise ??= action().catch((error: unknown) => {
+      promise = undefined;
+      throw error;
+    }));
 }

@@ -1,6 +1,7 @@
 import type { JWK } from 'jose';
-import { fromBase64url } from '../crypto/encoding.ts';
+import { fromBase64url, fromUtf8 } from '../crypto/encoding.ts';
 import { StrongroomError } from '../errors.ts';
+import { checkPlainObject } from '../options.ts';
 
 /** The JWE algorithms that wrap data keys (RFC 7518 section 4). */
 export type KeyAlgorithm = 'A256KW' | 'A256GCMKW' | 'ECDH-ES+A256KW' | 'RSA-OAEP-256' | 'PBES2-HS512+A256KW';
@@ -29,7 +30,12 @@ export interface CheckedJwk {
 export const MIN_PASSWORD_ITERATIONS = 210_000;
 /** What is accepted in a JWK. A stored key may have at most what the JWK has. */
 export const MAX_PASSWORD_ITERATIONS = 10_000_000;
-const MIN_PASSWORD_BYTES = 12;
+/** For a password that is the only factor: NIST SP 800-63B-4 section 3.1.1.2; the OWASP Authentication Cheat Sheet says the same. */
+export const MIN_PASSWORD_LENGTH = 15;
+
+/** A command that makes a key, for messages. */
+const KEYGEN =
+  'node --input-type=module -e "console.log(JSON.stringify(await (await import(\'strongroom\')).generateKey()))"';
 
 const COORDINATE_BYTES: Readonly<Record<string, number>> = { 'P-256': 32, 'P-384': 48, 'P-521': 66 };
 const RSA_PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi'] as const;
@@ -47,8 +53,9 @@ export function isKid(value: unknown): value is string {
  */
 export function checkJwk(where: string, given: unknown): CheckedJwk {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    invalid(where, 'is not a JWK object. Make one with generateKey() or `npx strongroom keygen`');
+    invalid(where, `is not a JWK object. Make one with generateKey(), for example: ${KEYGEN}`);
   }
+  checkPlainObject(where, 'the key', 'a JWK object', given);
   const jwk = { ...(given as Record<string, unknown>) };
   const { kid, alg } = jwk;
   if (!isKid(kid)) invalid(where, 'needs a kid of 1 to 128 printable ASCII characters');
@@ -79,8 +86,12 @@ function checkSecret(where: string, jwk: Members, alg: KeyAlgorithm): Omit<Check
 
 function checkPassword(where: string, jwk: Members, alg: KeyAlgorithm): Omit<CheckedJwk, 'kid'> {
   if (jwk['kty'] !== 'oct') invalid(where, `has alg ${alg}, so its kty must be "oct"`);
-  if (bytes(where, jwk, 'k').length < MIN_PASSWORD_BYTES) {
-    invalid(where, `needs a password (k) of at least ${MIN_PASSWORD_BYTES} bytes`);
+  if (passwordLength(bytes(where, jwk, 'k')) < MIN_PASSWORD_LENGTH) {
+    invalid(
+      where,
+      `needs a password (k) of at least ${MIN_PASSWORD_LENGTH} characters, which NIST SP 800-63B asks for where nothing ` +
+        'but a password protects. Better have six random words, or use a random key of generateKey()',
+    );
   }
   const iterations = jwk['p2c'] ?? MIN_PASSWORD_ITERATIONS;
   if (!isIterationCount(iterations)) {
@@ -105,6 +116,15 @@ export function isEphemeralKey(value: unknown, { kty, crv }: JWK): boolean {
       return typeof text === 'string' && text.length <= 88 && fromBase64url(text)?.length === size;
     })
   );
+}
+
+/** Code points, as NIST counts; bytes where it is no text. */
+function passwordLength(password: Uint8Array): number {
+  try {
+    return Array.from(fromUtf8(password)).length;
+  } catch {
+    return password.length;
+  }
 }
 
 /** Whether a count of iterations is neither too weak nor a way to stop the process. */

@@ -1,4 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
+import { checkContext } from '../context.ts';
 import { bindingContext, deriveKeys } from '../crypto/derive.ts';
 import { toBase64url } from '../crypto/encoding.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
@@ -97,8 +98,12 @@ async function rewrapAll(target: DekStore | Session | Store, options: RewrapOpti
         keys,
       );
     }
-    const contextOf = (sessionId: string): Uint8Array =>
-      bindingContext(sessionId, typeof context === 'function' ? context(sessionId) : context).hash;
+    const fixed =
+      context === undefined || typeof context === 'function' ? {} : checkContext('rewrap', context);
+    const contextOf = (sessionId: string): Uint8Array => {
+      const entries = typeof context === 'function' ? checkContext('rewrap', context(sessionId)) : fixed;
+      return bindingContext(sessionId, entries).hash;
+    };
     for (const store of (await keyPlacesOf('rewrap', target)).stores) {
       await rewrapDekStore(store, keys, contextOf, run, options);
     }
@@ -150,8 +155,10 @@ async function rewrapDekStore(
   for await (const record of store.list(filter)) {
     options.signal?.throwIfAborted();
     if (record.kid === ring.current) continue;
+    // Outside of the attempt: a context that cannot be one is a mistake of the caller and no damaged data key.
+    const contextHash = contextOf(record.sessionId);
     await run.attempt(record, async () => {
-      const next = await wrapAnew(record, ring, contextOf(record.sessionId));
+      const next = await wrapAnew(record, ring, contextHash);
       // Lost to another run, or destroyed meanwhile: either way there is nothing left to do here.
       return store.replaceWrapped(record.sessionId, record.did, record.wrapped, next);
     });

@@ -1,3 +1,4 @@
+import { loadModule } from '../load-module.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
 import { StrongroomError } from '../errors.ts';
 import type { DekDatabase } from './dek-store.ts';
@@ -45,9 +46,13 @@ export function sqliteDekStore(path: string, options: SqliteDekStoreOptions = {}
   // Loaded with the first call: the rest of `strongroom/keys` runs where there are no files.
   const file = async (): Promise<SqliteDekStore> => {
     if (closed) throw new StrongroomError('ERR_CLOSED', 'This DEK store (sqliteDekStore) was closed.');
-    opening ??= import('./sqlite-dek-file.ts').then(({ openDekFile }) =>
-      openDekFile(path, busyTimeout, () => Math.trunc(clock())),
-    );
+    opening ??= loadModule(
+      import.meta.url.replace('sqlite-dek-store', 'sqlite-dek-file'),
+      () => import('./sqlite-dek-file.ts'),
+      'sqliteDekStore needs node:sqlite, which this runtime does not have.',
+    ).then(({ openDekFile }) => openDekFile(path, busyTimeout, () => Math.trunc(clock())));
+    // What failed is tried again by the next call.
+    opening.catch(() => (opening = undefined));
     return opening;
   };
   const store: SqliteDekStore = {

@@ -3,6 +3,7 @@ import type { KMSClient } from '@aws-sdk/client-kms';
 import { StrongroomError } from '../errors.ts';
 import type { KeyProvider } from '../keys/provider.ts';
 import { invalidOption } from '../options.ts';
+import { loadModule } from '../load-module.ts';
 import { checkKmsOptions, type KmsOptions } from './attempts.ts';
 import { kmsProvider, type Verdict } from './kms-provider.ts';
 import { isNetworkError, networkVerdict } from './network-error.ts';
@@ -100,16 +101,13 @@ function incomplete(): never {
   throw new StrongroomError('ERR_KEY_UNAVAILABLE', 'the answer is incomplete. Repeat the call.');
 }
 
-async function load(): Promise<typeof clientKms> {
-  try {
-    return await import('@aws-sdk/client-kms');
-  } catch (cause) {
-    throw new StrongroomError(
-      'ERR_INVALID_OPTION',
-      'the package @aws-sdk/client-kms cannot be loaded. Install it beside strongroom.',
-      { cause },
-    );
-  }
+function load(): Promise<typeof clientKms> {
+  return loadModule(
+    '@aws-sdk/client-kms',
+    () => import('@aws-sdk/client-kms'),
+    'the package @aws-sdk/client-kms is not installed. Install it beside strongroom.',
+    'ERR_INVALID_OPTION',
+  );
 }
 
 const OVERLOAD = new Set([

@@ -1,4 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
+import { checkContext } from '../context.ts';
 import { counters } from '../crypto/counters.ts';
 import { bindingContext } from '../crypto/derive.ts';
 import { toBase64url, utf8 } from '../crypto/encoding.ts';
@@ -13,7 +14,7 @@ import { GUARD, isGuarding } from '../keys/dek-store.ts';
 import { heldError } from '../keys/held.ts';
 import type { Entry, Header, HiddenEntry, SessionCall, SessionLayer } from '../layer.ts';
 import { openEntry, sealEntry } from './encrypt/entry.ts';
-import { checkContext, checkEncryptOptions, checkKeyring, type EncryptOptions } from './encrypt/options.ts';
+import { checkEncryptOptions, checkKeyring, type EncryptOptions } from './encrypt/options.ts';
 import {
   classify,
   headerOf,
@@ -66,7 +67,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
 
   async function scopeOf(call: SessionCall): Promise<DataKeyScope> {
     const ring = typeof keys === 'function' ? checkKeyring(await keys(call)) : keys;
-    const entries = typeof context === 'function' ? checkContext(await context(call)) : context;
+    const entries = typeof context === 'function' ? checkContext('encrypt', await context(call)) : context;
     const stores = [
       ...(dekStore === undefined || dekStore === 'inline' ? [] : [dekStore]),
       ...(call.dekStore === undefined ? [] : [call.dekStore]),

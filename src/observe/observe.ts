@@ -1,17 +1,11 @@
-import {
-  metrics,
-  SpanKind,
-  SpanStatusCode,
-  trace,
-  type Attributes,
-  type Meter,
-  type Span,
-  type Tracer,
-} from '@opentelemetry/api';
+import type * as telemetry from '@opentelemetry/api';
+import type { Attributes, Meter, Span, Tracer } from '@opentelemetry/api';
 import { toBase64url, utf8 } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { errorName } from '../error-name.ts';
+import { isStrongroomError } from '../errors.ts';
 import type { SessionCall, SessionLayer } from '../layer.ts';
+import { loadModule } from '../load-module.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { warn } from '../warning.ts';
 
@@ -44,10 +38,11 @@ const HASH_CHARACTERS = 16;
  * - Histogram `strongroom.operation.duration` in seconds, by `strongroom.operation` and `error.type`.
  * - Counter `strongroom.items`, by `strongroom.operation` and `strongroom.direction` (`in`, `out`).
  *
- * It never fails a call: the first failure of its own is a process warning (`STRONGROOM_OBSERVE`).
+ * It never fails a call: the first failure of its own is a process warning (`STRONGROOM_OBSERVE`). Without the package
+ * every call fails with `ERR_UNSUPPORTED`, which says how to install it.
  *
  * @see https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/ for `gen_ai.conversation.id`
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION`
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`; from calls `ERR_UNSUPPORTED` without `@opentelemetry/api`
  *
  * @example
  * ```ts
@@ -70,8 +65,7 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
   if (options.meter !== undefined && typeof options.meter.createHistogram !== 'function') {
     invalidOption('observe', 'meter', 'an OpenTelemetry Meter', options.meter);
   }
-  // The API's tracer delegates to a provider that is registered later; its meter does not, so it is asked for late.
-  const tracer = options.tracer ?? trace.getTracer('strongroom');
+  let api: Api | undefined;
   let instruments: Instruments | undefined;
   let warned = false;
 
@@ -99,6 +93,19 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
     };
   }
 
+  /** A missing package is a mistake that must be seen; one that cannot be loaded now costs telemetry. */
+  async function load(): Promise<Api | undefined> {
+    try {
+      return (api = await loadApi());
+    } catch (error) {
+      if (isStrongroomError(error) && error.code === 'ERR_UNSUPPORTED') throw error;
+      quietly(() => {
+        throw error;
+      });
+      return undefined;
+    }
+  }
+
   function finish(call: SessionCall, span: Span | undefined, start: number, failure?: string): void {
     const seconds = (performance.now() - start) / 1_000;
     const operation = { 'strongroom.operation': call.kind };
@@ -107,12 +114,15 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
       if (itemsOut !== undefined) span?.setAttribute('strongroom.items.out', itemsOut);
       if (failure !== undefined) {
         span?.setAttribute('error.type', failure);
-        span?.setStatus({ code: SpanStatusCode.ERROR });
+        if (api !== undefined) span?.setStatus({ code: api.SpanStatusCode.ERROR });
       }
       span?.end();
     });
     quietly(() => {
-      instruments ??= instrumentsOf(options.meter ?? metrics.getMeter('strongroom'));
+      // A meter of the API does not follow a provider that is registered later, so it is asked for late.
+      const meter = options.meter ?? api?.metrics.getMeter('strongroom');
+      if (meter === undefined) return;
+      instruments ??= instrumentsOf(meter);
       const { duration, items } = instruments;
       duration.record(seconds, { ...operation, ...(failure !== undefined && { 'error.type': failure }) });
       if (call.itemCount !== undefined) {
@@ -125,6 +135,7 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
   return {
     name: 'observe',
     async around(call, next) {
+      const { SpanKind, trace } = api ?? (await load()) ?? {};
       const start = performance.now();
       const measured = async <T>(span: Span | undefined, work: () => Promise<T>): Promise<T> => {
         try {
@@ -138,7 +149,9 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
       };
       let running: ReturnType<typeof next> | undefined;
       quietly(() => {
+        if (SpanKind === undefined || trace === undefined) return;
         const spanOptions = { kind: SpanKind.INTERNAL, attributes: spanAttributes(call) };
+        const tracer = options.tracer ?? trace.getTracer('strongroom');
         tracer.startActiveSpan(`session ${call.kind}`, spanOptions, (span) => {
           running = measured(span, next);
         });
@@ -146,6 +159,16 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
       return running ?? measured(undefined, next);
     },
   };
+}
+
+type Api = typeof telemetry;
+
+function loadApi(): Promise<Api> {
+  return loadModule(
+    '@opentelemetry/api',
+    () => import('@opentelemetry/api'),
+    'observe() needs the package @opentelemetry/api, which is not installed. Install it: npm install @opentelemetry/api',
+  );
 }
 
 interface Instruments {

@@ -1,5 +1,5 @@
 import type { MaybePromise } from '../layer.ts';
-import { invalidOption } from '../options.ts';
+import { checkOptions, invalidOption } from '../options.ts';
 import { keyedHash, parseHashKey, type HashKey } from './keyed-hash.ts';
 import { tokenFor } from './token.ts';
 
@@ -82,11 +82,7 @@ export function prepareOperator(where: string, option: string, value: unknown): 
   if (typeof operator !== 'object' || operator === null || !Object.hasOwn(FIELDS, operator.type)) {
     invalidOption(where, option, `an operator (${names}) or an object with such a type`, value);
   }
-  for (const field of Object.keys(operator)) {
-    if (field !== 'type' && !FIELDS[operator.type].includes(field)) {
-      invalidOption(where, `${option}.${field}`, `absent (${operator.type} has no such field)`, undefined);
-    }
-  }
+  checkOptions(`${where}: ${option}`, operator, ['type', ...FIELDS[operator.type]]);
   const { numbers = 'text' } = operator as { readonly numbers?: NumberReplacement };
   if (numbers !== 'text' && numbers !== 'null' && numbers !== 'digits') {
     invalidOption(where, `${option}.numbers`, "'text', 'null' or 'digits'", numbers);

@@ -1,7 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { MaybePromise } from '../layer.ts';
-import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import { checkOptions, checkPlainObject, invalidOption, parseCount, shownName } from '../options.ts';
 import {
   BUILT_IN_RECOGNIZERS,
   COUNTRY_ENTITIES,
@@ -175,7 +175,7 @@ function parseCountries(where: string, countries: unknown): readonly string[] {
     if (Object.hasOwn(COUNTRY_ENTITIES, country)) return COUNTRY_ENTITIES[country as Country];
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      `${where}: no identity numbers are built in for the country ${JSON.stringify(country)}; countries must be ${rule}.`,
+      `${where}: no identity numbers are built in for the country ${shownName(country) ?? 'at this place of the list'}; countries must be ${rule}.`,
     );
   });
 }
@@ -183,9 +183,7 @@ function parseCountries(where: string, countries: unknown): readonly string[] {
 function parseDenyList(where: string, denyList: unknown): readonly Recognizer[] {
   if (denyList === undefined) return [];
   const rule = "an object of lists of phrases by entity, such as { PERSON: ['Jane Roe'] }";
-  if (typeof denyList !== 'object' || denyList === null || Array.isArray(denyList)) {
-    return invalidOption(where, 'denyList', rule, denyList);
-  }
+  checkPlainObject(where, 'denyList', rule, denyList);
   return Object.entries(denyList).map(([entity, phrases]: [string, unknown]) => {
     if (!ENTITY_NAME.test(entity) || entity === 'DEFAULT' || !Array.isArray(phrases)) {
       return invalidOption(where, 'denyList', rule, phrases);
@@ -237,7 +235,7 @@ function parseEntities(
     if (known.has(entity) || ownEntities.has(entity)) continue;
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      `${where}: unknown entity ${JSON.stringify(entity)}. Built in: ${[...known].join(', ')}. ` +
+      `${where}: unknown entity ${ENTITY_NAME.test(entity) ? JSON.stringify(entity) : 'in the list'}. Built in: ${[...known].join(', ')}. ` +
         'For others give a recognizer that finds them.',
     );
   }
@@ -283,14 +281,12 @@ function parseOperators(
 ): ReadonlyMap<string, PreparedOperator> {
   const prepared = new Map<string, PreparedOperator>();
   if (operators === undefined) return prepared;
-  if (typeof operators !== 'object' || operators === null || Array.isArray(operators)) {
-    invalidOption(where, 'operators', 'an object of operators by entity', operators);
-  }
+  checkPlainObject(where, 'operators', 'an object of operators by entity', operators);
   for (const [entity, operator] of Object.entries(operators)) {
     if (entity !== 'DEFAULT' && !wanted.has(entity)) {
       throw new StrongroomError(
         'ERR_INVALID_OPTION',
-        `${where}: operators.${entity} is for an entity that is not looked for. Looked for: ${[...wanted].join(', ')}.`,
+        `${where}: operators.${shownEntity(entity)} is for an entity that is not looked for. Looked for: ${[...wanted].join(', ')}.`,
       );
     }
     prepared.set(entity, prepareOperator(where, `operators.${entity}`, operator));
@@ -318,6 +314,11 @@ function checkReplacements(
     if (isFound)
       invalidOption(where, `operators.${entity}.with`, 'a text that is no find itself', replacement);
   }
+}
+
+/** A key of an object that is no name of an entity can be anything. */
+function shownEntity(name: string): string {
+  return ENTITY_NAME.test(name) ? name : '*';
 }
 
 function isAsyncFunction(value: unknown): boolean {

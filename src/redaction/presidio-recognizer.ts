@@ -1,5 +1,5 @@
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
+import { checkOptions, checkPlainObject, invalidOption, parseDuration, type Duration } from '../options.ts';
 import type { Recognizer, RecognizerResult } from './recognizer.ts';
 
 /** Options of {@link presidioRecognizer}. */
@@ -52,6 +52,10 @@ export function presidioRecognizer(options: PresidioRecognizerOptions): Recogniz
     entities.some((entity) => typeof entity !== 'string')
   ) {
     invalidOption(where, 'entities', 'a list of names of entities', entities);
+  }
+  checkPlainObject(where, 'headers', 'an object of texts', headers);
+  for (const value of Object.values(headers)) {
+    if (typeof value !== 'string') invalidOption(where, 'headers', 'an object of texts', value);
   }
   if (typeof language !== 'string' || language === '')
     invalidOption(where, 'language', 'a language code', language);

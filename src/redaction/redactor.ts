@@ -1,5 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
+import { shownPath } from '../item-path.ts';
 import type { MaybePromise } from '../layer.ts';
 import { analyzeText } from './analyze.ts';
 import { unsearchedLength } from './base64.ts';
@@ -93,7 +94,7 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
     if (operator.type === 'block' && progress.mayBlock) {
       throw new StrongroomError(
         'ERR_PII_BLOCKED',
-        `redact: ${span.entityType} in ${context.path} of a ${context.itemType} item; its operator is block. Nothing was stored.`,
+        `redact: ${span.entityType} in ${shownPath(context.path)} of a ${context.itemType} item; its operator is block. Nothing was stored.`,
       );
     }
     return after(
@@ -153,7 +154,7 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
     if (settings.onOversize === 'block' && progress.mayBlock) {
       throw new StrongroomError(
         'ERR_PII_BLOCKED',
-        `redact: ${leaf.context.path} of a ${leaf.context.itemType} item is larger than maxScanBytes ` +
+        `redact: ${shownPath(leaf.context.path)} of a ${leaf.context.itemType} item is larger than maxScanBytes ` +
           `(${settings.maxScanBytes}) and was not searched. Raise it, shorten the text, or choose onOversize: 'drop'.`,
       );
     }
@@ -213,7 +214,7 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
         if (typeof result === 'string') continue;
         throw new StrongroomError(
           'ERR_INVALID_OPTION',
-          `redact: transform returned ${typeof result} for ${(leaves[index] as Leaf).context.path}; it must return a string.`,
+          `redact: transform returned ${typeof result} for ${shownPath((leaves[index] as Leaf).context.path)}; it must return a string.`,
         );
       }
       return transformed;

@@ -1,5 +1,6 @@
 import type * as mysqlModule from 'mysql2/promise';
 import { StrongroomError } from '../errors.ts';
+import { loadModule } from '../load-module.ts';
 import { checkOptions, invalidOption, parseCount, type Duration } from '../options.ts';
 import type { PasswordProvider } from './credentials.ts';
 import { mysqlAppend } from './mysql/append.ts';
@@ -232,14 +233,10 @@ function poolOfUrl(url: string, options: MysqlOptions, timeout: number): () => P
   };
 }
 
-async function importMysql(): Promise<typeof mysqlModule> {
-  try {
-    return await import('mysql2/promise');
-  } catch (cause) {
-    throw new StrongroomError(
-      'ERR_UNSUPPORTED',
-      `${WHERE} with a URL needs the package mysql2: npm install mysql2. Or give it a pool: openMysql({ pool }).`,
-      { cause },
-    );
-  }
+function importMysql(): Promise<typeof mysqlModule> {
+  return loadModule(
+    'mysql2/promise',
+    () => import('mysql2/promise'),
+    `${WHERE} with a URL needs the package mysql2: npm install mysql2. Or give it a pool: openMysql({ pool }).`,
+  );
 }

@@ -1,5 +1,6 @@
 import type * as pgModule from 'pg';
 import { StrongroomError } from '../errors.ts';
+import { loadModule } from '../load-module.ts';
 import { checkOptions, invalidOption, parseCount, type Duration } from '../options.ts';
 import { credentials, type PasswordProvider } from './credentials.ts';
 import { announceStatements, type ListeningClient } from './postgres/announce.ts';
@@ -332,14 +333,10 @@ function withPassword(
   };
 }
 
-async function importPg(): Promise<typeof pgModule> {
-  try {
-    return await import('pg');
-  } catch (cause) {
-    throw new StrongroomError(
-      'ERR_UNSUPPORTED',
-      `${WHERE} with a URL needs the package pg: npm install pg. Or give it a pool: openPostgres({ pool }).`,
-      { cause },
-    );
-  }
+function importPg(): Promise<typeof pgModule> {
+  return loadModule(
+    'pg',
+    () => import('pg'),
+    `${WHERE} with a URL needs the package pg: npm install pg. Or give it a pool: openPostgres({ pool }).`,
+  );
 }

@@ -1,5 +1,6 @@
 import type * as redisModule from 'redis';
 import { StrongroomError } from '../errors.ts';
+import { loadModule } from '../load-module.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { announcementsOver } from './announcements.ts';
 import { inTime } from './in-time.ts';
@@ -297,7 +298,12 @@ function fromUrl(url: string, timeout: number): Source {
   }
 
   return {
-    connect: () => (connecting ??= open()),
+    connect: () =>
+      (connecting ??= open().catch((error: unknown) => {
+        // Also what failed before there was a client: a driver that could not be loaded.
+        connecting = undefined;
+        throw error;
+      })),
     onConnection(called) {
       made = called;
     },
@@ -315,14 +321,10 @@ function fromUrl(url: string, timeout: number): Source {
   };
 }
 
-async function importRedis(): Promise<typeof redisModule> {
-  try {
-    return await import('redis');
-  } catch (cause) {
-    throw new StrongroomError(
-      'ERR_UNSUPPORTED',
-      `${WHERE} with a URL needs the package redis: npm install redis. Or give it a client: openRedis({ client }).`,
-      { cause },
-    );
-  }
+function importRedis(): Promise<typeof redisModule> {
+  return loadModule(
+    'redis',
+    () => import('redis'),
+    `${WHERE} with a URL needs the package redis: npm install redis. Or give it a client: openRedis({ client }).`,
+  );
 }

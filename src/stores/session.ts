@@ -9,6 +9,7 @@ import { itemKey, snapshotItem } from '../item.ts';
 import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
 import type { AppendStep, VersionSource } from '../layer.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
+import { loadSdk } from '../load-sdk.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import { digestOf, historyDigest, operationKey } from './digest.ts';
 import {
@@ -194,7 +195,7 @@ export function createStoreSession(
       const mutations = snapshotMutations(args);
       if (mutations.length === 0) return;
       await mutate(async (change) => {
-        const { applySessionHistoryMutations } = await import('@openai/agents');
+        const { applySessionHistoryMutations } = await loadSdk();
         await change({ records: 'all' }, ({ records }) => {
           const before = records.map(decode);
           return difference(records, before, applySessionHistoryMutations(before, mutations), now());

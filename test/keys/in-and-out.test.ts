@@ -9,6 +9,7 @@ import {
   migrate,
   openRunState,
   readPythonSession,
+  readRunState,
   sealRunState,
 } from '../../src/keys/index.ts';
 import { keyring, type Keyring } from '../../src/keys/keyring.ts';
@@ -66,6 +67,74 @@ describe('a sealed run state', () => {
     );
   });
 
+  describe('has a lifetime', () => {
+    const day = 86_400_000;
+    const seal = (more: object): Promise<string> =>
+      sealRunState(state, { keys, id: 'u', clock: () => 1_000 * day, ...more });
+    const at = (days: number, more: object = {}): { keys: Keyring; id: string; clock: () => number } => ({
+      keys,
+      id: 'u',
+      clock: () => Math.round(days * day),
+      ...more,
+    });
+    const over = coded('ERR_EXPIRED', /lifetime of the state is over/);
+
+    it('that the sealer gives and everybody keeps to', async () => {
+      const sealed = await seal({ expireAfter: '7d' });
+      expect(await readRunState(sealed, at(1_006.9))).toEqual({
+        state,
+        sealedAt: 1_000 * day,
+        expiresAt: 1_007 * day,
+      });
+      for (const open of [openRunState, readRunState]) {
+        expect(await failure(() => open(sealed, at(1_007)))).toEqual(over);
+        expect(await failure(() => open(sealed, at(1_007, { maxAge: '30d' })))).toEqual(over);
+      }
+    });
+
+    it('that the opener can shorten, also for states without one', async () => {
+      const sealed = await seal({});
+      expect(await openRunState(sealed, at(9_000))).toBe(state);
+      expect(await readRunState(sealed, at(1_000, { maxAge: '1d' }))).toEqual({
+        state,
+        sealedAt: 1_000 * day,
+        expiresAt: undefined,
+      });
+      expect(await failure(() => openRunState(sealed, at(1_001, { maxAge: '1d' })))).toEqual(over);
+      const long = await seal({ expireAfter: '7d' });
+      expect(await failure(() => openRunState(long, at(1_001, { maxAge: '1d' })))).toEqual(over);
+    });
+
+    it('which nobody can lengthen in the header, and which does not begin in the future', async () => {
+      const sealed = await seal({ expireAfter: '7d' });
+      const parts = sealed.split('.');
+      const header = JSON.parse(Buffer.from(parts[1] as string, 'base64url').toString()) as object;
+      const later = Buffer.from(JSON.stringify({ ...header, e: 9_000 * day })).toString('base64url');
+      const forged = [parts[0], later, ...parts.slice(2)].join('.');
+      expect(await failure(() => openRunState(forged, at(1_001)))).toEqual(
+        coded('ERR_AUTHENTICATION', /changed after it was sealed/),
+      );
+      expect(await openRunState(sealed, at(1_000 - 60_000 / day))).toBe(state);
+      expect(await failure(() => openRunState(sealed, at(1_000 - 60_001 / day)))).toEqual(
+        coded('ERR_CLOCK', /sealed in the future/),
+      );
+    });
+
+    it('given as a duration, by a clock that gives a time', async () => {
+      for (const [act, rule] of [
+        [() => seal({ expireAfter: '0d' }), /expireAfter must be a positive/],
+        [() => openRunState('x', at(1, { maxAge: 'soon' })), /maxAge must be a positive/],
+        [() => openRunState('x', at(1, { clock: 5 })), /clock must be a function/],
+        [() => seal({ clock: 5 }), /clock must be a function/],
+      ] as const) {
+        expect(await failure(act)).toEqual(coded('ERR_INVALID_OPTION', rule));
+      }
+      expect(await failure(() => seal({ clock: () => Number.NaN }))).toEqual(
+        coded('ERR_CLOCK', /Unix milliseconds/),
+      );
+    });
+  });
+
   it('is never taken for an item of the session, or the reverse', async () => {
     const inner = new MemorySession({ sessionId: 'u' });
     await wrapSession(inner, [encrypt({ keys })]).addItems([userMessage('a')]);
@@ -98,8 +167,11 @@ describe('a sealed run state', () => {
     expect(await failure(() => openRunState('x', { keys, id: 1 as never }))).toEqual(
       coded('ERR_INVALID_OPTION', /^openRunState: id must be a non-empty text/),
     );
-    expect(await failure(() => openRunState('x', { keys, id: 'u', clock: Date.now } as never))).toEqual(
-      coded('ERR_INVALID_OPTION', /^openRunState: unknown option "clock"/),
+    expect(await failure(() => openRunState('x', { keys, id: 'u', ttl: 1 } as never))).toEqual(
+      coded(
+        'ERR_INVALID_OPTION',
+        /^openRunState: unknown option "ttl"\. Known: keys, id, context, clock, maxAge\./,
+      ),
     );
     expect(await failure(() => sealRunState(state, { keys, id: 'u', ttl: 1 } as never))).toEqual(
       coded('ERR_INVALID_OPTION', /^sealRunState: unknown option "ttl"/),

@@ -453,7 +453,7 @@ describe('the checks of a keyring', () => {
     ['a padded secret', { kty: 'oct', alg: 'A256KW', k: `${k}=`, kid: 'a' }, /canonical base64url/],
     ['another kty', { kty: 'RSA', alg: 'A256KW', k, kid: 'a' }, /kty must be "oct"/],
     ['use sig', { kty: 'oct', alg: 'A256KW', k, kid: 'a', use: 'sig' }, /not for encryption/],
-    ['a short password', { kty: 'oct', alg: 'PBES2-HS512+A256KW', k: 'AAAA', kid: 'a' }, /at least 12/],
+    ['a short password', { kty: 'oct', alg: 'PBES2-HS512+A256KW', k: 'AAAA', kid: 'a' }, /at least 15/],
     ['an unknown curve', { kty: 'EC', crv: 'secp256k1', alg: 'ECDH-ES+A256KW', kid: 'a' }, /must be EC on/],
     ['a signature key', { kty: 'OKP', crv: 'Ed25519', x: k, alg: 'ECDH-ES+A256KW', kid: 'a' }, /X25519/],
     ['a cut point', { kty: 'EC', crv: 'P-256', x: k, y: 'AA', alg: 'ECDH-ES+A256KW', kid: 'a' }, /a y of/],
@@ -486,9 +486,9 @@ describe('the checks of a keyring', () => {
       /exactly 32 bytes/,
     ],
     [
-      'a password of 11 bytes',
-      { kty: 'oct', alg: 'PBES2-HS512+A256KW', k: toBase64url(new Uint8Array(11)), kid: 'a' },
-      /needs a password \(k\) of at least 12 bytes\.$/,
+      'a password of 14 characters',
+      { kty: 'oct', alg: 'PBES2-HS512+A256KW', k: toBase64url(utf8('pässwörter süß')), kid: 'a' },
+      /needs a password \(k\) of at least 15 characters, which NIST SP 800-63B asks for/,
     ],
     [
       'a password of another kty',
@@ -581,8 +581,8 @@ describe('the checks of a keyring', () => {
     ['a kid of 128 characters', { kty: 'oct', alg: 'A256KW', k, kid: '~'.repeat(128) }],
     ['use enc', { kty: 'oct', alg: 'A256KW', k, kid: 'a', use: 'enc' }],
     [
-      'a password of 12 bytes',
-      { kty: 'oct', alg: 'PBES2-HS512+A256KW', k: toBase64url(new Uint8Array(12)), kid: 'a' },
+      'a password of 15 characters',
+      { kty: 'oct', alg: 'PBES2-HS512+A256KW', k: toBase64url(utf8('pässwörter süßi')), kid: 'a' },
     ],
     ['the fewest iterations', { ...password('a'), p2c: 210_000 } as JWK],
     ['the most iterations', { ...password('a'), p2c: 10_000_000 } as JWK],

@@ -839,7 +839,7 @@ describe('cache', () => {
     [undefined, /cache: options must be an object/],
     [{}, /cache: maxItems or maxBytes must be given/],
     [{ ttl: '1h' }, /cache: maxItems or maxBytes must be given/],
-    [{ maxItems: 0 }, /cache: maxItems must be a positive whole number, got the number 0/],
+    [{ maxItems: 0 }, /cache: maxItems must be a positive whole number, got zero/],
     [{ maxBytes: 1.5 }, /cache: maxBytes must be a positive whole number/],
     [{ maxItems: 1, ttl: 'soon' }, /cache: ttl must be/],
     [{ maxItems: 1, mode: 'fast' }, /cache: mode must be 'tail', 'verify' or 'owner', got a string/],

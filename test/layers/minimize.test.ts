@@ -184,7 +184,7 @@ describe('minimize', () => {
       'minimize: toolOutputs must be true, false or { keep: [names of tools] }, got a string.',
     ],
     [{ toolOutputs: { keep: 'x' } }, 'minimize: toolOutputs.keep must be a list of names of tools'],
-    [{ images: 1 }, 'minimize: images must be true or false, got the number 1.'],
+    [{ images: 1 }, 'minimize: images must be true or false, got a positive number.'],
     [{ audio: true }, 'minimize: unknown option "audio".'],
   ])('%j is refused', (options, message) => {
     expect(() => minimize(options as MinimizeOptions)).toThrow(

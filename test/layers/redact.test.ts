@@ -345,7 +345,10 @@ describe('options', () => {
     [{ entities: 'EMAIL_ADDRESS' }, 'redact: entities must be a list of entity names, got a string.'],
     [{ operators: { EMAIL_ADDRESS: 'shred' } }, 'redact: operators.EMAIL_ADDRESS must be an operator ('],
     [{ operators: { PERSON: 'mask' } }, 'redact: operators.PERSON is for an entity that is not looked for.'],
-    [{ operators: { DEFAULT: { type: 'mask', keep: 4 } } }, 'redact: operators.DEFAULT.keep must be absent'],
+    [
+      { operators: { DEFAULT: { type: 'mask', keep: 4 } } },
+      'redact: operators.DEFAULT: unknown option "keep". Known: type, char, keepFirst, keepLast.',
+    ],
     [
       { operators: { DEFAULT: { type: 'mask', char: 'X' } } },
       'redact: operators.DEFAULT.char must be one character',
@@ -365,7 +368,7 @@ describe('options', () => {
     [{ transform: 'upper' }, 'redact: transform must be a function, got a string.'],
     [{ when: 'always' }, "redact: when must be 'write', 'read' or 'both', got a string."],
     [{ onRedaction: true }, 'redact: onRedaction must be a function, got a boolean.'],
-    [{ scoreThreshold: 2 }, 'redact: scoreThreshold must be a number from 0 to 1, got the number 2.'],
+    [{ scoreThreshold: 2 }, 'redact: scoreThreshold must be a number from 0 to 1, got a positive number.'],
     [{ entitys: [] }, 'redact: unknown option "entitys". Known: entities,'],
   ])('%j is refused', (options, message) => {
     expect(() => redact(options as unknown as RedactOptions)).toThrow(

@@ -201,7 +201,7 @@ describe('options', () => {
   test.each([
     [{ countries: ['FR'] }, 'no identity numbers are built in for the country "FR"'],
     [{ countries: 'DE' }, 'countries must be a list of country codes (AU, DE, ES, GB, IN, IT, PL, US)'],
-    [{ allowList: [5] }, 'allowList must be a list of texts and patterns, got the number 5.'],
+    [{ allowList: [5] }, 'allowList must be a list of texts and patterns, got a positive number.'],
     [{ denyList: { person: ['x'] } }, 'denyList must be an object of lists of phrases by entity'],
     [{ denyList: { PERSON: ['!'] } }, 'denyList.PERSON must be a list of phrases with letters or digits'],
     [{ decode: ['rot13'] }, "decode must be a list of 'percent', 'base64' and 'obfuscated'"],

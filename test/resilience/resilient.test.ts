@@ -180,7 +180,7 @@ describe('resilient', () => {
 
   test.each<[unknown, RegExp]>([
     [null, /resilient: options must be an object/],
-    [{ retries: -1 }, /resilient: retries must be a whole number from 0 to 100, got the number -1/],
+    [{ retries: -1 }, /resilient: retries must be a whole number from 0 to 100, got a negative number/],
     [{ retries: 1.5 }, /resilient: retries must be/],
     [{ timeout: 0 }, /resilient: timeout must be a positive number/],
     [{ delay: 'soon' }, /resilient: delay must be/],

@@ -533,7 +533,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
     expect(() => openPostgres(postgres.url, { push: 1 as never })).toThrow(
       expect.objectContaining({
         code: 'ERR_INVALID_OPTION',
-        message: 'openPostgres: push must be true or false, got the number 1.',
+        message: 'openPostgres: push must be true or false, got a positive number.',
       }) as Error,
     );
   });

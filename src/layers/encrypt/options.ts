@@ -1,3 +1,4 @@
+import { checkContext } from '../../context.ts';
 import { isSuiteName, SUITE_NAMES, type SuiteName } from '../../crypto/suite.ts';
 import type { DataKeyLimits } from '../../keys/data-keys.ts';
 import type { DekStore } from '../../keys/dek-store.ts';
@@ -127,7 +128,6 @@ export function checkEncryptOptions(options: EncryptOptions): EncryptSettings {
   const suite = options.suite ?? 'XC20P';
   if (!isSuiteName(suite)) invalidOption('encrypt', 'suite', `one of ${SUITE_NAMES.join(', ')}`, suite);
   if (typeof keys !== 'function') checkKeyring(keys);
-  if (context !== undefined && typeof context !== 'function') checkContext(context);
   if (dekStore !== undefined && dekStore !== 'inline') checkDekStore(dekStore);
   if (onUndecryptable !== undefined && typeof onUndecryptable !== 'function') {
     invalidOption('encrypt', 'onUndecryptable', 'a function', onUndecryptable);
@@ -140,7 +140,8 @@ export function checkEncryptOptions(options: EncryptOptions): EncryptSettings {
   }
   return {
     keys,
-    context,
+    context:
+      context === undefined || typeof context === 'function' ? context : checkContext('encrypt', context),
     dekStore,
     onUndecryptable,
     onIntegrity,
@@ -163,18 +164,6 @@ export function checkKeyring(value: unknown): Keyring {
     invalidOption('encrypt', 'keys', 'a keyring, or a function that gives one', value);
   }
   return ring as Keyring;
-}
-
-export function checkContext(value: unknown): Readonly<Record<string, string>> {
-  if (
-    typeof value !== 'object' ||
-    value === null ||
-    Array.isArray(value) ||
-    !Object.values(value).every((entry) => typeof entry === 'string')
-  ) {
-    invalidOption('encrypt', 'context', 'an object of texts', value);
-  }
-  return value as Record<string, string>;
 }
 
 function checkDekStore(value: unknown): void {

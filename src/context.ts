@@ -1,0 +1,31 @@
+import { isWellFormed } from './limits.ts';
+import { checkPlainObject, invalidOption } from './options.ts';
+
+/** What records are bound to beside their session id, for example `{ tenant }`. */
+export type Context = Readonly<Record<string, string>>;
+
+/**
+ * A copy of a context: names and texts in well-formed Unicode. What is not exactly that is refused, because a `Map` or
+ * an instance of a class has no entries of its own and would be no context: tenants would read each other.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`, without names or values.
+ */
+export function checkContext(where: string, value: unknown): Context {
+  const rule = 'an object of texts';
+  checkPlainObject(where, 'context', rule, value);
+  const entries = Object.entries(value);
+  const wrong = entries.find(([, entry]) => typeof entry !== 'string');
+  if (wrong !== undefined) invalidOption(where, 'context', `${rule} only`, wrong[1]);
+  if (!(entries as [string, string][]).flat().every(isWellFormed)) {
+    invalidOption(where, 'context', `${rule} in well-formed Unicode (no unpaired surrogate)`, value);
+  }
+  if (entries.some(([name]) => name.startsWith('sr1/'))) {
+    invalidOption(
+      where,
+      'context',
+      `${rule} whose names do not begin with sr1/, which the format uses itself`,
+      value,
+    );
+  }
+  return Object.freeze(Object.fromEntries(entries as [string, string][]));
+}

@@ -1,0 +1,40 @@
+import { execFileSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { ERROR_CODES, StrongroomError, type ErrorCode } from '../src/errors.ts';
+import { keyring } from '../src/keys/keyring.ts';
+import { failure } from './crypto/failure.ts';
+
+describe('an error', () => {
+  it.each(Object.keys(ERROR_CODES) as ErrorCode[])('%s says what its page says', (code) => {
+    const error = new StrongroomError(code, 'text');
+    const { retryable, dataLost } = ERROR_CODES[code];
+    expect({ retryable: error.retryable, dataLost: error.dataLost }).toEqual({ retryable, dataLost });
+    expect(Object.keys(error)).toEqual(expect.arrayContaining(['code', 'retryable', 'dataLost']));
+  });
+
+  it('is retryable when a backend does not answer, and never when data is gone', () => {
+    const codes = Object.entries(ERROR_CODES);
+    const retryable = codes.filter(([, info]) => info.retryable).map(([code]) => code);
+    expect(retryable).toEqual(['ERR_KEY_UNAVAILABLE', 'ERR_CLOCK', 'ERR_TIMEOUT', 'ERR_LOAD', 'ERR_STORE']);
+    expect(codes.filter(([, info]) => info.dataLost).map(([code]) => code)).toEqual(['ERR_SHREDDED']);
+  });
+
+  it('of a code that we do not have is neither, and keeps its message', () => {
+    const error = new StrongroomError('ERR_ELSE' as ErrorCode, 'what happened');
+    expect(error).toMatchObject({ message: 'what happened', retryable: false, dataLost: false });
+  });
+});
+
+it('a bad key names a command, and the command makes a key', async () => {
+  const error = (await failure(() => keyring({ current: 'my password' as never }))) as StrongroomError;
+  expect(error.code).toBe('ERR_INVALID_OPTION');
+  const command = /for example: (node .+)$/.exec(error.message)?.[1] as string;
+  // The sources of this repository stand for the installed package.
+  const env = {
+    ...process.env,
+    NODE_OPTIONS: '--conditions=strongroom-source --disable-warning=ExperimentalWarning',
+  };
+  const line = command.replace(/^node/, `"${process.execPath}"`).replace(/\.$/, '');
+  const made = execFileSync('/bin/sh', ['-c', line], { env }).toString();
+  expect(keyring({ current: JSON.parse(made) as never }).current).toMatch(/^[\w-]{16}$/);
+});
