@@ -347,7 +347,7 @@ describe('options', () => {
     [{ operators: { PERSON: 'mask' } }, 'redact: operators.PERSON is for an entity that is not looked for.'],
     [
       { operators: { DEFAULT: { type: 'mask', keep: 4 } } },
-      'redact: operators.DEFAULT: unknown option "keep". Known: type, char, keepFirst, keepLast.',
+      'redact: operators.DEFAULT: unknown option "keep". Known: type, char, keepFirst, keepLast',
     ],
     [
       { operators: { DEFAULT: { type: 'mask', char: 'X' } } },
