@@ -24,11 +24,14 @@ const NO_FILE = '[file not kept]';
 /** A picture of one transparent pixel, where the protocol wants a picture. */
 const PIXEL =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
+/** Fields of `providerData` without which a provider does not take its reasoning back. */
+const ENCRYPTED: ReadonlySet<string> = new Set(['encrypted_content', 'encryptedContent']);
 const RESULT_FIELDS: ReadonlySet<string> = new Set(['output', 'outputs', 'results', 'result', 'error']);
 
 /**
  * Stores a placeholder where the content itself is not needed again. The model of the run that brings it sees all of
  * it; later runs see the placeholder. Nothing of the protocol breaks: items, ids and pairs stay.
+ * With the content goes the `providerData` of the item, but for encrypted reasoning and the queries of hosted tools.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
  *
@@ -66,6 +69,11 @@ export function minimize(options: MinimizeOptions): SessionLayer {
   };
 
   const reduce = (item: AgentInputItem): AgentInputItem => {
+    const reduced = reduceContent(item);
+    return reduced === item ? item : withoutProviderData(reduced);
+  };
+
+  const reduceContent = (item: AgentInputItem): AgentInputItem => {
     const fields = item as unknown as Part;
     switch (itemType(item)) {
       case 'message': {
@@ -80,7 +88,9 @@ export function minimize(options: MinimizeOptions): SessionLayer {
       case 'reasoning': {
         if (!reasoning) return item;
         const placeholder = (list: unknown): unknown =>
-          Array.isArray(list) ? list.map((each: Part) => ({ ...each, text: NO_REASONING })) : list;
+          Array.isArray(list)
+            ? list.map(({ providerData: _data, ...each }: Part) => ({ ...each, text: NO_REASONING }))
+            : list;
         return changed(
           changed(item, 'content', placeholder(fields['content'])),
           'rawContent',
@@ -172,6 +182,18 @@ function nameOf(file: Part): string {
 function transcriptOf(audio: Part): string {
   const { transcript } = audio;
   return typeof transcript === 'string' && transcript !== '' ? transcript : NO_FILE;
+}
+
+/**
+ * A provider's own form of an item can repeat what was dropped. What a later run needs of it stays: encrypted reasoning,
+ * and of hosted tools what is no result.
+ */
+function withoutProviderData(item: AgentInputItem): AgentInputItem {
+  if (item.providerData === undefined || itemType(item) === 'hosted_tool_call') return item;
+  const { providerData, ...rest } = item;
+  const kept = Object.entries(providerData).filter(([key]) => ENCRYPTED.has(key));
+  const reduced = kept.length === 0 ? rest : { ...rest, providerData: Object.fromEntries(kept) };
+  return reduced as AgentInputItem;
 }
 
 /** The item itself when the field is absent or stays what it is. */

@@ -194,4 +194,28 @@ describe('minimize', () => {
       }),
     );
   });
+
+  test('drops what the provider repeats of it beside the content', () => {
+    const layer = minimize({ toolOutputs: true, reasoning: true, images: true });
+    const kept = { encrypted_content: 'kept', raw: 'secret' };
+    const items: AgentInputItem[] = [
+      { ...result('secret'), providerData: { output: 'secret' } },
+      {
+        type: 'reasoning',
+        content: [{ type: 'input_text', text: 'secret', providerData: { raw: 'secret' } }],
+        providerData: kept,
+      },
+      {
+        role: 'user',
+        content: [{ type: 'input_image', image: 'secret', providerData: { raw: 'secret' } }],
+        providerData: { raw: 'secret' },
+      },
+    ];
+    const minimized = items.map((item) => layer.compare?.(item));
+    expect(JSON.stringify(minimized)).not.toContain('secret');
+    expect(minimized[1]).toMatchObject({ providerData: { encrypted_content: 'kept' } });
+    expect(minimized.map((item) => layer.compare?.(item as AgentInputItem))).toEqual(minimized);
+    const untouched: AgentInputItem = { role: 'user', content: 'hello', providerData: { raw: 'stays' } };
+    expect(layer.compare?.(untouched)).toBe(untouched);
+  });
 });
