@@ -192,8 +192,7 @@ function withoutProviderData(item: AgentInputItem): AgentInputItem {
   if (item.providerData === undefined || itemType(item) === 'hosted_tool_call') return item;
   const { providerData, ...rest } = item;
   const kept = Object.entries(providerData).filter(([key]) => ENCRYPTED.has(key));
-  const reduced = kept.length === 0 ? rest : { ...rest, providerData: Object.fromEntries(kept) };
-  return reduced as AgentInputItem;
+  return kept.length === 0 ? rest : { ...rest, providerData: Object.fromEntries(kept) };
 }
 
 /** The item itself when the field is absent or stays what it is. */
