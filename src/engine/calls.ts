@@ -114,6 +114,21 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   /** A look of our own must not make the wrapper read-only on top of what the caller's reads say. */
   const quiet = (call: SessionCall): SessionCall => ({ ...call, skipped: () => undefined });
 
+  /** A store that closes waits for calls from the moment when they are made, and refuses later ones at once. */
+  async function letIn<T>(kind: CallKind, details: CallDetails, work: () => Promise<T>): Promise<T> {
+    let leave: (() => void) | undefined;
+    try {
+      leave = inner.admit?.();
+    } catch (error) {
+      return await around(await begin(kind, details), async () => Promise.reject(error as Error));
+    }
+    try {
+      return await work();
+    } finally {
+      leave?.();
+    }
+  }
+
   async function removing(call: SessionCall): Promise<void> {
     for (const layer of stack.layers) await layer.removing?.(call);
   }
@@ -147,23 +162,27 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   }
 
   return {
-    read: async (kind, details, work) =>
-      queueOf(details.runContext).read(async () => {
-        const call = await begin(kind, details);
-        return await around(call, async () => {
-          details.checked?.();
-          return work(call);
-        });
-      }),
-    mutate: async (kind, details, work) =>
-      queueOf(details.runContext).mutate(async () => {
-        const call = await begin(kind, details);
-        return await around(call, async () => {
-          details.checked?.();
-          if (REMOVALS.includes(kind)) await removing(call);
-          return await mutating(call, async (appended, removed) => work(call, appended, removed));
-        });
-      }),
+    read: (kind, details, work) =>
+      letIn(kind, details, async () =>
+        queueOf(details.runContext).read(async () => {
+          const call = await begin(kind, details);
+          return await around(call, async () => {
+            details.checked?.();
+            return work(call);
+          });
+        }),
+      ),
+    mutate: (kind, details, work) =>
+      letIn(kind, details, async () =>
+        queueOf(details.runContext).mutate(async () => {
+          const call = await begin(kind, details);
+          return await around(call, async () => {
+            details.checked?.();
+            if (REMOVALS.includes(kind)) await removing(call);
+            return await mutating(call, async (appended, removed) => work(call, appended, removed));
+          });
+        }),
+      ),
     removing,
     quiet,
     async assertWritable(call) {

@@ -5,6 +5,7 @@ import { isWellFormed } from '../limits.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../item.ts';
 import type { VersionSource } from '../layer.ts';
+import { ADMIT, type Admit } from '../stores/admission.ts';
 import { VERSION } from '../stores/versions.ts';
 
 /** The SDK brands its sessions under a symbol that it does not export; its description is all there is to find it. */
@@ -24,6 +25,8 @@ export interface Inner {
   readonly dekStore?: DekStore;
   readonly hasTransactions: boolean;
   readonly version?: VersionSource;
+  /** Tells the store that a call has begun. */
+  readonly admit?: Admit;
   getSessionId(): Promise<string>;
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
   addItems(items: AgentInputItem[], runContext: Context): Promise<void>;
@@ -62,6 +65,7 @@ export function innerSession(session: Session): Inner {
   const batch = brandOf(session)?.value === 'conversations' ? CONVERSATIONS_BATCH : Number.POSITIVE_INFINITY;
   const dekStore = members[DEK_STORE] as DekStore | undefined;
   const version = members[VERSION] as VersionSource | undefined;
+  const admit = members[ADMIT] as Admit | undefined;
 
   /** Sessions that did not opt in keep the call shapes that they were written for. */
   const call = async (name: string, args: unknown[], runContext: Context): Promise<unknown> =>
@@ -129,6 +133,7 @@ export function innerSession(session: Session): Inner {
     acceptsRunContext,
     ...(dekStore !== undefined && { dekStore }),
     ...(version !== undefined && { version }),
+    ...(admit !== undefined && { admit }),
     hasTransactions: typeof members['applyHistoryTransaction'] === 'function',
     async getSessionId() {
       const id: unknown = await session.getSessionId();

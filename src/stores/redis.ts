@@ -3,6 +3,7 @@ import { StrongroomError } from '../errors.ts';
 import { loadModule } from '../load-module.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { announcementsOver } from './announcements.ts';
+import { closedError } from './failure.ts';
 import { inTime } from './in-time.ts';
 import {
   commandsOf,
@@ -255,8 +256,12 @@ function fromUrl(url: string, timeout: number): Source {
   let current: Opened | undefined;
   let connecting: Promise<SendCommand> | undefined;
 
+  /** Nobody would end a connection that is opened later. */
+  let isClosed = false;
+
   async function open(): Promise<SendCommand> {
     const { createClient } = await importRedis();
+    if (isClosed) throw closedError(WHERE);
     const client = createClient({
       url,
       // A command that cannot be sent fails, and is repeated here: one that waits in a queue could still be carried
@@ -312,6 +317,7 @@ function fromUrl(url: string, timeout: number): Source {
       if (current !== undefined && current.send === connection) drop(current);
     },
     async close() {
+      isClosed = true;
       const opened = current;
       if (opened === undefined) return;
       // It waits for what is under way.

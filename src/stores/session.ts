@@ -11,6 +11,7 @@ import type { AppendStep, VersionSource } from '../layer.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { loadSdk } from '../load-sdk.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import type { ADMIT, Admit } from './admission.ts';
 import { digestOf, historyDigest, operationKey } from './digest.ts';
 import {
   LEASES,
@@ -66,6 +67,7 @@ export interface StoreSession extends Session {
   readonly [OPERATIONS]: { has(operationId: string): Promise<boolean> };
   readonly [DEK_STORE]: DekStore;
   readonly [LEASES]: SessionLeases;
+  readonly [ADMIT]?: Admit;
   readonly [VERSION]: VersionSource;
 }
 

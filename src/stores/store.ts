@@ -8,7 +8,9 @@ import { checkOptions, parseCount, parseDuration, type Duration } from '../optio
 import { checkedDekStore } from './checked-dek-store.ts';
 import type { SessionSummary, StoreDriver } from './driver.ts';
 import { createMaintenance, MAINTENANCE, type Maintenance } from './maintenance.ts';
-import { closedError, subjectError } from './failure.ts';
+import { createAdmission } from './admission.ts';
+import { admitted } from './admitted.ts';
+import { subjectError } from './failure.ts';
 import { appendThrough, createGathering, GATHER, type AppendBatch, type Gathering } from './gather.ts';
 import { createStoreSession, type Owner, type StoreSession } from './session.ts';
 import { createVersions } from './versions.ts';
@@ -87,8 +89,11 @@ export interface Store<S extends Session = Session> {
   deleteSession(id: string, options?: Pick<SessionOptions, 'derived'> & CallOrigin): Promise<void>;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
-  /** Waits for what is under way, then closes what the store opened itself. Can be repeated; later calls of
-   * anything else are `ERR_CLOSED`. */
+  /**
+   * Waits for every call that was made before, also those that wait for others, for at most 30 seconds; then closes what
+   * the store opened itself. A purge ends after its batch with `ERR_CLOSED`. Can be repeated; later calls of anything
+   * else are `ERR_CLOSED` at once.
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
   /** How work on a wrapped store goes through its layers. A store without layers has none. */
@@ -111,13 +116,11 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
     if (live.get(id)?.deref() === undefined) live.delete(id);
   });
   const subjects = new WeakMap<StoreSession, Owner>();
-  let closing: Promise<void> | undefined;
-
-  const assertOpen = (): void => {
-    if (closing !== undefined) throw closedError(driver.name);
-  };
+  const admission = createAdmission(driver.name);
+  const { assertOpen } = admission;
+  const own = admission.scope();
   const guarded = boundedMap<true>(MOST_GUARDED);
-  const direct = guardDriver(driver, assertOpen, (did) => guarded.set(did, true));
+  const direct = guardDriver(driver, admission.assertUsable, (did) => guarded.set(did, true));
   const gathering = createGathering(direct);
   const whole: StoreDriver = { ...direct, append: gathering.append };
   const versions = createVersions(whole);
@@ -134,20 +137,17 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       if (known !== undefined) {
         const owner = subjects.get(known) ?? {};
         if (subject === undefined || (owner.subject ??= subject) === subject) return known;
-        return createStoreSession(refusing(whole, subjectError(id)), id, versions(id), now, { subject });
+        const refused = refusing(whole, subjectError(id));
+        return admitted(createStoreSession(refused, id, versions(id), now, { subject }), admission.scope());
       }
       const owner: Owner = {
         ...(subject !== undefined && { subject }),
         // Whoever asks next, with the right subject or none, is not to get this one.
         refused: () => void (live.get(id)?.deref() === session && live.delete(id)),
       };
-      const session: StoreSession = createStoreSession(
-        whole,
-        id,
-        versions(id),
-        now,
-        owner,
-        (did) => guarded.get(did) === true,
+      const session: StoreSession = admitted(
+        createStoreSession(whole, id, versions(id), now, owner, (did) => guarded.get(did) === true),
+        admission.scope(),
       );
       subjects.set(session, owner);
       live.set(id, new WeakRef(session));
@@ -187,6 +187,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       let items = 0;
       for (;;) {
         signal?.throwIfAborted();
+        assertOpen();
         const step = await whole.purge(expired, batch);
         items += step.sessions.length;
         for (const id of step.sessions) sessions.add(id);
@@ -201,15 +202,12 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       checkSessionId(driver.name, id);
       checkOptions(`${driver.name}: deleteSession`, options, ['derived']);
       checkReserved(driver.name, id, options.derived);
-      await whole.deleteSession(id);
+      await own.run(() => whole.deleteSession(id));
     },
 
-    ping: async () => whole.ping(),
+    ping: () => own.run(() => whole.ping()),
 
-    close() {
-      closing ??= driver.close();
-      return closing;
-    },
+    close: () => admission.close(driver.close),
 
     [Symbol.asyncDispose]: () => store.close(),
   };
@@ -234,17 +232,17 @@ function refusing(driver: StoreDriver, error: Error): StoreDriver {
 /** The driver, refusing every call after the store was closed. */
 function guardDriver(
   driver: StoreDriver,
-  assertOpen: () => void,
+  assertUsable: () => void,
   guardKey: (did: string) => void,
 ): StoreDriver {
   const guard =
     <A extends unknown[], T>(call: (...args: A) => Promise<T>): ((...args: A) => Promise<T>) =>
     async (...args: A): Promise<T> => {
-      assertOpen();
+      assertUsable();
       return await call(...args);
     };
   const dekStore: GuardingDekStore & { readonly holds: HoldStore } = {
-    ...checkedDekStore(driver.name, driver.dekStore, assertOpen),
+    ...checkedDekStore(driver.name, driver.dekStore, assertUsable),
     [GUARD]: guardKey,
   };
   return {

@@ -75,7 +75,7 @@ async function onBench(
         return ids.at(-1) as string;
       },
     });
-    for (const id of ids) await store.deleteSession(id);
+    for (const id of ids) await other.deleteSession(id);
   } finally {
     await store.close();
     await other.close();

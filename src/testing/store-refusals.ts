@@ -3,10 +3,12 @@ import { randomUUID } from 'node:crypto';
 import type { AgentInputItem } from '@openai/agents';
 import { isStrongroomError } from '../errors.ts';
 import { DEK_STORE } from '../keys/dek-store.ts';
+import { expire } from '../layers/expire.ts';
+import { wrapSession } from '../wrap-session.ts';
 import { historyDigest } from '../stores/digest.ts';
 import { MAINTENANCE } from '../stores/maintenance.ts';
 import { OPERATIONS } from '../stores/session.ts';
-import { dek, envelope, fails, numbered, rejects, type Bench } from './store-bench.ts';
+import { dek, envelope, fails, numbered, rejects, textOf, type Bench } from './store-bench.ts';
 
 /** What a store refuses at the door: nothing of it reaches the database. */
 export const REFUSALS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
@@ -14,6 +16,7 @@ export const REFUSALS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = ne
   ['keeps the longest texts that it takes', longTexts],
   ['leaves a session with the subject that it was first written for', subjectStays],
   ['gives a session one subject when several are first', oneSubject],
+  ['finishes what was called before it was closed, and refuses the rest at once', closesInOrder],
   ['removes nothing by any call under a legal hold', holdStopsRemoval],
   ['removes nothing after a legal hold was placed, however close they are', holdInTime],
 ] satisfies [string, (bench: Bench) => Promise<void>][]);
@@ -239,4 +242,48 @@ async function oneSubject({ store, other, id }: Bench): Promise<void> {
     assert.deepEqual(await store.session(name).getItems(), numbered(won, 1));
     for await (const summary of store.sessions({ subject: lost })) assert.notEqual(summary.id, name);
   }
+}
+
+async function closesInOrder({ store, other, id }: Bench): Promise<void> {
+  if (store === other) return;
+  const [bare, wrapped, neighbour] = [id(), id(), id()];
+  const session = store.session(bare);
+  const layered = wrapSession(store.session(wrapped), [expire({ after: '9d' })]);
+  const expired = envelope({ s: 'none', t: LONG_AGO, e: LONG_AGO + 1 });
+  await store.session(neighbour).addItems(Array<AgentInputItem>(20).fill(expired));
+  const calls: Promise<unknown>[] = [];
+  for (let call = 0; call < 30; call++) {
+    calls.push(session.addItems(numbered(`${call}`, 1)), layered.addItems(numbered(`${call}`, 1)));
+  }
+  calls.push(session.getItems(), layered.getItems(), store.ping());
+  const purging = store.purgeExpired({ batch: 1 });
+  const closing = store.close();
+  const late = [
+    session.addItems(numbered('late', 1)),
+    layered.addItems(numbered('late', 1)),
+    layered.getItems(),
+    layered.clearSession(),
+    store.purgeExpired(),
+    store.deleteSession(neighbour),
+    store.ping(),
+  ].map((call) => rejects('ERR_CLOSED', call));
+  fails('ERR_CLOSED', () => store.session(bare));
+  let isClosed = false;
+  void closing.then(() => (isClosed = true));
+  await Promise.all(late);
+  assert.equal(isClosed, false, 'later calls are refused before those that wait are done');
+  const outcomes = await Promise.allSettled([...calls, purging]);
+  const [purged] = outcomes.splice(-1);
+  assert.ok(purged?.status === 'fulfilled' || isClosedError(purged?.reason), 'the purge failed otherwise');
+  assert.deepEqual(new Set(outcomes.map(({ status }) => status)), new Set(['fulfilled']));
+  await closing;
+  const texts = Array.from({ length: 30 }, (_, call) => `${call} 0`);
+  assert.deepEqual((await other.session(bare).getItems()).map(textOf), texts);
+  const again = wrapSession(other.session(wrapped), [expire({ after: '9d' })]);
+  assert.deepEqual((await again.getItems()).map(textOf), texts);
+  for (const name of [bare, wrapped, neighbour]) await other.deleteSession(name);
+}
+
+function isClosedError(error: unknown): boolean {
+  return isStrongroomError(error) && error.code === 'ERR_CLOSED';
 }

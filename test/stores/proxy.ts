@@ -7,7 +7,7 @@ export interface Proxy {
   readonly url: string;
   /** How many connections were made so far. */
   connections: number;
-  /** How many there are. */
+  /** How many the store holds open, also those whose end nobody would tell the server. */
   open(): number;
   /** Milliseconds that every chunk is under way, in both directions. 0 at first. */
   latency: number;
@@ -76,7 +76,7 @@ export async function startProxy(target: string): Promise<Proxy> {
   const proxy: Proxy = {
     url: url.href,
     connections: 0,
-    open: () => links.size,
+    open: () => [...links].filter(({ sockets: [client] }) => !client.destroyed).length,
     latency: 0,
     silence,
     hang() {

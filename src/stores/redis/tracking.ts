@@ -52,6 +52,7 @@ export async function track(
   });
   const close = createEnding(client);
   signal.addEventListener('abort', close);
+  signal.throwIfAborted();
   try {
     await client.connect();
     client.unref();

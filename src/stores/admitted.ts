@@ -1,0 +1,25 @@
+import { ADMIT, type Scope } from './admission.ts';
+import { OPERATIONS, type StoreSession } from './session.ts';
+import { VERSION } from './versions.ts';
+
+/** A session whose calls the store waits for when it closes, and refuses at once afterwards. */
+export function admitted(session: StoreSession, scope: Scope): StoreSession {
+  const enter =
+    <A extends unknown[], T>(call: (...args: A) => Promise<T>): ((...args: A) => Promise<T>) =>
+    (...args: A) =>
+      scope.run(() => call(...args));
+  return {
+    ...session,
+    getItems: enter((limit?: number) => session.getItems(limit)),
+    addItems: enter((items) => session.addItems(items)),
+    popItem: enter(() => session.popItem()),
+    clearSession: enter(() => session.clearSession()),
+    replaceHistoryWithCompaction: enter((items) => session.replaceHistoryWithCompaction(items)),
+    applyHistoryTransaction: enter((args) => session.applyHistoryTransaction(args)),
+    applyHistoryMutations: enter((args) => session.applyHistoryMutations(args)),
+    replacePrefix: enter((args) => session.replacePrefix(args)),
+    [OPERATIONS]: { has: enter((operationId) => session[OPERATIONS].has(operationId)) },
+    [VERSION]: { ...session[VERSION], read: enter(() => session[VERSION].read()) },
+    [ADMIT]: scope.admit,
+  };
+}

@@ -1,0 +1,40 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { createAdmission } from '../../src/stores/admission.ts';
+
+afterEach(() => void vi.useRealTimers());
+
+const CLOSED: Error = expect.objectContaining({ code: 'ERR_CLOSED' }) as Error;
+
+test('a store that closes waits for calls that never end no longer than its patience', async () => {
+  vi.useFakeTimers();
+  const admission = createAdmission('openTest', 30_000);
+  const scope = admission.scope();
+  void scope.run(() => new Promise(() => undefined));
+  let ended = 0;
+  const closing = admission.close(async () => Promise.resolve(void ended++));
+  await vi.advanceTimersByTimeAsync(29_999);
+  expect(ended).toBe(0);
+  expect(() => admission.assertUsable()).not.toThrow();
+  await vi.advanceTimersByTimeAsync(1);
+  await closing;
+  await admission.close(async () => Promise.resolve(void ended++));
+  expect(ended).toBe(1);
+  expect(() => admission.assertUsable()).toThrow(CLOSED);
+});
+
+test('parts of a call that was let in go on while the store closes, other calls do not', async () => {
+  const admission = createAdmission('openTest');
+  const [mine, theirs] = [admission.scope(), admission.scope()];
+  const leave = mine.admit();
+  let isClosed = false;
+  const closing = admission.close(async () => Promise.resolve(void (isClosed = true)));
+  expect(await mine.run(async () => Promise.resolve('part'))).toBe('part');
+  await expect(theirs.run(async () => Promise.resolve('late'))).rejects.toThrow(CLOSED);
+  expect(() => mine.admit()).toThrow(CLOSED);
+  expect(isClosed).toBe(false);
+  leave();
+  leave();
+  await closing;
+  expect(isClosed).toBe(true);
+  await expect(mine.run(async () => Promise.resolve('late'))).rejects.toThrow(CLOSED);
+});
