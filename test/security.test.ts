@@ -352,7 +352,10 @@ describe('attacks of the threat table', () => {
 
   it('each row of the table has a test here', () => {
     const rows = readFileSync('SECURITY.md', 'utf8').matchAll(/^\| (?<number>\d+) \|/gm);
-    const tests = readFileSync(import.meta.filename, 'utf8');
+    // What needs a database server is tested with that server.
+    const tests = [import.meta.filename, 'test/stores/push.test.ts']
+      .map((file) => readFileSync(file, 'utf8'))
+      .join('');
     for (const { groups } of rows) expect(tests).toContain(`'attack ${groups?.['number']}: `);
   });
 });

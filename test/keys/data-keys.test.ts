@@ -79,7 +79,7 @@ describe('opened data keys', () => {
       coded('ERR_KEY_UNAVAILABLE', /written with, or use the store that offers one\.$/),
     );
     expect(await failure(() => keys.opening(scope, 'XAES-256-GCM', did, undefined))).toEqual(
-      coded('ERR_COMMITMENT', /another session, tenant or suite/),
+      coded('ERR_COMMITMENT', /another session or context/),
     );
   });
 
@@ -161,7 +161,7 @@ describe('opened data keys', () => {
     };
     const keys = createDataKeys(limits);
     expect(await failure(() => keys.opening(scopeOf({ stores, ring }), 'XC20P', did, undefined))).toEqual(
-      coded('ERR_COMMITMENT', /not the one that sealed the record/),
+      coded('ERR_COMMITMENT', /another session or context/),
     );
   });
 

@@ -500,7 +500,7 @@ describe('a record that does not open', () => {
     [
       'COMMITMENT',
       'a downgraded suite',
-      /swapped, or the record was moved/,
+      /sealed for another session or context/,
       async () => {
         const { header, body, wrapped } = parseEnvelope(textOf(await sealedRecord()));
         return carrierOf(formatEnvelope(formatHeader({ ...header, s: 'XAES-256-GCM' }), body, wrapped));
@@ -509,7 +509,7 @@ describe('a record that does not open', () => {
     [
       'COMMITMENT',
       'a record of another session',
-      /moved from another session/,
+      /sealed for another session or context/,
       async () =>
         (await seal(layerOf(), [userMessage('a')], { sessionId: 'session-2' }))[0] as AgentInputItem,
     ],
@@ -527,7 +527,7 @@ describe('a record that does not open', () => {
     [
       'COMMITMENT',
       'another tenant',
-      /another session, tenant/,
+      /sealed for another session or context/,
       async () => sealedRecord({ context: { tenant: 'b' } }),
     ],
   ];

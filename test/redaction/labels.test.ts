@@ -140,7 +140,7 @@ describe('a number of JSON', () => {
 
   test.each([
     [{ type: 'replace', numbers: 'zero' }, "operators.DEFAULT.numbers must be 'text', 'null' or 'digits'"],
-    [{ type: 'keep', numbers: 'null' }, 'operators.DEFAULT.numbers must be absent'],
+    [{ type: 'keep', numbers: 'null' }, 'operators.DEFAULT: unknown option "numbers". Known: type.'],
   ])('%j is refused', (operator, message) => {
     expect(() => createRedactor({ operators: { DEFAULT: operator as never } })).toThrow(
       expect.objectContaining({

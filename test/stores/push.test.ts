@@ -373,7 +373,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
       for (const payload of heard) expect(payload).toMatch(/^(?:[0-9a-f]{64}|![\w-]{22})$/);
     });
 
-    test('lets it do no harm, whatever it announces and repeats', async () => {
+    test('attack 18: lets it do no harm, whatever it announces and repeats', async () => {
       await using store = ours();
       await using other = openPostgres(postgres.url, { schema });
       const id = uniqueName('push');
