@@ -95,7 +95,7 @@ interface Slot {
  *
  * JWKs need `kid` (1 to 128 printable ASCII characters) and `alg`: `A256KW` or `A256GCMKW` (`oct`, 32 bytes),
  * `ECDH-ES+A256KW` (EC or X25519), `RSA-OAEP-256` (2048 bits or more), or `PBES2-HS512+A256KW` (`k` is the password
- * in base64url, at least 12 bytes; `p2c` at least 210,000, the default).
+ * in base64url, at least 15 characters; `p2c` at least 210,000, the default).
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`, naming the key by its place, never by its content.
  * @example
