@@ -4,7 +4,16 @@ import { assistantMessage, functionCall, modelResponder, ScriptedModel } from '@
 import type { JWK } from 'jose';
 import { z } from 'zod';
 import { isStrongroomError } from '../../src/errors.ts';
-import { cache, encrypt, exclusive, expire, keyring, redact, wrapStore } from '../../src/index.ts';
+import {
+  cache,
+  encrypt,
+  exclusive,
+  expire,
+  keyring,
+  redact,
+  runExclusive,
+  wrapStore,
+} from '../../src/index.ts';
 import { openStore } from './open-store.ts';
 
 // A process of its own that talks to an agent, with the full stack over one database, until it is killed or told to stop. It
@@ -62,7 +71,9 @@ for (let turn = 0; !stop.signal.aborted; turn++) {
   const mark = `m${own}x${turn}m`;
   try {
     const session: Session = sessions.session(id);
-    await runner.run(agentFor(mark), `${mark}: where is the order of ada@example.com?`, { session });
+    await runExclusive(runner, agentFor(mark), `${mark}: where is the order of ada@example.com?`, {
+      session,
+    });
     process.stdout.write(`done ${id} ${mark}\n`);
   } catch (error) {
     const code = isStrongroomError(error)
