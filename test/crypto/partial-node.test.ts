@@ -22,7 +22,7 @@ function changed<T extends object>(make: (...given: never[]) => T, change: (made
   };
 }
 const refuse = (): never => {
-  throw new Error('not implemented');
+  throw new Error('this runtime has no such cipher');
 };
 const createDecipheriv = node.createDecipheriv as (
   ...given: never[]

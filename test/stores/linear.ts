@@ -112,6 +112,7 @@ interface Step {
  *
  * @param calls Sorted by when they began.
  * @returns A call at which the search could go no further, `undefined` when there is an order.
+ * @throws When the search ended before it knew: that is no contradiction, and must not be reported as one.
  */
 export function contradiction(calls: readonly Call[]): Call | undefined {
   const before = predecessors(calls);
@@ -170,6 +171,9 @@ export function contradiction(calls: readonly Call[]): Call | undefined {
     }
     seen.add(key(next));
     path.push(next);
+  }
+  if (seen.size >= most) {
+    throw new Error(`No order of ${calls.length} calls was found in ${most} states: neither shown nor refuted.`);
   }
   return calls[deepest.call];
 }
