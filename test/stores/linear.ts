@@ -173,7 +173,9 @@ export function contradiction(calls: readonly Call[]): Call | undefined {
     path.push(next);
   }
   if (seen.size >= most) {
-    throw new Error(`No order of ${calls.length} calls was found in ${most} states: neither shown nor refuted.`);
+    throw new Error(
+      `No order of ${calls.length} calls was found in ${most} states: neither shown nor refuted.`,
+    );
   }
   return calls[deepest.call];
 }
