@@ -24,6 +24,8 @@ export interface DataKeyLimits {
   readonly cacheFor: number;
   /** How many opened data keys are kept. */
   readonly maxCached: number;
+  /** How many data keys one read may need. */
+  readonly maxPerRead: number;
 }
 
 /** Whose data keys are wanted, and where they live. */
@@ -76,7 +78,7 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
   const names = createScopeNames();
   const opened = createOpenedKeys(limits);
   const epochs = createEpochs(limits);
-  const refusals = createRefusals();
+  const refusals = createRefusals(limits.maxPerRead);
   const loading = new Map<string, Promise<OpenedKey>>();
   const creating = new Map<string, Promise<OpenedKey>>();
 

@@ -16,7 +16,6 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
     kid,
     alg,
     writeOnly: jwk.opening === undefined,
-    authenticated: alg === 'A256KW' || alg === 'A256GCMKW',
     async wrap(dek, { contextHash }, options) {
       const key = await sealingKey();
       const contentKey = hedged('sr1/content-key', dek, contextHash);

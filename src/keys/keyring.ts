@@ -54,8 +54,6 @@ export interface Keyring {
    * `destroyKey` of `strongroom/keys` first checks that nothing needs it any more.
    */
   destroy(kid: string): void;
-  /** Whether only holders of the key can wrap with it; see {@link KeyProvider.authenticated}. */
-  authenticated(kid: string): boolean;
   /** Whether this keyring could unwrap what its current key wraps. */
   readonly writeOnly: boolean;
   /** Wraps a data key with the current key. */
@@ -195,7 +193,6 @@ export function keyring(options: KeyringOptions): Keyring {
     destroy(kid) {
       delete move('destroy', kid, ['previous', 'disabled', 'destroyed'], 'destroyed').provider;
     },
-    authenticated: (kid) => slots.get(kid)?.provider?.authenticated === true,
     async wrap(dek, binding, wrapOptions) {
       const provider = slots.get(current)?.provider;
       if (provider === undefined) unknown(current);

@@ -45,7 +45,6 @@ export function passwordProvider(jwk: CheckedJwk): KeyProvider {
     kid,
     alg,
     writeOnly: false,
-    authenticated: true,
     async wrap(dek, _binding, options) {
       const header = { ...dekHeader(alg, kid, options), p2c: iterations, p2s: toBase64url(salt) };
       const segment = toBase64url(utf8(JSON.stringify(header)));

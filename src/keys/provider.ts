@@ -21,11 +21,6 @@ export interface KeyProvider {
   readonly alg: string;
   /** Whether it holds only a public key: it can wrap, and reading is `ERR_KEY_UNAVAILABLE`. */
   readonly writeOnly: boolean;
-  /**
-   * Whether only holders of the key can wrap. `false` for public keys: anybody can wrap a data key of their choice.
-   * Whatever it says, a wrapped key that was found is opened, and nothing new is sealed with it.
-   */
-  readonly authenticated: boolean;
   /** Wraps a data key of 32 bytes. The bytes belong to the caller, who wipes them. */
   wrap(dek: Uint8Array, binding: KeyBinding, options?: WrapOptions): Promise<string>;
   /**

@@ -110,7 +110,6 @@ export function kmsProvider(
     kid,
     alg: 'dir',
     writeOnly: false,
-    authenticated: true,
     async wrap(dek, { contextHash }, options) {
       const contentKey = hedged('sr1/content-key', dek, contextHash);
       try {

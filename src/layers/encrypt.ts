@@ -200,7 +200,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     wanted: ReadonlyMap<string, KeyReference>,
     stops: (failure: StrongroomError) => boolean,
   ): Promise<Map<string, DataKey | Failure>> {
-    if (wanted.size > rest.maxPerRead) throw tooManyKeys(scope.sessionId, wanted.size, rest.maxPerRead);
+    if (wanted.size > limits.maxPerRead) throw tooManyKeys(scope.sessionId, wanted.size, limits.maxPerRead);
     let stopped = false;
     const found = new Map<string, DataKey | Failure>();
     const queue = [...wanted];

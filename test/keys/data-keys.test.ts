@@ -21,6 +21,7 @@ const limits: DataKeyLimits = {
   maxBytes: 100,
   cacheFor: 50,
   maxCached: 10,
+  maxPerRead: 10,
 };
 
 function scopeOf(given: Partial<DataKeyScope> & { stores: readonly DekStore[] }): DataKeyScope {

@@ -81,20 +81,6 @@ describe('wrapping', () => {
     }
   });
 
-  it('is authenticated under secrets and not under public keys', async () => {
-    const previous = [gcmSecret, curve, await rsaKey(), password('password')];
-    const keys = keyring({ current: secret, previous });
-    const known = keys.keys().map(({ kid }) => [kid, keys.authenticated(kid)]);
-    expect(Object.fromEntries(known)).toEqual({
-      secret: true,
-      gcm: true,
-      curve: false,
-      rsa: false,
-      password: true,
-    });
-    expect(keys.authenticated('other')).toBe(false);
-  });
-
   it('drops use, key_ops and ext of an asymmetric JWK, which would forbid one direction', async () => {
     const keys = keyring({ current: { ...curve, use: 'enc', key_ops: ['deriveBits'], ext: false } });
     const { wrapped } = await keys.wrap(dek, binding);

@@ -73,7 +73,6 @@ function failing(key: JWK, error: Error): Keyring {
     kid: key.kid as string,
     alg: 'A256KW',
     writeOnly: false,
-    authenticated: true,
     wrap: () => Promise.reject(error),
     unwrap: () => Promise.reject(error),
   };

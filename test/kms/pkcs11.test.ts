@@ -1,4 +1,5 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { decodeProtectedHeader } from 'jose';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { toBase64url } from '../../src/crypto/encoding.ts';
 import { keyring } from '../../src/keys/keyring.ts';
 import type { KeyProvider } from '../../src/keys/provider.ts';
@@ -70,6 +71,28 @@ describe.skipIf(found === undefined)('through SoftHSM2', () => {
   });
 
   describe('pkcs11', () => {
+    test('clones of a process whose generators stand still give the token no IV twice, and all of it opens', async () => {
+      const keys = keyring({ current: provider(newKey()) });
+      const random = vi.spyOn(globalThis.crypto, 'getRandomValues').mockImplementation((array) => {
+        new Uint8Array(array.buffer, array.byteOffset, array.byteLength).fill(7);
+        return array;
+      });
+      const deks = [1, 2].map((byte) => new Uint8Array(32).fill(byte));
+      const places = [BINDING, { contextHash: toBase64url(new Uint8Array(32).fill(2)) }];
+      const all = deks.flatMap((dek) => places.map((place) => [dek, place] as const));
+      const wrapped = [];
+      for (const [dek, place] of all) wrapped.push((await keys.wrap(dek, place)).wrapped);
+      random.mockRestore();
+      const ivs = wrapped.map((text) => {
+        const { ct } = decodeProtectedHeader(text)['kms'] as { ct: string };
+        return Buffer.from(ct, 'base64url').toString('hex').slice(0, 24);
+      });
+      expect(new Set(ivs).size).toBe(4);
+      for (const [index, [dek, place]] of all.entries()) {
+        expect((await keys.unwrap(wrapped[index] as string, place)).dek).toEqual(dek);
+      }
+    });
+
     test('a key that may not be used is disabled until it may again', async () => {
       const label = newKey();
       const { wrapped } = await keyring({ current: provider(label) }).wrap(DEK, BINDING);

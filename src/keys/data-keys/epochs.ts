@@ -34,7 +34,7 @@ export interface Epochs {
  * have been put there by somebody who knows it (an old one restored over its tombstone, or one wrapped for a public key),
  * and would open everything that is sealed with it.
  */
-export function createEpochs(limits: Omit<DataKeyLimits, 'cacheFor' | 'maxCached'>): Epochs {
+export function createEpochs(limits: Pick<DataKeyLimits, 'maxAge' | 'maxMessages' | 'maxBytes'>): Epochs {
   const epochs = boundedMap<Epoch>(MAX_EPOCHS);
   return {
     find: (name) => epochs.get(name),

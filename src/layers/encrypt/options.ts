@@ -117,7 +117,6 @@ export interface EncryptSettings {
   readonly suite: SuiteName;
   readonly plaintext: Accepting | undefined;
   readonly limits: DataKeyLimits;
-  readonly maxPerRead: number;
   readonly sequence: boolean;
 }
 
@@ -148,7 +147,6 @@ export function checkEncryptOptions(options: EncryptOptions): EncryptSettings {
     suite,
     plaintext: checkPlaintext(options.unsafeAllowPlaintext),
     limits: checkLimits(options.dataKeys),
-    maxPerRead: parseCount('encrypt: dataKeys', 'maxPerRead', options.dataKeys?.maxPerRead ?? 10_000),
     sequence: integrity === 'sequence',
   };
 }
@@ -199,5 +197,6 @@ function checkLimits(options: DataKeyOptions = {}): DataKeyLimits {
     maxBytes: parseCount(where, 'maxBytes', options.maxBytes ?? 2 ** 30),
     cacheFor: parseDuration(where, 'cacheFor', options.cacheFor ?? '5m'),
     maxCached: parseCount(where, 'maxCached', options.maxCached ?? 10_000),
+    maxPerRead: parseCount(where, 'maxPerRead', options.maxPerRead ?? 10_000),
   };
 }
