@@ -76,8 +76,12 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeInfo>> = {
     retryable: false,
   },
   ERR_CLOCK: {
-    meaning: 'A record claims to have been written in the future, or the clock gives no usable time.',
-    fix: 'Correct the clock of the machine that wrote it, or of this one.',
+    meaning:
+      'A record claims to have been written in the future, the clock gives no usable time, or it is so far ahead of the ' +
+      "database's that nothing is deleted by it.",
+    fix:
+      'Correct the clock of the machine that wrote the record, or of this one. Where the message names maxAhead: accept a clock ' +
+      'that you trust with it.',
     dataLost: false,
     retryable: true,
   },

@@ -1,5 +1,12 @@
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { checkCall, type CallOrigin } from '../call-origin.ts';
+import {
+  checkAhead,
+  parseMaxAhead,
+  REFERENCE,
+  type ReadReference,
+  type TimeReference,
+} from '../stores/clock-check.ts';
 import { parseDuration, type Duration } from '../options.ts';
 import { asCall } from './as-call.ts';
 import type { DekRecord, DekStore } from './dek-store.ts';
@@ -11,6 +18,12 @@ export interface PurgeDataKeysOptions extends CallOrigin {
   readonly after: Duration;
   /** Unix milliseconds. @defaultValue `Date.now` */
   readonly clock?: () => number;
+  /**
+   * How far the clock may be ahead of that of the database with the data keys; farther is `ERR_CLOCK`, because a wrong clock
+   * would destroy keys that are still needed. `'any'` trusts the clock. Data keys in SQLite, PGlite, in memory or in sessions have no
+   * other clock to compare with. @defaultValue `'5m'`
+   */
+  readonly maxAhead?: Duration | 'any';
   /** Ends the run between two data keys. */
   readonly signal?: AbortSignal;
 }
@@ -31,7 +44,7 @@ export interface PurgeDataKeysReport {
  *
  * @param target A DEK store; a store, whose table of data keys is meant; or a wrapped store or session, whose `encrypt()`
  * also lets go of the keys at once. Other processes let go of them after `dataKeys.cacheFor`.
- * @throws `ERR_INVALID_OPTION`, `ERR_STORE`, `ERR_UNSUPPORTED` where all data keys stand in the records.
+ * @throws `ERR_INVALID_OPTION`, `ERR_CLOCK` (see {@link PurgeDataKeysOptions.maxAhead}), `ERR_STORE`, `ERR_UNSUPPORTED` where all data keys stand in the records.
  * @example
  * ```ts
  * import { purgeDataKeys, sqliteDekStore } from 'strongroom/keys';
@@ -47,10 +60,21 @@ export async function purgeDataKeys(
   return asCall(target, 'purgeDataKeys', options, async () => purge(target, options));
 }
 
+/** In this process there is nothing that a clock which was given could be compared with. */
+async function comparable(
+  read: ReadReference | undefined,
+  clock: (() => number) | undefined,
+): Promise<TimeReference | undefined> {
+  const reference = await read?.();
+  return clock !== undefined && reference?.inProcess === true ? undefined : reference;
+}
+
 async function purge(target: KeyTarget, options: PurgeDataKeysOptions): Promise<PurgeDataKeysReport> {
-  checkCall('purgeDataKeys', options, ['after', 'clock', 'signal']);
+  checkCall('purgeDataKeys', options, ['after', 'clock', 'maxAhead', 'signal']);
   const { clock = Date.now, signal } = options;
-  const before = clock() - parseDuration('purgeDataKeys', 'after', options.after);
+  const now = clock();
+  const before = now - parseDuration('purgeDataKeys', 'after', options.after);
+  const maxAhead = parseMaxAhead('purgeDataKeys', options.maxAhead);
   const places = await keyPlacesOf('purgeDataKeys', target);
   if (places.stores.length === 0) {
     throw new StrongroomError(
@@ -58,6 +82,10 @@ async function purge(target: KeyTarget, options: PurgeDataKeysOptions): Promise<
       'purgeDataKeys: the data keys of this target stand in its records, where none can be destroyed. Use ' +
         'purgeExpired(), or a DEK store.',
     );
+  }
+  for (const store of places.stores) {
+    const read = (store as { readonly [REFERENCE]?: ReadReference })[REFERENCE];
+    await checkAhead('purgeDataKeys', now, () => comparable(read, options.clock), maxAhead);
   }
   const filter = places.sessionId === undefined ? {} : { sessionId: places.sessionId };
   const old: { readonly store: DekStore; readonly record: DekRecord }[] = [];

@@ -1,6 +1,7 @@
 import type { DekStore, HoldStore } from '../keys/dek-store.ts';
 import type { VersionAnswer } from '../layer.ts';
 import type { Announcements } from './announcements.ts';
+import type { ReadReference } from './clock-check.ts';
 import type { Since } from './marks.ts';
 
 /**
@@ -185,6 +186,8 @@ export interface StoreDriver {
   readonly purge: (expired: Expired, batch: number) => Promise<PurgeStep>;
   /** What {@link StoreDriver.purge} would delete: one entry a record, as there. */
   readonly expired: (expired: Expired) => Promise<readonly { readonly id: string; readonly items: number }[]>;
+  /** What a clock is compared with before something is deleted by it. Absent where there is nothing. */
+  readonly reference?: ReadReference;
   readonly leases: Leases;
   /** Deletes records, operation log and data keys (tombstones stay). `ERR_HELD` under a hold. */
   readonly deleteSession: (sessionId: string) => Promise<void>;

@@ -1,4 +1,5 @@
 import type { DekStore, HoldStore } from '../keys/dek-store.ts';
+import { checkAhead } from './clock-check.ts';
 import type { Leases, StoreDriver, StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
 
@@ -19,6 +20,13 @@ export interface Maintenance {
   readonly dekStore: DekStore & { readonly holds: HoldStore };
   /** The store's clock. */
   now(): number;
+  /**
+   * That the store's clock may decide what is deleted.
+   *
+   * @param maxAhead Milliseconds that it may be ahead; default: what the store says.
+   * @throws {@link StrongroomError} `ERR_CLOCK`.
+   */
+  checkClock(where: string, maxAhead: number | undefined): Promise<void>;
   /** Deletes the session if it still meets one of the conditions. `ERR_HELD` under a hold. */
   dropIf(sessionId: string, condition: DropCondition): Promise<boolean>;
   /** Deletes all but the last `keep` items; how many went. `ERR_HELD` under a hold. */
@@ -36,6 +44,7 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
     leases: driver.leases,
     dekStore: driver.dekStore,
     now,
+    checkClock: (where, maxAhead) => checkAhead(where, now(), driver.reference, maxAhead),
     async dropIf(sessionId, { firstBefore, lastBefore }) {
       let dropped = false;
       const look = { records: 1, from: firstBefore === undefined ? 'end' : 'start' } as const;

@@ -5,6 +5,7 @@ import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { holdsConversation } from '../derived-id.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
+import { parseMaxAhead } from './clock-check.ts';
 import { MAINTENANCE, type Maintenance } from './maintenance.ts';
 import type { Store } from './store.ts';
 
@@ -21,6 +22,11 @@ export interface RetentionOptions extends Omit<CallOrigin, 'runContext'> {
    * call and its result leaves half of the pair. Prefer a summary (`strongroom/history`) for sessions that go on.
    */
   readonly keepLast?: number;
+  /**
+   * How far the store's clock may be ahead before a run that deletes by it is `ERR_CLOCK`, see `purgeExpired`. `keepLast` alone
+   * needs no clock.
+   */
+  readonly maxAhead?: Duration | 'any';
   /** Time between two runs of {@link Retention.start}. Default `'1h'`. */
   readonly every?: Duration;
   /** Records a transaction of the purge. Default 1,000. */
@@ -52,6 +58,7 @@ export interface Retention {
    * One run. Only one process runs at a time, by a lock in the database.
    *
    * @throws The signal's reason when it was aborted; what was deleted stays deleted, and the next run goes on.
+   * {@link StrongroomError} `ERR_CLOCK` when the clock is too far ahead, see {@link RetentionOptions.maxAhead}; nothing was deleted.
    */
   run(options?: { readonly dryRun?: boolean; readonly signal?: AbortSignal }): Promise<RetentionReport>;
   /** Runs now and then every so often, until {@link Retention.stop}. Does not keep the process alive. */
@@ -95,6 +102,7 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
     'maxAge',
     'maxIdle',
     'keepLast',
+    'maxAhead',
     'every',
     'batch',
     'onReport',
@@ -114,6 +122,8 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
   const age = maxAge === undefined ? undefined : parseDuration(WHERE, 'maxAge', maxAge);
   const idle = maxIdle === undefined ? undefined : parseDuration(WHERE, 'maxIdle', maxIdle);
   const keep = keepLast === undefined ? undefined : parseCount(WHERE, 'keepLast', keepLast);
+  const maxAhead = parseMaxAhead(WHERE, options.maxAhead);
+  const needsClock = expired !== undefined || age !== undefined || idle !== undefined;
   const every = parseDuration(WHERE, 'every', options.every ?? '1h');
   const batch = options.batch === undefined ? undefined : parseCount(WHERE, 'batch', options.batch);
   const maintenance = maintenanceOf(store);
@@ -122,6 +132,7 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
     calls === undefined ? work() : calls.removing(id, 'retention', origin, work);
 
   async function work(dryRun: boolean, signal: AbortSignal | undefined): Promise<RetentionReport> {
+    if (needsClock) await maintenance.checkClock(WHERE, maxAhead);
     const now = maintenance.now();
     const report = {
       dryRun,
@@ -141,6 +152,7 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
         report.expired = await store.purgeExpired({
           ...(after !== undefined && { after }),
           ...(batch !== undefined && { batch }),
+          ...(options.maxAhead !== undefined && { maxAhead: options.maxAhead }),
           ...(signal !== undefined && { signal }),
           ...(calls !== undefined && origin),
         });

@@ -1,4 +1,5 @@
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { processReference } from './clock-check.ts';
 import { openConnection } from './sqlite/connection.ts';
 import { sqliteDriver } from './sqlite/driver.ts';
 import type { StoreSession } from './session.ts';
@@ -72,5 +73,7 @@ export function openSqlite(path: string, options: SqliteOptions = {}): Store<Sto
     busyTimeout: parseDuration(WHERE, 'busyTimeout', busyTimeout),
   });
   const driver = sqliteDriver(connection, parseCount(WHERE, 'operationLog', operationLog), now);
-  return createStore(driver, now);
+  // There is no other clock that one of yours could be compared with.
+  const reference = options.clock === undefined ? processReference() : undefined;
+  return createStore({ ...driver, ...(reference !== undefined && { reference }) }, now);
 }

@@ -6,6 +6,7 @@ import { checkReserved, isReserved } from '../derived-id.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
 import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
 import { checkedDekStore } from './checked-dek-store.ts';
+import { checkAhead, parseMaxAhead, REFERENCE, type ReadReference } from './clock-check.ts';
 import type { SessionSummary, StoreDriver } from './driver.ts';
 import { createMaintenance, MAINTENANCE, type Maintenance } from './maintenance.ts';
 import { createAdmission } from './admission.ts';
@@ -37,6 +38,12 @@ export interface PurgeOptions {
   readonly after?: Duration;
   /** Records a transaction; other writers get their turn in between. Default 1,000. */
   readonly batch?: number;
+  /**
+   * How far the store's clock may be ahead of the database's (SQLite and PGlite: of what has passed since the store was opened);
+   * farther is `ERR_CLOCK`, because a wrong clock would delete for good what is still needed. `'any'` trusts the clock. A
+   * `clock` of yours is trusted where the database runs in this process. Default `'5m'`, SQLite and PGlite `'30d'`.
+   */
+  readonly maxAhead?: Duration | 'any';
   /** Ends the purge between two batches: it rejects with the signal's reason, what was deleted stays deleted. */
   readonly signal?: AbortSignal;
 }
@@ -77,7 +84,10 @@ export interface Store<S extends Session = Session> {
   /**
    * Deletes expired records by the times in their clear headers, without any key: `e` has passed, or with `after`,
    * `(g ?? t) + after` has (for an item without a header the time when the store got it). In batches: it can be
-   * ended and run again at any time. Sessions under a legal hold are passed over. A session that loses its last item disappears from {@link Store.sessions}.
+   * ended and run again at any time. Sessions under a legal hold are passed over. A session that loses its last item
+   * disappears from {@link Store.sessions}.
+   *
+   * @throws {@link StrongroomError} `ERR_CLOCK` when the clock is too far ahead, see {@link PurgeOptions.maxAhead}; nothing was deleted.
    */
   purgeExpired(options?: PurgeOptions & CallOrigin): Promise<PurgeReport>;
   /**
@@ -176,12 +186,15 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
 
     async purgeExpired(options = {}) {
       const where = `${driver.name}: purgeExpired`;
-      checkOptions(where, options, ['after', 'batch', 'signal']);
+      checkOptions(where, options, ['after', 'batch', 'maxAhead', 'signal']);
       const after = options.after === undefined ? undefined : parseDuration(where, 'after', options.after);
       const batch =
         options.batch === undefined ? DEFAULT_PURGE_BATCH : parseCount(where, 'batch', options.batch);
+      const maxAhead = parseMaxAhead(where, options.maxAhead);
       const { signal } = options;
+      signal?.throwIfAborted();
       const at = now();
+      await checkAhead(where, at, whole.reference, maxAhead);
       const expired = { now: at, ...(after !== undefined && { writtenBefore: at - after }) };
       const sessions = new Set<string>();
       let items = 0;
@@ -241,9 +254,11 @@ function guardDriver(
       assertUsable();
       return await call(...args);
     };
-  const dekStore: GuardingDekStore & { readonly holds: HoldStore } = {
+  const reference = driver.reference === undefined ? undefined : guard(driver.reference);
+  const dekStore: GuardingDekStore & { readonly holds: HoldStore; readonly [REFERENCE]?: ReadReference } = {
     ...checkedDekStore(driver.name, driver.dekStore, assertUsable),
     [GUARD]: guardKey,
+    ...(reference !== undefined && { [REFERENCE]: reference }),
   };
   return {
     name: driver.name,
@@ -257,6 +272,7 @@ function guardDriver(
     summaries: guard(driver.summaries),
     purge: guard(driver.purge),
     expired: guard(driver.expired),
+    ...(reference !== undefined && { reference }),
     leases: {
       acquire: guard((name, owner, milliseconds) => {
         checkText(driver.name, 'the name of the lease', name, MAX_BYTES.lease);

@@ -92,6 +92,7 @@ export function fromPGlite(database: PGliteLike, close: () => Promise<void>): Po
   }
 
   return {
+    inProcess: true,
     acquire: () => Promise.resolve(acquire()),
     close,
     channel: (names, changed) => listenPGlite(database, names, changed),

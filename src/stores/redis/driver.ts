@@ -2,6 +2,7 @@ import { heldError } from '../../keys/held.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, Fence, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
+import { SERVER_BOUND } from '../clock-check.ts';
 import {
   type KeyProblem,
   type Outcome,
@@ -552,6 +553,12 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         (await commands.script(RENEW, [leaseKey(prefix, name)], [owner, String(milliseconds)])) === 1,
       release: async (name, owner) =>
         void (await commands.script(RENEW, [leaseKey(prefix, name)], [owner, '0'])),
+    },
+
+    async reference() {
+      const [seconds, microseconds] = (await commands.read('TIME')) as unknown[];
+      const time = Number(textOf(seconds)) * 1_000 + Math.floor(Number(textOf(microseconds)) / 1_000);
+      return { time, of: 'the clock of the database', bound: SERVER_BOUND };
     },
 
     deleteSession: async (sessionId) => void (await drop(sessionId)),

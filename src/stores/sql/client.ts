@@ -42,6 +42,8 @@ export interface SqlLoan extends SqlClient {
 
 /** Where connections come from. */
 export interface SqlPool {
+  /** The database runs in this process: its clock is ours. */
+  readonly inProcess?: true;
   acquire(): Promise<SqlLoan>;
   close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import type { Announcements } from '../announcements.ts';
 import type { AppendStep } from '../../layer.ts';
+import type { ReadReference } from '../clock-check.ts';
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
 import { withoutDid } from '../record.ts';
@@ -16,6 +17,7 @@ export interface SqlDriverOptions {
   readonly operationLog: number;
   readonly now: () => number;
   readonly ping: () => Promise<void>;
+  readonly reference: ReadReference;
   readonly close: () => Promise<void>;
   /** What the database tells of changes by itself, if it does. */
   readonly announcements?: Announcements;
@@ -227,6 +229,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     },
 
     ...(options.announcements !== undefined && { announcements: options.announcements }),
+    reference: options.reference,
     ping: options.ping,
     close: options.close,
   };

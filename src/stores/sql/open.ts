@@ -2,6 +2,7 @@ import { invalidOption, parseCount, parseDuration, type Duration } from '../../o
 import type { Announcements } from '../announcements.ts';
 import type { StoreSession } from '../session.ts';
 import { createStore, type Store } from '../store.ts';
+import { processReference, SERVER_BOUND } from '../clock-check.ts';
 import { createRunner, type FailureKind, type SqlPool, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 import { sqlDriver, type SqlDriverOptions } from './driver.ts';
@@ -63,6 +64,7 @@ export function openSqlStore<P extends SqlPool>(
     ));
   const runner = createRunner(name, prepared, dialect.begin, kindOf);
 
+  const ofProcess = options.clock === undefined ? processReference() : undefined;
   const announcements = parts.announcements?.(prepared);
   const driver = sqlDriver(dialect, runner, {
     operationLog: parseCount(name, 'operationLog', operationLog),
@@ -70,6 +72,11 @@ export function openSqlStore<P extends SqlPool>(
     append: parts.append(runner),
     ...(announcements !== undefined && { announcements }),
     ping: async () => void (await runner.read('SELECT 1')),
+    reference: async () => {
+      if ((await prepared()).inProcess) return await ofProcess?.();
+      const { rows } = await runner.read(`SELECT ${dialect.clock} AS now`);
+      return { time: Number(rows[0]?.['now']), of: 'the clock of the database', bound: SERVER_BOUND };
+    },
     close: async () => {
       await announcements?.close();
       await ready?.catch(() => undefined);

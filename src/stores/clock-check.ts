@@ -1,0 +1,96 @@
+import { StrongroomError } from '../errors.ts';
+import { parseDuration, type Duration } from '../options.ts';
+
+/** What a clock is compared with before anything is deleted by it. */
+export interface TimeReference {
+  /** Unix milliseconds. */
+  readonly time: number;
+  /** Whose time that is, for the message. */
+  readonly of: string;
+  /** The database runs in this process and has no clock of its own: it says nothing of a clock that somebody gave. */
+  readonly inProcess?: true;
+  /** Milliseconds that a clock may be ahead of it, unless the caller says something else. */
+  readonly bound: number;
+}
+
+/** Gives what there is to compare with, if there is anything. */
+export type ReadReference = () => Promise<TimeReference | undefined>;
+
+/** Under this symbol a DEK store offers its {@link ReadReference}. */
+export const REFERENCE: unique symbol = Symbol.for('strongroom.timeReference') as never;
+
+/** Two clocks that somebody sets differ by less, and what is deleted this much early was of no use to anybody. */
+export const SERVER_BOUND = 300_000;
+
+/** A machine that slept is no wrong clock; 30 days of sleep are not expected. */
+export const PROCESS_BOUND = 2_592_000_000;
+
+/**
+ * The option `maxAhead`.
+ *
+ * @returns Milliseconds; infinite for `'any'`, `undefined` for the bound of the reference.
+ */
+export function parseMaxAhead(where: string, value: Duration | 'any' | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  return value === 'any' ? Number.POSITIVE_INFINITY : parseDuration(where, 'maxAhead', value);
+}
+
+/**
+ * A deletion for good is not left to a clock that is far ahead: it would take what is still needed. A clock that is behind
+ * only deletes later.
+ *
+ * @param maxAhead As {@link parseMaxAhead} gives it.
+ * @throws {@link StrongroomError} `ERR_CLOCK`.
+ */
+export async function checkAhead(
+  where: string,
+  now: number,
+  read: ReadReference | undefined,
+  maxAhead: number | undefined,
+): Promise<void> {
+  if (!Number.isFinite(now)) {
+    throw new StrongroomError(
+      'ERR_CLOCK',
+      `${where}: the clock must return Unix milliseconds; it returned something else. Nothing was deleted.`,
+    );
+  }
+  if (maxAhead === Number.POSITIVE_INFINITY) return;
+  const reference = await read?.();
+  if (reference === undefined) return;
+  const ahead = now - reference.time;
+  const bound = maxAhead ?? reference.bound;
+  if (ahead <= bound) return;
+  throw new StrongroomError(
+    'ERR_CLOCK',
+    `${where}: the clock is ${lengthOf(ahead)} ahead of ${reference.of}, more than ${lengthOf(bound)}, and what is deleted ` +
+      'by it is gone for good. Nothing was deleted. Correct the clock, or accept it with maxAhead.',
+  );
+}
+
+/**
+ * The reference of a process whose database has no clock of its own: the time at which it began, and what has passed since by a
+ * clock that nobody sets.
+ */
+export function processReference(): ReadReference {
+  const begin = Date.now() - performance.now();
+  return () =>
+    Promise.resolve({
+      time: begin + performance.now(),
+      of: 'what has passed since the store was opened',
+      inProcess: true,
+      bound: PROCESS_BOUND,
+    });
+}
+
+const UNITS = [
+  ['days', 86_400_000],
+  ['hours', 3_600_000],
+  ['minutes', 60_000],
+] as const;
+
+function lengthOf(milliseconds: number): string {
+  for (const [name, length] of UNITS) {
+    if (milliseconds >= 2 * length) return `${Math.floor(milliseconds / length)} ${name}`;
+  }
+  return `${Math.floor(milliseconds / 1_000)} seconds`;
+}
