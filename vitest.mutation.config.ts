@@ -34,12 +34,12 @@ const config: ViteUserConfig = defineConfig({
   ],
   test: {
     include: [
-      'test/envelope.test.ts',
+      'test/protocol/envelope.test.ts',
       'test/{crypto,keys}/*.test.ts',
       'test/spec/sr1.test.ts',
       'test/layers/encrypt.test.ts',
     ],
-    exclude: ['test/keys/rotation-under-load.test.ts'],
+    exclude: ['test/operations/rotation-under-load.test.ts'],
     testTimeout: 60_000,
   },
 });

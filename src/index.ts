@@ -1,6 +1,7 @@
 export { StrongroomError, isStrongroomError, type ErrorCode } from './errors.ts';
 export type {
   CallKind,
+  CallOrigin,
   Entry,
   Header,
   HiddenEntry,
@@ -14,7 +15,6 @@ export type {
   SessionLayer,
   VersionSource,
 } from './layer.ts';
-export type { CallOrigin } from './call-origin.ts';
 export type { Duration } from './options.ts';
 export {
   audit,
@@ -43,7 +43,7 @@ export {
 export type { KeyBinding, KeyProvider, WrapOptions, WrappedKey } from './keys/provider.ts';
 export { cache, type CacheOptions } from './layers/cache.ts';
 export { exclusive, type ExclusiveOptions } from './layers/exclusive.ts';
-export { runExclusive } from './run-exclusive.ts';
+export { runExclusive } from './operations/run-exclusive.ts';
 export { expire, type ExpireOptions } from './layers/expire.ts';
 export { redact, type RedactOptions, type RedactionReport } from './layers/redact.ts';
 export { minimize, type MinimizeOptions } from './layers/minimize.ts';

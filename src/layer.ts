@@ -242,3 +242,13 @@ export interface SessionLayer {
 
 /** Layers, outermost first. Lists nest. */
 export type Layers = readonly (SessionLayer | Layers)[];
+
+/** Who makes a call that is no member of a session, and why: for `authorize()` and `audit()`. */
+export interface CallOrigin {
+  /** What `check` and `actor` look at in calls of the runner. */
+  readonly runContext?: RunContext<unknown>;
+  /** Who calls; stands in the audit event unless its option `actor` says another. */
+  readonly actor?: string;
+  /** Why, such as the number of a request; stands in the audit event. */
+  readonly purpose?: string;
+}

@@ -1,12 +1,13 @@
 import type { Session } from '@openai/agents';
 import { createEngine, type Engine } from './engine/engine.ts';
-import { brandOf, innerSession, OPERATIONS } from './engine/inner.ts';
+import { brandOf, innerSession } from './engine/inner.ts';
 import type { ReplacePrefixArgs } from './engine/prefix.ts';
 import { buildStack, flattenLayers, isDataLayer } from './engine/stack.ts';
 import { StrongroomError } from './errors.ts';
 import type { Layers, SessionLayer } from './layer.ts';
-import { MEMBERS, unknownMembers, type MemberContext, type SessionMember } from './members.ts';
+import { MEMBERS, unknownMembers, type MemberContext, type SessionMember } from './engine/members.ts';
 import { checkOptions, parseCount } from './options.ts';
+import { OPERATIONS, STORE_OF, LAYER_NAMES } from './session-contract.ts';
 
 /** Options of {@link wrapSession}. */
 export interface WrapSessionOptions {
@@ -41,12 +42,6 @@ export type Wrapped<S extends Session> = Session &
       Session['prepareHistoryItemsForPersistenceComparison']
     >;
   };
-
-/** The names of the layers of a wrapper, outermost first, readable by another copy of this package. */
-export const LAYER_NAMES: unique symbol = Symbol.for('strongroom.layers') as never;
-
-/** What sessions of one store have in common, on a wrapper: only those archive to each other in one transaction. */
-export const STORE_OF: unique symbol = Symbol.for('strongroom.store') as never;
 
 function storeOf(wrapper: Session): unknown {
   return (wrapper as unknown as Record<symbol, unknown>)[STORE_OF];

@@ -1,12 +1,12 @@
 import type { Session } from '@openai/agents';
-import { CALLS, checkCall, originOf, type CallOrigin, type StoreCalls } from './call-origin.ts';
+import { checkCall, originOf } from './protocol/call-origin.ts';
 import { runAround } from './engine/calls.ts';
-import type { CallKind, Layers, SessionCall, SessionLayer } from './layer.ts';
 import { invalidOption } from './options.ts';
-import { MAINTENANCE } from './stores/maintenance.ts';
-import { appendThrough, GATHER } from './stores/gather.ts';
+import { appendThrough } from './stores/gather.ts';
 import type { Store } from './stores/store.ts';
 import { engineOf, layersOf, wrapSession, type Wrapped, type WrapSessionOptions } from './wrap-session.ts';
+import { CALLS, type StoreCalls, MAINTENANCE, GATHER } from './session-contract.ts';
+import type { SessionLayer, SessionCall, Layers, CallKind, CallOrigin } from './layer.ts';
 
 /**
  * All sessions of a store, wrapped in the same layers: {@link wrapSession} for each session that it gives.

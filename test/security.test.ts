@@ -18,7 +18,7 @@ import {
   type Keyring,
   type Layers,
 } from '../src/index.ts';
-import { memoryDekStore, shred } from '../src/keys/index.ts';
+import { memoryDekStore, shred } from '../src/operations/index.ts';
 import { openSqlite } from '../src/stores/sqlite.ts';
 
 const SECRET = 'the vault opens at 04:30';
@@ -312,7 +312,7 @@ describe('attacks of the threat table', () => {
     expect(await codeOf(reopened('victim', [revived], strict()).getItems())).toBe('ERR_SHREDDED');
   });
 
-  // An old data key that is restored over its tombstone: test/keys/restored-keys.test.ts, on every kind of DEK store.
+  // An old data key that is restored over its tombstone: test/operations/restored-keys.test.ts, on every kind of DEK store.
   it('attack 16: a data key that a stranger wrapped for a public key seals nothing new', async () => {
     const curve = await generateKey({ alg: 'ECDH-ES+A256KW' });
     const stack = (): Layers => [encrypt({ keys: keyring({ current: curve }) })];

@@ -103,7 +103,7 @@ function read(path: string): string | undefined {
 /** Real text beside the written samples: this repository's code, the compiler's messages, recorded conversations. */
 function corpora(): Text[] {
   const texts: Text[] = [];
-  for (const path of ['../src/errors.ts', '../src/layer.ts', '../src/item.ts', '../README.md']) {
+  for (const path of ['../src/errors.ts', '../src/layer.ts', '../src/protocol/item.ts', '../README.md']) {
     const text = read(path);
     if (text !== undefined) texts.push({ kind: path, text, weight: 1 });
   }

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import ts from 'typescript';
+import { circles, floorViolations, importsUnder } from './floors.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 
@@ -143,7 +144,12 @@ function packageOf(specifier: string): string {
 }
 
 if (import.meta.main) {
-  const found = violations('default');
+  const imports = importsUnder();
+  const found = [
+    ...violations('default'),
+    ...floorViolations(imports),
+    ...circles(imports).map((way) => `circle: ${way}`),
+  ];
   for (const finding of found) console.error(finding);
   if (found.length > 0) process.exitCode = 1;
   const { files, eager } = importGraph('dist/index.js');

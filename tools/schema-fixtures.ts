@@ -12,10 +12,10 @@ import type { Client } from 'pg';
 import type * as redisModule from 'redis';
 import { SERVERS } from '../test/stores/servers.ts';
 import type * as core from '../src/index.ts';
-import { DEK_STORE } from '../src/keys/dek-store.ts';
-import type * as keys from '../src/keys/index.ts';
+import type * as keys from '../src/operations/index.ts';
 import type { Store } from '../src/stores/store.ts';
 import type { StoreSession } from '../src/stores/session.ts';
+import { DEK_STORE } from '../src/session-contract.ts';
 
 const [name = '', checkout = '.'] = process.argv.slice(2);
 if (!/^v\d+(?:-[a-z]+)?$/.test(name))

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { CompactEncrypt, type JWK } from 'jose';
 import { bindingContext, deriveKeys } from '../src/crypto/derive.ts';
 import type { SuiteName } from '../src/crypto/suite.ts';
-import { clearOperationTag, formatEnvelope, formatHeader, sealClear } from '../src/envelope.ts';
+import { clearOperationTag, formatEnvelope, formatHeader, sealClear } from '../src/protocol/envelope.ts';
 import type { Header } from '../src/layer.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');

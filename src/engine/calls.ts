@@ -5,7 +5,7 @@ import type { Inner } from './inner.ts';
 import type { Histories } from './histories.ts';
 import { isCall } from './memory.ts';
 import type { Opened, Pipeline } from './pipeline.ts';
-import { createQueues } from './queue.ts';
+import { createQueues } from '../queue.ts';
 import type { Stack } from './stack.ts';
 
 const REMOVALS: readonly CallKind[] = [

@@ -9,9 +9,9 @@ import {
   formatHeader,
   parseEnvelope,
   type Envelope,
-} from '../envelope.ts';
+} from '../protocol/envelope.ts';
 import { StrongroomError } from '../errors.ts';
-import { decodeItem, encodeItem } from '../item.ts';
+import { decodeItem, encodeItem } from '../protocol/item.ts';
 import type { Entry, Header, SessionLayer } from '../layer.ts';
 
 /**

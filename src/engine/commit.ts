@@ -1,7 +1,7 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
 import type { SessionCall } from '../layer.ts';
 import type { Inner } from './inner.ts';
-import { recordKey } from './record.ts';
+import { recordKey } from '../protocol/envelope.ts';
 
 /** How often a change of the end is tried again when another writer was faster. */
 export const CLAIMS = 16;

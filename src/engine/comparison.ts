@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import { itemKey } from '../item.ts';
+import { itemKey } from '../protocol/item.ts';
 import type { Entry, Header } from '../layer.ts';
 import type { Opened } from './pipeline.ts';
 import type { Stack } from './stack.ts';

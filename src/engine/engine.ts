@@ -4,8 +4,6 @@ import type {
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
-import type { CallOrigin } from '../call-origin.ts';
-import type { CallKind, SessionCall } from '../layer.ts';
 import { createCalls } from './calls.ts';
 import { createComparison } from './comparison.ts';
 import { createHistories } from './histories.ts';
@@ -19,6 +17,7 @@ import { createRemoval } from './removal.ts';
 import type { Stack } from './stack.ts';
 import { createPrefix, type Receive, type ReplacePrefixArgs } from './prefix.ts';
 import { createWrites } from './writes.ts';
+import type { SessionCall, CallKind, CallOrigin } from '../layer.ts';
 
 /** What `members.ts` puts behind the members of the SDK. */
 export interface Engine {

@@ -1,18 +1,14 @@
 import type { AgentInputItem, RunContext, Session, SessionHistoryTransactionArgs } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
+import { type DekStore } from '../keys/dek-store.ts';
 import { isWellFormed } from '../limits.ts';
 import { invalidOption } from '../options.ts';
-import { itemKey } from '../item.ts';
+import { itemKey } from '../protocol/item.ts';
 import type { VersionSource } from '../layer.ts';
-import { ADMIT, type Admit } from '../stores/admission.ts';
-import { VERSION } from '../stores/versions.ts';
+import { DEK_STORE, ADMIT, type Admit, VERSION, OPERATIONS } from '../session-contract.ts';
 
 /** The SDK brands its sessions under a symbol that it does not export; its description is all there is to find it. */
 export const BRAND_DESCRIPTION = 'OPENAI_SESSION_API';
-/** Under this symbol a session of ours tells which operations it has applied. */
-export const OPERATIONS: unique symbol = Symbol.for('strongroom.operations') as never;
-
 /** Items that the Conversations API takes in one create call. */
 const CONVERSATIONS_BATCH = 20;
 

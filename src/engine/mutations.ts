@@ -5,7 +5,7 @@ import type {
 } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
-import { itemKey } from '../item.ts';
+import { itemKey } from '../protocol/item.ts';
 import { invalidOption } from '../options.ts';
 import type { Entry, SessionCall } from '../layer.ts';
 import { loadSdk } from '../load-sdk.ts';
@@ -13,7 +13,7 @@ import { CLAIMS, commit } from './commit.ts';
 import { countOf, readNow, type Parts } from './parts.ts';
 import { storedOf, type Opened } from './pipeline.ts';
 import { planReplacement } from './replacement.ts';
-import { snapshotItems } from './plaintext.ts';
+import { snapshotItems } from '../protocol/snapshot-items.ts';
 
 /** `applyHistoryMutations`: under an envelope, opened, mutated in plaintext and replaced in one transaction. */
 export function createMutations({ inner, stack, pipeline, calls, comparison, maxItemBytes }: Parts): {

@@ -10,8 +10,8 @@ import {
   SENTENCES,
   snapshotTransaction,
   type TransactionEnvelope,
-} from '../transaction.ts';
-import { snapshotItems } from './plaintext.ts';
+} from '../protocol/transaction.ts';
+import { snapshotItems } from '../protocol/snapshot-items.ts';
 import { transactionDigest } from './transactions.ts';
 
 /** How far back the records of an operation are looked for. */

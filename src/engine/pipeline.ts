@@ -3,8 +3,8 @@ import { StrongroomError } from '../errors.ts';
 import type { Entry, HiddenEntry, LayerIO, SessionCall, SessionLayer } from '../layer.ts';
 import { discloseClear, encloseClear, matchesClear } from './clear-envelope.ts';
 import type { Inner } from './inner.ts';
-import { recordKey } from './record.ts';
 import type { Stack } from './stack.ts';
+import { recordKey } from '../protocol/envelope.ts';
 
 /** One record on its way up: what the inner session holds, what it opens to, and what the caller may see. */
 export interface Opened {

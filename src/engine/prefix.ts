@@ -3,9 +3,9 @@ import { StrongroomError } from '../errors.ts';
 import type { Entry } from '../layer.ts';
 import { isWellFormed } from '../limits.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
-import { historyDigest } from '../stores/digest.ts';
+import { historyDigest } from '../protocol/digest.ts';
 import { countOf, readNow, send, type Parts } from './parts.ts';
-import { snapshotItems } from './plaintext.ts';
+import { snapshotItems } from '../protocol/snapshot-items.ts';
 import { storedOf, type Opened } from './pipeline.ts';
 
 /** Arguments of `replacePrefix` of a wrapped session. */

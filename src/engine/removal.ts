@@ -5,7 +5,7 @@ import type { SessionCall } from '../layer.ts';
 import { CLAIMS, commit } from './commit.ts';
 import type { Context, Parts } from './parts.ts';
 import type { Opened } from './pipeline.ts';
-import { recordKey } from './record.ts';
+import { recordKey } from '../protocol/envelope.ts';
 
 /** `popItem`: removes the last visible item and the hidden records above it, and nothing on any failure. */
 export function createRemoval({ inner, stack, pipeline, calls }: Parts): {

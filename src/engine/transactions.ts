@@ -1,7 +1,7 @@
 import type { SessionHistoryTransaction, SessionHistoryTransactionArgs } from '@openai/agents';
 import { toBase64url, utf8 } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { itemKey } from '../item.ts';
+import { itemKey } from '../protocol/item.ts';
 import { createShare, type Share } from './budget.ts';
 
 /** Sealed transactions that are kept for a repeat. */

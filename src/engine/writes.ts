@@ -1,9 +1,8 @@
 import type { AgentInputItem } from '@openai/agents';
 import { storedOf, type Opened } from './pipeline.ts';
 import { countOf, readNow, send, type Context, type Parts } from './parts.ts';
-import { snapshotItems } from './plaintext.ts';
-import type { CallOrigin } from '../call-origin.ts';
-import type { Header, SessionCall } from '../layer.ts';
+import { snapshotItems } from '../protocol/snapshot-items.ts';
+import type { SessionCall, Header, CallOrigin } from '../layer.ts';
 
 /** `addItems`, `clearSession` and `replaceHistoryWithCompaction`. */
 export function createWrites(parts: Parts): {

@@ -1,9 +1,9 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionAwareSession } from '@openai/agents';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
-import { itemKey } from '../item.ts';
-import { DEK_STORE } from '../keys/dek-store.ts';
-import { historyDigest } from '../stores/digest.ts';
+import { itemKey } from '../protocol/item.ts';
+import { historyDigest } from '../protocol/digest.ts';
 import { createStructure, isUserMessage } from './structure.ts';
+import { DEK_STORE, LAYER_NAMES, OPERATIONS, STORE_OF } from '../session-contract.ts';
 
 /** What sessions of our stores have, bare (the archive by its id) and wrapped (the archive as a session). */
 interface PrefixSession extends Session {
@@ -15,11 +15,6 @@ interface PrefixSession extends Session {
     readonly archiveTo?: Session | string;
   }): Promise<void>;
 }
-
-/** Wrappers and sessions of our stores carry these symbols; a stranger's method of the same name is not ours. */
-const LAYERS = Symbol.for('strongroom.layers');
-const OPERATIONS = Symbol.for('strongroom.operations');
-const STORE_OF = Symbol.for('strongroom.store');
 
 type Symbols = Readonly<Record<symbol, unknown>>;
 
@@ -59,7 +54,7 @@ export async function replaceOldest(session: Session, plan: ReplaceOldest): Prom
         operationId,
         ...(archiveTo === undefined
           ? {}
-          : { archiveTo: LAYERS in session ? archiveTo : await archiveTo.getSessionId() }),
+          : { archiveTo: LAYER_NAMES in session ? archiveTo : await archiveTo.getSessionId() }),
       });
       return true;
     } catch (error) {
@@ -106,7 +101,7 @@ export function hasTransactions(session: Session): session is SessionHistoryTran
 
 function replacesPrefixes(session: Session): session is PrefixSession {
   return (
-    (LAYERS in session || OPERATIONS in session) &&
+    (LAYER_NAMES in session || OPERATIONS in session) &&
     typeof (session as Partial<PrefixSession>).replacePrefix === 'function'
   );
 }
@@ -125,7 +120,7 @@ function storeOf(session: Session): unknown {
 
 /** The names of the layers of a wrapper; empty for any other session. */
 export function layerNames(session: Session): readonly string[] {
-  const names = (session as unknown as Symbols)[LAYERS];
+  const names = (session as unknown as Symbols)[LAYER_NAMES];
   return Array.isArray(names) ? (names as readonly string[]) : [];
 }
 

@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import { createLinkMatcher, isResult, type LinkMatcher } from './links.ts';
+import { createLinkMatcher, isResult, type LinkMatcher } from '../protocol/links.ts';
 
 /** Items that a provider accepts only together: all of them stay or all of them go. */
 export interface Unit {

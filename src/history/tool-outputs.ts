@@ -1,6 +1,6 @@
 import type { AgentInputItem, CallModelInputFilter } from '@openai/agents';
 import { checkOptions, invalidOption } from '../options.ts';
-import { createLinkMatcher } from './links.ts';
+import { createLinkMatcher } from '../protocol/links.ts';
 
 /** A tool output that {@link clearToolOutputs} is about to clear. */
 export interface ClearedOutput {

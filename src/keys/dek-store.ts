@@ -1,3 +1,4 @@
+import { StrongroomError } from '../errors.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
 
 /** A wrapped data key as a {@link DekStore} keeps it. Nothing in it is secret. */
@@ -91,6 +92,15 @@ export function checkHold(where: string, { id, sessionId, reason, placedBy }: Ho
   if (placedBy !== undefined) checkText(where, 'by', placedBy, MAX_BYTES.by);
 }
 
+/** The error of a deletion that a hold forbids. */
+export function heldError(sessionId: string, holdId: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_HELD',
+    `Session ${JSON.stringify(sessionId)} is under the hold ${JSON.stringify(holdId)}: nothing of it may be destroyed. ` +
+      'Release the hold first.',
+  );
+}
+
 /** Where holds live: beside the data keys, so that destroying one and looking for a hold are one transaction. */
 export interface HoldStore {
   /** Stores the hold; `false` when its id is taken. */
@@ -107,22 +117,4 @@ export interface DekDatabase extends DekStore {
   /** Waits for what is under way and closes what it opened; later calls are `ERR_CLOSED`. Can be repeated. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
-}
-
-/** Under this symbol a session offers the {@link DekStore} of its own database. */
-export const DEK_STORE: unique symbol = Symbol.for('strongroom.dekStore') as never;
-
-/**
- * Under this symbol the {@link DekStore} of a session's own database is told which of its keys sealed what is about to be
- * written there. The write then finds out, in its own transaction, whether the key is still there.
- */
-export const GUARD: unique symbol = Symbol.for('strongroom.guard') as never;
-
-/** A {@link DekStore} in the database of the records. */
-export interface GuardingDekStore extends DekStore {
-  readonly [GUARD]: (did: string) => void;
-}
-
-export function isGuarding(store: DekStore | undefined): store is GuardingDekStore {
-  return store !== undefined && GUARD in store;
 }

@@ -1,6 +1,5 @@
 import { checkOptions, invalidOption } from '../options.ts';
-import type { DekRecord, DekStore, DekTombstone, HoldRecord } from './dek-store.ts';
-import { heldError } from './held.ts';
+import { type HoldRecord, type DekTombstone, type DekStore, type DekRecord, heldError } from './dek-store.ts';
 
 /** Options of {@link memoryDekStore}. */
 export interface MemoryDekStoreOptions {

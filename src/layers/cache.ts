@@ -1,7 +1,6 @@
 import type { AgentInputItem, Session } from '@openai/agents';
-import { recordKey } from '../engine/record.ts';
 import { StrongroomError } from '../errors.ts';
-import { cloneItem } from '../item.ts';
+import { cloneItem } from '../protocol/item.ts';
 import type {
   AppendStep,
   Entry,
@@ -15,6 +14,7 @@ import type {
 } from '../layer.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { createBoundedLists } from './bounded-lists.ts';
+import { recordKey } from '../protocol/envelope.ts';
 
 /** Options of {@link cache}. At least one of `maxItems` and `maxBytes` is required. */
 export interface CacheOptions {

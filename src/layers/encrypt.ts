@@ -5,13 +5,11 @@ import { bindingContext } from '../crypto/derive.ts';
 import { toBase64url, utf8 } from '../crypto/encoding.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
 import type { SuiteName } from '../crypto/suite.ts';
-import { envelopeText, parseEnvelope, type Envelope } from '../envelope.ts';
+import { envelopeText, parseEnvelope, type Envelope } from '../protocol/envelope.ts';
 import { StrongroomError } from '../errors.ts';
-import { encodeItem } from '../item.ts';
+import { encodeItem } from '../protocol/item.ts';
 import { isGone } from '../keys/data-keys/look-up.ts';
-import { createDataKeys, type DataKey, type DataKeyScope } from '../keys/data-keys.ts';
-import { GUARD, isGuarding } from '../keys/dek-store.ts';
-import { heldError } from '../keys/held.ts';
+import { createDataKeys } from '../keys/data-keys.ts';
 import type { Entry, Header, HiddenEntry, SessionCall, SessionLayer } from '../layer.ts';
 import { openEntry, sealEntry } from './encrypt/entry.ts';
 import { checkEncryptOptions, checkKeyring, type EncryptOptions } from './encrypt/options.ts';
@@ -31,6 +29,9 @@ import { SEQUENCE_FIELD } from './encrypt/sequence/field.ts';
 import { createSequenceReport } from './encrypt/sequence/report.ts';
 import { createSequenceWriter } from './encrypt/sequence/writer.ts';
 import { attempt, isUndecryptable, skipOrThrow, type Failure } from './encrypt/undecryptable.ts';
+import { GUARD, isGuarding } from '../session-contract.ts';
+import { heldError } from '../keys/dek-store.ts';
+import type { DataKey, DataKeyScope } from '../keys/data-keys/types.ts';
 
 export type { AllowPlaintextOptions, DataKeyOptions, EncryptOptions } from './encrypt/options.ts';
 export type { IntegrityFinding } from './encrypt/sequence/findings.ts';
@@ -106,7 +107,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
 
   /** What this key seals is written only if the key is still there. */
   function guard({ did, place }: DataKey, { guarding }: DataKeyScope): void {
-    if (place === guarding) guarding?.[GUARD](did);
+    if (place === guarding && isGuarding(guarding)) guarding[GUARD](did);
   }
 
   /** The headers of what is written, each with its number. */

@@ -3,8 +3,7 @@ import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import type { CallKind, SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, parseDuration, type Duration } from '../options.ts';
-import { LEASES, type LeaseName, type SessionLeases } from '../stores/driver.ts';
-import { lostTurnError } from '../stores/failure.ts';
+import { LEASES, type LeaseName, type SessionLeases, lostTurnError } from '../session-contract.ts';
 
 /** Options of {@link exclusive}. */
 export interface ExclusiveOptions {

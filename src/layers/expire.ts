@@ -1,6 +1,6 @@
 import type { RunContext, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { callKey, ownerKey, resultKey } from '../history/links.ts';
+import { callKey, ownerKey, resultKey } from '../protocol/links.ts';
 import type { Entry, Header, SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
 

@@ -8,7 +8,8 @@ import type { RecognizerResult, TextContext } from './recognizer.ts';
 import { secretKindOfKey } from './recognizers/secret-names.ts';
 import { resolveOverlaps, type Span } from './spans.ts';
 import { forgetTables } from './table-text.ts';
-import { foldedView, type TextView } from './text-view.ts';
+import { foldedView } from './text-view.ts';
+import type { TextView } from './view-builder.ts';
 
 /** JSON has very many short texts: without one of these characters no built-in recognizer finds anything in them. */
 const NEEDED = /[\d@:%&\\]|[^\x00-\x7f]/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant

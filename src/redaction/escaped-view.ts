@@ -1,5 +1,4 @@
-import type { TextView } from './text-view.ts';
-import { viewBuilder } from './view-builder.ts';
+import { viewBuilder, type TextView } from './view-builder.ts';
 
 /** `%40`, `\u0040`, `&#64;`, `&#x40;` */
 const ESCAPE = /%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|&#(?:\d{1,7}|[xX][0-9A-Fa-f]{1,6});/g;

@@ -1,6 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { shownPath } from '../item-path.ts';
+import { shownPath } from '../protocol/item-path.ts';
 import type { MaybePromise } from '../layer.ts';
 import { analyzeText } from './analyze.ts';
 import { unsearchedLength } from './base64.ts';

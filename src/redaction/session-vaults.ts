@@ -1,7 +1,7 @@
 import type { Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { CallKind, SessionCall } from '../layer.ts';
-import { createByHistory } from '../layers/by-history.ts';
+import { createByHistory } from '../engine/by-history.ts';
 import { invalidOption } from '../options.ts';
 import type { RedactedItem } from './redactor.ts';
 import { tokensIn } from './token.ts';

@@ -1,11 +1,4 @@
-import { viewBuilder } from './view-builder.ts';
-
-/** A text as recognizers see it, and where each of its ranges stands in the original. */
-export interface TextView {
-  readonly text: string;
-  /** The original range of the view's `[start, end)`. */
-  original(start: number, end: number): readonly [start: number, end: number];
-}
+import { viewBuilder, type TextView } from './view-builder.ts';
 
 const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
 

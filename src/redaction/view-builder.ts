@@ -1,4 +1,9 @@
-import type { TextView } from './text-view.ts';
+/** A text as recognizers see it, and where each of its ranges stands in the original. */
+export interface TextView {
+  readonly text: string;
+  /** The original range of the view's `[start, end)`. */
+  original(start: number, end: number): readonly [start: number, end: number];
+}
 
 /** Builds the view of a text in which some pieces read otherwise; everything between them is kept. */
 export interface ViewBuilder {

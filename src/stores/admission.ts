@@ -1,16 +1,6 @@
 import type { StrongroomError } from '../errors.ts';
 import { closedError } from './failure.ts';
-
-/** Under this symbol a session of a store lets a wrapper say that a call of its own has begun. */
-export const ADMIT: unique symbol = Symbol.for('strongroom.admit') as never;
-
-/**
- * Lets a call in, which the store then waits for when it closes; gives what tells that the call is over. Until then
- * calls of the session go on, because they are parts of that one.
- *
- * @throws {@link StrongroomError} `ERR_CLOSED` once `close()` was called.
- */
-export type Admit = () => () => void;
+import type { Admit } from '../session-contract.ts';
 
 /** What one session has let in. */
 export interface Scope {

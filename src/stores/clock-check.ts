@@ -16,9 +16,6 @@ export interface TimeReference {
 /** Gives what there is to compare with, if there is anything. */
 export type ReadReference = () => Promise<TimeReference | undefined>;
 
-/** Under this symbol a DEK store offers its {@link ReadReference}. */
-export const REFERENCE: unique symbol = Symbol.for('strongroom.timeReference') as never;
-
 /** Two clocks that somebody sets differ by less, and what is deleted this much early was of no use to anybody. */
 export const SERVER_BOUND = 300_000;
 

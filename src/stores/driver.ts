@@ -3,6 +3,7 @@ import type { VersionAnswer } from '../layer.ts';
 import type { Announcements } from './announcements.ts';
 import type { ReadReference } from './clock-check.ts';
 import type { Since } from './marks.ts';
+import type { Fence, Leases } from '../session-contract.ts';
 
 /**
  * One record as databases keep it. A carrier is taken apart, so that its bytes are stored as bytes and its times as
@@ -100,39 +101,6 @@ export interface Expired {
   readonly now: number;
   readonly writtenBefore?: number;
 }
-
-/** What a lease is for: the turn of a run on a session, or a job over the whole store. */
-export type LeaseName = `session ${string}` | `job ${string}`;
-
-/** Whoever has lost the lease changes nothing, however late it finds out. */
-export interface Fence {
-  readonly lease: LeaseName;
-  readonly owner: string;
-}
-
-/**
- * Locks that a process holds for a time and renews: when it dies they end by themselves. Nothing is left of one that
- * was released, of one that ended after the next purge, of a turn on a session after the session was deleted.
- */
-export interface Leases {
-  /** Whether the owner has it now: nobody else had. */
-  acquire(name: LeaseName, owner: string, milliseconds: number): Promise<boolean>;
-  /** Whether the lease was still the owner's, and is for another while. */
-  renew(name: LeaseName, owner: string, milliseconds: number): Promise<boolean>;
-  release(name: LeaseName, owner: string): Promise<void>;
-}
-
-/** The leases of a session's own database. */
-export interface SessionLeases extends Leases {
-  /**
-   * Until it is called again, changes that are begun through this session object are made only while the owner has the
-   * lease, which is looked at in the same atomic step; else they are `ERR_CONFLICT`.
-   */
-  fence(fence: Fence | undefined): void;
-}
-
-/** Under this symbol a session offers its {@link SessionLeases}. */
-export const LEASES: unique symbol = Symbol.for('strongroom.leases') as never;
 
 /**
  * What a database does natively. Everything else of a store, and every rule of the SDK, is in session.ts and

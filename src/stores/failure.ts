@@ -94,15 +94,6 @@ export function isLostHistory(error: unknown): boolean {
   return typeof error === 'object' && error !== null && lostHistories.has(error);
 }
 
-/** A run changes nothing after its turn, see `exclusive()`. */
-export function lostTurnError(sessionId: string): StrongroomError {
-  return new StrongroomError(
-    'ERR_CONFLICT',
-    `exclusive: this run lost session ${JSON.stringify(sessionId)} to another one: it took too long without a sign of ` +
-      'life. Nothing was written; run it again.',
-  );
-}
-
 /**
  * Whether the database has the newest schema that this version of strongroom knows.
  *

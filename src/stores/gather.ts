@@ -1,8 +1,5 @@
 import type { Batch, StoreDriver } from './driver.ts';
 
-/** Under this symbol a store lets appends of several sessions travel together. */
-export const GATHER: unique symbol = Symbol.for('strongroom.gather') as never;
-
 /** An open gathering: the next append of each expected session waits until the others have come, or never will. */
 export interface Gathering {
   /** The call for this session is over, whether it appended or not. */

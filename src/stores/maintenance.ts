@@ -1,10 +1,8 @@
 import type { DekStore, HoldStore } from '../keys/dek-store.ts';
 import { checkAhead } from './clock-check.ts';
-import type { Leases, StoreDriver, StoredRecord } from './driver.ts';
+import type { StoreDriver, StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
-
-/** Under this symbol a store of ours offers what keeps it in order. */
-export const MAINTENANCE: unique symbol = Symbol.for('strongroom.maintenance') as never;
+import type { Leases } from '../session-contract.ts';
 
 /** Conditions under which a session goes; both look at what was written, not at what was read. Unix milliseconds. */
 export interface DropCondition {

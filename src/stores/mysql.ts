@@ -19,7 +19,7 @@ import type { Store } from './store.ts';
 import { dekDatabase } from './dek-database.ts';
 import type { DekDatabase } from '../keys/dek-store.ts';
 
-export { historyDigest } from './digest.ts';
+export { historyDigest } from '../protocol/digest.ts';
 export type { DekDatabase } from '../keys/dek-store.ts';
 export type { Password, PasswordProvider } from './credentials.ts';
 export type { MysqlConnection, MysqlPool } from './mysql/pool.ts';

@@ -1,8 +1,14 @@
 import type { AgentInputItem } from '@openai/agents';
-import { carrierOf, envelopeText, formatEnvelope, formatHeader, parseEnvelope } from '../envelope.ts';
+import {
+  carrierOf,
+  envelopeText,
+  formatEnvelope,
+  formatHeader,
+  parseEnvelope,
+} from '../protocol/envelope.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { MAX_BYTES } from '../limits.ts';
-import { decodeItem, encodeItem, snapshotItem } from '../item.ts';
+import { decodeItem, encodeItem, snapshotItem } from '../protocol/item.ts';
 import type { Header } from '../layer.ts';
 import type { StoredRecord } from './driver.ts';
 import type { KeyProblem } from './failure.ts';

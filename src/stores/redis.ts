@@ -12,7 +12,7 @@ import { createStore, type Store } from './store.ts';
 import { dekDatabase } from './dek-database.ts';
 import type { DekDatabase } from '../keys/dek-store.ts';
 
-export { historyDigest } from './digest.ts';
+export { historyDigest } from '../protocol/digest.ts';
 export type { DekDatabase } from '../keys/dek-store.ts';
 export type { IoRedisClient, NodeRedisClient } from './redis/client.ts';
 export type { RedisTarget } from './redis/source.ts';

@@ -5,34 +5,31 @@ import type {
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { itemKey, snapshotItem } from '../item.ts';
-import { DEK_STORE, type DekStore } from '../keys/dek-store.ts';
+import { itemKey, snapshotItem } from '../protocol/item.ts';
+import { type DekStore } from '../keys/dek-store.ts';
 import type { AppendStep, VersionSource } from '../layer.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { loadSdk } from '../load-sdk.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
-import type { ADMIT, Admit } from './admission.ts';
-import { digestOf, historyDigest, operationKey } from './digest.ts';
-import {
-  LEASES,
-  type Change,
-  type Fence,
-  type Look,
-  type SessionLeases,
-  type StoreDriver,
-  type StoredRecord,
-} from './driver.ts';
+import { digestOf, historyDigest, operationKey } from '../protocol/digest.ts';
+import { type Change, type Look, type StoreDriver, type StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
 import { isSubjectError } from './failure.ts';
 import { decodeRecord, encodeRecord, inheritBirth } from './record.ts';
-import { VERSION } from './versions.ts';
-import { createQueue } from '../engine/queue.ts';
-import { assertOperationId, assertProtocolItems, SENTENCES } from '../transaction.ts';
+import { createQueue } from '../queue.ts';
+import { assertOperationId, assertProtocolItems, SENTENCES } from '../protocol/transaction.ts';
 import { assertSameOperation, keys, readTransaction } from './transaction.ts';
 import { unusedPositions } from './unused-positions.ts';
-
-/** Under this symbol a session of a store tells which operations it has applied. */
-export const OPERATIONS: unique symbol = Symbol.for('strongroom.operations') as never;
+import {
+  DEK_STORE,
+  type ADMIT,
+  type Admit,
+  LEASES,
+  type Fence,
+  type SessionLeases,
+  VERSION,
+  OPERATIONS,
+} from '../session-contract.ts';
 
 /** Arguments of {@link StoreSession.replacePrefix}. */
 export interface ReplacePrefixArgs {

@@ -5,7 +5,7 @@ import { sqliteDriver } from './sqlite/driver.ts';
 import type { StoreSession } from './session.ts';
 import { createStore, type Store } from './store.ts';
 
-export { historyDigest } from './digest.ts';
+export { historyDigest } from '../protocol/digest.ts';
 export type { ReplacePrefixArgs, StoreSession } from './session.ts';
 export type {
   AppendBatch,

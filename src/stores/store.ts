@@ -1,20 +1,29 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { boundedMap } from '../bounded-map.ts';
-import type { CALLS, CallOrigin, StoreCalls } from '../call-origin.ts';
-import { GUARD, type GuardingDekStore, type HoldStore } from '../keys/dek-store.ts';
+import { type HoldStore } from '../keys/dek-store.ts';
 import { checkReserved, isReserved } from '../derived-id.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
 import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
 import { checkedDekStore } from './checked-dek-store.ts';
-import { checkAhead, parseMaxAhead, REFERENCE, type ReadReference } from './clock-check.ts';
+import { checkAhead, parseMaxAhead, type ReadReference } from './clock-check.ts';
 import type { SessionSummary, StoreDriver } from './driver.ts';
-import { createMaintenance, MAINTENANCE, type Maintenance } from './maintenance.ts';
+import { createMaintenance, type Maintenance } from './maintenance.ts';
 import { createAdmission } from './admission.ts';
 import { admitted } from './admitted.ts';
 import { subjectError } from './failure.ts';
-import { appendThrough, createGathering, GATHER, type AppendBatch, type Gathering } from './gather.ts';
+import { appendThrough, createGathering, type AppendBatch, type Gathering } from './gather.ts';
 import { createStoreSession, type Owner, type StoreSession } from './session.ts';
 import { createVersions } from './versions.ts';
+import type { CallOrigin } from '../layer.ts';
+import {
+  GATHER,
+  MAINTENANCE,
+  type GuardingDekStore,
+  GUARD,
+  type StoreCalls,
+  type CALLS,
+  REFERENCE,
+} from '../session-contract.ts';
 
 export type { AppendBatch, SessionSummary };
 

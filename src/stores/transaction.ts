@@ -1,8 +1,8 @@
 import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { itemKey } from '../item.ts';
-import { SENTENCES, snapshotTransaction } from '../transaction.ts';
-import { digestOf } from './digest.ts';
+import { itemKey } from '../protocol/item.ts';
+import { SENTENCES, snapshotTransaction } from '../protocol/transaction.ts';
+import { digestOf } from '../protocol/digest.ts';
 
 /** A transaction as a store applies it. */
 export interface StoreTransaction {

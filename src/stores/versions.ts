@@ -3,9 +3,6 @@ import type { HistoryVersion, VersionAnswer, VersionSource } from '../layer.ts';
 import type { StoreDriver } from './driver.ts';
 import type { Since } from './marks.ts';
 
-/** Under this symbol a session of a store tells which state its history is in. */
-export const VERSION: unique symbol = Symbol.for('strongroom.version') as never;
-
 /** Sessions whose version is kept in memory; of others it is asked for. */
 const MOST = 10_000;
 

@@ -5,7 +5,7 @@ import type {
   SessionHistoryRewriteAwareSession,
   SessionHistoryTransactionAwareSession,
 } from '@openai/agents';
-import { VERSION } from '../stores/versions.ts';
+import { VERSION } from '../session-contract.ts';
 
 /** The name of a method that the SDK knows on a session. */
 export type SessionMember = Exclude<

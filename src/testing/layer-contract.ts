@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
-import { cloneItem, itemKey } from '../item.ts';
+import { cloneItem, itemKey } from '../protocol/item.ts';
 import type { Layers, SessionLayer } from '../layer.ts';
 import { wrapSession } from '../wrap-session.ts';
 import { faultySession, type FaultTime } from './faulty-session.ts';

@@ -1,5 +1,5 @@
 import type { Session } from '@openai/agents';
-import { cloneItem } from '../item.ts';
+import { cloneItem } from '../protocol/item.ts';
 import { interceptSession, type SessionMember } from './intercept.ts';
 
 /** One call that reached a recorded session. */

@@ -10,7 +10,7 @@ import {
   type SessionHistoryTransaction,
   type SessionHistoryTransactionAwareSession,
 } from '@openai/agents';
-import { cloneItem } from '../item.ts';
+import { cloneItem } from '../protocol/item.ts';
 import type { MaybePromise } from '../layer.ts';
 import { sampleItems } from './sample-items.ts';
 

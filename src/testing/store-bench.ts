@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { AgentInputItem } from '@openai/agents';
 import { toBase64url, utf8 } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { carrierOf, formatEnvelope, formatHeader } from '../envelope.ts';
+import { carrierOf, formatEnvelope, formatHeader } from '../protocol/envelope.ts';
 import { isStrongroomError, type ErrorCode } from '../errors.ts';
 import type { DekRecord } from '../keys/dek-store.ts';
 import type { Header } from '../layer.ts';

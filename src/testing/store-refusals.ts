@@ -2,13 +2,11 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { AgentInputItem } from '@openai/agents';
 import { isStrongroomError } from '../errors.ts';
-import { DEK_STORE } from '../keys/dek-store.ts';
 import { expire } from '../layers/expire.ts';
 import { wrapSession } from '../wrap-session.ts';
-import { historyDigest } from '../stores/digest.ts';
-import { MAINTENANCE } from '../stores/maintenance.ts';
-import { OPERATIONS } from '../stores/session.ts';
+import { historyDigest } from '../protocol/digest.ts';
 import { dek, envelope, fails, numbered, rejects, textOf, type Bench } from './store-bench.ts';
+import { DEK_STORE, MAINTENANCE, OPERATIONS } from '../session-contract.ts';
 
 /** What a store refuses at the door: nothing of it reaches the database. */
 export const REFUSALS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([

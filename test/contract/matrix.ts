@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
-import { itemKey } from '../../src/item.ts';
+import { itemKey } from '../../src/protocol/item.ts';
 import { assertNoPlaintext, assertSealed, faultySession, type FaultTime } from '../../src/testing/index.ts';
 import {
   approvalScenario,

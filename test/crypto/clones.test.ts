@@ -6,9 +6,9 @@ import { bindingContext, deriveKeys } from '../../src/crypto/derive.ts';
 import { toBase64url, utf8 } from '../../src/crypto/encoding.ts';
 import { randomName, randomNumber } from '../../src/crypto/random.ts';
 import { SUITE_NAMES } from '../../src/crypto/suite.ts';
-import { parseEnvelope } from '../../src/envelope.ts';
+import { parseEnvelope } from '../../src/protocol/envelope.ts';
 import { keyring } from '../../src/keys/keyring.ts';
-import { sealRunState } from '../../src/keys/run-state.ts';
+import { sealRunState } from '../../src/operations/run-state.ts';
 import { startupSnapshot } from '../support/startup-snapshot.ts';
 
 // Two processes that go on from one state: a startup snapshot, a restored virtual machine.

@@ -14,7 +14,7 @@ import {
   wrapSession,
   type IntegrityFinding,
 } from '../../src/index.ts';
-import { envelopeText, readHeader } from '../../src/envelope.ts';
+import { envelopeText, readHeader } from '../../src/protocol/envelope.ts';
 import { fakeClock, fixedKeyring } from '../../src/testing/index.ts';
 
 interface Tenant {

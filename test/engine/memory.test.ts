@@ -1,7 +1,7 @@
 import { MemorySession, type AgentInputItem } from '@openai/agents';
 import { describe, expect, it } from 'vitest';
 import { createShare, MAX_REMEMBERED_BYTES, rememberedBytes } from '../../src/engine/budget.ts';
-import { envelopeText, parseEnvelope } from '../../src/envelope.ts';
+import { envelopeText, parseEnvelope } from '../../src/protocol/envelope.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import { keyring } from '../../src/keys/keyring.ts';
 import type { SessionLayer } from '../../src/layer.ts';

@@ -1,7 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { describe, expect, it } from 'vitest';
 import { expire, wrapStore } from '../../src/index.ts';
-import { historyDigest } from '../../src/stores/digest.ts';
+import { historyDigest } from '../../src/protocol/digest.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 
 const user = (content: string): AgentInputItem => ({ type: 'message', role: 'user', content });

@@ -2,7 +2,7 @@ import { Agent, MemorySession, Runner, type AgentInputItem, type Session } from 
 import { assistantMessage, ScriptedModel } from '@openai/agents/testing';
 import { describe, expect, it } from 'vitest';
 import { encrypt, generateKey, keyring, trimHistory, wrapSession } from '../../src/index.ts';
-import { itemKey } from '../../src/item.ts';
+import { itemKey } from '../../src/protocol/item.ts';
 import { problems, randomOptions } from './support/check-trim.ts';
 import { violations } from './support/provider-rules.ts';
 import { randomHistory, seeded } from './support/random-history.ts';

@@ -1,14 +1,16 @@
 import type { JWK } from 'jose';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { bindingContext } from '../../src/crypto/derive.ts';
-import { createDataKeys, type DataKeyLimits, type DataKeyScope } from '../../src/keys/data-keys.ts';
+import { createDataKeys } from '../../src/keys/data-keys.ts';
 import { StrongroomError } from '../../src/errors.ts';
-import type { DekRecord, DekStore, GuardingDekStore } from '../../src/keys/dek-store.ts';
+import type { DekRecord, DekStore } from '../../src/keys/dek-store.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import { memoryDekStore } from '../../src/keys/memory-dek-store.ts';
 import { keyring, type Keyring } from '../../src/keys/keyring.ts';
-import { rewrap } from '../../src/keys/rewrap.ts';
+import { rewrap } from '../../src/operations/rewrap.ts';
 import { coded, failure } from '../crypto/failure.ts';
+import type { GuardingDekStore } from '../../src/session-contract.ts';
+import type { DataKeyLimits, DataKeyScope } from '../../src/keys/data-keys/types.ts';
 
 let kek: JWK;
 beforeAll(async () => {

@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { createConnection } from 'mysql2/promise';
 import { Client } from 'pg';
 import { createClient } from 'redis';
-import { DEK_STORE, type DekDatabase, type DekRecord, type DekStore } from '../../src/keys/dek-store.ts';
+import { type DekDatabase, type DekRecord, type DekStore } from '../../src/keys/dek-store.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import {
   checkKeys,
@@ -18,7 +18,7 @@ import {
   sessionDekStore,
   shred,
   sqliteDekStore,
-} from '../../src/keys/index.ts';
+} from '../../src/operations/index.ts';
 import { keyring, type Keyring } from '../../src/keys/keyring.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
 import { mysqlDekStore } from '../../src/stores/mysql.ts';
@@ -29,6 +29,7 @@ import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from '../stores/
 import { announce, uniqueName } from '../stores/servers.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { coded, failure } from '../crypto/failure.ts';
+import { DEK_STORE } from '../../src/session-contract.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'strongroom-deks-'));
 afterAll(() => rm(folder, { recursive: true }));

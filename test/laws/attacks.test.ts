@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { cache, encrypt, expire, generateKey, keyring, redact, wrapSession } from '../../src/index.ts';
 import type { CacheOptions, EncryptOptions, Keyring, SessionLayer } from '../../src/index.ts';
 import { isStrongroomError } from '../../src/errors.ts';
-import { memoryDekStore, shred, type DekStore } from '../../src/keys/index.ts';
+import { memoryDekStore, shred, type DekStore } from '../../src/operations/index.ts';
 import { fakeClock, type FakeClock } from '../../src/testing/index.ts';
 import type { Wrapped } from '../../src/wrap-session.ts';
 import { functionCall, functionResult, userMessage } from '../layers/hand-made-call.ts';

@@ -16,7 +16,7 @@ import {
   type Layers,
   type SessionLayer,
 } from '../../src/index.ts';
-import { cloneItem } from '../../src/item.ts';
+import { cloneItem } from '../../src/protocol/item.ts';
 import { fakeClock, fixedKeyring } from '../../src/testing/index.ts';
 import { INNERS, type InnerCase } from '../support/inners.ts';
 

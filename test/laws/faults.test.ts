@@ -9,7 +9,7 @@ import {
 } from '@openai/agents';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { cloneItem } from '../../src/item.ts';
+import { cloneItem } from '../../src/protocol/item.ts';
 import { faultySession, type FaultTime } from '../../src/testing/index.ts';
 import { items } from '../support/arbitraries.ts';
 import { calls, type Calls } from '../support/calls.ts';

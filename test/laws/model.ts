@@ -7,7 +7,7 @@ import {
   type Session,
   type SessionHistoryTransactionArgs,
 } from '@openai/agents';
-import { cloneItem } from '../../src/item.ts';
+import { cloneItem } from '../../src/protocol/item.ts';
 import type { Step } from '../support/arbitraries.ts';
 import { calls, type Calls } from '../support/calls.ts';
 import type { Inner, InnerCase } from '../support/inners.ts';

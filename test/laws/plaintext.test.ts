@@ -4,7 +4,7 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { audit, cache, encrypt, expire, wrapStore, type Layers } from '../../src/index.ts';
-import { cloneItem } from '../../src/item.ts';
+import { cloneItem } from '../../src/protocol/item.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { assertNoPlaintext, fixedKeyring } from '../../src/testing/index.ts';
 import { temporaryFolder } from '../stores/folder.ts';

@@ -17,7 +17,7 @@ import {
   wrapSession,
   type SessionLayer,
 } from '../../src/index.ts';
-import { cloneItem } from '../../src/item.ts';
+import { cloneItem } from '../../src/protocol/item.ts';
 import { fakeClock, fixedKeyring } from '../../src/testing/index.ts';
 import { userMessage } from '../../src/testing/session-contract.ts';
 import { items, steps, type Step } from '../support/arbitraries.ts';

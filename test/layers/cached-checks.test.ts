@@ -7,12 +7,12 @@ import type { SessionLayer } from '../../src/layer.ts';
 import { cache, type CacheOptions } from '../../src/layers/cache.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
 import { expire } from '../../src/layers/expire.ts';
-import { DEK_STORE } from '../../src/keys/dek-store.ts';
-import { historyDigest } from '../../src/stores/digest.ts';
+import { historyDigest } from '../../src/protocol/digest.ts';
 import { openSqlite, type StoreSession } from '../../src/stores/sqlite.ts';
 import { wrapSession, type Wrapped } from '../../src/wrap-session.ts';
 import { fakeClock } from '../../src/testing/fake-clock.ts';
 import { functionCall, functionResult, userMessage } from './hand-made-call.ts';
+import { DEK_STORE } from '../../src/session-contract.ts';
 
 const MODES: readonly (CacheOptions['mode'] | 'none')[] = ['none', 'tail', 'verify', 'owner'];
 const HOUR = 3_600_000;

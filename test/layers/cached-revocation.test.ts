@@ -2,7 +2,7 @@ import { MemorySession, type AgentInputItem } from '@openai/agents';
 import { describe, expect, it } from 'vitest';
 import { counters } from '../../src/crypto/counters.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
-import { memoryDekStore, purgeDataKeys, shred } from '../../src/keys/index.ts';
+import { memoryDekStore, purgeDataKeys, shred } from '../../src/operations/index.ts';
 import { keyring, type Keyring } from '../../src/keys/keyring.ts';
 import type { SessionLayer } from '../../src/layer.ts';
 import { cache, type CacheOptions } from '../../src/layers/cache.ts';

@@ -11,9 +11,9 @@ import {
   formatHeader,
   parseEnvelope,
   sealClear,
-} from '../../src/envelope.ts';
+} from '../../src/protocol/envelope.ts';
 import { StrongroomError } from '../../src/errors.ts';
-import { encodeItem } from '../../src/item.ts';
+import { encodeItem } from '../../src/protocol/item.ts';
 import type { DekRecord, DekStore, DekTombstone } from '../../src/keys/dek-store.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import { keyring } from '../../src/keys/keyring.ts';

@@ -13,11 +13,11 @@ import {
 import { assistantMessage, modelResponder, ScriptedModel } from '@openai/agents/testing';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { exclusive } from '../../src/layers/exclusive.ts';
-import { LEASES } from '../../src/stores/driver.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
-import { runExclusive } from '../../src/run-exclusive.ts';
+import { runExclusive } from '../../src/operations/run-exclusive.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
 import { temporaryFolder } from '../stores/folder.ts';
+import { LEASES } from '../../src/session-contract.ts';
 
 const file = temporaryFolder();
 const runner = new Runner({ tracingDisabled: true });

@@ -10,7 +10,7 @@ import {
 import { assistantMessage, functionCall as modelCall, ScriptedModel } from '@openai/agents/testing';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { envelopeText, parseEnvelope } from '../../src/envelope.ts';
+import { envelopeText, parseEnvelope } from '../../src/protocol/envelope.ts';
 import type { Header, SessionCall } from '../../src/layer.ts';
 import { expire, type ExpireOptions } from '../../src/layers/expire.ts';
 import { fakeClock } from '../../src/testing/fake-clock.ts';

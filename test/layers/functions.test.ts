@@ -1,6 +1,5 @@
 import { RunContext, type AgentInputItem, type Session } from '@openai/agents';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { CallOrigin } from '../../src/call-origin.ts';
 import {
   audit,
   authorize,
@@ -24,11 +23,11 @@ import {
   release,
   rewrap,
   shred,
-} from '../../src/keys/index.ts';
-import { eraseSubject, exportSubject, retention } from '../../src/stores/retention.ts';
-import type { CallKind } from '../../src/layer.ts';
+} from '../../src/operations/index.ts';
+import { eraseSubject, exportSubject, retention } from '../../src/operations/retention.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
+import type { CallKind, CallOrigin } from '../../src/layer.ts';
 
 function user(text: string): AgentInputItem {
   return { type: 'message', role: 'user', content: [{ type: 'input_text', text }] };

@@ -1,9 +1,9 @@
 import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { envelopeText, parseEnvelope } from '../../src/envelope.ts';
+import { envelopeText, parseEnvelope } from '../../src/protocol/envelope.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
-import { memoryDekStore } from '../../src/keys/index.ts';
+import { memoryDekStore } from '../../src/operations/index.ts';
 import { keyring } from '../../src/keys/keyring.ts';
 import { encrypt, type EncryptOptions, type IntegrityFinding } from '../../src/layers/encrypt.ts';
 import type { Entry, SessionLayer } from '../../src/layer.ts';

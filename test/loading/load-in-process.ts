@@ -76,7 +76,7 @@ const CASES: Readonly<Record<string, Case>> = {
     name: '@opentelemetry/api',
     part: '/node_modules/@opentelemetry/api/',
     async call() {
-      const { observe } = await import('../../src/observe/index.ts');
+      const { observe } = await import('../../src/layers/observe.ts');
       const { wrapSession } = await import('../../src/index.ts');
       const { openSqlite } = await import('../../src/stores/sqlite.ts');
       const session = wrapSession(openSqlite(':memory:').session('s'), [observe()]);
@@ -94,10 +94,10 @@ const CASES: Readonly<Record<string, Case>> = {
     },
   },
   dekStore: {
-    name: 'sqlite-dek-file',
-    part: 'sqlite-dek-file',
+    name: 'sqlite/dek-file',
+    part: 'sqlite/dek-file',
     async call() {
-      const { sqliteDekStore } = await import('../../src/keys/sqlite-dek-store.ts');
+      const { sqliteDekStore } = await import('../../src/stores/sqlite-dek-store.ts');
       const store = sqliteDekStore(file);
       return () => store.get('s', 'd');
     },

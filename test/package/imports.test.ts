@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { circles, floorViolations, importsUnder } from '../../tools/floors.ts';
 import { importGraph, violations } from '../../tools/import-graph.ts';
 
 describe('what an entry point loads', () => {
@@ -8,5 +9,29 @@ describe('what an entry point loads', () => {
 
   it('is seen through every file: the graph of the core reaches the key wrapping library', () => {
     expect(importGraph('src/index.ts').eager).toContain('jose');
+  });
+});
+
+describe('the floor plan', () => {
+  const imports = importsUnder();
+
+  it('has no import that runs up, and no circle', () => {
+    expect(floorViolations(imports)).toEqual([]);
+    expect(circles(imports)).toEqual([]);
+  });
+
+  it('finds an import that runs up, one to the side, a room without a floor and a circle', () => {
+    const wrong = new Map([
+      ['keys/jwk.ts', ['protocol/item.ts', 'errors.ts']],
+      ['history/plan.ts', ['redaction/walk.ts', 'history/structure.ts']],
+      ['history/structure.ts', ['history/plan.ts']],
+      ['cellar/wine.ts', []],
+    ]);
+    expect(floorViolations(wrong)).toEqual([
+      'keys/jwk.ts: imports protocol/item.ts, which stands above it.',
+      'history/plan.ts: imports redaction/walk.ts, which stands on the same floor.',
+      'cellar/wine.ts: tools/floors.ts has no floor for cellar.',
+    ]);
+    expect(circles(wrong)).toEqual(['history/plan.ts → history/structure.ts → history/plan.ts']);
   });
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { MemorySession, type AgentInputItem } from '@openai/agents';
 import type { JWK } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { carrierOf, envelopeText, parseEnvelope } from '../../src/envelope.ts';
+import { carrierOf, envelopeText, parseEnvelope } from '../../src/protocol/envelope.ts';
 import { encrypt, expire, generateKey, keyring, wrapSession, type SuiteName } from '../../src/index.ts';
 
 // SPEC.md is normative: a program that knows only it must read and write our rows.

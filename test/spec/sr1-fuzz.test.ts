@@ -1,6 +1,6 @@
 import { MemorySession } from '@openai/agents';
 import { expect, it } from 'vitest';
-import { carrierOf } from '../../src/envelope.ts';
+import { carrierOf } from '../../src/protocol/envelope.ts';
 import { encrypt, keyring, wrapSession } from '../../src/index.ts';
 import { rounds } from '../support/soak.ts';
 import { VECTORS, type SealedVector } from './vectors.ts';

@@ -7,7 +7,7 @@ import {
   formatEnvelope,
   formatHeader,
   parseEnvelope,
-} from '../../src/envelope.ts';
+} from '../../src/protocol/envelope.ts';
 import {
   encrypt,
   expire,
@@ -17,8 +17,8 @@ import {
   type ErrorCode,
   type KeyringOptions,
 } from '../../src/index.ts';
-import { decodeItem } from '../../src/item.ts';
-import { memoryDekStore } from '../../src/keys/index.ts';
+import { decodeItem } from '../../src/protocol/item.ts';
+import { memoryDekStore } from '../../src/operations/index.ts';
 import { VECTORS, type SealedVector } from './vectors.ts';
 
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));

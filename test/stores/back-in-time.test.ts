@@ -15,12 +15,12 @@ import { openRedis } from '../../src/stores/redis.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { Store } from '../../src/stores/store.ts';
-import { VERSION } from '../../src/stores/versions.ts';
 import { fixedKeyring } from '../../src/testing/fixed-keyring.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
 import { temporaryFolder } from './folder.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
 import { announce, uniqueName, type ServerName } from './servers.ts';
+import { VERSION } from '../../src/session-contract.ts';
 
 // Stores that lose their last moments while a process goes on that has read them: a server that was killed before it wrote,
 // a standby that was promoted, a backup that was restored.

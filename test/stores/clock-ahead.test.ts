@@ -4,11 +4,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { encrypt } from '../../src/layers/encrypt.ts';
 import { expire } from '../../src/layers/expire.ts';
 import type { DekDatabase } from '../../src/keys/dek-store.ts';
-import { purgeDataKeys } from '../../src/keys/purge-data-keys.ts';
+import { purgeDataKeys } from '../../src/operations/purge-data-keys.ts';
 import { mysqlDekStore, openMysql } from '../../src/stores/mysql.ts';
 import { openPostgres, postgresDekStore } from '../../src/stores/postgres.ts';
 import { openRedis, redisDekStore } from '../../src/stores/redis.ts';
-import { retention } from '../../src/stores/retention.ts';
+import { retention } from '../../src/operations/retention.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { Store } from '../../src/stores/store.ts';

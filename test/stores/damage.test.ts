@@ -6,7 +6,6 @@ import { createConnection, type Connection } from 'mysql2/promise';
 import { Client } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { DEK_STORE } from '../../src/keys/dek-store.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { openRedis } from '../../src/stores/redis.ts';
@@ -16,6 +15,7 @@ import type { Store } from '../../src/stores/store.ts';
 import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
 import { temporaryFolder } from './folder.ts';
 import { announce, uniqueName } from './servers.ts';
+import { DEK_STORE } from '../../src/session-contract.ts';
 
 function message(content: string): AgentInputItem {
   return { type: 'message', role: 'user', content };

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { createPool } from 'mysql2/promise';
 import { Pool } from 'pg';
 import { afterAll, describe, expect, test } from 'vitest';
-import { carrierOf, formatEnvelope, formatHeader } from '../../src/envelope.ts';
+import { carrierOf, formatEnvelope, formatHeader } from '../../src/protocol/envelope.ts';
 import { firstTimes, isEarlier, SESSIONS_A_STEP } from '../../src/stores/first-times.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import type { Store } from '../../src/stores/store.ts';

@@ -7,14 +7,13 @@ import { cache } from '../../src/layers/cache.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
 import type { VersionSource } from '../../src/layer.ts';
 import { expire } from '../../src/layers/expire.ts';
-import { historyDigest } from '../../src/stores/digest.ts';
+import { historyDigest } from '../../src/protocol/digest.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { openRedis } from '../../src/stores/redis.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { Store } from '../../src/stores/store.ts';
-import { VERSION } from '../../src/stores/versions.ts';
 import { fakeClock } from '../../src/testing/fake-clock.ts';
 import { sessionContract } from '../../src/testing/session-contract.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
@@ -22,6 +21,7 @@ import { wrapStore } from '../../src/wrap-store.ts';
 import { dropPostgresSchema, dropMysqlTables, deleteRedisKeys } from './cleaning.ts';
 import { temporaryFolder } from './folder.ts';
 import { announce, uniqueName } from './servers.ts';
+import { VERSION } from '../../src/session-contract.ts';
 
 function message(content: string): AgentInputItem {
   return { type: 'message', role: 'user', content };

@@ -3,14 +3,13 @@ import { createPool } from 'mysql2/promise';
 import { Pool } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, describe, expect, test } from 'vitest';
-import { LEASES } from '../../src/stores/driver.ts';
-import { MAINTENANCE } from '../../src/stores/maintenance.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
 import { temporaryFolder } from './folder.ts';
 import { openStore } from './open-store.ts';
 import { announce, uniqueName } from './servers.ts';
+import { LEASES, MAINTENANCE } from '../../src/session-contract.ts';
 
 /** @param kept The names of the leases that the database has, whether they have ended or not. */
 function leavesNothing(open: () => Store<StoreSession>, kept: () => Promise<string[]>): void {

@@ -6,13 +6,12 @@ import { Client } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { counters } from '../../src/crypto/counters.ts';
-import { envelopeText, readHeader } from '../../src/envelope.ts';
+import { envelopeText, readHeader } from '../../src/protocol/envelope.ts';
 import type { ErrorCode } from '../../src/errors.ts';
-import { DEK_STORE, GUARD, isGuarding } from '../../src/keys/dek-store.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import { memoryDekStore } from '../../src/keys/memory-dek-store.ts';
 import { keyring, type Keyring } from '../../src/keys/keyring.ts';
-import { reencrypt } from '../../src/keys/reencrypt.ts';
+import { reencrypt } from '../../src/operations/reencrypt.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
@@ -24,6 +23,7 @@ import { temporaryFolder } from './folder.ts';
 import { ownServer, withoutBinaries } from './own-server.ts';
 import { openStore } from './open-store.ts';
 import { announce, uniqueName } from './servers.ts';
+import { DEK_STORE, GUARD, isGuarding } from '../../src/session-contract.ts';
 
 const said = (content: string): AgentInputItem => ({ type: 'message', role: 'user', content });
 

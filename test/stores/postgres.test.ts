@@ -2,9 +2,9 @@ import type { AgentInputItem } from '@openai/agents';
 import { Client, Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openPostgres, postgresSetup } from '../../src/stores/postgres.ts';
-import { OPERATIONS } from '../../src/stores/session.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
 import { announce, uniqueName } from './servers.ts';
+import { OPERATIONS } from '../../src/session-contract.ts';
 
 function message(content: string): AgentInputItem {
   return { type: 'message', role: 'user', content };

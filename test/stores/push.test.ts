@@ -13,7 +13,6 @@ import { openPostgres, postgresSetup } from '../../src/stores/postgres.ts';
 import { openRedis } from '../../src/stores/redis.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import type { Store } from '../../src/stores/store.ts';
-import { VERSION } from '../../src/stores/versions.ts';
 import { recordingSession } from '../../src/testing/recording-session.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
 import { deleteRedisKeys, dropPostgresSchema } from './cleaning.ts';
@@ -21,6 +20,7 @@ import { startPooler, withoutPooler } from './pooler.ts';
 import { startProxy } from './proxy.ts';
 import { restorePostgres } from './schema-fixtures.ts';
 import { announce, uniqueName } from './servers.ts';
+import { VERSION } from '../../src/session-contract.ts';
 
 /** Announcements arrive when they arrive; this only ends a test in which they never do. */
 const eventually = (condition: () => unknown): Promise<unknown> =>

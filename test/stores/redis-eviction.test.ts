@@ -14,9 +14,9 @@ import {
 import { openRedis } from '../../src/stores/redis.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import type { Store } from '../../src/stores/store.ts';
-import { VERSION } from '../../src/stores/versions.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
 import { uniqueName } from './servers.ts';
+import { VERSION } from '../../src/session-contract.ts';
 
 function message(content: string): AgentInputItem {
   return { type: 'message', role: 'user', content };

@@ -1,8 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { carrierOf, formatEnvelope, formatHeader } from '../../src/envelope.ts';
-import { DEK_STORE } from '../../src/keys/dek-store.ts';
+import { carrierOf, formatEnvelope, formatHeader } from '../../src/protocol/envelope.ts';
 import { historyDigest, openRedis } from '../../src/stores/redis.ts';
 import type { RedisArgument } from '../../src/stores/redis/client.ts';
 import { decodeElements } from '../../src/stores/redis/element.ts';
@@ -12,6 +11,7 @@ import { rounds } from '../support/soak.ts';
 import { deleteRedisKeys } from './cleaning.ts';
 import { interposed, isScript } from './interposed.ts';
 import { announce, uniqueName } from './servers.ts';
+import { DEK_STORE } from '../../src/session-contract.ts';
 
 function message(content: string): AgentInputItem {
   return { type: 'message', role: 'user', content };

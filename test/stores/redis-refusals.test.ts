@@ -1,13 +1,13 @@
 import type { AgentInputItem } from '@openai/agents';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { DEK_STORE } from '../../src/keys/dek-store.ts';
 import { openRedis } from '../../src/stores/redis.ts';
 import type { RedisArgument } from '../../src/stores/redis/client.ts';
 import { APPEND, CHANGE, DROP } from '../../src/stores/redis/scripts.ts';
 import { deleteRedisKeys } from './cleaning.ts';
 import { interposed, isScript } from './interposed.ts';
 import { announce, uniqueName } from './servers.ts';
+import { DEK_STORE } from '../../src/session-contract.ts';
 
 function message(content: string): AgentInputItem {
   return { type: 'message', role: 'user', content };

@@ -1,7 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { createClient } from 'redis';
 import { afterAll, describe, expect, test } from 'vitest';
-import { carrierOf, formatEnvelope, formatHeader } from '../../src/envelope.ts';
+import { carrierOf, formatEnvelope, formatHeader } from '../../src/protocol/envelope.ts';
 import type { Header } from '../../src/layer.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { historyDigest, openRedis } from '../../src/stores/redis.ts';

@@ -5,13 +5,12 @@ import { Agent, Runner, tool, type AgentInputItem } from '@openai/agents';
 import { assistantMessage, functionCall, ScriptedModel } from '@openai/agents/testing';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { carrierOf, formatEnvelope, formatHeader } from '../../src/envelope.ts';
-import { DEK_STORE } from '../../src/keys/dek-store.ts';
-import { OPERATIONS } from '../../src/stores/session.ts';
+import { carrierOf, formatEnvelope, formatHeader } from '../../src/protocol/envelope.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { fakeClock } from '../../src/testing/fake-clock.ts';
 import { recordedConversations } from '../support/conversations-data.ts';
 import { temporaryFolder } from './folder.ts';
+import { DEK_STORE, OPERATIONS } from '../../src/session-contract.ts';
 
 const file = temporaryFolder();
 

@@ -1,6 +1,6 @@
 import type { AgentInputItem, MemorySession } from '@openai/agents';
-import { envelopeText } from '../../src/envelope.ts';
-import type { DekStore } from '../../src/keys/index.ts';
+import { envelopeText } from '../../src/protocol/envelope.ts';
+import type { DekStore } from '../../src/operations/index.ts';
 import type { Keyring } from '../../src/index.ts';
 import type { FakeClock } from '../../src/testing/index.ts';
 import { userMessage } from '../layers/hand-made-call.ts';

@@ -11,7 +11,7 @@ import {
 } from '../../src/index.ts';
 import { patternRecognizer, type Recognizer } from '../../src/redaction/index.ts';
 import { fakeClock, fixedKeyring } from '../../src/testing/index.ts';
-import { observe } from '../../src/observe/index.ts';
+import { observe } from '../../src/layers/observe.ts';
 import { naiveProxy } from './naive-proxy.ts';
 
 /** One row of the matrices. New layers join by a line in {@link STACKS}. */

@@ -1,6 +1,6 @@
 import { boundedMap } from '../../bounded-map.ts';
-import type { DataKeyLimits, DataKeyScope } from '../data-keys.ts';
 import { isWithin, type OpenedKey, type Usage } from './opened-keys.ts';
+import type { DataKeyLimits, DataKeyScope } from './types.ts';
 
 /**
  * What is remembered of the data key that seals for a session. It holds no secret and is small, so that many more of

@@ -1,6 +1,6 @@
 import { isStrongroomError, StrongroomError } from '../../errors.ts';
-import type { DataKeyScope } from '../data-keys.ts';
 import type { DekRecord, DekStore, DekTombstone } from '../dek-store.ts';
+import type { DataKeyScope } from './types.ts';
 
 /** A wrapped data key, and where it was found. */
 export interface FoundKey {

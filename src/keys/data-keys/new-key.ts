@@ -3,10 +3,10 @@ import { toBase64url } from '../../crypto/encoding.ts';
 import { randomBytes } from '../../crypto/random.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
 import { StrongroomError } from '../../errors.ts';
-import type { DataKeyScope } from '../data-keys.ts';
 import type { DekRecord, DekStore } from '../dek-store.ts';
 import { ask } from './look-up.ts';
 import { openedKey, type OpenedKey } from './opened-keys.ts';
+import type { DataKeyScope } from './types.ts';
 
 /**
  * A new data key, wrapped by the current key and durable where it is to live: the other order would lose data in a crash.

@@ -1,7 +1,7 @@
 import { boundedMap } from '../../bounded-map.ts';
 import type { DerivedKeys } from '../../crypto/derive.ts';
 import type { DekStore } from '../dek-store.ts';
-import type { DataKey, DataKeyLimits } from '../data-keys.ts';
+import type { DataKey, DataKeyLimits } from './types.ts';
 
 /** An opened data key as it is kept. */
 export interface OpenedKey extends DataKey {

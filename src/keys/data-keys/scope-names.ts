@@ -1,7 +1,7 @@
 import { toBase64url } from '../../crypto/encoding.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
-import type { DataKeyScope } from '../data-keys.ts';
 import type { DekStore } from '../dek-store.ts';
+import type { DataKeyScope } from './types.ts';
 
 /** Everything that decides what a data key is; a cache shared over less was a vulnerability (CVE-2026-6550). */
 export interface ScopeNames {

@@ -2,11 +2,11 @@ import type { AgentInputItem } from '@openai/agents';
 import { counters } from '../../crypto/counters.ts';
 import { fromUtf8 } from '../../crypto/encoding.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
-import { carrierOf, formatEnvelope, formatHeader, type Envelope } from '../../envelope.ts';
-import { decodeItem } from '../../item.ts';
-import type { DataKey } from '../../keys/data-keys.ts';
+import { carrierOf, formatEnvelope, formatHeader, type Envelope } from '../../protocol/envelope.ts';
+import { decodeItem } from '../../protocol/item.ts';
 import type { Entry, Header } from '../../layer.ts';
 import { failed, type Failure } from './undecryptable.ts';
+import type { DataKey } from '../../keys/data-keys/types.ts';
 
 /** Seals one entry: the carrier, as it is stored. */
 export function sealEntry(

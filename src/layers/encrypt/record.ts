@@ -1,7 +1,13 @@
 import type { AgentInputItem } from '@openai/agents';
-import { envelopeText, openClear, parseEnvelope, readHeader, type Envelope } from '../../envelope.ts';
+import {
+  envelopeText,
+  openClear,
+  parseEnvelope,
+  readHeader,
+  type Envelope,
+} from '../../protocol/envelope.ts';
 import { StrongroomError } from '../../errors.ts';
-import { decodeItem } from '../../item.ts';
+import { decodeItem } from '../../protocol/item.ts';
 import type { Entry, Header, HiddenEntry } from '../../layer.ts';
 
 /** Plaintext is accepted until then. */

@@ -1,7 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { DataKeyScope } from '../../keys/data-keys.ts';
 import type { DekStore } from '../../keys/dek-store.ts';
 import type { Entry, SessionCall, SessionLayer } from '../../layer.ts';
+import type { DataKeyScope } from '../../keys/data-keys/types.ts';
 
 /** What rotation, shredding and migration need of an `encrypt()` layer, so that nobody states its options twice. */
 export interface Sealer {

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { randomName } from '../../crypto/random.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { AnnouncementListener, Channel } from '../announcements.ts';
-import type { PGliteLike } from './pglite.ts';
 import { announceNames, tableName, type PostgresNames } from './schema.ts';
 
 /** The part of a connected `pg` client that listening needs. */
@@ -55,7 +54,7 @@ function secretOf(hex: string): Secret {
 }
 
 /** Numbered places, for clients that are not ours. */
-const numbered = (sql: string): string => {
+export const numbered = (sql: string): string => {
   let place = 0;
   return sql.replace(/\?/g, () => `$${++place}`);
 };
@@ -95,22 +94,8 @@ export async function listen(
   return { gone: gone.signal, close, check, nameOf: secret.nameOf };
 }
 
-/** PGlite is in this process, but what makes it announce can be taken away like any other. */
-export async function listenPGlite(
-  database: PGliteLike,
-  names: PostgresNames,
-  changed: AnnouncementListener['changed'],
-): Promise<Channel> {
-  const secret = await askSecret(database, names);
-  const { heard, check } = echoes(names, changed, (sql, values) =>
-    database.query(numbered(sql), [...values]),
-  );
-  const close = await database.listen(secret.channel, heard);
-  return { check, close, nameOf: secret.nameOf };
-}
-
 /** What comes over the channel: names of sessions, and what listeners say to find out whether they hear. */
-function echoes(
+export function echoes(
   names: PostgresNames,
   changed: AnnouncementListener['changed'],
   run: (sql: string, values: readonly string[]) => Promise<unknown>,
@@ -132,7 +117,10 @@ function echoes(
   };
 }
 
-async function askSecret(database: Pick<ListeningClient, 'query'>, names: PostgresNames): Promise<Secret> {
+export async function askSecret(
+  database: Pick<ListeningClient, 'query'>,
+  names: PostgresNames,
+): Promise<Secret> {
   const sql = `SELECT encode(secret, 'hex') AS secret, ${ANNOUNCES} FROM ${announceNames(names).key}`;
   const { rows } = await database.query(numbered(sql), announceValues(names));
   const [row] = rows as { secret: string; announces: boolean }[];

@@ -6,7 +6,9 @@ import {
   type SqlValue,
   type Statement,
 } from '../sql/client.ts';
-import { listenPGlite } from './announce.ts';
+import type { AnnouncementListener, Channel } from '../announcements.ts';
+import { askSecret, echoes, numbered } from './announce.ts';
+import type { PostgresNames } from './schema.ts';
 import { pgliteKept, type PGliteProtocol } from './pglite-kept.ts';
 import type { PostgresConnections } from './pool.ts';
 import { rowModeOf, textOf } from './statements.ts';
@@ -100,3 +102,17 @@ export function fromPGlite(database: PGliteLike, close: () => Promise<void>): Po
 }
 
 const NO_ROWS: SqlResult = { rows: [], changes: 0 };
+
+/** PGlite is in this process, but what makes it announce can be taken away like any other. */
+async function listenPGlite(
+  database: PGliteLike,
+  names: PostgresNames,
+  changed: AnnouncementListener['changed'],
+): Promise<Channel> {
+  const secret = await askSecret(database, names);
+  const { heard, check } = echoes(names, changed, (sql, values) =>
+    database.query(numbered(sql), [...values]),
+  );
+  const close = await database.listen(secret.channel, heard);
+  return { check, close, nameOf: secret.nameOf };
+}

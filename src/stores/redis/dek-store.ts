@@ -1,10 +1,16 @@
-import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
-import { heldError } from '../../keys/held.ts';
 import { StrongroomError } from '../../errors.ts';
 import { textOf, type RedisCommands } from './client.ts';
 import type { SessionKeys } from './keys.ts';
 import type { OnList } from './lists.ts';
 import { DESTROY, FIELDS, REWRAP } from './scripts.ts';
+import {
+  type HoldStore,
+  type HoldRecord,
+  type DekTombstone,
+  type DekStore,
+  type DekRecord,
+  heldError,
+} from '../../keys/dek-store.ts';
 
 /** What the data keys need of the driver around them. */
 export interface RedisDekStoreOptions {

@@ -1,13 +1,11 @@
-import { heldError } from '../../keys/held.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { Announcements } from '../announcements.ts';
-import type { Batch, Change, Fence, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
+import type { Batch, Change, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { SERVER_BOUND } from '../clock-check.ts';
 import {
   type KeyProblem,
   type Outcome,
   keyError,
-  lostTurnError,
   subjectError,
   isLostHistory,
   lostHistoryError,
@@ -36,6 +34,8 @@ import {
   STATS,
   VERSION,
 } from './scripts.ts';
+import { type Fence, lostTurnError } from '../../session-contract.ts';
+import { heldError } from '../../keys/dek-store.ts';
 
 export interface RedisDriverOptions {
   readonly prefix: string;

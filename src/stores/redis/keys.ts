@@ -1,4 +1,4 @@
-import type { LeaseName } from '../driver.ts';
+import type { LeaseName } from '../../session-contract.ts';
 
 /** Keys of one session: one hash slot of a cluster, because what is in braces is hashed. */
 export interface SessionKeys {

@@ -1,5 +1,3 @@
-import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
-import { heldError } from '../../keys/held.ts';
 import {
   kept,
   list,
@@ -11,6 +9,14 @@ import {
   type SqlValue,
 } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
+import {
+  type HoldStore,
+  type HoldRecord,
+  type DekTombstone,
+  type DekStore,
+  type DekRecord,
+  heldError,
+} from '../../keys/dek-store.ts';
 
 const PAGE = 200;
 

@@ -1,7 +1,6 @@
-import type { Fence, Leases } from '../driver.ts';
-import { lostTurnError } from '../failure.ts';
 import { single, type SqlClient, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
+import { type Fence, type Leases, lostTurnError } from '../../session-contract.ts';
 
 /** Leases in a table, by the server's clock: those of the machines may differ. */
 export function sqlLeases(dialect: SqlDialect, runner: SqlRunner): Leases {

@@ -1,6 +1,12 @@
-import type { DekRecord, DekStore, DekTombstone, HoldRecord, HoldStore } from '../../keys/dek-store.ts';
-import { heldError } from '../../keys/held.ts';
 import type { Connection, Row, Statements } from './connection.ts';
+import {
+  type HoldStore,
+  type HoldRecord,
+  type DekTombstone,
+  type DekStore,
+  type DekRecord,
+  heldError,
+} from '../../keys/dek-store.ts';
 
 /** As floating point: a whole number that somebody edited beyond 2^53 would fail in the driver. */
 const COLUMNS = `key, session, did, kid, wrapped, CAST(created_at AS REAL) AS created_at,

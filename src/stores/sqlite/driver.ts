@@ -1,7 +1,7 @@
 import type { SQLOutputValue } from 'node:sqlite';
 import type { AppendStep } from '../../layer.ts';
-import type { Batch, Change, Fence, StoreDriver, StoredRecord } from '../driver.ts';
-import { keyError, lostTurnError, subjectError } from '../failure.ts';
+import type { Batch, Change, StoreDriver, StoredRecord } from '../driver.ts';
+import { keyError, subjectError } from '../failure.ts';
 import { firstTimes, isEarlier } from '../first-times.ts';
 import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
 import { isPlain, keyProblem, withDid, withoutDid } from '../record.ts';
@@ -9,6 +9,7 @@ import { removes } from '../removal.ts';
 import type { Connection, Row, Statements } from './connection.ts';
 import { assertNotHeld, sqliteDekStore } from './dek-store.ts';
 import { removeSession, sqlitePurge } from './purge.ts';
+import { type Fence, lostTurnError } from '../../session-contract.ts';
 
 const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
 const RECORD = 'head, body, wrapped, written_at, expires_at, born_at, dek';

@@ -1,4 +1,4 @@
-import { envelopeText } from '../../../envelope.ts';
+import { envelopeText } from '../../../protocol/envelope.ts';
 import type { Entry, HiddenEntry } from '../../../layer.ts';
 import { headerOfEntry } from '../record.ts';
 import { sequenceOf, type Note, type SequenceNumber } from './field.ts';

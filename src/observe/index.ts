@@ -1,1 +1,0 @@
-export { observe, type ObserveOptions } from './observe.ts';

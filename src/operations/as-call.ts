@@ -1,0 +1,53 @@
+import type { Session } from '@openai/agents';
+import { originOf } from '../protocol/call-origin.ts';
+import type { OperationIO } from '../engine/engine.ts';
+import type { CallKind } from '../layer.ts';
+import { engineOf } from '../wrap-session.ts';
+import { isSession, isStore } from './targets.ts';
+import { CALLS } from '../session-contract.ts';
+
+/**
+ * Runs work on a wrapped session or store as a call of its own: inside the `around` hooks of the layers, so that it is
+ * authorized and audited, also when its options are refused. What has no layers, such as a DEK store, is worked on
+ * directly.
+ *
+ * @param options May hold who calls and why (`CallOrigin`).
+ */
+export async function asCall<T>(
+  target: unknown,
+  kind: CallKind,
+  options: unknown,
+  work: (io?: OperationIO) => Promise<T>,
+): Promise<T> {
+  const origin = originOf(options);
+  const calls = isStore(target) ? target[CALLS] : undefined;
+  if (calls !== undefined) return calls.whole(kind, origin, work);
+  const engine = isSession(target) ? engineOf(target) : undefined;
+  return engine === undefined ? work() : engine.operate(kind, origin, work);
+}
+
+/** The same for one session of a store, after the call on the store; a session that was the target is in its call. */
+export async function asCallOfEach<T>(
+  target: unknown,
+  session: Session,
+  kind: CallKind,
+  options: unknown,
+  work: () => Promise<T>,
+): Promise<T> {
+  return isStore(target) ? asCall(session, kind, options, work) : work();
+}
+
+/** The same for work on several targets: a call on each of them, before any work is done. */
+export async function asCallOfAll<T>(
+  targets: unknown,
+  kind: CallKind,
+  options: unknown,
+  work: () => Promise<T>,
+): Promise<T> {
+  const list: readonly unknown[] = Array.isArray(targets) ? targets : [targets];
+  const nested = list.reduceRight<() => Promise<T>>(
+    (inside, target) => async () => asCall(target, kind, options, inside),
+    work,
+  );
+  return nested();
+}

@@ -1,0 +1,56 @@
+import { StrongroomError } from '../errors.ts';
+import { checkCall } from '../protocol/call-origin.ts';
+import { asCallOfAll } from './as-call.ts';
+import { placesOfAll, wrappedKeysOf, type KeyTarget } from './key-places.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import type { CallOrigin } from '../layer.ts';
+
+/**
+ * Destroys a key-encryption key in a keyring, unless a stored data key still needs it. Destroy the key where it came
+ * from, too.
+ *
+ * @param options.dekStores Every place where data keys live that the keyring wrapped, at least one; see
+ * {@link checkKeys} for what is looked at. Give the wrapped store where data keys can stand in the records.
+ * @throws `ERR_CONFLICT` with how many data keys need the key; `ERR_INVALID_OPTION` for the current key, and for places
+ * that are none.
+ * @example
+ * ```ts
+ * import { encrypt, generateKey, keyring, wrapStore } from 'strongroom';
+ * import { destroyKey, rewrap } from 'strongroom/keys';
+ * import { openSqlite } from 'strongroom/sqlite';
+ *
+ * const old = await generateKey();
+ * const keys = keyring({ current: await generateKey(), previous: [old] });
+ * const sessions = wrapStore(openSqlite(':memory:'), [encrypt({ keys })]);
+ * await rewrap(sessions);
+ * await destroyKey(keys, old.kid ?? '', { dekStores: sessions });
+ * ```
+ */
+export async function destroyKey(
+  keys: Keyring,
+  kid: string,
+  options: { readonly dekStores: KeyTarget | readonly KeyTarget[] } & CallOrigin,
+): Promise<void> {
+  const targets = (options as Partial<typeof options> | undefined)?.dekStores;
+  return asCallOfAll(targets, 'destroyKey', options, async () => destroyUnused(keys, kid, options));
+}
+
+async function destroyUnused(
+  keys: Keyring,
+  kid: string,
+  options: { readonly dekStores: KeyTarget | readonly KeyTarget[] } & CallOrigin,
+): Promise<void> {
+  checkCall('destroyKey', options, ['dekStores']);
+  let needed = 0;
+  for (const places of await placesOfAll('destroyKey', options.dekStores)) {
+    for await (const _ of wrappedKeysOf('destroyKey', places, kid)) needed++;
+  }
+  if (needed > 0) {
+    throw new StrongroomError(
+      'ERR_CONFLICT',
+      `destroyKey: ${needed} data keys are still wrapped by the key ${JSON.stringify(kid)}. Run rewrap() first, or ` +
+        'purge them.',
+    );
+  }
+  keys.destroy(kid);
+}

@@ -1,0 +1,78 @@
+import type { AgentInputItem, Session } from '@openai/agents';
+import { encodeItem } from '../protocol/item.ts';
+import { checkCall, originOf } from '../protocol/call-origin.ts';
+import type { OperationIO } from '../engine/engine.ts';
+import { invalidOption } from '../options.ts';
+import { keyAccess, openOrShredded } from './access.ts';
+import { asCall } from './as-call.ts';
+import type { CallOrigin } from '../layer.ts';
+
+/** Options of {@link exportSession}. */
+export interface ExportSessionOptions extends CallOrigin {
+  /**
+   * `true`: plain SDK items, as the session shows them, for the person they are about or for leaving strongroom.
+   * `false`: the records as they are stored, sealed, for a backup.
+   */
+  readonly open: boolean;
+}
+
+/** A session as a document. */
+export interface SessionExport {
+  readonly type: 'strongroom/export';
+  readonly version: 1;
+  readonly sessionId: string;
+  /** Unix milliseconds. */
+  readonly exportedAt: number;
+  readonly open: boolean;
+  readonly items: readonly AgentInputItem[];
+  /** The same as JSON; bytes in items become `{"$bytes":"<base64>"}`. */
+  toJSON(): unknown;
+}
+
+/**
+ * Everything of one session. Reads through the whole stack when `open`: expired entries are gone, what `redact` removed
+ * stays removed, and a record that does not open throws instead of being left out.
+ *
+ * @throws `ERR_INVALID_OPTION`; what reading the session throws.
+ * @example
+ * ```ts
+ * import { MemorySession } from '@openai/agents';
+ * import { encrypt, generateKey, keyring, wrapSession } from 'strongroom';
+ * import { exportSession } from 'strongroom/keys';
+ *
+ * const keys = keyring({ current: await generateKey() });
+ * const session = wrapSession(new MemorySession(), [encrypt({ keys })]);
+ * console.log(JSON.stringify(await exportSession(session, { open: true })));
+ * ```
+ */
+export async function exportSession(session: Session, options: ExportSessionOptions): Promise<SessionExport> {
+  return asCall(session, 'exportSession', options, async (io) => document(session, options, io));
+}
+
+async function document(
+  session: Session,
+  options: ExportSessionOptions,
+  io: OperationIO | undefined,
+): Promise<SessionExport> {
+  checkCall('exportSession', options, ['open']);
+  const { open } = options;
+  if (typeof open !== 'boolean') invalidOption('exportSession', 'open', 'true or false', open);
+  const { inner, sessionId, scope, sealer } = await keyAccess('exportSession', session, originOf(options));
+  if (open) {
+    // onUndecryptable may say that a read skips what does not open; a document that claims to be complete may not.
+    for (const record of await inner.getItems()) await openOrShredded(sealer, record, scope);
+  }
+  const items = open && io !== undefined ? await io.visibleItems() : await inner.getItems();
+  const head = {
+    type: 'strongroom/export',
+    version: 1,
+    sessionId,
+    exportedAt: scope.now,
+    open,
+  } as const;
+  return {
+    ...head,
+    items,
+    toJSON: () => ({ ...head, items: items.map((item) => JSON.parse(encodeItem(item)) as unknown) }),
+  };
+}

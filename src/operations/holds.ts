@@ -1,0 +1,141 @@
+import { randomName } from '../crypto/random.ts';
+import { StrongroomError } from '../errors.ts';
+import { checkCall, originOf } from '../protocol/call-origin.ts';
+import { invalidOption } from '../options.ts';
+import { keyAccess } from './access.ts';
+import { asCall } from './as-call.ts';
+import { checkText, MAX_BYTES } from '../limits.ts';
+import { keyPlacesOf, type KeyTarget } from './key-places.ts';
+import { isDekStore, isStore } from './targets.ts';
+import { type HoldStore, type HoldRecord, type DekStore, checkHold, heldError } from '../keys/dek-store.ts';
+import type { CallOrigin } from '../layer.ts';
+
+/** Options of {@link hold}. */
+export interface HoldOptions extends CallOrigin {
+  /** Why, for whoever reads the record years later. At most 65,535 bytes in UTF-8. */
+  readonly reason: string;
+  /** Who placed it. At most 512 bytes in UTF-8. */
+  readonly by?: string;
+  /** Needed when the target is a DEK store or a store; a wrapped session has its own. */
+  readonly sessionId?: string;
+  /** At most 512 bytes in UTF-8. @defaultValue random */
+  readonly id?: string;
+}
+
+/**
+ * Places a legal hold on a session: until it is released nothing of it goes. `clearSession`, `popItem`, compactions,
+ * mutations, replacements that do not put everything back, summaries and archives, `deleteSession`, purges, `shred` and
+ * `purgeDataKeys` are `ERR_HELD` or pass the session over; `reencrypt` reports it. Reading and adding go on as before,
+ * and so do runs; what a run would undo stays. The record of the hold stays after its release.
+ *
+ * On our stores the hold is looked at in the transaction that removes. Elsewhere it lies with the data keys
+ * (in every DEK store but `sessionDekStore`), and the wrapper looks before it removes. It does not keep anybody from deleting
+ * rows with the database's own means.
+ *
+ * @param target A wrapped session, the DEK store that has its data keys, or the store or wrapped store that it is of.
+ * @throws `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when the DEK store keeps no holds; `ERR_CONFLICT` when the id is taken.
+ * @example
+ * ```ts
+ * import { hold, release, sqliteDekStore } from 'strongroom/keys';
+ *
+ * await using dekStore = sqliteDekStore(':memory:');
+ * const { id } = await hold(dekStore, { sessionId: 'user-123', reason: 'case 7', by: 'counsel' });
+ * await release(dekStore, id, { by: 'counsel' });
+ * ```
+ */
+export async function hold(target: KeyTarget, options: HoldOptions): Promise<HoldRecord> {
+  return asCall(target, 'hold', options, async () => place(target, options));
+}
+
+async function place(target: KeyTarget, options: HoldOptions): Promise<HoldRecord> {
+  checkCall('hold', options, ['reason', 'by', 'sessionId', 'id']);
+  const { reason, by, id = randomName() } = options;
+  const { stores, sessionId, now } = await resolve('hold', target, options.sessionId, originOf(options));
+  const record: HoldRecord = {
+    id,
+    sessionId,
+    reason,
+    placedAt: now,
+    ...(by !== undefined && { placedBy: by }),
+  };
+  checkHold('hold', record);
+  for (const store of stores) {
+    if (!(await store.place(record))) {
+      throw new StrongroomError(
+        'ERR_CONFLICT',
+        `hold: there is a hold with the id ${JSON.stringify(id)} already.`,
+      );
+    }
+  }
+  return record;
+}
+
+/**
+ * Releases a hold. The first release counts, later ones give the same record.
+ *
+ * @throws `ERR_INVALID_OPTION` when there is no hold of this id; `ERR_UNSUPPORTED` as {@link hold}.
+ */
+export async function release(
+  target: KeyTarget,
+  id: string,
+  options: { readonly by?: string } & CallOrigin = {},
+): Promise<HoldRecord> {
+  return asCall(target, 'release', options, async () => lift(target, id, options));
+}
+
+async function lift(
+  target: KeyTarget,
+  id: string,
+  options: { readonly by?: string } & CallOrigin,
+): Promise<HoldRecord> {
+  checkCall('release', options, ['by']);
+  checkText('release', 'id', id, MAX_BYTES.holdId);
+  if (options.by !== undefined) checkText('release', 'by', options.by, MAX_BYTES.by);
+  const { stores, now } = await resolve('release', target, '', originOf(options));
+  let released: HoldRecord | undefined;
+  for (const store of stores) released = (await store.release(id, now, options.by)) ?? released;
+  if (released === undefined) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `release: there is no hold with the id ${JSON.stringify(id)}.`,
+    );
+  }
+  return released;
+}
+
+/** @throws {@link StrongroomError} `ERR_HELD` when a hold on the session is open in this store. */
+export async function openHold(store: DekStore, sessionId: string): Promise<void> {
+  const [open] = (await store.holds?.list({ sessionId, open: true })) ?? [];
+  if (open !== undefined) throw heldError(sessionId, open.id);
+}
+
+async function resolve(
+  where: 'hold' | 'release',
+  target: KeyTarget,
+  sessionId: string | undefined,
+  origin: CallOrigin,
+): Promise<{ stores: HoldStore[]; sessionId: string; now: number }> {
+  if (isDekStore(target) || isStore(target)) {
+    if (typeof sessionId !== 'string') invalidOption(where, 'sessionId', 'a session id', sessionId);
+    const places = await keyPlacesOf(where, target);
+    const found = places.stores.map((store) => holdsOf(where, store));
+    if (found.length === 0) unsupported(where);
+    return { stores: found, sessionId, now: Date.now() };
+  }
+  const access = await keyAccess(where, target, origin);
+  // The session's own database is among them: there a hold stops what removes items, in the same transaction.
+  const stores = access.scope.stores.map((store) => holdsOf(where, store));
+  if (stores.length === 0) unsupported(where);
+  return { stores, sessionId: access.sessionId, now: access.scope.now };
+}
+
+function holdsOf(where: string, store: DekStore): HoldStore {
+  return store.holds ?? unsupported(where);
+}
+
+function unsupported(where: string): never {
+  throw new StrongroomError(
+    'ERR_UNSUPPORTED',
+    `${where}: the DEK store of this session keeps no holds. Use sqliteDekStore(), or another one with \`holds\`.`,
+  );
+}

@@ -1,0 +1,118 @@
+import type { CallKind } from '../layer.ts';
+import type { Session } from '@openai/agents';
+import { envelopeText, parseEnvelope } from '../protocol/envelope.ts';
+import { invalidOption } from '../options.ts';
+import { sealers, type Sealer } from '../layers/encrypt/sealer.ts';
+import type { Store } from '../stores/store.ts';
+import { innermostOf } from '../wrap-session.ts';
+import { layersOfStore } from '../wrap-store.ts';
+import { keyAccess } from './access.ts';
+import type { DekStore } from '../keys/dek-store.ts';
+import { isDekStore, isSession, isStore, sessionsOf, type SealedTarget } from './targets.ts';
+import { parseWrappedKey } from '../keys/wrapped-key.ts';
+import { MAINTENANCE } from '../session-contract.ts';
+
+/**
+ * Where wrapped data keys are looked for: a DEK store; a store, whose own table it is; a wrapped store or session, whose
+ * table, DEK store of `encrypt()` and records it is.
+ */
+export type KeyTarget = DekStore | Store | Session;
+
+/** What a {@link KeyTarget} stands for. */
+export interface KeyPlaces {
+  readonly stores: readonly DekStore[];
+  /** Only keys of this session are meant. */
+  readonly sessionId?: string;
+  /** Whose records can have data keys in them. */
+  readonly sealed?: SealedTarget;
+  /** Drops a data key that was destroyed from the memory of this process, as far as the target reaches there. */
+  forget(sessionId: string, did: string): void;
+}
+
+/**
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for anything that names no place: an empty one must not look like
+ * one without keys.
+ */
+export async function keyPlacesOf(where: CallKind, target: unknown): Promise<KeyPlaces> {
+  if (isDekStore(target)) return { stores: [target], forget: () => undefined };
+  if (isStore(target)) return placesOfStore(where, target);
+  if (!isSession(target)) {
+    invalidOption(where, 'the target', 'a DEK store, a store, or a wrapped store or session', target);
+  }
+  const { sessionId, scope, sealer } = await keyAccess(where, target);
+  return { stores: scope.stores, sessionId, sealed: target, forget: (id, did) => sealer.forget(id, did) };
+}
+
+/** @throws as {@link keyPlacesOf}, also for no target at all. */
+export async function placesOfAll(where: CallKind, targets: unknown): Promise<readonly KeyPlaces[]> {
+  const all: readonly unknown[] = Array.isArray(targets) ? targets : [targets];
+  if (all.length === 0) {
+    invalidOption(
+      where,
+      'the target',
+      'at least one place where data keys live, or a wrapped store',
+      targets,
+    );
+  }
+  return Promise.all(all.map((target) => keyPlacesOf(where, target)));
+}
+
+function placesOfStore(where: CallKind, store: Store): KeyPlaces {
+  const table = store[MAINTENANCE]?.dekStore;
+  const sealer = layersOfStore(store)
+    .map((layer): Sealer | undefined => sealers.get(layer))
+    .find((found) => found !== undefined);
+  const given = sealer?.dekStore;
+  const stores = [...(isDekStore(given) ? [given] : []), ...(table === undefined ? [] : [table])];
+  if (sealer === undefined && stores.length === 0) {
+    invalidOption(where, 'the target', 'a store of strongroom, or one that is wrapped with encrypt()', store);
+  }
+  return {
+    stores,
+    ...(sealer !== undefined && { sealed: store }),
+    forget: (sessionId, did) => sealer?.forget(sessionId, did),
+  };
+}
+
+/** A wrapped data key, wherever it stands. */
+export interface PlacedKey {
+  readonly sessionId: string;
+  readonly did: string;
+  readonly kid: string;
+}
+
+/** The wrapped data keys of a target, of one key-encryption key if given. Each is named once for each place that has it. */
+export async function* wrappedKeysOf(
+  where: CallKind,
+  { stores, sessionId, sealed }: KeyPlaces,
+  kid?: string,
+): AsyncIterable<PlacedKey> {
+  const filter = { ...(sessionId !== undefined && { sessionId }), ...(kid !== undefined && { kid }) };
+  for (const store of stores) {
+    for await (const record of store.list(filter)) if (kid === undefined || record.kid === kid) yield record;
+  }
+  if (sealed === undefined) return;
+  for await (const session of sessionsOf(where, sealed)) {
+    for await (const key of inlineKeysOf(session)) if (kid === undefined || key.kid === kid) yield key;
+  }
+}
+
+/** The wrapped data keys that stand in the records of a session. */
+async function* inlineKeysOf(session: Session): AsyncIterable<PlacedKey> {
+  const inner = innermostOf(session);
+  const sessionId = await inner.getSessionId();
+  const seen = new Set<string>();
+  for (const record of await inner.getItems()) {
+    const text = envelopeText(record);
+    // sr1, header, body, and a fourth segment only where the data key stands in the envelope.
+    if (text === undefined || text.split('.', 4).length < 4) continue;
+    try {
+      const { header, wrapped = '' } = parseEnvelope(text);
+      if (seen.has(wrapped)) continue;
+      seen.add(wrapped);
+      yield { sessionId, did: header.d as string, kid: parseWrappedKey(wrapped).kid };
+    } catch {
+      // Reading the session says what is wrong with it.
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import type { Session } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { checkCall, originOf } from '../protocol/call-origin.ts';
+import type { Store } from '../stores/store.ts';
+import { layersOf } from '../wrap-session.ts';
+import { keyAccess, replaceRecords } from './access.ts';
+import { asCall, asCallOfEach } from './as-call.ts';
+import { sessionsOf } from './targets.ts';
+import type { Entry, CallOrigin } from '../layer.ts';
+
+/** What {@link migrate} did, or has done so far. */
+export interface MigrateReport {
+  /** Sessions looked at. */
+  readonly sessions: number;
+  /** Plaintext records that were sealed. */
+  readonly sealed: number;
+  /** Records that were sealed before. */
+  readonly already: number;
+}
+
+/** Options of {@link migrate}. */
+export interface MigrateOptions extends CallOrigin {
+  /** Ends the run between two sessions; another run goes on. */
+  readonly signal?: AbortSignal;
+  /** Called after each session. */
+  readonly onProgress?: (progress: MigrateReport) => void;
+}
+
+/**
+ * Seals the plaintext records of existing sessions, each session in one transaction: a crash leaves it old or new, and
+ * a second run finishes. Every record passes all layers of the stack as if it were written now: `redact` redacts it,
+ * `expire` stamps it. Live traffic can go on, because `encrypt()` must have `unsafeAllowPlaintext` for this time. Look
+ * at what is sealed: an inserted row is sealed like an old one.
+ *
+ * @param target A session or store that was wrapped in a stack with `encrypt({ unsafeAllowPlaintext })`.
+ * @throws `ERR_NOT_SEALED` without that option or after its date; `ERR_UNSUPPORTED` for a session without transactions
+ * that has plaintext; what the layers throw: nothing of that session is changed then.
+ * @example
+ * ```ts
+ * import { MemorySession } from '@openai/agents';
+ * import { encrypt, generateKey, keyring, wrapSession } from 'strongroom';
+ * import { migrate } from 'strongroom/keys';
+ *
+ * const keys = keyring({ current: await generateKey() });
+ * const until = new Date('2027-01-31');
+ * const session = wrapSession(new MemorySession(), [encrypt({ keys, unsafeAllowPlaintext: { until } })]);
+ * await migrate(session);
+ * ```
+ */
+export async function migrate(target: Session | Store, options: MigrateOptions = {}): Promise<MigrateReport> {
+  return asCall(target, 'migrate', options, async () => {
+    checkCall('migrate', options, ['signal', 'onProgress']);
+    const report = { sessions: 0, sealed: 0, already: 0 };
+    for await (const session of sessionsOf('migrate', target)) {
+      options.signal?.throwIfAborted();
+      const counts = await asCallOfEach(target, session, 'migrate', options, async () =>
+        migrateSession(session, originOf(options)),
+      );
+      report.sessions++;
+      report.sealed += counts.sealed;
+      report.already += counts.already;
+      options.onProgress?.({ ...report });
+    }
+    return report;
+  });
+}
+
+async function migrateSession(
+  session: Session,
+  origin: CallOrigin,
+): Promise<{ sealed: number; already: number }> {
+  const access = await keyAccess('migrate', session, origin);
+  const { sealer, scope, call } = access;
+  if (!sealer.acceptsPlaintext(scope)) {
+    throw new StrongroomError(
+      'ERR_NOT_SEALED',
+      'migrate: encrypt() does not accept plaintext now. Give it unsafeAllowPlaintext: { until } for the migration.',
+    );
+  }
+  let counts = { sealed: 0, already: 0 };
+  await replaceRecords('migrate', access, async (records) => {
+    const plain = records.map((record): Entry | undefined => {
+      const entry = sealer.accepts(record, scope);
+      return entry === undefined ? undefined : { ...entry, stored: record };
+    });
+    let entries: readonly Entry[] = plain.flatMap((entry) =>
+      entry === undefined ? [] : [{ item: entry.item, header: entry.header }],
+    );
+    counts = { sealed: entries.length, already: records.length - entries.length };
+    if (entries.length === 0) return undefined;
+    for (const layer of layersOf(session)) {
+      if (layer.write !== undefined) entries = await layer.write(entries, call);
+    }
+    const sealed = entries.values();
+    return records.map((record, index) =>
+      plain[index] === undefined ? record : (sealed.next().value as Entry).item,
+    );
+  });
+  return counts;
+}

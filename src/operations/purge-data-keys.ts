@@ -1,0 +1,108 @@
+import { isStrongroomError, StrongroomError } from '../errors.ts';
+import { checkAhead, parseMaxAhead, type ReadReference, type TimeReference } from '../stores/clock-check.ts';
+import { checkCall } from '../protocol/call-origin.ts';
+import { parseDuration, type Duration } from '../options.ts';
+import { asCall } from './as-call.ts';
+import type { DekRecord, DekStore } from '../keys/dek-store.ts';
+import { keyPlacesOf, type KeyTarget } from './key-places.ts';
+import type { CallOrigin } from '../layer.ts';
+import { REFERENCE } from '../session-contract.ts';
+
+/** Options of {@link purgeDataKeys}. */
+export interface PurgeDataKeysOptions extends CallOrigin {
+  /** Data keys that were made this long ago are destroyed. */
+  readonly after: Duration;
+  /** Unix milliseconds. @defaultValue `Date.now` */
+  readonly clock?: () => number;
+  /**
+   * How far the clock may be ahead of that of the database with the data keys; farther is `ERR_CLOCK`, because a wrong clock
+   * would destroy keys that are still needed. `'any'` trusts the clock. Data keys in SQLite, PGlite, in memory or in sessions have no
+   * other clock to compare with. @defaultValue `'5m'`
+   */
+  readonly maxAhead?: Duration | 'any';
+  /** Ends the run between two data keys. */
+  readonly signal?: AbortSignal;
+}
+
+/** What {@link purgeDataKeys} did. */
+export interface PurgeDataKeysReport {
+  /** The data keys that were destroyed. */
+  readonly destroyed: readonly { readonly sessionId: string; readonly did: string; readonly kid: string }[];
+  /** Sessions that a hold protects. */
+  readonly held: readonly string[];
+}
+
+/**
+ * Epoch keys: enforces a retention period by destroying the data keys of its last day, on any inner session and in every
+ * copy of the items. A session gets a new data key each `dataKeys.maxAge` (a day by default), so what was written under
+ * one key disappears together: nothing lives longer than `after`, and the last entries of a key live up to `maxAge`
+ * less. What `inline` data keys in records sealed is not reached.
+ *
+ * @param target A DEK store; a store, whose table of data keys is meant; or a wrapped store or session, whose `encrypt()`
+ * also lets go of the keys at once. Other processes let go of them after `dataKeys.cacheFor`.
+ * @throws `ERR_INVALID_OPTION`, `ERR_CLOCK` (see {@link PurgeDataKeysOptions.maxAhead}), `ERR_STORE`, `ERR_UNSUPPORTED` where all data keys stand in the records.
+ * @example
+ * ```ts
+ * import { purgeDataKeys, sqliteDekStore } from 'strongroom/keys';
+ *
+ * await using dekStore = sqliteDekStore(':memory:');
+ * await purgeDataKeys(dekStore, { after: '30d' });
+ * ```
+ */
+export async function purgeDataKeys(
+  target: KeyTarget,
+  options: PurgeDataKeysOptions,
+): Promise<PurgeDataKeysReport> {
+  return asCall(target, 'purgeDataKeys', options, async () => purge(target, options));
+}
+
+/** In this process there is nothing that a clock which was given could be compared with. */
+async function comparable(
+  read: ReadReference | undefined,
+  clock: (() => number) | undefined,
+): Promise<TimeReference | undefined> {
+  const reference = await read?.();
+  return clock !== undefined && reference?.inProcess === true ? undefined : reference;
+}
+
+async function purge(target: KeyTarget, options: PurgeDataKeysOptions): Promise<PurgeDataKeysReport> {
+  checkCall('purgeDataKeys', options, ['after', 'clock', 'maxAhead', 'signal']);
+  const { clock = Date.now, signal } = options;
+  const now = clock();
+  const before = now - parseDuration('purgeDataKeys', 'after', options.after);
+  const maxAhead = parseMaxAhead('purgeDataKeys', options.maxAhead);
+  const places = await keyPlacesOf('purgeDataKeys', target);
+  if (places.stores.length === 0) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      'purgeDataKeys: the data keys of this target stand in its records, where none can be destroyed. Use ' +
+        'purgeExpired(), or a DEK store.',
+    );
+  }
+  for (const store of places.stores) {
+    const read = (store as { readonly [REFERENCE]?: ReadReference })[REFERENCE];
+    await checkAhead('purgeDataKeys', now, () => comparable(read, options.clock), maxAhead);
+  }
+  const filter = places.sessionId === undefined ? {} : { sessionId: places.sessionId };
+  const old: { readonly store: DekStore; readonly record: DekRecord }[] = [];
+  for (const store of places.stores) {
+    for await (const record of store.list(filter))
+      if (record.createdAt <= before) old.push({ store, record });
+  }
+  const destroyed: { sessionId: string; did: string; kid: string }[] = [];
+  const held = new Set<string>();
+  for (const { store, record } of old) {
+    const { sessionId, did, kid } = record;
+    signal?.throwIfAborted();
+    if (held.has(sessionId)) continue;
+    try {
+      await store.destroy(sessionId, did);
+      places.forget(sessionId, did);
+      destroyed.push({ sessionId, did, kid });
+    } catch (error) {
+      if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
+      held.add(sessionId);
+    }
+  }
+  return { destroyed, held: [...held] };
+}

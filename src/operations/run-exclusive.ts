@@ -1,0 +1,88 @@
+import type {
+  AgentInputItem,
+  NonStreamRunOptions,
+  RunContext,
+  Runner,
+  RunResult,
+  RunState,
+  Session,
+  StreamedRunResult,
+  StreamRunOptions,
+} from '@openai/agents';
+import { invalidOption } from '../options.ts';
+import type { SessionLayer } from '../layer.ts';
+import { turnEnders } from '../layers/exclusive.ts';
+import { innermostOf, layersOf, wrapSession } from '../wrap-session.ts';
+
+type AnyAgent = Parameters<Runner['run']>[0];
+type Input<C, A extends AnyAgent> = string | AgentInputItem[] | RunState<C, A>;
+type WithSession = { readonly session: Session };
+
+/**
+ * A run whose turn on the session ends with it, however it ends: with an answer, a provider's error, an abort, a tool
+ * error, a guardrail or too many turns. With plain `run()` a run that fails writes nothing, and {@link exclusive} sees
+ * the end of it only when its run context is collected as garbage, or after `hold`.
+ *
+ * @param options Those of the runner; `session` must be wrapped with `exclusive()`. A streamed run keeps its turn until
+ * its stream is complete.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a session without `exclusive()`; what the run throws.
+ *
+ * @example
+ * ```ts
+ * import { Agent, MemorySession, Runner } from '@openai/agents';
+ * import { exclusive, runExclusive, wrapSession } from 'strongroom';
+ *
+ * const session = wrapSession(new MemorySession(), [exclusive()]);
+ * export const ask = async (agent: Agent) => runExclusive(new Runner(), agent, 'Hello', { session });
+ * ```
+ */
+export async function runExclusive<A extends AnyAgent, C = undefined>(
+  runner: Runner,
+  agent: A,
+  input: Input<C, A>,
+  options: NonStreamRunOptions<C, A> & WithSession,
+): Promise<RunResult<C, A>>;
+export async function runExclusive<A extends AnyAgent, C = undefined>(
+  runner: Runner,
+  agent: A,
+  input: Input<C, A>,
+  options: StreamRunOptions<C, A> & WithSession,
+): Promise<StreamedRunResult<C, A>>;
+export async function runExclusive<A extends AnyAgent, C = undefined>(
+  runner: Runner,
+  agent: A,
+  input: Input<C, A>,
+  options: (NonStreamRunOptions<C, A> | StreamRunOptions<C, A>) & WithSession,
+): Promise<RunResult<C, A> | StreamedRunResult<C, A>> {
+  const { session } = options;
+  const enders = layersOf(session).flatMap((layer) => turnEnders.get(layer) ?? []);
+  if (enders.length === 0)
+    invalidOption('runExclusive', 'session', 'a session wrapped with exclusive()', session);
+  const contexts = new Set<RunContext<unknown>>();
+  // Outermost, so that it hears of the run context before a turn begins under it.
+  const listener: SessionLayer = {
+    name: 'runExclusive',
+    wantsRunContext: true,
+    async around(call, next) {
+      if (call.runContext !== undefined) contexts.add(call.runContext);
+      return next();
+    },
+  };
+  const end = (): void => {
+    for (const context of contexts) for (const ender of enders) ender(innermostOf(session), context);
+  };
+  let result: RunResult<C, A> | StreamedRunResult<C, A>;
+  try {
+    const own = wrapSession(session, [listener]);
+    result =
+      options.stream === true
+        ? await runner.run(agent, input, { ...options, session: own })
+        : await runner.run(agent, input, { ...options, session: own });
+  } catch (error) {
+    end();
+    throw error;
+  }
+  if ('completed' in result) void result.completed.then(end, end);
+  else end();
+  return result;
+}

@@ -1,0 +1,52 @@
+import { holdsConversation } from '../derived-id.ts';
+import type { Session } from '@openai/agents';
+import { invalidOption } from '../options.ts';
+import type { Store } from '../stores/store.ts';
+import { innermostOf } from '../wrap-session.ts';
+import type { DekStore } from '../keys/dek-store.ts';
+import { MAINTENANCE } from '../session-contract.ts';
+
+/** A wrapped store, or one wrapped session. */
+export type SealedTarget = Store | Session;
+
+export function isStore(value: unknown): value is Store {
+  return typeof (value as Store | null)?.sessions === 'function';
+}
+
+export function isDekStore(value: unknown): value is DekStore {
+  return typeof (value as DekStore | null)?.replaceWrapped === 'function';
+}
+
+export function isSession(value: unknown): value is Session {
+  return typeof (value as Session | null)?.getItems === 'function';
+}
+
+/** The sessions of a store that hold items, or the one session. */
+export async function* sessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
+  if (isStore(target)) {
+    for await (const { id } of target.sessions({ derived: true })) {
+      if (holdsConversation(id)) yield target.session(id, { derived: true });
+    }
+    return;
+  }
+  if (!isSession(target)) invalidOption(where, 'target', 'a wrapped session or a wrapped store', target);
+  yield target;
+}
+
+/**
+ * The same, and the sessions without items that still have data keys in the store's own table: what they hold expired or
+ * was cleared, and their keys name a key-encryption key all the same.
+ */
+export async function* sessionsWithKeysOf(where: string, target: SealedTarget): AsyncIterable<Session> {
+  yield* sessionsOf(where, target);
+  const table = isStore(target) ? target[MAINTENANCE]?.dekStore : undefined;
+  if (table === undefined || !isStore(target)) return;
+  const empty = new Set<string>();
+  for await (const { sessionId } of table.list()) {
+    if (empty.has(sessionId)) continue;
+    const session = target.session(sessionId, { derived: true });
+    if ((await innermostOf(session).getItems(1)).length > 0) continue;
+    empty.add(sessionId);
+    yield session;
+  }
+}

@@ -1,0 +1,128 @@
+import type { Session } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions } from '../options.ts';
+import { historyDigest } from '../protocol/digest.ts';
+import type { StoredRecord } from '../stores/driver.ts';
+import { type Maintenance } from '../stores/maintenance.ts';
+import { decodeRecord } from '../stores/record.ts';
+import type { Store } from '../stores/store.ts';
+import { MAINTENANCE } from '../session-contract.ts';
+
+/** Options of {@link transfer}. */
+export interface TransferOptions {
+  /** Called after each session. */
+  readonly onProgress?: (progress: TransferProgress) => void;
+  /** Ends the transfer between two sessions: it rejects with the signal's reason, and can be run again. */
+  readonly signal?: AbortSignal;
+}
+
+/** How far a transfer is. */
+export interface TransferProgress {
+  /** The session that was just brought over and verified. */
+  readonly id: string;
+  readonly sessions: number;
+  readonly items: number;
+}
+
+/** What {@link transfer} did. */
+export interface TransferReport {
+  /** Sessions that are now equal in both stores, those of earlier runs included. */
+  readonly sessions: number;
+  /** Items that this run wrote. */
+  readonly items: number;
+  /** Items whose data key was destroyed: nobody can read them, so they stay behind. */
+  readonly shredded: number;
+}
+
+const CHUNK = 500;
+
+/**
+ * Copies all sessions from one store to another, of the same or another database. Records move as they are: envelopes
+ * stay sealed, no key is needed, times, subjects, wrapped data keys and open holds come along. Each session is verified
+ * by count and digest. A transfer that was cut off is run again: what is there already is checked and not written
+ * again.
+ *
+ * Nobody should write to either store meanwhile: a session that grew after it was read is not equal.
+ *
+ * @param from A store of strongroom; what is wrapped around it is passed by.
+ * @param to A store of strongroom; what is wrapped around it is passed by.
+ * @throws {@link StrongroomError} `ERR_CONFLICT` when a session of the same id in `to` is not the beginning of the one
+ * in `from`; `ERR_UNSUPPORTED` when one of them is no store of strongroom.
+ *
+ * @example
+ * ```ts
+ * import { openPostgres } from 'strongroom/postgres';
+ * import { openSqlite } from 'strongroom/sqlite';
+ * import { transfer } from 'strongroom/transfer';
+ *
+ * await using from = openSqlite('conversations.db');
+ * await using to = openPostgres('postgres://app@127.0.0.1:5432/app');
+ * console.log(await transfer(from, to, { onProgress: ({ sessions }) => console.log(sessions) }));
+ * ```
+ */
+export async function transfer<A extends Session, B extends Session>(
+  from: Store<A>,
+  to: Store<B>,
+  options: TransferOptions = {},
+): Promise<TransferReport> {
+  checkOptions('transfer', options, ['onProgress', 'signal']);
+  const source = from[MAINTENANCE];
+  const target = to[MAINTENANCE];
+  if (source === undefined || target === undefined) {
+    throw new StrongroomError('ERR_UNSUPPORTED', 'transfer works between stores of strongroom.');
+  }
+  let sessions = 0;
+  let items = 0;
+  let shredded = 0;
+  for await (const { id, subject } of from.sessions({ derived: true })) {
+    options.signal?.throwIfAborted();
+    const all = await source.records(id);
+    const lost = await bringKeys(source, target, id, all);
+    const records = all.filter(({ did, wrapped }) => did === null || wrapped !== null || !lost.has(did));
+    shredded += all.length - records.length;
+    const digest = (list: readonly StoredRecord[]): string =>
+      historyDigest(list.map((record) => decodeRecord(record, id)));
+
+    const present = await target.records(id);
+    if (present.length > records.length || digest(present) !== digest(records.slice(0, present.length))) {
+      throw new StrongroomError(
+        'ERR_CONFLICT',
+        `transfer: the target has another session ${JSON.stringify(id)}. Delete it there, or leave it out.`,
+      );
+    }
+    const missing = records.slice(present.length);
+    for (let start = 0; start < missing.length; start += CHUNK) {
+      await target.append(id, missing.slice(start, start + CHUNK), subject);
+    }
+    const written = await target.records(id);
+    if (written.length !== records.length || digest(written) !== digest(records)) {
+      throw new StrongroomError(
+        'ERR_CONFLICT',
+        `transfer: session ${JSON.stringify(id)} was written to meanwhile. Stop the writers and run the transfer again.`,
+      );
+    }
+    sessions++;
+    items += missing.length;
+    options.onProgress?.({ id, sessions, items });
+  }
+  return { sessions, items, shredded };
+}
+
+/** @returns Ids of the keys that the source has destroyed. */
+async function bringKeys(
+  from: Maintenance,
+  to: Maintenance,
+  id: string,
+  records: readonly StoredRecord[],
+): Promise<ReadonlySet<string>> {
+  for await (const record of from.dekStore.list({ sessionId: id })) await to.dekStore.put(record);
+  for (const hold of await from.dekStore.holds.list({ sessionId: id, open: true })) {
+    await to.dekStore.holds.place(hold);
+  }
+  const lost = new Set<string>();
+  for (const did of new Set(records.flatMap((record) => (record.did === null ? [] : [record.did])))) {
+    const found = await from.dekStore.get(id, did);
+    if (found !== undefined && 'destroyedAt' in found) lost.add(did);
+  }
+  return lost;
+}

@@ -1,0 +1,27 @@
+import { checkOptions, invalidOption } from '../options.ts';
+import type { CallOrigin } from '../layer.ts';
+
+/** The names of {@link CallOrigin}, for checks of options. */
+export const ORIGIN: readonly (keyof CallOrigin)[] = ['runContext', 'actor', 'purpose'];
+
+/** What of the options says who calls; what is no text is left out here and refused by {@link checkCall}. */
+export function originOf(options: unknown): CallOrigin {
+  const { runContext, actor, purpose } = (Object(options) === options ? options : {}) as CallOrigin;
+  return {
+    ...(typeof runContext === 'object' && runContext !== null && { runContext }),
+    ...(typeof actor === 'string' && { actor }),
+    ...(typeof purpose === 'string' && { purpose }),
+  };
+}
+
+/** @throws {@link StrongroomError} `ERR_INVALID_OPTION`. */
+export function checkCall(where: string, options: unknown, known: readonly string[]): void {
+  checkOptions(where, options, [...known, ...ORIGIN]);
+  const { runContext, actor, purpose } = options as Record<string, unknown>;
+  if (runContext !== undefined && (typeof runContext !== 'object' || runContext === null)) {
+    invalidOption(where, 'runContext', 'a RunContext of @openai/agents', runContext);
+  }
+  for (const [name, value] of Object.entries({ actor, purpose })) {
+    if (value !== undefined && typeof value !== 'string') invalidOption(where, name, 'a text', value);
+  }
+}

@@ -1,0 +1,195 @@
+import type { AgentInputItem } from '@openai/agents';
+import { fromBase64, toBase64 } from '../crypto/encoding.ts';
+import { StrongroomError } from '../errors.ts';
+import { itemPath } from './item-path.ts';
+
+/** How deep an item may nest. Everything that walks over items may recurse this far, and JSON as well. */
+export const MAX_DEPTH = 1_000;
+
+/**
+ * A plain deep copy of an item, each property read once. Properties that are `undefined` are left out, as JSON
+ * does; anything else that JSON would change or lose is refused, and so is more than {@link MAX_DEPTH} levels.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_ITEM`, naming the path and never the value.
+ */
+export function snapshotItem(item: AgentInputItem): AgentInputItem {
+  if (typeof item !== 'object' || item === null || Array.isArray(item)) {
+    throw new StrongroomError('ERR_INVALID_ITEM', 'An item must be an object.');
+  }
+  return snapshot(item, { segments: [], ancestors: new Set() }) as AgentInputItem;
+}
+
+/** Where a snapshot is. One for the whole item: a path for each value would cost as much as the item. */
+interface Place {
+  readonly segments: (string | number)[];
+  readonly ancestors: Set<object>;
+}
+
+function snapshot(value: unknown, place: Place): unknown {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value;
+    case 'number':
+      if (Number.isFinite(value)) return value;
+      return refuse(place, 'a number that JSON cannot hold');
+    case 'object':
+      break;
+    default:
+      return refuse(place, `a ${typeof value}`);
+  }
+  if (value === null) return null;
+  if (value instanceof Uint8Array) return new Uint8Array(value);
+  const { ancestors } = place;
+  if (ancestors.has(value)) return refuse(place, 'a cycle');
+  if (ancestors.size >= MAX_DEPTH) return refuse(place, `nested more than ${MAX_DEPTH} levels deep`);
+  ancestors.add(value);
+  const copy = Array.isArray(value) ? snapshotList(value, place) : snapshotObject(value, place);
+  ancestors.delete(value);
+  return copy;
+}
+
+function snapshotList(list: readonly unknown[], place: Place): unknown[] {
+  const copy: unknown[] = [];
+  for (let index = 0; index < list.length; index++) {
+    place.segments.push(index);
+    copy.push(snapshot(list[index], place));
+    place.segments.pop();
+  }
+  return copy;
+}
+
+function snapshotObject(value: object, place: Place): Record<string, unknown> {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+    return refuse(place, 'an instance of a class');
+  }
+  const copy: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) {
+    const member = (value as Record<string, unknown>)[key];
+    if (member === undefined) continue;
+    place.segments.push(key);
+    setOwn(copy, key, snapshot(member, place));
+    place.segments.pop();
+  }
+  return copy;
+}
+
+function refuse({ segments }: Place, what: string): never {
+  throw new StrongroomError(
+    'ERR_INVALID_ITEM',
+    `${itemPath(segments)} is ${what}, which cannot be stored without loss. Use JSON values or a Uint8Array.`,
+  );
+}
+
+/** Assignment that also works for a key named `__proto__`. */
+function setOwn(target: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === '__proto__') {
+    Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+  } else {
+    target[key] = value;
+  }
+}
+
+/** `$bytes`, `$$bytes`, …: a key of this shape gets one more `$`, so that bytes stay distinguishable. */
+const BYTES_KEY = /^\$+bytes$/;
+
+/** The JSON of a snapshot; bytes become `{"$bytes":"<base64>"}` (envelope format `sr1`). */
+export function encodeItem(item: AgentInputItem): string {
+  return JSON.stringify(needsEscape(item) ? escapeBytes(item) : item);
+}
+
+/** Looks before it copies: almost no item has bytes, and copying costs more than the JSON. */
+function needsEscape(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (value instanceof Uint8Array) return true;
+  if (Array.isArray(value)) return value.some(needsEscape);
+  for (const key in value) {
+    if (key.endsWith('bytes') && BYTES_KEY.test(key)) return true;
+    if (needsEscape((value as Record<string, unknown>)[key])) return true;
+  }
+  return false;
+}
+
+/** The item of {@link encodeItem}'s text. Throws on text that is no JSON object. */
+export function decodeItem(text: string): AgentInputItem {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new SyntaxError('not a JSON object');
+  }
+  // A search that text seldom slows down, as one for a letter would be.
+  return (text.includes('$bytes"') ? unescapeBytes(value) : value) as AgentInputItem;
+}
+
+function escapeBytes(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array) return { $bytes: toBase64(value) };
+  return mapChildren(value, escapeBytes, (key) => (BYTES_KEY.test(key) ? `$${key}` : key));
+}
+
+function unescapeBytes(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (!Array.isArray(value)) {
+    const bytes = (value as { $bytes?: unknown }).$bytes;
+    if (typeof bytes === 'string' && Object.keys(value).length === 1) {
+      const decoded = fromBase64(bytes);
+      if (decoded === undefined) throw new SyntaxError('not canonical base64');
+      return decoded;
+    }
+  }
+  return mapChildren(value, unescapeBytes, (key) => (BYTES_KEY.test(key) ? key.slice(1) : key));
+}
+
+/** `value` itself when nothing changes, so that ordinary items are not copied. */
+function mapChildren(
+  value: object,
+  map: (child: unknown) => unknown,
+  rename: (key: string) => string,
+): unknown {
+  if (Array.isArray(value)) {
+    let copy: unknown[] | undefined;
+    for (let index = 0; index < value.length; index++) {
+      const child = map(value[index]);
+      if (child !== value[index]) (copy ??= [...value])[index] = child;
+    }
+    return copy ?? value;
+  }
+  let changed = false;
+  const copy: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) {
+    const before = (value as Record<string, unknown>)[key];
+    const after = map(before);
+    const name = rename(key);
+    changed ||= after !== before || name !== key;
+    setOwn(copy, name, after);
+  }
+  return changed ? copy : value;
+}
+
+/** A deep copy of plain data, several times faster than `structuredClone` (strings are shared, bytes copied). */
+export function cloneItem<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array) return new Uint8Array(value) as T;
+  if (Array.isArray(value)) return value.map(cloneItem) as T;
+  const copy: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) setOwn(copy, key, cloneItem((value as Record<string, unknown>)[key]));
+  return copy as T;
+}
+
+/**
+ * Text that is equal for structurally equal items, whatever the order of their keys: the equality of the runner's
+ * own reconciliation (`undefined` properties do not count).
+ */
+export function itemKey(item: unknown): string {
+  return JSON.stringify(sortKeys(item));
+}
+
+function sortKeys(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array) return { $bytes: toBase64(value) };
+  if (Array.isArray(value)) return value.map(sortKeys);
+  const sorted: Record<string, unknown> = {};
+  for (const key of Object.keys(value).sort())
+    setOwn(sorted, key, sortKeys((value as Record<string, unknown>)[key]));
+  return sorted;
+}

@@ -1,0 +1,37 @@
+import type { AgentInputItem } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
+import { encodeItem, snapshotItem } from './item.ts';
+
+/** Copies what the caller handed over, each property read once, so that later changes of it do no harm. */
+export function snapshotItems(items: readonly AgentInputItem[], maxItemBytes: number): AgentInputItem[] {
+  if (!Array.isArray(items)) {
+    throw new StrongroomError('ERR_INVALID_ITEM', 'addItems takes a list of items.');
+  }
+  return items.map((item, index) => {
+    const snapshot = snapshotItem(item as AgentInputItem);
+    if (sizeAtMost(snapshot) > maxItemBytes) {
+      const bytes = new TextEncoder().encode(encodeItem(snapshot)).length;
+      if (bytes > maxItemBytes) {
+        throw new StrongroomError(
+          'ERR_INVALID_ITEM',
+          `Item ${index + 1} of ${items.length} has ${bytes} bytes of JSON, more than maxItemBytes (${maxItemBytes}). Store large content elsewhere and keep a reference, or raise maxItemBytes in wrapSession's options.`,
+        );
+      }
+    }
+    return snapshot;
+  });
+}
+
+/** An upper bound of an item's JSON in bytes, without building it: six bytes is the longest a UTF-16 unit can get. */
+function sizeAtMost(value: unknown): number {
+  if (typeof value === 'string') return 6 * value.length + 2;
+  if (typeof value !== 'object' || value === null) return 32;
+  if (value instanceof Uint8Array) return 2 * value.length + 32;
+  let size = 2;
+  if (Array.isArray(value)) {
+    for (const child of value) size += sizeAtMost(child) + 1;
+    return size;
+  }
+  for (const [key, child] of Object.entries(value)) size += 6 * key.length + 4 + sizeAtMost(child);
+  return size;
+}

@@ -1,0 +1,181 @@
+import type {
+  AgentInputItem,
+  SessionHistoryTransaction,
+  SessionHistoryTransactionArgs,
+} from '@openai/agents';
+import { envelopeText } from './envelope.ts';
+import { StrongroomError } from '../errors.ts';
+import { snapshotItem } from './item.ts';
+import { isWellFormed } from '../limits.ts';
+import { loadSdk } from '../load-sdk.ts';
+
+/**
+ * What the SDK's own `MemorySession` says when it refuses a transaction. Bare stores and stacks say the same, and
+ * nothing else in these messages: whoever handles that session's errors handles ours, and no content is in them.
+ */
+export const SENTENCES = {
+  arguments: 'Session history transaction arguments are invalid.',
+  operationId: 'Session history transaction operationId must be a non-empty string.',
+  transaction: 'Session history transaction must be an object.',
+  items: 'Session history transaction items contain invalid or unsupported data.',
+  append: 'Session history append transaction fields are invalid.',
+  suffixFields: 'Session history suffix transaction fields are invalid.',
+  type: 'Unsupported session history transaction type.',
+  reused: 'Session history operation was already applied with a different transaction.',
+  suffix: 'Session history suffix no longer matches the transaction precondition.',
+} as const;
+
+/** Bytes up to which extra properties of a byte array are looked for: listing the keys takes 0.2 s for 1 MiB. */
+const LISTED_BYTES = 65_536;
+
+/** Operation id and transaction, each read once; what they hold is not looked at yet. */
+export interface TransactionEnvelope {
+  readonly operationId: string;
+  readonly transaction: object;
+}
+
+/** @throws {@link StrongroomError} `ERR_INVALID_ITEM` in the words of the SDK's own session. */
+export function readTransactionEnvelope(args: unknown): TransactionEnvelope {
+  let operationId: unknown;
+  let transaction: unknown;
+  try {
+    if (typeof args !== 'object' || args === null) return refuse(SENTENCES.arguments);
+    ({ operationId, transaction } = args as Record<string, unknown>);
+  } catch {
+    // What an accessor of the caller throws can hold anything, so it is not kept as the cause.
+    return refuse(SENTENCES.arguments);
+  }
+  assertOperationId(operationId);
+  if (typeof transaction !== 'object' || transaction === null) return refuse(SENTENCES.transaction);
+  return { operationId, transaction };
+}
+
+/** @throws {@link StrongroomError} `ERR_INVALID_ITEM`. */
+export function assertOperationId(operationId: unknown): asserts operationId is string {
+  if (typeof operationId !== 'string' || operationId.trim() === '') refuse(SENTENCES.operationId);
+  // Two of them would become one in UTF-8.
+  if (!isWellFormed(operationId)) refuse(`${SENTENCES.operationId} It must be well-formed Unicode.`);
+}
+
+/**
+ * A copy of the arguments, each property read once and no accessor called.
+ *
+ * @param snapshotItems How the lists of items are copied; throws for items that cannot be stored without loss.
+ * @throws {@link StrongroomError} `ERR_INVALID_ITEM` in the words of the SDK's own session.
+ */
+export function snapshotTransaction(
+  args: unknown,
+  snapshotItems: (items: readonly AgentInputItem[]) => AgentInputItem[] = (items) => items.map(snapshotItem),
+): SessionHistoryTransactionArgs {
+  const envelope = readTransactionEnvelope(args);
+  return {
+    operationId: envelope.operationId,
+    transaction: checkFields(copyOf(envelope.transaction), (items) => {
+      try {
+        return snapshotItems(items as readonly AgentInputItem[]);
+      } catch (cause) {
+        return refuse(SENTENCES.items, cause);
+      }
+    }),
+  };
+}
+
+function copyOf(transaction: object): Record<string, unknown> {
+  let copy: unknown;
+  try {
+    copy = copySupported(transaction, new Set());
+    // A proxy cannot be told from what it stands for, except by what the platform's own copy refuses.
+    structuredClone(transaction);
+  } catch {
+    return refuse(SENTENCES.items);
+  }
+  // An array is an object without these fields.
+  return copy as Record<string, unknown>;
+}
+
+function checkFields(
+  fields: Record<string, unknown>,
+  list: (items: readonly unknown[]) => AgentInputItem[],
+): SessionHistoryTransaction {
+  const { type, items, expectedSuffix, replacement } = fields;
+  const names = Object.keys(fields).sort().join(',');
+  if (type === 'append_items') {
+    if (names !== 'items,type' || !Array.isArray(items)) return refuse(SENTENCES.append);
+    return { type, items: list(items) };
+  }
+  if (type !== 'replace_suffix') return refuse(SENTENCES.type);
+  const complete = names === 'expectedSuffix,replacement,type';
+  if (!complete || !Array.isArray(expectedSuffix) || !Array.isArray(replacement)) {
+    return refuse(SENTENCES.suffixFields);
+  }
+  return { type, expectedSuffix: list(expectedSuffix), replacement: list(replacement) };
+}
+
+/** A plain copy of plain data. Throws for what a copy would lose: accessors, symbols, hidden properties, classes. */
+function copySupported(value: unknown, ancestors: Set<object>): unknown {
+  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint')
+    throw unsupported();
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array) return copyBytes(value);
+  if (ancestors.has(value)) throw unsupported();
+  ancestors.add(value);
+  const copy = Array.isArray(value) ? copyList(value, ancestors) : copyRecord(value, ancestors);
+  ancestors.delete(value);
+  return copy;
+}
+
+function copyList(list: readonly unknown[], ancestors: Set<object>): unknown[] {
+  const { length } = list;
+  // One key for each element and `length`: anything else is a hole, a name or a symbol.
+  if (Reflect.ownKeys(list).length !== length + 1) throw unsupported();
+  return Array.from({ length }, (_, index) => copySupported(dataOf(list, String(index)), ancestors));
+}
+
+function copyRecord(record: object, ancestors: Set<object>): Record<string, unknown> {
+  const prototype: unknown = Object.getPrototypeOf(record);
+  if (prototype !== Object.prototype && prototype !== null) throw unsupported();
+  const copy: Record<string, unknown> = {};
+  for (const key of Reflect.ownKeys(record)) {
+    const value = copySupported(dataOf(record, key), ancestors);
+    // Assigning would not make a property of the name `__proto__`.
+    Object.defineProperty(copy, key, { value, configurable: true, enumerable: true, writable: true });
+  }
+  return copy;
+}
+
+/** The value of an enumerable property that is no accessor and has a text as its name. */
+function dataOf(object: object, key: string | symbol): unknown {
+  const descriptor = Object.getOwnPropertyDescriptor(object, key);
+  const plain = typeof key === 'string' && descriptor?.enumerable === true && 'value' in descriptor;
+  if (!plain) throw unsupported();
+  return descriptor.value as unknown;
+}
+
+function copyBytes(bytes: Uint8Array): Uint8Array {
+  const symbols = Object.getOwnPropertySymbols(bytes);
+  const named = bytes.length <= LISTED_BYTES && Reflect.ownKeys(bytes).length > bytes.length;
+  if (symbols.length > 0 || named) throw unsupported();
+  return new Uint8Array(bytes);
+}
+
+function unsupported(): Error {
+  return new Error('unsupported');
+}
+
+/**
+ * Checks items of a transaction against the SDK's protocol, as its own session does. The SDK is loaded only when
+ * there is something to check: carriers are known to be valid, and loading takes a third of a second.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_ITEM`.
+ */
+export async function assertProtocolItems(items: readonly AgentInputItem[]): Promise<void> {
+  const plain = items.filter((item) => envelopeText(item) === undefined);
+  if (plain.length === 0) return;
+  const { protocol } = await loadSdk();
+  if (plain.some((item) => !protocol.ModelItem.safeParse(item).success)) refuse(SENTENCES.items);
+}
+
+/** Only our own errors are kept as the cause: they hold no content. */
+function refuse(sentence: string, cause?: unknown): never {
+  throw new StrongroomError('ERR_INVALID_ITEM', sentence, cause instanceof StrongroomError ? { cause } : {});
+}

@@ -1,1 +1,0 @@
-export { resilient, type ResilientOptions } from './resilient.ts';

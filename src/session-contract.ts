@@ -1,0 +1,117 @@
+import type { AgentInputItem } from '@openai/agents';
+import { StrongroomError } from './errors.ts';
+import type { DekStore } from './keys/dek-store.ts';
+import type { CallKind, CallOrigin } from './layer.ts';
+
+/*
+ * What sessions and stores of strongroom offer to each other beyond the SDK's `Session`. Every such port stands under a
+ * symbol of the global registry, so that two copies of this package in one program understand each other, and no member
+ * of a user's session is taken for one of ours.
+ */
+
+/** Under this symbol a session of a store tells which operations it has applied. */
+export const OPERATIONS: unique symbol = Symbol.for('strongroom.operations') as never;
+
+/** The names of the layers of a wrapper, outermost first. */
+export const LAYER_NAMES: unique symbol = Symbol.for('strongroom.layers') as never;
+
+/** What sessions of one store have in common, on a wrapper: only those archive to each other in one transaction. */
+export const STORE_OF: unique symbol = Symbol.for('strongroom.store') as never;
+
+/** Under this symbol a session tells which state its history is in, as a `VersionSource`. */
+export const VERSION: unique symbol = Symbol.for('strongroom.version') as never;
+
+/** Under this symbol a store lets appends of several sessions travel together, see `stores/gather.ts`. */
+export const GATHER: unique symbol = Symbol.for('strongroom.gather') as never;
+
+/** Under this symbol a store of ours offers what keeps it in order, see `stores/maintenance.ts`. */
+export const MAINTENANCE: unique symbol = Symbol.for('strongroom.maintenance') as never;
+
+/** Under this symbol a DEK store tells the time of its database, see `stores/clock-check.ts`. */
+export const REFERENCE: unique symbol = Symbol.for('strongroom.timeReference') as never;
+
+/** Under this symbol a session of a store lets a wrapper say that a call of its own has begun. */
+export const ADMIT: unique symbol = Symbol.for('strongroom.admit') as never;
+
+/**
+ * Lets a call in, which the store then waits for when it closes; gives what tells that the call is over. Until then
+ * calls of the session go on, because they are parts of that one.
+ *
+ * @throws {@link StrongroomError} `ERR_CLOSED` once `close()` was called.
+ */
+export type Admit = () => () => void;
+
+/** Under this symbol a session offers the {@link DekStore} of its own database. */
+export const DEK_STORE: unique symbol = Symbol.for('strongroom.dekStore') as never;
+
+/**
+ * Under this symbol the {@link DekStore} of a session's own database is told which of its keys sealed what is about to be
+ * written there. The write then finds out, in its own transaction, whether the key is still there.
+ */
+export const GUARD: unique symbol = Symbol.for('strongroom.guard') as never;
+
+/** A {@link DekStore} in the database of the records. */
+export interface GuardingDekStore extends DekStore {
+  readonly [GUARD]: (did: string) => void;
+}
+
+export function isGuarding(store: DekStore | undefined): store is GuardingDekStore {
+  return store !== undefined && GUARD in store;
+}
+
+/** Under this symbol a session offers its {@link SessionLeases}. */
+export const LEASES: unique symbol = Symbol.for('strongroom.leases') as never;
+
+/** What a lease is for: the turn of a run on a session, or a job over the whole store. */
+export type LeaseName = `session ${string}` | `job ${string}`;
+
+/** Whoever has lost the lease changes nothing, however late it finds out. */
+export interface Fence {
+  readonly lease: LeaseName;
+  readonly owner: string;
+}
+
+/**
+ * Locks that a process holds for a time and renews: when it dies they end by themselves. Nothing is left of one that
+ * was released, of one that ended after the next purge, of a turn on a session after the session was deleted.
+ */
+export interface Leases {
+  /** Whether the owner has it now: nobody else had. */
+  acquire(name: LeaseName, owner: string, milliseconds: number): Promise<boolean>;
+  /** Whether the lease was still the owner's, and is for another while. */
+  renew(name: LeaseName, owner: string, milliseconds: number): Promise<boolean>;
+  release(name: LeaseName, owner: string): Promise<void>;
+}
+
+/** The leases of a session's own database. */
+export interface SessionLeases extends Leases {
+  /**
+   * Until it is called again, changes that are begun through this session object are made only while the owner has the
+   * lease, which is looked at in the same atomic step; else they are `ERR_CONFLICT`.
+   */
+  fence(fence: Fence | undefined): void;
+}
+
+/** A run changes nothing after its turn, see `exclusive()`. */
+export function lostTurnError(sessionId: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_CONFLICT',
+    `exclusive: this run lost session ${JSON.stringify(sessionId)} to another one: it took too long without a sign of ` +
+      'life. Nothing was written; run it again.',
+  );
+}
+
+/** Under this symbol a wrapped store lets work on it go through its layers. */
+export const CALLS: unique symbol = Symbol.for('strongroom.calls') as never;
+
+/** Calls on a wrapped store that are no calls of a member of one of its sessions. */
+export interface StoreCalls {
+  /** One call on the whole store: layers see an empty session id. */
+  whole<T>(kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
+  /** A call that removes a session or a part of it; what is remembered of the session goes. */
+  removing<T>(id: string, kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
+  /** Deletes the session. */
+  erase(id: string, kind: CallKind, origin: CallOrigin): Promise<void>;
+  /** All items of the session as its caller sees them. */
+  items(id: string, kind: CallKind, origin: CallOrigin): Promise<AgentInputItem[]>;
+}

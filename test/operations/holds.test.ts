@@ -1,0 +1,161 @@
+import {
+  Agent,
+  MemorySession,
+  Runner,
+  tool,
+  type AgentInputItem,
+  type Session,
+  type SessionHistoryTransactionArgs,
+} from '@openai/agents';
+import { assistantMessage, functionCall, modelResponder, ScriptedModel } from '@openai/agents/testing';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { hold, release } from '../../src/operations/holds.ts';
+import { memoryDekStore } from '../../src/keys/memory-dek-store.ts';
+import { reencrypt } from '../../src/operations/reencrypt.ts';
+import { encrypt } from '../../src/layers/encrypt.ts';
+import { expire } from '../../src/layers/expire.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import { fixedKeyring } from '../../src/testing/fixed-keyring.ts';
+import { wrapSession, type Wrapped } from '../../src/wrap-session.ts';
+import { wrapStore } from '../../src/wrap-store.ts';
+
+// What a legal hold stops through the layers, and what a run does under one. What each store stops is in storeContract.
+
+const keys = fixedKeyring();
+const runner = new Runner({ tracingDisabled: true });
+
+function message(content: string): AgentInputItem {
+  return { type: 'message', role: 'user', content };
+}
+
+const HELD: Error = expect.objectContaining({
+  code: 'ERR_HELD',
+  message: 'Session "s" is under the hold "case": nothing of it may be destroyed. Release the hold first.',
+}) as Error;
+
+function typesOf(items: readonly AgentInputItem[]): (string | undefined)[] {
+  return items.map((item) => ('role' in item ? item.role : item.type));
+}
+
+describe('under a legal hold', () => {
+  test.each([
+    ['a store of ours', (): Session => openSqlite(':memory:').session('s'), {}],
+    [
+      'a store of ours, data keys elsewhere',
+      (): Session => openSqlite(':memory:').session('s'),
+      memoryDekStore(),
+    ],
+    ['any session', (): Session => new MemorySession({ sessionId: 's' }), memoryDekStore()],
+  ])('%s loses nothing by any call', async (_name, open, dekStore) => {
+    const session = wrapSession(open(), [
+      encrypt({ keys, ...('put' in dekStore && { dekStore }) }),
+    ]) as Wrapped<MemorySession>;
+    const items = ['1', '2', '3'].map(message);
+    await session.addItems(items);
+    await hold(session, { id: 'case', reason: 'case 7' });
+    const transact = (replacement: AgentInputItem[]): Promise<void> =>
+      session.applyHistoryTransaction?.({
+        operationId: JSON.stringify(replacement),
+        transaction: { type: 'replace_suffix', expectedSuffix: items.slice(1), replacement },
+      });
+    for (const removal of [
+      () => session.popItem(),
+      () => session.clearSession(),
+      ...('replaceHistoryWithCompaction' in session
+        ? [() => session.replaceHistoryWithCompaction?.([message('summary')])]
+        : []),
+      () => transact([]),
+      () => transact(items.slice(1, 2)),
+      () => transact([message('other'), message('3')]),
+    ]) {
+      await expect(removal()).rejects.toThrow(HELD);
+    }
+    expect(await session.getItems()).toEqual(items);
+    await transact([...items.slice(1), message('4')]);
+    await session.addItems([message('5')]);
+    const all = [...items, message('4'), message('5')];
+    expect(await session.getItems()).toEqual(all);
+    await release(session, 'case');
+    expect(await session.popItem()).toEqual(message('5'));
+    await session.clearSession();
+    expect(await session.getItems()).toEqual([]);
+  });
+
+  test('what nobody sees any more stays in a suffix that is replaced, in its place', async () => {
+    let now = 1_000_000;
+    const store = openSqlite(':memory:');
+    const bare = store.session('s');
+    const stackOf = (after: '1d' | '9d'): Wrapped<typeof bare> =>
+      wrapSession(bare, [expire({ after, clock: () => now }), encrypt({ keys })]);
+    const [long, short] = [stackOf('9d'), stackOf('1d')];
+    await long.addItems([message('1')]);
+    await short.addItems([message('hidden')]);
+    await long.addItems([message('2')]);
+    now += 2 * 86_400_000;
+    const visible = [message('1'), message('2')];
+    expect(await long.getItems()).toEqual(visible);
+    const before = await bare.getItems();
+    const replaceBy = (operationId: string, added: AgentInputItem): SessionHistoryTransactionArgs => ({
+      operationId,
+      transaction: { type: 'replace_suffix', expectedSuffix: visible, replacement: [...visible, added] },
+    });
+    await hold(long, { id: 'case', reason: 'case 7' });
+    await long.applyHistoryTransaction(replaceBy('held', message('3')));
+    expect(await long.getItems()).toEqual([...visible, message('3')]);
+    expect((await bare.getItems()).slice(0, 3)).toEqual(before);
+    await store.purgeExpired();
+    expect(await bare.getItems()).toHaveLength(4);
+    await expect(long.popItem()).rejects.toThrow(HELD);
+    await store.close();
+  });
+
+  test('runs go on, and what a run that fails has stored stays', async () => {
+    const store = wrapStore(openSqlite(':memory:'), [expire({ after: '30d' }), encrypt({ keys })]);
+    const session = store.session('s');
+    await hold(session, { id: 'case', reason: 'case 7' });
+    const weather = tool({
+      name: 'weather',
+      description: 'The weather.',
+      parameters: z.object({}),
+      needsApproval: true,
+      execute: () => 'sunny',
+    });
+    const model = new ScriptedModel([
+      [functionCall('weather', {}, { callId: 'one' })],
+      [assistantMessage('sunny')],
+      [functionCall('weather', {}, { callId: 'two' })],
+      modelResponder(() => {
+        throw new Error('503');
+      }),
+      [assistantMessage('again')],
+    ]);
+    const agent = new Agent({ name: 'Agent', model, tools: [weather] });
+    const approve = async (input: string): Promise<unknown> => {
+      const { state } = await runner.run(agent, input, { session });
+      for (const approval of state.getInterruptions()) state.approve(approval);
+      return (await runner.run(agent, state, { session })).finalOutput;
+    };
+    expect(await approve('What is the weather?')).toBe('sunny');
+    const whole = await session.getItems();
+    expect(typesOf(whole)).toEqual(['user', 'function_call', 'function_call_result', 'assistant']);
+    await expect(approve('And now?')).rejects.toThrow('503');
+    const left = await session.getItems();
+    expect(left.slice(0, 4)).toEqual(whole);
+    expect(left.length).toBeGreaterThan(4);
+    expect((await runner.run(agent, 'Still there?', { session })).finalOutput).toBe('again');
+    expect((await session.getItems()).slice(0, left.length)).toEqual(left);
+    await store.close();
+  });
+
+  test('reencrypt passes the session over, reports it, and goes on with the others', async () => {
+    const store = wrapStore(openSqlite(':memory:'), [encrypt({ keys })]);
+    for (const id of ['s', 'other']) await store.session(id).addItems([message(id)]);
+    await hold(store.session('s'), { id: 'case', reason: 'case 7' });
+    expect(await reencrypt(store, { grace: 0 })).toMatchObject({ sessions: 1, entries: 1, held: ['s'] });
+    expect(await store.session('s').getItems()).toEqual([message('s')]);
+    await store.session('s').addItems([message('more')]);
+    expect(await store.session('s').getItems()).toEqual([message('s'), message('more')]);
+    await store.close();
+  });
+});

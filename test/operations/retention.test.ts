@@ -1,0 +1,161 @@
+import { readFileSync } from 'node:fs';
+import type { AgentInputItem } from '@openai/agents';
+import { describe, expect, test } from 'vitest';
+import {
+  eraseSubject,
+  exportSubject,
+  retention,
+  type RetentionReport,
+} from '../../src/operations/retention.ts';
+import type { StoreSession } from '../../src/stores/session.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import type { Store } from '../../src/stores/store.ts';
+import { fakeClock } from '../../src/testing/fake-clock.ts';
+import { temporaryFolder } from '../stores/folder.ts';
+import { canary } from '../stores/own-server.ts';
+import { DEK_STORE, MAINTENANCE } from '../../src/session-contract.ts';
+
+const file = temporaryFolder();
+
+function messages(...texts: string[]): AgentInputItem[] {
+  return texts.map((content) => ({ type: 'message', role: 'user', content }));
+}
+
+async function hold(store: Store<StoreSession>, id: string): Promise<void> {
+  const { holds } = store.session(id)[DEK_STORE];
+  await holds?.place({ id: `hold-${id}`, sessionId: id, reason: 'case', placedAt: 1 });
+}
+
+describe('retention', () => {
+  test('deletes sessions by age and silence, cuts long ones, and reports what a hold kept', async () => {
+    const clock = fakeClock();
+    await using store = openSqlite(':memory:', { clock });
+    await store.session('old').addItems(messages('a'));
+    await store.session('old and held').addItems(messages('a'));
+    await hold(store, 'old and held');
+    await store.session('silent').addItems(messages('a'));
+    clock.advance('40d');
+    await store.session('old').addItems(messages('still used'));
+    await store.session('long').addItems(messages('1', '2', '3', '4', '5'));
+    const rules = retention(store, { maxAge: '60d', maxIdle: '35d', keepLast: 3 });
+    const expected: RetentionReport = {
+      dryRun: true,
+      skipped: false,
+      expired: { items: 0, sessions: 0 },
+      deleted: ['old and held', 'silent'],
+      trimmed: { items: 2, sessions: 1 },
+      held: [],
+    };
+    expect(await rules.run({ dryRun: true })).toEqual(expected);
+    expect(await store.session('silent').getItems()).toHaveLength(1);
+    expect(await rules.run()).toEqual({
+      ...expected,
+      dryRun: false,
+      deleted: ['silent'],
+      held: ['old and held'],
+    });
+    expect(await store.session('long').getItems()).toEqual(messages('3', '4', '5'));
+    expect(await store.session('silent').getItems()).toEqual([]);
+    clock.advance('25d');
+    expect((await rules.run()).deleted).toEqual(['old']);
+    expect(await store.session('old and held').getItems()).toHaveLength(1);
+  });
+
+  test('purges expired records by policy, and counts them in a dry run', async () => {
+    const clock = fakeClock();
+    await using store = openSqlite(':memory:', { clock });
+    await store.session('a').addItems(messages('1', '2'));
+    clock.advance('31d');
+    await store.session('a').addItems(messages('3'));
+    const rules = retention(store, { expired: '30d' });
+    expect((await rules.run({ dryRun: true })).expired).toEqual({ items: 2, sessions: 1 });
+    expect((await rules.run()).expired).toEqual({ items: 2, sessions: 1 });
+    expect(await store.session('a').getItems()).toEqual(messages('3'));
+  });
+
+  test('runs in one process at a time, and stops when it is told to', async () => {
+    const path = file('lock.db');
+    await using store = openSqlite(path);
+    await using other = openSqlite(path);
+    await store.session('a').addItems(messages('1'));
+    await other[MAINTENANCE]?.leases.acquire('job retention', 'somebody else', 60_000);
+    const rules = retention(store, { keepLast: 1 });
+    expect((await rules.run()).skipped).toBe(true);
+    await other[MAINTENANCE]?.leases.release('job retention', 'somebody else');
+    expect((await rules.run()).skipped).toBe(false);
+    const reason = new Error('enough');
+    await expect(rules.run({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+
+    const reports: RetentionReport[] = [];
+    let resolve = (): void => undefined;
+    const promise = new Promise<void>((settle) => (resolve = settle));
+    const scheduled = retention(store, {
+      expired: true,
+      every: '1h',
+      onReport: (report) => {
+        reports.push(report);
+        resolve();
+      },
+    });
+    scheduled.start();
+    scheduled.start();
+    await promise;
+    await scheduled.stop();
+    await scheduled.stop();
+    expect(reports).toHaveLength(1);
+  });
+
+  test('refuses rules that say nothing, and stores without a lock', async () => {
+    await using store = openSqlite(':memory:');
+    expect(() => retention(store, {})).toThrow('give a rule: expired, maxAge, maxIdle or keepLast');
+    expect(() => retention(store, { maxAge: 'soon' as never })).toThrow('maxAge must be');
+    expect(() => retention(store, { keepLast: 0 })).toThrow('keepLast must be');
+    expect(() => retention({ ...store, [MAINTENANCE]: undefined } as never, { keepLast: 1 })).toThrow(
+      expect.objectContaining({ code: 'ERR_UNSUPPORTED' }) as Error,
+    );
+  });
+
+  test('leaves nothing of what it deleted in the files, once the log is checkpointed', async () => {
+    const path = file('canary.db');
+    const clock = fakeClock();
+    const store = openSqlite(path, { clock });
+    const secret = canary();
+    const long = `${secret} `.repeat(2_000);
+    await store.session('gone').addItems(messages(secret, long));
+    await store.session('cut').addItems(messages(secret, 'kept'));
+    clock.advance('31d');
+    await store.session('cut').addItems(messages('new'));
+    const found = (): boolean =>
+      [path, `${path}-wal`].some((name) => {
+        try {
+          return readFileSync(name).includes(secret);
+        } catch {
+          return false;
+        }
+      });
+    expect(found()).toBe(true);
+    await retention(store, { expired: '30d' }).run();
+    await store.close();
+    expect(found()).toBe(false);
+    expect(readFileSync(path).length).toBeGreaterThan(0);
+  });
+});
+
+describe('a person and her sessions', () => {
+  test('are exported readable and erased, but for what is held', async () => {
+    await using store = openSqlite(':memory:');
+    await store.session('a', { subject: 'p1' }).addItems(messages('of p1'));
+    await store.session('b', { subject: 'p1' }).addItems(messages('also of p1'));
+    await store.session('c', { subject: 'p2' }).addItems(messages('of p2'));
+    const exported: unknown[] = [];
+    for await (const session of exportSubject(store, 'p1')) exported.push(session);
+    expect(exported).toEqual([
+      { id: 'a', items: messages('of p1') },
+      { id: 'b', items: messages('also of p1') },
+    ]);
+    await hold(store, 'b');
+    expect(await eraseSubject(store, 'p1')).toEqual({ deleted: ['a'], held: ['b'] });
+    expect(await store.session('c').getItems()).toHaveLength(1);
+    await expect(eraseSubject(store, '')).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' });
+  });
+});

@@ -1,0 +1,72 @@
+import type { AgentInputItem } from '@openai/agents';
+import { describe, expect, test } from 'vitest';
+import { generateKey } from '../../src/keys/generate-key.ts';
+import { keyring } from '../../src/keys/keyring.ts';
+import { encrypt } from '../../src/layers/encrypt.ts';
+import { openPostgres } from '../../src/stores/postgres.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import { transfer } from '../../src/operations/transfer.ts';
+import { wrapStore } from '../../src/wrap-store.ts';
+import { PGlite } from '@electric-sql/pglite';
+import { DEK_STORE } from '../../src/session-contract.ts';
+
+function messages(...texts: string[]): AgentInputItem[] {
+  return texts.map((content) => ({ type: 'message', role: 'user', content }));
+}
+
+describe('transfer', () => {
+  test('brings sealed sessions to another database, with keys, subjects and holds, and no key to open them', async () => {
+    const database = await PGlite.create();
+    await using from = openSqlite(':memory:');
+    await using to = openPostgres({ pool: database });
+    const layers = [encrypt({ keys: keyring({ current: await generateKey() }) })];
+    const sealed = wrapStore(from, layers);
+    await sealed.session('a', { subject: 'p1' }).addItems(messages('one', 'two'));
+    await sealed.session('b').addItems(messages('shredded'));
+    await from.session('b')[DEK_STORE].destroy('b');
+    await from.session('plain').addItems(messages('three'));
+    const hold = { id: 'h', sessionId: 'a', reason: 'case', placedAt: 1 };
+    await from.session('a')[DEK_STORE].holds?.place(hold);
+
+    const seen: string[] = [];
+    const report = await transfer(from, to, { onProgress: ({ id }) => seen.push(id) });
+    expect(report).toEqual({ sessions: 3, items: 3, shredded: 1 });
+    expect(seen).toEqual(['a', 'b', 'plain']);
+    expect(await to.session('a').getItems()).toEqual(await from.session('a').getItems());
+    expect(await wrapStore(to, layers).session('a').getItems()).toEqual(messages('one', 'two'));
+    expect(await to.session('plain').getItems()).toEqual(messages('three'));
+    await expect(to.deleteSession('a')).rejects.toMatchObject({ code: 'ERR_HELD' });
+    const ofPerson: unknown[] = [];
+    for await (const { id, firstAt, lastAt } of to.sessions({ subject: 'p1' }))
+      ofPerson.push([id, firstAt, lastAt]);
+    for await (const { id, firstAt, lastAt } of from.sessions({ subject: 'p1' })) {
+      expect(ofPerson).toEqual([[id, firstAt, lastAt]]);
+    }
+    expect(ofPerson).toHaveLength(1);
+    await database.close();
+  }, 60_000);
+
+  test('goes on where it was cut off, writes nothing twice, and refuses another session of the same id', async () => {
+    await using from = openSqlite(':memory:');
+    await using to = openSqlite(':memory:');
+    for (const id of ['a', 'b', 'c']) await from.session(id).addItems(messages(`1 of ${id}`, `2 of ${id}`));
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const cut = transfer(from, to, {
+      signal: controller.signal,
+      onProgress: () => controller.abort(reason),
+    });
+    await expect(cut).rejects.toBe(reason);
+    await to.session('b').addItems(messages('1 of b'));
+    expect(await transfer(from, to)).toEqual({ sessions: 3, items: 3, shredded: 0 });
+    expect(await transfer(from, to)).toEqual({ sessions: 3, items: 0, shredded: 0 });
+    for (const id of ['a', 'b', 'c']) {
+      expect(await to.session(id).getItems()).toEqual(await from.session(id).getItems());
+    }
+    await to.session('c').addItems(messages('of its own'));
+    await expect(transfer(from, to)).rejects.toMatchObject({
+      code: 'ERR_CONFLICT',
+      message: 'transfer: the target has another session "c". Delete it there, or leave it out.',
+    });
+  });
+});

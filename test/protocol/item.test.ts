@@ -1,0 +1,103 @@
+import { MemorySession, type AgentInputItem } from '@openai/agents';
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  cache,
+  encrypt,
+  expire,
+  generateKey,
+  keyring,
+  redact,
+  wrapSession,
+  type Keyring,
+} from '../../src/index.ts';
+import { encodeItem, itemKey, MAX_DEPTH, snapshotItem } from '../../src/protocol/item.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import { coded, failure } from '../crypto/failure.ts';
+
+let keys: Keyring;
+beforeAll(async () => void (keys = keyring({ current: await generateKey() })));
+
+/** An item of this many levels. */
+function nested(levels: number, kind: 'lists' | 'objects'): AgentInputItem {
+  let inner: unknown = 'x';
+  for (let level = 2; level < levels; level++) inner = kind === 'lists' ? [inner] : { inner };
+  return { role: 'user', content: 'deep', providerData: levels > 1 ? { inner } : {} };
+}
+const tooDeep = coded('ERR_INVALID_ITEM', /^item\.providerData\..*… is nested more than 1000 levels deep/);
+
+describe.each(['lists', 'objects'] as const)('an item that nests in %s', (kind) => {
+  it('is refused from a depth on, which is far from where recursion ends', () => {
+    expect(itemKey(snapshotItem(nested(MAX_DEPTH, kind)))).toBe(itemKey(nested(MAX_DEPTH, kind)));
+    expect(() => snapshotItem(nested(MAX_DEPTH + 2, kind))).toThrow(/nested more than 1000 levels/);
+    expect(encodeItem(snapshotItem(nested(MAX_DEPTH, kind)))).toContain('deep');
+  });
+
+  it.each([1_100, 5_000, 200_000])(
+    '%i levels deep is refused on every way of writing, with nothing stored',
+    async (levels) => {
+      const item = nested(levels, kind);
+      for (const inner of [new MemorySession({ sessionId: 's' }), openSqlite(':memory:').session('s')]) {
+        for (const layers of [
+          [redact()],
+          [expire({ after: '1d' }), cache({ maxItems: 9 }), encrypt({ keys })],
+        ]) {
+          const session = wrapSession(inner, layers);
+          const operation = {
+            operationId: 'o',
+            transaction: { type: 'append_items' as const, items: [item] },
+          };
+          expect(await failure(() => session.addItems([item]))).toEqual(tooDeep);
+          expect(await failure(() => session.applyHistoryTransaction(operation))).toMatchObject({
+            code: 'ERR_INVALID_ITEM',
+          });
+          expect(await session.getItems()).toEqual([]);
+        }
+      }
+      const store = openSqlite(':memory:');
+      expect(await failure(() => store.session('s').addItems([item]))).toEqual(tooDeep);
+    },
+  );
+
+  it('that deep is stored and read', async () => {
+    const item = nested(MAX_DEPTH - 10, kind);
+    const session = wrapSession(openSqlite(':memory:').session('s'), [
+      expire({ after: '1d' }),
+      cache({ maxItems: 9 }),
+      encrypt({ keys }),
+    ]);
+    await session.addItems([item]);
+    for (let read = 0; read < 2; read++) expect(itemKey((await session.getItems())[0])).toBe(itemKey(item));
+  });
+});
+
+it('a snapshot looks at each value once, however deep it stands', () => {
+  let reads = 0;
+  let inner: object = {};
+  for (let level = 0; level < 900; level++) {
+    const below = inner;
+    const names = Array.from({ length: 10 }, (_, index) => [`${index}`, index] as const);
+    inner = new Proxy(
+      { ...Object.fromEntries(names), below },
+      {
+        get(target, name, receiver) {
+          reads++;
+          return Reflect.get(target, name, receiver) as unknown;
+        },
+      },
+    );
+  }
+  snapshotItem({ role: 'user', content: 'x', providerData: { inner } });
+  expect(reads).toBe(900 * 11);
+});
+
+it('a value that stands twice beside each other is no cycle, one that holds itself is', () => {
+  const twice = { a: 1 };
+  expect(snapshotItem({ role: 'user', content: 'x', providerData: { one: twice, other: twice } })).toEqual({
+    role: 'user',
+    content: 'x',
+    providerData: { one: twice, other: twice },
+  });
+  const loop: Record<string, unknown> = {};
+  loop['self'] = { loop };
+  expect(() => snapshotItem({ role: 'user', content: 'x', providerData: loop })).toThrow(/is a cycle/);
+});
