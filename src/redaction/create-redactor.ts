@@ -101,11 +101,14 @@ export function createRedactor(options: RedactorOptions = {}): Redactor {
         );
       }
       if (!hasTokens(text)) return text;
-      const values = await vault.values();
       const isWanted = (token: string): boolean =>
         entities === undefined ||
         entities.some((entity) => token.startsWith(`<${entity}_`) && isTokenOf(token, entity));
-      return restoreTokens(text, (token) => (isWanted(token) ? values.get(token) : undefined), true);
+      const wanted = new Set<string>();
+      const collect = (token: string): undefined => void (isWanted(token) && wanted.add(token));
+      restoreTokens(text, collect, true);
+      const values = await vault.find(wanted);
+      return restoreTokens(text, (token) => values.get(token), true);
     },
   };
 }

@@ -8,7 +8,7 @@ export function hasTokens(text: string): boolean {
   return /[bcdfghjklmnpqrst]{20}/i.test(text);
 }
 
-/** The text with tokens turned into values; JSON text stays JSON text, literal by literal. */
+/** The text with tokens turned into values, where there is one; JSON text stays JSON text, literal by literal. */
 export function restoreTokens(
   text: string,
   valueOf: (token: string) => string | undefined,

@@ -7,8 +7,13 @@ import { invalidOption } from '../options.ts';
  * both. Nothing of it is kept in memory.
  */
 export interface Vault {
-  /** Stores what is not stored yet. Resolves before the items that carry the tokens are written. */
+  /**
+   * Stores what does not stand among the newest tokens already. Resolves before the items that carry the tokens are
+   * written.
+   */
   issue(tokens: ReadonlyMap<string, string>): Promise<void>;
+  /** The values of those of these tokens that were issued in this session; reads back no further than to find them. */
+  find(tokens: Iterable<string>): Promise<ReadonlyMap<string, string>>;
   /** The values of all tokens that were issued in this session. */
   values(): Promise<ReadonlyMap<string, string>>;
   clear(): Promise<void>;
@@ -30,21 +35,37 @@ export function parseVault(where: string, session: unknown): Session {
   return session as Session;
 }
 
+/**
+ * Least number of newest items that a write or a look for a token reads. A write that read all of them would make the work
+ * of a long conversation grow with its square; a token that stands further back is stored once more instead.
+ */
+const WINDOW = 256;
+
 /** One item a token: the token and its value as JSON. */
 export function createVault(session: Session): Vault {
-  const values = async (): Promise<ReadonlyMap<string, string>> => {
-    const known = new Map<string, string>();
-    for (const item of await session.getItems()) {
-      const [token, value] = entryOf(item);
-      known.set(token, value);
+  const newest = async (limit?: number): Promise<ReadonlyMap<string, string>> =>
+    new Map((await (limit === undefined ? session.getItems() : session.getItems(limit))).map(entryOf));
+
+  /** Reads twice as much each time, so that all reads together cost little more than the last one. */
+  async function find(tokens: Iterable<string>): Promise<ReadonlyMap<string, string>> {
+    const wanted = new Set(tokens);
+    const found = new Map<string, string>();
+    for (let limit = WINDOW; wanted.size > 0; limit *= 2) {
+      const items = await session.getItems(limit);
+      // What was read before stands at the end.
+      const unread = limit === WINDOW ? items : items.slice(0, Math.max(0, items.length - limit / 2));
+      for (const [token, value] of unread.map(entryOf)) if (wanted.delete(token)) found.set(token, value);
+      if (items.length < limit) break;
     }
-    return known;
-  };
+    return found;
+  }
+
   return {
-    values,
+    find,
+    values: async () => newest(),
     async issue(tokens) {
       if (tokens.size === 0) return;
-      const known = await values();
+      const known = await newest(Math.max(WINDOW, 2 * tokens.size));
       const fresh = [...tokens].filter(([token]) => !known.has(token));
       if (fresh.length > 0) await session.addItems(fresh.map(itemOf));
     },

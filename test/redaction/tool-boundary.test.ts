@@ -274,6 +274,56 @@ describe('the vault of a layer', () => {
     expect(await redactor.restoreText(await tokenIn(session))).toBe('jane@acme.com');
   });
 
+  test('work grows with the conversation and not with its square: a write reads no more than the newest tokens', async () => {
+    const vault = new MemorySession();
+    const getItems = vault.getItems.bind(vault);
+    let read = 0;
+    vault.getItems = async (limit) => {
+      const items = await getItems(limit);
+      read += items.length;
+      return items;
+    };
+    const session = wrapSession(new MemorySession(), [redact({ operators: OPERATORS, vault })]);
+    const write = async (from: number, count: number): Promise<number> => {
+      read = 0;
+      for (let number = from; number < from + count; number++) {
+        await session.addItems([userMessage(`a${number}@acme.com`)]);
+      }
+      return read;
+    };
+    await write(0, 300);
+    const one = await write(300, 100);
+    await write(400, 400);
+    expect(one).toBeGreaterThan(0);
+    expect(await write(800, 100)).toBe(one);
+
+    // A tool gets the newest token and the oldest one, and a token that nobody issued ends.
+    const redactor = createRedactor({ operators: OPERATORS, vault });
+    const tokens = (await tokenIn(session)).split(' ');
+    const restore = async (token: string): Promise<readonly [string, number]> => {
+      read = 0;
+      return [await redactor.restoreText(`{"to":"${token}"}`), read];
+    };
+    const [newest, least] = await restore(tokens.at(-1) as string);
+    expect(newest).toBe('{"to":"a899@acme.com"}');
+    expect(least).toBeLessThan(300);
+    expect((await restore(tokens[0] as string))[0]).toBe('{"to":"a0@acme.com"}');
+    expect((await restore(FORGED))[0]).toBe(`{"to":"${FORGED}"}`);
+  });
+
+  test('holds one call with more tokens than the newest that a write looks at', async () => {
+    const vault = new MemorySession();
+    const session = wrapSession(new MemorySession(), [redact({ operators: OPERATORS, vault })]);
+    const text = Array.from({ length: 700 }, (_, number) => `a${number}@acme.com`).join(' ');
+    await session.addItems([userMessage(text)]);
+    await session.addItems([userMessage(text)]);
+    expect(await vault.getItems()).toHaveLength(700);
+    const redactor = createRedactor({ operators: OPERATORS, vault });
+    expect(await redactor.restoreText((await tokenIn(session)).replace(/^.* (?=<)/, ''))).toBe(
+      'a699@acme.com',
+    );
+  });
+
   test('a vault that cannot be cleared is told', async () => {
     const vault = new MemorySession();
     vault.clearSession = async () => {
