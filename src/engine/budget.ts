@@ -41,6 +41,8 @@ export function createShare(forget: () => void): Share {
       if (bytes === 0) return;
       held.set(id, { share: reference, bytes });
       total += bytes;
+      // Where nothing has to go the oldest is not looked for: a Map steps over all that it lost to give it.
+      if (total <= MAX_REMEMBERED_BYTES) return;
       for (const [oldest, { share: other }] of held) {
         if (total <= MAX_REMEMBERED_BYTES) return;
         drop(oldest);

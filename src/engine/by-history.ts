@@ -36,8 +36,7 @@ export function createByHistory<T>(
       const values = valuesOf(call);
       values.delete(call.sessionId);
       values.set(call.sessionId, value);
-      const [oldest] = values.keys();
-      if (values.size > most && oldest !== undefined) values.delete(oldest);
+      if (values.size > most) values.delete(values.keys().next().value as string);
     },
     delete: (call) => void valuesOf(call).delete(call.sessionId),
   };

@@ -61,9 +61,13 @@ export function createComparison(stack: Stack): Comparison {
       const alike = poolOf(going, (record) => formsOf(record).map(viewOf));
       const used = new Set<Opened>();
       const take = (pool: ReadonlyMap<string, Opened[]>, key: string): Opened | undefined => {
-        const record = pool.get(key)?.find((each) => !used.has(each));
-        if (record !== undefined) used.add(record);
-        return record;
+        const records = pool.get(key);
+        for (let record = records?.pop(); record !== undefined; record = records?.pop()) {
+          if (used.has(record)) continue;
+          used.add(record);
+          return record;
+        }
+        return undefined;
       };
       // What is exactly a record is found before another item takes it for its stamps.
       const found = entries.map(({ item }) => take(exact, itemKey(item)));
@@ -87,9 +91,10 @@ function formsOf({ visible, bottom }: Opened): AgentInputItem[] {
   return visible === undefined || visible.item === bottom.item ? [bottom.item] : [visible.item, bottom.item];
 }
 
+/** The records of each key, the newest first: whoever takes the oldest takes the last one of a list. */
 function poolOf(records: readonly Opened[], keysOf: (record: Opened) => string[]): Map<string, Opened[]> {
   const pool = new Map<string, Opened[]>();
-  for (const record of records) {
+  for (const record of records.toReversed()) {
     for (const key of new Set(keysOf(record))) {
       const list = pool.get(key);
       if (list === undefined) pool.set(key, [record]);

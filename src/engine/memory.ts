@@ -86,16 +86,14 @@ export function createMemory(): Memory {
       account();
     },
     origins(items) {
-      const known = reads.flatMap((each) => each.deref() ?? []);
-      // A rollback restores a list in its order, so the next object usually stands behind the last one found.
-      const expected = known.map(() => 0);
+      const finders = reads.flatMap((each) => {
+        const known = each.deref();
+        return known === undefined ? [] : { find: createFinder(known.items), opened: known.opened };
+      });
       return items.map((item) => {
-        for (const [which, { items: objects, opened }] of known.entries()) {
-          const next = expected[which] as number;
-          const at = objects[next] === item ? next : objects.indexOf(item);
-          if (at < 0) continue;
-          expected[which] = at + 1;
-          return opened[at];
+        for (const { find, opened } of finders) {
+          const at = find(item);
+          if (at >= 0) return opened[at];
         }
         return undefined;
       });
@@ -114,6 +112,25 @@ export function createMemory(): Memory {
       full = undefined;
       account();
     },
+  };
+}
+
+/** Searches of a whole read, one after the other, that cost less than a map of all its objects. */
+const SEARCHES = 8;
+
+/** Where objects stand in a list: in time that grows with the list and what is looked for, not with their product. */
+function createFinder(objects: readonly AgentInputItem[]): (item: AgentInputItem) => number {
+  // A rollback restores a list in its order, so the next object usually stands behind the last one found.
+  let next = 0;
+  let searches = 0;
+  let places: Map<AgentInputItem, number> | undefined;
+  return (item) => {
+    if (objects[next] === item) return next++;
+    if (searches < SEARCHES) searches++;
+    else places ??= new Map(objects.map((object, index) => [object, index]));
+    const at = places === undefined ? objects.indexOf(item) : (places.get(item) ?? -1);
+    if (at >= 0) next = at + 1;
+    return at;
   };
 }
 

@@ -55,12 +55,15 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
     call: SessionCall,
   ): Promise<readonly Entry[]> {
     const opened = stack.views ? await pipeline.read(undefined, calls.quiet(call), true) : [];
-    return mutations.flatMap(({ callId, replacement }) => {
-      const call = opened.find(
-        ({ bottom }) => bottom?.item.type === 'function_call' && bottom.item.callId === callId,
-      );
-      return comparison.entriesOf([replacement], [call]);
-    });
+    // The oldest call of an id is set last.
+    const byCallId = new Map<string, Opened>();
+    for (const record of opened.toReversed()) {
+      const item = record.bottom?.item;
+      if (item?.type === 'function_call') byCallId.set(item.callId, record);
+    }
+    return mutations.flatMap(({ callId, replacement }) =>
+      comparison.entriesOf([replacement], [byCallId.get(callId)]),
+    );
   }
 
   /**

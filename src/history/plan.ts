@@ -109,14 +109,11 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
   /** The items from the cut on, and those before it that are kept always. */
   const window = emptySize();
   const carried = emptySize();
-  /** Units that reach across the cut, with the size of their part before it; it is kept with the rest of them. */
-  const rescued = new Map<Unit, MutableSize>();
+  /** Units that reach across the cut: their part before it is kept with the rest of them. */
+  const rescued = new Map<Unit, Part>();
   const rescuedSize = emptySize();
-  /** What a unit was when it was last looked at. */
-  const known = new WeakMap<
-    Unit,
-    { readonly cut: number; readonly size: number; readonly pinned: boolean }
-  >();
+  /** Units that reach across the cut, or did: each member is looked at once, however often its unit grows. */
+  const parts = new WeakMap<Unit, Part>();
   /** The message that asked for the turn that was cut inside; -1 for none. */
   let anchor = -1;
   const anchorSize = emptySize();
@@ -132,10 +129,16 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
   }
 
   function release(unit: Unit): void {
-    const size = rescued.get(unit);
-    if (size === undefined) return;
+    const part = rescued.get(unit);
+    if (part === undefined) return;
     rescued.delete(unit);
-    addTo(rescuedSize, size, -1);
+    addTo(rescuedSize, part.before, -1);
+  }
+
+  function rescue(unit: Unit, part: Part): void {
+    if (part.before.items === 0) return;
+    rescued.set(unit, part);
+    addTo(rescuedSize, part.before, 1);
   }
 
   /** A unit got a member at or behind the cut: those before the cut stay now. */
@@ -143,27 +146,20 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
     if (unit === undefined) return;
     const { members, pinned } = unit;
     if (!pinned && unit.first >= cut) return;
-    const seen = known.get(unit);
-    known.set(unit, { cut, size: members.length, pinned });
-    if (seen?.cut === cut && seen.size === members.length - 1 && seen.pinned === pinned) {
-      // It got one more member, and the others are where they should be.
-      const added = members.at(-1) as number;
-      if (pinned && added < count) always[added] = 1;
-      return;
-    }
-    for (const other of rescued.keys()) if (other.members.length === 0) release(other);
+    for (const other of unit.absorbed) release(other);
+    unit.absorbed.length = 0;
     release(unit);
-    const size = emptySize();
-    for (const index of unit.members) {
+    let part = parts.get(unit);
+    if (part?.pinned !== pinned) parts.set(unit, (part = { counted: 0, pinned, before: emptySize() }));
+    for (; part.counted < members.length; part.counted++) {
+      const index = members[part.counted] as number;
       if (index < base || index >= count || always[index] === 1) continue;
-      if (unit.pinned) {
+      if (pinned) {
         always[index] = 1;
         if (index < cut) change(carried, index, 1);
-      } else if (index < cut && index !== anchor) change(size, index, 1);
+      } else if (index < cut && index !== anchor) change(part.before, index, 1);
     }
-    if (size.items === 0) return;
-    rescued.set(unit, size);
-    addTo(rescuedSize, size, 1);
+    rescue(unit, part);
   }
 
   function total(): MutableSize {
@@ -183,7 +179,7 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
       gone[slot + 1] = (gone[slot + 1] as number) + ofTurns;
       gone[slot + 2] = (gone[slot + 2] as number) + ofTokens;
     };
-    for (const [unit, size] of rescued) drop(unit.last, size.items, size.turns, size.tokens);
+    for (const [unit, { before }] of rescued) drop(unit.last, before.items, before.turns, before.tokens);
     if (anchor >= 0) drop(anchor, anchorSize.items, anchorSize.turns, anchorSize.tokens);
     for (let index = cut; index < end; index++) {
       if (always[index] === 1) continue;
@@ -212,12 +208,16 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
         continue;
       }
       const unit = structure.unit(index);
-      if (unit === undefined || unit.last < start) continue;
-      let size = rescued.get(unit);
-      if (size === undefined) rescued.set(unit, (size = emptySize()));
-      known.set(unit, { cut: start, size: unit.members.length, pinned: unit.pinned });
-      change(size, index, 1);
-      change(rescuedSize, index, 1);
+      if (unit === undefined) continue;
+      let part = parts.get(unit);
+      if (part === undefined) {
+        if (unit.last < start) continue;
+        parts.set(unit, (part = { counted: unit.members.length, pinned: unit.pinned, before: emptySize() }));
+      }
+      // What grows later needs its size although it goes for now.
+      release(unit);
+      change(part.before, index, 1);
+      if (unit.last >= start) rescue(unit, part);
     }
     cut = start;
     anchor = newAnchor;
@@ -283,6 +283,15 @@ function createReplay(count: number, base: number, settings: PlanSettings, struc
       (index >= cut || always[index] === 1 || index === anchor || structure.neededUntil(index) >= cut),
     size: sizeOf,
   };
+}
+
+/** The part of a unit that stands before the cut. */
+interface Part {
+  /** How many of the members have been looked at; of those behind the cut each joins when the cut passes it. */
+  counted: number;
+  readonly pinned: boolean;
+  /** What of it nothing else keeps. */
+  readonly before: MutableSize;
 }
 
 interface MutableSize {

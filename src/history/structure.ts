@@ -3,8 +3,10 @@ import { createLinkMatcher, isResult, type LinkMatcher } from '../protocol/links
 
 /** Items that a provider accepts only together: all of them stay or all of them go. */
 export interface Unit {
-  /** Empty once the unit has become part of another one. */
+  /** Grows at its end only; empty once the unit has become part of another one. */
   readonly members: number[];
+  /** The units that became part of this one; whoever keeps something about units empties it. */
+  readonly absorbed: Unit[];
   /** Indexes of the first and the last member. */
   first: number;
   last: number;
@@ -94,7 +96,10 @@ export function createStructure(): Structure {
       units[member] = into;
       into.members.push(member);
     }
+    into.absorbed.push(unit);
+    for (const other of unit.absorbed) into.absorbed.push(other);
     unit.members.length = 0;
+    unit.absorbed.length = 0;
     into.first = Math.min(into.first, unit.first);
     into.last = Math.max(into.last, unit.last);
     into.pinned ||= unit.pinned;
@@ -103,6 +108,7 @@ export function createStructure(): Structure {
   function newUnit(members: number[]): Unit {
     const unit: Unit = {
       members,
+      absorbed: [],
       first: members[0] as number,
       last: members.at(-1) as number,
       pinned: false,

@@ -73,8 +73,9 @@ interface List {
   checked: number;
   /** … the version of its history then, where it has one, and known, … */
   version: HistoryVersion | undefined;
-  /** … and what this process appended since. */
-  steps: readonly AppendStep[];
+  /** … and what this process appended since: so many of these. Lists that follow one another share them. */
+  steps: AppendStep[];
+  stepCount: number;
   bytes: number;
   readonly items: number;
   /** Valid while the session is in this generation. */
@@ -217,7 +218,7 @@ export function cache(options: CacheOptions): SessionLayer {
         const answer = await compare(list, versions);
         version = answer.version;
         unchanged = answer.follows;
-        if (unchanged) Object.assign(list, { version, steps: [], checked: length });
+        if (unchanged) Object.assign(list, { version, steps: [], stepCount: 0, checked: length });
       } else if (mode === 'tail') unchanged = await endsWithKnown(list, length, io);
       if (unchanged) {
         return answer(list, call.limit === undefined ? 0 : Math.max(0, length - call.limit), length, io);
@@ -239,6 +240,7 @@ export function cache(options: CacheOptions): SessionLayer {
         checked: known.length,
         version,
         steps: [],
+        stepCount: 0,
         items: known.length,
         bytes: bytesOf(known),
         generation,
@@ -267,10 +269,13 @@ export function cache(options: CacheOptions): SessionLayer {
    * Whether the history is what the list was when it was checked, and what this process appended since. What was announced is
    * not enough after an append of our own: others may have been faster, and what was said be older than ours.
    */
-  async function compare({ version, steps }: List, versions: VersionSource): Promise<VersionAnswer> {
+  async function compare(
+    { version, steps, stepCount }: List,
+    versions: VersionSource,
+  ): Promise<VersionAnswer> {
     if (version === undefined) return { version: await versions.read(), follows: false };
-    if (steps.length === 0 && versions.known() === version) return { version, follows: true };
-    return await versions.compare(version, steps);
+    if (stepCount === 0 && versions.known() === version) return { version, follows: true };
+    return await versions.compare(version, steps.slice(0, stepCount));
   }
 
   /** Opens the records that are not known, in one batch. */
@@ -280,7 +285,9 @@ export function cache(options: CacheOptions): SessionLayer {
     io: LayerIO,
   ): Promise<Known[]> {
     const unused = new Map<string, Known[]>();
-    for (const known of before) {
+    // From the end, so that the first one of equal records is the one to pop.
+    for (let index = before.length - 1; index >= 0; index--) {
+      const known = before[index] as Known;
       // What a layer skipped may have become readable, and if not, the engine has to hear of it again.
       if (isSkipped(known.entry)) continue;
       const same = unused.get(known.key);
@@ -288,7 +295,7 @@ export function cache(options: CacheOptions): SessionLayer {
       else same.push(known);
     }
     const keys = records.map(recordKey);
-    const found = keys.map((key) => unused.get(key)?.shift());
+    const found = keys.map((key) => unused.get(key)?.pop());
     const missing = records.filter((_, index) => found[index] === undefined);
     const opened = missing.length === 0 ? [] : await io.open(missing);
     let next = 0;
@@ -349,14 +356,15 @@ export function cache(options: CacheOptions): SessionLayer {
           if (before.generation !== generation - 1 || activity.generation !== generation) return;
           const known = appended.map((entry) => know(entry, recordKey(entry.stored as AgentInputItem)));
           const last = appended.at(-1)?.stored;
-          const steps = last === undefined ? [] : [call.version?.stepOf(last)];
+          const step = last === undefined ? undefined : call.version?.stepOf(last);
           for (const record of known) before.known.push(record);
+          if (step !== undefined) before.steps.push(step);
           addExamples(before.examples, known, call);
           lists.set(key, {
             ...before,
             // Without its step nobody can tell what the version is now.
-            version: steps.includes(undefined) ? undefined : before.version,
-            steps: [...before.steps, ...steps.filter((step) => step !== undefined)],
+            version: last !== undefined && step === undefined ? undefined : before.version,
+            stepCount: before.steps.length,
             items: before.known.length,
             bytes: before.bytes + bytesOf(known),
             generation,

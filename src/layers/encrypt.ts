@@ -204,15 +204,12 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     if (wanted.size > limits.maxPerRead) throw tooManyKeys(scope.sessionId, wanted.size, limits.maxPerRead);
     let stopped = false;
     const found = new Map<string, DataKey | Failure>();
-    const queue = [...wanted];
+    // One iterator for all workers.
+    const queue = wanted.entries();
     let failed: unknown;
     const worker = async (): Promise<void> => {
-      for (
-        let next = queue.shift();
-        next !== undefined && failed === undefined && !stopped;
-        next = queue.shift()
-      ) {
-        const [name, { header, wrapped }] = next;
+      for (const [name, { header, wrapped }] of queue) {
+        if (failed !== undefined || stopped) return;
         try {
           found.set(name, await dataKeys.opening(scope, header.s as SuiteName, header.d as string, wrapped));
         } catch (error) {
@@ -223,7 +220,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
         }
       }
     };
-    await Promise.all(Array.from({ length: Math.min(PARALLEL_KEYS, queue.length) }, worker));
+    await Promise.all(Array.from({ length: Math.min(PARALLEL_KEYS, wanted.size) }, worker));
     if (failed !== undefined) {
       for (const key of found.values()) if (!('failure' in key)) dataKeys.release(key);
       throw failed;

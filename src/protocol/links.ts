@@ -120,18 +120,26 @@ export function createLinkMatcher(): LinkMatcher {
   /** In the order in which they were opened. */
   const openByKey = new Map<string, Queue>();
   const keyOfOpen = new Map<number, string>();
-  /** Searches that the client runs; an output without an id answers the oldest of them. */
-  const openSearches = new Set<number>();
+  /**
+   * Searches that the client runs; an output without an id answers the oldest open one. Those before `firstSearch` are
+   * closed, and others can be: a Set would step over all that it lost to give its first element.
+   */
+  const searches: number[] = [];
+  let firstSearch = 0;
   const programs = new Map<string, number>();
 
   function close(index: number, text: string): number {
     const queue = openByKey.get(text) as Queue;
-    if (queue.calls[queue.first] === index) queue.first++;
-    else queue.calls.splice(queue.calls.indexOf(index), 1);
+    // The oldest search of all is the oldest of its key too.
+    queue.first++;
     if (queue.first === queue.calls.length) openByKey.delete(text);
     keyOfOpen.delete(index);
-    openSearches.delete(index);
     return index;
+  }
+
+  function oldestSearch(): number | undefined {
+    while (firstSearch < searches.length && !keyOfOpen.has(searches[firstSearch] as number)) firstSearch++;
+    return searches[firstSearch];
   }
 
   return {
@@ -145,7 +153,7 @@ export function createLinkMatcher(): LinkMatcher {
         if (queue === undefined) openByKey.set(opens, { calls: [index], first: 0 });
         else queue.calls.push(index);
         keyOfOpen.set(index, opens);
-        if (item.type === 'tool_search_call') openSearches.add(index);
+        if (item.type === 'tool_search_call') searches.push(index);
         if (item.type === 'program') programs.set(opens, index);
         return owned === undefined ? CALL : { ...CALL, ...owned };
       }
@@ -157,7 +165,7 @@ export function createLinkMatcher(): LinkMatcher {
       if (oldest !== undefined) {
         call = close(oldest, closes);
       } else if (item.type === 'tool_search_output' && searchId(item) === undefined) {
-        const [search] = openSearches;
+        const search = oldestSearch();
         if (search !== undefined) call = close(search, keyOfOpen.get(search) as string);
       }
       return { opens: false, closes: call, ...owned };

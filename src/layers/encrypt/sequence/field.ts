@@ -68,10 +68,14 @@ export function sequenceOf(header: Header | undefined): SequenceNumber | undefin
 
 /** Notes in the order in which a reader applies them: by writer, then by number, removed ranges joined. */
 export function mergeNotes(notes: readonly Note[]): Note[] {
-  const writers = [...new Set(notes.map(({ writer }) => writer))];
-  return writers.flatMap((writer) => {
+  const byWriter = new Map<string, Note[]>();
+  for (const note of notes) {
+    const own = byWriter.get(note.writer);
+    if (own === undefined) byWriter.set(note.writer, [note]);
+    else own.push(note);
+  }
+  return [...byWriter.values()].flatMap((own) => {
     const merged: Note[] = [];
-    const own = notes.filter((note) => note.writer === writer);
     for (const note of own.toSorted((one, other) => one.from - other.from)) {
       const last = merged.at(-1);
       const touches = last !== undefined && last.after === undefined && note.from <= last.to + 1;
