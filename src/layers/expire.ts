@@ -95,13 +95,26 @@ export function expire(options: ExpireOptions): SessionLayer {
   const expiryOf = (header: Header): number =>
     Math.min(header.e ?? Number.POSITIVE_INFINITY, (birthOf(header) ?? Number.POSITIVE_INFINITY) + after);
 
+  /** From the first birth to the first expiry of stamped records. */
+  function lifeOf(headers: readonly Header[]): Life {
+    const life = { birth: Number.POSITIVE_INFINITY, expiry: Number.POSITIVE_INFINITY };
+    for (const header of headers) {
+      const birth = birthOf(header) as number;
+      life.birth = Math.min(life.birth, birth);
+      life.expiry = Math.min(life.expiry, header.e ?? birth + after);
+    }
+    return life;
+  }
+
   async function write(entries: readonly Entry[], call: SessionCall): Promise<readonly Entry[]> {
     const now = call.now();
     const cutoff = cutoffOf(call, now);
     // What had expired was hidden from whoever made the replacement, so nothing of it can stand in there.
-    const replaced = (call.replaces ?? [])
-      .map(({ header }) => header)
-      .filter((header) => header.t !== undefined && expiryOf(header) > cutoff);
+    const replaced = lifeOf(
+      (call.replaces ?? [])
+        .map(({ header }) => header)
+        .filter((header) => header.t !== undefined && expiryOf(header) > cutoff),
+    );
     const earlier = await earlierCalls(entries, call);
     const inBatch = new Map<string, Header>();
 
@@ -110,11 +123,9 @@ export function expire(options: ExpireOptions): SessionLayer {
       if (header.t !== undefined) return { ...header, e: header.e ?? (header.g ?? header.t) + after };
       const calls = linksOf(item).flatMap((key) => inBatch.get(key) ?? earlier.get(key) ?? []);
       // A result takes both over as they are, or a sweeper that reads stamps only would part it from its call.
-      const inherited =
-        calls.length > 0 ? [...calls, ...replaced] : [{ t: now, e: now + after }, ...replaced];
-      const births = inherited.map((from) => birthOf(from) as number);
-      const birth = Math.min(...births);
-      const expiry = Math.min(...inherited.map((from, index) => from.e ?? (births[index] as number) + after));
+      const own = calls.length > 0 ? lifeOf(calls) : { birth: now, expiry: now + after };
+      const birth = Math.min(own.birth, replaced.birth);
+      const expiry = Math.min(own.expiry, replaced.expiry);
       return { ...header, t: now, e: expiry, ...(birth !== now && { g: birth }) };
     }
 
@@ -163,6 +174,12 @@ function engineMode(
 ): NonNullable<SessionLayer['unstamped']> {
   if (unstamped === 'throw') return 'refuse';
   return envelopes ? 'envelopes' : unstamped;
+}
+
+/** What a record inherits, in Unix milliseconds; `Infinity` for nothing. */
+interface Life {
+  readonly birth: number;
+  readonly expiry: number;
 }
 
 /** The links that tie an item to one before it: its call, and the program that issued it. */
