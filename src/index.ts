@@ -44,6 +44,7 @@ export type { KeyBinding, KeyProvider, WrapOptions, WrappedKey } from './keys/pr
 export { cache, type CacheOptions } from './layers/cache.ts';
 export { exclusive, type ExclusiveOptions } from './layers/exclusive.ts';
 export { runExclusive } from './operations/run-exclusive.ts';
+export { setTimeSlice } from './slices.ts';
 export { expire, type ExpireOptions } from './layers/expire.ts';
 export { redact, type RedactOptions, type RedactionReport } from './layers/redact.ts';
 export { minimize, type MinimizeOptions } from './layers/minimize.ts';

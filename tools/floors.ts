@@ -25,7 +25,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['keys'],
   ['context.ts', 'derived-id.ts'],
   ['limits.ts'],
-  ['crypto', 'load-sdk.ts', 'bounded-map.ts', 'queue.ts', 'warning.ts', 'error-name.ts'],
+  ['crypto', 'load-sdk.ts', 'bounded-map.ts', 'queue.ts', 'slices.ts', 'warning.ts', 'error-name.ts'],
   ['load-module.ts', 'options.ts'],
   ['errors.ts'],
 ];

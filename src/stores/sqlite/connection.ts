@@ -3,6 +3,8 @@ import type * as sqliteModule from 'node:sqlite';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStrongroomError, StrongroomError } from '../../errors.ts';
+import type { MaybePromise } from '../../layer.ts';
+import { slices } from '../../slices.ts';
 import { closedError, storeError } from '../failure.ts';
 import { migrate } from './schema.ts';
 
@@ -27,14 +29,15 @@ export interface Statements {
 }
 
 /**
- * One connection, opened by the first call. A transaction runs from beginning to end in one go, without a turn of
- * the event loop in between, so that one connection serves all sessions; only waiting for another process's lock
- * is asynchronous, because SQLite's own busy handler would stop the whole process.
+ * One connection, opened by the first call. It does one thing after the other, in the order of the calls, so that it
+ * serves all sessions: what does not end at once, because it works in slices or waits for another process's lock, keeps
+ * the others out. Waiting is asynchronous: SQLite's own busy handler would stop the whole process. Where the event loop
+ * has no time left, calls wait for a turn of it, because a database that answers at once would never let it go on.
  */
 export interface Connection {
-  read<T>(work: (statements: Statements) => T): Promise<T>;
+  read<T>(work: (statements: Statements) => MaybePromise<T>): Promise<T>;
   /** In one `BEGIN IMMEDIATE` transaction, rolled back when `work` throws. */
-  write<T>(work: (statements: Statements) => T): Promise<T>;
+  write<T>(work: (statements: Statements) => MaybePromise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -68,8 +71,12 @@ export function openConnection(options: ConnectionOptions): Connection {
   let closed = false;
   const prepared = new Map<string, StatementSync>();
   const preparedTuples = new Map<string, StatementSync>();
-  /** The last call that waits for a lock: later ones queue behind it, so that calls keep their order. */
-  let waiting: Promise<unknown> | undefined;
+  /** Calls that wait, in their order. Each has asked for a turn of the event loop, which is for the first of them. */
+  const line: (() => void)[] = [];
+  /** The call that waits for a lock or works in slices: later ones stay behind it. */
+  let using: Promise<unknown> | undefined;
+  /** Turns that came while nobody could use them. */
+  let unused = 0;
 
   function connect(): DatabaseSync {
     if (closed) throw closedError(NAME);
@@ -122,16 +129,36 @@ export function openConnection(options: ConnectionOptions): Connection {
     run: (sql, ...values) => Number(statement(sql).run(...values).changes),
   };
 
-  function transact<T>(work: (statements: Statements) => T): T {
+  function transact<T>(work: (statements: Statements) => MaybePromise<T>): MaybePromise<T> {
     const opened = connect();
     opened.exec('BEGIN IMMEDIATE');
-    let result: T;
+    let result: MaybePromise<T>;
     try {
       result = work(statements);
     } catch (error) {
-      rollback(opened);
-      throw isStrongroomError(error) ? error : failure(error, 'nothing written');
+      throw undone(opened, error);
     }
+    if (!(result instanceof Promise)) {
+      commit(opened);
+      return result;
+    }
+    return result.then(
+      (value) => {
+        commit(opened);
+        return value;
+      },
+      (error: unknown) => {
+        throw undone(opened, error);
+      },
+    );
+  }
+
+  function undone(opened: DatabaseSync, error: unknown): unknown {
+    rollback(opened);
+    return isStrongroomError(error) ? error : failure(error, 'nothing written');
+  }
+
+  function commit(opened: DatabaseSync): void {
     try {
       opened.exec('COMMIT');
     } catch (error) {
@@ -139,44 +166,55 @@ export function openConnection(options: ConnectionOptions): Connection {
       // No room in the log for the frame that commits, so there is none.
       throw failure(error, resultCode(error) === SQLITE_FULL ? 'nothing written' : 'unknown');
     }
-    return result;
   }
 
-  /** Runs at once when nothing waits, else behind what waits. */
-  function inOrder<T>(work: () => T): Promise<T> {
-    const before = waiting;
-    const result =
-      before === undefined
-        ? attempt(work)
-        : before.then(
-            () => attempt(work),
-            () => attempt(work),
-          );
-    return result;
+  /** Runs at once when nobody waits and the event loop has time, else behind those who wait. */
+  function inOrder<T>(work: () => MaybePromise<T>): Promise<T> {
+    if (line.length === 0 && using === undefined && !slices.isCrowded()) return attempt(work);
+    return new Promise((resolve) => {
+      line.push(() => resolve(attempt(work)));
+      askForTurn();
+    });
   }
 
-  async function attempt<T>(work: () => T): Promise<T> {
+  /** One turn of the event loop for each call, so that other work of the process gets in between. */
+  function askForTurn(): void {
+    void slices.next().then(serve);
+  }
+
+  function serve(): void {
+    if (using === undefined) line.shift()?.();
+    else unused++;
+  }
+
+  async function attempt<T>(work: () => MaybePromise<T>): Promise<T> {
     try {
-      return work();
+      const result = work();
+      return result instanceof Promise ? await keepOthersOut(result) : result;
     } catch (error) {
       if (!isBusy(error)) throw isStrongroomError(error) ? error : failure(error);
     }
-    const retried = retry(work);
-    waiting = retried;
+    return await keepOthersOut(retry(work));
+  }
+
+  /** Nobody else uses the connection until then. */
+  async function keepOthersOut<T>(result: Promise<T>): Promise<T> {
+    using = result;
     try {
-      return await retried;
+      return await result;
     } finally {
-      if (waiting === retried) waiting = undefined;
+      using = undefined;
+      for (; unused > 0; unused--) askForTurn();
     }
   }
 
-  async function retry<T>(work: () => T): Promise<T> {
+  async function retry<T>(work: () => MaybePromise<T>): Promise<T> {
     const deadline = performance.now() + options.busyTimeout;
     for (let wait = 1; ; wait = Math.min(wait * 2, MAX_WAIT)) {
       // Different for each process, so that they do not meet again.
       await delay(wait * (0.5 + Math.random() / 2));
       try {
-        return work();
+        return await work();
       } catch (error) {
         if (!isBusy(error)) throw isStrongroomError(error) ? error : failure(error);
         if (performance.now() > deadline) {
@@ -198,14 +236,14 @@ export function openConnection(options: ConnectionOptions): Connection {
         return work(statements);
       }),
     write: (work) => inOrder(() => transact(work)),
-    async close() {
-      await Promise.allSettled([waiting]);
-      closed = true;
-      prepared.clear();
-      preparedTuples.clear();
-      database?.close();
-      database = undefined;
-    },
+    close: () =>
+      inOrder(() => {
+        closed = true;
+        prepared.clear();
+        preparedTuples.clear();
+        database?.close();
+        database = undefined;
+      }),
   };
 }
 

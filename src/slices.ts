@@ -1,0 +1,189 @@
+import { parseDuration, type Duration } from './options.ts';
+
+/** What a {@link Slices} is made of; tests give their own. */
+export interface SliceHost {
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** Runs `work` in a later turn of the event loop, after what the host has to do in between. */
+  readonly later: (work: () => void) => void;
+}
+
+/**
+ * Shares the event loop of a process. A turn of the loop begins with the first work of ours in it, and may take as long
+ * as the budget says. What comes later waits in one line for all sessions and stores; every turn calls the first of it,
+ * whatever the budget, so that somebody always goes on, and as many more as the turn before had time for: sessions that
+ * do the same at the same time take half of what they take one by one.
+ */
+export interface Slices {
+  /** Whether this turn has taken its time: who can go on later, waits for {@link Slices.next}. */
+  readonly isOver: () => boolean;
+  /** The same for who comes new: also while others wait, which were there before. */
+  readonly isCrowded: () => boolean;
+  /** A turn of the loop with time for us. Turns are given in the order in which they were asked for. */
+  readonly next: () => Promise<void>;
+  /** @param milliseconds That a turn may take from now on. */
+  readonly setBudget: (milliseconds: number) => void;
+}
+
+/** Ends the growth where nothing is to be gained any more. */
+const MOST_A_TURN = 64;
+
+export function createSlices(host: SliceHost, milliseconds: number): Slices {
+  let budget = milliseconds;
+  /** When the work of this turn began, while there is any. */
+  let began: number | undefined;
+  const line: (() => void)[] = [];
+  /** How many a turn calls: their work follows the call, so that only the next turn knows how long it took. */
+  let many = 1;
+
+  function begin(): number {
+    began = host.now();
+    host.later(turn);
+    return began;
+  }
+
+  function turn(): void {
+    const took = began === undefined ? 0 : host.now() - began;
+    if (took > budget) many = Math.ceil(many / 2);
+    else if (took < budget / 2 && many <= line.length) many = Math.min(many * 2, MOST_A_TURN);
+    began = undefined;
+    if (line.length === 0) return;
+    begin();
+    for (const call of line.splice(0, many)) call();
+  }
+
+  const isOver = (): boolean => {
+    const now = began === undefined ? begin() : host.now();
+    return now - (began as number) >= budget;
+  };
+
+  return {
+    isOver,
+    isCrowded: () => line.length > 0 || isOver(),
+    next: () =>
+      new Promise((resolve) => {
+        if (began === undefined) begin();
+        line.push(resolve);
+      }),
+    setBudget(next) {
+      budget = next;
+    },
+  };
+}
+
+/** Milliseconds that work of ours may take in one turn of the event loop, unless {@link setTimeSlice} says otherwise. */
+export const DEFAULT_TIME_SLICE = 10;
+
+/** One for the process, because it has one event loop. */
+export const slices: Slices = createSlices(hostOfThisRuntime(), DEFAULT_TIME_SLICE);
+
+/** Taken once: fake timers of a test are not to stop it. */
+function hostOfThisRuntime(): SliceHost {
+  const { performance, setImmediate } = globalThis as {
+    performance: { now(): number };
+    setImmediate?: (work: () => void) => unknown;
+  };
+  const now = performance.now.bind(performance);
+  if (setImmediate !== undefined) return { now, later: (work) => void setImmediate(work) };
+  return { now, later: createMessages() };
+}
+
+/** For runtimes without `setImmediate`: their timers wait for four milliseconds, messages do not. */
+export function createMessages(): (work: () => void) => void {
+  const { MessageChannel, setTimeout } = globalThis as unknown as {
+    MessageChannel?: new () => {
+      readonly port1: { addEventListener(type: 'message', listener: () => void): void; start(): void };
+      readonly port2: { postMessage(message: null): void };
+    };
+    readonly setTimeout: (work: () => void, milliseconds: number) => unknown;
+  };
+  if (MessageChannel === undefined) return (work) => void setTimeout(work, 0);
+  const { port1, port2 } = new MessageChannel();
+  let waiting: (() => void)[] = [];
+  port1.addEventListener('message', () => {
+    const works = waiting;
+    waiting = [];
+    for (const work of works) work();
+  });
+  port1.start();
+  return (work) => {
+    waiting.push(work);
+    if (waiting.length === 1) port2.postMessage(null);
+  };
+}
+
+/**
+ * Sets how long strongroom works in one turn of the event loop before it lets others go on: long reads, purges,
+ * archives, redaction and sealing of many items, and many sessions at once on SQLite are done in slices of this time.
+ * It counts for the whole process, because a process has one event loop. One item, and one statement of SQLite, is never
+ * divided, however long it takes.
+ *
+ * A service that has to answer fast takes less, a program that does nothing else takes more: every slice costs a turn
+ * of the loop, some microseconds where nothing else waits.
+ *
+ * @param time - Milliseconds above 0, or a text such as `'5ms'`. 10 milliseconds until it is called.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when it is no such time.
+ *
+ * @example
+ * ```ts
+ * import { setTimeSlice } from 'strongroom';
+ *
+ * setTimeSlice('5ms');
+ * ```
+ */
+export function setTimeSlice(time: Duration): void {
+  slices.setBudget(parseDuration('setTimeSlice', 'time', time));
+}
+
+/**
+ * Runs the steps of `work` one after the other, at once while the turn has time, so that short work ends in the same
+ * step of the program; else the rest follows in later turns.
+ *
+ * @param work Can be left at every `yield`.
+ */
+export function inSlices<T>(work: Generator<void, T>, loop: Slices = slices): T | Promise<T> {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    if (loop.isOver()) return continued(work, loop);
+  }
+}
+
+async function continued<T>(work: Generator<void, T>, loop: Slices): Promise<T> {
+  for (;;) {
+    await loop.next();
+    do {
+      const step = work.next();
+      if (step.done === true) return step.value;
+    } while (!loop.isOver());
+  }
+}
+
+/**
+ * As `list.map(map)`. A list that fits into the turn is there at once, without a promise.
+ *
+ * @param every After how many elements the clock is looked at: 1 where one takes microseconds.
+ */
+export function mapInSlices<T, U>(
+  list: readonly T[],
+  map: (element: T, index: number) => U,
+  every: number = 16,
+  loop: Slices = slices,
+): U[] | Promise<U[]> {
+  const result: U[] = [];
+  const more = (): boolean => {
+    const end = Math.min(result.length + every, list.length);
+    for (let index = result.length; index < end; index++) result.push(map(list[index] as T, index));
+    return end < list.length;
+  };
+  while (more()) if (loop.isOver()) return mapLater(result, more, loop);
+  return result;
+}
+
+async function mapLater<U>(result: U[], more: () => boolean, loop: Slices): Promise<U[]> {
+  for (;;) {
+    await loop.next();
+    do if (!more()) return result;
+    while (!loop.isOver());
+  }
+}
