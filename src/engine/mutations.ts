@@ -1,4 +1,5 @@
 import type {
+  AgentInputItem,
   SessionHistoryMutation,
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
@@ -6,13 +7,13 @@ import type {
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { itemKey } from '../protocol/item.ts';
-import { invalidOption } from '../options.ts';
 import type { Entry, SessionCall } from '../layer.ts';
 import { loadSdk } from '../load-sdk.ts';
 import { CLAIMS, commit } from './commit.ts';
-import { countOf, readNow, type Parts } from './parts.ts';
+import { copiedNow, countOf, known, readNow, type Parts } from './parts.ts';
 import { storedOf, type Opened } from './pipeline.ts';
 import { planReplacement } from './replacement.ts';
+import { listedMutations, snapshotMutations } from '../protocol/mutation.ts';
 import { snapshotItems } from '../protocol/snapshot-items.ts';
 
 /** `applyHistoryMutations`: under an envelope, opened, mutated in plaintext and replaced in one transaction. */
@@ -27,10 +28,15 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
       await session.applyHistoryMutations({ mutations });
     };
     if (!stack.transforms) {
-      return calls.mutate('applyHistoryMutations', {}, async () => forward(args.mutations));
+      const checked = readNow(() => listedMutations(args).map((each) => copiedNow(each)));
+      return calls.mutate('applyHistoryMutations', { checked }, async () =>
+        forward(checked() as SessionHistoryMutation[]),
+      );
     }
-    const checked = readNow(() => snapshotMutations(args, maxItemBytes));
-    const details = { ...countOf(args?.mutations), checked };
+    const checked = readNow(() =>
+      snapshotMutations(args, (item) => snapshotItems([item], maxItemBytes)[0] as AgentInputItem),
+    );
+    const details = { ...known(() => countOf(checked())), checked };
     return calls.mutate('applyHistoryMutations', details, async (call, _appended, removed) => {
       const mutations = checked();
       await calls.assertWritable(call);
@@ -111,14 +117,4 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
   }
 
   return { applyHistoryMutations };
-}
-
-function snapshotMutations(args: SessionHistoryRewriteArgs, maxItemBytes: number): SessionHistoryMutation[] {
-  const mutations: unknown = args?.mutations;
-  if (!Array.isArray(mutations))
-    return invalidOption('applyHistoryMutations', 'mutations', 'an array', mutations);
-  return (mutations as SessionHistoryMutation[]).map((each) => ({
-    ...each,
-    replacement: snapshotItems([each.replacement], maxItemBytes)[0] as typeof each.replacement,
-  }));
 }

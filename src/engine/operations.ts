@@ -1,11 +1,12 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import type { Entry, SessionCall } from '../layer.ts';
-import { readNow, send, type Context, type Parts } from './parts.ts';
+import { copiedNow, known, readNow, send, type Context, type Parts } from './parts.ts';
 import { storedOf, type Opened } from './pipeline.ts';
 import { planReplacement } from './replacement.ts';
 import {
   assertProtocolItems,
+  copyTransaction,
   readTransactionEnvelope,
   SENTENCES,
   snapshotTransaction,
@@ -28,8 +29,12 @@ export function createOperations(parts: Parts): {
     runContext: Context,
   ): Promise<void> {
     if (!stack.transforms) {
-      // Only the envelope is ours to read; what is in it, the inner session reads, once.
-      const checked = readNow(() => readTransactionEnvelope(args) as TransactionEnvelope & typeof args);
+      // Only the envelope is ours to check. What is in it is copied now, because the call may have to wait.
+      const checked = readNow(() => {
+        const { operationId, transaction } = readTransactionEnvelope(args) as TransactionEnvelope &
+          typeof args;
+        return { operationId, transaction: copiedNow(transaction, copyTransaction) };
+      });
       const details = { runContext, checked, ...known(() => ({ operationId: checked().operationId })) };
       return calls.mutate('applyHistoryTransaction', details, async () =>
         inner.transact(checked(), runContext),
@@ -292,13 +297,4 @@ function namesOf({ operationId, transaction }: SessionHistoryTransactionArgs): {
   readonly itemCount: number;
 } {
   return { operationId, itemCount: writtenItems(transaction).length };
-}
-
-/** What is known of arguments that may be refused. */
-function known<T extends object>(read: () => T): Partial<T> {
-  try {
-    return read();
-  } catch {
-    return {};
-  }
 }

@@ -6,6 +6,7 @@ import type { Inner } from './inner.ts';
 import type { Histories } from './histories.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Stack } from './stack.ts';
+import { plainCopy } from '../protocol/transaction.ts';
 
 /** What the members of one wrapper share. */
 export interface Parts {
@@ -32,6 +33,24 @@ export function readNow<T>(read: () => T): () => T {
     return () => {
       throw error;
     };
+  }
+}
+
+/** What is known of arguments that may be refused. */
+export function known<T extends object>(read: () => T): Partial<T> {
+  try {
+    return read();
+  } catch {
+    return {};
+  }
+}
+
+/** A copy of plain data; anything else as it is, for the inner session to judge. */
+export function copiedNow<T>(value: T, copy: (value: T) => unknown = plainCopy): T {
+  try {
+    return copy(value) as T;
+  } catch {
+    return value;
   }
 }
 

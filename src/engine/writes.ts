@@ -1,6 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { storedOf, type Opened } from './pipeline.ts';
-import { countOf, readNow, send, type Context, type Parts } from './parts.ts';
+import { copiedNow, readNow, send, type Context, type Parts } from './parts.ts';
+import { listed } from '../protocol/item.ts';
 import { snapshotItems } from '../protocol/snapshot-items.ts';
 import type { SessionCall, Header, CallOrigin } from '../layer.ts';
 
@@ -12,20 +13,31 @@ export function createWrites(parts: Parts): {
 } {
   const { inner, stack, pipeline, histories, calls, comparison, maxItemBytes } = parts;
 
+  /** The list as it is now, and where its items were read. */
+  function taken(items: unknown, runContext: Context): Taken {
+    const list = readNow(() => listed(items));
+    const known = orNone(list);
+    return {
+      checked: readNow(() => snapshotItems(list(), maxItemBytes)),
+      origins: histories.origins(known, runContext),
+      itemCount: known.length,
+    };
+  }
+
   async function addItems(
     items: AgentInputItem[],
     runContext: Context,
     origin: CallOrigin = {},
   ): Promise<void> {
     if (!stack.transforms) {
-      return calls.mutate('addItems', { ...origin, ...countOf(items), runContext }, async (call) => {
-        await inner.addItems(items, runContext);
-        call.result.items = items.length;
+      const { checked, itemCount } = takenAsTheyAre(items);
+      return calls.mutate('addItems', { ...origin, itemCount, runContext, checked }, async (call) => {
+        await inner.addItems(checked(), runContext);
+        call.result.items = itemCount;
       });
     }
-    const checked = readNow(() => snapshotItems(items, maxItemBytes));
-    const origins = histories.origins(Array.isArray(items) ? items : [], runContext);
-    const details = { ...origin, ...countOf(items), runContext, checked };
+    const { checked, origins, itemCount } = taken(items, runContext);
+    const details = { ...origin, itemCount, runContext, checked };
     return calls.mutate('addItems', details, async (call, appended) => {
       const snapshots = checked();
       if (snapshots.length === 0) {
@@ -77,15 +89,15 @@ export function createWrites(parts: Parts): {
 
   async function replaceHistoryWithCompaction(items: AgentInputItem[], runContext: Context): Promise<void> {
     if (!stack.transforms) {
-      const details = { ...countOf(items), runContext };
+      const { checked, itemCount } = takenAsTheyAre(items);
+      const details = { itemCount, runContext, checked };
       return calls.mutate('replaceHistoryWithCompaction', details, async (call) => {
-        await inner.replaceHistoryWithCompaction(items, runContext);
-        call.result.items = items.length;
+        await inner.replaceHistoryWithCompaction(checked(), runContext);
+        call.result.items = itemCount;
       });
     }
-    const checked = readNow(() => snapshotItems(items, maxItemBytes));
-    const origins = histories.origins(Array.isArray(items) ? items : [], runContext);
-    const details = { ...countOf(items), runContext, checked };
+    const { checked, origins, itemCount } = taken(items, runContext);
+    const details = { itemCount, runContext, checked };
     return calls.mutate('replaceHistoryWithCompaction', details, async (call, _appended, removed) => {
       const snapshots = checked();
       await calls.assertWritable(call);
@@ -114,6 +126,27 @@ export function createWrites(parts: Parts): {
   }
 
   return { addItems, clearSession, replaceHistoryWithCompaction };
+}
+
+/** What a caller handed over, read once. */
+interface Taken {
+  readonly checked: () => AgentInputItem[];
+  readonly origins: readonly (Opened | undefined)[];
+  readonly itemCount: number;
+}
+
+/** For an inner session that looks at the items itself. */
+function takenAsTheyAre(items: unknown): Pick<Taken, 'checked' | 'itemCount'> {
+  const checked = readNow(() => copiedNow(listed(items)));
+  return { checked, itemCount: orNone(checked).length };
+}
+
+function orNone(list: () => AgentInputItem[]): readonly AgentInputItem[] {
+  try {
+    return list();
+  } catch {
+    return [];
+  }
 }
 
 function isCompaction(item: AgentInputItem): boolean {

@@ -1,6 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import { fromBase64, toBase64 } from '../crypto/encoding.ts';
-import { StrongroomError } from '../errors.ts';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { itemPath } from './item-path.ts';
 
 /** How deep an item may nest. Everything that walks over items may recurse this far, and JSON as well. */
@@ -16,7 +16,48 @@ export function snapshotItem(item: AgentInputItem): AgentInputItem {
   if (typeof item !== 'object' || item === null || Array.isArray(item)) {
     throw new StrongroomError('ERR_INVALID_ITEM', 'An item must be an object.');
   }
-  return snapshot(item, { segments: [], ancestors: new Set() }) as AgentInputItem;
+  return readable(() => snapshot(item, { segments: [], ancestors: new Set() })) as AgentInputItem;
+}
+
+/**
+ * Copies of the items of a list, each read once. A hole is refused, as an item that is none.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_ITEM`.
+ */
+export function snapshotList<T = AgentInputItem>(
+  items: unknown,
+  copy: (item: AgentInputItem) => T = snapshotItem as (item: AgentInputItem) => T,
+): T[] {
+  const list = listed(items);
+  return readable(() => list.map(copy));
+}
+
+/**
+ * The list as it is now, each element read once.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_ITEM` for anything but a list.
+ */
+export function listed(items: unknown): AgentInputItem[] {
+  return readable(() => {
+    if (!Array.isArray(items)) {
+      throw new StrongroomError('ERR_INVALID_ITEM', 'This call takes a list of items.');
+    }
+    // Other ways to copy a list skip its holes or ask its iterator.
+    return Array.from({ length: items.length }, (_, index) => items[index] as AgentInputItem);
+  });
+}
+
+/** What an accessor or a proxy of the caller throws can hold anything, so nothing of it is kept. */
+export function readable<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (isStrongroomError(error)) throw error;
+    throw new StrongroomError(
+      'ERR_INVALID_ITEM',
+      'Something in the arguments throws when it is read. Hand over plain data, without accessors and proxies.',
+    );
+  }
 }
 
 /** Where a snapshot is. One for the whole item: a path for each value would cost as much as the item. */
@@ -44,12 +85,12 @@ function snapshot(value: unknown, place: Place): unknown {
   if (ancestors.has(value)) return refuse(place, 'a cycle');
   if (ancestors.size >= MAX_DEPTH) return refuse(place, `nested more than ${MAX_DEPTH} levels deep`);
   ancestors.add(value);
-  const copy = Array.isArray(value) ? snapshotList(value, place) : snapshotObject(value, place);
+  const copy = Array.isArray(value) ? snapshotArray(value, place) : snapshotObject(value, place);
   ancestors.delete(value);
   return copy;
 }
 
-function snapshotList(list: readonly unknown[], place: Place): unknown[] {
+function snapshotArray(list: readonly unknown[], place: Place): unknown[] {
   const copy: unknown[] = [];
   for (let index = 0; index < list.length; index++) {
     place.segments.push(index);

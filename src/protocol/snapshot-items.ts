@@ -1,20 +1,17 @@
 import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { encodeItem, snapshotItem } from './item.ts';
+import { encodeItem, listed, snapshotItem } from './item.ts';
 
 /** Copies what the caller handed over, each property read once, so that later changes of it do no harm. */
 export function snapshotItems(items: readonly AgentInputItem[], maxItemBytes: number): AgentInputItem[] {
-  if (!Array.isArray(items)) {
-    throw new StrongroomError('ERR_INVALID_ITEM', 'addItems takes a list of items.');
-  }
-  return items.map((item, index) => {
-    const snapshot = snapshotItem(item as AgentInputItem);
+  return listed(items).map((item, index, { length }) => {
+    const snapshot = snapshotItem(item);
     if (sizeAtMost(snapshot) > maxItemBytes) {
       const bytes = new TextEncoder().encode(encodeItem(snapshot)).length;
       if (bytes > maxItemBytes) {
         throw new StrongroomError(
           'ERR_INVALID_ITEM',
-          `Item ${index + 1} of ${items.length} has ${bytes} bytes of JSON, more than maxItemBytes (${maxItemBytes}). Store large content elsewhere and keep a reference, or raise maxItemBytes in wrapSession's options.`,
+          `Item ${index + 1} of ${length} has ${bytes} bytes of JSON, more than maxItemBytes (${maxItemBytes}). Store large content elsewhere and keep a reference, or raise maxItemBytes in wrapSession's options.`,
         );
       }
     }

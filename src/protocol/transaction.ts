@@ -5,7 +5,7 @@ import type {
 } from '@openai/agents';
 import { envelopeText } from './envelope.ts';
 import { StrongroomError } from '../errors.ts';
-import { snapshotItem } from './item.ts';
+import { snapshotList } from './item.ts';
 import { isWellFormed } from '../limits.ts';
 import { loadSdk } from '../load-sdk.ts';
 
@@ -65,12 +65,12 @@ export function assertOperationId(operationId: unknown): asserts operationId is 
  */
 export function snapshotTransaction(
   args: unknown,
-  snapshotItems: (items: readonly AgentInputItem[]) => AgentInputItem[] = (items) => items.map(snapshotItem),
+  snapshotItems: (items: readonly AgentInputItem[]) => AgentInputItem[] = (items) => snapshotList(items),
 ): SessionHistoryTransactionArgs {
   const envelope = readTransactionEnvelope(args);
   return {
     operationId: envelope.operationId,
-    transaction: checkFields(copyOf(envelope.transaction), (items) => {
+    transaction: checkFields(copyTransaction(envelope.transaction), (items) => {
       try {
         return snapshotItems(items as readonly AgentInputItem[]);
       } catch (cause) {
@@ -80,10 +80,11 @@ export function snapshotTransaction(
   };
 }
 
-function copyOf(transaction: object): Record<string, unknown> {
+/** @throws {@link StrongroomError} `ERR_INVALID_ITEM` for what a copy would lose. */
+export function copyTransaction(transaction: object): Record<string, unknown> {
   let copy: unknown;
   try {
-    copy = copySupported(transaction, new Set());
+    copy = plainCopy(transaction);
     // A proxy cannot be told from what it stands for, except by what the platform's own copy refuses.
     structuredClone(transaction);
   } catch {
@@ -111,7 +112,11 @@ function checkFields(
   return { type, expectedSuffix: list(expectedSuffix), replacement: list(replacement) };
 }
 
-/** A plain copy of plain data. Throws for what a copy would lose: accessors, symbols, hidden properties, classes. */
+/** A copy of plain data. Throws for what a copy would lose: accessors, symbols, hidden properties, classes. */
+export function plainCopy(value: unknown): unknown {
+  return copySupported(value, new Set());
+}
+
 function copySupported(value: unknown, ancestors: Set<object>): unknown {
   if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint')
     throw unsupported();

@@ -5,7 +5,7 @@ import type {
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { itemKey, snapshotItem } from '../protocol/item.ts';
+import { itemKey, listed, snapshotList } from '../protocol/item.ts';
 import { type DekStore } from '../keys/dek-store.ts';
 import type { AppendStep, VersionSource } from '../layer.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
@@ -17,6 +17,7 @@ import { newMark } from './marks.ts';
 import { isSubjectError } from './failure.ts';
 import { decodeRecord, encodeRecord, inheritBirth } from './record.ts';
 import { createQueue } from '../queue.ts';
+import { snapshotMutations } from '../protocol/mutation.ts';
 import { assertOperationId, assertProtocolItems, SENTENCES } from '../protocol/transaction.ts';
 import { assertSameOperation, keys, readTransaction } from './transaction.ts';
 import { unusedPositions } from './unused-positions.ts';
@@ -102,7 +103,7 @@ export function createStoreSession(
 
   const encode = (items: readonly AgentInputItem[]): StoredRecord[] => {
     const at = now();
-    return items.map((item) => {
+    return snapshotList(items, (item) => {
       const record = encodeRecord(item, at);
       const { did, wrapped } = record;
       return did !== null && wrapped === null && isGuarded(did) ? { ...record, needsKey: true } : record;
@@ -135,8 +136,9 @@ export function createStoreSession(
     },
 
     async addItems(items: AgentInputItem[]): Promise<void> {
-      const records = encode(items);
-      const last = items.at(-1);
+      const list = listed(items);
+      const records = encode(list);
+      const last = list.at(-1);
       if (last === undefined) return;
       const mark = newMark();
       await mutate((change, under) => {
@@ -321,19 +323,6 @@ function difference(
   return { remove: { start, count }, insert };
 }
 
-function snapshotMutations(args: SessionHistoryRewriteArgs): SessionHistoryRewriteArgs['mutations'] {
-  const mutations: unknown = args?.mutations;
-  if (!Array.isArray(mutations)) {
-    return invalidOption('applyHistoryMutations', 'mutations', 'an array', mutations);
-  }
-  return (mutations as SessionHistoryRewriteArgs['mutations']).map((mutation) => ({
-    ...mutation,
-    ...('replacement' in mutation && {
-      replacement: snapshotItem(mutation.replacement) as typeof mutation.replacement,
-    }),
-  }));
-}
-
 function snapshotPrefix(args: ReplacePrefixArgs, sessionId: string): ReplacePrefixArgs {
   const where = 'replacePrefix';
   checkOptions(where, args, ['count', 'digest', 'replacement', 'operationId', 'archiveTo']);
@@ -351,10 +340,10 @@ function snapshotPrefix(args: ReplacePrefixArgs, sessionId: string): ReplacePref
     count,
     digest,
     operationId,
-    replacement: replacement.map(snapshotItem),
+    replacement: snapshotList(replacement),
     ...(typeof archiveTo === 'string' && { archiveTo }),
     ...(typeof archiveTo === 'object' && {
-      archiveTo: { sessionId: archiveTo.sessionId, items: archiveTo.items.map(snapshotItem) },
+      archiveTo: { sessionId: archiveTo.sessionId, items: snapshotList(archiveTo.items) },
     }),
   };
 }
