@@ -72,12 +72,19 @@ export interface Fence {
 }
 
 /**
- * Locks that a process holds for a time and renews: when it dies they end by themselves. Nothing is left of one that
- * was released, of one that ended after the next purge, of a turn on a session after the session was deleted.
+ * Locks that a process holds for a time and renews: when it dies they end by themselves. One that ended is its owner's until
+ * somebody takes it over, so an owner that wakes up late has lost nothing as long as nobody else came. Nothing is left of one that
+ * was released, of one that ended after the purges that come then (in Redis two hours later), of a turn on a session
+ * after the session was deleted.
  */
 export interface Leases {
-  /** Whether the owner has it now: nobody else had. */
-  acquire(name: LeaseName, owner: string, milliseconds: number): Promise<boolean>;
+  /**
+   * Whether the owner has it now: nobody else had.
+   *
+   * @param patience For how many milliseconds the caller is going to go on asking. Who can wait does not believe a server's
+   * clock alone that the lease of another one is over: see lease-watch.ts. Default 0.
+   */
+  acquire(name: LeaseName, owner: string, milliseconds: number, patience?: number): Promise<boolean>;
   /** Whether the lease was still the owner's, and is for another while. */
   renew(name: LeaseName, owner: string, milliseconds: number): Promise<boolean>;
   release(name: LeaseName, owner: string): Promise<void>;

@@ -10,8 +10,10 @@ export interface ExclusiveOptions {
   /** How long a run waits for its turn before it is `ERR_TIMEOUT`. @defaultValue `'30s'` */
   readonly wait?: Duration;
   /**
-   * How long a run may take between reading the history and writing to it. A run that stopped without writing gives its
-   * turn back after this time. @defaultValue `'5m'`
+   * How long a run may give no sign of life before another one may take its turn. Signs are its calls on the session and the
+   * answers of its models, as the usage of its run context tells of them; a model that thinks and a tool that works give none, so
+   * it must be longer than the slowest of either. A run that was silent for longer keeps its turn while nobody else asks for it;
+   * after that its writing is `ERR_CONFLICT`. Up to twice as long passes when an answer came meanwhile. @defaultValue `'5m'`
    */
   readonly hold?: Duration;
 }
@@ -52,8 +54,10 @@ interface Turn {
   readonly owner: string;
   leases: SessionLeases | undefined;
   readonly lease: LeaseName;
-  renewing?: ReturnType<typeof setInterval>;
-  ending?: ReturnType<typeof setTimeout>;
+  renewing?: ReturnType<typeof setInterval> | undefined;
+  silence?: ReturnType<typeof setTimeout>;
+  /** Whoever asks for the turn gets it. */
+  isSilent: boolean;
   lost: boolean;
   /** Settles when the lock is there, or is not to be had. */
   ready: Promise<void>;
@@ -62,15 +66,17 @@ interface Turn {
 /**
  * Runs on one session do not interleave: a run has the session from its reading of the history until it wrote what it
  * did; the next one begins with that in its history. In one process for any session, and across processes on the
- * stores of strongroom, by a lock in the database with a time limit, which is renewed while the run lasts.
+ * stores of strongroom, by a lock in the database with a time limit of 15 seconds, which is renewed while the run lasts.
  *
- * A run that fails writes nothing, so its turn ends when its run context is collected as garbage, at the latest after
- * `hold`. {@link runExclusive} ends it with the run, however that ends.
+ * {@link runExclusive} ends the turn with the run, however that ends. Plain `run()` tells nobody that it failed: when nothing is
+ * written, the turn ends when the run context is collected as garbage, and another run may take it after `hold`. An application
+ * that keeps the run context, or the error of the run, which has it, keeps it from being collected.
  *
  * What it does not do: calls without a run context (an application's own `addItems`) pass by. A run that is resumed
- * after an approval writes twice, and another run can begin between the two. On the stores of strongroom each change
- * looks at the lock in its own transaction (or script): a process that was suspended for longer than the lock lasts is
- * `ERR_CONFLICT` and changes nothing.
+ * after an approval writes twice, and another run can begin between the two. A run inside of a run (an agent as a tool) on the
+ * same session waits for the outer one, and is `ERR_TIMEOUT`. On the stores of strongroom each change
+ * looks at the lock in its own transaction (or script): a run whose turn went to another one, because its process was
+ * suspended or it was silent for too long, is `ERR_CONFLICT` and changes nothing.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Calls: `ERR_TIMEOUT` when the turn did not come in time,
  * `ERR_CONFLICT` when it was lost.
@@ -90,6 +96,8 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
   const hold = parseDuration('exclusive', 'hold', options.hold ?? '5m');
   const turns = new WeakMap<Session, Turn>();
   const queues = new WeakMap<Session, (() => void)[]>();
+  /** Runs whose turn went to another one before they wrote. */
+  const late = new WeakMap<Session, WeakSet<Run>>();
   const collected = new FinalizationRegistry<() => void>((over) => over());
 
   function timeout(sessionId: string): StrongroomError {
@@ -113,7 +121,7 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
           queue.splice(queue.indexOf(next), 1);
           reject(timeout(sessionId));
         },
-        Math.max(deadline - Date.now(), 0),
+        Math.max(deadline - performance.now(), 0),
       );
       queue.push(next);
     });
@@ -121,8 +129,12 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
 
   async function begin(run: Run, call: SessionCall): Promise<void> {
     const { inner, sessionId } = call;
-    const deadline = Date.now() + wait;
-    while (turns.has(inner)) await ended(inner, sessionId, deadline);
+    const deadline = performance.now() + wait;
+    for (let other = turns.get(inner); other !== undefined; other = turns.get(inner)) {
+      if (other.isSilent) lose(inner, other);
+      else await ended(inner, sessionId, deadline);
+    }
+    late.get(inner)?.delete(run);
     const leases = (inner as { [LEASES]?: SessionLeases })[LEASES];
     const lease: LeaseName = `session ${sessionId}`;
     const turn: Turn = {
@@ -130,6 +142,7 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
       owner: randomName(),
       leases,
       lease,
+      isSilent: false,
       lost: false,
       ready: Promise.resolve(),
     };
@@ -145,8 +158,8 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     const { lease } = turn;
     try {
       for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
-        if (await leases.acquire(lease, turn.owner, LEASE_TIME)) break;
-        if (Date.now() + pause > deadline) throw timeout(sessionId);
+        if (await leases.acquire(lease, turn.owner, LEASE_TIME, wait)) break;
+        if (performance.now() + pause > deadline) throw timeout(sessionId);
         await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random() / 2)));
       }
     } catch (error) {
@@ -154,8 +167,16 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
       end(inner, turn);
       throw error;
     }
-    turn.renewing = setInterval(() => {
-      leases.renew(lease, turn.owner, LEASE_TIME).then(
+    if (turns.get(inner) === turn) renewOften(turn);
+    // It was ended meanwhile.
+    else leases.release(lease, turn.owner).catch(() => undefined);
+  }
+
+  function renewOften(turn: Turn): void {
+    const { leases, lease, owner } = turn;
+    if (leases === undefined) return;
+    turn.renewing ??= setInterval(() => {
+      leases.renew(lease, owner, LEASE_TIME).then(
         (kept) => (turn.lost ||= !kept),
         // The next renewal may succeed; if none does, the lease ends and the one after it says so.
         () => undefined,
@@ -164,14 +185,46 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     unref(turn.renewing);
   }
 
+  /** From here on the run is silent, until it calls again or a model answered it. */
+  function listen(inner: Session, turn: Turn, last = signOf(turn.run.deref())): void {
+    clearTimeout(turn.silence);
+    turn.silence = setTimeout(() => {
+      const sign = signOf(turn.run.deref());
+      if (sign !== last) return listen(inner, turn, sign);
+      turn.isSilent = true;
+      // In other processes the lock is to be had when it ended. Until then it is still this run's.
+      clearInterval(turn.renewing);
+      turn.renewing = undefined;
+      queues.get(inner)?.shift()?.();
+    }, hold);
+    unref(turn.silence);
+  }
+
+  function wake(turn: Turn): void {
+    clearTimeout(turn.silence);
+    if (!turn.isSilent) return;
+    turn.isSilent = false;
+    renewOften(turn);
+  }
+
   function end(inner: Session, turn: Turn): void {
     if (turns.get(inner) !== turn) return;
     clearInterval(turn.renewing);
-    clearTimeout(turn.ending);
+    clearTimeout(turn.silence);
     turns.delete(inner);
     collected.unregister(turn);
     turn.leases?.release(turn.lease, turn.owner).catch(() => undefined);
     queues.get(inner)?.shift()?.();
+  }
+
+  /** Ends the turn of a run that may still want to write. */
+  function lose(inner: Session, turn: Turn): void {
+    const run = turn.run.deref();
+    if (run !== undefined) {
+      const runs = late.get(inner) ?? new WeakSet();
+      late.set(inner, runs.add(run));
+    }
+    end(inner, turn);
   }
 
   /** Changes nothing when somebody else has the lock: a process that was suspended knows nothing of the time that passed. */
@@ -196,6 +249,7 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     const writes = WRITES.includes(kind);
     let turn = turns.get(inner);
     if (turn?.run.deref() !== run) {
+      if (!READS.includes(kind) && late.get(inner)?.has(run)) throw lostTurnError(call.sessionId);
       // Mutations of one session stand in a line: one that waited here would keep the one who has the turn from ending
       // it. Only readers wait, and a run reads before it writes.
       if (writes) return await next();
@@ -204,17 +258,14 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     }
     // Another call of this run may be asking for the lock just now.
     await turn.ready;
-    clearTimeout(turn.ending);
+    wake(turn);
     const mine = turn;
     try {
       return READS.includes(kind) ? await next() : await fenced(mine, call.sessionId, next);
     } finally {
-      if (writes || mine.lost) {
-        end(inner, mine);
-      } else {
-        mine.ending = setTimeout(() => end(inner, mine), hold);
-        unref(mine.ending);
-      }
+      if (mine.lost) lose(inner, mine);
+      else if (writes) end(inner, mine);
+      else if (turns.get(inner) === mine) listen(inner, mine);
     }
   }
 
@@ -224,6 +275,11 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     if (turn?.run.deref() === run) end(inner, turn);
   });
   return layer;
+}
+
+/** What changes when a model answered. */
+function signOf(run: Run | undefined): string {
+  return `${run?.usage?.requests} ${run?.usage?.totalTokens}`;
 }
 
 /** A waiting lock does not keep a process alive. */

@@ -283,10 +283,10 @@ function guardDriver(
     expired: guard(driver.expired),
     ...(reference !== undefined && { reference }),
     leases: {
-      acquire: guard((name, owner, milliseconds) => {
+      acquire: guard((name, owner, milliseconds, patience?: number) => {
         checkText(driver.name, 'the name of the lease', name, MAX_BYTES.lease);
         checkText(driver.name, 'the owner of the lease', owner, MAX_BYTES.owner);
-        return driver.leases.acquire(name, owner, milliseconds);
+        return driver.leases.acquire(name, owner, milliseconds, patience);
       }),
       renew: guard((name, owner, milliseconds) => driver.leases.renew(name, owner, milliseconds)),
       release: guard((name, owner) => driver.leases.release(name, owner)),

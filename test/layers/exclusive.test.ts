@@ -94,6 +94,126 @@ describe('exclusive', () => {
     expect(await readIn(session, new RunContext())).toEqual([]);
   });
 
+  describe('a run that gave no sign of life for as long as hold', () => {
+    /** Writes as the runner does in a run of this context. */
+    function writeIn(session: Session, context: RunContext, text: string): Promise<void> {
+      const target = session as unknown as {
+        addItems(items: AgentInputItem[], context: RunContext): Promise<void>;
+      };
+      return target.addItems([message(text)], context);
+    }
+    const lost = {
+      code: 'ERR_CONFLICT',
+      message: expect.stringContaining('this run lost session') as string,
+    };
+
+    test('keeps its turn while nobody else asks for it', async () => {
+      const session = wrapSession(new MemorySession(), [exclusive({ hold: 60_000 })]);
+      vi.useFakeTimers();
+      const slow = new RunContext();
+      await readIn(session, slow);
+      await vi.advanceTimersByTimeAsync(600_000);
+      await writeIn(session, slow, 'late, and nobody was harmed');
+      expect(await session.getItems()).toEqual([message('late, and nobody was harmed')]);
+    });
+
+    test('loses it to the first that asks, and writes nothing until it has read again', async () => {
+      const session = wrapSession(new MemorySession(), [exclusive({ wait: 90_000, hold: 60_000 })]);
+      vi.useFakeTimers();
+      const [slow, next] = [new RunContext(), new RunContext()];
+      await readIn(session, slow);
+      const waiting = readIn(session, next);
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(await waiting).toEqual([]);
+      await expect(writeIn(session, slow, 'in the middle')).rejects.toMatchObject(lost);
+      await writeIn(session, next, 'in turn');
+      await expect(writeIn(session, slow, 'afterwards')).rejects.toMatchObject(lost);
+      expect(await readIn(session, slow)).toEqual([message('in turn')]);
+      await writeIn(session, slow, 'again');
+      expect(await session.getItems()).toEqual([message('in turn'), message('again')]);
+    });
+
+    test('is not what a run is whose model answered meanwhile', async () => {
+      const session = wrapSession(new MemorySession(), [exclusive({ wait: '1h', hold: 60_000 })]);
+      vi.useFakeTimers();
+      const [busy, next] = [new RunContext(), new RunContext()];
+      await readIn(session, busy);
+      let hasTurn = false;
+      const waiting = readIn(session, next).then(() => (hasTurn = true));
+      for (let answer = 0; answer < 20; answer++) {
+        await vi.advanceTimersByTimeAsync(50_000);
+        busy.usage.requests++;
+        expect(hasTurn).toBe(false);
+      }
+      // Signs are looked for when the time is over, so the last one counts from then.
+      await vi.advanceTimersByTimeAsync(120_000);
+      await waiting;
+      await expect(writeIn(session, busy, 'too late')).rejects.toMatchObject(lost);
+    });
+
+    test('loses it to a run of another process when its lock has ended, and not before', async () => {
+      vi.useFakeTimers();
+      const path = file('silent.db');
+      await using one = openSqlite(path);
+      await using two = openSqlite(path);
+      const mine = wrapSession(one.session('a'), [exclusive({ wait: 2_000, hold: 60_000 })]);
+      const theirs = wrapSession(two.session('a'), [exclusive({ wait: 2_000, hold: 60_000 })]);
+      const [slow, next] = [new RunContext(), new RunContext()];
+      const ask = async (): Promise<unknown> => {
+        const asked = readIn(theirs, next).catch((error: unknown) => error);
+        await vi.advanceTimersByTimeAsync(2_500);
+        return await asked;
+      };
+      await readIn(mine, slow);
+      await vi.advanceTimersByTimeAsync(55_000);
+      expect(await ask()).toMatchObject({ code: 'ERR_TIMEOUT' });
+      await vi.advanceTimersByTimeAsync(20_000);
+      expect(await ask()).toEqual([]);
+      await expect(writeIn(mine, slow, 'too late')).rejects.toMatchObject(lost);
+      await writeIn(theirs, next, 'in turn');
+      expect(await mine.getItems()).toEqual([message('in turn')]);
+    });
+  });
+
+  test('waits as long as it was told, whatever happens to the clock', async () => {
+    const session = wrapSession(new MemorySession(), [exclusive({ wait: 10_000, hold: '1h' })]);
+    vi.useFakeTimers();
+    const first = new RunContext();
+    await readIn(session, first);
+    let outcome: unknown = 'waits';
+    const settled = (value: unknown): void => void (outcome = value);
+    void readIn(session, new RunContext()).then(settled, settled);
+    vi.setSystemTime(Date.now() + 3_600_000);
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(outcome).toBe('waits');
+    vi.setSystemTime(Date.now() - 7_200_000);
+    await vi.advanceTimersByTimeAsync(1_001);
+    expect(outcome).toMatchObject({ code: 'ERR_TIMEOUT' });
+    expect(first.usage.requests).toBe(0);
+  });
+
+  test('a run keeps its turn across processes while the clock is set an hour ahead and back', async () => {
+    vi.useFakeTimers();
+    const path = file('set-clock.db');
+    await using one = openSqlite(path);
+    await using two = openSqlite(path);
+    const mine = wrapSession(one.session('a'), [exclusive({ wait: 2_000 })]);
+    const theirs = wrapSession(two.session('a'), [exclusive({ wait: 2_000 })]);
+    const context = new RunContext();
+    await readIn(mine, context);
+    for (const by of [3_600_000, -3_600_000, -3_600_000, 3_600_000]) {
+      vi.setSystemTime(Date.now() + by);
+      const asked = readIn(theirs, new RunContext()).catch((error: unknown) => error);
+      await vi.advanceTimersByTimeAsync(7_000);
+      expect(await asked).toMatchObject({ code: 'ERR_TIMEOUT' });
+    }
+    await (mine as unknown as { addItems(items: AgentInputItem[], run: RunContext): Promise<void> }).addItems(
+      [message('in turn')],
+      context,
+    );
+    expect(await readIn(theirs, new RunContext())).toEqual([message('in turn')]);
+  });
+
   test('changes nothing when another process took the lock over while this one was suspended', async () => {
     const path = file('suspended.db');
     await using store = openSqlite(path);
@@ -205,19 +325,6 @@ describe('runExclusive', () => {
       code: 'ERR_INVALID_OPTION',
       message: expect.stringContaining('a session wrapped with exclusive()') as string,
     });
-  });
-
-  test('a lock that was taken by a clock an hour ahead lasts no longer than its time', async () => {
-    vi.useFakeTimers({ toFake: ['Date'] });
-    await using store = openSqlite(':memory:');
-    const leases = store.session('a')[LEASES];
-    vi.setSystemTime(Date.now() + 3_600_000);
-    expect(await leases.acquire('session a', 'dead', 15_000)).toBe(true);
-    vi.setSystemTime(Date.now() - 3_600_000);
-    expect(await leases.acquire('session a', 'next', 15_000)).toBe(false);
-    vi.setSystemTime(Date.now() + 15_000);
-    expect(await leases.acquire('session a', 'next', 15_000)).toBe(true);
-    vi.useRealTimers();
   });
 
   test('a second read of one run waits for the lock as the first one does', async () => {

@@ -18,10 +18,10 @@ import { textOf, type RedisArgument, type RedisCommands } from './client.ts';
 import { redisDekStore } from './dek-store.ts';
 import { decodeElements, encodeAppend } from './element.ts';
 import { createIndexed, type Entries } from './indexed.ts';
-import { leaseKey, sessionKeys } from './keys.ts';
+import { sessionKeys } from './keys.ts';
+import { redisLeases } from './leases.ts';
 import { listNames, movedTo, outOfStep, type Lists } from './lists.ts';
 import {
-  ACQUIRE,
   APPEND,
   CHANGE,
   DROP,
@@ -29,7 +29,6 @@ import {
   PURGE,
   PUSH_KEYED,
   REMOVE_ORPHAN,
-  RENEW,
   RESCORE,
   STATS,
   VERSION,
@@ -546,14 +545,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       return found;
     },
 
-    leases: {
-      acquire: async (name, owner, milliseconds) =>
-        (await commands.script(ACQUIRE, [leaseKey(prefix, name)], [owner, String(milliseconds)])) === 1,
-      renew: async (name, owner, milliseconds) =>
-        (await commands.script(RENEW, [leaseKey(prefix, name)], [owner, String(milliseconds)])) === 1,
-      release: async (name, owner) =>
-        void (await commands.script(RENEW, [leaseKey(prefix, name)], [owner, '0'])),
-    },
+    leases: redisLeases(prefix, commands),
 
     async reference() {
       const [seconds, microseconds] = (await commands.read('TIME')) as unknown[];

@@ -413,18 +413,47 @@ return 1
 /** KEYS a hash. Its fields and values in turn, whatever the protocol makes of a map. */
 export const FIELDS: Script = { name: 'fields', source: `return redis.call('HGETALL', KEYS[1])` };
 
-/** KEYS lease. ARGV owner, milliseconds. 1, or 0 while another owner has it. */
+/** The server's clock in milliseconds. */
+const CLOCK = `
+local function clock()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+`;
+
+/**
+ * KEYS lease. ARGV owner, milliseconds that the key lasts. 1, or what is there: its owner, for how long the key lasts, and when
+ * it ends. A key that lasts longer was written before the clock went back.
+ */
 export const ACQUIRE: Script = {
   name: 'acquire',
-  source: `
+  source: `${CLOCK}
 local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] then return 0 end
+if owner and owner ~= ARGV[1] then
+  local left = redis.call('PTTL', KEYS[1])
+  if left < 0 or left > tonumber(ARGV[2]) then
+    left = tonumber(ARGV[2])
+    redis.call('PEXPIRE', KEYS[1], left)
+  end
+  return { owner, left, clock() + left }
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `,
 };
 
-/** KEYS lease. ARGV owner, milliseconds (0: release). */
+/** KEYS lease. ARGV owner, milliseconds that the key lasts, the owner and the latest end that were seen. 1, or 0 after a renewal. */
+export const TAKE_OVER: Script = {
+  name: 'takeOver',
+  source: `${CLOCK}
+if redis.call('GET', KEYS[1]) ~= ARGV[3] then return 0 end
+if clock() + redis.call('PTTL', KEYS[1]) > tonumber(ARGV[4]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+`,
+};
+
+/** KEYS lease. ARGV owner, milliseconds that the key lasts (0: release). */
 export const RENEW: Script = {
   name: 'renew',
   source: `

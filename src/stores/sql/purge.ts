@@ -3,11 +3,13 @@ import { purgeRules, SESSIONS_A_STEP, type PurgeRule } from '../first-times.ts';
 import { MARKS, newMark } from '../marks.ts';
 import { list, text, type SqlClient, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
+import { leasePurge } from './leases.ts';
 
 /** Deletes expired records, a batch in one transaction of a few statements, however many sessions they are of. */
 export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriver, 'purge' | 'expired'> {
   const sessions = dialect.table('sessions');
   const items = dialect.table('items');
+  const removeEndedLeases = leasePurge(dialect, runner);
   const operations = dialect.table('operations');
   // Holds are few.
   const notHeld = `id NOT IN (SELECT session FROM ${dialect.table('holds')} WHERE released_at IS NULL)`;
@@ -102,7 +104,7 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
         purged.push(...(await runner.transaction((client) => purgeSessions(client, due, rule, room))));
         if (rows.length === most || purged.length === batch) return { sessions: purged, more: true };
       }
-      await runner.write(`DELETE FROM ${dialect.table('leases')} WHERE expires_at <= ${dialect.clock}`);
+      await removeEndedLeases();
       return { sessions: purged, more: false };
     },
 

@@ -8,8 +8,9 @@ import { isPlain, keyProblem, withDid, withoutDid } from '../record.ts';
 import { removes } from '../removal.ts';
 import type { Connection, Row, Statements } from './connection.ts';
 import { assertNotHeld, sqliteDekStore } from './dek-store.ts';
+import { sqliteLeases, stands } from './leases.ts';
 import { removeSession, sqlitePurge } from './purge.ts';
-import { type Fence, lostTurnError } from '../../session-contract.ts';
+import { lostTurnError } from '../../session-contract.ts';
 
 const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
 const RECORD = 'head, body, wrapped, written_at, expires_at, born_at, dek';
@@ -131,43 +132,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
 
     ...sqlitePurge(connection),
 
-    // One machine, so one clock.
-    leases: {
-      acquire: (name, owner, milliseconds) =>
-        connection.write(({ run }) => {
-          // A clock that was ahead when it was taken must not keep it for longer than its time.
-          const now = Date.now();
-          run(
-            'UPDATE strongroom_leases SET expires_at = ?2 WHERE name = ?1 AND expires_at > ?2',
-            name,
-            now + milliseconds,
-          );
-          const taken = run(
-            `INSERT INTO strongroom_leases (name, owner, expires_at) VALUES (?1, ?2, ?3 + ?4)
-               ON CONFLICT (name) DO UPDATE SET owner = ?2, expires_at = ?3 + ?4 WHERE owner = ?2 OR expires_at <= ?3`,
-            name,
-            owner,
-            now,
-            milliseconds,
-          );
-          return taken === 1;
-        }),
-      renew: (name, owner, milliseconds) =>
-        connection.write(
-          ({ run }) =>
-            run(
-              'UPDATE strongroom_leases SET expires_at = ?3 + ?4 WHERE name = ?1 AND owner = ?2 AND expires_at > ?3',
-              name,
-              owner,
-              Date.now(),
-              milliseconds,
-            ) === 1,
-        ),
-      release: (name, owner) =>
-        connection.write(({ run }) => {
-          run('DELETE FROM strongroom_leases WHERE name = ? AND owner = ?', name, owner);
-        }),
-    },
+    leases: sqliteLeases(connection),
 
     deleteSession: (sessionId) => connection.write((statements) => drop(statements, sessionId, now())),
 
@@ -178,11 +143,6 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
 
 function findSession({ get }: Statements, sessionId: string): number | undefined {
   return get('SELECT key FROM strongroom_sessions WHERE id = ?', sessionId)?.['key'] as number | undefined;
-}
-
-function stands({ get }: Statements, { lease, owner }: Fence): boolean {
-  const sql = 'SELECT 1 FROM strongroom_leases WHERE name = ? AND owner = ? AND expires_at > ?';
-  return get(sql, lease, owner, Date.now()) !== undefined;
 }
 
 /** Everything of a session; its data keys leave tombstones. */

@@ -2,6 +2,7 @@ import type { Expired, PurgeStep, StoreDriver } from '../driver.ts';
 import { purgeRules, SESSIONS_A_STEP } from '../first-times.ts';
 import { MARKS, newMark } from '../marks.ts';
 import type { Connection, Statements } from './connection.ts';
+import { removeEndedLeases } from './leases.ts';
 
 /** Holds are few: the list is made once a statement. */
 const NOT_HELD = 'AND s.id NOT IN (SELECT session FROM strongroom_holds WHERE released_at IS NULL)';
@@ -61,7 +62,7 @@ function purge(statements: Statements, expired: Expired, batch: number): PurgeSt
     if (due.length === SESSIONS_A_STEP) return { sessions, more: true };
   }
   if (sessions.length === batch) return { sessions, more: true };
-  run('DELETE FROM strongroom_leases WHERE expires_at <= ?', Date.now());
+  removeEndedLeases(statements);
   return { sessions, more: false };
 }
 
