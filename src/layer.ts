@@ -55,6 +55,7 @@ export type CallKind =
   | 'getItemsWithCompactionOwnership'
   | 'addItemsWithCompactionOwnership'
   // Of a store, and of functions that work on sessions and stores.
+  | 'sessions'
   | 'appendMany'
   | 'purgeExpired'
   | 'retention'
@@ -65,6 +66,7 @@ export type CallKind =
   | 'hold'
   | 'release'
   | 'migrate'
+  | 'transfer'
   | 'rewrap'
   | 'reencrypt'
   | 'checkKeys'

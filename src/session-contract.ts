@@ -111,10 +111,28 @@ export function lostTurnError(sessionId: string): StrongroomError {
 /** Under this symbol a wrapped store lets work on it go through its layers. */
 export const CALLS: unique symbol = Symbol.for('strongroom.calls') as never;
 
+/** What a store says of one session that holds items. */
+export interface SessionSummary {
+  readonly id: string;
+  readonly items: number;
+  /** Bytes that the records take, without the database's own overhead. */
+  readonly bytes: number;
+  /** When the first item was written, in Unix milliseconds. */
+  readonly firstAt: number;
+  /** When the last item was written, in Unix milliseconds. */
+  readonly lastAt: number;
+  /** Whose session it is, where that is known. */
+  readonly subject?: string;
+}
+
 /** Calls on a wrapped store that are no calls of a member of one of its sessions. */
 export interface StoreCalls {
   /** One call on the whole store: layers see an empty session id. */
   whole<T>(kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
+  /** A call on one session, for work below its layers. */
+  one<T>(id: string, kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
+  /** The sessions, past the layers. */
+  list(options: { readonly subject?: string; readonly derived?: boolean }): AsyncIterable<SessionSummary>;
   /** A call that removes a session or a part of it; what is remembered of the session goes. */
   removing<T>(id: string, kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
   /** Deletes the session. */

@@ -14,9 +14,10 @@ import type { SessionLayer, SessionCall, Layers, CallKind, CallOrigin } from './
  * - `session(id)` is the same object for the same id as long as anyone holds it.
  * - `deleteSession(id)` goes through the layers as a call of its own, so it is audited and caches forget the session.
  * - `appendMany()` seals for every session and writes in one round trip. It is a call on the whole store, with an empty
- *   session id, and `addItems` of each session; `purgeExpired()` is a call on the whole store.
- * - These three take `{ runContext, actor, purpose }` for `authorize()` and `audit()`.
- * - `sessions()`, `ping()` and `close()` are the store's own and pass no layer.
+ *   session id, and `addItems` of each session; `purgeExpired()` is a call on the whole store, and so is `sessions()`, which
+ *   ends before the first session is given: who stops in the middle has asked all the same.
+ * - These four take `{ runContext, actor, purpose }` for `authorize()` and `audit()`.
+ * - `ping()` and `close()` are the store's own and pass no layer.
  * - The store that you hand in stays without layers: what is called on it is neither authorized nor audited.
  *
  * @param store - `openSqlite(…)`, another store of strongroom, or one of your own.
@@ -53,6 +54,11 @@ export function wrapStore<S extends Session>(
   const around = [...layersOf(probe), ...layersOfStore(store)];
   const calls: StoreCalls = {
     whole: async (kind, origin, work) => runAround(around, storeCall(kind, origin, around), work),
+    async one(id, kind, origin, work) {
+      const engine = engineOf(wrapped.session(id, { derived: true }));
+      return engine === undefined ? work() : engine.operate(kind, origin, work);
+    },
+    list: (sessionsOptions) => bare.sessions(sessionsOptions),
     async removing(id, kind, origin, work) {
       const engine = engineOf(wrapped.session(id, { derived: true }));
       return engine === undefined ? work() : engine.removed(kind, origin, work);
@@ -68,7 +74,15 @@ export function wrapStore<S extends Session>(
   };
   const wrapped: Store<Wrapped<S>> = {
     session: (id, sessionOptions) => wrapSession(store.session(id, sessionOptions), layers, options),
-    sessions: (sessionsOptions) => store.sessions(sessionsOptions),
+    async *sessions(sessionsOptions = {}) {
+      const { runContext: _context, actor: _actor, purpose: _purpose, ...own } = sessionsOptions;
+      const list = bare.sessions(own)[Symbol.asyncIterator]();
+      let next = await calls.whole('sessions', originOf(sessionsOptions), async () => {
+        checkCall('sessions', sessionsOptions, Object.keys(own));
+        return list.next();
+      });
+      for (; next.done !== true; next = await list.next()) yield next.value;
+    },
     async appendMany(batches, origin = {}) {
       await calls.whole('appendMany', originOf(origin), async () => {
         checkCall('appendMany', origin, []);

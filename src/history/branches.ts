@@ -22,7 +22,7 @@ export interface Branches {
   create(name: string, from?: RewindTarget): Promise<Session>;
   /** The session of a branch; an empty one if nobody created it. */
   session(name: string): Session;
-  /** Names of the branches that have items. */
+  /** Names of the branches that have items. On a wrapped store this is a call `sessions` on the whole store. */
   list(): Promise<string[]>;
   /** Deletes a branch; the conversation that it came from stays. */
   delete(name: string): Promise<void>;

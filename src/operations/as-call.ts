@@ -1,9 +1,9 @@
 import type { Session } from '@openai/agents';
-import { originOf } from '../protocol/call-origin.ts';
+import { originOf, refuseOrigin } from '../protocol/call-origin.ts';
 import type { OperationIO } from '../engine/engine.ts';
 import type { CallKind } from '../layer.ts';
 import { engineOf } from '../wrap-session.ts';
-import { isSession, isStore } from './targets.ts';
+import { isDekStore, isSession, isStore } from './targets.ts';
 import { CALLS } from '../session-contract.ts';
 
 /**
@@ -12,8 +12,24 @@ import { CALLS } from '../session-contract.ts';
  * directly.
  *
  * @param options May hold who calls and why (`CallOrigin`).
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when they do and the target has no layers.
  */
 export async function asCall<T>(
+  target: unknown,
+  kind: CallKind,
+  options: unknown,
+  work: (io?: OperationIO) => Promise<T>,
+): Promise<T> {
+  if (isBare(target)) refuseOrigin(kind, options);
+  return insideLayers(target, kind, options, work);
+}
+
+/** A store or a DEK store without layers. */
+function isBare(target: unknown): boolean {
+  return isDekStore(target) || (isStore(target) && target[CALLS] === undefined);
+}
+
+async function insideLayers<T>(
   target: unknown,
   kind: CallKind,
   options: unknown,
@@ -45,8 +61,9 @@ export async function asCallOfAll<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const list: readonly unknown[] = Array.isArray(targets) ? targets : [targets];
+  if (list.every(isBare)) refuseOrigin(kind, options);
   const nested = list.reduceRight<() => Promise<T>>(
-    (inside, target) => async () => asCall(target, kind, options, inside),
+    (inside, target) => async () => insideLayers(target, kind, options, inside),
     work,
   );
   return nested();

@@ -98,34 +98,39 @@ async function reencryptAll(target: Session | Store, options: ReencryptOptions):
     onProgress?.({ sessions: report.sessions, entries: report.entries });
   }
   const destroyed: string[] = [];
+  /** Destroys the old keys, unless one of them sealed meanwhile: then that is sealed anew, and `true` for another round. */
+  const finish = async (session: Session, old: readonly OldKey[]): Promise<boolean> => {
+    const access = await keyAccess('reencrypt', session, origin);
+    const dids = new Set(old.map(({ did }) => did));
+    const { entries } = await sealAnew(access, (header) => header?.d !== undefined && dids.has(header.d));
+    report.entries += entries;
+    if (entries > 0) return true;
+    try {
+      for (const { store, did } of old) {
+        await store.destroy(access.sessionId, did);
+        destroyed.push(did);
+      }
+    } catch (error) {
+      if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
+      held.push(access.sessionId);
+    }
+    for (const { did } of old) access.sealer.forget(access.sessionId, did);
+    return false;
+  };
   // Until a round finds nothing that an old key sealed meanwhile: its records have then been gone for a whole `grace`,
   // so that no read under way still needs a key that is destroyed.
   for (let pending = retired; pending.length > 0;) {
     signal?.throwIfAborted();
     if (graceTime > 0) await wait(graceTime, signal);
-    const again: Retired[] = [];
+    const late: Retired[] = [];
     for (const { session, old } of pending) {
       signal?.throwIfAborted();
-      const access = await keyAccess('reencrypt', session, origin);
-      const dids = new Set(old.map(({ did }) => did));
-      const late = await sealAnew(access, (header) => header?.d !== undefined && dids.has(header.d));
-      report.entries += late.entries;
-      if (late.entries > 0) {
-        again.push({ session, old });
-        continue;
-      }
-      try {
-        for (const { store, did } of old) {
-          await store.destroy(access.sessionId, did);
-          destroyed.push(did);
-        }
-      } catch (error) {
-        if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
-        held.push(access.sessionId);
-      }
-      for (const { did } of old) access.sealer.forget(access.sessionId, did);
+      const again = await asCallOfEach(target, session, 'reencrypt', options, async () =>
+        finish(session, old),
+      );
+      if (again) late.push({ session, old });
     }
-    pending = again;
+    pending = late;
   }
   return { ...report, destroyed, held };
 }

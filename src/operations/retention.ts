@@ -1,6 +1,7 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
-import { checkCall, originOf } from '../protocol/call-origin.ts';
+import { checkCall, originOf, refuseOrigin } from '../protocol/call-origin.ts';
+import { listed } from './listed.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { holdsConversation } from '../derived-id.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
@@ -130,6 +131,7 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
   const batch = options.batch === undefined ? undefined : parseCount(WHERE, 'batch', options.batch);
   const maintenance = maintenanceOf(store);
   const calls = store[CALLS];
+  if (calls === undefined) refuseOrigin(WHERE, options);
   const remove = async <T>(id: string, work: () => Promise<T>): Promise<T> =>
     calls === undefined ? work() : calls.removing(id, 'retention', origin, work);
 
@@ -156,12 +158,12 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
           ...(batch !== undefined && { batch }),
           ...(options.maxAhead !== undefined && { maxAhead: options.maxAhead }),
           ...(signal !== undefined && { signal }),
-          ...(calls !== undefined && origin),
+          ...origin,
         });
       }
     }
     if (age === undefined && idle === undefined && keep === undefined) return report;
-    for await (const { id, items, firstAt, lastAt } of store.sessions({ derived: true })) {
+    for await (const { id, items, firstAt, lastAt } of listed(store, { derived: true })) {
       if (!holdsConversation(id)) continue;
       signal?.throwIfAborted();
       const old = age !== undefined && firstAt <= now - age;
@@ -290,7 +292,8 @@ export interface ExportedSession {
  * what a request for access asks for.
  *
  * @param subject As given to `session(id, { subject })`.
- * @param origin Who asks and why. On a wrapped store this is a call on the store and one on each session.
+ * @param origin Who asks and why. On a wrapped store this is a call on the store and one on each session; a store without
+ * layers has nobody to tell and refuses it (`ERR_INVALID_OPTION`).
  *
  * @example
  * ```ts
@@ -308,7 +311,7 @@ export async function* exportSubject<S extends Session>(
 ): AsyncGenerator<ExportedSession> {
   const calls = store[CALLS];
   await asked(calls, 'exportSubject', subject, origin);
-  for await (const { id } of store.sessions({ subject, derived: true })) {
+  for await (const { id } of listed(store, { subject, derived: true })) {
     if (!holdsConversation(id)) continue;
     const items =
       calls === undefined
@@ -333,7 +336,7 @@ export async function eraseSubject<S extends Session>(
   await asked(calls, 'eraseSubject', subject, origin);
   const deleted: string[] = [];
   const held: string[] = [];
-  for await (const { id } of store.sessions({ subject, derived: true })) {
+  for await (const { id } of listed(store, { subject, derived: true })) {
     try {
       await (calls === undefined
         ? store.deleteSession(id, { derived: true })
@@ -356,6 +359,7 @@ async function asked(
 ): Promise<void> {
   const check = async (): Promise<void> => {
     checkCall(kind, origin, []);
+    if (calls === undefined) refuseOrigin(kind, origin);
     checkSubject(kind, subject);
   };
   await (calls === undefined ? check() : calls.whole(kind, originOf(origin), check));

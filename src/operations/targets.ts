@@ -1,3 +1,4 @@
+import { listed } from './listed.ts';
 import { holdsConversation } from '../derived-id.ts';
 import type { Session } from '@openai/agents';
 import { invalidOption } from '../options.ts';
@@ -24,7 +25,7 @@ export function isSession(value: unknown): value is Session {
 /** The sessions of a store that hold items, or the one session. */
 export async function* sessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
   if (isStore(target)) {
-    for await (const { id } of target.sessions({ derived: true })) {
+    for await (const { id } of listed(target, { derived: true })) {
       if (holdsConversation(id)) yield target.session(id, { derived: true });
     }
     return;

@@ -1,15 +1,17 @@
 import type { Session } from '@openai/agents';
+import type { CallOrigin } from '../layer.ts';
+import { checkCall, originOf, refuseOrigin } from '../protocol/call-origin.ts';
+import { listed } from './listed.ts';
 import { StrongroomError } from '../errors.ts';
-import { checkOptions } from '../options.ts';
 import { historyDigest } from '../protocol/digest.ts';
 import type { StoredRecord } from '../stores/driver.ts';
 import { type Maintenance } from '../stores/maintenance.ts';
 import { decodeRecord } from '../stores/record.ts';
 import type { Store } from '../stores/store.ts';
-import { MAINTENANCE } from '../session-contract.ts';
+import { CALLS, MAINTENANCE, type StoreCalls } from '../session-contract.ts';
 
 /** Options of {@link transfer}. */
-export interface TransferOptions {
+export interface TransferOptions extends CallOrigin {
   /** Called after each session. */
   readonly onProgress?: (progress: TransferProgress) => void;
   /** Ends the transfer between two sessions: it rejects with the signal's reason, and can be run again. */
@@ -44,8 +46,9 @@ const CHUNK = 500;
  *
  * Nobody should write to either store meanwhile: a session that grew after it was read is not equal.
  *
- * @param from A store of strongroom; what is wrapped around it is passed by.
- * @param to A store of strongroom; what is wrapped around it is passed by.
+ * @param from A store of strongroom. Of what is wrapped around it only `authorize()`, `audit()` and others that look at calls
+ * have a part in it: a call on the store, and one on each session.
+ * @param to The same.
  * @throws {@link StrongroomError} `ERR_CONFLICT` when a session of the same id in `to` is not the beginning of the one
  * in `from`; `ERR_UNSUPPORTED` when one of them is no store of strongroom.
  *
@@ -65,47 +68,71 @@ export async function transfer<A extends Session, B extends Session>(
   to: Store<B>,
   options: TransferOptions = {},
 ): Promise<TransferReport> {
-  checkOptions('transfer', options, ['onProgress', 'signal']);
-  const source = from[MAINTENANCE];
-  const target = to[MAINTENANCE];
-  if (source === undefined || target === undefined) {
-    throw new StrongroomError('ERR_UNSUPPORTED', 'transfer works between stores of strongroom.');
-  }
-  let sessions = 0;
-  let items = 0;
-  let shredded = 0;
-  for await (const { id, subject } of from.sessions({ derived: true })) {
-    options.signal?.throwIfAborted();
-    const all = await source.records(id);
-    const lost = await bringKeys(source, target, id, all);
-    const records = all.filter(({ did, wrapped }) => did === null || wrapped !== null || !lost.has(did));
-    shredded += all.length - records.length;
-    const digest = (list: readonly StoredRecord[]): string =>
-      historyDigest(list.map((record) => decodeRecord(record, id)));
+  const origin = originOf(options);
+  const [above, below] = [from?.[CALLS], to?.[CALLS]];
+  const inside = async <T>(
+    calls: StoreCalls | undefined,
+    id: string | undefined,
+    work: () => Promise<T>,
+  ): Promise<T> => {
+    if (calls === undefined) return work();
+    return id === undefined ? calls.whole('transfer', origin, work) : calls.one(id, 'transfer', origin, work);
+  };
+  /** A call on both stores, or on a session of both. */
+  const inBoth = async <T>(id: string | undefined, work: () => Promise<T>): Promise<T> =>
+    inside(above, id, async () => inside(below, id, work));
+  return inBoth(undefined, async () => {
+    checkCall('transfer', options, ['onProgress', 'signal']);
+    if (above === undefined && below === undefined) refuseOrigin('transfer', options);
+    const source = from?.[MAINTENANCE];
+    const target = to?.[MAINTENANCE];
+    if (source === undefined || target === undefined) {
+      throw new StrongroomError('ERR_UNSUPPORTED', 'transfer works between stores of strongroom.');
+    }
+    const report = { sessions: 0, items: 0, shredded: 0 };
+    for await (const { id, subject } of listed(from, { derived: true })) {
+      options.signal?.throwIfAborted();
+      const { items, shredded } = await inBoth(id, async () => transferSession(source, target, id, subject));
+      report.sessions++;
+      report.items += items;
+      report.shredded += shredded;
+      options.onProgress?.({ id, sessions: report.sessions, items: report.items });
+    }
+    return report;
+  });
+}
 
-    const present = await target.records(id);
-    if (present.length > records.length || digest(present) !== digest(records.slice(0, present.length))) {
-      throw new StrongroomError(
-        'ERR_CONFLICT',
-        `transfer: the target has another session ${JSON.stringify(id)}. Delete it there, or leave it out.`,
-      );
-    }
-    const missing = records.slice(present.length);
-    for (let start = 0; start < missing.length; start += CHUNK) {
-      await target.append(id, missing.slice(start, start + CHUNK), subject);
-    }
-    const written = await target.records(id);
-    if (written.length !== records.length || digest(written) !== digest(records)) {
-      throw new StrongroomError(
-        'ERR_CONFLICT',
-        `transfer: session ${JSON.stringify(id)} was written to meanwhile. Stop the writers and run the transfer again.`,
-      );
-    }
-    sessions++;
-    items += missing.length;
-    options.onProgress?.({ id, sessions, items });
+async function transferSession(
+  source: Maintenance,
+  target: Maintenance,
+  id: string,
+  subject: string | undefined,
+): Promise<{ readonly items: number; readonly shredded: number }> {
+  const all = await source.records(id);
+  const lost = await bringKeys(source, target, id, all);
+  const records = all.filter(({ did, wrapped }) => did === null || wrapped !== null || !lost.has(did));
+  const digest = (list: readonly StoredRecord[]): string =>
+    historyDigest(list.map((record) => decodeRecord(record, id)));
+
+  const present = await target.records(id);
+  if (present.length > records.length || digest(present) !== digest(records.slice(0, present.length))) {
+    throw new StrongroomError(
+      'ERR_CONFLICT',
+      `transfer: the target has another session ${JSON.stringify(id)}. Delete it there, or leave it out.`,
+    );
   }
-  return { sessions, items, shredded };
+  const missing = records.slice(present.length);
+  for (let start = 0; start < missing.length; start += CHUNK) {
+    await target.append(id, missing.slice(start, start + CHUNK), subject);
+  }
+  const written = await target.records(id);
+  if (written.length !== records.length || digest(written) !== digest(records)) {
+    throw new StrongroomError(
+      'ERR_CONFLICT',
+      `transfer: session ${JSON.stringify(id)} was written to meanwhile. Stop the writers and run the transfer again.`,
+    );
+  }
+  return { items: missing.length, shredded: all.length - records.length };
 }
 
 /** @returns Ids of the keys that the source has destroyed. */

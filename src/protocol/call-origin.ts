@@ -1,3 +1,4 @@
+import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import type { CallOrigin } from '../layer.ts';
 
@@ -24,4 +25,21 @@ export function checkCall(where: string, options: unknown, known: readonly strin
   for (const [name, value] of Object.entries({ actor, purpose })) {
     if (value !== undefined && typeof value !== 'string') invalidOption(where, name, 'a text', value);
   }
+}
+
+/**
+ * For work on what has no layers. Whoever says who calls expects to be asked or recorded, so that a store that was handed in
+ * without its layers is a mistake.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when the options say who calls.
+ */
+export function refuseOrigin(where: string, options: unknown): void {
+  if (Object(options) !== options) return;
+  const given = ORIGIN.find((name) => (options as Record<string, unknown>)[name] !== undefined);
+  if (given === undefined) return;
+  throw new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `${where}: ${given} is for authorize() and audit(), and no layer stands around this target. Hand in what wrapStore() or ` +
+      'wrapSession() made, or leave it away.',
+  );
 }

@@ -3,7 +3,7 @@ import type { VersionAnswer } from '../layer.ts';
 import type { Announcements } from './announcements.ts';
 import type { ReadReference } from './clock-check.ts';
 import type { Since } from './marks.ts';
-import type { Fence, Leases } from '../session-contract.ts';
+import type { Fence, Leases, SessionSummary } from '../session-contract.ts';
 
 /**
  * One record as databases keep it. A carrier is taken apart, so that its bytes are stored as bytes and its times as
@@ -63,20 +63,6 @@ export interface Change {
   readonly drop?: true;
   /** Appended to another session in the same transaction. */
   readonly archive?: { readonly sessionId: string; readonly records: readonly StoredRecord[] };
-}
-
-/** What a store says of one session that holds items. */
-export interface SessionSummary {
-  readonly id: string;
-  readonly items: number;
-  /** Bytes that the records take, without the database's own overhead. */
-  readonly bytes: number;
-  /** When the first item was written, in Unix milliseconds. */
-  readonly firstAt: number;
-  /** When the last item was written, in Unix milliseconds. */
-  readonly lastAt: number;
-  /** Whose session it is, where that is known. */
-  readonly subject?: string;
 }
 
 /** What one step of a purge did. */

@@ -4,9 +4,10 @@ import { type HoldStore } from '../keys/dek-store.ts';
 import { checkReserved, isReserved } from '../derived-id.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
 import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
+import { refuseOrigin } from '../protocol/call-origin.ts';
 import { checkedDekStore } from './checked-dek-store.ts';
 import { checkAhead, parseMaxAhead, type ReadReference } from './clock-check.ts';
-import type { SessionSummary, StoreDriver } from './driver.ts';
+import type { StoreDriver } from './driver.ts';
 import { createMaintenance, type Maintenance } from './maintenance.ts';
 import { createAdmission } from './admission.ts';
 import { admitted } from './admitted.ts';
@@ -20,6 +21,7 @@ import {
   MAINTENANCE,
   type GuardingDekStore,
   GUARD,
+  type SessionSummary,
   type StoreCalls,
   type CALLS,
   REFERENCE,
@@ -83,8 +85,11 @@ export interface Store<S extends Session = Session> {
    * @throws {@link StrongroomError} `ERR_INVALID_OPTION`, `ERR_CLOSED`.
    */
   session(id: string, options?: SessionOptions): S;
-  /** The sessions that hold items. What changes while it is read may or may not be seen. */
-  sessions(options?: SessionsOptions): AsyncIterable<SessionSummary>;
+  /**
+   * The sessions that hold items. What changes while it is read may or may not be seen. `runContext`, `actor` and `purpose`
+   * are for the layers of a wrapped store, here and below; a store without layers refuses them.
+   */
+  sessions(options?: SessionsOptions & CallOrigin): AsyncIterable<SessionSummary>;
   /**
    * Appends to many sessions in one round trip, to each all or nothing. One call, as if `addItems` were called on each
    * session at once: what failed for one is thrown after the others are stored.
@@ -175,6 +180,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
     },
 
     async *sessions(options = {}) {
+      refuseOrigin(`${driver.name}: sessions`, options);
       checkOptions(`${driver.name}: sessions`, options, ['subject', 'derived']);
       if (options.subject !== undefined)
         checkText(driver.name, 'subject', options.subject, MAX_BYTES.subject);
@@ -186,8 +192,11 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       }
     },
 
-    appendMany: (batches) =>
-      appendThrough(batches, (id, options) => store.session(id, options), gathering.expect),
+    async appendMany(batches, origin = {}) {
+      refuseOrigin(`${driver.name}: appendMany`, origin);
+      checkOptions(`${driver.name}: appendMany`, origin, []);
+      await appendThrough(batches, (id, options) => store.session(id, options), gathering.expect);
+    },
 
     [GATHER]: gathering.expect,
 
@@ -195,6 +204,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
 
     async purgeExpired(options = {}) {
       const where = `${driver.name}: purgeExpired`;
+      refuseOrigin(where, options);
       checkOptions(where, options, ['after', 'batch', 'maxAhead', 'signal']);
       const after = options.after === undefined ? undefined : parseDuration(where, 'after', options.after);
       const batch =
@@ -222,6 +232,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
     async deleteSession(id, options = {}) {
       assertOpen();
       checkSessionId(driver.name, id);
+      refuseOrigin(`${driver.name}: deleteSession`, options);
       checkOptions(`${driver.name}: deleteSession`, options, ['derived']);
       checkReserved(driver.name, id, options.derived);
       await own.run(() => whole.deleteSession(id));

@@ -17,6 +17,7 @@ import {
   destroyKey,
   exportSession,
   hold,
+  memoryDekStore,
   migrate,
   purgeDataKeys,
   reencrypt,
@@ -25,9 +26,11 @@ import {
   shred,
 } from '../../src/operations/index.ts';
 import { eraseSubject, exportSubject, retention } from '../../src/operations/retention.ts';
+import { transfer } from '../../src/operations/transfer.ts';
+import { branches } from '../../src/history/branches.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
-import type { CallKind, CallOrigin } from '../../src/layer.ts';
+import type { CallKind, CallOrigin, SessionCall } from '../../src/layer.ts';
 
 function user(text: string): AgentInputItem {
   return { type: 'message', role: 'user', content: [{ type: 'input_text', text }] };
@@ -54,8 +57,23 @@ async function all<T>(list: AsyncIterable<T>): Promise<T[]> {
   return found;
 }
 
+/** Another store, empty and without layers. */
+async function withStore<T>(work: (other: Store) => Promise<T>): Promise<T> {
+  await using other = openSqlite(':memory:');
+  return await work(other);
+}
+
+/** What calls a function makes: on the session, on the whole store, or on the store and then on each session. */
+const CALLS_OF = {
+  session: ['s'],
+  store: [''],
+  both: ['', 's'],
+  // Destroying the old keys, after a time of grace, is a call of its own.
+  'both, twice': ['', 's', 's'],
+};
+
 /** Each function on a session or a store, by the kind that its calls have. `where`: which calls it makes. */
-const FUNCTIONS: readonly [kind: CallKind, where: 'session' | 'store' | 'both', work: Work][] = [
+const FUNCTIONS: readonly [kind: CallKind, where: keyof typeof CALLS_OF, work: Work][] = [
   ['shred', 'session', ({ session }, o) => shred(session, o)],
   ['hold', 'session', ({ session }, o) => hold(session, { reason: 'case 7', ...o })],
   ['hold', 'store', ({ store }, o) => hold(store, { reason: 'case 7', sessionId: 's', ...o })],
@@ -67,7 +85,7 @@ const FUNCTIONS: readonly [kind: CallKind, where: 'session' | 'store' | 'both', 
   ['rewrap', 'session', ({ session }, o) => rewrap(session, o)],
   ['rewrap', 'both', ({ store }, o) => rewrap(store, o)],
   ['reencrypt', 'session', ({ session }, o) => reencrypt(session, { grace: 0, ...o })],
-  ['reencrypt', 'both', ({ store }, o) => reencrypt(store, { grace: 0, ...o })],
+  ['reencrypt', 'both, twice', ({ store }, o) => reencrypt(store, { grace: 0, ...o })],
   ['checkKeys', 'session', ({ session, keys }, o) => checkKeys(session, { keys, ...o })],
   ['checkKeys', 'store', ({ store, keys }, o) => checkKeys([store], { keys, ...o })],
   ['purgeDataKeys', 'session', ({ session }, o) => purgeDataKeys(session, { after: '1d', ...o })],
@@ -82,17 +100,24 @@ const FUNCTIONS: readonly [kind: CallKind, where: 'session' | 'store' | 'both', 
   ],
   ['exportSubject', 'both', ({ store }, o) => all(exportSubject(store, 'ada', o))],
   ['eraseSubject', 'both', ({ store }, o) => eraseSubject(store, 'ada', o)],
+  ['sessions', 'store', ({ store }, o) => all(store.sessions(o))],
+  ['transfer', 'both', async ({ store }, o) => withStore((other) => transfer(store, other, o))],
+  ['transfer', 'store', async ({ store }, o) => withStore((other) => transfer(other, store, o))],
 ];
 
 describe('functions on sessions and stores go through the layers', () => {
   let events: AuditEvent[];
   let allowed: boolean;
+  let refused: string | undefined;
+  let decide: (call: SessionCall) => boolean;
   let bare: Store<StoreSession>;
   let place: Place;
 
   beforeEach(async () => {
     events = [];
     allowed = true;
+    refused = undefined;
+    decide = () => true;
     bare = openSqlite(':memory:');
     const keys = keyring({
       current: await generateKey(),
@@ -100,7 +125,7 @@ describe('functions on sessions and stores go through the layers', () => {
     });
     const store = wrapStore(bare, [
       audit({ sink: (event) => void events.push(event) }),
-      authorize({ check: () => allowed }),
+      authorize({ check: (call) => allowed && call.sessionId !== refused && decide(call) }),
       cache({ maxItems: 100 }),
       encrypt({ keys, unsafeAllowPlaintext: { until: new Date(Date.now() + 1e6) } }),
     ]);
@@ -116,11 +141,14 @@ describe('functions on sessions and stores go through the layers', () => {
     await bare.close();
   });
 
+  async function dataKeys(): Promise<number> {
+    return (await checkKeys(bare, { keys: place.keys })).reduce((sum, use) => sum + use.dataKeys, 0);
+  }
+
   test.each(FUNCTIONS)('%s (%s) is a call of its kind, with actor and purpose', async (kind, where, work) => {
     await work(place, ORIGIN);
     const mine = events.filter(({ operation }) => operation === kind);
-    const ids = { session: ['s'], store: [''], both: ['', 's'] }[where];
-    expect(mine.map(({ sessionId }) => sessionId).toSorted()).toEqual(ids);
+    expect(mine.map(({ sessionId }) => sessionId).toSorted()).toEqual(CALLS_OF[where]);
     for (const event of events) {
       expect(event).toMatchObject({ outcome: 'success', actor: 'privacy team', purpose: 'request 4711' });
     }
@@ -209,6 +237,86 @@ describe('functions on sessions and stores go through the layers', () => {
     expect(await bare.session('s').getItems()).toHaveLength(2);
     allowed = true;
     expect((await rules.run()).trimmed.items).toBe(1);
+  });
+
+  test('a store that is filled by transfer() is asked for each session, also where its source has no layers', async () => {
+    await withStore(async (other) => {
+      for (const id of ['a', 'b']) await other.session(id).addItems([user(id)]);
+      await expect(transfer(other, place.store, ORIGIN)).resolves.toMatchObject({ sessions: 2 });
+      expect(events.map(({ operation, sessionId }) => [operation, sessionId])).toEqual([
+        ['transfer', 'a'],
+        ['transfer', 'b'],
+        ['transfer', ''],
+      ]);
+      await other.session('c').addItems([user('c')]);
+      refused = 'c';
+      await expect(transfer(other, place.store, ORIGIN)).rejects.toMatchObject({
+        code: 'ERR_ACCESS_DENIED',
+        message: expect.stringContaining('transfer on session "c"'),
+      });
+      expect(await bare.session('c').getItems()).toEqual([]);
+    });
+  });
+
+  test('sessions() has left its event before the first session is given, and gives none where it is refused', async () => {
+    await bare.session('t').addItems([user('t')]);
+    for await (const { id } of place.store.sessions(ORIGIN)) {
+      expect(id).toBe('s');
+      expect(events).toMatchObject([
+        { operation: 'sessions', sessionId: '', outcome: 'success', actor: 'privacy team' },
+      ]);
+      break;
+    }
+    allowed = false;
+    await expect(branches(place.store, 's').list()).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' });
+    expect(events).toHaveLength(2);
+  });
+
+  test('reencrypt() asks again before it destroys the old keys; a run that was refused then is finished by the next', async () => {
+    let asked = 0;
+    decide = ({ sessionId }) => sessionId === '' || ++asked < 2;
+    await expect(reencrypt(place.store, { grace: 0, ...ORIGIN })).rejects.toMatchObject({
+      code: 'ERR_ACCESS_DENIED',
+    });
+    // Its successor has sealed everything; the old one is there, and opens nothing that a process still needs.
+    expect(await dataKeys()).toBe(2);
+    decide = () => true;
+    await reencrypt(place.store, { grace: 0, ...ORIGIN });
+    expect(await dataKeys()).toBe(1);
+    expect(await place.session.getItems()).toEqual([user('hello')]);
+  });
+
+  const dekStore = memoryDekStore();
+  test.each<[what: string, work: (store: Store, keys: Keyring) => Promise<unknown>]>([
+    ['sessions', (store) => all(store.sessions({ actor: 'me' }))],
+    ['appendMany', async (store) => store.appendMany?.([{ id: 's', items: [user('x')] }], { actor: 'me' })],
+    ['purgeExpired', (store) => store.purgeExpired({ actor: 'me' })],
+    ['deleteSession', (store) => store.deleteSession('s', { actor: 'me' })],
+    ['exportSubject', (store) => all(exportSubject(store, 'ada', { actor: 'me' }))],
+    ['eraseSubject', (store) => eraseSubject(store, 'ada', { actor: 'me' })],
+    ['retention', async (store) => retention(store, { keepLast: 1, actor: 'me' }).run()],
+    ['transfer', (store) => withStore((other) => transfer(store, other, { actor: 'me' }))],
+    ['hold', (store) => hold(store, { reason: 'case 7', sessionId: 's', actor: 'me' })],
+    ['hold', () => hold(dekStore, { reason: 'case 7', sessionId: 's', actor: 'me' })],
+    ['release', () => release(dekStore, 'x', { actor: 'me' })],
+    ['checkKeys', (store, keys) => checkKeys([store, dekStore], { keys, actor: 'me' })],
+    ['destroyKey', (store, keys) => destroyKey(keys, 'old', { dekStores: [store], actor: 'me' })],
+    ['purgeDataKeys', (store) => purgeDataKeys(store, { after: 1, actor: 'me' })],
+    ['rewrap', (store, keys) => rewrap(store, { keys, actor: 'me' })],
+  ])('%s on what has no layers refuses an actor, whom nobody would ask or record', async (_, work) => {
+    const records = await bare.session('s').getItems();
+    await expect((async () => work(bare, place.keys))()).rejects.toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      message: expect.stringMatching(/actor is for authorize\(\) and audit\(\), and no layer stands around/),
+    });
+    expect(await bare.session('s').getItems()).toEqual(records);
+    expect(await dataKeys()).toBe(1);
+    expect(await dekStore.holds?.list()).toEqual([]);
+  });
+
+  test('an actor is taken where one of several places has layers', async () => {
+    await checkKeys([place.store, dekStore], { keys: place.keys, ...ORIGIN });
+    expect(events).toMatchObject([{ operation: 'checkKeys', actor: 'privacy team' }]);
   });
 
   test('a shredded session is empty also where its plaintext was cached', async () => {

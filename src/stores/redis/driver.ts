@@ -1,6 +1,6 @@
 import { StrongroomError } from '../../errors.ts';
 import type { Announcements } from '../announcements.ts';
-import type { Batch, Change, SessionSummary, StoreDriver, StoredRecord, View } from '../driver.ts';
+import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { SERVER_BOUND } from '../clock-check.ts';
 import {
   type KeyProblem,
@@ -33,7 +33,7 @@ import {
   STATS,
   VERSION,
 } from './scripts.ts';
-import { type Fence, lostTurnError } from '../../session-contract.ts';
+import { type Fence, lostTurnError, type SessionSummary } from '../../session-contract.ts';
 import { heldError } from '../../keys/dek-store.ts';
 
 export interface RedisDriverOptions {

@@ -1,0 +1,7 @@
+import { CALLS, type SessionSummary } from '../session-contract.ts';
+import type { SessionsOptions, Store } from '../stores/store.ts';
+
+/** The sessions of a store, for work that is a call of its own: a wrapped one is not asked for them in another call. */
+export function listed(store: Store, options: SessionsOptions): AsyncIterable<SessionSummary> {
+  return store[CALLS]?.list(options) ?? store.sessions(options);
+}
