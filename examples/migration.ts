@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { MemorySession } from '@openai/agents';
 import { encrypt, generateKey, keyring, redact, wrapStore } from 'strongroom';
-import { exportSession, migrate, readPythonSession } from 'strongroom/keys';
+import { derivedId } from 'strongroom/history';
+import { exportSession, migrate, readPythonSession, sessionDekStore } from 'strongroom/keys';
 import { openSqlite } from 'strongroom/sqlite';
 
 const keys = keyring({ current: await generateKey() });
@@ -54,4 +55,25 @@ const { items, unmapped } = readPythonSession({
 await sessions.session('user-2').addItems([...items]);
 console.log(`${items.length} items read, ${unmapped.length} without a counterpart`);
 // #endregion
+
+// The keys of an earlier version, one of them destroyed.
+const earlier = sessionDekStore((name) => store.session(name), { keySessionId: (name) => `${name}:keys` });
+const key = { sessionId: 'user-1', kid: 'k', wrapped: 'w', createdAt: 1 };
+for (const did of ['live', 'destroyed']) await earlier.put({ ...key, did });
+await earlier.destroy('user-1', 'destroyed');
+const ids = ['user-1'];
+// #region derived
+for (const id of ids) {
+  const log = await store.session(`${id}:keys`).getItems();
+  if (log.length === 0) continue;
+  await store.session(derivedId({ kind: 'keys', of: id }), { derived: true }).addItems(log);
+  for await (const { did } of sessionDekStore((name) => store.session(name)).list({ sessionId: id })) {
+    console.log(`data key ${did} of ${id} has moved`);
+  }
+  await store.deleteSession(`${id}:keys`);
+}
+// #endregion
+const moved = sessionDekStore((name) => store.session(name));
+assert.deepEqual(await moved.get('user-1', 'live'), { ...key, did: 'live' });
+assert.ok('destroyedAt' in ((await moved.get('user-1', 'destroyed')) ?? {}));
 await store.close();

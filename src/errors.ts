@@ -29,7 +29,8 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeInfo>> = {
     retryable: false,
   },
   ERR_MALFORMED: {
-    meaning: 'A stored record looks like an envelope but breaks the format.',
+    meaning:
+      'A stored record looks like an envelope but breaks the format, or what a store wrote is damaged or gone.',
     fix: 'Restore the record from a backup, or decide with onUndecryptable.',
     dataLost: false,
     retryable: false,
@@ -222,16 +223,21 @@ export class StrongroomError extends Error {
    * harmless: an append that failed with `ERR_STORE` may have been written.
    */
   readonly retryable: boolean;
-  /** Whether data is gone when this is thrown. */
+  /** Whether data is gone when this is thrown: of most codes always or never, of `ERR_MALFORMED` in some cases. */
   readonly dataLost: boolean;
 
-  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+  /** @param options `dataLost: true` where an error of a code that mostly tells of a mistake tells of a loss. */
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown; readonly dataLost?: boolean },
+  ) {
     super(message, options !== undefined && 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
     // Not checked by a compiler everywhere: a code that we do not have must not hide the error that was meant.
     const info: ErrorCodeInfo | undefined = ERROR_CODES[code];
     this.retryable = info?.retryable ?? false;
-    this.dataLost = info?.dataLost ?? false;
+    this.dataLost = options?.dataLost ?? info?.dataLost ?? false;
     Object.defineProperty(this, BRAND, { value: true });
   }
 }

@@ -1,14 +1,19 @@
-import { MemorySession, type AgentInputItem } from '@openai/agents';
+import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { derivedId, isReserved, openDerived, parseDerivedId } from '../src/derived-id.ts';
+import { carrierOf, envelopeText } from '../src/protocol/envelope.ts';
 import { branches } from '../src/history/branches.ts';
 import { sessionId } from '../src/history/session-id.ts';
 import { reencrypt } from '../src/operations/reencrypt.ts';
 import { sessionDekStore } from '../src/keys/session-dek-store.ts';
+import type { DekStore } from '../src/keys/dek-store.ts';
+import { shred } from '../src/operations/shred.ts';
 import { encrypt } from '../src/layers/encrypt.ts';
 import { eraseSubject, exportSubject } from '../src/operations/retention.ts';
+import type { StoreSession } from '../src/stores/session.ts';
 import { openSqlite } from '../src/stores/sqlite.ts';
+import type { Store } from '../src/stores/store.ts';
 import { fixedKeyring } from '../src/testing/fixed-keyring.ts';
 import { wrapStore } from '../src/wrap-store.ts';
 
@@ -169,4 +174,42 @@ test('data keys that an earlier version kept stay readable, and move to ids that
   for await (const key of earlier.list({ sessionId: 'alice' })) await present.put(key);
   expect(await present.get('alice', 'd')).toEqual(record);
   expect([...kept.keys()]).toEqual(['alice:keys', '~keys~~alice']);
+});
+
+async function wrappedIn(dekStore: DekStore): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { wrapped } of dekStore.list({ sessionId: 'alice' })) found.push(wrapped);
+  return found;
+}
+
+test('a session that was shredded stays so when its keys move, whatever copies somebody kept', async () => {
+  const store = openSqlite(':memory:');
+  const factory = (id: string): StoreSession => store.session(id);
+  const earlier = sessionDekStore(factory, { keySessionId: (id) => `${id}:keys` });
+  const stackOf = (dekStore: DekStore): Store<Session> => wrapStore(store, [encrypt({ keys, dekStore })]);
+  const alice = stackOf(earlier).session('alice');
+  await alice.addItems([message('secret')]);
+  const [record] = await store.session('alice').getItems();
+  const [wrapped] = await wrappedIn(earlier);
+  await shred(alice);
+  await alice.addItems([message('later')]);
+
+  // As docs/migration.md says; a second time does no harm.
+  const log = await store.session('alice:keys').getItems();
+  const next = store.session(derivedId({ kind: 'keys', of: 'alice' }), { derived: true });
+  for (let time = 0; time < 2; time++) await next.addItems(log);
+  await store.deleteSession('alice:keys');
+  const present = sessionDekStore(factory);
+  expect(await stackOf(present).session('alice').getItems()).toEqual([message('later')]);
+  expect(await wrappedIn(present)).toHaveLength(1);
+
+  // The row from a backup, as it was and with its data key in it.
+  const text = envelopeText(record as AgentInputItem) as string;
+  for (const copy of [text, `${text}.${wrapped}`]) {
+    await store.session('alice').clearSession();
+    await store.session('alice').addItems([carrierOf(copy)]);
+    const strict = wrapStore(store, [encrypt({ keys, dekStore: present, onUndecryptable: () => 'throw' })]);
+    await expect(strict.session('alice').getItems()).rejects.toMatchObject({ code: 'ERR_SHREDDED' });
+  }
+  await store.close();
 });

@@ -19,6 +19,16 @@ describe('an error', () => {
     expect(codes.filter(([, info]) => info.dataLost).map(([code]) => code)).toEqual(['ERR_SHREDDED']);
   });
 
+  it('can say of one case that data is gone', () => {
+    expect(new StrongroomError('ERR_MALFORMED', 'text', { dataLost: true })).toMatchObject({
+      dataLost: true,
+    });
+    expect(new StrongroomError('ERR_MALFORMED', 'text', { cause: 1 })).toMatchObject({
+      dataLost: false,
+      cause: 1,
+    });
+  });
+
   it('of a code that we do not have is neither, and keeps its message', () => {
     const error = new StrongroomError('ERR_ELSE' as ErrorCode, 'what happened');
     expect(error).toMatchObject({ message: 'what happened', retryable: false, dataLost: false });

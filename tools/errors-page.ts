@@ -25,6 +25,8 @@ change in any release. A message holds ids, counts and the next step, never the 
 token. \`cause\` holds the error of the database, the key service or the SDK, where there was one, and that text is theirs.
 
 The two answers below each code are fields of the error, too: \`error.dataLost\` and \`error.retryable\`, for a service that answers 503 or 409.
+Where one code has both, the field is the one to believe: \`ERR_MALFORMED\` has \`dataLost: true\` for a history whose key a Redis evicted, and for a
+data key that was destroyed and whose tombstone somebody edited.
 Retryable does not mean harmless: an append that failed with \`ERR_STORE\` may have been written.
 
 Use \`isStrongroomError(error)\` instead of \`instanceof\`: it also knows the errors of a second copy of the package.

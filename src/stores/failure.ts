@@ -83,6 +83,7 @@ export function lostHistoryError(name: string, sessionId: string): StrongroomErr
     `${name}: the items of session ${JSON.stringify(sessionId)} are gone: the server evicted their key, or somebody ` +
       'deleted it. Nothing was changed. Restore the session from a backup, or delete what is left of it with ' +
       'deleteSession().',
+    { dataLost: true },
   );
   lostHistories.add(error);
   return error;

@@ -366,9 +366,11 @@ describe('a tombstone that somebody edited', () => {
     await wrap(inner, dekStore, keys).addItems([{ role: 'user', content: 'hello' }]);
     await dekStore.destroy('u');
     await edit(time);
-    expect(await failure(() => wrap(inner, dekStore, keys).getItems())).toEqual(
+    const refused = await failure(() => wrap(inner, dekStore, keys).getItems());
+    expect(refused).toEqual(
       coded('ERR_MALFORMED', /The tombstone of a data key of session "u" states no time/),
     );
+    expect(refused).toMatchObject({ dataLost: true });
     await (dekStore as Partial<DekDatabase>).close?.();
   });
 });

@@ -137,6 +137,7 @@ describe.skipIf(withoutBinaries('Redis', 'Redis that evicts'))('Redis that evict
       message:
         `openRedis: the items of session "${id}" are gone: the server evicted their key, or somebody deleted it. Nothing was ` +
         'changed. Restore the session from a backup, or delete what is left of it with deleteSession().',
+      dataLost: true,
     });
     const keysOf = (id: string): Promise<string[]> => admin.keys(`${prefix}:{${id}}:*`);
 

@@ -78,6 +78,7 @@ function destroyedError(sessionId: string, at: unknown): StrongroomError {
       'ERR_MALFORMED',
       `The tombstone of a data key of session ${session} states no time: somebody edited it. The data key was ` +
         'destroyed all the same; restore the DEK store from a backup, or delete the session.',
+      { dataLost: true },
     );
   }
   return new StrongroomError(

@@ -70,6 +70,24 @@ const MIGRATIONS: readonly (string | ((database: DatabaseSync) => void))[] = [
   ) WITHOUT ROWID;
   `,
   completeDraft,
+  // Items name their data key by its number. Without AUTOINCREMENT SQLite gives the number of a row that was deleted to the
+  // next one, and items of the lost key would be taken for items of that one.
+  `
+  ALTER TABLE strongroom_deks RENAME TO strongroom_deks_before;
+  CREATE TABLE strongroom_deks (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    session TEXT NOT NULL,
+    did TEXT NOT NULL,
+    kid TEXT NOT NULL,
+    wrapped TEXT,
+    created_at INTEGER NOT NULL,
+    destroyed_at INTEGER,
+    UNIQUE (session, did)
+  );
+  INSERT INTO strongroom_deks (key, session, did, kid, wrapped, created_at, destroyed_at)
+    SELECT key, session, did, kid, wrapped, created_at, destroyed_at FROM strongroom_deks_before ORDER BY key;
+  DROP TABLE strongroom_deks_before;
+  `,
 ];
 
 /** The first version was edited in place for a while: a database has what it had when it was made. */
