@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { MemorySession, type AgentInputItem } from '@openai/agents';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -9,10 +10,10 @@ import { memoryDekStore, shred, type DekStore } from '../../src/operations/index
 import { fakeClock, type FakeClock } from '../../src/testing/index.ts';
 import type { Wrapped } from '../../src/wrap-session.ts';
 import { functionCall, functionResult, userMessage } from '../layers/hand-made-call.ts';
-import { ATTACKS, type Attack, type Victim } from '../support/attacks.ts';
+import { ATTACKS, ELSEWHERE, type Attack, type Victim } from '../support/attacks.ts';
 import { rounds } from '../support/soak.ts';
 
-const [current, next] = await Promise.all([generateKey(), generateKey()]);
+const [current, next, wrong] = await Promise.all([generateKey(), generateKey(), generateKey()]);
 const DAY = 86_400_000;
 
 /** A random stack. Everything in it but the cache is what a reader without one has, too. */
@@ -88,7 +89,9 @@ interface Scene extends Victim {
   readonly migrating: boolean;
   readonly session: Wrapped<MemorySession>;
   /** A process that starts now, without a cache. */
-  reader(): Wrapped<MemorySession>;
+  reader(inner?: MemorySession): Wrapped<MemorySession>;
+  /** A process with the same stack and the wrong key. */
+  mistaken(): Wrapped<MemorySession>;
 }
 
 type Seal = (options: EncryptOptions) => SessionLayer;
@@ -99,14 +102,14 @@ function scene(choice: StackChoice, mode: CacheOptions['mode'] | 'none', seal: S
   const dekStore: DekStore | undefined = choice.table ? memoryDekStore({ clock }) : undefined;
   const inner = new MemorySession({ sessionId: 'victim' });
   const until = clock() + DAY;
-  const layers = (cached: boolean): SessionLayer[] => [
+  const layers = (cached: boolean, keyring: Keyring = keys): SessionLayer[] => [
     ...(choice.redacts ? [redact({ entities: ['EMAIL_ADDRESS'] })] : []),
     ...(choice.expires ? [expire({ after: '30d', clock })] : [{ name: 'clock', clock }]),
     ...(cached && mode !== 'none' && mode !== undefined
       ? [cache({ maxItems: 1_000, mode, freeze: choice.freeze })]
       : []),
     (cached ? seal : encrypt)({
-      keys,
+      keys: keyring,
       dekStore: dekStore ?? 'inline',
       integrity: choice.integrity,
       onIntegrity: () => 'throw',
@@ -123,7 +126,9 @@ function scene(choice: StackChoice, mode: CacheOptions['mode'] | 'none', seal: S
     nextKid: next.kid as string,
     inner,
     session,
-    reader: () => wrapSession(inner, layers(false)),
+    reader: (over = inner) => wrapSession(over, layers(false)),
+    mistaken: () => wrapSession(inner, layers(true, keyring({ current: wrong }))),
+    say: async (item) => session.addItems([item]),
     async elsewhere(sessionId) {
       const other = new MemorySession({ sessionId });
       await wrapSession(other, layers(false)).addItems([userMessage('from elsewhere')]);
@@ -201,7 +206,9 @@ async function holds(mode: CacheOptions['mode'] | 'none', seal: Seal, params: Ca
   for (const limit of limits) honest.push(await outcome(victim.session, limit));
   for (const [index, limit] of limits.entries()) {
     assert.equal(await outcome(victim.reader(), limit), honest[index], 'before the attack');
+    assert.equal(await outcome(victim.mistaken(), limit), 'ERR_KEY_UNKNOWN', '13: the wrong key');
   }
+  assert.doesNotMatch(JSON.stringify(await victim.inner.getItems()), /message \d|example\.com/, '1: reading');
   if ((await attack.strike(victim, params.where)) === 'impossible') return;
   // What looks at nothing but the end, or at nothing, may go on with what it knows; with nothing else.
   const exact = attack.on !== 'records' || mode === 'none' || mode === 'verify';
@@ -209,13 +216,43 @@ async function holds(mode: CacheOptions['mode'] | 'none', seal: Seal, params: Ca
     for (const [index, limit] of limits.entries()) {
       const cold = await outcome(victim.reader(), limit);
       const warm = await outcome(victim.session, limit);
-      const allowed = exact ? [cold] : [cold, honest[index]];
+      const allowed = exact ? [cold] : [cold, knownTo(attack, honest, limit) ?? honest[index]];
       const refused = !exact && warm.startsWith('ERR_');
       assert.ok(
         refused || allowed.includes(warm),
         `${attack.name}, ${time} read, limit ${limit}: ${warm} instead of ${allowed.join(' or ')}`,
       );
     }
+  }
+  await removes(victim, exact, attack.name);
+}
+
+/** What the victim knows of its history without a look at the store, where it spoke in the meantime. */
+function knownTo({ says }: Attack, honest: readonly string[], limit: number | undefined): string | undefined {
+  if (says === undefined) return undefined;
+  const all = [...(JSON.parse(honest[0] as string) as AgentInputItem[]), says];
+  return JSON.stringify(limit === undefined ? all : all.slice(-limit));
+}
+
+/** Row 10: what cannot be read is not removed, so that nobody destroys a history by making it unreadable. */
+async function removes(victim: Scene, exact: boolean, name: string): Promise<void> {
+  const { session, inner } = victim;
+  const before = await inner.getItems();
+  const copy = new MemorySession({ sessionId: await inner.getSessionId(), initialItems: before });
+  const cold = await popped(victim.reader(copy));
+  const warm = await popped(session);
+  const left = await inner.getItems();
+  if (warm.startsWith('ERR_'))
+    assert.deepEqual(left, before, `10: ${name}: what was refused removed a record`);
+  if (exact || cold.startsWith('ERR_')) assert.equal(warm, cold, `10: ${name}: popItem`);
+}
+
+async function popped(session: Wrapped<MemorySession>): Promise<string> {
+  try {
+    return JSON.stringify(await session.popItem()) ?? 'nothing';
+  } catch (error) {
+    if (isStrongroomError(error)) return error.code;
+    throw error;
   }
 }
 
@@ -240,6 +277,17 @@ describe('what throws without a cache is not served with one', () => {
       for (const session of [victim.reader(), victim.session]) {
         assert.match(await outcome(session), attack.code, attack.name);
       }
+    }
+  });
+
+  test('every row of the threat table is an attack here, or names the file that tests it', () => {
+    const rows = readFileSync('SECURITY.md', 'utf8').matchAll(/^\| (?<number>\d+) \| (?<attack>[^|]+)/gm);
+    const checked = new Set(['1', '10', '13', ...ATTACKS.map(({ name }) => name.split(':')[0] as string)]);
+    for (const { groups } of rows) {
+      const number = groups?.['number'] as string;
+      const elsewhere = ELSEWHERE[number];
+      if (elsewhere === undefined) assert.ok(checked.has(number), `${number}: ${groups?.['attack']}`);
+      else assert.ok(readFileSync(elsewhere, 'utf8').includes(`'attack ${number}: `), elsewhere);
     }
   });
 

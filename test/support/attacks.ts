@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { AgentInputItem, MemorySession } from '@openai/agents';
 import { envelopeText } from '../../src/protocol/envelope.ts';
 import type { DekStore } from '../../src/operations/index.ts';
@@ -15,6 +16,8 @@ export interface Victim {
   /** A record that a process with the same keys wrote to a session of this id in another database. */
   readonly elsewhere: (sessionId: string) => Promise<AgentInputItem>;
   readonly shred: () => Promise<void>;
+  /** What somebody says in the chat of the victim. */
+  readonly say: (item: AgentInputItem) => Promise<void>;
   /** Records that were removed. */
   readonly removed: AgentInputItem[];
 }
@@ -22,20 +25,36 @@ export interface Victim {
 /** A row of the threat table of SECURITY.md, or a way to carry it out. */
 export interface Attack {
   readonly name: string;
-  /** What it changes: records in the store, or what decides whether records open. */
-  readonly on: 'records' | 'keys' | 'time';
+  /** What it changes: records in the store, or what decides whether records open, or what the victim itself
+   * is made to call. */
+  readonly on: 'records' | 'keys' | 'time' | 'calls';
   /** `'impossible'` where this victim gives no occasion. */
   readonly strike: (victim: Victim, where: number) => Promise<'impossible' | void>;
+  /** What the victim says in the meantime, and knows without a look at the store. */
+  readonly says?: AgentInputItem;
   /** What a stack needs for it to be found. */
   readonly needs?: { readonly table?: true; readonly migrating?: true };
   /** The codes of which it is one. */
   readonly code: RegExp;
 }
 
+/**
+ * Rows of the table that change nothing that a reader of a history could be shown, and the file that tests each. Two
+ * more are no changes either, and are checked on every history of the law: row 1 (nothing of an item is readable in
+ * the store) and row 13 (a wrong key is never an empty history).
+ */
+export const ELSEWHERE: Readonly<Record<string, string>> = {
+  // The attacker compares records of two processes, and leaves them as they are.
+  '17': 'test/security.test.ts',
+  // Announcements come from a server. A forged or a missing one only decides whether the reader asks.
+  '18': 'test/stores/push.test.ts',
+};
+
 /** What the process learns of other processes' keys in the worst case. */
 const STALENESS = '5m';
 
 const carrier = userMessage;
+const SAID = userMessage('after the attack');
 
 type Records = readonly AgentInputItem[];
 
@@ -75,6 +94,11 @@ function withHeader(envelope: string, edit: (header: Record<string, unknown>) =>
   const [version, header = '', ...rest] = envelope.split('.');
   const fields = JSON.parse(Buffer.from(header, 'base64url').toString()) as Record<string, unknown>;
   return [version, Buffer.from(JSON.stringify(edit(fields))).toString('base64url'), ...rest].join('.');
+}
+
+function dataKeyOf(record: AgentInputItem): unknown {
+  const [, header = ''] = (envelopeText(record) ?? '').split('.');
+  return (JSON.parse(Buffer.from(header, 'base64url').toString()) as { d: unknown }).d;
 }
 
 export const ATTACKS: readonly Attack[] = [
@@ -135,6 +159,37 @@ export const ATTACKS: readonly Attack[] = [
     const changed = Buffer.from(JSON.stringify({ ...header, kid: 'unheard-of' })).toString('base64url');
     return records.with(at, carrier([...parts.slice(0, 3), changed, ...parts.slice(4)].join('.')));
   }),
+  {
+    name: '11: an envelope is pasted into the chat',
+    on: 'calls',
+    code: /sr1\.[\w-]+\.[\w-]+/,
+    async strike({ inner, say }, where) {
+      const records = await inner.getItems();
+      const pasted = records[where % records.length] as AgentInputItem;
+      await say(envelopeText(pasted) === undefined ? userMessage('sr1.e30.e30') : pasted);
+    },
+  },
+  onEnvelope('12: a header that is too large', /ERR_MALFORMED/, (envelope) =>
+    withHeader(envelope, (header) => ({ ...header, 'x-padding': 'x'.repeat(1_024) })),
+  ),
+  onEnvelope('12: a header that nests too deep to be parsed', /ERR_MALFORMED/, (envelope) => {
+    const [version, , ...rest] = envelope.split('.');
+    const deep = `{"s":${'['.repeat(600)}${']'.repeat(600)}}`;
+    return [version, Buffer.from(deep).toString('base64url'), ...rest].join('.');
+  }),
+  {
+    name: '16: a data key that another process brought, for what is said from now on',
+    on: 'records',
+    says: SAID,
+    code: /from elsewhere.*after the attack/,
+    async strike({ inner, elsewhere, say }) {
+      const foreign = await elsewhere('victim');
+      await inner.addItems([foreign]);
+      await say(SAID);
+      const ours = (await inner.getItems()).at(-1) as AgentInputItem;
+      assert.notEqual(dataKeyOf(ours), dataKeyOf(foreign), 'sealed with a key that was found');
+    },
+  },
   onRecords('14: another order', /ERR_AUTHENTICATION/, (records, where) => {
     const at = where % (records.length - 1);
     return records.with(at, records[at + 1] as AgentInputItem).with(at + 1, records[at] as AgentInputItem);
