@@ -18,6 +18,7 @@ import type { Store } from '../../src/stores/store.ts';
 import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
 import { temporaryFolder } from './folder.ts';
 import * as fixtures from './schema-fixtures.ts';
+import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
 import { announce, uniqueName } from './servers.ts';
 import { startWriter } from './writer.ts';
 import { DEK_STORE } from '../../src/session-contract.ts';
@@ -273,30 +274,21 @@ describe.skipIf(postgres.absent)('PostgreSQL, of an earlier version', () => {
   });
 });
 
-const mariadb = await announce('MariaDB', 'MariaDB, of an earlier version');
-describe.skipIf(mariadb.absent)('MariaDB, of an earlier version', () => {
-  const places: string[] = [];
-  afterAll(async () => {
-    for (const place of places) await dropMysqlTables(mariadb.url, `${place}_`);
-  });
-  const keep = (place: string): string => {
-    if (!places.includes(place)) places.push(place);
-    return place;
-  };
+/** @param url Of a server that may not have started yet. */
+function mysqlKind(url: () => string, keep: (place: string) => string): Kind {
   const run = async (sql: string, values: readonly string[] = []): Promise<unknown> => {
-    const admin = await createConnection(mariadb.url);
+    const admin = await createConnection(url());
     const [rows] = await admin.query(sql, [...values]);
     await admin.end();
     return rows;
   };
-  const kind: Kind = {
+  return {
     async restore(version) {
       const place = keep(uniqueName('schema'));
-      await fixtures.restoreMysql(version, mariadb.url, place);
+      await fixtures.restoreMysql(version, url(), place);
       return place;
     },
-    open: (place, options) =>
-      openMysql(mariadb.url, { prefix: `${keep(place)}_`, ...options, sharePool: false }),
+    open: (place, options) => openMysql(url(), { prefix: `${keep(place)}_`, ...options, sharePool: false }),
     async describe(place) {
       const columns = await run(
         `SELECT replace(table_name, ?, '') AS in_table, column_name, column_type, is_nullable, column_default
@@ -311,6 +303,19 @@ describe.skipIf(mariadb.absent)('MariaDB, of an earlier version', () => {
       return { columns, indexes };
     },
   };
+}
+
+const mariadb = await announce('MariaDB', 'MariaDB, of an earlier version');
+describe.skipIf(mariadb.absent)('MariaDB, of an earlier version', () => {
+  const places: string[] = [];
+  afterAll(async () => {
+    for (const place of places) await dropMysqlTables(mariadb.url, `${place}_`);
+  });
+  const keep = (place: string): string => {
+    if (!places.includes(place)) places.push(place);
+    return place;
+  };
+  const kind = mysqlKind(() => mariadb.url, keep);
   suite(kind);
   severalProcesses(kind, (place) => [mariadb.url, place]);
   settingUpByHand(kind, 'mysqlSetup', async (place, from) => {
@@ -320,6 +325,24 @@ describe.skipIf(mariadb.absent)('MariaDB, of an earlier version', () => {
     await admin.end();
   });
 });
+
+describe.skipIf(withoutBinaries('MariaDB', 'a MariaDB of an earlier version that prepares nothing'))(
+  'MariaDB that prepares no statements, of an earlier version',
+  () => {
+    let server: OwnServer;
+    beforeAll(async () => {
+      server = await ownServer('MariaDB', { settings: ['--max-prepared-stmt-count=0'] });
+      await server.start();
+    });
+    afterAll(() => server.destroy());
+    suite(
+      mysqlKind(
+        () => server.url,
+        (place) => place,
+      ),
+    );
+  },
+);
 
 const redis = await announce('Redis', 'Redis, of an earlier version');
 describe.skipIf(redis.absent)('Redis, of an earlier version', () => {
