@@ -10,6 +10,7 @@ import type {
 } from '@openai/agents';
 import type { Engine } from './engine.ts';
 import type { Inner } from './inner.ts';
+import { countOf } from './parts.ts';
 import type { Stack } from './stack.ts';
 
 /** All session interfaces of the SDK in one. */
@@ -137,7 +138,7 @@ export const MEMBERS: { readonly [K in SessionMember]-?: Row<K> } = {
       ? (...args) =>
           engine.observe(
             'addItemsWithCompactionOwnership',
-            { runContext: args[2] as Context, itemCount: args[0].length, mutates: true },
+            { runContext: args[2] as Context, ...countOf(args[0]), mutates: true },
             async () => await (inner.session as SdkSession).addItemsWithCompactionOwnership(...args),
           )
       : undefined,

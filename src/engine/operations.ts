@@ -1,19 +1,20 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
-import { isStrongroomError, StrongroomError } from '../errors.ts';
+import { isStrongroomError } from '../errors.ts';
 import type { Entry, SessionCall } from '../layer.ts';
 import { copiedNow, known, readNow, send, type Context, type Parts } from './parts.ts';
 import { storedOf, type Opened } from './pipeline.ts';
 import { planReplacement } from './replacement.ts';
 import {
   assertProtocolItems,
+  conflictError,
   copyTransaction,
   readTransactionEnvelope,
   SENTENCES,
   snapshotTransaction,
+  transactionDigest,
   type TransactionEnvelope,
 } from '../protocol/transaction.ts';
 import { snapshotItems } from '../protocol/snapshot-items.ts';
-import { transactionDigest } from './transactions.ts';
 
 /** How far back the records of an operation are looked for. */
 const OPERATION_WINDOW = 256;
@@ -102,7 +103,7 @@ export function createOperations(parts: Parts): {
         operations.acknowledge(operationId);
         return undefined;
       }
-      if (known.digest !== digest && known.acknowledged) throw conflict(SENTENCES.reused, operationId);
+      if (known.digest !== digest && known.acknowledged) throw conflictError(SENTENCES.reused);
     }
     if (stack.enveloped && (await wasApplied(operationId, transaction, call))) return undefined;
 
@@ -116,7 +117,7 @@ export function createOperations(parts: Parts): {
           }
         : await planUnapplied(operationId, transaction, call);
     if (plan === undefined) {
-      if (stack.enveloped) throw conflict(SENTENCES.suffix, operationId);
+      if (stack.enveloped) throw conflictError(SENTENCES.suffix);
       // Another process may have applied it; the inner session knows, if it got the same items.
       await inner.transact(await rewritten({ operationId, transaction }, call), call.runContext);
       return undefined;
@@ -224,7 +225,7 @@ export function createOperations(parts: Parts): {
     // What a replacement left as it was kept its old records, with other tags or none; how many, nobody knows any more.
     const keptAtMost = transaction.type === 'append_items' ? 0 : result.length;
     const whole = at >= 0 && Array.from({ length: keptAtMost + 1 }, (_, kept) => kept).some(isWhole);
-    if (!whole) throw conflict(SENTENCES.reused, operationId);
+    if (!whole) throw conflictError(SENTENCES.reused);
     return true;
   }
 
@@ -240,13 +241,6 @@ export function createOperations(parts: Parts): {
       if (index >= 0) return { record, index };
     }
     return undefined;
-  }
-
-  function conflict(sentence: string, operationId: string): StrongroomError {
-    return new StrongroomError(
-      'ERR_CONFLICT',
-      `${sentence} Operation ${JSON.stringify(operationId)}: nothing was changed; read the history and start a new operation.`,
-    );
   }
 
   return { applyHistoryTransaction };

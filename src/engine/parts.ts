@@ -6,7 +6,7 @@ import type { Inner } from './inner.ts';
 import type { Histories } from './histories.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Stack } from './stack.ts';
-import { plainCopy } from '../protocol/transaction.ts';
+import { plainCopy } from '../protocol/plain-copy.ts';
 
 /** What the members of one wrapper share. */
 export interface Parts {

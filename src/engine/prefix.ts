@@ -1,11 +1,10 @@
 import type { AgentInputItem, Session } from '@openai/agents';
-import { StrongroomError } from '../errors.ts';
 import type { Entry } from '../layer.ts';
-import { isWellFormed } from '../limits.ts';
-import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import { invalidOption } from '../options.ts';
 import { historyDigest } from '../protocol/digest.ts';
 import { countOf, readNow, send, type Parts } from './parts.ts';
-import { snapshotItems } from '../protocol/snapshot-items.ts';
+import { readPrefixArguments, type PrefixArguments } from '../protocol/arguments.ts';
+import { conflictError, SENTENCES } from '../protocol/transaction.ts';
 import { storedOf, type Opened } from './pipeline.ts';
 
 /** Arguments of `replacePrefix` of a wrapped session. */
@@ -41,7 +40,6 @@ export type Receive = (
 ) => Promise<void>;
 
 const WHERE = 'replacePrefix';
-const OPTIONS = ['count', 'digest', 'replacement', 'operationId', 'archiveTo'];
 
 /**
  * `replacePrefix` of our stores through the stack: the oldest items are compared in plaintext, their records by the
@@ -56,16 +54,8 @@ export function createPrefix(
   const { inner, stack, pipeline, calls, comparison, histories, maxItemBytes } = parts;
 
   function checkedArgs(args: ReplacePrefixArgs): CheckedPrefix {
-    checkOptions(WHERE, args, OPTIONS);
-    const { digest, operationId, archiveTo } = args;
-    const count = parseCount(WHERE, 'count', args.count);
-    if (typeof digest !== 'string')
-      return invalidOption(WHERE, 'digest', 'the historyDigest of the items', digest);
-    if (typeof operationId !== 'string' || operationId.trim() === '' || !isWellFormed(operationId)) {
-      return invalidOption(WHERE, 'operationId', 'a non-empty string of well-formed Unicode', operationId);
-    }
-    const replacement = snapshotItems(args.replacement, maxItemBytes);
-    const receive = archiveTo === undefined ? undefined : receiverOf(archiveTo);
+    const { archiveTo, ...rest } = readPrefixArguments(args, maxItemBytes);
+    const receive = archiveTo === undefined ? undefined : receiverOf(archiveTo as Session);
     if (archiveTo !== undefined && receive === undefined) {
       return invalidOption(
         WHERE,
@@ -74,7 +64,7 @@ export function createPrefix(
         archiveTo,
       );
     }
-    return { count, digest, operationId, replacement, receive };
+    return { ...rest, receive };
   }
 
   async function replacePrefix(args: ReplacePrefixArgs): Promise<void> {
@@ -87,10 +77,7 @@ export function createPrefix(
       const opened = await pipeline.read(undefined, calls.quiet(call), false);
       const going = firstVisible(opened, count);
       if (going === undefined || digestOf(going) !== digest) {
-        throw new StrongroomError(
-          'ERR_CONFLICT',
-          `replacePrefix on session ${JSON.stringify(call.sessionId)}: the ${count} oldest items are not those that the digest names. Nothing was changed; read the history and plan again.`,
-        );
+        throw conflictError(SENTENCES.prefix);
       }
       calls.assertReadable(going, call);
       const bottoms = going.flatMap((record) => (record.visible === undefined ? [] : (record.bottom ?? [])));
@@ -134,11 +121,7 @@ export function createPrefix(
   return { replacePrefix, receive };
 }
 
-interface CheckedPrefix {
-  readonly count: number;
-  readonly digest: string;
-  readonly operationId: string;
-  readonly replacement: AgentInputItem[];
+interface CheckedPrefix extends Omit<PrefixArguments, 'archiveTo'> {
   readonly receive: Receive | undefined;
 }
 

@@ -1,6 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { Entry } from '../layer.ts';
-import { invalidOption } from '../options.ts';
+import { readLimit } from '../protocol/arguments.ts';
 import { hasSkipped } from './calls.ts';
 import { readNow, type Context, type Parts } from './parts.ts';
 
@@ -8,15 +8,16 @@ import { readNow, type Context, type Parts } from './parts.ts';
 export function createReads({ inner, stack, pipeline, histories, calls }: Parts): {
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
 } {
-  async function getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]> {
-    if (limit === Infinity) return getItems(undefined, runContext);
-    const checked = readNow(() => {
-      if (limit === undefined || !stack.transforms || Number.isInteger(limit)) return;
-      invalidOption('getItems', 'limit', 'a whole number', limit);
-    });
-    const details = { ...(limit !== undefined && { limit }), runContext, checked };
+  async function getItems(given: number | undefined, runContext: Context): Promise<AgentInputItem[]> {
+    const checked = readNow(() => readLimit(given));
+    const details = {
+      ...(given !== undefined && given !== Infinity && { limit: given }),
+      runContext,
+      checked,
+    };
     return calls.read('getItems', details, async (call) => {
-      if (limit !== undefined && limit <= 0) {
+      const limit = checked();
+      if (limit === 0) {
         call.result.items = 0;
         return [];
       }

@@ -1,7 +1,4 @@
-import type { SessionHistoryTransaction, SessionHistoryTransactionArgs } from '@openai/agents';
-import { toBase64url, utf8 } from '../crypto/encoding.ts';
-import { sha256 } from '../crypto/hash.ts';
-import { itemKey } from '../protocol/item.ts';
+import type { SessionHistoryTransactionArgs } from '@openai/agents';
 import { createShare, type Share } from './budget.ts';
 
 /** Sealed transactions that are kept for a repeat. */
@@ -68,9 +65,4 @@ export function createOperationLog(): OperationLog {
       share?.use(0);
     },
   };
-}
-
-/** Equal for transactions with equal content. */
-export function transactionDigest(transaction: SessionHistoryTransaction): string {
-  return toBase64url(sha256(utf8(itemKey(transaction))));
 }

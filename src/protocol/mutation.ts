@@ -2,7 +2,12 @@ import type { AgentInputItem, SessionHistoryMutation } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import { listed, readable, snapshotItem } from './item.ts';
 import { invalidOption } from '../options.ts';
-import { plainCopy } from './transaction.ts';
+import { plainCopy } from './plain-copy.ts';
+
+/** The SDK's own session passes over a type that it does not know: a rewrite that does nothing, and says nothing. */
+const UNKNOWN =
+  "A mutation of a history must have the type 'replace_function_call', the only one that is known, and a callId that is a " +
+  'string.';
 
 /**
  * A copy of the mutations of a call, each property read once. Fields that a later SDK gives them are kept.
@@ -19,9 +24,13 @@ export function snapshotMutations(
       if (typeof mutation !== 'object' || mutation === null) {
         throw new StrongroomError('ERR_INVALID_ITEM', 'A mutation of a history must be an object.');
       }
-      const { replacement, ...rest } = mutation as SessionHistoryMutation;
+      const { replacement, ...others } = mutation as SessionHistoryMutation;
+      const rest = plainCopy(others) as typeof others;
+      if ((rest.type as string) !== 'replace_function_call' || typeof rest.callId !== 'string') {
+        throw new StrongroomError('ERR_INVALID_ITEM', UNKNOWN);
+      }
       return {
-        ...(plainCopy(rest) as typeof rest),
+        ...rest,
         replacement: copy(replacement) as typeof replacement,
       };
     }),

@@ -5,7 +5,9 @@ import type {
 } from '@openai/agents';
 import { envelopeText } from './envelope.ts';
 import { StrongroomError } from '../errors.ts';
-import { snapshotList } from './item.ts';
+import { itemKey, snapshotList } from './item.ts';
+import { digestOf } from './digest.ts';
+import { plainCopy } from './plain-copy.ts';
 import { isWellFormed } from '../limits.ts';
 import { loadSdk } from '../load-sdk.ts';
 
@@ -23,10 +25,9 @@ export const SENTENCES = {
   type: 'Unsupported session history transaction type.',
   reused: 'Session history operation was already applied with a different transaction.',
   suffix: 'Session history suffix no longer matches the transaction precondition.',
+  /** Ours: the SDK has no `replacePrefix`. */
+  prefix: 'Session history prefix no longer matches the transaction precondition.',
 } as const;
-
-/** Bytes up to which extra properties of a byte array are looked for: listing the keys takes 0.2 s for 1 MiB. */
-const LISTED_BYTES = 65_536;
 
 /** Operation id and transaction, each read once; what they hold is not looked at yet. */
 export interface TransactionEnvelope {
@@ -112,61 +113,6 @@ function checkFields(
   return { type, expectedSuffix: list(expectedSuffix), replacement: list(replacement) };
 }
 
-/** A copy of plain data. Throws for what a copy would lose: accessors, symbols, hidden properties, classes. */
-export function plainCopy(value: unknown): unknown {
-  return copySupported(value, new Set());
-}
-
-function copySupported(value: unknown, ancestors: Set<object>): unknown {
-  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint')
-    throw unsupported();
-  if (typeof value !== 'object' || value === null) return value;
-  if (value instanceof Uint8Array) return copyBytes(value);
-  if (ancestors.has(value)) throw unsupported();
-  ancestors.add(value);
-  const copy = Array.isArray(value) ? copyList(value, ancestors) : copyRecord(value, ancestors);
-  ancestors.delete(value);
-  return copy;
-}
-
-function copyList(list: readonly unknown[], ancestors: Set<object>): unknown[] {
-  const { length } = list;
-  // One key for each element and `length`: anything else is a hole, a name or a symbol.
-  if (Reflect.ownKeys(list).length !== length + 1) throw unsupported();
-  return Array.from({ length }, (_, index) => copySupported(dataOf(list, String(index)), ancestors));
-}
-
-function copyRecord(record: object, ancestors: Set<object>): Record<string, unknown> {
-  const prototype: unknown = Object.getPrototypeOf(record);
-  if (prototype !== Object.prototype && prototype !== null) throw unsupported();
-  const copy: Record<string, unknown> = {};
-  for (const key of Reflect.ownKeys(record)) {
-    const value = copySupported(dataOf(record, key), ancestors);
-    // Assigning would not make a property of the name `__proto__`.
-    Object.defineProperty(copy, key, { value, configurable: true, enumerable: true, writable: true });
-  }
-  return copy;
-}
-
-/** The value of an enumerable property that is no accessor and has a text as its name. */
-function dataOf(object: object, key: string | symbol): unknown {
-  const descriptor = Object.getOwnPropertyDescriptor(object, key);
-  const plain = typeof key === 'string' && descriptor?.enumerable === true && 'value' in descriptor;
-  if (!plain) throw unsupported();
-  return descriptor.value as unknown;
-}
-
-function copyBytes(bytes: Uint8Array): Uint8Array {
-  const symbols = Object.getOwnPropertySymbols(bytes);
-  const named = bytes.length <= LISTED_BYTES && Reflect.ownKeys(bytes).length > bytes.length;
-  if (symbols.length > 0 || named) throw unsupported();
-  return new Uint8Array(bytes);
-}
-
-function unsupported(): Error {
-  return new Error('unsupported');
-}
-
 /**
  * Checks items of a transaction against the SDK's protocol, as its own session does. The SDK is loaded only when
  * there is something to check: carriers are known to be valid, and loading takes a third of a second.
@@ -183,4 +129,35 @@ export async function assertProtocolItems(items: readonly AgentInputItem[]): Pro
 /** Only our own errors are kept as the cause: they hold no content. */
 function refuse(sentence: string, cause?: unknown): never {
   throw new StrongroomError('ERR_INVALID_ITEM', sentence, cause instanceof StrongroomError ? { cause } : {});
+}
+
+/** Equal for transactions with equal content. Operation logs of databases hold it, so it never changes. */
+export function transactionDigest(transaction: SessionHistoryTransaction): string {
+  if (transaction.type === 'append_items') return digestOf(`append_items ${itemKeys(transaction.items)}`);
+  const { expectedSuffix, replacement } = transaction;
+  return digestOf(`replace_suffix ${itemKeys(expectedSuffix)} ${itemKeys(replacement)}`);
+}
+
+export function itemKeys(items: readonly AgentInputItem[]): string {
+  return `[${items.map(itemKey).join(',')}]`;
+}
+
+/** The error of an operation that does not fit the history, or its id. */
+export function conflictError(sentence: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_CONFLICT',
+    `${sentence} Nothing was changed. Read the history again and start a new operation under an id of its own.`,
+  );
+}
+
+/**
+ * Whether the operation was applied before.
+ *
+ * @param applied The digest under which its id is known.
+ * @throws {@link StrongroomError} `ERR_CONFLICT` when that was another operation.
+ */
+export function assertSameOperation(applied: string | undefined, digest: string): boolean {
+  if (applied === undefined) return false;
+  if (applied === digest) return true;
+  throw conflictError(SENTENCES.reused);
 }

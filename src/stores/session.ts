@@ -4,13 +4,12 @@ import type {
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
-import { StrongroomError } from '../errors.ts';
 import { itemKey, listed, snapshotList } from '../protocol/item.ts';
 import { type DekStore } from '../keys/dek-store.ts';
 import type { AppendStep, VersionSource } from '../layer.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { loadSdk } from '../load-sdk.ts';
-import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import { invalidOption } from '../options.ts';
 import { digestOf, historyDigest, operationKey } from '../protocol/digest.ts';
 import { type Change, type Look, type StoreDriver, type StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
@@ -18,8 +17,16 @@ import { isSubjectError } from './failure.ts';
 import { decodeRecord, encodeRecord, inheritBirth } from './record.ts';
 import { createQueue } from '../queue.ts';
 import { snapshotMutations } from '../protocol/mutation.ts';
-import { assertOperationId, assertProtocolItems, SENTENCES } from '../protocol/transaction.ts';
-import { assertSameOperation, keys, readTransaction } from './transaction.ts';
+import { readLimit, readPrefixArguments } from '../protocol/arguments.ts';
+import {
+  assertProtocolItems,
+  assertSameOperation,
+  conflictError,
+  itemKeys,
+  SENTENCES,
+  snapshotTransaction,
+  transactionDigest,
+} from '../protocol/transaction.ts';
 import { unusedPositions } from './unused-positions.ts';
 import {
   DEK_STORE,
@@ -76,6 +83,9 @@ export interface Owner {
   readonly refused?: () => void;
 }
 
+/** More than any history has, and a count that every database takes. */
+const MOST_ROWS = 0x7fff_ffff;
+
 type ChangeHistory = (look: Look, decide: Parameters<StoreDriver['change']>[2]) => Promise<void>;
 
 /**
@@ -131,7 +141,8 @@ export function createStoreSession(
     async getItems(limit?: number): Promise<AgentInputItem[]> {
       const count = readLimit(limit);
       if (count === 0) return [];
-      const records = await queue.read(() => driver.read(sessionId, count));
+      const most = count === undefined ? undefined : Math.min(count, MOST_ROWS);
+      const records = await queue.read(() => driver.read(sessionId, most));
       return records.map(decode);
     },
 
@@ -179,7 +190,10 @@ export function createStoreSession(
     },
 
     async applyHistoryTransaction(args: SessionHistoryTransactionArgs): Promise<void> {
-      const { operationId, expectedSuffix, items, digest } = readTransaction(args);
+      const { operationId, transaction } = snapshotTransaction(args);
+      const digest = transactionDigest(transaction);
+      const expectedSuffix = transaction.type === 'append_items' ? undefined : transaction.expectedSuffix;
+      const items = transaction.type === 'append_items' ? transaction.items : transaction.replacement;
       const records = encode(items);
       const operation = { key: operationKey(operationId), digest };
       await mutate(async (change) => {
@@ -205,21 +219,18 @@ export function createStoreSession(
     },
 
     async replacePrefix(args: ReplacePrefixArgs): Promise<void> {
-      const { count, digest, replacement, operationId, archiveTo } = snapshotPrefix(args, sessionId);
+      const { count, digest, replacement, operationId, ...rest } = readPrefixArguments(args);
+      const archiveTo = readArchive(rest.archiveTo, sessionId);
       const records = encode(replacement);
       const archived = typeof archiveTo === 'object' ? encode(archiveTo.items) : undefined;
       const target = typeof archiveTo === 'object' ? archiveTo.sessionId : archiveTo;
-      const content = `replace_prefix ${count} ${digest} ${keys(replacement)} ${JSON.stringify(target ?? null)}`;
+      const content = `replace_prefix ${count} ${digest} ${itemKeys(replacement)} ${JSON.stringify(target ?? null)}`;
       const operation = { key: operationKey(operationId), digest: digestOf(content) };
       await mutate((change) =>
         change({ records: count, from: 'start', operation: operation.key }, (view) => {
           if (assertSameOperation(view.operation, operation.digest)) return undefined;
           if (view.records.length < count || historyDigest(view.records.map(decode)) !== digest) {
-            throw new StrongroomError(
-              'ERR_CONFLICT',
-              'Session history prefix no longer matches the transaction precondition. ' +
-                'Read the history again and start a new operation.',
-            );
+            throw conflictError(SENTENCES.prefix);
           }
           return {
             remove: { start: 0, count },
@@ -258,14 +269,6 @@ export function createStoreSession(
   };
 }
 
-/** As the SDK's own session: no limit is everything, nothing for zero and less. */
-function readLimit(limit: number | undefined): number | undefined {
-  if (limit === undefined || limit === Number.POSITIVE_INFINITY) return undefined;
-  if (typeof limit !== 'number' || Number.isNaN(limit))
-    return invalidOption('getItems', 'limit', 'a number', limit);
-  return Math.min(Math.max(Math.trunc(limit), 0), 0x7fff_ffff);
-}
-
 function replaceSuffix(
   stored: readonly StoredRecord[],
   expected: readonly AgentInputItem[],
@@ -277,10 +280,7 @@ function replaceSuffix(
     stored.length === expected.length &&
     expected.every((item, index) => itemKey(item) === keysOfStored[index]);
   if (!matches) {
-    throw new StrongroomError(
-      'ERR_CONFLICT',
-      `${SENTENCES.suffix} Read the history again and start a new operation.`,
-    );
+    throw conflictError(SENTENCES.suffix);
   }
   // An item that stays keeps its record, with the times that it was written with.
   const take = unusedPositions(keysOfStored);
@@ -323,27 +323,16 @@ function difference(
   return { remove: { start, count }, insert };
 }
 
-function snapshotPrefix(args: ReplacePrefixArgs, sessionId: string): ReplacePrefixArgs {
+/** A session of a store archives by id, or takes what a stack sealed for the archive. */
+function readArchive(archiveTo: unknown, sessionId: string): ReplacePrefixArgs['archiveTo'] {
   const where = 'replacePrefix';
-  checkOptions(where, args, ['count', 'digest', 'replacement', 'operationId', 'archiveTo']);
-  const { count, digest, replacement, operationId, archiveTo } = args;
-  parseCount(where, 'count', count);
-  assertOperationId(operationId);
-  if (typeof digest !== 'string')
-    return invalidOption(where, 'digest', 'the historyDigest of the items', digest);
-  if (!Array.isArray(replacement))
-    return invalidOption(where, 'replacement', 'an array of items', replacement);
-  const target: unknown = typeof archiveTo === 'object' ? archiveTo.sessionId : archiveTo;
-  if (target !== undefined) checkText(where, 'archiveTo', target, MAX_BYTES.sessionId);
+  if (archiveTo === undefined) return undefined;
+  const sealed =
+    typeof archiveTo === 'object'
+      ? (archiveTo as Exclude<ReplacePrefixArgs['archiveTo'], string>)
+      : undefined;
+  const target: unknown = sealed === undefined ? archiveTo : sealed?.sessionId;
+  checkText(where, 'archiveTo', target, MAX_BYTES.sessionId);
   if (target === sessionId) return invalidOption(where, 'archiveTo', 'the id of another session', target);
-  return {
-    count,
-    digest,
-    operationId,
-    replacement: snapshotList(replacement),
-    ...(typeof archiveTo === 'string' && { archiveTo }),
-    ...(typeof archiveTo === 'object' && {
-      archiveTo: { sessionId: archiveTo.sessionId, items: snapshotList(archiveTo.items) },
-    }),
-  };
+  return sealed === undefined ? target : { sessionId: sealed.sessionId, items: snapshotList(sealed.items) };
 }
