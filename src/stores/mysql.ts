@@ -186,6 +186,9 @@ function poolOfTarget(target: MysqlTarget, options: MysqlOptions, timeout: numbe
   return () => Promise.resolve(connections);
 }
 
+/** Milliseconds. The default of `pg`. */
+const IDLE_TIMEOUT = 10_000;
+
 /** Of the protocol: an update answers with the rows that it found, not only with those that it changed. */
 const FOUND_ROWS = 2;
 
@@ -218,6 +221,8 @@ function poolOfUrl(url: string, options: MysqlOptions, timeout: number): () => P
       uri: url.replace(/^mariadb:/, 'mysql:'),
       connectionLimit: max,
       connectTimeout: timeout,
+      // One that nobody used for a while is given back, as `pg` does: others may be waiting for it.
+      ...(max > 1 && { maxIdle: max - 1, idleTimeout: IDLE_TIMEOUT }),
       charset: 'utf8mb4',
       resetOnRelease: false,
       enableKeepAlive: true,

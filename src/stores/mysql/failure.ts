@@ -4,7 +4,6 @@ import type { FailureKind } from '../sql/client.ts';
 const FAILURES: Readonly<Record<string, string>> = {
   ER_ACCESS_DENIED_ERROR: 'the database refused the user or the password',
   ER_BAD_DB_ERROR: 'the database does not exist',
-  ER_CON_COUNT_ERROR: 'the database has too many connections',
   ER_DISK_FULL: 'the disk of the database is full',
   ER_NET_PACKET_TOO_LARGE: 'the call is larger than the server takes (max_allowed_packet)',
   ER_NO_SUCH_TABLE: 'a table is missing: let the store create its tables, or run mysqlSetup() by hand',
@@ -12,6 +11,7 @@ const FAILURES: Readonly<Record<string, string>> = {
   ER_RECORD_FILE_FULL: 'the disk of the database is full',
   ER_TABLEACCESS_DENIED_ERROR: 'the database user may not do this',
 };
+const FULL = ['ER_CON_COUNT_ERROR', 'ER_TOO_MANY_USER_CONNECTIONS'];
 const TRANSIENT = ['ER_LOCK_DEADLOCK', 'ER_CHECKREAD'];
 
 /** A row with this key exists. */
@@ -20,13 +20,24 @@ export function isDuplicate(error: unknown): boolean {
 }
 
 export function mysqlFailure(error: unknown): FailureKind {
-  const { code, errno, fatal } = (error ?? {}) as { code?: unknown; errno?: unknown; fatal?: unknown };
+  const { code, errno, fatal, message } = (error ?? {}) as Record<
+    'code' | 'errno' | 'fatal' | 'message',
+    unknown
+  >;
   if (error instanceof TimeoutError || code === 'ETIMEDOUT') {
     return { what: 'the database did not answer in time', disconnected: true, late: true };
   }
   const name = typeof code === 'string' ? code : '';
   if (TRANSIENT.includes(name))
     return { what: 'the database ended a conflict of transactions', transient: true };
+  // One code for all limits of a user, also for those by the hour.
+  const ofUser = name === 'ER_USER_LIMIT_REACHED' && String(message).includes('max_user_connections');
+  if (FULL.includes(name) || ofUser) {
+    return {
+      what: 'the database has no connection left: lower maxConnections of its users, or raise max_connections or max_user_connections',
+      full: true,
+    };
+  }
   const known = FAILURES[name];
   const disconnected = fatal === true || !name.startsWith('ER_') || name === 'ER_SERVER_SHUTDOWN';
   if (known !== undefined) return { what: known, disconnected };

@@ -149,10 +149,15 @@ const STATES: Readonly<Record<string, string>> = {
   '42501': 'the database user may not do this',
   '42P01': 'a table is missing: let the store create its tables, or run postgresSetup() by hand',
   '53100': 'the disk of the database is full',
-  '53300': 'the database has too many connections',
   '57014': 'the database cancelled the statement',
 };
 const TRANSIENT = ['40001', '40P01', '55P03', ...PREPARED_ELSEWHERE];
+/** What poolers say instead, with codes of other things. */
+const POOLER_FULL =
+  /no more connections allowed|max_(?:client_conn|db_client|user_client)|max clients reached/i;
+const FULL =
+  'the database has no connection left: lower maxConnections of its users, or raise its limit (max_connections, or that of ' +
+  'the role, the database or the pooler)';
 const SHUTDOWN = ['57P01', '57P02', '57P03'];
 
 function stateOf(error: unknown): string {
@@ -172,6 +177,7 @@ export function postgresFailure(error: unknown): FailureKind {
   if (error instanceof TimeoutError || POOL_TIMEOUTS.includes(String(message)) || code === 'ETIMEDOUT') {
     return { what: 'the database did not answer in time', disconnected: true, late: true };
   }
+  if (code === '53300' || POOLER_FULL.test(String(message))) return { what: FULL, full: true };
   if (TRANSIENT.includes(code))
     return { what: 'the database ended a conflict of transactions', transient: true };
   // Five characters from the server; else the error is the driver's or the network's own.

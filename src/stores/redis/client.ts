@@ -122,7 +122,9 @@ export function redisCommands(
     const reply = /^(?:ERR )?([A-Z]+)\b/.exec(message)?.[1] ?? '';
     const known = message.includes('No space left on device')
       ? 'the disk of the database is full'
-      : REPLIES[reply];
+      : isFull(error)
+        ? 'the database has no connection left: let fewer clients connect, or raise maxclients'
+        : REPLIES[reply];
     if (known !== undefined) return storeError(WHERE, known, error, kind.outcome('nothing written'));
     const what =
       error instanceof TimeoutError
@@ -156,7 +158,8 @@ export function redisCommands(
         const error =
           thrown instanceof TimeoutError && (kind.repeatable || !sent) ? (unsent ?? thrown) : thrown;
         if (neverSent(error)) unsent = error;
-        const repeatable = neverSent(error) || (kind.repeatable && disconnected(error)) || isLoading(error);
+        const repeatable =
+          neverSent(error) || (kind.repeatable && disconnected(error)) || isLoading(error) || isFull(error);
         const late = thrown instanceof TimeoutError || performance.now() + wait > deadline;
         if (late && (thrown instanceof TimeoutError || neverSent(error))) abandon(connection);
         if (!repeatable || late) {
@@ -220,6 +223,11 @@ function nameOf(error: unknown): string {
 
 function isReply(error: unknown): boolean {
   return ['ErrorReply', 'SimpleError', 'BlobError', 'ReplyError'].includes(nameOf(error));
+}
+
+/** It answers a new connection so, and closes it: nothing was carried out. */
+function isFull(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('ERR max number of clients reached');
 }
 
 function isLoading(error: unknown): boolean {

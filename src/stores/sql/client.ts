@@ -56,6 +56,8 @@ export interface FailureKind {
   readonly disconnected?: boolean;
   /** No answer within the time of the call: it has none left for another attempt. */
   readonly late?: boolean;
+  /** The server has no connection left for now: see patient-pool.ts. */
+  readonly full?: boolean;
   /** For the message. */
   readonly what: string;
 }

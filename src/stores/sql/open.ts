@@ -5,6 +5,7 @@ import { createStore, type Store } from '../store.ts';
 import { processReference, SERVER_BOUND } from '../clock-check.ts';
 import { createRunner, type FailureKind, type SqlPool, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
+import { patientPool } from './patient-pool.ts';
 import { sqlDriver, type SqlDriverOptions } from './driver.ts';
 
 /** The options that every SQL store has, documented at its own. */
@@ -47,11 +48,13 @@ export function openSqlStore<P extends SqlPool>(
   if (typeof clock !== 'function')
     invalidOption(name, 'clock', 'a function that gives Unix milliseconds', clock);
   const now = (): number => Math.floor(clock());
-  const open = parts.open(parseDuration(name, 'timeout', options.timeout ?? '30s'));
+  const timeout = parseDuration(name, 'timeout', options.timeout ?? '30s');
+  const open = parts.open(timeout);
+  const isFull = (error: unknown): boolean => kindOf(error).full === true;
 
   let pool: P | undefined;
   let ready: Promise<P> | undefined;
-  const connect = async (): Promise<P> => (pool ??= await open());
+  const connect = async (): Promise<P> => (pool ??= patientPool(await open(), timeout, isFull));
   const bare = createRunner(name, connect, dialect.begin, kindOf);
   // Several first calls set up once; a set-up that failed is tried again by the next call.
   const prepared = (): Promise<P> =>
