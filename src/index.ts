@@ -19,6 +19,7 @@ export type { Duration } from './options.ts';
 export {
   audit,
   type AuditEvent,
+  type AuditFlush,
   type AuditLayer,
   type AuditOptions,
   type AuditSink,

@@ -1,6 +1,6 @@
 import { errorName } from '../error-name.ts';
 import type { CallKind, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { warn } from '../warning.ts';
 
 /**
@@ -48,12 +48,36 @@ export interface AuditOptions {
    * @defaultValue no actor
    */
   readonly actor?: (call: SessionCall) => string | undefined;
+  /**
+   * How long an event waits for an asynchronous sink. Then it counts as lost, and nobody waits for it any more.
+   *
+   * @defaultValue '30s'
+   */
+  readonly timeout?: Duration;
+  /**
+   * How many events wait for the sink at most. While it has so many, further ones are lost: they are not given to it, so that
+   * a sink that hangs does not fill the memory. A positive whole number.
+   *
+   * @defaultValue 10,000
+   */
+  readonly maxInFlight?: number;
+}
+
+/** What {@link AuditLayer.flush} found. */
+export interface AuditFlush {
+  /**
+   * Events of this layer that its sink did not take, since the layer was made: it failed, took longer than `timeout`, or had
+   * `maxInFlight` others.
+   */
+  readonly lost: number;
 }
 
 /** The layer that {@link audit} makes. */
 export interface AuditLayer extends SessionLayer {
-  /** Resolves when the sink has settled every event so far: await it before the process ends. Never rejects. */
-  flush(): Promise<void>;
+  /**
+   * Resolves when the sink has settled every event so far, or after `timeout`: await it before the process ends. Never rejects.
+   */
+  flush(): Promise<AuditFlush>;
 }
 
 /**
@@ -61,10 +85,11 @@ export interface AuditLayer extends SessionLayer {
  * and never content. It may stand anywhere in a stack; outermost it sees the calls that other layers refuse.
  *
  * A sink that throws, rejects or hangs never fails or delays a call. The first failure of a layer's sink is reported
- * as a process warning (`STRONGROOM_AUDIT`); the event is lost to that sink, so one that must not lose any has to
- * retry by itself.
+ * as a process warning (`STRONGROOM_AUDIT`), and so is the first event that it does not settle in `timeout`, and the first
+ * that finds `maxInFlight` others waiting. Such an event is lost to that sink, and counted by `flush()`; a sink that must not
+ * lose any has to retry by itself.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `sink` or `actor` is missing its function.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `sink` or `actor` is missing its function, or a bound is none.
  *
  * @example
  * ```ts
@@ -80,39 +105,69 @@ export interface AuditLayer extends SessionLayer {
  * ```
  */
 export function audit(options: AuditOptions): AuditLayer {
-  checkOptions('audit', options, ['sink', 'actor']);
-  const { sink, actor } = options;
+  checkOptions('audit', options, ['sink', 'actor', 'timeout', 'maxInFlight']);
+  const { sink, actor, maxInFlight = 10_000 } = options;
+  const timeout = Math.min(parseDuration('audit', 'timeout', options.timeout ?? '30s'), LONGEST_TIMER);
+  parseCount('audit', 'maxInFlight', maxInFlight);
   const write = writerOf(sink);
   if (actor !== undefined && typeof actor !== 'function') {
     invalidOption('audit', 'actor', 'a function', actor);
   }
 
-  const inFlight = new Set<Promise<void>>();
+  /** What waits for the sink, and the timer that ends its waiting. */
+  const inFlight = new Map<Promise<void>, Timer>();
   const warned = new Set<string>();
+  let lost = 0;
+  let flushing = 0;
 
-  function report(what: 'sink' | 'actor', error: unknown): void {
-    if (warned.has(what)) return;
-    warned.add(what);
-    const consequence = what === 'sink' ? 'Events are being lost' : 'Events are written without an actor';
-    warn(
-      'STRONGROOM_AUDIT',
-      `audit: the ${what} failed (${nameOf(error)}). ${consequence}; further failures are not reported.`,
-    );
+  /** Once for each kind of problem. */
+  function report(problem: string, text: string): void {
+    if (warned.has(problem)) return;
+    warned.add(problem);
+    warn('STRONGROOM_AUDIT', `audit: ${text}; further failures are not reported.`);
   }
 
+  function lose(problem: string, text: string): void {
+    lost += 1;
+    report(problem, `${text}. Events are being lost`);
+  }
+
+  const failed = (error: unknown): void => lose('sink', `the sink failed (${nameOf(error)})`);
+
   function emit(event: AuditEvent): void {
+    if (inFlight.size >= maxInFlight) {
+      lose('full', `the sink has ${maxInFlight} events that it did not settle`);
+      return;
+    }
     try {
       const written: unknown = write(Object.freeze(event));
-      if (!isThenable(written)) return;
-      const settled = Promise.resolve(written).then(
-        () => undefined,
-        (error: unknown) => report('sink', error),
-      );
-      inFlight.add(settled);
-      void settled.then(() => inFlight.delete(settled));
+      if (isThenable(written)) waitFor(written);
     } catch (error) {
-      report('sink', error);
+      failed(error);
     }
+  }
+
+  function waitFor(written: PromiseLike<unknown>): void {
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    const over = (problem?: () => void): void => {
+      const timer = inFlight.get(ended);
+      // What settles later was given up.
+      if (timer === undefined) return;
+      clearTimeout(timer);
+      inFlight.delete(ended);
+      problem?.();
+      end();
+    };
+    const late = (): void => lose('late', `the sink did not settle an event in ${timeout} ms`);
+    const timer: Timer = setTimeout(() => over(late), timeout);
+    // Nobody waits for an event, unless somebody does.
+    if (flushing === 0) timer.unref?.();
+    inFlight.set(ended, timer);
+    Promise.resolve(written).then(
+      () => over(),
+      (error: unknown) => over(() => failed(error)),
+    );
   }
 
   function actorOf(call: SessionCall): string | undefined {
@@ -122,7 +177,7 @@ export function audit(options: AuditOptions): AuditLayer {
       if (name === undefined || typeof name === 'string') return name ?? call.actor;
       throw new TypeError('not a string');
     } catch (error) {
-      report('actor', error);
+      report('actor', `the actor failed (${nameOf(error)}). Events are written without an actor`);
       return call.actor;
     }
   }
@@ -157,10 +212,20 @@ export function audit(options: AuditOptions): AuditLayer {
       }
     },
     async flush() {
-      while (inFlight.size > 0) await Promise.all(inFlight);
+      flushing += 1;
+      for (const timer of inFlight.values()) timer.ref?.();
+      await Promise.all(inFlight.keys());
+      flushing -= 1;
+      return { lost };
     },
   };
 }
+
+/** What `setTimeout` takes; it would end at once after more. Milliseconds. */
+const LONGEST_TIMER = 2_147_483_647;
+
+/** Not every runtime's timers are objects. */
+type Timer = ReturnType<typeof setTimeout> & { unref?(): unknown; ref?(): unknown };
 
 function writerOf(sink: AuditSink): (event: AuditEvent) => unknown {
   if (typeof sink === 'function') return sink;

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { RunContext, type AgentInputItem } from '@openai/agents';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { StrongroomError } from '../../src/errors.ts';
 import { audit, type AuditEvent, type AuditLayer, type AuditOptions } from '../../src/layers/audit.ts';
 import { handMadeCall, userMessage, warningsOf } from './hand-made-call.ts';
@@ -167,6 +169,145 @@ describe('audit', () => {
     settle();
     await flushing;
     expect(flushed).toBe(true);
+  });
+
+  describe('a sink that never settles', () => {
+    afterEach(() => void vi.useRealTimers());
+    const never = async (): Promise<never> => new Promise(() => undefined);
+
+    test('is waited for as long as timeout says: flush resolves, says how many events it lost, and so does one warning', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      const layer = audit({ sink: never, timeout: '5s' });
+      const warnings = await warningsOf(async () => {
+        for (let call = 0; call < 3; call++) {
+          expect(await around(layer, handMadeCall(), async () => call)).toBe(call);
+          await vi.advanceTimersByTimeAsync(1_000);
+        }
+        let flushed: unknown;
+        const flushing = layer.flush().then((result) => (flushed = result));
+        await vi.advanceTimersByTimeAsync(3_999);
+        expect(flushed).toBeUndefined();
+        await vi.advanceTimersByTimeAsync(1);
+        await flushing;
+        expect(flushed).toEqual({ lost: 3 });
+        expect(await layer.flush()).toEqual({ lost: 3 });
+      });
+      expect(warnings).toEqual([
+        {
+          code: 'STRONGROOM_AUDIT',
+          message:
+            'audit: the sink did not settle an event in 5000 ms. Events are being lost; further failures are not reported.',
+        },
+      ]);
+      expect(vi.getTimerCount()).toBe(0);
+    });
+
+    test('waits thirty seconds by default', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      const layer = audit({ sink: never });
+      await warningsOf(async () => {
+        await around(layer, handMadeCall(), async () => undefined);
+        let flushed = false;
+        const flushing = layer.flush().then(() => (flushed = true));
+        await vi.advanceTimersByTimeAsync(29_999);
+        expect(flushed).toBe(false);
+        await vi.advanceTimersByTimeAsync(1);
+        await flushing;
+      });
+    });
+
+    test('gets no more than maxInFlight events, and further ones when it has settled some', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      const settle: (() => void)[] = [];
+      const sink = async (): Promise<void> => new Promise((resolve) => settle.push(resolve));
+      const layer = audit({ sink, maxInFlight: 10 });
+      const call = async (): Promise<unknown> => around(layer, handMadeCall(), async () => 'result');
+      const warnings = await warningsOf(async () => {
+        for (let n = 0; n < 1_000; n++) expect(await call()).toBe('result');
+        expect(settle).toHaveLength(10);
+        expect(vi.getTimerCount()).toBe(10);
+        for (const end of settle.slice(0, 4)) end();
+        await vi.advanceTimersByTimeAsync(0);
+        for (let n = 0; n < 10; n++) await call();
+        expect(settle).toHaveLength(14);
+        await vi.advanceTimersByTimeAsync(30_000);
+        await call();
+        expect(settle).toHaveLength(15);
+        settle.at(-1)?.();
+      });
+      expect(warnings.map(({ message }) => message)).toEqual([
+        'audit: the sink has 10 events that it did not settle. Events are being lost; further failures are not reported.',
+        expect.stringContaining('did not settle an event in 30000 ms') as string,
+      ]);
+      expect(await layer.flush()).toEqual({ lost: 990 + 6 + 10 });
+    });
+
+    test('a late answer is of no consequence, and a failure counts once', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      let fail = (_: Error): void => undefined;
+      const sink = async (): Promise<never> => new Promise((_, reject) => (fail = reject));
+      const layer = audit({ sink, timeout: 100 });
+      const warnings = await warningsOf(async () => {
+        await around(layer, handMadeCall(), async () => undefined);
+        await vi.advanceTimersByTimeAsync(100);
+        fail(new Error('late'));
+        await vi.advanceTimersByTimeAsync(0);
+      });
+      expect(warnings).toHaveLength(1);
+      expect(await layer.flush()).toEqual({ lost: 1 });
+    });
+
+    test('keeps no process alive, and flush does for as long as it waits', async () => {
+      const program = `
+        import { audit } from 'strongroom';
+        const layer = audit({ sink: () => new Promise(() => undefined), timeout: Number(process.argv[2]) });
+        const call = { kind: 'getItems', sessionId: 's', result: {}, now: () => 1 };
+        await layer.around(call, async () => undefined);
+        if (process.argv[3] === 'flush') process.stdout.write(JSON.stringify(await layer.flush()));
+      `;
+      const run = async (...args: string[]): Promise<string> => {
+        const flags = [
+          '--conditions=strongroom-source',
+          '--no-warnings',
+          '--input-type=module',
+          '-e',
+          program,
+        ];
+        return (await promisify(execFile)(process.execPath, [...flags, 'program', ...args])).stdout;
+      };
+      // Without unref() this would last for ten days.
+      expect(await run('864000000')).toBe('');
+      expect(await run('50', 'flush')).toBe('{"lost":1}');
+    });
+
+    test('a settled, a failing and a hanging one: flush says what was lost', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      let calls = 0;
+      const sink = async (): Promise<void> => {
+        calls += 1;
+        if (calls === 2) throw new Error('no');
+        if (calls === 3) await never();
+      };
+      const layer = audit({ sink });
+      await warningsOf(async () => {
+        for (let n = 0; n < 3; n++) await around(layer, handMadeCall(), async () => undefined);
+        const flushing = layer.flush();
+        await vi.advanceTimersByTimeAsync(30_000);
+        expect(await flushing).toEqual({ lost: 2 });
+      });
+    });
+
+    test.each([
+      { timeout: 0 },
+      { timeout: 'soon' },
+      { maxInFlight: 0 },
+      { maxInFlight: 1.5 },
+      { maxInFlight: Infinity },
+    ])('bounds that are none are refused: %o', (bounds) => {
+      expect(() => audit({ sink: never, ...(bounds as object) })).toThrow(
+        expect.objectContaining({ code: 'ERR_INVALID_OPTION' }),
+      );
+    });
   });
 
   test('a call whose clock is unusable is recorded all the same', async () => {
