@@ -89,6 +89,8 @@ function waits(
     const ids = Array.from({ length: 40 }, () => uniqueName('run'));
     await Promise.all(ids.map((id, n) => turn(stores[n % stores.length] as Store<StoreSession>, id)));
     await Promise.all(stores.map((store) => store.close()));
+    await using reader = open({});
+    for (const id of ids) expect(await reader.session(id).getItems()).toHaveLength(4);
   });
 
   test('a call waits until somebody gives a connection back, also the first one of a store', async () => {
@@ -313,13 +315,13 @@ describe('a pool that waits for connections', () => {
 
   test('gives back a connection that comes too late', async () => {
     let asked = 0;
-    let give = (_: SqlLoan): void => undefined;
+    let give: ((late: SqlLoan) => void) | undefined;
     const acquire = (): Promise<SqlLoan> => {
       asked += 1;
       return asked === 1 ? Promise.reject(full) : new Promise((resolve) => (give = resolve));
     };
     await expect(patientPool({ acquire, close }, 100, isFull).acquire()).rejects.toBe(full);
-    const released = new Promise<void>((resolve) => give(loan(resolve)));
+    const released = new Promise<void>((resolve) => give?.(loan(resolve)));
     await released;
   });
 });
