@@ -10,6 +10,7 @@ import { fromPGlite, type PGliteLike } from './postgres/pglite.ts';
 import {
   binaryError,
   fromPool,
+  hearErrorsOfNew,
   postgresFailure,
   type Listening,
   type PostgresConnections,
@@ -289,6 +290,7 @@ function poolOfUrl(
     const pool = new Pool(config);
     // An idle connection that dies is replaced at the next call; without a listener it would end the process.
     pool.on('error', () => undefined);
+    hearErrorsOfNew(pool);
     const end = (): Promise<void> => pool.end();
     const listening = (): Promise<Listening> => dedicated(new Connection(config));
     if (secret === undefined) return { pool, end, listening };

@@ -7,6 +7,7 @@ import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning
 import { temporaryFolder } from './folder.ts';
 import { ownServer, withoutBinaries } from './own-server.ts';
 import { startProxy } from './proxy.ts';
+import { replicatedServer } from './replicated-server.ts';
 import { findings, turnsOf, wrongIn, type Turn } from './run-history.ts';
 import { announce, uniqueName, type ServerName } from './servers.ts';
 import { startWriter, type Writer } from './writer.ts';
@@ -23,8 +24,10 @@ const WRITERS = rounds(3, 8);
 const KILLS = rounds(3, 100);
 const RESTARTS = rounds(2, 20);
 const CUTS = rounds(3, 60);
-const SESSIONS = rounds(4, 12);
-const TIMEOUT = rounds(120_000, 1_800_000);
+const FAILOVERS = rounds(1, 10);
+/** Each process that dies keeps a session for some seconds; with few sessions all that are left would soon wait for those. */
+const SESSIONS = rounds(4, 48);
+const TIMEOUT = rounds(120_000, 3_600_000);
 
 const program = new URL('run-process.ts', import.meta.url);
 
@@ -33,13 +36,18 @@ async function talking(target: string, name: string, writers: number) {
   const key = await generateKey();
   const running: Writer[] = [];
   const turns: Turn[] = [];
+  /** Processes that ended without being killed or told to. */
+  let crashes = 0;
   let count = 0;
   const start = async (number = 1): Promise<void> => {
     const fresh = Array.from({ length: number }, () =>
       startWriter(program, [target, name, JSON.stringify(key), SESSIONS]),
     );
     await Promise.all(fresh.map((writer) => writer.said('ready')));
-    for (const writer of fresh) writer.tell(`p${count++}`);
+    for (const writer of fresh) {
+      writer.tell(`p${count++}`);
+      void writer.ended.then(() => (crashes += running.includes(writer) ? 1 : 0));
+    }
     running.push(...fresh);
   };
   await start(writers);
@@ -47,12 +55,15 @@ async function talking(target: string, name: string, writers: number) {
     key,
     start,
     running,
-    /** Resolves when one more turn was acknowledged. */
-    async progress(): Promise<void> {
+    /** Resolves when some more turns were acknowledged. */
+    async progress(count = 1): Promise<void> {
       const done = (): number =>
         running.flatMap((writer) => turnsOf(writer.lines())).filter((turn) => turn.acknowledged).length;
       const before = done();
-      while (done() === before) await delay(20);
+      while (done() < before + count) {
+        if (crashes > 0) throw new Error(`${crashes} processes ended by themselves.`);
+        await delay(20);
+      }
     },
     async kill(writer: Writer): Promise<void> {
       running.splice(running.indexOf(writer), 1);
@@ -62,14 +73,27 @@ async function talking(target: string, name: string, writers: number) {
     },
     /** Lets all finish the turn they are in. */
     async stop(): Promise<readonly Turn[]> {
+      expect(crashes).toBe(0);
       for (const writer of running) writer.tell('stop');
       for (const writer of running) {
-        await writer.ended;
+        expect(await writer.ended).toBe(0);
         turns.push(...turnsOf(writer.lines()));
       }
       return turns;
     },
   };
+}
+
+/** The numbers of a long run are its result. */
+function tell(what: string, turns: readonly Turn[]): void {
+  if (!SOAKING) return;
+  const failed = turns.filter(({ acknowledged }) => !acknowledged).map(({ code = '' }) => code);
+  const codes = [...new Set(failed)].map(
+    (code) => `${failed.filter((other) => other === code).length} ${code}`,
+  );
+  console.info(
+    `${what}: ${turns.length - failed.length} turns acknowledged, ${codes.join(', ') || 'none'} failed.`,
+  );
 }
 
 function killed(target: () => string, name: string): void {
@@ -84,6 +108,7 @@ function killed(target: () => string, name: string): void {
         if (KILLS - kill > WRITERS / 2) await talk.start();
       }
       const turns = await talk.stop();
+      tell(`${new URL(target(), 'file:').protocol} ${KILLS} kills`, turns);
       expect(turns.filter(({ acknowledged }) => acknowledged).length).toBeGreaterThan(KILLS);
       expect(turns.filter(({ acknowledged }) => !acknowledged)).toEqual([]);
       expect(await findings(target(), name, talk.key, turns)).toEqual([]);
@@ -147,7 +172,7 @@ describe.concurrent.each<ServerName>(['PostgreSQL', 'MariaDB', 'Redis'])(
           const name = uniqueName('chaos');
           const talk = await talking(proxy.url, name, 3);
           for (let restart = 0; restart < RESTARTS; restart++) {
-            await talk.progress();
+            await talk.progress(5);
             await own.kill(restart % 2 === 0 ? 'SIGKILL' : 'SIGTERM');
             await own.start();
           }
@@ -159,6 +184,7 @@ describe.concurrent.each<ServerName>(['PostgreSQL', 'MariaDB', 'Redis'])(
           await talk.progress();
           const turns = await talk.stop();
           expect(turns.filter(({ acknowledged }) => acknowledged).length).toBeGreaterThan(RESTARTS);
+          tell(`${server} ${RESTARTS} restarts, ${CUTS} failures of the network`, turns);
           // What fails says so with a code.
           expect(turns.filter(({ code = 'ERR_' }) => !code.startsWith('ERR_'))).toEqual([]);
           expect(await findings(own.url, name, talk.key, turns)).toEqual([]);
@@ -171,3 +197,33 @@ describe.concurrent.each<ServerName>(['PostgreSQL', 'MariaDB', 'Redis'])(
     );
   },
 );
+
+describe.concurrent.each(['PostgreSQL', 'Redis'] as const)('%s under the full stack', (server) => {
+  const absent = withoutBinaries(server, `${server} under the full stack, when its replica takes over`);
+
+  test.skipIf(absent || !SOAKING)(
+    'keeps every acknowledged turn when a replica takes over behind the same address, and every session goes on',
+    async () => {
+      const pair = await replicatedServer[server]();
+      const proxy = await startProxy(pair.url);
+      try {
+        const name = uniqueName('chaos');
+        const talk = await talking(proxy.url, name, 3);
+        for (let failover = 0; failover < FAILOVERS; failover++) {
+          await talk.progress(5);
+          await pair.failOver((url) => proxy.pointTo(url), failover % 2 === 0);
+        }
+        await talk.progress();
+        const turns = await talk.stop();
+        tell(`${server} ${FAILOVERS} failovers`, turns);
+        expect(turns.filter(({ acknowledged }) => acknowledged).length).toBeGreaterThan(FAILOVERS);
+        expect(turns.filter(({ code = 'ERR_' }) => !code.startsWith('ERR_'))).toEqual([]);
+        expect(await findings(pair.url, name, talk.key, turns)).toEqual([]);
+      } finally {
+        await proxy.close();
+        await pair.destroy();
+      }
+    },
+    TIMEOUT,
+  );
+});

@@ -43,7 +43,7 @@ function find(name: string): string | undefined {
 }
 
 const BINARIES: Readonly<Record<ServerName, readonly string[]>> = {
-  PostgreSQL: ['postgres', 'initdb'],
+  PostgreSQL: ['postgres', 'initdb', 'pg_basebackup'],
   MariaDB: ['mariadbd', 'mariadb-install-db'],
   Redis: ['redis-server'],
 };
@@ -66,10 +66,12 @@ export interface OwnServerOptions {
   readonly folder?: string;
   /** What its program is told besides, in its own words. */
   readonly settings?: readonly string[];
+  /** The URL of a server of the same kind and password, which runs: it becomes a replica of that one. Not MariaDB. */
+  readonly replicaOf?: string;
 }
 
 export async function ownServer(server: ServerName, options: OwnServerOptions = {}): Promise<OwnServer> {
-  const { password = 'secret', settings = [] } = options;
+  const { password = 'secret', settings = [], replicaOf } = options;
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'strongroom-server-')));
   const port = await freePort();
   const data = join(folder, 'data');
@@ -91,7 +93,19 @@ export async function ownServer(server: ServerName, options: OwnServerOptions = 
         'scram-sha-256',
         '-N',
       ];
-      const [program = '', ...rest]: string[] = [...initdb, '--pwfile', join(folder, 'password')];
+      const copy = [
+        ...asPostgres,
+        binary('pg_basebackup'),
+        '-D',
+        data,
+        '-R',
+        '-c',
+        'fast',
+        '-d',
+        replicaOf ?? '',
+      ];
+      const make = replicaOf === undefined ? [...initdb, '--pwfile', join(folder, 'password')] : copy;
+      const [program = '', ...rest]: string[] = make;
       await run(program, rest);
       command = [
         ...asPostgres,
@@ -150,6 +164,7 @@ export async function ownServer(server: ServerName, options: OwnServerOptions = 
         'yes',
         '--appendfsync',
         'always',
+        ...(replicaOf === undefined ? [] : ['--replicaof', '127.0.0.1', new URL(replicaOf).port]),
         ...settings,
       ];
       url = `redis://127.0.0.1:${port}`;

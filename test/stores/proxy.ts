@@ -20,6 +20,8 @@ export interface Proxy {
   cut(): void;
   /** Cuts the connection that carries the next `count`th chunk to the server, after the chunk was delivered. */
   cutAfter(count: number): void;
+  /** Connections from now on lead to another server; those that exist lead where they led. */
+  pointTo(target: string): void;
   close(): Promise<void>;
 }
 
@@ -30,7 +32,7 @@ interface Link {
 }
 
 export async function startProxy(target: string): Promise<Proxy> {
-  const { hostname, port } = new URL(target);
+  let { hostname, port } = new URL(target);
   const links = new Set<Link>();
   let hanging = false;
   let countdown = 0;
@@ -89,6 +91,9 @@ export async function startProxy(target: string): Promise<Proxy> {
     cut: () => links.forEach(cut),
     cutAfter(count) {
       countdown = count;
+    },
+    pointTo(next) {
+      ({ hostname, port } = new URL(next));
     },
     async close() {
       links.forEach(cut);

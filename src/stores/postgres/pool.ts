@@ -21,6 +21,7 @@ export interface PostgresConnections extends SqlPool {
 export interface PostgresPool {
   connect(): Promise<PostgresPoolClient>;
   end(): Promise<void>;
+  on?(event: 'connect', listener: (client: PostgresPoolClient) => void): unknown;
 }
 
 /** The part of a pooled `pg` client that is used. */
@@ -46,6 +47,23 @@ const PREPARED_ELSEWHERE = ['26000', '42P05'];
 
 /** Checked-out clients report a lost connection twice: as the query's error, and as an event that ends the process. */
 const listening = new WeakSet<object>();
+const watched = new WeakSet<object>();
+
+function hearErrors(client: PostgresPoolClient): void {
+  if (client.on === undefined || listening.has(client)) return;
+  listening.add(client);
+  client.on('error', () => undefined);
+}
+
+/**
+ * The last words of a server that dies can come in one packet with its welcome. They are read before whoever waits for the
+ * connection runs, and after the pool stopped to listen for errors.
+ */
+export function hearErrorsOfNew(pool: PostgresPool): void {
+  if (pool.on === undefined || watched.has(pool)) return;
+  watched.add(pool);
+  pool.on('connect', hearErrors);
+}
 
 /** `pg` reads what comes in this format as text, which destroys bytes. */
 export function binaryError(): StrongroomError {
@@ -66,6 +84,7 @@ export function fromPool(
   connect: () => Promise<Listening> = () => keep(pool),
 ): PostgresConnections {
   let keeps = true;
+  hearErrorsOfNew(pool);
   async function acquire(): Promise<SqlLoan> {
     const connecting = pool.connect();
     const client = await inTime(connecting, timeout, () => {
@@ -79,10 +98,7 @@ export function fromPool(
       client.release();
       throw binaryError();
     }
-    if (client.on !== undefined && !listening.has(client)) {
-      listening.add(client);
-      client.on('error', () => undefined);
-    }
+    hearErrors(client);
     return {
       async query(statement, values = []): Promise<SqlResult> {
         const query = {
