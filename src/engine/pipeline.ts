@@ -1,5 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
+import { mapInSlices, slices } from '../slices.ts';
 import type { Entry, HiddenEntry, LayerIO, SessionCall, SessionLayer } from '../layer.ts';
 import { discloseClear, encloseClear, matchesClear } from './clear-envelope.ts';
 import type { Inner } from './inner.ts';
@@ -43,6 +44,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     entries: readonly Entry[],
     call: SessionCall,
   ): Promise<readonly (Entry & { stored: AgentInputItem })[]> {
+    if (slices.isOver()) await slices.next();
     let current = entries;
     let plain = entries;
     for (const layer of layers) {
@@ -56,7 +58,10 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     if (!stack.sealed) {
       plain = current;
       if (stack.enveloped) {
-        current = current.map((entry, index) => encloseClear(entry, index, call.sessionId, call.operationId));
+        const enclosing = mapInSlices(current, (entry, index) =>
+          encloseClear(entry, index, call.sessionId, call.operationId),
+        );
+        current = Array.isArray(enclosing) ? enclosing : await enclosing;
       }
     }
     return current.map((entry, index) => ({
@@ -72,6 +77,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     above: number,
     call: SessionCall,
   ): Promise<(Entry | HiddenEntry)[]> {
+    if (slices.isOver()) await slices.next();
     let skipped = false;
     const watching: SessionCall = {
       ...call,
@@ -80,11 +86,12 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
         call.skipped();
       },
     };
-    const entries = records.map((stored) =>
+    const disclosing = mapInSlices(records, (stored) =>
       stack.enveloped && !stack.sealed
         ? discloseClear(stored, call.sessionId, unstamped)
         : { item: stored, header: {}, stored },
     );
+    const entries = Array.isArray(disclosing) ? disclosing : await disclosing;
     const opened = await readThrough(entries, layers.length - 1, above + 1, watching);
     return opened.map((entry, index) => {
       const stored = records[index] as AgentInputItem;
@@ -104,6 +111,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     for (let position = from; position >= to; position--) {
       const layer = layers[position] as SessionLayer;
       if (layer.read === undefined) continue;
+      if (slices.isOver()) await slices.next();
       const shown = current.filter((entry) => entry !== undefined);
       if (shown.length === 0) return current;
       const next = await layer.read(shown, call);

@@ -7,12 +7,14 @@ import type {
   HiddenEntry,
   HistoryVersion,
   LayerIO,
+  MaybePromise,
   SessionCall,
   SessionLayer,
   VersionAnswer,
   VersionSource,
 } from '../layer.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import { mapInSlices } from '../slices.ts';
 import { createBoundedLists } from './bounded-lists.ts';
 import { recordKey } from '../protocol/envelope.ts';
 
@@ -166,14 +168,13 @@ export function cache(options: CacheOptions): SessionLayer {
     layers.slice(layers.indexOf(layer) + 1);
 
   /** Adds one entry of each name that is new. */
-  function addExamples(examples: Map<string, Entry>, entries: readonly Known[], call: SessionCall): void {
+  function addingTo(examples: Map<string, Entry>, call: SessionCall): (known: Known) => void {
     const asked = layersBelow(call).filter((each) => each.opensBy !== undefined);
-    if (asked.length === 0) return;
-    for (const { entry } of entries) {
-      if (entry.item === undefined) continue;
+    return ({ entry }) => {
+      if (asked.length === 0 || entry.item === undefined) return;
       const name = asked.map((each) => each.opensBy?.(entry) ?? '').join(' ');
       if (!examples.has(name)) examples.set(name, entry);
-    }
+    };
   }
 
   /** Whether the layers below would open now what they opened then: a key may be gone, a date have passed. */
@@ -228,12 +229,13 @@ export function cache(options: CacheOptions): SessionLayer {
     if (call.limit === undefined) version ??= await versions?.read();
     const records = await io.raw(call.limit);
     const known = await openUnknown(records, list?.known ?? [], io);
+    const examples = new Map<string, Entry>();
+    const adding = call.limit === undefined ? mapInSlices(known, addingTo(examples, call)) : [];
+    if (!Array.isArray(adding)) await adding;
     // A change in progress, or one since the beginning: what was read may be the state before or after it.
     const undisturbed = active === 0 && activity.generation === generation;
     if (call.limit === undefined && undisturbed) {
       lists.dropOver((old) => isOver(old, now));
-      const examples = new Map<string, Entry>();
-      addExamples(examples, known, call);
       lists.set(key, {
         known,
         examples,
@@ -248,7 +250,7 @@ export function cache(options: CacheOptions): SessionLayer {
         session: call.inner,
       });
     }
-    return known.map(handOut);
+    return handOutAll(known);
   }
 
   /**
@@ -286,24 +288,29 @@ export function cache(options: CacheOptions): SessionLayer {
   ): Promise<Known[]> {
     const unused = new Map<string, Known[]>();
     // From the end, so that the first one of equal records is the one to pop.
-    for (let index = before.length - 1; index >= 0; index--) {
-      const known = before[index] as Known;
+    const indexing = mapInSlices(before.toReversed(), (known) => {
       // What a layer skipped may have become readable, and if not, the engine has to hear of it again.
-      if (isSkipped(known.entry)) continue;
+      if (isSkipped(known.entry)) return;
       const same = unused.get(known.key);
       if (same === undefined) unused.set(known.key, [known]);
       else same.push(known);
-    }
-    const keys = records.map(recordKey);
-    const found = keys.map((key) => unused.get(key)?.pop());
-    const missing = records.filter((_, index) => found[index] === undefined);
+    });
+    if (!Array.isArray(indexing)) await indexing;
+    const looking = mapInSlices(records, (stored) => {
+      const key = recordKey(stored);
+      // Where nothing is known, nobody needs the hash of a long text.
+      return { stored, key, known: unused.size === 0 ? undefined : unused.get(key)?.pop() };
+    });
+    const found = Array.isArray(looking) ? looking : await looking;
+    const missing = found.filter(({ known }) => known === undefined).map(({ stored }) => stored);
     const opened = missing.length === 0 ? [] : await io.open(missing);
     let next = 0;
-    return records.map((stored, index) => {
-      const known = found[index];
-      if (known !== undefined) return { ...known, entry: { ...known.entry, stored } };
-      return know(opened[next++] as Entry | HiddenEntry, keys[index] as string);
-    });
+    const knowing = mapInSlices(found, ({ stored, key, known }) =>
+      known === undefined
+        ? know(opened[next++] as Entry | HiddenEntry, key)
+        : { ...known, entry: { ...known.entry, stored } },
+    );
+    return Array.isArray(knowing) ? knowing : await knowing;
   }
 
   function know(entry: Entry | HiddenEntry, key: string): Known {
@@ -317,10 +324,13 @@ export function cache(options: CacheOptions): SessionLayer {
     io: LayerIO,
   ): Promise<readonly (Entry | HiddenEntry)[]> {
     const known = list.known.slice(from, to);
-    if (!known.some(({ entry }) => isSkipped(entry))) return known.map(handOut);
+    if (!known.some(({ entry }) => isSkipped(entry))) return handOutAll(known);
     const records = known.map(({ entry }) => entry.stored as AgentInputItem);
-    return (await openUnknown(records, known, io)).map(handOut);
+    return handOutAll(await openUnknown(records, known, io));
   }
+
+  const handOutAll = (known: readonly Known[]): MaybePromise<readonly (Entry | HiddenEntry)[]> =>
+    mapInSlices(known, handOut);
 
   function handOut({ entry, frozen }: Known): Entry | HiddenEntry {
     return frozen || entry.item === undefined ? entry : { ...entry, item: cloneItem(entry.item) };
@@ -359,7 +369,7 @@ export function cache(options: CacheOptions): SessionLayer {
           const step = last === undefined ? undefined : call.version?.stepOf(last);
           for (const record of known) before.known.push(record);
           if (step !== undefined) before.steps.push(step);
-          addExamples(before.examples, known, call);
+          known.forEach(addingTo(before.examples, call));
           lists.set(key, {
             ...before,
             // Without its step nobody can tell what the version is now.

@@ -12,6 +12,7 @@ import { isGone } from '../keys/data-keys/look-up.ts';
 import { createDataKeys } from '../keys/data-keys.ts';
 import type { Entry, Header, HiddenEntry, SessionCall, SessionLayer } from '../layer.ts';
 import { openEntry, sealEntry } from './encrypt/entry.ts';
+import { mapInSlices } from '../slices.ts';
 import { checkEncryptOptions, checkKeyring, type EncryptOptions } from './encrypt/options.ts';
 import {
   classify,
@@ -91,11 +92,16 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     try {
       let bytes = 0;
       const headers = numbered(entries, call);
-      const sealed = entries.map((entry, index) => {
-        const text = utf8(encodeItem(entry.item));
-        bytes += text.length;
-        return sealEntry(key, suite, headers[index] as Header, text, scope.now, call.operationId, index);
-      });
+      const sealing = mapInSlices(
+        entries,
+        (entry, index) => {
+          const text = utf8(encodeItem(entry.item));
+          bytes += text.length;
+          return sealEntry(key, suite, headers[index] as Header, text, scope.now, call.operationId, index);
+        },
+        1,
+      );
+      const sealed = Array.isArray(sealing) ? sealing : await sealing;
       counters.seals += entries.length;
       dataKeys.sealed(key, entries.length, bytes);
       guard(key, scope);
@@ -122,7 +128,8 @@ export function encrypt(options: EncryptOptions): SessionLayer {
   async function read(entries: readonly Entry[], call: SessionCall): Promise<(Entry | undefined)[]> {
     const scope = await scopeOf(call);
     const accepting = acceptingAt(scope.now);
-    const parsed = entries.map((entry) => attempt(() => classify(entry.item, accepting)));
+    const parsing = mapInSlices(entries, (entry) => attempt(() => classify(entry.item, accepting)), 1);
+    const parsed = Array.isArray(parsing) ? parsing : await parsing;
     const wanted = new Map<string, Envelope>();
     let last: Sealed | undefined;
     for (const result of parsed) {
@@ -137,7 +144,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     try {
       let plain = 0;
       let previous: { envelope: Envelope; key: DataKey | Failure } | undefined;
-      const opened = parsed.map((result, index): Entry | undefined => {
+      const open = (result: (typeof parsed)[number], index: number): Entry | undefined => {
         const record = (entries[index] as Entry).item;
         if ('plain' in result) {
           plain++;
@@ -158,7 +165,9 @@ export function encrypt(options: EncryptOptions): SessionLayer {
         if (!('failure' in entry)) return entry;
         skipOrThrow(onUndecryptable, entry.failure, record, { index, count: entries.length }, call);
         return undefined;
-      });
+      };
+      const opening = mapInSlices(parsed, open, 1);
+      const opened = Array.isArray(opening) ? opening : await opening;
       if (plain > 0) accepting?.onPlaintext?.(plain, call.sessionId);
       return opened;
     } finally {

@@ -1,6 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { SessionLayer } from '../layer.ts';
 import { checkOptions, invalidOption } from '../options.ts';
+import { mapInSlices } from '../slices.ts';
 import { itemType } from '../redaction/walk.ts';
 
 /** Options of {@link minimize}; at least one. */
@@ -149,7 +150,7 @@ export function minimize(options: MinimizeOptions): SessionLayer {
   return {
     name: where,
     write: (entries) =>
-      entries.map((entry) => {
+      mapInSlices(entries, (entry) => {
         const item = reduce(entry.item);
         return item === entry.item ? entry : { ...entry, item };
       }),

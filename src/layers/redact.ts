@@ -1,7 +1,8 @@
 import type { Session } from '@openai/agents';
 import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import { invalidOption } from '../options.ts';
-import { after, together } from '../redaction/maybe.ts';
+import { mapInSlices } from '../slices.ts';
+import { after, isThenable, together } from '../redaction/maybe.ts';
 import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from '../redaction/options.ts';
 import {
   createRedactionEngine,
@@ -100,17 +101,32 @@ export function redact(options: RedactOptions = {}): SessionLayer {
     entries: readonly Entry[],
     call: SessionCall,
   ): MaybePromise<readonly Entry[]> =>
-    after(together(entries.map((entry) => engine.redactItem(entry.item, when === 'write'))), (redacted) => {
-      const results = entries.map((entry, index) => {
-        const { item } = redacted[index] as RedactedItem;
-        return item === entry.item ? entry : { ...entry, item };
-      });
-      const issued = when === 'write' ? vaults?.issue(redacted, call) : undefined;
-      return after(issued, () => {
-        tell(when, redacted, call);
-        return results;
-      });
-    });
+    after(
+      after(
+        mapInSlices(
+          entries,
+          (entry) => {
+            const redacted = engine.redactItem(entry.item, when === 'write');
+            // It can fail before the others have begun, and is looked at after that.
+            if (isThenable(redacted)) redacted.catch(() => undefined);
+            return redacted;
+          },
+          1,
+        ),
+        together,
+      ),
+      (redacted) => {
+        const results = entries.map((entry, index) => {
+          const { item } = redacted[index] as RedactedItem;
+          return item === entry.item ? entry : { ...entry, item };
+        });
+        const issued = when === 'write' ? vaults?.issue(redacted, call) : undefined;
+        return after(issued, () => {
+          tell(when, redacted, call);
+          return results;
+        });
+      },
+    );
 
   return {
     name: 'redact',

@@ -10,6 +10,7 @@ import type { AppendStep, VersionSource } from '../layer.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { loadSdk } from '../load-sdk.ts';
 import { invalidOption } from '../options.ts';
+import { mapInSlices } from '../slices.ts';
 import { digestOf, historyDigest, operationKey } from '../protocol/digest.ts';
 import { type Change, type Look, type StoreDriver, type StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
@@ -143,7 +144,8 @@ export function createStoreSession(
       if (count === 0) return [];
       const most = count === undefined ? undefined : Math.min(count, MOST_ROWS);
       const records = await queue.read(() => driver.read(sessionId, most));
-      return records.map(decode);
+      const items = mapInSlices(records, decode, 1);
+      return Array.isArray(items) ? items : await items;
     },
 
     async addItems(items: AgentInputItem[]): Promise<void> {

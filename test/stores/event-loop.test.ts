@@ -1,7 +1,18 @@
-import type { AgentInputItem } from '@openai/agents';
+import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  cache,
+  encrypt,
+  expire,
+  generateKey,
+  keyring,
+  minimize,
+  redact,
+  wrapSession,
+  wrapStore,
+  type Layers,
+} from '../../src/index.ts';
 import { DEFAULT_TIME_SLICE, slices } from '../../src/slices.ts';
-import type { StoreSession } from '../../src/stores/session.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { temporaryFolder } from './folder.ts';
@@ -10,6 +21,20 @@ const file = temporaryFolder();
 
 function message(content: string): AgentInputItem {
   return { type: 'message', role: 'user', content };
+}
+
+function messages(count: number): AgentInputItem[] {
+  return Array.from({ length: count }, (_, index) => message(`item ${index}`));
+}
+
+async function wholeStack(): Promise<Layers> {
+  const keys = keyring({ current: await generateKey() });
+  return [
+    redact({ entities: ['EMAIL_ADDRESS'], when: 'both' }),
+    expire({ after: '30d' }),
+    cache({ maxItems: 10_000 }),
+    encrypt({ keys }),
+  ];
 }
 
 /** How often the event loop turned while `work` ran. */
@@ -37,7 +62,7 @@ const places = [
 ] as const;
 
 describe.each(places)('SQLite %s', (_, open) => {
-  const sessionsOf = (store: Store<StoreSession>, count: number): StoreSession[] =>
+  const sessionsOf = <S extends Session>(store: Store<S>, count: number): S[] =>
     Array.from({ length: count }, (_, number) => store.session(`s${number}`));
 
   test('gives the event loop a turn for every call, when many sessions are used at once', async () => {
@@ -75,6 +100,82 @@ describe.each(places)('SQLite %s', (_, open) => {
     }
   });
 
+  test.each(['bare', 'wrapped'])('ends short calls while it reads a long history (%s)', async (kind) => {
+    await using store = open();
+    const sessions: Store = kind === 'bare' ? store : wrapStore(store, await wholeStack());
+    const long = sessions.session('long');
+    await long.addItems(messages(2_000));
+    const ended: string[] = [];
+    const reading = long.getItems().then((items) => {
+      ended.push('long');
+      return items;
+    });
+    await Promise.all(
+      sessionsOf(sessions, 10).map(async (session, number) => {
+        await session.addItems([message('short')]);
+        expect(await session.getItems()).toEqual([message('short')]);
+        ended.push(`short ${number}`);
+      }),
+    );
+    expect(ended).not.toContain('long');
+    expect(await reading).toEqual(messages(2_000));
+  });
+
+  test('reads one moment of a history that others change meanwhile', async () => {
+    await using store = open();
+    const session = store.session('long');
+    await session.addItems(messages(1_500));
+    const after = messages(1_500).map((_, index) => message(`other ${index}`));
+    const reading = session.getItems();
+    // The read is at its second page when everything is replaced.
+    await session.replaceHistoryWithCompaction(after);
+    const seen = await reading;
+    expect([messages(1_500), after]).toContainEqual(seen);
+    expect(await session.getItems()).toEqual(after);
+  });
+
+  test('reads what was there at the beginning when others append, and no part of what comes', async () => {
+    await using store = open();
+    const session = store.session('long');
+    await session.addItems(messages(1_500));
+    const reading = session.getItems();
+    const limited = session.getItems(1_000);
+    for (let each = 0; each < 20; each++) await session.addItems([message(`new ${each}`)]);
+    expect(await reading).toEqual(messages(1_500));
+    expect(await limited).toEqual(messages(1_500).slice(-1_000));
+  });
+
+  test('ends a read of a history that is changed all the time', async () => {
+    await using store = open();
+    const session = store.session('long');
+    await session.addItems(messages(1_500));
+    const ended = new AbortController();
+    let changes = 0;
+    const change = async (): Promise<void> => {
+      while (!ended.signal.aborted) {
+        await session.popItem();
+        await session.addItems([message(`change ${changes++}`)]);
+      }
+    };
+    const changing = change();
+    const seen = await session.getItems();
+    ended.abort();
+    await changing;
+    expect(seen.slice(0, 1_499)).toEqual(messages(1_499));
+    expect(seen.length === 1_499 || seen.length === 1_500).toBe(true);
+    expect(changes).toBeGreaterThan(4);
+  });
+
+  test('reads a history that was deleted and made anew meanwhile', async () => {
+    await using store = open();
+    const session = store.session('long');
+    await session.addItems(messages(1_500));
+    const reading = session.getItems();
+    await store.deleteSession('long');
+    await session.addItems(messages(3));
+    expect([[], messages(3)]).toContainEqual(await reading);
+  });
+
   test('ends what was called before close(), and refuses what is called after it', async () => {
     const store = open();
     const sessions = sessionsOf(store, 20);
@@ -84,4 +185,81 @@ describe.each(places)('SQLite %s', (_, open) => {
     await Promise.all(before);
     await closing;
   });
+});
+
+/** Layers whose work grows with the items of a call. */
+const LAYERS: Readonly<Record<string, () => Promise<Layers> | Layers>> = {
+  encrypt: async () => [encrypt({ keys: keyring({ current: await generateKey() }) })],
+  'cache, encrypt': async () => [
+    cache({ maxItems: 10_000 }),
+    encrypt({ keys: keyring({ current: await generateKey() }) }),
+  ],
+  expire: () => [expire({ after: '30d' })],
+  redact: () => [redact({ entities: ['EMAIL_ADDRESS'], when: 'both' })],
+  'the whole stack': wholeStack,
+};
+
+describe.each(Object.entries(LAYERS))('over a session that answers at once, %s', (_, layers) => {
+  test('lets the event loop turn while many items are written and read', async () => {
+    const session = wrapSession(new MemorySession(), await layers());
+    expect(await turnsDuring(() => session.addItems(messages(800)))).toBeGreaterThanOrEqual(45);
+    const read = async (): Promise<void> => expect(await session.getItems()).toEqual(messages(800));
+    expect(await turnsDuring(read)).toBeGreaterThanOrEqual(45);
+    // From memory, where there is a cache.
+    expect(await turnsDuring(read)).toBeGreaterThanOrEqual(45);
+  });
+
+  test('lets the event loop turn while many sessions are used at once', async () => {
+    const stack = await layers();
+    const turns = await turnsDuring(() =>
+      Promise.all(
+        Array.from({ length: 50 }, async () => {
+          const session = wrapSession(new MemorySession(), stack);
+          await session.addItems(messages(2));
+          expect(await session.getItems()).toEqual(messages(2));
+        }),
+      ),
+    );
+    expect(turns).toBeGreaterThanOrEqual(45);
+  });
+
+  test('keeps the order of the calls of one session', async () => {
+    const session = wrapSession(new MemorySession(), await layers());
+    const calls = [
+      session.addItems(messages(300)),
+      session.addItems([message('after')]),
+      session.getItems(),
+      session.popItem(),
+      session.getItems(1),
+    ];
+    const [, , whole, popped, last] = await Promise.all(calls);
+    expect(whole).toEqual([...messages(300), message('after')]);
+    expect(popped).toEqual(message('after'));
+    expect(last).toEqual([message('item 299')]);
+  });
+});
+
+test('minimize() lets the event loop turn while many items are written', async () => {
+  const session = wrapSession(new MemorySession(), [minimize({ images: true })]);
+  expect(await turnsDuring(() => session.addItems(messages(800)))).toBeGreaterThanOrEqual(45);
+});
+
+test('redact() fails the call when a recognizer fails, however far the other items are', async () => {
+  const session = wrapSession(new MemorySession(), [
+    redact({
+      entities: ['EMAIL_ADDRESS'],
+      recognizers: [
+        {
+          name: 'asks elsewhere',
+          entities: ['NAME'],
+          analyze: async (text) => {
+            if (text.endsWith(' 3')) throw new Error('not reached');
+            return [];
+          },
+        },
+      ],
+    }),
+  ]);
+  await expect(session.addItems(messages(100))).rejects.toThrow('not reached');
+  expect(await session.getItems()).toEqual([]);
 });

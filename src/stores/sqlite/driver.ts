@@ -15,6 +15,12 @@ import { lostTurnError } from '../../session-contract.ts';
 const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
 const RECORD = 'head, body, wrapped, written_at, expires_at, born_at, dek';
 const READ_LAST = `SELECT ${RECORD} FROM strongroom_items WHERE session = ${SESSION_KEY} ORDER BY seq DESC LIMIT ?`;
+/** Each statement sees one moment, so every page says which generation of the history it is of. */
+const PAGE_ROW = `${RECORD}, seq, (SELECT generation FROM strongroom_sessions WHERE id = ?1)`;
+const LAST_PAGE = `SELECT ${PAGE_ROW} FROM strongroom_items WHERE session = (SELECT key FROM strongroom_sessions WHERE id = ?1)
+  ORDER BY seq DESC LIMIT ?2`;
+const PAGE_BEFORE = `SELECT ${PAGE_ROW} FROM strongroom_items
+  WHERE session = (SELECT key FROM strongroom_sessions WHERE id = ?1) AND seq < ?3 ORDER BY seq DESC LIMIT ?2`;
 const LOOK_AT = {
   start: `SELECT ${RECORD}, seq FROM strongroom_items WHERE session = ? ORDER BY seq ASC LIMIT ?`,
   end: `SELECT ${RECORD}, seq FROM strongroom_items WHERE session = ? ORDER BY seq DESC LIMIT ?`,
@@ -24,16 +30,70 @@ const INSERT = `INSERT INTO strongroom_items (session, seq, head, dek, written_a
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const INSERT_PLAIN = 'INSERT INTO strongroom_items (session, seq, written_at, body) VALUES (?, ?, ?, ?)';
 
+/** Records of the first page: what most histories have, in one statement. */
+const FIRST_PAGE = 256;
+/** Of any later one. */
+const MOST_A_PAGE = 1_024;
+/** Bytes that a page should have. */
+const PAGE_BYTES = 1_048_576;
+/** How often a read in pages begins anew. One that never ends it would starve; then it is made in one statement. */
+const ATTEMPTS = 4;
+
+/** As many records as make a page of the usual size, if they are as long as these. */
+function nextSize(page: readonly StoredRecord[]): number {
+  const bytes = page.reduce((sum, { body }) => sum + body.length, 1);
+  return Math.min(Math.max(Math.floor((PAGE_BYTES * page.length) / bytes), 1), MOST_A_PAGE);
+}
+
 /** What SQLite does natively for {@link StoreDriver}. */
 export function sqliteDriver(connection: Connection, operationLog: number, now: () => number): StoreDriver {
   const toRecords = createToRecords();
+
+  const readAtOnce = (sessionId: string, count: number): Promise<StoredRecord[]> =>
+    connection.read((statements) =>
+      toRecords(statements.tuples(READ_LAST, sessionId, count).reverse(), statements),
+    );
+
+  /**
+   * From the end backwards, each page a call of its own, so that others come in between. Appends put nothing before a
+   * page, and any other change gives the history another generation: then all of it is read again.
+   */
+  async function readInPages(sessionId: string, count: number): Promise<StoredRecord[]> {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const pages: StoredRecord[][] = [];
+      let generation: unknown;
+      let before: number | undefined;
+      let left = count;
+      for (let size = FIRST_PAGE; ;) {
+        const asked = Math.min(size, left);
+        const page = await connection.read((statements) => {
+          const rows =
+            before === undefined
+              ? statements.tuples(LAST_PAGE, sessionId, asked)
+              : statements.tuples(PAGE_BEFORE, sessionId, asked, before);
+          const now = rows.length > 0 ? rows[0]?.[8] : generationOf(statements, sessionId);
+          if (before !== undefined && now !== generation) return undefined;
+          generation = now;
+          before = seqOf(rows.at(-1));
+          return toRecords(rows.reverse(), statements);
+        });
+        if (page === undefined) break;
+        pages.push(page);
+        left -= page.length;
+        if (page.length < asked || left === 0) return pages.length === 1 ? page : pages.toReversed().flat();
+        size = nextSize(page);
+      }
+    }
+    return readAtOnce(sessionId, count === Number.POSITIVE_INFINITY ? -1 : count);
+  }
+
   return {
     name: 'openSqlite',
 
     read: (sessionId, count) =>
-      connection.read((statements) =>
-        toRecords(statements.tuples(READ_LAST, sessionId, count ?? -1).reverse(), statements),
-      ),
+      count !== undefined && count <= FIRST_PAGE
+        ? readAtOnce(sessionId, count)
+        : readInPages(sessionId, count ?? Number.POSITIVE_INFINITY),
 
     append: (batch) => connection.write((statements) => append(statements, batch)),
 
@@ -143,6 +203,10 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
 
 function findSession({ get }: Statements, sessionId: string): number | undefined {
   return get('SELECT key FROM strongroom_sessions WHERE id = ?', sessionId)?.['key'] as number | undefined;
+}
+
+function generationOf({ get }: Statements, sessionId: string): unknown {
+  return get('SELECT generation FROM strongroom_sessions WHERE id = ?', sessionId)?.['generation'];
 }
 
 /** Everything of a session; its data keys leave tombstones. */
