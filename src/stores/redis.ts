@@ -2,10 +2,11 @@ import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { announcementsOver } from './announcements.ts';
 import { redisCommands, type SendCommand } from './redis/client.ts';
+import { fromUrls } from './redis/cluster.ts';
 import { redisDriver } from './redis/driver.ts';
 import { prepareSchema } from './redis/schema.ts';
-import { checkSettings } from './redis/settings.ts';
-import { fromClient, fromUrl, type RedisTarget } from './redis/source.ts';
+import { checkSettings, refuseNode } from './redis/settings.ts';
+import { fromClient, fromUrl, type RedisTarget, type Source } from './redis/source.ts';
 import { track } from './redis/tracking.ts';
 import type { StoreSession } from './session.ts';
 import { createStore, type Store } from './store.ts';
@@ -14,7 +15,8 @@ import type { DekDatabase } from '../keys/dek-store.ts';
 
 export { historyDigest } from '../protocol/digest.ts';
 export type { DekDatabase } from '../keys/dek-store.ts';
-export type { IoRedisClient, NodeRedisClient } from './redis/client.ts';
+export type { IoRedisClient, IoRedisOptions } from './redis/ioredis.ts';
+export type { NodeRedisClient, NodeRedisCluster, NodeRedisClusterNode } from './redis/node-redis.ts';
 export type { RedisTarget } from './redis/source.ts';
 export type { ReplacePrefixArgs, StoreSession } from './session.ts';
 export type {
@@ -34,7 +36,7 @@ export interface RedisOptions {
   /**
    * The server tells of each change (`CLIENT TRACKING`), so that `cache()` asks it for nothing while nothing changes.
    * What another process stored is then seen a moment later instead of at once. Takes one connection more; where it is
-   * down, each cached read asks again. Needs a URL or a client of `redis`. Default `false`.
+   * down, each cached read asks again. Needs one server, by a URL or a client of `createClient` of `redis`. Default `false`.
    */
   readonly push?: boolean;
   /**
@@ -58,14 +60,17 @@ const OPTIONS = ['prefix', 'push', 'allowEviction', 'timeout', 'operationLog', '
 const DEK_OPTIONS = ['prefix', 'timeout', 'clock'] as const;
 
 /**
- * Many sessions in Redis 6.2 or later (or Valkey), through the package `redis`, or a client of `ioredis`. Connects at
- * the first call. The keys of one session are in one hash slot, and every change of one is one Lua script; `archiveTo`
- * of `replacePrefix` needs both sessions on one node. How much an acknowledged write is worth is the server's decision:
- * with `appendonly yes` and `appendfsync always` it survives a crash, with the default up to a second is lost.
+ * Many sessions in Redis 6.2 or later (or Valkey), one server or a Redis Cluster, through the package `redis`, or a client of
+ * `ioredis`. Connects at the first call. The keys of one session are in one hash slot, and every change of one is one Lua
+ * script; `archiveTo` of `replacePrefix` takes two steps when the archive is in another slot. How much an acknowledged write
+ * is worth is the server's decision: with `appendonly yes` and `appendfsync always` it survives a crash, with the default up to
+ * a second is lost; a failover of a cluster loses what the replica did not have yet. See docs/stores.md.
  *
- * @param target `redis://` or `rediss://` URL, or `{ client }`, which stays yours.
+ * @param target `redis://` or `rediss://` URL; a list of URLs of some nodes of a cluster, of which the first one's user and
+ * password are those of nodes that are not in it; or `{ client }`, which stays yours.
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
- * `cause`, `ERR_UNSUPPORTED` for keys of a newer version of strongroom and for a server that evicts keys, `ERR_CLOSED`.
+ * `cause`, `ERR_INVALID_OPTION` for a single node of a cluster, `ERR_UNSUPPORTED` for keys of a newer version of strongroom and
+ * for a server that evicts keys, `ERR_CLOSED`.
  *
  * @example
  * ```ts
@@ -74,8 +79,20 @@ const DEK_OPTIONS = ['prefix', 'timeout', 'clock'] as const;
  * await using store = openRedis('redis://127.0.0.1:6379', { prefix: 'conversations' });
  * await store.session('user-123').addItems([{ role: 'user', content: 'Hello' }]);
  * ```
+ *
+ * @example A cluster.
+ * ```ts
+ * import { openRedis } from 'strongroom/redis';
+ *
+ * const store = openRedis(['redis://10.0.0.1:6379', 'redis://10.0.0.2:6379']);
+ * await store.session('user-123').addItems([{ role: 'user', content: 'Hello' }]);
+ * await store.close();
+ * ```
  */
-export function openRedis(target: string | RedisTarget, options: RedisOptions = {}): Store<StoreSession> {
+export function openRedis(
+  target: string | readonly string[] | RedisTarget,
+  options: RedisOptions = {},
+): Store<StoreSession> {
   checkOptions(WHERE, options, OPTIONS);
   const {
     prefix = 'strongroom',
@@ -95,11 +112,14 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
   const timeout = parseDuration(WHERE, 'timeout', options.timeout ?? '30s');
   const now = (): number => Math.floor(clock());
 
-  const source = typeof target === 'string' ? fromUrl(target, timeout) : fromClient(target);
+  const source = sourceOf(target, timeout);
   let ready: Promise<void> | undefined;
   const bare = redisCommands(source.connect, timeout, source.abandon);
   // A check that failed is made again by the next call.
-  const check = (): Promise<void> => checkSettings(bare, allowEviction);
+  const check = async (): Promise<void> => {
+    if (source.isCluster !== true) await refuseNode(bare);
+    await checkSettings(bare, allowEviction);
+  };
   const prepared = async (): Promise<SendCommand> => {
     await (ready ??= check()
       .then(() => prepareSchema(bare, prefix))
@@ -113,7 +133,7 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
   if (push && source.duplicable === undefined) {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
-      `${WHERE}: push needs a client of the package redis, or a URL: ioredis does not pass on what the server tells.`,
+      `${WHERE}: push needs one server, by a URL or a client of createClient of redis: ioredis does not pass on what the server tells, and of a cluster each node tells its own.`,
     );
   }
   const announcements = push
@@ -139,6 +159,13 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
   return createStore(driver, now);
 }
 
+function sourceOf(target: string | readonly string[] | RedisTarget, timeout: number): Source {
+  if (typeof target === 'string') return fromUrl(target, timeout);
+  return Array.isArray(target)
+    ? fromUrls(target as readonly string[], timeout, (url) => fromUrl(url, timeout))
+    : fromClient(target as RedisTarget, timeout);
+}
+
 /**
  * Data keys and legal holds in Redis or Valkey, in another database than the items: an erasure then reaches every copy of the items,
  * backups included, as far as the backups of this database do not hold the keys. It has the tables of {@link openRedis}, of
@@ -157,7 +184,10 @@ export function openRedis(target: string | RedisTarget, options: RedisOptions = 
  * const layer = encrypt({ keys: keyring({ current: await generateKey() }), dekStore });
  * ```
  */
-export function redisDekStore(target: string | RedisTarget, options: RedisDekStoreOptions = {}): DekDatabase {
+export function redisDekStore(
+  target: string | readonly string[] | RedisTarget,
+  options: RedisDekStoreOptions = {},
+): DekDatabase {
   checkOptions('redisDekStore', options, DEK_OPTIONS);
   return dekDatabase('redisDekStore', openRedis(target, options));
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { IoRedisClient, RedisArgument } from '../../src/stores/redis/client.ts';
+import type { RedisArgument } from '../../src/stores/redis/client.ts';
+import type { IoRedisClient } from '../../src/stores/redis/ioredis.ts';
 import type { Script } from '../../src/stores/redis/scripts.ts';
 
 type Match = (command: RedisArgument[]) => boolean;

@@ -8,7 +8,8 @@ import { mysqlFailure } from '../../src/stores/mysql/failure.ts';
 import { fromPool as fromMysqlPool } from '../../src/stores/mysql/pool.ts';
 import { postgresDialect } from '../../src/stores/postgres/dialect.ts';
 import { fromPool as fromPostgresPool, postgresFailure } from '../../src/stores/postgres/pool.ts';
-import { commandsOf, redisCommands } from '../../src/stores/redis/client.ts';
+import { redisCommands } from '../../src/stores/redis/client.ts';
+import { nodeCommands } from '../../src/stores/redis/node-redis.ts';
 import { leaseKey } from '../../src/stores/redis/keys.ts';
 import { redisLeases } from '../../src/stores/redis/leases.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
@@ -219,7 +220,7 @@ const redis = await announce('Redis', 'leases in Redis');
 describe.skipIf(redis.absent)('Leases in Redis', () => {
   const name = uniqueName('clocks');
   const client = createClient({ url: redis.url });
-  const send = commandsOf(client);
+  const send = nodeCommands(client);
   const commands = redisCommands(() => Promise.resolve(send), 10_000);
   const clocked: typeof commands = {
     ...commands,

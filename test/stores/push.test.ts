@@ -239,7 +239,7 @@ describe.skipIf(redis.absent)('openRedis with push', () => {
       expect.objectContaining({
         code: 'ERR_UNSUPPORTED',
         message:
-          'openRedis: push needs a client of the package redis, or a URL: ioredis does not pass on what the server tells.',
+          'openRedis: push needs one server, by a URL or a client of createClient of redis: ioredis does not pass on what the server tells, and of a cluster each node tells its own.',
       }) as Error,
     );
     other.disconnect();

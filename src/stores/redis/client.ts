@@ -8,61 +8,23 @@ import type { Script } from './scripts.ts';
 export type RedisArgument = string | Buffer;
 
 /** Sends one command; bulk strings come back as `Buffer`. */
-export type SendCommand = (command: readonly RedisArgument[]) => Promise<unknown>;
-
-/** The part of a `redis` (node-redis) client that is used. */
-export interface NodeRedisClient {
-  withTypeMapping(mapping: Record<number, unknown>): {
-    sendCommand(command: RedisArgument[]): Promise<unknown>;
-  };
-  readonly isOpen: boolean;
-  connect(): Promise<unknown>;
+export interface SendCommand {
+  (command: readonly RedisArgument[]): Promise<unknown>;
+  /** How each primary of a cluster is asked by itself. Absent where there is one server. */
+  readonly primaries?: () => Promise<readonly SendCommand[]>;
 }
 
-/** The part of an `ioredis` client that is used. */
-export interface IoRedisClient {
-  callBuffer(command: string, ...args: RedisArgument[]): Promise<unknown>;
-  readonly options?: NumberOptions & { readonly redisOptions?: NumberOptions | undefined };
-}
-
-interface NumberOptions {
-  readonly stringNumbers?: boolean | undefined;
-}
-
-/** The type of a bulk string in RESP, `RESP_TYPES.BLOB_STRING` of node-redis. */
-const BLOB_STRING = 36;
-
-export function commandsOf(client: NodeRedisClient | IoRedisClient): SendCommand {
-  if ('callBuffer' in client) return ioCommands(client);
-  const binary = client.withTypeMapping({ [BLOB_STRING]: Buffer });
-  return (command) => binary.sendCommand([...command]);
-}
-
-type IoCommand = (...args: RedisArgument[]) => Promise<unknown>;
-
-/** By the method of each command: `callBuffer` loses the command's name under `enableAutoPipelining`. */
-function ioCommands(client: IoRedisClient): SendCommand {
-  const methods = client as unknown as Record<string, IoCommand | undefined>;
-  const send: SendCommand = ([command, ...args]) => {
-    const name = String(command);
-    const method = methods[`${name.toLowerCase()}Buffer`];
-    return method === undefined ? client.callBuffer(name, ...args) : method.apply(client, args);
-  };
-  const { stringNumbers, redisOptions } = client.options ?? {};
-  if ((stringNumbers ?? redisOptions?.stringNumbers) !== true) return send;
-  return async (command) => numbersOf(await send(command));
-}
-
-/** Bulk strings are buffers, so text of digits alone was a number. */
-function numbersOf(reply: unknown): unknown {
-  if (Array.isArray(reply)) return reply.map(numbersOf);
-  return typeof reply === 'string' && /^-?\d+$/.test(reply) ? Number(reply) : reply;
-}
+/** The command did not leave this process. */
+export class NotSentError extends Error {}
 
 /** Commands and scripts with a time limit and our errors. */
 export interface RedisCommands {
   read(...command: RedisArgument[]): Promise<unknown>;
   write(...command: RedisArgument[]): Promise<unknown>;
+  /** What each primary of a cluster answers, or the one server. */
+  readEach(...command: RedisArgument[]): Promise<unknown[]>;
+  /** The keys that match, of all of them. */
+  keysLike(pattern: string): AsyncIterable<string>;
   /**
    * A write that says again what is so already if it is repeated, as part of a call.
    *
@@ -82,13 +44,16 @@ const WHERE = 'openRedis';
 
 /** First words of an error reply. */
 const REPLIES: Readonly<Record<string, string>> = {
+  CLUSTERDOWN: 'the cluster has no server for this session at present',
   CROSSSLOT:
     'the two sessions live in different slots of a Redis Cluster: archive to a session of the same store elsewhere',
   MISCONF: 'the database cannot write to its disk',
+  MOVED: 'this is one node of a Redis Cluster. Give a list of its nodes: openRedis([url, …])',
   NOAUTH: 'the database wants a password',
   NOPERM: 'the database user may not do this',
   OOM: 'the memory of the database is full',
   READONLY: 'the database is a read-only replica',
+  TRYAGAIN: 'the session is on its way to another node of the cluster, and does not arrive',
   WRONGPASS: 'the database refused the user or the password',
   WRONGTYPE: 'a key of this prefix holds something else: choose another prefix',
 };
@@ -180,6 +145,22 @@ export function redisCommands(
   return {
     read: (...command) => run((sendCommand) => sendCommand(command), READ),
     write: (...command) => run((sendCommand) => sendCommand(command), WRITE),
+    readEach: (...command) =>
+      run(
+        async (sendCommand) => Promise.all((await primariesOf(sendCommand)).map((node) => node(command))),
+        READ,
+      ) as Promise<unknown[]>,
+    async *keysLike(pattern) {
+      for (const node of (await run(primariesOf, READ)) as readonly SendCommand[]) {
+        for (let cursor = '0'; ;) {
+          const step = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', '1000'];
+          const [next, keys] = (await run(() => node(step), READ)) as [Buffer, Buffer[]];
+          yield* keys.map(textOf);
+          cursor = textOf(next);
+          if (cursor === '0') break;
+        }
+      }
+    },
     entry: (outcome, ...command) =>
       run((sendCommand) => sendCommand(command), { repeatable: true, outcome: () => outcome }),
     script(script, keys, args, reads = false) {
@@ -198,6 +179,10 @@ export function redisCommands(
       );
     },
   };
+}
+
+async function primariesOf(connection: SendCommand): Promise<readonly SendCommand[]> {
+  return (await connection.primaries?.()) ?? [connection];
 }
 
 /** A bulk string, or a number of RESP 3. */
@@ -221,7 +206,8 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.constructor.name : '';
 }
 
-function isReply(error: unknown): boolean {
+/** Whether the server answered. */
+export function isReply(error: unknown): boolean {
   return ['ErrorReply', 'SimpleError', 'BlobError', 'ReplyError'].includes(nameOf(error));
 }
 
@@ -230,13 +216,15 @@ function isFull(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('ERR max number of clients reached');
 }
 
+/** Answers of a server that did nothing, and soon does what it is told, or another one does. */
 function isLoading(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('LOADING');
+  return error instanceof Error && /^(?:LOADING|CLUSTERDOWN|TRYAGAIN)/.test(error.message);
 }
 
 function neverSent(error: unknown): boolean {
   const code = (error as { code?: unknown } | undefined)?.code;
   return (
+    error instanceof NotSentError ||
     ['ClientOfflineError', 'ClientClosedError', 'ReconnectStrategyError'].includes(nameOf(error)) ||
     code === 'ECONNREFUSED'
   );

@@ -210,15 +210,9 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const pattern = `${keysOf(sessionId)
       .items('')
       .replace(/[\\*?[\]^]/g, '\\$&')}*`;
-    for (let cursor = '0'; ;) {
-      const answer = await commands.read('SCAN', cursor, 'MATCH', pattern, 'COUNT', '1000');
-      const [next, keys] = answer as [Buffer, Buffer[]];
-      for (const key of keys.map(textOf)) {
-        const name = key.slice(keysOf(sessionId).items('').length);
-        await commands.script(REMOVE_ORPHAN, [key, keysOf(sessionId).meta], [name]);
-      }
-      cursor = textOf(next);
-      if (cursor === '0') return;
+    for await (const key of commands.keysLike(pattern)) {
+      const name = key.slice(keysOf(sessionId).items('').length);
+      await commands.script(REMOVE_ORPHAN, [key, keysOf(sessionId).meta], [name]);
     }
   }
 
@@ -240,8 +234,9 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     sessionId: string,
     looked: { readonly version: string; readonly length: number },
     view: View,
-    { from, count, fence, change, subject }: Application,
+    application: Application,
   ): Promise<boolean> {
+    const { from, count, fence, change, subject } = application;
     const { remove, insert, operation, archive, mark = newMark() } = change;
     // What was seen is the same whatever was appended since.
     const appends = count === 0 || (from === 'start' && view.records.length === count);
@@ -285,7 +280,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       removes: removes(change, view, count === 'all'),
     };
     const { meta, ops, deks, turn, holds } = keysOf(sessionId);
-    const answer = await commands.script(
+    const changing = commands.script(
       CHANGE,
       [
         lists.items,
@@ -303,6 +298,11 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         ...encodeAppend(archive?.records ?? [], newMark()),
       ],
     );
+    const answer = await changing.catch((error: unknown) => {
+      if (archive === undefined || operation === undefined || !isCrossSlot(error)) throw error;
+      return undefined;
+    });
+    if (answer === undefined) return await applyApart(sessionId, looked, view, application);
     const [state, detail, name] = (answer as Buffer[]).map(String);
     if (state === 'stale') {
       indexed.name(sessionId, detail as string);
@@ -319,6 +319,34 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     if (!covered) await confirm(sessionId, detail as string, entries);
     if (archive !== undefined) await confirm(archive.sessionId, name as string, archived);
     return true;
+  }
+
+  /**
+   * The archive is in another slot of a cluster, where the same script cannot reach it: it is written first, once for each
+   * operation. Whoever dies in between leaves the records in both, and completes it by repeating the operation.
+   */
+  async function applyApart(
+    sessionId: string,
+    looked: { readonly version: string; readonly length: number },
+    view: View,
+    application: Application,
+  ): Promise<boolean> {
+    const { archive, ...change } = application.change;
+    const { key = '', digest = '' } = change.operation ?? {};
+    // What would be refused must not be in the archive.
+    const [hold] = (await commands.read('HKEYS', keysOf(sessionId).holds)) as Buffer[];
+    if (hold !== undefined) throw heldError(sessionId, hold.toString());
+    if ((await versionOf(sessionId))[0] !== looked.version) return false;
+    const logged = { key: `archive ${key} of ${sessionId}`, digest };
+    await changeSession(
+      archive?.sessionId as string,
+      { records: 0, operation: logged.key },
+      ({ operation }) =>
+        operation === undefined
+          ? { remove: 'none', insert: archive?.records ?? [], operation: logged }
+          : undefined,
+    );
+    return await apply(sessionId, looked, view, { ...application, change });
   }
 
   function archiveKeys(sessionId: string | undefined, lists: Lists | undefined): string[] {
@@ -402,6 +430,38 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     }
   }
 
+  const changeSession: StoreDriver['change'] = async (
+    sessionId,
+    { records: count, from = 'end', operation = '', fence },
+    decide,
+    subject,
+  ) => {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (attempt > PATIENCE) await outOfStep(attempt);
+      const looked = await look(
+        sessionId,
+        from,
+        count === 'all' ? -1 : count,
+        operation,
+        attempt >= PATIENCE,
+      );
+      const view: View = {
+        records: decodeElements(looked.records),
+        ...(looked.digest !== '' && { operation: looked.digest }),
+      };
+      const change = decide(view);
+      if (change === undefined) return;
+      const done = change.drop
+        ? await drop(sessionId, looked.version)
+        : await apply(sessionId, looked, view, { from, count, fence, change, subject });
+      if (done) return;
+    }
+    throw new StrongroomError(
+      'ERR_CONFLICT',
+      `Other writers changed session ${JSON.stringify(sessionId)} ${ATTEMPTS} times in a row. Nothing was changed; try again.`,
+    );
+  };
+
   return {
     name: 'openRedis',
 
@@ -422,32 +482,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         ),
       ),
 
-    async change(sessionId, { records: count, from = 'end', operation = '', fence }, decide, subject) {
-      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        if (attempt > PATIENCE) await outOfStep(attempt);
-        const looked = await look(
-          sessionId,
-          from,
-          count === 'all' ? -1 : count,
-          operation,
-          attempt >= PATIENCE,
-        );
-        const view: View = {
-          records: decodeElements(looked.records),
-          ...(looked.digest !== '' && { operation: looked.digest }),
-        };
-        const change = decide(view);
-        if (change === undefined) return;
-        const done = change.drop
-          ? await drop(sessionId, looked.version)
-          : await apply(sessionId, looked, view, { from, count, fence, change, subject });
-        if (done) return;
-      }
-      throw new StrongroomError(
-        'ERR_CONFLICT',
-        `Other writers changed session ${JSON.stringify(sessionId)} ${ATTEMPTS} times in a row. Nothing was changed; try again.`,
-      );
-    },
+    change: changeSession,
 
     async version(sessionId, since) {
       const places = since === undefined ? [] : placesOf(since);
@@ -555,11 +590,17 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
 
     deleteSession: async (sessionId) => void (await drop(sessionId)),
     async ping() {
-      await commands.read('PING');
+      await commands.readEach('PING');
       await options.check();
     },
     close: options.close,
   };
+}
+
+/** A cluster refused it because of where its keys are, and did nothing. */
+function isCrossSlot(error: unknown): boolean {
+  const { cause } = error as { readonly cause?: unknown };
+  return cause instanceof Error && cause.message.startsWith('CROSSSLOT');
 }
 
 /** What goes over all sessions does not stop at one that was lost: whoever asks for that one is told. */

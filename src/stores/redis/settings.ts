@@ -15,29 +15,54 @@ function warnOnce(message: string): void {
 }
 
 /**
- * Whether the server keeps what it acknowledges, as far as it says so. Redis manual, *Key eviction*: `allkeys-…` lets any key
- * go when memory is full, `volatile-…` those that end by themselves, which are the leases of `exclusive()`.
+ * Whether the server keeps what it acknowledges, as far as it says so; of a cluster, each primary. Redis manual, *Key eviction*:
+ * `allkeys-…` lets any key go when memory is full, `volatile-…` those that end by themselves, which are the leases of
+ * `exclusive()`.
  *
  * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when histories can be evicted, and that was not accepted.
  */
 export async function checkSettings(commands: RedisCommands, allowEviction: boolean): Promise<void> {
-  const [memory, persistence] = await Promise.all([
+  const [memories, persistences] = await Promise.all([
     infoOf(commands, 'memory'),
     infoOf(commands, 'persistence'),
   ]);
-  const policy = memory?.get('maxmemory_policy');
-  if (policy === undefined) {
+  if (memories === undefined) {
     warnOnce(
       'it cannot be told whether the server evicts keys, because it refuses INFO. Set maxmemory-policy to noeviction: ' +
         'else histories disappear when its memory is full.',
     );
-  } else if (policy !== 'noeviction') checkPolicy(policy, memory?.get('maxmemory') ?? '', allowEviction);
-  if (persistence?.get('aof_enabled') === '0' && (await savesNothing(commands))) {
+  }
+  for (const memory of memories ?? []) {
+    const policy = memory.get('maxmemory_policy') ?? 'noeviction';
+    if (policy !== 'noeviction') checkPolicy(policy, memory.get('maxmemory') ?? '', allowEviction);
+  }
+  const appends = persistences?.map((persistence) => persistence.get('aof_enabled') !== '0') ?? [];
+  if (
+    appends.includes(false) &&
+    (await savesNothing(commands)).some((nothing, at) => nothing && !appends[at])
+  ) {
     warnOnce(
       'the server writes nothing to a disk (appendonly no, no save points), so all histories are gone when it ends. Set ' +
         'appendonly to yes.',
     );
   }
+}
+
+/**
+ * A store that knows one node of a cluster of several finds a part of the sessions, and is refused the others one by one.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when the server is such a node.
+ */
+export async function refuseNode(commands: RedisCommands): Promise<void> {
+  const [info] = (await infoOf(commands, 'cluster')) ?? [];
+  if (info?.get('cluster_enabled') !== '1') return;
+  const [state] = (await asked(commands, 'CLUSTER', 'INFO')) ?? [];
+  if (linesOf(state).get('cluster_size') === '1') return;
+  throw new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `${WHERE}: the server is one node of a Redis Cluster. Give a list of nodes, openRedis([url, …]), or a client of ` +
+      'createCluster of redis, or of Cluster of ioredis; nothing was read or written.',
+  );
 }
 
 function checkPolicy(policy: string, limit: string, allowEviction: boolean): void {
@@ -66,25 +91,30 @@ function checkPolicy(policy: string, limit: string, allowEviction: boolean): voi
 async function infoOf(
   commands: RedisCommands,
   section: string,
-): Promise<ReadonlyMap<string, string> | undefined> {
-  const found = await asked(commands, 'INFO', section);
-  if (found === undefined) return undefined;
-  const lines = textOf(found).split('\r\n');
+): Promise<ReadonlyMap<string, string>[] | undefined> {
+  return (await asked(commands, 'INFO', section))?.map(linesOf);
+}
+
+function linesOf(reply: unknown): ReadonlyMap<string, string> {
+  const lines = textOf(reply ?? '').split('\r\n');
   return new Map(lines.map((line) => [line.split(':')[0] ?? '', line.slice(line.indexOf(':') + 1)]));
 }
 
-async function savesNothing(commands: RedisCommands): Promise<boolean> {
-  const found = await asked(commands, 'CONFIG', 'GET', 'save');
-  const values = Array.isArray(found)
-    ? (found as unknown[]).map(textOf)
-    : Object.values((found ?? {}) as Record<string, unknown>).map(textOf);
-  return values.length > 0 && values.at(-1) === '';
+/** Of each server. */
+async function savesNothing(commands: RedisCommands): Promise<boolean[]> {
+  const answers = (await asked(commands, 'CONFIG', 'GET', 'save')) ?? [];
+  return answers.map((found) => {
+    const values = Array.isArray(found)
+      ? (found as unknown[]).map(textOf)
+      : Object.values((found ?? {}) as Record<string, unknown>).map(textOf);
+    return values.length > 0 && values.at(-1) === '';
+  });
 }
 
 /** What the server refuses is not known; that it does not answer is an error like any other. */
-async function asked(commands: RedisCommands, ...command: string[]): Promise<unknown> {
+async function asked(commands: RedisCommands, ...command: string[]): Promise<unknown[] | undefined> {
   try {
-    return await commands.read(...command);
+    return await commands.readEach(...command);
   } catch (error) {
     const cause = (error as { cause?: unknown }).cause;
     if (/^(?:NOPERM|ERR unknown)/.test(cause instanceof Error ? cause.message : '')) return undefined;

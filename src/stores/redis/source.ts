@@ -4,15 +4,23 @@ import { loadModule } from '../../load-module.ts';
 import { invalidOption } from '../../options.ts';
 import { closedError } from '../failure.ts';
 import { inTime } from '../in-time.ts';
-import { commandsOf, type IoRedisClient, type NodeRedisClient, type SendCommand } from './client.ts';
+import type { SendCommand } from './client.ts';
 import { createEnding } from './ending.ts';
+import { ioCommands, type IoRedisClient } from './ioredis.ts';
+import {
+  isNodeCluster,
+  nodeClusterCommands,
+  nodeCommands,
+  type NodeRedisClient,
+  type NodeRedisCluster,
+} from './node-redis.ts';
 import type { Duplicable } from './tracking.ts';
 
 const WHERE = 'openRedis';
 
-/** A client of yours, of the package `redis` or `ioredis`. The store never closes it. */
+/** A client of yours, of the package `redis` or `ioredis`, of one server or of a cluster. The store never closes it. */
 export interface RedisTarget {
-  readonly client: NodeRedisClient | IoRedisClient;
+  readonly client: NodeRedisClient | NodeRedisCluster | IoRedisClient;
 }
 
 /** Where connections come from. */
@@ -22,17 +30,20 @@ export interface Source {
   readonly close: () => Promise<void>;
   /** Calls back whenever a connection was made, by the client itself too. */
   readonly onConnection: (made: () => void) => void;
+  readonly isCluster?: boolean;
   /** What is connected, for another connection to the same target; absent where that cannot listen. */
   readonly duplicable?: () => Duplicable | undefined;
 }
 
-/** Clients of `redis` whose commands are called otherwise, by a method that only they have. */
-const OTHER_CLIENTS = [
-  ['nodeClient', 'createCluster'],
-  ['getSentinelNode', 'createSentinel'],
-] as const;
+/** When a connection was made, or one to a node of a cluster, or one of those was lost for good. */
+const CONNECTIONS = ['ready', 'node-ready', '+node', '-node'] as const;
 
-export function fromClient(target: RedisTarget): Source {
+interface Emitter {
+  on?(event: string, made: () => void): void;
+  off?(event: string, made: () => void): void;
+}
+
+export function fromClient(target: RedisTarget, timeout: number): Source {
   const client: unknown = typeof target === 'object' && target !== null ? target.client : undefined;
   const has = (name: string): boolean =>
     typeof (client as Record<string, unknown> | undefined)?.[name] === 'function';
@@ -40,19 +51,18 @@ export function fromClient(target: RedisTarget): Source {
     return invalidOption(
       WHERE,
       'target',
-      'a redis:// URL, or { client } of redis or ioredis',
+      'a redis:// URL, a list of those of a cluster, or { client } of redis or ioredis',
       client ?? target,
     );
   }
-  for (const [member, name] of OTHER_CLIENTS) {
-    if (!has('withTypeMapping') || !has(member)) continue;
+  if (has('withTypeMapping') && has('getSentinelNode')) {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
-      `${WHERE}: a client of ${name} is not supported. Give one of createClient of redis, or of ioredis.`,
+      `${WHERE}: a client of createSentinel is not supported. Give one of createClient or createCluster of redis, or of ioredis.`,
     );
   }
-  const send = commandsOf(client as NodeRedisClient | IoRedisClient);
-  const emitter = client as { on?(event: 'ready', made: () => void): void; off?: typeof emitter.on };
+  const send = commandsOf(target.client, timeout);
+  const emitter = client as Emitter;
   const listeners: (() => void)[] = [];
   return {
     async connect() {
@@ -67,20 +77,32 @@ export function fromClient(target: RedisTarget): Source {
     // Yours: whether its connection is alive is its own affair, and closing the store leaves it open.
     abandon: () => undefined,
     async close() {
-      for (const made of listeners) emitter.off?.('ready', made);
+      for (const made of listeners) for (const event of CONNECTIONS) emitter.off?.(event, made);
     },
     onConnection(made) {
       listeners.push(made);
-      emitter.on?.('ready', made);
+      for (const event of CONNECTIONS) emitter.on?.(event, made);
     },
-    ...(has('withTypeMapping') && has('duplicate') && { duplicable: () => client as Duplicable }),
+    ...(send.primaries !== undefined
+      ? { isCluster: true }
+      : has('withTypeMapping') && has('duplicate') && { duplicable: () => client as Duplicable }),
   };
+}
+
+function commandsOf(client: RedisTarget['client'], timeout: number): SendCommand {
+  if ('callBuffer' in client) return ioCommands(client, timeout);
+  return isNodeCluster(client) ? nodeClusterCommands(client) : nodeCommands(client);
 }
 
 export function fromUrl(url: string, timeout: number): Source {
   if (!/^rediss?:\/\//.test(url)) {
     // The value is not named: it can hold a password.
-    invalidOption(WHERE, 'target', 'a redis:// or rediss:// URL, or { client }', url);
+    invalidOption(
+      WHERE,
+      'target',
+      'a redis:// or rediss:// URL, a list of those of a cluster, or { client }',
+      url,
+    );
   }
   interface Opened {
     readonly client: Duplicable & {
@@ -127,7 +149,7 @@ export function fromUrl(url: string, timeout: number): Source {
       drop(opened);
       throw error;
     }
-    return (opened.send = commandsOf(client));
+    return (opened.send = nodeCommands(client));
   }
 
   function drop(opened: Opened): void {
