@@ -14,10 +14,11 @@ await sessions.session('user-123').addItems([{ role: 'user', content: 'Hello' }]
 
 // #region procedure
 const next = await generateKey();
-keys.add(next); // in every process, before it is promoted in one
-keys.promote(next.kid as string);
+keys.add(next); // in every process; when all have it:
+keys.promote(next.kid as string); // in every process: one that has not goes on with the stolen key
 await reencrypt(sessions, { grace: 0 }); // without `grace: 0` where other processes write
 const left = (await checkKeys(sessions, { keys })).filter(({ kid }) => kid === stolen.kid);
+// In every process, too. `dekStores` says where to look for data keys that still need the key.
 if (left.length === 0) await destroyKey(keys, stolen.kid as string, { dekStores: sessions });
 // #endregion
 

@@ -1,3 +1,4 @@
+import { StrongroomError } from './errors.ts';
 import { isWellFormed } from './limits.ts';
 import { checkPlainObject, invalidOption } from './options.ts';
 
@@ -16,6 +17,7 @@ export function checkContext(where: string, value: unknown): Context {
   const entries = Object.entries(value);
   const wrong = entries.find(([, entry]) => typeof entry !== 'string');
   if (wrong !== undefined) invalidOption(where, 'context', `${rule} only`, wrong[1]);
+  refuseProxy(where, rule, value);
   if (!(entries as [string, string][]).flat().every(isWellFormed)) {
     invalidOption(where, 'context', `${rule} in well-formed Unicode (no unpaired surrogate)`, value);
   }
@@ -28,4 +30,16 @@ export function checkContext(where: string, value: unknown): Context {
     );
   }
   return Object.freeze(Object.fromEntries(entries as [string, string][]));
+}
+
+/** One that answers to every name and lists none would be no context. Only the platform's own copy tells it apart. */
+function refuseProxy(where: string, rule: string, value: object): void {
+  try {
+    structuredClone(value);
+  } catch {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${where}: context must be ${rule}, a plain object; this is a proxy. Give a copy with the names that you mean.`,
+    );
+  }
 }

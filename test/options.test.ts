@@ -76,6 +76,11 @@ describe.each([
   ...Object.entries(VALUES).map(([name, value]) => [`${name} as value`, { tenant: value }] as const),
   ['an unpaired surrogate in a name', { '\ud800': 'a' }] as const,
   ['a name of the format', { 'sr1/purpose': 'run-state' }] as const,
+  [
+    'a proxy that answers to every name and lists none',
+    new Proxy({}, { get: () => 'secret-tenant' }),
+  ] as const,
+  ['a proxy of a plain object', new Proxy({ tenant: 'secret-tenant' }, {})] as const,
 ])('a context that is %s', (name, context) => {
   const given = context as never;
   const item = { role: 'user', content: 'x' } as const;

@@ -148,7 +148,11 @@ export function keyring(options: KeyringOptions): Keyring {
     if (slot.provider === undefined || slot.state === 'disabled' || slot.state === 'destroyed') {
       throw new StrongroomError(
         'ERR_KEY_DISABLED',
-        `The key ${quote(kid)} is ${slot.state} in the keyring. Enable it again, or treat what it wrapped as erased.`,
+        `The key ${quote(kid)} is ${slot.state} in the keyring. ` +
+          (slot.state === 'disabled'
+            ? 'Enable it again, or treat what it wrapped as erased.'
+            : 'Treat what it wrapped as erased, unless a copy of the key is left: start with it in `previous`. Where new ' +
+              'records name it, another process still wraps with it: promote its successor there.'),
       );
     }
     if (slot.provider.writeOnly) {

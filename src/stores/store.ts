@@ -33,7 +33,8 @@ export type { AppendBatch, SessionSummary };
 export interface SessionOptions {
   /**
    * Whose session this is: kept beside it from the next write on, so that all sessions of a person can be found. The
-   * first one that was written stays; calls on a session that was opened with another one are `ERR_CONFLICT`.
+   * first one that was written stays: whatever would change a session that was opened with another one is `ERR_CONFLICT`,
+   * in every process; so are reads, where the same process opened it with the right one before. It is no permission.
    */
   readonly subject?: string;
   /** `true` for a session that belongs to another one, see `derivedId()`. Its id is refused otherwise. */

@@ -391,7 +391,7 @@ describe('the life cycle', () => {
     keys.disable('secret');
     expect(keys.state('secret')).toBe('disabled');
     expect(await failure(() => keys.unwrap(wrapped, binding))).toEqual(
-      coded('ERR_KEY_DISABLED', /"secret" is disabled/),
+      coded('ERR_KEY_DISABLED', /"secret" is disabled in the keyring\. Enable it again, or treat/),
     );
     expect(await failure(() => keys.promote('secret'))).toEqual(
       coded('ERR_INVALID_OPTION', /is disabled; it must be previous/),
@@ -400,7 +400,10 @@ describe('the life cycle', () => {
     expect((await keys.unwrap(wrapped, binding)).dek).toEqual(dek);
     keys.destroy('secret');
     expect(await failure(() => keys.unwrap(wrapped, binding))).toEqual(
-      coded('ERR_KEY_DISABLED', /"secret" is destroyed/),
+      coded(
+        'ERR_KEY_DISABLED',
+        /"secret" is destroyed in the keyring\. Treat .* another process still wraps with it/,
+      ),
     );
     expect(await failure(() => keys.enable('secret'))).toEqual(coded('ERR_INVALID_OPTION', /is destroyed/));
     expect(keys.keys()).toContainEqual({ kid: 'secret', state: 'destroyed' });
