@@ -14,12 +14,15 @@ import {
   keyring,
   wrapSession,
   wrapStore,
+  type EncryptOptions,
   type ErrorCode,
   type Keyring,
   type Layers,
 } from '../src/index.ts';
-import { memoryDekStore, shred } from '../src/operations/index.ts';
+import { branches } from '../src/history/branches.ts';
+import { memoryDekStore, sessionDekStore, shred } from '../src/operations/index.ts';
 import { openSqlite } from '../src/stores/sqlite.ts';
+import { fakeKms } from '../src/testing/index.ts';
 
 const SECRET = 'the vault opens at 04:30';
 const said = (text: string): AgentInputItem => ({ type: 'message', role: 'user', content: text });
@@ -348,6 +351,47 @@ describe('attacks of the threat table', () => {
       expect(headers.size).toBe(integrity === 'sequence' ? 3 : 1);
       expect(one?.[2] === again?.[2]).toBe(integrity === 'item');
     }
+  });
+
+  it('attack 19: many wrapped keys that do not open cost a read a few calls to a KMS, and no more than its bound', async () => {
+    const kms = fakeKms();
+    const inner = new MemorySession({ sessionId: 'victim' });
+    const stack = (options: Partial<EncryptOptions> = {}): Layers => [
+      encrypt({ keys: keyring({ current: kms }), ...options }),
+    ];
+    await wrapSession(inner, stack()).addItems([said(SECRET)]);
+    const parts = envelopeOf((await inner.getItems())[0]).split('.');
+    const forged = Array.from({ length: 200 }, (_, number) =>
+      carrier([...parts.slice(0, -1), Buffer.alloc(16, number).toString('base64url')].join('.')),
+    );
+    const reader = reopened('victim', forged, stack());
+    for (let read = 0; read < 3; read++) expect(await codeOf(reader.getItems())).toBe('ERR_AUTHENTICATION');
+    expect(kms.calls.decrypt).toBeLessThanOrEqual(17);
+    const before = kms.calls.decrypt;
+    const bounded = stack({ onUndecryptable: () => 'skip', dataKeys: { maxPerRead: 199 } });
+    expect(await codeOf(reopened('victim', forged, bounded).getItems())).toBe('ERR_UNSUPPORTED');
+    expect(kms.calls.decrypt).toBe(before);
+  });
+
+  it('attack 20: no id that a user chooses is the one of data keys, a branch or a vault', async () => {
+    await using store = openSqlite(path);
+    const dekStore = sessionDekStore((id) => store.session(id));
+    const sessions = wrapStore(store, [encrypt({ keys, dekStore })]);
+    await sessions.session('victim').addItems([said(SECRET)]);
+    await branches(sessions, 'victim').create('second');
+    for (const id of ['~keys~~victim', '~branch~second~victim', '~vault~~victim', '~keys~~~keys~~victim']) {
+      expect(await codeOf((async () => sessions.session(id).clearSession())())).toBe('ERR_INVALID_OPTION');
+      expect(await codeOf(sessions.deleteSession(id))).toBe('ERR_INVALID_OPTION');
+      expect(await codeOf((async () => sessions.appendMany?.([{ id, items: [said('x')] }]))())).toBe(
+        'ERR_INVALID_OPTION',
+      );
+    }
+    for (const id of ['victim:keys', 'victim:vault', 'keys~~victim', '~~victim', '~Keys~~victim']) {
+      await sessions.session(id).clearSession();
+      await sessions.deleteSession(id);
+    }
+    expect(await sessions.session('victim').getItems()).toEqual([said(SECRET)]);
+    expect(await branches(sessions, 'victim').session('second').getItems()).toEqual([said(SECRET)]);
   });
 
   it('each row of the table has a test here', () => {

@@ -44,7 +44,8 @@ const CHUNK = 500;
  * by count and digest. A transfer that was cut off is run again: what is there already is checked and not written
  * again.
  *
- * Nobody should write to either store meanwhile: a session that grew after it was read is not equal.
+ * Tombstones of destroyed data keys stay behind: keep no copy of the old database, or repeat the erasures there, because in the
+ * new one nothing says that a session was shredded. Nobody should write to either store meanwhile: a session that grew after it was read is not equal.
  *
  * @param from A store of strongroom. Of what is wrapped around it only `authorize()`, `audit()` and others that look at calls
  * have a part in it: a call on the store, and one on each session.
@@ -89,6 +90,9 @@ export async function transfer<A extends Session, B extends Session>(
     if (source === undefined || target === undefined) {
       throw new StrongroomError('ERR_UNSUPPORTED', 'transfer works between stores of strongroom.');
     }
+    // Of all sessions: a hold on one that holds no items now keeps those that come.
+    for (const hold of await source.dekStore.holds.list({ open: true }))
+      await target.dekStore.holds.place(hold);
     const report = { sessions: 0, items: 0, shredded: 0 };
     for await (const { id, subject } of listed(from, { derived: true })) {
       options.signal?.throwIfAborted();
@@ -143,9 +147,6 @@ async function bringKeys(
   records: readonly StoredRecord[],
 ): Promise<ReadonlySet<string>> {
   for await (const record of from.dekStore.list({ sessionId: id })) await to.dekStore.put(record);
-  for (const hold of await from.dekStore.holds.list({ sessionId: id, open: true })) {
-    await to.dekStore.holds.place(hold);
-  }
   const lost = new Set<string>();
   for (const did of new Set(records.flatMap((record) => (record.did === null ? [] : [record.did])))) {
     const found = await from.dekStore.get(id, did);

@@ -133,7 +133,7 @@ function suite(place: () => Place): void {
 describe('SQLite', () => {
   const file = temporaryFolder();
   suite(() => ({
-    store: () => openStore(file('rotation.db'), '') as unknown as Store<Session>,
+    store: () => openStore(file('rotation.db'), ''),
     dekStore: () => sqliteDekStore(file('keys.db')),
   }));
 });
@@ -146,7 +146,7 @@ describe.skipIf(postgres.absent)('PostgreSQL', () => {
     for (const schema of [name, `${name}_keys`]) await dropPostgresSchema(postgres.url, schema);
   });
   suite(() => ({
-    store: () => openStore(postgres.url, name) as unknown as Store<Session>,
+    store: () => openStore(postgres.url, name),
     dekStore: () => postgresDekStore(postgres.url, { schema: `${name}_keys` }),
   }));
 });
@@ -157,7 +157,7 @@ describe.skipIf(mysql.absent)('MariaDB', () => {
     for (const prefix of [`${name}_`, `${name}_keys_`]) await dropMysqlTables(mysql.url, prefix);
   });
   suite(() => ({
-    store: () => openStore(mysql.url, name) as unknown as Store<Session>,
+    store: () => openStore(mysql.url, name),
     dekStore: () => mysqlDekStore(mysql.url, { prefix: `${name}_keys_` }),
   }));
 });
@@ -168,7 +168,7 @@ describe.skipIf(redis.absent)('Redis', () => {
     for (const prefix of [name, `${name}_keys`]) await deleteRedisKeys(redis.url, prefix);
   });
   suite(() => ({
-    store: () => openStore(redis.url, name) as unknown as Store<Session>,
+    store: () => openStore(redis.url, name),
     dekStore: () => redisDekStore(redis.url, { prefix: `${name}_keys` }),
   }));
 });

@@ -46,6 +46,19 @@ describe('transfer', () => {
     await database.close();
   }, 60_000);
 
+  test('brings holds on sessions that hold no items, so that what comes later is kept in the new database, too', async () => {
+    await using from = openSqlite(':memory:');
+    await using to = openSqlite(':memory:');
+    const { holds } = from.session('empty')[DEK_STORE];
+    await holds?.place({ id: 'open', sessionId: 'empty', reason: 'case', placedAt: 1 });
+    await holds?.place({ id: 'over', sessionId: 'free', reason: 'case', placedAt: 1 });
+    await holds?.release('over', 2);
+    for (let time = 0; time < 2; time++) expect(await transfer(from, to)).toMatchObject({ sessions: 0 });
+    for (const id of ['empty', 'free']) await to.session(id).addItems(messages('later'));
+    await expect(to.session('empty').clearSession()).rejects.toMatchObject({ code: 'ERR_HELD' });
+    await to.session('free').clearSession();
+  });
+
   test('goes on where it was cut off, writes nothing twice, and refuses another session of the same id', async () => {
     await using from = openSqlite(':memory:');
     await using to = openSqlite(':memory:');
