@@ -2,6 +2,7 @@
 import { MemorySession, type AgentInputItem } from '@openai/agents';
 import { encrypt, generateKey, keyring, wrapSession, type SessionLayer } from 'strongroom';
 
+// #region observer
 /** Reports every call that took at least `overMs` milliseconds. A layer without data hooks may stand anywhere. */
 function slowCalls(overMs: number, report: (text: string) => void): SessionLayer {
   return {
@@ -17,7 +18,9 @@ function slowCalls(overMs: number, report: (text: string) => void): SessionLayer
     },
   };
 }
+// #endregion
 
+// #region data
 /**
  * Keeps at most `maxCharacters` of each tool result. The agent that called the tool has seen the whole; later turns see the
  * beginning.
@@ -39,6 +42,7 @@ function shortToolResults(maxCharacters: number): SessionLayer {
     compare: store,
   };
 }
+// #endregion
 
 const keys = keyring({ current: await generateKey() });
 const inner = new MemorySession({ sessionId: 'user-123' });

@@ -7,6 +7,7 @@ import { Agent, Runner, type AgentInputItem, type Session } from '@openai/agents
 import { ScriptedModel, assistantMessage } from '@openai/agents/testing';
 import { encrypt, expire, generateKey, keyring, wrapSession } from 'strongroom';
 
+// #region session
 function jsonFileSession(file: string, id: string): Session {
   const read = (): AgentInputItem[] =>
     existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as AgentInputItem[]) : [];
@@ -31,6 +32,7 @@ function jsonFileSession(file: string, id: string): Session {
     clearSession: async () => write([]),
   };
 }
+// #endregion
 
 const keys = keyring({ current: await generateKey() });
 const session = wrapSession(jsonFileSession('conversation.json', 'user-123'), [

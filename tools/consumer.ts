@@ -1,12 +1,12 @@
 /**
  * Uses the package as a user gets it: packs the tarball, installs it into an empty project beside the SDK, type-checks every
- * code block of the README under strict TypeScript, runs the first one and every entry point as ESM and from CommonJS, on this
- * Node and on the oldest one that `engines` allows.
+ * code block of the README and of docs/getting-started.md under strict TypeScript, runs the one that needs no key and every entry
+ * point as ESM and from CommonJS, on this Node and on the oldest one that `engines` allows.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 
 const ROOT = resolve(import.meta.dirname, '..');
 
@@ -52,9 +52,11 @@ try {
     project,
   );
 
-  const blocks = readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/```ts\n(?<code>[\s\S]*?)```/g);
-  for (const [index, { groups }] of [...blocks].entries()) {
-    writeFileSync(join(project, `readme-${index}.ts`), groups?.['code'] as string);
+  for (const paper of ['README.md', 'docs/getting-started.md']) {
+    const blocks = readFileSync(join(ROOT, paper), 'utf8').matchAll(/```ts\n(?<code>[\s\S]*?)```/g);
+    for (const [index, { groups }] of [...blocks].entries()) {
+      writeFileSync(join(project, `${basename(paper, '.md')}-${index}.ts`), groups?.['code'] as string);
+    }
   }
   const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json');
   const specifiers = entries.map((entry) => `strongroom${entry.slice(1)}`);
@@ -85,7 +87,7 @@ try {
   ]) {
     const options = { compilerOptions: { ...strict, module, moduleResolution }, include: ['*.ts'] };
     writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(options));
-    step(`type-check the README (${moduleResolution})`, 'npx', ['tsc'], project);
+    step(`type-check the papers (${moduleResolution})`, 'npx', ['tsc'], project);
   }
 
   // `node` is an ordinary package whose install script links the binary; npm asks for that to be allowed.
@@ -97,7 +99,7 @@ try {
   const nodes = [process.execPath, join(oldNode, 'node_modules', 'node', 'bin', 'node')];
   for (const node of nodes) {
     const version = step('ask the version', node, ['--version'], project).trim();
-    for (const file of ['readme-0.ts', 'every-entry.ts']) {
+    for (const file of ['getting-started-0.ts', 'every-entry.ts']) {
       const built = join('out', file.replace(/\.ts$/, '.js'));
       const printed = step(
         `${version}: run ${file}`,
