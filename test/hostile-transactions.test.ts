@@ -10,6 +10,7 @@ import { openSqlite } from '../src/stores/sqlite.ts';
 import { isStrongroomError } from '../src/errors.ts';
 import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './stores/cleaning.ts';
 import { announce, uniqueName } from './stores/servers.ts';
+import { rounds } from './support/soak.ts';
 import { STACKS } from './support/stacks.ts';
 
 /** What may stand in no message and in no cause. */
@@ -264,10 +265,15 @@ async function compare(model: Session, session: Session, args: () => unknown): P
   assert.deepEqual(await session.getItems(), await model.getItems());
 }
 
-/** What of the table comes out otherwise than with the session of the SDK. */
-async function differences(open: (index: number) => Session): Promise<string[]> {
+/**
+ * What of the table comes out otherwise than with the session of the SDK.
+ *
+ * @param part Which quarter of the table the short form tries; all of it when absent.
+ */
+async function differences(open: (index: number) => Session, part?: number): Promise<string[]> {
   const found: string[] = [];
   for (const [index, [name, args]] of CASES.entries()) {
+    if (part !== undefined && rounds((index + part) % 4, 0) !== 0) continue;
     try {
       await compare(new MemorySession(), open(index), args);
     } catch (error) {
@@ -282,14 +288,19 @@ const mysql = await announce('MariaDB', 'hostile transactions');
 const redis = await announce('Redis', 'hostile transactions');
 
 describe('a transaction that the session of the SDK refuses is refused in its words', () => {
-  describe.each(STACKS)('under $name', (stack) => {
+  const stacks = STACKS.map((stack, index) => ({ ...stack, index }));
+  describe.each(stacks)('under $name', (stack) => {
+    const part = stack.name === 'all layers' ? undefined : stack.index;
+
     test('around a MemorySession', async () => {
-      expect(await differences(() => stack.wrap(new MemorySession()))).toEqual([]);
+      expect(await differences(() => stack.wrap(new MemorySession()), part)).toEqual([]);
     });
 
     test('around an SQLite store', async () => {
       await using store = openSqlite(':memory:');
-      expect(await differences((index) => stack.wrap(store.session(`s${index}`)))).toEqual([]);
+      // Another quarter than around the session of the SDK.
+      const other = part === undefined ? undefined : part + 2;
+      expect(await differences((index) => stack.wrap(store.session(`s${index}`)), other)).toEqual([]);
     });
   });
 

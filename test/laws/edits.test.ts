@@ -19,6 +19,7 @@ import {
 import { cloneItem } from '../../src/protocol/item.ts';
 import { fakeClock, fixedKeyring } from '../../src/testing/index.ts';
 import { INNERS, type InnerCase } from '../support/inners.ts';
+import { rounds } from '../support/soak.ts';
 
 /** A layer of a user: shows less than is stored, and says nothing about comparing. */
 const initials: SessionLayer = {
@@ -197,7 +198,7 @@ describe('an edit is stored also where a layer shows it as it shows what it repl
     );
     test.each(inners)('around $name', async (inner) => {
       const property = fc.asyncProperty(edit, async (params) => keepsEdits(inner, view, params));
-      await expect(fc.assert(property, { numRuns: 60 })).resolves.toBeUndefined();
+      await expect(fc.assert(property, { numRuns: rounds(20, 600) })).resolves.toBeUndefined();
     });
   });
 });

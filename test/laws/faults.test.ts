@@ -14,6 +14,7 @@ import { faultySession, type FaultTime } from '../../src/testing/index.ts';
 import { items } from '../support/arbitraries.ts';
 import { calls, type Calls } from '../support/calls.ts';
 import { INNERS, type InnerCase } from '../support/inners.ts';
+import { rounds } from '../support/soak.ts';
 import { BARE, NAIVE, STACKS, type StackCase } from '../support/stacks.ts';
 
 /** One operation on a session, and what it makes of a history. */
@@ -185,7 +186,7 @@ describe('a fault at any inner call leaves history unchanged or complete, and a 
   describe.each([BARE, ...STACKS])('under $name', (stack) => {
     const inners = INNERS.filter((inner) => inner.reshapes !== true || stack.enveloped);
     test.each(inners)('around $name', async (inner) => {
-      await expect(property(inner, stack, 60)).resolves.toBeUndefined();
+      await expect(property(inner, stack, rounds(20, 600))).resolves.toBeUndefined();
     });
   });
 

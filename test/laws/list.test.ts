@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { steps } from '../support/arbitraries.ts';
 import { INNERS, type InnerCase } from '../support/inners.ts';
+import { rounds } from '../support/soak.ts';
 import { BARE, NAIVE, STACKS, type StackCase } from '../support/stacks.ts';
 import { playAgainstList } from './model.ts';
 
@@ -17,7 +18,7 @@ describe('two wrappers over one session, interleaved, agree with a plain list', 
     // A service that keeps items in its own shape equals a list only when it sees envelopes.
     const inners = INNERS.filter((inner) => inner.reshapes !== true || stack.enveloped);
     test.each(inners)('around $name', async (inner) => {
-      await expect(property(inner, stack, 60)).resolves.toBeUndefined();
+      await expect(property(inner, stack, rounds(20, 600))).resolves.toBeUndefined();
     });
   });
 

@@ -16,11 +16,11 @@ import { bySession, contradiction, type Call } from './linear.ts';
 import { startWriter, type Writer } from './writer.ts';
 import { rounds } from '../support/soak.ts';
 
-const KILLS = rounds(20, 200);
+const KILLS = rounds(10, 200);
 const RESTARTS = rounds(2, 20);
-const PROCESSES = 8;
+const PROCESSES = rounds(5, 8);
 const SESSIONS = 50;
-const MIXED = rounds(5_000, 60_000);
+const MIXED = rounds(3_000, 60_000);
 /** How much more a process may keep in memory after the second half of its calls than after the first. */
 const MOST_GROWTH = 8 * 1024 * 1024;
 const TIMEOUT = rounds(120_000, 1_800_000);
@@ -30,11 +30,11 @@ async function textsOf(store: Store<StoreSession>, id: string): Promise<string[]
 }
 
 /** @param writers How many write at the same time. */
-function crashes(target: () => string, name: () => string, writers = 5): void {
+function crashes(target: () => string, name: () => string, writers = 5, kills = KILLS): void {
   test(
     'loses nothing that was acknowledged when a writer is killed, and keeps no half call and no lock',
     async () => {
-      for (let round = 0; round < KILLS / writers; round++) {
+      for (let round = 0; round < kills / writers; round++) {
         const names = Array.from({ length: writers }, (_, kill) => `w${round}-${kill}`);
         const processes = names.map((writer, index) =>
           startWriter(new URL('writer-process.ts', import.meta.url), [
@@ -91,8 +91,9 @@ describe('PGlite in a folder, when its process dies', () => {
   crashes(
     () => `pglite:${folder('database')}`,
     () => 'unused',
-    // A folder is one process's at a time.
+    // A folder is one process's at a time, and each of them starts a database.
     1,
+    rounds(4, 200),
   );
 });
 

@@ -418,7 +418,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     const START = 1_000_000;
     const pick = (count: number): number => Math.floor(Math.random() * count);
     const processes = Array.from({ length: 6 }, open);
-    for (let round = 0; round < rounds(100, 5_000); round++) {
+    for (let round = 0; round < rounds(30, 5_000); round++) {
       const ids = [uniqueName('many'), uniqueName('many')];
       await Promise.all(
         processes.map(async ({ store, clock }) => {
