@@ -1,19 +1,38 @@
-import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { configDefaults, defineConfig, type ViteUserConfig } from 'vitest/config';
+
+const ALL = ['test/**/*.test.ts'];
+/** They change nothing that another file could meet, so they share a process and what it has loaded: half of their time. */
+const SHARING = [
+  'test/*.test.ts',
+  'test/{contract,crypto,engine,history,keys,kms,laws,layers,operations,protocol,spec,testing}/*.test.ts',
+  // What checks patterns by random search comes to other answers in a process that has done other things before.
+  'test/redaction/!(linear|phone-number-recognizer).test.ts',
+];
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     // No test is decided by time: this only ends one that hangs.
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // Much of the work waits for servers and processes: one worker less than cores leaves half of two cores idle.
     maxWorkers: '100%',
-    // The whole project is checked by `npm run typecheck`.
-    typecheck: {
-      enabled: true,
-      include: ['test/types/**/*.test-d.ts'],
-      tsconfig: 'test/types/tsconfig.json',
-    },
+    projects: [
+      { extends: true, test: { name: 'sharing', include: SHARING, isolate: false } },
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: ALL,
+          exclude: [...configDefaults.exclude, ...SHARING],
+          // The whole project is checked by `npm run typecheck`.
+          typecheck: {
+            enabled: true,
+            include: ['test/types/**/*.test-d.ts'],
+            tsconfig: 'test/types/tsconfig.json',
+          },
+        },
+      },
+    ],
   },
 });
 

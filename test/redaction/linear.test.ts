@@ -14,7 +14,7 @@ describe.runIf(isChecked)('recheck calls every pattern safe', () => {
   test.each(PATTERNS.map((pattern) => [pattern.source, pattern] as const))(
     '%s',
     async (_source, pattern) => {
-      const { status } = await check(pattern.source, pattern.flags, { timeout: 120_000 });
+      const { status } = await check(pattern.source, pattern.flags, { timeout: 120_000, randomSeed: 1 });
       expect(status).toBe('safe');
     },
     150_000,

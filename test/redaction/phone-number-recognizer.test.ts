@@ -116,7 +116,7 @@ describe('phoneNumberRecognizer', () => {
 
   test('its pattern is linear', async () => {
     for (const { source, flags } of [CANDIDATE.start, CANDIDATE.more]) {
-      expect((await check(source, flags, { timeout: 60_000 })).status).toBe('safe');
+      expect((await check(source, flags, { timeout: 60_000, randomSeed: 1 })).status).toBe('safe');
     }
   }, 70_000);
 

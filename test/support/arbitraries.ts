@@ -29,7 +29,13 @@ export const text: fc.Arbitrary<string> = fc.oneof(
   },
 );
 
-/** Any JSON object, without the two values that `JSON.parse(JSON.stringify(x))` and zod do not keep. */
+/** A whole number so long that one in a hundred of them is a payment card, which a stack with `redact()` replaces. */
+const LONG_NUMBER = /(?<![\d.])\d{12,}/;
+
+/**
+ * Any JSON object, without the two values that `JSON.parse(JSON.stringify(x))` and zod do not keep, and without numbers
+ * that may be cards.
+ */
 const json: fc.Arbitrary<Record<string, unknown>> = fc
   .dictionary(
     fc.string({ maxLength: 8 }).filter((key) => key !== '__proto__'),
@@ -37,7 +43,10 @@ const json: fc.Arbitrary<Record<string, unknown>> = fc
     { maxKeys: 4 },
   )
   .map((value) => JSON.parse(JSON.stringify(value)) as Record<string, unknown>)
-  .filter((value) => !JSON.stringify(value).includes('__proto__'));
+  .filter((value) => {
+    const text = JSON.stringify(value);
+    return !text.includes('__proto__') && !LONG_NUMBER.test(text);
+  });
 
 const callId = fc.integer({ min: 1, max: 4 }).map((number) => `call_${number}`);
 
