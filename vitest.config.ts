@@ -4,9 +4,7 @@ const ALL = ['test/**/*.test.ts'];
 /** They change nothing that another file could meet, so they share a process and what it has loaded: half of their time. */
 const SHARING = [
   'test/*.test.ts',
-  'test/{contract,crypto,engine,history,keys,kms,laws,layers,operations,protocol,spec,testing}/*.test.ts',
-  // What checks patterns by random search comes to other answers in a process that has done other things before.
-  'test/redaction/!(linear|phone-number-recognizer).test.ts',
+  'test/{contract,crypto,engine,history,keys,kms,laws,layers,operations,protocol,redaction,spec,testing}/*.test.ts',
 ];
 
 const config: ViteUserConfig = defineConfig({

@@ -1,6 +1,8 @@
 import type { BuiltInRecognizer } from './recognizer.ts';
 import { apiKeyRecognizer } from './recognizers/api-key.ts';
 import { cardRecognizer } from './recognizers/card.ts';
+import { commandPasswordRecognizer } from './recognizers/command-passwords.ts';
+import { cookieRecognizer } from './recognizers/cookies.ts';
 import { cryptoRecognizer } from './recognizers/crypto.ts';
 import { emailRecognizer } from './recognizers/email.ts';
 import { ibanRecognizer } from './recognizers/iban.ts';
@@ -26,6 +28,8 @@ export const BUILT_IN_RECOGNIZERS: readonly BuiltInRecognizer[] = [
   ...nationalIdRecognizers,
   apiKeyRecognizer,
   namedSecretRecognizer,
+  cookieRecognizer,
+  commandPasswordRecognizer,
   jwtRecognizer,
   privateKeyRecognizer,
   passwordInUrlRecognizer,

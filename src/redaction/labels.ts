@@ -5,7 +5,8 @@ const LONGEST_LOOK = 64;
 /** Marks that stand between a label's line and its value: quotes, list and quotation marks, emphasis. */
 const NO_WORD = /^[\s>*_|"'`“”‘’«»\-–•(#]*$/u;
 /** A line that is a label and no sentence: few words, no number, perhaps a colon. */
-const LABEL_LINE = /^[\s>*_|"'`#\-–•]*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)[\s*_"'`]*([:：=]?)[\s*_"'`]*$/u;
+const LABEL_LINE =
+  /^[\s>*_|"'`#\-–•]*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)[\s*_"'`]*([:：=](?: {0,2}[|>][+-]?(?=\s*$))?|)[\s*_"'`]*$/u;
 const EMPHASIS = /[*_`]{1,3}(?=[:：=])|(?<=[:：=])[*_`]{1,3}/gu;
 /** `| Phone | `: a table of names on the left and values on the right. */
 const LEFT_CELL = /(?:^|[|\t])[ *_`]*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)[ *_`:]*[|\t][ *_`]*$/u;

@@ -32,7 +32,7 @@ describe('the labelled set', () => {
 
   test('has at least 1,000 lines in 12 scripts and more, near misses and finds, each line once', () => {
     expect(texts.length).toBeGreaterThanOrEqual(1_000);
-    expect(new Set(texts.map(({ text }) => scriptOf(text))).size).toBeGreaterThanOrEqual(13);
+    expect(new Set(texts.map(({ text }) => scriptOf(text))).size).toBeGreaterThanOrEqual(24);
     expect(texts.filter(({ spans }) => spans.length === 0).length).toBeGreaterThan(200);
     expect(new Set(texts.map(({ text }) => text)).size).toBe(texts.length);
   });
@@ -49,7 +49,7 @@ describe('the labelled set', () => {
 
   test('precision is at least 0.99 in each script', async () => {
     const scripts = scoresByScript(texts, await findsIn(texts));
-    expect(scripts.filter(({ precision }) => precision < 0.99)).toEqual([]);
+    expect(scripts.filter(({ precision, labelled }) => precision < 0.99 || labelled < 10)).toEqual([]);
   });
 
   test('what is marked as missed is missed: a mark that is no longer true goes', async () => {

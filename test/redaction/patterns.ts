@@ -16,3 +16,11 @@ export const PATTERNS: readonly RegExp[] = [
   CANDIDATE.more,
   WORD,
 ];
+
+/** The search for a text that makes a pattern slow, by counted steps alone: its limits in milliseconds say "slow" on a busy machine. */
+export const BY_STEPS = {
+  randomSeed: 1,
+  attackTimeout: null,
+  incubationTimeout: null,
+  seedingTimeout: null,
+} as const;

@@ -186,6 +186,11 @@ describe('groups that a telephone is spoken of beside', () => {
     'my number is [[0612345678]]',
     '[[011 44 20 7946 0958]] or [[0011 44 20 7946 0958]]',
     'मोबाइल [[9876543210]], телефон [[9161234567]]',
+    'Phone # [[4155552671]], [Tel] [[4155552671]], 📞 [[4155552671]], ☎️ [[4155552671]]',
+    'Phone – [[4155552671]]',
+    'notify --phone [[4155552671]] --now',
+    'phone: |\n  [[4155552671]]\n',
+    '手机号[[12345678901]]，电话[[12345678]]',
   ])('%s', async (marked) => {
     const text = marked.replaceAll('[[', '').replaceAll(']]', '');
     let shown = text;
@@ -213,6 +218,10 @@ describe('groups that a telephone is spoken of beside', () => {
     'took 002.113936031 seconds',
     'phone model 12-345-678',
     'message 12 of 14: 10-20-30',
+    '电话会议12345678，手机壳12345678，手机型号：12345678，电话订单12345678',
+    '휴대폰케이스 12345678, 携帯ケース12345678',
+    'order #4155552671, [order] 4155552671, --count 4155552671, Order – 4155552671',
+    'type: |\n  4155552671\n',
   ])('not in: %s', async (text) => {
     const finds = await redactor.analyze(text);
     expect(finds.filter(({ entityType }) => entityType === 'PHONE_NUMBER')).toEqual([]);

@@ -295,6 +295,7 @@ describe('API keys', () => {
   const body = 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0';
   test.each([
     `OPENAI_API_KEY=[[sk-proj-${body}T3BlbkFJ${body}]]`,
+    `hub [[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]]`,
     `[[sk-ant-api03-${body}-${body}AA]]`,
     'aws [[AKIAIOSFODNN7ABCDEFG]]',
     `git clone https://[[ghp_${body.slice(0, 36)}]]@github.com/o/r`,
@@ -310,6 +311,7 @@ describe('API keys', () => {
   test.each([
     'sk-xxxxxxxxxxxxxxxxxxxxxxxx YOUR_API_KEY_HERE api_key=YOUR_API_KEY_HERE_PLEASE',
     'sk-learn-something-that-is-long',
+    'hf_TransformersTokenizerFastAutoModelForCausalLM',
     'token count: 12345678901234567890',
     'd41d8cd98f00b204e9800998ecf8427e and 110bcd25-a55d-453a-8046-1297901ea002',
   ])('not in: %s', async (text) => expect(await finds(text)).toEqual({ marked: text, entities: [] }));

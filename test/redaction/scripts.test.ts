@@ -139,6 +139,8 @@ describe('four numbers with points', () => {
     'firmware 192.168.1.1',
     'upgrade 10.0.0.5 to the new kernel',
     'version 192.168.1.10',
+    'rev 203.0.113.0/24',
+    'release: 4.2.1.17:8080',
     'driver host 172.16.4.9',
     'Safari 203.0.113.9 - - [12/May]',
     '{"edge":"203.0.113.77","firmware":"192.168.1.1"}',

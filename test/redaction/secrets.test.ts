@@ -100,6 +100,10 @@ describe('secrets by the name before them', () => {
     `curl -H "Authorization: token ${SECRET}" https://acme.test`,
     `SECRET_KEY_BASE=${SECRET}`,
     `SharedAccessKey=${SECRET}${SECRET}=`,
+    `Token:\n${SECRET}`,
+    `- name: API_TOKEN\n  value: ${SECRET}`,
+    `<add key="ApiToken" value="${SECRET}" />`,
+    `<th>Access token</th><td>${SECRET}</td>`,
   ])('a token: %s', async (text) => {
     const redacted = await redactor.redactText(text);
     expect(redacted).toContain('<API_KEY>');
@@ -145,6 +149,29 @@ describe('secrets by the name before them', () => {
     `{"auth":{"user":"ada","pass":"${PASSWORD}"}}`,
     `auth: { user: 'ada', pass: '${PASSWORD}' }`,
     'passphrase: "correct horse battery staple"',
+    `passphrase "${PASSWORD}"`,
+    `Passwort:\n${PASSWORD}`,
+    `## Password\n\n**Password:**\n\n${PASSWORD}\n`,
+    `- name: DB_PASSWORD\n  value: ${PASSWORD}`,
+    `ALTER USER ada WITH PASSWORD '${PASSWORD}';`,
+    `CREATE USER ada IDENTIFIED BY '${PASSWORD}'`,
+    `create user ada identified with caching_sha2_password by '${PASSWORD}'`,
+    `mysqldump -h db -u root -p${PASSWORD} shop`,
+    `mariadb -uroot -p'${PASSWORD}' < dump.sql`,
+    `sshpass -p ${PASSWORD} ssh ada@db`,
+    `docker login -u ada -p ${PASSWORD} registry.test`,
+    `helm registry login -u ada -p "${PASSWORD}" registry.test`,
+    `net use z: \\\\host\\share /user:ada ${PASSWORD}`,
+    ...(
+      'lozinka geslo parool salasõna fjalëkalimi nenosiri slaptažodis lykilorð parolă contrasenya лозинка գաղտնաբառ პაროლი گذرواژه ' +
+      'ססמה கடவுச்சொல் పాస్‌వర్డ్ ಪಾಸ್‌ವರ್ಡ್ പാസ്‌വേഡ് પાસવર્ડ ਪਾਸਵਰਡ මුරපදය ລະຫັດຜ່ານ ពាក្យសម្ងាត់ စကားဝှက် 暗証番号'
+    )
+      .split(' ')
+      .flatMap((name) => [`${name}: ${PASSWORD}`, `{"${name}":"${PASSWORD}"}`]),
+    `kata laluan: ${PASSWORD}`,
+    `የይለፍ ቃል: ${PASSWORD}`,
+    `پاس ورڈ: ${PASSWORD}`,
+    `құпия сөз: ${PASSWORD}`,
   ])('a password: %s', async (text) => {
     const redacted = await redactor.redactText(text);
     expect(redacted).toContain('<PASSWORD>');
@@ -153,6 +180,15 @@ describe('secrets by the name before them', () => {
 
   test.each([
     'the token is invalid',
+    'password:\n  min: 8\n  max: 64',
+    'Password:\nplease choose one with 8 characters',
+    'secret:\n  name: db-creds-1',
+    'the password "required" is missing, and so is the token \'string\'',
+    'mysql -u root -p',
+    'docker run -p 8080:80 nginx1',
+    'docker login -u ada --password-stdin',
+    'mkdir -p /srv/app1 && cp -p file1 file2',
+    'identified by 2 people',
     'the token is expired, please sign in again',
     'token: required',
     'token: string',

@@ -50,10 +50,22 @@ function keyEnd(text: string, start: number, prefix: string): number | undefined
     const match = body.exec(text);
     if (match === null || isPlaceholder(prefix + match[0])) continue;
     // Words joined by hyphens can begin with sk- or pa-; a key of that form has digits too.
-    if (/^[a-z][a-z0-9]{1,2}[_-]$/.test(prefix) && (SLUG.test(match[0]) || !looksRandom(match[0]))) continue;
+    if (/^[a-z][a-z0-9]{1,2}[_-]$/.test(prefix) && !isShortKey(match[0])) continue;
     return endOfKey(text, start + prefix.length + match[0].length);
   }
   return undefined;
+}
+
+/** What follows a prefix that is short enough to begin words. */
+function isShortKey(body: string): boolean {
+  return (!SLUG.test(body) && looksRandom(body)) || isScrambled(body);
+}
+
+/** Letters only, as keys of Hugging Face: more changes of case than the words of a name have. */
+function isScrambled(body: string): boolean {
+  if (!/^[A-Za-z0-9]{30,}$/.test(body)) return false;
+  const changes = body.match(/[a-z](?=[A-Z])|[A-Z](?=[a-z])/g)?.length ?? 0;
+  return changes >= 0.34 * body.length;
 }
 
 /**

@@ -33,9 +33,18 @@ function findV4(text: string, context: TextContext, found: RecognizerResult[]): 
     const octets = address.split('.');
     if (!octets.every(isOctet) || address === '0.0.0.0') continue;
     const end = start + address.length;
-    if (!standsFree(text, start, end) || isVersion(text, start, octets.map(Number), context)) continue;
+    if (!standsFree(text, start, end)) continue;
+    if (!hasPrefixOrPort(text, end) && isVersion(text, start, octets.map(Number), context)) continue;
     found.push({ entityType: 'IP_ADDRESS', start, end, score: 0.8, validated: true });
   }
+}
+
+/** `/24`, `:8080`: no version has a network's prefix or a port. */
+const PREFIX_OR_PORT = /(?:\/(?:[12]?\d|3[0-2])|:[1-9]\d{1,4})(?![\w.])/y;
+
+function hasPrefixOrPort(text: string, end: number): boolean {
+  PREFIX_OR_PORT.lastIndex = end;
+  return PREFIX_OR_PORT.test(text);
 }
 
 function isOctet(octet: string): boolean {

@@ -1,6 +1,6 @@
-import { words } from '../context.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
-import { isReference, isStandIn, looksRandom } from './randomness.ts';
+import { isPassword, type Style } from './password-shape.ts';
+import { isStandIn, looksRandom } from './randomness.ts';
 import {
   FOREIGN_NAME_ENDS,
   NAME_ENDS,
@@ -8,6 +8,7 @@ import {
   secretKindOfKey,
   type SecretKind,
 } from './secret-names.ts';
+import { secretResult } from './secret-result.ts';
 
 const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
 const NAME_CHARACTER = /[\p{L}\p{M}\p{N}_.-]/u;
@@ -22,6 +23,15 @@ const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script
 const TOUCHING = /[\p{Script=Han}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]$/u;
 /** A command line and a file of pairs have only space there: `--token x`, `aws_secret_access_key x`. */
 const SPACE = /[ \t]{1,8}/y;
+/** From the end of a line to the one word of the next. */
+const BELOW = /\r?\n(?:[ \t]{0,8}\r?\n)?[ \t>]{0,8}(?=\S{6,512}[ \t]{0,8}(?:[\r\n]|$))/y;
+/** `WITH PASSWORD 'x'` */
+const SPACE_AND_QUOTE = /[ \t]{1,4}(?=["'`])/y;
+/** `name: DB_PASSWORD`, on the next line `value: x`; `key="token" value="x"` */
+const PAIR = /["']?[ \t]{0,4}(?:,[ \t]{0,4}|\r?\n)?[ \t]{0,16}["']?val(?:ue)?["']?[ \t]{0,3}[:=][ \t]{0,3}/iy;
+/** `<th>Password</th><td>x` */
+const CELL =
+  /[ \t]{0,4}:?<\/(?:th|td|dt|b|strong|label|span)>\s{0,16}:?\s{0,4}<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>[ \t]{0,4}/iy;
 const OPEN_TAG = />[ \t]{0,2}(?=[^\s<>]{1,512}<\/)/y;
 const SCHEME = /(?:basic|bearer|token|digest|apikey|api-key|negotiate|key|jwt|bot)[ \t]{1,4}/iy;
 /** After a scheme whatever is no word: RFC 7235, 2.1 (token68). */
@@ -35,29 +45,16 @@ const ASSIGNED_VALUE = /[^\s"'`&;,<>\\]{1,1024}/y;
 const ASSIGNED_TOKEN = /[^\s"'`&;,<>\\=]{1,1024}={0,2}/y;
 const VALUE = /[^\s"'`<>\\]{1,1024}/y;
 const BEARER = /(?<!\w)(?:bearer|token|basic) {1,4}(?=[A-Za-z0-9._~+/-]{20})/gi;
-const CURL_USER = /(?:^|\s)(?:-u|--user|--proxy-user)[ =]{1,2}["']?([^\s"':]{1,128}):([^\s"']{3,256})/g;
 /** Without one of these nothing is told from a word. */
 const NEEDED = /[\d=:@#$%^&*]|[^\x00-\x7f]/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
-const COOKIE = /(?<![\w=:-])(?:set-)?cookie["']?[ \t]{0,2}[:=][ \t]{0,2}["']?/gi;
-const COOKIE_PAIR = /([\w!#$%&*.^`|~+-]{1,128}=)([^\s;,"']{0,4096})(?:;[ \t]{0,4}|(?=[\s,"']|$))/y;
 const LONGEST_QUOTED = 4096;
 const SHORTEST_TOKEN = 12;
-
-/** Words that stand where a password would. */
-const NO_PASSWORD = words(
-  'true false null none nil undefined yes no on off required optional missing invalid incorrect wrong expired empty blank ' +
-    'unset set hidden masked encrypted hashed plain plaintext string text str input varchar char bytes any object number ' +
-    'boolean integer field label example sample test default unknown n/a na tbd todo same different weak strong short long ' +
-    'correct valid changed reset updated forgotten lost protected secret password passwd pwd token key value here below above ' +
-    'not the a an and or for with your my this that to of in is was will must should can cannot has have nullable bcrypt ' +
-    'argon2 scrypt sha256 md5 readonly writeonly autocomplete current-password new-password minlength maxlength',
-);
 
 /** Tokens and passwords by the name before them, in text, as JSON keys, in headers, queries and commands. */
 export const namedSecretRecognizer: BuiltInRecognizer = {
   name: 'named-secret',
   entities: ['API_KEY', 'PASSWORD'],
-  patterns: [NAME_ENDS, FOREIGN_NAME_ENDS, BEARER, CURL_USER, COOKIE],
+  patterns: [NAME_ENDS, FOREIGN_NAME_ENDS, BEARER],
   analyze(text, context): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
     findUnderKey(text, context, found);
@@ -65,13 +62,11 @@ export const namedSecretRecognizer: BuiltInRecognizer = {
     // One pass for all names; what stands around a name is looked at where one is.
     findAfterNames(NAME_ENDS, text, found);
     if (!ASCII.test(text)) findAfterNames(FOREIGN_NAME_ENDS, text, found);
-    findCookies(text, context, found);
     for (const match of text.matchAll(BEARER)) {
       const start = match.index + match[0].length;
       const end = valueEnd(text, start, VALUE);
-      if (looksRandom(text.slice(start, end))) found.push(resultOf('token', start, end));
+      if (looksRandom(text.slice(start, end))) found.push(secretResult('token', start, end));
     }
-    if (text.includes('-u')) findCurlUsers(text, found);
     return found;
   },
 };
@@ -96,21 +91,22 @@ function findUnderKey(text: string, context: TextContext, found: RecognizerResul
     kind === 'token'
       ? /^[\x21-\x7e]+$/.test(text) && looksRandom(text, SHORTEST_TOKEN)
       : isPassword(text, 'quoted', context.key as string);
-  if (isSecret) found.push(resultOf(kind, 0, text.length));
+  if (isSecret) found.push(secretResult(kind, 0, text.length));
 }
 
 function findAfterName(text: string, at: number, nameEnd: number): RecognizerResult | undefined {
   // What follows a name is cheaper to look at than the name.
   const separated = skip(text, nameEnd, SEPARATOR);
-  if (separated === undefined && !TOUCHABLE.test(text[nameEnd] ?? '')) return undefined;
+  if (separated === undefined && !TOUCHABLE.test(text[nameEnd] ?? '') && text[nameEnd] !== '\n')
+    return undefined;
   let start = at;
   while (start > 0 && at - start < LONGEST_NAME && NAME_CHARACTER.test(text[start - 1] as string)) start--;
-  let place = separated ?? afterTouching(text, start, nameEnd);
+  let place = separated === undefined ? afterTouching(text, start, nameEnd) : besideOrBelow(text, separated);
   if (place === undefined) return undefined;
   const name = text.slice(start, nameEnd);
   const kind = secretKind(name) ?? passOfUser(text, start, name);
   if (kind === undefined) return undefined;
-  const isCommand = separated === undefined && place > nameEnd && text[nameEnd] !== '>';
+  const isCommand = separated === undefined && /^[ \t]/.test(text.slice(nameEnd, place));
   const isAssigned = text.slice(nameEnd, separated ?? nameEnd).includes('=');
   const schemed = skip(text, place, SCHEME);
   place = schemed ?? place;
@@ -118,12 +114,13 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
   if (opening !== undefined) {
     const close = text.indexOf(text.slice(place, opening), opening);
     if (close === -1 || close - opening > LONGEST_QUOTED) return undefined;
-    return judge(kind, name, text, opening, close, 'quoted');
+    // Without a sign between them it may be prose: the password "letmein" is what people call weak.
+    return judge(kind, name, text, opening, close, isCommand && !/[_-]/.test(name) ? 'plain' : 'quoted');
   }
   const assigned = kind === 'token' ? ASSIGNED_TOKEN : ASSIGNED_VALUE;
   const end = valueEnd(text, place, isAssigned ? assigned : VALUE);
   if (schemed !== undefined && /authorization$/i.test(name) && isCredentials(text.slice(place, end))) {
-    return resultOf('token', place, end);
+    return secretResult('token', place, end);
   }
   const isVariable = isAssigned && (/^[A-Z][A-Z0-9_]{2,}$/.test(name) || /[?&;]/.test(text[start - 1] ?? ''));
   return judge(kind, name, text, place, end, isVariable ? 'assigned' : isCommand ? 'command' : 'plain');
@@ -135,17 +132,24 @@ function passOfUser(text: string, start: number, name: string): SecretKind | und
   return USER_BEFORE.test(text.slice(Math.max(0, start - 120), start)) ? 'password' : undefined;
 }
 
+/** The value of a name that ends its line stands on the next one, alone. */
+function besideOrBelow(text: string, separated: number): number | undefined {
+  return /[\r\n]/.test(text[separated] ?? '') ? skip(text, separated, BELOW) : separated;
+}
+
 /** Where a value begins that no sign separates from its name: in a tag, on a command line, touching. */
 function afterTouching(text: string, start: number, nameEnd: number): number | undefined {
+  const paired = skip(text, nameEnd, PAIR) ?? skip(text, nameEnd, CELL);
+  if (paired !== undefined) return paired;
   if (text[start - 1] === '<') return skip(text, nameEnd, OPEN_TAG);
   if (TOUCHING.test(text.slice(start, nameEnd))) return nameEnd;
-  return /[_-]/.test(text.slice(start, nameEnd)) ? skip(text, nameEnd, SPACE) : undefined;
+  return /[_-]/.test(text.slice(start, nameEnd))
+    ? skip(text, nameEnd, SPACE)
+    : skip(text, nameEnd, SPACE_AND_QUOTE);
 }
 
 /** `private_key: ed25519.Ed25519PrivateKey` */
 const MEMBER = /^[a-z_][a-z0-9_]{0,63}\.(?:[A-Z][a-z0-9]{1,20}){1,8}$/;
-
-type Style = 'quoted' | 'assigned' | 'command' | 'plain';
 
 function judge(
   kind: SecretKind,
@@ -162,60 +166,7 @@ function judge(
     kind === 'password'
       ? isPassword(value, style, name)
       : !/\s/.test(value) && looksRandom(value, style === 'command' ? undefined : SHORTEST_TOKEN);
-  return isSecret ? resultOf(kind, start, end) : undefined;
-}
-
-/** Passwords look like anything: how they are written says how much has to speak for one. */
-function isPassword(value: string, style: Style, name: string): boolean {
-  if (value.length < 4 || value.length > 256 || isStandIn(value) || isReference(value)) return false;
-  if (/\s/.test(value)) return style === 'quoted' && /phrase/i.test(name) && !/[.:]$/.test(value);
-  const word = (value.split(/[|,:]/)[0] as string).toLowerCase().replace(/[.!?)\]}]+$/, '');
-  if (NO_PASSWORD.has(word) || NO_PASSWORD.has(value.toLowerCase())) return false;
-  // The label of a field in some language: "Passwort", "Contraseña".
-  if (secretKind(value) !== undefined && /^[\p{L}_ -]+$/u.test(value)) return false;
-  if (/^pwd$/i.test(name) && /^[/~]/.test(value)) return false; // the working directory
-  if (style === 'quoted') return !/^\w+(?:\.\w+)+$/.test(value) || /\d/.test(value);
-  if (style === 'assigned') return true;
-  if (/^(?:19|20)\d\d-\d\d(?:-\d\d)?$/.test(value) || value.length < 6) return false;
-  const hasDigit = /\d/.test(value);
-  if (style === 'command') return hasDigit && /\p{L}/u.test(value);
-  return hasDigit || /[^\p{L}\p{N}'’.,:;!?()/_-]/u.test(value) || /\p{Ll}\p{Lu}/u.test(value);
-}
-
-/** What a browser sends back is a credential as a whole: every value of the header that looks like one. */
-function findCookies(text: string, context: TextContext, found: RecognizerResult[]): void {
-  if (context.key !== undefined && /^(?:set[-_]?)?cookies?$/i.test(context.key)) findPairs(text, 0, found);
-  for (const match of text.matchAll(COOKIE)) findPairs(text, match.index + match[0].length, found);
-}
-
-function findPairs(text: string, from: number, found: RecognizerResult[]): void {
-  for (let place = from; ;) {
-    COOKIE_PAIR.lastIndex = place;
-    const match = COOKIE_PAIR.exec(text);
-    if (match === null) return;
-    const end = place + match[0].length;
-    const value = match[2] as string;
-    const start = place + (match[1] as string).length;
-    const isSession = /sess|sid=$|auth|token|jwt/i.test(match[1] as string);
-    if (
-      isSession
-        ? value.length >= 8 && /\d/.test(value) && !isStandIn(value)
-        : looksRandom(value) && /[A-Za-z].*[A-Za-z].*[A-Za-z]/.test(value)
-    ) {
-      found.push(resultOf('token', start, start + value.length));
-    }
-    place = end;
-  }
-}
-
-/** `curl -u ada:password` */
-function findCurlUsers(text: string, found: RecognizerResult[]): void {
-  for (const match of text.matchAll(CURL_USER)) {
-    const password = match[2] as string;
-    if (!isPassword(password, 'command', '-u')) continue;
-    const end = match.index + match[0].length;
-    found.push(resultOf('password', end - password.length, end));
-  }
+  return isSecret ? secretResult(kind, start, end) : undefined;
 }
 
 function isCredentials(value: string): boolean {
@@ -238,13 +189,4 @@ function skip(text: string, place: number, pattern: RegExp): number | undefined 
   pattern.lastIndex = place;
   const match = pattern.exec(text);
   return match === null ? undefined : place + match[0].length;
-}
-
-function resultOf(kind: SecretKind, start: number, end: number): RecognizerResult {
-  return {
-    entityType: kind === 'token' ? 'API_KEY' : 'PASSWORD',
-    start,
-    end,
-    score: kind === 'token' ? 0.75 : 0.7,
-  };
 }

@@ -33,6 +33,10 @@ const STEMS = stems(
     // Cyrillic, Greek, Armenian, Georgian, Amharic
     'телефон мобильн мобілн мобилн мобилен сотов факс утас τηλέφων τηλεφων κινητό κινητο φαξ հեռախոս բջջային ტელეფონ მობილურ ስልክ',
 );
+/** Compounds with a word for telephone that name something else: a conference, a case, a model, an order. */
+const THINGS = stems(
+  '会议 會議 회의 手机壳 手機殼 ケース 케이스 型号 型號 机型 機種 모델 订单 訂單 주문 货号 운송장 电话卡 電話カード 전화카드 電話帳 전화번호부',
+);
 const SHORT_WORDS = words('тел моб сот τηλ κιν טל נייד հեռ ტელ მობ');
 
 /** Whether a lower-case word names a telephone. */
@@ -40,6 +44,7 @@ function isPhoneWord(word: string): boolean {
   if (LATIN.has(word)) return true;
   if (ASCII.test(word)) return LATIN_STEM.test(word);
   const folded = word.normalize('NFKC');
+  if (THINGS.test(folded)) return false;
   return LATIN.has(folded) || LATIN_STEM.test(folded) || SHORT_WORDS.has(folded) || STEMS.test(folded);
 }
 
@@ -73,6 +78,10 @@ const TOUCHING =
 const MOBILE = /^[6-9]\d{9}$/;
 const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
 const NATIONAL = /^(?:0[1-9]\d{7,9}|00[1-9]\d{8,12}|1[3-9]\d{9}|[78]9\d{9})$/;
+/** "phone: …", "Phone # …", "[Phone] …", "--phone …", and "Phone – …" at the beginning of a line */
+const ANNOUNCING =
+  /[:=]["'(*_ ]{0,4}$|#[: ]{0,3}$|\[[^[\]]{1,32}\][ \t]{0,3}$|(?:^|\s)--?[a-z][\w-]{1,32} ["']?$|^[^\p{L}]{0,4}[\p{L} ]{2,24} [-–—] $/u;
+const SIGN = /[📞📱📲☎☏✆📠]\ufe0f?[: ]{0,3}$/u;
 /** "my number is …" */
 const OWN_NUMBER = /\b(?:my|his|her|their|our|your|new|old) number(?: is| was|:| to)? {0,2}$/i;
 
@@ -81,8 +90,9 @@ export function isAnnouncedInText(text: string, start: number, digits: string): 
   const before = leadOf(text, start).slice(-40);
   if (CALLING.test(before)) return true;
   if (OWN_NUMBER.test(before)) return NATIONAL.test(digits);
-  // "(", quotes, Markdown's emphasis
-  let announced = /[:=]["'(*_ ]{0,4}$/.test(before) || TOUCHING.test(before);
+  // "📞 …" needs no word.
+  if (SIGN.test(before)) return digits.length >= 8;
+  let announced = ANNOUNCING.test(before) || TOUCHING.test(before);
   const near = wordsBefore(text, start, 6);
   for (const [place, word] of near.slice(0, 4).entries()) {
     if (isPhoneWord(word)) {

@@ -5,15 +5,15 @@ export type SecretKind = 'token' | 'password';
 
 /** The ends of names of secrets, longer ones first: scanned for, whatever stands before them. */
 export const NAME_ENDS: RegExp =
-  /secret[ _.-]?key(?:[ _.-]?base)?|(?:api|access|private|master|signing|encryption|account|auth|service|license|subscription|shared)[ _.-]?key|token|secret|passphrase|password|passwort|passwd|passcode|passord|pass|pwd|credentials?|authorization|jsessionid|phpsessid|sessid|connect\.sid|kennwort|contrasena|clave|senha|mot de passe|mdp|parola|parole|sifre|haslo|heslo|wachtwoord|adgangskode|salasana|kata sandi/gi;
+  /secret[ _.-]?key(?:[ _.-]?base)?|(?:api|access|private|master|signing|encryption|account|auth|service|license|subscription|shared)[ _.-]?key|token|secret|passphrase|password|passwort|passwd|passcode|passord|pass|pwd|credentials?|authorization|jsessionid|phpsessid|sessid|connect\.sid|kennwort|contrasena|clave|senha|mot de passe|mdp|parola|parole|sifre|haslo|heslo|wachtwoord|adgangskode|salasana|kata sandi|lozinka|geslo|parool|salasona|fjalekalimi?|nenosiri|kata laluan|pasahitza|contrasenya|contrasinal|pasfhocal/gi;
 /** The same with letters beyond ASCII, as they are written within a sentence and at its beginning. */
 export const FOREIGN_NAME_ENDS: RegExp =
-  /[Cc]ontraseña|[Şş]ifre|[Hh]asło|[Ll]ösenord|[Jj]elszó|[Mm]ật khẩu|[Пп]арол[ья]|ПАРОЛЬ|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمة المرور|كلمة السر|رمز عبور|סיסמה|पासवर्ड|পাসওয়ার্ড|[Κκ]ωδικός/g;
+  /[Cc]ontraseña|[Şş]ifre|[Hh]asło|[Ll]ösenord|[Jj]elszó|[Mm]ật khẩu|[Пп]арол[ья]|ПАРОЛЬ|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمة المرور|كلمة السر|رمز عبور|סיסמה|पासवर्ड|পাসওয়ার্ড|[Κκ]ωδικός|[Лл]озинк[аи]|[Pp]arolă|[Ss]alasõna|[Ss]laptažodis|[Ll]ykilorð|[Ff]jalëkalimi?|[Нн]ууц үг|[Ққ]ұпия ?сөз|գաղտնաբառ|პაროლი|گذرواژه|پاس ورڈ|کلمه عبور|الرقم السري|كلمة سر|ססמה|கடவுச்சொல்|పాస్‌?వర్డ్|ಪಾಸ್‌?ವರ್ಡ್|പാസ്‌?വേഡ്|પાસવર્ડ|ਪਾਸਵਰਡ|මුරපදය|ລະຫັດຜ່ານ|ពាក្យសម្ងាត់|စကားဝှက်|የይለፍ ቃል|暗証番号/g;
 
 const TOKEN_END =
   /(?:token|secret|apikey|accesskey|secretkey|secretkeybase|privatekey|masterkey|signingkey|encryptionkey|accountkey|authkey|servicekey|licensekey|subscriptionkey|sharedkey|credential|credentials|authorization|jsessionid|phpsessid|sessid|connectsid)$/;
 const PASSWORD_END =
-  /(?:password|passwd|passwort|passphrase|passcode|pwd|kennwort|contraseña|contrasena|senha|motdepasse|mdp|parola|şifre|sifre|hasło|haslo|heslo|lösenord|wachtwoord|adgangskode|passord|salasana|jelszó|parole|mậtkhẩu|katasandi|пароль|пароля|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمةالمرور|كلمةالسر|رمزعبور|סיסמה|पासवर्ड|পাসওয়ার্ড|κωδικός)$/;
+  /(?:password|passwd|passwort|passphrase|passcode|pwd|kennwort|contraseña|contrasena|senha|motdepasse|mdp|parola|şifre|sifre|hasło|haslo|heslo|lösenord|wachtwoord|adgangskode|passord|salasana|jelszó|parole|mậtkhẩu|katasandi|пароль|пароля|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمةالمرور|كلمةالسر|رمزعبور|סיסמה|पासवर्ड|পাসওয়ার্ড|κωδικός|lozinka|geslo|parool|salasona|salasõna|fjalekalimi?|fjalëkalimi?|nenosiri|katalaluan|pasahitza|contrasenya|contrasinal|pasfhocal|parolă|slaptažodis|lykilorð|лозинк[аи]|нууцүг|құпиясөз|գաղտնաբառ|პაროლი|گذرواژه|پاسورڈ|کلمهعبور|الرقمالسري|كلمةسر|ססמה|கடவுச்சொல்|పాస్వర్డ్|ಪಾಸ್ವರ್ಡ್|പാസ്വേഡ്|પાસવર્ડ|ਪਾਸਵਰਡ|මුරපදය|ລະຫັດຜ່ານ|ពាក្យសម្ងាត់|စကားဝှက်|የይለፍቃል|暗証番号)$/;
 /** Names of one word are words of prose too: `pass` and `clave` count with something before them (`db_pass`). */
 const AMBIGUOUS = words('pass clave');
 /** `next_page_token`, `token_count`, `csrf_token` of a form is one that is used once; a design token is a colour. */

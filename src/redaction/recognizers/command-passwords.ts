@@ -1,0 +1,45 @@
+import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
+import { isPassword, type Style } from './password-shape.ts';
+import { secretResult } from './secret-result.ts';
+
+/** Short options mean a password in some programs and a port or a path in others, so the program stands before them. */
+const COMMANDS: readonly (readonly [needed: string, style: Style, pattern: RegExp])[] = [
+  // curl -u ada:password
+  ['-u', 'command', /(?:^|\s)(?:-u|--user|--proxy-user)[ =]{1,2}["']?[^\s"':]{1,128}:([^\s"']{3,256})/g],
+  // mysql -uroot -ppassword
+  ['-p', 'command', /\b(?:mysql|mariadb)[a-z_-]{0,16} [^\n|;&]{0,160}?(?<=\s)-p["']?([^\s"']{4,256})/g],
+  // sshpass -p password, docker login -u ada -p password
+  [
+    '-p',
+    'assigned',
+    /(?:\bsshpass|\b(?:docker|podman|helm|oc|az|skopeo|buildah|crane|cf)(?: registry| acr)? login)(?= )[^\n|;&]{0,160}?\s-p[ =]{0,2}["']?([^\s"']{4,256})/g,
+  ],
+  // net use x: \\\\host\\share /user:ada password
+  ['/user:', 'command', /\/user:[^\s"']{1,128} {1,4}["']?([^\s"'/]{4,256})/gi],
+  // CREATE USER ada IDENTIFIED BY 'password'
+  [
+    'identified',
+    'quoted',
+    /\bidentified (?:with \w{1,40} )?(?:by|as) (?:password )?["']([^\n"']{4,256})["']/gi,
+  ],
+];
+
+/** Passwords by their place in a command. */
+export const commandPasswordRecognizer: BuiltInRecognizer = {
+  name: 'command-password',
+  entities: ['PASSWORD'],
+  patterns: COMMANDS.map(([, , pattern]) => pattern),
+  analyze(text): readonly RecognizerResult[] {
+    const found: RecognizerResult[] = [];
+    for (const [needed, style, pattern] of COMMANDS) {
+      if (!text.includes(needed) && !text.includes(needed.toUpperCase())) continue;
+      for (const match of text.matchAll(pattern)) {
+        const password = match[1] as string;
+        if (!isPassword(password, style, '')) continue;
+        const start = match.index + match[0].lastIndexOf(password);
+        found.push(secretResult('password', start, start + password.length));
+      }
+    }
+    return found;
+  },
+};

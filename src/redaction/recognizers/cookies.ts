@@ -1,0 +1,44 @@
+import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
+import { isStandIn, looksRandom } from './randomness.ts';
+import { secretResult } from './secret-result.ts';
+
+const COOKIE = /(?<![\w=:-])(?:set-)?cookie["']?[ \t]{0,2}[:=][ \t]{0,2}["']?/gi;
+const COOKIE_PAIR = /([\w!#$%&*.^`|~+-]{1,128}=)([^\s;,"']{0,4096})(?:;[ \t]{0,4}|(?=[\s,"']|$))/y;
+
+/** What a browser sends back is a credential as a whole: every value of the header that looks like one. */
+export const cookieRecognizer: BuiltInRecognizer = {
+  name: 'cookie',
+  entities: ['API_KEY'],
+  patterns: [COOKIE],
+  analyze(text, context): readonly RecognizerResult[] {
+    if (!text.includes('=')) return [];
+    const found: RecognizerResult[] = [];
+    if (isCookieKey(context)) findPairs(text, 0, found);
+    for (const match of text.matchAll(COOKIE)) findPairs(text, match.index + match[0].length, found);
+    return found;
+  },
+};
+
+function isCookieKey({ key }: TextContext): boolean {
+  return key !== undefined && /^(?:set[-_]?)?cookies?$/i.test(key);
+}
+
+function findPairs(text: string, from: number, found: RecognizerResult[]): void {
+  for (let place = from; ;) {
+    COOKIE_PAIR.lastIndex = place;
+    const match = COOKIE_PAIR.exec(text);
+    if (match === null) return;
+    const end = place + match[0].length;
+    const value = match[2] as string;
+    const start = place + (match[1] as string).length;
+    const isSession = /sess|sid=$|auth|token|jwt/i.test(match[1] as string);
+    if (
+      isSession
+        ? value.length >= 8 && /\d/.test(value) && !isStandIn(value)
+        : looksRandom(value) && /[A-Za-z].*[A-Za-z].*[A-Za-z]/.test(value)
+    ) {
+      found.push(secretResult('token', start, start + value.length));
+    }
+    place = end;
+  }
+}

@@ -1,0 +1,33 @@
+import { words } from '../context.ts';
+import { isReference, isStandIn } from './randomness.ts';
+import { secretKind } from './secret-names.ts';
+
+/** How a value is written: the less a writing says by itself, the more the value has to. */
+export type Style = 'quoted' | 'assigned' | 'command' | 'plain';
+
+/** Words that stand where a password would. */
+const NO_PASSWORD = words(
+  'true false null none nil undefined yes no on off required optional missing invalid incorrect wrong expired empty blank ' +
+    'unset set hidden masked encrypted hashed plain plaintext string text str input varchar char bytes any object number ' +
+    'boolean integer field label example sample test default unknown n/a na tbd todo same different weak strong short long ' +
+    'correct valid changed reset updated forgotten lost protected secret password passwd pwd token key value here below above ' +
+    'not the a an and or for with your my this that to of in is was will must should can cannot has have nullable bcrypt ' +
+    'argon2 scrypt sha256 md5 readonly writeonly autocomplete current-password new-password minlength maxlength',
+);
+
+/** Passwords look like anything: how they are written says how much has to speak for one. */
+export function isPassword(value: string, style: Style, name: string): boolean {
+  if (value.length < 4 || value.length > 256 || isStandIn(value) || isReference(value)) return false;
+  if (/\s/.test(value)) return style === 'quoted' && /phrase/i.test(name) && !/[.:]$/.test(value);
+  const word = (value.split(/[|,:]/)[0] as string).toLowerCase().replace(/[.!?)\]}]+$/, '');
+  if (NO_PASSWORD.has(word) || NO_PASSWORD.has(value.toLowerCase())) return false;
+  // The label of a field in some language: "Passwort", "Contraseña".
+  if (secretKind(value) !== undefined && /^[\p{L}_ -]+$/u.test(value)) return false;
+  if (/^pwd$/i.test(name) && /^[/~]/.test(value)) return false; // the working directory
+  if (style === 'quoted') return !/^\w+(?:\.\w+)+$/.test(value) || /\d/.test(value);
+  if (style === 'assigned') return true;
+  if (/^(?:19|20)\d\d-\d\d(?:-\d\d)?$/.test(value) || value.length < 6) return false;
+  const hasDigit = /\d/.test(value);
+  if (style === 'command') return hasDigit && /\p{L}/u.test(value);
+  return hasDigit || /[^\p{L}\p{N}'’.,:;!?()/_-]/u.test(value) || /\p{Ll}\p{Lu}/u.test(value);
+}
