@@ -133,7 +133,7 @@ export interface StoreCalls {
   one<T>(id: string, kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
   /** The sessions, past the layers. */
   list(options: { readonly subject?: string; readonly derived?: boolean }): AsyncIterable<SessionSummary>;
-  /** A call that removes a session or a part of it; what is remembered of the session goes. */
+  /** A call that changes a session below its layers; what is remembered of the session goes. */
   removing<T>(id: string, kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
   /** Deletes the session. */
   erase(id: string, kind: CallKind, origin: CallOrigin): Promise<void>;

@@ -8,7 +8,7 @@ import type { StoredRecord } from '../stores/driver.ts';
 import { type Maintenance } from '../stores/maintenance.ts';
 import { decodeRecord } from '../stores/record.ts';
 import type { Store } from '../stores/store.ts';
-import { CALLS, MAINTENANCE, type StoreCalls } from '../session-contract.ts';
+import { CALLS, MAINTENANCE } from '../session-contract.ts';
 
 /** Options of {@link transfer}. */
 export interface TransferOptions extends CallOrigin {
@@ -70,19 +70,20 @@ export async function transfer<A extends Session, B extends Session>(
   options: TransferOptions = {},
 ): Promise<TransferReport> {
   const origin = originOf(options);
-  const [above, below] = [from?.[CALLS], to?.[CALLS]];
-  const inside = async <T>(
-    calls: StoreCalls | undefined,
-    id: string | undefined,
-    work: () => Promise<T>,
-  ): Promise<T> => {
-    if (calls === undefined) return work();
-    return id === undefined ? calls.whole('transfer', origin, work) : calls.one(id, 'transfer', origin, work);
+  const above = from?.[CALLS];
+  // One store for both ends is one call.
+  const below = Object.is(from, to) ? undefined : to?.[CALLS];
+  /** A call on both stores. */
+  const onStores = async <T>(work: () => Promise<T>): Promise<T> => {
+    const inside = async (): Promise<T> => below?.whole('transfer', origin, work) ?? work();
+    return above?.whole('transfer', origin, inside) ?? inside();
   };
-  /** A call on both stores, or on a session of both. */
-  const inBoth = async <T>(id: string | undefined, work: () => Promise<T>): Promise<T> =>
-    inside(above, id, async () => inside(below, id, work));
-  return inBoth(undefined, async () => {
+  /** A call on the session of both stores; what is remembered of that of the target goes. */
+  const onSessions = async <T>(id: string, work: () => Promise<T>): Promise<T> => {
+    const inside = async (): Promise<T> => below?.removing(id, 'transfer', origin, work) ?? work();
+    return above?.one(id, 'transfer', origin, inside) ?? inside();
+  };
+  return onStores(async () => {
     checkCall('transfer', options, ['onProgress', 'signal']);
     if (above === undefined && below === undefined) refuseOrigin('transfer', options);
     const source = from?.[MAINTENANCE];
@@ -96,7 +97,9 @@ export async function transfer<A extends Session, B extends Session>(
     const report = { sessions: 0, items: 0, shredded: 0 };
     for await (const { id, subject } of listed(from, { derived: true })) {
       options.signal?.throwIfAborted();
-      const { items, shredded } = await inBoth(id, async () => transferSession(source, target, id, subject));
+      const { items, shredded } = await onSessions(id, async () =>
+        transferSession(source, target, id, subject),
+      );
       report.sessions++;
       report.items += items;
       report.shredded += shredded;

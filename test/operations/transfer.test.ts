@@ -2,6 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { describe, expect, test } from 'vitest';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import { keyring } from '../../src/keys/keyring.ts';
+import { cache } from '../../src/layers/cache.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
@@ -57,6 +58,23 @@ describe('transfer', () => {
     for (const id of ['empty', 'free']) await to.session(id).addItems(messages('later'));
     await expect(to.session('empty').clearSession()).rejects.toMatchObject({ code: 'ERR_HELD' });
     await to.session('free').clearSession();
+  });
+
+  test('makes caches of the new store let go, also one that believes to be alone, and takes a store for both ends', async () => {
+    await using from = openSqlite(':memory:');
+    await using to = openSqlite(':memory:');
+    const layers = [
+      cache({ maxItems: 100, mode: 'owner' }),
+      encrypt({ keys: keyring({ current: await generateKey() }) }),
+    ];
+    const [old, next] = [wrapStore(from, layers), wrapStore(to, layers)];
+    await old.session('a').addItems(messages('one'));
+    await transfer(old, next);
+    expect(await next.session('a').getItems()).toEqual(messages('one'));
+    await old.session('a').addItems(messages('two'));
+    await transfer(old, next);
+    expect(await next.session('a').getItems()).toEqual(messages('one', 'two'));
+    expect(await transfer(next, next)).toEqual({ sessions: 1, items: 0, shredded: 0 });
   });
 
   test('goes on where it was cut off, writes nothing twice, and refuses another session of the same id', async () => {
