@@ -39,6 +39,13 @@ export const sha256: (data: Uint8Array) => Uint8Array =
     ? nobleSha256
     : (data) => new Uint8Array(native.createHash('sha256').update(data).digest());
 
+/** SHA-256 of what all pieces are in a row. */
+export function sha256InPieces(): { update(piece: Uint8Array): unknown; digest(): Uint8Array } {
+  if (native === undefined) return nobleSha256.create();
+  const hash = native.createHash('sha256');
+  return { update: (piece) => hash.update(piece), digest: () => new Uint8Array(hash.digest()) };
+}
+
 /** HMAC-SHA256 (RFC 2104) of what these pieces are in a row, under a key that stays the same over many calls. */
 export function hmacSha256(key: Uint8Array): (...pieces: readonly Uint8Array[]) => Uint8Array {
   if (native === undefined) {

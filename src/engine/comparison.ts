@@ -1,6 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { itemKey } from '../protocol/item.ts';
 import type { Entry, Header } from '../layer.ts';
+import { mapInSlices } from '../slices.ts';
 import type { Opened } from './pipeline.ts';
 import type { Stack } from './stack.ts';
 
@@ -24,7 +25,7 @@ export interface Comparison {
    * Entries that take the place of `going`, each record used once: an item that is exactly one of them keeps its
    * stored text and its stamps; one that only looks like one under the layers keeps the stamps.
    */
-  restored(entries: readonly Entry[], going: readonly Opened[]): Entry[];
+  restored(entries: readonly Entry[], going: readonly Opened[]): Promise<Entry[]>;
 }
 
 export function createComparison(stack: Stack): Comparison {
@@ -56,9 +57,10 @@ export function createComparison(stack: Stack): Comparison {
         return { item: text, header: stampsOf(origin.bottom.header) };
       }),
     restamped: (entries) => entries.map(({ item, header }) => ({ item, header: stampsOf(header) })),
-    restored(entries, going) {
-      const exact = poolOf(going, (record) => formsOf(record).map(itemKey));
-      const alike = poolOf(going, (record) => formsOf(record).map(viewOf));
+    async restored(entries, going) {
+      if (entries.length === 0) return [];
+      const exact = await poolOf(going, (record) => formsOf(record).map(itemKey));
+      const alike = await poolOf(going, (record) => formsOf(record).map(viewOf));
       const used = new Set<Opened>();
       const take = (pool: ReadonlyMap<string, Opened[]>, key: string): Opened | undefined => {
         const records = pool.get(key);
@@ -92,15 +94,19 @@ function formsOf({ visible, bottom }: Opened): AgentInputItem[] {
 }
 
 /** The records of each key, the newest first: whoever takes the oldest takes the last one of a list. */
-function poolOf(records: readonly Opened[], keysOf: (record: Opened) => string[]): Map<string, Opened[]> {
+async function poolOf(
+  records: readonly Opened[],
+  keysOf: (record: Opened) => string[],
+): Promise<Map<string, Opened[]>> {
   const pool = new Map<string, Opened[]>();
-  for (const record of records.toReversed()) {
+  const add = (record: Opened): void => {
     for (const key of new Set(keysOf(record))) {
       const list = pool.get(key);
       if (list === undefined) pool.set(key, [record]);
       else list.push(record);
     }
-  }
+  };
+  await mapInSlices(records.toReversed(), add, 4);
   return pool;
 }
 

@@ -94,7 +94,7 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
       const going = opened.slice(from);
       calls.assertReadable(going, call);
       const replacement = after.slice(start);
-      const plan = planReplacement(comparison, replacement, visible.slice(start));
+      const plan = await planReplacement(comparison, replacement, visible.slice(start));
       const written = await pipeline.write(plan.fresh, {
         ...call,
         replaces: going.flatMap((record) => record.bottom ?? []),

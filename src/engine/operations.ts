@@ -172,7 +172,7 @@ export function createOperations(parts: Parts): {
     const first = visible[0] === undefined ? opened.length : opened.indexOf(visible[0]);
     const going = opened.slice(first);
     calls.assertReadable(going, call);
-    const plan = planReplacement(comparison, replacement, visible);
+    const plan = await planReplacement(comparison, replacement, visible);
     const expected = going.map((record) => record.stored);
     const replacing = (records: AgentInputItem[]): SessionHistoryTransactionArgs => ({
       operationId,

@@ -5,6 +5,7 @@ import type { Entry, HiddenEntry, LayerIO, SessionCall, SessionLayer } from '../
 import { discloseClear, encloseClear, matchesClear } from './clear-envelope.ts';
 import type { Inner } from './inner.ts';
 import type { Stack } from './stack.ts';
+import { own } from '../protocol/item.ts';
 import { recordKey } from '../protocol/envelope.ts';
 
 /** One record on its way up: what the inner session holds, what it opens to, and what the caller may see. */
@@ -246,6 +247,15 @@ function assertCount(layer: SessionLayer, hook: string, got: number, expected: n
       `The layer "${layer.name}" returned ${got} entries from ${hook} for ${expected}. It must return one for each, in their order.`,
     );
   }
+}
+
+/** The records of these entries. Envelopes cannot be changed by anybody, so that a store may read them in slices. */
+export function recordsOf(
+  { enveloped }: Stack,
+  entries: readonly { readonly stored?: AgentInputItem }[],
+): AgentInputItem[] {
+  const records = entries.map(storedOf);
+  return enveloped ? own(records) : records;
 }
 
 /** The inner session's record of an entry that {@link Pipeline.write} made. */

@@ -1,11 +1,11 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import type { Entry } from '../layer.ts';
 import { invalidOption } from '../options.ts';
-import { historyDigest } from '../protocol/digest.ts';
+import { digestInSlices } from '../protocol/digest.ts';
 import { countOf, readNow, send, type Parts } from './parts.ts';
 import { readPrefixArguments, type PrefixArguments } from '../protocol/arguments.ts';
 import { conflictError, SENTENCES } from '../protocol/transaction.ts';
-import { storedOf, type Opened } from './pipeline.ts';
+import { recordsOf, storedOf, type Opened } from './pipeline.ts';
 
 /** Arguments of `replacePrefix` of a wrapped session. */
 export interface ReplacePrefixArgs {
@@ -76,7 +76,7 @@ export function createPrefix(
       if ((await inner.applied(operationId)) === true) return;
       const opened = await pipeline.read(undefined, calls.quiet(call), false);
       const going = firstVisible(opened, count);
-      if (going === undefined || digestOf(going) !== digest) {
+      if (going === undefined || (await digestOf(going)) !== digest) {
         throw conflictError(SENTENCES.prefix);
       }
       calls.assertReadable(going, call);
@@ -89,14 +89,14 @@ export function createPrefix(
           stack,
           call,
           async () =>
-            pipeline.write(comparison.restored(comparison.entriesOf(replacement), going), {
+            pipeline.write(await comparison.restored(comparison.entriesOf(replacement), going), {
               ...call,
               replaces: bottoms,
             }),
           async (sealed) =>
             (inner.session as PrefixSession).replacePrefix({
               count: going.length,
-              digest: historyDigest(going.map((record) => record.stored)),
+              digest: await digestInSlices(going.map((record) => record.stored)),
               replacement: sealed.map(storedOf),
               operationId,
               ...(archive !== undefined && { archiveTo: archive }),
@@ -113,7 +113,7 @@ export function createPrefix(
   const receive: Receive = async (entries, operationId, store) =>
     calls.mutate('addItems', { operationId, itemCount: entries.length }, async (call, appended) => {
       const sealed = await pipeline.write(comparison.restamped(entries), call);
-      await store({ sessionId: call.sessionId, items: sealed.map(storedOf) });
+      await store({ sessionId: call.sessionId, items: recordsOf(stack, sealed) });
       appended(sealed);
       call.result.items = entries.length;
     });
@@ -144,6 +144,6 @@ function firstVisible(opened: readonly Opened[], count: number): readonly Opened
   return undefined;
 }
 
-function digestOf(records: readonly Opened[]): string {
-  return historyDigest(records.flatMap((record) => record.visible?.item ?? []));
+function digestOf(records: readonly Opened[]): string | Promise<string> {
+  return digestInSlices(records.flatMap((record) => record.visible?.item ?? []));
 }

@@ -20,11 +20,11 @@ export interface Replacement {
  *
  * @param going - The visible records that `replacement` takes the place of.
  */
-export function planReplacement(
+export async function planReplacement(
   comparison: Comparison,
   replacement: readonly AgentInputItem[],
   going: readonly Opened[],
-): Replacement {
+): Promise<Replacement> {
   const change = replacement.findIndex((item, index) => {
     const record = going[index];
     return record === undefined || !comparison.isExactly(item, record);
@@ -32,7 +32,7 @@ export function planReplacement(
   const kept = change < 0 ? replacement.length : change;
   return {
     kept,
-    fresh: comparison.restored(comparison.entriesOf(replacement.slice(kept)), going.slice(kept)),
+    fresh: await comparison.restored(comparison.entriesOf(replacement.slice(kept)), going.slice(kept)),
     records: (written) => [...going.slice(0, kept).map((record) => record.stored), ...written],
   };
 }

@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import { storedOf, type Opened } from './pipeline.ts';
+import { recordsOf, type Opened } from './pipeline.ts';
 import { copiedNow, readNow, send, type Context, type Parts } from './parts.ts';
 import { listed } from '../protocol/item.ts';
 import { snapshotItems } from '../protocol/snapshot-items.ts';
@@ -51,7 +51,7 @@ export function createWrites(parts: Parts): {
         stack,
         call,
         async () => pipeline.write(comparison.entriesOf(snapshots, origins), writing),
-        async (sealed) => inner.addItems(sealed.map(storedOf), runContext),
+        async (sealed) => inner.addItems(recordsOf(stack, sealed), runContext),
       );
       histories.setCleared(call, undefined);
       memory.wrote(written);
@@ -110,14 +110,14 @@ export function createWrites(parts: Parts): {
         going = await pipeline.read(undefined, calls.quiet(call), true);
         calls.assertReadable(going, call);
         const replaced = going.flatMap((record) => record.bottom ?? []);
-        entries = comparison.restored(entries, going);
+        entries = await comparison.restored(entries, going);
         writing = { ...call, replaces: replaced };
       }
       const written = await send(
         stack,
         call,
         async () => pipeline.write(entries, writing),
-        async (sealed) => inner.replaceHistoryWithCompaction(sealed.map(storedOf), runContext),
+        async (sealed) => inner.replaceHistoryWithCompaction(recordsOf(stack, sealed), runContext),
       );
       removed(going);
       memory.wrote(written);

@@ -1,7 +1,7 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionAwareSession } from '@openai/agents';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { itemKey } from '../protocol/item.ts';
-import { historyDigest } from '../protocol/digest.ts';
+import { digestInSlices } from '../protocol/digest.ts';
 import { createStructure, isUserMessage } from './structure.ts';
 import { DEK_STORE, LAYER_NAMES, OPERATIONS, STORE_OF } from '../session-contract.ts';
 
@@ -49,7 +49,7 @@ export async function replaceOldest(session: Session, plan: ReplaceOldest): Prom
     try {
       await session.replacePrefix({
         count,
-        digest: historyDigest(items.slice(0, count)),
+        digest: await digestInSlices(items.slice(0, count)),
         replacement,
         operationId,
         ...(archiveTo === undefined

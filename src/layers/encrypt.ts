@@ -342,10 +342,12 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       try {
         counters.seals += entries.length;
         guard(key, scope);
-        return entries.map(
+        return await mapInSlices(
+          entries,
           (entry, index) =>
             sealEntry(key, suite, entry.header, utf8(encodeItem(entry.item)), scope.now, undefined, index)
               .item,
+          1,
         );
       } finally {
         dataKeys.release(key);

@@ -1,4 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
+import { mapInSlices, slices } from '../slices.ts';
 import { envelopeText, readHeader } from '../protocol/envelope.ts';
 import { isStrongroomError } from '../errors.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
@@ -186,12 +187,13 @@ async function sealAnew(
   const outcomes = new Map<string, AgentInputItem | 'shredded' | undefined>();
   let first = true;
   await replaceRecords('reencrypt', access, async (records) => {
-    const names = records.map((record) => JSON.stringify(record));
+    const names = await mapInSlices(records, (record) => JSON.stringify(record));
     if (first || scope.inline || scope.stores.length === 0) {
       const opened: { name: string; entry: Entry }[] = [];
       for (const [index, record] of records.entries()) {
         const name = names[index] as string;
         if (outcomes.has(name)) continue;
+        if (slices.isOver()) await slices.next();
         const entry = await open(record);
         if (typeof entry === 'object') opened.push({ name, entry });
         else outcomes.set(name, entry);

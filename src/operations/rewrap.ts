@@ -1,4 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
+import { slices } from '../slices.ts';
 import { checkContext } from '../context.ts';
 import { bindingContext, deriveKeys } from '../crypto/derive.ts';
 import { toBase64url } from '../crypto/encoding.ts';
@@ -135,6 +136,7 @@ async function rewrapSession(session: Session, run: Run, options: RewrapOptions)
     const { ring, context } = access.scope;
     const next: AgentInputItem[] = [];
     for (const record of records) {
+      if (slices.isOver()) await slices.next();
       next.push(await rewrapRecord(record, ring, context.hash, access.sessionId, wrappedAnew, run, options));
     }
     return next.some((record, index) => record !== records[index]) ? next : undefined;

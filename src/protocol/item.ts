@@ -47,6 +47,19 @@ export function listed(items: unknown): AgentInputItem[] {
   });
 }
 
+/** Lists of items that nobody outside of this package has, or will change. */
+const owned = new WeakSet<readonly AgentInputItem[]>();
+
+/** Tells a store below that this list need not be read while the call is made: it can be read in slices. */
+export function own<T extends readonly AgentInputItem[]>(list: T): T {
+  owned.add(list);
+  return list;
+}
+
+export function isOwn(list: readonly AgentInputItem[]): boolean {
+  return owned.has(list);
+}
+
 /** What an accessor or a proxy of the caller throws can hold anything, so nothing of it is kept. */
 export function readable<T>(read: () => T): T {
   try {

@@ -1,5 +1,5 @@
 import type { DekStore, HoldStore } from '../keys/dek-store.ts';
-import type { VersionAnswer } from '../layer.ts';
+import type { MaybePromise, VersionAnswer } from '../layer.ts';
 import type { Announcements } from './announcements.ts';
 import type { ReadReference } from './clock-check.ts';
 import type { Since } from './marks.ts';
@@ -108,15 +108,15 @@ export interface StoreDriver {
    */
   readonly appendMany: (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]>;
   /**
-   * Looks, lets `decide` choose, applies its choice, all in one serializable step. `decide` is pure and
-   * synchronous, can be called again when the step has to be repeated, and leaves everything as it is when it
+   * Looks, lets `decide` choose, applies its choice, all in one serializable step. `decide` is pure, waits for nothing but
+   * the event loop, can be called again when the step has to be repeated, and leaves everything as it is when it
    * throws or returns `undefined`. Inserts are checked as {@link StoreDriver.append} checks them. `ERR_CONFLICT` when
    * the fence is down.
    */
   readonly change: (
     sessionId: string,
     look: Look,
-    decide: (view: View) => Change | undefined,
+    decide: (view: View) => MaybePromise<Change | undefined>,
     subject?: string,
   ) => Promise<void>;
   /**

@@ -4,14 +4,14 @@ import type {
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
-import { itemKey, listed, snapshotList } from '../protocol/item.ts';
+import { isOwn, itemKey, listed, snapshotList } from '../protocol/item.ts';
 import { type DekStore } from '../keys/dek-store.ts';
 import type { AppendStep, VersionSource } from '../layer.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { loadSdk } from '../load-sdk.ts';
 import { invalidOption } from '../options.ts';
 import { mapInSlices } from '../slices.ts';
-import { digestOf, historyDigest, operationKey } from '../protocol/digest.ts';
+import { digestOf, digestInSlices, operationKey } from '../protocol/digest.ts';
 import { type Change, type Look, type StoreDriver, type StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
 import { isSubjectError } from './failure.ts';
@@ -112,13 +112,22 @@ export function createStoreSession(
   const steps = new WeakMap<AgentInputItem, AppendStep>();
   let watched = false;
 
-  const encode = (items: readonly AgentInputItem[]): StoredRecord[] => {
+  /** At once, while the call is made, unless the list is a copy that nobody else has. */
+  const encode = (
+    items: readonly AgentInputItem[],
+    isCopy: boolean = isOwn(items),
+  ): StoredRecord[] | Promise<StoredRecord[]> => {
     const at = now();
-    return snapshotList(items, (item) => {
+    const toRecord = (item: AgentInputItem): StoredRecord => {
       const record = encodeRecord(item, at);
       const { did, wrapped } = record;
       return did !== null && wrapped === null && isGuarded(did) ? { ...record, needsKey: true } : record;
-    });
+    };
+    if (!isCopy) return snapshotList(items, toRecord);
+    const encoding = mapInSlices(items, toRecord, 1);
+    // Somebody looks at it when it is the turn of the call.
+    if (encoding instanceof Promise) encoding.catch(() => undefined);
+    return encoding;
   };
   const decode = (record: StoredRecord): AgentInputItem => decodeRecord(record, sessionId);
   /** In its turn, under the fence of the moment when it was called. */
@@ -149,18 +158,20 @@ export function createStoreSession(
     },
 
     async addItems(items: AgentInputItem[]): Promise<void> {
-      const list = listed(items);
-      const records = encode(list);
+      const list = isOwn(items) ? items : listed(items);
+      const encoded = encode(list);
       const last = list.at(-1);
       if (last === undefined) return;
       const mark = newMark();
       await mutate((change, under) => {
         const { subject } = owner;
-        return under === undefined
-          ? driver.append({ sessionId, records, mark, ...(subject !== undefined && { subject }) })
-          : change({ records: 0 }, () => ({ remove: 'none', insert: records, mark }));
+        const append = (records: readonly StoredRecord[]): Promise<void> =>
+          under === undefined
+            ? driver.append({ sessionId, records, mark, ...(subject !== undefined && { subject }) })
+            : change({ records: 0 }, () => ({ remove: 'none', insert: records, mark }));
+        return Array.isArray(encoded) ? append(encoded) : encoded.then(append);
       });
-      if (watched) steps.set(last, { records: records.length, mark });
+      if (watched) steps.set(last, { records: list.length, mark });
     },
 
     async popItem(): Promise<AgentInputItem | undefined> {
@@ -182,13 +193,14 @@ export function createStoreSession(
     },
 
     async replaceHistoryWithCompaction(items: AgentInputItem[]): Promise<void> {
-      const records = encode(items);
-      await mutate((change) =>
-        change({ records: 'all' }, (view) => ({
+      const encoded = encode(items);
+      await mutate(async (change) => {
+        const records = await encoded;
+        await change({ records: 'all' }, (view) => ({
           remove: 'all',
           insert: inheritBirth(records, view.records),
-        })),
-      );
+        }));
+      });
     },
 
     async applyHistoryTransaction(args: SessionHistoryTransactionArgs): Promise<void> {
@@ -196,14 +208,15 @@ export function createStoreSession(
       const digest = transactionDigest(transaction);
       const expectedSuffix = transaction.type === 'append_items' ? undefined : transaction.expectedSuffix;
       const items = transaction.type === 'append_items' ? transaction.items : transaction.replacement;
-      const records = encode(items);
+      const encoded = encode(items, true);
       const operation = { key: operationKey(operationId), digest };
       await mutate(async (change) => {
+        const records = await encoded;
         await assertProtocolItems([...(expectedSuffix ?? []), ...items]);
         await change({ records: expectedSuffix?.length ?? 0, operation: operation.key }, (view) => {
           if (assertSameOperation(view.operation, digest)) return undefined;
           if (expectedSuffix === undefined) return { remove: 'none', insert: records, operation };
-          return { ...replaceSuffix(view.records, expectedSuffix, items, records), operation };
+          return replaceSuffix(view.records, expectedSuffix, items, records, operation);
         });
       });
     },
@@ -213,8 +226,8 @@ export function createStoreSession(
       if (mutations.length === 0) return;
       await mutate(async (change) => {
         const { applySessionHistoryMutations } = await loadSdk();
-        await change({ records: 'all' }, ({ records }) => {
-          const before = records.map(decode);
+        await change({ records: 'all' }, async ({ records }) => {
+          const before = await mapInSlices(records, decode, 1);
           return difference(records, before, applySessionHistoryMutations(before, mutations), now());
         });
       });
@@ -223,15 +236,18 @@ export function createStoreSession(
     async replacePrefix(args: ReplacePrefixArgs): Promise<void> {
       const { count, digest, replacement, operationId, ...rest } = readPrefixArguments(args);
       const archiveTo = readArchive(rest.archiveTo, sessionId);
-      const records = encode(replacement);
-      const archived = typeof archiveTo === 'object' ? encode(archiveTo.items) : undefined;
+      const encoded = encode(replacement, true);
+      const archiving = typeof archiveTo === 'object' ? encode(archiveTo.items, true) : undefined;
       const target = typeof archiveTo === 'object' ? archiveTo.sessionId : archiveTo;
       const content = `replace_prefix ${count} ${digest} ${itemKeys(replacement)} ${JSON.stringify(target ?? null)}`;
       const operation = { key: operationKey(operationId), digest: digestOf(content) };
-      await mutate((change) =>
-        change({ records: count, from: 'start', operation: operation.key }, (view) => {
+      await mutate(async (change) => {
+        const records = await encoded;
+        const archived = await archiving;
+        await change({ records: count, from: 'start', operation: operation.key }, async (view) => {
           if (assertSameOperation(view.operation, operation.digest)) return undefined;
-          if (view.records.length < count || historyDigest(view.records.map(decode)) !== digest) {
+          const found = view.records.length < count ? [] : await mapInSlices(view.records, decode, 1);
+          if (found.length < count || (await digestInSlices(found)) !== digest) {
             throw conflictError(SENTENCES.prefix);
           }
           return {
@@ -242,8 +258,8 @@ export function createStoreSession(
               archive: { sessionId: target, records: archived ?? view.records },
             }),
           };
-        }),
-      );
+        });
+      });
     },
 
     [OPERATIONS]: {
@@ -271,27 +287,29 @@ export function createStoreSession(
   };
 }
 
-function replaceSuffix(
+async function replaceSuffix(
   stored: readonly StoredRecord[],
   expected: readonly AgentInputItem[],
   items: readonly AgentInputItem[],
   records: readonly StoredRecord[],
-): Pick<Change, 'remove' | 'insert'> {
-  const keysOfStored = stored.map((record) => itemKey(decodeRecord(record, '')));
+  operation: NonNullable<Change['operation']>,
+): Promise<Change> {
+  const keysOfStored = await mapInSlices(stored, (record) => itemKey(decodeRecord(record, '')), 1);
+  const keysOfExpected = await mapInSlices(expected, itemKey, 1);
   const matches =
-    stored.length === expected.length &&
-    expected.every((item, index) => itemKey(item) === keysOfStored[index]);
+    stored.length === expected.length && keysOfExpected.every((key, index) => key === keysOfStored[index]);
   if (!matches) {
     throw conflictError(SENTENCES.suffix);
   }
   // An item that stays keeps its record, with the times that it was written with.
   const take = unusedPositions(keysOfStored);
   const fresh = inheritBirth(records, stored);
-  const insert = items.map((item, index) => {
+  const replacing = (item: AgentInputItem, index: number): StoredRecord => {
     const same = take(itemKey(item));
     return (same === undefined ? fresh[index] : stored[same]) as StoredRecord;
-  });
-  return { remove: { start: 0, count: stored.length }, insert };
+  };
+  const insert = await mapInSlices(items, replacing, 1);
+  return { remove: { start: 0, count: stored.length }, insert, operation };
 }
 
 /** The smallest run of records that has to be written anew; `undefined` when the lists are equal. */
@@ -336,5 +354,7 @@ function readArchive(archiveTo: unknown, sessionId: string): ReplacePrefixArgs['
   const target: unknown = sealed === undefined ? archiveTo : sealed?.sessionId;
   checkText(where, 'archiveTo', target, MAX_BYTES.sessionId);
   if (target === sessionId) return invalidOption(where, 'archiveTo', 'the id of another session', target);
-  return sealed === undefined ? target : { sessionId: sealed.sessionId, items: snapshotList(sealed.items) };
+  if (sealed === undefined) return target;
+  const { items } = sealed;
+  return { sessionId: target, items: isOwn(items) ? items : snapshotList(items) };
 }

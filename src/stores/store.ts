@@ -3,6 +3,7 @@ import { boundedMap } from '../bounded-map.ts';
 import { type HoldStore } from '../keys/dek-store.ts';
 import { checkReserved, isReserved } from '../derived-id.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
+import { slices } from '../slices.ts';
 import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
 import { refuseOrigin } from '../protocol/call-origin.ts';
 import { checkedDekStore } from './checked-dek-store.ts';
@@ -226,7 +227,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
         for (const id of step.sessions) sessions.add(id);
         if (!step.more) return { items, sessions: sessions.size };
         // A database that answers at once would keep this loop in microtasks, and the process from its other work.
-        await new Promise((resolve) => setImmediate(resolve));
+        await slices.next();
       }
     },
 

@@ -12,7 +12,12 @@ import {
   wrapStore,
   type Layers,
 } from '../../src/index.ts';
+import { archiveHistory } from '../../src/history/archive-history.ts';
+import { historyDigest } from '../../src/protocol/digest.ts';
 import { DEFAULT_TIME_SLICE, slices } from '../../src/slices.ts';
+import type { StoreSession } from '../../src/stores/session.ts';
+import { reencrypt } from '../../src/operations/reencrypt.ts';
+import { rewrap } from '../../src/operations/rewrap.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { temporaryFolder } from './folder.ts';
@@ -57,8 +62,8 @@ afterEach(() => slices.setBudget(DEFAULT_TIME_SLICE));
 
 let files = 0;
 const places = [
-  ['in a file', () => openSqlite(file(`loop-${files++}.db`))],
-  ['in memory', () => openSqlite(':memory:')],
+  ['in a file', (clock?: () => number) => openSqlite(file(`loop-${files++}.db`), clock && { clock })],
+  ['in memory', (clock?: () => number) => openSqlite(':memory:', clock && { clock })],
 ] as const;
 
 describe.each(places)('SQLite %s', (_, open) => {
@@ -176,6 +181,74 @@ describe.each(places)('SQLite %s', (_, open) => {
     expect([[], messages(3)]).toContainEqual(await reading);
   });
 
+  const long: Readonly<Record<string, (store: Store<StoreSession>) => Promise<unknown>>> = {
+    'appends many items': (store) => store.session('other').addItems(messages(2_000)),
+    'clears a long history': (store) => store.session('long').clearSession(),
+    'deletes a long session': (store) => store.deleteSession('long'),
+    'archives the most of it': (store) =>
+      archiveHistory(store.session('long'), { before: 1_500, to: store.session('archive') }),
+    'replaces the oldest items': async (store) =>
+      store.session('long').replacePrefix({
+        count: 1_500,
+        digest: historyDigest(messages(1_500)),
+        replacement: [message('summary')],
+        operationId: 'summary',
+      }),
+    'purges what has expired': (store) => store.purgeExpired({ after: 1, batch: 10_000 }),
+    'replaces a long suffix': (store) =>
+      store.session('long').applyHistoryTransaction({
+        operationId: 'all',
+        transaction: {
+          type: 'replace_suffix',
+          expectedSuffix: messages(2_000),
+          replacement: messages(1_999),
+        },
+      }),
+  };
+
+  test.each(Object.entries(long))('%s in slices, all or nothing', async (what, work) => {
+    let time = 1_000;
+    await using store = open(() => time);
+    await store.session('long').addItems(messages(2_000));
+    time += 10;
+    if (what.startsWith('purges')) await store.session('other').addItems([message('young')]);
+    const histories = async (): Promise<unknown[]> => {
+      const all = [];
+      for (const id of ['long', 'other', 'archive']) all.push(await store.session(id).getItems(5_000));
+      return all.map((items) => items.length);
+    };
+    const before = await histories();
+    const seen: unknown[] = [];
+    let ended = false;
+    const turns = await turnsDuring(async () => {
+      const working = work(store).finally(() => (ended = true));
+      // Calls of others wait, and see the state before or after it.
+      seen.push(await histories());
+      await working;
+    });
+    expect(ended).toBe(true);
+    expect(turns).toBeGreaterThanOrEqual(8);
+    const after = await histories();
+    expect(after).not.toEqual(before);
+    expect([before, after]).toContainEqual(seen[0]);
+  });
+
+  test('writes nothing of a change in slices that fails, and serves the next call', async () => {
+    await using store = open();
+    await store.session('long').addItems(messages(2_000));
+    const failing = store.session('long').replacePrefix({
+      count: 1_500,
+      digest: historyDigest(messages(1_499)),
+      replacement: [],
+      operationId: 'not so',
+    });
+    const next = store.session('other').addItems([message('next')]);
+    await expect(failing).rejects.toMatchObject({ code: 'ERR_CONFLICT' });
+    await next;
+    expect(await store.session('long').getItems()).toEqual(messages(2_000));
+    expect(await store.session('other').getItems()).toEqual([message('next')]);
+  });
+
   test('ends what was called before close(), and refuses what is called after it', async () => {
     const store = open();
     const sessions = sessionsOf(store, 20);
@@ -262,4 +335,19 @@ test('redact() fails the call when a recognizer fails, however far the other ite
   ]);
   await expect(session.addItems(messages(100))).rejects.toThrow('not reached');
   expect(await session.getItems()).toEqual([]);
+});
+
+describe.each([
+  ['reencrypt', async (sessions: Store) => reencrypt(sessions, { grace: 0 })],
+  ['rewrap', async (sessions: Store) => rewrap(sessions)],
+] as const)('%s', (_, work) => {
+  test('lets the event loop turn while it goes through a long session', async () => {
+    await using store = openSqlite(':memory:');
+    const keys = keyring({ current: await generateKey() });
+    const sessions = wrapStore(store, [encrypt({ keys, dekStore: 'inline' })]);
+    await sessions.session('long').addItems(messages(800));
+    const turns = await turnsDuring(() => work(sessions));
+    expect(turns).toBeGreaterThanOrEqual(100);
+    expect(await sessions.session('long').getItems()).toEqual(messages(800));
+  });
 });

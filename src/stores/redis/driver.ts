@@ -449,7 +449,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
         records: decodeElements(looked.records),
         ...(looked.digest !== '' && { operation: looked.digest }),
       };
-      const change = decide(view);
+      const change = await decide(view);
       if (change === undefined) return;
       const done = change.drop
         ? await drop(sessionId, looked.version)

@@ -172,7 +172,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
           records: ordered.map(toRecord),
           ...(applied !== undefined && { operation: text(applied['digest']) }),
         };
-        const change = decide(view);
+        const change = await decide(view);
         if (change === undefined) return NOTHING;
         if (look.fence !== undefined) await assertStands(dialect, client, sessionId, look.fence);
         if (removes(change, view, look.records === 'all')) await assertNotHeld(dialect, client, sessionId);

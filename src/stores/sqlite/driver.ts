@@ -1,6 +1,8 @@
 import type { SQLOutputValue } from 'node:sqlite';
 import type { AppendStep } from '../../layer.ts';
-import type { Batch, Change, StoreDriver, StoredRecord } from '../driver.ts';
+import { after as andThen } from '../../redaction/maybe.ts';
+import { inSlices } from '../../slices.ts';
+import type { Batch, Change, Look, StoreDriver, StoredRecord } from '../driver.ts';
 import { keyError, subjectError } from '../failure.ts';
 import { firstTimes, isEarlier } from '../first-times.ts';
 import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
@@ -26,6 +28,11 @@ const LOOK_AT = {
   end: `SELECT ${RECORD}, seq FROM strongroom_items WHERE session = ? ORDER BY seq DESC LIMIT ?`,
 };
 
+const LOOK_BEYOND = {
+  start: `SELECT ${RECORD}, seq FROM strongroom_items WHERE session = ? AND seq > ?3 ORDER BY seq ASC LIMIT ?2`,
+  end: `SELECT ${RECORD}, seq FROM strongroom_items WHERE session = ? AND seq < ?3 ORDER BY seq DESC LIMIT ?2`,
+};
+
 const INSERT = `INSERT INTO strongroom_items (session, seq, head, dek, written_at, expires_at, born_at, wrapped, body)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const INSERT_PLAIN = 'INSERT INTO strongroom_items (session, seq, written_at, body) VALUES (?, ?, ?, ?)';
@@ -40,8 +47,8 @@ const PAGE_BYTES = 1_048_576;
 const ATTEMPTS = 4;
 
 /** As many records as make a page of the usual size, if they are as long as these. */
-function nextSize(page: readonly StoredRecord[]): number {
-  const bytes = page.reduce((sum, { body }) => sum + body.length, 1);
+function nextSize(page: readonly Tuple[]): number {
+  const bytes = page.reduce((sum, row) => sum + (row[1] as string | Uint8Array).length, 1);
   return Math.min(Math.max(Math.floor((PAGE_BYTES * page.length) / bytes), 1), MOST_A_PAGE);
 }
 
@@ -75,16 +82,47 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
           if (before !== undefined && now !== generation) return undefined;
           generation = now;
           before = seqOf(rows.at(-1));
+          size = nextSize(rows);
           return toRecords(rows.reverse(), statements);
         });
         if (page === undefined) break;
         pages.push(page);
         left -= page.length;
         if (page.length < asked || left === 0) return pages.length === 1 ? page : pages.toReversed().flat();
-        size = nextSize(page);
       }
     }
     return readAtOnce(sessionId, count === Number.POSITIVE_INFINITY ? -1 : count);
+  }
+
+  /** What a change needs to see. The transaction is open, so that it is of one moment in any number of pages. */
+  function* lookAt(
+    statements: Statements,
+    session: number | undefined,
+    { records: count, from = 'end' }: Look,
+  ): Generator<void, { readonly rows: Tuple[]; readonly records: StoredRecord[] }> {
+    const rows: Tuple[] = [];
+    const records: StoredRecord[] = [];
+    if (session === undefined) return { rows, records };
+    let left = count === 'all' ? Number.POSITIVE_INFINITY : count;
+    let size = FIRST_PAGE;
+    while (left > 0) {
+      const asked = Math.min(size, left);
+      const page =
+        rows.length === 0
+          ? statements.tuples(LOOK_AT[from], session, asked)
+          : statements.tuples(LOOK_BEYOND[from], session, asked, seqOf(rows.at(-1)));
+      rows.push(...page);
+      records.push(...toRecords(page, statements));
+      if (page.length < asked) break;
+      left -= asked;
+      size = nextSize(page);
+      yield;
+    }
+    if (from === 'end') {
+      rows.reverse();
+      records.reverse();
+    }
+    return { rows, records };
   }
 
   return {
@@ -95,14 +133,14 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
         ? readAtOnce(sessionId, count)
         : readInPages(sessionId, count ?? Number.POSITIVE_INFINITY),
 
-    append: (batch) => connection.write((statements) => append(statements, batch)),
+    append: (batch) => connection.write((statements) => inSlices(append(statements, batch))),
 
     // Each in a transaction of its own: a database in this process has no round trips to save.
     appendMany: (batches) =>
       Promise.all(
         batches.map((batch) =>
           connection
-            .write((statements) => append(statements, batch))
+            .write((statements) => inSlices(append(statements, batch)))
             .then(
               () => undefined,
               (error: unknown) => error as Error,
@@ -113,11 +151,6 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     change: (sessionId, look, decide, subject) =>
       connection.write((statements) => {
         const session = findSession(statements, sessionId);
-        const count = look.records === 'all' ? -1 : look.records;
-        const { from = 'end' } = look;
-        const rows =
-          session === undefined || count === 0 ? [] : statements.tuples(LOOK_AT[from], session, count);
-        if (from === 'end') rows.reverse();
         const operation =
           session === undefined || look.operation === undefined
             ? undefined
@@ -126,20 +159,22 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
                 session,
                 look.operation,
               );
-        const records = toRecords(rows, statements);
-        const view = {
-          records,
-          ...(operation !== undefined && { operation: operation['digest'] as string }),
-        };
-        const change = decide(view);
-        if (change === undefined) return;
-        if (look.fence !== undefined && !stands(statements, look.fence)) throw lostTurnError(sessionId);
-        if (removes(change, view, look.records === 'all')) assertNotHeld(statements, sessionId);
-        if (change.drop) {
-          drop(statements, sessionId, now());
-          return;
-        }
-        apply(statements, { sessionId, rows, records, change, operationLog, subject });
+        return andThen(inSlices(lookAt(statements, session, look)), ({ rows, records }) => {
+          const view = {
+            records,
+            ...(operation !== undefined && { operation: operation['digest'] as string }),
+          };
+          return andThen(decide(view), (change) => {
+            if (change === undefined) return undefined;
+            if (look.fence !== undefined && !stands(statements, look.fence)) throw lostTurnError(sessionId);
+            if (removes(change, view, look.records === 'all')) assertNotHeld(statements, sessionId);
+            return inSlices(
+              change.drop
+                ? drop(statements, sessionId, now())
+                : apply(statements, { sessionId, rows, records, change, operationLog, subject }),
+            );
+          });
+        });
       }),
 
     version: (sessionId, since) =>
@@ -194,7 +229,8 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
 
     leases: sqliteLeases(connection),
 
-    deleteSession: (sessionId) => connection.write((statements) => drop(statements, sessionId, now())),
+    deleteSession: (sessionId) =>
+      connection.write((statements) => inSlices(drop(statements, sessionId, now()))),
 
     ping: () => connection.read(({ get }) => void get('SELECT 1')),
     close: () => connection.close(),
@@ -210,11 +246,11 @@ function generationOf({ get }: Statements, sessionId: string): unknown {
 }
 
 /** Everything of a session; its data keys leave tombstones. */
-function drop(statements: Statements, sessionId: string, now: number): void {
+function* drop(statements: Statements, sessionId: string, now: number): Generator<void, void> {
   assertNotHeld(statements, sessionId);
   const session = findSession(statements, sessionId);
   if (session !== undefined) {
-    statements.run('DELETE FROM strongroom_items WHERE session = ?', session);
+    yield* removeItems(statements, session);
     removeSession(statements, session);
   }
   statements.run('DELETE FROM strongroom_leases WHERE name = ?', `session ${sessionId}`);
@@ -223,6 +259,13 @@ function drop(statements: Statements, sessionId: string, now: number): void {
     now,
     sessionId,
   );
+}
+
+/** All items of a session, a page at a time. */
+function* removeItems({ run }: Statements, session: number): Generator<void, void> {
+  const sql =
+    'DELETE FROM strongroom_items WHERE key IN (SELECT key FROM strongroom_items WHERE session = ? LIMIT ?)';
+  while (run(sql, session, FIRST_PAGE) === FIRST_PAGE) yield;
 }
 
 /** Tells that something else than an append happened. */
@@ -309,27 +352,28 @@ function endOf(
   return { session: made['key'] as number, generation, nextSeq: 0 };
 }
 
-function append(
+function* append(
   statements: Statements,
   { sessionId, records, subject, mark }: Batch,
   stored?: ReadonlySet<StoredRecord>,
-): void {
+): Generator<void, void> {
   const { session, generation, nextSeq } = endOf(statements, sessionId, subject, records, mark);
   const gap = generation === mark ? 0 : gapOf(mark, nextSeq);
-  insert(statements, sessionId, session, nextSeq + gap, records, stored);
+  yield* insert(statements, sessionId, session, nextSeq + gap, records, stored);
 }
 
 /** @param stored Records that were in this history already: their data key may be destroyed. */
-function insert(
+function* insert(
   statements: Statements,
   sessionId: string,
   key: number,
   firstSeq: number,
   records: readonly StoredRecord[],
   stored?: ReadonlySet<StoredRecord>,
-): void {
+): Generator<void, void> {
   const deks = new Map<string, Row | undefined>();
   for (const [index, record] of records.entries()) {
+    if (index % 16 === 15) yield;
     if (isPlain(record)) {
       statements.run(INSERT_PLAIN, key, firstSeq + index, record.writtenAt, record.body);
       continue;
@@ -433,7 +477,7 @@ interface Application {
   readonly subject: string | undefined;
 }
 
-function apply(statements: Statements, application: Application): void {
+function* apply(statements: Statements, application: Application): Generator<void, void> {
   const { sessionId, rows, change, operationLog, subject } = application;
   const stored = new Set(application.records);
   const { run, get } = statements;
@@ -442,22 +486,27 @@ function apply(statements: Statements, application: Application): void {
   const { session: key } = endOf(statements, sessionId, subject, change.insert, mark);
   let firstSeq: number | undefined;
   if (remove === 'all') {
-    run('DELETE FROM strongroom_items WHERE session = ?', key);
+    yield* removeItems(statements, key);
   } else if (remove !== 'none' && remove.count > 0) {
-    const first = seqOf(rows[remove.start]);
     const last = seqOf(rows[remove.start + remove.count - 1]);
-    run('DELETE FROM strongroom_items WHERE session = ? AND seq BETWEEN ? AND ?', key, first, last);
+    for (let index = remove.start; index < remove.start + remove.count; index += FIRST_PAGE) {
+      if (index > remove.start) yield;
+      const end = Math.min(index + FIRST_PAGE, remove.start + remove.count) - 1;
+      const sql = 'DELETE FROM strongroom_items WHERE session = ? AND seq BETWEEN ? AND ?';
+      run(sql, key, seqOf(rows[index]), seqOf(rows[end]));
+    }
     // What replaces records inside the history takes the numbers that end with theirs. They suffice, or the records
     // were the first ones: numbers can be negative.
     const after = get('SELECT 1 FROM strongroom_items WHERE session = ? AND seq > ? LIMIT 1', key, last);
     if (after !== undefined) firstSeq = last - change.insert.length + 1;
   }
   if (change.insert.length > 0) {
-    if (firstSeq === undefined) append(statements, { sessionId, records: change.insert, mark }, stored);
-    else insert(statements, sessionId, key, firstSeq, change.insert, stored);
+    if (firstSeq === undefined)
+      yield* append(statements, { sessionId, records: change.insert, mark }, stored);
+    else yield* insert(statements, sessionId, key, firstSeq, change.insert, stored);
   }
   if (change.archive !== undefined) {
-    append(statements, { ...change.archive, mark: newMark() });
+    yield* append(statements, { ...change.archive, mark: newMark() });
   }
   if (change.forgetOperations) run('DELETE FROM strongroom_operations WHERE session = ?', key);
   if (change.operation !== undefined) {

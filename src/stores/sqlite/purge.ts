@@ -1,16 +1,20 @@
 import type { Expired, PurgeStep, StoreDriver } from '../driver.ts';
 import { purgeRules, SESSIONS_A_STEP } from '../first-times.ts';
 import { MARKS, newMark } from '../marks.ts';
+import { inSlices } from '../../slices.ts';
 import type { Connection, Statements } from './connection.ts';
 import { removeEndedLeases } from './leases.ts';
 
 /** Holds are few: the list is made once a statement. */
 const NOT_HELD = 'AND s.id NOT IN (SELECT session FROM strongroom_holds WHERE released_at IS NULL)';
 
+/** Records that one statement deletes: it cannot be left before its end. */
+const MOST_A_STATEMENT = 256;
+
 /** Deletes expired records, a batch in one transaction. */
 export function sqlitePurge(connection: Connection): Pick<StoreDriver, 'purge' | 'expired'> {
   return {
-    purge: (expired, batch) => connection.write((statements) => purge(statements, expired, batch)),
+    purge: (expired, batch) => connection.write((statements) => inSlices(purge(statements, expired, batch))),
 
     expired: ({ now, writtenBefore }) =>
       connection.read(({ all }) =>
@@ -25,7 +29,7 @@ export function sqlitePurge(connection: Connection): Pick<StoreDriver, 'purge' |
   };
 }
 
-function purge(statements: Statements, expired: Expired, batch: number): PurgeStep {
+function* purge(statements: Statements, expired: Expired, batch: number): Generator<void, PurgeStep> {
   const { all, get, run } = statements;
   const sessions: string[] = [];
   for (const { bound, column, time } of purgeRules(expired)) {
@@ -37,13 +41,13 @@ function purge(statements: Statements, expired: Expired, batch: number): PurgeSt
     for (const { key, id } of due as { key: number; id: string }[]) {
       const room = batch - sessions.length;
       if (room === 0) return { sessions, more: true };
-      const deleted = run(
-        `DELETE FROM strongroom_items WHERE key IN
-           (SELECT key FROM strongroom_items WHERE session = ? AND ${column} <= ? LIMIT ?)`,
-        key,
-        time,
-        room,
-      );
+      let deleted = 0;
+      for (let some = 1; some > 0 && deleted < room; deleted += some) {
+        yield;
+        const sql = `DELETE FROM strongroom_items WHERE key IN
+           (SELECT key FROM strongroom_items WHERE session = ? AND ${column} <= ? LIMIT ?)`;
+        some = run(sql, key, time, Math.min(room - deleted, MOST_A_STATEMENT));
+      }
       for (let item = 0; item < deleted; item++) sessions.push(id);
       const isEmpty = get('SELECT 1 FROM strongroom_items WHERE session = ? LIMIT 1', key) === undefined;
       if (isEmpty && deleted > 0) {
