@@ -179,7 +179,12 @@ describe.skipIf(postgres.absent)('Leases in PostgreSQL', () => {
   const open = (): Store<StoreSession> => openStore(postgres.url, schema);
   const dialect = withClock(postgresDialect({ schema, prefix: 'strongroom_' }));
   const connections = fromPostgresPool(pool, 10_000, () => pool.end());
-  const runner = createRunner('test', () => Promise.resolve(connections), dialect.begin, postgresFailure);
+  const runner = createRunner(
+    'test',
+    () => Promise.resolve(connections),
+    dialect.begin(10_000),
+    postgresFailure,
+  );
   beforeAll(async () => {
     await using store = open();
     await store.ping();
@@ -203,7 +208,12 @@ describe.skipIf(mariadb.absent)('Leases in MariaDB', () => {
     own: true,
     close: () => pool.end(),
   });
-  const runner = createRunner('test', () => Promise.resolve(connections), dialect.begin, mysqlFailure);
+  const runner = createRunner(
+    'test',
+    () => Promise.resolve(connections),
+    dialect.begin(10_000),
+    mysqlFailure,
+  );
   beforeAll(async () => {
     await using store = open();
     await store.ping();

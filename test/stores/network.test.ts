@@ -149,6 +149,30 @@ function networkFaults(
     },
     HANG,
   );
+
+  test(
+    'leaves no session locked when the network falls silent in the middle of a transaction',
+    async () => {
+      const id = uniqueName('locked');
+      const kept = message('kept');
+      const more = Array.from({ length: 12 }, (_, item) => message(`${item}`));
+      await before(id);
+      await using reader = open(server(), 30_000);
+      const direct = reader.session(id);
+      await direct.replaceHistoryWithCompaction([kept, ...more]);
+      await using store = open(proxy.url, 1_000);
+      const session = store.session(id);
+      await vi.waitFor(() => session.popItem(), { timeout: HANG });
+      for (let chunk = 1; chunk <= 5; chunk++) {
+        proxy.silenceAfter(chunk);
+        // Not one that waits for a lock as well.
+        await session.popItem().catch(() => undefined);
+        await direct.popItem();
+      }
+      expect((await direct.getItems())[0]).toEqual(kept);
+    },
+    HANG,
+  );
 }
 
 async function append(session: StoreSession, operationId: string, items: AgentInputItem[]): Promise<void> {

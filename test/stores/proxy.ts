@@ -18,6 +18,8 @@ export interface Proxy {
   resume(): void;
   /** Cuts all connections. */
   cut(): void;
+  /** As {@link Proxy.silence}, when the next `count`th chunk to the server was delivered, and for its connection alone. */
+  silenceAfter(count: number): void;
   /** Cuts the connection that carries the next `count`th chunk to the server, after the chunk was delivered. */
   cutAfter(count: number): void;
   /** Connections from now on lead to another server; those that exist lead where they led. */
@@ -36,6 +38,7 @@ export async function startProxy(target: string): Promise<Proxy> {
   const links = new Set<Link>();
   let hanging = false;
   let countdown = 0;
+  let until: 'cut' | 'silence' = 'cut';
 
   function cut(link: Link): void {
     for (const socket of link.sockets) socket.destroy();
@@ -50,7 +53,8 @@ export async function startProxy(target: string): Promise<Proxy> {
         if (link.silent || to.destroyed) return;
         to.write(chunk);
         // The server gets what was sent, and its answer finds nobody.
-        if (last) to.end(() => cut(link));
+        if (last && until === 'cut') to.end(() => cut(link));
+        if (last && until === 'silence') link.silent = true;
       }, proxy.latency);
     });
     from.on('close', () => {
@@ -89,8 +93,13 @@ export async function startProxy(target: string): Promise<Proxy> {
       hanging = false;
     },
     cut: () => links.forEach(cut),
+    silenceAfter(count) {
+      countdown = count;
+      until = 'silence';
+    },
     cutAfter(count) {
       countdown = count;
+      until = 'cut';
     },
     pointTo(next) {
       ({ hostname, port } = new URL(next));

@@ -27,7 +27,8 @@ export function mysqlDialect(prefix: string): SqlDialect {
     name: 'openMysql',
     table: (name) => tableName(prefix, name),
     // The isolation level is set when a connection is taken into use, see pool.ts.
-    begin: 'START TRANSACTION',
+    // The settings of a connection say how long it may last, see settings.ts.
+    begin: () => 'START TRANSACTION',
     forShare: 'LOCK IN SHARE MODE',
     // `INSERT IGNORE` would also cut what does not fit.
     async insertNew(client, { table, columns, places, values }) {

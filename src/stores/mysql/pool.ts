@@ -119,7 +119,7 @@ export function fromPool(pool: MysqlPool, { timeout, own, close }: MysqlPoolOpti
           "bytes to it, so text would be lost. Create the pool with charset: 'utf8mb4', or update mysql2.",
       );
     }
-    return { isMariaDb, settings: settingsOf(timeout, isMariaDb) };
+    return { isMariaDb, settings: settingsOf(timeout, isMariaDb, own) };
   }
 
   function lend(connection: MysqlConnection, { isMariaDb, settings }: Server): SqlLoan {

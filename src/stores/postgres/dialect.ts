@@ -16,6 +16,9 @@ export const ON_CONFLICT: string = `ON CONFLICT (id) DO UPDATE SET next_seq = s.
   first_birth_at = least(s.first_birth_at, excluded.first_birth_at)
   WHERE excluded.subject IS NULL OR s.subject IS NULL OR s.subject = excluded.subject`;
 
+/** A process that is busy for a moment must not lose its transaction. */
+const LEAST_IDLE = 1_000;
+
 export function postgresDialect(names: PostgresNames): SqlDialect {
   const sessions = tableName(names, 'sessions');
   const reserve = kept(
@@ -25,7 +28,9 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
   return {
     name: 'openPostgres',
     table: (name) => tableName(names, name),
-    begin: 'BEGIN ISOLATION LEVEL READ COMMITTED',
+    begin: (timeout) =>
+      'BEGIN ISOLATION LEVEL READ COMMITTED; ' +
+      `SET LOCAL idle_in_transaction_session_timeout = ${Math.max(timeout, LEAST_IDLE)}`,
     forShare: 'FOR SHARE',
     async insertNew(client, { table, columns, places, values }) {
       const { changes } = await client.query(

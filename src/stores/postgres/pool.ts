@@ -174,7 +174,8 @@ const POOLER_FULL =
 const FULL =
   'the database has no connection left: lower maxConnections of its users, or raise its limit (max_connections, or that of ' +
   'the role, the database or the pooler)';
-const SHUTDOWN = ['57P01', '57P02', '57P03'];
+/** The last one: the transaction had waited for its client for too long. */
+const SHUTDOWN = ['57P01', '57P02', '57P03', '25P03'];
 
 function stateOf(error: unknown): string {
   const { code } = (error ?? {}) as { code?: unknown };

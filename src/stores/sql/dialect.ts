@@ -23,8 +23,12 @@ export interface SqlDialect {
   readonly name: string;
   /** The name of one of our tables, quoted. */
   table(name: TableName): string;
-  /** Begins a transaction in which every statement sees what is committed when the statement starts. */
-  readonly begin: string;
+  /**
+   * Begins a transaction in which every statement sees what is committed when the statement starts. Where the server can, it ends
+   * a transaction that waits for its client for longer than `timeout` milliseconds: when the network swallows the client, nobody
+   * else would end it, and the session would stay locked for hours.
+   */
+  begin(timeout: number): string;
   /** Ends a `SELECT` whose rows must not change until the transaction ends. */
   readonly forShare: string;
   /** Inserts a row unless there is one with its key; whether it did. */

@@ -55,7 +55,8 @@ export function openSqlStore<P extends SqlPool>(
   let pool: P | undefined;
   let ready: Promise<P> | undefined;
   const connect = async (): Promise<P> => (pool ??= patientPool(await open(), timeout, isFull));
-  const bare = createRunner(name, connect, dialect.begin, kindOf);
+  const begin = dialect.begin(timeout);
+  const bare = createRunner(name, connect, begin, kindOf);
   // Several first calls set up once; a set-up that failed is tried again by the next call.
   const prepared = (): Promise<P> =>
     (ready ??= (createTables ? parts.setUp(bare) : parts.checkVersion(bare)).then(
@@ -65,7 +66,7 @@ export function openSqlStore<P extends SqlPool>(
         throw error;
       },
     ));
-  const runner = createRunner(name, prepared, dialect.begin, kindOf);
+  const runner = createRunner(name, prepared, begin, kindOf);
 
   const ofProcess = options.clock === undefined ? processReference() : undefined;
   const announcements = parts.announcements?.(prepared);
