@@ -9,6 +9,7 @@ import { withPassword } from './mysql/password.ts';
 import { mysqlFailure } from './mysql/failure.ts';
 import { configOf, fromPool, type MysqlPool } from './mysql/pool.ts';
 import { setupStatements } from './mysql/schema.ts';
+import { checkSettings } from './mysql/settings-check.ts';
 import { checkVersion, setUp } from './mysql/setup.ts';
 import { sharedPool } from './shared-pool.ts';
 import type { SqlPool } from './sql/client.ts';
@@ -85,7 +86,7 @@ const DEK_OPTIONS = OPTIONS.filter((option) => option !== 'operationLog');
  *
  * @param target `mysql://user:password@host/database`, or `{ pool }` with a pool of yours, which stays yours.
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
- * `cause`, `ERR_UNSUPPORTED` for tables of a newer version of strongroom, `ERR_CLOSED`.
+ * `cause`, `ERR_UNSUPPORTED` for tables of a newer version of strongroom and for tables without transactions, `ERR_CLOSED`.
  *
  * @example
  * ```ts
@@ -108,6 +109,7 @@ export function openMysql(target: string | MysqlTarget, options: MysqlOptions = 
         : poolOfTarget(target, options, timeout),
     setUp: (runner) => setUp(runner, prefix),
     checkVersion: (runner) => checkVersion(runner, prefix),
+    checkSettings: (runner) => checkSettings(runner, prefix),
     append: (runner) => mysqlAppend(dialect, runner),
   });
 }

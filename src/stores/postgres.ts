@@ -18,6 +18,7 @@ import {
   type PostgresPoolClient,
 } from './postgres/pool.ts';
 import { setupStatements, type PostgresNames } from './postgres/schema.ts';
+import { checkSettings } from './postgres/settings.ts';
 import { checkVersion, setUp } from './postgres/setup.ts';
 import { sharedPool } from './shared-pool.ts';
 import { announcementsOver } from './announcements.ts';
@@ -64,6 +65,10 @@ export interface PostgresOptions {
    * not set it: the trigger is the table's. Default `false`.
    */
   readonly push?: boolean;
+  /**
+   * `true`: go on although tables of ours are `UNLOGGED`, which a crash of the server empties. Default `false`: they are refused.
+   */
+  readonly allowUnlogged?: boolean;
   /** How many operations of a session are remembered for idempotence. Default 256. */
   readonly operationLog?: number;
   /** Unix milliseconds: when items without a time of their own were written, what is expired. Default `Date.now`. */
@@ -90,7 +95,7 @@ export interface PostgresTarget {
 }
 
 /** Options of {@link postgresDekStore}. */
-export type PostgresDekStoreOptions = Omit<PostgresOptions, 'push' | 'operationLog'>;
+export type PostgresDekStoreOptions = Omit<PostgresOptions, 'push' | 'allowUnlogged' | 'operationLog'>;
 
 const WHERE = 'openPostgres';
 const OPTIONS = [
@@ -98,12 +103,13 @@ const OPTIONS = [
   'prefix',
   'createTables',
   'push',
+  'allowUnlogged',
   'timeout',
   'operationLog',
   'clock',
   ...URL_OPTIONS,
 ] as const;
-const DEK_OPTIONS = OPTIONS.filter((option) => option !== 'push' && option !== 'operationLog');
+const DEK_OPTIONS = OPTIONS.filter((option) => !['push', 'allowUnlogged', 'operationLog'].includes(option));
 
 /**
  * Many sessions in PostgreSQL 13 or later, through the package `pg`, or in PGlite. Connects at the first call and
@@ -112,7 +118,7 @@ const DEK_OPTIONS = OPTIONS.filter((option) => option !== 'push' && option !== '
  *
  * @param target `postgres://user@host/database`, or `{ pool }` with a pool of yours, which stays yours.
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
- * `cause`, `ERR_UNSUPPORTED` for tables of a newer version of strongroom, `ERR_CLOSED`.
+ * `cause`, `ERR_UNSUPPORTED` for tables of a newer version of strongroom and for `UNLOGGED` ones, `ERR_CLOSED`.
  *
  * @example
  * ```ts
@@ -127,8 +133,10 @@ export function openPostgres(
   options: PostgresOptions = {},
 ): Store<StoreSession> {
   checkOptions(WHERE, options, OPTIONS);
-  const { push = false } = options;
+  const { push = false, allowUnlogged = false } = options;
   if (typeof push !== 'boolean') invalidOption(WHERE, 'push', 'true or false', push);
+  if (typeof allowUnlogged !== 'boolean')
+    invalidOption(WHERE, 'allowUnlogged', 'true or false', allowUnlogged);
   const names = checkNames(options);
   const dialect = postgresDialect(names);
   return openSqlStore<PostgresConnections>(options, {
@@ -140,6 +148,7 @@ export function openPostgres(
         : poolOfTarget(target, options, timeout),
     setUp: (runner) => setUp(runner, names, push),
     checkVersion: (runner) => checkVersion(runner, names),
+    checkSettings: (runner) => checkSettings(runner, names, allowUnlogged),
     append: (runner) => postgresAppend(dialect, runner),
     ...(push && {
       announcements: (prepared) =>

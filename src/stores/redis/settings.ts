@@ -1,18 +1,9 @@
 import { StrongroomError } from '../../errors.ts';
-import { warn } from '../../warning.ts';
+import { createWarnOnce } from '../warn-once.ts';
 import { textOf, type RedisCommands } from './client.ts';
 
 const WHERE = 'openRedis';
-const CODE = 'STRONGROOM_REDIS';
-
-/** Said once a process. */
-const said = new Set<string>();
-
-function warnOnce(message: string): void {
-  if (said.has(message)) return;
-  said.add(message);
-  warn(CODE, `${WHERE}: ${message}`);
-}
+const warnOnce = createWarnOnce('STRONGROOM_REDIS', WHERE);
 
 /**
  * Whether the server keeps what it acknowledges, as far as it says so; of a cluster, each primary. Redis manual, *Key eviction*:

@@ -26,6 +26,8 @@ export interface SqlStoreParts<P extends SqlPool> {
   readonly setUp: (runner: SqlRunner) => Promise<void>;
   /** Refuses tables of another version. */
   readonly checkVersion: (runner: SqlRunner) => Promise<void>;
+  /** Refuses, or warns of, a server that does not keep what it acknowledges. Not asked of a database in this process. */
+  readonly checkSettings: (runner: SqlRunner) => Promise<void>;
   /** See {@link SqlDriverOptions.append}. */
   readonly append: (runner: SqlRunner) => SqlDriverOptions['append'];
   /** Over connections to a database that is set up. */
@@ -57,15 +59,21 @@ export function openSqlStore<P extends SqlPool>(
   const connect = async (): Promise<P> => (pool ??= patientPool(await open(), timeout, isFull));
   const begin = dialect.begin(timeout);
   const bare = createRunner(name, connect, begin, kindOf);
+  const checkSettings = async (): Promise<P> => {
+    const connections = await connect();
+    if (connections.inProcess !== true) await parts.checkSettings(bare);
+    return connections;
+  };
+  const setUp = async (): Promise<P> => {
+    await (createTables ? parts.setUp(bare) : parts.checkVersion(bare));
+    return await checkSettings();
+  };
   // Several first calls set up once; a set-up that failed is tried again by the next call.
   const prepared = (): Promise<P> =>
-    (ready ??= (createTables ? parts.setUp(bare) : parts.checkVersion(bare)).then(
-      connect,
-      (error: unknown) => {
-        ready = undefined;
-        throw error;
-      },
-    ));
+    (ready ??= setUp().catch((error: unknown) => {
+      ready = undefined;
+      throw error;
+    }));
   const runner = createRunner(name, prepared, begin, kindOf);
 
   const ofProcess = options.clock === undefined ? processReference() : undefined;
@@ -75,7 +83,10 @@ export function openSqlStore<P extends SqlPool>(
     now,
     append: parts.append(runner),
     ...(announcements !== undefined && { announcements }),
-    ping: async () => void (await runner.read('SELECT 1')),
+    ping: async () => {
+      await runner.read('SELECT 1');
+      await checkSettings();
+    },
     reference: async () => {
       if ((await prepared()).inProcess) return await ofProcess?.();
       const { rows } = await runner.read(`SELECT ${dialect.clock} AS now`);

@@ -1,0 +1,11 @@
+import { warn } from '../warning.ts';
+
+/** Gives what says each message once a process. */
+export function createWarnOnce(code: string, where: string): (message: string) => void {
+  const said = new Set<string>();
+  return (message) => {
+    if (said.has(message)) return;
+    said.add(message);
+    warn(code, `${where}: ${message}`);
+  };
+}
