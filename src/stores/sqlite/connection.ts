@@ -36,8 +36,13 @@ export interface Statements {
  */
 export interface Connection {
   read<T>(work: (statements: Statements) => MaybePromise<T>): Promise<T>;
-  /** In one `BEGIN IMMEDIATE` transaction, rolled back when `work` throws. */
-  write<T>(work: (statements: Statements) => MaybePromise<T>): Promise<T>;
+  /**
+   * In one `BEGIN IMMEDIATE` transaction, rolled back when `work` throws. On a full disk it is tried once more in the room that
+   * the log has.
+   *
+   * @param removes Whether it makes room, for the message.
+   */
+  write<T>(work: (statements: Statements) => MaybePromise<T>, removes?: () => boolean): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -153,6 +158,32 @@ export function openConnection(options: ConnectionOptions): Connection {
     );
   }
 
+  /**
+   * A log that is carried over into the database file begins anew in the room that it has on the disk: a deletion, which needs no
+   * more than that, succeeds on a full one.
+   */
+  function inRoom<T>(work: () => MaybePromise<T>): MaybePromise<T> {
+    const again = (error: unknown): MaybePromise<T> => {
+      if (!isFull(error) || !beginLogAnew()) throw error;
+      return work();
+    };
+    try {
+      const result = work();
+      return result instanceof Promise ? result.catch(again) : result;
+    } catch (error) {
+      return again(error);
+    }
+  }
+
+  function beginLogAnew(): boolean {
+    try {
+      return database?.prepare('PRAGMA wal_checkpoint(RESTART)').get()?.['busy'] === 0;
+    } catch {
+      // There is no room for that either; what failed before says it.
+      return false;
+    }
+  }
+
   function undone(opened: DatabaseSync, error: unknown): unknown {
     rollback(opened);
     return isStrongroomError(error) ? error : failure(error, 'nothing written');
@@ -235,7 +266,12 @@ export function openConnection(options: ConnectionOptions): Connection {
         connect();
         return work(statements);
       }),
-    write: (work) => inOrder(() => transact(work)),
+    write: (work, removes) => {
+      const made = inOrder(() => inRoom(() => transact(work)));
+      return removes === undefined
+        ? made
+        : made.catch((error: unknown) => Promise.reject(unremoved(error, removes)));
+    },
     close: () =>
       inOrder(() => {
         closed = true;
@@ -264,6 +300,22 @@ function rollback(database: DatabaseSync): void {
 function isBusy(error: unknown): boolean {
   const cause = isStrongroomError(error) ? error.cause : error;
   return resultCode(cause) === SQLITE_BUSY;
+}
+
+function isFull(error: unknown): boolean {
+  return resultCode(isStrongroomError(error) ? error.cause : error) === SQLITE_FULL;
+}
+
+/** Why a deletion failed on a full disk, and what to do. */
+function unremoved(error: unknown, removes: () => boolean): unknown {
+  if (!isFull(error) || !removes()) return error;
+  return storeError(
+    NAME,
+    'the disk is full, and a deletion needs room in the log before it frees any: make a little room beside the file, or delete ' +
+      'less at once (batch of purgeExpired)',
+    (error as StrongroomError).cause,
+    'nothing written',
+  );
 }
 
 function resultCode(error: unknown): number | undefined {

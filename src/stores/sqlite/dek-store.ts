@@ -83,22 +83,25 @@ export function sqliteDekStore(
           ) === 1,
       ),
     destroy: (sessionId, did) =>
-      connection.write((statements) => {
-        const { all, run } = statements;
-        assertNotHeld(statements, sessionId);
-        run(
-          `UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ?
+      connection.write(
+        (statements) => {
+          const { all, run } = statements;
+          assertNotHeld(statements, sessionId);
+          run(
+            `UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ?
            WHERE session = ? AND did = ifnull(?, did) AND wrapped IS NOT NULL`,
-          now(),
-          sessionId,
-          did ?? null,
-        );
-        return all(
-          `SELECT ${COLUMNS} FROM strongroom_deks WHERE session = ? AND did = ifnull(?, did)`,
-          sessionId,
-          did ?? null,
-        ).map(toTombstone);
-      }),
+            now(),
+            sessionId,
+            did ?? null,
+          );
+          return all(
+            `SELECT ${COLUMNS} FROM strongroom_deks WHERE session = ? AND did = ifnull(?, did)`,
+            sessionId,
+            did ?? null,
+          ).map(toTombstone);
+        },
+        () => true,
+      ),
     holds: {
       place: (hold) =>
         connection.write(

@@ -151,34 +151,40 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
         ),
       ),
 
-    change: (sessionId, look, decide, subject) =>
-      connection.write((statements) => {
-        const session = findSession(statements, sessionId);
-        const operation =
-          session === undefined || look.operation === undefined
-            ? undefined
-            : statements.get(
-                'SELECT digest FROM strongroom_operations WHERE session = ? AND operation = ?',
-                session,
-                look.operation,
+    change: (sessionId, look, decide, subject) => {
+      let frees = false;
+      return connection.write(
+        (statements) => {
+          const session = findSession(statements, sessionId);
+          const operation =
+            session === undefined || look.operation === undefined
+              ? undefined
+              : statements.get(
+                  'SELECT digest FROM strongroom_operations WHERE session = ? AND operation = ?',
+                  session,
+                  look.operation,
+                );
+          return andThen(inSlices(lookAt(statements, session, look)), ({ rows, records }) => {
+            const view = {
+              records,
+              ...(operation !== undefined && { operation: operation['digest'] as string }),
+            };
+            return andThen(decide(view), (change) => {
+              if (change === undefined) return undefined;
+              frees = change.drop === true || (change.remove !== 'none' && change.insert.length === 0);
+              if (look.fence !== undefined && !stands(statements, look.fence)) throw lostTurnError(sessionId);
+              if (removes(change, view, look.records === 'all')) assertNotHeld(statements, sessionId);
+              return inSlices(
+                change.drop
+                  ? drop(statements, sessionId, now())
+                  : apply(statements, { sessionId, rows, records, change, operationLog, subject }),
               );
-        return andThen(inSlices(lookAt(statements, session, look)), ({ rows, records }) => {
-          const view = {
-            records,
-            ...(operation !== undefined && { operation: operation['digest'] as string }),
-          };
-          return andThen(decide(view), (change) => {
-            if (change === undefined) return undefined;
-            if (look.fence !== undefined && !stands(statements, look.fence)) throw lostTurnError(sessionId);
-            if (removes(change, view, look.records === 'all')) assertNotHeld(statements, sessionId);
-            return inSlices(
-              change.drop
-                ? drop(statements, sessionId, now())
-                : apply(statements, { sessionId, rows, records, change, operationLog, subject }),
-            );
+            });
           });
-        });
-      }),
+        },
+        () => frees,
+      );
+    },
 
     version: (sessionId, since) =>
       connection.read(({ get }) => {
@@ -233,7 +239,10 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     leases: sqliteLeases(connection),
 
     deleteSession: (sessionId) =>
-      connection.write((statements) => inSlices(drop(statements, sessionId, now()))),
+      connection.write(
+        (statements) => inSlices(drop(statements, sessionId, now())),
+        () => true,
+      ),
 
     ping: () => connection.read(({ get }) => void get('SELECT 1')),
     close: () => connection.close(),

@@ -14,7 +14,11 @@ const MOST_A_STATEMENT = 256;
 /** Deletes expired records, a batch in one transaction. */
 export function sqlitePurge(connection: Connection): Pick<StoreDriver, 'purge' | 'expired'> {
   return {
-    purge: (expired, batch) => connection.write((statements) => inSlices(purge(statements, expired, batch))),
+    purge: (expired, batch) =>
+      connection.write(
+        (statements) => inSlices(purge(statements, expired, batch)),
+        () => true,
+      ),
 
     expired: ({ now, writtenBefore }) =>
       connection.read(({ all }) =>
