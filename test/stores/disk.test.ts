@@ -1,9 +1,16 @@
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInputItem } from '@openai/agents';
 import { createConnection } from 'mysql2/promise';
 import { Client } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encrypt } from '../../src/layers/encrypt.ts';
+import { expire } from '../../src/layers/expire.ts';
+import { shred } from '../../src/operations/shred.ts';
+import { fakeClock } from '../../src/testing/fake-clock.ts';
+import { fixedKeyring } from '../../src/testing/fixed-keyring.ts';
+import { wrapStore } from '../../src/wrap-store.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { openStore } from './open-store.ts';
@@ -53,7 +60,7 @@ const noMount = withoutMount('full and read-only disks');
 describe.skipIf(noMount)('openSqlite on a disk of its own', () => {
   let disk: SmallDisk;
   beforeAll(() => {
-    disk = smallDisk(4);
+    disk = smallDisk(6);
   });
   afterAll(() => disk.destroy());
 
@@ -81,6 +88,78 @@ describe.skipIf(noMount)('openSqlite on a disk of its own', () => {
     await store.close();
     await using again = openSqlite(path);
     expect(await again.session('a').getItems()).toEqual(acknowledged);
+  });
+
+  /** Sessions with items that expire in a day, in the file and not in the log; the disk is full then. */
+  async function filled(name: string) {
+    const clock = fakeClock(Date.now());
+    const path = `${disk.folder}/${name}.db`;
+    const store = openSqlite(path, { clock });
+    const layers = [expire({ after: '1d', clock }), encrypt({ keys: fixedKeyring('disk') })];
+    const wrapped = wrapStore(store, layers);
+    const items = Array.from({ length: 60 }, (_, n) => message(`${n} ${'x'.repeat(1_500)}`));
+    for (const id of ['a', 'b', 'c', 'd', 'e']) {
+      for (const item of items) await wrapped.session(id).addItems([item]);
+      // In between, so that the log stays small.
+      const other = new DatabaseSync(path);
+      other.exec('PRAGMA wal_checkpoint(PASSIVE)');
+      other.close();
+    }
+    disk.fill();
+    return { clock, store, wrapped };
+  }
+
+  const refused = {
+    code: 'ERR_STORE',
+    message:
+      'openSqlite: the disk is full, and a deletion needs room in the log before it frees any: make a little room beside the file, ' +
+      'or delete less at once (batch of purgeExpired). Nothing was written. See the cause.',
+  };
+
+  test('deletes while the disk is full, in the room that the log has', async () => {
+    const { clock, store, wrapped } = await filled('deletes');
+    expect(await wrapped.session('a').popItem()).toMatchObject({ role: 'user' });
+    await store.session('a').clearSession();
+    await shred(wrapped.session('b'), { reason: 'asked for' });
+    await store.deleteSession('c');
+    clock.advance('2d');
+    // More than the log has room for; it begins anew in between.
+    expect(await store.purgeExpired({ batch: 5 })).toEqual({ items: 120, sessions: 2 });
+    const left: string[] = [];
+    for await (const { id } of store.sessions()) left.push(id);
+    expect(left).toEqual([]);
+    await expect(wrapped.session('b').addItems([message('new')])).resolves.toBeUndefined();
+    await store.close();
+    disk.free();
+  });
+
+  test('says why it cannot where the log has no room, deletes nothing, and does when there is some', async () => {
+    const { clock, store, wrapped } = await filled('refuses');
+    // The log takes what is appended, until there is no room for that: nothing of it fits into the file.
+    for (let full = false; !full;) {
+      full = await store
+        .session('z')
+        .addItems([message(LONG)])
+        .then(
+          () => false,
+          () => true,
+        );
+    }
+    clock.advance('2d');
+    const before = await store.session('a').getItems();
+    await expect(store.deleteSession('a')).rejects.toMatchObject(refused);
+    await expect(store.session('a').clearSession()).rejects.toMatchObject(refused);
+    await expect(store.purgeExpired()).rejects.toMatchObject(refused);
+    await expect(shred(wrapped.session('a'))).rejects.toMatchObject(refused);
+    await expect(store.session('a').addItems([message(LONG)])).rejects.toMatchObject({
+      code: 'ERR_STORE',
+      message: 'openSqlite: the disk is full. Nothing was written. See the cause.',
+    });
+    expect(await store.session('a').getItems()).toEqual(before);
+    disk.free();
+    await store.deleteSession('a');
+    expect(await store.session('a').getItems()).toEqual([]);
+    await store.close();
   });
 
   test('says that the disk is read-only, and goes on when it is not', async () => {
