@@ -1,3 +1,4 @@
+import { checkPath } from './sqlite/path.ts';
 import { loadModule } from '../load-module.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
 import { StrongroomError } from '../errors.ts';
@@ -32,9 +33,7 @@ export type SqliteDekStore = DekDatabase;
  */
 export function sqliteDekStore(path: string, options: SqliteDekStoreOptions = {}): SqliteDekStore {
   const where = 'sqliteDekStore';
-  if (typeof path !== 'string' || path === '' || path.includes('\0')) {
-    invalidOption(where, 'path', "the name of a file, or ':memory:'", path);
-  }
+  checkPath(where, path);
   checkOptions(where, options, ['busyTimeout', 'clock']);
   const busyTimeout = parseDuration(where, 'busyTimeout', options.busyTimeout ?? '5s');
   const { clock = Date.now } = options;

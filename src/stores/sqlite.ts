@@ -2,6 +2,7 @@ import { checkOptions, invalidOption, parseCount, parseDuration, type Duration }
 import { processReference } from './clock-check.ts';
 import { openConnection } from './sqlite/connection.ts';
 import { sqliteDriver } from './sqlite/driver.ts';
+import { checkPath } from './sqlite/path.ts';
 import type { StoreSession } from './session.ts';
 import { createStore, type Store } from './store.ts';
 
@@ -40,7 +41,7 @@ const WHERE = 'openSqlite';
  * the first call. WAL mode: several processes can use one file on one machine, on a local disk (not over a network
  * file system, see https://sqlite.org/wal.html). A new file can be read by its owner only. Deleted records are
  * overwritten; what the write-ahead log still holds of them goes with the next checkpoint, at the latest when the
- * last process closes the file.
+ * last process closes the file. On a read-only file system nothing can be opened, not even to be read: the log stands beside the file.
  *
  * @param path The file; `':memory:'` for a database that lives as long as the store.
  * @throws `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
@@ -56,9 +57,7 @@ const WHERE = 'openSqlite';
  * ```
  */
 export function openSqlite(path: string, options: SqliteOptions = {}): Store<StoreSession> {
-  if (typeof path !== 'string' || path === '' || path.includes('\0')) {
-    invalidOption(WHERE, 'path', "the name of a file, or ':memory:'", path);
-  }
+  checkPath(WHERE, path);
   checkOptions(WHERE, options, ['durability', 'busyTimeout', 'operationLog', 'clock']);
   const { durability = 'normal', busyTimeout = '5s', operationLog = 256, clock = Date.now } = options;
   if (durability !== 'normal' && durability !== 'full') {

@@ -1,3 +1,6 @@
+import { copyFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInputItem } from '@openai/agents';
@@ -15,6 +18,7 @@ import type { StoreSession } from '../../src/stores/session.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { openStore } from './open-store.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
+import { uniqueName } from './servers.ts';
 import { smallDisk, withoutMount, type SmallDisk } from './small-disk.ts';
 
 function message(content: string): AgentInputItem {
@@ -160,6 +164,42 @@ describe.skipIf(noMount)('openSqlite on a disk of its own', () => {
     await store.deleteSession('a');
     expect(await store.session('a').getItems()).toEqual([]);
     await store.close();
+  });
+
+  test('reads nothing from a read-only disk, says what to do, and that works', async () => {
+    const path = `${disk.folder}/unreadable.db`;
+    const store = openSqlite(path);
+    await store.session('a').addItems([message('before')]);
+    await store.close();
+    disk.setReadOnly(true);
+    await using readOnly = openSqlite(path);
+    await using missing = openSqlite(`${disk.folder}/missing.db`);
+    const session = readOnly.session('a');
+    for (const call of [
+      () => session.getItems(),
+      () => readOnly.sessions()[Symbol.asyncIterator]().next(),
+      () => readOnly.ping(),
+      () => session.addItems([message('never')]),
+      () => session.popItem(),
+      () => readOnly.deleteSession('a'),
+      () => readOnly.purgeExpired(),
+      () => missing.session('a').getItems(),
+    ]) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'ERR_STORE',
+        message: expect.stringMatching(
+          /^openSqlite: the database is read-only\. SQLite reads nothing there either, because its log stands beside the file: copy it to where this process may write\./,
+        ) as string,
+      });
+    }
+    const copy = join(tmpdir(), `${uniqueName('copy')}.db`);
+    copyFileSync(path, copy);
+    const copied = openSqlite(copy);
+    expect(await copied.session('a').getItems()).toEqual([message('before')]);
+    await copied.close();
+    rmSync(copy);
+    disk.setReadOnly(false);
+    expect(await session.getItems()).toEqual([message('before')]);
   });
 
   test('says that the disk is read-only, and goes on when it is not', async () => {

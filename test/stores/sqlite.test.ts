@@ -6,6 +6,7 @@ import { assistantMessage, functionCall, ScriptedModel } from '@openai/agents/te
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { carrierOf, formatEnvelope, formatHeader } from '../../src/protocol/envelope.ts';
+import { sqliteDekStore } from '../../src/stores/sqlite-dek-store.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { fakeClock } from '../../src/testing/fake-clock.ts';
 import { recordedConversations } from '../support/conversations-data.ts';
@@ -105,6 +106,17 @@ describe('openSqlite', () => {
       true,
       true,
     ]);
+  });
+
+  test.each(['file:a.db', 'file:///a.db?mode=ro', 'FILE:a.db?immutable=1'])('takes no URI: %s', (path) => {
+    for (const open of [openSqlite, sqliteDekStore]) {
+      expect(() => open(path)).toThrow(
+        expect.objectContaining({
+          code: 'ERR_INVALID_OPTION',
+          message: expect.stringContaining('path must be the name of a file, or') as string,
+        }),
+      );
+    }
   });
 
   test('judges by its clock what an item without a time of its own is worth', async () => {

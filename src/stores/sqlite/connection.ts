@@ -88,7 +88,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     if (database !== undefined) return database;
     // Conversations are private: the file is its owner's alone unless it exists with other rights. SQLite gives the
     // log and index files beside it the same rights.
-    if (options.path !== ':memory:') closeSync(openSync(options.path, 'a', 0o600));
+    if (options.path !== ':memory:') makeFile(options.path);
     const opened = new (loadSqlite().DatabaseSync)(options.path);
     try {
       opened.exec('PRAGMA busy_timeout = 0');
@@ -281,6 +281,18 @@ export function openConnection(options: ConnectionOptions): Connection {
         database = undefined;
       }),
   };
+}
+
+function makeFile(path: string): void {
+  try {
+    closeSync(openSync(path, 'a', 0o600));
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'EROFS') throw error;
+    const what =
+      'the database is read-only. SQLite reads nothing there either, because its log stands beside the file: copy it to where this ' +
+      'process may write';
+    throw storeError(NAME, what, error);
+  }
 }
 
 function loadSqlite(): typeof sqliteModule {

@@ -1,0 +1,16 @@
+import { invalidOption } from '../../options.ts';
+
+/**
+ * Checks the name of a database file. A URI is none: SQLite would take its parameters, and the rights of the file would be set
+ * on another one.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
+ */
+export function checkPath(where: string, path: unknown): asserts path is string {
+  if (typeof path !== 'string' || path === '' || path.includes('\0')) {
+    invalidOption(where, 'path', "the name of a file, or ':memory:'", path);
+  }
+  if (/^file:/i.test(path)) {
+    invalidOption(where, 'path', "the name of a file, or ':memory:', and no file: URI", path);
+  }
+}
