@@ -1,3 +1,4 @@
+import { DatabaseSync } from 'node:sqlite';
 import { PGlite } from '@electric-sql/pglite';
 import type { AgentInputItem } from '@openai/agents';
 import { createConnection } from 'mysql2/promise';
@@ -16,6 +17,7 @@ import {
 import { mysqlSetup, openMysql } from '../../src/stores/mysql.ts';
 import { openPostgres, postgresDekStore, postgresSetup } from '../../src/stores/postgres.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
+import { checkFile } from '../../src/stores/sqlite/settings.ts';
 import { dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
 import { temporaryFolder } from './folder.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
@@ -262,6 +264,41 @@ describe.skipIf(mariadb.absent)('what MariaDB is asked', () => {
 
 describe('SQLite', () => {
   const file = temporaryFolder();
+
+  test.runIf(process.platform === 'linux')(
+    'warns once of a network file system, and of one that takes no log',
+    () => {
+      for (let time = 0; time < 2; time++) {
+        checkFile('/mnt/shared/a.db', 'wal', () => 0x6969);
+        // As a signed number, which some versions of Node.js give.
+        checkFile('/mnt/windows/a.db', 'delete', () => 0xff534d42 | 0);
+        checkFile('/home/a.db', 'wal', () => 0xef53);
+        checkFile(':memory:', 'memory', () => 0x6969);
+      }
+      expect(said()).toEqual([
+        'STRONGROOM_SQLITE: openSqlite: the file is on a network file system (NFS), where the log of SQLite works for one machine at ' +
+          'most and locks may not hold. Put it on a local disk.',
+        expect.stringContaining('(CIFS)') as string,
+        'STRONGROOM_SQLITE: openSqlite: the file system takes no write-ahead log (journal mode delete), so reads and writes wait for ' +
+          'each other. Put the file on a local disk.',
+      ]);
+    },
+  );
+
+  test.each(['normal', 'full'] as const)(
+    'has the log that it needs, and waits for the disk as asked: %s',
+    async (durability) => {
+      await using store = openSqlite(file(`${durability}.db`), { durability });
+      const exec = vi.spyOn(DatabaseSync.prototype, 'exec');
+      await store.session('a').addItems([message('one')]);
+      const pragmas = exec.mock.calls.map(([sql]) => sql).filter((sql) => sql.includes('synchronous'));
+      expect(pragmas).toEqual([`PRAGMA synchronous = ${durability.toUpperCase()}`]);
+      const reader = new DatabaseSync(file(`${durability}.db`));
+      expect(reader.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+      reader.close();
+    },
+  );
+
   test('on a local disk is silent, in memory, too', async () => {
     await using store = openSqlite(file('settings.db'));
     await using memory = openSqlite(':memory:');

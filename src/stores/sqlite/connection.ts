@@ -7,6 +7,7 @@ import type { MaybePromise } from '../../layer.ts';
 import { slices } from '../../slices.ts';
 import { closedError, storeError } from '../failure.ts';
 import { migrate } from './schema.ts';
+import { checkFile } from './settings.ts';
 
 /** What {@link openConnection} needs. */
 export interface ConnectionOptions {
@@ -92,9 +93,13 @@ export function openConnection(options: ConnectionOptions): Connection {
     const opened = new (loadSqlite().DatabaseSync)(options.path);
     try {
       opened.exec('PRAGMA busy_timeout = 0');
-      const { journal_mode: mode } = opened.prepare('PRAGMA journal_mode').get() ?? {};
-      if (mode !== 'wal') opened.exec('PRAGMA journal_mode = WAL');
-      opened.exec(`PRAGMA synchronous = ${options.durability === 'full' ? 'FULL' : 'NORMAL'}`);
+      const isWal = modeOf(opened, 'PRAGMA journal_mode') === 'wal';
+      const mode = isWal ? 'wal' : modeOf(opened, 'PRAGMA journal_mode = WAL');
+      checkFile(options.path, mode);
+      // Without such a log NORMAL could damage the file in a power cut.
+      opened.exec(
+        `PRAGMA synchronous = ${options.durability === 'full' || mode !== 'wal' ? 'FULL' : 'NORMAL'}`,
+      );
       // Deleted records are overwritten with zeros, not only unlinked.
       opened.exec('PRAGMA secure_delete = ON');
       opened.exec('PRAGMA journal_size_limit = 16777216');
@@ -281,6 +286,10 @@ export function openConnection(options: ConnectionOptions): Connection {
         database = undefined;
       }),
   };
+}
+
+function modeOf(database: DatabaseSync, pragma: string): string {
+  return String(database.prepare(pragma).get()?.['journal_mode']);
 }
 
 function makeFile(path: string): void {
