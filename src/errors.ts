@@ -156,7 +156,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeInfo>> = {
   },
   ERR_STORE: {
     meaning: 'The database failed. A call that adds items may have been committed.',
-    fix: 'Read back before you repeat an append; see the cause.',
+    fix: "Repeat an append when `error.written` is 'no', read back before you do when it is 'unknown'; see the cause.",
     dataLost: false,
     retryable: true,
   },
@@ -201,6 +201,9 @@ export type ErrorCode =
   | 'ERR_LOAD'
   | 'ERR_STORE';
 
+/** What became of a change that failed, see {@link StrongroomError.written}. */
+export type Written = 'no' | 'unknown' | 'yes';
+
 const BRAND = Symbol.for('strongroom.error');
 
 /**
@@ -220,17 +223,30 @@ export class StrongroomError extends Error {
   readonly code: ErrorCode;
   /**
    * Whether the same call can succeed later without a change: a service can answer 503. It does not say that repeating is
-   * harmless: an append that failed with `ERR_STORE` may have been written.
+   * harmless: an append that failed with `ERR_STORE` may have been stored, see {@link StrongroomError.written}.
    */
   readonly retryable: boolean;
   /** Whether data is gone when this is thrown: of most codes always or never, of `ERR_MALFORMED` in some cases. */
   readonly dataLost: boolean;
+  /**
+   * What is known of the change that failed, `undefined` where the error does not say it (reads among them). `'no'`: nothing of
+   * it was stored, so the same call can be repeated without storing anything twice. `'unknown'`: it may have been stored; read
+   * back first. `'yes'`: it was stored in the session, and something that belongs to it failed; do not repeat it.
+   */
+  readonly written?: Written;
 
-  /** @param options `dataLost: true` where an error of a code that mostly tells of a mistake tells of a loss. */
+  /**
+   * @param options `dataLost: true` where an error of a code that mostly tells of a mistake tells of a loss; `written`: see
+   * there.
+   */
   constructor(
     code: ErrorCode,
     message: string,
-    options?: { readonly cause?: unknown; readonly dataLost?: boolean },
+    options?: {
+      readonly cause?: unknown;
+      readonly dataLost?: boolean;
+      readonly written?: Written | undefined;
+    },
   ) {
     super(message, options !== undefined && 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
@@ -238,6 +254,7 @@ export class StrongroomError extends Error {
     const info: ErrorCodeInfo | undefined = ERROR_CODES[code];
     this.retryable = info?.retryable ?? false;
     this.dataLost = options?.dataLost ?? info?.dataLost ?? false;
+    if (options?.written !== undefined) this.written = options.written;
     Object.defineProperty(this, BRAND, { value: true });
   }
 }

@@ -1,4 +1,4 @@
-export { StrongroomError, isStrongroomError, type ErrorCode } from './errors.ts';
+export { StrongroomError, isStrongroomError, type ErrorCode, type Written } from './errors.ts';
 export type {
   CallKind,
   CallOrigin,

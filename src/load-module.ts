@@ -27,7 +27,7 @@ export async function loadModule<T>(
     throw new StrongroomError(
       'ERR_LOAD',
       `${shown(name)} is there and cannot be loaded now; see the cause. Nothing was changed: repeat the call.`,
-      { cause },
+      { cause, written: 'no' },
     );
   }
 }

@@ -105,6 +105,7 @@ export function lostTurnError(sessionId: string): StrongroomError {
     'ERR_CONFLICT',
     `exclusive: this run lost session ${JSON.stringify(sessionId)} to another one: it took too long without a sign of ` +
       'life. Nothing was written; run it again.',
+    { written: 'no' },
   );
 }
 

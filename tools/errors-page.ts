@@ -27,7 +27,14 @@ token. \`cause\` holds the error of the database, the key service or the SDK, wh
 The two answers below each code are fields of the error, too: \`error.dataLost\` and \`error.retryable\`, for a service that answers 503 or 409.
 Where one code has both, the field is the one to believe: \`ERR_MALFORMED\` has \`dataLost: true\` for a history whose key a Redis evicted, and for a
 data key that was destroyed and whose tombstone somebody edited.
-Retryable does not mean harmless: an append that failed with \`ERR_STORE\` may have been written.
+Retryable does not mean harmless: an append that failed with \`ERR_STORE\` may have been stored. \`error.written\` says what is known:
+
+| \`error.written\` | the change that failed | repeat it? |
+|---|---|---|
+| \`'no'\` | nothing of it was stored: the server refused the connection or the statement, or what comes before failed | yes |
+| \`'unknown'\` | it may have been stored: the connection was cut, or no answer came in time | read back first; a transaction can be repeated under its operation id |
+| \`'yes'\` | the session has it; what follows, such as an entry in an index of Redis, failed | no |
+| \`undefined\` | the error does not say it; errors of reads, and of sessions that are not ours | as \`'unknown'\` |
 
 Use \`isStrongroomError(error)\` instead of \`instanceof\`: it also knows the errors of a second copy of the package.
 

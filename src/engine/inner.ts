@@ -113,7 +113,7 @@ export function innerSession(session: Session): Inner {
       throw new StrongroomError(
         'ERR_STORE',
         `An append in batches of ${batch} failed after a part of it was stored, and the part could not be taken back. Read the history before you repeat it.`,
-        { cause },
+        { cause, written: 'unknown' },
       );
     }
   }

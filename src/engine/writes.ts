@@ -3,6 +3,7 @@ import { recordsOf, type Opened } from './pipeline.ts';
 import { copiedNow, readNow, send, type Context, type Parts } from './parts.ts';
 import { listed } from '../protocol/item.ts';
 import { snapshotItems } from '../protocol/snapshot-items.ts';
+import { isStrongroomError } from '../errors.ts';
 import type { SessionCall, Header, CallOrigin } from '../layer.ts';
 
 /** `addItems`, `clearSession` and `replaceHistoryWithCompaction`. */
@@ -47,11 +48,16 @@ export function createWrites(parts: Parts): {
       const { memory } = histories.of(call);
       const replaces = snapshots.some(isCompaction) ? histories.cleared(call) : undefined;
       const writing = replaces === undefined ? call : { ...call, replaces };
-      const written = await send(
-        stack,
-        call,
-        async () => pipeline.write(comparison.entriesOf(snapshots, origins), writing),
-        async (sealed) => inner.addItems(recordsOf(stack, sealed), runContext),
+      const written = await unlessSent((sent) =>
+        send(
+          stack,
+          call,
+          async () => pipeline.write(comparison.entriesOf(snapshots, origins), writing),
+          async (sealed) => {
+            sent();
+            await inner.addItems(recordsOf(stack, sealed), runContext);
+          },
+        ),
       );
       histories.setCleared(call, undefined);
       memory.wrote(written);
@@ -146,6 +152,19 @@ function orNone(list: () => AgentInputItem[]): readonly AgentInputItem[] {
     return list();
   } catch {
     return [];
+  }
+}
+
+/** What failed before anything was sent wrote nothing, whatever it was that failed: a key service, a read. */
+async function unlessSent<T>(work: (sent: () => void) => Promise<T>): Promise<T> {
+  let isSent = false;
+  try {
+    return await work(() => (isSent = true));
+  } catch (error) {
+    if (!isSent && isStrongroomError(error) && error.written === undefined) {
+      Object.assign(error, { written: 'no' });
+    }
+    throw error;
   }
 }
 

@@ -40,12 +40,14 @@ export interface ResilientOptions {
 const MAX_RETRIES = 100;
 
 /**
- * Tries calls again that failed, where that cannot do harm: reads, and transactions with an operation id, which the
- * inner session applies once however often they arrive. `addItems`, `popItem`, `clearSession` and compactions are
- * never repeated: after a lost acknowledgement the repeat would store or remove something twice.
+ * Tries calls again that failed, where that cannot do harm: reads; transactions with an operation id, which the inner
+ * session applies once however often they arrive; and `addItems` whose error says that nothing was written
+ * (`error.written` is `'no'`, see {@link StrongroomError}): a refused connection, a key service that does not answer. After
+ * any other error of `addItems`, one of a session that is not ours among them, the acknowledgement may be what was lost, and
+ * a repeat would store the items twice. `popItem`, `clearSession` and compactions are never repeated.
  *
- * It may stand anywhere in a stack. Calls of one session keep their order, so a later call waits for the retries of an
- * earlier write.
+ * It may stand anywhere in a stack; behind `exclusive()`, so that the turn of a run lasts through the retries. Calls of one
+ * session keep their order, so a later call waits for the retries of an earlier write.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Reads reject with `ERR_TIMEOUT`; after the last retry a call
  * rejects with the last error.
@@ -76,14 +78,15 @@ export function resilient(options: ResilientOptions = {}): SessionLayer {
     name: 'resilient',
     async around(call, next) {
       const reads = call.kind === 'getItems';
-      if (!reads && !isIdempotent(call)) return next();
+      const always = reads || isIdempotent(call);
+      if (!always && call.kind !== 'addItems') return next();
       const attempt =
         reads && timeout !== undefined ? async () => within(timeout, call, next) : async () => next();
       for (let retry = 0; ; retry++) {
         try {
           return await attempt();
         } catch (error) {
-          if (retry >= retries || !retryOn(error)) throw error;
+          if (retry >= retries || !(always || isUnwritten(error, call)) || !retryOn(error)) throw error;
           await pause(Math.random() * Math.min(maxDelay, delay * 2 ** retry));
         }
       }
@@ -93,6 +96,11 @@ export function resilient(options: ResilientOptions = {}): SessionLayer {
 
 function isIdempotent({ kind, operationId }: SessionCall): boolean {
   return operationId !== undefined && (kind === 'applyHistoryTransaction' || kind === 'replacePrefix');
+}
+
+/** An error can be that of a layer further in, after the append was acknowledged. */
+function isUnwritten(error: unknown, { result }: SessionCall): boolean {
+  return isStrongroomError(error) && error.written === 'no' && result.items === undefined;
 }
 
 function canSucceedLater(error: unknown): boolean {

@@ -1,20 +1,21 @@
-import { isStrongroomError, StrongroomError } from '../errors.ts';
+import { isStrongroomError, StrongroomError, type Written } from '../errors.ts';
 
 /** After `close()`. */
 export function closedError(name: string): StrongroomError {
   return new StrongroomError(
     'ERR_CLOSED',
     `This store (${name}) was closed. Open it again, or close it later.`,
+    { written: 'no' },
   );
 }
 
-/** What is known about a write when the database failed. `written`: to the session, but not to indexes elsewhere. */
-export type Outcome = 'nothing written' | 'unknown' | 'written';
+/** What is known about a write when the database failed. `yes`: the session has it, but not indexes elsewhere. */
+export type Outcome = Written;
 
 const HINTS: Readonly<Record<Outcome, string>> = {
-  'nothing written': ' Nothing was written.',
+  no: ' Nothing was written.',
   unknown: ' The call may have been committed: read back before you repeat it.',
-  written:
+  yes:
     ' The session itself was changed as the call asked, so repeat no append. Listings and purges may overlook that ' +
     'until the session is written to again.',
 };
@@ -27,7 +28,31 @@ const HINTS: Readonly<Record<Outcome, string>> = {
 export function storeError(name: string, what: string, cause: unknown, outcome?: Outcome): unknown {
   if (isStrongroomError(cause)) return cause;
   const hint = outcome === undefined ? '' : HINTS[outcome];
-  return new StrongroomError('ERR_STORE', `${name}: ${what}.${hint} See the cause.`, { cause });
+  const error = new StrongroomError('ERR_STORE', `${name}: ${what}.${hint} See the cause.`, {
+    cause,
+    written: outcome,
+  });
+  failures.set(error, { name, what });
+  return error;
+}
+
+const failures = new WeakMap<object, { readonly name: string; readonly what: string }>();
+
+/** The same failure, of which something else is known: it happened in a part of the call. */
+export function withOutcome(error: unknown, outcome: Outcome | undefined): unknown {
+  const failure = failures.get(error as object);
+  if (failure === undefined) return error;
+  return storeError(failure.name, failure.what, (error as Error).cause, outcome);
+}
+
+/** A part of a call: what fails in it without saying what was written, says this. */
+export async function saying<T>(outcome: Outcome, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isSilent = isStrongroomError(error) && error.written === undefined;
+    throw isSilent ? withOutcome(error, outcome) : error;
+  }
 }
 
 /** A record was sealed under a data key that has been destroyed since. */
@@ -36,6 +61,7 @@ export function shreddedError(sessionId: string, did: string): StrongroomError {
     'ERR_SHREDDED',
     `The data key ${did} of session ${JSON.stringify(sessionId)} was destroyed, so an entry that it sealed could ` +
       'never be read. Nothing was stored; seal it again under a new data key.',
+    { written: 'no' },
   );
 }
 
@@ -46,6 +72,7 @@ export function lostKeyError(sessionId: string, did: string): StrongroomError {
     `The data key ${did} of session ${JSON.stringify(sessionId)} is not in this database any more, and there is no ` +
       'tombstone of it: the database went back to an earlier state, or somebody deleted the row. Nothing was stored; ' +
       'seal it again under a new data key.',
+    { written: 'no' },
   );
 }
 
@@ -65,6 +92,7 @@ export function subjectError(sessionId: string): StrongroomError {
     'ERR_CONFLICT',
     `Session ${JSON.stringify(sessionId)} is of another subject. Nothing was changed. Open it with the subject that it ` +
       'has (see sessions()), or give this subject a session of its own.',
+    { written: 'no' },
   );
   subjectErrors.add(error);
   return error;

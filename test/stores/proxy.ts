@@ -24,6 +24,10 @@ export interface Proxy {
   cutAfter(count: number): void;
   /** Connections from now on lead to another server; those that exist lead where they led. */
   pointTo(target: string): void;
+  /** Connections are refused, as if no server listened. Those that exist stay. */
+  refuse(): void;
+  /** The opposite of {@link Proxy.refuse}. */
+  accept(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -104,8 +108,17 @@ export async function startProxy(target: string): Promise<Proxy> {
     pointTo(next) {
       ({ hostname, port } = new URL(next));
     },
+    refuse() {
+      // Not awaited: it waits for the connections that stay.
+      server.close();
+    },
+    async accept() {
+      server.listen(Number(url.port), '127.0.0.1');
+      await once(server, 'listening');
+    },
     async close() {
       links.forEach(cut);
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },

@@ -39,10 +39,11 @@ describe('openRedis and openMysql', () => {
   });
 
   test('say that nobody answers, and that nothing was written', async () => {
-    await using redis = openRedis('redis://127.0.0.1:9', { timeout: '1s' });
+    await using redis = openRedis('redis://127.0.0.1:9', { timeout: '3s' });
     await expect(redis.session('a').addItems([message('x')])).rejects.toMatchObject({
       code: 'ERR_STORE',
-      message: 'openRedis: the connection to the database failed. See the cause.',
+      message: 'openRedis: the connection to the database failed. Nothing was written. See the cause.',
+      written: 'no',
       cause: expect.any(Error) as Error,
     });
     await using mysql = openMysql('mysql://root@127.0.0.1:9/none', { timeout: '2s', sharePool: false });

@@ -1,4 +1,5 @@
 import { isStrongroomError } from '../../errors.ts';
+import { saying } from '../failure.ts';
 import type { Batch } from '../driver.ts';
 import { firstTimes } from '../first-times.ts';
 import { MARKS } from '../marks.ts';
@@ -58,7 +59,12 @@ export function mysqlAppend(
   async function append(batch: Batch): Promise<void> {
     const { records } = batch;
     const dids = didsOf(records);
-    if (records.length > 0 && records.length <= CHUNK && dids.size <= 1 && (await hasCompound())) {
+    if (
+      records.length > 0 &&
+      records.length <= CHUNK &&
+      dids.size <= 1 &&
+      (await saying('no', hasCompound))
+    ) {
       const [did] = dids;
       const shape = did !== undefined ? 'keyed' : records.every(isPlain) ? 'plain' : 'any';
       try {

@@ -24,7 +24,7 @@ export async function setUp(runner: SqlRunner, prefix: string): Promise<void> {
     const { rows } = await client.query('SELECT GET_LOCK(?, ?) AS locked', [lock, PATIENCE]);
     if (Number(rows[0]?.['locked']) !== 1) {
       const cause = new Error(`GET_LOCK gave no lock in ${PATIENCE} s.`);
-      throw storeError(WHERE, 'another process is changing the schema', cause, 'nothing written');
+      throw storeError(WHERE, 'another process is changing the schema', cause, 'no');
     }
     try {
       const [create = ''] = setupStatements(prefix, 0);

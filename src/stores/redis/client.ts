@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStrongroomError } from '../../errors.ts';
-import { storeError, type Outcome } from '../failure.ts';
+import { storeError, withOutcome, type Outcome } from '../failure.ts';
 import { inTime, TimeoutError } from '../in-time.ts';
 import type { Script } from './scripts.ts';
 
@@ -90,7 +90,7 @@ export function redisCommands(
       : isFull(error)
         ? 'the database has no connection left: let fewer clients connect, or raise maxclients'
         : REPLIES[reply];
-    if (known !== undefined) return storeError(WHERE, known, error, kind.outcome('nothing written'));
+    if (known !== undefined) return storeError(WHERE, known, error, kind.outcome('no'));
     const what =
       error instanceof TimeoutError
         ? 'the database did not answer in time'
@@ -117,7 +117,8 @@ export function redisCommands(
         });
         return await inTime(sending, left);
       } catch (thrown) {
-        if (isStrongroomError(thrown)) throw thrown;
+        // Of the connection, or of what has to be done before any call.
+        if (isStrongroomError(thrown)) throw sent ? thrown : withOutcome(thrown, kind.outcome('no'));
         // When the time runs out, what earlier attempts failed with says more than that. Not for a write whose last
         // attempt may have reached the server.
         const error =
@@ -129,12 +130,7 @@ export function redisCommands(
         if (late && (thrown instanceof TimeoutError || neverSent(error))) abandon(connection);
         if (!repeatable || late) {
           throw neverSent(error)
-            ? storeError(
-                WHERE,
-                'the connection to the database failed',
-                error,
-                kind.outcome('nothing written'),
-              )
+            ? storeError(WHERE, 'the connection to the database failed', error, kind.outcome('no'))
             : failure(error, kind);
         }
         await delay(wait);

@@ -52,7 +52,7 @@ export function redisDekStore(
 
   return {
     async put({ sessionId, did, kid, wrapped, createdAt }) {
-      await commands.entry('nothing written', 'ZADD', sessions, '0', sessionId);
+      await commands.entry('no', 'ZADD', sessions, '0', sessionId);
       const value = JSON.stringify({ kid, wrapped, createdAt });
       return (await commands.write('HSETNX', keysOf(sessionId).deks, did, value)) === 1;
     },

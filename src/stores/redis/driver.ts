@@ -6,6 +6,7 @@ import {
   type KeyProblem,
   type Outcome,
   keyError,
+  saying,
   subjectError,
   isLostHistory,
   lostHistoryError,
@@ -103,7 +104,10 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     ]);
   }
 
-  async function append({ sessionId, records, subject, mark }: Batch): Promise<void> {
+  /** What it reads before it writes says nothing of what was written. */
+  const append = (batch: Batch): Promise<void> => saying('no', () => appended(batch));
+
+  async function appended({ sessionId, records, subject, mark }: Batch): Promise<void> {
     const entries = entriesOf(records, subject);
     const elements = encodeAppend(records, mark);
     const { items, meta, deks } = keysOf(sessionId);
@@ -113,7 +117,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       if (await pushed(sessionId, items(known), deks, dids, elements)) return;
       indexed.name(sessionId, '');
     }
-    const [lists] = await Promise.all([listsOf(sessionId), index(sessionId, entries, 'nothing written')]);
+    const [lists] = await Promise.all([listsOf(sessionId), index(sessionId, entries, 'no')]);
     const settings = [String(mark), sessionId, subject ?? '', String(dids.length), ...dids];
     const answer = await onList(
       sessionId,
@@ -153,7 +157,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
    */
   async function confirm(sessionId: string, list: string, entries: Entries): Promise<void> {
     indexed.name(sessionId, list);
-    await index(sessionId, entries, 'written');
+    await index(sessionId, entries, 'yes');
     if (list !== '') indexed.note(sessionId, list, entries);
   }
 
@@ -199,9 +203,11 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const [state, detail] = (answer as Buffer[]).map(String);
     if (state === 'held') throw heldError(sessionId, detail as string);
     if (state === 'stale') return false;
-    if (isLost) await removeOrphans(sessionId);
-    indexed.name(sessionId, '');
-    await forget(sessionId, subject === null ? undefined : textOf(subject));
+    await saying('yes', async () => {
+      if (isLost) await removeOrphans(sessionId);
+      indexed.name(sessionId, '');
+      await forget(sessionId, subject === null ? undefined : textOf(subject));
+    });
     return true;
   }
 
@@ -220,14 +226,14 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   async function forget(sessionId: string, subject?: string): Promise<void> {
     await Promise.all(
       [ids, births, expiries, ...(subject === undefined ? [] : [subjectKey(subject)])].map((key) =>
-        commands.entry('written', 'ZREM', key, sessionId),
+        commands.entry('yes', 'ZREM', key, sessionId),
       ),
     );
     const { records } = await look(sessionId, 'start', -1, '');
     if (records.length === 0) return;
     const owner = await commands.read('HGET', keysOf(sessionId).meta, 'subject');
     const entries = entriesOf(decodeElements(records), owner === null ? undefined : textOf(owner));
-    await index(sessionId, entries, 'written');
+    await index(sessionId, entries, 'yes');
   }
 
   async function apply(
@@ -248,9 +254,9 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     const dids = [...didsOf(fresh)];
     const entries = { ...entriesOf(insert, subject), dids };
     const covered = indexed.covers(sessionId, entries) === lists.list;
-    if (!covered) await index(sessionId, entries, 'nothing written');
+    if (!covered) await index(sessionId, entries, 'no');
     const archived = { ...entriesOf(archive?.records ?? []), dids: [] };
-    if (archive !== undefined) await index(archive.sessionId, archived, 'nothing written');
+    if (archive !== undefined) await index(archive.sessionId, archived, 'no');
 
     const settings = {
       list: lists.list,
@@ -438,12 +444,8 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   ) => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (attempt > PATIENCE) await outOfStep(attempt);
-      const looked = await look(
-        sessionId,
-        from,
-        count === 'all' ? -1 : count,
-        operation,
-        attempt >= PATIENCE,
+      const looked = await saying('no', () =>
+        look(sessionId, from, count === 'all' ? -1 : count, operation, attempt >= PATIENCE),
       );
       const view: View = {
         records: decodeElements(looked.records),
@@ -451,9 +453,11 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       };
       const change = await decide(view);
       if (change === undefined) return;
-      const done = change.drop
-        ? await drop(sessionId, looked.version)
-        : await apply(sessionId, looked, view, { from, count, fence, change, subject });
+      const done = await saying('no', () =>
+        change.drop
+          ? drop(sessionId, looked.version)
+          : apply(sessionId, looked, view, { from, count, fence, change, subject }),
+      );
       if (done) return;
     }
     throw new StrongroomError(
@@ -588,7 +592,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       return { time, of: 'the clock of the database', bound: SERVER_BOUND };
     },
 
-    deleteSession: async (sessionId) => void (await drop(sessionId)),
+    deleteSession: async (sessionId) => void (await saying('no', () => drop(sessionId))),
     async ping() {
       await commands.readEach('PING');
       await options.check();

@@ -42,7 +42,7 @@ export async function prepareSchema(commands: RedisCommands, prefix: string): Pr
     if ((await commands.script(ACQUIRE, [lock], [owner, String(LOCK)])) === 1) break;
     if (performance.now() > deadline) {
       const cause = new Error(`${lock} is taken.`);
-      throw storeError(WHERE, 'another process is changing the layout of the keys', cause, 'nothing written');
+      throw storeError(WHERE, 'another process is changing the layout of the keys', cause, 'no');
     }
     await delay(20);
   }

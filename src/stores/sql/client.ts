@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStrongroomError } from '../../errors.ts';
-import { storeError, type Outcome } from '../failure.ts';
+import { storeError, withOutcome, type Outcome } from '../failure.ts';
 
 export type SqlValue = string | number | null | Uint8Array | readonly (string | number | null)[];
 /** By the names of the columns, or by their places where the statement says so. */
@@ -92,10 +92,17 @@ export function createRunner(
     storeError(name, kindOf(error).what, error, outcome);
 
   async function acquire(): Promise<SqlLoan> {
+    let connections: SqlPool;
     try {
-      return await (await pool()).acquire();
+      connections = await pool();
     } catch (error) {
-      throw failure(error, 'nothing written');
+      // Nothing of this call was written, whatever became of the set-up that had to come first.
+      throw isStrongroomError(error) ? withOutcome(error, 'no') : failure(error, 'no');
+    }
+    try {
+      return await connections.acquire();
+    } catch (error) {
+      throw failure(error, 'no');
     }
   }
 
@@ -154,7 +161,7 @@ export function createRunner(
       const lost = committing || kind.disconnected === true;
       loan.release(lost || !(await rolledBack(loan)));
       if (isStrongroomError(error)) throw error;
-      throw failure(error, committing && !kind.transient ? 'unknown' : 'nothing written');
+      throw failure(error, committing && !kind.transient ? 'unknown' : 'no');
     }
   }
 
@@ -166,7 +173,7 @@ export function createRunner(
       ),
     write: (statement, values = []) =>
       repeating(
-        () => once(statement, values, (kind) => (kind.disconnected ? 'unknown' : 'nothing written')),
+        () => once(statement, values, (kind) => (kind.disconnected ? 'unknown' : 'no')),
         (kind) => kind.transient === true,
       ),
     transaction: (work) =>

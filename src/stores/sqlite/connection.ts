@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import type { MaybePromise } from '../../layer.ts';
 import { slices } from '../../slices.ts';
-import { closedError, storeError } from '../failure.ts';
+import { closedError, storeError, type Outcome } from '../failure.ts';
 import { migrate } from './schema.ts';
 import { checkFile } from './settings.ts';
 
@@ -139,9 +139,19 @@ export function openConnection(options: ConnectionOptions): Connection {
     run: (sql, ...values) => Number(statement(sql).run(...values).changes),
   };
 
+  function begin(): DatabaseSync {
+    try {
+      const opened = connect();
+      opened.exec('BEGIN IMMEDIATE');
+      return opened;
+    } catch (error) {
+      // One that is busy is asked again.
+      throw isStrongroomError(error) || isBusy(error) ? error : failure(error, 'no');
+    }
+  }
+
   function transact<T>(work: (statements: Statements) => MaybePromise<T>): MaybePromise<T> {
-    const opened = connect();
-    opened.exec('BEGIN IMMEDIATE');
+    const opened = begin();
     let result: MaybePromise<T>;
     try {
       result = work(statements);
@@ -191,7 +201,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 
   function undone(opened: DatabaseSync, error: unknown): unknown {
     rollback(opened);
-    return isStrongroomError(error) ? error : failure(error, 'nothing written');
+    return isStrongroomError(error) ? error : failure(error, 'no');
   }
 
   function commit(opened: DatabaseSync): void {
@@ -200,7 +210,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     } catch (error) {
       rollback(opened);
       // No room in the log for the frame that commits, so there is none.
-      throw failure(error, resultCode(error) === SQLITE_FULL ? 'nothing written' : 'unknown');
+      throw failure(error, resultCode(error) === SQLITE_FULL ? 'no' : 'unknown');
     }
   }
 
@@ -258,7 +268,7 @@ export function openConnection(options: ConnectionOptions): Connection {
             NAME,
             `the database stayed locked by another process for ${options.busyTimeout} ms`,
             error,
-            'nothing written',
+            'no',
           );
         }
       }
@@ -344,7 +354,7 @@ function resultCode(error: unknown): number | undefined {
   return typeof errcode === 'number' ? errcode & 0xff : FILE_ERRORS[String(code)];
 }
 
-function failure(error: unknown, outcome?: 'nothing written' | 'unknown'): unknown {
+function failure(error: unknown, outcome?: Outcome): unknown {
   const what = FAILURES[resultCode(error) ?? -1] ?? 'the database failed';
   return storeError(NAME, what, error, outcome);
 }
