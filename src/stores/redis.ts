@@ -113,21 +113,27 @@ export function openRedis(
   const now = (): number => Math.floor(clock());
 
   const source = sourceOf(target, timeout);
-  let ready: Promise<void> | undefined;
-  const bare = redisCommands(source.connect, timeout, source.abandon);
-  // A check that failed is made again by the next call.
+  /** Connections that were made: each may lead to another server than the one before. */
+  let era = 0;
+  let over = new AbortController();
+  let ready: { readonly era: number; readonly done: Promise<void> } | undefined;
+  const bare = redisCommands(source.connect, timeout, source);
   const check = async (): Promise<void> => {
     if (source.isCluster !== true) await refuseNode(bare);
     await checkSettings(bare, allowEviction);
   };
   const prepared = async (): Promise<SendCommand> => {
-    await (ready ??= check()
-      .then(() => prepareSchema(bare, prefix))
-      .catch((error: unknown) => {
-        ready = undefined;
-        throw error;
-      }));
-    return await source.connect();
+    const connection = await source.connect();
+    if (ready?.era !== era) ready = { era, done: check().then(() => prepareSchema(bare, prefix)) };
+    const mine = ready;
+    try {
+      await mine.done;
+    } catch (error) {
+      // A check that failed is made again by the next call.
+      if (ready === mine) ready = undefined;
+      throw error;
+    }
+    return connection;
   };
 
   if (push && source.duplicable === undefined) {
@@ -141,14 +147,23 @@ export function openRedis(
         await prepared();
         const connected = source.duplicable?.();
         if (connected === undefined) throw new Error('The connection was lost.');
-        return await track(connected, prefix, opening);
+        const channel = await track(connected, prefix, opening);
+        // What listens to a server that is no longer the one we write to hears of nothing.
+        const signals = channel.gone === undefined ? [over.signal] : [over.signal, channel.gone];
+        return { ...channel, gone: AbortSignal.any(signals) };
       })
     : undefined;
-  const driver = redisDriver(redisCommands(prepared, timeout, source.abandon), {
+  const driver = redisDriver(redisCommands(prepared, timeout, source), {
     prefix,
     operationLog: parseCount(WHERE, 'operationLog', operationLog),
     now,
-    onConnection: source.onConnection,
+    onConnection: (made) =>
+      source.onConnection(() => {
+        era++;
+        over.abort();
+        over = new AbortController();
+        made();
+      }),
     check,
     ...(announcements !== undefined && { announcements }),
     close: async () => {

@@ -47,16 +47,26 @@ const REPLIES: Readonly<Record<string, string>> = {
   CLUSTERDOWN: 'the cluster has no server for this session at present',
   CROSSSLOT:
     'the two sessions live in different slots of a Redis Cluster: archive to a session of the same store elsewhere',
+  LOADING: 'the database reads its data from the disk',
+  MASTERDOWN: 'the database is a replica that has lost its primary',
   MISCONF: 'the database cannot write to its disk',
   MOVED: 'this is one node of a Redis Cluster. Give a list of its nodes: openRedis([url, …])',
   NOAUTH: 'the database wants a password',
   NOPERM: 'the database user may not do this',
+  NOREPLICAS: 'the database has fewer replicas than it wants for a write',
   OOM: 'the memory of the database is full',
   READONLY: 'the database is a read-only replica',
   TRYAGAIN: 'the session is on its way to another node of the cluster, and does not arrive',
   WRONGPASS: 'the database refused the user or the password',
   WRONGTYPE: 'a key of this prefix holds something else: choose another prefix',
 };
+
+/** The server did nothing, and soon does what it is told; or another one does, behind the same address. */
+const SOON = ['LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN'];
+/** It takes no writes: after a failover its address may lead to one that does. */
+const ELSEWHERE = ['READONLY', 'NOREPLICAS'];
+/** Of servers to which a connection is of no use. */
+const MOVED_ON = ['LOADING', 'MASTERDOWN', ...ELSEWHERE];
 
 /** How a command is repeated, and what its failure means. */
 interface Kind {
@@ -69,14 +79,18 @@ interface Kind {
 const READ: Kind = { repeatable: true, outcome: () => undefined };
 const WRITE: Kind = { repeatable: false, outcome: (own) => own };
 
-/**
- * @param abandon Told which connection a call waited for in vain, `undefined` when it got none: it may be dead without
- * anybody having been told.
- */
+/** What is done with a connection of no use. */
+export interface Discarding {
+  /** A call waited for it in vain, or got none (`undefined`): it may be dead without anybody having been told. */
+  readonly abandon: (connection: SendCommand | undefined) => void;
+  /** Its server refused what another one behind the address may take; what is under way on it is answered still. */
+  readonly replace: (connection: SendCommand) => void;
+}
+
 export function redisCommands(
   send: () => Promise<SendCommand>,
   timeout: number,
-  abandon: (connection: SendCommand | undefined) => void = () => undefined,
+  { abandon, replace }: Discarding = { abandon: () => undefined, replace: () => undefined },
 ): RedisCommands {
   const failure = (error: unknown, kind: Kind): unknown => {
     const message = error instanceof Error ? error.message : '';
@@ -84,7 +98,7 @@ export function redisCommands(
     if (message.includes('The user executing the script')) {
       return storeError(WHERE, REPLIES['NOPERM'] as string, error, kind.outcome('unknown'));
     }
-    const reply = /^(?:ERR )?([A-Z]+)\b/.exec(message)?.[1] ?? '';
+    const reply = replyOf(error);
     const known = message.includes('No space left on device')
       ? 'the disk of the database is full'
       : isFull(error)
@@ -104,6 +118,7 @@ export function redisCommands(
   async function run(work: (send: SendCommand) => Promise<unknown>, kind: Kind): Promise<unknown> {
     const deadline = performance.now() + timeout;
     let unsent: unknown;
+    let moved = false;
     let connection: SendCommand | undefined;
     for (let wait = 5; ; wait = Math.min(wait * 2, 200)) {
       let sent = false;
@@ -124,8 +139,17 @@ export function redisCommands(
         const error =
           thrown instanceof TimeoutError && (kind.repeatable || !sent) ? (unsent ?? thrown) : thrown;
         if (neverSent(error)) unsent = error;
+        const reply = replyOf(error);
+        if (MOVED_ON.includes(reply) && connection !== undefined) replace(connection);
+        // Where a server takes no writes for good, every call would last as long as it may.
+        const elsewhere: boolean = ELSEWHERE.includes(reply) && !moved;
+        moved ||= elsewhere;
         const repeatable =
-          neverSent(error) || (kind.repeatable && disconnected(error)) || isLoading(error) || isFull(error);
+          neverSent(error) ||
+          (kind.repeatable && disconnected(error)) ||
+          SOON.includes(reply) ||
+          elsewhere ||
+          isFull(error);
         const late = thrown instanceof TimeoutError || performance.now() + wait > deadline;
         if (late && (thrown instanceof TimeoutError || neverSent(error))) abandon(connection);
         if (!repeatable || late) {
@@ -212,15 +236,22 @@ function isFull(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('ERR max number of clients reached');
 }
 
-/** Answers of a server that did nothing, and soon does what it is told, or another one does. */
-function isLoading(error: unknown): boolean {
-  return error instanceof Error && /^(?:LOADING|CLUSTERDOWN|TRYAGAIN)/.test(error.message);
+/** What a script was refused, where that is in the text of its own error: before Redis 7. */
+const IN_SCRIPT = new RegExp(`@user_script: ?\\d+: -?(${[...SOON, ...ELSEWHERE].join('|')}) `);
+
+/** The first word of an error reply; the one after it when that says nothing. */
+function replyOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : '';
+  return (IN_SCRIPT.exec(message) ?? /^(?:ERR )?([A-Z]+)\b/.exec(message))?.[1] ?? '';
 }
 
 function neverSent(error: unknown): boolean {
   const code = (error as { code?: unknown } | undefined)?.code;
+  const message = error instanceof Error ? error.message : '';
   return (
     error instanceof NotSentError ||
+    // ioredis, without its queue.
+    message.startsWith("Stream isn't writeable") ||
     ['ClientOfflineError', 'ClientClosedError', 'ReconnectStrategyError'].includes(nameOf(error)) ||
     code === 'ECONNREFUSED'
   );

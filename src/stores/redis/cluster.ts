@@ -156,6 +156,8 @@ export function fromUrls(urls: readonly string[], timeout: number, open: (url: s
       made = called;
     },
     /** One of the nodes fell silent: its own answer tells which. */
+    // A node that was the primary says who is.
+    replace: () => undefined,
     abandon() {
       for (const { source, connection: used } of nodes.values()) {
         if (used === undefined) source.abandon(undefined);

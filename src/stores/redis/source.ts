@@ -2,10 +2,7 @@ import type * as redisModule from 'redis';
 import { StrongroomError } from '../../errors.ts';
 import { loadModule } from '../../load-module.ts';
 import { invalidOption } from '../../options.ts';
-import { closedError } from '../failure.ts';
-import { inTime } from '../in-time.ts';
-import type { SendCommand } from './client.ts';
-import { createEnding } from './ending.ts';
+import type { Discarding, SendCommand } from './client.ts';
 import { ioCommands, type IoRedisClient } from './ioredis.ts';
 import {
   isNodeCluster,
@@ -14,6 +11,7 @@ import {
   type NodeRedisClient,
   type NodeRedisCluster,
 } from './node-redis.ts';
+import { duplicateOf, ownConnections, ownOptions } from './own-connections.ts';
 import type { Duplicable } from './tracking.ts';
 
 const WHERE = 'openRedis';
@@ -24,9 +22,8 @@ export interface RedisTarget {
 }
 
 /** Where connections come from. */
-export interface Source {
+export interface Source extends Discarding {
   readonly connect: () => Promise<SendCommand>;
-  readonly abandon: (connection: SendCommand | undefined) => void;
   readonly close: () => Promise<void>;
   /** Calls back whenever a connection was made, by the client itself too. */
   readonly onConnection: (made: () => void) => void;
@@ -64,8 +61,11 @@ export function fromClient(target: RedisTarget, timeout: number): Source {
   const send = commandsOf(target.client, timeout);
   const emitter = client as Emitter;
   const listeners: (() => void)[] = [];
+  /** In place of the client, since its server takes no writes any more. */
+  let own: Source | undefined;
   return {
     async connect() {
+      if (own !== undefined) return await own.connect();
       if (has('withTypeMapping') && !(client as NodeRedisClient).isOpen) {
         throw new StrongroomError(
           'ERR_INVALID_OPTION',
@@ -75,8 +75,19 @@ export function fromClient(target: RedisTarget, timeout: number): Source {
       return Promise.resolve(send);
     },
     // Yours: whether its connection is alive is its own affair, and closing the store leaves it open.
-    abandon: () => undefined,
+    abandon: (connection) => own?.abandon(connection),
+    // Cutting it would make the outcome of all your commands unknown that are under way.
+    replace(connection) {
+      if (own !== undefined) return own.replace(connection);
+      const make = send.primaries === undefined ? duplicateOf(client as object, timeout) : undefined;
+      if (connection !== send || make === undefined) return;
+      own = ownConnections(make, timeout);
+      own.onConnection(() => {
+        for (const made of listeners) made();
+      });
+    },
     async close() {
+      await own?.close();
       for (const made of listeners) for (const event of CONNECTIONS) emitter.off?.(event, made);
     },
     onConnection(made) {
@@ -85,7 +96,10 @@ export function fromClient(target: RedisTarget, timeout: number): Source {
     },
     ...(send.primaries !== undefined
       ? { isCluster: true }
-      : has('withTypeMapping') && has('duplicate') && { duplicable: () => client as Duplicable }),
+      : has('withTypeMapping') &&
+        has('duplicate') && {
+          duplicable: () => (own === undefined ? (client as Duplicable) : own.duplicable?.()),
+        }),
   };
 }
 
@@ -104,89 +118,11 @@ export function fromUrl(url: string, timeout: number): Source {
       url,
     );
   }
-  interface Opened {
-    readonly client: Duplicable & {
-      readonly isOpen: boolean;
-      readonly isReady: boolean;
-      close(): Promise<void>;
-    };
-    readonly end: () => void;
-    /** Absent until it is connected. */
-    send?: SendCommand;
-  }
-  let made = (): void => undefined;
-  let current: Opened | undefined;
-  let connecting: Promise<SendCommand> | undefined;
-
-  /** Nobody would end a connection that is opened later. */
-  let isClosed = false;
-
-  async function open(): Promise<SendCommand> {
+  return ownConnections(async () => {
     const { createClient } = await importRedis();
-    if (isClosed) throw closedError(WHERE);
-    const client = createClient({
-      url,
-      // A command that cannot be sent fails, and is repeated here: one that waits in a queue could still be carried
-      // out long after its caller was told that it failed.
-      disableOfflineQueue: true,
-      socket: {
-        connectTimeout: Math.min(timeout, 10_000),
-        // Connecting is tried again here, within the time of the call that wants it: a client that is ended while it connects
-        // anew by itself stays connected.
-        reconnectStrategy: false,
-      },
-    });
-    const opened: Opened = { client, end: createEnding(client) };
-    // Without a listener an error would end the process.
-    client.on('error', () => {
-      if (!client.isOpen) forget(opened);
-    });
-    client.on('ready', () => made());
-    current = opened;
-    try {
-      await client.connect();
-    } catch (error) {
-      drop(opened);
-      throw error;
-    }
-    return (opened.send = nodeCommands(client));
-  }
-
-  function drop(opened: Opened): void {
-    opened.end();
-    forget(opened);
-  }
-
-  /** The next call opens another one. */
-  function forget(opened: Opened): void {
-    if (current !== opened) return;
-    current = undefined;
-    connecting = undefined;
-  }
-
-  return {
-    connect: () =>
-      (connecting ??= open().catch((error: unknown) => {
-        // Also what failed before there was a client: a driver that could not be loaded.
-        connecting = undefined;
-        throw error;
-      })),
-    onConnection(called) {
-      made = called;
-    },
-    duplicable: () => current?.client,
-    abandon(connection) {
-      if (current !== undefined && current.send === connection) drop(current);
-    },
-    async close() {
-      isClosed = true;
-      const opened = current;
-      if (opened === undefined) return;
-      // It waits for what is under way.
-      if (opened.client.isReady) await inTime(opened.client.close(), timeout).catch(() => undefined);
-      drop(opened);
-    },
-  };
+    const client = createClient({ url, ...ownOptions(timeout) });
+    return Object.assign(client, { send: nodeCommands(client) });
+  }, timeout);
 }
 
 function importRedis(): Promise<typeof redisModule> {
