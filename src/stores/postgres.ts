@@ -6,6 +6,7 @@ import { credentials, type PasswordProvider } from './credentials.ts';
 import { announceStatements, type ListeningClient } from './postgres/announce.ts';
 import { postgresAppend } from './postgres/append.ts';
 import { postgresDialect } from './postgres/dialect.ts';
+import { serverLimit, type ServerLimit } from './postgres/limit.ts';
 import { fromPGlite, type PGliteLike } from './postgres/pglite.ts';
 import {
   binaryError,
@@ -253,7 +254,7 @@ function poolOfTarget(
         `${WHERE}: push keeps a connection of the pool for listening, and this pool has only one.`,
       );
     }
-    const connections = fromPool(pool as PostgresPool, timeout, keep);
+    const connections = fromPool(pool as PostgresPool, timeout, { close: keep });
     return () => Promise.resolve(connections);
   }
   return invalidOption(
@@ -297,22 +298,21 @@ function poolOfUrl(
       Client: Connection,
     };
     const pool = new Pool(config);
+    const limit = serverLimit([config, (pool as { options?: pgModule.PoolConfig }).options ?? {}]);
     // An idle connection that dies is replaced at the next call; without a listener it would end the process.
     pool.on('error', () => undefined);
     hearErrorsOfNew(pool);
     const end = (): Promise<void> => pool.end();
-    const listening = (): Promise<Listening> => dedicated(new Connection(config));
-    if (secret === undefined) return { pool, end, listening };
+    const listening = (): Promise<Listening> => limit.open(() => dedicated(new Connection(config)));
+    const open = (): Promise<PostgresPoolClient> => limit.open(() => pool.connect());
     const connect = (): Promise<PostgresPoolClient> =>
-      secret.lend(
-        () => pool.connect(),
-        (client) => client.release(true),
-      );
-    return { pool: { connect, end }, end, listening };
+      secret === undefined ? open() : secret.lend(open, (client) => client.release(true));
+    return { pool: { connect, end }, end, listening, limit };
   };
   return async () => {
     const shared = await sharedPool(key, password, make);
-    return fromPool(shared.pool, timeout, () => shared.release(), shared.listening);
+    const { pool, release, listening, limit } = shared;
+    return fromPool(pool, timeout, { close: release, connect: listening, isLimited: limit.isTold });
   };
 }
 
@@ -320,6 +320,7 @@ interface UrlPool {
   readonly pool: PostgresPool;
   readonly end: () => Promise<void>;
   readonly listening: () => Promise<Listening>;
+  readonly limit: ServerLimit;
 }
 
 /** A connection beside the pool: one that listens must not be missing there. */

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { cache } from '../../src/layers/cache.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
 import { openRedis, type RedisTarget } from '../../src/stores/redis.ts';
-import { VERSION } from '../../src/stores/versions.ts';
+import { VERSION } from '../../src/session-contract.ts';
 import { fixedKeyring } from '../../src/testing/fixed-keyring.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';

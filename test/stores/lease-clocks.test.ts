@@ -178,7 +178,7 @@ describe.skipIf(postgres.absent)('Leases in PostgreSQL', () => {
   const pool = new Pool({ connectionString: postgres.url, max: 2 });
   const open = (): Store<StoreSession> => openStore(postgres.url, schema);
   const dialect = withClock(postgresDialect({ schema, prefix: 'strongroom_' }));
-  const connections = fromPostgresPool(pool, 10_000, () => pool.end());
+  const connections = fromPostgresPool(pool, 10_000, { close: () => pool.end() });
   const runner = createRunner(
     'test',
     () => Promise.resolve(connections),

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { freePort } from './own-server.ts';
 
-/** PgBouncer in transaction mode, which lends a connection for one transaction only, before a server that exists. */
+/** PgBouncer with its default settings, before a server that exists. */
 export interface Pooler {
   readonly url: string;
   close(): Promise<void>;
@@ -25,13 +25,18 @@ export function withoutPooler(what: string): boolean {
   return true;
 }
 
-export async function startPooler(server: string): Promise<Pooler> {
+/** @param mode In transaction mode it lends a connection for one transaction only, and then to whoever comes next. */
+export async function startPooler(
+  server: string,
+  mode: 'transaction' | 'session' = 'transaction',
+  settings: readonly string[] = [],
+): Promise<Pooler> {
   const { hostname, port, username, pathname } = new URL(server);
   const folder = await mkdtemp(join(tmpdir(), 'strongroom-pooler-'));
   const own = await freePort();
-  const settings = join(folder, 'pgbouncer.ini');
+  const file = join(folder, 'pgbouncer.ini');
   await writeFile(
-    settings,
+    file,
     `[databases]
 * = host=${hostname} port=${port === '' ? '5432' : port} user=${username}
 [pgbouncer]
@@ -39,14 +44,14 @@ listen_addr = 127.0.0.1
 listen_port = ${own}
 unix_socket_dir =
 auth_type = any
-pool_mode = transaction
-ignore_startup_parameters = statement_timeout,extra_float_digits
+pool_mode = ${mode}
+${settings.join('\n')}
 `,
   );
   await chmod(folder, 0o755);
   // It refuses to run as root.
   const user = process.getuid?.() === 0 ? { uid: idOf('-u'), gid: idOf('-g') } : {};
-  const child = spawn(PROGRAM, [settings], { stdio: 'ignore', ...user });
+  const child = spawn(PROGRAM, [file], { stdio: 'ignore', ...user });
   const url = `postgres://${username}@127.0.0.1:${own}${pathname}`;
   for (let attempt = 0; !(await answers(url)); attempt++) {
     if (attempt === 100) throw new Error('PgBouncer does not start');

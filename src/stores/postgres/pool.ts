@@ -1,7 +1,14 @@
 import type { AnnouncementListener, Channel } from '../announcements.ts';
 import { StrongroomError } from '../../errors.ts';
 import { inTime, TimeoutError } from '../in-time.ts';
-import { rowsFor, type FailureKind, type SqlLoan, type SqlPool, type SqlResult } from '../sql/client.ts';
+import {
+  rowsFor,
+  type FailureKind,
+  type SqlLoan,
+  type SqlPool,
+  type SqlResult,
+  type Statement,
+} from '../sql/client.ts';
 import { listen, type ListeningClient } from './announce.ts';
 import type { PostgresNames } from './schema.ts';
 import { nameOf, rowModeOf, textOf } from './statements.ts';
@@ -73,15 +80,20 @@ export function binaryError(): StrongroomError {
   );
 }
 
-/**
- * @param timeout Milliseconds for one statement, and for getting a connection.
- * @param connect Opens a connection for listening. Default: one of the pool, kept for as long as the store listens.
- */
+/** Options of {@link fromPool}. */
+export interface PostgresPoolOptions {
+  readonly close: () => Promise<void>;
+  /** Opens a connection for listening. Default: one of the pool, kept for as long as the store listens. */
+  readonly connect?: () => Promise<Listening>;
+  /** Whether the server ends statements that take too long. `false`: it is told so in each transaction. Default: not our affair. */
+  readonly isLimited?: () => boolean;
+}
+
+/** @param timeout Milliseconds for one statement, and for getting a connection. */
 export function fromPool(
   pool: PostgresPool,
   timeout: number,
-  close: () => Promise<void>,
-  connect: () => Promise<Listening> = () => keep(pool),
+  { close, connect = () => keep(pool), isLimited = () => true }: PostgresPoolOptions,
 ): PostgresConnections {
   let keeps = true;
   hearErrorsOfNew(pool);
@@ -103,6 +115,9 @@ export function fromPool(
       async query(statement, values = []): Promise<SqlResult> {
         const query = {
           ...(typeof statement === 'object' && keeps ? nameOf(statement) : { text: textOf(statement) }),
+          // Given up here, it would go on waiting for its lock there.
+          ...(!isLimited() &&
+            isBegin(statement) && { text: `${statement}; SET LOCAL statement_timeout = ${timeout}` }),
           ...rowModeOf(statement),
           types: TYPES,
           values: [...values],
@@ -142,6 +157,10 @@ export function fromPool(
       }
     },
   };
+}
+
+function isBegin(statement: Statement): statement is string {
+  return typeof statement === 'string' && statement.startsWith('BEGIN');
 }
 
 /** A connection that listens. */

@@ -345,7 +345,7 @@ function unremoved(error: unknown, removes: () => boolean): unknown {
     'the disk is full, and a deletion needs room in the log before it frees any: make a little room beside the file, or delete ' +
       'less at once (batch of purgeExpired)',
     (error as StrongroomError).cause,
-    'nothing written',
+    'no',
   );
 }
 
