@@ -11,6 +11,7 @@ import { configOf, fromPool, type MysqlPool } from './mysql/pool.ts';
 import { setupStatements } from './mysql/schema.ts';
 import { checkSettings } from './mysql/settings-check.ts';
 import { checkVersion, setUp } from './mysql/setup.ts';
+import { generationsOf, type Generations } from './generations.ts';
 import { sharedPool } from './shared-pool.ts';
 import type { SqlPool } from './sql/client.ts';
 import { openSqlStore } from './sql/open.ts';
@@ -217,7 +218,7 @@ function poolOfUrl(url: string, options: MysqlOptions, timeout: number): () => P
     invalidOption(WHERE, 'target', 'a mysql:// URL, or { pool }', url);
   const { max, key } = checkUrlOptions(WHERE, options, url, timeout);
   const { password } = options;
-  const make = async (): Promise<{ pool: MysqlPool; end: () => Promise<void> }> => {
+  const make = async (): Promise<UrlPool> => {
     const { createPool } = await importMysql();
     const pool = createPool({
       uri: url.replace(/^mariadb:/, 'mysql:'),
@@ -232,12 +233,20 @@ function poolOfUrl(url: string, options: MysqlOptions, timeout: number): () => P
     // It rejects over a connection that is cut already; there is nothing left of that to close.
     const end = (): Promise<void> => pool.end().catch(() => undefined);
     checkPool(pool);
-    return { pool: password === undefined ? pool : withPassword(pool, password), end };
+    const generations = generationsOf(pool, 'connection');
+    return { pool: password === undefined ? pool : withPassword(pool, password), end, generations };
   };
   return async () => {
     const shared = await sharedPool(key, password, make);
-    return fromPool(shared.pool, { timeout, own: true, close: () => shared.release() });
+    const { pool, generations } = shared;
+    return fromPool(pool, { timeout, own: true, close: () => shared.release(), generations });
   };
+}
+
+interface UrlPool {
+  readonly pool: MysqlPool;
+  readonly end: () => Promise<void>;
+  readonly generations: Generations;
 }
 
 function importMysql(): Promise<typeof mysqlModule> {

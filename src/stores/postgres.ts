@@ -6,6 +6,7 @@ import { credentials, type PasswordProvider } from './credentials.ts';
 import { announceStatements, type ListeningClient } from './postgres/announce.ts';
 import { postgresAppend } from './postgres/append.ts';
 import { postgresDialect } from './postgres/dialect.ts';
+import { generationsOf, type Generations } from './generations.ts';
 import { serverLimit, type ServerLimit } from './postgres/limit.ts';
 import { fromPGlite, type PGliteLike } from './postgres/pglite.ts';
 import {
@@ -307,12 +308,17 @@ function poolOfUrl(
     const open = (): Promise<PostgresPoolClient> => limit.open(() => pool.connect());
     const connect = (): Promise<PostgresPoolClient> =>
       secret === undefined ? open() : secret.lend(open, (client) => client.release(true));
-    return { pool: { connect, end }, end, listening, limit };
+    return { pool: { connect, end }, end, listening, limit, generations: generationsOf(pool, 'connect') };
   };
   return async () => {
     const shared = await sharedPool(key, password, make);
-    const { pool, release, listening, limit } = shared;
-    return fromPool(pool, timeout, { close: release, connect: listening, isLimited: limit.isTold });
+    const { pool, listening, limit, generations } = shared;
+    return fromPool(pool, timeout, {
+      close: () => shared.release(),
+      connect: listening,
+      isLimited: limit.isTold,
+      generations,
+    });
   };
 }
 
@@ -321,6 +327,7 @@ interface UrlPool {
   readonly end: () => Promise<void>;
   readonly listening: () => Promise<Listening>;
   readonly limit: ServerLimit;
+  readonly generations: Generations;
 }
 
 /** A connection beside the pool: one that listens must not be missing there. */

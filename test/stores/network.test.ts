@@ -54,7 +54,7 @@ function networkFaults(
     await session.addItems([message('before')]);
     const expected = [message('before')];
     const failures: unknown[] = [];
-    for (let chunk = 1; chunk <= 6; chunk++) {
+    for (let chunk = 1; chunk <= 12; chunk++) {
       const items = [message(`${chunk} a`), message(`${chunk} b`)];
       proxy.cutAfter(chunk);
       for (let applied = false; !applied;) {

@@ -131,6 +131,8 @@ export async function ownServer(server: ServerName, options: OwnServerOptions = 
         `--datadir=${data}`,
         '--auth-root-authentication-method=normal',
         '--skip-test-db',
+        // Several of these at once are in each other's way in the common one.
+        `--tmpdir=${folder}`,
         ...common,
       ]);
       await writeFile(join(folder, 'init.sql'), 'CREATE DATABASE IF NOT EXISTS test;\n');

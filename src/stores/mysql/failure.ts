@@ -7,11 +7,17 @@ const FAILURES: Readonly<Record<string, string>> = {
   ER_DISK_FULL: 'the disk of the database is full',
   ER_NET_PACKET_TOO_LARGE: 'the call is larger than the server takes (max_allowed_packet)',
   ER_NO_SUCH_TABLE: 'a table is missing: let the store create its tables, or run mysqlSetup() by hand',
-  ER_OPTION_PREVENTS_STATEMENT: 'the database is read-only',
   ER_RECORD_FILE_FULL: 'the disk of the database is full',
   ER_TABLEACCESS_DENIED_ERROR: 'the database user may not do this',
 };
 const FULL = ['ER_CON_COUNT_ERROR', 'ER_TOO_MANY_USER_CONNECTIONS'];
+/**
+ * ER_OPTION_PREVENTS_STATEMENT (`read_only`, `super_read_only`), ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION,
+ * ER_READ_ONLY_MODE: nothing was done; at a commit it was undone.
+ */
+const READ_ONLY = [1290, 1792, 1836];
+/** ER_SERVER_SHUTDOWN, ER_NORMAL_SHUTDOWN, ER_CONNECTION_KILLED of MariaDB: they can come after a commit, too. */
+const ENDING = [1053, 1077, 1927];
 const TRANSIENT = ['ER_LOCK_DEADLOCK', 'ER_CHECKREAD'];
 
 /** A row with this key exists. */
@@ -38,8 +44,9 @@ export function mysqlFailure(error: unknown): FailureKind {
       full: true,
     };
   }
+  if (READ_ONLY.includes(Number(errno))) return { what: 'the database is read-only', refused: true };
   const known = FAILURES[name];
-  const disconnected = fatal === true || !name.startsWith('ER_') || name === 'ER_SERVER_SHUTDOWN';
+  const disconnected = fatal === true || !name.startsWith('ER_') || ENDING.includes(Number(errno));
   if (known !== undefined) return { what: known, disconnected };
   if (disconnected) return { what: 'the connection to the database failed', disconnected };
   return { what: `the database answered with error ${String(errno)} (${name})` };

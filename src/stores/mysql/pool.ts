@@ -1,6 +1,7 @@
 import { StrongroomError } from '../../errors.ts';
 import { inTime } from '../in-time.ts';
 import { rowsFor, type SqlLoan, type SqlPool, type SqlResult, type Statement } from '../sql/client.ts';
+import { generationsOf, type Generations } from '../generations.ts';
 import { settingsOf, withSettings } from './settings.ts';
 import { toMysql, withLiterals, type MysqlValue } from './values.ts';
 
@@ -70,6 +71,8 @@ export interface MysqlPoolOptions {
   /** Nobody else uses the connections: what is set once stays so. */
   readonly own: boolean;
   readonly close: () => Promise<void>;
+  /** Of the pool. Default: of `pool`. */
+  readonly generations?: Generations;
 }
 
 /** What is asked once of a pool. */
@@ -78,11 +81,31 @@ interface Server {
   readonly settings: string;
 }
 
-export function fromPool(pool: MysqlPool, { timeout, own, close }: MysqlPoolOptions): SqlPool {
+export function fromPool(pool: MysqlPool, options: MysqlPoolOptions): SqlPool {
+  const { timeout, own, close, generations = generationsOf(pool, 'connection') } = options;
   const ready = new WeakSet<object>();
   const resets = configOf(pool)?.resetOnRelease === true;
   let prepares = true;
   let server: Server | undefined;
+  let generation = generations.number();
+
+  async function connected(): Promise<MysqlConnection> {
+    for (;;) {
+      const connection = await pool.getConnection();
+      if (!generations.isOld(underneath(connection))) return connection;
+      connection.destroy();
+    }
+  }
+
+  /** What is known of a server is not known of the next one. */
+  async function serverOf(connection: MysqlConnection): Promise<Server> {
+    if (generation !== generations.number()) {
+      generation = generations.number();
+      server = undefined;
+      prepares = true;
+    }
+    return (server ??= await look(connection));
+  }
 
   /** With values of a prepared statement only: nothing is escaped. */
   async function run(
@@ -154,6 +177,7 @@ export function fromPool(pool: MysqlPool, { timeout, own, close }: MysqlPoolOpti
         if (Array.isArray(result)) return { rows: rowsFor(statement, result), changes: 0 };
         return { rows: [], changes: (result as { affectedRows?: number }).affectedRows ?? 0 };
       },
+      moved: () => generations.moved(same),
       release(broken) {
         if (broken) {
           connection.destroy();
@@ -168,7 +192,7 @@ export function fromPool(pool: MysqlPool, { timeout, own, close }: MysqlPoolOpti
 
   return {
     async acquire(): Promise<SqlLoan> {
-      const connecting = pool.getConnection();
+      const connecting = connected();
       const connection = await inTime(connecting, timeout, () => {
         connecting.then(
           (late) => late.release(),
@@ -176,7 +200,7 @@ export function fromPool(pool: MysqlPool, { timeout, own, close }: MysqlPoolOpti
         );
       });
       try {
-        return lend(connection, (server ??= await look(connection)));
+        return lend(connection, await serverOf(connection));
       } catch (error) {
         connection.destroy();
         throw error;

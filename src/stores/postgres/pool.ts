@@ -10,6 +10,7 @@ import {
   type Statement,
 } from '../sql/client.ts';
 import { listen, type ListeningClient } from './announce.ts';
+import { generationsOf, type Generations } from '../generations.ts';
 import type { PostgresNames } from './schema.ts';
 import { nameOf, rowModeOf, textOf } from './statements.ts';
 import { TYPES } from './types.ts';
@@ -87,18 +88,35 @@ export interface PostgresPoolOptions {
   readonly connect?: () => Promise<Listening>;
   /** Whether the server ends statements that take too long. `false`: it is told so in each transaction. Default: not our affair. */
   readonly isLimited?: () => boolean;
+  /** Of the pool. Default: of `pool`. */
+  readonly generations?: Generations;
 }
 
 /** @param timeout Milliseconds for one statement, and for getting a connection. */
 export function fromPool(
   pool: PostgresPool,
   timeout: number,
-  { close, connect = () => keep(pool), isLimited = () => true }: PostgresPoolOptions,
+  options: PostgresPoolOptions,
 ): PostgresConnections {
+  const {
+    close,
+    connect = () => keep(pool),
+    isLimited = () => true,
+    generations = generationsOf(pool, 'connect'),
+  } = options;
   let keeps = true;
   hearErrorsOfNew(pool);
+
+  async function connected(): Promise<PostgresPoolClient> {
+    for (;;) {
+      const client = await pool.connect();
+      if (!generations.isOld(client)) return client;
+      client.release(true);
+    }
+  }
+
   async function acquire(): Promise<SqlLoan> {
-    const connecting = pool.connect();
+    const connecting = connected();
     const client = await inTime(connecting, timeout, () => {
       // It may still come: it must not stay out of the pool.
       connecting.then(
@@ -131,6 +149,7 @@ export function fromPool(
         }
       },
       release: (broken) => client.release(broken),
+      moved: () => generations.moved(client),
     };
   }
 
@@ -138,19 +157,29 @@ export function fromPool(
     acquire,
     close,
     async channel(names, changed, signal) {
+      const moving = generations.signal();
       const listening = await connect();
       signal.addEventListener('abort', () => void listening.close());
       try {
-        return await listen(listening.client, names, changed, listening.close, async (sql, values) => {
-          const loan = await acquire();
-          try {
-            await loan.query(sql, values);
-            loan.release();
-          } catch (error) {
-            loan.release(true);
-            throw error;
-          }
-        });
+        const channel = await listen(
+          listening.client,
+          names,
+          changed,
+          listening.close,
+          async (sql, values) => {
+            const loan = await acquire();
+            try {
+              await loan.query(sql, values);
+              loan.release();
+            } catch (error) {
+              loan.release(true);
+              throw error;
+            }
+          },
+        );
+        // One that leads to the old server hears of nothing.
+        const signals = channel.gone === undefined ? [moving] : [moving, channel.gone];
+        return { ...channel, gone: AbortSignal.any(signals) };
       } catch (error) {
         await listening.close();
         throw error;
@@ -193,8 +222,12 @@ const POOLER_FULL =
 const FULL =
   'the database has no connection left: lower maxConnections of its users, or raise its limit (max_connections, or that of ' +
   'the role, the database or the pooler)';
-/** The last one: the transaction had waited for its client for too long. */
-const SHUTDOWN = ['57P01', '57P02', '57P03', '25P03'];
+/** It takes no writes (a standby, or told so), or no connections yet. */
+const REFUSED = ['25006', '57P03'];
+/** An administrator ends the server or the connection. What it did is undone: it does not end between a commit and its answer. */
+const ENDING = '57P01';
+/** It ends because another of its processes crashed, at any moment; or the transaction had waited for its client for too long. */
+const SHUTDOWN = ['57P02', '25P03'];
 
 function stateOf(error: unknown): string {
   const { code } = (error ?? {}) as { code?: unknown };
@@ -214,6 +247,10 @@ export function postgresFailure(error: unknown): FailureKind {
     return { what: 'the database did not answer in time', disconnected: true, late: true };
   }
   if (code === '53300' || POOLER_FULL.test(String(message))) return { what: FULL, full: true };
+  if (REFUSED.includes(code))
+    return { what: STATES[code] ?? 'the connection to the database failed', refused: true };
+  if (code === ENDING)
+    return { what: 'the connection to the database failed', disconnected: true, refused: true };
   if (TRANSIENT.includes(code))
     return { what: 'the database ended a conflict of transactions', transient: true };
   // Five characters from the server; else the error is the driver's or the network's own.

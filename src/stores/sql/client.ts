@@ -38,6 +38,8 @@ export interface SqlClient {
 export interface SqlLoan extends SqlClient {
   /** Gives it back; with an error it is closed, because nobody knows what state it is in. */
   release(broken?: boolean): void;
+  /** Its server takes no writes: no connection that exists by now is lent again. */
+  moved?(): void;
 }
 
 /** Where connections come from. */
@@ -58,6 +60,11 @@ export interface FailureKind {
   readonly late?: boolean;
   /** The server has no connection left for now: see patient-pool.ts. */
   readonly full?: boolean;
+  /**
+   * The server took nothing of it and will take nothing: it became a replica, or ends. Behind its address there may be another
+   * one by now.
+   */
+  readonly refused?: boolean;
   /** For the message. */
   readonly what: string;
 }
@@ -118,7 +125,8 @@ export function createRunner(
       return result;
     } catch (error) {
       const kind = kindOf(error);
-      loan.release(kind.disconnected === true || !(await rolledBack(loan)));
+      if (kind.refused) loan.moved?.();
+      loan.release(kind.refused || kind.disconnected === true || !(await rolledBack(loan)));
       throw failure(error, outcome?.(kind));
     }
   }
@@ -131,15 +139,20 @@ export function createRunner(
     );
   }
 
-  /** Repeats what the server undid, or what never reached it. */
-  async function repeating<T>(work: () => Promise<T>, again: (kind: FailureKind) => boolean): Promise<T> {
+  /** Repeats what the server undid; and once over another connection what never reached it, or was refused. */
+  async function repeating<T>(work: () => Promise<T>, reads = false): Promise<T> {
+    let isAnew = false;
     for (let attempt = 1; ; attempt++) {
       try {
         return await work();
       } catch (error) {
         const cause = isStrongroomError(error) ? error.cause : error;
-        if (attempt >= ATTEMPTS || cause === undefined || !again(kindOf(cause))) throw error;
-        if (kindOf(cause).disconnected && attempt > 1) throw error;
+        if (attempt >= ATTEMPTS || cause === undefined) throw error;
+        const { transient, disconnected, late, refused } = kindOf(cause);
+        const unwritten = reads || (isStrongroomError(error) && error.written === 'no');
+        const anew = unwritten && late !== true && (disconnected === true || refused === true);
+        if (transient !== true && (isAnew || !anew)) throw error;
+        isAnew ||= anew;
         await delay(Math.random() * 2 ** attempt);
       }
     }
@@ -158,29 +171,21 @@ export function createRunner(
     } catch (error) {
       // An error of ours comes from the work, over a connection that is well.
       const kind: FailureKind = isStrongroomError(error) ? { what: error.message } : kindOf(error);
-      const lost = committing || kind.disconnected === true;
+      if (kind.refused) loan.moved?.();
+      const lost = committing || kind.refused === true || kind.disconnected === true;
       loan.release(lost || !(await rolledBack(loan)));
       if (isStrongroomError(error)) throw error;
-      throw failure(error, committing && !kind.transient ? 'unknown' : 'no');
+      const undone = kind.transient === true || (kind.refused === true && kind.disconnected !== true);
+      throw failure(error, committing && !undone ? 'unknown' : 'no');
     }
   }
 
+  const outcomeOf = ({ disconnected, refused }: FailureKind): Outcome =>
+    disconnected === true && refused !== true ? 'unknown' : 'no';
   return {
-    read: (statement, values = []) =>
-      repeating(
-        () => once(statement, values),
-        (kind) => kind.transient === true || (kind.disconnected === true && kind.late !== true),
-      ),
-    write: (statement, values = []) =>
-      repeating(
-        () => once(statement, values, (kind) => (kind.disconnected ? 'unknown' : 'no')),
-        (kind) => kind.transient === true,
-      ),
-    transaction: (work) =>
-      repeating(
-        () => attemptTransaction(work),
-        (kind) => kind.transient === true,
-      ),
+    read: (statement, values = []) => repeating(() => once(statement, values), true),
+    write: (statement, values = []) => repeating(() => once(statement, values, outcomeOf)),
+    transaction: (work) => repeating(() => attemptTransaction(work)),
   };
 }
 
