@@ -1,4 +1,4 @@
-import { StrongroomError } from '../../errors.ts';
+import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { SERVER_BOUND } from '../clock-check.ts';
@@ -7,6 +7,7 @@ import {
   type Outcome,
   keyError,
   saying,
+  withOutcome,
   subjectError,
   isLostHistory,
   lostHistoryError,
@@ -352,7 +353,12 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
           ? { remove: 'none', insert: archive?.records ?? [], operation: logged }
           : undefined,
     );
-    return await apply(sessionId, looked, view, { ...application, change });
+    try {
+      return await apply(sessionId, looked, view, { ...application, change });
+    } catch (error) {
+      // The archive has them.
+      throw isStrongroomError(error) && error.written !== 'yes' ? withOutcome(error, 'unknown') : error;
+    }
   }
 
   function archiveKeys(sessionId: string | undefined, lists: Lists | undefined): string[] {
