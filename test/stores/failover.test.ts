@@ -239,7 +239,7 @@ describe.skipIf(absent)('Redis that fails over behind one address', () => {
     },
     async 'ioredis that connects anew itself (reconnectOnError)'() {
       const client = new IoRedis(proxy.url, {
-        reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+        reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
       });
       client.on('error', () => undefined);
       return {
