@@ -4,7 +4,7 @@ import { closedError } from '../failure.ts';
 import { inTime } from '../in-time.ts';
 import { isReply, NotSentError, textOf, type RedisArgument, type SendCommand } from './client.ts';
 import { keyOf, slotOf } from './slot.ts';
-import type { Source } from './source.ts';
+import type { Source } from './connection-source.ts';
 
 const WHERE = 'openRedis';
 /** Milliseconds that a node has to say which node has which slots; and to answer before others are asked whether it still has its own. */

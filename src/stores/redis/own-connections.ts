@@ -5,7 +5,7 @@ import type { SendCommand } from './client.ts';
 import { createEnding, type Endable } from './ending.ts';
 import { ioCommands, type IoRedisClient } from './ioredis.ts';
 import { nodeCommands, type NodeRedisClient } from './node-redis.ts';
-import type { Source } from './source.ts';
+import type { Source } from './connection-source.ts';
 import type { Duplicable } from './tracking.ts';
 
 const WHERE = 'openRedis';

@@ -2,7 +2,8 @@ import type * as redisModule from 'redis';
 import { StrongroomError } from '../../errors.ts';
 import { loadModule } from '../../load-module.ts';
 import { invalidOption } from '../../options.ts';
-import type { Discarding, SendCommand } from './client.ts';
+import type { SendCommand } from './client.ts';
+import type { Source } from './connection-source.ts';
 import { ioCommands, type IoRedisClient } from './ioredis.ts';
 import {
   isNodeCluster,
@@ -19,17 +20,6 @@ const WHERE = 'openRedis';
 /** A client of yours, of the package `redis` or `ioredis`, of one server or of a cluster. The store never closes it. */
 export interface RedisTarget {
   readonly client: NodeRedisClient | NodeRedisCluster | IoRedisClient;
-}
-
-/** Where connections come from. */
-export interface Source extends Discarding {
-  readonly connect: () => Promise<SendCommand>;
-  readonly close: () => Promise<void>;
-  /** Calls back whenever a connection was made, by the client itself too. */
-  readonly onConnection: (made: () => void) => void;
-  readonly isCluster?: boolean;
-  /** What is connected, for another connection to the same target; absent where that cannot listen. */
-  readonly duplicable?: () => Duplicable | undefined;
 }
 
 /** When a connection was made, or one to a node of a cluster, or one of those was lost for good. */
