@@ -17,10 +17,13 @@ export const PATTERNS: readonly RegExp[] = [
   WORD,
 ];
 
-/** The search for a text that makes a pattern slow, by counted steps alone: its limits in milliseconds say "slow" on a busy machine. */
-export const BY_STEPS = {
+/**
+ * Limits in milliseconds of the search for a text that makes a pattern slow: some times the defaults, which say "slow" on a busy
+ * machine. Without any the search does not end for some patterns.
+ */
+export const PATIENT = {
   randomSeed: 1,
-  attackTimeout: null,
-  incubationTimeout: null,
-  seedingTimeout: null,
+  attackTimeout: 6_000,
+  incubationTimeout: 1_000,
+  seedingTimeout: 400,
 } as const;

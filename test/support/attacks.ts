@@ -48,6 +48,9 @@ export const ELSEWHERE: Readonly<Record<string, string>> = {
   '17': 'test/security.test.ts',
   // Announcements come from a server. A forged or a missing one only decides whether the reader asks.
   '18': 'test/stores/push.test.ts',
+  // Cost and ids: no record of one history.
+  '19': 'test/security.test.ts',
+  '20': 'test/security.test.ts',
 };
 
 /** What the process learns of other processes' keys in the worst case. */
