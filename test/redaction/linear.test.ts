@@ -2,6 +2,7 @@ import { check } from 'recheck';
 import { describe, expect, test } from 'vitest';
 import { redact } from '../../src/layers/redact.ts';
 import { BUILT_IN_RECOGNIZERS } from '../../src/redaction/entities.ts';
+import { commandPasswordRecognizer } from '../../src/redaction/recognizers/command-passwords.ts';
 import { createRedactor, patternRecognizer } from '../../src/redaction/index.ts';
 import { throughWrite, userMessage } from './layer-call.ts';
 import { PATIENT, PATTERNS } from './patterns.ts';
@@ -10,8 +11,20 @@ import { PATIENT, PATTERNS } from './patterns.ts';
 const isChecked = process.env['CI'] !== undefined || process.env['RECHECK'] !== undefined;
 if (!isChecked) console.warn('skipped: recheck over all patterns (RECHECK=1 runs it)');
 
+/**
+ * Every part of these is bounded, so a start costs some hundred steps at most. Recheck tries tens of thousands of starts, takes
+ * longer for that than its limits, and calls it slow.
+ */
+const BOUNDED: readonly RegExp[] = commandPasswordRecognizer.patterns;
+
+test.each(BOUNDED.map(({ source }) => source))('%s has no part without a bound', (source) => {
+  const parts = source.replaceAll(/\\.|\[(?:\\.|[^\]])*\]/g, 'x');
+  expect(parts).not.toMatch(/[*+]|\{\d+,\}/);
+});
+
 describe.runIf(isChecked)('recheck calls every pattern safe', () => {
-  test.each(PATTERNS.map((pattern) => [pattern.source, pattern] as const))(
+  const others = PATTERNS.filter((pattern) => !BOUNDED.includes(pattern));
+  test.each(others.map((pattern) => [pattern.source, pattern] as const))(
     '%s',
     async (_source, pattern) => {
       const { status } = await check(pattern.source, pattern.flags, { timeout: 120_000, ...PATIENT });
@@ -77,6 +90,9 @@ describe('hostile text', () => {
       'a at a dot ',
       'jane(at)',
       '-u a:',
+      'mysql ',
+      'sshpass -p a ',
+      '/user:a ',
       'DE89\n',
     ].map((seed): [string, (length: number) => string, boolean] => [seed, repeat(seed), false]),
     ['nested lists', (length) => '['.repeat(length / 2) + ']'.repeat(length / 2), true],
