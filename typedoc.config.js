@@ -17,7 +17,6 @@ export default {
     'Maintenance',
     'SessionLeases',
     'StoreCalls',
-    'NumberOptions',
     'Admit',
     'Input',
     'WithSession',

@@ -120,7 +120,8 @@ describe('hostile text', () => {
         0.004,
         Math.min(await seconds(make(small), isJson), await seconds(make(small), isJson)),
       );
-      expect((await seconds(make(8 * small), isJson)) / one).toBeLessThan(32);
+      const eight = Math.min(await seconds(make(8 * small), isJson), await seconds(make(8 * small), isJson));
+      expect(eight / one).toBeLessThan(32);
     },
     60_000,
   );
