@@ -20,7 +20,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['history', 'redaction'],
   ['engine', 'kms'],
   ['protocol'],
-  ['session-contract.ts'],
+  ['session-contract.ts', 'maybe-promise.ts'],
   ['layer.ts'],
   ['keys'],
   ['context.ts', 'derived-id.ts'],

@@ -2,7 +2,7 @@ import type { AgentInputItem, RunContext } from '@openai/agents';
 import type { Entry, SessionCall } from '../layer.ts';
 import { createMemory, type Memory } from './memory.ts';
 import type { Opened } from './pipeline.ts';
-import { createOperationLog, type OperationLog } from './transactions.ts';
+import { createOperationLog, type OperationLog } from './operation-log.ts';
 
 /** Ids of one session object whose histories are remembered: a service gives a cleared session a new id. */
 const KEPT_IDS = 4;

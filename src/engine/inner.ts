@@ -1,6 +1,6 @@
 import type { AgentInputItem, RunContext, Session, SessionHistoryTransactionArgs } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { type DekStore } from '../keys/dek-store.ts';
+import type { DekStore } from '../keys/dek-store.ts';
 import { isWellFormed } from '../limits.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../protocol/item.ts';

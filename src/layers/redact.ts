@@ -2,7 +2,7 @@ import type { Session } from '@openai/agents';
 import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import { invalidOption } from '../options.ts';
 import { mapInSlices } from '../slices.ts';
-import { after, isThenable, together } from '../redaction/maybe.ts';
+import { after, isThenable, together } from '../maybe-promise.ts';
 import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from '../redaction/options.ts';
 import {
   createRedactionEngine,

@@ -3,7 +3,7 @@ import { randomName } from '../crypto/random.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { sealers, type Sealer } from '../layers/encrypt/sealer.ts';
 import { innermostOf, layersOf } from '../wrap-session.ts';
-import { type DekStore } from '../keys/dek-store.ts';
+import type { DekStore } from '../keys/dek-store.ts';
 import { DEK_STORE } from '../session-contract.ts';
 import type { SessionCall, Entry, CallKind, CallOrigin } from '../layer.ts';
 import type { DataKeyScope } from '../keys/data-keys/types.ts';

@@ -5,7 +5,7 @@ import { listed } from './listed.ts';
 import { StrongroomError } from '../errors.ts';
 import { historyDigest } from '../protocol/digest.ts';
 import type { StoredRecord } from '../stores/driver.ts';
-import { type Maintenance } from '../stores/maintenance.ts';
+import type { Maintenance } from '../stores/maintenance.ts';
 import { decodeRecord } from '../stores/record.ts';
 import type { Store } from '../stores/store.ts';
 import { CALLS, MAINTENANCE } from '../session-contract.ts';

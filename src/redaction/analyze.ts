@@ -2,7 +2,7 @@ import { StrongroomError } from '../errors.ts';
 import type { MaybePromise } from '../layer.ts';
 import { encodedTexts } from './base64.ts';
 import { unescapedViews } from './escaped-view.ts';
-import { after, isThenable, together } from './maybe.ts';
+import { after, isThenable, together } from '../maybe-promise.ts';
 import type { RedactionSettings } from './options.ts';
 import type { RecognizerResult, TextContext } from './recognizer.ts';
 import { secretKindOfKey } from './recognizers/secret-names.ts';

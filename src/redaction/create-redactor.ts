@@ -1,7 +1,7 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import { analyzeWhole } from './analyze-whole.ts';
-import { together } from './maybe.ts';
+import { together } from '../maybe-promise.ts';
 import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from './options.ts';
 import type { RecognizerResult } from './recognizer.ts';
 import {

@@ -4,7 +4,7 @@ import { shownPath } from '../protocol/item-path.ts';
 import type { MaybePromise } from '../layer.ts';
 import { analyzeText } from './analyze.ts';
 import { unsearchedLength } from './base64.ts';
-import { after, isThenable, together } from './maybe.ts';
+import { after, isThenable, together } from '../maybe-promise.ts';
 import { applyEdits, overlapsOne, type Outputs, type Range } from './outputs.ts';
 import type { PreparedOperator } from './operators.ts';
 import type { RedactionSettings } from './options.ts';

@@ -1,5 +1,5 @@
 import type { MaybePromise } from '../layer.ts';
-import { after } from './maybe.ts';
+import { after } from '../maybe-promise.ts';
 import type { Leaf } from './plan.ts';
 import type { TextContext } from './recognizer.ts';
 import { textAt, type Span } from './spans.ts';

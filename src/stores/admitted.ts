@@ -1,5 +1,5 @@
-import { type Scope } from './admission.ts';
-import { type StoreSession } from './session.ts';
+import type { Scope } from './admission.ts';
+import type { StoreSession } from './session.ts';
 import { ADMIT, OPERATIONS, VERSION } from '../session-contract.ts';
 
 /** A session whose calls the store waits for when it closes, and refuses at once afterwards. */

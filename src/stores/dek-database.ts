@@ -1,6 +1,6 @@
 import type { Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { type DekDatabase } from '../keys/dek-store.ts';
+import type { DekDatabase } from '../keys/dek-store.ts';
 import type { Store } from './store.ts';
 import { GUARD, type GuardingDekStore, MAINTENANCE } from '../session-contract.ts';
 

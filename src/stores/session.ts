@@ -5,14 +5,14 @@ import type {
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
 import { isOwn, itemKey, listed, snapshotList } from '../protocol/item.ts';
-import { type DekStore } from '../keys/dek-store.ts';
+import type { DekStore } from '../keys/dek-store.ts';
 import type { AppendStep, VersionSource } from '../layer.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { loadSdk } from '../load-sdk.ts';
 import { invalidOption } from '../options.ts';
 import { mapInSlices } from '../slices.ts';
 import { digestOf, digestInSlices, operationKey } from '../protocol/digest.ts';
-import { type Change, type Look, type StoreDriver, type StoredRecord } from './driver.ts';
+import type { Change, Look, StoreDriver, StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
 import { isSubjectError } from './failure.ts';
 import { decodeRecord, encodeRecord, inheritBirth } from './record.ts';

@@ -1,6 +1,6 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { boundedMap } from '../bounded-map.ts';
-import { type HoldStore } from '../keys/dek-store.ts';
+import type { HoldStore } from '../keys/dek-store.ts';
 import { checkReserved, isReserved } from '../derived-id.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
 import { slices } from '../slices.ts';

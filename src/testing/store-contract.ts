@@ -6,7 +6,7 @@ import { cloneItem } from '../protocol/item.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import type { AppendStep, MaybePromise } from '../layer.ts';
 import { historyDigest } from '../protocol/digest.ts';
-import { type StoreSession } from '../stores/session.ts';
+import type { StoreSession } from '../stores/session.ts';
 import type { SessionSummary, Store } from '../stores/store.ts';
 import { sampleItems } from './sample-items.ts';
 import { sessionChecks, userMessage, type TestApi } from './session-contract.ts';

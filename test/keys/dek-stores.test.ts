@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { createConnection } from 'mysql2/promise';
 import { Client } from 'pg';
 import { createClient } from 'redis';
-import { type DekDatabase, type DekRecord, type DekStore } from '../../src/keys/dek-store.ts';
+import type { DekDatabase, DekRecord, DekStore } from '../../src/keys/dek-store.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import {
   checkKeys,

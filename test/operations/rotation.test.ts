@@ -3,7 +3,7 @@ import type { JWK } from 'jose';
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { counters } from '../../src/crypto/counters.ts';
 import { envelopeText, parseEnvelope } from '../../src/protocol/envelope.ts';
-import { type DekRecord, type DekStore } from '../../src/keys/dek-store.ts';
+import type { DekRecord, DekStore } from '../../src/keys/dek-store.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import { checkKeys, memoryDekStore, reencrypt, rewrap } from '../../src/operations/index.ts';
 import { keyring, type Keyring } from '../../src/keys/keyring.ts';

@@ -4,7 +4,7 @@ import type { JWK } from 'jose';
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { carrierOf, envelopeText, parseEnvelope } from '../../src/protocol/envelope.ts';
 import { StrongroomError, type ErrorCode } from '../../src/errors.ts';
-import { type DekRecord, type DekStore } from '../../src/keys/dek-store.ts';
+import type { DekRecord, DekStore } from '../../src/keys/dek-store.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import {
   checkKeys,

@@ -8,6 +8,7 @@ import { openRedis, type RedisTarget } from '../../src/stores/redis.ts';
 import { VERSION } from '../../src/session-contract.ts';
 import { fixedKeyring } from '../../src/testing/fixed-keyring.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
+import { askRedis } from './failover-pairs.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
 import { startProxy, type Proxy } from './proxy.ts';
 import { uniqueName } from './servers.ts';
@@ -18,16 +19,8 @@ function message(content: string): AgentInputItem {
   return { type: 'message', role: 'user', content };
 }
 
-async function ask(server: OwnServer, ...command: string[]): Promise<unknown> {
-  const client = createClient({ url: server.url, socket: { reconnectStrategy: false } });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    return await client.sendCommand(command);
-  } finally {
-    client.destroy();
-  }
-}
+const ask = async (server: OwnServer, ...command: string[]): Promise<unknown> =>
+  askRedis(server.url, ...command);
 
 const absent = withoutBinaries('Redis', 'Redis that fails over');
 describe.skipIf(absent)('Redis that fails over behind one address', () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { openMysql } from '../../src/stores/mysql.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { openRedis } from '../../src/stores/redis.ts';
-import { type StoreSession } from '../../src/stores/session.ts';
+import type { StoreSession } from '../../src/stores/session.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
 import { startProxy, type Proxy } from './proxy.ts';

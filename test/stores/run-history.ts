@@ -1,8 +1,9 @@
 import { Agent, Runner, type AgentInputItem } from '@openai/agents';
 import { assistantMessage, ScriptedModel } from '@openai/agents/testing';
 import type { JWK } from 'jose';
-import { cache, encrypt, exclusive, expire, keyring, redact, wrapStore } from '../../src/index.ts';
+import { wrapStore } from '../../src/index.ts';
 import { openStore } from './open-store.ts';
+import { runLayers } from './run-layers.ts';
 
 /** What run-process.ts said of one turn. */
 export interface Turn {
@@ -73,13 +74,7 @@ export async function findings(
   turns: readonly Turn[],
 ): Promise<string[]> {
   await using store = openStore(target, name);
-  const sessions = wrapStore(store, [
-    redact({ entities: ['EMAIL_ADDRESS'] }),
-    exclusive({ wait: '60s' }),
-    expire({ after: '30d' }),
-    cache({ maxItems: 10_000 }),
-    encrypt({ keys: keyring({ current: key }) }),
-  ]);
+  const sessions = wrapStore(store, runLayers(key));
   const runner = new Runner({ tracingDisabled: true });
   const ids = [...new Set(turns.map(({ session }) => session))];
   const each = await Promise.all(

@@ -4,32 +4,17 @@ import { assistantMessage, functionCall, modelResponder, ScriptedModel } from '@
 import type { JWK } from 'jose';
 import { z } from 'zod';
 import { isStrongroomError } from '../../src/errors.ts';
-import {
-  cache,
-  encrypt,
-  exclusive,
-  expire,
-  keyring,
-  redact,
-  runExclusive,
-  wrapStore,
-} from '../../src/index.ts';
+import { runExclusive, wrapStore } from '../../src/index.ts';
 import { openStore } from './open-store.ts';
+import { runLayers } from './run-layers.ts';
 
 // A process of its own that talks to an agent, with the full stack over one database, until it is killed or told to stop. It
 // says `ready` and waits for a line with the process's name. Each further line of its output is a turn: `done SESSION MARK` was
 // acknowledged, `failed SESSION MARK CODE` was not.
 const [target = '', name = '', key = '', sessionCount = ''] = process.argv.slice(2);
 
-const keys = keyring({ current: JSON.parse(key) as JWK });
 await using store = openStore(target, name);
-const sessions = wrapStore(store, [
-  redact({ entities: ['EMAIL_ADDRESS'] }),
-  exclusive({ wait: '60s' }),
-  expire({ after: '30d' }),
-  cache({ maxItems: 10_000 }),
-  encrypt({ keys }),
-]);
+const sessions = wrapStore(store, runLayers(JSON.parse(key) as JWK));
 
 const look = tool({
   name: 'look',

@@ -8,7 +8,7 @@ import { encrypt, expire, wrapStore } from '../../src/index.ts';
 import { sqliteDekStore } from '../../src/operations/index.ts';
 import { fixedKeyring } from '../../src/testing/index.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type DekRecord } from '../../src/keys/dek-store.ts';
+import type { DekRecord } from '../../src/keys/dek-store.ts';
 import { mysqlSetup, openMysql } from '../../src/stores/mysql.ts';
 import { openPostgres, postgresSetup } from '../../src/stores/postgres.ts';
 import { openRedis } from '../../src/stores/redis.ts';

@@ -155,9 +155,9 @@ export function fromUrls(urls: readonly string[], timeout: number, open: (url: s
     onConnection(called) {
       made = called;
     },
-    /** One of the nodes fell silent: its own answer tells which. */
-    // A node that was the primary says who is.
+    // A node that was the primary names the one that is.
     replace: () => undefined,
+    // One of the nodes fell silent: its own answer tells which.
     abandon() {
       for (const { source, connection: used } of nodes.values()) {
         if (used === undefined) source.abandon(undefined);

@@ -1,6 +1,6 @@
 import type { SQLOutputValue } from 'node:sqlite';
 import type { AppendStep } from '../../layer.ts';
-import { after as andThen } from '../../redaction/maybe.ts';
+import { after as andThen } from '../../maybe-promise.ts';
 import { inSlices } from '../../slices.ts';
 import type { Batch, Change, Look, StoreDriver, StoredRecord } from '../driver.ts';
 import { keyError, subjectError } from '../failure.ts';

@@ -1,4 +1,4 @@
-import type { MaybePromise } from '../layer.ts';
+import type { MaybePromise } from './layer.ts';
 
 /** Whether `value` is a promise or another thenable. */
 export function isThenable<T>(value: MaybePromise<T>): value is Promise<T> {
