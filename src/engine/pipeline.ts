@@ -59,10 +59,9 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     if (!stack.sealed) {
       plain = current;
       if (stack.enveloped) {
-        const enclosing = mapInSlices(current, (entry, index) =>
+        current = await mapInSlices(current, (entry, index) =>
           encloseClear(entry, index, call.sessionId, call.operationId),
         );
-        current = Array.isArray(enclosing) ? enclosing : await enclosing;
       }
     }
     return current.map((entry, index) => ({
@@ -87,12 +86,11 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
         call.skipped();
       },
     };
-    const disclosing = mapInSlices(records, (stored) =>
+    const entries = await mapInSlices(records, (stored) =>
       stack.enveloped && !stack.sealed
         ? discloseClear(stored, call.sessionId, unstamped)
         : { item: stored, header: {}, stored },
     );
-    const entries = Array.isArray(disclosing) ? disclosing : await disclosing;
     const opened = await readThrough(entries, layers.length - 1, above + 1, watching);
     return opened.map((entry, index) => {
       const stored = records[index] as AgentInputItem;

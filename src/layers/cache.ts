@@ -230,8 +230,7 @@ export function cache(options: CacheOptions): SessionLayer {
     const records = await io.raw(call.limit);
     const known = await openUnknown(records, list?.known ?? [], io);
     const examples = new Map<string, Entry>();
-    const adding = call.limit === undefined ? mapInSlices(known, addingTo(examples, call)) : [];
-    if (!Array.isArray(adding)) await adding;
+    if (call.limit === undefined) await mapInSlices(known, addingTo(examples, call));
     // A change in progress, or one since the beginning: what was read may be the state before or after it.
     const undisturbed = active === 0 && activity.generation === generation;
     if (call.limit === undefined && undisturbed) {
@@ -288,29 +287,26 @@ export function cache(options: CacheOptions): SessionLayer {
   ): Promise<Known[]> {
     const unused = new Map<string, Known[]>();
     // From the end, so that the first one of equal records is the one to pop.
-    const indexing = mapInSlices(before.toReversed(), (known) => {
+    await mapInSlices(before.toReversed(), (known) => {
       // What a layer skipped may have become readable, and if not, the engine has to hear of it again.
       if (isSkipped(known.entry)) return;
       const same = unused.get(known.key);
       if (same === undefined) unused.set(known.key, [known]);
       else same.push(known);
     });
-    if (!Array.isArray(indexing)) await indexing;
-    const looking = mapInSlices(records, (stored) => {
+    const found = await mapInSlices(records, (stored) => {
       const key = recordKey(stored);
       // Where nothing is known, nobody needs the hash of a long text.
       return { stored, key, known: unused.size === 0 ? undefined : unused.get(key)?.pop() };
     });
-    const found = Array.isArray(looking) ? looking : await looking;
     const missing = found.filter(({ known }) => known === undefined).map(({ stored }) => stored);
     const opened = missing.length === 0 ? [] : await io.open(missing);
     let next = 0;
-    const knowing = mapInSlices(found, ({ stored, key, known }) =>
+    return await mapInSlices(found, ({ stored, key, known }) =>
       known === undefined
         ? know(opened[next++] as Entry | HiddenEntry, key)
         : { ...known, entry: { ...known.entry, stored } },
     );
-    return Array.isArray(knowing) ? knowing : await knowing;
   }
 
   function know(entry: Entry | HiddenEntry, key: string): Known {

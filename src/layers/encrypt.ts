@@ -92,7 +92,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     try {
       let bytes = 0;
       const headers = numbered(entries, call);
-      const sealing = mapInSlices(
+      const sealed = await mapInSlices(
         entries,
         (entry, index) => {
           const text = utf8(encodeItem(entry.item));
@@ -101,7 +101,6 @@ export function encrypt(options: EncryptOptions): SessionLayer {
         },
         1,
       );
-      const sealed = Array.isArray(sealing) ? sealing : await sealing;
       counters.seals += entries.length;
       dataKeys.sealed(key, entries.length, bytes);
       guard(key, scope);
@@ -128,8 +127,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
   async function read(entries: readonly Entry[], call: SessionCall): Promise<(Entry | undefined)[]> {
     const scope = await scopeOf(call);
     const accepting = acceptingAt(scope.now);
-    const parsing = mapInSlices(entries, (entry) => attempt(() => classify(entry.item, accepting)), 1);
-    const parsed = Array.isArray(parsing) ? parsing : await parsing;
+    const parsed = await mapInSlices(entries, (entry) => attempt(() => classify(entry.item, accepting)), 1);
     const wanted = new Map<string, Envelope>();
     let last: Sealed | undefined;
     for (const result of parsed) {
@@ -166,8 +164,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
         skipOrThrow(onUndecryptable, entry.failure, record, { index, count: entries.length }, call);
         return undefined;
       };
-      const opening = mapInSlices(parsed, open, 1);
-      const opened = Array.isArray(opening) ? opening : await opening;
+      const opened = await mapInSlices(parsed, open, 1);
       if (plain > 0) accepting?.onPlaintext?.(plain, call.sessionId);
       return opened;
     } finally {

@@ -153,8 +153,7 @@ export function createStoreSession(
       if (count === 0) return [];
       const most = count === undefined ? undefined : Math.min(count, MOST_ROWS);
       const records = await queue.read(() => driver.read(sessionId, most));
-      const items = mapInSlices(records, decode, 1);
-      return Array.isArray(items) ? items : await items;
+      return await mapInSlices(records, decode, 1);
     },
 
     async addItems(items: AgentInputItem[]): Promise<void> {
