@@ -4,7 +4,9 @@ const ALL = ['test/**/*.test.ts'];
 /** They change nothing that another file could meet, so they share a process and what it has loaded: half of their time. */
 const SHARING = [
   'test/*.test.ts',
-  'test/{contract,crypto,engine,history,keys,kms,laws,layers,operations,protocol,redaction,spec,testing}/*.test.ts',
+  // memory.test.ts reads what all wrappers of its process remember.
+  'test/engine/!(memory).test.ts',
+  'test/{contract,crypto,history,keys,kms,laws,layers,operations,protocol,redaction,spec,testing}/*.test.ts',
 ];
 
 const config: ViteUserConfig = defineConfig({
