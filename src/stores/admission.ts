@@ -1,5 +1,7 @@
 import type { StrongroomError } from '../errors.ts';
+import { warn } from '../warning.ts';
 import { closedError } from './failure.ts';
+import { inTime, TimeoutError } from './in-time.ts';
 import type { Admit } from '../session-contract.ts';
 
 /** What one session has let in. */
@@ -16,7 +18,10 @@ export interface Admission {
   readonly assertOpen: () => void;
   /** @throws {@link StrongroomError} `ERR_CLOSED` when nothing is left that was let in. */
   readonly assertUsable: () => void;
-  /** Lets nobody in any more, waits for those who are, and then runs `end`; for everybody who calls it. */
+  /**
+   * Lets nobody in any more, waits for those who are, and then runs `end`; for everybody who calls it. A driver can wait for ever
+   * for a connection whose other side is gone, so `end` has a limit of its own.
+   */
   close(end: () => Promise<void>): Promise<void>;
 }
 
@@ -84,7 +89,13 @@ export function createAdmission(name: string, patience: number = PATIENCE): Admi
     close(end) {
       closing ??= drain().then(() => {
         ended = true;
-        return end();
+        return inTime(end(), patience).catch((error: unknown) => {
+          if (!(error instanceof TimeoutError)) throw error;
+          warn(
+            'STRONGROOM_CLOSE',
+            `${name}: the driver did not end its connections in ${patience} ms, so close() leaves them to the end of the process.`,
+          );
+        });
       });
       return closing;
     },

@@ -1,7 +1,10 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { createAdmission } from '../../src/stores/admission.ts';
 
-afterEach(() => void vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 const CLOSED: Error = expect.objectContaining({ code: 'ERR_CLOSED' }) as Error;
 
@@ -20,6 +23,31 @@ test('a store that closes waits for calls that never end no longer than its pati
   await admission.close(async () => Promise.resolve(void ended++));
   expect(ended).toBe(1);
   expect(() => admission.assertUsable()).toThrow(CLOSED);
+});
+
+test('a driver that does not end its connections keeps a store from closing no longer than its patience, and a warning says so', async () => {
+  vi.useFakeTimers();
+  const emitted = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+  const admission = createAdmission('openTest', 30_000);
+  let isClosed = false;
+  const closing = admission
+    .close(() => new Promise(() => undefined))
+    .then(() => {
+      isClosed = true;
+    });
+  await vi.advanceTimersByTimeAsync(29_999);
+  expect(isClosed).toBe(false);
+  await vi.advanceTimersByTimeAsync(1);
+  await closing;
+  expect(emitted).toHaveBeenCalledExactlyOnceWith(
+    'openTest: the driver did not end its connections in 30000 ms, so close() leaves them to the end of the process.',
+    { type: 'StrongroomWarning', code: 'STRONGROOM_CLOSE' },
+  );
+});
+
+test('what a driver fails with when its connections end is what close() fails with', async () => {
+  const admission = createAdmission('openTest');
+  await expect(admission.close(() => Promise.reject(new Error('end')))).rejects.toThrow('end');
 });
 
 test('parts of a call that was let in go on while the store closes, other calls do not', async () => {

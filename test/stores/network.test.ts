@@ -78,6 +78,23 @@ function networkFaults(
     }
   });
 
+  test.each(['silent', 'cut', 'cut while it closes'] as const)(
+    'closes although its idle connections are %s',
+    async (how) => {
+      const store = open(proxy.url, PATIENCE);
+      const session = store.session(uniqueName('close'));
+      await vi.waitFor(() => Promise.all([session.getItems(), store.ping(), store.ping()]), {
+        timeout: HANG,
+      });
+      if (how === 'silent') proxy.silence();
+      if (how === 'cut') proxy.cut();
+      const closing = store.close();
+      if (how === 'cut while it closes') proxy.cut();
+      await expect(closing).resolves.toBeUndefined();
+    },
+    HANG,
+  );
+
   test('keeps its promises on a slow network', async () => {
     await using store = open(proxy.url, 5_000);
     const session = store.session(uniqueName('slow'));
