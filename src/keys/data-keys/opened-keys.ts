@@ -82,6 +82,11 @@ export function openedKey(given: {
   };
 }
 
+export function used(key: OpenedKey): OpenedKey {
+  key.users++;
+  return key;
+}
+
 export function release(key: OpenedKey): void {
   key.users--;
   if (key.evicted && key.users === 0) wipe(key);

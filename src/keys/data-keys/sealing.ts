@@ -1,0 +1,108 @@
+import type { SuiteName } from '../../crypto/suite.ts';
+import type { DekStore } from '../dek-store.ts';
+import type { Epoch, Epochs } from './epochs.ts';
+import { ask, isGone } from './look-up.ts';
+import { makeDataKey } from './new-key.ts';
+import { once } from './once.ts';
+import { isWithin, release, used, type OpenedKey, type OpenedKeys } from './opened-keys.ts';
+import type { Opening } from './opening.ts';
+import type { ScopeNames } from './scope-names.ts';
+import type { DataKeyScope } from './types.ts';
+
+/** The data key that seals: the one of the session's epoch, or a new one. */
+export interface Sealing {
+  sealing(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey>;
+  fresh(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey>;
+}
+
+/**
+ * How old the knowledge may be that a DEK store still holds the key that seals, in milliseconds, where no append finds
+ * out by itself: the store is in another database than the items.
+ */
+const PRESENT_FOR = 30_000;
+
+export function createSealing(
+  names: ScopeNames,
+  opened: OpenedKeys,
+  epochs: Epochs,
+  { kept, opening }: Opening,
+): Sealing {
+  const creating = new Map<string, Promise<OpenedKey>>();
+
+  async function create(
+    scope: DataKeyScope,
+    suite: SuiteName,
+    place: DekStore | 'inline',
+  ): Promise<OpenedKey> {
+    const key = await makeDataKey(scope, suite, place);
+    opened.add(names.key(scope, suite, key.did, key.inline), key);
+    epochs.begin(names.epoch(scope, suite, place), key);
+    return key;
+  }
+
+  async function fresh(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey> {
+    for (;;) {
+      const key = await create(scope, suite, placeOf(scope));
+      if (!key.wiped) return used(key);
+    }
+  }
+
+  async function sealing(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey> {
+    const place = placeOf(scope);
+    const name = names.epoch(scope, suite, place);
+    for (;;) {
+      const epoch = epochs.find(name);
+      if (epoch !== undefined && epochs.isUsable(epoch, scope)) {
+        const key = await sealingOf(epoch, scope, suite);
+        if (key !== undefined) return key;
+        epochs.end(name, epoch);
+      }
+      const key = await once(creating, name, () => create(scope, suite, place));
+      if (!key.wiped) return used(key);
+    }
+  }
+
+  /**
+   * The key of this epoch. Where it left the memory, its store and its key-encryption key are asked again, which bounds
+   * how long this process goes on with a key that another one destroyed; `undefined` when it may not seal any more.
+   */
+  async function sealingOf(
+    epoch: Epoch,
+    scope: DataKeyScope,
+    suite: SuiteName,
+  ): Promise<OpenedKey | undefined> {
+    const { did, inline } = epoch;
+    const name = names.key(scope, suite, did, inline);
+    try {
+      let key = kept(scope, name);
+      if (key !== undefined && !(await isPresent(key, scope))) {
+        opened.delete(name);
+        key = undefined;
+      }
+      // It may have been pushed out while the store was asked.
+      if (key !== undefined && !key.wiped) return key.openOnly ? undefined : used(key);
+      if (scope.ring.writeOnly) return undefined;
+      key = await opening(scope, suite, did, inline);
+      if (!key.openOnly) return key;
+      release(key);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+    return undefined;
+  }
+
+  /** Whether the store still holds the key as it was opened. */
+  async function isPresent(key: OpenedKey, { sessionId, guarding, now }: DataKeyScope): Promise<boolean> {
+    const { place } = key;
+    if (place === 'inline' || place === guarding || isWithin(now - key.presentAt, PRESENT_FOR)) return true;
+    const found = await ask(async () => place.get(sessionId, key.did));
+    key.presentAt = now;
+    return found !== undefined && 'wrapped' in found && found.wrapped === key.wrapped;
+  }
+
+  return { sealing, fresh };
+}
+
+function placeOf(scope: DataKeyScope): DekStore | 'inline' {
+  return scope.inline ? 'inline' : (scope.stores[0] ?? 'inline');
+}
