@@ -17,6 +17,10 @@ export interface Accepting {
   readonly onPlaintext: ((count: number, sessionId: string) => void) | undefined;
 }
 
+export function acceptingAt(plaintext: Accepting | undefined, now: number): Accepting | undefined {
+  return plaintext !== undefined && now < plaintext.until ? plaintext : undefined;
+}
+
 export interface Plain {
   readonly plain: { readonly item: AgentInputItem; readonly header: Header };
 }

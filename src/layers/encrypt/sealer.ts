@@ -1,7 +1,14 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { DekStore } from '../../keys/dek-store.ts';
 import type { Entry, SessionCall, SessionLayer } from '../../layer.ts';
+import type { DataKeys } from '../../keys/data-keys.ts';
 import type { DataKeyScope } from '../../keys/data-keys/types.ts';
+import type { SuiteName } from '../../crypto/suite.ts';
+import { openEntry } from './entry.ts';
+import type { EncryptSettings } from './options.ts';
+import { acceptingAt, classify, type Sealed } from './record.ts';
+import type { ScopeOf } from './scope.ts';
+import type { Writing } from './writing.ts';
 
 /** What rotation, shredding and migration need of an `encrypt()` layer, so that nobody states its options twice. */
 export interface Sealer {
@@ -22,3 +29,34 @@ export interface Sealer {
 
 /** The sealers of the layers that `encrypt()` made. */
 export const sealers: WeakMap<SessionLayer, Sealer> = new WeakMap();
+
+export function createSealer(
+  { dekStore, plaintext }: EncryptSettings,
+  dataKeys: DataKeys,
+  scopeOf: ScopeOf,
+  { reseal }: Writing,
+): Sealer {
+  return {
+    scopeOf,
+    dekStore,
+    accepts: (record, scope) => {
+      const result = classify(record, acceptingAt(plaintext, scope.now));
+      return 'plain' in result ? result.plain : undefined;
+    },
+    acceptsPlaintext: (scope) => acceptingAt(plaintext, scope.now) !== undefined,
+    async open(record, scope) {
+      const result = classify(record, undefined) as Sealed;
+      const { header, wrapped } = result.envelope;
+      const key = await dataKeys.opening(scope, header.s as SuiteName, header.d as string, wrapped);
+      try {
+        const entry = openEntry(key, result.envelope, record);
+        if ('failure' in entry) throw entry.failure;
+        return entry;
+      } finally {
+        dataKeys.release(key);
+      }
+    },
+    reseal,
+    forget: (sessionId, did) => dataKeys.forget(sessionId, did),
+  };
+}

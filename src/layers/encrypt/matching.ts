@@ -1,0 +1,50 @@
+import type { AgentInputItem } from '@openai/agents';
+import { constantTimeEqual } from '../../crypto/equal.ts';
+import type { SuiteName } from '../../crypto/suite.ts';
+import type { DataKeys } from '../../keys/data-keys.ts';
+import type { DataKey } from '../../keys/data-keys/types.ts';
+import type { SessionCall } from '../../layer.ts';
+import { envelopeText, parseEnvelope } from '../../protocol/envelope.ts';
+import { headerOf } from './record.ts';
+import type { ScopeOf } from './scope.ts';
+import { isUndecryptable, skipOrThrow, type UndecryptablePolicy } from './undecryptable.ts';
+
+/** Which of an operation's records a record is, by the tag in its header. */
+export type Matches = (
+  record: AgentInputItem,
+  operationId: string,
+  count: number,
+  call: SessionCall,
+) => Promise<number>;
+
+export function createMatches(
+  onUndecryptable: UndecryptablePolicy | undefined,
+  dataKeys: DataKeys,
+  scopeOf: ScopeOf,
+): Matches {
+  return async (record, operationId, count, call) => {
+    const header = headerOf(record);
+    if (header?.o === undefined || header.s === 'none') return -1;
+    let key: DataKey | undefined;
+    try {
+      const envelope = parseEnvelope(envelopeText(record) as string);
+      key = await dataKeys.opening(
+        await scopeOf(call),
+        header.s as SuiteName,
+        header.d as string,
+        envelope.wrapped,
+      );
+      for (let index = 0; index < count; index++) {
+        if (constantTimeEqual(key.derived.operationTag(operationId, index), header.o)) return index;
+      }
+      return -1;
+    } catch (error) {
+      // What cannot be opened is not taken for a match: the same policy as for reading decides whether that is enough.
+      if (!isUndecryptable(error)) throw error;
+      skipOrThrow(onUndecryptable, error, record, undefined, call);
+      return -1;
+    } finally {
+      if (key !== undefined) dataKeys.release(key);
+    }
+  };
+}

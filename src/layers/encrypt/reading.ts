@@ -1,0 +1,105 @@
+import type { DataKeys } from '../../keys/data-keys.ts';
+import type { DataKey } from '../../keys/data-keys/types.ts';
+import type { Entry, SessionCall } from '../../layer.ts';
+import type { StrongroomError } from '../../errors.ts';
+import type { Envelope } from '../../protocol/envelope.ts';
+import { mapInSlices } from '../../slices.ts';
+import { openEntry } from './entry.ts';
+import type { EncryptSettings } from './options.ts';
+import {
+  acceptingAt,
+  classify,
+  keyOf,
+  referenceOf,
+  sameKey,
+  type KeyReference,
+  type Sealed,
+} from './record.ts';
+import type { ScopeOf } from './scope.ts';
+import { attempt, skipOrThrow, type Failure } from './undecryptable.ts';
+import { openKeys, releaseAll } from './wanted-keys.ts';
+
+/** Sealed records become entries. */
+export interface Reading {
+  readonly read: (entries: readonly Entry[], call: SessionCall) => Promise<(Entry | undefined)[]>;
+  readonly stillOpens: (entries: readonly Entry[], call: SessionCall) => Promise<boolean>;
+}
+
+export function createReading(
+  { onUndecryptable, plaintext, limits }: EncryptSettings,
+  dataKeys: DataKeys,
+  scopeOf: ScopeOf,
+): Reading {
+  async function read(entries: readonly Entry[], call: SessionCall): Promise<(Entry | undefined)[]> {
+    const scope = await scopeOf(call);
+    const accepting = acceptingAt(plaintext, scope.now);
+    const parsed = await mapInSlices(entries, (entry) => attempt(() => classify(entry.item, accepting)), 1);
+    const wanted = new Map<string, Envelope>();
+    let last: Sealed | undefined;
+    for (const result of parsed) {
+      if (!('envelope' in result)) continue;
+      // Neighbours mostly have one data key, and its wrapped form is long.
+      if (last === undefined || !sameKey(last.envelope, result.envelope)) {
+        wanted.set(keyOf(result.envelope), result.envelope);
+      }
+      last = result;
+    }
+    const found = await openKeys(dataKeys, limits.maxPerRead, scope, wanted, stopsReading);
+    try {
+      let plain = 0;
+      let previous: { envelope: Envelope; key: DataKey | Failure } | undefined;
+      const open = (result: (typeof parsed)[number], index: number): Entry | undefined => {
+        const record = (entries[index] as Entry).item;
+        if ('plain' in result) {
+          plain++;
+          return { ...result.plain, stored: record };
+        }
+        let entry: Entry | Failure;
+        if ('failure' in result) {
+          entry = result;
+        } else {
+          const { envelope } = result;
+          const key =
+            previous !== undefined && sameKey(previous.envelope, envelope)
+              ? previous.key
+              : (found.get(keyOf(envelope)) as DataKey | Failure);
+          previous = { envelope, key };
+          entry = 'failure' in key ? key : openEntry(key, envelope, record);
+        }
+        if (!('failure' in entry)) return entry;
+        skipOrThrow(onUndecryptable, entry.failure, record, { index, count: entries.length }, call);
+        return undefined;
+      };
+      const opened = await mapInSlices(parsed, open, 1);
+      if (plain > 0) accepting?.onPlaintext?.(plain, call.sessionId);
+      return opened;
+    } finally {
+      releaseAll(dataKeys, found);
+    }
+  }
+
+  /** Keys can be disabled or destroyed, and plaintext is accepted until a date. */
+  async function stillOpens(entries: readonly Entry[], call: SessionCall): Promise<boolean> {
+    const scope = await scopeOf(call);
+    const accepting = acceptingAt(plaintext, scope.now);
+    const wanted = new Map<string, KeyReference>();
+    for (const entry of entries) {
+      const reference = referenceOf(entry);
+      if (reference !== undefined) wanted.set(keyOf(reference), reference);
+      else if (accepting === undefined) return false;
+    }
+    let all = true;
+    for (const key of (await openKeys(dataKeys, limits.maxPerRead, scope, wanted, () => true)).values()) {
+      if ('failure' in key) all = false;
+      else dataKeys.release(key);
+    }
+    return all;
+  }
+
+  /** Whether a read ends with this failure, so that it need not ask for the other keys. */
+  function stopsReading({ code }: StrongroomError): boolean {
+    return code === 'ERR_KEY_UNAVAILABLE' || (onUndecryptable === undefined && code !== 'ERR_SHREDDED');
+  }
+
+  return { read, stillOpens };
+}

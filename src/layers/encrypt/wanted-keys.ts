@@ -1,0 +1,62 @@
+import type { SuiteName } from '../../crypto/suite.ts';
+import { StrongroomError } from '../../errors.ts';
+import type { DataKeys } from '../../keys/data-keys.ts';
+import type { DataKey, DataKeyScope } from '../../keys/data-keys/types.ts';
+import type { KeyReference } from './record.ts';
+import { isUndecryptable, type Failure } from './undecryptable.ts';
+
+/** How many data keys one read asks for at a time. */
+const PARALLEL_KEYS = 16;
+
+/** The data keys of one read by {@link keyOf}, or why there is none. */
+export type FoundKeys = ReadonlyMap<string, DataKey | Failure>;
+
+/**
+ * The data keys of these envelopes or why there is none, a few at a time. After a failure that `stops`, those that come
+ * later are left out; all that come earlier are there.
+ */
+export async function openKeys(
+  dataKeys: DataKeys,
+  maxPerRead: number,
+  scope: DataKeyScope,
+  wanted: ReadonlyMap<string, KeyReference>,
+  stops: (failure: StrongroomError) => boolean,
+): Promise<FoundKeys> {
+  if (wanted.size > maxPerRead) throw tooManyKeys(scope.sessionId, wanted.size, maxPerRead);
+  let stopped = false;
+  const found = new Map<string, DataKey | Failure>();
+  // One iterator for all workers.
+  const queue = wanted.entries();
+  let failed: unknown;
+  const worker = async (): Promise<void> => {
+    for (const [name, { header, wrapped }] of queue) {
+      if (failed !== undefined || stopped) return;
+      try {
+        found.set(name, await dataKeys.opening(scope, header.s as SuiteName, header.d as string, wrapped));
+      } catch (error) {
+        if (isUndecryptable(error)) {
+          found.set(name, { failure: error });
+          stopped ||= stops(error);
+        } else failed ??= error ?? new Error('rejected without a reason');
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(PARALLEL_KEYS, wanted.size) }, worker));
+  if (failed !== undefined) {
+    releaseAll(dataKeys, found);
+    throw failed;
+  }
+  return found;
+}
+
+export function releaseAll(dataKeys: DataKeys, found: FoundKeys): void {
+  for (const key of found.values()) if (!('failure' in key)) dataKeys.release(key);
+}
+
+function tooManyKeys(sessionId: string, count: number, most: number): StrongroomError {
+  return new StrongroomError(
+    'ERR_UNSUPPORTED',
+    `Reading session ${JSON.stringify(sessionId)} takes ${count} data keys, more than dataKeys.maxPerRead (${most}). ` +
+      'Read a part of it with getItems(limit), run reencrypt() over it, or allow more.',
+  );
+}

@@ -1,0 +1,85 @@
+import type { AgentInputItem } from '@openai/agents';
+import { counters } from '../../crypto/counters.ts';
+import { utf8 } from '../../crypto/encoding.ts';
+import type { SuiteName } from '../../crypto/suite.ts';
+import type { DataKeys } from '../../keys/data-keys.ts';
+import type { DataKey, DataKeyScope } from '../../keys/data-keys/types.ts';
+import type { Entry, Header, SessionCall } from '../../layer.ts';
+import { encodeItem } from '../../protocol/item.ts';
+import { GUARD, isGuarding } from '../../session-contract.ts';
+import { mapInSlices } from '../../slices.ts';
+import { sealEntry } from './entry.ts';
+import type { ScopeOf } from './scope.ts';
+import { SEQUENCE_FIELD } from './sequence/field.ts';
+import type { SequenceWriter } from './sequence/writer.ts';
+
+/** Entries become sealed records. */
+export interface Writing {
+  readonly write: (entries: readonly Entry[], call: SessionCall) => Promise<readonly Entry[]>;
+  /** Records of these entries under a new data key. Stamps stay; operation tags go, they belong to the old key. */
+  readonly reseal: (entries: readonly Entry[], scope: DataKeyScope) => Promise<AgentInputItem[]>;
+}
+
+export function createWriting(
+  suite: SuiteName,
+  dataKeys: DataKeys,
+  scopeOf: ScopeOf,
+  sequence: SequenceWriter | undefined,
+): Writing {
+  async function write(entries: readonly Entry[], call: SessionCall): Promise<readonly Entry[]> {
+    if (entries.length === 0) return entries;
+    const scope = await scopeOf(call);
+    const key = await dataKeys.sealing(scope, suite);
+    try {
+      let bytes = 0;
+      const headers = numbered(entries, call);
+      const sealed = await mapInSlices(
+        entries,
+        (entry, index) => {
+          const text = utf8(encodeItem(entry.item));
+          bytes += text.length;
+          return sealEntry(key, suite, headers[index] as Header, text, scope.now, call.operationId, index);
+        },
+        1,
+      );
+      counters.seals += entries.length;
+      dataKeys.sealed(key, entries.length, bytes);
+      guard(key, scope);
+      return sealed;
+    } finally {
+      dataKeys.release(key);
+    }
+  }
+
+  /** The headers of what is written, each with its number. */
+  function numbered(entries: readonly Entry[], call: SessionCall): readonly Header[] {
+    const headers = entries.map(({ header }) => header);
+    const fields = sequence?.number(headers, call);
+    return fields === undefined
+      ? headers
+      : headers.map((header, index) => ({ ...header, [SEQUENCE_FIELD]: fields[index] as string }));
+  }
+
+  async function reseal(entries: readonly Entry[], scope: DataKeyScope): Promise<AgentInputItem[]> {
+    const key = await dataKeys.fresh(scope, suite);
+    try {
+      counters.seals += entries.length;
+      guard(key, scope);
+      return await mapInSlices(
+        entries,
+        (entry, index) =>
+          sealEntry(key, suite, entry.header, utf8(encodeItem(entry.item)), scope.now, undefined, index).item,
+        1,
+      );
+    } finally {
+      dataKeys.release(key);
+    }
+  }
+
+  return { write, reseal };
+}
+
+/** What this key seals is written only if the key is still there. */
+function guard({ did, place }: DataKey, { guarding }: DataKeyScope): void {
+  if (place === guarding && isGuarding(guarding)) guarding[GUARD](did);
+}
