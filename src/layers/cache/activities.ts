@@ -1,0 +1,21 @@
+import type { Session } from '@openai/agents';
+import type { SessionCall } from '../../layer.ts';
+
+/** What this process does to one session. */
+export interface Activity {
+  /** Counts mutations: whatever was read in another generation may be out of date. */
+  generation: number;
+  /** Mutations in progress. */
+  active: number;
+}
+
+export type ActivityOf = (call: SessionCall) => Activity;
+
+export function createActivities(): ActivityOf {
+  const activities = new WeakMap<Session, Activity>();
+  return ({ inner }) => {
+    let activity = activities.get(inner);
+    if (activity === undefined) activities.set(inner, (activity = { generation: 0, active: 0 }));
+    return activity;
+  };
+}

@@ -1,0 +1,62 @@
+import type { Entry, SessionCall, SessionLayer } from '../../layer.ts';
+import type { Known } from './known.ts';
+import type { List } from './lists.ts';
+
+/** What the layers between the cache and the inner session decide of what is kept. */
+export interface LayersBelow {
+  /** Whoever opens with other layers, or with the key of another tenant, must not meet what these opened. */
+  keyOf(call: SessionCall): Promise<string>;
+  /** Adds one entry of each name that is new. */
+  addingTo(examples: Map<string, Entry>, call: SessionCall): (known: Known) => void;
+  /** Whether the layers below would open now what they opened then: a key may be gone, a date have passed. */
+  stillOpens(list: List, call: SessionCall): Promise<boolean>;
+}
+
+export function createLayersBelow(layersBelow: (call: SessionCall) => readonly SessionLayer[]): LayersBelow {
+  const identity = createIdentities();
+
+  async function keyOf(call: SessionCall): Promise<string> {
+    const { inner, sessionId, runContext, routesByRunContext } = call;
+    const below = layersBelow(call);
+    const varying = below.filter((each) => each.opensAs !== undefined);
+    const parts = await Promise.all(varying.map(async (each) => each.opensAs?.(call)));
+    return JSON.stringify([
+      sessionId,
+      ...[inner, ...(routesByRunContext && runContext !== undefined ? [runContext] : [])].map(identity),
+      below.map(identity),
+      ...parts
+        .flatMap((part) => part ?? [])
+        .map((part) => (typeof part === 'string' ? part : identity(part))),
+    ]);
+  }
+
+  function addingTo(examples: Map<string, Entry>, call: SessionCall): (known: Known) => void {
+    const asked = layersBelow(call).filter((each) => each.opensBy !== undefined);
+    return ({ entry }) => {
+      if (asked.length === 0 || entry.item === undefined) return;
+      const name = asked.map((each) => each.opensBy?.(entry) ?? '').join(' ');
+      if (!examples.has(name)) examples.set(name, entry);
+    };
+  }
+
+  async function stillOpens({ examples }: List, call: SessionCall): Promise<boolean> {
+    const entries = [...examples.values()];
+    for (const each of entries.length === 0 ? [] : layersBelow(call)) {
+      if ((await each.stillOpens?.(entries, call)) === false) return false;
+    }
+    return true;
+  }
+
+  return { keyOf, addingTo, stillOpens };
+}
+
+/** Numbers for objects, the same for the same object, without keeping it alive. */
+function createIdentities(): (object: object) => number {
+  const numbers = new WeakMap<object, number>();
+  let last = 0;
+  return (object) => {
+    let number = numbers.get(object);
+    if (number === undefined) numbers.set(object, (number = ++last));
+    return number;
+  };
+}

@@ -1,0 +1,57 @@
+import type { Session } from '@openai/agents';
+import type { AppendStep, Entry, HistoryVersion } from '../../layer.ts';
+import { createBoundedLists } from './bounded-lists.ts';
+import type { Known } from './known.ts';
+import type { CacheSettings } from './options.ts';
+
+/** One kept history. */
+export interface List {
+  readonly known: Known[];
+  /** One entry of each name that the layers below give: what decides whether all of them may still be shown. */
+  readonly examples: Map<string, Entry>;
+  /** How many records from the start the inner session is known to have had, … */
+  checked: number;
+  /** … the version of its history then, where it has one, and known, … */
+  version: HistoryVersion | undefined;
+  /** … and what this process appended since: so many of these. Lists that follow one another share them. */
+  steps: AppendStep[];
+  stepCount: number;
+  bytes: number;
+  readonly items: number;
+  /** Valid while the session is in this generation. */
+  generation: number;
+  /** When its oldest record was opened. */
+  readonly openedAt: number;
+  /** Keeps the session alive, so that a later look for the same session finds the same object and this list. */
+  readonly session: Session;
+}
+
+/** The kept histories, under the bounds of size and of time. */
+export interface Lists {
+  get(key: string): List | undefined;
+  /** The list under this key, if nothing has happened that could have changed the session since. */
+  current(key: string, generation: number, now: number): List | undefined;
+  set(key: string, list: List): void;
+  delete(key: string): void;
+  /** Drops the least recently used lists for as long as their time is over. */
+  dropOver(now: number): void;
+}
+
+export function createLists({ maxItems, maxBytes, ttl }: CacheSettings): Lists {
+  const lists = createBoundedLists<List>(maxItems, maxBytes);
+
+  /** A clock that went back says nothing about the age. */
+  const isOver = ({ openedAt }: List, now: number): boolean => now < openedAt || now - openedAt >= ttl;
+
+  return {
+    ...lists,
+    current(key, generation, now) {
+      const list = lists.get(key);
+      if (list === undefined) return undefined;
+      if (list.generation === generation && !isOver(list, now)) return list;
+      lists.delete(key);
+      return undefined;
+    },
+    dropOver: (now) => lists.dropOver((list) => isOver(list, now)),
+  };
+}

@@ -1,0 +1,58 @@
+import type { AgentInputItem } from '@openai/agents';
+import type { SessionLayer } from '../../layer.ts';
+import { recordKey } from '../../protocol/envelope.ts';
+import type { ActivityOf } from './activities.ts';
+import { bytesOf, know } from './known.ts';
+import type { LayersBelow } from './layers-below.ts';
+import type { Lists } from './lists.ts';
+
+/** A list leaves before every change; after an acknowledged append that no other change overlapped it comes back. */
+export function createMutation(
+  freeze: boolean,
+  lists: Lists,
+  activityOf: ActivityOf,
+  below: LayersBelow,
+): NonNullable<SessionLayer['mutation']> {
+  return (call) => {
+    const activity = activityOf(call);
+    activity.active += 1;
+    // No list is valid from here on.
+    activity.generation += 1;
+    const { generation } = activity;
+    let key: string | undefined;
+    void below.keyOf(call).then(
+      (found) => {
+        key = found;
+      },
+      // The layer that cannot say it now fails the call itself.
+      () => undefined,
+    );
+    return {
+      done(appended) {
+        activity.active -= 1;
+        const before = key === undefined ? undefined : lists.get(key);
+        if (key === undefined || before === undefined) return;
+        lists.delete(key);
+        // A repeated transaction is acknowledged too, and appends nothing.
+        if (appended === undefined || call.kind !== 'addItems') return;
+        // Another change before this one was done, or since: the list lacks what it wrote.
+        if (before.generation !== generation - 1 || activity.generation !== generation) return;
+        const known = appended.map((entry) => know(entry, recordKey(entry.stored as AgentInputItem), freeze));
+        const last = appended.at(-1)?.stored;
+        const step = last === undefined ? undefined : call.version?.stepOf(last);
+        for (const record of known) before.known.push(record);
+        if (step !== undefined) before.steps.push(step);
+        known.forEach(below.addingTo(before.examples, call));
+        lists.set(key, {
+          ...before,
+          // Without its step nobody can tell what the version is now.
+          version: last !== undefined && step === undefined ? undefined : before.version,
+          stepCount: before.steps.length,
+          items: before.known.length,
+          bytes: before.bytes + bytesOf(known),
+          generation,
+        });
+      },
+    };
+  };
+}

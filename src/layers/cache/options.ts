@@ -1,0 +1,74 @@
+import { StrongroomError } from '../../errors.ts';
+import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../../options.ts';
+
+/** Options of {@link cache}. At least one of `maxItems` and `maxBytes` is required. */
+export interface CacheOptions {
+  /** Most items in all kept histories together; at least 1. The least recently used history leaves first. */
+  readonly maxItems?: number;
+  /**
+   * Most bytes in all kept histories together; at least 1. An estimate that is a little above what was measured: for each
+   * record twice the length of its stored text, for text and opened item, and 512 bytes; 1,024 where it is frozen.
+   */
+  readonly maxBytes?: number;
+  /**
+   * How long an opened history is used before it is read and opened anew, whatever the mode; milliseconds, or a text
+   * such as `'5m'`. A history whose time is over leaves memory when it is next asked for, when the cache is next
+   * filled, or when it is crowded out.
+   *
+   * @defaultValue '5m'
+   */
+  readonly ttl?: Duration;
+  /**
+   * What a read checks before it is answered from memory:
+   * - `'tail'`: on the stores of strongroom the version of the history, which every change moves on, wherever in the history
+   *   and by whichever process it was made. One row, and none at all where the store was opened with `push`. On any
+   *   other session the last record known before this process wrote, and all that it wrote since: one small read,
+   *   which sees what other writers add, remove and replace, also in the middle when they go through a stack of this
+   *   package; not what somebody edits in the middle past it. Without a store's version and without a seal it works
+   *   as `'verify'`.
+   * - `'verify'`: every record. Reads everything, opens only what is new.
+   * - `'owner'`: nothing. Only where no other process and no other code ever writes to the session.
+   *
+   * @defaultValue 'tail'
+   */
+  readonly mode?: 'tail' | 'verify' | 'owner';
+  /**
+   * Hand out the kept items themselves, deeply frozen, instead of a copy for each read. Faster, and a callback that
+   * changes an item throws. Items that hold bytes are copied, because bytes cannot be frozen.
+   *
+   * @defaultValue false
+   */
+  readonly freeze?: boolean;
+}
+
+/** {@link CacheOptions}, checked, with their defaults. */
+export interface CacheSettings {
+  readonly maxItems: number | undefined;
+  readonly maxBytes: number | undefined;
+  /** Milliseconds. */
+  readonly ttl: number;
+  readonly mode: 'tail' | 'verify' | 'owner';
+  readonly freeze: boolean;
+}
+
+/** @throws {@link StrongroomError} `ERR_INVALID_OPTION`. */
+export function checkCacheOptions(options: CacheOptions): CacheSettings {
+  checkOptions('cache', options, ['maxItems', 'maxBytes', 'ttl', 'mode', 'freeze']);
+  const { mode = 'tail', freeze = false } = options;
+  const maxItems =
+    options.maxItems === undefined ? undefined : parseCount('cache', 'maxItems', options.maxItems);
+  const maxBytes =
+    options.maxBytes === undefined ? undefined : parseCount('cache', 'maxBytes', options.maxBytes);
+  if (maxItems === undefined && maxBytes === undefined) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      'cache: maxItems or maxBytes must be given: a cache without a bound holds every history until memory ends.',
+    );
+  }
+  const ttl = parseDuration('cache', 'ttl', options.ttl ?? '5m');
+  if (mode !== 'tail' && mode !== 'verify' && mode !== 'owner') {
+    invalidOption('cache', 'mode', "'tail', 'verify' or 'owner'", mode);
+  }
+  if (typeof freeze !== 'boolean') invalidOption('cache', 'freeze', 'true or false', freeze);
+  return { maxItems, maxBytes, ttl, mode, freeze };
+}
