@@ -1,17 +1,26 @@
 import type { AgentInputItem } from '@openai/agents';
 
 const WORDS =
-  'the ticket of customer order was late and an agent wrote back about delivery refund account invoice number'.split(
+  "the ticket of a customer's order was late and an agent wrote back about delivery refund account invoice number please check whether the well-known courier could deliver it again before Friday".split(
     ' ',
   );
 
 /**
- * A conversation of the four usual kinds of items, always the same.
+ * A conversation of the four usual kinds of items, always the same for the same arguments, of new objects each time: what
+ * is remembered by object or by text must not help.
  *
  * @param length Characters of text in each; the JSON around it takes another hundred.
  */
 export function conversation(count: number, from: number = 0, length: number = 900): AgentInputItem[] {
   return Array.from({ length: count }, (_, index) => itemAt(from + index, length));
+}
+
+/** Items that one turn of a conversation adds: a message, a call, its result, an answer. */
+export const TURN = 4;
+
+/** The same as a list of turns. */
+export function turnsOf(turns: number, from: number = 0, length: number = 900): AgentInputItem[][] {
+  return Array.from({ length: turns }, (_, turn) => conversation(TURN, from + turn * TURN, length));
 }
 
 function itemAt(index: number, length: number): AgentInputItem {
@@ -46,13 +55,28 @@ function itemAt(index: number, length: number): AgentInputItem {
   }
 }
 
-/** Text that differs by seed; a linear congruential generator is random enough for it. */
-export function prose(seed: number, length: number): string {
-  let state = seed * 2_654_435_761 + 1;
-  let text = '';
-  while (text.length < length) {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    text += `${WORDS[state % WORDS.length] as string} `;
+/**
+ * Sentences with capitals, commas and full stops, that differ by seed; a linear congruential generator is random enough
+ * for them.
+ *
+ * @param between What stands between two sentences now and then, told the characters so far.
+ */
+export function prose(seed: number, length: number, between?: (position: number) => string): string {
+  let state = Math.imul(seed + 1, 2_654_435_761);
+  const next = (below: number): number => {
+    state = Math.imul(state, 1_664_525) + 1_013_904_223;
+    return Math.floor(((state >>> 0) / 4_294_967_296) * below);
+  };
+  const parts: string[] = [];
+  let done = 0;
+  while (done < length) {
+    const words = Array.from({ length: 6 + next(10) }, () => WORDS[next(WORDS.length)] as string);
+    words[next(words.length - 1)] += ',';
+    const sentence = words.join(' ');
+    const part = `${sentence[0]?.toUpperCase()}${sentence.slice(1)}. ${between?.(done) ?? ''}`;
+    parts.push(part);
+    done += part.length;
   }
-  return text.slice(0, length);
+  // One piece of memory: a text that was put together of parts is flattened by whoever reads it first.
+  return Buffer.from(parts.join('').slice(0, length)).toString();
 }

@@ -1,8 +1,20 @@
 /** One way to do the work that is measured. */
 export interface Candidate {
   readonly name: string;
-  /** Prepares a measurement, outside the clock, and returns what is measured. */
-  prepare(): MaybePromise<() => MaybePromise<unknown>>;
+  /**
+   * Prepares a measurement, outside the clock, and returns what is measured.
+   *
+   * @param runs About how often it will be called; it is told how often it was called before.
+   */
+  prepare(runs: number): MaybePromise<(run: number) => MaybePromise<unknown>>;
+  /** Clears up after a measurement, outside the clock. */
+  dispose?(): MaybePromise<unknown>;
+}
+
+/** What takes one measurement of its own, in any unit. */
+export interface Sampler {
+  readonly name: string;
+  sample(): MaybePromise<number>;
 }
 
 type MaybePromise<T> = T | Promise<T>;
@@ -10,25 +22,14 @@ type MaybePromise<T> = T | Promise<T>;
 /** What a candidate cost. */
 export interface Result {
   readonly name: string;
-  /** Median time of one run, in microseconds. Only for orientation: machines differ, ratios less. */
-  readonly microseconds: number;
-  /** Median over the rounds of this candidate's time in units of the first one's time of the same round. */
+  /** Median of its measurements. Only for orientation: machines differ, ratios less. */
+  readonly median: number;
+  /** Median over the rounds of this candidate's measurement in units of the baseline's of the same round. */
   readonly ratio: number;
   /** Tenth and ninetieth percentile of that ratio. */
   readonly spread: readonly [number, number];
-  /** Its least time of all rounds in units of the first one's: what is left when nothing else ran. */
+  /** Its least measurement of all rounds in units of the baseline's: what is left when nothing else ran. */
   readonly least: number;
-}
-
-/**
- * Measures candidates side by side: every round runs each of them once, beginning with another one each time, and a
- * ratio is taken inside a round. What else the machine does then meets all of them alike.
- *
- * @param runs About how often the work runs in one measurement, in a few slices of which the fastest counts.
- */
-export async function compare(candidates: readonly Candidate[], options: Rounds): Promise<Result[]> {
-  const times = await measureRounds(candidates, options);
-  return against(candidates, times, 0);
 }
 
 /** How much is measured. */
@@ -37,37 +38,68 @@ export interface Rounds {
   readonly runs: number;
 }
 
-/** The times of each candidate in each round, in microseconds. */
-export async function measureRounds(
+/**
+ * Measures candidates side by side: every round runs each of them once, beginning with another one each time, and a
+ * ratio is taken inside a round. What else the machine does then meets all of them alike.
+ *
+ * @param base Index of the candidate that the others are multiples of.
+ * @param runs About how often the work runs in one measurement, in a few slices of which the fastest counts.
+ */
+export async function compare(
   candidates: readonly Candidate[],
   { rounds, runs }: Rounds,
-): Promise<number[][]> {
-  const times = candidates.map((): number[] => []);
-  // The round before the first one warms up and does not count.
-  for (let round = -1; round < rounds; round++) {
-    for (let turn = 0; turn < candidates.length; turn++) {
-      const index = (turn + round + candidates.length) % candidates.length;
-      const work = await (candidates[index] as Candidate).prepare();
+  base: number = 0,
+): Promise<Result[]> {
+  const samplers = candidates.map((candidate): Sampler => ({
+    name: candidate.name,
+    async sample() {
+      const work = await candidate.prepare(Math.ceil(runs / SLICES) * SLICES);
+      // Nobody pays for what others threw away.
+      globalThis.gc?.();
       const time = await measure(work, runs);
-      if (round >= 0) times[index]?.push(time);
-    }
-  }
-  return times;
+      await candidate.dispose?.();
+      return time;
+    },
+  }));
+  return compareSamples(samplers, rounds, base);
 }
 
-/** The same times as ratios to one of the candidates. */
+/** The same for measurements that are taken elsewhere: in processes of their own, or of something else than time. */
+export async function compareSamples(
+  samplers: readonly Sampler[],
+  rounds: number,
+  base: number = 0,
+): Promise<Result[]> {
+  return against(samplers, await interleave(samplers, rounds), base);
+}
+
+/** The measurements of each candidate in each round. */
+export async function interleave(samplers: readonly Sampler[], rounds: number): Promise<number[][]> {
+  const samples = samplers.map((): number[] => []);
+  // The round before the first one warms up and does not count.
+  for (let round = -1; round < rounds; round++) {
+    for (let turn = 0; turn < samplers.length; turn++) {
+      const index = (turn + round + samplers.length) % samplers.length;
+      const value = await (samplers[index] as Sampler).sample();
+      if (round >= 0) samples[index]?.push(value);
+    }
+  }
+  return samples;
+}
+
+/** The same measurements as ratios to one of the candidates. */
 export function against(
-  candidates: readonly Candidate[],
-  times: readonly (readonly number[])[],
+  candidates: readonly { readonly name: string }[],
+  samples: readonly (readonly number[])[],
   base: number,
 ): Result[] {
-  const baseline = times[base] as readonly number[];
+  const baseline = samples[base] as readonly number[];
   return candidates.map(({ name }, index) => {
-    const own = times[index] as readonly number[];
-    const ratios = own.map((time, round) => time / (baseline[round] as number));
+    const own = samples[index] as readonly number[];
+    const ratios = own.map((value, round) => value / (baseline[round] as number));
     return {
       name,
-      microseconds: quantile(own, 0.5),
+      median: quantile(own, 0.5),
       ratio: quantile(ratios, 0.5),
       spread: [quantile(ratios, 0.1), quantile(ratios, 0.9)],
       least: Math.min(...own) / Math.min(...baseline),
@@ -79,13 +111,13 @@ export function against(
 const SLICES = 5;
 
 /** Microseconds for one run. */
-async function measure(work: () => MaybePromise<unknown>, runs: number): Promise<number> {
+async function measure(work: (run: number) => MaybePromise<unknown>, runs: number): Promise<number> {
   let fastest = Number.POSITIVE_INFINITY;
   const slice = Math.ceil(runs / SLICES);
   for (let done = 0; done < runs; done += slice) {
     const start = performance.now();
     for (let run = 0; run < slice; run++) {
-      const result = work();
+      const result = work(done + run);
       // Awaiting what is no promise would cost more than some of the work.
       if (result instanceof Promise) await result;
     }

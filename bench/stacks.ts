@@ -1,4 +1,5 @@
-import { MemorySession, type Session } from '@openai/agents';
+import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
+import type { JWK } from 'jose';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,115 +9,117 @@ import {
   cache,
   encrypt,
   expire,
-  generateKey,
   keyring,
   redact,
   wrapSession,
+  wrapStore,
+  type CacheOptions,
   type Layers,
 } from '../src/index.ts';
 import { openSqlite } from '../src/stores/sqlite.ts';
-import { conversation } from './items.ts';
-import { compare, type Candidate, type Result } from './rounds.ts';
+import { handWrittenSqlite, type SessionByHand } from './sessions-by-hand.ts';
 
-/** Items that one turn of a conversation adds: a message, a call, its result, an answer. */
-const TURN = 4;
-
-/** The stacks that are compared; the first one is the bare session. */
-export async function stacks(): Promise<Map<string, Layers>> {
-  const keys = keyring({ current: await generateKey() });
-  const found = redact({ entities: ['EMAIL_ADDRESS', 'CREDIT_CARD'] });
-  const full = (options: { readonly freeze?: boolean }): Layers => [
-    found,
+/** The stack of the README, with everything that `redact()` looks for by default. */
+export function fullStack(key: JWK, options: Pick<CacheOptions, 'freeze'> = {}): Layers {
+  return [
+    redact(),
     expire({ after: '30d' }),
     cache({ maxItems: 1_000_000, ...options }),
-    encrypt({ keys }),
+    encrypt({ keys: keyring({ current: key }) }),
   ];
+}
+
+/** Each layer alone, and some together; the first one is the bare session. */
+export function layersAlone(key: JWK): ReadonlyMap<string, Layers> {
+  const keys = keyring({ current: key });
   return new Map<string, Layers>([
     ['bare session', []],
     ['audit', [audit({ sink: () => undefined })]],
     ['authorize', [authorize({ check: () => true })]],
-    ['redact', [redact({ entities: ['EMAIL_ADDRESS', 'CREDIT_CARD'] })]],
+    ['redact', [redact()]],
     ['expire', [expire({ after: '30d' })]],
     ['cache', [cache({ maxItems: 1_000_000 })]],
     ['encrypt', [encrypt({ keys })]],
     ['cache, encrypt', [cache({ maxItems: 1_000_000 }), encrypt({ keys })]],
-    ['full stack', full({})],
-    ['full stack, frozen', full({ freeze: true })],
+    ['full stack', fullStack(key)],
+    ['full stack, frozen', fullStack(key, { freeze: true })],
   ]);
 }
 
-/** A place for sessions. */
+/** A session of ours has more members than one by hand. */
+type StoredSession = SessionByHand | Session;
+
+/** A place for sessions that are compared with others. */
 export interface Place {
   readonly name: string;
-  session(id: string): Session;
-  close(): Promise<void>;
+  readonly session: (id: string) => StoredSession;
+  /** The same session as a program sees it that has just begun: with layers, keys and caches of its own. */
+  readonly anew: (id: string) => StoredSession;
+  /** Its database. */
+  readonly file: string;
+  /** @param look What is done with the file when nobody has it open any more, before it goes. */
+  close<T>(look?: () => T): Promise<T | undefined>;
 }
 
-export function memory(): Place {
-  return { name: 'MemorySession', session: () => new MemorySession(), close: async () => undefined };
-}
-
-/** A file, because a database in memory does not write. */
-export function sqlite(): Place {
+/** What one would write oneself over `node:sqlite`. */
+export function byHand(): Place {
   const folder = mkdtempSync(join(tmpdir(), 'strongroom-bench-'));
-  const store = openSqlite(join(folder, 'bench.db'));
+  const file = join(folder, 'bench.db');
+  const { session, close } = handWrittenSqlite(file);
   return {
-    name: 'openSqlite(file)',
-    session: (id) => store.session(id),
-    async close() {
-      await store.close();
+    name: 'by hand',
+    session,
+    anew: session,
+    file,
+    async close(look) {
+      close();
+      const seen = look?.();
       rmSync(folder, { recursive: true, force: true });
+      return seen;
     },
   };
 }
 
-/** The three things that are measured of a stack with `count` items. */
-export interface StackResults {
-  readonly read: Result[];
-  readonly append: Result[];
-  readonly conversation: Result[];
+/** Our store in a file, because a database in memory does not write. */
+export function ours(
+  name: string,
+  makeLayers?: () => Layers,
+): { readonly session: (id: string) => Session } & Place {
+  const folder = mkdtempSync(join(tmpdir(), 'strongroom-bench-'));
+  const file = join(folder, 'bench.db');
+  const store = openSqlite(file);
+  const wrapped = makeLayers === undefined ? store : wrapStore(store, makeLayers());
+  return {
+    name,
+    session: (id) => wrapped.session(id),
+    anew: (id) => (makeLayers === undefined ? store : wrapStore(store, makeLayers())).session(id),
+    file,
+    async close(look) {
+      await store.close();
+      const seen = look?.();
+      rmSync(folder, { recursive: true, force: true });
+      return seen;
+    },
+  };
 }
 
-export async function measureStacks(place: Place, count: number, rounds: number): Promise<StackResults> {
-  const all = [...(await stacks())];
-  let sessions = 0;
-  const open = (layers: Layers): Session => {
-    const inner = place.session(`session-${place.name}-${count}-${sessions++}`);
-    return layers.length === 0 ? inner : wrapSession(inner, layers);
-  };
-  const prepared = await Promise.all(
-    all.map(async ([name, layers]) => {
-      const session = open(layers);
-      await session.addItems(conversation(count));
-      return { name, session };
-    }),
-  );
-  const runs = Math.max(5, Math.round(400 / count));
-  const read = await compare(
-    prepared.map(({ name, session }) => ({ name, prepare: () => async () => session.getItems() })),
-    { rounds, runs },
-  );
-  const append = await compare(
-    prepared.map(({ name, session }) => ({
-      name,
-      prepare: () => async () => session.addItems(conversation(TURN, count)),
-    })),
-    { rounds, runs: 10 },
-  );
-  const whole = await compare(
-    all.map(([name, layers]): Candidate => ({
-      name,
-      prepare: () => {
-        const session = open(layers);
-        return async () => {
-          for (let turn = 0; turn < count / TURN; turn++) {
-            await session.getItems();
-            await session.addItems(conversation(TURN, turn * TURN));
-          }
-        };
-      },
-    })),
-    { rounds, runs: 1 },
-  );
-  return { read, append, conversation: whole };
+/** A session by hand, our bare store, and full stacks over it, each with a file of its own. */
+export function sqlitePlaces(key: JWK): readonly [Place, Place, Place, Place] {
+  return [
+    byHand(),
+    ours('our store, bare'),
+    ours('full stack', () => fullStack(key)),
+    ours('full stack, frozen', () => fullStack(key, { freeze: true })),
+  ];
+}
+
+/** A new session that has no database. */
+export function memorySession(layers: Layers): Session {
+  const session = new MemorySession();
+  return layers.length === 0 ? session : wrapSession(session, layers);
+}
+
+/** Fills a session as a program does that adds many at once. */
+export async function fill(session: SessionByHand, items: readonly AgentInputItem[]): Promise<void> {
+  for (let from = 0; from < items.length; from += 500) await session.addItems(items.slice(from, from + 500));
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { compare } from '../../bench/rounds.ts';
+import { compare, compareSamples } from '../../bench/rounds.ts';
 
 test('every round runs every candidate once, beginning with another one each time', async () => {
   const order: string[] = [];
@@ -17,4 +17,30 @@ test('every round runs every candidate once, beginning with another one each tim
   expect(runs).toHaveLength(order.length * 5);
   expect(results.map(({ name }) => name)).toEqual(['a', 'b', 'c']);
   expect(results[0]).toMatchObject({ ratio: 1, spread: [1, 1] });
+});
+
+test('a candidate is told how often it will run, and which run it is, and can clear up after each measurement', async () => {
+  const seen: string[] = [];
+  const candidate = {
+    name: 'a',
+    prepare: (runs: number) => {
+      seen.push(`of ${runs}`);
+      return (run: number) => void seen.push(String(run));
+    },
+    dispose: () => seen.push('over'),
+  };
+  await compare([candidate], { rounds: 1, runs: 7 });
+  const once = ['of 10', '0', '1', '2', '3', '4', '5', '6', '7', 'over'];
+  expect(seen).toEqual([...once, ...once]);
+});
+
+test('a ratio is taken inside a round, so that a machine that gets slower between rounds changes none', async () => {
+  // The first one is of the round that warms up.
+  const loads = [5, 1, 10, 100, 1_000];
+  const sampler = (name: string, times: number) => {
+    const left = [...loads];
+    return { name, sample: () => times * (left.shift() as number) };
+  };
+  const results = await compareSamples([sampler('base', 1), sampler('twice', 2)], 4);
+  expect(results[1]).toEqual({ name: 'twice', median: 200, ratio: 2, spread: [2, 2], least: 2 });
 });

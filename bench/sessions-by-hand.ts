@@ -1,47 +1,58 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { createPool } from 'mysql2/promise';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Pool } from 'pg';
 
 /** The two members of a session that are measured. */
-export interface MinimalSession {
-  getItems(limit?: number): Promise<AgentInputItem[]>;
-  addItems(items: AgentInputItem[]): Promise<void>;
+export interface SessionByHand {
+  readonly getItems: (limit?: number) => Promise<AgentInputItem[]>;
+  readonly addItems: (items: AgentInputItem[]) => Promise<void>;
 }
 
 // What one would write by hand for each driver: one table or list, the item as JSON, one statement a call. They do not
 // number the items of a session (so two processes that append at once can mix their items), have no log of operations,
 // no data keys, no expiry and no owner, keep no order among calls that are not awaited, and wait without a limit.
 
-export function minimalSqlite(path: string): (id: string) => MinimalSession {
+/** Every statement prepared once, with the settings that `openSqlite()` has, too. */
+export function handWrittenSqlite(path: string): {
+  readonly session: (id: string) => SessionByHand;
+  readonly close: () => void;
+} {
   const database = new DatabaseSync(path);
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
     CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, session TEXT NOT NULL, item TEXT NOT NULL);
     CREATE INDEX IF NOT EXISTS items_by_session ON items (session, id)`);
+  const [begin, commit, rollback] = ['BEGIN IMMEDIATE', 'COMMIT', 'ROLLBACK'].map((sql) =>
+    database.prepare(sql),
+  ) as [StatementSync, StatementSync, StatementSync];
   const insert = database.prepare('INSERT INTO items (session, item) VALUES (?, ?)');
-  const select = database.prepare('SELECT item FROM items WHERE session = ? ORDER BY id DESC LIMIT ?');
-  return (id) => ({
-    async getItems(limit = -1) {
-      const rows = select.all(id, limit).reverse();
-      return rows.map(({ item }) => JSON.parse(item as string) as AgentInputItem);
-    },
-    async addItems(items) {
-      database.exec('BEGIN IMMEDIATE');
-      try {
-        for (const item of items) insert.run(id, JSON.stringify(item));
-        database.exec('COMMIT');
-      } catch (error) {
-        database.exec('ROLLBACK');
-        throw error;
-      }
-    },
-  });
+  const all = database.prepare('SELECT item FROM items WHERE session = ? ORDER BY id');
+  const last = database.prepare('SELECT item FROM items WHERE session = ? ORDER BY id DESC LIMIT ?');
+  return {
+    session: (id) => ({
+      async getItems(limit) {
+        const rows = limit === undefined ? all.all(id) : last.all(id, limit).reverse();
+        return rows.map(({ item }) => JSON.parse(item as string) as AgentInputItem);
+      },
+      async addItems(items) {
+        begin.run();
+        try {
+          for (const item of items) insert.run(id, JSON.stringify(item));
+          commit.run();
+        } catch (error) {
+          rollback.run();
+          throw error;
+        }
+      },
+    }),
+    close: () => database.close(),
+  };
 }
 
-export async function minimalPostgres(
+export async function handWrittenPostgres(
   pool: Pick<Pool, 'query'>,
   table: string,
-): Promise<(id: string) => MinimalSession> {
+): Promise<(id: string) => SessionByHand> {
   await pool.query(
     `CREATE TABLE ${table} (id bigserial PRIMARY KEY, session text NOT NULL, item text NOT NULL)`,
   );
@@ -64,10 +75,10 @@ export async function minimalPostgres(
   });
 }
 
-export async function minimalMysql(
+export async function handWrittenMysql(
   pool: Pick<ReturnType<typeof createPool>, 'query'>,
   table: string,
-): Promise<(id: string) => MinimalSession> {
+): Promise<(id: string) => SessionByHand> {
   await pool.query(`CREATE TABLE ${table} (
     id bigint AUTO_INCREMENT PRIMARY KEY, session varchar(255) NOT NULL, item longtext NOT NULL, KEY (session, id))`);
   return (id) => ({
@@ -86,13 +97,13 @@ export async function minimalMysql(
   });
 }
 
-export function minimalRedis(
+export function handWrittenRedis(
   client: {
     rPush(key: string, values: string[]): Promise<unknown>;
     lRange(key: string, start: number, stop: number): Promise<string[]>;
   },
   prefix: string,
-): (id: string) => MinimalSession {
+): (id: string) => SessionByHand {
   return (id) => ({
     async getItems(limit) {
       const items = await client.lRange(`${prefix}:${id}`, limit === undefined ? 0 : -limit, -1);

@@ -1,3 +1,4 @@
+import type { Session } from '@openai/agents';
 import { PGlite } from '@electric-sql/pglite';
 import { createPool } from 'mysql2/promise';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,20 +10,18 @@ import { openMysql } from '../src/stores/mysql.ts';
 import { openPostgres } from '../src/stores/postgres.ts';
 import { openRedis } from '../src/stores/redis.ts';
 import { openSqlite } from '../src/stores/sqlite.ts';
-import { conversation } from './items.ts';
 import {
-  minimalMysql,
-  minimalPostgres,
-  minimalRedis,
-  minimalSqlite,
-  type MinimalSession,
-} from './minimal-sessions.ts';
-import { compare, type Result } from './rounds.ts';
+  handWrittenMysql,
+  handWrittenPostgres,
+  handWrittenRedis,
+  handWrittenSqlite,
+  type SessionByHand,
+} from './sessions-by-hand.ts';
 
 /** A database with a session written by hand and one of ours over the same driver. */
 export interface Pair {
-  minimal(id: string): MinimalSession;
-  ours(id: string): MinimalSession;
+  readonly byHand: (id: string) => SessionByHand;
+  readonly ours: (id: string) => Session;
   close(): Promise<void>;
 }
 
@@ -38,11 +37,12 @@ export const PAIRS: Readonly<Record<string, () => Promise<Pair>>> = {
   async SQLite() {
     const folder = mkdtempSync(join(tmpdir(), 'strongroom-bench-'));
     const store = openSqlite(join(folder, 'ours.db'));
-    const minimal = minimalSqlite(join(folder, 'minimal.db'));
+    const byHand = handWrittenSqlite(join(folder, 'by-hand.db'));
     return {
-      minimal,
+      byHand: byHand.session,
       ours: (id) => store.session(id),
       async close() {
+        byHand.close();
         await store.close();
         rmSync(folder, { recursive: true, force: true });
       },
@@ -52,9 +52,9 @@ export const PAIRS: Readonly<Record<string, () => Promise<Pair>>> = {
   async PGlite() {
     const [database, other] = [new PGlite(), new PGlite()];
     const store = openPostgres({ pool: database });
-    const minimal = await minimalPostgres(other as unknown as Pool, NAME);
+    const byHand = await handWrittenPostgres(other as unknown as Pool, NAME);
     return {
-      minimal,
+      byHand,
       ours: (id) => store.session(id),
       async close() {
         await store.close();
@@ -67,9 +67,9 @@ export const PAIRS: Readonly<Record<string, () => Promise<Pair>>> = {
     const pool = new Pool({ connectionString: URLS.postgres });
     const store = openPostgres({ pool }, { schema: NAME });
     await store.ping();
-    const minimal = await minimalPostgres(pool, NAME);
+    const byHand = await handWrittenPostgres(pool, NAME);
     return {
-      minimal,
+      byHand,
       ours: (id) => store.session(id),
       async close() {
         await store.close();
@@ -84,9 +84,9 @@ export const PAIRS: Readonly<Record<string, () => Promise<Pair>>> = {
     const pool = createPool({ uri: URLS.mysql });
     const store = openMysql({ pool }, { prefix: `${NAME}_` });
     await store.ping();
-    const minimal = await minimalMysql(pool, NAME);
+    const byHand = await handWrittenMysql(pool, NAME);
     return {
-      minimal,
+      byHand,
       ours: (id) => store.session(id),
       async close() {
         await store.close();
@@ -102,9 +102,9 @@ export const PAIRS: Readonly<Record<string, () => Promise<Pair>>> = {
     const client = createClient({ url: URLS.redis });
     await client.connect();
     const store = openRedis({ client }, { prefix: NAME });
-    const minimal = minimalRedis(client, `${NAME}_minimal`);
+    const byHand = handWrittenRedis(client, `${NAME}_by_hand`);
     return {
-      minimal,
+      byHand,
       ours: (id) => store.session(id),
       async close() {
         await store.close();
@@ -116,40 +116,3 @@ export const PAIRS: Readonly<Record<string, () => Promise<Pair>>> = {
     };
   },
 };
-
-/** Items of one append: what a turn of a conversation adds. */
-export const TURN = 4;
-
-/** What is measured of both sessions of a pair over a history of `count` items. */
-export interface PairResults {
-  readonly append: Result[];
-  readonly read: Result[];
-  readonly tail: Result[];
-}
-
-/** @param length Characters of text in an item. */
-export async function measurePair(
-  pair: Pair,
-  { count, length, rounds }: { readonly count: number; readonly length: number; readonly rounds: number },
-): Promise<PairResults> {
-  const id = `history of ${count} and ${length}`;
-  const sessions = [
-    { name: 'written by hand', session: pair.minimal(id) },
-    { name: 'strongroom', session: pair.ours(id) },
-  ];
-  for (const { session } of sessions) {
-    for (let from = 0; from < count; from += 500) {
-      await session.addItems(conversation(Math.min(500, count - from), from, length));
-    }
-  }
-  const turn = conversation(TURN, count, length);
-  const measure = (runs: number, work: (session: MinimalSession) => Promise<unknown>): Promise<Result[]> =>
-    compare(
-      sessions.map(({ name, session }) => ({ name, prepare: () => () => work(session) })),
-      { rounds, runs },
-    );
-  const read = await measure(Math.max(5, Math.round(2_000 / count)), (session) => session.getItems());
-  const tail = await measure(100, (session) => session.getItems(20));
-  const append = await measure(100, (session) => session.addItems(turn));
-  return { append, read, tail };
-}

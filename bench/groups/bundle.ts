@@ -1,0 +1,68 @@
+import { join, resolve } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { rolldown } from 'rolldown';
+import { buildPackage } from '../children/run.ts';
+import type { Group } from '../group.ts';
+import { against } from '../rounds.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+/** Programs that import some of the package and nothing else. */
+export const BUNDLES: Readonly<Record<string, string>> = {
+  'all of strongroom': "export * from 'strongroom';",
+  'encrypt, expire, cache': "export { wrapSession, encrypt, expire, cache, keyring } from 'strongroom';",
+  'encrypt, expire, cache, redact':
+    "export { wrapSession, encrypt, expire, cache, keyring, redact } from 'strongroom';",
+  'all of strongroom/redaction': "export * from 'strongroom/redaction';",
+  'all of strongroom/history': "export * from 'strongroom/history';",
+  'all of strongroom/keys': "export * from 'strongroom/keys';",
+};
+
+export const bundleGroup: Group = {
+  title: 'Bundles',
+  note: 'Bytes of a bundle for a browser or an edge runtime, with all dependencies, by rolldown, minified.',
+  async *measure() {
+    buildPackage();
+    const names = Object.keys(BUNDLES).map((name) => ({ name }));
+    const minified: number[][] = [];
+    const zipped: number[][] = [];
+    for (const program of Object.values(BUNDLES)) {
+      const code = await bundle(program);
+      minified.push([Buffer.byteLength(code)]);
+      zipped.push([gzipSync(code, { level: 9 }).length]);
+    }
+    yield {
+      title: 'bundle',
+      unit: 'bytes',
+      base: 'all of strongroom',
+      columns: [
+        { title: 'minified', results: against(names, minified, 0) },
+        { title: 'gzipped', results: against(names, zipped, 0) },
+      ],
+    };
+  },
+};
+
+/** What a program becomes with everything that it imports from `dist`, as one minified file. */
+export async function bundle(program: string): Promise<string> {
+  const name = join(ROOT, 'bench', 'bundled-program.js');
+  const build = await rolldown({
+    input: name,
+    platform: 'browser',
+    external: /^(?:node:|@openai\/agents|@opentelemetry\/api|gpt-tokenizer)/,
+    plugins: [
+      {
+        name: 'program',
+        resolveId: (id: string) => (id === name ? id : null),
+        load: (id: string) => (id === name ? program : null),
+      },
+    ],
+    logLevel: 'silent',
+  });
+  try {
+    const { output } = await build.generate({ format: 'esm', minify: true, codeSplitting: false });
+    return output.map((chunk) => (chunk.type === 'chunk' ? chunk.code : '')).join('');
+  } finally {
+    await build.close();
+  }
+}
