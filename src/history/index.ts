@@ -14,6 +14,13 @@ export { limitImages, type LimitImagesOptions } from './limit-images.ts';
 export { o200kTokenCounter } from './o200k.ts';
 export type { HistorySize } from './plan.ts';
 export { planTrim } from './plan-trim.ts';
+export {
+  repairHistory,
+  type RepairedItem,
+  type RepairHistoryOptions,
+  type RepairReason,
+  type RepairReport,
+} from './repair-history.ts';
 export { rewindTo, undoTurn, type RewindReport, type RewindTarget } from './rewind.ts';
 export { parseSessionId, sessionId } from './session-id.ts';
 export { sessionStats, type SessionStats } from './session-stats.ts';

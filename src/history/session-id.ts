@@ -1,24 +1,28 @@
+import { uuidV7 } from '../crypto/random.ts';
 import { invalidOption } from '../options.ts';
 
 /**
- * One session id from several parts, such as tenant, user and thread. Different parts always give different ids
+ * One session id from several parts, such as tenant, user and thread; without parts a new one, a UUID of version 7
+ * (RFC 9562, section 5.7): random, and in the order of the milliseconds in which such ids were made. Different parts always give different ids
  * (`'a:b', 'c'` is not `'a', 'b:c'`), the parts come back with {@link parseSessionId}, and nothing in a part can break
  * out of it: each is percent-encoded. The id has only characters that every store, log and URL takes.
  *
  * It is no secret and no proof: whoever knows an id can ask for the session. Check with `authorize()`.
  *
- * @throws StrongroomError `ERR_INVALID_OPTION` for no parts, an empty part, or text that is no Unicode.
+ * @throws StrongroomError `ERR_INVALID_OPTION` for an empty part, or text that is no Unicode.
  *
  * @example
  * ```ts
  * import { sessionId } from 'strongroom/history';
  *
  * export const idOf = (tenant: string, user: string): string => sessionId(tenant, user, 'support');
+ * export const newConversation = (): string => sessionId();
  * ```
  */
-export function sessionId(...parts: readonly [string, ...string[]]): string {
-  if (parts.length === 0) invalidOption('sessionId()', 'the parts', 'at least one text', undefined);
-  return parts.map(encodePart).join(':');
+export function sessionId(): string;
+export function sessionId(...parts: readonly [string, ...string[]]): string;
+export function sessionId(...parts: readonly string[]): string {
+  return parts.length === 0 ? uuidV7() : parts.map(encodePart).join(':');
 }
 
 /** The parts of an id that {@link sessionId} made; `undefined` for any other text. */

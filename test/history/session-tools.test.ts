@@ -223,8 +223,24 @@ describe('sessionId()', () => {
     expect(sessionId('../../etc')).toBe('..%2F..%2Fetc');
   });
 
-  it('refuses no parts, empty parts and broken Unicode, and parses only its own ids', () => {
-    for (const parts of [[], [''], ['a', ''], ['\ud800'], [1]]) {
+  it('gives a new UUID of version 7 without parts, in the order of time', () => {
+    const before = Date.now();
+    const ids = Array.from({ length: 1_000 }, () => sessionId());
+    const after = Date.now();
+    expect(new Set(ids).size).toBe(1_000);
+    for (const id of ids) {
+      expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+      const time = Number.parseInt(id.replace('-', '').slice(0, 12), 16);
+      expect(time).toBeGreaterThanOrEqual(before - 1);
+      expect(time).toBeLessThanOrEqual(after + 1);
+      expect(parseSessionId(id)).toEqual([id]);
+    }
+    const stamps = ids.map((id) => id.slice(0, 18));
+    expect(stamps).toEqual(stamps.toSorted());
+  });
+
+  it('refuses empty parts and broken Unicode, and parses only its own ids', () => {
+    for (const parts of [[''], ['a', ''], ['\ud800'], [1]]) {
       expect(() => sessionId(...(parts as [string]))).toThrow(
         expect.objectContaining({ code: 'ERR_INVALID_OPTION' }),
       );

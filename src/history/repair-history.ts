@@ -1,0 +1,141 @@
+import type { AgentInputItem, Session } from '@openai/agents';
+import { randomName } from '../crypto/random.ts';
+import { StrongroomError } from '../errors.ts';
+import { checkOptions, invalidOption } from '../options.ts';
+import { callKey, createLinkMatcher, isResult } from '../protocol/links.ts';
+import { hasTransactions } from './replace-oldest.ts';
+import { createStructure } from './structure.ts';
+
+/** Options of {@link repairHistory}. */
+export interface RepairHistoryOptions {
+  /**
+   * Only report what would be removed.
+   *
+   * @defaultValue false
+   */
+  readonly dryRun?: boolean;
+  /**
+   * Keep calls that are not answered yet when nothing but calls, results and reasoning follows them: a run that waits for
+   * an approval leaves its history like that, and so does a process that died while a tool ran.
+   *
+   * @defaultValue false
+   */
+  readonly keepPending?: boolean;
+}
+
+/**
+ * Why a provider refuses an item:
+ *
+ * - `'call-without-result'`: `No tool output found for function call call_….`
+ * - `'result-without-call'`: `No tool call found for function call output with call_id call_….`
+ * - `'reasoning-without-follower'`: `Item 'rs_…' of type 'reasoning' was provided without its required following item.`
+ * - `'owner-missing'`: a program issued the item, and the program or its output is not there.
+ */
+export type RepairReason =
+  'call-without-result' | 'result-without-call' | 'reasoning-without-follower' | 'owner-missing';
+
+/** One item that {@link repairHistory} removed. */
+export interface RepairedItem {
+  /** Where it stood in `getItems()`, from 0 on. */
+  readonly index: number;
+  readonly reason: RepairReason;
+  readonly item: AgentInputItem;
+}
+
+/** What {@link repairHistory} did. */
+export interface RepairReport {
+  /** What was removed, oldest first; with `dryRun`, what would be. */
+  readonly removed: readonly RepairedItem[];
+  /** How many items are left; with `dryRun`, would be. */
+  readonly left: number;
+}
+
+/**
+ * Removes from a stored history what providers refuse: a call without its result after a crash, a result without its
+ * call, reasoning without the item that followed it. Such a history fails in every later run. `trimHistory()` and
+ * `dropOrphans()` heal what the model sees; this heals what is stored.
+ *
+ * It changes the session in one transaction or not at all. Kept items keep their stamps: nothing lives longer. Call it
+ * between runs: a run that waits for an approval has a call without a result, see `keepPending`.
+ *
+ * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when something is to be removed and the session has no
+ * transactions; `ERR_CONFLICT` when the session changed meanwhile: call it again.
+ *
+ * @example
+ * ```ts
+ * import type { Session } from '@openai/agents';
+ * import { repairHistory } from 'strongroom/history';
+ *
+ * export async function heal(session: Session): Promise<string[]> {
+ *   const { removed } = await repairHistory(session);
+ *   return removed.map(({ index, reason }) => `${index}: ${reason}`);
+ * }
+ * ```
+ */
+export async function repairHistory(
+  session: Session,
+  options: RepairHistoryOptions = {},
+): Promise<RepairReport> {
+  checkOptions(WHERE, options, ['dryRun', 'keepPending']);
+  const { dryRun = false, keepPending = false } = options;
+  for (const [name, value] of Object.entries({ dryRun, keepPending })) {
+    if (typeof value !== 'boolean') invalidOption(WHERE, name, 'true or false', value);
+  }
+  const items = await session.getItems();
+  const removed = refused(items, keepPending);
+  const report = { removed, left: items.length - removed.length };
+  const first = removed[0];
+  if (dryRun || first === undefined) return report;
+  if (!hasTransactions(session)) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `${WHERE}: this session has no transactions, so its history cannot be changed without the risk of losing it. Use a session that has applyHistoryTransaction (one of our stores, or MemorySession), or heal what the model sees with dropOrphans().`,
+    );
+  }
+  const gone = new Set(removed.map(({ index }) => index));
+  await session.applyHistoryTransaction({
+    operationId: `strongroom-repair-${randomName()}`,
+    transaction: {
+      type: 'replace_suffix',
+      expectedSuffix: items.slice(first.index),
+      replacement: items.filter((_item, index) => index > first.index && !gone.has(index)),
+    },
+  });
+  return report;
+}
+
+const WHERE = 'repairHistory()';
+
+function refused(items: readonly AgentInputItem[], keepPending: boolean): RepairedItem[] {
+  const structure = createStructure();
+  for (const item of items) structure.add(item);
+  const reasonOf = reasonsIn(items);
+  const pending = keepPending ? startOfPending(items) : items.length;
+  return [...structure.orphans(items.length)]
+    .toSorted((left, right) => left - right)
+    .map((index) => ({ index, reason: reasonOf(index), item: items[index] as AgentInputItem }))
+    .filter(({ index, reason }) => index < pending || reason === 'result-without-call');
+}
+
+/** Where the calls, results and reasoning at the end begin: a message after a call says that nobody waits for it. */
+function startOfPending(items: readonly AgentInputItem[]): number {
+  return items.findLastIndex((item) => !isToolWork(item)) + 1;
+}
+
+const isToolWork = (item: AgentInputItem): boolean =>
+  item.type === 'reasoning' || callKey(item) !== undefined || isResult(item);
+
+/** Says of an item that a provider refuses why it does. */
+function reasonsIn(items: readonly AgentInputItem[]): (index: number) => RepairReason {
+  const matcher = createLinkMatcher();
+  const withoutCall = new Set<number>();
+  for (const [index, item] of items.entries()) {
+    if (matcher.add(item, index).closes === -1) withoutCall.add(index);
+  }
+  const open = new Set(matcher.open());
+  return (index) => {
+    if (items[index]?.type === 'reasoning') return 'reasoning-without-follower';
+    if (withoutCall.has(index)) return 'result-without-call';
+    return open.has(index) ? 'call-without-result' : 'owner-missing';
+  };
+}
