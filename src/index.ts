@@ -45,6 +45,7 @@ export type { KeyBinding, KeyProvider, WrapOptions, WrappedKey } from './keys/pr
 export { cache, type CacheOptions } from './layers/cache.ts';
 export { exclusive, type ExclusiveOptions } from './layers/exclusive.ts';
 export { runExclusive } from './operations/run-exclusive.ts';
+export { fallback, type Backup, type FallbackOptions } from './layers/fallback.ts';
 export { setTimeSlice } from './slices.ts';
 export { expire, type ExpireOptions } from './layers/expire.ts';
 export { redact, type RedactOptions, type RedactionReport } from './layers/redact.ts';

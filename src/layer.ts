@@ -116,7 +116,7 @@ export interface SessionCall {
   /** A layer hid a record that it could not read; the wrapper becomes read-only until a full read skips nothing. */
   skipped(): void;
   /** Filled by the engine before `around`'s `next` resolves. */
-  readonly result: { items?: number };
+  readonly result: { items?: number; servedFrom?: 'backup' | 'nothing' };
 }
 
 /**

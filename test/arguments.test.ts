@@ -211,6 +211,7 @@ const HANDING_ON: ReadonlySet<string> = new Set([
   'audit',
   'authorize',
   'observe',
+  'fallback',
   'exclusive',
   'resilient',
 ]);

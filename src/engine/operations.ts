@@ -37,9 +37,11 @@ export function createOperations(parts: Parts): {
         return { operationId, transaction: copiedNow(transaction, copyTransaction) };
       });
       const details = { runContext, checked, ...known(() => ({ operationId: checked().operationId })) };
-      return calls.mutate('applyHistoryTransaction', details, async () =>
-        inner.transact(checked(), runContext),
-      );
+      return calls.mutate('applyHistoryTransaction', details, async (call) => {
+        const given = checked();
+        if (removes(given)) await calls.removing(call);
+        await inner.transact(given, runContext);
+      });
     }
     const checked = readNow(() => snapshotTransaction(args, (items) => snapshotItems(items, maxItemBytes)));
     const details = { runContext, checked, ...known(() => namesOf(checked())) };
@@ -50,6 +52,7 @@ export function createOperations(parts: Parts): {
       // Where what is seen is not what is stored, a suffix is compared here, as under an envelope.
       const compares = stack.enveloped || (stack.views && transaction.type === 'replace_suffix');
       if (!compares) {
+        if (removes(snapshot)) await calls.removing(call);
         await inner.transact(await rewritten(snapshot, call), runContext);
       } else {
         await assertProtocolItems(itemsOf(transaction));
@@ -277,6 +280,12 @@ type Transaction = SessionHistoryTransactionArgs['transaction'];
 
 function writtenItems(transaction: Transaction): readonly AgentInputItem[] {
   return transaction.type === 'append_items' ? transaction.items : transaction.replacement;
+}
+
+/** What the inner session checks itself can still be of any shape. */
+function removes({ transaction }: SessionHistoryTransactionArgs): boolean {
+  const given = transaction as Transaction | undefined;
+  return given?.type === 'replace_suffix' && (given.expectedSuffix as unknown[] | undefined)?.length !== 0;
 }
 
 function itemsOf(transaction: Transaction): readonly AgentInputItem[] {

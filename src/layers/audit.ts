@@ -25,6 +25,8 @@ export interface AuditEvent {
   /** Stable under retries: two events with one `operationId` are one operation tried twice. */
   readonly operationId?: string;
   readonly outcome: 'success' | 'failure';
+  /** A read that `fallback()` served from its backup, or from nothing; absent when the session itself answered. */
+  readonly servedFrom?: 'backup' | 'nothing';
   /** A strongroom error's code, else the name of the error's class. Never its message: that may hold content. */
   readonly error?: string;
   /** How long the call took, in milliseconds. */
@@ -189,7 +191,7 @@ export function audit(options: AuditOptions): AuditLayer {
       const time = timeOf(call);
       const who = actorOf(call);
       const start = performance.now();
-      const end = (rest: Pick<AuditEvent, 'outcome' | 'itemsOut' | 'error'>): void =>
+      const end = (rest: Pick<AuditEvent, 'outcome' | 'itemsOut' | 'error' | 'servedFrom'>): void =>
         emit({
           time,
           sessionId: call.sessionId,
@@ -203,8 +205,12 @@ export function audit(options: AuditOptions): AuditLayer {
         });
       try {
         const result = await next();
-        const { items } = call.result;
-        end({ outcome: 'success', ...(items !== undefined && { itemsOut: items }) });
+        const { items, servedFrom } = call.result;
+        end({
+          outcome: 'success',
+          ...(items !== undefined && { itemsOut: items }),
+          ...(servedFrom !== undefined && { servedFrom }),
+        });
         return result;
       } catch (error) {
         end({ outcome: 'failure', error: nameOf(error) });

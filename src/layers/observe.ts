@@ -112,6 +112,8 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
     const itemsOut = failure === undefined ? call.result.items : undefined;
     quietly(() => {
       if (itemsOut !== undefined) span?.setAttribute('strongroom.items.out', itemsOut);
+      const { servedFrom } = call.result;
+      if (servedFrom !== undefined) span?.setAttribute('strongroom.served_from', servedFrom);
       if (failure !== undefined) {
         span?.setAttribute('error.type', failure);
         if (api !== undefined) span?.setStatus({ code: api.SpanStatusCode.ERROR });

@@ -1,10 +1,11 @@
-import type { AgentInputItem, Session } from '@openai/agents';
+import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
 import {
   audit,
   authorize,
   cache,
   encrypt,
   expire,
+  fallback,
   redact,
   wrapSession,
   type Layers,
@@ -59,6 +60,7 @@ export const STACKS: readonly StackCase[] = [
   stack('audit', () => [audit({ sink: () => undefined })]),
   stack('authorize', () => [authorize({ check: () => true })]),
   stack('observe', () => [observe()]),
+  stack('fallback', () => [fallback(new MemorySession())]),
   stack('expire', () => [expire({ after: '30d', clock: fakeClock() })], HIDES_NOTHING),
   stack('cache', () => [cache({ maxItems: 1_000 })], {
     hides: 'nothing',

@@ -1,0 +1,172 @@
+import type { AgentInputItem, RunContext, Session } from '@openai/agents';
+import { errorName } from '../error-name.ts';
+import { StrongroomError } from '../errors.ts';
+import type { SessionCall, SessionLayer } from '../layer.ts';
+import { checkOptions, invalidOption } from '../options.ts';
+import { LAYER_NAMES } from '../session-contract.ts';
+import { warn } from '../warning.ts';
+import { isUnavailable } from './fallback/unavailable.ts';
+
+/** Where {@link fallback} reads when the session is unavailable: one session, or a session for each id. */
+export type Backup = Session | ((sessionId: string) => Session);
+
+/** Options of {@link fallback}. */
+export interface FallbackOptions {
+  /**
+   * What a read does when the session and the backup are both unavailable. `'throw'`: it rejects with the error of the
+   * session. `'start-fresh'`: it returns an empty history, with a process warning (`STRONGROOM_FALLBACK`) and an audit event
+   * whose `servedFrom` is `'nothing'`.
+   *
+   * @defaultValue 'throw'
+   */
+  readonly whenAllFail?: 'throw' | 'start-fresh';
+}
+
+/**
+ * Reads a second session when the first is unavailable: its database does not answer, refuses connections or takes too
+ * long. It never does so after a failure of a key, of authentication or of access, nor after a record that does not open:
+ * those errors reach the caller.
+ *
+ * The backup is read as it is: past the layers of this stack. Give a session that is wrapped in the same layers, such as one
+ * of a replica or of a copy that `transfer()` keeps. In a stack that seals, a backup that is not sealed is refused.
+ *
+ * Only reads fall back. Writes go to the session alone, and fail while it is unavailable. A run that read the backup may
+ * append, but a call that removes or replaces history is refused with `ERR_READ_ONLY`, because what it knows of the history
+ * may be old or nothing: until the same run, or for calls without a run context the same process, has read the session itself.
+ *
+ * It may stand anywhere in a stack; behind `audit()`, so that the audit event says from where a read was served.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Reads reject with `ERR_LAYER_ORDER` when the stack seals and the
+ * backup does not.
+ *
+ * @example
+ * ```ts
+ * import { audit, encrypt, fallback, wrapStore, type Keyring, type Store } from 'strongroom';
+ *
+ * export function withReplica(primary: Store, replica: Store, keys: Keyring): Store {
+ *   const copies = wrapStore(replica, [encrypt({ keys })]);
+ *   return wrapStore(primary, [
+ *     audit({ sink: (event) => console.log(JSON.stringify(event)) }),
+ *     fallback((id) => copies.session(id)),
+ *     encrypt({ keys }),
+ *   ]);
+ * }
+ * ```
+ */
+export function fallback(backup: Backup, options: FallbackOptions = {}): SessionLayer {
+  checkOptions('fallback', options, ['whenAllFail']);
+  const { whenAllFail = 'throw' } = options;
+  if (whenAllFail !== 'throw' && whenAllFail !== 'start-fresh') {
+    invalidOption('fallback', 'whenAllFail', "'throw' or 'start-fresh'", whenAllFail);
+  }
+  if (typeof backup !== 'function') assertSession(backup);
+  /** Runs that were served something else than their session; what they know of it stays old. */
+  const misled = new WeakSet<RunContext<unknown>>();
+  /** Sessions of which the last read without a run context was served from elsewhere. */
+  const stale = new WeakMap<Session, Set<string>>();
+
+  function remember({ inner, sessionId, runContext }: SessionCall): void {
+    if (runContext !== undefined) {
+      misled.add(runContext);
+      return;
+    }
+    const ids = stale.get(inner) ?? new Set();
+    stale.set(inner, ids.add(sessionId));
+  }
+
+  function forget({ inner, sessionId, runContext }: SessionCall): void {
+    if (runContext === undefined) stale.get(inner)?.delete(sessionId);
+    else misled.delete(runContext);
+  }
+
+  function backupOf(call: SessionCall): Session {
+    const session: unknown = typeof backup === 'function' ? backup(call.sessionId) : backup;
+    assertSession(session);
+    if (call.sealed && !isSealed(session)) {
+      throw new StrongroomError(
+        'ERR_LAYER_ORDER',
+        `fallback: the backup of session ${JSON.stringify(call.sessionId)} has no encrypt() of its own, and the stack that reads it seals. Give the backup as a session that is wrapped in the same layers.`,
+      );
+    }
+    return session;
+  }
+
+  async function readBackup(call: SessionCall, session: Session): Promise<AgentInputItem[]> {
+    const aware = session as ContextAware;
+    const items = await aware.getItems(
+      call.limit,
+      aware.acceptsRunContext === true ? call.runContext : undefined,
+    );
+    remember(call);
+    call.result.items = items.length;
+    call.result.servedFrom = 'backup';
+    return items;
+  }
+
+  function startFresh(call: SessionCall, errors: readonly unknown[]): AgentInputItem[] {
+    warn(
+      'STRONGROOM_FALLBACK',
+      `fallback: session ${JSON.stringify(call.sessionId)} and its backup are unavailable (${errors.map((error) => errorName(error) ?? 'Error').join(', ')}), so this read starts with an empty history. What is stored stays as it is.`,
+    );
+    remember(call);
+    call.result.items = 0;
+    call.result.servedFrom = 'nothing';
+    return [];
+  }
+
+  return {
+    name: 'fallback',
+    unique: true,
+    wantsRunContext: true,
+    async around<T>(call: SessionCall, next: () => Promise<T>): Promise<T> {
+      if (call.kind !== 'getItems') return next();
+      // Also while nothing fails: a backup that cannot be used is found before it is needed.
+      const session = backupOf(call);
+      let failure: unknown;
+      try {
+        const items = await next();
+        forget(call);
+        return items;
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+        failure = error;
+      }
+      try {
+        return (await readBackup(call, session)) as T;
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+        if (whenAllFail === 'throw') throw failure;
+        return startFresh(call, [failure, error]) as T;
+      }
+    },
+    removing(call) {
+      const { inner, sessionId, runContext, kind } = call;
+      if (kind === 'deleteSession') return;
+      const isStale =
+        runContext === undefined ? stale.get(inner)?.has(sessionId) === true : misled.has(runContext);
+      if (!isStale) return;
+      throw new StrongroomError(
+        'ERR_READ_ONLY',
+        `fallback: ${kind} on session ${JSON.stringify(sessionId)} is refused, because the last read was served from elsewhere and this call would remove what it did not see. Read the session again when it is available.`,
+        { written: 'no' },
+      );
+    },
+  };
+}
+
+/** A session that chooses its history by the run context; others ignore a second argument. */
+interface ContextAware {
+  readonly acceptsRunContext?: boolean;
+  getItems(limit?: number, runContext?: RunContext<unknown>): Promise<AgentInputItem[]>;
+}
+
+function assertSession(value: unknown): asserts value is Session {
+  if (typeof (value as Partial<Session> | null | undefined)?.getItems === 'function') return;
+  invalidOption('fallback', 'backup', 'a session, or a function that gives one for an id', value);
+}
+
+/** By the names on the wrapper: it can be of another copy of this package. */
+function isSealed(session: Session): boolean {
+  const names = (session as { readonly [LAYER_NAMES]?: unknown })[LAYER_NAMES];
+  return Array.isArray(names) && names.includes('encrypt');
+}
