@@ -79,7 +79,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeInfo>> = {
   ERR_CLOCK: {
     meaning:
       'A record claims to have been written in the future, the clock gives no usable time, or it is so far ahead of the ' +
-      "database's that nothing is deleted by it.",
+      "database's that nothing is deleted, and no hidden item removed, by it.",
     fix:
       'Correct the clock of the machine that wrote the record, or of this one. Where the message names maxAhead: accept a clock ' +
       'that you trust with it.',

@@ -188,6 +188,11 @@ export interface SessionLayer {
    * one). `'envelopes'`: like `'keep'`, but every unsealed envelope is opened.
    */
   readonly unstamped?: 'refuse' | 'hide' | 'keep' | 'envelopes';
+  /**
+   * With `stamps`: milliseconds that the stack's clock may be ahead of the database's before the removal of what this layer
+   * hides is `ERR_CLOCK`; infinite to trust the clock. Default: 5 minutes, or 30 days where the database runs in this process.
+   */
+  readonly maxAhead?: number;
   /** At most one layer of this name in a stack. */
   readonly unique?: true;
   /** The stack's time source, Unix milliseconds. */

@@ -27,7 +27,7 @@ export const GATHER: unique symbol = Symbol.for('strongroom.gather') as never;
 /** Under this symbol a store of ours offers what keeps it in order, see `stores/maintenance.ts`. */
 export const MAINTENANCE: unique symbol = Symbol.for('strongroom.maintenance') as never;
 
-/** Under this symbol a DEK store tells the time of its database, see `stores/clock-check.ts`. */
+/** Under this symbol a DEK store tells the time of its database, see `clock.ts`. */
 export const REFERENCE: unique symbol = Symbol.for('strongroom.timeReference') as never;
 
 /** Under this symbol a session of a store lets a wrapper say that a call of its own has begun. */

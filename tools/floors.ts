@@ -25,7 +25,16 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['keys'],
   ['context.ts', 'derived-id.ts'],
   ['limits.ts'],
-  ['crypto', 'load-sdk.ts', 'bounded-map.ts', 'queue.ts', 'slices.ts', 'warning.ts', 'error-name.ts'],
+  [
+    'crypto',
+    'load-sdk.ts',
+    'bounded-map.ts',
+    'queue.ts',
+    'slices.ts',
+    'warning.ts',
+    'error-name.ts',
+    'clock.ts',
+  ],
   ['load-module.ts', 'options.ts'],
   ['errors.ts'],
 ];

@@ -1,4 +1,5 @@
 import type { RunContext } from '@openai/agents';
+import { checkAhead } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import type { CallKind, Entry, HiddenEntry, SessionCall, SessionLayer } from '../layer.ts';
 import type { Inner } from './inner.ts';
@@ -39,6 +40,8 @@ export interface CallDetails {
 export interface ActiveCall extends SessionCall {
   /** A layer skipped a record that it could not read. */
   skippedRecords: boolean;
+  /** The latest time that the clock of the stack gave during the call. */
+  latest: number;
 }
 
 /** Order of calls, the hooks around them, and whether removing is allowed. */
@@ -63,8 +66,14 @@ export interface Calls {
   removing(call: SessionCall): Promise<void>;
   /** @throws {@link StrongroomError} `ERR_READ_ONLY` after reads of this history that skipped records. */
   assertWritable(call: SessionCall): Promise<void>;
-  /** @throws {@link StrongroomError} `ERR_READ_ONLY` when `going`, which the call would remove, has skipped records. */
-  assertReadable(going: readonly Opened[], call: SessionCall): void;
+  /** @throws {@link StrongroomError} `ERR_READ_ONLY` when `records` has skipped ones. */
+  assertReadable(records: readonly Opened[], call: SessionCall): void;
+  /**
+   * Asks the database for its time where `going`, which the call would remove, has expired records.
+   *
+   * @throws {@link StrongroomError} `ERR_READ_ONLY` as above; `ERR_CLOCK` when the clock that hid some of them is too far ahead.
+   */
+  assertRemovable(going: readonly Opened[], call: ActiveCall): Promise<void>;
 }
 
 export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, histories: Histories): Calls {
@@ -88,9 +97,14 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       ...(inner.dekStore !== undefined && { dekStore: inner.dekStore }),
       ...(inner.version !== undefined && { version: inner.version }),
       result: {},
-      now: () => stack.now(),
+      now() {
+        const now = stack.now();
+        call.latest = Math.max(call.latest, now);
+        return now;
+      },
       lookBack: (match) => lookBack(match, call),
       skippedRecords: false,
+      latest: 0,
       skipped() {
         call.skippedRecords = true;
       },
@@ -161,6 +175,12 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     }
   }
 
+  function assertReadable(records: readonly Opened[], call: SessionCall): void {
+    if (!hasSkipped(records)) return;
+    histories.setRecords(call, 'skipped');
+    throw refusal(call);
+  }
+
   return {
     read: (kind, details, work) =>
       letIn(kind, details, async () =>
@@ -193,10 +213,13 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       }
       if (histories.of(call).records === 'skipped') throw refusal(call);
     },
-    assertReadable(going, call) {
-      if (!hasSkipped(going)) return;
-      histories.setRecords(call, 'skipped');
-      throw refusal(call);
+    assertReadable,
+    async assertRemovable(going, call) {
+      assertReadable(going, call);
+      const { stamping } = stack;
+      if (stamping === undefined || !going.some(isExpired)) return;
+      const where = `${stamping.name}: ${call.kind} on session ${JSON.stringify(call.sessionId)} would remove items that are hidden`;
+      await checkAhead(where, call.latest, inner.reference, stamping.maxAhead, stack.hasOwnClock);
     },
   };
 }
@@ -214,6 +237,11 @@ export async function runAround<T>(
     next = async () => (await layer.around?.(call, inside)) as T;
   }
   return await next();
+}
+
+/** Hidden although it could be opened, and its stamps say since when. */
+function isExpired({ bottom, visible }: Opened): boolean {
+  return visible === undefined && bottom?.header.t !== undefined;
 }
 
 export function hasSkipped(records: readonly Opened[]): boolean {

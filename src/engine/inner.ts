@@ -1,11 +1,12 @@
 import type { AgentInputItem, RunContext, Session, SessionHistoryTransactionArgs } from '@openai/agents';
+import type { ReadReference } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import { isWellFormed } from '../limits.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../protocol/item.ts';
 import type { VersionSource } from '../layer.ts';
-import { DEK_STORE, ADMIT, type Admit, VERSION, OPERATIONS } from '../session-contract.ts';
+import { DEK_STORE, REFERENCE, ADMIT, type Admit, VERSION, OPERATIONS } from '../session-contract.ts';
 
 /** The SDK brands its sessions under a symbol that it does not export; its description is all there is to find it. */
 export const BRAND_DESCRIPTION = 'OPENAI_SESSION_API';
@@ -20,6 +21,8 @@ export interface Inner {
   readonly acceptsRunContext: boolean;
   readonly dekStore?: DekStore;
   readonly hasTransactions: boolean;
+  /** The clock of its database. */
+  readonly reference?: ReadReference;
   readonly version?: VersionSource;
   /** Tells the store that a call has begun. */
   readonly admit?: Admit;
@@ -59,7 +62,8 @@ export function innerSession(session: Session): Inner {
   }
   const acceptsRunContext = (session as { acceptsRunContext?: unknown }).acceptsRunContext === true;
   const batch = brandOf(session)?.value === 'conversations' ? CONVERSATIONS_BATCH : Number.POSITIVE_INFINITY;
-  const dekStore = members[DEK_STORE] as DekStore | undefined;
+  const dekStore = members[DEK_STORE] as (DekStore & { readonly [REFERENCE]?: ReadReference }) | undefined;
+  const reference = dekStore?.[REFERENCE];
   const version = members[VERSION] as VersionSource | undefined;
   const admit = members[ADMIT] as Admit | undefined;
 
@@ -128,6 +132,7 @@ export function innerSession(session: Session): Inner {
     session,
     acceptsRunContext,
     ...(dekStore !== undefined && { dekStore }),
+    ...(reference !== undefined && { reference }),
     ...(version !== undefined && { version }),
     ...(admit !== undefined && { admit }),
     hasTransactions: typeof members['applyHistoryTransaction'] === 'function',
@@ -146,10 +151,7 @@ export function innerSession(session: Session): Inner {
       const args = limit === undefined && !withContext ? [] : [limit];
       const items = await call('getItems', args, runContext);
       if (!Array.isArray(items)) {
-        throw new StrongroomError(
-          'ERR_STORE',
-          'getItems() of the inner session returned something else than a list.',
-        );
+        throw new StrongroomError('ERR_STORE', 'getItems() of the inner session must return a list.');
       }
       return items as AgentInputItem[];
     },

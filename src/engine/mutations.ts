@@ -8,6 +8,7 @@ import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { itemKey } from '../protocol/item.ts';
 import type { Entry, SessionCall } from '../layer.ts';
+import type { ActiveCall } from './calls.ts';
 import { loadSdk } from '../load-sdk.ts';
 import { CLAIMS, commit } from './commit.ts';
 import { copiedNow, countOf, known, readNow, type Parts } from './parts.ts';
@@ -78,7 +79,7 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
    */
   async function mutateSealed(
     mutations: SessionHistoryMutation[],
-    call: SessionCall,
+    call: ActiveCall,
   ): Promise<readonly Opened[]> {
     const { applySessionHistoryMutations } = await loadSdk();
     for (let claim = 0; claim < CLAIMS; claim++) {
@@ -92,7 +93,7 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
       if (start === before.length && after.length === before.length) return [];
       const from = opened.indexOf(visible[start] as Opened);
       const going = opened.slice(from);
-      calls.assertReadable(going, call);
+      await calls.assertRemovable(going, call);
       const replacement = after.slice(start);
       const plan = await planReplacement(comparison, replacement, visible.slice(start));
       const written = await pipeline.write(plan.fresh, {

@@ -1,6 +1,7 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
 import { isStrongroomError } from '../errors.ts';
 import type { Entry, SessionCall } from '../layer.ts';
+import type { ActiveCall } from './calls.ts';
 import { copiedNow, known, readNow, send, type Context, type Parts } from './parts.ts';
 import { storedOf, type Opened } from './pipeline.ts';
 import { planReplacement } from './replacement.ts';
@@ -95,7 +96,7 @@ export function createOperations(parts: Parts): {
   /** What was written, or `undefined` when the operation turned out to have been applied before. */
   async function transactSealed(
     { operationId, transaction }: SessionHistoryTransactionArgs,
-    call: SessionCall,
+    call: ActiveCall,
   ): Promise<{ readonly entries: readonly Entry[]; readonly going: readonly Opened[] } | undefined> {
     const digest = transactionDigest(transaction);
     const { operations } = histories.of(call);
@@ -163,7 +164,7 @@ export function createOperations(parts: Parts): {
       expectedSuffix,
       replacement,
     }: Extract<SessionHistoryTransactionArgs['transaction'], { type: 'replace_suffix' }>,
-    call: SessionCall,
+    call: ActiveCall,
   ): Promise<Plan | undefined> {
     const opened =
       expectedSuffix.length === 0 ? [] : await pipeline.read(expectedSuffix.length, calls.quiet(call), true);
@@ -174,24 +175,27 @@ export function createOperations(parts: Parts): {
     if (!equal) return undefined;
     const first = visible[0] === undefined ? opened.length : opened.indexOf(visible[0]);
     const going = opened.slice(first);
-    calls.assertReadable(going, call);
     const plan = await planReplacement(comparison, replacement, visible);
     const expected = going.map((record) => record.stored);
     const replacing = (records: AgentInputItem[]): SessionHistoryTransactionArgs => ({
       operationId,
       transaction: { type: 'replace_suffix', expectedSuffix: expected, replacement: records },
     });
-    // Under a hold what nobody sees stays, where everything that is seen does.
+    // What nobody sees stays where it may not go, but everything that is seen does.
     const isAppend = plan.kept === visible.length;
-    if (!isAppend) await calls.removing(call);
     const isWhole = isAppend && going.length > visible.length;
-    const held = isWhole && (await isRefused(() => calls.removing(call)));
+    const mayGo = async (): Promise<void> => {
+      await calls.assertRemovable(going, call);
+      await calls.removing(call);
+    };
+    if (!isAppend) await mayGo();
+    const stays = isWhole && (await isRefused(mayGo));
     return {
       fresh: plan.fresh,
       going,
       call: { ...call, replaces: going.flatMap((record) => record.bottom ?? []) },
       sealed: (stored) => [
-        ...(held ? [] : [replacing(plan.records(stored))]),
+        ...(stays ? [] : [replacing(plan.records(stored))]),
         ...(isWhole ? [replacing([...expected, ...stored])] : []),
       ],
     };
@@ -258,12 +262,13 @@ interface Plan {
   sealed(stored: AgentInputItem[]): SessionHistoryTransactionArgs[];
 }
 
+/** By a legal hold, or because the clock is too far ahead. */
 async function isRefused(ask: () => Promise<void>): Promise<boolean> {
   try {
     await ask();
     return false;
   } catch (error) {
-    if (isHeld(error)) return true;
+    if (isHeld(error) || (isStrongroomError(error) && error.code === 'ERR_CLOCK')) return true;
     throw error;
   }
 }

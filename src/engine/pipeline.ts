@@ -39,7 +39,7 @@ export interface Pipeline {
 
 export function createPipeline(inner: Inner, stack: Stack): Pipeline {
   const { layers, loadAt } = stack;
-  const unstamped = layers.find((layer) => layer.stamps === true)?.unstamped ?? 'refuse';
+  const unstamped = stack.stamping?.unstamped ?? 'refuse';
 
   async function write(
     entries: readonly Entry[],

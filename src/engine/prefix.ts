@@ -79,7 +79,7 @@ export function createPrefix(
       if (going === undefined || (await digestOf(going)) !== digest) {
         throw conflictError(SENTENCES.prefix);
       }
-      calls.assertReadable(going, call);
+      await calls.assertRemovable(going, call);
       const bottoms = going.flatMap((record) => (record.visible === undefined ? [] : (record.bottom ?? [])));
       const commit = async (archive?: {
         sessionId: string;

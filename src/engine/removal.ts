@@ -1,7 +1,7 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
-import type { SessionCall } from '../layer.ts';
+import type { ActiveCall } from './calls.ts';
 import { CLAIMS, commit } from './commit.ts';
 import type { Context, Parts } from './parts.ts';
 import type { Opened } from './pipeline.ts';
@@ -27,16 +27,20 @@ export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
   }
 
   /** The records from the last visible one to the end, or `undefined` when nothing is visible. */
-  async function lastVisible(call: SessionCall): Promise<Opened[] | undefined> {
+  async function lastVisible(call: ActiveCall): Promise<Opened[] | undefined> {
     const opened = await pipeline.read(1, calls.quiet(call), true);
     const at = opened.findLastIndex((record) => record.visible !== undefined);
-    const tail = at < 0 ? opened : opened.slice(at);
-    calls.assertReadable(tail, call);
-    return at < 0 ? undefined : tail;
+    if (at < 0) {
+      calls.assertReadable(opened, call);
+      return undefined;
+    }
+    const tail = opened.slice(at);
+    await calls.assertRemovable(tail, call);
+    return tail;
   }
 
   /** What was removed: at most one visible record, and the hidden ones above it. */
-  async function popByTransaction(call: SessionCall): Promise<Opened[]> {
+  async function popByTransaction(call: ActiveCall): Promise<Opened[]> {
     for (let claim = 0; claim < CLAIMS; claim++) {
       const tail = await lastVisible(call);
       if (tail === undefined) return [];
@@ -53,7 +57,7 @@ export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
     );
   }
 
-  async function popByLooking(call: SessionCall): Promise<Opened[]> {
+  async function popByLooking(call: ActiveCall): Promise<Opened[]> {
     const { runContext } = call;
     const gone: Opened[] = [];
     const tail = await lastVisible(call);

@@ -13,6 +13,10 @@ export interface Stack {
   readonly enveloped: boolean;
   /** A layer writes header fields. */
   readonly stamped: boolean;
+  /** The layer that stamps, if one does. */
+  readonly stamping?: SessionLayer;
+  /** A layer brought the clock. */
+  readonly hasOwnClock: boolean;
   /** A layer sees items at all; otherwise calls pass through untouched. */
   readonly transforms: boolean;
   /** A layer has `read`, so what comes back is not what the inner session holds. */
@@ -126,16 +130,19 @@ export function buildStack(layers: readonly SessionLayer[]): Stack {
   }
   const compare = compareOf(layers);
   const compareWritten = compareOf(layers.filter((layer) => layer.write !== undefined));
-  const clock = layers.find((layer) => layer.clock !== undefined)?.clock ?? Date.now;
+  const { clock } = layers.find((layer) => layer.clock !== undefined) ?? {};
   const viewing = layers.filter(
     (layer) => layer.read !== undefined && layer.seals !== true && layer.stamps !== true,
   );
   const sealed = sealAt >= 0;
-  const stamped = layers.some((layer) => layer.stamps === true);
+  const stamping = layers.find((layer) => layer.stamps === true);
+  const stamped = stamping !== undefined;
   return {
     layers,
     sealed,
     stamped,
+    ...(stamping !== undefined && { stamping }),
+    hasOwnClock: clock !== undefined,
     enveloped: sealed || stamped,
     transforms: layers.some(isDataLayer),
     reads: layers.some((layer) => layer.read !== undefined),
@@ -145,7 +152,7 @@ export function buildStack(layers: readonly SessionLayer[]): Stack {
     inverts: viewing.some((layer) => layer.write !== undefined && layer.compare === undefined),
     ...(compare !== undefined && { compare }),
     ...(compareWritten !== undefined && { compareWritten }),
-    now: () => readClock(clock),
+    now: () => readClock(clock ?? Date.now),
   };
 }
 
@@ -162,7 +169,7 @@ function readClock(clock: () => number): number {
   if (!Number.isFinite(now) || now < 0) {
     throw new StrongroomError(
       'ERR_CLOCK',
-      'The clock must return Unix milliseconds; it returned something else.',
+      'The clock must return Unix milliseconds, a finite number that is not negative.',
     );
   }
   return Math.floor(now);

@@ -114,7 +114,7 @@ export function createWrites(parts: Parts): {
       if (stack.stamped || stack.views) {
         // What is kept keeps stamps and stored text, what is new may not outlive what it replaces.
         going = await pipeline.read(undefined, calls.quiet(call), true);
-        calls.assertReadable(going, call);
+        await calls.assertRemovable(going, call);
         const replaced = going.flatMap((record) => record.bottom ?? []);
         entries = await comparison.restored(entries, going);
         writing = { ...call, replaces: replaced };

@@ -1,4 +1,5 @@
 import type { RunContext, Session } from '@openai/agents';
+import { parseMaxAhead } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import { callKey, ownerKey, resultKey } from '../protocol/links.ts';
 import type { Entry, Header, SessionCall, SessionLayer } from '../layer.ts';
@@ -39,6 +40,16 @@ export interface ExpireOptions {
    * @defaultValue '15m'
    */
   readonly pinFor?: Duration;
+  /**
+   * How far the clock may be ahead of the database's when a call (`replaceHistoryWithCompaction`, `replacePrefix`,
+   * `applyHistoryTransaction`, `applyHistoryMutations`, `popItem`) would remove hidden items with those that it names. Farther is
+   * `ERR_CLOCK` and nothing is changed, because a wrong clock hides what is still needed. `'any'` trusts the clock. On
+   * SQLite and PGlite only the machine's clock is compared, with the time that passed since the store was opened; a session of no
+   * store of strongroom has nothing to compare with.
+   *
+   * @defaultValue `'5m'`; `'30d'` on SQLite and PGlite
+   */
+  readonly maxAhead?: Duration | 'any';
 }
 
 /** A stamp further ahead of our clock than this is an error, not a difference between two clocks. */
@@ -59,7 +70,8 @@ const DEFAULT_PIN = 900_000;
  * - Without `encrypt()` in the stack, whoever can write to the database can edit the stamps.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Calls reject with `ERR_NOT_STAMPED` (see `unstamped`) and with
- * `ERR_CLOCK` when a record was written more than 60 seconds ahead of the clock.
+ * `ERR_CLOCK` when a record was written more than 60 seconds ahead of the clock, and when the clock is too far ahead to remove
+ * what it hides (see `maxAhead`).
  *
  * @example
  * ```ts
@@ -70,7 +82,7 @@ const DEFAULT_PIN = 900_000;
  * ```
  */
 export function expire(options: ExpireOptions): SessionLayer {
-  checkOptions('expire', options, ['after', 'clock', 'unstamped', 'envelopes', 'pinFor']);
+  checkOptions('expire', options, ['after', 'clock', 'unstamped', 'envelopes', 'pinFor', 'maxAhead']);
   const { clock, unstamped = 'throw', envelopes = false } = options;
   const after = Math.ceil(parseDuration('expire', 'after', options.after));
   if (after > MAX_AFTER) {
@@ -78,6 +90,7 @@ export function expire(options: ExpireOptions): SessionLayer {
   }
   const pinFor =
     options.pinFor === undefined ? DEFAULT_PIN : parseDuration('expire', 'pinFor', options.pinFor);
+  const maxAhead = parseMaxAhead('expire', options.maxAhead);
   if (clock !== undefined && typeof clock !== 'function') {
     invalidOption('expire', 'clock', 'a function', clock);
   }
@@ -163,6 +176,7 @@ export function expire(options: ExpireOptions): SessionLayer {
     unique: true,
     unstamped: engineMode(unstamped, envelopes),
     ...(clock !== undefined && { clock }),
+    ...(maxAhead !== undefined && { maxAhead }),
     write,
     read,
   };

@@ -1,5 +1,5 @@
 import { isStrongroomError, StrongroomError } from '../errors.ts';
-import { checkAhead, parseMaxAhead, type ReadReference, type TimeReference } from '../stores/clock-check.ts';
+import { checkAhead, parseMaxAhead, type ReadReference } from '../clock.ts';
 import { checkCall } from '../protocol/call-origin.ts';
 import { parseDuration, type Duration } from '../options.ts';
 import { asCall } from './as-call.ts';
@@ -56,15 +56,6 @@ export async function purgeDataKeys(
   return asCall(target, 'purgeDataKeys', options, async () => purge(target, options));
 }
 
-/** In this process there is nothing that a clock which was given could be compared with. */
-async function comparable(
-  read: ReadReference | undefined,
-  clock: (() => number) | undefined,
-): Promise<TimeReference | undefined> {
-  const reference = await read?.();
-  return clock !== undefined && reference?.inProcess === true ? undefined : reference;
-}
-
 async function purge(target: KeyTarget, options: PurgeDataKeysOptions): Promise<PurgeDataKeysReport> {
   checkCall('purgeDataKeys', options, ['after', 'clock', 'maxAhead', 'signal']);
   const { clock = Date.now, signal } = options;
@@ -81,7 +72,7 @@ async function purge(target: KeyTarget, options: PurgeDataKeysOptions): Promise<
   }
   for (const store of places.stores) {
     const read = (store as { readonly [REFERENCE]?: ReadReference })[REFERENCE];
-    await checkAhead('purgeDataKeys', now, () => comparable(read, options.clock), maxAhead);
+    await checkAhead('purgeDataKeys', now, read, maxAhead, options.clock !== undefined);
   }
   const filter = places.sessionId === undefined ? {} : { sessionId: places.sessionId };
   const old: { readonly store: DekStore; readonly record: DekRecord }[] = [];

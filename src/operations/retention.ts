@@ -6,7 +6,7 @@ import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { holdsConversation } from '../derived-id.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
-import { parseMaxAhead } from '../stores/clock-check.ts';
+import { parseMaxAhead } from '../clock.ts';
 import type { Maintenance } from '../stores/maintenance.ts';
 import type { Store } from '../stores/store.ts';
 import { CALLS, type StoreCalls, MAINTENANCE } from '../session-contract.ts';

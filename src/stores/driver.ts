@@ -1,7 +1,7 @@
 import type { DekStore, HoldStore } from '../keys/dek-store.ts';
 import type { MaybePromise, VersionAnswer } from '../layer.ts';
 import type { Announcements } from './announcements.ts';
-import type { ReadReference } from './clock-check.ts';
+import type { ReadReference } from '../clock.ts';
 import type { Since } from './marks.ts';
 import type { Fence, Leases, SessionSummary } from '../session-contract.ts';
 

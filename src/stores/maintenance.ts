@@ -1,5 +1,5 @@
 import type { DekStore, HoldStore } from '../keys/dek-store.ts';
-import { checkAhead } from './clock-check.ts';
+import { checkAhead } from '../clock.ts';
 import type { StoreDriver, StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
 import type { Leases } from '../session-contract.ts';

@@ -1,5 +1,5 @@
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
-import { processReference } from './clock-check.ts';
+import { processReference } from '../clock.ts';
 import { openConnection } from './sqlite/connection.ts';
 import { sqliteDriver } from './sqlite/driver.ts';
 import { checkPath } from './sqlite/path.ts';

@@ -7,7 +7,7 @@ import { slices } from '../slices.ts';
 import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
 import { refuseOrigin } from '../protocol/call-origin.ts';
 import { checkedDekStore } from './checked-dek-store.ts';
-import { checkAhead, parseMaxAhead, type ReadReference } from './clock-check.ts';
+import { checkAhead, parseMaxAhead, type ReadReference } from '../clock.ts';
 import type { StoreDriver } from './driver.ts';
 import { createMaintenance, type Maintenance } from './maintenance.ts';
 import { createAdmission } from './admission.ts';

@@ -1,7 +1,7 @@
 import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import type { Announcements } from '../announcements.ts';
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
-import { SERVER_BOUND } from '../clock-check.ts';
+import { SERVER_BOUND } from '../../clock.ts';
 import {
   type KeyProblem,
   type Outcome,

@@ -1,6 +1,6 @@
 import type { Announcements } from '../announcements.ts';
 import type { AppendStep } from '../../layer.ts';
-import type { ReadReference } from '../clock-check.ts';
+import type { ReadReference } from '../../clock.ts';
 import type { Batch, Change, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
 import { withoutDid } from '../record.ts';

@@ -2,7 +2,7 @@ import { invalidOption, parseCount, parseDuration, type Duration } from '../../o
 import type { Announcements } from '../announcements.ts';
 import type { StoreSession } from '../session.ts';
 import { createStore, type Store } from '../store.ts';
-import { processReference, SERVER_BOUND } from '../clock-check.ts';
+import { processReference, SERVER_BOUND } from '../../clock.ts';
 import { createRunner, type FailureKind, type SqlPool, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 import { patientPool } from './patient-pool.ts';

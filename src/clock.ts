@@ -1,5 +1,5 @@
-import { StrongroomError } from '../errors.ts';
-import { parseDuration, type Duration } from '../options.ts';
+import { StrongroomError } from './errors.ts';
+import { parseDuration, type Duration } from './options.ts';
 
 /** What a clock is compared with before anything is deleted by it. */
 export interface TimeReference {
@@ -37,6 +37,7 @@ export function parseMaxAhead(where: string, value: Duration | 'any' | undefined
  * only deletes later.
  *
  * @param maxAhead As {@link parseMaxAhead} gives it.
+ * @param isGiven Whether somebody gave the clock, instead of that of the machine.
  * @throws {@link StrongroomError} `ERR_CLOCK`.
  */
 export async function checkAhead(
@@ -44,24 +45,25 @@ export async function checkAhead(
   now: number,
   read: ReadReference | undefined,
   maxAhead: number | undefined,
+  isGiven: boolean = false,
 ): Promise<void> {
   if (!Number.isFinite(now)) {
-    throw new StrongroomError(
-      'ERR_CLOCK',
-      `${where}: the clock must return Unix milliseconds; it returned something else. Nothing was deleted.`,
-    );
+    throw refusal(`${where}: the clock must return Unix milliseconds, a finite number. Nothing was deleted.`);
   }
   if (maxAhead === Number.POSITIVE_INFINITY) return;
   const reference = await read?.();
-  if (reference === undefined) return;
+  if (reference === undefined || (isGiven && reference.inProcess === true)) return;
   const ahead = now - reference.time;
   const bound = maxAhead ?? reference.bound;
   if (ahead <= bound) return;
-  throw new StrongroomError(
-    'ERR_CLOCK',
+  throw refusal(
     `${where}: the clock is ${lengthOf(ahead)} ahead of ${reference.of}, more than ${lengthOf(bound)}, and what is deleted ` +
       'by it is gone for good. Nothing was deleted. Correct the clock, or accept it with maxAhead.',
   );
+}
+
+function refusal(message: string): StrongroomError {
+  return new StrongroomError('ERR_CLOCK', message, { written: 'no' });
 }
 
 /**
