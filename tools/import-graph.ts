@@ -100,6 +100,8 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './retention': { eager: [], lazy: [] },
   // The stores answer in the SDK's words, and run where Node's own modules are.
   './sqlite': { eager: [...CORE, 'node'], lazy: ['@openai/agents'] },
+  // Over a driver of the caller's, on any runtime.
+  './stores': { eager: CORE, lazy: ['@openai/agents'] },
   // Drivers are loaded when a store connects, and only from the entry point that is named after the database.
   './postgres': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'pg'] },
   './mysql': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'mysql2'] },

@@ -41,9 +41,11 @@ export function dek(sessionId: string, name: string): DekRecord {
   };
 }
 
-export function envelope(header: Header, wrapped?: string): AgentInputItem {
+export function envelope(header: Header, wrapped?: string, sealed?: Uint8Array): AgentInputItem {
   const body =
-    header.s === 'none' ? utf8('{"role":"user","content":"x"}') : new Uint8Array(64).fill(header.t ?? 0);
+    header.s === 'none'
+      ? utf8('{"role":"user","content":"x"}')
+      : (sealed ?? new Uint8Array(64).fill(header.t ?? 0));
   return carrierOf(formatEnvelope(formatHeader(header), body, wrapped));
 }
 

@@ -153,6 +153,9 @@ async function isolation({ store, id }: Bench): Promise<void> {
     `${base}_`,
     `${base}:items`,
     `${base}{}`,
+    `${base}0`,
+    `${base}/`,
+    `${base}/0`,
     `${base}🔐`,
   ];
   for (const name of alike) await store.session(name).addItems([userMessage(JSON.stringify(name))]);
@@ -506,6 +509,11 @@ async function envelopes({ store, id }: Bench): Promise<void> {
     envelope({ s: 'XC20P', d: dekId('two'), t: 2, e: Number.MAX_SAFE_INTEGER, g: 1 }),
     envelope({ s: 'XAES-256-GCM', d: dekId('three'), t: 3, 'x-a': null, 'x-b': 1.5, 'x-c': true }),
     envelope({ s: 'XC20P', d: dekId('four'), t: 4, o: toBase64url(new Uint8Array(16).fill(7)) }, jwe),
+    envelope(
+      { s: 'XC20P', d: dekId('five'), t: 5 },
+      undefined,
+      Uint8Array.from({ length: 256 }, (_, byte) => byte),
+    ),
   ];
   const strange = [
     { ...cloneItem(items[0] as object), id: 'msg_1' },

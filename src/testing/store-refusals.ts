@@ -63,7 +63,12 @@ async function longTexts({ store, id }: Bench): Promise<void> {
   const name = `${id()}${'é'.repeat(200)}`;
   const long = (start: string, bytes: number): string => start.padEnd(bytes, 'x');
   const session = store.session(name, { subject: long(randomUUID(), 512) });
-  await session.addItems(numbered('item', 1));
+  await session.addItems(numbered('item', 3));
+  const twin = store.session(`${name}e`);
+  await twin.addItems(numbered('twin', 2));
+  assert.deepEqual(await session.getItems(), numbered('item', 3));
+  assert.deepEqual(await twin.getItems(), numbered('twin', 2));
+  await store.deleteSession(`${name}e`);
   const { holds } = session[DEK_STORE];
   const hold = {
     id: long(randomUUID(), 512),

@@ -8,6 +8,8 @@ import { encrypt } from '../../src/layers/encrypt.ts';
 import type { VersionSource } from '../../src/layer.ts';
 import { expire } from '../../src/layers/expire.ts';
 import { historyDigest } from '../../src/protocol/digest.ts';
+import { memoryDriver } from '../../examples/support/memory-driver.ts';
+import { createStore } from '../../src/stores/index.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { openRedis } from '../../src/stores/redis.ts';
@@ -162,6 +164,11 @@ function suite(open: (clock: () => number) => Store<StoreSession>): void {
 describe('the full stack on SQLite', () => {
   const file = temporaryFolder();
   suite((clock) => openSqlite(file('stack.db'), { clock }));
+});
+
+describe('the full stack on a driver of the user', () => {
+  const table = new Map<string, Uint8Array>();
+  suite((clock) => createStore(memoryDriver(table), { clock }));
 });
 
 describe('the full stack on PGlite', () => {

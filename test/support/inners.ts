@@ -5,6 +5,8 @@ import {
   type AgentInputItem,
   type Session,
 } from '@openai/agents';
+import { memoryDriver } from '../../examples/support/memory-driver.ts';
+import { createStore } from '../../src/stores/index.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { plainSession } from './plain-session.ts';
 import { TenantSession } from './context-aware-session.ts';
@@ -52,6 +54,12 @@ function tenants(): Inner {
   };
 }
 
+function ownStore(): Inner {
+  const store = createStore(memoryDriver());
+  const session = store.session('own-1');
+  return { session, raw: () => session.getItems(), close: () => store.close() };
+}
+
 function sqlite(): Inner {
   const store = openSqlite(':memory:');
   const session = store.session('sqlite-1');
@@ -62,6 +70,7 @@ export const INNERS: readonly InnerCase[] = [
   { name: 'a plain session', transactions: false, open: () => simple(plainSession()) },
   { name: 'MemorySession', transactions: true, open: () => simple(new MemorySession()) },
   { name: 'an SQLite store', transactions: true, open: sqlite },
+  { name: 'a store over a driver of the user', transactions: true, open: ownStore },
   { name: 'a context-aware session', transactions: false, open: tenants },
   {
     name: 'OpenAIConversationsSession',

@@ -1,0 +1,136 @@
+import { invalidOption } from '../../options.ts';
+import { StrongroomError } from '../../errors.ts';
+import { isCurrentSchema, saying, storeError } from '../failure.ts';
+import type { KeyRange, KeyValue, KeyValueCommit, KeyValueDriver } from './database.ts';
+import { decodeJson, encodeJson, LAYOUT_VERSION } from './layout.ts';
+
+/** A driver whose answers are what they have to be, and whose errors are ours. */
+export type Database = Required<Pick<KeyValueDriver, 'name' | 'get' | 'list' | 'commit'>> &
+  Pick<KeyValueDriver, 'time'>;
+
+const METHODS = ['get', 'list', 'commit'] as const;
+const MORE_METHODS = ['time', 'close'] as const;
+
+/** @throws {@link StrongroomError} `ERR_INVALID_OPTION` for what is no driver. */
+export function checkDriver(where: string, driver: unknown): asserts driver is KeyValueDriver {
+  if (typeof driver !== 'object' || driver === null)
+    return invalidOption(where, 'driver', 'an object', driver);
+  const members = driver as Readonly<Record<string, unknown>>;
+  if (typeof members['name'] !== 'string' || members['name'] === '') {
+    invalidOption(where, 'driver.name', 'a non-empty string', members['name']);
+  }
+  for (const method of METHODS) {
+    if (typeof members[method] !== 'function')
+      invalidOption(where, `driver.${method}`, 'a function', members[method]);
+  }
+  for (const method of MORE_METHODS) {
+    if (members[method] !== undefined && typeof members[method] !== 'function')
+      invalidOption(where, `driver.${method}`, 'a function, or absent', members[method]);
+  }
+}
+
+/**
+ * The driver with its answers checked: a mistake in it must not be taken for an empty history. Before the first call the
+ * version of the layout is looked up, or written.
+ */
+export function checkedDatabase(driver: KeyValueDriver): Database {
+  const { name } = driver;
+  const broken = (rule: string): never => {
+    throw new StrongroomError(
+      'ERR_STORE',
+      `${name}: the driver broke its contract: ${rule}. Mend the driver.`,
+    );
+  };
+  const asking = async <T>(what: string, ask: () => Promise<T>, outcome?: 'unknown'): Promise<T> => {
+    try {
+      return await ask();
+    } catch (error) {
+      throw storeError(name, what, error, outcome);
+    }
+  };
+
+  async function get(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
+    const values: unknown = await asking('the database failed to read', () => driver.get(keys));
+    if (!Array.isArray(values) || values.length !== keys.length)
+      return broken('get() gives one element for each key');
+    if (!values.every((value) => value === undefined || value instanceof Uint8Array))
+      return broken('get() gives a Uint8Array or undefined for each key');
+    return values as (Uint8Array | undefined)[];
+  }
+
+  async function list(range: KeyRange): Promise<readonly KeyValue[]> {
+    const pairs: unknown = await asking('the database failed to read', () => driver.list(range));
+    if (!Array.isArray(pairs) || !pairs.every(isPair))
+      return broken('list() gives pairs of a key and a Uint8Array');
+    const { from, to, limit = Number.POSITIVE_INFINITY, reverse = false } = range;
+    if (pairs.length > limit) return broken('list() gives no more pairs than its limit');
+    let before: string | undefined;
+    for (const [key] of pairs) {
+      if (key < from || key >= to) return broken('list() gives keys of its range only');
+      if (before !== undefined && (reverse ? key >= before : key <= before))
+        return broken('list() gives each key once, in the order of its bytes');
+      before = key;
+    }
+    return pairs;
+  }
+
+  async function commit(writes: KeyValueCommit): Promise<boolean> {
+    const done: unknown = await asking(
+      'the database failed to commit',
+      () => driver.commit(writes),
+      'unknown',
+    );
+    if (typeof done === 'boolean') return done;
+    return await saying('unknown', async () => broken('commit() gives true or false'));
+  }
+
+  async function prepare(): Promise<void> {
+    const [found] = await get(['version']);
+    if (found !== undefined) return void isCurrentSchema(name, decodeJson(found) as number, LAYOUT_VERSION);
+    const value = encodeJson(LAYOUT_VERSION);
+    const made = await commit({ expect: [['version', undefined]], put: [['version', value]], remove: [] });
+    // Another process was first.
+    if (!made) await prepare();
+  }
+
+  let ready: Promise<void> | undefined;
+  const whenReady = async (): Promise<void> => {
+    const mine = (ready ??= saying('no', prepare));
+    try {
+      await mine;
+    } catch (error) {
+      // The next call tries again.
+      if (ready === mine) ready = undefined;
+      throw error;
+    }
+  };
+  return {
+    name,
+    get: async (keys) => {
+      await whenReady();
+      return await get(keys);
+    },
+    list: async (range) => {
+      await whenReady();
+      return await list(range);
+    },
+    commit: async (writes) => {
+      await whenReady();
+      return await commit(writes);
+    },
+    ...(driver.time !== undefined && {
+      time: async () => {
+        const now: unknown = await asking('the database failed to tell the time', async () =>
+          driver.time?.(),
+        );
+        return typeof now === 'number' && Number.isFinite(now)
+          ? now
+          : broken('time() gives Unix milliseconds');
+      },
+    }),
+  };
+}
+
+function isPair(pair: unknown): pair is KeyValue {
+  return Array.isArray(pair) && typeof pair[0] === 'string' && pair[1] instanceof Uint8Array;
+}

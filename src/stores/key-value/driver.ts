@@ -1,0 +1,49 @@
+import { processReference, SERVER_BOUND, type ReadReference } from '../../clock.ts';
+import type { StoreDriver } from '../driver.ts';
+import { checkedDatabase, type Database } from './checked.ts';
+import type { KeyValueDriver } from './database.ts';
+import { keyValueDekStore } from './dek-store.ts';
+import { dropSession } from './deletion.ts';
+import { attempt } from './draft.ts';
+import { keyValueHistory } from './history.ts';
+import { keyValueLeases } from './leases.ts';
+import { keyValuePurge } from './purge.ts';
+import { keyValueSummaries } from './summaries.ts';
+
+interface KeyValueOptions {
+  readonly operationLog: number;
+  readonly now: () => number;
+  /** A clock of the caller's is trusted where the database has none. */
+  readonly hasOwnClock: boolean;
+}
+
+/**
+ * {@link StoreDriver} over one table of keys and values (see layout.ts). Each change reads, decides, and commits what it
+ * writes together with what must not have changed since; when something has, it is decided on again. All changes of a session's
+ * records and operations change its row, whose generation moves at random, so that the row alone says whether they are the same.
+ */
+export function keyValueDriver(driver: KeyValueDriver, options: KeyValueOptions): StoreDriver {
+  const { now } = options;
+  const database = checkedDatabase(driver);
+  const reference = referenceOf(database, options.hasOwnClock);
+  return {
+    name: driver.name,
+    ...keyValueHistory(database, options),
+    dekStore: keyValueDekStore(database, now),
+    summaries: keyValueSummaries(database),
+    ...keyValuePurge(database),
+    leases: keyValueLeases(database),
+    deleteSession: (sessionId) =>
+      attempt(database, `session ${JSON.stringify(sessionId)}`, (draft) =>
+        dropSession(draft, sessionId, now()),
+      ),
+    ping: async () => void (await database.get(['version'])),
+    ...(reference !== undefined && { reference }),
+    close: async () => await driver.close?.(),
+  };
+}
+
+function referenceOf({ time }: Database, hasOwnClock: boolean): ReadReference | undefined {
+  if (time === undefined) return hasOwnClock ? undefined : processReference();
+  return async () => ({ time: await time(), of: 'the clock of the database', bound: SERVER_BOUND });
+}

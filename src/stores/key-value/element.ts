@@ -1,0 +1,56 @@
+import { fromUtf8, utf8 } from '../../crypto/encoding.ts';
+import { StrongroomError } from '../../errors.ts';
+import type { StoredRecord } from '../driver.ts';
+
+type Meta = readonly [
+  head: string | null,
+  did: string | null,
+  wrapped: string | null,
+  writtenAt: number,
+  expiresAt: number | null,
+  bornAt: number | null,
+];
+
+/** JSON has no line feed in it, so that one can end it. */
+const LINE_FEED = 0x0a;
+
+/** One record as a value: a line of JSON, then the body as it is. */
+export function encodeElement(record: StoredRecord): Uint8Array {
+  const { head, did, wrapped, writtenAt, expiresAt, bornAt, body } = record;
+  const meta: Meta = [head, did, wrapped, writtenAt, expiresAt, bornAt];
+  const line = utf8(`${JSON.stringify(meta)}\n`);
+  const rest = typeof body === 'string' ? utf8(body) : body;
+  const value = new Uint8Array(line.length + rest.length);
+  value.set(line);
+  value.set(rest, line.length);
+  return value;
+}
+
+/** @throws {@link StrongroomError} `ERR_MALFORMED` for a value that nobody wrote so. */
+export function decodeElement(value: Uint8Array, sessionId: string): StoredRecord {
+  const end = value.indexOf(LINE_FEED);
+  try {
+    const meta: unknown = JSON.parse(fromUtf8(value.subarray(0, end)));
+    if (!isMeta(meta)) throw new TypeError('no line of a record');
+    const [head, did, wrapped, writtenAt, expiresAt, bornAt] = meta;
+    const rest = value.subarray(end + 1);
+    return { head, did, wrapped, writtenAt, expiresAt, bornAt, body: head === null ? fromUtf8(rest) : rest };
+  } catch {
+    // The parser's message quotes the text.
+    throw new StrongroomError(
+      'ERR_MALFORMED',
+      `A record of session ${JSON.stringify(sessionId)} is damaged: its value is not what was stored. Restore it from a ` +
+        'backup, or delete the session.',
+    );
+  }
+}
+
+function isMeta(value: unknown): value is Meta {
+  if (!Array.isArray(value) || value.length !== 6) return false;
+  const [head, did, wrapped, writtenAt, expiresAt, bornAt] = value as unknown[];
+  const isText = (part: unknown): boolean => part === null || typeof part === 'string';
+  const isTime = (part: unknown): boolean => part === null || typeof part === 'number';
+  return (
+    [head, did, wrapped].every(isText) && typeof writtenAt === 'number' && [expiresAt, bornAt].every(isTime)
+  );
+}

@@ -1,0 +1,266 @@
+import type { AppendStep, MaybePromise } from '../../layer.ts';
+import { lostTurnError } from '../../session-contract.ts';
+import type { Batch, Change, Look, StoreDriver, StoredRecord, View } from '../driver.ts';
+import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
+import { removes } from '../removal.ts';
+import type { Database } from './checked.ts';
+import type { KeyRange, KeyValue } from './database.ts';
+import { assertNotHeld, heldKeyOf } from './holds.ts';
+import { attempt, Outdated, type Draft } from './draft.ts';
+import { decodeElement } from './element.ts';
+import { dropSession, forgetOperations } from './deletion.ts';
+import { after, appliedKeyOf, decodeJson, itemNumberOf, keyOf, rangeOf } from './layout.ts';
+import { leaseKeyOf, type LeaseRow } from './leases.ts';
+import {
+  checkDeks,
+  claimed,
+  dekKeysOf,
+  emptied,
+  insertRecords,
+  newSession,
+  saveSession,
+  sessionKeyOf,
+  without,
+  type SessionRow,
+} from './session-row.ts';
+
+interface HistoryOptions {
+  readonly operationLog: number;
+  readonly now: () => number;
+}
+
+/** Records and the operation log of sessions. */
+export function keyValueHistory(
+  database: Database,
+  { operationLog, now }: HistoryOptions,
+): Pick<StoreDriver, 'read' | 'append' | 'appendMany' | 'change' | 'version' | 'applied'> {
+  const append = (batch: Batch): Promise<void> =>
+    attempt(database, named(batch.sessionId), async (draft) => {
+      const { sessionId, subject, records } = batch;
+      // In one round trip; what follows finds them read.
+      await draft.read(sessionKeyOf(sessionId), ...dekKeysOf(sessionId, records));
+      const before = await draft.readJson<SessionRow>(sessionKeyOf(sessionId));
+      const row = claimed(before ?? newSession(sessionId), subject);
+      saveSession(draft, sessionId, before, await appended(draft, row, batch));
+    });
+
+  return {
+    async read(sessionId, count) {
+      const range = rangeOf('item', sessionId);
+      const pairs = await database.list(
+        count === undefined ? range : { ...range, limit: count, reverse: true },
+      );
+      const records = pairs.map(([, value]) => decodeElement(value, sessionId));
+      return count === undefined ? records : records.reverse();
+    },
+
+    append,
+
+    appendMany: (batches) =>
+      Promise.all(
+        batches.map((batch) =>
+          append(batch).then(
+            () => undefined,
+            (error: unknown) => error as Error,
+          ),
+        ),
+      ),
+
+    change: (sessionId, look, decide, subject) =>
+      attempt(database, named(sessionId), async (draft) => {
+        const seen = await lookAt(draft, sessionId, look);
+        const row = claimed(seen.before ?? newSession(sessionId), subject);
+        const change = await decided(draft, () => decide(seen.view));
+        if (change === undefined) return;
+        if (look.fence !== undefined && seen.owner !== look.fence.owner) throw lostTurnError(sessionId);
+        if (removes(change, seen.view, look.records === 'all')) await assertNotHeld(draft, sessionId);
+        if (change.drop === true) await dropSession(draft, sessionId, now());
+        else {
+          const next = await changed(draft, row, { ...seen, isWhole: look.records === 'all' }, change);
+          const logged =
+            change.operation === undefined
+              ? next
+              : await logOperation(draft, next, change.operation, operationLog);
+          saveSession(draft, sessionId, seen.before, logged);
+        }
+      }),
+
+    async version(sessionId, since) {
+      const [value] = await database.get([sessionKeyOf(sessionId)]);
+      const counted = value === undefined ? { generation: 0, end: 0 } : (decodeJson(value) as SessionRow);
+      return answerOf(counted, versionAfter, since);
+    },
+
+    async applied(sessionId, operationKey) {
+      const [value] = await database.get([keyOf('operation', sessionId, operationKey)]);
+      return value !== undefined;
+    },
+  };
+}
+
+function named(sessionId: string): string {
+  return `session ${JSON.stringify(sessionId)}`;
+}
+
+function moved(generation: number, mark: number): number {
+  return (generation + mark) % MARKS;
+}
+
+function versionAfter({ generation, end }: CountedVersion, { mark, records }: AppendStep): CountedVersion {
+  return { generation: moved(generation, mark), end: end + records };
+}
+
+async function appended(
+  draft: Draft,
+  row: SessionRow,
+  { records, mark }: Pick<Batch, 'records' | 'mark'>,
+): Promise<SessionRow> {
+  await checkDeks(draft, row.id, records);
+  const moving = { ...row, generation: moved(row.generation, mark) };
+  return insertRecords(draft, moving, row.end, records);
+}
+
+/** What a change is decided on. */
+interface Seen {
+  readonly before: SessionRow | undefined;
+  readonly view: View;
+  /** The records of the view as they are stored. */
+  readonly pairs: readonly KeyValue[];
+  readonly range: KeyRange;
+  /** Who has the lease of the fence. */
+  readonly owner: string | undefined;
+  readonly fromEnd: boolean;
+}
+
+async function lookAt(draft: Draft, sessionId: string, look: Look): Promise<Seen> {
+  const operationKey =
+    look.operation === undefined ? undefined : keyOf('operation', sessionId, look.operation);
+  const leaseKey = look.fence === undefined ? undefined : leaseKeyOf(look.fence.lease);
+  // In one round trip; what follows finds them read.
+  await draft.read(
+    ...[sessionKeyOf(sessionId), heldKeyOf(sessionId), operationKey, leaseKey].filter(
+      (key) => key !== undefined,
+    ),
+  );
+  const before = await draft.readJson<SessionRow>(sessionKeyOf(sessionId));
+  const range = rangeOf('item', sessionId);
+  const fromEnd = look.from !== 'start';
+  const limit = look.records === 'all' ? undefined : look.records;
+  // What is there without a row came after the row was looked for, and the commit fails.
+  const isEmpty = before === undefined || limit === 0;
+  const found = isEmpty ? [] : await draft.list({ ...range, limit, reverse: fromEnd });
+  const pairs = fromEnd ? found.toReversed() : found;
+  const operation =
+    operationKey === undefined ? undefined : await draft.readJson<{ digest: string }>(operationKey);
+  const lease = leaseKey === undefined ? undefined : await draft.readJson<LeaseRow>(leaseKey);
+  const records = pairs.map(([, value]) => decodeElement(value, sessionId));
+  const view: View = operation === undefined ? { records } : { records, operation: operation.digest };
+  return { before, view, pairs, range, owner: lease?.owner, fromEnd };
+}
+
+/**
+ * The records and the operation log were read at different moments. No commit finds that out when the decision is an error,
+ * so an error is believed when both still are as they were.
+ */
+async function decided(
+  draft: Draft,
+  decide: () => MaybePromise<Change | undefined>,
+): Promise<Change | undefined> {
+  try {
+    return await decide();
+  } catch (error) {
+    if (await draft.isCurrent()) throw error;
+    throw new Outdated();
+  }
+}
+
+/** The row after the change, with the records of the change written into the draft. */
+async function changed(
+  draft: Draft,
+  row: SessionRow,
+  seen: Seen & { readonly isWhole: boolean },
+  change: Change,
+): Promise<SessionRow> {
+  const { remove, insert, archive } = change;
+  const stored = new Set(seen.view.records);
+  // Those which stay may well be of a destroyed data key.
+  await checkDeks(
+    draft,
+    row.id,
+    insert.filter((record) => !stored.has(record)),
+  );
+  const room = await makeRoom(draft, row, seen, change);
+  let next = room.records.length === 0 ? room.row : insertRecords(draft, room.row, room.first, room.records);
+  if (remove !== 'none' || insert.length > 0) {
+    next = { ...next, generation: moved(row.generation, change.mark ?? newMark()) };
+  }
+  if (archive !== undefined) {
+    const before = await draft.readJson<SessionRow>(sessionKeyOf(archive.sessionId));
+    const target = before ?? newSession(archive.sessionId);
+    const mark = newMark();
+    saveSession(draft, archive.sessionId, before, await appended(draft, target, { ...archive, mark }));
+  }
+  if (change.forgetOperations === true) next = await forgetOperations(draft, next);
+  return next;
+}
+
+interface Room {
+  readonly row: SessionRow;
+  /** Number of the first record that is inserted. */
+  readonly first: number;
+  readonly records: readonly StoredRecord[];
+}
+
+/** Removes what goes, and finds the numbers for what takes its place. */
+async function makeRoom(
+  draft: Draft,
+  row: SessionRow,
+  seen: Seen & { readonly isWhole: boolean },
+  { remove, insert }: Change,
+): Promise<Room> {
+  const atEnd = { first: row.end, records: insert };
+  if (remove === 'none') return { row, ...atEnd };
+  if (remove === 'all') {
+    const pairs = seen.isWhole || seen.before === undefined ? seen.pairs : await draft.list(seen.range);
+    for (const [key] of pairs) draft.remove(key);
+    return { row: emptied(row), ...atEnd };
+  }
+  const end = remove.start + remove.count;
+  const going = seen.pairs.slice(remove.start, end);
+  const [lastKey] = going.at(-1) ?? [];
+  if (lastKey === undefined) return { row, ...atEnd };
+  for (const [key] of going) draft.remove(key);
+  const left = without(row, going);
+  const isSeen = seen.fromEnd || seen.isWhole;
+  const next = isSeen ? seen.pairs[end] : (await draft.list({ ...after(seen.range, lastKey), limit: 1 }))[0];
+  if (next === undefined) return { row: left, ...atEnd };
+  // What replaces records inside the history takes the numbers that end with theirs.
+  const first = itemNumberOf(lastKey) - insert.length + 1;
+  const isAtStart = remove.start === 0 && (!seen.fromEnd || seen.isWhole);
+  if (isAtStart || insert.length <= going.length) return { row: left, first, records: insert };
+  // There are too few numbers in the middle: what follows moves with them to the end.
+  const tail = await draft.list(after(seen.range, lastKey));
+  for (const [key] of tail) draft.remove(key);
+  const following = tail.map(([, value]) => decodeElement(value, row.id));
+  return { row: without(left, tail), first: row.end, records: [...insert, ...following] };
+}
+
+/** Writes the operation to the log, and takes the oldest ones out of it. */
+async function logOperation(
+  draft: Draft,
+  row: SessionRow,
+  { key, digest }: NonNullable<Change['operation']>,
+  most: number,
+): Promise<SessionRow> {
+  draft.putJson(keyOf('operation', row.id, key), { digest });
+  draft.putJson(appliedKeyOf(row.id, row.next), key);
+  const next = row.next + 1;
+  let { oldest } = row;
+  for (; next - oldest > most; oldest++) {
+    const position = appliedKeyOf(row.id, oldest);
+    const forgotten = await draft.readJson<string>(position);
+    draft.remove(position);
+    if (forgotten !== undefined) draft.remove(keyOf('operation', row.id, forgotten));
+  }
+  return { ...row, oldest, next };
+}

@@ -1,0 +1,64 @@
+import { heldError, type HoldRecord, type HoldStore } from '../../keys/dek-store.ts';
+import type { Database } from './checked.ts';
+import { attempt, type Draft } from './draft.ts';
+import { decodeJson, keyOf, rangeOf } from './layout.ts';
+
+export function heldKeyOf(sessionId: string): string {
+  return keyOf('held', sessionId);
+}
+
+/**
+ * The commit expects that no hold was placed meanwhile.
+ *
+ * @throws {@link StrongroomError} `ERR_HELD`.
+ */
+export async function assertNotHeld(draft: Draft, sessionId: string): Promise<void> {
+  const [hold] = await openHolds(draft, sessionId);
+  if (hold !== undefined) throw heldError(sessionId, hold);
+}
+
+/** Ids of the open holds on a session. */
+export async function openHolds(draft: Draft, sessionId: string): Promise<readonly string[]> {
+  return (await draft.readJson<string[]>(heldKeyOf(sessionId))) ?? [];
+}
+
+export function keyValueHolds(database: Database): HoldStore {
+  return {
+    place: (hold) =>
+      attempt(database, 'the holds', async (draft) => {
+        const key = keyOf('hold', hold.id);
+        if ((await draft.readJson<HoldRecord>(key)) !== undefined) return false;
+        draft.putJson(key, hold);
+        const open = await openHolds(draft, hold.sessionId);
+        draft.putJson(heldKeyOf(hold.sessionId), [...open, hold.id]);
+        return true;
+      }),
+
+    release: (id, releasedAt, releasedBy) =>
+      attempt(database, 'the holds', async (draft) => {
+        const key = keyOf('hold', id);
+        const hold = await draft.readJson<HoldRecord>(key);
+        if (hold === undefined || hold.releasedAt !== undefined) return hold;
+        const released: HoldRecord = {
+          ...hold,
+          releasedAt,
+          ...(releasedBy !== undefined && { releasedBy }),
+        };
+        draft.putJson(key, released);
+        const left = (await openHolds(draft, hold.sessionId)).filter((open) => open !== id);
+        if (left.length > 0) draft.putJson(heldKeyOf(hold.sessionId), left);
+        else draft.remove(heldKeyOf(hold.sessionId));
+        return released;
+      }),
+
+    async list({ sessionId, open } = {}) {
+      const holds = (await database.list(rangeOf('hold'))).map(
+        ([, value]) => decodeJson(value) as HoldRecord,
+      );
+      return holds
+        .filter((hold) => sessionId === undefined || hold.sessionId === sessionId)
+        .filter((hold) => open === undefined || open === (hold.releasedAt === undefined))
+        .toSorted((one, other) => one.placedAt - other.placedAt);
+    },
+  };
+}

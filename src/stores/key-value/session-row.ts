@@ -1,0 +1,137 @@
+import type { DekRecord, DekTombstone } from '../../keys/dek-store.ts';
+import type { StoredRecord } from '../driver.ts';
+import { firstTimes, isEarlier } from '../first-times.ts';
+import { keyError, subjectError } from '../failure.ts';
+import { didsOf, keyProblem } from '../record.ts';
+import type { KeyValue } from './database.ts';
+import type { Draft } from './draft.ts';
+import { encodeElement } from './element.ts';
+import { boundKeyOf, itemKeyOf, keyOf, type Bound } from './layout.ts';
+
+/** What is kept of a session. It changes with every change of the session's records and operations. */
+export interface SessionRow {
+  readonly id: string;
+  readonly subject: string | null;
+  /** Sum of the marks of all changes, see marks.ts. */
+  readonly generation: number;
+  /** Number of the next item. */
+  readonly end: number;
+  readonly items: number;
+  /** Of their values. */
+  readonly bytes: number;
+  /** No record expires earlier; `null` when none does. */
+  readonly expiry: number | null;
+  /** No record was born earlier. */
+  readonly birth: number | null;
+  /** Positions of the oldest operation in the log, and of the next one. */
+  readonly oldest: number;
+  readonly next: number;
+}
+
+export function newSession(id: string): SessionRow {
+  const empty = { items: 0, bytes: 0, expiry: null, birth: null };
+  return { id, subject: null, generation: 0, end: 0, ...empty, oldest: 0, next: 0 };
+}
+
+export function sessionKeyOf(sessionId: string): string {
+  return keyOf('session', sessionId);
+}
+
+const BOUNDS: readonly Bound[] = ['expiry', 'birth'];
+
+/** Writes the row and its entries in the indexes. @param next Absent: the row goes. */
+export function saveSession(
+  draft: Draft,
+  id: string,
+  before: SessionRow | undefined,
+  next?: SessionRow,
+): void {
+  for (const bound of BOUNDS) {
+    const [old, time] = [before?.[bound] ?? null, next?.[bound] ?? null];
+    if (old !== null && old !== time) draft.remove(boundKeyOf(bound, old, id));
+    if (time !== null && old !== time) draft.putJson(boundKeyOf(bound, time, id), id);
+  }
+  const [owner, subject] = [before?.subject ?? null, next?.subject ?? null];
+  if (owner !== null && owner !== subject) draft.remove(keyOf('subject', owner, id));
+  if (subject !== null && owner !== subject) draft.putJson(keyOf('subject', subject, id), id);
+  if (next === undefined) draft.remove(sessionKeyOf(id));
+  else draft.putJson(sessionKeyOf(id), next);
+}
+
+/** @throws {@link StrongroomError} `ERR_CONFLICT` when the session is of another subject. */
+export function claimed(row: SessionRow, subject: string | undefined): SessionRow {
+  if (subject === undefined || row.subject === subject) return row;
+  if (row.subject !== null) throw subjectError(row.id);
+  return { ...row, subject };
+}
+
+/** The row without the records that go; the bounds stay, which may be earlier than need be. */
+export function without(row: SessionRow, going: readonly KeyValue[]): SessionRow {
+  const items = row.items - going.length;
+  if (items === 0) return emptied(row);
+  return { ...row, items, bytes: row.bytes - lengthOf(going.map(([, value]) => value)) };
+}
+
+function lengthOf(values: readonly Uint8Array[]): number {
+  return values.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** The row without any record. */
+export function emptied(row: SessionRow): SessionRow {
+  return { ...row, items: 0, bytes: 0, expiry: null, birth: null };
+}
+
+/** Puts records under the numbers from `first` on, and gives the row with them. */
+export function insertRecords(
+  draft: Draft,
+  row: SessionRow,
+  first: number,
+  records: readonly StoredRecord[],
+): SessionRow {
+  const values = records.map(encodeElement);
+  for (const [index, value] of values.entries()) draft.put(itemKeyOf(row.id, first + index), value);
+  const { expiry, birth } = firstTimes(records);
+  return {
+    ...row,
+    items: row.items + values.length,
+    bytes: row.bytes + lengthOf(values),
+    end: Math.max(row.end, first + values.length),
+    expiry: isEarlier(expiry, row.expiry) ? expiry : row.expiry,
+    birth: isEarlier(birth, row.birth) ? birth : row.birth,
+  };
+}
+
+/** A row of the table of data keys. */
+export type DekRow = DekRecord | DekTombstone;
+
+export function isDestroyed(row: DekRow): row is DekTombstone {
+  return 'destroyedAt' in row;
+}
+
+export function dekKeyOf(sessionId: string, did: string): string {
+  return keyOf('dek', sessionId, did);
+}
+
+/** Keys of the data keys that {@link checkDeks} looks up. */
+export function dekKeysOf(sessionId: string, records: readonly StoredRecord[]): string[] {
+  return Array.from(didsOf(records), (did) => dekKeyOf(sessionId, did));
+}
+
+/**
+ * The commit expects the data keys as they were found, so that none is destroyed meanwhile.
+ *
+ * @throws {@link StrongroomError} `ERR_SHREDDED`, `ERR_KEY_UNKNOWN`.
+ */
+export async function checkDeks(
+  draft: Draft,
+  sessionId: string,
+  records: readonly StoredRecord[],
+): Promise<void> {
+  await draft.read(...dekKeysOf(sessionId, records));
+  for (const record of records) {
+    if (record.did === null || record.wrapped !== null) continue;
+    const row = await draft.readJson<DekRow>(dekKeyOf(sessionId, record.did));
+    const problem = keyProblem(record, row && { destroyed: isDestroyed(row) });
+    if (problem !== undefined) throw keyError(sessionId, problem);
+  }
+}
