@@ -174,18 +174,37 @@ export interface LayerIO {
  * `load`) only observes and may stand anywhere. Hooks take batches. See `examples/custom-layer.ts`.
  */
 export interface SessionLayer {
-  /** Stands in errors, audit records and traces. */
+  /** Stands in errors, audit records and traces; nothing is decided by it but what `unique` says. */
   readonly name: string;
   /** Ask the runner for the run context although the inner session does not want it. */
   readonly wantsRunContext?: true;
-  /** This layer writes header fields, so records become envelopes. */
+  /**
+   * This layer writes header fields, so records become envelopes. Without it the headers that `write` and `read` return
+   * must have the fields that came: a field that is written would be lost wherever no other layer stamps. With it, too,
+   * the times `t`, `e` and `g` stay. An item that is kept and written again (by a compaction, a rollback) comes
+   * with the fields that it had: one that tells something of the text is written anew each time.
+   */
   readonly stamps?: true;
+  /** An item that this layer stamps has an end, so functions that would copy it without its stamps refuse to. */
+  readonly expires?: true;
+  /**
+   * What `read` is. `'inverse'`: it undoes `write`, for the item and for the header fields that `write` added; the layer
+   * is a codec, such as compression. A codec works below all layers that are none, wherever it stands above the seal or
+   * the cache, so that they see what it got: a layer that pairs calls with results, or one that redacts. Below a cache it
+   * works there, and the cache keeps what it opened. `'view'`: it shows what is stored in another way or hides it, such
+   * as redaction on read; an item that is kept is stored again as it was. Absent: `'inverse'` for a layer with `write`
+   * and `read` that has no `compare` and does not stamp, else `'view'`.
+   */
+  readonly reads?: 'inverse' | 'view';
   /** Below this layer items cannot be read. `write` returns carriers, `read` takes records. */
   readonly seals?: true;
   /**
-   * With `stamps`, in a stack that does not seal: how a record without a stamp is taken. `'keep'`: as plain text, and
-   * so is text of the shape of an unsealed envelope that was not written for this session (a user may have pasted
-   * one). `'envelopes'`: like `'keep'`, but every unsealed envelope is opened.
+   * With `stamps`, in a stack that does not seal: how a record without a stamp is taken, which comes to `read` with an
+   * empty header. `'keep'`: as plain text, and so is text of the shape of an unsealed envelope that was not written for
+   * this session (a user may have pasted one). `'envelopes'`: like `'keep'`, but every unsealed envelope is opened.
+   * `'refuse'` and `'hide'`: `read` throws or hides it. A layer that says nothing shows it and leaves the rest to the
+   * other stamping layers. Of several answers in one stack the first of `'refuse'`, `'hide'`, `'keep'`, `'envelopes'`
+   * counts.
    */
   readonly unstamped?: 'refuse' | 'hide' | 'keep' | 'envelopes';
   /**
@@ -210,7 +229,7 @@ export interface SessionLayer {
   load?(call: SessionCall, io: LayerIO): Promise<readonly (Entry | HiddenEntry)[]>;
   /**
    * Looks at all that a read is about to return, in the order of the records, whether it was opened now or comes from
-   * a cache. What holds between records is judged here: `read` may see a part of them. Throws to refuse the read.
+   * a cache, with codecs undone and before any view. What holds between records is judged here: `read` may see a part of them. Throws to refuse the read.
    */
   inspect?(entries: readonly (Entry | HiddenEntry)[], call: SessionCall): MaybePromise<void>;
   /** Before records are removed or replaced. Throws to refuse it. */

@@ -1,4 +1,4 @@
-import type { AgentInputItem } from '@openai/agents';
+import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from './errors.ts';
 import type { DekStore } from './keys/dek-store.ts';
 import type { CallKind, CallOrigin } from './layer.ts';
@@ -12,8 +12,51 @@ import type { CallKind, CallOrigin } from './layer.ts';
 /** Under this symbol a session of a store tells which operations it has applied. */
 export const OPERATIONS: unique symbol = Symbol.for('strongroom.operations') as never;
 
-/** The names of the layers of a wrapper, outermost first. */
-export const LAYER_NAMES: unique symbol = Symbol.for('strongroom.layers') as never;
+/** Under this symbol a wrapper describes its layers, and those of the wrappers below it, as {@link DescribedLayer}s. */
+export const LAYERS: unique symbol = Symbol.for('strongroom.layers') as never;
+
+const LAYER_KINDS = ['items', 'seals', 'stamps', 'expires', 'unique', 'loads', 'inverse'] as const;
+
+/**
+ * What a layer is, as far as the order of a stack depends on it:
+ * - `items`: it sees items, or what they are stored as.
+ * - `seals`, `stamps`, `expires`, `unique`: as the layer says of itself.
+ * - `loads`: it answers reads, from what it keeps.
+ * - `inverse`: its `read` undoes its `write`.
+ */
+export type LayerKind = (typeof LAYER_KINDS)[number];
+
+/** A layer as another copy of this package can understand it. */
+export interface DescribedLayer {
+  readonly name: string;
+  readonly kinds: readonly LayerKind[];
+}
+
+/**
+ * The layers of a wrapper that any copy of this package made, outermost first; none for any other session.
+ *
+ * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when a copy of another version describes them otherwise.
+ */
+export function describedLayers(session: Session): readonly DescribedLayer[] {
+  const layers: unknown = (session as { readonly [LAYERS]?: unknown })[LAYERS];
+  if (layers === undefined) return [];
+  if (Array.isArray(layers) && layers.every(isDescribed)) return layers;
+  throw new StrongroomError(
+    'ERR_UNSUPPORTED',
+    'This session was wrapped by a copy of strongroom of another version, which describes its layers in another way. ' +
+      'Install one version of strongroom.',
+  );
+}
+
+function isDescribed(value: unknown): value is DescribedLayer {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, kinds } = value as { readonly name?: unknown; readonly kinds?: unknown };
+  return (
+    typeof name === 'string' &&
+    Array.isArray(kinds) &&
+    kinds.every((kind) => LAYER_KINDS.includes(kind as LayerKind))
+  );
+}
 
 /** What sessions of one store have in common, on a wrapper: only those archive to each other in one transaction. */
 export const STORE_OF: unique symbol = Symbol.for('strongroom.store') as never;

@@ -2,12 +2,14 @@ import type { Session } from '@openai/agents';
 import { createEngine, type Engine } from './engine/engine.ts';
 import { brandOf, innerSession } from './engine/inner.ts';
 import type { ReplacePrefixArgs } from './engine/prefix.ts';
-import { buildStack, flattenLayers, isDataLayer } from './engine/stack.ts';
+import { describeLayer, isDataLayer } from './engine/layer-kinds.ts';
+import { checkOrder } from './engine/order.ts';
+import { buildStack, flattenLayers } from './engine/stack.ts';
 import { StrongroomError } from './errors.ts';
 import type { Layers, SessionLayer } from './layer.ts';
 import { MEMBERS, unknownMembers, type MemberContext, type SessionMember } from './engine/members.ts';
 import { checkOptions, parseCount } from './options.ts';
-import { OPERATIONS, STORE_OF, LAYER_NAMES } from './session-contract.ts';
+import { describedLayers, LAYERS, OPERATIONS, STORE_OF } from './session-contract.ts';
 
 /** Options of {@link wrapSession}. */
 export interface WrapSessionOptions {
@@ -102,7 +104,10 @@ export function wrapSession<S extends Session>(
   const existing = existingWrapper(innermost, all, maxItemBytes);
   if (existing !== undefined) return existing as Wrapped<S>;
 
-  buildStack([...all, ...foreignLayers(innermost)]);
+  const described = all.map(describeLayer);
+  // Of a wrapper that another copy of this package made.
+  const foreign = describedLayers(innermost);
+  checkOrder(described, foreign);
   const stack = buildStack(all);
   const has = (member: SessionMember): boolean =>
     typeof (innermost as unknown as Record<string, unknown>)[member] === 'function';
@@ -117,7 +122,7 @@ export function wrapSession<S extends Session>(
   const brand = brandOf(innermost);
   if (brand !== undefined) wrapper[brand.symbol] = brand.value;
   if (inner.dekStore !== undefined) Object.defineProperty(wrapper, STORE_OF, { value: inner.dekStore });
-  Object.defineProperty(wrapper, LAYER_NAMES, { value: Object.freeze(all.map((layer) => layer.name)) });
+  Object.defineProperty(wrapper, LAYERS, { value: Object.freeze([...described, ...foreign]) });
 
   const result = wrapper as unknown as Session;
   wrappings.set(result, { inner: innermost, layers: all, maxItemBytes, engine });
@@ -168,26 +173,6 @@ function buildMembers(context: MemberContext): Record<string | symbol, unknown> 
     if (member !== undefined) wrapper[name] = member;
   }
   return wrapper;
-}
-
-/** Stand-ins for the layers of a wrapper that another copy of this package made: enough to check the order. */
-function foreignLayers(session: Session): SessionLayer[] {
-  const names = (session as unknown as Record<symbol, unknown>)[LAYER_NAMES];
-  if (!Array.isArray(names)) return [];
-  return (names as readonly unknown[]).flatMap((name): SessionLayer[] => {
-    switch (name) {
-      case 'encrypt':
-        return [{ name, seals: true, unique: true }];
-      case 'expire':
-        return [{ name, stamps: true, unique: true }];
-      case 'cache':
-        return [{ name, load: () => Promise.resolve([]) }];
-      case 'redact':
-        return [{ name, compare: (item) => item }];
-      default:
-        return [];
-    }
-  });
 }
 
 function refuseDataLayersOverCompaction(compacts: boolean, layers: readonly SessionLayer[]): void {

@@ -5,7 +5,7 @@ import type { CallKind, Entry, HiddenEntry, SessionCall, SessionLayer } from '..
 import type { Inner } from './inner.ts';
 import type { Histories } from './histories.ts';
 import { isCall } from './memory.ts';
-import type { Opened, Pipeline } from './pipeline.ts';
+import type { Opened, Pipeline, Written } from './pipeline.ts';
 import { createQueues } from '../queue.ts';
 import type { Stack } from './stack.ts';
 
@@ -56,7 +56,7 @@ export interface Calls {
     details: CallDetails,
     work: (
       call: ActiveCall,
-      appended: (entries: readonly Entry[]) => void,
+      appended: (entries: readonly Written[]) => void,
       removed: (records: readonly Opened[]) => void,
     ) => Promise<T>,
   ): Promise<T>;
@@ -154,12 +154,15 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   async function mutating<T>(
     call: SessionCall,
     work: (
-      appended: (entries: readonly Entry[]) => void,
+      appended: (entries: readonly Written[]) => void,
       removed: (records: readonly Opened[]) => void,
     ) => Promise<T>,
   ): Promise<T> {
-    const watchers = stack.layers.flatMap((layer) => layer.mutation?.(call) ?? []);
-    let appended: readonly Entry[] | undefined;
+    const watchers = stack.layers.flatMap((layer) => {
+      const watcher = layer.mutation?.(call);
+      return watcher === undefined ? [] : [{ watcher, keeps: layer === stack.loading }];
+    });
+    let appended: readonly Written[] | undefined;
     let removed: readonly (Entry | HiddenEntry)[] | undefined;
     try {
       return await work(
@@ -171,7 +174,9 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
         },
       );
     } finally {
-      for (const watcher of watchers) watcher.done(appended, removed);
+      for (const { watcher, keeps } of watchers) {
+        watcher.done(keeps ? appended?.map(asKept) : appended, removed);
+      }
     }
   }
 
@@ -216,10 +221,10 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     assertReadable,
     async assertRemovable(going, call) {
       assertReadable(going, call);
-      const { stamping } = stack;
-      if (stamping === undefined || !going.some(isExpired)) return;
-      const where = `${stamping.name}: ${call.kind} on session ${JSON.stringify(call.sessionId)} would remove items that are hidden`;
-      await checkAhead(where, call.latest, inner.reference, stamping.maxAhead, stack.hasOwnClock);
+      const { expiring, maxAhead } = stack;
+      if (expiring === undefined || !going.some(isExpired)) return;
+      const where = `${expiring.name}: ${call.kind} on session ${JSON.stringify(call.sessionId)} would remove items that are hidden`;
+      await checkAhead(where, call.latest, inner.reference, maxAhead, stack.hasOwnClock);
     },
   };
 }
@@ -242,6 +247,10 @@ export async function runAround<T>(
 /** Hidden although it could be opened, and its stamps say since when. */
 function isExpired({ bottom, visible }: Opened): boolean {
   return visible === undefined && bottom?.header.t !== undefined;
+}
+
+function asKept({ kept, header, stored }: Written): Entry {
+  return { item: kept, header, stored };
 }
 
 export function hasSkipped(records: readonly Opened[]): boolean {

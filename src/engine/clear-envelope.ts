@@ -66,8 +66,9 @@ export function discloseClear(record: AgentInputItem, sessionId: string, unstamp
     );
   }
   if (mayBePasted && envelope.header[WRITTEN_FOR] !== writtenFor(sessionId)) return plain;
+  const { [WRITTEN_FOR]: _session, ...header } = envelope.header;
   try {
-    return { item: decodeItem(fromUtf8(envelope.body)), header: envelope.header, stored: record };
+    return { item: decodeItem(fromUtf8(envelope.body)), header, stored: record };
   } catch {
     throw new StrongroomError(
       'ERR_MALFORMED',

@@ -16,14 +16,14 @@ export interface Comparison {
   isExactly(item: AgentInputItem, record: Opened): boolean;
   /**
    * Entries for items that the caller wrote. One that came from a recent read (a rollback writes those objects back)
-   * keeps its stamps, and its stored text where a layer only changes what is read.
+   * keeps its header fields, and its stored text where a layer only changes what is read.
    */
   entriesOf(items: readonly AgentInputItem[], origins?: readonly (Opened | undefined)[]): Entry[];
-  /** The same items with the same stamps, to be written somewhere else. */
+  /** The same items with the same header fields, to be written somewhere else. */
   restamped(entries: readonly Entry[]): Entry[];
   /**
    * Entries that take the place of `going`, each record used once: an item that is exactly one of them keeps its
-   * stored text and its stamps; one that only looks like one under the layers keeps the stamps.
+   * stored text and its header fields; one that only looks like one under the layers keeps the fields.
    */
   restored(entries: readonly Entry[], going: readonly Opened[]): Promise<Entry[]>;
 }
@@ -37,13 +37,6 @@ export function createComparison(stack: Stack): Comparison {
     return formsOf(record).some((form) => itemKey(form) === key);
   }
 
-  /** What is written for an item that is exactly this record: not what a layer made of it for the reader. */
-  function storedText(item: AgentInputItem, { bottom }: Opened): AgentInputItem {
-    if (bottom === undefined) return item;
-    // What an inverse `write` made must not go through it again.
-    return !stack.inverts || viewOf(item) === viewOf(bottom.item) ? bottom.item : item;
-  }
-
   return {
     isExactly,
     names: (item, record) =>
@@ -52,11 +45,11 @@ export function createComparison(stack: Stack): Comparison {
       items.map((item, index) => {
         const origin = origins[index];
         if (origin?.bottom === undefined) return { item, header: {} };
-        // An object that the caller changed after it was read is another item of the same age.
-        const text = isExactly(item, origin) ? storedText(item, origin) : item;
-        return { item: text, header: stampsOf(origin.bottom.header) };
+        // An object that the caller changed after it was read is another text of the same age.
+        const text = isExactly(item, origin) ? origin.bottom.item : item;
+        return { item: text, header: fieldsOf(origin.bottom.header) };
       }),
-    restamped: (entries) => entries.map(({ item, header }) => ({ item, header: stampsOf(header) })),
+    restamped: (entries) => entries.map(({ item, header }) => ({ item, header: fieldsOf(header) })),
     async restored(entries, going) {
       if (entries.length === 0) return [];
       const exact = await poolOf(going, (record) => formsOf(record).map(itemKey));
@@ -71,17 +64,17 @@ export function createComparison(stack: Stack): Comparison {
         }
         return undefined;
       };
-      // What is exactly a record is found before another item takes it for its stamps.
+      // What is exactly a record is found before another item takes it for its header.
       const found = entries.map(({ item }) => take(exact, itemKey(item)));
       return entries.map((entry, index) => {
         const same = found[index];
         const { item } = entry;
-        const text = same === undefined ? item : storedText(item, same);
+        const text = same?.bottom?.item ?? item;
         if (entry.header.t !== undefined) return { ...entry, item: text };
         const from = same ?? take(alike, viewOf(item));
         return from?.bottom === undefined
           ? entry
-          : { ...entry, item: text, header: stampsOf(from.bottom.header) };
+          : { ...entry, item: text, header: fieldsOf(from.bottom.header) };
       });
     },
   };
@@ -110,8 +103,8 @@ async function poolOf(
   return pool;
 }
 
-/** The stamps of an entry that is written again; seal and operation belong to the record that it was. */
-function stampsOf(header: Header): Header {
-  const { t, e, g } = header;
-  return { ...(t !== undefined && { t }), ...(e !== undefined && { e }), ...(g !== undefined && { g }) };
+/** The header of an entry that is written again; seal and operation belong to the record that it was. */
+function fieldsOf(header: Header): Header {
+  const { s: _seal, d: _key, o: _operation, ...fields } = header;
+  return fields;
 }

@@ -77,24 +77,24 @@ export const MEMBERS: { readonly [K in SessionMember]-?: Row<K> } = {
       ? (args, runContext) => engine.applyHistoryTransaction(args, runContext as Context)
       : undefined,
 
-  // Under an envelope the inner session cannot see call ids: open, mutate in plaintext, replace in one transaction.
+  // Under an envelope or a codec the inner session cannot see call ids: open, mutate in plaintext, replace in one transaction.
   applyHistoryMutations: ({ engine, has, stack, inner }) =>
-    has('applyHistoryMutations') && (!stack.enveloped || inner.hasTransactions)
+    has('applyHistoryMutations') && (!stack.opaque || inner.hasTransactions)
       ? (args) => engine.applyHistoryMutations(args)
       : undefined,
 
-  // The inner session rewrites what it stores natively; an envelope is not that.
+  // The inner session rewrites what it stores natively; an envelope is not that, nor what a codec makes.
   prepareHistoryItemForModelInput: ({ inner, has, stack }) =>
-    has('prepareHistoryItemForModelInput') && !stack.enveloped
+    has('prepareHistoryItemForModelInput') && !stack.opaque
       ? (item) =>
           (inner.session.prepareHistoryItemForModelInput as (item: AgentInputItem) => AgentInputItem)(item)
       : undefined,
 
-  // Synchronous and item by item, as the runner requires. Under an envelope records come back as they were written,
+  // Synchronous and item by item, as the runner requires. Under an envelope or a codec records come back as they were written,
   // so the inner session's normalization has nothing to do.
   prepareHistoryItemsForPersistenceComparison: ({ inner, has, stack }) => {
     const { compare } = stack;
-    const native = has('prepareHistoryItemsForPersistenceComparison') && !stack.enveloped;
+    const native = has('prepareHistoryItemsForPersistenceComparison') && !stack.opaque;
     const normalize = (items: AgentInputItem[]): AgentInputItem[] =>
       native ? (inner.session.prepareHistoryItemsForPersistenceComparison?.(items) ?? items) : items;
     if (compare !== undefined) return (items) => normalize(items.map((item) => compare(item)));

@@ -17,7 +17,7 @@ import { planReplacement } from './replacement.ts';
 import { listedMutations, snapshotMutations } from '../protocol/mutation.ts';
 import { snapshotItems } from '../protocol/snapshot-items.ts';
 
-/** `applyHistoryMutations`: under an envelope, opened, mutated in plaintext and replaced in one transaction. */
+/** `applyHistoryMutations`: where the inner session sees no items, opened, mutated and replaced in one transaction. */
 export function createMutations({ inner, stack, pipeline, calls, comparison, maxItemBytes }: Parts): {
   applyHistoryMutations(args: SessionHistoryRewriteArgs): Promise<void>;
 } {
@@ -42,7 +42,7 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
       const mutations = checked();
       await calls.assertWritable(call);
       if (mutations.length === 0) return;
-      if (stack.enveloped) {
+      if (stack.opaque) {
         removed(await mutateSealed(mutations, call));
         return;
       }

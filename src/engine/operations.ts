@@ -3,7 +3,7 @@ import { isStrongroomError } from '../errors.ts';
 import type { Entry, SessionCall } from '../layer.ts';
 import type { ActiveCall } from './calls.ts';
 import { copiedNow, known, readNow, send, type Context, type Parts } from './parts.ts';
-import { storedOf, type Opened } from './pipeline.ts';
+import { storedOf, type Opened, type Written } from './pipeline.ts';
 import { planReplacement } from './replacement.ts';
 import {
   assertProtocolItems,
@@ -97,7 +97,7 @@ export function createOperations(parts: Parts): {
   async function transactSealed(
     { operationId, transaction }: SessionHistoryTransactionArgs,
     call: ActiveCall,
-  ): Promise<{ readonly entries: readonly Entry[]; readonly going: readonly Opened[] } | undefined> {
+  ): Promise<{ readonly entries: readonly Written[]; readonly going: readonly Opened[] } | undefined> {
     const digest = transactionDigest(transaction);
     const { operations } = histories.of(call);
     const known = operations.get(operationId);

@@ -1,9 +1,9 @@
 import type { AgentInputItem } from '@openai/agents';
-import { StrongroomError } from '../errors.ts';
 import { mapInSlices, slices } from '../slices.ts';
 import type { Entry, HiddenEntry, LayerIO, SessionCall, SessionLayer } from '../layer.ts';
 import { discloseClear, encloseClear, matchesClear } from './clear-envelope.ts';
 import type { Inner } from './inner.ts';
+import { readWith, writeWith } from './layer-hooks.ts';
 import type { Stack } from './stack.ts';
 import { own } from '../protocol/item.ts';
 import { recordKey } from '../protocol/envelope.ts';
@@ -11,7 +11,10 @@ import { recordKey } from '../protocol/envelope.ts';
 /** One record on its way up: what the inner session holds, what it opens to, and what the caller may see. */
 export interface Opened {
   readonly stored: AgentInputItem;
-  /** Opened, before the layers above the seal; absent when the record could not or must not be opened. */
+  /**
+   * Opened and with all codecs undone, before the layers that show: the item as it is written again. Absent when the
+   * record could not or must not be opened.
+   */
   readonly bottom?: Entry;
   /** What the caller sees; absent when hidden. */
   readonly visible?: Entry;
@@ -19,13 +22,20 @@ export interface Opened {
   readonly skipped?: true;
 }
 
-/** Entries down to records, records up to entries: the only place where `write` and `read` of layers are called. */
+/** One item on its way down, in its forms. */
+export interface Written extends Entry {
+  /** Before any codec: what a later read opens it to. */
+  readonly item: AgentInputItem;
+  /** As the layers below the codecs got it: what a cache keeps. */
+  readonly kept: AgentInputItem;
+  /** The inner session's record. */
+  readonly stored: AgentInputItem;
+}
+
+/** Entries down to records, records up to entries. */
 export interface Pipeline {
-  /** As many entries as came; `stored` is the inner session's record, `item` and `header` are as a cache keeps them. */
-  write(
-    entries: readonly Entry[],
-    call: SessionCall,
-  ): Promise<readonly (Entry & { stored: AgentInputItem })[]>;
+  /** As many entries as came. */
+  write(entries: readonly Entry[], call: SessionCall): Promise<readonly Written[]>;
   /** Opens raw records through all layers. */
   open(records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]>;
   /**
@@ -38,46 +48,60 @@ export interface Pipeline {
 }
 
 export function createPipeline(inner: Inner, stack: Stack): Pipeline {
-  const { layers, loadAt } = stack;
-  const unstamped = stack.stamping?.unstamped ?? 'refuse';
+  const { layers, loading, unstamped, places } = stack;
+  const { above, codecs, below } = places;
+  /** Those that open records, from what a cache keeps or from what is opened first. */
+  const opening = loading === undefined ? below : below.slice(1);
+  const clear = stack.enveloped && !stack.sealed;
 
-  async function write(
+  async function writeThrough(
+    through: readonly SessionLayer[],
     entries: readonly Entry[],
     call: SessionCall,
-  ): Promise<readonly (Entry & { stored: AgentInputItem })[]> {
-    if (slices.isOver()) await slices.next();
+  ): Promise<readonly Entry[]> {
     let current = entries;
-    let plain = entries;
-    for (const layer of layers) {
-      if (layer.write === undefined) continue;
-      // What stands just above the seal is what a cache keeps: the item that a later read would open.
-      if (layer.seals === true) plain = current;
-      const next = await layer.write(current, call);
-      assertCount(layer, 'write', next.length, current.length);
-      current = next;
+    for (const layer of through) {
+      if (layer.write !== undefined) current = await writeWith(layer, current, call);
     }
-    if (!stack.sealed) {
-      plain = current;
-      if (stack.enveloped) {
-        current = await mapInSlices(current, (entry, index) =>
-          encloseClear(entry, index, call.sessionId, call.operationId),
-        );
-      }
+    return current;
+  }
+
+  async function write(entries: readonly Entry[], call: SessionCall): Promise<readonly Written[]> {
+    if (slices.isOver()) await slices.next();
+    const plain = await writeThrough(above, entries, call);
+    const kept = await writeThrough(codecs, plain, call);
+    let current = await writeThrough(below, kept, call);
+    if (clear) {
+      current = await mapInSlices(current, (entry, index) =>
+        encloseClear(entry, index, call.sessionId, call.operationId),
+      );
     }
     return current.map((entry, index) => ({
       item: (plain[index] as Entry).item,
+      kept: (kept[index] as Entry).item,
       header: entry.header,
       stored: entry.stored ?? entry.item,
     }));
   }
 
-  /** From records to entries through the layers below `above` (exclusive); holes are records that a layer hid. */
-  async function openBelow(
+  /** Records through the layers that open; what a cache keeps. */
+  async function openKept(
     records: readonly AgentInputItem[],
-    above: number,
     call: SessionCall,
   ): Promise<(Entry | HiddenEntry)[]> {
     if (slices.isOver()) await slices.next();
+    const entries = await mapInSlices(records, (stored) =>
+      clear ? discloseClear(stored, call.sessionId, unstamped) : { item: stored, header: {}, stored },
+    );
+    return openThrough(opening, entries, call);
+  }
+
+  /** What these layers open; a record that one of them could not read is marked as skipped. */
+  async function openThrough(
+    through: readonly SessionLayer[],
+    entries: readonly (Entry | HiddenEntry)[],
+    call: SessionCall,
+  ): Promise<(Entry | HiddenEntry)[]> {
     let skipped = false;
     const watching: SessionCall = {
       ...call,
@@ -86,48 +110,40 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
         call.skipped();
       },
     };
-    const entries = await mapInSlices(records, (stored) =>
-      stack.enveloped && !stack.sealed
-        ? discloseClear(stored, call.sessionId, unstamped)
-        : { item: stored, header: {}, stored },
-    );
-    const opened = await readThrough(entries, layers.length - 1, above + 1, watching);
-    return opened.map((entry, index) => {
-      const stored = records[index] as AgentInputItem;
-      if (entry !== undefined) return entry.stored === stored ? entry : { ...entry, stored };
+    const opened = await readThrough(through, entries.map(shownOf), watching);
+    return entries.map((entry, index) => {
+      if (entry.item === undefined) return entry;
+      const stored = entry.stored as AgentInputItem;
+      const found = opened[index];
+      if (found !== undefined) return found.stored === stored ? found : { ...found, stored };
       return skipped ? { stored, skipped: true } : { stored };
     });
   }
 
-  /** Applies the `read` hooks of layers `from` down to `to` (inner to outer); each sees only what is still visible. */
+  /** Applies the `read` hooks of these layers, the innermost first; each sees only what is still visible. */
   async function readThrough(
+    through: readonly SessionLayer[],
     entries: readonly (Entry | undefined)[],
-    from: number,
-    to: number,
     call: SessionCall,
   ): Promise<(Entry | undefined)[]> {
     let current = [...entries];
-    for (let position = from; position >= to; position--) {
-      const layer = layers[position] as SessionLayer;
+    for (const layer of through.toReversed()) {
       if (layer.read === undefined) continue;
       if (slices.isOver()) await slices.next();
       const shown = current.filter((entry) => entry !== undefined);
       if (shown.length === 0) return current;
-      const next = await layer.read(shown, call);
-      assertCount(layer, 'read', next.length, shown.length);
+      const next = await readWith(layer, shown, call);
       let index = 0;
       current = current.map((entry) => (entry === undefined ? undefined : next[index++]));
     }
     return current;
   }
 
-  /** Where the layers that only open end and those that show begin: above the seal, or above the cache. */
-  const boundary = loadAt >= 0 ? loadAt : layers.findIndex((layer) => layer.seals === true);
-
-  async function show(entries: readonly (Entry | HiddenEntry)[], call: SessionCall): Promise<Opened[]> {
-    const from = boundary >= 0 ? boundary - 1 : layers.length - 1;
-    const bottoms = entries.map((entry) => (entry.item === undefined ? undefined : entry));
-    const visible = await readThrough(bottoms, from, 0, call);
+  /** Undoes the codecs, and applies the layers that show. */
+  async function show(kept: readonly (Entry | HiddenEntry)[], call: SessionCall): Promise<Opened[]> {
+    const entries = codecs.length === 0 ? kept : await openThrough(codecs, kept, call);
+    const bottoms = entries.map(shownOf);
+    const visible = await readThrough(above, bottoms, call);
     return entries.map((entry, index) => {
       const bottom = bottoms[index];
       const seen = visible[index];
@@ -138,16 +154,8 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     });
   }
 
-  const openBottom = async (
-    records: readonly AgentInputItem[],
-    call: SessionCall,
-  ): Promise<(Entry | HiddenEntry)[]> =>
-    boundary >= 0
-      ? openBelow(records, boundary === loadAt ? loadAt : boundary - 1, call)
-      : openBelow(records, layers.length - 1, call);
-
   const openUnseen = async (records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]> =>
-    show(await openBottom(records, call), call);
+    show(await openKept(records, call), call);
 
   const inspectors = layers.filter((layer) => layer.inspect !== undefined);
 
@@ -163,14 +171,13 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     inspected(await openUnseen(records, call), call);
 
   async function load(count: number | undefined, call: SessionCall): Promise<Opened[]> {
-    const layer = layers[loadAt] as SessionLayer;
     const io: LayerIO = {
       raw: (wanted) => inner.getItems(wanted, call.runContext),
-      open: (records) => openBelow(records, loadAt, call),
+      open: (records) => openKept(records, call),
       ...(inner.version !== undefined && { version: inner.version }),
     };
     const { limit: _limit, ...unlimited } = call;
-    const loaded = await layer.load?.(count === undefined ? unlimited : { ...call, limit: count }, io);
+    const loaded = await loading?.load?.(count === undefined ? unlimited : { ...call, limit: count }, io);
     return show(loaded ?? [], call);
   }
 
@@ -179,7 +186,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
   }
 
   async function window(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]> {
-    const cached = loadAt >= 0 && !fresh;
+    const cached = loading !== undefined && !fresh;
     if (limit === undefined) {
       return cached
         ? load(undefined, call)
@@ -227,7 +234,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     count: number,
     call: SessionCall,
   ): Promise<number> {
-    if (stack.enveloped && !stack.sealed) return matchesClear(record, operationId, count);
+    if (clear) return matchesClear(record, operationId, count);
     for (const layer of layers) {
       const index = await layer.matches?.(record, operationId, count, call);
       if (index !== undefined && index >= 0) return index;
@@ -238,13 +245,9 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
   return { write, open, read, matches };
 }
 
-function assertCount(layer: SessionLayer, hook: string, got: number, expected: number): void {
-  if (got !== expected) {
-    throw new StrongroomError(
-      'ERR_INVALID_OPTION',
-      `The layer "${layer.name}" returned ${got} entries from ${hook} for ${expected}. It must return one for each, in their order.`,
-    );
-  }
+/** The entry, if it shows an item. */
+function shownOf(entry: Entry | HiddenEntry): Entry | undefined {
+  return entry.item === undefined ? undefined : entry;
 }
 
 /** The records of these entries. Envelopes cannot be changed by anybody, so that a store may read them in slices. */

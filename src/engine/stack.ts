@@ -2,6 +2,9 @@ import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { Layers, SessionLayer } from '../layer.ts';
 import { invalidOption } from '../options.ts';
+import type { Unstamped } from './clear-envelope.ts';
+import { isDataLayer, isInverse } from './layer-kinds.ts';
+import { placesOf, type Places } from './places.ts';
 
 /** The layers around one session, checked, with what the engine needs to know of them as a whole. */
 export interface Stack {
@@ -13,21 +16,27 @@ export interface Stack {
   readonly enveloped: boolean;
   /** A layer writes header fields. */
   readonly stamped: boolean;
-  /** The layer that stamps, if one does. */
-  readonly stamping?: SessionLayer;
+  /** The layer by whose stamps items expire, else the outermost that stamps. */
+  readonly expiring?: SessionLayer;
+  /** The smallest of what the stamping layers allow, see {@link SessionLayer.maxAhead}. */
+  readonly maxAhead?: number;
   /** A layer brought the clock. */
   readonly hasOwnClock: boolean;
   /** A layer sees items at all; otherwise calls pass through untouched. */
   readonly transforms: boolean;
   /** A layer has `read`, so what comes back is not what the inner session holds. */
   readonly reads: boolean;
-  /** Position of the layer that answers reads, -1 when none does. */
-  readonly loadAt: number;
+  /** The layer that answers reads. */
+  readonly loading?: SessionLayer;
   readonly wantsRunContext: boolean;
-  /** A layer changes what is read and not what is stored, or both: an item that was read may not be what is stored. */
+  /** A layer that neither seals nor stamps has `read`: an item that was read may not be what is stored. */
   readonly views: boolean;
-  /** A layer has `write` and a `read` that undoes it: what is stored is no item that could be written again. */
-  readonly inverts: boolean;
+  /** The inner session gets no items as the caller has them, but envelopes, or what a codec makes. */
+  readonly opaque: boolean;
+  /** How a record without an envelope is taken, as all stamping layers together say. */
+  readonly unstamped: Unstamped;
+  /** Where the layers do their work. */
+  readonly places: Places;
   /** All `compare` hooks, outermost first; absent when no layer has one. */
   readonly compare?: (item: AgentInputItem) => AgentInputItem;
   /** Those of layers that also write: two items that they make equal are stored as one. */
@@ -41,6 +50,7 @@ const HOOKS = [
   'compare',
   'load',
   'inspect',
+  'removing',
   'mutation',
   'matches',
   'opensAs',
@@ -80,80 +90,75 @@ function checkLayer(layer: SessionLayer): SessionLayer {
       );
     }
   }
+  checkKinds(layer);
   return layer;
 }
 
-/** Whether the layer sees items; one that does not may stand anywhere. */
-export function isDataLayer(layer: SessionLayer): boolean {
-  return (
-    layer.seals === true ||
-    layer.stamps === true ||
-    layer.write !== undefined ||
-    layer.read !== undefined ||
-    layer.compare !== undefined ||
-    layer.load !== undefined
-  );
+function checkKinds(layer: SessionLayer): void {
+  const { name, reads, unstamped } = layer;
+  const invalid = (option: string, rule: string, value: unknown): never =>
+    invalidOption('wrapSession', `${option} of layer "${name}"`, rule, value);
+  for (const flag of ['wantsRunContext', 'stamps', 'expires', 'seals', 'unique'] as const) {
+    const value: unknown = layer[flag];
+    if (value !== undefined && typeof value !== 'boolean') invalid(flag, 'true, or absent', value);
+  }
+  if (reads !== undefined && reads !== 'inverse' && reads !== 'view') {
+    invalid('reads', "'inverse' or 'view', or absent", reads);
+  }
+  if (reads !== undefined && layer.read === undefined)
+    invalid('reads', 'absent for a layer without read', reads);
+  if (
+    reads === 'inverse' &&
+    (layer.write === undefined || layer.seals === true || layer.load !== undefined)
+  ) {
+    invalid('reads', "'view', or absent, for a layer without write and for one that seals or loads", reads);
+  }
+  if (unstamped !== undefined && !UNSTAMPED.includes(unstamped)) {
+    invalid('unstamped', `one of ${UNSTAMPED.map((each) => `'${each}'`).join(', ')}`, unstamped);
+  }
 }
 
-/**
- * Checks the order once, before any I/O.
- *
- * @throws {@link StrongroomError} `ERR_LAYER_ORDER` with the right order.
- */
+/** What the engine needs of layers whose order was checked. */
 export function buildStack(layers: readonly SessionLayer[]): Stack {
-  const seen = new Set<string>();
-  for (const layer of layers) {
-    if ((layer.unique === true || layer.seals === true || layer.load !== undefined) && seen.has(layer.name)) {
-      throw new StrongroomError(
-        'ERR_LAYER_ORDER',
-        `A stack takes one ${layer.name}() layer, this one has two. Remove one of them.`,
-      );
-    }
-    seen.add(layer.name);
-  }
-  const sealAt = layers.findIndex((layer) => layer.seals === true);
-  const loadAt = layers.findIndex((layer) => layer.load !== undefined);
-  for (const [index, layer] of layers.entries()) {
-    if (!isDataLayer(layer)) continue;
-    if (sealAt >= 0 && index > sealAt) {
-      throw wrongOrder(
-        layers,
-        `${layer.name} cannot stand below ${layers[sealAt]?.name}, where items are sealed`,
-      );
-    }
-    if (loadAt >= 0 && index > loadAt && layer.seals !== true) {
-      throw wrongOrder(
-        layers,
-        `${layer.name} cannot stand below ${layers[loadAt]?.name}, which would keep its result`,
-      );
-    }
-  }
   const compare = compareOf(layers);
   const compareWritten = compareOf(layers.filter((layer) => layer.write !== undefined));
   const { clock } = layers.find((layer) => layer.clock !== undefined) ?? {};
-  const viewing = layers.filter(
-    (layer) => layer.read !== undefined && layer.seals !== true && layer.stamps !== true,
-  );
-  const sealed = sealAt >= 0;
-  const stamping = layers.find((layer) => layer.stamps === true);
-  const stamped = stamping !== undefined;
+  const sealed = layers.some((layer) => layer.seals === true);
+  const stamping = layers.filter((layer) => layer.stamps === true);
+  const expiring = stamping.find((layer) => layer.expires === true) ?? stamping[0];
+  const ahead = stamping.flatMap(({ maxAhead }) => maxAhead ?? []);
+  const stamped = stamping.length > 0;
+  const enveloped = sealed || stamped;
+  const loading = layers.find((layer) => layer.load !== undefined);
   return {
     layers,
     sealed,
     stamped,
-    ...(stamping !== undefined && { stamping }),
+    ...(expiring !== undefined && { expiring }),
+    ...(ahead.length > 0 && { maxAhead: Math.min(...ahead) }),
     hasOwnClock: clock !== undefined,
-    enveloped: sealed || stamped,
+    enveloped,
+    opaque: enveloped || layers.some(isInverse),
+    unstamped: strictest(stamping),
+    places: placesOf(layers),
     transforms: layers.some(isDataLayer),
     reads: layers.some((layer) => layer.read !== undefined),
-    loadAt,
     wantsRunContext: layers.some((layer) => layer.wantsRunContext === true),
-    views: viewing.length > 0,
-    inverts: viewing.some((layer) => layer.write !== undefined && layer.compare === undefined),
+    views: layers.some((layer) => layer.read !== undefined && layer.seals !== true && layer.stamps !== true),
+    ...(loading !== undefined && { loading }),
     ...(compare !== undefined && { compare }),
     ...(compareWritten !== undefined && { compareWritten }),
     now: () => readClock(clock ?? Date.now),
   };
+}
+
+/** From the strictest on. */
+const UNSTAMPED: readonly Unstamped[] = ['refuse', 'hide', 'keep', 'envelopes'];
+
+/** What one stamping layer does not want is not done because another one would. */
+function strictest(stamping: readonly SessionLayer[]): Unstamped {
+  const said = stamping.map(({ unstamped }) => unstamped);
+  return UNSTAMPED.find((each) => said.includes(each)) ?? 'refuse';
 }
 
 function compareOf(layers: readonly SessionLayer[]): SessionLayer['compare'] {
@@ -173,20 +178,4 @@ function readClock(clock: () => number): number {
     );
   }
   return Math.floor(now);
-}
-
-function wrongOrder(layers: readonly SessionLayer[], problem: string): StrongroomError {
-  const right = [...layers].sort((a, b) => rank(a) - rank(b)).map((layer) => layer.name);
-  return new StrongroomError(
-    'ERR_LAYER_ORDER',
-    `${problem}. Use this order, outermost first: [${right.join(', ')}].`,
-  );
-}
-
-/** The order that always works: observers, then as the data travels from run() to the store. */
-function rank(layer: SessionLayer): number {
-  if (layer.seals === true) return 4;
-  if (layer.load !== undefined) return 3;
-  if (layer.stamps === true) return 2;
-  return isDataLayer(layer) ? 1 : 0;
 }

@@ -4,7 +4,7 @@ import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import {
   hasTransactions,
-  layerNames,
+  expiringLayer,
   replaceOldest,
   safeStarts,
   shareStore,
@@ -127,10 +127,11 @@ export async function archiveHistory(
 
 /** A copy through `addItems` gets times of its own. */
 function refuseLongerLife(where: string, session: Session): void {
-  if (!layerNames(session).includes('expire')) return;
+  const layer = expiringLayer(session);
+  if (layer === undefined) return;
   throw new StrongroomError(
     'ERR_UNSUPPORTED',
-    `${where}: the session has expire(), and the archive is not in the same store of ours, so the copies would live longer than the originals. Archive into a session of the same store, wrapped by wrapSession.`,
+    `${where}: the session has ${layer}(), and the archive is not in the same store of ours, so the copies would live longer than the originals. Archive into a session of the same store, wrapped by wrapSession.`,
   );
 }
 

@@ -2,7 +2,7 @@ import type { Session } from '@openai/agents';
 import { derivedId, openDerived, parseDerivedId } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
 import { invalidOption } from '../options.ts';
-import { layerNames } from './replace-oldest.ts';
+import { expiringLayer } from './replace-oldest.ts';
 import { rewindIndex, type RewindTarget } from './rewind.ts';
 
 /** What {@link branches} needs of a store; every store of ours has it, wrapped or not. */
@@ -63,10 +63,11 @@ export function branches(store: BranchStore, id: string): Branches {
     async create(name: string, from?: RewindTarget): Promise<Session> {
       const source = store.session(id);
       const branch = sessionOf(name);
-      if (layerNames(source).includes('expire') || layerNames(branch).includes('expire')) {
+      const layer = expiringLayer(source) ?? expiringLayer(branch);
+      if (layer !== undefined) {
         throw new StrongroomError(
           'ERR_UNSUPPORTED',
-          `${where}: the session has expire(), and copies in a branch would live longer than the originals.`,
+          `${where}: the session has ${layer}(), and copies in a branch would live longer than the originals.`,
         );
       }
       if ((await branch.getItems(1)).length > 0) {

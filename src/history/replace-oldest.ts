@@ -3,7 +3,7 @@ import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { itemKey } from '../protocol/item.ts';
 import { digestInSlices } from '../protocol/digest.ts';
 import { createStructure, isUserMessage } from './structure.ts';
-import { DEK_STORE, LAYER_NAMES, OPERATIONS, STORE_OF } from '../session-contract.ts';
+import { DEK_STORE, describedLayers, LAYERS, OPERATIONS, STORE_OF } from '../session-contract.ts';
 
 /** What sessions of our stores have, bare (the archive by its id) and wrapped (the archive as a session). */
 interface PrefixSession extends Session {
@@ -54,7 +54,7 @@ export async function replaceOldest(session: Session, plan: ReplaceOldest): Prom
         operationId,
         ...(archiveTo === undefined
           ? {}
-          : { archiveTo: LAYER_NAMES in session ? archiveTo : await archiveTo.getSessionId() }),
+          : { archiveTo: LAYERS in session ? archiveTo : await archiveTo.getSessionId() }),
       });
       return true;
     } catch (error) {
@@ -101,7 +101,7 @@ export function hasTransactions(session: Session): session is SessionHistoryTran
 
 function replacesPrefixes(session: Session): session is PrefixSession {
   return (
-    (LAYER_NAMES in session || OPERATIONS in session) &&
+    (LAYERS in session || OPERATIONS in session) &&
     typeof (session as Partial<PrefixSession>).replacePrefix === 'function'
   );
 }
@@ -118,10 +118,9 @@ function storeOf(session: Session): unknown {
   return (session as unknown as Symbols)[STORE_OF] ?? (session as unknown as Symbols)[DEK_STORE];
 }
 
-/** The names of the layers of a wrapper; empty for any other session. */
-export function layerNames(session: Session): readonly string[] {
-  const names = (session as unknown as Symbols)[LAYER_NAMES];
-  return Array.isArray(names) ? (names as readonly string[]) : [];
+/** The name of the layer by which items of the session have an end that a copy of them would not have. */
+export function expiringLayer(session: Session): string | undefined {
+  return describedLayers(session).find(({ kinds }) => kinds.includes('expires'))?.name;
 }
 
 /** Whether `items` begin with `prefix`, by the runner's own equality. */

@@ -173,6 +173,8 @@ export function expire(options: ExpireOptions): SessionLayer {
     name: 'expire',
     wantsRunContext: true,
     stamps: true,
+    expires: true,
+    reads: 'view',
     unique: true,
     unstamped: engineMode(unstamped, envelopes),
     ...(clock !== undefined && { clock }),

@@ -3,7 +3,7 @@ import { errorName } from '../error-name.ts';
 import { StrongroomError } from '../errors.ts';
 import type { SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, invalidOption } from '../options.ts';
-import { LAYER_NAMES } from '../session-contract.ts';
+import { describedLayers } from '../session-contract.ts';
 import { warn } from '../warning.ts';
 import { isUnavailable } from './fallback/unavailable.ts';
 
@@ -165,8 +165,7 @@ function assertSession(value: unknown): asserts value is Session {
   invalidOption('fallback', 'backup', 'a session, or a function that gives one for an id', value);
 }
 
-/** By the names on the wrapper: it can be of another copy of this package. */
+/** By what the wrapper says of its layers: it can be of another copy of this package. */
 function isSealed(session: Session): boolean {
-  const names = (session as { readonly [LAYER_NAMES]?: unknown })[LAYER_NAMES];
-  return Array.isArray(names) && names.includes('encrypt');
+  return describedLayers(session).some(({ kinds }) => kinds.includes('seals'));
 }

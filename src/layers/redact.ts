@@ -131,7 +131,9 @@ export function redact(options: RedactOptions = {}): SessionLayer {
   return {
     name: 'redact',
     ...(when === 'read' ? undefined : { write: (entries, call) => redactEntries('write', entries, call) }),
-    ...(when === 'write' ? undefined : { read: (entries, call) => redactEntries('read', entries, call) }),
+    ...(when === 'write'
+      ? undefined
+      : { reads: 'view' as const, read: (entries, call) => redactEntries('read', entries, call) }),
     compare: (item) => engine.compare(item),
     ...(vaults === undefined ? undefined : { around: async (call, next) => vaults.around(call, next) }),
   };

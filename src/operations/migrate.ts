@@ -2,6 +2,8 @@ import type { Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
 import type { Store } from '../stores/store.ts';
+import { writeWith } from '../engine/layer-hooks.ts';
+import { placesOf } from '../engine/places.ts';
 import { layersOf } from '../wrap-session.ts';
 import { keyAccess, replaceRecords } from './access.ts';
 import { asCall, asCallOfEach } from './as-call.ts';
@@ -88,9 +90,8 @@ async function migrateSession(
     );
     counts = { sealed: entries.length, already: records.length - entries.length };
     if (entries.length === 0) return undefined;
-    for (const layer of layersOf(session)) {
-      if (layer.write !== undefined) entries = await layer.write(entries, call);
-    }
+    const { above, codecs, below } = placesOf(layersOf(session));
+    for (const layer of [...above, ...codecs, ...below]) entries = await writeWith(layer, entries, call);
     const sealed = entries.values();
     return records.map((record, index) =>
       plain[index] === undefined ? record : (sealed.next().value as Entry).item,

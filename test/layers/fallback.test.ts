@@ -16,6 +16,7 @@ import {
   StrongroomError,
   type AuditEvent,
   type ErrorCode,
+  type SessionLayer,
 } from '../../src/index.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { faultySession } from '../../src/testing/index.ts';
@@ -256,6 +257,18 @@ describe('fallback()', () => {
       code: 'ERR_LAYER_ORDER',
       message:
         'fallback: the backup of session "c" has no encrypt() of its own, and the stack that reads it seals. Give the backup as a session that is wrapped in the same layers.',
+    });
+  });
+
+  test('knows a seal by what it does and not by its name', async () => {
+    const readingFrom = (layer: SessionLayer): Promise<unknown> =>
+      wrapSession(new MemorySession(), [
+        fallback(wrapSession(new MemorySession(), [layer])),
+        encrypt({ keys }),
+      ]).getItems();
+    await expect(readingFrom({ ...encrypt({ keys }), name: 'mine' })).resolves.toEqual([]);
+    await expect(readingFrom({ name: 'encrypt', read: (entries) => entries })).rejects.toMatchObject({
+      code: 'ERR_LAYER_ORDER',
     });
   });
 

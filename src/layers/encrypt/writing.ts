@@ -56,7 +56,7 @@ export function createWriting(
     const headers = entries.map(({ header }) => header);
     const fields = sequence?.number(headers, call);
     return fields === undefined
-      ? headers
+      ? headers.map(withoutNumber)
       : headers.map((header, index) => ({ ...header, [SEQUENCE_FIELD]: fields[index] as string }));
   }
 
@@ -77,6 +77,13 @@ export function createWriting(
   }
 
   return { write, reseal };
+}
+
+/** A kept item comes with the header that it had; its number was that of another record. */
+function withoutNumber(header: Header): Header {
+  if (!(SEQUENCE_FIELD in header)) return header;
+  const { [SEQUENCE_FIELD]: _number, ...rest } = header;
+  return rest;
 }
 
 /** What this key seals is written only if the key is still there. */

@@ -1,0 +1,90 @@
+import { StrongroomError } from '../errors.ts';
+import type { Entry, Header, SessionCall, SessionLayer } from '../layer.ts';
+import { isUndeclaredInverse } from './layer-kinds.ts';
+
+/**
+ * What the layer's `write` makes of the entries; the same entries when it has none.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when the layer does not do what it says it does.
+ */
+export async function writeWith(
+  layer: SessionLayer,
+  entries: readonly Entry[],
+  call: SessionCall,
+): Promise<readonly Entry[]> {
+  if (layer.write === undefined) return entries;
+  const written = await layer.write(entries, call);
+  assertEntries(layer, 'write', entries, written);
+  if (layer.stamps === true && isUndeclaredInverse(layer)) assertItemsKept(layer, entries, written);
+  return written;
+}
+
+/** What the layer's `read` makes of them, `undefined` for each that it hides. Throws like {@link writeWith}. */
+export async function readWith(
+  layer: SessionLayer,
+  entries: readonly Entry[],
+  call: SessionCall,
+): Promise<readonly (Entry | undefined)[]> {
+  if (layer.read === undefined || entries.length === 0) return entries;
+  const read = await layer.read(entries, call);
+  assertEntries(layer, 'read', entries, read);
+  return read;
+}
+
+function assertEntries(
+  layer: SessionLayer,
+  hook: 'write' | 'read',
+  before: readonly Entry[],
+  after: readonly (Entry | undefined)[],
+): void {
+  if (after.length !== before.length) {
+    throw broken(
+      layer,
+      `returned ${after.length} entries from ${hook} for ${before.length}. It must return one for each, in their order`,
+    );
+  }
+  for (const [index, entry] of after.entries()) {
+    if (entry === undefined && hook === 'read') continue;
+    const was = (before[index] as Entry).header;
+    const header = (entry as Partial<Entry> | undefined)?.header;
+    if (header === was || layer.seals === true) continue;
+    if (typeof header !== 'object') {
+      throw broken(layer, `returned an entry without a header from ${hook}. Return { ...entry, item }`);
+    }
+    if (layer.stamps === true) {
+      if (TIMES.some((field) => was[field] !== undefined && header[field] === undefined)) {
+        throw broken(
+          layer,
+          `took away times that are in the header of an entry, in ${hook}. Return { ...entry.header, … } with fields of its own`,
+        );
+      }
+    } else if (!sameFields(header, was)) {
+      throw broken(
+        layer,
+        hook === 'write'
+          ? 'writes header fields and does not say so, which would lose them. Give it stamps: true, or leave the header as it is'
+          : 'changes header fields in read and does not say that it writes any. Give it stamps: true, or leave the header as it is',
+      );
+    }
+  }
+}
+
+const TIMES = ['t', 'e', 'g'] as const;
+
+function sameFields(one: Header, other: Header): boolean {
+  const fields = Object.keys(one) as (keyof Header)[];
+  return fields.length === Object.keys(other).length && fields.every((field) => one[field] === other[field]);
+}
+
+/** A record that is kept is written again: through `write` if `read` undid it, else past it. A guess would damage it. */
+function assertItemsKept(layer: SessionLayer, before: readonly Entry[], after: readonly Entry[]): void {
+  if (after.every(({ item }, index) => item === before[index]?.item)) return;
+  throw broken(
+    layer,
+    "changes items in write and has read. Say what that is: reads: 'inverse' if it undoes write, reads: 'view' if it does not",
+  );
+}
+
+function broken(layer: SessionLayer, what: string): StrongroomError {
+  return new StrongroomError('ERR_INVALID_OPTION', `The layer "${layer.name}" ${what}.`);
+}
