@@ -88,14 +88,12 @@ async function column(title: string, texts: readonly string[], rounds: number): 
   return { title, results };
 }
 
-let sink = 0;
+/** Keeps the engine from leaving the loop out. */
+const sink = { sum: 0 };
 
 /** Reads every character, which is the least that a search can do. */
 function onePass(text: string): void {
   let sum = 0;
   for (let index = 0; index < text.length; index++) sum += text.charCodeAt(index);
-  sink ^= sum;
+  sink.sum ^= sum;
 }
-
-/** Keeps the engine from leaving the loop out. */
-export const unused = (): number => sink;

@@ -1,0 +1,149 @@
+// Counts what calls do, by standing in the way of the engine's and Node's own functions. Import it before anything of `src`,
+// which keeps some of them.
+import { createHook } from 'node:async_hooks';
+import crypto from 'node:crypto';
+import { Session } from 'node:inspector/promises';
+import { DatabaseSync, StatementSync } from 'node:sqlite';
+import { syncBuiltinESMExports } from 'node:module';
+
+/** What is counted, and what the numbers mean. */
+export const COUNTED = {
+  statements: 'SQL statements, BEGIN and COMMIT among them',
+  transactions: 'transactions that were begun',
+  promises: 'promises that were made',
+  ciphers: 'texts sealed or opened (AEAD)',
+  digests: 'hashes, MACs and derivations of node:crypto',
+  parses: 'calls of JSON.parse()',
+  stringifies: 'calls of JSON.stringify()',
+  clones: 'values copied by cloneItem() and structuredClone()',
+  patterns: 'searches by a regular expression',
+} as const;
+
+export type Counted = keyof typeof COUNTED;
+export type Counts = Readonly<Record<Counted, number>>;
+
+const counts: Record<Counted, number> = {
+  statements: 0,
+  transactions: 0,
+  promises: 0,
+  ciphers: 0,
+  digests: 0,
+  parses: 0,
+  stringifies: 0,
+  clones: 0,
+  patterns: 0,
+};
+let counting = false;
+let running: unknown;
+
+type Method = (this: unknown, ...args: unknown[]) => unknown;
+
+/** Counts calls of a method while `counting`, but for those that it makes itself on the same object. */
+function count(owner: object, name: PropertyKey, seen: (self: unknown, args: unknown[]) => void): void {
+  const descriptor = Object.getOwnPropertyDescriptor(owner, name) as PropertyDescriptor;
+  const original = descriptor.value as Method;
+  const counted = (self: unknown, args: unknown[]): unknown => {
+    if (!counting || (running !== undefined && running === self)) return original.apply(self, args);
+    const outer = running;
+    running = self;
+    try {
+      seen(self, args);
+      return original.apply(self, args);
+    } finally {
+      running = outer;
+    }
+  };
+  const value = function (this: unknown, ...args: unknown[]): unknown {
+    return counted(this, args);
+  };
+  Object.defineProperty(owner, name, { ...descriptor, value });
+}
+
+function statement(sql: string): void {
+  counts.statements++;
+  if (sql.trimStart().toUpperCase().startsWith('BEGIN')) counts.transactions++;
+}
+
+for (const name of ['run', 'get', 'all', 'iterate'] as const) {
+  count(StatementSync.prototype, name, (self) => statement((self as StatementSync).sourceSQL));
+}
+count(DatabaseSync.prototype, 'exec', (_self, [sql]) => statement(String(sql)));
+for (const name of ['createCipheriv', 'createDecipheriv'] as const) {
+  count(crypto, name, (_self, [algorithm]) => {
+    // Others are blocks that make a key for one of these.
+    if (String(algorithm).includes('poly1305') || String(algorithm).includes('gcm')) counts.ciphers++;
+  });
+}
+for (const name of ['createHash', 'createHmac', 'hash', 'hkdfSync'] as const) {
+  count(crypto, name, () => counts.digests++);
+}
+syncBuiltinESMExports();
+count(JSON, 'parse', () => counts.parses++);
+count(JSON, 'stringify', () => counts.stringifies++);
+count(globalThis, 'structuredClone', () => counts.clones++);
+// One that finds something in random text is run once more: only its beginning counts.
+for (const name of [
+  'exec',
+  'test',
+  Symbol.match,
+  Symbol.matchAll,
+  Symbol.replace,
+  Symbol.search,
+  Symbol.split,
+]) {
+  count(RegExp.prototype, name, () => counts.patterns++);
+}
+createHook({
+  init(_id, type) {
+    if (counting && type === 'PROMISE') counts.promises++;
+  },
+}).enable();
+
+/** The function of ours that copies items, by its name. */
+const CLONE = 'cloneItem';
+
+const inspector = new Session();
+inspector.connect();
+await inspector.post('Profiler.enable');
+await inspector.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+
+/** Calls since the last time. */
+async function calls(name: string): Promise<number> {
+  const { result } = await inspector.post('Profiler.takePreciseCoverage');
+  let sum = 0;
+  for (const { url, functions } of result) {
+    if (!url.includes('/src/')) continue;
+    for (const { functionName, ranges } of functions) {
+      if (functionName === name) sum += ranges[0]?.count ?? 0;
+    }
+  }
+  return sum;
+}
+
+/** How often to count: what waits for a turn of the event loop makes some promises more now and then. */
+const TIMES = 10;
+
+/**
+ * The least of several times that the work was done.
+ *
+ * @param prepare Makes ready what is not counted, and gives the work.
+ */
+export async function countWork(prepare: () => Promise<() => Promise<unknown>>): Promise<Counts> {
+  let least: Record<Counted, number> | undefined;
+  // What is loaded and compiled once is there before.
+  await (
+    await prepare()
+  )();
+  for (let time = 0; time < TIMES; time++) {
+    const work = await prepare();
+    await calls(CLONE);
+    for (const name of Object.keys(counts) as Counted[]) counts[name] = 0;
+    counting = true;
+    await work();
+    counting = false;
+    counts.clones += await calls(CLONE);
+    least ??= { ...counts };
+    for (const name of Object.keys(counts) as Counted[]) least[name] = Math.min(least[name], counts[name]);
+  }
+  return least as Counts;
+}
