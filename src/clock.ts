@@ -1,5 +1,25 @@
 import { StrongroomError } from './errors.ts';
-import { parseDuration, type Duration } from './options.ts';
+import { invalidOption, parseDuration, type Duration } from './options.ts';
+
+/**
+ * The option `clock`, by default that of the machine. What it returns gives whole Unix milliseconds, and is `ERR_CLOCK` when the
+ * clock gives something else.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for what is no function.
+ */
+export function clockOf(where: string, clock: unknown = Date.now): () => number {
+  if (typeof clock !== 'function') {
+    return invalidOption(where, 'clock', 'a function that gives Unix milliseconds', clock);
+  }
+  return () => {
+    const now = Math.floor((clock as () => number)());
+    if (Number.isSafeInteger(now) && now >= 0) return now;
+    throw new StrongroomError(
+      'ERR_CLOCK',
+      `${where}: the clock must return Unix milliseconds, a number from 0 on.`,
+    );
+  };
+}
 
 /** What a clock is compared with before anything is deleted by it. */
 export interface TimeReference {
@@ -47,23 +67,18 @@ export async function checkAhead(
   maxAhead: number | undefined,
   isGiven: boolean = false,
 ): Promise<void> {
-  if (!Number.isFinite(now)) {
-    throw refusal(`${where}: the clock must return Unix milliseconds, a finite number. Nothing was deleted.`);
-  }
   if (maxAhead === Number.POSITIVE_INFINITY) return;
   const reference = await read?.();
   if (reference === undefined || (isGiven && reference.inProcess === true)) return;
   const ahead = now - reference.time;
   const bound = maxAhead ?? reference.bound;
   if (ahead <= bound) return;
-  throw refusal(
+  throw new StrongroomError(
+    'ERR_CLOCK',
     `${where}: the clock is ${lengthOf(ahead)} ahead of ${reference.of}, more than ${lengthOf(bound)}, and what is deleted ` +
       'by it is gone for good. Nothing was deleted. Correct the clock, or accept it with maxAhead.',
+    { written: 'no' },
   );
-}
-
-function refusal(message: string): StrongroomError {
-  return new StrongroomError('ERR_CLOCK', message, { written: 'no' });
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Session } from '@openai/agents';
 import { checkCall, originOf } from './protocol/call-origin.ts';
 import { runAround } from './engine/calls.ts';
+import { stackClock } from './engine/stack.ts';
 import { invalidOption } from './options.ts';
 import { appendThrough } from './stores/gather.ts';
 import type { Store } from './stores/store.ts';
@@ -131,7 +132,6 @@ const bares = new WeakMap<object, Store>();
 
 /** What layers see of a call on a whole store. */
 function storeCall(kind: CallKind, origin: CallOrigin, layers: readonly SessionLayer[]): SessionCall {
-  const clock = layers.find((layer) => layer.clock !== undefined)?.clock ?? Date.now;
   return {
     kind,
     sessionId: '',
@@ -140,7 +140,7 @@ function storeCall(kind: CallKind, origin: CallOrigin, layers: readonly SessionL
     layers,
     routesByRunContext: false,
     sealed: layers.some((layer) => layer.seals === true),
-    now: () => Math.floor(clock()),
+    now: stackClock(layers),
     lookBack: () => Promise.resolve(undefined),
     skipped: () => undefined,
     result: {},

@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import { StrongroomError } from '../errors.ts';
+import { clockOf } from '../clock.ts';
 import type { Layers, SessionLayer } from '../layer.ts';
 import { invalidOption } from '../options.ts';
 import type { Unstamped } from './clear-envelope.ts';
@@ -122,7 +122,6 @@ function checkKinds(layer: SessionLayer): void {
 export function buildStack(layers: readonly SessionLayer[]): Stack {
   const compare = compareOf(layers);
   const compareWritten = compareOf(layers.filter((layer) => layer.write !== undefined));
-  const { clock } = layers.find((layer) => layer.clock !== undefined) ?? {};
   const sealed = layers.some((layer) => layer.seals === true);
   const stamping = layers.filter((layer) => layer.stamps === true);
   const expiring = stamping.find((layer) => layer.expires === true) ?? stamping[0];
@@ -136,7 +135,7 @@ export function buildStack(layers: readonly SessionLayer[]): Stack {
     stamped,
     ...(expiring !== undefined && { expiring }),
     ...(ahead.length > 0 && { maxAhead: Math.min(...ahead) }),
-    hasOwnClock: clock !== undefined,
+    hasOwnClock: layers.some((layer) => layer.clock !== undefined),
     enveloped,
     opaque: enveloped || layers.some(isInverse),
     unstamped: strictest(stamping),
@@ -148,7 +147,7 @@ export function buildStack(layers: readonly SessionLayer[]): Stack {
     ...(loading !== undefined && { loading }),
     ...(compare !== undefined && { compare }),
     ...(compareWritten !== undefined && { compareWritten }),
-    now: () => readClock(clock ?? Date.now),
+    now: stackClock(layers),
   };
 }
 
@@ -169,13 +168,8 @@ function compareOf(layers: readonly SessionLayer[]): SessionLayer['compare'] {
   return (item) => compares.reduce((current, compare) => compare(current), item);
 }
 
-function readClock(clock: () => number): number {
-  const now = clock();
-  if (!Number.isFinite(now) || now < 0) {
-    throw new StrongroomError(
-      'ERR_CLOCK',
-      'The clock must return Unix milliseconds, a finite number that is not negative.',
-    );
-  }
-  return Math.floor(now);
+/** The clock of these layers, by default that of the machine. */
+export function stackClock(layers: readonly SessionLayer[]): () => number {
+  const { name = '', clock } = layers.find((layer) => layer.clock !== undefined) ?? {};
+  return clockOf(name, clock);
 }

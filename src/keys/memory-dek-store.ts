@@ -1,4 +1,5 @@
-import { checkOptions, invalidOption } from '../options.ts';
+import { clockOf } from '../clock.ts';
+import { checkOptions } from '../options.ts';
 import { type HoldRecord, type DekTombstone, type DekStore, type DekRecord, heldError } from './dek-store.ts';
 
 /** Options of {@link memoryDekStore}. */
@@ -21,10 +22,7 @@ export interface MemoryDekStoreOptions {
  */
 export function memoryDekStore(options: MemoryDekStoreOptions = {}): DekStore {
   checkOptions('memoryDekStore', options, ['clock']);
-  const { clock = Date.now } = options;
-  if (typeof clock !== 'function') {
-    invalidOption('memoryDekStore', 'clock', 'a function that gives Unix milliseconds', clock);
-  }
+  const now = clockOf('memoryDekStore', options.clock);
   const records = new Map<string, DekRecord | DekTombstone>();
   const holds = new Map<string, HoldRecord>();
   const name = (sessionId: string, did: string): string => JSON.stringify([sessionId, did]);
@@ -57,7 +55,7 @@ export function memoryDekStore(options: MemoryDekStoreOptions = {}): DekStore {
         if (hold.sessionId === sessionId && hold.releasedAt === undefined)
           throw heldError(sessionId, hold.id);
       }
-      const destroyedAt = Math.trunc(clock());
+      const destroyedAt = now();
       const tombstones: DekTombstone[] = [];
       for (const [key, record] of records) {
         if (record.sessionId !== sessionId || (did !== undefined && record.did !== did)) continue;

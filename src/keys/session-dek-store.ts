@@ -2,6 +2,7 @@ import type { AgentInputItem, Session, SessionHistoryTransactionArgs } from '@op
 import { fromBase64url, fromUtf8, toBase64url, utf8 } from '../crypto/encoding.ts';
 import { randomName } from '../crypto/random.ts';
 import { derivedId, openDerived } from '../derived-id.ts';
+import { clockOf } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import type { DekRecord, DekStore, DekTombstone } from './dek-store.ts';
@@ -65,9 +66,10 @@ export function sessionDekStore(
   if (typeof factory !== 'function')
     invalidOption(where, 'factory', 'a function that gives a session', factory);
   checkOptions(where, options, ['sessionIds', 'clock', 'keySessionId']);
-  const { sessionIds, clock = Date.now, keySessionId = idOfKeys } = options;
+  const { sessionIds, keySessionId = idOfKeys } = options;
   if (typeof keySessionId !== 'function')
     invalidOption(where, 'keySessionId', 'a function that gives an id', keySessionId);
+  const now = clockOf(where, options.clock);
 
   const sessionOf = (sessionId: string): TransactionalSession =>
     openDerived(keySessionId(sessionId), factory);
@@ -125,7 +127,7 @@ export function sessionDekStore(
     async destroy(sessionId, did) {
       const session = sessionOf(sessionId);
       const { items, state } = await replay(sessionId);
-      const destroyedAt = Math.trunc(clock());
+      const destroyedAt = now();
       const gone = [...state.values()].filter((record) => did === undefined || record.did === did);
       const tombstones = gone.map((record): DekTombstone =>
         'destroyedAt' in record ? record : { sessionId, did: record.did, destroyedAt },

@@ -1,5 +1,5 @@
 import type { RunContext, Session } from '@openai/agents';
-import { parseMaxAhead } from '../clock.ts';
+import { clockOf, parseMaxAhead } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import { callKey, ownerKey, resultKey } from '../protocol/links.ts';
 import type { Entry, Header, SessionCall, SessionLayer } from '../layer.ts';
@@ -91,9 +91,8 @@ export function expire(options: ExpireOptions): SessionLayer {
   const pinFor =
     options.pinFor === undefined ? DEFAULT_PIN : parseDuration('expire', 'pinFor', options.pinFor);
   const maxAhead = parseMaxAhead('expire', options.maxAhead);
-  if (clock !== undefined && typeof clock !== 'function') {
-    invalidOption('expire', 'clock', 'a function', clock);
-  }
+  // Checked here, read by the engine.
+  clockOf('expire', clock);
   if (unstamped !== 'throw' && unstamped !== 'keep' && unstamped !== 'hide') {
     invalidOption('expire', 'unstamped', "'throw', 'keep' or 'hide'", unstamped);
   }

@@ -1,5 +1,6 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionArgs } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
+import { stackClock } from '../engine/stack.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { sealers, type Sealer } from '../layers/encrypt/sealer.ts';
 import { innermostOf, layersOf } from '../wrap-session.ts';
@@ -42,7 +43,6 @@ export async function keyAccess(
   }
   const inner = innermostOf(session) as InnerSession;
   const sessionId = await inner.getSessionId();
-  const clock = layers.find((layer) => layer.clock !== undefined)?.clock ?? Date.now;
   const dekStore = inner[DEK_STORE];
   const call: SessionCall = {
     kind: where,
@@ -53,7 +53,7 @@ export async function keyAccess(
     routesByRunContext: false,
     sealed: true,
     ...(dekStore !== undefined && { dekStore }),
-    now: () => Math.trunc(clock()),
+    now: stackClock(layers),
     lookBack: () => Promise.resolve(undefined),
     skipped: () => undefined,
     result: {},

@@ -1,5 +1,5 @@
 import { isStrongroomError, StrongroomError } from '../errors.ts';
-import { checkAhead, parseMaxAhead, type ReadReference } from '../clock.ts';
+import { checkAhead, clockOf, parseMaxAhead, type ReadReference } from '../clock.ts';
 import { checkCall } from '../protocol/call-origin.ts';
 import { parseDuration, type Duration } from '../options.ts';
 import { asCall } from './as-call.ts';
@@ -58,8 +58,8 @@ export async function purgeDataKeys(
 
 async function purge(target: KeyTarget, options: PurgeDataKeysOptions): Promise<PurgeDataKeysReport> {
   checkCall('purgeDataKeys', options, ['after', 'clock', 'maxAhead', 'signal']);
-  const { clock = Date.now, signal } = options;
-  const now = clock();
+  const { signal } = options;
+  const now = clockOf('purgeDataKeys', options.clock)();
   const before = now - parseDuration('purgeDataKeys', 'after', options.after);
   const maxAhead = parseMaxAhead('purgeDataKeys', options.maxAhead);
   const places = await keyPlacesOf('purgeDataKeys', target);

@@ -5,6 +5,7 @@ import { constantTimeEqual } from '../crypto/equal.ts';
 import { randomBytes } from '../crypto/random.ts';
 import { isSuiteName, SUITE_NAMES, type SuiteName } from '../crypto/suite.ts';
 import { formatEnvelope, formatHeader, parseEnvelope } from '../protocol/envelope.ts';
+import { clockOf } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import type { Header } from '../layer.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
@@ -81,7 +82,7 @@ export async function sealRunState(
   if (!text.startsWith('{')) invalidOption('sealRunState', 'state', 'a RunState or its JSON', state);
   const lifetime =
     expireAfter === undefined ? undefined : parseDuration('sealRunState', 'expireAfter', expireAfter);
-  const now = timeOf(options);
+  const now = clockOf('sealRunState', options.clock)();
   const dek = randomBytes(32);
   const derived = deriveKeys(dek, suite, context);
   try {
@@ -160,7 +161,7 @@ async function open(where: string, sealed: string, options: OpenRunStateOptions)
         `${where}: the state was changed after it was sealed. Treat it as tampering.`,
       );
     }
-    checkAge(where, header, maxAge, timeOf(options));
+    checkAge(where, header, maxAge, clockOf(where, options.clock)());
     return { state: fromUtf8(text), sealedAt: header.t as number, expiresAt: header.e };
   } finally {
     derived.wipe();
@@ -185,17 +186,11 @@ function checkAge(where: string, { t = 0, e = Infinity }: Header, maxAge: number
   }
 }
 
-function timeOf({ clock = Date.now }: RunStateOptions): number {
-  const now = Math.trunc(clock());
-  if (Number.isSafeInteger(now) && now >= 0) return now;
-  throw new StrongroomError('ERR_CLOCK', 'The clock that was given has no time in Unix milliseconds.');
-}
-
 function check(where: string, options: RunStateOptions, more: readonly string[]): BindingContext {
   checkOptions(where, options, ['keys', 'id', 'context', 'clock', ...more]);
   const { keys, id, context = {}, clock } = options;
   if (typeof keys?.unwrap !== 'function') invalidOption(where, 'keys', 'a keyring', keys);
   if (typeof id !== 'string' || id === '') invalidOption(where, 'id', 'a non-empty text', id);
-  if (clock !== undefined && typeof clock !== 'function') invalidOption(where, 'clock', 'a function', clock);
+  clockOf(where, clock);
   return bindingContext(id, { ...checkContext(where, context), [PURPOSE]: 'run-state' });
 }

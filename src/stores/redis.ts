@@ -1,3 +1,4 @@
+import { clockOf } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { announcementsOver } from './announcements.ts';
@@ -95,23 +96,15 @@ export function openRedis(
   options: RedisOptions = {},
 ): Store<StoreSession> {
   checkOptions(WHERE, options, OPTIONS);
-  const {
-    prefix = 'strongroom',
-    push = false,
-    operationLog = 256,
-    clock = Date.now,
-    allowEviction = false,
-  } = options;
+  const { prefix = 'strongroom', push = false, operationLog = 256, allowEviction = false } = options;
   if (typeof prefix !== 'string' || !/^[!-z|~]{1,64}$/.test(prefix)) {
     invalidOption(WHERE, 'prefix', 'at most 64 printable ASCII characters without braces and spaces', prefix);
   }
   if (typeof push !== 'boolean') invalidOption(WHERE, 'push', 'true or false', push);
   if (typeof allowEviction !== 'boolean')
     invalidOption(WHERE, 'allowEviction', 'true or false', allowEviction);
-  if (typeof clock !== 'function')
-    invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
   const timeout = parseDuration(WHERE, 'timeout', options.timeout ?? '30s');
-  const now = (): number => Math.floor(clock());
+  const now = clockOf(WHERE, options.clock);
 
   const source = sourceOf(target, timeout);
   /** Connections that were made: each may lead to another server than the one before. */

@@ -1,6 +1,7 @@
 import { checkPath } from './sqlite/path.ts';
 import { loadModule } from '../load-module.ts';
-import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
+import { checkOptions, parseDuration, type Duration } from '../options.ts';
+import { clockOf } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import type { DekDatabase } from '../keys/dek-store.ts';
 
@@ -36,10 +37,7 @@ export function sqliteDekStore(path: string, options: SqliteDekStoreOptions = {}
   checkPath(where, path);
   checkOptions(where, options, ['busyTimeout', 'clock']);
   const busyTimeout = parseDuration(where, 'busyTimeout', options.busyTimeout ?? '5s');
-  const { clock = Date.now } = options;
-  if (typeof clock !== 'function') {
-    invalidOption(where, 'clock', 'a function that gives Unix milliseconds', clock);
-  }
+  const now = clockOf(where, options.clock);
   let closed = false;
   let opening: Promise<SqliteDekStore> | undefined;
   // Loaded with the first call: the rest of `strongroom/keys` runs where there are no files.
@@ -49,7 +47,7 @@ export function sqliteDekStore(path: string, options: SqliteDekStoreOptions = {}
       import.meta.url.replace('sqlite-dek-store', 'sqlite/dek-file'),
       () => import('./sqlite/dek-file.ts'),
       'sqliteDekStore needs node:sqlite, which this runtime does not have.',
-    ).then(({ openDekFile }) => openDekFile(path, busyTimeout, () => Math.trunc(clock())));
+    ).then(({ openDekFile }) => openDekFile(path, busyTimeout, now));
     // What failed is tried again by the next call.
     opening.catch(() => (opening = undefined));
     return opening;

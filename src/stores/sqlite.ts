@@ -1,5 +1,5 @@
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
-import { processReference } from '../clock.ts';
+import { clockOf, processReference } from '../clock.ts';
 import { openConnection } from './sqlite/connection.ts';
 import { sqliteDriver } from './sqlite/driver.ts';
 import { checkPath } from './sqlite/path.ts';
@@ -59,13 +59,11 @@ const WHERE = 'openSqlite';
 export function openSqlite(path: string, options: SqliteOptions = {}): Store<StoreSession> {
   checkPath(WHERE, path);
   checkOptions(WHERE, options, ['durability', 'busyTimeout', 'operationLog', 'clock']);
-  const { durability = 'normal', busyTimeout = '5s', operationLog = 256, clock = Date.now } = options;
+  const { durability = 'normal', busyTimeout = '5s', operationLog = 256 } = options;
   if (durability !== 'normal' && durability !== 'full') {
     invalidOption(WHERE, 'durability', "'normal' or 'full'", durability);
   }
-  if (typeof clock !== 'function')
-    invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
-  const now = (): number => Math.floor(clock());
+  const now = clockOf(WHERE, options.clock);
   const connection = openConnection({
     path,
     durability,

@@ -1,6 +1,5 @@
 import { checkContext } from '../../context.ts';
 import { bindingContext } from '../../crypto/derive.ts';
-import { StrongroomError } from '../../errors.ts';
 import type { DataKeyScope } from '../../keys/data-keys/types.ts';
 import type { SessionCall } from '../../layer.ts';
 import { isGuarding } from '../../session-contract.ts';
@@ -28,15 +27,7 @@ export function createScopeOf({
       stores,
       inline: dekStore === 'inline',
       guarding: isGuarding(call.dekStore) ? call.dekStore : undefined,
-      now: timeOf(call),
+      now: call.now(),
     };
   };
-}
-
-export function timeOf(call: SessionCall): number {
-  const now = Math.trunc(call.now());
-  if (!Number.isSafeInteger(now) || now < 0) {
-    throw new StrongroomError('ERR_CLOCK', 'The clock of the stack gives no time in Unix milliseconds.');
-  }
-  return now;
 }

@@ -2,7 +2,7 @@ import { invalidOption, parseCount, parseDuration, type Duration } from '../../o
 import type { Announcements } from '../announcements.ts';
 import type { StoreSession } from '../session.ts';
 import { createStore, type Store } from '../store.ts';
-import { processReference, SERVER_BOUND } from '../../clock.ts';
+import { clockOf, processReference, SERVER_BOUND } from '../../clock.ts';
 import { createRunner, type FailureKind, type SqlPool, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 import { patientPool } from './patient-pool.ts';
@@ -45,11 +45,9 @@ export function openSqlStore<P extends SqlPool>(
 ): Store<StoreSession> {
   const { dialect, kindOf } = parts;
   const { name } = dialect;
-  const { createTables = true, operationLog = 256, clock = Date.now } = options;
+  const { createTables = true, operationLog = 256 } = options;
   if (typeof createTables !== 'boolean') invalidOption(name, 'createTables', 'true or false', createTables);
-  if (typeof clock !== 'function')
-    invalidOption(name, 'clock', 'a function that gives Unix milliseconds', clock);
-  const now = (): number => Math.floor(clock());
+  const now = clockOf(name, options.clock);
   const timeout = parseDuration(name, 'timeout', options.timeout ?? '30s');
   const open = parts.open(timeout);
   const isFull = (error: unknown): boolean => kindOf(error).full === true;

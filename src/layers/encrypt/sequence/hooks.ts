@@ -1,6 +1,5 @@
 import type { Entry, HiddenEntry, SessionCall, SessionLayer } from '../../../layer.ts';
 import { headerOfEntry } from '../record.ts';
-import { timeOf } from '../scope.ts';
 import type { IntegrityFinding } from './findings.ts';
 import { createSequenceReport } from './report.ts';
 import type { SequenceWriter } from './writer.ts';
@@ -13,7 +12,7 @@ export function sequenceHooks(
   const report = createSequenceReport(onIntegrity);
   return {
     inspect: (entries: readonly (Entry | HiddenEntry)[], call: SessionCall) =>
-      report(entries, call.sessionId, timeOf(call)),
+      report(entries, call.sessionId, call.now()),
     mutation: (call: SessionCall) => {
       // All that was there goes; over some sessions it stays, before what is written.
       if (call.kind === 'replaceHistoryWithCompaction') sequence.restart(call);
