@@ -10,6 +10,7 @@ import type { Layers, SessionLayer } from './layer.ts';
 import { MEMBERS, unknownMembers, type MemberContext, type SessionMember } from './engine/members.ts';
 import { checkOptions, parseCount } from './options.ts';
 import { describedLayers, LAYERS, OPERATIONS, STORE_OF } from './session-contract.ts';
+import { warn } from './warning.ts';
 
 /** Options of {@link wrapSession}. */
 export interface WrapSessionOptions {
@@ -201,10 +202,8 @@ function warnOfUnknownMembers(session: Session): void {
   const names = unknownMembers(session, OURS).filter((name) => !warned.has(name));
   if (names.length === 0) return;
   for (const name of names) warned.add(name);
-  const host = (globalThis as { process?: { emitWarning?: (message: string, options: object) => void } })
-    .process;
-  host?.emitWarning?.(
+  warn(
+    'STRONGROOM_UNKNOWN_MEMBER',
     `strongroom does not know the session member ${names.join(', ')}, so the wrapped session does not have it. Call it on the inner session, knowing that it passes the layers by.`,
-    { type: 'StrongroomWarning', code: 'STRONGROOM_UNKNOWN_MEMBER' },
   );
 }

@@ -19,7 +19,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['stores'],
   ['history', 'redaction'],
   ['engine', 'kms'],
-  ['protocol'],
+  ['protocol', 'renew-lease.ts'],
   ['session-contract.ts', 'maybe-promise.ts'],
   ['layer.ts'],
   ['keys'],

@@ -23,13 +23,11 @@ export interface ReplacePrefixArgs {
 
 /** What a store's session has below the layers: it compares and replaces records. */
 interface PrefixSession extends Session {
-  replacePrefix(args: {
-    readonly count: number;
-    readonly digest: string;
-    readonly replacement: readonly AgentInputItem[];
-    readonly operationId: string;
-    readonly archiveTo?: { readonly sessionId: string; readonly items: readonly AgentInputItem[] };
-  }): Promise<void>;
+  replacePrefix(
+    args: Omit<ReplacePrefixArgs, 'archiveTo'> & {
+      readonly archiveTo?: { readonly sessionId: string; readonly items: readonly AgentInputItem[] };
+    },
+  ): Promise<void>;
 }
 
 /** Entries that another session hands over, with their stamps. */

@@ -2,6 +2,7 @@ import type { AgentInputItem, CallModelInputFilter } from '@openai/agents';
 import { checkOptions, invalidOption } from '../options.ts';
 import { isUserMessage } from './structure.ts';
 import { answeredUntil, checkAmount } from './tool-outputs.ts';
+import { ONE_PIXEL } from './one-pixel.ts';
 
 /** Options of {@link limitImages}. */
 export interface LimitImagesOptions {
@@ -10,10 +11,6 @@ export interface LimitImagesOptions {
   /** The text in a picture's place; default `'[image removed]'`. */
   readonly placeholder?: string;
 }
-
-/** One transparent pixel: the API wants a picture in the output of a computer call, and refuses a text there. */
-const PIXEL =
-  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
 
 /**
  * A `callModelInputFilter` that keeps the latest pictures and puts a text in the place of older ones: in user
@@ -71,7 +68,7 @@ type Part = { readonly type: string };
 /** `keeps` is asked for each picture, the last one first. The item itself when all of them stay. */
 function withoutImages(item: AgentInputItem, placeholder: string, keeps: () => boolean): AgentInputItem {
   if (item.type === 'computer_call_result') {
-    return keeps() ? item : { ...item, output: { ...item.output, data: PIXEL } };
+    return keeps() ? item : { ...item, output: { ...item.output, data: ONE_PIXEL } };
   }
   if (item.type === 'function_call_result') {
     const { output } = item;

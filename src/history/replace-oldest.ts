@@ -1,4 +1,5 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionAwareSession } from '@openai/agents';
+import type { ReplacePrefixArgs } from '../engine/prefix.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { itemKey } from '../protocol/item.ts';
 import { digestInSlices } from '../protocol/digest.ts';
@@ -7,13 +8,9 @@ import { DEK_STORE, describedLayers, LAYERS, OPERATIONS, STORE_OF } from '../ses
 
 /** What sessions of our stores have, bare (the archive by its id) and wrapped (the archive as a session). */
 interface PrefixSession extends Session {
-  replacePrefix(args: {
-    readonly count: number;
-    readonly digest: string;
-    readonly replacement: readonly AgentInputItem[];
-    readonly operationId: string;
-    readonly archiveTo?: Session | string;
-  }): Promise<void>;
+  replacePrefix(
+    args: Omit<ReplacePrefixArgs, 'archiveTo'> & { readonly archiveTo?: Session | string },
+  ): Promise<void>;
 }
 
 type Symbols = Readonly<Record<symbol, unknown>>;

@@ -3,6 +3,7 @@ import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import type { CallKind, SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, parseDuration, type Duration } from '../options.ts';
+import { renewLease, unref } from '../renew-lease.ts';
 import { LEASES, type LeaseName, type SessionLeases, lostTurnError } from '../session-contract.ts';
 
 /** Options of {@link exclusive}. */
@@ -54,7 +55,7 @@ interface Turn {
   readonly owner: string;
   leases: SessionLeases | undefined;
   readonly lease: LeaseName;
-  renewing?: ReturnType<typeof setInterval> | undefined;
+  stopRenewing?: (() => void) | undefined;
   silence?: ReturnType<typeof setTimeout>;
   /** Whoever asks for the turn gets it. */
   isSilent: boolean;
@@ -175,14 +176,11 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
   function renewOften(turn: Turn): void {
     const { leases, lease, owner } = turn;
     if (leases === undefined) return;
-    turn.renewing ??= setInterval(() => {
-      leases.renew(lease, owner, LEASE_TIME).then(
-        (kept) => (turn.lost ||= !kept),
-        // The next renewal may succeed; if none does, the lease ends and the one after it says so.
-        () => undefined,
-      );
-    }, LEASE_TIME / 3);
-    unref(turn.renewing);
+    turn.stopRenewing ??= renewLease(leases, { lease, owner }, LEASE_TIME, {
+      answered: (kept) => void (turn.lost ||= !kept),
+      // The next renewal may succeed; if none does, the lease ends and the one after it says so.
+      failed: () => undefined,
+    });
   }
 
   /** From here on the run is silent, until it calls again or a model answered it. */
@@ -193,8 +191,8 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
       if (sign !== last) return listen(inner, turn, sign);
       turn.isSilent = true;
       // In other processes the lock is to be had when it ended. Until then it is still this run's.
-      clearInterval(turn.renewing);
-      turn.renewing = undefined;
+      turn.stopRenewing?.();
+      turn.stopRenewing = undefined;
       queues.get(inner)?.shift()?.();
     }, hold);
     unref(turn.silence);
@@ -209,7 +207,7 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
 
   function end(inner: Session, turn: Turn): void {
     if (turns.get(inner) !== turn) return;
-    clearInterval(turn.renewing);
+    turn.stopRenewing?.();
     clearTimeout(turn.silence);
     turns.delete(inner);
     collected.unregister(turn);
@@ -280,9 +278,4 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
 /** What changes when a model answered. */
 function signOf(run: Run | undefined): string {
   return `${run?.usage?.requests} ${run?.usage?.totalTokens}`;
-}
-
-/** A waiting lock does not keep a process alive. */
-function unref(timer: unknown): void {
-  (timer as { unref?: () => void }).unref?.();
 }

@@ -3,6 +3,7 @@ import type { SessionLayer } from '../layer.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { mapInSlices } from '../slices.ts';
 import { itemType } from '../redaction/walk.ts';
+import { ONE_PIXEL } from '../history/one-pixel.ts';
 
 /** Options of {@link minimize}; at least one. */
 export interface MinimizeOptions {
@@ -22,9 +23,6 @@ const NO_OUTPUT = '[tool output not kept]';
 const NO_REASONING = '[reasoning not kept]';
 const NO_IMAGE = '[image not kept]';
 const NO_FILE = '[file not kept]';
-/** A picture of one transparent pixel, where the protocol wants a picture. */
-const PIXEL =
-  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
 /** Fields of `providerData` without which a provider does not take its reasoning back. */
 const ENCRYPTED: ReadonlySet<string> = new Set(['encrypted_content', 'encryptedContent']);
 const RESULT_FIELDS: ReadonlySet<string> = new Set(['output', 'outputs', 'results', 'result', 'error']);
@@ -102,7 +100,7 @@ export function minimize(options: MinimizeOptions): SessionLayer {
         return changed(item, 'output', resultOutput(fields));
       case 'computer_call_result':
         return images || isDropped('computer')
-          ? changed(item, 'output', { ...(fields['output'] as Part), data: PIXEL })
+          ? changed(item, 'output', { ...(fields['output'] as Part), data: ONE_PIXEL })
           : item;
       case 'shell_call_output':
         return isDropped('shell') && Array.isArray(fields['output'])

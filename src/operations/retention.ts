@@ -10,6 +10,8 @@ import { parseMaxAhead } from '../clock.ts';
 import type { Maintenance } from '../stores/maintenance.ts';
 import type { Store } from '../stores/store.ts';
 import { CALLS, type StoreCalls, MAINTENANCE } from '../session-contract.ts';
+import { renewLease } from '../renew-lease.ts';
+import { warn } from '../warning.ts';
 import type { CallOrigin } from '../layer.ts';
 
 /** Options of {@link retention}: at least one rule. */
@@ -113,7 +115,7 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
   ] as const;
   checkCall(WHERE, options, known);
   const origin = originOf(options);
-  const { expired, maxAge, maxIdle, keepLast, onReport, onError = warn } = options;
+  const { expired, maxAge, maxIdle, keepLast, onReport, onError = warnOf } = options;
   if (expired === undefined && maxAge === undefined && maxIdle === undefined && keepLast === undefined) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
@@ -209,20 +211,17 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
       return { dryRun, skipped: true, expired: none, deleted: [], trimmed: none, held: [] };
     }
     const lost = new AbortController();
-    const renewing = setInterval(() => {
-      maintenance.leases.renew(LEASE, owner, LEASE_TIME).then(
-        (kept) => {
-          if (!kept)
-            lost.abort(new StrongroomError('ERR_CONFLICT', `${WHERE}: another process took the lock over.`));
-        },
-        (error: unknown) => lost.abort(error),
-      );
-    }, LEASE_TIME / 3);
-    renewing.unref();
+    const stopRenewing = renewLease(maintenance.leases, { lease: LEASE, owner }, LEASE_TIME, {
+      answered(kept) {
+        if (kept) return;
+        lost.abort(new StrongroomError('ERR_CONFLICT', `${WHERE}: another process took the lock over.`));
+      },
+      failed: (error) => lost.abort(error),
+    });
     try {
       return await work(false, signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]));
     } finally {
-      clearInterval(renewing);
+      stopRenewing();
       await maintenance.leases.release(LEASE, owner);
     }
   }
@@ -265,11 +264,9 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
   return result;
 }
 
-function warn(error: unknown): void {
-  process.emitWarning(`A retention run failed: ${error instanceof Error ? error.message : 'unknown error'}`, {
-    type: 'StrongroomWarning',
-    code: 'STRONGROOM_RETENTION_FAILED',
-  });
+function warnOf(error: unknown): void {
+  const reason = error instanceof Error ? error.message : 'unknown error';
+  warn('STRONGROOM_RETENTION_FAILED', `A retention run failed: ${reason}`);
 }
 
 function maintenanceOf<S extends Session>(store: Store<S>): Maintenance {

@@ -50,16 +50,20 @@ export function unsearchedLength(text: string, decoded: boolean): number {
   return characters;
 }
 
-function isBase64(code: number): boolean {
+/** The characters of base64url (RFC 4648, 5), of which most keys and tokens are made. */
+export function isBase64Url(code: number): boolean {
   return (
-    (code >= 97 && code <= 122) ||
-    (code >= 65 && code <= 90) ||
-    (code >= 47 && code <= 57) ||
-    code === 43 ||
-    code === 45 ||
-    code === 61 ||
-    code === 95
+    (code >= 0x30 && code <= 0x39) ||
+    (code >= 0x61 && code <= 0x7a) ||
+    (code >= 0x41 && code <= 0x5a) ||
+    code === 0x5f ||
+    code === 0x2d
   );
+}
+
+/** The characters of both alphabets, and the padding. */
+function isBase64(code: number): boolean {
+  return isBase64Url(code) || code === 0x2b || code === 0x2f || code === 0x3d;
 }
 
 function decode(token: string): string | undefined {

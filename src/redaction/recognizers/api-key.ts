@@ -1,3 +1,4 @@
+import { isBase64Url } from '../base64.ts';
 import { endOfRun, hasLongRun } from '../boundary.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { KEY_FORMS, KEY_PREFIXES } from './key-prefixes.ts';
@@ -75,21 +76,11 @@ function isScrambled(body: string): boolean {
 export function endOfKey(text: string, end: number): number {
   let last = end;
   for (;;) {
-    last = endOfRun(text, last, isKeyCharacter);
+    last = endOfRun(text, last, isBase64Url);
     if (!/[.~+]/.test(text[last] ?? '') || !/[A-Za-z0-9]/.test(text[last + 1] ?? '')) break;
     last++;
   }
   return last;
-}
-
-function isKeyCharacter(code: number): boolean {
-  return (
-    (code >= 0x30 && code <= 0x39) ||
-    (code >= 0x61 && code <= 0x7a) ||
-    (code >= 0x41 && code <= 0x5a) ||
-    code === 0x5f ||
-    code === 0x2d
-  );
 }
 
 function push(found: RecognizerResult[], start: number, end: number): void {

@@ -1,3 +1,4 @@
+import { isBase64Url } from '../base64.ts';
 import { endOfRun, isJoinedBefore } from '../boundary.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
@@ -67,16 +68,6 @@ function isHeader(part: string): boolean {
   } catch {
     return false;
   }
-}
-
-function isBase64Url(code: number): boolean {
-  return (
-    (code >= 0x30 && code <= 0x39) ||
-    (code >= 0x61 && code <= 0x7a) ||
-    (code >= 0x41 && code <= 0x5a) ||
-    code === 0x5f ||
-    code === 0x2d
-  );
 }
 
 /** Private keys in PEM (RFC 7468), also those that were cut off or have their line breaks escaped. */
