@@ -1,0 +1,77 @@
+import type { Batch, StoreDriver } from '../driver.ts';
+import { saying } from '../failure.ts';
+import { neededDids } from '../record.ts';
+import type { RedisArgument } from './client.ts';
+import { encodeAppend } from './element.ts';
+import { entriesOf, type IndexEntries } from './index-entries.ts';
+import type { RedisParts } from './parts.ts';
+import { signed, throwRefusal } from './refusals.ts';
+import { APPEND, PUSH_KEYED } from './scripts.ts';
+
+/** Appends with one command to a list whose name is known, else with a script. */
+export function redisAppend(
+  { commands, keysOf, indexed, lists: { of: listsOf, onList } }: RedisParts,
+  { index, confirm }: IndexEntries,
+): Pick<StoreDriver, 'append' | 'appendMany'> {
+  /** What it reads before it writes says nothing of what was written. */
+  const append = (batch: Batch): Promise<void> => saying('no', () => appended(batch));
+
+  async function appended({ sessionId, records, subject, mark }: Batch): Promise<void> {
+    const entries = entriesOf(records, subject);
+    const elements = encodeAppend(records, mark);
+    const { items, meta, deks } = keysOf(sessionId);
+    const dids = signed(entries.dids, neededDids(records));
+    const known = indexed.covers(sessionId, entries);
+    if (known !== undefined) {
+      if (await pushed(sessionId, items(known), deks, dids, elements)) return;
+      indexed.name(sessionId, '');
+    }
+    const [lists] = await Promise.all([listsOf(sessionId), index(sessionId, entries, 'no')]);
+    const settings = [String(mark), sessionId, subject ?? '', String(dids.length), ...dids];
+    const answer = await onList(
+      sessionId,
+      ({ list, items, next, nextItems }) =>
+        commands.script(APPEND, [items, nextItems, meta, deks], [list, next, ...settings, ...elements]),
+      lists,
+    );
+    const [state, detail] = (answer as Buffer[]).map(String) as [string, string];
+    throwRefusal(sessionId, state, detail);
+    await confirm(sessionId, detail, entries);
+  }
+
+  /** Whether there still was a list under this key. */
+  async function pushed(
+    sessionId: string,
+    key: string,
+    deks: string,
+    dids: readonly string[],
+    elements: readonly RedisArgument[],
+  ): Promise<boolean> {
+    if (!dids.some((did) => did.startsWith('+'))) {
+      return (await commands.write('RPUSHX', key, ...elements)) !== 0;
+    }
+    const answer = await commands.script(
+      PUSH_KEYED,
+      [key, deks],
+      [String(dids.length), ...dids, ...elements],
+    );
+    const [state = '', did = ''] = (answer as Buffer[]).map(String);
+    throwRefusal(sessionId, state, did);
+    return state === 'ok';
+  }
+
+  return {
+    append,
+
+    // Commands that are sent in one turn travel together.
+    appendMany: (batches) =>
+      Promise.all(
+        batches.map((batch) =>
+          append(batch).then(
+            () => undefined,
+            (error: unknown) => error as Error,
+          ),
+        ),
+      ),
+  };
+}

@@ -1,0 +1,229 @@
+import { isStrongroomError, StrongroomError } from '../../errors.ts';
+import { heldError } from '../../keys/dek-store.ts';
+import { lostTurnError, type Fence } from '../../session-contract.ts';
+import type { Change, StoreDriver, View } from '../driver.ts';
+import { lostHistoryError, saying, withOutcome } from '../failure.ts';
+import { newMark } from '../marks.ts';
+import { didsOf, neededDids } from '../record.ts';
+import { removes } from '../removal.ts';
+import type { Deletion } from './deletion.ts';
+import { decodeElements, encodeAppend } from './element.ts';
+import { entriesOf, type IndexEntries } from './index-entries.ts';
+import { movedTo, outOfStep, type Lists } from './lists.ts';
+import { look, type Looked } from './look.ts';
+import type { RedisParts } from './parts.ts';
+import { signed, throwRefusal } from './refusals.ts';
+import { CHANGE } from './scripts.ts';
+import { versionOf } from './version.ts';
+
+/** How a change that was decided on is made. */
+interface Application {
+  readonly from: 'start' | 'end';
+  readonly count: number | 'all';
+  readonly fence: Fence | undefined;
+  readonly change: Change;
+  readonly subject: string | undefined;
+}
+
+/** Makes the change that was decided on; whether the history still had the version that was looked at. */
+type Apply = (
+  sessionId: string,
+  looked: Pick<Looked, 'version' | 'length'>,
+  view: View,
+  application: Application,
+) => Promise<boolean>;
+
+const ATTEMPTS = 200;
+/** Attempts after which a change takes the list away from those who append meanwhile: they need several steps then. */
+const PATIENCE = 3;
+
+/**
+ * Reads what a change is decided on, with a version, and makes the change with a script that does nothing when the version has
+ * moved on: then it is decided on again.
+ */
+export function redisChange(
+  parts: RedisParts,
+  { index, confirm }: IndexEntries,
+  { drop }: Deletion,
+  operationLog: number,
+): StoreDriver['change'] {
+  const { commands, keysOf, indexed, lists: names } = parts;
+  const { of: listsOf } = names;
+
+  async function apply(
+    sessionId: string,
+    looked: Pick<Looked, 'version' | 'length'>,
+    view: View,
+    application: Application,
+  ): Promise<boolean> {
+    const { change, subject } = application;
+    const { insert, operation, archive, mark = newMark() } = change;
+    const lists = await listsOf(sessionId);
+    const target = archive === undefined ? undefined : await listsOf(archive.sessionId);
+    const stored = new Set(view.records);
+    // Those which stay may well be of a destroyed data key.
+    const fresh = insert.filter((record) => !stored.has(record));
+    const dids = [...didsOf(fresh)];
+    const entries = { ...entriesOf(insert, subject), dids };
+    const covered = indexed.covers(sessionId, entries) === lists.list;
+    if (!covered) await index(sessionId, entries, 'no');
+    const archived = { ...entriesOf(archive?.records ?? []), dids: [] };
+    if (archive !== undefined) await index(archive.sessionId, archived, 'no');
+
+    const settings = {
+      ...settingsOf(looked, view, application, operationLog),
+      list: lists.list,
+      next: lists.next,
+      id: sessionId,
+      generation: String(mark),
+      dids: signed(dids, neededDids(fresh)),
+      archive: target && { id: archive?.sessionId, list: target.list, next: target.next },
+    };
+    const { meta, ops, deks, turn, holds } = keysOf(sessionId);
+    const changing = commands.script(
+      CHANGE,
+      [
+        lists.items,
+        lists.nextItems,
+        meta,
+        ops,
+        deks,
+        turn,
+        holds,
+        ...archiveKeys(archive?.sessionId, target),
+      ],
+      [
+        JSON.stringify(settings),
+        ...encodeAppend(insert, mark),
+        ...encodeAppend(archive?.records ?? [], newMark()),
+      ],
+    );
+    const answer = await changing.catch((error: unknown) => {
+      if (archive === undefined || operation === undefined || !isCrossSlot(error)) throw error;
+      return undefined;
+    });
+    if (answer === undefined) {
+      return await applyApart(parts, { apply, change: changeSession }, sessionId, looked, view, application);
+    }
+    const [state, detail, name] = (answer as Buffer[]).map(String);
+    if (state === 'stale') {
+      indexed.name(sessionId, detail as string);
+      return false;
+    }
+    if (archive !== undefined && state === 'moved') {
+      indexed.name(archive.sessionId, movedTo(answer) as string);
+      return false;
+    }
+    if (archive !== undefined && state === 'gone') throw lostHistoryError('openRedis', archive.sessionId);
+    throwRefusal(sessionId, state as string, detail as string);
+    if (state === 'held') throw heldError(sessionId, detail as string);
+    if (state === 'lost') throw lostTurnError(sessionId);
+    if (!covered) await confirm(sessionId, detail as string, entries);
+    if (archive !== undefined) await confirm(archive.sessionId, name as string, archived);
+    return true;
+  }
+
+  function archiveKeys(sessionId: string | undefined, lists: Lists | undefined): string[] {
+    if (sessionId === undefined || lists === undefined) return [];
+    return [lists.items, lists.nextItems, keysOf(sessionId).meta];
+  }
+
+  const changeSession: StoreDriver['change'] = async (
+    sessionId,
+    { records: count, from = 'end', operation = '', fence },
+    decide,
+    subject,
+  ) => {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (attempt > PATIENCE) await outOfStep(attempt);
+      const looked = await saying('no', () =>
+        look(parts, sessionId, from, count === 'all' ? -1 : count, operation, attempt >= PATIENCE),
+      );
+      const view: View = {
+        records: decodeElements(looked.records),
+        ...(looked.digest !== '' && { operation: looked.digest }),
+      };
+      const change = await decide(view);
+      if (change === undefined) return;
+      const done = await saying('no', () =>
+        change.drop
+          ? drop(sessionId, looked.version)
+          : apply(sessionId, looked, view, { from, count, fence, change, subject }),
+      );
+      if (done) return;
+    }
+    throw new StrongroomError(
+      'ERR_CONFLICT',
+      `Other writers changed session ${JSON.stringify(sessionId)} ${ATTEMPTS} times in a row. Nothing was changed; try again.`,
+    );
+  };
+
+  return changeSession;
+}
+
+/**
+ * The archive is in another slot of a cluster, where the same script cannot reach it: it is written first, once for each
+ * operation. Whoever dies in between leaves the records in both, and completes it by repeating the operation.
+ */
+async function applyApart(
+  parts: RedisParts,
+  { apply, change: changeSession }: { readonly apply: Apply; readonly change: StoreDriver['change'] },
+  sessionId: string,
+  looked: Pick<Looked, 'version' | 'length'>,
+  view: View,
+  application: Application,
+): Promise<boolean> {
+  const { archive, ...change } = application.change;
+  const { key = '', digest = '' } = change.operation ?? {};
+  // What would be refused must not be in the archive.
+  const [hold] = (await parts.commands.read('HKEYS', parts.keysOf(sessionId).holds)) as Buffer[];
+  if (hold !== undefined) throw heldError(sessionId, hold.toString());
+  if ((await versionOf(parts, sessionId))[0] !== looked.version) return false;
+  const logged = { key: `archive ${key} of ${sessionId}`, digest };
+  await changeSession(archive?.sessionId as string, { records: 0, operation: logged.key }, ({ operation }) =>
+    operation === undefined
+      ? { remove: 'none', insert: archive?.records ?? [], operation: logged }
+      : undefined,
+  );
+  try {
+    return await apply(sessionId, looked, view, { ...application, change });
+  } catch (error) {
+    // The archive has them.
+    throw isStrongroomError(error) && error.written !== 'yes' ? withOutcome(error, 'unknown') : error;
+  }
+}
+
+/** What the script is told of the change, beside the names of the lists. What is `undefined` is left out. */
+function settingsOf(
+  looked: Pick<Looked, 'version' | 'length'>,
+  view: View,
+  { from, count, fence, change, subject }: Application,
+  operationLog: number,
+): object {
+  const { remove, insert, operation } = change;
+  const some = typeof remove === 'object' ? remove : undefined;
+  // What was seen is the same whatever was appended since.
+  const appends = count === 0 || (from === 'start' && view.records.length === count);
+  const first = from === 'start' ? 0 : looked.length - view.records.length;
+  return {
+    version: appends ? looked.version.split(':')[0] : looked.version,
+    appends,
+    subject,
+    inserted: insert.length,
+    remove: some === undefined ? remove : 'some',
+    index: some && first + some.start,
+    count: some?.count,
+    forget: change.forgetOperations === true,
+    operation: operation?.key,
+    digest: operation?.digest,
+    log: operation && operationLog,
+    owner: fence?.owner,
+    removes: removes(change, view, count === 'all'),
+  };
+}
+
+/** A cluster refused it because of where its keys are, and did nothing. */
+function isCrossSlot(error: unknown): boolean {
+  const { cause } = error as { readonly cause?: unknown };
+  return cause instanceof Error && cause.message.startsWith('CROSSSLOT');
+}

@@ -1,0 +1,77 @@
+import { heldError } from '../../keys/dek-store.ts';
+import { saying } from '../failure.ts';
+import { textOf } from './client.ts';
+import { decodeElements } from './element.ts';
+import { entriesOf, type IndexEntries } from './index-entries.ts';
+import { look } from './look.ts';
+import type { RedisParts } from './parts.ts';
+import { DROP, REMOVE_ORPHAN } from './scripts.ts';
+
+export interface Deletion {
+  /**
+   * Removes everything of a session.
+   *
+   * @param version Does nothing, and says so, when the history has another one.
+   * @throws {@link StrongroomError} `ERR_HELD`.
+   */
+  readonly drop: (sessionId: string, version?: string) => Promise<boolean>;
+  /** Takes a session without items out of the indexes; one that got items meanwhile goes back in. */
+  readonly forget: (sessionId: string, subject?: string) => Promise<void>;
+}
+
+export function redisDeletion(parts: RedisParts, entries: IndexEntries): Deletion {
+  const { commands, now, keysOf, indexed, lists } = parts;
+  const { onList } = lists;
+  const { ids, births, expiries, subjectKey, index } = entries;
+
+  async function drop(sessionId: string, version = ''): Promise<boolean> {
+    const keys = keysOf(sessionId);
+    const subject = await commands.read('HGET', keys.meta, 'subject');
+    // It is listed, and nothing says where its items are: the server may have lost that.
+    const isLost =
+      (await commands.read('ZSCORE', ids, sessionId)) !== null &&
+      (await commands.read('EXISTS', keys.meta)) === 0;
+    const answer = await onList(sessionId, ({ list, items }) =>
+      commands.script(
+        DROP,
+        [items, keys.meta, keys.ops, keys.deks, keys.holds, keys.turn],
+        [list, String(now()), version],
+      ),
+    );
+    const [state, detail] = (answer as Buffer[]).map(String);
+    if (state === 'held') throw heldError(sessionId, detail as string);
+    if (state === 'stale') return false;
+    await saying('yes', async () => {
+      if (isLost) await removeOrphans(sessionId);
+      indexed.name(sessionId, '');
+      await forget(sessionId, subject === null ? undefined : textOf(subject));
+    });
+    return true;
+  }
+
+  /** Lists whose name nobody knows any more. */
+  async function removeOrphans(sessionId: string): Promise<void> {
+    const pattern = `${keysOf(sessionId)
+      .items('')
+      .replace(/[\\*?[\]^]/g, '\\$&')}*`;
+    for await (const key of commands.keysLike(pattern)) {
+      const name = key.slice(keysOf(sessionId).items('').length);
+      await commands.script(REMOVE_ORPHAN, [key, keysOf(sessionId).meta], [name]);
+    }
+  }
+
+  async function forget(sessionId: string, subject?: string): Promise<void> {
+    await Promise.all(
+      [ids, births, expiries, ...(subject === undefined ? [] : [subjectKey(subject)])].map((key) =>
+        commands.entry('yes', 'ZREM', key, sessionId),
+      ),
+    );
+    const { records } = await look(parts, sessionId, 'start', -1, '');
+    if (records.length === 0) return;
+    const owner = await commands.read('HGET', keysOf(sessionId).meta, 'subject');
+    const found = entriesOf(decodeElements(records), owner === null ? undefined : textOf(owner));
+    await index(sessionId, found, 'yes');
+  }
+
+  return { drop, forget };
+}

@@ -1,0 +1,148 @@
+import type { Expired, StoreDriver } from '../driver.ts';
+import { newMark } from '../marks.ts';
+import { textOf } from './client.ts';
+import type { Deletion } from './deletion.ts';
+import { decodeElements } from './element.ts';
+import type { IndexEntries } from './index-entries.ts';
+import type { RedisParts } from './parts.ts';
+import { unlessLost } from './refusals.ts';
+import { PURGE, RESCORE } from './scripts.ts';
+import { versionOf } from './version.ts';
+
+/** Deletes expired records, those of one session in one script. */
+export function redisPurge(
+  parts: RedisParts,
+  { expiries, births }: IndexEntries,
+  { forget }: Deletion,
+): Pick<StoreDriver, 'purge' | 'expired'> {
+  const { commands, keysOf, indexed, lists } = parts;
+  const { onList } = lists;
+
+  /** @returns How many records went, and whether expired ones are left. */
+  async function purgeSession(
+    id: string,
+    before: number | undefined,
+    at: number,
+    most: number,
+  ): Promise<{ readonly gone: number; readonly more: boolean }> {
+    const { meta, ops, holds } = keysOf(id);
+    let total = 0;
+    for (;;) {
+      const [expiryBefore, birthBefore] = await Promise.all([
+        commands.read('ZSCORE', expiries, id),
+        commands.read('ZSCORE', births, id),
+      ]);
+      let name = '';
+      const answer = await onList(id, ({ list, items, next, nextItems }) => {
+        name = next;
+        const cutoff = before === undefined ? '' : String(before);
+        return commands.script(
+          PURGE,
+          [items, nextItems, meta, ops, holds],
+          [list, next, String(at), cutoff, String(most - total), String(newMark())],
+        );
+      });
+      const [gone, more, version, earliest, oldest, left] = answer as [
+        number,
+        number,
+        Buffer,
+        Buffer,
+        Buffer,
+        number,
+      ];
+      total += gone;
+      if (left === -1) return { gone: total, more: false };
+      indexed.name(id, left === 0 ? '' : name);
+      if (left === 0) {
+        await forget(id);
+        return { gone: total, more: false };
+      }
+      await Promise.all([
+        expiryBefore === null
+          ? 0
+          : commands.script(RESCORE, [expiries], [id, textOf(expiryBefore), String(earliest)]),
+        birthBefore === null
+          ? 0
+          : commands.script(RESCORE, [births], [id, textOf(birthBefore), String(oldest)]),
+      ]);
+      // Written to since: the scores that were just set may be too late for what came.
+      const same = (await versionOf(parts, id))[0] === String(version);
+      if (same || more === 1) return { gone: total, more: more === 1 };
+    }
+  }
+
+  return {
+    async purge({ now: at, writtenBefore }, batch) {
+      const sessions: string[] = [];
+      const seen = new Set<string>();
+      for (const [key, until] of [
+        [expiries, at],
+        [births, writtenBefore],
+      ] as const) {
+        if (until === undefined) continue;
+        for (let offset = 0; ;) {
+          const range = await commands.read(
+            'ZRANGEBYSCORE',
+            key,
+            '-inf',
+            String(until),
+            'LIMIT',
+            String(offset),
+            '50',
+          );
+          const page = (range as Buffer[]).map(String);
+          if (page.length === 0) break;
+          for (const id of page) {
+            if (seen.has(id)) {
+              // Under a hold, or its score is only too low: it stays where it is.
+              offset++;
+              continue;
+            }
+            const { gone, more } = await unlessLost(
+              purgeSession(id, writtenBefore, at, batch - sessions.length),
+              {
+                gone: 0,
+                more: false,
+              },
+            );
+            for (let count = 0; count < gone; count++) sessions.push(id);
+            if (more || sessions.length >= batch) return { sessions, more: true };
+            seen.add(id);
+          }
+        }
+      }
+      return { sessions, more: false };
+    },
+
+    expired: (expired) => expiredIn(parts, { expiries, births }, expired),
+  };
+}
+
+/** What a purge would delete. */
+async function expiredIn(
+  { commands, keysOf, lists: { range: recordsOf } }: RedisParts,
+  { expiries, births }: Pick<IndexEntries, 'expiries' | 'births'>,
+  { now: at, writtenBefore }: Expired,
+): Promise<readonly { readonly id: string; readonly items: number }[]> {
+  const ids = new Set<string>();
+  for (const [key, until] of [
+    [expiries, at],
+    [births, writtenBefore],
+  ] as const) {
+    if (until === undefined) continue;
+    const range = await commands.read('ZRANGEBYSCORE', key, '-inf', String(until));
+    for (const id of range as Buffer[]) ids.add(id.toString());
+  }
+  const found: { id: string; items: number }[] = [];
+  for (const id of ids) {
+    if ((await commands.read('HLEN', keysOf(id).holds)) !== 0) continue;
+    const records = decodeElements(await unlessLost(recordsOf(id), []));
+    const items = records.filter(
+      ({ expiresAt, bornAt, writtenAt }) =>
+        (expiresAt !== null && expiresAt <= at) ||
+        (writtenBefore !== undefined && (bornAt ?? writtenAt) <= writtenBefore),
+    ).length;
+    if (items > 0) found.push({ id, items });
+  }
+  return found;
+}

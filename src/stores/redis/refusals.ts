@@ -1,0 +1,25 @@
+import { isLostHistory, keyError, subjectError, type KeyProblem } from '../failure.ts';
+
+/** As the scripts want them: `+` before those that must be here. */
+export function signed(dids: readonly string[], needed: ReadonlySet<string>): string[] {
+  return dids.map((did) => (needed.has(did) ? `+${did}` : `-${did}`));
+}
+
+const REFUSALS: Readonly<Record<string, KeyProblem['problem']>> = { destroyed: 'destroyed', missing: 'lost' };
+
+/** @throws {@link StrongroomError} when a script answered that a data key is not there. */
+export function throwRefusal(sessionId: string, state: string, did: string): void {
+  if (state === 'owned') throw subjectError(sessionId);
+  const problem = REFUSALS[state];
+  if (problem !== undefined) throw keyError(sessionId, { did, problem });
+}
+
+/** What goes over all sessions does not stop at one that was lost: whoever asks for that one is told. */
+export async function unlessLost<T, E>(work: Promise<T>, otherwise: E): Promise<T | E> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isLostHistory(error)) return otherwise;
+    throw error;
+  }
+}

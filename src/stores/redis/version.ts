@@ -1,0 +1,54 @@
+import type { StoreDriver } from '../driver.ts';
+import type { Since } from '../marks.ts';
+import { textOf } from './client.ts';
+import type { RedisParts } from './parts.ts';
+import { VERSION } from './scripts.ts';
+
+/** The version, and the marks of the elements at these places, counted from the end. */
+export async function versionOf(
+  { commands, keysOf, lists: { onList } }: RedisParts,
+  sessionId: string,
+  places: readonly number[] = [],
+): Promise<[version: string, ...marks: string[]]> {
+  const { meta } = keysOf(sessionId);
+  const answer = await onList(sessionId, ({ list, items }) =>
+    commands.script(VERSION, [items, meta], [list, ...places.map((place) => String(-1 - place))], true),
+  );
+  return (answer as unknown[]).map(textOf) as [string, ...string[]];
+}
+
+export function redisVersion(parts: RedisParts): StoreDriver['version'] {
+  return async (sessionId, since) => {
+    const places = since === undefined ? [] : placesOf(since);
+    const [version, ...marks] = await versionOf(parts, sessionId, places);
+    return { version, follows: since !== undefined && follows(since, version, marks) };
+  };
+}
+
+/** Where the last elements of these appends are, counted from the end, the newest first; then where the one before them is. */
+function placesOf({ steps }: Since): number[] {
+  let place = 0;
+  return steps.length === 0 ? [] : [0, ...steps.toReversed().map(({ records }) => (place += records))];
+}
+
+/**
+ * Whether the list has grown by these appends and by nothing else. Each of them is found in its place, and so is the element
+ * before them: a list that lost its end and grew again to this length has others there.
+ *
+ * @param marks What is at {@link placesOf}.
+ */
+function follows({ version: before, steps }: Since, now: string, marks: readonly string[]): boolean {
+  const [first] = steps;
+  if (first === undefined) return now === before;
+  const [generationBefore, lengthBefore, markBefore = ''] = before.split(':');
+  const [generation, length] = now.split(':');
+  const grown = steps.reduce((sum, { records }) => sum + records, Number(lengthBefore));
+  // The first append made the session.
+  const made = generationBefore === '0' && generation === String(first.mark);
+  const expected = [...steps.toReversed().map(({ mark }) => String(mark)), markBefore];
+  return (
+    (generation === generationBefore || made) &&
+    Number(length) === grown &&
+    expected.every((mark, index) => mark === marks[index])
+  );
+}
