@@ -1,0 +1,111 @@
+import type { Change, View } from '../driver.ts';
+import { MARKS, newMark } from '../marks.ts';
+import { kept, type SqlClient, type SqlRow } from './client.ts';
+import { assertNotHeld } from './dek-store.ts';
+import type { SqlDialect } from './dialect.ts';
+import { insertItems } from './insert-items.ts';
+
+/** Where a change is made. */
+interface Target {
+  readonly id: string;
+  readonly session: number;
+  /** The rows of the view, in the order of the history. */
+  readonly rows: readonly SqlRow[];
+}
+
+/** Writes what was decided, in a transaction that has the lock on the session. */
+export function sqlChange(
+  dialect: SqlDialect,
+  { operationLog, now }: { readonly operationLog: number; readonly now: () => number },
+): {
+  /** Removes everything of a session. `ERR_HELD` under a hold. */
+  readonly drop: (client: SqlClient, sessionId: string) => Promise<void>;
+  readonly apply: (client: SqlClient, target: Target, view: View, change: Change) => Promise<void>;
+} {
+  const sessions = dialect.table('sessions');
+  const items = dialect.table('items');
+  const operations = dialect.table('operations');
+  const deks = dialect.table('deks');
+  const deleteItems = kept(`DELETE FROM ${items} WHERE session = ?`);
+  const deleteBetween = kept(`DELETE FROM ${items} WHERE session = ? AND seq BETWEEN ? AND ?`);
+  const findAfter = kept(`SELECT 1 FROM ${items} WHERE session = ? AND seq > ? LIMIT 1`);
+  const deleteOperations = kept(`DELETE FROM ${operations} WHERE session = ?`);
+  const deleteSession = kept(`DELETE FROM ${sessions} WHERE number = ?`);
+  const deleteLease = kept(`DELETE FROM ${dialect.table('leases')} WHERE name = ?`);
+  const destroyDeks = kept(
+    `UPDATE ${deks} SET wrapped = NULL, destroyed_at = ? WHERE session = ? AND wrapped IS NOT NULL`,
+  );
+  const moveOn = kept(`UPDATE ${sessions} SET generation = (generation + ?) % ${MARKS} WHERE number = ?`);
+  const lastPosition = kept(`SELECT max(position) AS last FROM ${operations} WHERE session = ?`);
+  const logOperation = kept(
+    `INSERT INTO ${operations} (session, operation, digest, position) VALUES (?, ?, ?, ?)`,
+  );
+  const forgetOldest = kept(`DELETE FROM ${operations} WHERE session = ? AND position <= ?`);
+
+  async function drop(client: SqlClient, sessionId: string): Promise<void> {
+    const { session } = await dialect.reserve(client, { id: sessionId, mark: 0 });
+    await assertNotHeld(dialect, client, sessionId);
+    await client.query(deleteItems, [session]);
+    await client.query(deleteOperations, [session]);
+    await client.query(deleteSession, [session]);
+    await client.query(deleteLease, [`session ${sessionId}`]);
+    await client.query(destroyDeks, [now(), sessionId]);
+  }
+
+  async function apply(client: SqlClient, target: Target, view: View, change: Change): Promise<void> {
+    const { id, session, rows } = target;
+    const { remove } = change;
+    const stored = new Set(view.records);
+    let firstSeq: number | undefined;
+    if (remove === 'all') {
+      await client.query(deleteItems, [session]);
+    } else if (remove !== 'none' && remove.count > 0) {
+      const first = seqOf(rows[remove.start]);
+      const last = seqOf(rows[remove.start + remove.count - 1]);
+      await client.query(deleteBetween, [session, first, last]);
+      // What replaces records inside the history takes the numbers that end with theirs. They suffice, or the
+      // records were the first ones: numbers can be negative.
+      const after = await client.query(findAfter, [session, last]);
+      if (after.rows.length > 0) firstSeq = last - change.insert.length + 1;
+    }
+    if (change.insert.length > 0) {
+      const numbers = firstSeq === undefined ? change.insert.length : 0;
+      const reserved = await dialect.reserve(
+        client,
+        { id, mark: change.mark ?? newMark() },
+        change.insert,
+        numbers,
+      );
+      firstSeq ??= reserved.firstSeq;
+      await insertItems(dialect, client, { id, session, firstSeq }, change.insert, stored);
+    }
+    if (change.archive !== undefined) {
+      const { sessionId, records: archived } = change.archive;
+      const archive = await dialect.reserve(client, { id: sessionId, mark: newMark() }, archived);
+      await insertItems(dialect, client, { id: sessionId, ...archive }, archived);
+    }
+    if (change.forgetOperations) await client.query(deleteOperations, [session]);
+    if (change.operation !== undefined) await log(client, session, change.operation);
+    // What was inserted has moved the version on.
+    if (remove !== 'none' && change.insert.length === 0) {
+      await client.query(moveOn, [newMark(), session]);
+    }
+  }
+
+  async function log(
+    client: SqlClient,
+    session: number,
+    operation: { readonly key: string; readonly digest: string },
+  ): Promise<void> {
+    const { rows } = await client.query(lastPosition, [session]);
+    const position = Number(rows[0]?.['last'] ?? 0) + 1;
+    await client.query(logOperation, [session, operation.key, operation.digest, position]);
+    await client.query(forgetOldest, [session, position - operationLog]);
+  }
+
+  return { drop, apply };
+}
+
+function seqOf(row: SqlRow | undefined): number {
+  return Number(row?.[8]);
+}

@@ -1,0 +1,38 @@
+import type { StoreDriver } from '../driver.ts';
+import { text, type SqlRunner } from './client.ts';
+import type { SqlDialect } from './dialect.ts';
+
+/** Sessions with items, in the order of their ids. */
+export function sqlSummaries(dialect: SqlDialect, runner: SqlRunner): StoreDriver['summaries'] {
+  const sessions = dialect.table('sessions');
+  const items = dialect.table('items');
+  return async (after, count, subject) => {
+    const conditions = [
+      ...(after === undefined ? [] : ['s.id > ?']),
+      ...(subject === undefined ? [] : ['s.subject = ?']),
+      `EXISTS (SELECT 1 FROM ${items} WHERE session = s.number)`,
+    ];
+    const { rows } = await runner.read(
+      `SELECT s.id, s.subject, count(*) AS item_count, min(i.written_at) AS first_at, max(i.written_at) AS last_at,
+       sum(coalesce(octet_length(i.item), 0) + coalesce(octet_length(i.body), 0)
+         + coalesce(octet_length(i.head), 0) + coalesce(octet_length(i.wrapped), 0)) AS bytes
+     FROM (SELECT s.number, s.id, s.subject FROM ${sessions} s WHERE ${conditions.join(' AND ')}
+           ORDER BY s.id ${limit(count)}) s
+     JOIN ${items} i ON i.session = s.number GROUP BY s.number, s.id, s.subject ORDER BY s.id`,
+      [...(after === undefined ? [] : [after]), ...(subject === undefined ? [] : [subject])],
+    );
+    return rows.map((row) => ({
+      id: text(row['id']),
+      items: Number(row['item_count']),
+      bytes: Number(row['bytes']),
+      firstAt: Number(row['first_at']),
+      lastAt: Number(row['last_at']),
+      ...(row['subject'] !== null && { subject: text(row['subject']) }),
+    }));
+  };
+}
+
+/** Written into the statement: some drivers send numbers as a type that `LIMIT` does not take. */
+function limit(count: number | undefined): string {
+  return count === undefined ? '' : `LIMIT ${Math.trunc(count)}`;
+}

@@ -1,0 +1,62 @@
+import { heldError, type HoldRecord, type HoldStore } from '../../keys/dek-store.ts';
+import type { Connection, Row, Statements } from './connection.ts';
+
+/** Legal holds, in the file of the items. */
+export function sqliteHolds(connection: Connection): HoldStore {
+  return {
+    place: (hold) =>
+      connection.write(
+        ({ run }) =>
+          run(
+            `INSERT INTO strongroom_holds (id, session, reason, placed_at, placed_by) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (id) DO NOTHING`,
+            hold.id,
+            hold.sessionId,
+            hold.reason,
+            hold.placedAt,
+            hold.placedBy ?? null,
+          ) === 1,
+      ),
+    release: (id, releasedAt, releasedBy) =>
+      connection.write(({ run, get }) => {
+        run(
+          'UPDATE strongroom_holds SET released_at = ?, released_by = ? WHERE id = ? AND released_at IS NULL',
+          releasedAt,
+          releasedBy ?? null,
+          id,
+        );
+        const row = get('SELECT * FROM strongroom_holds WHERE id = ?', id);
+        return row === undefined ? undefined : toHold(row);
+      }),
+    list: ({ sessionId, open } = {}) =>
+      connection.read(({ all }) =>
+        all(
+          `SELECT * FROM strongroom_holds WHERE (?1 IS NULL OR session = ?1)
+             AND (?2 IS NULL OR (released_at IS NULL) = ?2) ORDER BY number`,
+          sessionId ?? null,
+          open === undefined ? null : Number(open),
+        ).map(toHold),
+      ),
+  };
+}
+
+/** @throws {@link StrongroomError} `ERR_HELD`. In the transaction that deletes. */
+export function assertNotHeld({ get }: Statements, sessionId: string): void {
+  const held = get(
+    'SELECT id FROM strongroom_holds WHERE session = ? AND released_at IS NULL LIMIT 1',
+    sessionId,
+  );
+  if (held !== undefined) throw heldError(sessionId, held['id'] as string);
+}
+
+function toHold(row: Row): HoldRecord {
+  return {
+    id: row['id'] as string,
+    sessionId: row['session'] as string,
+    reason: row['reason'] as string,
+    placedAt: row['placed_at'] as number,
+    ...(row['placed_by'] !== null && { placedBy: row['placed_by'] as string }),
+    ...(row['released_at'] !== null && { releasedAt: row['released_at'] as number }),
+    ...(row['released_by'] !== null && { releasedBy: row['released_by'] as string }),
+  };
+}
