@@ -1,14 +1,16 @@
 import { StrongroomError } from '../errors.ts';
 import type { MaybePromise } from '../layer.ts';
 import { encodedTexts } from './base64.ts';
+import { CLUE, UNKNOWN, type Clues } from './clues.ts';
+import { cluesOf } from './read-clues.ts';
 import { unescapedViews } from './escaped-view.ts';
+import { lookAt, tellsSecret, type Look } from './look.ts';
 import { after, isThenable, together } from '../maybe-promise.ts';
 import type { RedactionSettings } from './options.ts';
-import type { RecognizerResult, TextContext } from './recognizer.ts';
+import type { BuiltInRecognizer, RecognizerResult, TextContext } from './recognizer.ts';
 import { secretKindOfKey } from './recognizers/secret-names.ts';
 import { resolveOverlaps, type Span } from './spans.ts';
 import { forgetTables } from './table-text.ts';
-import { foldedView } from './text-view.ts';
 import type { TextView } from './view-builder.ts';
 
 /** JSON has very many short texts: without one of these characters no built-in recognizer finds anything in them. */
@@ -16,11 +18,16 @@ const NEEDED = /[\d@:%&\\]|[^\x00-\x7f]/; // eslint-disable-line no-control-rege
 const SHORT = 16;
 const NOTHING: readonly Span[] = [];
 
-/** What is found in one text, in order, without overlaps, in places of the text as it is. */
+/**
+ * What is found in one text, in order, without overlaps, in places of the text as it is.
+ *
+ * @param look What is known of the text already.
+ */
 export function analyzeText(
   settings: RedactionSettings,
   text: string,
   context: TextContext,
+  look?: Look,
 ): MaybePromise<readonly Span[]> {
   if (text.length === 0) return NOTHING;
   // A password is any word: only its key tells.
@@ -31,14 +38,17 @@ export function analyzeText(
     secretKindOfKey(context.key) !== 'password'
   )
     return NOTHING;
-  const view = foldedView(text);
-  const searches: MaybePromise<readonly Span[]>[] = [searchView(settings, view, context)];
-  if (settings.decode.has('percent')) {
-    for (const inner of unescapedViews(view)) searches.push(searchView(settings, inner, context));
+  const { view, clues } = look ?? lookAt(text);
+  const own = searchView(settings, view, clues, context);
+  const others: MaybePromise<readonly Span[]>[] = [];
+  if (settings.decode.has('percent') && (settings.searchesEverything || (clues.seen & CLUE.escape) !== 0)) {
+    for (const inner of unescapedViews(view)) {
+      others.push(searchView(settings, inner, cluesOf(inner.text), context));
+    }
   }
   if (settings.decode.has('base64')) {
     for (const { start, end, decoded } of encodedTexts(text)) {
-      searches.push(
+      others.push(
         after(analyzeText(settings, decoded, context), (inside) => {
           const [first] = inside;
           // One edited character changes all that follow, so the encoded text goes as a whole.
@@ -48,21 +58,24 @@ export function analyzeText(
     }
   }
   forgetTables();
-  return after(together(searches), (lists) => {
-    const spans = lists.flat();
-    return spans.length === 0 ? spans : resolveOverlaps(spans);
-  });
+  if (others.length === 0) return after(own, resolveOverlaps);
+  return after(together([own, ...others]), (lists) => resolveOverlaps(lists.flat()));
 }
 
 function searchView(
   settings: RedactionSettings,
   view: TextView,
+  clues: Clues,
   context: TextContext,
 ): MaybePromise<readonly Span[]> {
+  const shown = settings.searchesEverything ? UNKNOWN : clues;
+  const seen = shown.seen | CLUE.always | (tellsSecret(context.key) ? CLUE.key : 0);
+  if ((seen & settings.clues) === 0) return NOTHING;
   const answers: MaybePromise<readonly RecognizerResult[]>[] = [];
   const names: string[] = [];
-  for (const recognizer of settings.recognizers) {
-    const answer = recognizer.analyze(view.text, context);
+  for (const { recognizer, clues: needed } of settings.recognizers) {
+    if ((seen & needed) === 0) continue;
+    const answer = (recognizer as BuiltInRecognizer).analyze(view.text, context, shown);
     if (!isThenable(answer) && answer.length === 0) continue;
     answers.push(answer);
     names.push(recognizer.name);

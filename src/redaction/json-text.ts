@@ -54,11 +54,17 @@ export function jsonLiterals(
   at: { readonly key?: string; readonly parentKey?: string; readonly path: Path | undefined },
   scalars: boolean,
 ): readonly JsonLiteral[] | undefined {
+  if (!mayBeJson(text, scalars)) return undefined;
+  if (isJson(text)) return scan(text, at);
   const first = firstVisible(text);
-  const opens = first === OPEN_BRACE || first === OPEN_BRACKET;
-  if (!opens && first !== QUOTE && !(scalars && (first === MINUS || isDigit(first)))) return undefined;
-  if (!isJson(text)) return opens ? jsonLines(text, at) : undefined;
-  return scan(text, at);
+  return first === OPEN_BRACE || first === OPEN_BRACKET ? jsonLines(text, at) : undefined;
+}
+
+/** Whether a text begins as JSON text does. */
+export function mayBeJson(text: string, scalars: boolean): boolean {
+  const first = firstVisible(text);
+  if (first === OPEN_BRACE || first === OPEN_BRACKET || first === QUOTE) return true;
+  return scalars && (first === MINUS || isDigit(first));
 }
 
 function isJson(text: string): boolean {

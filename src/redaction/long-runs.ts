@@ -1,3 +1,5 @@
+import type { Range } from './outputs.ts';
+
 /** What a run begins with and how it goes on, both bounded. */
 export interface RunPattern {
   /** The run, or its first part; flag `g`. */
@@ -23,15 +25,20 @@ export function runPattern(first: string, next: string): RunPattern {
   };
 }
 
-/** Calls `each` for every run of at least `fewest` code units, in order. Linear; copies nothing but the run. */
+/**
+ * Calls `each` for every run of at least `fewest` code units, in order. Linear; copies nothing but the run.
+ *
+ * @param range Begins with a run or what begins one, and ends with one.
+ */
 export function forEachRun(
   text: string,
   { start, more }: RunPattern,
   fewest: number,
   each: (index: number, run: string) => void,
+  range: Range = { start: 0, end: text.length },
 ): void {
-  let from = 0;
-  for (;;) {
+  let from = range.start;
+  while (from < range.end) {
     start.lastIndex = from;
     const match = start.exec(text);
     if (match === null) return;

@@ -2,6 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { MaybePromise } from '../layer.ts';
 import { checkOptions, checkPlainObject, invalidOption, parseCount, shownName } from '../options.ts';
+import { CLUE } from './clues.ts';
 import {
   BUILT_IN_RECOGNIZERS,
   COUNTRY_ENTITIES,
@@ -61,9 +62,18 @@ export interface RedactionOptions {
   readonly onOversize?: 'block' | 'drop';
 }
 
+/** A recognizer, and without which clues it finds nothing. */
+export interface StatedRecognizer {
+  readonly recognizer: Recognizer;
+  /** Bits of {@link CLUE}. */
+  readonly clues: number;
+}
+
 /** Checked options. */
 export interface RedactionSettings {
-  readonly recognizers: readonly Recognizer[];
+  readonly recognizers: readonly StatedRecognizer[];
+  /** The clues of all recognizers. */
+  readonly clues: number;
   isWanted(entityType: string): boolean;
   isAllowed(value: string): boolean;
   readonly operators: ReadonlyMap<string, PreparedOperator>;
@@ -75,6 +85,8 @@ export interface RedactionSettings {
   readonly onOversize: 'block' | 'drop';
   /** No recognizers of the user's own. */
   readonly onlyBuiltIn: boolean;
+  /** Every recognizer searches every text, whatever it shows: what is found must be the same. For tests. */
+  readonly searchesEverything: boolean;
   /** Known to return promises already now. */
   readonly isAsynchronous: boolean;
 }
@@ -136,8 +148,13 @@ export function parseRedactionOptions(
   }
   const hidden =
     decode.includes('obfuscated') && wanted.has('EMAIL_ADDRESS') ? [obfuscatedEmailRecognizer] : [];
+  const recognizers: readonly StatedRecognizer[] = [
+    ...[...builtIn, ...hidden].map((recognizer) => ({ recognizer, clues: recognizer.clues })),
+    ...own.map((recognizer) => ({ recognizer, clues: CLUE.always })),
+  ];
   const settings: RedactionSettings = {
-    recognizers: [...builtIn, ...hidden, ...own],
+    recognizers,
+    clues: recognizers.reduce((all, { clues }) => all | clues, 0),
     isWanted: (entityType) => wanted.has(entityType),
     isAllowed: parseAllowList(where, options.allowList),
     operators,
@@ -148,6 +165,7 @@ export function parseRedactionOptions(
     maxScanBytes: parseCount(where, 'maxScanBytes', options.maxScanBytes ?? DEFAULT_MAX_SCAN_BYTES),
     onOversize,
     onlyBuiltIn: own.length === 0,
+    searchesEverything: false,
     isAsynchronous: [transform, ...own.map((recognizer): unknown => Reflect.get(recognizer, 'analyze'))].some(
       isAsyncFunction,
     ),

@@ -1,6 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { utf8 } from '../crypto/encoding.ts';
 import { jsonLiterals, type JsonLiteral } from './json-text.ts';
+import type { Inspect, Look } from './look.ts';
 import { isValueKey, nameIn } from './named-values.ts';
 import { checkDepth, formatPath, pathBelow, type Path } from './path.ts';
 import type { TextContext } from './recognizer.ts';
@@ -8,6 +9,8 @@ import { isProtectedExtra, itemType, mapArray, setOwn, walkItem, type Place, typ
 
 /** A text to be searched: a whole field, or one literal of JSON text. */
 export interface Leaf {
+  /** What the text shows, when it has been looked at already. */
+  readonly look?: Look;
   readonly text: string;
   readonly kind: 'text' | 'key' | 'number' | 'unscanned';
   readonly context: TextContext;
@@ -15,7 +18,7 @@ export interface Leaf {
   readonly run?: object;
 }
 
-/** All texts of an item, and the way to put others in their places. */
+/** The texts of an item that can hold a find, and the way to put others in their places. */
 export interface Plan {
   readonly leaves: readonly Leaf[];
   /** The item with these texts, one for each leaf; the item itself when all are as they were. */
@@ -29,37 +32,53 @@ const LEAST_NUMBER = 1_000_000;
 /** How a field becomes leaves, and leaves a field. */
 type Render = (texts: readonly string[]) => string;
 
+interface LiteralPart {
+  readonly literal: JsonLiteral;
+  readonly render: Render;
+}
+
+interface LeafPlace {
+  readonly path: Path | undefined;
+  readonly key?: string;
+  readonly parentKey?: string;
+}
+
 /**
- * Finds all texts of an item once; nothing is edited yet.
+ * Finds the texts of an item once; nothing is edited yet. Texts that are clean are left out, unless a find can reach
+ * from one into the next.
  *
  * @param maxScanBytes A field of more bytes of UTF-8 becomes one `unscanned` leaf.
  */
-export function planItem(item: AgentInputItem, maxScanBytes: number): Plan {
+export function planItem(item: AgentInputItem, maxScanBytes: number, inspect: Inspect): Plan {
   const leaves: Leaf[] = [];
   const type = itemType(item);
   const fields: Render[] = [];
 
   const addField = (text: string, place: Place): void => {
-    fields.push(
-      isLarger(text, maxScanBytes)
-        ? planUnscanned(text, place)
-        : planText(text, place, place.strictJson === true, 0, place.run),
-    );
+    const render = isLarger(text, maxScanBytes) ? planUnscanned(text, place) : planText(text, place, 0);
+    fields.push(render ?? (() => text));
   };
   const addLeaf = (
     kind: Leaf['kind'],
     text: string,
-    at: { readonly path: Path | undefined; readonly key?: string; readonly parentKey?: string },
-    run?: object,
+    at: LeafPlace,
+    more?: { readonly run?: object | undefined; readonly look?: Look | undefined },
   ): Render => {
     const index = leaves.length;
+    const { run, look } = more ?? {};
     leaves.push({
       kind,
       text,
       context: contextOf(type, at, kind === 'key'),
       ...(run === undefined ? undefined : { run }),
+      ...(look === undefined ? undefined : { look }),
     });
     return (texts) => texts[index] as string;
+  };
+  /** A key or a number. */
+  const planWord = (kind: 'key' | 'number', text: string, at: LeafPlace): Render | undefined => {
+    const verdict = inspect(text, at);
+    return verdict === 'clean' ? undefined : addLeaf(kind, text, at, { look: verdict });
   };
   const planUnscanned = (text: string, place: Place): Render => {
     const render = addLeaf('unscanned', text, place);
@@ -67,21 +86,26 @@ export function planItem(item: AgentInputItem, maxScanBytes: number): Plan {
   };
   const planText = (
     text: string,
-    at: { readonly path: Path | undefined; readonly key?: string; readonly parentKey?: string },
-    scalars: boolean,
+    at: LeafPlace & { readonly strictJson?: true; readonly run?: object },
     depth: number,
-    run?: object,
-  ): Render => {
-    const literals = depth < DEEPEST_JSON ? jsonLiterals(text, at, scalars) : undefined;
-    if (literals === undefined) return addLeaf('text', text, at, run);
-    const parts = literals.map((literal) => ({
-      literal,
-      render:
-        literal.kind === 'string'
-          ? planText(literal.text, literal, false, depth + 1)
-          : addLeaf(literal.kind, literal.text, literal),
-    }));
-    return (texts) => renderJson(text, parts, texts);
+  ): Render | undefined => {
+    const verdict = inspect(text, at);
+    const { run } = at;
+    if (verdict === 'clean' && run === undefined) return undefined;
+    const literals = depth < DEEPEST_JSON ? jsonLiterals(text, at, at.strictJson === true) : undefined;
+    if (literals === undefined) {
+      return addLeaf('text', text, at, { run, look: verdict === 'clean' ? undefined : verdict });
+    }
+    const parts: LiteralPart[] = [];
+    for (const literal of literals) {
+      const { kind } = literal;
+      const render =
+        kind === 'string'
+          ? planText(literal.text, literal, depth + 1)
+          : planWord(kind, literal.text, literal);
+      if (render !== undefined) parts.push({ literal, render });
+    }
+    return parts.length === 0 ? undefined : (texts) => renderJson(text, parts, texts);
   };
 
   const collect: Visitor = {
@@ -91,8 +115,15 @@ export function planItem(item: AgentInputItem, maxScanBytes: number): Plan {
   };
   const collectData: DataVisitor = {
     text: (text, place) => (addField(text, place), text),
-    number: (number, place) => (fields.push(addLeaf('number', String(number), place)), number),
-    key: (key, place) => (fields.push(addLeaf('key', key, place)), key),
+    number: (number, place) => {
+      const text = String(number);
+      fields.push(planWord('number', text, place) ?? (() => text));
+      return number;
+    },
+    key: (key, place) => {
+      fields.push(planWord('key', key, place) ?? (() => key));
+      return key;
+    },
   };
   walkItem(item, collect);
 
@@ -216,11 +247,7 @@ function isJsonNumber(text: string): boolean {
   return text === 'null' || /^(?:0|[1-9]\d*)$/.test(text);
 }
 
-function renderJson(
-  source: string,
-  parts: readonly { readonly literal: JsonLiteral; readonly render: Render }[],
-  texts: readonly string[],
-): string {
+function renderJson(source: string, parts: readonly LiteralPart[], texts: readonly string[]): string {
   const pieces: string[] = [];
   let done = 0;
   for (const { literal, render } of parts) {

@@ -1,4 +1,5 @@
 import type { MaybePromise } from '../layer.ts';
+import type { Clues } from './clues.ts';
 
 /** Where a text stands, for recognizers and transforms. */
 export interface TextContext {
@@ -48,7 +49,10 @@ export interface Recognizer {
 export interface BuiltInRecognizer extends Recognizer {
   /** Every regular expression that meets text of unbounded length. */
   readonly patterns: readonly RegExp[];
-  analyze(text: string, context: TextContext): readonly RecognizerResult[];
+  /** Bits of {@link CLUE}: in a text that shows none of them it finds nothing, whatever the context. */
+  readonly clues: number;
+  /** @param clues What the text shows; without them the whole text is searched. */
+  analyze(text: string, context: TextContext, clues?: Clues): readonly RecognizerResult[];
 }
 
 const pure = new WeakSet<Recognizer>();

@@ -4,6 +4,7 @@ import { shownPath } from '../protocol/item-path.ts';
 import type { MaybePromise } from '../layer.ts';
 import { analyzeText } from './analyze.ts';
 import { unsearchedLength } from './base64.ts';
+import { createInspect, type Look } from './look.ts';
 import { after, isThenable, together } from '../maybe-promise.ts';
 import { applyEdits, overlapsOne, type Outputs, type Range } from './outputs.ts';
 import type { PreparedOperator } from './operators.ts';
@@ -81,8 +82,10 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
   // Set for good once a recognizer, an operator or a transform has returned a promise: comparisons cannot wait.
   let isAsynchronous = settings.isAsynchronous;
 
-  const analyze = (text: string, context: TextContext): MaybePromise<readonly Span[]> =>
-    analyzeText(settings, text, context);
+  const inspect = createInspect(settings);
+
+  const analyze = (text: string, context: TextContext, look?: Look): MaybePromise<readonly Span[]> =>
+    analyzeText(settings, text, context, look);
 
   const operatorOf = (entityType: string): PreparedOperator =>
     settings.operators.get(entityType) ?? settings.defaultOperator;
@@ -181,7 +184,9 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
   const redactTexts = (leaves: readonly Leaf[], progress: Progress): MaybePromise<readonly string[]> => {
     for (const leaf of leaves) noteEncoded(leaf, progress);
     return after(
-      together(leaves.map((leaf) => (leaf.kind === 'unscanned' ? [] : analyze(leaf.text, leaf.context)))),
+      together(
+        leaves.map((leaf) => (leaf.kind === 'unscanned' ? [] : analyze(leaf.text, leaf.context, leaf.look))),
+      ),
       (own) =>
         after(
           together(runsOf(leaves).map((run) => findAcross(run, leaves, own, analyze))),
@@ -222,23 +227,31 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
   };
 
   const redactRound = (item: AgentInputItem, progress: Progress): MaybePromise<RedactedItem> => {
-    const plan = planItem(item, settings.maxScanBytes);
+    const plan = planItem(item, settings.maxScanBytes, inspect);
+    if (plan.leaves.length === 0) return resultOf(item, progress);
     return after(redactTexts(plan.leaves, progress), (texts) =>
       after(
         progress.round === 0 ? applyTransform(plan.leaves, texts, progress.original) : texts,
         (final): MaybePromise<RedactedItem> => {
-          const next = plan.render(final);
+          const isSame = final.every((text, index) => text === (plan.leaves[index] as Leaf).text);
+          const next = isSame ? item : plan.render(final);
           progress.round++;
           progress.outputs = progress.nextOutputs;
           progress.nextOutputs = new Map();
           // Once more over what came out, so that a second redaction of it changes nothing.
           if (next !== item && progress.round < MOST_ROUNDS) return redactRound(next, progress);
-          const { findings, unsearched, tokens } = progress;
-          return { item: next, findings, unsearched, tokens };
+          return resultOf(next, progress);
         },
       ),
     );
   };
+
+  const resultOf = (item: AgentInputItem, { findings, unsearched, tokens }: Progress): RedactedItem => ({
+    item,
+    findings,
+    unsearched,
+    tokens,
+  });
 
   const redactItem = (item: AgentInputItem, mayBlock: boolean): MaybePromise<RedactedItem> =>
     redactRound(item, {

@@ -1,6 +1,4 @@
-import { viewBuilder, type TextView } from './view-builder.ts';
-
-const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
+import { viewBuilder, type TextView, type ViewBuilder } from './view-builder.ts';
 
 /** Characters that show nothing: soft hyphen, joiners, direction marks, variation selectors, byte order mark. */
 const INVISIBLE = /^\p{Default_Ignorable_Code_Point}$/u;
@@ -14,11 +12,15 @@ const ZEROS = [
 
 const FOLDED = new Map<string, string>();
 const MOST_FOLDED = 20_000;
+/** The code units that are known to be no part of what is folded; grows as texts are read. */
+const FOLDS = new Uint8Array(1 << 16);
+const STAYS = 1;
+FOLDS.fill(STAYS, 0, 0x80);
 /** A character that stands for a phrase (U+FDFA: 18 characters) stays, or a view could be many times its text. */
 const LONGEST_FOLDED = 4;
 
 /** The view with nothing changed. */
-function plainView(text: string): TextView {
+export function plainView(text: string): TextView {
   return { text, original: (start, end) => [start, end] };
 }
 
@@ -29,17 +31,23 @@ function plainView(text: string): TextView {
  */
 export function foldedView(original: string): TextView {
   const plain = plainView(original);
-  if (ASCII.test(original)) return plain;
-  const builder = viewBuilder(plain);
+  let builder: ViewBuilder | undefined;
   for (let index = 0; index < original.length; index++) {
-    if (original.charCodeAt(index) < 0x80) continue;
+    const unit = original.charCodeAt(index);
+    if (FOLDS[unit] === STAYS) continue;
     const code = original.codePointAt(index) as number;
     const character = String.fromCodePoint(code);
     const folded = fold(character, code);
-    if (folded !== character) builder.replace(index, index + character.length, folded);
+    if (folded !== character)
+      (builder ??= viewBuilder(plain)).replace(index, index + character.length, folded);
+    else if (!isSurrogate(unit)) FOLDS[unit] = STAYS;
     index += character.length - 1;
   }
-  return builder.build() ?? plain;
+  return builder?.build() ?? plain;
+}
+
+function isSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdfff;
 }
 
 function fold(character: string, code: number): string {

@@ -1,5 +1,6 @@
 import { isBase64Url } from '../base64.ts';
 import { endOfRun, hasLongRun } from '../boundary.ts';
+import { CLUE } from '../clues.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { KEY_FORMS, KEY_PREFIXES } from './key-prefixes.ts';
 import { isPlaceholder, looksRandom } from './randomness.ts';
@@ -23,6 +24,7 @@ export const apiKeyRecognizer: BuiltInRecognizer = {
   name: 'api-key',
   entities: ['API_KEY'],
   patterns: [PREFIX, ...[...BODIES.values()].flat(), ...KEY_FORMS.map(([, , pattern]) => pattern)],
+  clues: CLUE.run15,
   analyze(text): readonly RecognizerResult[] {
     if (!hasLongRun(text, SHORTEST)) return [];
     const found: RecognizerResult[] = [];

@@ -1,4 +1,5 @@
 import { isJoinedAfter, isJoinedBefore } from '../boundary.ts';
+import { CLUE, UNKNOWN } from '../clues.ts';
 import { passesLuhn } from '../checksums.ts';
 import { keyHint, nearestHint, words, wordsAfter, wordsBefore, type Hint } from '../context.ts';
 import { leadOf } from '../labels.ts';
@@ -68,12 +69,16 @@ export const cardRecognizer: BuiltInRecognizer = {
   name: 'card',
   entities: ['CREDIT_CARD'],
   patterns: [DIGIT_RUN.start, DIGIT_RUN.more],
-  analyze(text, context): readonly RecognizerResult[] {
+  clues: CLUE.twelveDigits,
+  analyze(
+    text,
+    context,
+    { numbers = [{ start: 0, end: text.length }] } = UNKNOWN,
+  ): readonly RecognizerResult[] {
     if (text.length < FEWEST_DIGITS) return [];
     const found: RecognizerResult[] = [];
-    forEachRun(text, DIGIT_RUN, FEWEST_DIGITS, (index, run) => {
-      analyzeRun(text, index, run, context, found);
-    });
+    const judgeRun = (index: number, run: string): void => analyzeRun(text, index, run, context, found);
+    for (const range of numbers) forEachRun(text, DIGIT_RUN, FEWEST_DIGITS, judgeRun, range);
     return found;
   },
 };

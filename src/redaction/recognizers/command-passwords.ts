@@ -1,3 +1,4 @@
+import { CLUE } from '../clues.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isPassword, type Style } from './password-shape.ts';
 import { secretResult } from './secret-result.ts';
@@ -29,6 +30,7 @@ export const commandPasswordRecognizer: BuiltInRecognizer = {
   name: 'command-password',
   entities: ['PASSWORD'],
   patterns: COMMANDS.map(([, , pattern]) => pattern),
+  clues: CLUE.command,
   analyze(text): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
     for (const [needed, style, pattern] of COMMANDS) {

@@ -1,4 +1,5 @@
-import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
+import { CLUE } from '../clues.ts';
+import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isStandIn, looksRandom } from './randomness.ts';
 import { secretResult } from './secret-result.ts';
 
@@ -10,16 +11,18 @@ export const cookieRecognizer: BuiltInRecognizer = {
   name: 'cookie',
   entities: ['API_KEY'],
   patterns: [COOKIE],
+  clues: CLUE.cookie | CLUE.key,
   analyze(text, context): readonly RecognizerResult[] {
     if (!text.includes('=')) return [];
     const found: RecognizerResult[] = [];
-    if (isCookieKey(context)) findPairs(text, 0, found);
+    if (isCookieKey(context.key)) findPairs(text, 0, found);
     for (const match of text.matchAll(COOKIE)) findPairs(text, match.index + match[0].length, found);
     return found;
   },
 };
 
-function isCookieKey({ key }: TextContext): boolean {
+/** Whether a text under this key is a cookie as a whole. */
+export function isCookieKey(key: string | undefined): boolean {
   return key !== undefined && /^(?:set[-_]?)?cookies?$/i.test(key);
 }
 

@@ -1,6 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { hasLongRun, standsFree } from '../boundary.ts';
+import { CLUE } from '../clues.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
@@ -14,6 +15,7 @@ export const cryptoRecognizer: BuiltInRecognizer = {
   name: 'crypto',
   entities: ['CRYPTO'],
   patterns: [BASE58_ADDRESS, BECH32_ADDRESS, ETHEREUM_ADDRESS],
+  clues: CLUE.run14,
   analyze(text): readonly RecognizerResult[] {
     if (!hasLongRun(text, 14)) return [];
     const found: RecognizerResult[] = [];

@@ -1,3 +1,4 @@
+import { CLUE } from '../clues.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isTopLevelDomain } from '../top-level-domains.ts';
 
@@ -28,6 +29,7 @@ export const emailRecognizer: BuiltInRecognizer = {
   name: 'email',
   entities: ['EMAIL_ADDRESS'],
   patterns: [DOMAIN],
+  clues: CLUE.at,
   analyze(text): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
     let free = 0;

@@ -1,10 +1,13 @@
 import { isJoinedAfter, isJoinedBefore } from '../boundary.ts';
+import { CLUE, UNKNOWN } from '../clues.ts';
 import { remainder97 } from '../checksums.ts';
+import { forEachMatch, placedPattern } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
 /** Between two characters: a separator, or one line break with what indents or quotes the next line. */
-const CANDIDATE =
-  /(?:(?<![A-Za-z0-9])|(?<=[Ii][Bb][Aa][Nn]))[A-Za-z]{2}\d{2}(?:(?:[ .-]{0,2}|[ \t]{0,2}\r?\n[ \t>|*]{0,8})[A-Za-z0-9]){11,30}/g;
+const CANDIDATE = placedPattern(
+  /(?:(?<![A-Za-z0-9])|(?<=[Ii][Bb][Aa][Nn]))[A-Za-z]{2}\d{2}(?:(?:[ .-]{0,2}|[ \t]{0,2}\r?\n[ \t>|*]{0,8})[A-Za-z0-9]){11,30}/,
+);
 const SEPARATOR = /[ .\t\r\n>|*-]/;
 
 /** Length by country (SWIFT, IBAN registry). */
@@ -24,23 +27,19 @@ const LENGTHS: ReadonlyMap<string, number> = new Map(
 export const ibanRecognizer: BuiltInRecognizer = {
   name: 'iban',
   entities: ['IBAN_CODE'],
-  patterns: [CANDIDATE],
-  analyze(text): readonly RecognizerResult[] {
+  patterns: [CANDIDATE.anywhere],
+  clues: CLUE.countryCode,
+  analyze(text, _context, { countryCodes } = UNKNOWN): readonly RecognizerResult[] {
     if (text.length < 15) return [];
     const found: RecognizerResult[] = [];
-    CANDIDATE.lastIndex = 0;
-    for (let match = CANDIDATE.exec(text); match !== null; match = CANDIDATE.exec(text)) {
-      const isApart =
-        !isJoinedBefore(text, match.index) || /iban$/i.test(text.slice(match.index - 4, match.index));
-      const end = isApart ? ibanEnd(text, match.index) : undefined;
-      if (end === undefined) {
-        // Another one can begin inside what was no IBAN.
-        CANDIDATE.lastIndex = match.index + 4;
-      } else {
-        found.push({ entityType: 'IBAN_CODE', start: match.index, end, score: 1, validated: true });
-        CANDIDATE.lastIndex = end;
-      }
-    }
+    forEachMatch(text, CANDIDATE, countryCodes, ({ index }) => {
+      const isApart = !isJoinedBefore(text, index) || /iban$/i.test(text.slice(index - 4, index));
+      const end = isApart ? ibanEnd(text, index) : undefined;
+      // Another one can begin inside what was no IBAN.
+      if (end === undefined) return index + 4;
+      found.push({ entityType: 'IBAN_CODE', start: index, end, score: 1, validated: true });
+      return end;
+    });
     return found;
   },
 };

@@ -1,5 +1,7 @@
 import { isJoinedAfter, isJoinedBefore, standsFree } from '../boundary.ts';
+import { CLUE, UNKNOWN, type Clues } from '../clues.ts';
 import { keyHint, words, wordsBefore, wordsOfKey } from '../context.ts';
+import { forEachNumber } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
 
 const V4 = /(?<![\w.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?!\w|\.\d|-[A-Za-z])/g;
@@ -20,23 +22,24 @@ export const ipRecognizer: BuiltInRecognizer = {
   name: 'ip',
   entities: ['IP_ADDRESS'],
   patterns: [V4],
-  analyze(text, context): readonly RecognizerResult[] {
+  clues: CLUE.fourParts | CLUE.colons,
+  analyze(text, context, clues = UNKNOWN): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
-    if (text.includes('.')) findV4(text, context, found);
-    if (text.includes(':')) findV6(text, context, found);
+    if ((clues.seen & CLUE.fourParts) !== 0) findV4(text, context, clues, found);
+    if ((clues.seen & CLUE.colons) !== 0) findV6(text, context, found);
     return found;
   },
 };
 
-function findV4(text: string, context: TextContext, found: RecognizerResult[]): void {
-  for (const { 0: address, index: start } of text.matchAll(V4)) {
+function findV4(text: string, context: TextContext, { numbers }: Clues, found: RecognizerResult[]): void {
+  forEachNumber(text, V4, numbers, ({ 0: address }, start) => {
     const octets = address.split('.');
-    if (!octets.every(isOctet) || address === '0.0.0.0') continue;
+    if (!octets.every(isOctet) || address === '0.0.0.0') return;
     const end = start + address.length;
-    if (!standsFree(text, start, end)) continue;
-    if (!hasPrefixOrPort(text, end) && isVersion(text, start, octets.map(Number), context)) continue;
+    if (!standsFree(text, start, end)) return;
+    if (!hasPrefixOrPort(text, end) && isVersion(text, start, octets.map(Number), context)) return;
     found.push({ entityType: 'IP_ADDRESS', start, end, score: 0.8, validated: true });
-  }
+  });
 }
 
 /** `/24`, `:8080`: no version has a network's prefix or a port. */

@@ -1,3 +1,5 @@
+import { CLUE, UNKNOWN, type Clues } from '../clues.ts';
+import { forEachMatch, placedPattern, type PlacedPattern } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
 import { isPassword, type Style } from './password-shape.ts';
 import { isStandIn, looksRandom } from './randomness.ts';
@@ -44,7 +46,7 @@ const ASSIGNED_VALUE = /[^\s"'`&;,<>\\]{1,1024}/y;
 /** Tokens have `=` at their end only. */
 const ASSIGNED_TOKEN = /[^\s"'`&;,<>\\=]{1,1024}={0,2}/y;
 const VALUE = /[^\s"'`<>\\]{1,1024}/y;
-const BEARER = /(?<!\w)(?:bearer|token|basic) {1,4}(?=[A-Za-z0-9._~+/-]{20})/gi;
+const BEARER = placedPattern(/(?<!\w)(?:bearer|token|basic) {1,4}(?=[A-Za-z0-9._~+/-]{20})/i);
 /** Without one of these nothing is told from a word. */
 const NEEDED = /[\d=:@#$%^&*]|[^\x00-\x7f]/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
 const LONGEST_QUOTED = 4096;
@@ -54,31 +56,38 @@ const SHORTEST_TOKEN = 12;
 export const namedSecretRecognizer: BuiltInRecognizer = {
   name: 'named-secret',
   entities: ['API_KEY', 'PASSWORD'],
-  patterns: [NAME_ENDS, FOREIGN_NAME_ENDS, BEARER],
-  analyze(text, context): readonly RecognizerResult[] {
+  patterns: [NAME_ENDS.anywhere, FOREIGN_NAME_ENDS.anywhere, BEARER.anywhere],
+  clues: CLUE.secretName | CLUE.key,
+  analyze(text, context, clues = UNKNOWN): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
     findUnderKey(text, context, found);
-    if (!NEEDED.test(text)) return found;
+    if ((clues.seen & CLUE.secretName) === 0 || !NEEDED.test(text)) return found;
     // One pass for all names; what stands around a name is looked at where one is.
-    findAfterNames(NAME_ENDS, text, found);
-    if (!ASCII.test(text)) findAfterNames(FOREIGN_NAME_ENDS, text, found);
-    for (const match of text.matchAll(BEARER)) {
+    findAfterNames(NAME_ENDS, text, clues.names, found);
+    if (clues.hasForeignName && !ASCII.test(text)) findAfterNames(FOREIGN_NAME_ENDS, text, undefined, found);
+    forEachMatch(text, BEARER, clues.names, (match) => {
       const start = match.index + match[0].length;
       const end = valueEnd(text, start, VALUE);
       if (looksRandom(text.slice(start, end))) found.push(secretResult('token', start, end));
-    }
+      return start;
+    });
     return found;
   },
 };
 
-function findAfterNames(pattern: RegExp, text: string, found: RecognizerResult[]): void {
-  pattern.lastIndex = 0;
-  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
-    const result = findAfterName(text, match.index, match.index + match[0].length);
-    if (result === undefined) continue;
+function findAfterNames(
+  pattern: PlacedPattern,
+  text: string,
+  places: Clues['names'],
+  found: RecognizerResult[],
+): void {
+  forEachMatch(text, pattern, places, (match) => {
+    const nameEnd = match.index + match[0].length;
+    const result = findAfterName(text, match.index, nameEnd);
+    if (result === undefined) return nameEnd;
     found.push(result);
-    pattern.lastIndex = result.end;
-  }
+    return result.end;
+  });
 }
 
 /** A whole text under the key of a secret. */

@@ -1,4 +1,5 @@
 import { standsFree } from '../boundary.ts';
+import { CLUE } from '../clues.ts';
 import { keyHint, mentionedBefore, nearestHint, words } from '../context.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
@@ -123,6 +124,8 @@ export const nationalIdRecognizers: readonly BuiltInRecognizer[] = NATIONAL_IDS.
   name: id.entity.toLowerCase().replaceAll('_', '-'),
   entities: [id.entity],
   patterns: [id.pattern],
+  // The letters of a fiscal code can stand for its digits.
+  clues: CLUE.sixDigits | CLUE.run16,
   analyze(text, context): readonly RecognizerResult[] {
     if (text.length < 8) return [];
     const found: RecognizerResult[] = [];

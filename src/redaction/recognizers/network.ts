@@ -1,4 +1,5 @@
 import { isJoinedBefore, standsFree } from '../boundary.ts';
+import { CLUE } from '../clues.ts';
 import { keyHint, nearestHint, words } from '../context.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
@@ -14,6 +15,7 @@ export const macRecognizer: BuiltInRecognizer = {
   name: 'mac',
   entities: ['MAC_ADDRESS'],
   patterns: [PAIRS, FOURS],
+  clues: CLUE.groups,
   analyze(text, context): readonly RecognizerResult[] {
     if (text.length < 14) return [];
     const found: RecognizerResult[] = [];
@@ -41,6 +43,7 @@ export const urlRecognizer: BuiltInRecognizer = {
   name: 'url',
   entities: ['URL'],
   patterns: [HTTP_URL],
+  clues: CLUE.scheme,
   analyze(text): readonly RecognizerResult[] {
     if (!text.includes('://')) return [];
     const matches = [...text.matchAll(HTTP_URL)].filter(({ index }) => !isJoinedBefore(text, index));

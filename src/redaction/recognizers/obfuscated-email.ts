@@ -1,4 +1,5 @@
 import { isJoinedBefore } from '../boundary.ts';
+import { CLUE } from '../clues.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isTopLevelDomain } from '../top-level-domains.ts';
 
@@ -18,6 +19,7 @@ export const obfuscatedEmailRecognizer: BuiltInRecognizer = {
   name: 'obfuscated-email',
   entities: ['EMAIL_ADDRESS'],
   patterns: [ADDRESS],
+  clues: CLUE.always,
   analyze(text): readonly RecognizerResult[] {
     if (!/[ _({[<-](?:at|ät|a|@|arroba|chez|bei)[ _)}\]>-]/i.test(text)) return [];
     const found: RecognizerResult[] = [];

@@ -1,4 +1,5 @@
 import { isJoinedAfter, isJoinedBefore } from '../boundary.ts';
+import { CLUE, UNKNOWN } from '../clues.ts';
 import { keyHint, nearestHint } from '../context.ts';
 import { forEachRun, runPattern } from '../long-runs.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
@@ -15,6 +16,8 @@ import { followsVerb, isAnnouncedInText, isMentioned, PHONE_WORDS, touchesPhoneW
 
 /** A maximal run of digits with the separators that telephone numbers have. */
 const FIRST_DIGIT = '(?:\\(?\\+ ?\\(?|\\( ?)?\\d';
+/** Before the first digit: `(+ (` */
+const LONGEST_LEAD = 4;
 const CANDIDATE = runPattern(FIRST_DIGIT, '[ ()./-]{0,3}\\d');
 /** Parts of a run that are numbers by themselves: apart by two spaces, a stroke, a bracket, in the end by one space. */
 const PIECES = [
@@ -43,12 +46,20 @@ export const phoneRecognizer: BuiltInRecognizer = {
   name: 'phone',
   entities: ['PHONE_NUMBER'],
   patterns: [CANDIDATE, ...PIECES].flatMap(({ start, more }) => [start, more]),
-  analyze(text, context): readonly RecognizerResult[] {
+  clues: CLUE.sixDigits,
+  analyze(text, context, { numbers } = UNKNOWN): readonly RecognizerResult[] {
     if (text.length < FEWEST_ANNOUNCED) return [];
     const found: RecognizerResult[] = [];
-    forEachRun(text, CANDIDATE, FEWEST_ANNOUNCED, (index, run) => {
-      findInRun(text, index, run, 0, context, found);
-    });
+    const judgeRun = (index: number, run: string): void => findInRun(text, index, run, 0, context, found);
+    if (numbers === undefined) forEachRun(text, CANDIDATE, FEWEST_ANNOUNCED, judgeRun);
+    else {
+      let done = 0;
+      for (const { start, end } of numbers) {
+        const range = { start: Math.max(done, start - LONGEST_LEAD), end };
+        forEachRun(text, CANDIDATE, FEWEST_ANNOUNCED, judgeRun, range);
+        done = end;
+      }
+    }
     return found;
   },
 };

@@ -1,14 +1,79 @@
+import { placedPattern, type PlacedPattern } from '../places.ts';
 import { wordsOfKey, words } from '../context.ts';
 
 /** What a name promises: a secret that machines make, or one that people choose. */
 export type SecretKind = 'token' | 'password';
 
+/** Whose keys are secrets: `api_key`, "access key". */
+const KEY_OWNERS =
+  'api access private master signing encryption account auth service license subscription shared'.split(' ');
+const KEY = '[ _.-]?key';
+/** Sources of patterns; a last letter may be one that is not always there. */
+const NAMES =
+  'token|secret|passphrase|password|passwort|passwd|passcode|passord|pass|pwd|credentials?|authorization|jsessionid|phpsessid|sessid|connect\\.sid|kennwort|contrasena|clave|senha|mot de passe|mdp|parola|parole|sifre|haslo|heslo|wachtwoord|adgangskode|salasana|kata sandi|lozinka|geslo|parool|salasona|fjalekalimi?|nenosiri|kata laluan|pasahitza|contrasenya|contrasinal|pasfhocal';
+
 /** The ends of names of secrets, longer ones first: scanned for, whatever stands before them. */
-export const NAME_ENDS: RegExp =
-  /secret[ _.-]?key(?:[ _.-]?base)?|(?:api|access|private|master|signing|encryption|account|auth|service|license|subscription|shared)[ _.-]?key|token|secret|passphrase|password|passwort|passwd|passcode|passord|pass|pwd|credentials?|authorization|jsessionid|phpsessid|sessid|connect\.sid|kennwort|contrasena|clave|senha|mot de passe|mdp|parola|parole|sifre|haslo|heslo|wachtwoord|adgangskode|salasana|kata sandi|lozinka|geslo|parool|salasona|fjalekalimi?|nenosiri|kata laluan|pasahitza|contrasenya|contrasinal|pasfhocal/gi;
+export const NAME_ENDS: PlacedPattern = placedPattern(
+  new RegExp(`secret${KEY}(?:[ _.-]?base)?|(?:${KEY_OWNERS.join('|')})${KEY}|${NAMES}`, 'i'),
+);
+/** One of these is what every match of {@link NAME_ENDS} begins with, in any case. */
+export const NAME_LITERALS: readonly string[] = [
+  ...KEY_OWNERS.flatMap((owner) => ['', ' ', '_', '.', '-'].map((separator) => `${owner}${separator}key`)),
+  ...NAMES.split('|').map((name) => name.replace(/.\?$/, '').replaceAll('\\', '')),
+];
 /** The same with letters beyond ASCII, as they are written within a sentence and at its beginning. */
-export const FOREIGN_NAME_ENDS: RegExp =
-  /[Cc]ontraseña|[Şş]ifre|[Hh]asło|[Ll]ösenord|[Jj]elszó|[Mm]ật khẩu|[Пп]арол[ья]|ПАРОЛЬ|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمة المرور|كلمة السر|رمز عبور|סיסמה|पासवर्ड|পাসওয়ার্ড|[Κκ]ωδικός|[Лл]озинк[аи]|[Pp]arolă|[Ss]alasõna|[Ss]laptažodis|[Ll]ykilorð|[Ff]jalëkalimi?|[Нн]ууц үг|[Ққ]ұпия ?сөз|գաղտնաբառ|პაროლი|گذرواژه|پاس ورڈ|کلمه عبور|الرقم السري|كلمة سر|ססמה|கடவுச்சொல்|పాస్‌?వర్డ్|ಪಾಸ್‌?ವರ್ಡ್|പാസ്‌?വേഡ്|પાસવર્ડ|ਪਾਸਵਰਡ|මුරපදය|ລະຫັດຜ່ານ|ពាក្យសម្ងាត់|စကားဝှက်|የይለፍ ቃል|暗証番号/g;
+export const FOREIGN_NAME_ENDS: PlacedPattern = placedPattern(
+  /[Cc]ontraseña|[Şş]ifre|[Hh]asło|[Ll]ösenord|[Jj]elszó|[Mm]ật khẩu|[Пп]арол[ья]|ПАРОЛЬ|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمة المرور|كلمة السر|رمز عبور|סיסמה|पासवर्ड|পাসওয়ার্ড|[Κκ]ωδικός|[Лл]озинк[аи]|[Pp]arolă|[Ss]alasõna|[Ss]laptažodis|[Ll]ykilorð|[Ff]jalëkalimi?|[Нн]ууц үг|[Ққ]ұпия ?сөз|գաղտնաբառ|პაროლი|گذرواژه|پاس ورڈ|کلمه عبور|الرقم السري|كلمة سر|ססמה|கடவுச்சொல்|పాస్‌?వర్డ్|ಪಾಸ್‌?ವರ್ಡ್|പാസ്‌?വേഡ്|પાસવર્ડ|ਪਾਸਵਰਡ|මුරපදය|ລະຫັດຜ່ານ|ពាក្យសម្ងាត់|စကားဝှက်|የይለፍ ቃል|暗証番号/,
+);
+
+/** So many code units in a row of a name beyond ASCII are looked for at once. */
+const WINDOW = 4;
+
+const SHORT_WINDOW = 2;
+const WHOLE_WINDOW = (1 << (WINDOW - 1)) | (1 << (WINDOW + SHORT_WINDOW - 1));
+const WINDOW_STARTS = 1 | (1 << WINDOW);
+/** For each code unit the places, as bits, at which it stands in one of the windows; for short names behind those of long ones. */
+const WINDOW_PLACES = windowPlaces(FOREIGN_NAME_ENDS.here.source);
+
+/**
+ * Whether a text can hold a match of {@link FOREIGN_NAME_ENDS}: all windows are looked for as one (Baeza-Yates and
+ * Gonnet, "A new approach to text searching"), so that letters of different names are taken for a name too.
+ */
+export function mayHoldForeignName(text: string): boolean {
+  let state = 0;
+  for (let index = 0; index < text.length; index++) {
+    state = ((state << 1) | WINDOW_STARTS) & (WINDOW_PLACES[text.charCodeAt(index)] as number);
+    if ((state & WHOLE_WINDOW) !== 0) return true;
+  }
+  return false;
+}
+
+function windowPlaces(source: string): Uint8Array {
+  const places = new Uint8Array(1 << 16);
+  for (const name of source.split('|')) {
+    const window = windowOf(name);
+    const offset = window.length < WINDOW ? WINDOW : 0;
+    for (const [place, units] of window.entries()) {
+      for (const unit of units) {
+        const code = unit.charCodeAt(0);
+        places[code] = (places[code] as number) | (1 << (offset + place));
+      }
+    }
+  }
+  return places;
+}
+
+/** Code units of a name that stand in a row in each match, the first beyond ASCII among them; each with its variants. */
+function windowOf(name: string): readonly string[] {
+  const units: string[] = [];
+  for (const [, list, unit, optional] of name.matchAll(/(?:\[([^\]]+)\]|([^]))(\??)/g)) {
+    if (optional === '?') break;
+    units.push(list ?? (unit as string));
+  }
+  const foreign = units.findIndex((variants) => variants > '\x7f');
+  const start = Math.max(0, Math.min(foreign, units.length - WINDOW));
+  return units.slice(start, start + (units.length < WINDOW ? SHORT_WINDOW : WINDOW));
+}
 
 const TOKEN_END =
   /(?:token|secret|apikey|accesskey|secretkey|secretkeybase|privatekey|masterkey|signingkey|encryptionkey|accountkey|authkey|servicekey|licensekey|subscriptionkey|sharedkey|credential|credentials|authorization|jsessionid|phpsessid|sessid|connectsid)$/;
@@ -33,6 +98,11 @@ export function secretKindOfKey(key: string | undefined): SecretKind | undefined
   const kind = secretKind(key);
   if (KNOWN.size < MOST_KNOWN) KNOWN.set(key, kind);
   return kind;
+}
+
+/** Whether the whole text under this key can be a secret; the key above may have to tell it too. */
+export function isSecretKey(key: string): boolean {
+  return secretKindOfKey(key) !== undefined || /^pass$/i.test(key);
 }
 
 /** What kind of secret a key or a name in a text stands for, if any. */

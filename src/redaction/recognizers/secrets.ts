@@ -1,5 +1,6 @@
 import { isBase64Url } from '../base64.ts';
 import { endOfRun, isJoinedBefore } from '../boundary.ts';
+import { CLUE } from '../clues.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
 /** `{"` in Base64, with or without spaces and line breaks after the bracket. */
@@ -22,6 +23,7 @@ export const jwtRecognizer: BuiltInRecognizer = {
   name: 'jwt',
   entities: ['JWT'],
   patterns: [JWT],
+  clues: CLUE.tokenHeader,
   analyze(text): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
     JWT.lastIndex = 0;
@@ -75,6 +77,7 @@ export const privateKeyRecognizer: BuiltInRecognizer = {
   name: 'private-key',
   entities: ['PRIVATE_KEY'],
   patterns: [PRIVATE_KEY, KEY_BODY],
+  clues: CLUE.pem,
   analyze(text): readonly RecognizerResult[] {
     if (!text.includes('PRIVATE KEY')) return [];
     const found: RecognizerResult[] = [];
@@ -120,6 +123,7 @@ export const passwordInUrlRecognizer: BuiltInRecognizer = {
   name: 'password-in-url',
   entities: ['PASSWORD_IN_URL'],
   patterns: [USER_INFO, LOOSE_USER_INFO],
+  clues: CLUE.scheme,
   analyze(text): readonly RecognizerResult[] {
     if (!text.includes('://')) return [];
     const found: RecognizerResult[] = [];

@@ -1,5 +1,7 @@
 import { standsFree } from '../boundary.ts';
+import { CLUE, UNKNOWN } from '../clues.ts';
 import { keyHint, mentionedBefore, nearestHint, words } from '../context.ts';
+import { forEachNumber } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
 const CANDIDATE = /(?<!\w|\d[-.]|\d )\d{3}([-. ]?)\d{2}\1\d{4}(?!\w|[-.]\d| \d)/g;
@@ -14,27 +16,27 @@ export const usSsnRecognizer: BuiltInRecognizer = {
   name: 'us-ssn',
   entities: ['US_SSN'],
   patterns: [CANDIDATE],
-  analyze(text, context): readonly RecognizerResult[] {
+  clues: CLUE.nineDigits,
+  analyze(text, context, { numbers } = UNKNOWN): readonly RecognizerResult[] {
     if (text.length < 9) return [];
     const found: RecognizerResult[] = [];
-    for (const match of text.matchAll(CANDIDATE)) {
+    forEachNumber(text, CANDIDATE, numbers, (match, start) => {
       const digits = match[0].replace(/\D/g, '');
-      const start = match.index;
       const end = start + match[0].length;
-      if (!isIssued(digits) || !standsFree(text, start, end)) continue;
+      if (!isIssued(digits) || !standsFree(text, start, end)) return;
       const dashed = match[1] === '-';
       const hint = nearestHint(text, start, SSN_WORDS) ?? keyHint(context, SSN_WORDS);
       const supported = hint === 'supports' || mentionedBefore(text, start, SSN_WORDS, 4);
       // `part-536-90-4399` is the name of a thing; `SSN-536-90-4399` has its word.
       const isTail = /[-.]/.test(text[start - 1] ?? '');
-      if (!supported && (!dashed || isTail || hint === 'denies')) continue;
+      if (!supported && (!dashed || isTail || hint === 'denies')) return;
       found.push({
         entityType: 'US_SSN',
         start,
         end,
         score: supported ? 0.95 : 0.75,
       });
-    }
+    });
     return found;
   },
 };

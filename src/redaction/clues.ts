@@ -1,0 +1,70 @@
+import type { Range } from './outputs.ts';
+
+/**
+ * What a text shows at one look that a find of some kind cannot do without. A recognizer states its clues, and is asked
+ * about a text only when the text shows one: each must be a necessary condition of a find, of every text that holds it,
+ * wherever in the text it stands.
+ */
+export const CLUE = {
+  /** `@` */
+  at: 0x1,
+  /** Six digits, at most three of the separators of numbers between two. */
+  sixDigits: 0x2,
+  nineDigits: 0x4,
+  twelveDigits: 0x8,
+  /** `1.2.3.4`: so many digits apart by three full stops. */
+  fourParts: 0x10,
+  /** Two colons with at most four characters between them. */
+  colons: 0x20,
+  /** Two letters at the beginning of a word or after "IBAN", and two digits. */
+  countryCode: 0x40,
+  /** `a1:b2:`, `a1-b2-`, `.a1b2.` */
+  groups: 0x80,
+  /** Characters of keys in a row, see {@link hasLongRun}. */
+  run14: 0x100,
+  run15: 0x200,
+  run16: 0x400,
+  /** The beginning of a JSON web token in a run that a full stop follows. */
+  tokenHeader: 0x800,
+  /** `-----B` */
+  pem: 0x1000,
+  /** `://` */
+  scheme: 0x2000,
+  /** The name of a secret, and a character that tells a secret from words. */
+  secretName: 0x4000,
+  /** The word cookie, and `=`. */
+  cookie: 0x8000,
+  /** What begins an option or a statement with a password. */
+  command: 0x10000,
+  /** What begins an escape, see {@link unescapedViews}. */
+  escape: 0x20000,
+  /** A backslash: a JSON text with one says something else than it shows. */
+  backslash: 0x40000,
+  /** Not in the text: the key above it tells a secret, whatever the text is. */
+  key: 0x80000,
+  /** Not in the text: of recognizers that state nothing. */
+  always: 0x100000,
+} as const;
+
+/** What a text shows. Places that are `undefined` are not known: the whole text has to be searched. */
+export interface Clues {
+  /** Bits of {@link CLUE}. */
+  readonly seen: number;
+  /** Whether there may be a name of a secret beyond ASCII. */
+  readonly hasForeignName: boolean;
+  /** Where names of secrets and schemes of credentials begin, in order. */
+  readonly names: readonly number[] | undefined;
+  /** Where numbers stand that have six digits or three full stops, from the first digit to the last, in order. */
+  readonly numbers: readonly Range[] | undefined;
+  /** Where country codes begin, in order. */
+  readonly countryCodes: readonly number[] | undefined;
+}
+
+/** All clues: for a text that nobody has looked at. */
+export const UNKNOWN: Clues = {
+  seen: -1,
+  hasForeignName: true,
+  names: undefined,
+  numbers: undefined,
+  countryCodes: undefined,
+};

@@ -1,0 +1,91 @@
+import { withAsciiBytes } from './ascii-bytes.ts';
+import { CLUE, type Clues } from './clues.ts';
+import { cluesIn, cluesOf } from './read-clues.ts';
+import { mayBeJson } from './json-text.ts';
+import { isValueKey } from './named-values.ts';
+import type { RedactionSettings } from './options.ts';
+import { isCookieKey } from './recognizers/cookies.ts';
+import { isSecretKey } from './recognizers/secret-names.ts';
+import { foldedView, plainView } from './text-view.ts';
+import type { TextView } from './view-builder.ts';
+
+/** A text as recognizers see it, and what it shows. */
+export interface Look {
+  readonly view: TextView;
+  readonly clues: Clues;
+}
+
+/** Folds the text where that changes anything. */
+export function lookAt(text: string): Look {
+  const clues = withAsciiBytes(text, cluesIn);
+  if (clues !== undefined) return { view: plainView(text), clues };
+  const view = foldedView(text);
+  return { view, clues: cluesOf(view.text) };
+}
+
+/** What is known of a text before it is searched: that it can hold nothing, or what it shows. */
+export type Verdict = Look | 'clean';
+
+/** Tells of the text of a field, or of a literal in it, whether it can hold a find. */
+export type Inspect = (
+  text: string,
+  at: { readonly key?: string; readonly strictJson?: true },
+) => Verdict | undefined;
+
+/**
+ * A text is clean when it shows none of the clues of the recognizers that are in use, and no key in or above it tells
+ * a secret. Clues are such that this holds for every part of a text too: JSON text without a backslash consists of
+ * the literals that it shows, and is not read any further. `undefined` where a recognizer has stated nothing, or where
+ * every text is wanted.
+ */
+export function createInspect(settings: RedactionSettings): Inspect {
+  const { transform, decode, clues, searchesEverything } = settings;
+  if (searchesEverything || transform !== undefined || decode.has('base64') || (clues & CLUE.always) !== 0) {
+    return () => undefined;
+  }
+  // Long Base64 is told, whatever is looked for.
+  const telling = clues | CLUE.run16 | (decode.has('percent') ? CLUE.escape : 0);
+  return (text, { key, strictJson }) => {
+    if (text === '') return 'clean';
+    const look = lookAt(text);
+    const { seen } = look.clues;
+    if ((seen & telling) !== 0 || tellsSecret(key)) return look;
+    if (mayBeJson(text, strictJson === true) && ((seen & CLUE.backslash) !== 0 || hasTellingKey(text)))
+      return look;
+    return 'clean';
+  };
+}
+
+const TELLING_KEYS = new Map<string, boolean>();
+const MOST_KNOWN = 2000;
+const LONGEST_KNOWN = 128;
+
+/** Whether a text under this key can be a find by its key alone. */
+export function tellsSecret(key: string | undefined): boolean {
+  if (key === undefined) return false;
+  const known = TELLING_KEYS.get(key);
+  if (known !== undefined) return known;
+  const tells = isSecretKey(key) || isCookieKey(key);
+  if (key.length <= LONGEST_KNOWN && TELLING_KEYS.size < MOST_KNOWN) TELLING_KEYS.set(key, tells);
+  return tells;
+}
+
+/** Whether a member of JSON text without a backslash is a secret by its key, or named by another member. */
+function hasTellingKey(text: string): boolean {
+  for (let quote = text.indexOf('"'); quote !== -1;) {
+    const end = text.indexOf('"', quote + 1);
+    if (end === -1) return false;
+    if (isFollowedByColon(text, end + 1)) {
+      const key = text.slice(quote + 1, end);
+      if (isValueKey(key) || tellsSecret(key)) return true;
+    }
+    quote = text.indexOf('"', end + 1);
+  }
+  return false;
+}
+
+function isFollowedByColon(text: string, from: number): boolean {
+  let place = from;
+  while (place < text.length && text.charCodeAt(place) <= 0x20) place++;
+  return text.charCodeAt(place) === 0x3a;
+}

@@ -1,0 +1,168 @@
+import { existsSync, readFileSync } from 'node:fs';
+import type { AgentInputItem } from '@openai/agents';
+import { describe, expect, test } from 'vitest';
+import { BUILT_IN_RECOGNIZERS, COUNTRY_ENTITIES, type Country } from '../../src/redaction/entities.ts';
+import { parseRedactionOptions, type RedactionOptions } from '../../src/redaction/options.ts';
+import {
+  createRedactionEngine,
+  type RedactedItem,
+  type RedactionEngine,
+} from '../../src/redaction/redactor.ts';
+import { rounds } from '../support/soak.ts';
+import { userMessage } from './layer-call.ts';
+import { labelledItems, randomItems } from './random-items.ts';
+import { numbers } from './random-text.ts';
+
+const CONVERSATIONS = new URL('../../../shared/data/conversations.jsonl', import.meta.url);
+
+const EVERYTHING: RedactionOptions = {
+  entities: BUILT_IN_RECOGNIZERS.flatMap(({ entities }) => entities),
+  countries: Object.keys(COUNTRY_ENTITIES) as Country[],
+};
+const OPTIONS: readonly (readonly [name: string, options: RedactionOptions])[] = [
+  ['as it is', {}],
+  ['with everything', EVERYTHING],
+  ['with nothing decoded', { decode: [] }],
+  ['with base64 and hidden addresses', { decode: ['percent', 'base64', 'obfuscated'] }],
+  ['with one entity', { entities: ['EMAIL_ADDRESS'] }],
+  ['with a word list', { denyList: { PERSON: ['jane'] } }],
+];
+
+/** The same redaction twice: led by what texts show, and searching every text for everything. */
+function pairOf(options: RedactionOptions): readonly [led: RedactionEngine, whole: RedactionEngine] {
+  const settings = parseRedactionOptions('test', options);
+  return [createRedactionEngine(settings), createRedactionEngine({ ...settings, searchesEverything: true })];
+}
+
+function outcome(engine: RedactionEngine, item: AgentInputItem): unknown {
+  const { item: redacted, findings, unsearched, tokens } = engine.redactItem(item, true) as RedactedItem;
+  return { redacted, isSame: redacted === item, findings, unsearched, tokens };
+}
+
+/** The first item of which the two differ. */
+function firstDifference(
+  [led, whole]: readonly [RedactionEngine, RedactionEngine],
+  items: Iterable<AgentInputItem>,
+): AgentInputItem | undefined {
+  for (const item of items) {
+    if (JSON.stringify(outcome(led, item)) !== JSON.stringify(outcome(whole, item))) return item;
+  }
+  return undefined;
+}
+
+describe.each(OPTIONS)(
+  'redaction %s finds what it finds when every text is searched for everything',
+  (_name, options) => {
+    const pair = pairOf(options);
+
+    test('in the labelled set', () => {
+      expect(firstDifference(pair, labelledItems(1))).toBeUndefined();
+    }, 600_000);
+
+    test.each(Array.from({ length: rounds(1, 20) }, (_, index) => 3 + index))(
+      'in texts made of anything (seed %i)',
+      (seed) => {
+        expect(firstDifference(pair, randomItems(seed, rounds(300, 50_000)))).toBeUndefined();
+      },
+      3_600_000,
+    );
+
+    test.runIf(existsSync(CONVERSATIONS))(
+      'in the shared conversations',
+      () => {
+        const items = readFileSync(CONVERSATIONS, 'utf8')
+          .split('\n')
+          .filter((line) => line !== '')
+          .flatMap((line) => (JSON.parse(line) as { items: AgentInputItem[] }).items);
+        expect(firstDifference(pair, items)).toBeUndefined();
+      },
+      600_000,
+    );
+  },
+);
+
+test.each(parseRedactionOptions('test', EVERYTHING).recognizers.map(({ recognizer }) => recognizer.name))(
+  'the comparison sees it when texts do not show the clue of %s',
+  (name) => {
+    const settings = parseRedactionOptions('test', EVERYTHING);
+    const recognizers = settings.recognizers.filter(({ recognizer }) => recognizer.name === name);
+    const blind = recognizers.map((stated) => ({ ...stated, clues: 0 }));
+    const pair = [
+      createRedactionEngine({ ...settings, recognizers: blind }),
+      createRedactionEngine({ ...settings, recognizers, searchesEverything: true }),
+    ] as const;
+    expect(
+      firstDifference(pair, labelledItems(1)) ?? firstDifference(pair, randomItems(3, 2_000)),
+    ).toBeDefined();
+  },
+  60_000,
+);
+
+describe('prose', () => {
+  const words =
+    'the ticket of customer order was late and an agent wrote back about delivery, refund and invoice. '.split(
+      ' ',
+    );
+  const prose = (length: number): string => {
+    const next = numbers(5);
+    let text = '';
+    while (text.length < length) text += `${words[next(words.length)] as string} `;
+    return text.slice(0, length);
+  };
+
+  /** How often a pattern meets a text of at least so many code units. */
+  function patternsRun(length: number, work: () => unknown): number {
+    let count = 0;
+    const { prototype } = RegExp;
+    const names = [
+      'exec',
+      'test',
+      Symbol.matchAll,
+      Symbol.match,
+      Symbol.replace,
+      Symbol.search,
+      Symbol.split,
+    ];
+    const originals = names.map(
+      (name) => Reflect.getOwnPropertyDescriptor(prototype, name) as PropertyDescriptor,
+    );
+    for (const [index, name] of names.entries()) {
+      const original = originals[index]?.value as (text: string, ...more: unknown[]) => unknown;
+      Reflect.defineProperty(prototype, name, {
+        ...originals[index],
+        value(this: RegExp, text: string, ...more: unknown[]) {
+          if (text.length >= length) count++;
+          return Reflect.apply(original, this, [text, ...more]);
+        },
+      });
+    }
+    try {
+      work();
+    } finally {
+      for (const [index, name] of names.entries()) {
+        Reflect.defineProperty(prototype, name, originals[index] as PropertyDescriptor);
+      }
+    }
+    return count;
+  }
+
+  test.each([1 << 10, 1 << 16, 1 << 20])('%i characters of it meet no pattern', (length) => {
+    const [led, whole] = pairOf({});
+    const text = prose(length);
+    expect(patternsRun(length, () => led.redactItem(userMessage(text), true))).toBe(0);
+    const inJson = {
+      type: 'function_call',
+      callId: 'c',
+      name: 'f',
+      arguments: JSON.stringify({ query: text }),
+    } as const;
+    expect(patternsRun(length, () => led.redactItem(inJson, true))).toBe(0);
+    expect(patternsRun(length, () => whole.redactItem(userMessage(text), true))).toBeGreaterThan(10);
+  });
+
+  test('meets at most one pattern as a whole when an address stands in it', () => {
+    const [led] = pairOf({});
+    const text = `${prose(1 << 12)} jane@acme.com ${prose(1 << 12)}`;
+    expect(patternsRun(1 << 12, () => led.redactItem(userMessage(text), true))).toBeLessThanOrEqual(1);
+  });
+});
