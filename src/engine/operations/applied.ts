@@ -1,0 +1,60 @@
+import type { AgentInputItem } from '@openai/agents';
+import type { SessionCall } from '../../layer.ts';
+import { conflictError, SENTENCES } from '../../protocol/transaction.ts';
+import type { Parts } from '../parts.ts';
+import type { Opened, Pipeline } from '../pipeline.ts';
+import { writtenItems, type Transaction } from './items.ts';
+
+/** How far back the records of an operation are looked for. */
+const OPERATION_WINDOW = 256;
+
+/**
+ * Whether another process, or this one before it forgot, applied the operation: its records carry its tag.
+ *
+ * @throws {@link StrongroomError} `ERR_CONFLICT` when what carries the tag is something else.
+ */
+export async function wasApplied(
+  { inner, pipeline, comparison, calls }: Parts,
+  operationId: string,
+  transaction: Transaction,
+  call: SessionCall,
+): Promise<boolean> {
+  const result = writtenItems(transaction);
+  const records = await inner.getItems(OPERATION_WINDOW, call.runContext);
+  const anchor =
+    result.length > 0 ? await findTagged(pipeline, records, operationId, result.length, call) : undefined;
+  if (anchor === undefined) return (await inner.applied(operationId)) === true;
+  const opened = await pipeline.open(records, calls.quiet(call));
+  const present = opened.filter((record) => record.bottom !== undefined);
+  const at = present.indexOf(opened[anchor.record] as Opened);
+  const isWhole = (kept: number): boolean => {
+    const start = at - kept - anchor.index;
+    return (
+      start >= 0 &&
+      result.every((item, index) => {
+        const record = present[start + index];
+        return record !== undefined && comparison.names(item, record);
+      })
+    );
+  };
+  // What a replacement left as it was kept its old records, with other tags or none; how many, nobody knows any more.
+  const keptAtMost = transaction.type === 'append_items' ? 0 : result.length;
+  const whole = at >= 0 && Array.from({ length: keptAtMost + 1 }, (_, kept) => kept).some(isWhole);
+  if (!whole) throw conflictError(SENTENCES.reused);
+  return true;
+}
+
+/** The first record that carries a tag of the operation, and which of its records it is. */
+async function findTagged(
+  pipeline: Pipeline,
+  records: readonly AgentInputItem[],
+  operationId: string,
+  count: number,
+  call: SessionCall,
+): Promise<{ readonly record: number; readonly index: number } | undefined> {
+  for (const [record, stored] of records.entries()) {
+    const index = await pipeline.matches(stored, operationId, count, call);
+    if (index >= 0) return { record, index };
+  }
+  return undefined;
+}

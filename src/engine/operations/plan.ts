@@ -1,0 +1,92 @@
+import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
+import { isStrongroomError } from '../../errors.ts';
+import type { Entry, SessionCall } from '../../layer.ts';
+import type { ActiveCall } from '../calls.ts';
+import type { Parts } from '../parts.ts';
+import type { Opened } from '../pipeline.ts';
+import { planReplacement } from '../replacement.ts';
+import type { Transaction } from './items.ts';
+
+/** How a transaction is sent. */
+export interface Plan {
+  readonly fresh: readonly Entry[];
+  readonly call: SessionCall;
+  readonly going: readonly Opened[];
+  /** Each is tried when a legal hold forbids the one before. */
+  sealed(stored: AgentInputItem[]): SessionHistoryTransactionArgs[];
+}
+
+/** How an append is sent. */
+export function planAppend(
+  { comparison }: Parts,
+  operationId: string,
+  items: readonly AgentInputItem[],
+  call: SessionCall,
+): Plan {
+  return {
+    fresh: comparison.entriesOf(items),
+    call,
+    going: [],
+    sealed: (stored) => [{ operationId, transaction: { type: 'append_items', items: stored } }],
+  };
+}
+
+/**
+ * Compares in plaintext, and prepares a replacement that hands the inner session its own raw records. `undefined`
+ * when the history ends otherwise than the caller expects.
+ */
+export async function planSuffix(
+  { pipeline, comparison, calls }: Parts,
+  operationId: string,
+  { expectedSuffix, replacement }: Extract<Transaction, { type: 'replace_suffix' }>,
+  call: ActiveCall,
+): Promise<Plan | undefined> {
+  const opened =
+    expectedSuffix.length === 0 ? [] : await pipeline.read(expectedSuffix.length, calls.quiet(call), true);
+  const visible = opened.filter((record) => record.visible !== undefined).slice(-expectedSuffix.length);
+  const equal =
+    visible.length === expectedSuffix.length &&
+    visible.every((record, index) => comparison.names(expectedSuffix[index] as AgentInputItem, record));
+  if (!equal) return undefined;
+  const first = visible[0] === undefined ? opened.length : opened.indexOf(visible[0]);
+  const going = opened.slice(first);
+  const plan = await planReplacement(comparison, replacement, visible);
+  const expected = going.map((record) => record.stored);
+  const replacing = (records: AgentInputItem[]): SessionHistoryTransactionArgs => ({
+    operationId,
+    transaction: { type: 'replace_suffix', expectedSuffix: expected, replacement: records },
+  });
+  // What nobody sees stays where it may not go, but everything that is seen does.
+  const isAppend = plan.kept === visible.length;
+  const isWhole = isAppend && going.length > visible.length;
+  const mayGo = async (): Promise<void> => {
+    await calls.assertRemovable(going, call);
+    await calls.removing(call);
+  };
+  if (!isAppend) await mayGo();
+  const stays = isWhole && (await isRefused(mayGo));
+  return {
+    fresh: plan.fresh,
+    going,
+    call: { ...call, replaces: going.flatMap((record) => record.bottom ?? []) },
+    sealed: (stored) => [
+      ...(stays ? [] : [replacing(plan.records(stored))]),
+      ...(isWhole ? [replacing([...expected, ...stored])] : []),
+    ],
+  };
+}
+
+/** By a legal hold, or because the clock is too far ahead. */
+async function isRefused(ask: () => Promise<void>): Promise<boolean> {
+  try {
+    await ask();
+    return false;
+  } catch (error) {
+    if (isHeld(error) || (isStrongroomError(error) && error.code === 'ERR_CLOCK')) return true;
+    throw error;
+  }
+}
+
+export function isHeld(error: unknown): boolean {
+  return isStrongroomError(error) && error.code === 'ERR_HELD';
+}
