@@ -1,0 +1,48 @@
+import { randomName } from '../../crypto/random.ts';
+import { StrongroomError } from '../../errors.ts';
+import { checkOptions } from '../../options.ts';
+import { WHERE, type RetentionSettings } from './options.ts';
+import type { RetentionReport } from './report.ts';
+import { applyRules, type RetentionTarget } from './rules.ts';
+import { renewLease } from '../../renew-lease.ts';
+
+const LEASE = 'job retention';
+/** Renewed long before its end; when the process dies another one can begin after this time. */
+const LEASE_TIME = 60_000;
+
+/** One run, under the lock of the store. */
+export async function runOnce(
+  target: RetentionTarget,
+  settings: RetentionSettings,
+  runOptions: { readonly dryRun?: boolean; readonly signal?: AbortSignal } = {},
+): Promise<RetentionReport> {
+  checkOptions(`${WHERE}: run`, runOptions, ['dryRun', 'signal']);
+  const { dryRun = false, signal } = runOptions;
+  signal?.throwIfAborted();
+  if (dryRun) return await applyRules(target, settings, true, signal);
+  // Of this run: an owner that is kept would be the owner in each clone of the process, too.
+  const owner = randomName();
+  if (!(await target.maintenance.leases.acquire(LEASE, owner, LEASE_TIME))) {
+    const none = { items: 0, sessions: 0 };
+    return { dryRun, skipped: true, expired: none, deleted: [], trimmed: none, held: [] };
+  }
+  const lost = new AbortController();
+  const stopRenewing = renewLease(target.maintenance.leases, { lease: LEASE, owner }, LEASE_TIME, {
+    answered(kept) {
+      if (kept) return;
+      lost.abort(new StrongroomError('ERR_CONFLICT', `${WHERE}: another process took the lock over.`));
+    },
+    failed: (error) => lost.abort(error),
+  });
+  try {
+    return await applyRules(
+      target,
+      settings,
+      false,
+      signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]),
+    );
+  } finally {
+    stopRenewing();
+    await target.maintenance.leases.release(LEASE, owner);
+  }
+}

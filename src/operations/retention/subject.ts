@@ -1,0 +1,97 @@
+import type { AgentInputItem, Session } from '@openai/agents';
+import { holdsConversation } from '../../derived-id.ts';
+import { isStrongroomError } from '../../errors.ts';
+import type { CallOrigin } from '../../layer.ts';
+import { checkText, MAX_BYTES } from '../../limits.ts';
+import { checkCall, originOf, refuseOrigin } from '../../protocol/call-origin.ts';
+import { CALLS, type StoreCalls } from '../../session-contract.ts';
+import type { Store } from '../../stores/store.ts';
+import { listed } from '../listed.ts';
+
+/** A session of a person, readable. */
+export interface ExportedSession {
+  readonly id: string;
+  readonly items: readonly AgentInputItem[];
+}
+
+/**
+ * All sessions of a person, as the store gives them: through the layers of a wrapped store they are readable, which is
+ * what a request for access asks for.
+ *
+ * @param subject As given to `session(id, { subject })`.
+ * @param origin Who asks and why. On a wrapped store this is a call on the store and one on each session; a store without
+ * layers has nobody to tell and refuses it (`ERR_INVALID_OPTION`).
+ *
+ * @example
+ * ```ts
+ * import { exportSubject } from 'strongroom/retention';
+ * import { openSqlite } from 'strongroom/sqlite';
+ *
+ * await using store = openSqlite('conversations.db');
+ * for await (const { id, items } of exportSubject(store, 'person-7')) console.log(id, items.length);
+ * ```
+ */
+export async function* exportSubject<S extends Session>(
+  store: Store<S>,
+  subject: string,
+  origin: CallOrigin = {},
+): AsyncGenerator<ExportedSession> {
+  const calls = store[CALLS];
+  await asked(calls, 'exportSubject', subject, origin);
+  for await (const { id } of listed(store, { subject, derived: true })) {
+    if (!holdsConversation(id)) continue;
+    const items =
+      calls === undefined
+        ? store.session(id, { derived: true }).getItems()
+        : calls.items(id, 'exportSubject', origin);
+    yield { id, items: await items };
+  }
+}
+
+/**
+ * Deletes all sessions of a person, with their data keys. Sessions under a legal hold are kept and reported.
+ *
+ * @param subject As given to `session(id, { subject })`.
+ * @param origin As of {@link exportSubject}.
+ */
+export async function eraseSubject<S extends Session>(
+  store: Store<S>,
+  subject: string,
+  origin: CallOrigin = {},
+): Promise<{ readonly deleted: readonly string[]; readonly held: readonly string[] }> {
+  const calls = store[CALLS];
+  await asked(calls, 'eraseSubject', subject, origin);
+  const deleted: string[] = [];
+  const held: string[] = [];
+  for await (const { id } of listed(store, { subject, derived: true })) {
+    try {
+      await (calls === undefined
+        ? store.deleteSession(id, { derived: true })
+        : calls.erase(id, 'eraseSubject', origin));
+      deleted.push(id);
+    } catch (error) {
+      if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
+      held.push(id);
+    }
+  }
+  return { deleted, held };
+}
+
+/** The call on the store as a whole, in which the arguments are checked. */
+async function asked(
+  calls: StoreCalls | undefined,
+  kind: 'exportSubject' | 'eraseSubject',
+  subject: unknown,
+  origin: CallOrigin,
+): Promise<void> {
+  const check = async (): Promise<void> => {
+    checkCall(kind, origin, []);
+    if (calls === undefined) refuseOrigin(kind, origin);
+    checkSubject(kind, subject);
+  };
+  await (calls === undefined ? check() : calls.whole(kind, originOf(origin), check));
+}
+
+function checkSubject(where: string, subject: unknown): asserts subject is string {
+  checkText(where, 'subject', subject, MAX_BYTES.subject);
+}
