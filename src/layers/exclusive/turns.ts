@@ -1,0 +1,136 @@
+import type { Session } from '@openai/agents';
+import { randomName } from '../../crypto/random.ts';
+import { StrongroomError } from '../../errors.ts';
+import type { SessionCall } from '../../layer.ts';
+import { LEASES, type LeaseName, type SessionLeases } from '../../session-contract.ts';
+import { createLine } from './line.ts';
+import { acquire, renewOften } from './lock.ts';
+import type { Run, Turn } from './turn.ts';
+import { unref } from '../../renew-lease.ts';
+
+/** Whose turn it is on each session, in this process and, where the session has leases, in all of them. */
+export interface Turns {
+  of(inner: Session): Turn | undefined;
+  /** Whether the turn of this run went to another one before it wrote. */
+  isLate(inner: Session, run: Run): boolean;
+  /** Waits for the turn. */
+  begin(run: Run, call: SessionCall): Promise<void>;
+  /** From here on the run is silent, until it calls again or a model answered it. */
+  listen(inner: Session, turn: Turn): void;
+  wake(turn: Turn): void;
+  end(inner: Session, turn: Turn): void;
+  /** Ends the turn of a run that may still want to write. */
+  lose(inner: Session, turn: Turn): void;
+}
+
+/**
+ * @param wait Milliseconds that a run waits for its turn.
+ * @param hold Milliseconds of silence after which another one may take it.
+ */
+export function createTurns(wait: number, hold: number): Turns {
+  const turns = new WeakMap<Session, Turn>();
+  /** Runs whose turn went to another one before they wrote. */
+  const late = new WeakMap<Session, WeakSet<Run>>();
+  const collected = new FinalizationRegistry<() => void>((over) => over());
+  const line = createLine();
+
+  function timeout(sessionId: string): StrongroomError {
+    return new StrongroomError(
+      'ERR_TIMEOUT',
+      `exclusive: another run has session ${JSON.stringify(sessionId)} for longer than ${wait} ms. Try again later.`,
+    );
+  }
+
+  async function begin(run: Run, call: SessionCall): Promise<void> {
+    const { inner, sessionId } = call;
+    const deadline = performance.now() + wait;
+    for (let other = turns.get(inner); other !== undefined; other = turns.get(inner)) {
+      if (other.isSilent) lose(inner, other);
+      else await line.ended(inner, deadline, () => timeout(sessionId));
+    }
+    late.get(inner)?.delete(run);
+    const leases = (inner as { [LEASES]?: SessionLeases })[LEASES];
+    const lease: LeaseName = `session ${sessionId}`;
+    const turn: Turn = {
+      run: new WeakRef(run),
+      owner: randomName(),
+      leases,
+      lease,
+      isSilent: false,
+      lost: false,
+      ready: Promise.resolve(),
+    };
+    // Taken at once: whoever comes while the database is asked waits behind.
+    turns.set(inner, turn);
+    collected.register(run, () => end(inner, turn), turn);
+    if (leases !== undefined) turn.ready = lock(turn, leases, call, deadline);
+    await turn.ready;
+  }
+
+  async function lock(turn: Turn, leases: SessionLeases, call: SessionCall, deadline: number): Promise<void> {
+    const { inner, sessionId } = call;
+    try {
+      await acquire(turn, leases, wait, deadline, () => timeout(sessionId));
+    } catch (error) {
+      turn.leases = undefined;
+      end(inner, turn);
+      throw error;
+    }
+    if (turns.get(inner) === turn) renewOften(turn);
+    // It was ended meanwhile.
+    else leases.release(turn.lease, turn.owner).catch(() => undefined);
+  }
+
+  function listen(inner: Session, turn: Turn, last = signOf(turn.run.deref())): void {
+    clearTimeout(turn.silence);
+    turn.silence = setTimeout(() => {
+      const sign = signOf(turn.run.deref());
+      if (sign !== last) return listen(inner, turn, sign);
+      turn.isSilent = true;
+      // In other processes the lock is to be had when it ended. Until then it is still this run's.
+      turn.stopRenewing?.();
+      turn.stopRenewing = undefined;
+      line.callNext(inner);
+    }, hold);
+    unref(turn.silence);
+  }
+
+  function end(inner: Session, turn: Turn): void {
+    if (turns.get(inner) !== turn) return;
+    turn.stopRenewing?.();
+    clearTimeout(turn.silence);
+    turns.delete(inner);
+    collected.unregister(turn);
+    turn.leases?.release(turn.lease, turn.owner).catch(() => undefined);
+    line.callNext(inner);
+  }
+
+  function lose(inner: Session, turn: Turn): void {
+    const run = turn.run.deref();
+    if (run !== undefined) {
+      const runs = late.get(inner) ?? new WeakSet();
+      late.set(inner, runs.add(run));
+    }
+    end(inner, turn);
+  }
+
+  return {
+    of: (inner) => turns.get(inner),
+    isLate: (inner, run) => late.get(inner)?.has(run) === true,
+    begin,
+    listen: (inner, turn) => listen(inner, turn),
+    wake(turn) {
+      clearTimeout(turn.silence);
+      if (!turn.isSilent) return;
+      turn.isSilent = false;
+      renewOften(turn);
+    },
+    end,
+    lose,
+  };
+}
+
+/** What changes when a model answered. */
+function signOf(run: Run | undefined): string {
+  return `${run?.usage?.requests} ${run?.usage?.totalTokens}`;
+}
