@@ -86,5 +86,5 @@ export {
   type TrimHistoryOptions,
   type TrimReport,
 } from './history/trim-history.ts';
-export type { HistorySize } from './history/plan.ts';
+export type { HistorySize } from './history/plan/size.ts';
 export type { TokenCounter } from './history/token-counter.ts';

@@ -12,7 +12,7 @@ export { dropOrphans } from './drop-orphans.ts';
 export type { MediaCosts } from './item-cost.ts';
 export { limitImages, type LimitImagesOptions } from './limit-images.ts';
 export { o200kTokenCounter } from './o200k.ts';
-export type { HistorySize } from './plan.ts';
+export type { HistorySize } from './plan/size.ts';
 export { planTrim } from './plan-trim.ts';
 export {
   repairHistory,

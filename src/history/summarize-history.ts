@@ -4,7 +4,7 @@ import { StrongroomError } from '../errors.ts';
 import { loadSdk } from '../load-sdk.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { dropOrphans } from './drop-orphans.ts';
-import { fits, type HistorySize } from './plan.ts';
+import { fits, type HistorySize } from './plan/size.ts';
 import { replaceOldest, safeStarts } from './replace-oldest.ts';
 import { isSystemMessage, isUserMessage } from './structure.ts';
 import { countOnce, estimateTokens, type TokenCounter } from './token-counter.ts';

@@ -1,7 +1,9 @@
 import type { AgentInputItem, SessionInputCallback } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
-import { findCut, type Cut, type HistorySize, type PlanSettings } from './plan.ts';
+import { findCut, type Cut } from './plan.ts';
+import type { PlanSettings } from './plan/settings.ts';
+import type { HistorySize } from './plan/size.ts';
 import { warn } from '../warning.ts';
 import { countOnce, estimateTokens, type TokenCounter } from './token-counter.ts';
 

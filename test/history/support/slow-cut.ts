@@ -1,5 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
-import { fits, type HistorySize, type PlanSettings } from '../../../src/history/plan.ts';
+import type { PlanSettings } from '../../../src/history/plan/settings.ts';
+import { fits, type HistorySize } from '../../../src/history/plan/size.ts';
 import { createStructure, isSystemMessage, isUserMessage } from '../../../src/history/structure.ts';
 
 /**

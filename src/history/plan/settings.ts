@@ -1,0 +1,15 @@
+import type { AgentInputItem } from '@openai/agents';
+import type { TokenCounter } from '../token-counter.ts';
+import type { HistorySize } from './size.ts';
+
+/** Options after their checks. An absent limit is `Infinity`. */
+export interface PlanSettings {
+  /** The budget. */
+  readonly high: HistorySize;
+  /** What a cut leaves at most. */
+  readonly low: HistorySize;
+  readonly counter?: TokenCounter;
+  readonly pin?: (item: AgentInputItem, index: number) => boolean;
+  /** What happens to a last turn that is larger than the budget by itself. */
+  readonly onOverflow: 'split' | 'keep';
+}
