@@ -82,16 +82,16 @@ export interface SessionCall {
    */
   readonly sessionId: string;
   /** How many of the last visible items are wanted; absent: all. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** How many items the caller hands over. */
-  readonly itemCount?: number;
+  readonly itemCount?: number | undefined;
   /** Stable under retries of the same operation. */
-  readonly operationId?: string;
+  readonly operationId?: string | undefined;
   /** Present when the runner passed one. */
-  readonly runContext?: RunContext<unknown>;
+  readonly runContext?: RunContext<unknown> | undefined;
   /** Who calls and why, where the caller of a function said so. */
-  readonly actor?: string;
-  readonly purpose?: string;
+  readonly actor?: string | undefined;
+  readonly purpose?: string | undefined;
   /** The innermost session. For identity (`WeakMap` keys) only: a layer does not call it. */
   readonly inner: Session;
   /** All layers of the stack, outermost first. For identity only: what one layer keeps, another stack must not see. */
@@ -101,9 +101,9 @@ export interface SessionCall {
   /** Whether a layer of this stack seals. */
   readonly sealed: boolean;
   /** Where the inner session's store keeps wrapped data keys, if it does. */
-  readonly dekStore?: DekStore;
+  readonly dekStore?: DekStore | undefined;
   /** Where the version of the inner session's history comes from; the stores of strongroom have one. */
-  readonly version?: VersionSource;
+  readonly version?: VersionSource | undefined;
   /** Entries that this write replaces (a compaction, a summary): what is new may not outlive the first of them. */
   readonly replaces?: readonly Pick<Entry, 'header'>[];
   /** The stack's clock, in Unix milliseconds. */

@@ -23,12 +23,12 @@ const CALL_WINDOW = 64;
 
 /** What the member knows of its call. */
 export interface CallDetails {
-  readonly limit?: number;
-  readonly itemCount?: number;
-  readonly operationId?: string;
+  readonly limit?: number | undefined;
+  readonly itemCount?: number | undefined;
+  readonly operationId?: string | undefined;
   readonly runContext?: RunContext<unknown> | undefined;
-  readonly actor?: string;
-  readonly purpose?: string;
+  readonly actor?: string | undefined;
+  readonly purpose?: string | undefined;
   /**
    * Throws when the arguments are refused. Runs inside the `around` hooks, so that a refused call is authorized and
    * audited like any other, and before a layer hears of a mutation.
@@ -84,18 +84,18 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     const call: ActiveCall = {
       kind,
       sessionId: await inner.getSessionId(),
-      ...(limit !== undefined && { limit }),
-      ...(itemCount !== undefined && { itemCount }),
-      ...(operationId !== undefined && { operationId }),
-      ...(runContext !== undefined && { runContext }),
-      ...(actor !== undefined && { actor }),
-      ...(purpose !== undefined && { purpose }),
+      limit,
+      itemCount,
+      operationId,
+      runContext,
+      actor,
+      purpose,
       inner: inner.session,
       layers: stack.layers,
       routesByRunContext: inner.acceptsRunContext,
       sealed: stack.sealed,
-      ...(inner.dekStore !== undefined && { dekStore: inner.dekStore }),
-      ...(inner.version !== undefined && { version: inner.version }),
+      dekStore: inner.dekStore,
+      version: inner.version,
       result: {},
       now() {
         const now = stack.now();

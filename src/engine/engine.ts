@@ -69,7 +69,7 @@ export function createEngine(
 
   async function observe<T>(kind: CallKind, details: ObservedCall, next: () => Promise<T>): Promise<T> {
     const { runContext, itemCount, mutates, count } = details;
-    const call = { runContext, ...(itemCount !== undefined && { itemCount }) };
+    const call = { runContext, itemCount };
     const work = async ({ result }: SessionCall): Promise<T> => {
       const value = await next();
       const items = count?.(value) ?? itemCount;

@@ -19,13 +19,13 @@ type Context = RunContext<unknown> | undefined;
 export interface Inner {
   readonly session: Session;
   readonly acceptsRunContext: boolean;
-  readonly dekStore?: DekStore;
+  readonly dekStore: DekStore | undefined;
   readonly hasTransactions: boolean;
   /** The clock of its database. */
-  readonly reference?: ReadReference;
-  readonly version?: VersionSource;
+  readonly reference: ReadReference | undefined;
+  readonly version: VersionSource | undefined;
   /** Tells the store that a call has begun. */
-  readonly admit?: Admit;
+  readonly admit: Admit | undefined;
   getSessionId(): Promise<string>;
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
   addItems(items: AgentInputItem[], runContext: Context): Promise<void>;
@@ -52,6 +52,7 @@ export function innerSession(session: Session): Inner {
   if (typeof session !== 'object' || session === null) {
     return invalidOption('wrapSession', 'session', 'a Session of @openai/agents', session);
   }
+  // By name: optional members of the SDK and our symbols are no part of the type `Session`.
   const members = session as unknown as Members;
   const missing = REQUIRED.filter((name) => typeof members[name] !== 'function');
   if (missing.length > 0) {
@@ -131,10 +132,10 @@ export function innerSession(session: Session): Inner {
   const inner: Inner = {
     session,
     acceptsRunContext,
-    ...(dekStore !== undefined && { dekStore }),
-    ...(reference !== undefined && { reference }),
-    ...(version !== undefined && { version }),
-    ...(admit !== undefined && { admit }),
+    dekStore,
+    reference,
+    version,
+    admit,
     hasTransactions: typeof members['applyHistoryTransaction'] === 'function',
     async getSessionId() {
       const id: unknown = await session.getSessionId();

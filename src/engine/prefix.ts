@@ -25,7 +25,8 @@ export interface ReplacePrefixArgs {
 interface PrefixSession extends Session {
   replacePrefix(
     args: Omit<ReplacePrefixArgs, 'archiveTo'> & {
-      readonly archiveTo?: { readonly sessionId: string; readonly items: readonly AgentInputItem[] };
+      readonly archiveTo:
+        { readonly sessionId: string; readonly items: readonly AgentInputItem[] } | undefined;
     },
   ): Promise<void>;
 }
@@ -97,7 +98,7 @@ export function createPrefix(
               digest: await digestInSlices(going.map((record) => record.stored)),
               replacement: sealed.map(storedOf),
               operationId,
-              ...(archive !== undefined && { archiveTo: archive }),
+              archiveTo: archive,
             }),
         );
         histories.of(call).memory.wrote(written);

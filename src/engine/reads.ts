@@ -11,7 +11,7 @@ export function createReads({ inner, stack, pipeline, histories, calls }: Parts)
   async function getItems(given: number | undefined, runContext: Context): Promise<AgentInputItem[]> {
     const checked = readNow(() => readLimit(given));
     const details = {
-      ...(given !== undefined && given !== Infinity && { limit: given }),
+      limit: given === Infinity ? undefined : given,
       runContext,
       checked,
     };

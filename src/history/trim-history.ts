@@ -140,7 +140,7 @@ export function trimHistory(options: TrimHistoryOptions): SessionInputCallback {
 /** Checked options; shared by everything that needs to know where {@link trimHistory} cuts. */
 export interface TrimSettings extends PlanSettings {
   readonly throwOnOverflow: boolean;
-  readonly onTrim?: (report: TrimReport) => void;
+  readonly onTrim?: ((report: TrimReport) => void) | undefined;
 }
 
 const KNOWN = [
@@ -204,11 +204,11 @@ export function parseTrimOptions(where: string, options: TrimHistoryOptions): Tr
   return {
     high,
     low: { items: high.items * keep, turns: high.turns * keep, tokens: high.tokens * keep },
-    ...(tokens === Infinity ? {} : { counter: countOnce(tokenCounter) }),
-    ...(pin === undefined ? {} : { pin }),
+    counter: tokens === Infinity ? undefined : countOnce(tokenCounter),
+    pin,
     onOverflow: onOverflow === 'keep' ? 'keep' : 'split',
     throwOnOverflow: onOverflow === 'throw',
-    ...(onTrim === undefined ? {} : { onTrim }),
+    onTrim,
   };
 }
 

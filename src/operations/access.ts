@@ -52,7 +52,7 @@ export async function keyAccess(
     layers,
     routesByRunContext: false,
     sealed: true,
-    ...(dekStore !== undefined && { dekStore }),
+    dekStore,
     now: stackClock(layers),
     lookBack: () => Promise.resolve(undefined),
     skipped: () => undefined,

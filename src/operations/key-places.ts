@@ -24,7 +24,7 @@ export interface KeyPlaces {
   /** Only keys of this session are meant. */
   readonly sessionId?: string;
   /** Whose records can have data keys in them. */
-  readonly sealed?: SealedTarget;
+  readonly sealed?: SealedTarget | undefined;
   /** Drops a data key that was destroyed from the memory of this process, as far as the target reaches there. */
   forget(sessionId: string, did: string): void;
 }
@@ -69,7 +69,7 @@ function placesOfStore(where: CallKind, store: Store): KeyPlaces {
   }
   return {
     stores,
-    ...(sealer !== undefined && { sealed: store }),
+    sealed: sealer === undefined ? undefined : store,
     forget: (sessionId, did) => sealer?.forget(sessionId, did),
   };
 }

@@ -8,8 +8,8 @@ export interface PlanSettings {
   readonly high: HistorySize;
   /** What a cut leaves at most. */
   readonly low: HistorySize;
-  readonly counter?: TokenCounter;
-  readonly pin?: (item: AgentInputItem, index: number) => boolean;
+  readonly counter?: TokenCounter | undefined;
+  readonly pin?: ((item: AgentInputItem, index: number) => boolean) | undefined;
   /** What happens to a last turn that is larger than the budget by itself. */
   readonly onOverflow: 'split' | 'keep';
 }

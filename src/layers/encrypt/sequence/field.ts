@@ -19,7 +19,7 @@ export interface Note {
   readonly from: number;
   readonly to: number;
   /** They expire by then, Unix milliseconds. Absent: they were removed before the record was written. */
-  readonly after?: number;
+  readonly after?: number | undefined;
 }
 
 /** Most notes that one record carries: a header has room for about 20. */
@@ -44,23 +44,17 @@ export function sequenceOf(header: Header | undefined): SequenceNumber | undefin
   const [first = '', ...rest] = field.split('~');
   const match = NUMBER.exec(first);
   if (match === null) return undefined;
-  const [, writer, digits] = match as unknown as [string, string, string];
+  const [, writer = '', digits] = match;
   const notes: Note[] = [];
   for (const text of rest) {
     const note = NOTE.exec(text);
     if (note === null) return undefined;
-    const [, name = writer, from, to = from, after] = note as unknown as [
-      string,
-      string?,
-      string?,
-      string?,
-      string?,
-    ];
+    const [, name = writer, from, to = from, after] = note;
     notes.push({
       writer: name,
       from: Number(from),
       to: Number(to),
-      ...(after !== undefined && { after: Number(after) }),
+      after: after === undefined ? undefined : Number(after),
     });
   }
   return { writer, number: Number(digits), notes };
