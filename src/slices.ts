@@ -90,6 +90,7 @@ function hostOfThisRuntime(): SliceHost {
 
 /** For runtimes without `setImmediate`: their timers wait for four milliseconds, messages do not. */
 export function createMessages(): (work: () => void) => void {
+  // Any runtime, and no types of one: the package is built without those of Node and of the DOM in its core.
   const { MessageChannel, setTimeout } = globalThis as unknown as {
     MessageChannel?: new () => {
       readonly port1: { addEventListener(type: 'message', listener: () => void): void; start(): void };

@@ -42,11 +42,8 @@ export function wrapStore<S extends Session>(
   layers: Layers,
   options: WrapSessionOptions = {},
 ): Store<Wrapped<S>> {
-  const members = (typeof store === 'object' && store !== null ? store : {}) as unknown as Record<
-    string,
-    unknown
-  >;
-  if (METHODS.some((name) => typeof members[name] !== 'function')) {
+  const given: Partial<Store<S>> | null | undefined = store;
+  if (METHODS.some((name) => typeof given?.[name] !== 'function')) {
     invalidOption('wrapStore', 'store', 'a store, as openSqlite() makes', store);
   }
   // A stack that cannot work is refused now, not at the first user's first message. The session is never touched.

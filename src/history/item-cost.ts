@@ -86,6 +86,7 @@ export function createItemCost(
   };
 
   return (item) => {
+    // Fields of any type of item: what has no size there is not of this type.
     const fields = item as unknown as Loose;
     switch (fields['type']) {
       case undefined:

@@ -73,7 +73,7 @@ export function minimize(options: MinimizeOptions): SessionLayer {
   };
 
   const reduceContent = (item: AgentInputItem): AgentInputItem => {
-    const fields = item as unknown as Part;
+    const fields = fieldsOf(item);
     switch (itemType(item)) {
       case 'message': {
         const { content, role } = fields;
@@ -194,9 +194,14 @@ function withoutProviderData(item: AgentInputItem): AgentInputItem {
   return kept.length === 0 ? rest : { ...rest, providerData: Object.fromEntries(kept) };
 }
 
+/** The fields of any type of item; its own type knows only those that all of them have. */
+function fieldsOf(item: AgentInputItem): Part {
+  return item as unknown as Part;
+}
+
 /** The item itself when the field is absent or stays what it is. */
 function changed(item: AgentInputItem, field: string, value: unknown): AgentInputItem {
-  const before = (item as unknown as Part)[field];
+  const before = fieldsOf(item)[field];
   if (before === undefined || value === before) return item;
   if (Array.isArray(before) && Array.isArray(value) && before.every((each, index) => each === value[index])) {
     if (before.length === value.length) return item;

@@ -83,6 +83,7 @@ export function createRedactor(options: RedactorOptions = {}): Redactor {
     },
     async redactText(text) {
       const [redacted] = await redactAll([{ type: 'message', role: 'user', content: text }]);
+      // The item of the line above: a redaction changes texts, never the form of an item.
       return (redacted as unknown as { item: { content: string } }).item.content;
     },
     async redactItems(items) {

@@ -47,6 +47,7 @@ export function restoreToolArguments<T extends FunctionTool<never, never, unknow
 ): T {
   const where = 'restoreToolArguments';
   checkOptions(where, options, ['entities']);
+  // `T` is a tool of any parameters, and `never` in its place makes it no subtype of a tool that can be called.
   const given = tool as unknown as FunctionTool;
   if (
     typeof given !== 'object' ||
@@ -73,5 +74,6 @@ export function restoreToolArguments<T extends FunctionTool<never, never, unknow
       return given.needsApproval(runContext, JSON.parse(text) as typeof input, callId);
     };
   }
+  // All properties of `tool`, two of them replaced by functions of the same signature.
   return restored as unknown as T;
 }

@@ -40,6 +40,7 @@ export function interceptSession<S extends Session>(
   intercept: (call: InterceptedCall, next: () => unknown) => Promise<unknown>,
 ): S {
   const outer: Record<PropertyKey, unknown> = {};
+  // Each member by its key, whatever the session's own type.
   const members = inner as unknown as Record<PropertyKey, unknown>;
   for (const key of memberKeys(inner)) {
     const member = members[key];
@@ -61,6 +62,7 @@ export function interceptSession<S extends Session>(
         ? (...args: unknown[]): unknown => call(args)
         : (...args: unknown[]): unknown => intercept({ member: key, args }, () => call(args));
   }
+  // It has every member of `inner`, built by key.
   return outer as unknown as S;
 }
 

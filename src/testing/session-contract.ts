@@ -244,6 +244,7 @@ async function pastedEnvelope(session: Session): Promise<void> {
 }
 
 async function capabilities(session: Session): Promise<void> {
+  // By name: the optional members are no part of the type `Session`.
   const members = session as unknown as Record<string, unknown>;
   for (const name of OPTIONAL_METHODS) {
     assert.ok(

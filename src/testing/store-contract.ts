@@ -267,6 +267,7 @@ async function operations({ store, other, id }: Bench): Promise<void> {
 async function allOrNothing({ store, id }: Bench): Promise<void> {
   const session = store.session(id());
   await session.addItems(numbered('before', 1));
+  // No item by its type: that is what the store has to refuse.
   const broken = { type: 'message', role: 'user', content: Number.NaN } as unknown as AgentInputItem;
   await rejects('ERR_INVALID_ITEM', session.addItems([...numbered('never', 2), broken]));
   assert.deepEqual(await session.getItems(), numbered('before', 1));
