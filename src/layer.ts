@@ -50,6 +50,8 @@ export type CallKind =
   | 'applyHistoryTransaction'
   | 'applyHistoryMutations'
   | 'replacePrefix'
+  // Of the session that `archiveTo` of another one's `replacePrefix` names.
+  | 'archive'
   | 'deleteSession'
   | 'runCompaction'
   | 'getItemsWithCompactionOwnership'

@@ -110,7 +110,7 @@ export function createPrefix(
   }
 
   const receive: Receive = async (entries, operationId, store) =>
-    calls.mutate('addItems', { operationId, itemCount: entries.length }, async (call, appended) => {
+    calls.mutate('archive', { operationId, itemCount: entries.length }, async (call, appended) => {
       const sealed = await pipeline.write(comparison.restamped(entries), call);
       await store({ sessionId: call.sessionId, items: recordsOf(stack, sealed) });
       appended(sealed);

@@ -1,5 +1,5 @@
 import { ERROR_CODES, isStrongroomError, StrongroomError } from '../errors.ts';
-import type { SessionCall, SessionLayer } from '../layer.ts';
+import type { CallKind, SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
 
 /** Options of {@link resilient}. */
@@ -94,8 +94,11 @@ export function resilient(options: ResilientOptions = {}): SessionLayer {
   };
 }
 
+/** Calls that can be made again under their operation id. */
+const IDEMPOTENT: readonly CallKind[] = ['applyHistoryTransaction', 'replacePrefix', 'archive'];
+
 function isIdempotent({ kind, operationId }: SessionCall): boolean {
-  return operationId !== undefined && (kind === 'applyHistoryTransaction' || kind === 'replacePrefix');
+  return operationId !== undefined && IDEMPOTENT.includes(kind);
 }
 
 /** An error can be that of a layer further in, after the append was acknowledged. */

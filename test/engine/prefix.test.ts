@@ -1,6 +1,12 @@
 import type { AgentInputItem } from '@openai/agents';
 import { describe, expect, it } from 'vitest';
-import { expire, wrapStore } from '../../src/index.ts';
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base';
+import { audit, authorize, expire, wrapStore, type AuditEvent } from '../../src/index.ts';
+import { observe } from '../../src/layers/observe.ts';
 import { historyDigest } from '../../src/protocol/digest.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 
@@ -31,6 +37,67 @@ describe('replacePrefix through a stack', () => {
     now = 2_000;
     expect(await session.getItems()).toEqual([user('c')]);
     expect(await archive.getItems()).toEqual([]);
+    await store.close();
+  });
+
+  it('is a call of the session and one of the archive, which no watching layer takes for a call of addItems', async () => {
+    const asked: string[] = [];
+    const events: AuditEvent[] = [];
+    const spans = new InMemorySpanExporter();
+    const tracer = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] }).getTracer(
+      't',
+    );
+    const store = openSqlite(':memory:');
+    const layers = [
+      authorize({ check: ({ kind, sessionId }) => asked.push(`${kind} ${sessionId}`) > 0 }),
+      audit({ sink: (event) => void events.push(event) }),
+      observe({ tracer }),
+      expire({ after: '1d' }),
+    ];
+    const sessions = wrapStore(store, layers);
+    const session = sessions.session('live');
+    await session.addItems([user('a'), user('b')]);
+    await session.replacePrefix({
+      count: 2,
+      digest: historyDigest([user('a'), user('b')]),
+      replacement: [summary],
+      operationId: 'op',
+      archiveTo: sessions.session('archive'),
+    });
+    expect(asked).toEqual(['addItems live', 'replacePrefix live', 'archive archive']);
+    expect(events).toMatchObject([
+      { operation: 'addItems', sessionId: 'live' },
+      { operation: 'archive', sessionId: 'archive', operationId: 'op', itemsIn: 2, itemsOut: 2 },
+      { operation: 'replacePrefix', sessionId: 'live', operationId: 'op', itemsIn: 1, itemsOut: 1 },
+    ]);
+    expect(spans.getFinishedSpans().map(({ name }) => name)).toEqual([
+      'session addItems',
+      'session archive',
+      'session replacePrefix',
+    ]);
+    await store.close();
+  });
+
+  it('archives nothing where the archive refuses the call', async () => {
+    const store = openSqlite(':memory:');
+    const check = ({ kind }: { readonly kind: string }): boolean => kind !== 'archive';
+    const sessions = wrapStore(store, [authorize({ check }), expire({ after: '1d' })]);
+    const session = sessions.session('live');
+    await session.addItems([user('a')]);
+    await expect(
+      session.replacePrefix({
+        count: 1,
+        digest: historyDigest([user('a')]),
+        replacement: [],
+        operationId: 'op',
+        archiveTo: sessions.session('archive'),
+      }),
+    ).rejects.toMatchObject({
+      code: 'ERR_ACCESS_DENIED',
+      message: expect.stringMatching(/^authorize: archive on session "archive" is refused/),
+    });
+    expect(await session.getItems()).toEqual([user('a')]);
+    expect(await sessions.session('archive').getItems()).toEqual([]);
     await store.close();
   });
 
