@@ -7,6 +7,7 @@ const DATA_URL = 'data:image/png;base64,iVBORw0KGgo=';
  * namespaces, callers, provider data, several content parts, empty strings, ids of several kinds. Each call gives
  * fresh objects. Nothing in them looks like personal data, so a redacting stack leaves them as they are.
  */
+// oxlint-disable-next-line eslint/max-lines-per-function -- One list of data; there is no step in it to name.
 export function sampleItems(): AgentInputItem[] {
   return [
     { role: 'user', content: 'A message without a type, and with plain text.' },
