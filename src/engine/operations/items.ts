@@ -12,8 +12,11 @@ export function itemsOf(transaction: Transaction): readonly AgentInputItem[] {
     : [...transaction.expectedSuffix, ...transaction.replacement];
 }
 
-/** What the inner session checks itself can still be of any shape. */
+/** What the inner session checks itself can be of any shape, and reading it can throw. */
 export function removes({ transaction }: SessionHistoryTransactionArgs): boolean {
-  const given = transaction as Transaction | undefined;
-  return given?.type === 'replace_suffix' && (given.expectedSuffix as unknown[] | undefined)?.length !== 0;
+  try {
+    return transaction.type === 'replace_suffix' && transaction.expectedSuffix.length > 0;
+  } catch {
+    return false;
+  }
 }
