@@ -3,7 +3,7 @@ import { saying } from '../failure.ts';
 import type { Batch } from '../driver.ts';
 import { firstTimes } from '../first-times.ts';
 import { MARKS } from '../marks.ts';
-import { didsOf, isPlain, neededDids, withDid } from '../record.ts';
+import { didsOf, neededDids, withDid } from '../record.ts';
 import {
   kept,
   list,
@@ -66,7 +66,7 @@ export function mysqlAppend(
       (await saying('no', hasCompound))
     ) {
       const [did] = dids;
-      const shape = did !== undefined ? 'keyed' : records.every(isPlain) ? 'plain' : 'any';
+      const shape = did === undefined ? 'any' : 'keyed';
       try {
         await runner.write(statementOf(shape, records.length), valuesOf(shape, batch, did));
         return;
@@ -94,11 +94,8 @@ function isRefusal(error: unknown): boolean {
   return (cause as { sqlState?: unknown } | undefined)?.sqlState === REFUSAL;
 }
 
-/**
- * What the records have in common: `plain` ones are nothing but JSON, with `keyed` ones a data key is looked up, in the
- * table, and locked.
- */
-type Shape = 'plain' | 'keyed' | 'any';
+/** With `keyed` records a data key is looked up, in the table, and locked. */
+type Shape = 'keyed' | 'any';
 
 /**
  * When it fails inside, its transaction stays open until the connection is rolled back, which the runner does. User
@@ -115,12 +112,10 @@ function compoundAppend(dialect: SqlDialect, shape: Shape, count: number): strin
       WHERE session = ? AND did = ? ${dialect.forShare};
     IF is_destroyed OR (found_dek IS NULL AND ?) THEN SIGNAL SQLSTATE '${REFUSAL}'; END IF;`;
   const columns = {
-    plain: 'written_at, item',
     keyed: 'head, dek, written_at, expires_at, born_at, wrapped, item, body',
     any: 'head, written_at, expires_at, born_at, wrapped, item, body',
   };
   const values = {
-    plain: list(2),
     keyed: `if(found_dek IS NULL, ?, ?), if(?, found_dek, NULL), ${list(6)}`,
     any: list(7),
   };
@@ -154,10 +149,6 @@ function valuesOf(
   const values: SqlValue[] = [...reserve, sessionId, ...reserve];
   if (did !== undefined) values.push(sessionId, did, Number(neededDids(records).has(did)));
   for (const record of records) {
-    if (shape === 'plain') {
-      values.push(record.writtenAt, record.body);
-      continue;
-    }
     const head = record.did === null ? record.head : withDid(record);
     values.push(head);
     if (shape === 'keyed') {
