@@ -44,11 +44,12 @@ export function createOperations(parts: Parts): {
       if (transaction.type === 'replace_suffix') await calls.assertWritable(call);
       // Where what is seen is not what is stored, a suffix is compared here, as under an envelope.
       const compares = stack.enveloped || (stack.views && transaction.type === 'replace_suffix');
+      // An inner session that gets no items cannot refuse those that are none.
+      if (compares || stack.opaque) await assertProtocolItems(itemsOf(transaction));
       if (!compares) {
         if (removes(snapshot)) await calls.removing(call);
         await inner.transact(await rewritten(pipeline, snapshot, call), runContext);
       } else {
-        await assertProtocolItems(itemsOf(transaction));
         const written = await transactSealed(parts, snapshot, call);
         if (written !== undefined) {
           histories.of(call).memory.wrote(written.entries);

@@ -15,7 +15,7 @@ export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
     return calls.mutate('popItem', { runContext }, async (call, _appended, removed) => {
       await calls.assertWritable(call);
       let item: AgentInputItem | undefined;
-      if (!stack.reads) item = await inner.popItem(runContext);
+      if (!stack.reads && !stack.enveloped) item = await inner.popItem(runContext);
       else {
         const gone = inner.hasTransactions ? await popByTransaction(call) : await popByLooking(call);
         item = gone.find((record) => record.visible !== undefined)?.visible?.item;

@@ -7,6 +7,7 @@ import { faultySession, type FaultTime } from './faulty-session.ts';
 import { recordingSession } from './recording-session.ts';
 import { sampleItems } from './sample-items.ts';
 import { approvalScenario, blockedScenario, type Resume } from './scenarios.ts';
+import { kindChecks } from './layer-kinds.ts';
 import { sessionChecks, type TestApi } from './session-contract.ts';
 
 /** What {@link layerContract} tests. */
@@ -28,7 +29,9 @@ type Check = () => Promise<void>;
 /**
  * Declares the tests that a layer must pass to stand between the SDK's runner and a session: the session contract
  * around a session with all capabilities and around one with none, hooks that keep count and order, a comparison that
- * the runner can work with, and interrupted runs that converge after a fault before or after the store commits.
+ * the runner can work with, and interrupted runs that converge after a fault before or after the store commits. Each layer
+ * is also looked at alone: whether it is what it says of itself (`reads`, `stamps`, `unstamped`), leaves the header fields
+ * of others, and lets `expire()`, mutations and compactions do their work above and below it.
  *
  * @param testApi `describe` and `test` of the test runner.
  *
@@ -76,6 +79,7 @@ export function layerChecks(options: LayerContractOptions): ReadonlyMap<string, 
     compares(layers(), items),
   );
   checks.set('stores one record for each item, in order', () => countsRecords(layers, items));
+  for (const [what, check] of kindChecks(() => flat(layers()), items)) checks.set(what, check);
   return checks;
 }
 
