@@ -1,5 +1,6 @@
 import type { DekRecord, DekStore, DekTombstone, HoldStore } from '../../keys/dek-store.ts';
-import type { Connection, Row } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { Row } from './statements.ts';
 import { assertNotHeld, sqliteHolds } from './holds.ts';
 
 /** As floating point: a whole number that somebody edited beyond 2^53 would fail in the driver. */

@@ -1,5 +1,6 @@
 import { heldError, type HoldRecord, type HoldStore } from '../../keys/dek-store.ts';
-import type { Connection, Row, Statements } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { Row, Statements } from './statements.ts';
 
 /** Legal holds, in the file of the items. */
 export function sqliteHolds(connection: Connection): HoldStore {

@@ -1,5 +1,6 @@
 import type { Fence, Leases } from '../../session-contract.ts';
-import type { Connection, Statements } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { Statements } from './statements.ts';
 
 /**
  * Milliseconds on the clock that runs since the machine started. It is the same for all processes of the machine, which are

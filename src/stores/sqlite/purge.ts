@@ -2,7 +2,8 @@ import type { Expired, PurgeStep, StoreDriver } from '../driver.ts';
 import { purgeRules, SESSIONS_A_STEP } from '../first-times.ts';
 import { MARKS, newMark } from '../marks.ts';
 import { inSlices } from '../../slices.ts';
-import type { Connection, Statements } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { Statements } from './statements.ts';
 import { removeEndedLeases } from './leases.ts';
 
 /** Holds are few: the list is made once a statement. */

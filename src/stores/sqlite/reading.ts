@@ -1,7 +1,8 @@
 import type { SQLOutputValue } from 'node:sqlite';
 import type { Look, StoreDriver, StoredRecord } from '../driver.ts';
 import { withoutDid } from '../record.ts';
-import type { Connection, Statements } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { Statements } from './statements.ts';
 
 export const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
 const RECORD = 'head, body, wrapped, written_at, expires_at, born_at, dek';

@@ -1,0 +1,85 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isStrongroomError } from '../../errors.ts';
+import type { MaybePromise } from '../../layer.ts';
+import { slices } from '../../slices.ts';
+import { storeError } from '../failure.ts';
+import { failure, isBusy, NAME } from './failures.ts';
+
+/** Runs work when it is its turn; while another process has a lock, it is tried again. */
+export type InOrder = <T>(work: () => MaybePromise<T>) => Promise<T>;
+
+/** Milliseconds between two attempts, at most. */
+const MAX_WAIT = 20;
+
+/** @param busyTimeout Milliseconds that a call waits for another process's lock. */
+export function createLine(busyTimeout: number): InOrder {
+  /** Calls that wait, in their order. Each has asked for a turn of the event loop, which is for the first of them. */
+  const line: (() => void)[] = [];
+  /** The call that waits for a lock or works in slices: later ones stay behind it. */
+  let using: Promise<unknown> | undefined;
+  /** Turns that came while nobody could use them. */
+  let unused = 0;
+
+  /** Runs at once when nobody waits and the event loop has time, else behind those who wait. */
+  function inOrder<T>(work: () => MaybePromise<T>): Promise<T> {
+    if (line.length === 0 && using === undefined && !slices.isCrowded()) return attempt(work);
+    return new Promise((resolve) => {
+      line.push(() => resolve(attempt(work)));
+      askForTurn();
+    });
+  }
+
+  /** One turn of the event loop for each call, so that other work of the process gets in between. */
+  function askForTurn(): void {
+    void slices.next().then(serve);
+  }
+
+  function serve(): void {
+    if (using === undefined) line.shift()?.();
+    else unused++;
+  }
+
+  async function attempt<T>(work: () => MaybePromise<T>): Promise<T> {
+    try {
+      const result = work();
+      return result instanceof Promise ? await keepOthersOut(result) : result;
+    } catch (error) {
+      if (!isBusy(error)) throw isStrongroomError(error) ? error : failure(error);
+    }
+    return await keepOthersOut(retry(work));
+  }
+
+  /** Nobody else uses the connection until then. */
+  async function keepOthersOut<T>(result: Promise<T>): Promise<T> {
+    using = result;
+    try {
+      return await result;
+    } finally {
+      using = undefined;
+      for (; unused > 0; unused--) askForTurn();
+    }
+  }
+
+  async function retry<T>(work: () => MaybePromise<T>): Promise<T> {
+    const deadline = performance.now() + busyTimeout;
+    for (let wait = 1; ; wait = Math.min(wait * 2, MAX_WAIT)) {
+      // Different for each process, so that they do not meet again.
+      await delay(wait * (0.5 + Math.random() / 2));
+      try {
+        return await work();
+      } catch (error) {
+        if (!isBusy(error)) throw isStrongroomError(error) ? error : failure(error);
+        if (performance.now() > deadline) {
+          throw storeError(
+            NAME,
+            `the database stayed locked by another process for ${busyTimeout} ms`,
+            error,
+            'no',
+          );
+        }
+      }
+    }
+  }
+
+  return inOrder;
+}

@@ -1,0 +1,93 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { isStrongroomError } from '../../errors.ts';
+import type { MaybePromise } from '../../layer.ts';
+import { failure, isBusy, isFull, resultCode, SQLITE_FULL } from './failures.ts';
+import type { Handle } from './handle.ts';
+import type { Statements } from './statements.ts';
+
+/** Work in one `BEGIN IMMEDIATE` transaction, rolled back when it throws. */
+export type Transact = <T>(work: (statements: Statements) => MaybePromise<T>) => MaybePromise<T>;
+
+export function createTransact(handle: Handle, statements: Statements): Transact {
+  function begin(): DatabaseSync {
+    try {
+      const opened = handle.connect();
+      opened.exec('BEGIN IMMEDIATE');
+      return opened;
+    } catch (error) {
+      // One that is busy is asked again.
+      throw isStrongroomError(error) || isBusy(error) ? error : failure(error, 'no');
+    }
+  }
+
+  function transact<T>(work: (statements: Statements) => MaybePromise<T>): MaybePromise<T> {
+    const opened = begin();
+    let result: MaybePromise<T>;
+    try {
+      result = work(statements);
+    } catch (error) {
+      throw undone(opened, error);
+    }
+    if (!(result instanceof Promise)) {
+      commit(opened);
+      return result;
+    }
+    return result.then(
+      (value) => {
+        commit(opened);
+        return value;
+      },
+      (error: unknown) => {
+        throw undone(opened, error);
+      },
+    );
+  }
+
+  /**
+   * A log that is carried over into the database file begins anew in the room that it has on the disk: a deletion, which needs no
+   * more than that, succeeds on a full one.
+   */
+  function inRoom<T>(work: () => MaybePromise<T>): MaybePromise<T> {
+    const again = (error: unknown): MaybePromise<T> => {
+      if (!isFull(error) || !beginLogAnew()) throw error;
+      return work();
+    };
+    try {
+      const result = work();
+      return result instanceof Promise ? result.catch(again) : result;
+    } catch (error) {
+      return again(error);
+    }
+  }
+
+  function beginLogAnew(): boolean {
+    try {
+      return handle.opened()?.prepare('PRAGMA wal_checkpoint(RESTART)').get()?.['busy'] === 0;
+    } catch {
+      // There is no room for that either; what failed before says it.
+      return false;
+    }
+  }
+
+  return (work) => inRoom(() => transact(work));
+}
+
+function undone(opened: DatabaseSync, error: unknown): unknown {
+  rollback(opened);
+  return isStrongroomError(error) ? error : failure(error, 'no');
+}
+
+function commit(opened: DatabaseSync): void {
+  try {
+    opened.exec('COMMIT');
+  } catch (error) {
+    rollback(opened);
+    // No room in the log for the frame that commits, so there is none.
+    throw failure(error, resultCode(error) === SQLITE_FULL ? 'no' : 'unknown');
+  }
+}
+
+function rollback(database: DatabaseSync): void {
+  // Some failures have rolled back already.
+  if (database.isTransaction) database.exec('ROLLBACK');
+}
