@@ -14,6 +14,8 @@ export interface BindingContext {
   readonly bytes: Uint8Array;
   /** Its SHA-256, bound into every derived key. */
   readonly hash: Uint8Array;
+  /** The hash in base64url. */
+  readonly name: string;
 }
 
 /**
@@ -35,7 +37,8 @@ export function bindingContext(
     );
   }
   const bytes = pae(...pieces);
-  return { bytes, hash: sha256(bytes) };
+  const hash = sha256(bytes);
+  return { bytes, hash, name: toBase64url(hash) };
 }
 
 /** Everything that comes out of one data key in one context. */
@@ -65,7 +68,11 @@ export interface DerivedKeys {
 }
 
 /** Derives the id, the encryption key and the synthetic key of a data key (32 bytes, not kept). */
-export function deriveKeys(dek: Uint8Array, suiteName: SuiteName, context: BindingContext): DerivedKeys {
+export function deriveKeys(
+  dek: Uint8Array,
+  suiteName: SuiteName,
+  context: Pick<BindingContext, 'bytes' | 'hash'>,
+): DerivedKeys {
   const derive = (purpose: string): Uint8Array =>
     hkdfSha256(dek, NO_SALT, pae(purpose, suiteName, context.hash), 32);
   const did = toBase64url(derive('sr1/id'));

@@ -1,4 +1,3 @@
-import { toBase64url } from '../crypto/encoding.ts';
 import { createDataKeys } from '../keys/data-keys.ts';
 import { isGone } from '../keys/data-keys/look-up.ts';
 import { heldError } from '../keys/dek-store.ts';
@@ -53,7 +52,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       wantsRunContext: true,
       opensAs: async (call: SessionCall): Promise<readonly (string | object)[]> => {
         const scope = await scopeOf(call);
-        return [scope.ring, toBase64url(scope.context.hash)];
+        return [scope.ring, scope.context.name];
       },
     }),
     write: writing.write,

@@ -1,6 +1,6 @@
 import { checkContext, type Context } from '../context.ts';
 import { bindingContext, deriveKeys, type BindingContext } from '../crypto/derive.ts';
-import { fromUtf8, toBase64url, utf8 } from '../crypto/encoding.ts';
+import { fromUtf8, utf8 } from '../crypto/encoding.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
 import { randomBytes } from '../crypto/random.ts';
 import { isSuiteName, SUITE_NAMES, type SuiteName } from '../crypto/suite.ts';
@@ -86,7 +86,7 @@ export async function sealRunState(
   const dek = randomBytes(32);
   const derived = deriveKeys(dek, suite, context);
   try {
-    const { wrapped } = await keys.wrap(dek, { contextHash: toBase64url(context.hash) });
+    const { wrapped } = await keys.wrap(dek, { contextHash: context.name });
     const segment = formatHeader({
       s: suite,
       d: derived.did,
@@ -143,7 +143,7 @@ async function open(where: string, sealed: string, options: OpenRunStateOptions)
       `${where}: this is no run state that sealRunState() sealed: it has no data key. Seal states before storing them.`,
     );
   }
-  const { dek } = await options.keys.unwrap(wrapped, { contextHash: toBase64url(context.hash) });
+  const { dek } = await options.keys.unwrap(wrapped, { contextHash: context.name });
   const derived = deriveKeys(dek, header.s as SuiteName, context);
   dek.fill(0);
   try {

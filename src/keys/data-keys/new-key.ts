@@ -1,5 +1,4 @@
 import { deriveKeys, type DerivedKeys } from '../../crypto/derive.ts';
-import { toBase64url } from '../../crypto/encoding.ts';
 import { randomBytes } from '../../crypto/random.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
 import { StrongroomError } from '../../errors.ts';
@@ -22,7 +21,7 @@ export async function makeDataKey(
   let derived: DerivedKeys | undefined;
   try {
     derived = deriveKeys(dek, suite, scope.context);
-    const { wrapped, kid } = await scope.ring.wrap(dek, { contextHash: toBase64url(scope.context.hash) });
+    const { wrapped, kid } = await scope.ring.wrap(dek, { contextHash: scope.context.name });
     const { sessionId, now } = scope;
     if (place !== 'inline') await store(place, { sessionId, did: derived.did, kid, wrapped, createdAt: now });
     const usage = { bornAt: now, messages: 0, bytes: 0 };

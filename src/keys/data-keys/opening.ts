@@ -1,5 +1,4 @@
 import { deriveKeys, type DerivedKeys } from '../../crypto/derive.ts';
-import { toBase64url } from '../../crypto/encoding.ts';
 import { constantTimeEqual } from '../../crypto/equal.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
 import { StrongroomError } from '../../errors.ts';
@@ -77,7 +76,7 @@ export function createOpening(
     { wrapped, place, createdAt }: FoundKey,
   ): Promise<OpenedKey> {
     const { sessionId, now } = scope;
-    const binding = { contextHash: toBase64url(scope.context.hash) };
+    const binding = { contextHash: scope.context.name };
     const { dek, kid, openOnly } = await scope.ring.unwrap(wrapped, binding);
     let derived: DerivedKeys;
     try {

@@ -1,4 +1,3 @@
-import { toBase64url } from '../../crypto/encoding.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
 import type { DekStore } from '../dek-store.ts';
 import type { DataKeyScope } from './types.ts';
@@ -19,7 +18,7 @@ export function createScopeNames(): ScopeNames {
   };
   const nameOf = (scope: DataKeyScope, suite: SuiteName): string => {
     const stores = scope.stores.map(identityOf).join(',');
-    return `${identityOf(scope.ring)}|${suite}|${toBase64url(scope.context.hash)}|${stores}`;
+    return `${identityOf(scope.ring)}|${suite}|${scope.context.name}|${stores}`;
   };
   return {
     epoch: (scope, suite, place) =>

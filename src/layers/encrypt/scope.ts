@@ -1,9 +1,13 @@
-import { checkContext } from '../../context.ts';
-import { bindingContext } from '../../crypto/derive.ts';
+import { boundedMap } from '../../bounded-map.ts';
+import { checkContext, type Context } from '../../context.ts';
+import { bindingContext, type BindingContext } from '../../crypto/derive.ts';
 import type { DataKeyScope } from '../../keys/data-keys/types.ts';
 import type { SessionCall } from '../../layer.ts';
 import { isGuarding } from '../../session-contract.ts';
 import { checkKeyring, type EncryptSettings } from './options.ts';
+
+/** Sessions whose context is remembered, about 300 bytes each. */
+const MAX_CONTEXTS = 10_000;
 
 /** The keyring, the context and the DEK stores of a call. */
 export type ScopeOf = (call: SessionCall) => Promise<DataKeyScope>;
@@ -13,9 +17,9 @@ export function createScopeOf({
   context,
   dekStore,
 }: Pick<EncryptSettings, 'keys' | 'context' | 'dekStore'>): ScopeOf {
+  const fixed = fixedContexts(typeof context === 'function' ? undefined : context);
   return async (call) => {
     const ring = typeof keys === 'function' ? checkKeyring(await keys(call)) : keys;
-    const entries = typeof context === 'function' ? checkContext('encrypt', await context(call)) : context;
     const stores = [
       ...(dekStore === undefined || dekStore === 'inline' ? [] : [dekStore]),
       ...(call.dekStore === undefined ? [] : [call.dekStore]),
@@ -23,11 +27,24 @@ export function createScopeOf({
     return {
       ring,
       sessionId: call.sessionId,
-      context: bindingContext(call.sessionId, entries),
+      context:
+        typeof context === 'function'
+          ? bindingContext(call.sessionId, checkContext('encrypt', await context(call)))
+          : fixed(call.sessionId),
       stores,
       inline: dekStore === 'inline',
       guarding: isGuarding(call.dekStore) ? call.dekStore : undefined,
       now: call.now(),
     };
+  };
+}
+
+/** Where the context is the same for every call, that of a session is hashed once. */
+function fixedContexts(entries: Context | undefined): (sessionId: string) => BindingContext {
+  const known = boundedMap<BindingContext>(MAX_CONTEXTS);
+  return (sessionId) => {
+    let context = known.get(sessionId);
+    if (context === undefined) known.set(sessionId, (context = bindingContext(sessionId, entries)));
+    return context;
   };
 }
