@@ -1,14 +1,19 @@
 import { CompactEncrypt, compactDecrypt, importJWK, type CryptoKey } from 'jose';
+import { fromBase64url } from '../crypto/encoding.ts';
 import { hedged } from '../crypto/hedged.ts';
+import { randomBytes } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { isEphemeralKey, type CheckedJwk } from './jwk.ts';
+import { nativeKeyWrap } from './native-key-wrap.ts';
 import { passwordProvider } from './password-provider.ts';
 import type { KeyProvider } from './provider.ts';
 import { DEK_ENCRYPTION, dekHeader, notOpened } from './wrapped-key.ts';
 
-/** A JWK as key-encryption key: data keys become compact JWEs (RFC 7516) made by jose. */
+/** A JWK as key-encryption key: data keys become compact JWEs (RFC 7516) as jose makes them. */
 export function jwkProvider(jwk: CheckedJwk): KeyProvider {
   if (jwk.alg === 'PBES2-HS512+A256KW') return passwordProvider(jwk);
+  const native = jwk.alg === 'A256KW' ? nativeProvider(jwk) : undefined;
+  if (native !== undefined) return native;
   const { kid, alg } = jwk;
   const sealingKey = once(() => importKey(kid, () => importJWK(jwk.sealing, alg)));
   const openingKey = once(() => importKey(kid, () => importJWK(jwk.opening ?? jwk.sealing, alg)));
@@ -47,9 +52,39 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
   };
 }
 
+/** `undefined` where jose has to do it. */
+function nativeProvider({ kid, alg, sealing }: CheckedJwk): KeyProvider | undefined {
+  const native = nativeKeyWrap(fromBase64url(sealing.k as string) as Uint8Array);
+  if (native === undefined) return undefined;
+  return {
+    kid,
+    alg,
+    writeOnly: false,
+    async wrap(dek, { contextHash }, options) {
+      const contentKey = hedged('sr1/content-key', dek, contextHash);
+      try {
+        // The content key is for this one message, so that its nonce need not be secret or rare.
+        return native.wrap(dek, contentKey, randomBytes(NONCE_BYTES), dekHeader(alg, kid, options));
+      } finally {
+        contentKey.fill(0);
+      }
+    },
+    async unwrap({ segments, text }) {
+      try {
+        return native.unwrap(segments, text.slice(0, text.indexOf('.')));
+      } catch (cause) {
+        return notOpened(kid, cause);
+      }
+    },
+  };
+}
+
+/** Bytes of a nonce of AES-GCM. */
+const NONCE_BYTES = 12;
+
 /** The nonce of AES-GCM under a key that lives long: another content key has another one. */
 function wrappingNonce(contentKey: Uint8Array): Uint8Array {
-  return hedged('sr1/wrapping-nonce', contentKey).subarray(0, 12);
+  return hedged('sr1/wrapping-nonce', contentKey).subarray(0, NONCE_BYTES);
 }
 
 async function importKey(
