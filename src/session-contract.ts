@@ -64,6 +64,19 @@ export const STORE_OF: unique symbol = Symbol.for('strongroom.store') as never;
 /** Under this symbol a session tells which state its history is in, as a `VersionSource`. */
 export const VERSION: unique symbol = Symbol.for('strongroom.version') as never;
 
+/** Under this symbol a session of a store takes and gives records that were not written down. */
+export const RECORDS: unique symbol = Symbol.for('strongroom.records') as never;
+
+/** How a session exchanges such records with an engine. */
+export interface RecordSource {
+  /** The session that this is of: one that inherits or copies the symbol may do something else in its members. */
+  readonly of: () => object;
+  /** The class of the records: another copy of this package has another one. */
+  readonly made: unknown;
+  /** As `getItems`. What is appended by `addItems` may be such records, too. */
+  readonly read: (limit?: number) => Promise<AgentInputItem[]>;
+}
+
 /** Under this symbol a store lets appends of several sessions travel together, see `stores/gather.ts`. */
 export const GATHER: unique symbol = Symbol.for('strongroom.gather') as never;
 

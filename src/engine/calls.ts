@@ -6,6 +6,7 @@ import type { Inner } from './inner.ts';
 import type { Histories } from './histories.ts';
 import { isCall } from './memory.ts';
 import type { Opened, Pipeline, Written } from './pipeline.ts';
+import { allTakeParts, TAKES_PARTS } from '../protocol/sealed-record.ts';
 import { createQueues } from '../queue.ts';
 import type { Stack } from './stack.ts';
 
@@ -17,6 +18,9 @@ const REMOVALS: readonly CallKind[] = [
   'replacePrefix',
   'deleteSession',
 ];
+
+/** Calls whose records go from the store to the sealing layer, or there, and to nobody else. */
+const KINDS_WITH_PARTS: readonly CallKind[] = ['getItems', 'addItems'];
 
 /** How far back the call of a result is looked for in raw records. */
 const CALL_WINDOW = 64;
@@ -77,6 +81,7 @@ export interface Calls {
 }
 
 export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, histories: Histories): Calls {
+  const takesRecords = inner.getRecords !== undefined && stack.sealed && allTakeParts(stack.layers);
   const queueOf = createQueues(inner.acceptsRunContext);
 
   async function begin(kind: CallKind, details: CallDetails): Promise<ActiveCall> {
@@ -96,6 +101,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       sealed: stack.sealed,
       dekStore: inner.dekStore,
       version: inner.version,
+      ...(takesRecords && KINDS_WITH_PARTS.includes(kind) && { [TAKES_PARTS]: true }),
       result: {},
       now() {
         const now = stack.now();

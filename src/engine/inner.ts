@@ -6,7 +6,17 @@ import { isWellFormed } from '../limits.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../protocol/item.ts';
 import type { VersionSource } from '../layer.ts';
-import { DEK_STORE, REFERENCE, ADMIT, type Admit, VERSION, OPERATIONS } from '../session-contract.ts';
+import { SealedRecord } from '../protocol/sealed-record.ts';
+import {
+  DEK_STORE,
+  REFERENCE,
+  ADMIT,
+  type Admit,
+  VERSION,
+  OPERATIONS,
+  RECORDS,
+  type RecordSource,
+} from '../session-contract.ts';
 
 /** The SDK brands its sessions under a symbol that it does not export; its description is all there is to find it. */
 export const BRAND_DESCRIPTION = 'OPENAI_SESSION_API';
@@ -24,6 +34,11 @@ export interface Inner {
   /** The clock of its database. */
   readonly reference: ReadReference | undefined;
   readonly version: VersionSource | undefined;
+  /**
+   * As {@link Inner.getItems} without a run context, but carriers are not written down; present where `addItems` takes such
+   * records as well.
+   */
+  readonly getRecords: ((limit: number | undefined) => Promise<AgentInputItem[]>) | undefined;
   /** Tells the store that a call has begun. */
   readonly admit: Admit | undefined;
   getSessionId(): Promise<string>;
@@ -67,6 +82,7 @@ export function innerSession(session: Session): Inner {
   const reference = dekStore?.[REFERENCE];
   const version = members[VERSION] as VersionSource | undefined;
   const admit = members[ADMIT] as Admit | undefined;
+  const records = recordsOf(session);
 
   /** Sessions that did not opt in keep the call shapes that they were written for. */
   const call = async (name: string, args: unknown[], runContext: Context): Promise<unknown> =>
@@ -136,6 +152,7 @@ export function innerSession(session: Session): Inner {
     reference,
     version,
     admit,
+    getRecords: records === undefined ? undefined : (limit) => records.read(limit),
     hasTransactions: typeof members['applyHistoryTransaction'] === 'function',
     async getSessionId() {
       const id: unknown = await session.getSessionId();
@@ -168,6 +185,12 @@ export function innerSession(session: Session): Inner {
     },
   };
   return inner;
+}
+
+/** Of the very session that offers it: one that inherits from it, or copies its members, may change what they do. */
+function recordsOf(session: Session): RecordSource | undefined {
+  const offered = (session as { [RECORDS]?: RecordSource })[RECORDS];
+  return offered?.of() === session && offered.made === SealedRecord ? offered : undefined;
 }
 
 /** The SDK's brand of a session, own or inherited. */

@@ -3,7 +3,7 @@ import { callKey } from '../protocol/links.ts';
 import type { Entry, Header } from '../layer.ts';
 import { createShare, type Share } from './budget.ts';
 import type { Opened } from './pipeline.ts';
-import { recordKey } from '../protocol/envelope.ts';
+import { recordLength } from '../protocol/sealed-record.ts';
 
 /** Reads whose objects are known: a rollback reads once more than it restores. */
 const READS = 2;
@@ -142,7 +142,7 @@ function callsAmong(entries: readonly (Entry | undefined)[]): Calls {
     const entry = entries[index];
     if (entry === undefined || !isCall(entry)) continue;
     calls.push({ item: entry.item, header: entry.header });
-    bytes += OBJECT_BYTES + (entry.stored === undefined ? 0 : 2 * recordKey(entry.stored).length);
+    bytes += OBJECT_BYTES + (entry.stored === undefined ? 0 : 2 * recordLength(entry.stored));
   }
   return { entries: calls.toReversed(), bytes };
 }

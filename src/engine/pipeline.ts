@@ -7,6 +7,7 @@ import { readWith, writeWith } from './layer-hooks.ts';
 import type { Stack } from './stack.ts';
 import { own } from '../protocol/item.ts';
 import { recordKey } from '../protocol/envelope.ts';
+import { plainRecord, takesParts } from '../protocol/sealed-record.ts';
 
 /** One record on its way up: what the inner session holds, what it opens to, and what the caller may see. */
 export interface Opened {
@@ -139,6 +140,11 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     return current;
   }
 
+  const recordsFor = (limit: number | undefined, call: SessionCall): Promise<AgentInputItem[]> =>
+    takesParts(call) && inner.getRecords !== undefined
+      ? inner.getRecords(limit)
+      : inner.getItems(limit, call.runContext);
+
   /** Undoes the codecs, and applies the layers that show. */
   async function show(kept: readonly (Entry | HiddenEntry)[], call: SessionCall): Promise<Opened[]> {
     const entries = codecs.length === 0 ? kept : await openThrough(codecs, kept, call);
@@ -147,7 +153,9 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     return entries.map((entry, index) => {
       const bottom = bottoms[index];
       const seen = visible[index];
-      const stored = entry.stored as AgentInputItem;
+      const record = entry.stored as AgentInputItem;
+      // A cache may have kept it from a call with parts.
+      const stored = takesParts(call) ? record : plainRecord(record);
       if (bottom === undefined)
         return 'skipped' in entry && entry.skipped ? { stored, skipped: true } : { stored };
       return seen === undefined ? { stored, bottom } : { stored, bottom, visible: seen };
@@ -172,7 +180,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
 
   async function load(count: number | undefined, call: SessionCall): Promise<Opened[]> {
     const io: LayerIO = {
-      raw: (wanted) => inner.getItems(wanted, call.runContext),
+      raw: (wanted) => recordsFor(wanted, call),
       open: (records) => openKept(records, call),
       ...(inner.version !== undefined && { version: inner.version }),
     };
@@ -188,9 +196,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
   async function window(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]> {
     const cached = loading !== undefined && !fresh;
     if (limit === undefined) {
-      return cached
-        ? load(undefined, call)
-        : openUnseen(await inner.getItems(undefined, call.runContext), call);
+      return cached ? load(undefined, call) : openUnseen(await recordsFor(undefined, call), call);
     }
     let known: readonly Opened[] = [];
     for (let size = limit; ; size *= 2) {
@@ -200,7 +206,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
         opened = await load(size, call);
         exhausted = opened.length < size;
       } else {
-        const records = await inner.getItems(size, call.runContext);
+        const records = await recordsFor(size, call);
         exhausted = records.length < size;
         opened = await openNew(records, known, call);
       }

@@ -1,4 +1,5 @@
 import type { SessionLayer } from '../layer.ts';
+import { withParts } from '../protocol/sealed-record.ts';
 import { createActivities } from './cache/activities.ts';
 import { createLayersBelow } from './cache/layers-below.ts';
 import { createLists } from './cache/lists.ts';
@@ -36,11 +37,11 @@ export function cache(options: CacheOptions): SessionLayer {
   const lists = createLists(settings);
   const activityOf = createActivities();
   const below = createLayersBelow(({ layers }) => layers.slice(layers.indexOf(layer) + 1));
-  const layer: SessionLayer = {
+  const layer: SessionLayer = withParts({
     name: 'cache',
     unique: true,
     load: createLoad(settings, lists, activityOf, below),
     mutation: createMutation(settings.freeze, lists, activityOf, below),
-  };
+  });
   return layer;
 }

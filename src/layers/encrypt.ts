@@ -2,6 +2,7 @@ import { createDataKeys } from '../keys/data-keys.ts';
 import { isGone } from '../keys/data-keys/look-up.ts';
 import { heldError } from '../keys/dek-store.ts';
 import type { SessionCall, SessionLayer } from '../layer.ts';
+import { withParts } from '../protocol/sealed-record.ts';
 import { createMatches } from './encrypt/matching.ts';
 import { checkEncryptOptions, type EncryptOptions } from './encrypt/options.ts';
 import { createReading } from './encrypt/reading.ts';
@@ -43,7 +44,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
   const scopeOf = createScopeOf(settings);
   const writing = createWriting(suite, dataKeys, scopeOf, sequence);
 
-  const layer: SessionLayer = {
+  const layer: SessionLayer = withParts({
     name: 'encrypt',
     seals: true,
     unique: true,
@@ -75,7 +76,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
       sequence?.restart(call);
       return true;
     },
-  };
+  });
   sealers.set(layer, createSealer(settings, dataKeys, scopeOf, writing));
   return layer;
 }

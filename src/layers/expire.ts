@@ -2,6 +2,7 @@ import type { RunContext, Session } from '@openai/agents';
 import { clockOf, parseMaxAhead } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import { callKey, ownerKey, resultKey } from '../protocol/links.ts';
+import { withParts } from '../protocol/sealed-record.ts';
 import type { Entry, Header, SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
 
@@ -168,7 +169,7 @@ export function expire(options: ExpireOptions): SessionLayer {
     return visible;
   }
 
-  return {
+  return withParts({
     name: 'expire',
     wantsRunContext: true,
     stamps: true,
@@ -180,7 +181,7 @@ export function expire(options: ExpireOptions): SessionLayer {
     ...(maxAhead !== undefined && { maxAhead }),
     write,
     read,
-  };
+  });
 }
 
 function engineMode(

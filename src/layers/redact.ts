@@ -1,6 +1,7 @@
 import type { Session } from '@openai/agents';
 import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import { invalidOption } from '../options.ts';
+import { withParts } from '../protocol/sealed-record.ts';
 import { mapInSlices } from '../slices.ts';
 import { after, isThenable, together } from '../maybe-promise.ts';
 import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from '../redaction/options.ts';
@@ -128,7 +129,7 @@ export function redact(options: RedactOptions = {}): SessionLayer {
       },
     );
 
-  return {
+  return withParts({
     name: 'redact',
     ...(when === 'read' ? undefined : { write: (entries, call) => redactEntries('write', entries, call) }),
     ...(when === 'write'
@@ -136,7 +137,7 @@ export function redact(options: RedactOptions = {}): SessionLayer {
       : { reads: 'view' as const, read: (entries, call) => redactEntries('read', entries, call) }),
     compare: (item) => engine.compare(item),
     ...(vaults === undefined ? undefined : { around: async (call, next) => vaults.around(call, next) }),
-  };
+  });
 }
 
 /** A report must never make a call fail that has done its work. */

@@ -78,10 +78,19 @@ export function parseEnvelope(text: string): Envelope {
   if (body.length < MIN_SEALED_BYTES) malformed('the body is shorter than a nonce and a tag');
   if (bodyEnd < 0) return { header, headerSegment, body };
   const wrapped = text.slice(bodyEnd + 1);
-  if (wrapped.length > MAX_WRAPPED_CHARACTERS || !COMPACT_JWE.test(wrapped)) {
-    malformed('the wrapped data key is not a compact JWE');
-  }
+  if (!isWrapped(wrapped)) malformed('the wrapped data key is not a compact JWE');
   return { header, headerSegment, body, wrapped };
+}
+
+function isWrapped(text: string): boolean {
+  return text.length <= MAX_WRAPPED_CHARACTERS && COMPACT_JWE.test(text);
+}
+
+/** Whether these parts are of a sealed envelope, as {@link parseEnvelope} gives them; the header is a valid one. */
+export function isSealed({ header, body, wrapped }: Envelope): boolean {
+  return (
+    header.s !== 'none' && body.length >= MIN_SEALED_BYTES && (wrapped === undefined || isWrapped(wrapped))
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Scope } from './admission.ts';
 import type { StoreSession } from './session.ts';
-import { ADMIT, OPERATIONS, VERSION } from '../session-contract.ts';
+import { ADMIT, OPERATIONS, RECORDS, VERSION } from '../session-contract.ts';
 
 /** A session whose calls the store waits for when it closes, and refuses at once afterwards. */
 export function admitted(session: StoreSession, scope: Scope): StoreSession {
@@ -8,7 +8,7 @@ export function admitted(session: StoreSession, scope: Scope): StoreSession {
     <A extends unknown[], T>(call: (...args: A) => Promise<T>): ((...args: A) => Promise<T>) =>
     (...args: A) =>
       scope.run(() => call(...args));
-  return {
+  const admittedSession: StoreSession = {
     ...session,
     getItems: enter((limit?: number) => session.getItems(limit)),
     addItems: enter((items) => session.addItems(items)),
@@ -21,5 +21,11 @@ export function admitted(session: StoreSession, scope: Scope): StoreSession {
     [OPERATIONS]: { has: enter((operationId) => session[OPERATIONS].has(operationId)) },
     [VERSION]: { ...session[VERSION], read: enter(() => session[VERSION].read()) },
     [ADMIT]: scope.admit,
+    [RECORDS]: {
+      ...session[RECORDS],
+      of: () => admittedSession,
+      read: enter((limit) => session[RECORDS].read(limit)),
+    },
   };
+  return admittedSession;
 }

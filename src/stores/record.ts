@@ -4,8 +4,11 @@ import {
   envelopeText,
   formatEnvelope,
   formatHeader,
+  isSealed,
   parseEnvelope,
+  type Envelope,
 } from '../protocol/envelope.ts';
+import { partsOf, plainRecord, sealedRecord } from '../protocol/sealed-record.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { MAX_BYTES } from '../limits.ts';
 import { decodeItem, encodeItem, snapshotItem } from '../protocol/item.ts';
@@ -26,6 +29,8 @@ const SEALED_HEAD = /^[A-Z][\w-]{0,31}$/;
  * @throws {@link StrongroomError} `ERR_INVALID_ITEM` when the item cannot be stored without loss.
  */
 export function encodeRecord(item: AgentInputItem, now: number): StoredRecord {
+  const parts = partsOf(item);
+  if (parts !== undefined) return encodeParts(parts, now) ?? encodeRecord(plainRecord(item), now);
   return encodeCarrier(item, now) ?? encodePlain(snapshotItem(item), now);
 }
 
@@ -42,26 +47,33 @@ function encodeCarrier(item: AgentInputItem, now: number): StoredRecord | undefi
   if (text === undefined) return undefined;
   if (!hasKeys((item as { content: object[] }).content[0] as object, ['type', 'text'])) return undefined;
   try {
-    const { header, headerSegment, body, wrapped } = parseEnvelope(text);
-    // Longer than a column for it: text that somebody pasted.
-    if (wrapped !== undefined && wrapped.length > MAX_BYTES.wrapped) return undefined;
-    const { d, t, e, g, ...rest } = header;
-    const record: StoredRecord = {
-      head: encodeRest(t === undefined ? { ...rest, t: null } : rest),
-      did: d ?? null,
-      body,
-      wrapped: wrapped ?? null,
-      writtenAt: t ?? now,
-      expiresAt: e ?? null,
-      bornAt: g ?? null,
-    };
-    // The rest is rendered again as it is, or it would not have been parsed.
-    return formatHeader(headerOf(record)) === headerSegment ? record : undefined;
+    return encodeParts(parseEnvelope(text), now);
   } catch (error) {
     // Text that only looks like an envelope is text.
     if (isStrongroomError(error)) return undefined;
     throw error;
   }
+}
+
+/** `undefined` for what would not be rendered again exactly as it is. */
+function encodeParts(
+  { header, headerSegment, body, wrapped }: Envelope,
+  now: number,
+): StoredRecord | undefined {
+  // Longer than a column for it: text that somebody pasted.
+  if (wrapped !== undefined && wrapped.length > MAX_BYTES.wrapped) return undefined;
+  const { d, t, e, g, ...rest } = header;
+  const record: StoredRecord = {
+    head: encodeRest(t === undefined ? { ...rest, t: null } : rest),
+    did: d ?? null,
+    body,
+    wrapped: wrapped ?? null,
+    writtenAt: t ?? now,
+    expiresAt: e ?? null,
+    bornAt: g ?? null,
+  };
+  // The rest is rendered again as it is, or it would not have been parsed.
+  return formatHeader(headerOf(record)) === headerSegment ? record : undefined;
 }
 
 /** The id of a data key that is not in the database's table stands before the head: 43 characters and a space. */
@@ -161,6 +173,48 @@ export function decodeRecord(record: StoredRecord, sessionId: string): AgentInpu
     `A record of session ${JSON.stringify(sessionId)} is damaged: it is neither an item's JSON nor an envelope. ` +
       'Restore it from a backup, or delete the session.',
   );
+}
+
+/** As {@link decodeRecord} for each of a history, without writing sealed ones down. */
+export function createDecoder(sessionId: string): (record: StoredRecord) => AgentInputItem {
+  // Records that were written together have one header.
+  let last:
+    { readonly record: StoredRecord; readonly header: Header; readonly headerSegment: string } | undefined;
+  const headOf = (record: StoredRecord): NonNullable<typeof last> => {
+    if (last === undefined || !haveOneHeader(last.record, record)) {
+      const header = headerOf(record);
+      last = { record, header, headerSegment: formatHeader(header) };
+    }
+    return last;
+  };
+  return (record) => {
+    const { head, body, wrapped } = record;
+    if (head !== null && typeof body !== 'string') {
+      try {
+        const { header, headerSegment } = headOf(record);
+        const parts = { header, headerSegment, body: alone(body), ...(wrapped !== null && { wrapped }) };
+        if (isSealed(parts)) return sealedRecord(parts);
+      } catch {
+        // What is wrong with it is said below.
+      }
+    }
+    return decodeRecord(record, sessionId);
+  };
+}
+
+function haveOneHeader(one: StoredRecord, other: StoredRecord): boolean {
+  return (
+    one.writtenAt === other.writtenAt &&
+    one.expiresAt === other.expiresAt &&
+    one.bornAt === other.bornAt &&
+    one.did === other.did &&
+    one.head === other.head
+  );
+}
+
+/** A copy of what is a small part of a larger buffer, such as a packet of a driver: whoever keeps it would keep all of that. */
+function alone(body: Uint8Array): Uint8Array {
+  return body.buffer.byteLength > 2 * body.length ? new Uint8Array(body) : body;
 }
 
 /**

@@ -15,8 +15,9 @@ import { digestOf, digestInSlices, operationKey } from '../protocol/digest.ts';
 import type { Change, Look, StoreDriver, StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
 import { isSubjectError } from './failure.ts';
-import { decodeRecord, encodeRecord, inheritBirth } from './record.ts';
+import { createDecoder, decodeRecord, encodeRecord, inheritBirth } from './record.ts';
 import { createQueue } from '../queue.ts';
+import { SealedRecord } from '../protocol/sealed-record.ts';
 import { snapshotMutations } from '../protocol/mutation.ts';
 import { readLimit, readPrefixArguments } from '../protocol/arguments.ts';
 import {
@@ -38,6 +39,8 @@ import {
   type SessionLeases,
   VERSION,
   OPERATIONS,
+  RECORDS,
+  type RecordSource,
 } from '../session-contract.ts';
 
 /** Arguments of {@link StoreSession.replacePrefix}. */
@@ -74,6 +77,7 @@ export interface StoreSession extends Session {
   readonly [DEK_STORE]: DekStore;
   readonly [LEASES]: SessionLeases;
   readonly [ADMIT]?: Admit;
+  readonly [RECORDS]: RecordSource;
   readonly [VERSION]: VersionSource;
 }
 
@@ -145,16 +149,21 @@ export function createStoreSession(
     });
   };
 
-  return {
+  async function read(
+    limit: number | undefined,
+    decodeOne: (record: StoredRecord) => AgentInputItem,
+  ): Promise<AgentInputItem[]> {
+    const count = readLimit(limit);
+    if (count === 0) return [];
+    const most = count === undefined ? undefined : Math.min(count, MOST_ROWS);
+    const records = await queue.read(() => driver.read(sessionId, most));
+    return await mapInSlices(records, decodeOne, 1);
+  }
+
+  const session: StoreSession = {
     getSessionId: async () => sessionId,
 
-    async getItems(limit?: number): Promise<AgentInputItem[]> {
-      const count = readLimit(limit);
-      if (count === 0) return [];
-      const most = count === undefined ? undefined : Math.min(count, MOST_ROWS);
-      const records = await queue.read(() => driver.read(sessionId, most));
-      return await mapInSlices(records, decode, 1);
-    },
+    getItems: async (limit?: number) => read(limit, decode),
 
     async addItems(items: AgentInputItem[]): Promise<void> {
       const list = isOwn(items) ? items : listed(items);
@@ -283,7 +292,13 @@ export function createStoreSession(
       },
       stepOf: (record) => steps.get(record),
     },
+    [RECORDS]: {
+      of: () => session,
+      made: SealedRecord,
+      read: async (limit) => read(limit, createDecoder(sessionId)),
+    },
   };
+  return session;
 }
 
 async function replaceSuffix(

@@ -1,5 +1,6 @@
 import type { LayerIO, VersionAnswer, VersionSource } from '../../layer.ts';
 import { recordKey } from '../../protocol/envelope.ts';
+import { keyOf, type Known } from './known.ts';
 import type { List } from './lists.ts';
 
 /**
@@ -11,7 +12,7 @@ export async function endsWithKnown(list: List, length: number, io: LayerIO): Pr
   const count = length - list.checked + 1;
   const records = await io.raw(count);
   if (records.length !== expected.length) return false;
-  if (!records.every((record, index) => recordKey(record) === expected[index]?.key)) return false;
+  if (!records.every((record, index) => recordKey(record) === keyOf(expected[index] as Known))) return false;
   list.checked = Math.max(list.checked, length);
   return true;
 }

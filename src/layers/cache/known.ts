@@ -1,20 +1,27 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { Entry, HiddenEntry, LayerIO, MaybePromise } from '../../layer.ts';
 import { recordKey } from '../../protocol/envelope.ts';
+import { recordLength } from '../../protocol/sealed-record.ts';
 import { cloneItem } from '../../protocol/item.ts';
 import { mapInSlices } from '../../slices.ts';
 
 /** One record of a kept history. */
 export interface Known {
-  /** Equal for equal records. */
-  readonly key: string;
+  /** Characters of its {@link keyOf}. */
+  readonly length: number;
   readonly entry: Entry | HiddenEntry;
   /** The item is frozen through and through. */
   readonly frozen: boolean;
 }
 
-export function know(entry: Entry | HiddenEntry, key: string, freeze: boolean): Known {
-  return { key, entry, frozen: freeze && entry.item !== undefined && deepFreeze(entry.item) };
+/** Equal for equal records. Made when somebody compares: it is as long as the record. */
+export function keyOf(known: Known): string {
+  return recordKey(known.entry.stored as AgentInputItem);
+}
+
+export function know(entry: Entry | HiddenEntry, freeze: boolean): Known {
+  const length = recordLength(entry.stored as AgentInputItem);
+  return { length, entry, frozen: freeze && entry.item !== undefined && deepFreeze(entry.item) };
 }
 
 /** Opens the records that are not known, in one batch. */
@@ -24,26 +31,29 @@ export async function openUnknown(
   io: LayerIO,
   freeze: boolean,
 ): Promise<Known[]> {
+  if (before.length === 0) {
+    const all = records.length === 0 ? [] : await io.open(records);
+    return await mapInSlices(all, (entry) => know(entry, freeze));
+  }
   const unused = new Map<string, Known[]>();
   // From the end, so that the first one of equal records is the one to pop.
   await mapInSlices(before.toReversed(), (known) => {
     // What a layer skipped may have become readable, and if not, the engine has to hear of it again.
     if (isSkipped(known.entry)) return;
-    const same = unused.get(known.key);
-    if (same === undefined) unused.set(known.key, [known]);
+    const key = keyOf(known);
+    const same = unused.get(key);
+    if (same === undefined) unused.set(key, [known]);
     else same.push(known);
   });
   const found = await mapInSlices(records, (stored) => {
-    const key = recordKey(stored);
-    // Where nothing is known, nobody needs the hash of a long text.
-    return { stored, key, known: unused.size === 0 ? undefined : unused.get(key)?.pop() };
+    return { stored, known: unused.get(recordKey(stored))?.pop() };
   });
   const missing = found.filter(({ known }) => known === undefined).map(({ stored }) => stored);
   const opened = missing.length === 0 ? [] : await io.open(missing);
   let next = 0;
-  return await mapInSlices(found, ({ stored, key, known }) =>
+  return await mapInSlices(found, ({ stored, known }) =>
     known === undefined
-      ? know(opened[next++] as Entry | HiddenEntry, key, freeze)
+      ? know(opened[next++] as Entry | HiddenEntry, freeze)
       : { ...known, entry: { ...known.entry, stored } },
   );
 }
@@ -68,7 +78,7 @@ const FROZEN_BYTES = 512;
 
 export function bytesOf(known: readonly Known[]): number {
   let bytes = 0;
-  for (const { key, frozen } of known) bytes += 2 * key.length + RECORD_BYTES + (frozen ? FROZEN_BYTES : 0);
+  for (const { length, frozen } of known) bytes += 2 * length + RECORD_BYTES + (frozen ? FROZEN_BYTES : 0);
   return bytes;
 }
 

@@ -1,6 +1,4 @@
-import type { AgentInputItem } from '@openai/agents';
 import type { SessionLayer } from '../../layer.ts';
-import { recordKey } from '../../protocol/envelope.ts';
 import type { ActivityOf } from './activities.ts';
 import { bytesOf, know } from './known.ts';
 import type { LayersBelow } from './layers-below.ts';
@@ -37,7 +35,7 @@ export function createMutation(
         if (appended === undefined || call.kind !== 'addItems') return;
         // Another change before this one was done, or since: the list lacks what it wrote.
         if (before.generation !== generation - 1 || activity.generation !== generation) return;
-        const known = appended.map((entry) => know(entry, recordKey(entry.stored as AgentInputItem), freeze));
+        const known = appended.map((entry) => know(entry, freeze));
         const last = appended.at(-1)?.stored;
         const step = last === undefined ? undefined : call.version?.stepOf(last);
         for (const record of known) before.known.push(record);

@@ -3,12 +3,17 @@ import { counters } from '../../crypto/counters.ts';
 import { fromUtf8 } from '../../crypto/encoding.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
 import { carrierOf, formatEnvelope, formatHeader, type Envelope } from '../../protocol/envelope.ts';
+import { sealedRecord } from '../../protocol/sealed-record.ts';
 import { decodeItem } from '../../protocol/item.ts';
 import type { Entry, Header } from '../../layer.ts';
 import { failed, type Failure } from './undecryptable.ts';
 import type { DataKey } from '../../keys/data-keys/types.ts';
 
-/** Seals one entry: the carrier, as it is stored. */
+/**
+ * Seals one entry: the carrier, as it is stored.
+ *
+ * @param asParts The record is for a store of ours, which takes it apart: it is not written down.
+ */
 export function sealEntry(
   key: DataKey,
   suite: SuiteName,
@@ -17,6 +22,7 @@ export function sealEntry(
   now: number,
   operationId: string | undefined,
   index: number,
+  asParts: boolean,
 ): Entry {
   const { derived } = key;
   const { o: _o, ...rest } = stamps;
@@ -33,8 +39,11 @@ export function sealEntry(
       ? derived.nonce(headerSegment, plaintext)
       : derived.operationNonce(operationId, index, headerSegment, plaintext);
   const body = derived.aead.seal(nonce, plaintext, derived.associatedData(headerSegment));
-  const carrier = carrierOf(formatEnvelope(headerSegment, body, key.inline));
-  return { item: carrier, header, stored: carrier };
+  const { inline } = key;
+  const record = asParts
+    ? sealedRecord({ header, headerSegment, body, ...(inline !== undefined && { wrapped: inline }) })
+    : carrierOf(formatEnvelope(headerSegment, body, inline));
+  return { item: record, header, stored: record };
 }
 
 /** Opens one record with its data key. */

@@ -6,6 +6,7 @@ import {
   readHeader,
   type Envelope,
 } from '../../protocol/envelope.ts';
+import { partsOf } from '../../protocol/sealed-record.ts';
 import { StrongroomError } from '../../errors.ts';
 import { decodeItem } from '../../protocol/item.ts';
 import type { Entry, Header, HiddenEntry } from '../../layer.ts';
@@ -31,6 +32,8 @@ export interface Sealed {
 
 /** What a record is: sealed, or plaintext that is accepted for now. */
 export function classify(record: AgentInputItem, accepting: Accepting | undefined): Plain | Sealed {
+  const parts = partsOf(record);
+  if (parts !== undefined) return { envelope: parts };
   const plain: Plain = { plain: { item: record, header: {} } };
   const text = envelopeText(record);
   if (text === undefined) {
@@ -64,6 +67,8 @@ function notSealed(what: string): never {
 }
 
 export function headerOf(record: AgentInputItem): Header | undefined {
+  const parts = partsOf(record);
+  if (parts !== undefined) return parts.header;
   const text = envelopeText(record);
   return text === undefined ? undefined : readHeader(text);
 }
@@ -79,6 +84,8 @@ export type KeyReference = Pick<Envelope, 'header' | 'wrapped'>;
 /** The data key of an opened entry, `undefined` for plaintext that was accepted. */
 export function referenceOf({ header, stored }: Entry): KeyReference | undefined {
   if (header.s === undefined || stored === undefined) return undefined;
+  const parts = partsOf(stored);
+  if (parts !== undefined) return parts;
   // The fourth segment. What stands before it can be long, and was looked at when the record was opened.
   const text = envelopeText(stored) ?? '';
   const headerEnd = text.indexOf('.', text.indexOf('.') + 1);

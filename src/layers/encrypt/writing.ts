@@ -6,6 +6,7 @@ import type { DataKeys } from '../../keys/data-keys.ts';
 import type { DataKey, DataKeyScope } from '../../keys/data-keys/types.ts';
 import type { Entry, Header, SessionCall } from '../../layer.ts';
 import { encodeItem } from '../../protocol/item.ts';
+import { takesParts } from '../../protocol/sealed-record.ts';
 import { GUARD, isGuarding } from '../../session-contract.ts';
 import { mapInSlices } from '../../slices.ts';
 import { sealEntry } from './entry.ts';
@@ -33,12 +34,14 @@ export function createWriting(
     try {
       let bytes = 0;
       const headers = numbered(entries, call);
+      const asParts = takesParts(call);
       const sealed = await mapInSlices(
         entries,
         (entry, index) => {
           const text = utf8(encodeItem(entry.item));
           bytes += text.length;
-          return sealEntry(key, suite, headers[index] as Header, text, scope.now, call.operationId, index);
+          const header = headers[index] as Header;
+          return sealEntry(key, suite, header, text, scope.now, call.operationId, index, asParts);
         },
         1,
       );
@@ -68,7 +71,16 @@ export function createWriting(
       return await mapInSlices(
         entries,
         (entry, index) =>
-          sealEntry(key, suite, entry.header, utf8(encodeItem(entry.item)), scope.now, undefined, index).item,
+          sealEntry(
+            key,
+            suite,
+            entry.header,
+            utf8(encodeItem(entry.item)),
+            scope.now,
+            undefined,
+            index,
+            false,
+          ).item,
         1,
       );
     } finally {

@@ -1,0 +1,84 @@
+import type { AgentInputItem } from '@openai/agents';
+import type { SessionCall, SessionLayer } from '../layer.ts';
+import { formatEnvelope, recordKey, type Envelope } from './envelope.ts';
+
+/**
+ * A carrier that nobody has written down: its header and its body, as they came from a database or go there. Only between a
+ * session of our stores, the engine and layers of ours, in calls that {@link TAKES_PARTS} marks; everybody else gets the
+ * carrier itself. Whoever asks it as an item is answered as by the carrier. See decision 66.
+ */
+export class SealedRecord {
+  readonly parts: Envelope;
+
+  constructor(parts: Envelope) {
+    this.parts = parts;
+  }
+
+  get type(): 'message' {
+    return 'message';
+  }
+
+  get role(): 'user' {
+    return 'user';
+  }
+
+  get content(): { type: 'input_text'; text: string }[] {
+    const { headerSegment, body, wrapped } = this.parts;
+    return [{ type: 'input_text', text: formatEnvelope(headerSegment, body, wrapped) }];
+  }
+
+  toJSON(): AgentInputItem {
+    const { type, role, content } = this;
+    return { type, role, content };
+  }
+}
+
+export function sealedRecord(parts: Envelope): AgentInputItem {
+  return new SealedRecord(parts);
+}
+
+/** The parts of a record that was not written down, `undefined` for any other. */
+export function partsOf(record: AgentInputItem): Envelope | undefined {
+  return record instanceof SealedRecord ? record.parts : undefined;
+}
+
+/** The record for everybody: a plain object. */
+export function plainRecord(record: AgentInputItem): AgentInputItem {
+  return record instanceof SealedRecord ? record.toJSON() : record;
+}
+
+/** Characters of {@link recordKey}, which need not be made for it. */
+export function recordLength(record: AgentInputItem): number {
+  const parts = partsOf(record);
+  if (parts === undefined) return recordKey(record).length;
+  const { headerSegment, body, wrapped } = parts;
+  const length = 'sr1.'.length + headerSegment.length + 1 + Math.ceil((body.length * 4) / 3);
+  return wrapped === undefined ? length : length + 1 + wrapped.length;
+}
+
+/** Marks the calls in which the sealing layer may write, and reads, a {@link SealedRecord}. */
+export const TAKES_PARTS: unique symbol = Symbol('strongroom.takesParts');
+
+export function takesParts(call: SessionCall): boolean {
+  return (call as { readonly [TAKES_PARTS]?: boolean })[TAKES_PARTS] === true;
+}
+
+/** Layers that look at records through the functions of `protocol` only: by identity, because a layer can be copied and changed. */
+const layers = new WeakSet<SessionLayer>();
+
+export function withParts<L extends SessionLayer>(layer: L): L {
+  layers.add(layer);
+  return layer;
+}
+
+/** Whether no layer of these looks at records as items. */
+export function allTakeParts(list: readonly SessionLayer[]): boolean {
+  return list.every((layer) => layers.has(layer) || !seesRecords(layer));
+}
+
+function seesRecords(layer: SessionLayer): boolean {
+  return SEEING.some((hook) => layer[hook] !== undefined);
+}
+
+/** Hooks that are given entries with their records in these calls. */
+const SEEING = ['read', 'load', 'inspect', 'mutation', 'opensBy', 'stillOpens'] as const;
