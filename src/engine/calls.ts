@@ -7,6 +7,7 @@ import type { Histories } from './histories.ts';
 import { isCall } from './memory.ts';
 import type { Opened, Pipeline, Written } from './pipeline.ts';
 import { allTakeParts, TAKES_PARTS } from '../protocol/sealed-record.ts';
+import { TAKES_SHARED } from '../protocol/shared-entries.ts';
 import { createQueues } from '../queue.ts';
 import type { Stack } from './stack.ts';
 
@@ -81,7 +82,9 @@ export interface Calls {
 }
 
 export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, histories: Histories): Calls {
-  const takesRecords = inner.getRecords !== undefined && stack.sealed && allTakeParts(stack.layers);
+  const areOurs = allTakeParts(stack.layers);
+  const takesRecords = inner.getRecords !== undefined && stack.sealed && areOurs;
+  const takesSharedEntries = stack.loading !== undefined && areOurs;
   const queueOf = createQueues(inner.acceptsRunContext);
 
   async function begin(kind: CallKind, details: CallDetails): Promise<ActiveCall> {
@@ -102,6 +105,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       dekStore: inner.dekStore,
       version: inner.version,
       ...(takesRecords && KINDS_WITH_PARTS.includes(kind) && { [TAKES_PARTS]: true }),
+      ...(takesSharedEntries && kind === 'getItems' && { [TAKES_SHARED]: true }),
       result: {},
       now() {
         const now = stack.now();

@@ -43,7 +43,9 @@ function assertEntries(
       `returned ${after.length} entries from ${hook} for ${before.length}. It must return one for each, in their order`,
     );
   }
-  for (const [index, entry] of after.entries()) {
+  // Once for every item of every read: without an iterator.
+  for (let index = 0; index < after.length; index++) {
+    const entry = after[index];
     if (entry === undefined && hook === 'read') continue;
     const was = (before[index] as Entry).header;
     const header = (entry as Partial<Entry> | undefined)?.header;

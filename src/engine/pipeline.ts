@@ -7,6 +7,7 @@ import { readWith, writeWith } from './layer-hooks.ts';
 import type { Stack } from './stack.ts';
 import { own } from '../protocol/item.ts';
 import { recordKey } from '../protocol/envelope.ts';
+import { isShared, share } from '../protocol/shared-entries.ts';
 import { plainRecord, takesParts } from '../protocol/sealed-record.ts';
 
 /** One record on its way up: what the inner session holds, what it opens to, and what the caller may see. */
@@ -41,7 +42,7 @@ export interface Pipeline {
   open(records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]>;
   /**
    * The records behind the last `limit` visible items (all when absent), oldest first: filter, then limit, by
-   * doubling the window. `fresh` goes past a caching layer.
+   * doubling the window. `fresh` goes past a caching layer. Items of a list that {@link isShared} are not the caller's.
    */
   read(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]>;
   /** The index of the record in the operation, -1 when it is not of it. */
@@ -126,16 +127,21 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     through: readonly SessionLayer[],
     entries: readonly (Entry | undefined)[],
     call: SessionCall,
-  ): Promise<(Entry | undefined)[]> {
-    let current = [...entries];
-    for (const layer of through.toReversed()) {
+  ): Promise<readonly (Entry | undefined)[]> {
+    let current = entries;
+    for (let position = through.length - 1; position >= 0; position--) {
+      const layer = through[position] as SessionLayer;
       if (layer.read === undefined) continue;
       if (slices.isOver()) await slices.next();
-      const shown = current.filter((entry) => entry !== undefined);
+      const shown = current.includes(undefined) ? current.filter((entry) => entry !== undefined) : current;
       if (shown.length === 0) return current;
-      const next = await readWith(layer, shown, call);
+      const next = await readWith(layer, shown as readonly Entry[], call);
       let index = 0;
-      current = current.map((entry) => (entry === undefined ? undefined : next[index++]));
+      // A list of the layer's own, which it may change later.
+      current =
+        shown === current
+          ? next.slice()
+          : current.map((entry) => (entry === undefined ? undefined : next[index++]));
     }
     return current;
   }
@@ -150,12 +156,13 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     const entries = codecs.length === 0 ? kept : await openThrough(codecs, kept, call);
     const bottoms = entries.map(shownOf);
     const visible = await readThrough(above, bottoms, call);
+    const asParts = takesParts(call);
     return entries.map((entry, index) => {
       const bottom = bottoms[index];
       const seen = visible[index];
       const record = entry.stored as AgentInputItem;
       // A cache may have kept it from a call with parts.
-      const stored = takesParts(call) ? record : plainRecord(record);
+      const stored = asParts ? record : plainRecord(record);
       if (bottom === undefined)
         return 'skipped' in entry && entry.skipped ? { stored, skipped: true } : { stored };
       return seen === undefined ? { stored, bottom } : { stored, bottom, visible: seen };
@@ -186,7 +193,9 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     };
     const { limit: _limit, ...unlimited } = call;
     const loaded = await loading?.load?.(count === undefined ? unlimited : { ...call, limit: count }, io);
-    return show(loaded ?? [], call);
+    if (loaded === undefined) return [];
+    const opened = await show(loaded, call);
+    return isShared(loaded) ? share(opened) : opened;
   }
 
   async function read(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]> {

@@ -1,8 +1,12 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { Entry } from '../layer.ts';
 import { readLimit } from '../protocol/arguments.ts';
+import { cloneItem } from '../protocol/item.ts';
+import { isShared } from '../protocol/shared-entries.ts';
+import { mapInSlices } from '../slices.ts';
 import { hasSkipped } from './calls.ts';
 import { readNow, type Context, type Parts } from './parts.ts';
+import type { Opened } from './pipeline.ts';
 
 /** `getItems`: the last visible items, and what the next write needs to know of them. */
 export function createReads({ inner, stack, pipeline, histories, calls }: Parts): {
@@ -33,7 +37,12 @@ export function createReads({ inner, stack, pipeline, histories, calls }: Parts)
       if (limit === undefined && stack.stamped) memory.rememberFullRead(opened);
       let seen = opened.filter((record) => record.visible !== undefined);
       if (limit !== undefined && seen.length > limit) seen = seen.slice(-limit);
-      const items = seen.map((record) => (record.visible as Entry).item);
+      const copies = isShared(opened);
+      const toItem = ({ visible }: Opened): AgentInputItem => {
+        const { item } = visible as Entry;
+        return copies ? cloneItem(item) : item;
+      };
+      const items = await mapInSlices(seen, toItem);
       memory.remember([...items], seen);
       call.result.items = items.length;
       return items;

@@ -225,8 +225,12 @@ export function cloneItem<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Uint8Array) return new Uint8Array(value) as T;
   if (Array.isArray(value)) return value.map(cloneItem) as T;
-  const copy: Record<string, unknown> = {};
-  for (const key of Object.keys(value)) setOwn(copy, key, cloneItem((value as Record<string, unknown>)[key]));
+  // Engines copy an object in one step this way; most of its values are texts, which need nothing more.
+  const copy = { ...value } as Record<string, unknown>;
+  for (const key of Object.keys(copy)) {
+    const child = copy[key];
+    if (typeof child === 'object' && child !== null) setOwn(copy, key, cloneItem(child));
+  }
   return copy as T;
 }
 

@@ -1,8 +1,9 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { Entry, HiddenEntry, LayerIO, MaybePromise } from '../../layer.ts';
+import type { Entry, HiddenEntry, LayerIO, MaybePromise, SessionCall } from '../../layer.ts';
 import { recordKey } from '../../protocol/envelope.ts';
 import { recordLength } from '../../protocol/sealed-record.ts';
 import { cloneItem } from '../../protocol/item.ts';
+import { share, takesShared } from '../../protocol/shared-entries.ts';
 import { mapInSlices } from '../../slices.ts';
 
 /** One record of a kept history. */
@@ -58,8 +59,14 @@ export async function openUnknown(
   );
 }
 
-/** The entries as they leave the cache: copies, unless they are frozen. */
-export function handOutAll(known: readonly Known[]): MaybePromise<readonly (Entry | HiddenEntry)[]> {
+/** The entries as they leave the cache: copies, unless they are frozen or shared. */
+export function handOutAll(
+  known: readonly Known[],
+  call: SessionCall,
+  freeze: boolean,
+): MaybePromise<readonly (Entry | HiddenEntry)[]> {
+  // The engine copies the items at the end, where nobody on the way changes them.
+  if (takesShared(call) && !freeze) return share(known.map(({ entry }) => entry));
   return mapInSlices(known, handOut);
 }
 

@@ -39,7 +39,7 @@ export function createLoad(
         if (unchanged) Object.assign(list, { version, steps: [], stepCount: 0, checked: length });
       } else if (mode === 'tail') unchanged = await endsWithKnown(list, length, io);
       if (unchanged) {
-        return answer(list, call.limit === undefined ? 0 : Math.max(0, length - call.limit), length, io);
+        return answer(list, length, call, io);
       }
     }
     // Read before the records: what is added in between makes the kept version older than its records, never newer.
@@ -66,19 +66,20 @@ export function createLoad(
         session: call.inner,
       });
     }
-    return handOutAll(known);
+    return handOutAll(known, call, freeze);
   }
 
   async function answer(
     list: List,
-    from: number,
-    to: number,
+    length: number,
+    call: SessionCall,
     io: LayerIO,
   ): Promise<readonly (Entry | HiddenEntry)[]> {
-    const known = list.known.slice(from, to);
-    if (!known.some(({ entry }) => isSkipped(entry))) return handOutAll(known);
+    const from = call.limit === undefined ? 0 : Math.max(0, length - call.limit);
+    const known = list.known.slice(from, length);
+    if (!known.some(({ entry }) => isSkipped(entry))) return handOutAll(known, call, freeze);
     const records = known.map(({ entry }) => entry.stored as AgentInputItem);
-    return handOutAll(await openUnknown(records, known, io, freeze));
+    return handOutAll(await openUnknown(records, known, io, freeze), call, freeze);
   }
 
   return load;

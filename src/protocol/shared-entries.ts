@@ -1,0 +1,23 @@
+import type { Entry, HiddenEntry, SessionCall } from '../layer.ts';
+
+/**
+ * Marks the calls in which a cache may give the entries themselves that it keeps. No layer of the stack changes what is in
+ * an entry, and the engine copies the items once, at the end. See decision 67.
+ */
+export const TAKES_SHARED: unique symbol = Symbol('strongroom.takesShared');
+
+export function takesShared(call: SessionCall): boolean {
+  return (call as { readonly [TAKES_SHARED]?: boolean })[TAKES_SHARED] === true;
+}
+
+/** Lists whose items belong to somebody else. */
+const lists = new WeakSet<object>();
+
+export function share<T extends readonly (Entry | HiddenEntry)[] | readonly object[]>(list: T): T {
+  lists.add(list);
+  return list;
+}
+
+export function isShared(list: object): boolean {
+  return lists.has(list);
+}
