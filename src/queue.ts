@@ -5,19 +5,26 @@ export interface Queue {
 }
 
 export function createQueue(): Queue {
-  let last: Promise<unknown> = Promise.resolve();
+  /** Fulfilled when the last mutation is over; absent when all are. */
+  let last: Promise<void> | undefined;
   return {
-    async mutate(work) {
-      const mine = last.then(work);
+    mutate(work) {
+      const mine = last === undefined ? begin(work) : last.then(work);
+      const over = (): void => {
+        if (last === mineOver) last = undefined;
+      };
       // Without its result, which can be an item.
-      last = mine.then(
-        () => undefined,
-        () => undefined,
-      );
-      return await mine;
+      const mineOver: Promise<void> = mine.then(over, over);
+      last = mineOver;
+      return mine;
     },
-    read: async (work) => await last.then(work),
+    read: (work) => (last === undefined ? begin(work) : last.then(work)),
   };
+}
+
+/** At once, because nobody is waited for; what it throws at once is a rejection, too. */
+async function begin<T>(work: () => Promise<T>): Promise<T> {
+  return work();
 }
 
 /**

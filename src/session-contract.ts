@@ -73,6 +73,8 @@ export interface RecordSource {
   readonly of: () => object;
   /** The class of the records: another copy of this package has another one. */
   readonly made: unknown;
+  /** What its `getSessionId()` resolves to, always. */
+  readonly id: string;
   /** As `getItems`. What is appended by `addItems` may be such records, too. */
   readonly read: (limit?: number) => Promise<AgentInputItem[]>;
 }

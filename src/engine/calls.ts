@@ -1,7 +1,7 @@
 import type { RunContext } from '@openai/agents';
 import { checkAhead } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
-import type { CallKind, Entry, HiddenEntry, SessionCall, SessionLayer } from '../layer.ts';
+import type { CallKind, Entry, HiddenEntry, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import type { Inner } from './inner.ts';
 import type { Histories } from './histories.ts';
 import { isCall } from './memory.ts';
@@ -87,11 +87,16 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   const takesSharedEntries = stack.loading !== undefined && areOurs;
   const queueOf = createQueues(inner.acceptsRunContext);
 
-  async function begin(kind: CallKind, details: CallDetails): Promise<ActiveCall> {
+  const begin = (kind: CallKind, details: CallDetails): MaybePromise<ActiveCall> =>
+    inner.id === undefined
+      ? inner.getSessionId().then((id) => callOf(id, kind, details))
+      : callOf(inner.id, kind, details);
+
+  function callOf(sessionId: string, kind: CallKind, details: CallDetails): ActiveCall {
     const { limit, itemCount, operationId, runContext, actor, purpose } = details;
     const call: ActiveCall = {
       kind,
-      sessionId: await inner.getSessionId(),
+      sessionId,
       limit,
       itemCount,
       operationId,
@@ -157,7 +162,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     for (const layer of stack.layers) await layer.removing?.(call);
   }
 
-  const around = async <T>(call: SessionCall, work: () => Promise<T>): Promise<T> =>
+  const around = <T>(call: SessionCall, work: () => Promise<T>): Promise<T> =>
     runAround(stack.layers, call, work);
 
   /** Tells the layers of a mutation, before it and after it. */
@@ -200,7 +205,8 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     read: (kind, details, work) =>
       letIn(kind, details, async () =>
         queueOf(details.runContext).read(async () => {
-          const call = await begin(kind, details);
+          const begun = begin(kind, details);
+          const call = begun instanceof Promise ? await begun : begun;
           return await around(call, async () => {
             details.checked?.();
             return work(call);
@@ -210,7 +216,8 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     mutate: (kind, details, work) =>
       letIn(kind, details, async () =>
         queueOf(details.runContext).mutate(async () => {
-          const call = await begin(kind, details);
+          const begun = begin(kind, details);
+          const call = begun instanceof Promise ? await begun : begun;
           return await around(call, async () => {
             details.checked?.();
             if (REMOVALS.includes(kind)) await removing(call);
@@ -245,6 +252,7 @@ export async function runAround<T>(
   call: SessionCall,
   work: () => Promise<T>,
 ): Promise<T> {
+  if (!layers.some((layer) => layer.around !== undefined)) return await work();
   let next = work;
   for (const layer of layers.toReversed()) {
     if (layer.around === undefined) continue;

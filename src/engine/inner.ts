@@ -39,6 +39,8 @@ export interface Inner {
    * records as well.
    */
   readonly getRecords: ((limit: number | undefined) => Promise<AgentInputItem[]>) | undefined;
+  /** The session's id, where it is known to stay the same. */
+  readonly id: string | undefined;
   /** Tells the store that a call has begun. */
   readonly admit: Admit | undefined;
   getSessionId(): Promise<string>;
@@ -152,6 +154,7 @@ export function innerSession(session: Session): Inner {
     reference,
     version,
     admit,
+    id: records?.id,
     getRecords: records === undefined ? undefined : (limit) => records.read(limit),
     hasTransactions: typeof members['applyHistoryTransaction'] === 'function',
     async getSessionId() {

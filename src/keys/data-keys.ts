@@ -14,6 +14,8 @@ export interface DataKeys {
   fresh(scope: DataKeyScope, suite: SuiteName): Promise<DataKey>;
   /** The data key of this id. `inline` is the wrapped key that the envelope carries, if it does. */
   opening(scope: DataKeyScope, suite: SuiteName, did: string, inline: string | undefined): Promise<DataKey>;
+  /** Whether {@link DataKeys.opening} would give it from memory. */
+  isOpen(scope: DataKeyScope, suite: SuiteName, did: string, inline: string | undefined): boolean;
   /** Counts what a data key sealed. */
   sealed(key: DataKey, messages: number, bytes: number): void;
   release(key: DataKey): void;
@@ -30,6 +32,10 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
   return {
     ...createSealing(names, opened, epochs, opening),
     opening: opening.opening,
+    isOpen: (scope, suite, did, inline) => {
+      const key = opening.kept(scope, names.key(scope, suite, did, inline));
+      return key !== undefined && !key.wiped;
+    },
     sealed(key, messages, bytes) {
       const { usage } = key as OpenedKey;
       usage.messages += messages;

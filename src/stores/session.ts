@@ -295,6 +295,7 @@ export function createStoreSession(
     [RECORDS]: {
       of: () => session,
       made: SealedRecord,
+      id: sessionId,
       read: async (limit) => read(limit, createDecoder(sessionId)),
     },
   };

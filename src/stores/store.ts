@@ -272,9 +272,13 @@ function guardDriver(
 ): StoreDriver {
   const guard =
     <A extends unknown[], T>(call: (...args: A) => Promise<T>): ((...args: A) => Promise<T>) =>
-    async (...args: A): Promise<T> => {
-      assertUsable();
-      return await call(...args);
+    (...args: A): Promise<T> => {
+      try {
+        assertUsable();
+        return call(...args);
+      } catch (error) {
+        return Promise.reject(error as Error);
+      }
     };
   const reference = driver.reference === undefined ? undefined : guard(driver.reference);
   const dekStore: GuardingDekStore & { readonly holds: HoldStore; readonly [REFERENCE]?: ReadReference } = {

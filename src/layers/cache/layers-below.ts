@@ -1,11 +1,11 @@
-import type { Entry, SessionCall, SessionLayer } from '../../layer.ts';
+import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../../layer.ts';
 import type { Known } from './known.ts';
 import type { List } from './lists.ts';
 
 /** What the layers between the cache and the inner session decide of what is kept. */
 export interface LayersBelow {
   /** Whoever opens with other layers, or with the key of another tenant, must not meet what these opened. */
-  keyOf(call: SessionCall): Promise<string>;
+  keyOf(call: SessionCall): MaybePromise<string>;
   /** Adds one entry of each name that is new. */
   addingTo(examples: Map<string, Entry>, call: SessionCall): (known: Known) => void;
   /** Whether the layers below would open now what they opened then: a key may be gone, a date have passed. */
@@ -15,7 +15,25 @@ export interface LayersBelow {
 export function createLayersBelow(layersBelow: (call: SessionCall) => readonly SessionLayer[]): LayersBelow {
   const identity = createIdentities();
 
-  async function keyOf(call: SessionCall): Promise<string> {
+  /** The last key of each stack, where nothing but the session decides it. */
+  const fixed = new WeakMap<
+    readonly SessionLayer[],
+    { readonly inner: object; readonly sessionId: string; readonly key: string }
+  >();
+
+  function keyOf(call: SessionCall): MaybePromise<string> {
+    const { inner, sessionId, layers } = call;
+    const last = fixed.get(layers);
+    if (last !== undefined && last.inner === inner && last.sessionId === sessionId) return last.key;
+    const below = layersBelow(call);
+    if (call.routesByRunContext || below.some((each) => each.opensAs !== undefined))
+      return varyingKeyOf(call);
+    const key = JSON.stringify([sessionId, identity(inner), below.map(identity)]);
+    fixed.set(layers, { inner, sessionId, key });
+    return key;
+  }
+
+  async function varyingKeyOf(call: SessionCall): Promise<string> {
     const { inner, sessionId, runContext, routesByRunContext } = call;
     const below = layersBelow(call);
     const varying = below.filter((each) => each.opensAs !== undefined);
@@ -42,7 +60,7 @@ export function createLayersBelow(layersBelow: (call: SessionCall) => readonly S
   async function stillOpens({ examples }: List, call: SessionCall): Promise<boolean> {
     const entries = [...examples.values()];
     for (const each of entries.length === 0 ? [] : layersBelow(call)) {
-      if ((await each.stillOpens?.(entries, call)) === false) return false;
+      if (each.stillOpens !== undefined && !(await each.stillOpens(entries, call))) return false;
     }
     return true;
   }

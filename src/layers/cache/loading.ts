@@ -18,7 +18,8 @@ export function createLoad(
   async function load(call: SessionCall, io: LayerIO): Promise<readonly (Entry | HiddenEntry)[]> {
     const activity = activityOf(call);
     const { generation, active } = activity;
-    const key = await below.keyOf(call);
+    const named = below.keyOf(call);
+    const key = typeof named === 'string' ? named : await named;
     const now = call.now();
     let list = lists.current(key, generation, now);
     if (list !== undefined && !(await below.stillOpens(list, call))) {

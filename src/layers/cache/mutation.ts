@@ -18,13 +18,16 @@ export function createMutation(
     activity.generation += 1;
     const { generation } = activity;
     let key: string | undefined;
-    void below.keyOf(call).then(
-      (found) => {
-        key = found;
-      },
-      // The layer that cannot say it now fails the call itself.
-      () => undefined,
-    );
+    const named = below.keyOf(call);
+    if (typeof named === 'string') key = named;
+    else
+      void named.then(
+        (found) => {
+          key = found;
+        },
+        // The layer that cannot say it now fails the call itself.
+        () => undefined,
+      );
     return {
       done(appended) {
         activity.active -= 1;

@@ -1,3 +1,4 @@
+import type { SuiteName } from '../../crypto/suite.ts';
 import type { DataKeys } from '../../keys/data-keys.ts';
 import type { DataKey } from '../../keys/data-keys/types.ts';
 import type { Entry, SessionCall } from '../../layer.ts';
@@ -85,9 +86,16 @@ export function createReading(
     const wanted = new Map<string, KeyReference>();
     for (const entry of entries) {
       const reference = referenceOf(entry);
-      if (reference !== undefined) wanted.set(keyOf(reference), reference);
-      else if (accepting === undefined) return false;
+      if (reference === undefined) {
+        if (accepting === undefined) return false;
+        continue;
+      }
+      const { header, wrapped } = reference;
+      if (!dataKeys.isOpen(scope, header.s as SuiteName, header.d as string, wrapped)) {
+        wanted.set(keyOf(reference), reference);
+      }
     }
+    if (wanted.size === 0) return true;
     let all = true;
     for (const key of (await openKeys(dataKeys, limits.maxPerRead, scope, wanted, () => true)).values()) {
       if ('failure' in key) all = false;
