@@ -41,8 +41,8 @@ const isAny: Concerns = () => true;
 const isStamping: Concerns = ({ stamps }) => stamps === true;
 const isUnstamping: Concerns = ({ stamps, seals }) => stamps !== true && seals !== true;
 /** A seal and a cache have one place; what expires by itself is not put above expire(). */
-const isOfItems: Concerns = ({ seals, load, expires }) =>
-  seals !== true && load === undefined && expires !== true;
+const isOfItems: Concerns = (layer) =>
+  layer.seals !== true && layer.load === undefined && layer.expires !== true;
 
 function isMessage(item: AgentInputItem): boolean {
   return 'role' in item && item.role === 'user' && typeof item.content === 'string';
@@ -191,10 +191,10 @@ async function keeps(open: () => SessionLayer, items: readonly AgentInputItem[])
 }
 
 async function leaves(open: () => SessionLayer, text: AgentInputItem): Promise<void> {
-  const { name, seals, load } = open();
+  const layer = open();
   for (const below of [false, true]) {
     // Nothing that sees items stands below a seal or a cache.
-    if (below && (seals === true || load !== undefined)) continue;
+    if (below && (layer.seals === true || layer.load !== undefined)) continue;
     let headers: readonly Header[] = [];
     const probing = probe((seen) => (headers = seen));
     const session = wrapSession(new MemorySession(), below ? [open(), probing] : [probing, open()]);
@@ -203,7 +203,7 @@ async function leaves(open: () => SessionLayer, text: AgentInputItem): Promise<v
     assert.deepEqual(
       headers.map((header) => header['x-probe']),
       [1, 2],
-      `${name}: a header field of another layer was lost`,
+      `${layer.name}: a header field of another layer was lost`,
     );
   }
 }

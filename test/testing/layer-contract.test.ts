@@ -82,7 +82,7 @@ describe('the contract fails a layer that', () => {
         read: (entries) =>
           entries.map((entry) => {
             const { id: _id, ...item } = entry.item as AgentInputItem & { readonly id?: string };
-            return { ...entry, item: item as AgentInputItem };
+            return { ...entry, item };
           }),
       })),
     ).toContain('undoes in read what it did in write, if it says so');
