@@ -1,0 +1,90 @@
+import { closedError } from '../failure.ts';
+import { inTime } from '../in-time.ts';
+import type { SendCommand } from './client.ts';
+import { addressOf, withAddress } from './cluster-address.ts';
+import type { Source } from './connection-source.ts';
+
+const WHERE = 'openRedis';
+/** Milliseconds that a node has to say which node has which slots; and to answer before others are asked whether it still has its own. */
+export const PATIENCE = 1_000;
+
+/** One node: a connection of its own, made when something is to be sent there. */
+export interface Node {
+  readonly source: Source;
+  connect(): Promise<SendCommand>;
+  /** The one that was made last. */
+  connection?: SendCommand;
+}
+
+/** The nodes of a cluster that are connected, and those that can be asked. */
+export interface Nodes {
+  /** @throws `ERR_CLOSED` after {@link Nodes.close}, for a node that is not connected. */
+  at(address: string): Node;
+  /** Of those that are connected, and then of those that were given, each in an order of chance. */
+  addresses(): Set<string>;
+  /** Lets go of those that are no primary. */
+  retire(primaries: ReadonlySet<string>): void;
+  /** Lets go of each that does not answer now. */
+  abandonSilent(): void;
+  onConnection(called: () => void): void;
+  isClosed(): boolean;
+  close(): Promise<void>;
+}
+
+/**
+ * @param urls Of some of them; the others have the same user, password and encryption.
+ * @param open Makes the connection to one node.
+ */
+export function clusterNodes(urls: readonly string[], open: (url: string) => Source): Nodes {
+  const seeds = new Map(urls.map((url) => [addressOf(new URL(url)), url]));
+  const nodes = new Map<string, Node>();
+  let isClosed = false;
+  let made = (): void => undefined;
+
+  function at(address: string): Node {
+    const known = nodes.get(address);
+    if (known !== undefined) return known;
+    if (isClosed) throw closedError(WHERE);
+    const source = open(seeds.get(address) ?? withAddress(urls[0] as string, address));
+    source.onConnection(() => made());
+    const node: Node = { source, connect: async () => (node.connection = await source.connect()) };
+    nodes.set(address, node);
+    return node;
+  }
+
+  /** What a node that is no primary any more has under way gets a moment to end. */
+  function retire(primaries: ReadonlySet<string>): void {
+    for (const [address, { source, connection }] of nodes) {
+      if (primaries.has(address)) continue;
+      nodes.delete(address);
+      inTime(source.close(), PATIENCE, () => source.abandon(connection)).catch(() => undefined);
+    }
+  }
+
+  return {
+    at,
+    addresses: () => new Set([...shuffled(nodes.keys()), ...shuffled(seeds.keys())]),
+    retire,
+    abandonSilent() {
+      for (const { source, connection: used } of nodes.values()) {
+        if (used === undefined) source.abandon(undefined);
+        else inTime(used(['PING']), PATIENCE, () => source.abandon(used)).catch(() => undefined);
+      }
+    },
+    onConnection(called) {
+      made = called;
+    },
+    isClosed: () => isClosed,
+    async close() {
+      isClosed = true;
+      await Promise.all([...nodes.values()].map(({ source }) => source.close()));
+    },
+  };
+}
+
+function shuffled(addresses: Iterable<string>): string[] {
+  return [...addresses]
+    .map((address) => ({ address, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ address }) => address);
+}

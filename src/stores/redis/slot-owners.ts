@@ -1,0 +1,105 @@
+import { StrongroomError } from '../../errors.ts';
+import { inTime } from '../in-time.ts';
+import { isReply, NotSentError, textOf } from './client.ts';
+import { hostOf } from './cluster-address.ts';
+import { PATIENCE, type Nodes } from './cluster-nodes.ts';
+
+const WHERE = 'openRedis';
+/** How often nodes are asked at most, in milliseconds: many calls can fail at the same moment. */
+const PAUSE = 50;
+
+/** Which primary has which slot, as far as is known. */
+export interface SlotOwners {
+  /** The address of the primary that has a slot. */
+  of(slot: number): string | undefined;
+  /** A node said where the slot is now. */
+  moved(slot: number, address: string): void;
+  /** The addresses of all primaries. */
+  primaries(): string[];
+  /** Finds out who has which slots. What waits for that waits by trying again. */
+  refresh(): void;
+  /** Whether a node has said it once. */
+  isKnown(): boolean;
+  /** @throws when nobody could say, and nothing is known from before. */
+  ask(): Promise<void>;
+}
+
+export function slotOwners(nodes: Nodes): SlotOwners {
+  let owners: string[] | undefined;
+  let asking: Promise<void> | undefined;
+  let askedAt = 0;
+
+  function refresh(): void {
+    if (nodes.isClosed() || performance.now() - askedAt < PAUSE) return;
+    ask().catch(() => undefined);
+  }
+
+  function ask(): Promise<void> {
+    return (asking ??= askOneOfThem().finally(() => {
+      asking = undefined;
+      askedAt = performance.now();
+    }));
+  }
+
+  async function askOneOfThem(): Promise<void> {
+    let failure: unknown = new NotSentError('No node of the cluster has slots.');
+    for (const address of nodes.addresses()) {
+      try {
+        const answer = nodes
+          .at(address)
+          .connect()
+          .then((connection) => connection(['CLUSTER', 'SLOTS']));
+        const found = ownersOf(await inTime(answer, PATIENCE), hostOf(address));
+        if (found.length === 0) continue;
+        owners = found;
+        nodes.retire(new Set(found));
+        return;
+      } catch (error) {
+        if (isNoCluster(error)) throw noCluster(error);
+        if (error instanceof StrongroomError) throw error;
+        failure = isReply(error)
+          ? error
+          : new NotSentError('No node of the cluster answers.', { cause: error });
+      }
+    }
+    if (owners === undefined) throw failure;
+  }
+
+  return {
+    of: (slot) => owners?.[slot],
+    moved(slot, address) {
+      if (owners !== undefined) owners[slot] = address;
+    },
+    primaries: () => [...new Set(owners)],
+    refresh,
+    isKnown: () => owners !== undefined,
+    ask,
+  };
+}
+
+/**
+ * The reply has `[from, to, primary, ...replicas]` for each range, a node being `[host, port, ...]`.
+ *
+ * @param asked The host of the node that answered, which can leave out its own.
+ */
+function ownersOf(reply: unknown, asked: string): string[] {
+  const owners: string[] = [];
+  for (const [from, to, [name, port]] of reply as [number, number, [unknown, number]][]) {
+    const host = name === null ? '' : textOf(name);
+    const address = `${host === '' || host === '?' ? asked : host}:${port}`;
+    for (let slot = from; slot <= to; slot++) owners[slot] = address;
+  }
+  return owners;
+}
+
+function isNoCluster(error: unknown): error is Error {
+  return error instanceof Error && error.message.includes('cluster support disabled');
+}
+
+function noCluster(cause: Error): StrongroomError {
+  return new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `${WHERE}: the URLs are those of a server that is no node of a cluster. Give its URL alone, not a list.`,
+    { cause },
+  );
+}
