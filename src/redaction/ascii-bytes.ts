@@ -28,17 +28,36 @@ export function withAsciiBytes<T>(text: string, look: (source: TextBytes) => T):
   const { length } = text;
   if (length < FEWEST_TO_ENCODE) return isAscii(text) ? withCopy(text, look) : undefined;
   const bytes = bytesFor(length);
-  const { read, written } = encoder.encodeInto(text, bytes);
   try {
-    if (read !== length || written !== length) return undefined;
+    if (!encode(text, bytes)) return undefined;
     bytes.fill(0, length, length + BEHIND);
     return look({ text, bytes, length, isAscii: true });
   } finally {
-    bytes.fill(0, 0, written);
+    bytes.fill(0, 0, length);
   }
 }
 
-function withCopy<T>(text: string, look: (source: TextBytes) => T): T {
+/** In pieces, because what is no ASCII is mostly seen early. */
+const PIECE = 4096;
+
+function encode(text: string, bytes: Uint8Array): boolean {
+  const { length } = text;
+  if (length <= PIECE) return isEncoded(text, bytes.subarray(0, length));
+  for (let from = 0; from < length; from += PIECE) {
+    const end = Math.min(length, from + PIECE);
+    if (!isEncoded(text.slice(from, end), bytes.subarray(from, end))) return false;
+  }
+  return true;
+}
+
+/** As many bytes as code units: all are ASCII. */
+function isEncoded(text: string, bytes: Uint8Array): boolean {
+  const { read, written } = encoder.encodeInto(text, bytes);
+  return read === bytes.length && written === bytes.length;
+}
+
+/** The same as {@link withBytes}, without asking first whether the text is ASCII. */
+export function withCopy<T>(text: string, look: (source: TextBytes) => T): T {
   const { length } = text;
   const bytes = bytesFor(length);
   let all = 0;

@@ -14,11 +14,11 @@ export const CLUE = {
   twelveDigits: 0x8,
   /** `1.2.3.4`: so many digits apart by three full stops. */
   fourParts: 0x10,
-  /** Two colons with at most four characters between them. */
+  /** `::`, or six colons with hexadecimal groups between them. */
   colons: 0x20,
   /** Two letters at the beginning of a word or after "IBAN", and two digits. */
   countryCode: 0x40,
-  /** `a1:b2:`, `a1-b2-`, `.a1b2.` */
+  /** `:a1:b2:`, `-a1-b2-`, `a1b2.c3d4.e5f6` */
   groups: 0x80,
   /** Characters of keys in a row, see {@link hasLongRun}. */
   run14: 0x100,
@@ -56,6 +56,8 @@ export interface Clues {
   readonly names: readonly number[] | undefined;
   /** Where numbers stand that have six digits or three full stops, from the first digit to the last, in order. */
   readonly numbers: readonly Range[] | undefined;
+  /** Where prefixes of API keys begin, in order. */
+  readonly keyPrefixes: readonly number[] | undefined;
   /** Where country codes begin, in order. */
   readonly countryCodes: readonly number[] | undefined;
 }
@@ -66,5 +68,6 @@ export const UNKNOWN: Clues = {
   hasForeignName: true,
   names: undefined,
   numbers: undefined,
+  keyPrefixes: undefined,
   countryCodes: undefined,
 };

@@ -1,6 +1,6 @@
-import { withAsciiBytes } from './ascii-bytes.ts';
+import { withAsciiBytes, withCopy } from './ascii-bytes.ts';
 import { CLUE, type Clues } from './clues.ts';
-import { cluesIn, cluesOf } from './read-clues.ts';
+import { cluesIn } from './read-clues.ts';
 import { mayBeJson } from './json-text.ts';
 import { isValueKey } from './named-values.ts';
 import type { RedactionSettings } from './options.ts';
@@ -20,7 +20,7 @@ export function lookAt(text: string): Look {
   const clues = withAsciiBytes(text, cluesIn);
   if (clues !== undefined) return { view: plainView(text), clues };
   const view = foldedView(text);
-  return { view, clues: cluesOf(view.text) };
+  return { view, clues: withCopy(view.text, cluesIn) };
 }
 
 /** What is known of a text before it is searched: that it can hold nothing, or what it shows. */

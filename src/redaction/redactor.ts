@@ -9,7 +9,7 @@ import { after, isThenable, together } from '../maybe-promise.ts';
 import { applyEdits, overlapsOne, type Outputs, type Range } from './outputs.ts';
 import type { PreparedOperator } from './operators.ts';
 import type { RedactionSettings } from './options.ts';
-import { blankItem, planItem, type Leaf } from './plan.ts';
+import { blankItem, planItem, type Leaf, type Plan } from './plan.ts';
 import type { TextContext } from './recognizer.ts';
 import { findAcross, runsOf, type Cut } from './runs.ts';
 import type { Span } from './spans.ts';
@@ -63,6 +63,8 @@ export interface RedactionEngine {
 const MOST_ROUNDS = 6;
 /** Stands for a text that was too large to search. */
 const UNSCANNED = '<UNSCANNED>';
+
+const NO_TOKENS: ReadonlyMap<string, string> = new Map();
 
 /** What has been done to an item so far. */
 interface Progress {
@@ -226,8 +228,7 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
     });
   };
 
-  const redactRound = (item: AgentInputItem, progress: Progress): MaybePromise<RedactedItem> => {
-    const plan = planItem(item, settings.maxScanBytes, inspect);
+  const redactRound = (item: AgentInputItem, plan: Plan, progress: Progress): MaybePromise<RedactedItem> => {
     if (plan.leaves.length === 0) return resultOf(item, progress);
     return after(redactTexts(plan.leaves, progress), (texts) =>
       after(
@@ -239,7 +240,7 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
           progress.outputs = progress.nextOutputs;
           progress.nextOutputs = new Map();
           // Once more over what came out, so that a second redaction of it changes nothing.
-          if (next !== item && progress.round < MOST_ROUNDS) return redactRound(next, progress);
+          if (next !== item && progress.round < MOST_ROUNDS) return redactRound(next, planOf(next), progress);
           return resultOf(next, progress);
         },
       ),
@@ -253,8 +254,12 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
     tokens,
   });
 
-  const redactItem = (item: AgentInputItem, mayBlock: boolean): MaybePromise<RedactedItem> =>
-    redactRound(item, {
+  const planOf = (item: AgentInputItem): Plan => planItem(item, settings.maxScanBytes, inspect);
+
+  const redactItem = (item: AgentInputItem, mayBlock: boolean): MaybePromise<RedactedItem> => {
+    const plan = planOf(item);
+    if (plan.leaves.length === 0) return { item, findings: [], unsearched: [], tokens: NO_TOKENS };
+    return redactRound(item, plan, {
       original: item,
       mayBlock,
       findings: [],
@@ -264,6 +269,7 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
       nextOutputs: new Map(),
       round: 0,
     });
+  };
 
   return {
     analyze,

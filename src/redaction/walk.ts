@@ -106,10 +106,10 @@ export function walkItem(item: AgentInputItem, visitor: Visitor): AgentInputItem
   const type = itemType(item);
   if (type === 'compaction') return item;
   return mapObject(item, (value, key) => {
-    const path = pathBelow(undefined, key);
-    if (isProtected(type, key, value)) return value;
-    if (key === 'providerData') return visitor.extra(value, { path, key });
-    return walkField(type, value, { path, key }, visitor);
+    if (!mayHoldText(value) || isProtected(type, key, value)) return value;
+    const place: Place = { path: pathBelow(undefined, key), key };
+    if (key === 'providerData') return visitor.extra(value, place);
+    return walkField(type, value, place, visitor);
   }) as AgentInputItem;
 }
 
@@ -142,6 +142,11 @@ function isPlain(value: unknown): boolean {
   return typeof value !== 'object' || value === null || value instanceof Uint8Array;
 }
 
+/** Numbers, flags and nothing are left as they are, so their place does not matter. */
+function mayHoldText(value: unknown): boolean {
+  return typeof value === 'string' || (typeof value === 'object' && value !== null);
+}
+
 function walkField(type: string, value: unknown, place: Place, visitor: Visitor): unknown {
   if (typeof value === 'string') {
     const { key } = place;
@@ -159,8 +164,8 @@ function walkField(type: string, value: unknown, place: Place, visitor: Visitor)
         run = undefined;
         return walkField(type, element, at, visitor);
       }
-      run ??= {};
-      return walkPart(type, element, { ...at, run }, visitor);
+      if (hasText(value[index + 1])) run ??= {};
+      return walkPart(type, element, at, visitor, run);
     });
   }
   return walkPart(type, value as Record<string, unknown>, place, visitor);
@@ -171,13 +176,20 @@ function hasText(part: unknown): part is Record<string, unknown> {
 }
 
 /** A part of content, an action, an operation, an output. */
-function walkPart(type: string, part: Record<string, unknown>, place: Place, visitor: Visitor): unknown {
-  const { run, ...here } = place;
+function walkPart(
+  type: string,
+  part: Record<string, unknown>,
+  place: Place,
+  visitor: Visitor,
+  run?: object,
+): unknown {
   let textChanged = false;
   const walked = mapObject(part, (value, key) => {
-    const at: Place = { ...below(here, key), ...(key === 'text' && run !== undefined ? { run } : undefined) };
-    if (key === 'file') return walkFile(value, at, visitor);
+    if (!mayHoldText(value)) return value;
+    if (key === 'file') return walkFile(value, below(place, key), visitor);
     if (isProtected(type, key, value)) return value;
+    const here = below(place, key);
+    const at: Place = key === 'text' && run !== undefined ? { ...here, run } : here;
     if (key === 'providerData') return visitor.extra(value, at);
     const next = walkField(type, value, at, visitor);
     textChanged ||= key === 'text' && next !== value;

@@ -1,6 +1,6 @@
-import { isBase64Url } from '../base64.ts';
 import { endOfRun, hasLongRun } from '../boundary.ts';
-import { CLUE } from '../clues.ts';
+import { CLUE, UNKNOWN } from '../clues.ts';
+import { forEachMatch, placedPattern } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { KEY_FORMS, KEY_PREFIXES } from './key-prefixes.ts';
 import { isPlaceholder, looksRandom } from './randomness.ts';
@@ -11,32 +11,32 @@ const SLUG = /^(?:[a-z]{2,}[_-]){3}/;
 
 const BODIES: ReadonlyMap<string, readonly RegExp[]> = bodiesByPrefix();
 /** All prefixes at once, longer ones first; a run of the key's own alphabet is read once. */
-const PREFIX = new RegExp(
-  `(?<![A-Za-z0-9])(?:${[...BODIES.keys()]
-    .sort((a, b) => b.length - a.length)
-    .map((prefix) => prefix.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'))
-    .join('|')})`,
-  'g',
+const PREFIX = placedPattern(
+  new RegExp(
+    `(?<![A-Za-z0-9])(?:${[...BODIES.keys()]
+      .sort((a, b) => b.length - a.length)
+      .map((prefix) => prefix.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'))
+      .join('|')})`,
+  ),
 );
 
 /** Keys of more than a hundred providers, by their prefix or their form. */
 export const apiKeyRecognizer: BuiltInRecognizer = {
   name: 'api-key',
   entities: ['API_KEY'],
-  patterns: [PREFIX, ...[...BODIES.values()].flat(), ...KEY_FORMS.map(([, , pattern]) => pattern)],
+  patterns: [PREFIX.anywhere, ...[...BODIES.values()].flat(), ...KEY_FORMS.map(([, , , pattern]) => pattern)],
   clues: CLUE.run15,
-  analyze(text): readonly RecognizerResult[] {
+  analyze(text, _context, { keyPrefixes } = UNKNOWN): readonly RecognizerResult[] {
     if (!hasLongRun(text, SHORTEST)) return [];
     const found: RecognizerResult[] = [];
-    PREFIX.lastIndex = 0;
-    for (let match = PREFIX.exec(text); match !== null; match = PREFIX.exec(text)) {
-      const end = keyEnd(text, match.index, match[0]);
-      if (end === undefined) continue;
-      push(found, match.index, end);
-      PREFIX.lastIndex = end;
-    }
-    for (const [, literal, pattern] of KEY_FORMS) {
-      if (!text.includes(literal)) continue;
+    forEachMatch(text, PREFIX, keyPrefixes, ({ 0: prefix, index }) => {
+      const end = keyEnd(text, index, prefix);
+      if (end === undefined) return index + prefix.length;
+      push(found, index, end);
+      return end;
+    });
+    for (const [, literal, run, pattern] of KEY_FORMS) {
+      if (!text.includes(literal) || !hasLongRun(text, run)) continue;
       for (const match of text.matchAll(pattern)) {
         if (!isPlaceholder(match[0])) push(found, match.index, match.index + match[0].length);
       }
@@ -78,11 +78,21 @@ function isScrambled(body: string): boolean {
 export function endOfKey(text: string, end: number): number {
   let last = end;
   for (;;) {
-    last = endOfRun(text, last, isBase64Url);
+    last = endOfRun(text, last, isKeyCharacter);
     if (!/[.~+]/.test(text[last] ?? '') || !/[A-Za-z0-9]/.test(text[last + 1] ?? '')) break;
     last++;
   }
   return last;
+}
+
+function isKeyCharacter(code: number): boolean {
+  return (
+    (code >= 0x30 && code <= 0x39) ||
+    (code >= 0x61 && code <= 0x7a) ||
+    (code >= 0x41 && code <= 0x5a) ||
+    code === 0x5f ||
+    code === 0x2d
+  );
 }
 
 function push(found: RecognizerResult[], start: number, end: number): void {

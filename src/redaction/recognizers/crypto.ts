@@ -27,9 +27,9 @@ export const cryptoRecognizer: BuiltInRecognizer = {
         found.push({ entityType: 'CRYPTO', start, end, score: 1, validated: true });
       }
     };
-    search(BASE58_ADDRESS, isBase58Check);
-    search(BECH32_ADDRESS, isBech32);
-    search(ETHEREUM_ADDRESS, isEthereum);
+    if (hasLongRun(text, 26)) search(BASE58_ADDRESS, isBase58Check);
+    if (/[bc]1/i.test(text)) search(BECH32_ADDRESS, isBech32);
+    if (text.includes('0x')) search(ETHEREUM_ADDRESS, isEthereum);
     return found;
   },
 };

@@ -157,12 +157,17 @@ export const KEY_PREFIXES: readonly (readonly [provider: string, prefixes: strin
   ],
 ];
 
-/** Keys without a prefix: a literal within them, and the whole. */
-export const KEY_FORMS: readonly (readonly [provider: string, literal: string, pattern: RegExp])[] = [
-  ['Mailchimp', '-us', /(?<!\w)[0-9a-f]{32}-us\d{1,2}(?!\w)/g],
-  ['Telegram', ':A', /(?<!\w)(?:bot)?\d{5,16}:A[\w-]{34}(?![\w-])/g],
-  ['Discord', '.', /(?<![\w.-])[MNO][A-Za-z\d_-]{23,25}\.[\w-]{6}\.[\w-]{27,40}(?![\w-])/g],
-  ['Terraform', '.atlasv1.', /(?<![\w.-])[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60,70}(?![\w-])/g],
-  ['Azure', 'Q~', /(?<![\w~.-])[\w~.]{3}\dQ~[\w~.-]{31,34}(?![\w~-])/g],
-  ['MaxMind', '_mmk', /(?<!\w)[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk(?!\w)/g],
+/** Keys without a prefix: a literal within them, how many characters of keys stand in a row in them, and the whole. */
+export const KEY_FORMS: readonly (readonly [
+  provider: string,
+  literal: string,
+  run: number,
+  pattern: RegExp,
+])[] = [
+  ['Mailchimp', '-us', 36, /(?<!\w)[0-9a-f]{32}-us\d{1,2}(?!\w)/g],
+  ['Telegram', ':A', 35, /(?<!\w)(?:bot)?\d{5,16}:A[\w-]{34}(?![\w-])/g],
+  ['Discord', '.', 27, /(?<![\w.-])[MNO][A-Za-z\d_-]{23,25}\.[\w-]{6}\.[\w-]{27,40}(?![\w-])/g],
+  ['Terraform', '.atlasv1.', 60, /(?<![\w.-])[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60,70}(?![\w-])/g],
+  ['Azure', 'Q~', 0, /(?<![\w~.-])[\w~.]{3}\dQ~[\w~.-]{31,34}(?![\w~-])/g],
+  ['MaxMind', '_mmk', 40, /(?<!\w)[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk(?!\w)/g],
 ];

@@ -43,9 +43,17 @@ export function mayHoldForeignName(text: string): boolean {
   let state = 0;
   for (let index = 0; index < text.length; index++) {
     state = ((state << 1) | WINDOW_STARTS) & (WINDOW_PLACES[text.charCodeAt(index)] as number);
-    if ((state & WHOLE_WINDOW) !== 0) return true;
+    if ((state & WHOLE_WINDOW) !== 0 && !isAscii(text, index)) return true;
   }
   return false;
+}
+
+/** Of the longest window that ends at `last`. */
+function isAscii(text: string, last: number): boolean {
+  for (let index = Math.max(0, last - WINDOW + 1); index <= last; index++) {
+    if (text.charCodeAt(index) >= 0x80) return false;
+  }
+  return true;
 }
 
 function windowPlaces(source: string): Uint8Array {

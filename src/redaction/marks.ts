@@ -1,0 +1,144 @@
+import { DIGIT, HEX, LETTER, SEPARATOR, SPACE, TRAITS } from './byte-traits.ts';
+import { CLUE, type Clues } from './clues.ts';
+import type { Range } from './outputs.ts';
+
+const LONGEST_GAP = 3;
+const FEWEST_DIGITS = 6;
+const COLON = 0x3a;
+const HYPHEN = 0x2d;
+const DOT = 0x2e;
+const PERCENT = 0x25;
+const AMPERSAND = 0x26;
+const LOWER_CASE = 0x20;
+
+/** What stands around marks, which are told from the first to the last of a text. */
+export interface Marks {
+  begin(bytes: Uint8Array): void;
+  note(index: number): void;
+  /** The clues and places that were seen. */
+  end(): Pick<Clues, 'seen' | 'numbers' | 'countryCodes'>;
+}
+
+const NONE: readonly never[] = [];
+const EMPTY = new Uint8Array();
+
+/** Reads digits, colons, hyphens, full stops and what begins an escape; one text at a time. */
+export function createMarks(): Marks {
+  let bytes: Uint8Array = EMPTY;
+  let numbers: Range[] | undefined;
+  let countryCodes: number[] | undefined;
+  let seen = 0;
+  let start = -1;
+  let last = -1;
+  let digits = 0;
+  let stops = 0;
+  let lastColon = -1;
+  let colons = 0;
+
+  const traits = (index: number): number => TRAITS[bytes[index] as number] as number;
+  const areHex = (from: number, to: number): boolean => {
+    for (let index = from; index < to; index++) if ((traits(index) & HEX) === 0) return false;
+    return true;
+  };
+
+  const goesOn = (index: number): boolean => {
+    if (index - last - 1 > LONGEST_GAP) return false;
+    for (let gap = last + 1; gap < index; gap++) if ((traits(gap) & SEPARATOR) === 0) return false;
+    return true;
+  };
+  const endNumber = (): void => {
+    if (digits >= FEWEST_DIGITS || stops >= 3) (numbers ??= []).push({ start, end: last + 1 });
+    if (digits >= FEWEST_DIGITS) seen |= CLUE.sixDigits;
+    if (digits >= 9) seen |= CLUE.nineDigits;
+    if (digits >= 12) seen |= CLUE.twelveDigits;
+    if (stops >= 3) seen |= CLUE.fourParts;
+  };
+  const noteDigit = (index: number): void => {
+    if (digits > 0 && goesOn(index)) {
+      digits++;
+      if (index - last === 2 && bytes[index - 1] === DOT) stops++;
+    } else {
+      endNumber();
+      start = index;
+      digits = 1;
+      stops = 0;
+    }
+    last = index;
+    if (
+      index >= 3 &&
+      (traits(index - 1) & DIGIT) !== 0 &&
+      (traits(index - 2) & traits(index - 3) & LETTER) !== 0 &&
+      (index === 3 ||
+        (traits(index - 4) & (LETTER | DIGIT)) === 0 ||
+        ((bytes[index - 4] as number) | LOWER_CASE) === 0x6e)
+    ) {
+      seen |= CLUE.countryCode;
+      (countryCodes ??= []).push(index - 3);
+    }
+  };
+
+  const notePairs = (index: number, separator: number): void => {
+    if (index < 6 || bytes[index - 3] !== separator || bytes[index - 6] !== separator) return;
+    if (areHex(index - 2, index) && areHex(index - 5, index - 3)) seen |= CLUE.groups;
+  };
+  const noteStop = (index: number): void => {
+    if (index < 9 || bytes[index - 5] !== DOT) return;
+    if (areHex(index - 4, index) && areHex(index - 9, index - 5) && areHex(index + 1, index + 5))
+      seen |= CLUE.groups;
+  };
+  const noteColon = (index: number): void => {
+    if (bytes[index + 1] === COLON) seen |= CLUE.colons;
+    const isGroup = colons > 0 && index - lastColon <= 5 && areHex(lastColon + 1, index);
+    colons = isGroup ? colons + 1 : 1;
+    if (colons >= 6) seen |= CLUE.colons;
+    lastColon = index;
+    notePairs(index, COLON);
+    if (bytes[index + 1] === 0x2f && bytes[index + 2] === 0x2f) seen |= CLUE.scheme;
+    // `/user:`
+    if (index >= 5 && bytes[index - 5] === 0x2f && ((bytes[index - 1] as number) | LOWER_CASE) === 0x72) {
+      seen |= CLUE.command;
+    }
+  };
+  const noteHyphen = (index: number): void => {
+    notePairs(index, HYPHEN);
+    const next = bytes[index + 1];
+    if (next === HYPHEN) {
+      if (index >= 3 && bytes[index + 2] === 0x42 && bytes[index - 3] === HYPHEN) seen |= CLUE.pem;
+    } else if (next === 0x75 || next === 0x70) {
+      // `-u` and `-p` after a space, and the first in `--user` and `--proxy-user`
+      const before = bytes[index - 1];
+      const isOption = index === 0 || (traits(index - 1) & SPACE) !== 0;
+      if (isOption || (next === 0x75 && (before === HYPHEN || before === 0x79))) seen |= CLUE.command;
+    }
+  };
+
+  return {
+    begin(next) {
+      bytes = next;
+      numbers = undefined;
+      countryCodes = undefined;
+      seen = 0;
+      digits = 0;
+      stops = 0;
+      colons = 0;
+    },
+    note(index) {
+      const code = bytes[index];
+      if (code === DOT) noteStop(index);
+      else if (code === COLON) noteColon(index);
+      else if (code === HYPHEN) noteHyphen(index);
+      else if (code === PERCENT) {
+        if (areHex(index + 1, index + 3)) seen |= CLUE.escape;
+      } else if (code === AMPERSAND) {
+        if (bytes[index + 1] === 0x23) seen |= CLUE.escape;
+      } else if (code === 0x5c) {
+        if (bytes[index + 1] === 0x75) seen |= CLUE.escape;
+      } else noteDigit(index);
+    },
+    end() {
+      endNumber();
+      bytes = EMPTY;
+      return { seen, numbers: numbers ?? NONE, countryCodes: countryCodes ?? NONE };
+    },
+  };
+}
