@@ -5,7 +5,8 @@ import type { CallKind, Entry, HiddenEntry, MaybePromise, SessionCall, SessionLa
 import type { Inner } from './inner.ts';
 import type { Histories } from './histories.ts';
 import { isCall } from './memory.ts';
-import type { Opened, Pipeline, Written } from './pipeline.ts';
+import type { Pipeline } from './pipeline.ts';
+import type { Opened, Written } from './records.ts';
 import { allTakeParts, TAKES_PARTS } from '../protocol/sealed-record.ts';
 import { TAKES_SHARED } from '../protocol/shared-entries.ts';
 import { createQueues } from '../queue.ts';

@@ -2,7 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { itemKey } from '../protocol/item.ts';
 import type { Entry, Header } from '../layer.ts';
 import { mapInSlices } from '../slices.ts';
-import type { Opened } from './pipeline.ts';
+import type { Opened } from './records.ts';
 import type { Stack } from './stack.ts';
 
 /** Equality of items, and what follows from it for records that are written again. */

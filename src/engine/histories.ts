@@ -1,7 +1,7 @@
 import type { AgentInputItem, RunContext } from '@openai/agents';
 import type { Entry, SessionCall } from '../layer.ts';
 import { createMemory, type Memory } from './memory.ts';
-import type { Opened } from './pipeline.ts';
+import type { Opened } from './records.ts';
 import { createOperationLog, type OperationLog } from './operation-log.ts';
 
 /** Ids of one session object whose histories are remembered: a service gives a cleared session a new id. */

@@ -2,7 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { callKey } from '../protocol/links.ts';
 import type { Entry, Header } from '../layer.ts';
 import { createShare, type Share } from './budget.ts';
-import type { Opened } from './pipeline.ts';
+import type { Opened } from './records.ts';
 import { recordLength } from '../protocol/sealed-record.ts';
 
 /** Reads whose objects are known: a rollback reads once more than it restores. */

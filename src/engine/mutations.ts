@@ -12,7 +12,7 @@ import type { ActiveCall } from './calls.ts';
 import { loadSdk } from '../load-sdk.ts';
 import { CLAIMS, commit } from './commit.ts';
 import { copiedNow, countOf, known, readNow, type Parts } from './parts.ts';
-import { storedOf, type Opened } from './pipeline.ts';
+import { storedOf, type Opened } from './records.ts';
 import { planReplacement } from './replacement.ts';
 import { listedMutations, snapshotMutations } from '../protocol/mutation.ts';
 import { snapshotItems } from '../protocol/snapshot-items.ts';

@@ -5,7 +5,7 @@ import { digestInSlices } from '../protocol/digest.ts';
 import { countOf, readNow, send, type Parts } from './parts.ts';
 import { readPrefixArguments, type PrefixArguments } from '../protocol/arguments.ts';
 import { conflictError, SENTENCES } from '../protocol/transaction.ts';
-import { recordsOf, storedOf, type Opened } from './pipeline.ts';
+import { recordsOf, storedOf, type Opened } from './records.ts';
 
 /** Arguments of `replacePrefix` of a wrapped session. */
 export interface ReplacePrefixArgs {

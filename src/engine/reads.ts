@@ -6,7 +6,7 @@ import { isShared } from '../protocol/shared-entries.ts';
 import { mapInSlices } from '../slices.ts';
 import { hasSkipped } from './calls.ts';
 import { readNow, type Context, type Parts } from './parts.ts';
-import type { Opened } from './pipeline.ts';
+import type { Opened } from './records.ts';
 
 /** `getItems`: the last visible items, and what the next write needs to know of them. */
 export function createReads({ inner, stack, pipeline, histories, calls }: Parts): {

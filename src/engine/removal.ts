@@ -4,7 +4,7 @@ import { StrongroomError } from '../errors.ts';
 import type { ActiveCall } from './calls.ts';
 import { CLAIMS, commit } from './commit.ts';
 import type { Context, Parts } from './parts.ts';
-import type { Opened } from './pipeline.ts';
+import type { Opened } from './records.ts';
 import { recordKey } from '../protocol/envelope.ts';
 
 /** `popItem`: removes the last visible item and the hidden records above it, and nothing on any failure. */

@@ -1,7 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { Entry } from '../layer.ts';
 import type { Comparison } from './comparison.ts';
-import type { Opened } from './pipeline.ts';
+import type { Opened } from './records.ts';
 
 /** How a list of items takes the place of records: what is written anew, and where old records stay. */
 export interface Replacement {

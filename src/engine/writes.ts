@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import { recordsOf, type Opened } from './pipeline.ts';
+import { recordsOf, type Opened } from './records.ts';
 import { copiedNow, readNow, send, type Context, type Parts } from './parts.ts';
 import { listed } from '../protocol/item.ts';
 import { snapshotItems } from '../protocol/snapshot-items.ts';

@@ -2,7 +2,8 @@ import type { AgentInputItem } from '@openai/agents';
 import type { SessionCall } from '../../layer.ts';
 import { conflictError, SENTENCES } from '../../protocol/transaction.ts';
 import type { Parts } from '../parts.ts';
-import type { Opened, Pipeline } from '../pipeline.ts';
+import type { Pipeline } from '../pipeline.ts';
+import type { Opened } from '../records.ts';
 import { writtenItems, type Transaction } from './items.ts';
 
 /** How far back the records of an operation are looked for. */

@@ -3,7 +3,7 @@ import { isStrongroomError } from '../../errors.ts';
 import type { Entry, SessionCall } from '../../layer.ts';
 import type { ActiveCall } from '../calls.ts';
 import type { Parts } from '../parts.ts';
-import type { Opened } from '../pipeline.ts';
+import type { Opened } from '../records.ts';
 import { planReplacement } from '../replacement.ts';
 import type { Transaction } from './items.ts';
 

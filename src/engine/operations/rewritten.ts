@@ -1,6 +1,7 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
 import type { SessionCall } from '../../layer.ts';
-import { storedOf, type Pipeline } from '../pipeline.ts';
+import type { Pipeline } from '../pipeline.ts';
+import { storedOf } from '../records.ts';
 
 /** Without envelopes the inner session compares itself: everything goes through `write`, which is deterministic. */
 export async function rewritten(

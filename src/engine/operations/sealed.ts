@@ -2,7 +2,7 @@ import type { SessionHistoryTransactionArgs } from '@openai/agents';
 import { conflictError, SENTENCES, transactionDigest } from '../../protocol/transaction.ts';
 import type { ActiveCall } from '../calls.ts';
 import { send, type Parts } from '../parts.ts';
-import { storedOf, type Opened, type Written } from '../pipeline.ts';
+import { storedOf, type Opened, type Written } from '../records.ts';
 import { wasApplied } from './applied.ts';
 import { isHeld, planAppend, planSuffix, type Plan } from './plan.ts';
 import { rewritten } from './rewritten.ts';

@@ -1,0 +1,58 @@
+import type { AgentInputItem } from '@openai/agents';
+import { mapInSlices, slices } from '../slices.ts';
+import type { Entry, HiddenEntry, SessionCall } from '../layer.ts';
+import { plainRecord, takesParts } from '../protocol/sealed-record.ts';
+import { discloseClear } from './clear-envelope.ts';
+import type { Opened } from './records.ts';
+import type { Stack } from './stack.ts';
+import { openThrough, readThrough, shownOf } from './through.ts';
+
+/** Records up to entries, in the two steps between which a cache keeps them. */
+export interface Opening {
+  /** Records through the layers that open; what a cache keeps. */
+  openKept(records: readonly AgentInputItem[], call: SessionCall): Promise<(Entry | HiddenEntry)[]>;
+  /** Undoes the codecs, and applies the layers that show. */
+  show(kept: readonly (Entry | HiddenEntry)[], call: SessionCall): Promise<Opened[]>;
+  /** Both; nobody has judged the result yet. */
+  openUnseen(records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]>;
+}
+
+export function createOpening(stack: Stack, clear: boolean): Opening {
+  const { loading, unstamped, places } = stack;
+  const { above, codecs, below } = places;
+  /** Those that open records, from what a cache keeps or from what is opened first. */
+  const opening = loading === undefined ? below : below.slice(1);
+
+  async function openKept(
+    records: readonly AgentInputItem[],
+    call: SessionCall,
+  ): Promise<(Entry | HiddenEntry)[]> {
+    if (slices.isOver()) await slices.next();
+    const entries = await mapInSlices(records, (stored) =>
+      clear ? discloseClear(stored, call.sessionId, unstamped) : { item: stored, header: {}, stored },
+    );
+    return openThrough(opening, entries, call);
+  }
+
+  async function show(kept: readonly (Entry | HiddenEntry)[], call: SessionCall): Promise<Opened[]> {
+    const entries = codecs.length === 0 ? kept : await openThrough(codecs, kept, call);
+    const bottoms = entries.map(shownOf);
+    const visible = await readThrough(above, bottoms, call);
+    const asParts = takesParts(call);
+    return entries.map((entry, index) => {
+      const bottom = bottoms[index];
+      const seen = visible[index];
+      const record = entry.stored as AgentInputItem;
+      // A cache may have kept it from a call with parts.
+      const stored = asParts ? record : plainRecord(record);
+      if (bottom === undefined)
+        return 'skipped' in entry && entry.skipped ? { stored, skipped: true } : { stored };
+      return seen === undefined ? { stored, bottom } : { stored, bottom, visible: seen };
+    });
+  }
+
+  const openUnseen = async (records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]> =>
+    show(await openKept(records, call), call);
+
+  return { openKept, show, openUnseen };
+}

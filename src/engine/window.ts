@@ -1,0 +1,81 @@
+import type { AgentInputItem } from '@openai/agents';
+import type { LayerIO, SessionCall } from '../layer.ts';
+import { recordKey } from '../protocol/envelope.ts';
+import { takesParts } from '../protocol/sealed-record.ts';
+import { isShared, share } from '../protocol/shared-entries.ts';
+import type { Inner } from './inner.ts';
+import type { Opening } from './opening.ts';
+import type { Opened } from './records.ts';
+import type { Stack } from './stack.ts';
+
+/**
+ * The records behind the last `limit` visible items (all when absent), opened; `fresh` goes past a caching layer.
+ * Nobody has judged them yet.
+ */
+export type Window = (limit: number | undefined, call: SessionCall, fresh: boolean) => Promise<Opened[]>;
+
+export function createWindow(inner: Inner, stack: Stack, opening: Opening): Window {
+  const { loading } = stack;
+  const { openKept, show, openUnseen } = opening;
+
+  const recordsFor = (limit: number | undefined, call: SessionCall): Promise<AgentInputItem[]> =>
+    takesParts(call) && inner.getRecords !== undefined
+      ? inner.getRecords(limit)
+      : inner.getItems(limit, call.runContext);
+
+  async function load(count: number | undefined, call: SessionCall): Promise<Opened[]> {
+    const io: LayerIO = {
+      raw: (wanted) => recordsFor(wanted, call),
+      open: (records) => openKept(records, call),
+      ...(inner.version !== undefined && { version: inner.version }),
+    };
+    const { limit: _limit, ...unlimited } = call;
+    const loaded = await loading?.load?.(count === undefined ? unlimited : { ...call, limit: count }, io);
+    if (loaded === undefined) return [];
+    const opened = await show(loaded, call);
+    return isShared(loaded) ? share(opened) : opened;
+  }
+
+  async function window(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]> {
+    const cached = loading !== undefined && !fresh;
+    if (limit === undefined) {
+      return cached ? load(undefined, call) : openUnseen(await recordsFor(undefined, call), call);
+    }
+    let known: readonly Opened[] = [];
+    for (let size = limit; ; size *= 2) {
+      let opened: Opened[];
+      let exhausted: boolean;
+      if (cached) {
+        opened = await load(size, call);
+        exhausted = opened.length < size;
+      } else {
+        const records = await recordsFor(size, call);
+        exhausted = records.length < size;
+        opened = await openNew(records, known, call);
+      }
+      const visible = opened.filter((record) => record.visible !== undefined).length;
+      if (visible >= limit || exhausted || !stack.reads) return opened;
+      known = opened;
+    }
+  }
+
+  /** A doubled window ends with the records of the last one: those are not opened again. */
+  async function openNew(
+    records: readonly AgentInputItem[],
+    known: readonly Opened[],
+    call: SessionCall,
+  ): Promise<Opened[]> {
+    const start = records.length - known.length;
+    const same =
+      known.length > 0 &&
+      start >= 0 &&
+      known.every(
+        (before, index) => recordKey(before.stored) === recordKey(records[start + index] as AgentInputItem),
+      );
+    return same
+      ? [...(await openUnseen(records.slice(0, start), call)), ...known]
+      : openUnseen(records, call);
+  }
+
+  return window;
+}
