@@ -28,33 +28,32 @@ export function cluesOf(text: string): Clues {
 
 /** One pass over the text. */
 export function cluesIn(source: TextBytes): Clues {
-  let names: number[] | undefined;
-  let seen = findRuns(source);
-  let traits = 0;
-  let kinds = 0;
   const { bytes, length } = source;
-  const { filter } = LITERALS;
+  let seen = findRuns(source);
   marks.begin(bytes);
+  let traits = 0;
+  let names: number[] | undefined;
+  let kinds = 0;
   const look = (place: number): void => {
     const found = LITERALS.kindsAt(bytes, place);
     if ((found & NAME) !== 0) (names ??= []).push(place);
     kinds |= found;
   };
-  let before = 0;
-  for (let index = 0; index < length; index += 2) {
-    const first = TRAITS[bytes[index] as number] as number;
-    const second = TRAITS[bytes[index + 1] as number] as number;
-    traits |= first | second;
-    if (((first | second) & MARK) !== 0) {
+  for (let from = 0; from < length; from += BLOCK) {
+    const { count, all } = sieve(bytes, from, Math.min(length, from + BLOCK), TRAITS, LITERALS.filter);
+    traits |= all;
+    for (let each = 0; each < count; each++) {
+      const index = pairs[each] as number;
+      const first = TRAITS[bytes[index] as number] as number;
+      const second = TRAITS[bytes[index + 1] as number] as number;
       if ((first & MARK) !== 0) marks.note(index);
       if ((second & MARK) !== 0) marks.note(index + 1);
-    }
-    const hit = filter[(before << 10) | ((first & SYMBOL_BITS) << 5) | (second & SYMBOL_BITS)] as number;
-    if (hit !== 0) {
+      const hit = LITERALS.filter[
+        placeInFilter(index === 0 ? 0 : (TRAITS[bytes[index - 1] as number] as number), first, second)
+      ] as number;
       if ((hit & 2) !== 0) look(index - 2);
       if ((hit & 1) !== 0) look(index - 1);
     }
-    before = second & SYMBOL_BITS;
   }
   const { seen: seenAround, numbers, countryCodes } = marks.end();
   seen |= seenAround;
@@ -77,6 +76,45 @@ export function cluesIn(source: TextBytes): Clues {
   };
 }
 
+/** Even, and so small that the pairs of a block fit into some pages of memory. */
+const BLOCK = 1 << 13;
+/** Pairs of bytes that are worth a second look: with a mark in them, or at which literals may begin. */
+const pairs = new Int32Array(BLOCK / 2);
+
+/**
+ * Fills {@link pairs}. Reads nothing but bytes and tables, calls nothing and stores numbers only: the loop that every character
+ * passes takes a third of the time that it takes with a call in it.
+ */
+function sieve(
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+  table: Int32Array,
+  filter: Uint8Array,
+): { readonly count: number; readonly all: number } {
+  // What is imported is loaded anew at each use.
+  const mark = MARK;
+  const symbol = SYMBOL_BITS;
+  const found = pairs;
+  let count = 0;
+  let all = 0;
+  let before = from === 0 ? 0 : (table[bytes[from - 1] as number] as number) & symbol;
+  for (let index = from; index < end; index += 2) {
+    const first = table[bytes[index] as number] as number;
+    const second = table[bytes[index + 1] as number] as number;
+    const both = first | second;
+    all |= both;
+    const hit = filter[(before << 10) | ((first & symbol) << 5) | (second & symbol)] as number;
+    if (((both & mark) | hit) !== 0) found[count++] = index;
+    before = second & symbol;
+  }
+  return { count, all };
+}
+
+function placeInFilter(before: number, first: number, second: number): number {
+  return ((before & SYMBOL_BITS) << 10) | ((first & SYMBOL_BITS) << 5) | (second & SYMBOL_BITS);
+}
+
 const NOTHING: Clues = {
   seen: 0,
   hasForeignName: false,
@@ -90,18 +128,19 @@ const SHORTEST_HEADER = 11;
 
 /** Looks at one character in ten, unless it belongs to a run. */
 function findRuns({ bytes, length }: TextBytes): number {
-  const isRun = (index: number): boolean => ((TRAITS[bytes[index] as number] as number) & RUN) !== 0;
+  const table = TRAITS;
+  const run = RUN;
   let seen = 0;
   let free = -1; // the last character known to be none of a run
   for (let last = SHORTEST_HEADER - 1; last < length; last = free + SHORTEST_HEADER) {
     let index = last;
-    while (index > free && isRun(index)) index--;
+    while (index > free && ((table[bytes[index] as number] as number) & run) !== 0) index--;
     if (index > free) {
       free = index;
       continue;
     }
     let end = last + 1;
-    while (end < length && isRun(end)) end++;
+    while (end < length && ((table[bytes[end] as number] as number) & run) !== 0) end++;
     const count = end - free - 1;
     if (count >= 14) seen |= CLUE.run14;
     if (count >= 15) seen |= CLUE.run15;
