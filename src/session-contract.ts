@@ -71,6 +71,8 @@ export const RECORDS: unique symbol = Symbol.for('strongroom.records') as never;
 export interface RecordSource {
   /** The session that this is of: one that inherits or copies the symbol may do something else in its members. */
   readonly of: () => object;
+  /** Its members as they were made. One that was put in the place of another is called, and gets carriers. */
+  readonly members: Pick<Session, 'getSessionId' | 'getItems' | 'addItems'>;
   /** The class of the records: another copy of this package has another one. */
   readonly made: unknown;
   /** What its `getSessionId()` resolves to, always. */

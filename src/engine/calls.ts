@@ -9,6 +9,7 @@ import type { Pipeline } from './pipeline.ts';
 import type { Opened, Written } from './records.ts';
 import { allTakeParts, TAKES_PARTS } from '../protocol/sealed-record.ts';
 import { TAKES_SHARED } from '../protocol/shared-entries.ts';
+import { after } from '../maybe-promise.ts';
 import { createQueues } from '../queue.ts';
 import type { Stack } from './stack.ts';
 
@@ -89,9 +90,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   const queueOf = createQueues(inner.acceptsRunContext);
 
   const begin = (kind: CallKind, details: CallDetails): MaybePromise<ActiveCall> =>
-    inner.id === undefined
-      ? inner.getSessionId().then((id) => callOf(id, kind, details))
-      : callOf(inner.id, kind, details);
+    after(inner.id ?? inner.getSessionId(), (id) => callOf(id, kind, details));
 
   function callOf(sessionId: string, kind: CallKind, details: CallDetails): ActiveCall {
     const { limit, itemCount, operationId, runContext, actor, purpose } = details;

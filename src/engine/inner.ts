@@ -6,7 +6,7 @@ import { isWellFormed } from '../limits.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../protocol/item.ts';
 import type { VersionSource } from '../layer.ts';
-import { SealedRecord } from '../protocol/sealed-record.ts';
+import { plainRecord, SealedRecord } from '../protocol/sealed-record.ts';
 import {
   DEK_STORE,
   REFERENCE,
@@ -154,8 +154,10 @@ export function innerSession(session: Session): Inner {
     reference,
     version,
     admit,
-    id: records?.id,
-    getRecords: records === undefined ? undefined : (limit) => records.read(limit),
+    get id() {
+      return records?.id();
+    },
+    getRecords: records === undefined ? undefined : (limit) => records.read(limit, inner),
     hasTransactions: typeof members['applyHistoryTransaction'] === 'function',
     async getSessionId() {
       const id: unknown = await session.getSessionId();
@@ -176,7 +178,7 @@ export function innerSession(session: Session): Inner {
       }
       return items as AgentInputItem[];
     },
-    addItems: async (items, runContext) => append('addItems', items, runContext),
+    addItems: async (items, runContext) => append('addItems', records?.toAppend(items) ?? items, runContext),
     popItem: async (runContext) => (await call('popItem', [], runContext)) as AgentInputItem | undefined,
     clearSession: async (runContext) => void (await call('clearSession', [], runContext)),
     replaceHistoryWithCompaction: async (items, runContext) =>
@@ -190,10 +192,24 @@ export function innerSession(session: Session): Inner {
   return inner;
 }
 
+/** What a session of our stores offers in the place of some of its members. */
+interface Records {
+  id(): string | undefined;
+  read(limit: number | undefined, inner: Pick<Inner, 'getItems'>): Promise<AgentInputItem[]>;
+  toAppend(items: AgentInputItem[]): AgentInputItem[];
+}
+
 /** Of the very session that offers it: one that inherits from it, or copies its members, may change what they do. */
-function recordsOf(session: Session): RecordSource | undefined {
+function recordsOf(session: Session): Records | undefined {
   const offered = (session as { [RECORDS]?: RecordSource })[RECORDS];
-  return offered?.of() === session && offered.made === SealedRecord ? offered : undefined;
+  if (offered === undefined || offered.of() !== session || offered.made !== SealedRecord) return undefined;
+  // At each call: a member can be replaced at any time.
+  const isAsMade = (name: keyof RecordSource['members']): boolean => session[name] === offered.members[name];
+  return {
+    id: () => (isAsMade('getSessionId') ? offered.id : undefined),
+    read: (limit, inner) => (isAsMade('getItems') ? offered.read(limit) : inner.getItems(limit, undefined)),
+    toAppend: (items) => (isAsMade('addItems') ? items : items.map(plainRecord)),
+  };
 }
 
 /** The SDK's brand of a session, own or inherited. */

@@ -63,21 +63,17 @@ export function takesParts(call: SessionCall): boolean {
   return (call as { readonly [TAKES_PARTS]?: boolean })[TAKES_PARTS] === true;
 }
 
-/** Layers that look at records through the functions of `protocol` only: by identity, because a layer can be copied and changed. */
-const layers = new WeakSet<SessionLayer>();
+/** Layers that look at records through the functions of `protocol` only, and their hooks as they were made. */
+const layers = new WeakMap<SessionLayer, SessionLayer>();
 
 export function withParts<L extends SessionLayer>(layer: L): L {
-  layers.add(layer);
+  layers.set(layer, { ...layer });
   return layer;
 }
 
 /** Whether no layer of these looks at records as items. */
 export function allTakeParts(list: readonly SessionLayer[]): boolean {
-  return list.every((layer) => layers.has(layer) || !seesRecords(layer));
-}
-
-function seesRecords(layer: SessionLayer): boolean {
-  return SEEING.some((hook) => layer[hook] !== undefined);
+  return list.every((layer) => SEEING.every((hook) => layer[hook] === layers.get(layer)?.[hook]));
 }
 
 /** Hooks that are given entries with their records in these calls. */

@@ -8,7 +8,7 @@ export function admitted(session: StoreSession, scope: Scope): StoreSession {
     <A extends unknown[], T>(call: (...args: A) => Promise<T>): ((...args: A) => Promise<T>) =>
     (...args: A) =>
       scope.run(() => call(...args));
-  const admittedSession: StoreSession = {
+  const members: StoreSession = {
     ...session,
     getItems: enter((limit?: number) => session.getItems(limit)),
     addItems: enter((items) => session.addItems(items)),
@@ -21,9 +21,13 @@ export function admitted(session: StoreSession, scope: Scope): StoreSession {
     [OPERATIONS]: { has: enter((operationId) => session[OPERATIONS].has(operationId)) },
     [VERSION]: { ...session[VERSION], read: enter(() => session[VERSION].read()) },
     [ADMIT]: scope.admit,
+  };
+  const admittedSession: StoreSession = {
+    ...members,
     [RECORDS]: {
       ...session[RECORDS],
       of: () => admittedSession,
+      members,
       read: enter((limit) => session[RECORDS].read(limit)),
     },
   };

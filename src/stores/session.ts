@@ -160,7 +160,7 @@ export function createStoreSession(
     return await mapInSlices(records, decodeOne, 1);
   }
 
-  const session: StoreSession = {
+  const members: Omit<StoreSession, typeof RECORDS> = {
     getSessionId: async () => sessionId,
 
     getItems: async (limit?: number) => read(limit, decode),
@@ -292,8 +292,12 @@ export function createStoreSession(
       },
       stepOf: (record) => steps.get(record),
     },
+  };
+  const session: StoreSession = {
+    ...members,
     [RECORDS]: {
       of: () => session,
+      members,
       made: SealedRecord,
       id: sessionId,
       read: async (limit) => read(limit, createDecoder(sessionId)),

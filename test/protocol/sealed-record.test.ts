@@ -209,6 +209,34 @@ describe('records of a store of ours', () => {
     },
   );
 
+  it('are carriers for members that were put in the place of those of a session of ours, and they are not passed by', async () => {
+    await using store = openSqlite(':memory:');
+    const inner = store.session('s');
+    const [stamps, , seals] = (await layersFor()) as [SessionLayer, SessionLayer, SessionLayer];
+    const session = wrapSession(inner, [stamps, seals]);
+    await session.addItems([hello]);
+    const { getItems, addItems } = inner;
+    const calls: string[] = [];
+    inner.getItems = async (limit) => {
+      calls.push('getItems');
+      return getItems(limit);
+    };
+    inner.addItems = async (items) => {
+      calls.push('addItems');
+      expect(items.map(isPlain)).toEqual([true]);
+      return addItems(items);
+    };
+    inner.getSessionId = async () => {
+      calls.push('getSessionId');
+      return 's';
+    };
+    await session.addItems([hello]);
+    expect(calls).toEqual(['getSessionId', 'addItems']);
+    calls.length = 0;
+    expect(await session.getItems(2)).toEqual([hello, hello]);
+    expect(calls).toEqual(['getSessionId', 'getItems']);
+  });
+
   it('are carriers for a layer that is not ours and is given entries with their records', async () => {
     await using store = openSqlite(':memory:');
     const inner = store.session('s');
@@ -231,15 +259,17 @@ describe('records of a store of ours', () => {
       expect(seen.length).toBeGreaterThan(0);
       expect(seen.every(isPlain)).toBe(true);
     }
-    // A copy of a layer of ours may do something else.
-    seen.length = 0;
-    const copy: SessionLayer = {
-      ...stamps,
-      read: async (entries, call) => (look(entries), (await stamps.read?.(entries, call)) ?? []),
+    // A copy of a layer of ours may do something else, and so may one that was changed.
+    const { read } = stamps;
+    const looking: Pick<SessionLayer, 'read'> = {
+      read: async (entries, call) => (look(entries), (await read?.(entries, call)) ?? []),
     };
-    await wrapSession(inner, [copy, keeps, seals]).getItems();
-    expect(seen.length).toBeGreaterThan(0);
-    expect(seen.every(isPlain)).toBe(true);
+    for (const changed of [{ ...stamps, ...looking }, Object.assign(stamps, looking)]) {
+      seen.length = 0;
+      await wrapSession(inner, [changed, seals]).getItems();
+      expect(seen.length).toBeGreaterThan(0);
+      expect(seen.every(isPlain)).toBe(true);
+    }
   });
 
   it('can be replaced and removed after they were read into a cache', async () => {
