@@ -5,12 +5,8 @@ import { withParts } from '../protocol/sealed-record.ts';
 import { mapInSlices } from '../slices.ts';
 import { after, isThenable, together } from '../maybe-promise.ts';
 import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from '../redaction/options.ts';
-import {
-  createRedactionEngine,
-  type RedactedItem,
-  type RedactionFinding,
-  type UnsearchedText,
-} from '../redaction/redactor.ts';
+import { createRedactionEngine } from '../redaction/redactor.ts';
+import type { RedactedItem, RedactionFinding, UnsearchedText } from '../redaction/redacted-item.ts';
 import { createSessionVaults } from '../redaction/session-vaults.ts';
 
 /** What one call of a session had redacted: types, counts and places, never values. */

@@ -4,12 +4,8 @@ import { analyzeWhole } from './analyze-whole.ts';
 import { together } from '../maybe-promise.ts';
 import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from './options.ts';
 import type { RecognizerResult } from './recognizer.ts';
-import {
-  createRedactionEngine,
-  type RedactedItem,
-  type RedactionFinding,
-  type UnsearchedText,
-} from './redactor.ts';
+import { createRedactionEngine } from './redactor.ts';
+import type { RedactedItem, RedactionFinding, UnsearchedText } from './redacted-item.ts';
 import { hasTokens, restoreTokens } from './restore.ts';
 import { createVault, parseVault } from './vault.ts';
 

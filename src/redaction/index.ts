@@ -12,6 +12,6 @@ export {
 } from './phone-number-recognizer.ts';
 export { presidioRecognizer, type PresidioRecognizerOptions } from './presidio-recognizer.ts';
 export type { Recognizer, RecognizerResult, TextContext } from './recognizer.ts';
-export type { RedactionFinding, UnsearchedText } from './redactor.ts';
+export type { RedactionFinding, UnsearchedText } from './redacted-item.ts';
 export { redactModelInput } from './redact-model-input.ts';
 export { restoreToolArguments, type RestoreToolArgumentsOptions } from './restore-tool-arguments.ts';

@@ -3,7 +3,7 @@ import { StrongroomError } from '../errors.ts';
 import type { CallKind, SessionCall } from '../layer.ts';
 import { createByHistory } from '../engine/by-history.ts';
 import { invalidOption } from '../options.ts';
-import type { RedactedItem } from './redactor.ts';
+import type { RedactedItem } from './redacted-item.ts';
 import { tokensIn } from './token.ts';
 import { createVault, parseVault, type Vault } from './vault.ts';
 

@@ -3,11 +3,8 @@ import type { AgentInputItem } from '@openai/agents';
 import { describe, expect, test } from 'vitest';
 import { BUILT_IN_RECOGNIZERS, COUNTRY_ENTITIES, type Country } from '../../src/redaction/entities.ts';
 import { parseRedactionOptions, type RedactionOptions } from '../../src/redaction/options.ts';
-import {
-  createRedactionEngine,
-  type RedactedItem,
-  type RedactionEngine,
-} from '../../src/redaction/redactor.ts';
+import { createRedactionEngine, type RedactionEngine } from '../../src/redaction/redactor.ts';
+import type { RedactedItem } from '../../src/redaction/redacted-item.ts';
 import { rounds } from '../support/soak.ts';
 import { userMessage } from './layer-call.ts';
 import { labelledItems, randomItems } from './random-items.ts';

@@ -1,0 +1,44 @@
+import type { AgentInputItem } from '@openai/agents';
+import type { Outputs, Range } from './outputs.ts';
+import type { Leaf } from './plan.ts';
+import type { RedactedItem, RedactionFinding, UnsearchedText } from './redacted-item.ts';
+
+/** What has been done to an item so far. */
+export interface Progress {
+  readonly original: AgentInputItem;
+  readonly mayBlock: boolean;
+  readonly findings: RedactionFinding[];
+  readonly unsearched: UnsearchedText[];
+  readonly tokens: Map<string, string>;
+  /** What custom operators have made in the rounds before, and in this one. */
+  outputs: Outputs;
+  nextOutputs: Map<string, readonly Range[]>;
+  round: number;
+}
+
+export const beginProgress = (original: AgentInputItem, mayBlock: boolean): Progress => ({
+  original,
+  mayBlock,
+  findings: [],
+  unsearched: [],
+  tokens: new Map(),
+  outputs: new Map(),
+  nextOutputs: new Map(),
+  round: 0,
+});
+
+export const resultOf = (item: AgentInputItem, { findings, unsearched, tokens }: Progress): RedactedItem => ({
+  item,
+  findings,
+  unsearched,
+  tokens,
+});
+
+export function noteUnsearched(
+  reason: UnsearchedText['reason'],
+  { context: { path, itemType } }: Leaf,
+  length: number,
+  progress: Progress,
+): void {
+  if (progress.round === 0) progress.unsearched.push({ reason, path, itemType, length });
+}

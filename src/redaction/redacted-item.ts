@@ -1,0 +1,37 @@
+import type { AgentInputItem } from '@openai/agents';
+
+/** One thing that was found; where and what, never the value. */
+export interface RedactionFinding {
+  readonly entityType: string;
+  /** `content[0].text`, `arguments.customer.email`. */
+  readonly path: string;
+  readonly itemType: string;
+  readonly score: number;
+  readonly recognizer: string;
+  /** Name of the operator that was applied. */
+  readonly operator: string;
+}
+
+/** A text, or a part of one, that was stored without anybody having searched what it says. */
+export interface UnsearchedText {
+  /**
+   * `oversize`: longer than `maxScanBytes`, `<UNSCANNED>` stands in its place (`onOversize: 'drop'`). `encoded`: runs
+   * of 512 and more characters of Base64 were searched as they stand, what they decode to was not (`decode`).
+   */
+  readonly reason: 'oversize' | 'encoded';
+  /** `content[0].text`, `arguments.customer.email`. */
+  readonly path: string;
+  readonly itemType: string;
+  /** UTF-16 code units. */
+  readonly length: number;
+}
+
+/** An item and what was done to it. */
+export interface RedactedItem {
+  /** The same object when nothing was changed. */
+  readonly item: AgentInputItem;
+  readonly findings: readonly RedactionFinding[];
+  readonly unsearched: readonly UnsearchedText[];
+  /** Tokens that stand for values of this item, and the values. */
+  readonly tokens: ReadonlyMap<string, string>;
+}
