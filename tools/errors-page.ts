@@ -1,24 +1,27 @@
 /**
- * Writes `docs/errors.md` from the table in `src/errors.ts`, or with `--check` fails when the page is not what
+ * Writes `docs/errors.md` from the table in `tools/error-codes.ts`, or with `--check` fails when the page is not what
  * the table gives: a code cannot be added without its page.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { ERROR_CODES } from '../src/errors.ts';
+import { StrongroomError, type ErrorCode } from '../src/errors.ts';
+import { ERROR_CODES } from './error-codes.ts';
 
 const PAGE = new URL('../docs/errors.md', import.meta.url);
 
 /** The whole page as Markdown. */
 export function errorsPage(): string {
-  const sections = Object.entries(ERROR_CODES).map(
-    ([code, { meaning, fix, dataLost, retryable }]) =>
+  const sections = Object.entries(ERROR_CODES).map(([code, { meaning, fix }]) => {
+    const { dataLost, retryable } = new StrongroomError(code as ErrorCode, '');
+    return (
       `## ${code}\n\n${meaning}\n\n` +
       `- **What to do**: ${fix}\n` +
       `- **Is data lost?** ${dataLost ? 'Yes.' : 'No.'}\n` +
-      `- **Can the same call succeed later without a change?** ${retryable ? 'Yes.' : 'No.'}\n`,
-  );
+      `- **Can the same call succeed later without a change?** ${retryable ? 'Yes.' : 'No.'}\n`
+    );
+  });
   return `# Errors
 
-<!-- Written by \`npm run docs:errors\` from src/errors.ts. Change the table there, not this page. -->
+<!-- Written by \`npm run docs:errors\` from tools/error-codes.ts. Change the table there, not this page. -->
 
 Everything that strongroom throws on purpose is a \`StrongroomError\`. Decide by its \`code\`; the text of a message may
 change in any release. A message holds ids, counts and the next step, never the text of an item, key material or a

@@ -28,6 +28,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   [
     'crypto',
     'load-sdk.ts',
+    'load-jose.ts',
     'bounded-map.ts',
     'queue.ts',
     'slices.ts',

@@ -86,11 +86,11 @@ function isTypeOnly(node: ts.Node): boolean {
     : ts.isExportDeclaration(node) && node.isTypeOnly;
 }
 
-const CORE = ['jose', '@noble/ciphers', '@noble/hashes', 'lru-cache'] as const;
+const CORE = ['@noble/ciphers', '@noble/hashes', 'lru-cache'] as const;
 
 /** Which packages an entry point may load at once and lazily; `node` stands for the modules of Node itself. */
 const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly string[] }>> = {
-  '.': { eager: CORE, lazy: ['@openai/agents'] },
+  '.': { eager: CORE, lazy: ['jose', '@openai/agents'] },
   './history': { eager: ['@noble/hashes'], lazy: ['gpt-tokenizer', '@openai/agents'] },
   './redaction': { eager: ['@noble/hashes'], lazy: [] },
   './keys': { eager: CORE, lazy: ['@openai/agents', 'node'] },
@@ -106,10 +106,10 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './postgres': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'pg'] },
   './mysql': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'mysql2'] },
   './redis': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'redis'] },
-  './kms/aws': { eager: CORE, lazy: ['@aws-sdk/client-kms'] },
-  './kms/vault': { eager: CORE, lazy: [] },
-  './kms/pkcs11': { eager: [...CORE, 'node'], lazy: [] },
-  './testing': { eager: [...CORE, 'node', '@openai/agents'], lazy: ['@openai/agents'] },
+  './kms/aws': { eager: CORE, lazy: ['jose', '@aws-sdk/client-kms'] },
+  './kms/vault': { eager: CORE, lazy: ['jose'] },
+  './kms/pkcs11': { eager: [...CORE, 'node'], lazy: ['jose'] },
+  './testing': { eager: [...CORE, 'node', '@openai/agents'], lazy: ['jose', '@openai/agents'] },
 };
 
 /** What loads more than it may, one line a finding: of the sources, or of what was built from them. */

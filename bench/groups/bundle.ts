@@ -8,9 +8,11 @@ import { against } from '../rounds.ts';
 const ROOT = resolve(import.meta.dirname, '../..');
 
 /** Programs that import some of the package and nothing else. */
-export const BUNDLES: Readonly<Record<string, string>> = {
+const BUNDLES: Readonly<Record<string, string>> = {
   'all of strongroom': "export * from 'strongroom';",
-  'encrypt, expire, cache': "export { wrapSession, encrypt, expire, cache, keyring } from 'strongroom';",
+  'encrypt, expire, cache': "export { wrapSession, encrypt, expire, cache } from 'strongroom';",
+  'encrypt, expire, cache, keyring':
+    "export { wrapSession, encrypt, expire, cache, keyring } from 'strongroom';",
   'encrypt, expire, cache, redact':
     "export { wrapSession, encrypt, expire, cache, keyring, redact } from 'strongroom';",
   'all of strongroom/redaction': "export * from 'strongroom/redaction';",
@@ -43,12 +45,19 @@ export const bundleGroup: Group = {
   },
 };
 
-/** What a program becomes with everything that it imports from `dist`, as one minified file. */
-export async function bundle(program: string): Promise<string> {
+/**
+ * What a program becomes with everything that it imports, as one minified file.
+ *
+ * @param condition `strongroom-source` takes what is in `src` now, in place of what was built.
+ */
+export async function bundle(program: string, condition?: 'strongroom-source'): Promise<string> {
   const name = join(ROOT, 'bench', 'bundled-program.js');
   const build = await rolldown({
     input: name,
     platform: 'browser',
+    ...(condition === undefined
+      ? {}
+      : { resolve: { conditionNames: [condition, 'import', 'browser', 'default'] } }),
     external: /^(?:node:|@openai\/agents|@opentelemetry\/api|gpt-tokenizer)/,
     plugins: [
       {

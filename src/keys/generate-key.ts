@@ -1,7 +1,8 @@
-import { exportJWK, generateKeyPair, type JWK } from 'jose';
+import type { JWK } from 'jose';
 import { toBase64url } from '../crypto/encoding.ts';
 import { randomBytes } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
+import { loadJose } from '../load-jose.ts';
 import { checkOptions } from '../options.ts';
 import { KEY_ALGORITHMS, type KeyAlgorithm } from './jwk.ts';
 
@@ -36,6 +37,7 @@ export async function generateKey(options: GenerateKeyOptions = {}): Promise<JWK
       return { kty: 'oct', alg, k: toBase64url(randomBytes(32)), kid };
     case 'ECDH-ES+A256KW':
     case 'RSA-OAEP-256': {
+      const { exportJWK, generateKeyPair } = await loadJose();
       const pair = await generateKeyPair(alg, { crv: 'P-256', modulusLength: 3_072, extractable: true });
       return { ...(await exportJWK(pair.privateKey)), alg, kid };
     }

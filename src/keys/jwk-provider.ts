@@ -1,8 +1,9 @@
-import { CompactEncrypt, compactDecrypt, importJWK, type CryptoKey } from 'jose';
+import type { CryptoKey, JWK } from 'jose';
 import { fromBase64url } from '../crypto/encoding.ts';
 import { hedged } from '../crypto/hedged.ts';
 import { randomBytes } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
+import { loadJose } from '../load-jose.ts';
 import { isEphemeralKey, type CheckedJwk } from './jwk.ts';
 import { nativeKeyWrap } from './native-key-wrap.ts';
 import { passwordProvider } from './password-provider.ts';
@@ -15,13 +16,14 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
   const native = jwk.alg === 'A256KW' ? nativeProvider(jwk) : undefined;
   if (native !== undefined) return native;
   const { kid, alg } = jwk;
-  const sealingKey = once(() => importKey(kid, () => importJWK(jwk.sealing, alg)));
-  const openingKey = once(() => importKey(kid, () => importJWK(jwk.opening ?? jwk.sealing, alg)));
+  const sealingKey = once(() => importKey(kid, jwk.sealing, alg));
+  const openingKey = once(() => importKey(kid, jwk.opening ?? jwk.sealing, alg));
   return {
     kid,
     alg,
     writeOnly: jwk.opening === undefined,
     async wrap(dek, { contextHash }, options) {
+      const { CompactEncrypt } = await loadJose();
       const key = await sealingKey();
       const contentKey = hedged('sr1/content-key', dek, contextHash);
       try {
@@ -36,6 +38,7 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
     },
     async unwrap(wrapped) {
       if (alg === 'ECDH-ES+A256KW' && !isEphemeralKey(wrapped.header['epk'], jwk.sealing)) notOpened(kid);
+      const { compactDecrypt } = await loadJose();
       const key = await openingKey();
       try {
         const { plaintext } = await compactDecrypt(wrapped.text, key, {
@@ -87,12 +90,10 @@ function wrappingNonce(contentKey: Uint8Array): Uint8Array {
   return hedged('sr1/wrapping-nonce', contentKey).subarray(0, NONCE_BYTES);
 }
 
-async function importKey(
-  kid: string,
-  action: () => Promise<CryptoKey | Uint8Array>,
-): Promise<CryptoKey | Uint8Array> {
+async function importKey(kid: string, jwk: JWK, alg: string): Promise<CryptoKey | Uint8Array> {
+  const { importJWK } = await loadJose();
   try {
-    return await action();
+    return await importJWK(jwk, alg);
   } catch (cause) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',

@@ -1,9 +1,9 @@
-import { CompactEncrypt, compactDecrypt } from 'jose';
 import { fromBase64url, toBase64url } from '../crypto/encoding.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
 import { hedged } from '../crypto/hedged.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { isKid } from '../keys/jwk.ts';
+import { loadJose } from '../load-jose.ts';
 import type { KeyBinding, KeyProvider, WrappedKey } from '../keys/provider.ts';
 import { DEK_ENCRYPTION, dekHeader, notOpened } from '../keys/wrapped-key.ts';
 import { withAttempts, type AttemptLimits, type AttemptSources } from './attempts.ts';
@@ -88,6 +88,7 @@ export function kmsProvider(
           'encrypt() is not the one it was written with.',
       );
     }
+    const { compactDecrypt } = await loadJose();
     const contentKey = await call('unwrap', (signal) =>
       service.decrypt(ciphertext, binding.contextHash, signal),
     );
@@ -111,6 +112,7 @@ export function kmsProvider(
     alg: 'dir',
     writeOnly: false,
     async wrap(dek, { contextHash }, options) {
+      const { CompactEncrypt } = await loadJose();
       const contentKey = hedged('sr1/content-key', dek, contextHash);
       try {
         const ciphertext = await call('wrap', (signal) => service.encrypt(contentKey, contextHash, signal));

@@ -1,4 +1,4 @@
-import { ERROR_CODES, isStrongroomError, StrongroomError } from '../errors.ts';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
 import type { CallKind, SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
 
@@ -108,7 +108,7 @@ function isUnwritten(error: unknown, { result }: SessionCall): boolean {
 
 function canSucceedLater(error: unknown): boolean {
   if (!isStrongroomError(error)) return true;
-  return error.code !== 'ERR_CLOCK' && (ERROR_CODES[error.code]?.retryable ?? false);
+  return error.code !== 'ERR_CLOCK' && error.retryable;
 }
 
 async function within<T>(limit: number, call: SessionCall, next: () => Promise<T>): Promise<T> {

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { bundle } from '../../bench/groups/bundle.ts';
+import { packedManifest } from '../../tools/packed-manifest.ts';
+
+const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Parameters<typeof packedManifest>[0];
+
+describe('the package.json of the tarball', () => {
+  const packed = packedManifest(manifest);
+
+  it('leads to no sources, which the tarball does not have', () => {
+    expect(manifest['files']).not.toContain('src');
+    expect(JSON.stringify(packed)).not.toMatch(/strongroom-source|"\.\/src/);
+  });
+
+  it('keeps every entry point, with types before code', () => {
+    expect(Object.keys(packed.exports)).toEqual(Object.keys(manifest.exports));
+    const targets = Object.values(packed.exports).filter((target) => typeof target !== 'string');
+    expect(new Set(targets.map((target) => Object.keys(target).join()))).toEqual(new Set(['types,default']));
+  });
+
+  it('keeps what users install, and nothing that only this repository uses', () => {
+    for (const name of ['name', 'version', 'engines', 'dependencies', 'peerDependencies', 'sideEffects']) {
+      expect(packed[name]).toEqual(manifest[name]);
+    }
+    for (const name of ['scripts', 'devDependencies', 'allowScripts', 'overrides']) {
+      expect(packed).not.toHaveProperty(name);
+    }
+  });
+});
+
+describe('a bundle of encrypt, expire and cache', () => {
+  it('has at most 51 kB, minified and gzipped, and nothing of redaction', async () => {
+    const [small, redacting] = await Promise.all(
+      ['', ', redact'].map(async (more) =>
+        bundle(
+          `export { wrapSession, encrypt, expire, cache${more} } from 'strongroom';`,
+          'strongroom-source',
+        ),
+      ),
+    );
+    expect(gzipSync(small as string, { level: 9 }).length).toBeLessThanOrEqual(51_000);
+    expect(small).not.toContain('EMAIL_ADDRESS');
+    expect(redacting).toContain('EMAIL_ADDRESS');
+  });
+});

@@ -1,0 +1,41 @@
+/**
+ * Builds the code of `dist` by rolldown, in few files, because a process that starts pays for each one that it loads. What only
+ * some entry points need stands in a file of its own, so that none loads what it does not use. TypeScript writes the declarations
+ * beside it, one for each file of `src`; they hold the documentation, so the code is without comments.
+ */
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { rolldown } from 'rolldown';
+
+const ROOT = resolve(import.meta.dirname, '..');
+
+const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  exports: Record<string, string | { readonly 'strongroom-source': string }>;
+};
+const sources = Object.values(exports).flatMap((target) =>
+  typeof target === 'string' ? [] : [target['strongroom-source']],
+);
+
+const build = await rolldown({
+  input: Object.fromEntries(
+    sources.map((source) => [source.replace(/^\.\/src\/(.*)\.ts$/, '$1'), join(ROOT, source)]),
+  ),
+  platform: 'neutral',
+  external: /^[^./]/,
+  // As `sideEffects` of package.json says.
+  treeshake: { moduleSideEffects: false },
+});
+try {
+  await build.write({
+    dir: join(ROOT, 'dist'),
+    format: 'esm',
+    chunkFileNames: 'shared/[name].js',
+    comments: { annotation: true, jsdoc: false, legal: true },
+    codeSplitting: {
+      // It imports what others name, which tools/import-graph.ts has to tell from what a file of its own computes.
+      groups: [{ name: 'load-module', test: /\/load-module\.ts$/ }],
+    },
+  });
+} finally {
+  await build.close();
+}
