@@ -8,6 +8,7 @@ import { layersGroup } from './groups/layers.ts';
 import { loopGroup } from './groups/loop.ts';
 import { memoryGroup } from './groups/memory.ts';
 import { readGroup } from './groups/read.ts';
+import { pythonGroup } from './groups/python.ts';
 import { redactionGroup } from './groups/redaction.ts';
 import { runGroup } from './groups/run.ts';
 import { serversGroup } from './groups/servers.ts';
@@ -34,4 +35,6 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   start: startGroup,
   size: sizeGroup,
   stores: storesGroup,
+  /** Only when it is asked for, by `--python` or its name. */
+  python: pythonGroup,
 };

@@ -1,4 +1,4 @@
-// npm run bench -- [--group NAME]… [--rounds N] [--quick] [--out FOLDER]
+// npm run bench -- [--group NAME]… [--rounds N] [--quick] [--python] [--store NAME] [--out FOLDER]
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -17,11 +17,14 @@ const { values } = parseArgs({
     store: { type: 'string' },
     /** Fewer rounds and no long histories: shows that it runs, not how fast it is. Writes no results unless told where. */
     quick: { type: 'boolean', default: false },
+    /** Also the algorithm of Python's EncryptedSession; needs python3-cryptography. */
+    python: { type: 'boolean', default: false },
     /** Folder of the results; `bench/results` when absent. */
     out: { type: 'string' },
   },
 });
-const chosen = values.group ?? Object.keys(GROUPS);
+const chosen = values.group ?? Object.keys(GROUPS).filter((name) => name !== 'python');
+if (values.python && !chosen.includes('python')) chosen.push('python');
 for (const name of chosen) {
   if (!Object.hasOwn(GROUPS, name)) {
     throw new RangeError(`--group takes one of ${Object.keys(GROUPS).join(', ')}, not ${name}.`);

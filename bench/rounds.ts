@@ -56,7 +56,7 @@ export async function compare(
       const work = await candidate.prepare(Math.ceil(runs / SLICES) * SLICES);
       // Nobody pays for what others threw away.
       globalThis.gc?.();
-      const time = await measure(work, runs);
+      const time = await timeOf(work, runs);
       await candidate.dispose?.();
       return time;
     },
@@ -110,8 +110,8 @@ export function against(
 /** The fastest of a few slices: on a machine that others use too, the others only ever make one slower. */
 const SLICES = 5;
 
-/** Microseconds for one run. */
-async function measure(work: (run: number) => MaybePromise<unknown>, runs: number): Promise<number> {
+/** Microseconds of one run of `work`, of about `runs` in a few slices. */
+export async function timeOf(work: (run: number) => MaybePromise<unknown>, runs: number): Promise<number> {
   let fastest = Number.POSITIVE_INFINITY;
   const slice = Math.ceil(runs / SLICES);
   for (let done = 0; done < runs; done += slice) {
