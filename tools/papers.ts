@@ -2,12 +2,14 @@
  * Checks the Markdown papers, or with `--write` mends what can be mended:
  * - every `ts` block stands behind `<!-- cut: examples/file.ts -->` or `<!-- cut: examples/file.ts#region -->` and equals
  *   that file or region, so that what a reader pastes is what CI compiled and ran;
+ * - every table between `<!-- bench: GROUP -->` and `<!-- /bench -->` is what `bench/results` holds;
  * - every relative link leads to a file that is there, and every anchor to a heading of it.
  *
  * A region lies between the lines `// #region name` and `// #endregion` and is cut without its indentation.
  */
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { withMeasuredTables } from './measured-tables.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const BLOCK = /(?:<!-- cut: (?<source>\S+?)(?:#(?<region>\S+))? -->\n)?```ts\n(?<code>[\s\S]*?)```/g;
@@ -32,6 +34,9 @@ export function findings(paper: string): string[] {
       found.push(`${where}: differs from ${source}. Run \`npm run docs:cut\`.`);
     }
   }
+  if (withMeasuredTables(text) !== text) {
+    found.push(`${paper}: a table differs from bench/results. Run \`npm run docs:cut\`.`);
+  }
   for (const match of withoutCode(text).matchAll(/\]\((?<target>[^)\s]+)\)/g)) {
     const target = match.groups?.['target'] as string;
     if (/^[a-z]+:/.test(target)) continue;
@@ -48,11 +53,14 @@ export function findings(paper: string): string[] {
 
 /** The paper with every cut block renewed. */
 export function renewed(paper: string): string {
-  return readFileSync(join(ROOT, paper), 'utf8').replace(BLOCK, (block: string, ...rest: unknown[]) => {
-    const { source, region } = rest.at(-1) as { source?: string; region?: string };
-    if (source === undefined) return block;
-    return `${block.slice(0, block.indexOf('```ts\n'))}\`\`\`ts\n${cut(source, region)}\`\`\``;
-  });
+  return withMeasuredTables(readFileSync(join(ROOT, paper), 'utf8')).replace(
+    BLOCK,
+    (block: string, ...rest: unknown[]) => {
+      const { source, region } = rest.at(-1) as { source?: string; region?: string };
+      if (source === undefined) return block;
+      return `${block.slice(0, block.indexOf('```ts\n'))}\`\`\`ts\n${cut(source, region)}\`\`\``;
+    },
+  );
 }
 
 function cut(source: string, region: string | undefined): string {

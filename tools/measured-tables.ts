@@ -1,0 +1,49 @@
+/**
+ * Tables of measurements in the papers, written from what `npm run bench` left in `bench/results`, so that no number is typed. They
+ * stand between `<!-- bench: GROUP -->` and `<!-- /bench -->`; with `#PANEL` behind the group only that one of its panels.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Panel } from '../bench/group.ts';
+import { RESULTS, type GroupResults } from '../bench/results.ts';
+import type { Result } from '../bench/rounds.ts';
+import { amount, digits } from '../bench/table.ts';
+
+const BLOCK =
+  /(?<start><!-- bench: (?<group>[\w-]+)(?:#(?<panel>[^>]+?))? -->\n)[\s\S]*?(?<end><!-- \/bench -->)/g;
+
+/** The paper with every table renewed. */
+export function withMeasuredTables(text: string, folder: string = RESULTS): string {
+  return text.replace(BLOCK, (_block, ...rest: unknown[]) => {
+    const { start, group, panel, end } = rest.at(-1) as Record<'start' | 'group' | 'end', string> & {
+      panel?: string;
+    };
+    return `${start}${tablesOf(group, panel, folder)}${end}`;
+  });
+}
+
+function tablesOf(group: string, only: string | undefined, folder: string): string {
+  const file = join(folder, `${group}.json`);
+  if (!existsSync(file)) return `\nNot measured yet: \`npm run bench -- --group ${group}\`.\n\n`;
+  const { note, environment, panels } = JSON.parse(readFileSync(file, 'utf8')) as GroupResults;
+  const chosen = only === undefined ? panels : panels.filter(({ title }) => title === only);
+  if (chosen.length === 0) throw new Error(`${file} has no panel "${only}".`);
+  const versions = Object.entries(environment.versions).map(([name, version]) => `${name} ${version}`);
+  const from = `${environment.date}, ${environment.machine}, ${versions.join(', ')}, medians of ${environment.rounds} rounds [10 %..90 %].`;
+  return `\n${note}\n\n${chosen.map(markdown).join('\n')}\n${from}\n\n`;
+}
+
+/** What was measured in rows, the candidates in columns. */
+function markdown({ title, unit, base, columns }: Panel): string {
+  const names = columns[0]?.results.map(({ name }) => name) ?? [];
+  const rows = columns.map((column) => [
+    column.title,
+    ...column.results.map((result) => (result.name === base ? amount(result.median, unit) : ratio(result))),
+  ]);
+  const lines = [[title, ...names], names.concat('').map(() => '---'), ...rows];
+  return `${lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`;
+}
+
+function ratio({ ratio: median, spread: [low, high] }: Result): string {
+  return `${digits(median)} [${digits(low)}..${digits(high)}]`;
+}
