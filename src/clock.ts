@@ -9,7 +9,7 @@ import { invalidOption, parseDuration, type Duration } from './options.ts';
  */
 export function clockOf(where: string, clock: unknown = Date.now): () => number {
   if (typeof clock !== 'function') {
-    return invalidOption(where, 'clock', 'a function that gives Unix milliseconds', clock);
+    return invalidOption(where, 'clock', 'a function that returns Unix milliseconds', clock);
   }
   return () => {
     const now = Math.floor((clock as () => number)());
@@ -75,8 +75,8 @@ export async function checkAhead(
   if (ahead <= bound) return;
   throw new StrongroomError(
     'ERR_CLOCK',
-    `${where}: the clock is ${lengthOf(ahead)} ahead of ${reference.of}, more than ${lengthOf(bound)}, and what is deleted ` +
-      'by it is gone for good. Nothing was deleted. Correct the clock, or accept it with maxAhead.',
+    `${where}: the clock is ${lengthOf(ahead)} ahead of ${reference.of}, more than ${lengthOf(bound)}, and a deletion ` +
+      'cannot be undone. Nothing was deleted. Correct the clock, or raise maxAhead.',
     { written: 'no' },
   );
 }
@@ -90,7 +90,7 @@ export function processReference(): ReadReference {
   return () =>
     Promise.resolve({
       time: begin + performance.now(),
-      of: 'what has passed since the store was opened',
+      of: 'the time since the store was opened',
       inProcess: true,
       bound: PROCESS_BOUND,
     });

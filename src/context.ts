@@ -12,7 +12,7 @@ export type Context = Readonly<Record<string, string>>;
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`, without names or values.
  */
 export function checkContext(where: string, value: unknown): Context {
-  const rule = 'an object of texts';
+  const rule = 'an object with string values';
   checkPlainObject(where, 'context', rule, value);
   const entries = Object.entries(value);
   const wrong = entries.find(([, entry]) => typeof entry !== 'string');
@@ -39,7 +39,7 @@ function refuseProxy(where: string, rule: string, value: object): void {
   } catch {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      `${where}: context must be ${rule}, a plain object; this is a proxy. Give a copy with the names that you mean.`,
+      `${where}: context must be ${rule}, a plain object; this is a Proxy. Pass a plain copy of it.`,
     );
   }
 }

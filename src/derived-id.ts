@@ -81,7 +81,7 @@ export function checkReserved(where: string, id: string, derived: boolean | unde
   if (derived === true || opening === id || !isReserved(id)) return;
   throw new StrongroomError(
     'ERR_INVALID_OPTION',
-    `${where}: session ids that begin with ~, small letters and ~ are reserved for sessions that belong to others ` +
-      '(data keys, branches). Choose another id, or say { derived: true } where the id comes from derivedId() or sessions({ derived: true }).',
+    `${where}: session ids that begin with ~, small letters and ~ are reserved for sessions that belong to other sessions ` +
+      '(data keys, branches). Choose another id, or pass { derived: true } for an id from derivedId() or sessions({ derived: true }).',
   );
 }

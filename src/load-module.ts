@@ -26,7 +26,7 @@ export async function loadModule<T>(
     failures.set(name, before + 1);
     throw new StrongroomError(
       'ERR_LOAD',
-      `${shown(name)} is there and cannot be loaded now; see the cause. Nothing was changed: repeat the call.`,
+      `${shown(name)} is installed but could not be loaded; see the cause. Nothing was changed: repeat the call.`,
       { cause, written: 'no' },
     );
   }

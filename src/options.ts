@@ -35,15 +35,15 @@ export function checkPlainObject(
   }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
-    refuseObject(where, option, rule, 'an instance of a class, or one that inherits');
+    refuseObject(where, option, rule, 'an instance of a class, or an object that inherits properties');
   }
   for (const key of Reflect.ownKeys(value)) {
     const property = Reflect.getOwnPropertyDescriptor(value, key);
-    if (typeof key === 'symbol') refuseObject(where, option, rule, 'one with a symbol as key');
+    if (typeof key === 'symbol') refuseObject(where, option, rule, 'an object with a symbol key');
     if (property === undefined || !('value' in property))
-      refuseObject(where, option, rule, 'one with an accessor');
+      refuseObject(where, option, rule, 'an object with an accessor');
     if (property.enumerable !== true)
-      refuseObject(where, option, rule, 'one with a property that is not enumerable');
+      refuseObject(where, option, rule, 'an object with a non-enumerable property');
   }
 }
 

@@ -163,8 +163,8 @@ export interface SessionLeases extends Leases {
 export function lostTurnError(sessionId: string): StrongroomError {
   return new StrongroomError(
     'ERR_CONFLICT',
-    `exclusive: this run lost session ${JSON.stringify(sessionId)} to another one: it took too long without a sign of ` +
-      'life. Nothing was written; run it again.',
+    `exclusive: this run lost session ${JSON.stringify(sessionId)} to another run, because it did not renew its lease in ` +
+      'time. Nothing was written; run it again.',
     { written: 'no' },
   );
 }

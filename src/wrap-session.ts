@@ -181,7 +181,7 @@ function refuseDataLayersOverCompaction(compacts: boolean, layers: readonly Sess
   if (layer === undefined) return;
   throw new StrongroomError(
     'ERR_LAYER_ORDER',
-    `${layer.name} cannot stand above a session that compacts itself: the compaction would read and write past it. Put the compaction session outside: new OpenAIResponsesCompactionSession({ underlyingSession: wrapSession(session, layers) }).`,
+    `${layer.name} cannot be above a session that compacts itself: the compaction would bypass it. Put the compaction session outside: new OpenAIResponsesCompactionSession({ underlyingSession: wrapSession(session, layers) }).`,
   );
 }
 
@@ -204,6 +204,6 @@ function warnOfUnknownMembers(session: Session): void {
   for (const name of names) warned.add(name);
   warn(
     'STRONGROOM_UNKNOWN_MEMBER',
-    `strongroom does not know the session member ${names.join(', ')}, so the wrapped session does not have it. Call it on the inner session, knowing that it passes the layers by.`,
+    `strongroom does not know the session member ${names.join(', ')}, so the wrapped session does not have it. If you need it, call it on the inner session: that call bypasses the layers.`,
   );
 }

@@ -102,9 +102,9 @@ const throwing = (): object =>
 type Refused = readonly [what: string, make: () => unknown, rule: RegExp];
 
 const NO_ITEM = /^An item must be an object\.$/;
-const NO_LIST = /^This call takes a list of items\.$/;
+const NO_LIST = /^This call takes an array of items\.$/;
 const NO_MUTATIONS = /mutations must be an array/;
-const THROWS = /^Something in the arguments throws when it is read\. Hand over plain data/;
+const THROWS = /^Reading the arguments threw an error\. Pass plain data/;
 
 const LISTS: readonly Refused[] = [
   ['nothing', () => undefined, NO_LIST],

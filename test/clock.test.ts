@@ -82,7 +82,7 @@ for (const [name, make, use] of TAKERS) {
         code: 'ERR_INVALID_OPTION',
         message: expect.stringMatching(
           new RegExp(
-            `^(${name}|PostgreSQL|MySQL): clock must be a function that gives Unix milliseconds, got `,
+            `^(${name}|PostgreSQL|MySQL): clock must be a function that returns Unix milliseconds, got `,
           ),
         ) as string,
       });

@@ -37,7 +37,7 @@ const derived = fc.record(
 
 const REFUSED: Error = expect.objectContaining({
   code: 'ERR_INVALID_OPTION',
-  message: expect.stringContaining('are reserved for sessions that belong to others') as string,
+  message: expect.stringContaining('are reserved for sessions that belong to other sessions') as string,
 }) as Error;
 
 describe('a derived id', () => {

@@ -19,7 +19,7 @@ const NO_ITEMS: readonly unknown[] = [undefined, null, 5, 'text', [], true];
 
 const REFUSED: readonly Refused[] = [
   ...['addItems', 'replaceHistoryWithCompaction'].flatMap((member): Refused[] => [
-    ...NO_LISTS.map((argument): Refused => [member, argument, 'ITEM: This call takes a list of items.']),
+    ...NO_LISTS.map((argument): Refused => [member, argument, 'ITEM: This call takes an array of items.']),
     ...NO_ITEMS.map((item): Refused => [member, [hello, item], 'ITEM: An item must be an object.']),
   ]),
   ...(
@@ -98,7 +98,7 @@ const REFUSED: readonly Refused[] = [
   ...[{}, { ...mutation, type: 'x' }, { ...mutation, callId: 5 }].map((each): Refused => [
     'applyHistoryMutations',
     { mutations: [each] },
-    "ITEM: A mutation of a history must have the type 'replace_function_call', the only one that is known, and a callId that is a string.",
+    "ITEM: A mutation of a history must have the type 'replace_function_call', the only known type, and a callId that is a string.",
   ]),
   [
     'applyHistoryMutations',

@@ -195,7 +195,7 @@ describe('wrapSession', () => {
     const caching: SessionLayer = { name: 'cache', load: () => Promise.resolve([]) };
     const inner = new MemorySession();
     expect(() => wrapSession(inner, [sealing, stamping()])).toThrow(
-      'stamping cannot stand below encrypt, where items are sealed. Use this order, outermost first: [stamping, encrypt].',
+      'stamping cannot be below encrypt, which seals the items. Use this order, outermost first: [stamping, encrypt].',
     );
     expect(() => wrapSession(inner, [caching, upperCase(), sealing])).toThrow(/\[upper, cache, encrypt\]/);
     expect(() => wrapSession(wrapSession(inner, [sealing]), [sealing])).toThrow(

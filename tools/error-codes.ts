@@ -14,30 +14,30 @@ export interface ErrorPage {
  */
 export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorPage>> = {
   ERR_INVALID_OPTION: {
-    meaning: 'An option, argument or session given to strongroom is not usable.',
-    fix: 'Correct the option that the message names.',
+    meaning: 'An option, argument or session that was passed to strongroom is not valid.',
+    fix: 'Correct the option or argument that the message names.',
   },
   ERR_INVALID_ITEM: {
-    meaning: 'An item cannot be stored without losing something (not JSON, too large) or is no valid item.',
+    meaning: 'An item is not valid, is too large, or would lose data when stored as JSON.',
     fix: 'Correct the value at the path that the message names; nothing of the call was stored.',
   },
   ERR_LAYER_ORDER: {
-    meaning: 'The layers stand in an order in which one of them could not do its work.',
+    meaning: 'The layers are in an order in which one of them cannot work.',
     fix: 'Use the order that the message gives.',
   },
   ERR_NOT_SEALED: {
     meaning:
-      'A stored record is plain text where a sealed one is required: an old row, or one that somebody inserted.',
-    fix: 'Migrate old plaintext with migrate(), or allow it until a date with unsafeAllowPlaintext.',
+      'A stored record is plain text where a sealed record is required: an old row, or a row that was inserted without encryption.',
+    fix: 'Migrate old plaintext with migrate(), or accept it until a date with unsafeAllowPlaintext.',
   },
   ERR_MALFORMED: {
     meaning:
-      'A stored record looks like an envelope but breaks the format, or what a store wrote is damaged or gone.',
-    fix: 'Restore the record from a backup, or decide with onUndecryptable.',
+      'A stored record looks like an envelope but violates the format, or a record of the store is damaged or missing.',
+    fix: 'Restore the record from a backup, or handle it with onUndecryptable.',
   },
   ERR_UNSUPPORTED: {
     meaning:
-      'A record, option or member needs something that this version or this inner session does not have.',
+      'A record, option or member needs a feature that this version or this inner session does not have.',
     fix: 'Update strongroom, or do without what the message names.',
   },
   ERR_KEY_UNKNOWN: {
@@ -50,14 +50,13 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorPage>> = {
   },
   ERR_KEY_UNAVAILABLE: {
     meaning:
-      'The key exists but cannot be used now: a KMS does not answer, or only the public half is present.',
-    fix: 'Retry when the provider answers; give the private key where reading is needed.',
+      'The key exists but cannot be used now: the KMS does not answer, or the keyring holds only the public half.',
+    fix: 'Retry when the KMS answers; add the private key where reading is needed.',
   },
   ERR_COMMITMENT: {
-    meaning:
-      'A record was sealed for another session, context or suite than it is read with, or its data key was swapped.',
+    meaning: 'A record was sealed for a different session, context or suite, or its data key was replaced.',
     fix:
-      'Compare session id and `context` with those that it was written with; if they are the same, treat it as ' +
+      'Compare the session id and `context` with those used for writing. If they are the same, treat it as ' +
       'tampering and restore the record or its data key.',
   },
   ERR_AUTHENTICATION: {
@@ -66,23 +65,23 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorPage>> = {
   },
   ERR_CLOCK: {
     meaning:
-      'A record claims to have been written in the future, the clock gives no usable time, or it is so far ahead of the ' +
-      "database's that nothing is deleted, and no hidden item removed, by it.",
+      'A record has a time of writing in the future, the clock returns no usable time, or the clock is too far ahead of ' +
+      "the database's clock to delete or to remove hidden items by it.",
     fix:
-      'Correct the clock of the machine that wrote the record, or of this one. Where the message names maxAhead: accept a clock ' +
-      'that you trust with it.',
+      'Correct the clock of the machine that wrote the record, or of this one. Where the message names maxAhead, raise it for ' +
+      'a clock that you trust.',
   },
   ERR_EXPIRED: {
-    meaning: 'The lifetime of a sealed run state is over.',
+    meaning: 'A sealed run state has expired.',
     fix: 'Start the run again; seal states with a longer expireAfter, or open them with a longer maxAge.',
   },
   ERR_SHREDDED: {
     meaning: 'The data key of a record was destroyed on purpose; the record can never be read again.',
-    fix: 'None: this is what crypto-shredding is for.',
+    fix: 'None: the data was erased by crypto-shredding.',
   },
   ERR_CONFLICT: {
     meaning:
-      'The stored history is not what the operation expected, or its operation id was used for something else.',
+      'The stored history is not what the operation expected, or its operation id was already used for a different operation.',
     fix: 'Read the history again and start a new operation.',
   },
   ERR_HELD: {
@@ -98,28 +97,28 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorPage>> = {
     fix: 'Remove the entity that the message names; nothing of the call was stored.',
   },
   ERR_TIMEOUT: {
-    meaning: 'A call took longer than its limit.',
-    fix: 'Retry; raise the limit if it is too short for this backend.',
+    meaning: 'A call took longer than its timeout.',
+    fix: 'Retry; raise the timeout if it is too short for this backend.',
   },
   ERR_CLOSED: {
     meaning: 'The store was closed.',
-    fix: 'Open it again, or close it later.',
+    fix: 'Open the store again, or close it after its last call.',
   },
   ERR_READ_ONLY: {
     meaning: 'Records were skipped as unreadable, so calls that remove or replace history are refused.',
     fix: 'Make the records readable and read the history once, or delete the session in its store.',
   },
   ERR_NOT_STAMPED: {
-    meaning: 'A record without a time stamp was found where expire() needs one.',
+    meaning: 'expire() found a record without a timestamp.',
     fix: "Migrate the session, or choose `unstamped: 'keep'` or 'hide'.",
   },
   ERR_LOAD: {
     meaning:
-      'A package that is installed could not be loaded, for example because the process has too many open files.',
+      'An installed package could not be loaded, for example because the process has too many open files.',
     fix: 'Repeat the call; see the cause. Nothing was changed.',
   },
   ERR_STORE: {
     meaning: 'The database failed. A call that adds items may have been committed.',
-    fix: "Repeat an append when `error.written` is 'no', read back before you do when it is 'unknown'; see the cause.",
+    fix: "Repeat an append when `error.written` is 'no'. When it is 'unknown', read the history first. See the cause.",
   },
 };

@@ -33,7 +33,7 @@ export function bindingContext(
   if (pieces.some((piece) => UNPAIRED_SURROGATE.test(piece))) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      'A session id or context entry holds an unpaired surrogate, which UTF-8 cannot hold. Use another id.',
+      'A session id or context entry contains an unpaired surrogate, which UTF-8 cannot encode. Use another id or entry.',
     );
   }
   const bytes = pae(...pieces);
@@ -83,7 +83,8 @@ export function deriveKeys(
   encryptionKey.fill(0);
   let wiped = false;
   const refuseWiped = (): void => {
-    if (wiped) throw new Error('A data key was used after it had been wiped.');
+    if (wiped)
+      throw new Error('A data key was used after it was zeroed. Report this as a bug of strongroom.');
   };
   const synthetic = (...data: readonly Uint8Array[]): Uint8Array => {
     refuseWiped();

@@ -128,14 +128,15 @@ export function innerSession(session: Session): Inner {
       const added = records.slice(records.findLastIndex((record) => recordIdentity(record) === before) + 1);
       const ours = keysOf(sent);
       const stored = keysOf(added);
-      if (stored.some((key, index) => key !== ours[index])) throw new Error('Another writer was there.');
+      if (stored.some((key, index) => key !== ours[index]))
+        throw new Error('Another writer changed the history.');
       if (stored.length === ours.length) return 'complete';
       for (const _ of added) await inner.popItem(runContext);
       return 'unchanged';
     } catch {
       throw new StrongroomError(
         'ERR_STORE',
-        `An append in batches of ${batch} failed after a part of it was stored, and the part could not be taken back. Read the history before you repeat it.`,
+        `An append in batches of ${batch} failed after some batches were stored, and those could not be removed again. Read the history before you repeat the append.`,
         { cause, written: 'unknown' },
       );
     }
@@ -174,7 +175,10 @@ export function innerSession(session: Session): Inner {
       const args = limit === undefined && !withContext ? [] : [limit];
       const items = await call('getItems', args, runContext);
       if (!Array.isArray(items)) {
-        throw new StrongroomError('ERR_STORE', 'getItems() of the inner session must return a list.');
+        throw new StrongroomError(
+          'ERR_STORE',
+          'getItems() of the inner session must return an array. Correct the inner session.',
+        );
       }
       return items as AgentInputItem[];
     },

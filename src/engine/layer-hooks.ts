@@ -40,7 +40,7 @@ function assertEntries(
   if (after.length !== before.length) {
     throw broken(
       layer,
-      `returned ${after.length} entries from ${hook} for ${before.length}. It must return one for each, in their order`,
+      `returned ${after.length} entries from ${hook} for ${before.length}. It must return one entry for each, in the same order`,
     );
   }
   // Once for every item of every read: without an iterator.

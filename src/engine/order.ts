@@ -15,7 +15,7 @@ export function checkOrder(layers: readonly DescribedLayer[], below: readonly De
     if (is(layer, 'unique') && seen.has(layer.name)) {
       throw new StrongroomError(
         'ERR_LAYER_ORDER',
-        `A stack takes one ${layer.name}() layer, this one has two. Remove one of them.`,
+        `A stack takes one ${layer.name}() layer, but this one has two. Remove one of them.`,
       );
     }
     seen.add(layer.name);
@@ -27,13 +27,13 @@ export function checkOrder(layers: readonly DescribedLayer[], below: readonly De
   for (const [index, layer] of all.entries()) {
     if (!is(layer, 'items')) continue;
     if (sealAt >= 0 && index > sealAt) {
-      throw wrongOrder(all, `${layer.name} cannot stand below ${all[sealAt]?.name}, where items are sealed`);
+      throw wrongOrder(all, `${layer.name} cannot be below ${all[sealAt]?.name}, which seals the items`);
     }
     // A cache may keep what a codec opened, because that never changes.
     if (loadAt >= 0 && index > loadAt && !is(layer, 'seals') && !is(layer, 'inverse')) {
       throw wrongOrder(
         all,
-        `${layer.name} cannot stand below ${all[loadAt]?.name}, which would keep its result`,
+        `${layer.name} cannot be below ${all[loadAt]?.name}, which would cache its result`,
       );
     }
     if (hiding !== undefined && index >= layers.length && !RECORDS.some((kind) => is(layer, kind))) {

@@ -76,7 +76,7 @@ function checkLayer(layer: SessionLayer): SessionLayer {
     return invalidOption(
       'wrapSession',
       'each layer',
-      'an object with a name, as encrypt() or audit() make',
+      'an object with a name, such as encrypt() or audit() returns',
       layer,
     );
   }

@@ -77,7 +77,7 @@ export async function archiveHistory(
     invalidOption(where, 'before', 'an index or the options of trimHistory()', before);
   }
   if (typeof operationId !== 'string' || operationId === '') {
-    invalidOption(where, 'operationId', 'a text that is not empty', operationId);
+    invalidOption(where, 'operationId', 'a non-empty string', operationId);
   }
   if (typeof to !== 'object' || to === null || typeof to.addItems !== 'function' || to === session) {
     invalidOption(where, 'to', 'another session', to);
@@ -131,7 +131,7 @@ function refuseLongerLife(where: string, session: Session): void {
   if (layer === undefined) return;
   throw new StrongroomError(
     'ERR_UNSUPPORTED',
-    `${where}: the session has ${layer}(), and the archive is not in the same store of ours, so the copies would live longer than the originals. Archive into a session of the same store, wrapped by wrapSession.`,
+    `${where}: the session has ${layer}(), and the archive is not in the same strongroom store, so the copies would be kept longer than the originals. Archive into a session of the same store, wrapped by wrapSession.`,
   );
 }
 
@@ -166,13 +166,13 @@ async function finish(
   } catch (cause) {
     throw new StrongroomError(
       'ERR_STORE',
-      `${where}: the items are in the archive, but were not taken off the session. Repeat the call with operationId ${JSON.stringify(operationId)}.`,
+      `${where}: the items are in the archive, but were not removed from the session. Repeat the call with operationId ${JSON.stringify(operationId)}.`,
       { cause },
     );
   }
   if (done) return true;
   throw new StrongroomError(
     'ERR_CONFLICT',
-    `${where}: the oldest items were replaced by someone else while they were copied to the archive (operation ${JSON.stringify(operationId)}); the copies are there, the session was not changed.`,
+    `${where}: another writer replaced the oldest items while they were copied to the archive (operation ${JSON.stringify(operationId)}). The copies are in the archive; the session was not changed. Read both before you archive again.`,
   );
 }

@@ -54,7 +54,7 @@ export function branches(store: BranchStore, id: string): Branches {
   if (typeof id !== 'string' || id === '') invalidOption(where, 'id', 'the id of a session', id);
   const idOf = (name: string): string => {
     if (typeof name !== 'string' || name === '' || name.includes('~')) {
-      return invalidOption(where, 'name', 'a text without ~ that is not empty', name);
+      return invalidOption(where, 'name', 'a non-empty string without ~', name);
     }
     return derivedId({ kind: 'branch', of: id, name });
   };
@@ -67,13 +67,13 @@ export function branches(store: BranchStore, id: string): Branches {
       if (layer !== undefined) {
         throw new StrongroomError(
           'ERR_UNSUPPORTED',
-          `${where}: the session has ${layer}(), and copies in a branch would live longer than the originals.`,
+          `${where}: the session has ${layer}(), and copies in a branch would be kept longer than the originals. Branch a session without ${layer}().`,
         );
       }
       if ((await branch.getItems(1)).length > 0) {
         throw new StrongroomError(
           'ERR_CONFLICT',
-          `${where}: the branch ${JSON.stringify(name)} has items already. Delete it first, or choose another name.`,
+          `${where}: the branch ${JSON.stringify(name)} already has items. Delete it first, or choose another name.`,
         );
       }
       const items = await source.getItems();

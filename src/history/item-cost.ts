@@ -28,7 +28,7 @@ export function mediaCosts(where: string, given: Partial<MediaCosts>): MediaCost
   for (const name of MEDIA_NAMES) {
     const value = given[name];
     if (value !== undefined && !(Number.isFinite(value) && value >= 0)) {
-      invalidOption(where, name, 'a number of tokens from 0 on', value);
+      invalidOption(where, name, 'a number of tokens, at least 0', value);
     }
   }
   return { ...MEDIA_COSTS, ...given };

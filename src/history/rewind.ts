@@ -77,7 +77,7 @@ export function rewindIndex(where: string, items: readonly AgentInputItem[], tar
   }
   for (const [name, value] of Object.entries(target)) {
     if (!Number.isSafeInteger(value) || (value as number) < 0) {
-      invalidOption(where, name, 'a whole number from 0 on', value);
+      invalidOption(where, name, 'a whole number of at least 0', value);
     }
   }
   if (turns !== undefined) {
@@ -119,7 +119,7 @@ async function removeFrom(
     if ((await session.popItem()) === undefined) {
       throw new StrongroomError(
         'ERR_CONFLICT',
-        `${where}: the session ended ${left} items early: somebody else took items off it at the same time.`,
+        `${where}: the session ended ${left} items early, because another writer removed items at the same time. Read the history before you rewind again.`,
       );
     }
   }

@@ -37,7 +37,7 @@ export function parseSessionId(id: string): string[] | undefined {
 
 function encodePart(part: string): string {
   if (typeof part !== 'string' || part === '') {
-    return invalidOption('sessionId()', 'every part', 'a text that is not empty', part);
+    return invalidOption('sessionId()', 'every part', 'a non-empty string', part);
   }
   let encoded: string;
   try {

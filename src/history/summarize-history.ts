@@ -135,10 +135,7 @@ export async function summarizeHistory(
       : askAgent(summarize, body, signal),
   );
   if (typeof text !== 'string' || text.trim() === '') {
-    throw new StrongroomError(
-      'ERR_INVALID_OPTION',
-      `${where}: summarize must return a text that is not empty.`,
-    );
+    throw new StrongroomError('ERR_INVALID_OPTION', `${where}: summarize must return a non-empty string.`);
   }
   const summary: AgentInputItem = {
     type: 'message',

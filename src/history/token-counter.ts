@@ -67,7 +67,7 @@ function checkCount(tokens: unknown): number {
   if (typeof tokens === 'number' && Number.isFinite(tokens) && tokens >= 0) return tokens;
   throw new StrongroomError(
     'ERR_INVALID_OPTION',
-    'trimHistory(): tokenCounter must return a number from 0 on, at once and not as a promise. ' +
+    'trimHistory(): tokenCounter must return a number of at least 0, and not a promise. ' +
       'Load a tokenizer before the run, for example with `await o200kTokenCounter()`.',
   );
 }

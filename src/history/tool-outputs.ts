@@ -77,7 +77,7 @@ export function clearToolOutputs(options: ClearToolOutputsOptions = {}): CallMod
     invalidOption(where, 'excludeTools', 'an array of tool names', excludeTools);
   }
   if (typeof placeholder !== 'string' && typeof placeholder !== 'function') {
-    invalidOption(where, 'placeholder', 'a text or a function', placeholder);
+    invalidOption(where, 'placeholder', 'a string or a function', placeholder);
   }
   if (typeof clearToolInputs !== 'boolean') {
     invalidOption(where, 'clearToolInputs', 'a boolean', clearToolInputs);
@@ -194,6 +194,6 @@ function previewOf(text: string, characters: number): string {
 
 export function checkAmount(where: string, option: string, value: unknown, least: number): void {
   if (!Number.isSafeInteger(value) || (value as number) < least) {
-    invalidOption(where, option, `a whole number from ${least} on`, value);
+    invalidOption(where, option, `a whole number of at least ${least}`, value);
   }
 }

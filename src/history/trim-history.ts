@@ -181,19 +181,19 @@ export function parseTrimOptions(where: string, options: TrimHistoryOptions): Tr
   if (fraction !== undefined) {
     checkShare(where, 'fraction', fraction);
     if (contextWindow === undefined)
-      invalidOption(where, 'contextWindow', 'given beside fraction', contextWindow);
+      invalidOption(where, 'contextWindow', 'given together with fraction', contextWindow);
     tokens = Math.min(tokens, Math.floor(fraction * parseCount(where, 'contextWindow', contextWindow)));
   } else if (contextWindow !== undefined) {
-    invalidOption(where, 'contextWindow', 'given only beside fraction', contextWindow);
+    invalidOption(where, 'contextWindow', 'given only together with fraction', contextWindow);
   }
   if (reserveTokens !== 0 && tokens === Infinity) {
-    invalidOption(where, 'reserveTokens', 'given only beside a token budget', reserveTokens);
+    invalidOption(where, 'reserveTokens', 'given only together with a token budget', reserveTokens);
   }
   tokens -= reserveTokens;
   if (tokens < 1) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      `${where}: reserveTokens (${reserveTokens}) leaves nothing of the token budget. Raise the budget or reserve less.`,
+      `${where}: reserveTokens (${reserveTokens}) leaves nothing of the token budget. Raise the budget, or lower reserveTokens.`,
     );
   }
   const high: HistorySize = {
@@ -283,7 +283,8 @@ function add(total: { items: number; turns: number; tokens: number }, size: Hist
 
 /** A report must not fail a run, and must not fail in silence either. */
 function tell(onTrim: (report: TrimReport) => void, report: TrimReport): void {
-  const failed = (): void => warn('STRONGROOM_ON_TRIM', 'trimHistory(): onTrim threw; the run went on.');
+  const failed = (): void =>
+    warn('STRONGROOM_ON_TRIM', 'trimHistory(): onTrim threw an error; the run continued. Correct onTrim.');
   try {
     const result: unknown = onTrim(report);
     if (result instanceof Promise) result.catch(failed);

@@ -96,7 +96,7 @@ export function checkHold(where: string, { id, sessionId, reason, placedBy }: Ho
 export function heldError(sessionId: string, holdId: string): StrongroomError {
   return new StrongroomError(
     'ERR_HELD',
-    `Session ${JSON.stringify(sessionId)} is under the hold ${JSON.stringify(holdId)}: nothing of it may be destroyed. ` +
+    `Session ${JSON.stringify(sessionId)} is under the hold ${JSON.stringify(holdId)}, so nothing of it may be destroyed. ` +
       'Release the hold first.',
   );
 }

@@ -89,8 +89,8 @@ function checkPassword(where: string, jwk: Members, alg: KeyAlgorithm): Omit<Che
   if (passwordLength(bytes(where, jwk, 'k')) < MIN_PASSWORD_LENGTH) {
     invalid(
       where,
-      `needs a password (k) of at least ${MIN_PASSWORD_LENGTH} characters, which NIST SP 800-63B asks for where nothing ` +
-        'but a password protects. Better have six random words, or use a random key of generateKey()',
+      `needs a password (k) of at least ${MIN_PASSWORD_LENGTH} characters, the minimum of NIST SP 800-63B for a password that is the only ` +
+        'protection. Use at least six random words, or a random key of generateKey()',
     );
   }
   const iterations = jwk['p2c'] ?? MIN_PASSWORD_ITERATIONS;
@@ -157,7 +157,7 @@ function checkRsaKey(where: string, jwk: Members, alg: KeyAlgorithm): Omit<Check
   bytes(where, jwk, 'e');
   const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
   if (bits < 2_048) invalid(where, `needs a modulus of at least 2048 bits, has ${bits}`);
-  if (jwk['oth'] !== undefined) invalid(where, 'has more than two primes, which is not supported');
+  if (jwk['oth'] !== undefined) invalid(where, 'has more than two primes (oth), which is not supported');
   if (jwk['d'] !== undefined) for (const member of RSA_PRIVATE) bytes(where, jwk, member);
   return { alg, ...halves(jwk, ['kty', 'n', 'e', 'kid'], RSA_PRIVATE), iterations: 0 };
 }

@@ -150,16 +150,16 @@ export function keyring(options: KeyringOptions): Keyring {
         'ERR_KEY_DISABLED',
         `The key ${quote(kid)} is ${slot.state} in the keyring. ` +
           (slot.state === 'disabled'
-            ? 'Enable it again, or treat what it wrapped as erased.'
-            : 'Treat what it wrapped as erased, unless a copy of the key is left: start with it in `previous`. Where new ' +
-              'records name it, another process still wraps with it: promote its successor there.'),
+            ? 'Enable it again, or treat the records under it as erased.'
+            : 'Treat the records under it as erased, unless you have a copy of the key: then start with it in `previous`. If new ' +
+              'records name it, another process still wraps with it: promote its successor in that process.'),
       );
     }
     if (slot.provider.writeOnly) {
       throw new StrongroomError(
         'ERR_KEY_UNAVAILABLE',
-        `The keyring holds only the public half of the key ${quote(kid)}, which can write and not read. Give the ` +
-          'private JWK where reading is needed.',
+        `The keyring holds only the public half of the key ${quote(kid)}, which seals but does not open. Add the ` +
+          'private JWK to read.',
       );
     }
     return slot.provider;
@@ -209,8 +209,8 @@ export function keyring(options: KeyringOptions): Keyring {
       if (parsed.alg !== provider.alg) {
         throw new StrongroomError(
           'ERR_AUTHENTICATION',
-          `A wrapped data key names another algorithm than the key ${quote(provider.kid)} has: it was changed, or ` +
-            'the keyring holds another key under this kid.',
+          `A wrapped data key names a different algorithm than the key ${quote(provider.kid)}: it was changed, or ` +
+            'the keyring holds another key under this kid. Check the keyring, then restore the record from a backup.',
         );
       }
       counters.unwraps++;
@@ -248,7 +248,7 @@ function quote(kid: string): string {
 function duplicate(where: string, kid: string): never {
   throw new StrongroomError(
     'ERR_INVALID_OPTION',
-    `${where} has the kid ${quote(kid)}, which another key of the keyring has already.`,
+    `${where} has the kid ${quote(kid)}, which another key of the keyring already has. Give each key a kid of its own.`,
   );
 }
 

@@ -64,22 +64,22 @@ export function passwordProvider(jwk: CheckedJwk): KeyProvider {
       if (saltInput === undefined || saltInput.length < 8 || saltInput.length > MAX_SALT_BYTES) {
         throw new StrongroomError(
           'ERR_MALFORMED',
-          'A data key wrapped with a password names no usable salt (p2s).',
+          'A data key wrapped with a password has no usable salt (p2s). Restore the record from a backup.',
         );
       }
       if (!isIterationCount(p2c)) {
         throw new StrongroomError(
           'ERR_UNSUPPORTED',
-          `A data key wrapped with a password has a count outside ${MIN_PASSWORD_ITERATIONS} to ` +
-            `${MAX_PASSWORD_ITERATIONS} (p2c).`,
+          `A data key wrapped with a password has an iteration count outside ${MIN_PASSWORD_ITERATIONS} to ` +
+            `${MAX_PASSWORD_ITERATIONS} (p2c). Restore the record from a backup.`,
         );
       }
       // Whoever writes to the database chooses the count, and it is what opening costs.
       if (p2c > iterations) {
         throw new StrongroomError(
           'ERR_UNSUPPORTED',
-          `A data key wrapped with a password has a higher count (p2c: ${p2c}) than the key ${JSON.stringify(kid)} of ` +
-            `the keyring (${iterations}). If that key had a higher one once, give its JWK that p2c again.`,
+          `A data key wrapped with a password has a higher iteration count (p2c: ${p2c}) than the key ${JSON.stringify(kid)} of ` +
+            `the keyring (${iterations}). If that key once had a higher p2c, set it in its JWK again; else restore the record from a backup.`,
         );
       }
       const [, encryptedKey, nonce, ciphertext, tag] = segments;

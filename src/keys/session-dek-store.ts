@@ -64,11 +64,11 @@ export function sessionDekStore(
 ): DekStore {
   const where = 'sessionDekStore';
   if (typeof factory !== 'function')
-    invalidOption(where, 'factory', 'a function that gives a session', factory);
+    invalidOption(where, 'factory', 'a function that returns a session', factory);
   checkOptions(where, options, ['sessionIds', 'clock', 'keySessionId']);
   const { sessionIds, keySessionId = idOfKeys } = options;
   if (typeof keySessionId !== 'function')
-    invalidOption(where, 'keySessionId', 'a function that gives an id', keySessionId);
+    invalidOption(where, 'keySessionId', 'a function that returns an id', keySessionId);
   const now = clockOf(where, options.clock);
 
   const sessionOf = (sessionId: string): TransactionalSession =>
@@ -110,7 +110,7 @@ export function sessionDekStore(
       if (sessionIds === undefined) {
         throw new StrongroomError(
           'ERR_UNSUPPORTED',
-          'sessionDekStore cannot enumerate sessions. Name the session, or give it `sessionIds`.',
+          'sessionDekStore cannot list sessions. Pass a session id, or give sessionDekStore the option `sessionIds`.',
         );
       }
       for await (const id of sessionIds()) yield* liveOf(id, kid);
@@ -152,7 +152,7 @@ export function sessionDekStore(
       if (kept.length > 0) {
         throw new StrongroomError(
           'ERR_UNSUPPORTED',
-          'sessionDekStore cannot destroy one data key of several in a session without transactions: a crash in ' +
+          'sessionDekStore cannot destroy one of several data keys in a session without transactions: a crash in ' +
             'between would lose the others. Destroy all keys of the session, or use another DEK store.',
         );
       }

@@ -20,7 +20,7 @@ const MAX_ENCRYPTED_KEY = 2_048;
  * @throws {@link StrongroomError} `ERR_MALFORMED`, or `ERR_UNSUPPORTED` for a header that is not of a data key.
  */
 export function parseWrappedKey(text: string): WrappedKey {
-  if (text.length > MAX_LENGTH) malformed('it is longer than any');
+  if (text.length > MAX_LENGTH) malformed('it is too long');
   const segments = text.split('.').map(fromBase64url);
   if (!areFive(segments)) malformed('it is not five segments of canonical base64url');
   let header: unknown;
@@ -40,13 +40,13 @@ export function parseWrappedKey(text: string): WrappedKey {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
       `A wrapped data key has a header that this version does not know: typ must be "${DEK_TYPE}", enc ` +
-        `"${DEK_ENCRYPTION}", without zip and crit. Update strongroom, or restore the record.`,
+        `"${DEK_ENCRYPTION}", without zip and crit. Update strongroom, or restore the record from a backup.`,
     );
   }
   if ('apu' in header || 'apv' in header) {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
-      'A wrapped data key names parties (apu, apv), of any length, which no version of strongroom does. Restore the record.',
+      'The header of a wrapped data key has apu or apv, which strongroom never writes. Restore the record from a backup.',
     );
   }
   const [, encryptedKey, nonce, ciphertext, tag] = segments;
@@ -56,7 +56,7 @@ export function parseWrappedKey(text: string): WrappedKey {
     ciphertext.length !== 32 ||
     tag.length !== 16
   ) {
-    malformed('its segments have not the sizes of a data key of 32 bytes under AES-256-GCM');
+    malformed('its segments do not have the sizes of a 32-byte data key under AES-256-GCM');
   }
   return { text, header: header as Record<string, unknown>, segments, kid, alg, openOnly: use === 'open' };
 }
@@ -78,7 +78,7 @@ function areFive(segments: readonly (Uint8Array | undefined)[]): segments is Wra
 function malformed(what: string): never {
   throw new StrongroomError(
     'ERR_MALFORMED',
-    `A wrapped data key is no compact JWE: ${what}. Restore the record from a backup.`,
+    `A wrapped data key is not a compact JWE: ${what}. Restore the record from a backup.`,
   );
 }
 

@@ -59,7 +59,7 @@ export function awsKms(options: AwsKmsOptions): KeyProvider {
     if (answered === keyId || (ARN.test(answered ?? '') && answered?.endsWith(`:key/${keyId}`))) return;
     throw new StrongroomError(
       'ERR_AUTHENTICATION',
-      'the answer names another key than the configured one. Check the endpoint of the client and who can answer there.',
+      'the answer names a different key than the configured one. Check the endpoint of the client and which service answers there.',
     );
   };
 
@@ -156,11 +156,14 @@ function judge(error: unknown): Verdict {
   if (name === 'KMSInvalidStateException') {
     // Of a custom key store that is disconnected, too, and that passes; the state stands in the message only.
     return /pending deletion|disabled/i.test(message)
-      ? disabled('the key waits for its deletion. Cancel that, or treat what it wrapped as erased.')
-      : unavailable(false, 'the key or its key store is in a state in which it cannot be used. See AWS KMS.');
+      ? disabled('the key is pending deletion. Cancel the deletion, or treat the records under it as erased.')
+      : unavailable(
+          false,
+          'the key or its key store cannot be used in its present state. See the key in AWS KMS.',
+        );
   }
   if (name === 'NotFoundException') {
-    return disabled('the key does not exist: it was deleted, or the client has another region or account.');
+    return disabled('the key does not exist: it was deleted, or the client uses another region or account.');
   }
   if (name === 'InvalidCiphertextException' || name === 'IncorrectKeyException') {
     return {
@@ -177,7 +180,7 @@ function judge(error: unknown): Verdict {
     };
   }
   if (isNetworkError(error)) return networkVerdict(error);
-  return unavailable(false, `an error that is not known (${name}). See its cause.`);
+  return unavailable(false, `an unknown error (${name}). See its cause.`);
 }
 
 function describe(error: unknown): { name: string; message: string; status: number } {

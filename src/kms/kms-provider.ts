@@ -84,8 +84,8 @@ export function kmsProvider(
     if (!constantTimeEqual(context, binding.contextHash.slice(0, CONTEXT_CHARACTERS))) {
       throw new StrongroomError(
         'ERR_AUTHENTICATION',
-        'A wrapped data key belongs to another session or context: it was moved here, or the context given to ' +
-          'encrypt() is not the one it was written with.',
+        'A wrapped data key belongs to a different session or context: it was moved here, or encrypt() has ' +
+          'a different context than at the time of writing. Compare the contexts; if they are the same, treat it as tampering.',
       );
     }
     const { compactDecrypt } = await loadJose();
@@ -191,13 +191,13 @@ function readHeader(service: KeyService, wrapped: WrappedKey): { ciphertext: Uin
   ) {
     throw new StrongroomError(
       'ERR_MALFORMED',
-      'A data key wrapped by a KMS lacks what the KMS made (kms: p, cx, ct in its header). Restore the record.',
+      'The header of a data key wrapped by a KMS lacks the fields of the KMS (kms: p, cx, ct). Restore the record from a backup.',
     );
   }
   if (p !== service.id || Object.keys(others).length > 0) {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
-      `A wrapped data key was made by another kind of key service than ${service.name}, which the keyring has for ` +
+      `A wrapped data key was wrapped by a different key service than ${service.name}, which the keyring has for ` +
         'its kid, or by a newer version. Correct the keyring, or update strongroom.',
     );
   }

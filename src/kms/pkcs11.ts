@@ -57,7 +57,7 @@ export function pkcs11(options: Pkcs11Options): KeyProvider {
     if (typeof value !== 'string' || value === '') invalidOption('pkcs11', name, 'a label', value);
   }
   if (typeof pin !== 'function' && (typeof pin !== 'string' || pin === '')) {
-    invalidOption('pkcs11', 'pin', 'a text or a function', pin);
+    invalidOption('pkcs11', 'pin', 'a string or a function', pin);
   }
 
   const sessions = createToken(options);

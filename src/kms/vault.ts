@@ -139,7 +139,7 @@ function checkAddress(address: unknown): string {
     invalidOption(
       'vaultTransit',
       'address',
-      'an https: URL without user, query and fragment (http: only for this machine, because the token travels in it)',
+      'an https: URL without user, query and fragment (http: only for this machine, because each request carries the token)',
       address,
     );
   }
@@ -164,7 +164,7 @@ function ciphertextOf(bytes: Uint8Array): string {
   if (!CIPHERTEXT.test(text)) {
     throw new StrongroomError(
       'ERR_AUTHENTICATION',
-      'what stands in its header is no ciphertext of Vault. Restore the record from a backup.',
+      'its header does not contain a Vault ciphertext. Restore the record from a backup.',
     );
   }
   return text;
@@ -187,7 +187,7 @@ function messagesOf(errors: unknown): readonly string[] {
 function incomplete(): never {
   throw new StrongroomError(
     'ERR_KEY_UNAVAILABLE',
-    'the answer is not one of the transit engine. Check the address.',
+    'the answer does not come from a transit engine. Check the address.',
   );
 }
 
@@ -226,21 +226,27 @@ function judge(error: unknown): Verdict {
     );
   }
   if (status === 404) {
-    return verdict('ERR_INVALID_OPTION', 'no transit engine is there (HTTP 404). Check mount and namespace.');
+    return verdict(
+      'ERR_INVALID_OPTION',
+      'no transit engine answers there (HTTP 404). Check mount and namespace.',
+    );
   }
   if (status >= 300 && status < 400) {
     return verdict(
       'ERR_KEY_UNAVAILABLE',
-      `it redirects (HTTP ${status}), and the token is not sent on. Give the address of the active server.`,
+      `it redirects (HTTP ${status}). The token is not sent to another address. Set the address of the active server.`,
     );
   }
   if (says('encryption key not found')) {
-    return verdict('ERR_KEY_DISABLED', 'the key does not exist: it was deleted, or its name is another one.');
+    return verdict(
+      'ERR_KEY_DISABLED',
+      'the key does not exist: it was deleted, or it has another name. Check the option key.',
+    );
   }
   if (says('disallowed by policy (too old)')) {
     return verdict(
       'ERR_KEY_DISABLED',
-      'its version of the key is below min_decryption_version. Lower that, or treat what it wrapped as erased.',
+      'its key version is below min_decryption_version. Lower min_decryption_version, or treat the records under it as erased.',
     );
   }
   if (says('invalid ciphertext') || says('message authentication failed')) {
@@ -252,10 +258,10 @@ function judge(error: unknown): Verdict {
   if (says('derivation')) {
     return verdict(
       'ERR_INVALID_OPTION',
-      'the key does not fit. Make it with derived=true and type=aes256-gcm96.',
+      'the key has the wrong type. Create it with derived=true and type=aes256-gcm96.',
     );
   }
-  return verdict('ERR_KEY_UNAVAILABLE', `an answer that is not known (HTTP ${status}). See its cause.`);
+  return verdict('ERR_KEY_UNAVAILABLE', `an unknown answer (HTTP ${status}). See its cause.`);
 }
 
 function verdict(code: Verdict['code'], reason: string): Verdict {

@@ -138,7 +138,7 @@ export function audit(options: AuditOptions): AuditLayer {
 
   function emit(event: AuditEvent): void {
     if (inFlight.size >= maxInFlight) {
-      lose('full', `the sink has ${maxInFlight} events that it did not settle`);
+      lose('full', `the sink has not settled ${maxInFlight} events`);
       return;
     }
     try {

@@ -243,7 +243,7 @@ function pinnedCutoff(pinFor: number): (call: SessionCall, now: number) => numbe
 function writtenInFuture(call: SessionCall, ahead: number): StrongroomError {
   return new StrongroomError(
     'ERR_CLOCK',
-    `expire: a record of session ${JSON.stringify(call.sessionId)} was written ${Math.ceil(ahead / 1_000)} s ahead of ` +
+    `expire: a record of session ${JSON.stringify(call.sessionId)} has a time of writing ${Math.ceil(ahead / 1_000)} s ahead of ` +
       'the clock of this stack. Correct the clock of the machine that wrote it, or of this one.',
   );
 }
@@ -251,7 +251,7 @@ function writtenInFuture(call: SessionCall, ahead: number): StrongroomError {
 function notStamped(call: SessionCall, missing: number, count: number): StrongroomError {
   return new StrongroomError(
     'ERR_NOT_STAMPED',
-    `expire: ${missing} of ${count} records of session ${JSON.stringify(call.sessionId)} have no time stamp, so ` +
-      "nobody knows when they expire. Migrate the session with migrate(), or choose unstamped: 'keep' or 'hide'.",
+    `expire: ${missing} of ${count} records of session ${JSON.stringify(call.sessionId)} have no timestamp, so ` +
+      "their expiry is unknown. Migrate the session with migrate(), or choose unstamped: 'keep' or 'hide'.",
   );
 }

@@ -159,13 +159,13 @@ export function minimize(options: MinimizeOptions): SessionLayer {
 function keptTools(where: string, toolOutputs: unknown): ReadonlySet<string> | undefined {
   if (toolOutputs === false) return undefined;
   if (toolOutputs === true) return new Set();
-  const rule = 'true, false or { keep: [names of tools] }';
+  const rule = 'true, false or { keep: [tool names] }';
   if (typeof toolOutputs !== 'object' || toolOutputs === null)
     return invalidOption(where, 'toolOutputs', rule, toolOutputs);
   checkOptions(`${where}: toolOutputs`, toolOutputs, ['keep']);
   const { keep } = toolOutputs as { keep?: unknown };
   if (!Array.isArray(keep) || keep.some((name) => typeof name !== 'string')) {
-    return invalidOption(where, 'toolOutputs.keep', 'a list of names of tools', keep);
+    return invalidOption(where, 'toolOutputs.keep', 'an array of tool names', keep);
   }
   return new Set(keep as readonly string[]);
 }

@@ -63,7 +63,7 @@ async function place(target: KeyTarget, options: HoldOptions): Promise<HoldRecor
     if (!(await store.place(record))) {
       throw new StrongroomError(
         'ERR_CONFLICT',
-        `hold: there is a hold with the id ${JSON.stringify(id)} already.`,
+        `hold: a hold with the id ${JSON.stringify(id)} already exists. Choose another id.`,
       );
     }
   }
@@ -97,7 +97,7 @@ async function lift(
   if (released === undefined) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      `release: there is no hold with the id ${JSON.stringify(id)}.`,
+      `release: no hold has the id ${JSON.stringify(id)}. Pass the id that hold() was called with.`,
     );
   }
   return released;
@@ -136,6 +136,6 @@ function holdsOf(where: string, store: DekStore): HoldStore {
 function unsupported(where: string): never {
   throw new StrongroomError(
     'ERR_UNSUPPORTED',
-    `${where}: the DEK store of this session keeps no holds. Use sqliteDekStore(), or another one with \`holds\`.`,
+    `${where}: the DEK store of this session does not support holds. Use sqliteDekStore(), or another DEK store with \`holds\`.`,
   );
 }

@@ -50,7 +50,7 @@ export async function placesOfAll(where: CallKind, targets: unknown): Promise<re
     invalidOption(
       where,
       'the target',
-      'at least one place where data keys live, or a wrapped store',
+      'at least one place where data keys are stored, or a wrapped store',
       targets,
     );
   }
@@ -65,7 +65,12 @@ function placesOfStore(where: CallKind, store: Store): KeyPlaces {
   const given = sealer?.dekStore;
   const stores = [...(isDekStore(given) ? [given] : []), ...(table === undefined ? [] : [table])];
   if (sealer === undefined && stores.length === 0) {
-    invalidOption(where, 'the target', 'a store of strongroom, or one that is wrapped with encrypt()', store);
+    invalidOption(
+      where,
+      'the target',
+      'a store of strongroom, or a store that is wrapped with encrypt()',
+      store,
+    );
   }
   return {
     stores,

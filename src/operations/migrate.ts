@@ -76,7 +76,7 @@ async function migrateSession(
   if (!sealer.acceptsPlaintext(scope)) {
     throw new StrongroomError(
       'ERR_NOT_SEALED',
-      'migrate: encrypt() does not accept plaintext now. Give it unsafeAllowPlaintext: { until } for the migration.',
+      'migrate: encrypt() does not accept plaintext. Give it unsafeAllowPlaintext: { until } for the migration.',
     );
   }
   let counts = { sealed: 0, already: 0 };

@@ -66,7 +66,7 @@ async function purge(target: KeyTarget, options: PurgeDataKeysOptions): Promise<
   if (places.stores.length === 0) {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
-      'purgeDataKeys: the data keys of this target stand in its records, where none can be destroyed. Use ' +
+      'purgeDataKeys: the data keys of this target are stored inline in its records, where they cannot be destroyed. Use ' +
         'purgeExpired(), or a DEK store.',
     );
   }

@@ -86,17 +86,20 @@ function openItem(
   plaintext: boolean,
 ): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    malformed(index, 'it is no object');
+    malformed(index, 'it is not an object');
   const record = value as Record<string, unknown>;
   if (record['__enc__'] !== 1) {
     if (plaintext) return record;
     throw new StrongroomError(
       'ERR_NOT_SEALED',
-      `Item ${index + 1} is plain text: an old row, or one that somebody inserted. Look at it, then allow \`plaintext\`.`,
+      `Item ${index + 1} is plain text: an old row, or a row that was inserted without encryption. Inspect it, then set plaintext: true.`,
     );
   }
   if (record['v'] !== 1 || record['kid'] !== 'hkdf-v1') {
-    throw new StrongroomError('ERR_UNSUPPORTED', `Item ${index + 1} has a version that is not known here.`);
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `Item ${index + 1} has an unknown version. Update strongroom.`,
+    );
   }
   const token = record['payload'];
   const text =
@@ -105,10 +108,10 @@ function openItem(
   try {
     item = JSON.parse(text);
   } catch {
-    malformed(index, 'it holds no JSON');
+    malformed(index, 'it is not JSON');
   }
   if (typeof item !== 'object' || item === null || Array.isArray(item))
-    malformed(index, 'it holds no object');
+    malformed(index, 'its payload is not an object');
   return item as Record<string, unknown>;
 }
 
@@ -116,13 +119,13 @@ function openItem(
 function openFernet(token: string, key: Uint8Array, index: number): string {
   const bytes = fromBase64url(token.replace(/={0,2}$/, ''));
   if (bytes === undefined || bytes.length < 73 || bytes[0] !== 0x80)
-    malformed(index, 'it holds no Fernet token');
+    malformed(index, 'its payload is not a Fernet token');
   const signed = bytes.subarray(0, -32);
   const expected = toBase64url(hmacSha256(key.slice(0, 16))(signed));
   if (!constantTimeEqual(expected, toBase64url(bytes.subarray(-32)))) {
     throw new StrongroomError(
       'ERR_AUTHENTICATION',
-      `Item ${index + 1} does not open: another encryption key or session id, or it was changed.`,
+      `Item ${index + 1} cannot be decrypted: the encryption key or the session id is wrong, or the item was changed. Check both first.`,
     );
   }
   try {
@@ -133,5 +136,8 @@ function openFernet(token: string, key: Uint8Array, index: number): string {
 }
 
 function malformed(index: number, what: string): never {
-  throw new StrongroomError('ERR_MALFORMED', `Item ${index + 1} is not what Python stores: ${what}.`);
+  throw new StrongroomError(
+    'ERR_MALFORMED',
+    `Item ${index + 1} is not an item of the EncryptedSession of the Python SDK: ${what}. Restore it, or leave it out.`,
+  );
 }

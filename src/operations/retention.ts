@@ -108,6 +108,6 @@ function maintenanceOf<S extends Session>(store: Store<S>): Maintenance {
   if (maintenance !== undefined) return maintenance;
   throw new StrongroomError(
     'ERR_UNSUPPORTED',
-    `${WHERE} needs a store of strongroom: it keeps its lock in the database.`,
+    `${WHERE} needs a store of strongroom, because it keeps a lease in the database.`,
   );
 }

@@ -96,7 +96,7 @@ async function rewrapAll(target: DekStore | Session | Store, options: RewrapOpti
       invalidOption(
         'rewrap',
         'keys',
-        'a keyring when the target is a DEK store, or a store without layers',
+        'a keyring, because the target is a DEK store or a store without layers',
         keys,
       );
     }
@@ -114,7 +114,7 @@ async function rewrapAll(target: DekStore | Session | Store, options: RewrapOpti
   if (options.keys !== undefined || options.context !== undefined) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      'rewrap: keys and context come from the encrypt() layer of a wrapped session; give them for a DEK store only.',
+      'rewrap: keys and context come from the encrypt() layer of a wrapped session; pass them for a DEK store only.',
     );
   }
   for await (const session of sessionsWithKeysOf('rewrap', target)) {
@@ -228,7 +228,7 @@ export async function wrapAnew(
     if (!committed) {
       throw new StrongroomError(
         'ERR_COMMITMENT',
-        'A wrapped data key is not the one that its id says, or belongs to another session or context.',
+        'A wrapped data key does not match its id, or belongs to a different session or context. Compare the session and the context; if they are the same, restore the data key from a backup.',
       );
     }
     return await ring.wrap(dek, binding, { openOnly: openOnly || retire });

@@ -140,7 +140,7 @@ async function open(where: string, sealed: string, options: OpenRunStateOptions)
   if (header.s === 'none' || wrapped === undefined) {
     throw new StrongroomError(
       'ERR_NOT_SEALED',
-      `${where}: this is no run state that sealRunState() sealed: it has no data key. Seal states before storing them.`,
+      `${where}: this is not a run state that sealRunState() sealed: it has no data key. Seal states before you store them.`,
     );
   }
   const { dek } = await options.keys.unwrap(wrapped, { contextHash: context.name });
@@ -150,15 +150,15 @@ async function open(where: string, sealed: string, options: OpenRunStateOptions)
     if (!constantTimeEqual(derived.did, header.d as string)) {
       throw new StrongroomError(
         'ERR_COMMITMENT',
-        `${where}: the state was sealed for another id or context than the one given, or its data key was swapped. Compare ` +
-          'id and context with those of sealRunState() first.',
+        `${where}: the state was sealed for a different id or context, or its data key was replaced. Compare the ` +
+          'id and context with those passed to sealRunState() first.',
       );
     }
     const text = derived.aead.open(body, derived.associatedData(headerSegment));
     if (text === undefined) {
       throw new StrongroomError(
         'ERR_AUTHENTICATION',
-        `${where}: the state was changed after it was sealed. Treat it as tampering.`,
+        `${where}: the state was changed after it was sealed. Treat it as tampering, and start the run again.`,
       );
     }
     checkAge(where, header, maxAge, clockOf(where, options.clock)());
@@ -181,7 +181,7 @@ function checkAge(where: string, { t = 0, e = Infinity }: Header, maxAge: number
   if (now >= Math.min(e, t + maxAge)) {
     throw new StrongroomError(
       'ERR_EXPIRED',
-      `${where}: the lifetime of the state is over. Start the run again, or seal states with a longer expireAfter.`,
+      `${where}: the state has expired. Start the run again, or seal states with a longer expireAfter.`,
     );
   }
 }

@@ -75,8 +75,8 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
   if (scope.inline || scope.stores.length === 0) {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
-      `shred: the data keys of session ${JSON.stringify(sessionId)} stand in its envelopes, so every copy of the items ` +
-        'has them. Use a DEK store; clearSession() removes the rows.',
+      `shred: the data keys of session ${JSON.stringify(sessionId)} are stored inline in its envelopes, so every copy of the items ` +
+        'contains them. Use a DEK store; clearSession() removes the rows.',
     );
   }
   for (const record of await inner.getItems()) {
@@ -85,8 +85,8 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
     if (text === undefined || text.split('.', 4).length < 4) continue;
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
-      `shred: session ${JSON.stringify(sessionId)} has records from a time when their data keys stood in the envelopes: ` +
-        'destroying the others would not reach them. Run reencrypt() over it first; copies from before stay readable.',
+      `shred: session ${JSON.stringify(sessionId)} has older records with inline data keys in their envelopes: ` +
+        'destroying the other keys would not erase them. Run reencrypt() over it first; older copies stay readable.',
     );
   }
   // Looked at in all stores before anything is destroyed in one; each looks again in its own transaction.

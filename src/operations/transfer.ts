@@ -89,7 +89,10 @@ export async function transfer<A extends Session, B extends Session>(
     const source = from?.[MAINTENANCE];
     const target = to?.[MAINTENANCE];
     if (source === undefined || target === undefined) {
-      throw new StrongroomError('ERR_UNSUPPORTED', 'transfer works between stores of strongroom.');
+      throw new StrongroomError(
+        'ERR_UNSUPPORTED',
+        'transfer: both stores must be stores of strongroom, such as openSqlite() returns.',
+      );
     }
     // Of all sessions: a hold on one that holds no items now keeps those that come.
     for (const hold of await source.dekStore.holds.list({ open: true }))
@@ -125,7 +128,7 @@ async function transferSession(
   if (present.length > records.length || digest(present) !== digest(records.slice(0, present.length))) {
     throw new StrongroomError(
       'ERR_CONFLICT',
-      `transfer: the target has another session ${JSON.stringify(id)}. Delete it there, or leave it out.`,
+      `transfer: the target already has a different session ${JSON.stringify(id)}. Delete it in the target, or exclude it from the transfer.`,
     );
   }
   const missing = records.slice(present.length);
@@ -136,7 +139,7 @@ async function transferSession(
   if (written.length !== records.length || digest(written) !== digest(records)) {
     throw new StrongroomError(
       'ERR_CONFLICT',
-      `transfer: session ${JSON.stringify(id)} was written to meanwhile. Stop the writers and run the transfer again.`,
+      `transfer: session ${JSON.stringify(id)} was changed during the transfer. Stop the writers and run the transfer again.`,
     );
   }
   return { items: missing.length, shredded: all.length - records.length };

@@ -39,7 +39,7 @@ export function refuseOrigin(where: string, options: unknown): void {
   if (given === undefined) return;
   throw new StrongroomError(
     'ERR_INVALID_OPTION',
-    `${where}: ${given} is for authorize() and audit(), and no layer stands around this target. Hand in what wrapStore() or ` +
-      'wrapSession() made, or leave it away.',
+    `${where}: ${given} is for authorize() and audit(), but this target has no layers. Pass a target that wrapStore() or ` +
+      'wrapSession() returned, or omit it.',
   );
 }

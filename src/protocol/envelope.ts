@@ -197,7 +197,7 @@ function fail(code: 'ERR_INVALID_OPTION' | 'ERR_MALFORMED', what: string): never
 function malformed(what: string): never {
   throw new StrongroomError(
     'ERR_MALFORMED',
-    `A stored record is no valid sr1 envelope: ${what}. Restore the record, or decide with onUndecryptable.`,
+    `A stored record is not a valid sr1 envelope: ${what}. Restore the record, or handle it with onUndecryptable.`,
   );
 }
 
@@ -237,7 +237,7 @@ export function sealClear(header: Header, json: string): string {
  * @throws {@link StrongroomError} `ERR_MALFORMED` when the body is not UTF-8 or the envelope is a sealed one.
  */
 export function openClear(envelope: Envelope): string {
-  if (envelope.header.s !== 'none') malformed('it is sealed, but opened as unsealed');
+  if (envelope.header.s !== 'none') malformed('it is sealed where an unsealed record is expected');
   try {
     return fromUtf8(envelope.body);
   } catch {

@@ -40,7 +40,7 @@ export function snapshotList<T = AgentInputItem>(
 export function listed(items: unknown): AgentInputItem[] {
   return readable(() => {
     if (!Array.isArray(items)) {
-      throw new StrongroomError('ERR_INVALID_ITEM', 'This call takes a list of items.');
+      throw new StrongroomError('ERR_INVALID_ITEM', 'This call takes an array of items.');
     }
     // Other ways to copy a list skip its holes or ask its iterator.
     return Array.from({ length: items.length }, (_, index) => items[index] as AgentInputItem);
@@ -68,7 +68,7 @@ export function readable<T>(read: () => T): T {
     if (isStrongroomError(error)) throw error;
     throw new StrongroomError(
       'ERR_INVALID_ITEM',
-      'Something in the arguments throws when it is read. Hand over plain data, without accessors and proxies.',
+      'Reading the arguments threw an error. Pass plain data, without accessors and proxies.',
     );
   }
 }

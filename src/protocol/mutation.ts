@@ -6,7 +6,7 @@ import { plainCopy } from './plain-copy.ts';
 
 /** The SDK's own session passes over a type that it does not know: a rewrite that does nothing, and says nothing. */
 const UNKNOWN =
-  "A mutation of a history must have the type 'replace_function_call', the only one that is known, and a callId that is a " +
+  "A mutation of a history must have the type 'replace_function_call', the only known type, and a callId that is a " +
   'string.';
 
 /**

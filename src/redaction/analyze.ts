@@ -108,6 +108,6 @@ function checkRange({ start, end }: RecognizerResult, recognizer: string, length
   if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end <= length) return;
   throw new StrongroomError(
     'ERR_INVALID_OPTION',
-    `redact: the recognizer ${JSON.stringify(recognizer)} returned a range outside of its text.`,
+    `redact: the recognizer ${JSON.stringify(recognizer)} returned a range outside the text. Correct the recognizer.`,
   );
 }

@@ -27,7 +27,7 @@ export function createEditLeaf(settings: RedactionSettings): EditLeaf {
     if (operator.type === 'block' && progress.mayBlock) {
       throw new StrongroomError(
         'ERR_PII_BLOCKED',
-        `redact: ${span.entityType} in ${shownPath(context.path)} of a ${context.itemType} item; its operator is block. Nothing was stored.`,
+        `redact: ${shownPath(context.path)} of a ${context.itemType} item contains ${span.entityType}, whose operator is block. Remove it; nothing was stored.`,
       );
     }
     return after(
@@ -36,7 +36,7 @@ export function createEditLeaf(settings: RedactionSettings): EditLeaf {
         if (typeof replacement !== 'string') {
           throw new StrongroomError(
             'ERR_INVALID_OPTION',
-            `redact: the operator of ${span.entityType} returned ${typeof replacement} instead of a string.`,
+            `redact: the operator of ${span.entityType} returned ${typeof replacement}; it must return a string.`,
           );
         }
         if (operator.type === 'pseudonymize') progress.tokens.set(replacement, value);

@@ -12,7 +12,7 @@ const FEWEST_BYTES = 16;
 export function parseHashKey(where: string, option: string, key: unknown): Uint8Array {
   const rule =
     'a Uint8Array of at least 16 bytes or an oct JWK (generateKey() makes one); a password or an unkeyed hash ' +
-    'can be undone by trying all values';
+    'can be reversed by trying all values';
   let bytes: Uint8Array | undefined;
   if (key instanceof Uint8Array) bytes = new Uint8Array(key);
   else if (typeof key === 'object' && key !== null) {

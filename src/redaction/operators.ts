@@ -80,7 +80,7 @@ export function prepareOperator(where: string, option: string, value: unknown): 
   const operator = (typeof value === 'string' ? { type: value } : value) as Operator;
   const names = Object.keys(FIELDS).join(', ');
   if (typeof operator !== 'object' || operator === null || !Object.hasOwn(FIELDS, operator.type)) {
-    invalidOption(where, option, `an operator (${names}) or an object with such a type`, value);
+    invalidOption(where, option, `an operator (${names}) or an object with one of them as type`, value);
   }
   checkOptions(`${where}: ${option}`, operator, ['type', ...FIELDS[operator.type]]);
   const { numbers = 'text' } = operator as { readonly numbers?: NumberReplacement };
@@ -109,7 +109,7 @@ const PREPARE: { readonly [T in Operator['type']]: Preparation<T> } = {
   mask(where, option, operator) {
     const { char = '*', keepFirst = 0, keepLast = 0 } = operator;
     if (typeof char !== 'string' || Array.from(char).length !== 1 || /[\p{L}\p{N}@]/u.test(char)) {
-      invalidOption(where, `${option}.char`, 'one character that is no letter, digit or @', char);
+      invalidOption(where, `${option}.char`, 'one character other than a letter, a digit or @', char);
     }
     for (const [name, count] of [
       ['keepFirst', keepFirst],

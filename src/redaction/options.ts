@@ -144,7 +144,7 @@ export function parseRedactionOptions(
     invalidOption(where, 'onOversize', "'block' or 'drop'", onOversize);
   }
   if (!Array.isArray(decode) || decode.some((encoding) => !ENCODINGS.includes(encoding))) {
-    invalidOption(where, 'decode', "a list of 'percent', 'base64' and 'obfuscated'", decode);
+    invalidOption(where, 'decode', "an array of 'percent', 'base64' and 'obfuscated'", decode);
   }
   const hidden =
     decode.includes('obfuscated') && wanted.has('EMAIL_ADDRESS') ? [obfuscatedEmailRecognizer] : [];
@@ -186,21 +186,21 @@ export function requirePseudonyms(where: string, settings: RedactionSettings): v
 
 function parseCountries(where: string, countries: unknown): readonly string[] {
   if (countries === undefined) return [];
-  const rule = `a list of country codes (${Object.keys(COUNTRY_ENTITIES).join(', ')})`;
+  const rule = `an array of country codes (${Object.keys(COUNTRY_ENTITIES).join(', ')})`;
   if (!Array.isArray(countries)) return invalidOption(where, 'countries', rule, countries);
   return countries.flatMap((country: unknown) => {
     if (typeof country !== 'string') return invalidOption(where, 'countries', rule, country);
     if (Object.hasOwn(COUNTRY_ENTITIES, country)) return COUNTRY_ENTITIES[country as Country];
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      `${where}: no identity numbers are built in for the country ${shownName(country) ?? 'at this place of the list'}; countries must be ${rule}.`,
+      `${where}: no identity numbers are built in for the country ${shownName(country) ?? 'at this index'}; countries must be ${rule}.`,
     );
   });
 }
 
 function parseDenyList(where: string, denyList: unknown): readonly Recognizer[] {
   if (denyList === undefined) return [];
-  const rule = "an object of lists of phrases by entity, such as { PERSON: ['Jane Roe'] }";
+  const rule = "an object with an array of phrases for each entity, such as { PERSON: ['Jane Roe'] }";
   checkPlainObject(where, 'denyList', rule, denyList);
   return Object.entries(denyList).map(([entity, phrases]: [string, unknown]) => {
     if (!ENTITY_NAME.test(entity) || entity === 'DEFAULT' || !Array.isArray(phrases)) {
@@ -208,7 +208,7 @@ function parseDenyList(where: string, denyList: unknown): readonly Recognizer[] 
     }
     for (const phrase of phrases) {
       if (typeof phrase !== 'string' || !/[\p{L}\p{N}]/u.test(phrase)) {
-        invalidOption(where, `denyList.${entity}`, 'a list of phrases with letters or digits', phrase);
+        invalidOption(where, `denyList.${entity}`, 'an array of phrases with letters or digits', phrase);
       }
     }
     return phraseRecognizer(entity, phrases as readonly string[]);
@@ -217,7 +217,7 @@ function parseDenyList(where: string, denyList: unknown): readonly Recognizer[] 
 
 function parseAllowList(where: string, allowList: unknown): (value: string) => boolean {
   if (allowList === undefined) return () => false;
-  const rule = 'a list of texts and patterns';
+  const rule = 'an array of strings and regular expressions';
   if (!Array.isArray(allowList)) return invalidOption(where, 'allowList', rule, allowList);
   const texts = new Set<string>();
   const patterns: RegExp[] = [];
@@ -246,15 +246,15 @@ function parseEntities(
   ownEntities: ReadonlySet<string>,
 ): readonly string[] {
   if (entities === undefined) return DEFAULT_ENTITIES;
-  if (!Array.isArray(entities)) invalidOption(where, 'entities', 'a list of entity names', entities);
+  if (!Array.isArray(entities)) invalidOption(where, 'entities', 'an array of entity names', entities);
   const known = new Set(BUILT_IN_RECOGNIZERS.flatMap((recognizer) => recognizer.entities));
   for (const entity of entities) {
-    if (typeof entity !== 'string') invalidOption(where, 'entities', 'a list of entity names', entity);
+    if (typeof entity !== 'string') invalidOption(where, 'entities', 'an array of entity names', entity);
     if (known.has(entity) || ownEntities.has(entity)) continue;
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
       `${where}: unknown entity ${ENTITY_NAME.test(entity) ? JSON.stringify(entity) : 'in the list'}. Built in: ${[...known].join(', ')}. ` +
-        'For others give a recognizer that finds them.',
+        'For other entities pass a recognizer that finds them.',
     );
   }
   return entities as readonly string[];
@@ -262,7 +262,8 @@ function parseEntities(
 
 function parseRecognizers(where: string, recognizers: unknown): readonly Recognizer[] {
   if (recognizers === undefined) return [];
-  if (!Array.isArray(recognizers)) invalidOption(where, 'recognizers', 'a list of recognizers', recognizers);
+  if (!Array.isArray(recognizers))
+    invalidOption(where, 'recognizers', 'an array of recognizers', recognizers);
   for (const [index, recognizer] of recognizers.entries()) {
     const { name, entities, analyze } = (recognizer ?? {}) as Partial<Recognizer>;
     if (
@@ -283,7 +284,7 @@ function parseRecognizers(where: string, recognizers: unknown): readonly Recogni
         invalidOption(
           where,
           `recognizers[${index}].entities`,
-          'names of capitals, such as EMPLOYEE_ID',
+          'names in capital letters, such as EMPLOYEE_ID',
           entity,
         );
       }
@@ -299,12 +300,12 @@ function parseOperators(
 ): ReadonlyMap<string, PreparedOperator> {
   const prepared = new Map<string, PreparedOperator>();
   if (operators === undefined) return prepared;
-  checkPlainObject(where, 'operators', 'an object of operators by entity', operators);
+  checkPlainObject(where, 'operators', 'an object with an operator for each entity', operators);
   for (const [entity, operator] of Object.entries(operators)) {
     if (entity !== 'DEFAULT' && !wanted.has(entity)) {
       throw new StrongroomError(
         'ERR_INVALID_OPTION',
-        `${where}: operators.${shownEntity(entity)} is for an entity that is not looked for. Looked for: ${[...wanted].join(', ')}.`,
+        `${where}: operators.${shownEntity(entity)} is for an entity that is not detected. Detected entities: ${[...wanted].join(', ')}.`,
       );
     }
     prepared.set(entity, prepareOperator(where, `operators.${entity}`, operator));
@@ -330,7 +331,12 @@ function checkReplacements(
       ),
     );
     if (isFound)
-      invalidOption(where, `operators.${entity}.with`, 'a text that is no find itself', replacement);
+      invalidOption(
+        where,
+        `operators.${entity}.with`,
+        'a string in which no recognizer finds an entity',
+        replacement,
+      );
   }
 }
 

@@ -42,22 +42,22 @@ export function patternRecognizer(options: PatternRecognizerOptions): Recognizer
   checkOptions(where, options, ['entity', 'pattern', 'name', 'score', 'context', 'validate']);
   const { entity, score = DEFAULT_SCORE, context = [], validate, name = entity } = options;
   if (typeof entity !== 'string' || !/^[A-Z][A-Z0-9_]{0,63}$/.test(entity) || entity === 'DEFAULT') {
-    invalidOption(where, 'entity', 'a name of capitals, such as EMPLOYEE_ID', entity);
+    invalidOption(where, 'entity', 'a name in capital letters, such as EMPLOYEE_ID', entity);
   }
   if (typeof name !== 'string' || name === '') invalidOption(where, 'name', 'a name', name);
   const given: readonly unknown[] = Array.isArray(options.pattern) ? options.pattern : [options.pattern];
   const patterns = given.map((pattern) => {
     if (!(pattern instanceof RegExp))
-      return invalidOption(where, 'pattern', 'a RegExp or a list of them', pattern);
+      return invalidOption(where, 'pattern', 'a RegExp or an array of them', pattern);
     // A copy: the state of the caller's pattern is the caller's.
     return new RegExp(pattern.source, `${pattern.flags.replace(/[gy]/g, '')}g`);
   });
-  if (patterns.length === 0) invalidOption(where, 'pattern', 'a RegExp or a list of them', given);
+  if (patterns.length === 0) invalidOption(where, 'pattern', 'a RegExp or an array of them', given);
   if (typeof score !== 'number' || !(score > 0 && score <= 1)) {
     invalidOption(where, 'score', 'a number above 0 and up to 1', score);
   }
   if (!Array.isArray(context) || context.some((word) => typeof word !== 'string' || word === '')) {
-    invalidOption(where, 'context', 'a list of words', context);
+    invalidOption(where, 'context', 'an array of words', context);
   }
   if (validate !== undefined && typeof validate !== 'function') {
     invalidOption(where, 'validate', 'a function', validate);
@@ -110,7 +110,7 @@ function forEachMatch(
     } catch (cause) {
       throw new StrongroomError(
         'ERR_PII_BLOCKED',
-        `redact: a pattern of ${entity} needs more than the engine's stack for a text of ${text.length} characters. ` +
+        `redact: a pattern of ${entity} overflows the stack of the regular expression engine for a text of ${text.length} characters. ` +
           'Bound its quantifiers ({1,64} in place of +), or lower maxScanBytes.',
         { cause },
       );

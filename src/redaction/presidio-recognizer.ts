@@ -51,11 +51,11 @@ export function presidioRecognizer(options: PresidioRecognizerOptions): Recogniz
     entities.length === 0 ||
     entities.some((entity) => typeof entity !== 'string')
   ) {
-    invalidOption(where, 'entities', 'a list of names of entities', entities);
+    invalidOption(where, 'entities', 'an array of entity names', entities);
   }
-  checkPlainObject(where, 'headers', 'an object of texts', headers);
+  checkPlainObject(where, 'headers', 'an object with string values', headers);
   for (const value of Object.values(headers)) {
-    if (typeof value !== 'string') invalidOption(where, 'headers', 'an object of texts', value);
+    if (typeof value !== 'string') invalidOption(where, 'headers', 'an object with string values', value);
   }
   if (typeof language !== 'string' || language === '')
     invalidOption(where, 'language', 'a language code', language);
@@ -80,7 +80,7 @@ export function presidioRecognizer(options: PresidioRecognizerOptions): Recogniz
           { cause },
         );
       }
-      throw unsearched(endpoint, 'could not be reached or answered no JSON', cause);
+      throw unsearched(endpoint, 'could not be reached or did not answer with JSON', cause);
     }
     throw unsearched(endpoint, `answered with status ${response.status}`);
   };
@@ -91,7 +91,7 @@ export function presidioRecognizer(options: PresidioRecognizerOptions): Recogniz
     async analyze(text): Promise<readonly RecognizerResult[]> {
       if (NO_WORD.test(text)) return [];
       const answer = await ask(text);
-      if (!Array.isArray(answer)) throw unsearched(endpoint, 'answered no list');
+      if (!Array.isArray(answer)) throw unsearched(endpoint, 'did not answer with an array');
       const place = codePointPlaces(text);
       return answer.map((result: unknown) => {
         const { entity_type: entityType, start, end, score } = (result ?? {}) as Record<string, unknown>;
@@ -101,7 +101,7 @@ export function presidioRecognizer(options: PresidioRecognizerOptions): Recogniz
           typeof end !== 'number' ||
           typeof score !== 'number'
         ) {
-          throw unsearched(endpoint, 'answered a result without entity_type, start, end and score');
+          throw unsearched(endpoint, 'answered with a result without entity_type, start, end and score');
         }
         return { entityType, start: place(start), end: place(end), score };
       });
@@ -112,7 +112,7 @@ export function presidioRecognizer(options: PresidioRecognizerOptions): Recogniz
 function unsearched(endpoint: string, what: string, cause?: unknown): StrongroomError {
   return new StrongroomError(
     'ERR_PII_BLOCKED',
-    `Presidio at ${endpoint} ${what}, so the text was not searched and nothing was stored. Repeat it when Presidio answers.`,
+    `Presidio at ${endpoint} ${what}, so the text was not searched and nothing was stored. Repeat the call when Presidio answers.`,
     cause === undefined ? undefined : { cause },
   );
 }

@@ -62,7 +62,7 @@ export function restoreToolArguments<T extends FunctionTool<never, never, unknow
     entities !== undefined &&
     (!Array.isArray(entities) || entities.some((entity) => typeof entity !== 'string'))
   ) {
-    invalidOption(where, 'entities', 'a list of entity names', entities);
+    invalidOption(where, 'entities', 'an array of entity names', entities);
   }
   const restored = Object.defineProperties({}, Object.getOwnPropertyDescriptors(given)) as FunctionTool;
   restored.invoke = async (runContext, input, details) =>

@@ -91,6 +91,6 @@ function entryOf(item: AgentInputItem): readonly [token: string, value: string] 
   }
   throw new StrongroomError(
     'ERR_MALFORMED',
-    'The vault holds an item that is no token. Give it a session of its own that nothing else writes to.',
+    'The vault contains an item that is not a token. Give the vault a session of its own that nothing else writes to.',
   );
 }

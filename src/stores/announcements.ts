@@ -99,7 +99,7 @@ export function announcementsOver(
           const reason = error instanceof Error ? error.message : 'unknown error';
           warn(
             'STRONGROOM_PUSH',
-            `${where}: push: changes are not announced at the moment (${reason}). Until they are, each cached read asks the database.`,
+            `${where}: push: changes are not announced at present (${reason}). Until they are, each cached read queries the database.`,
           );
         }
       }

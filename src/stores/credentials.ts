@@ -46,7 +46,7 @@ export function credentials(
     if (typeof password !== 'string' || (expiresAt !== undefined && !Number.isFinite(expiresAt))) {
       throw new StrongroomError(
         'ERR_INVALID_OPTION',
-        'The password provider must give text, or { password, expiresAt } with Unix milliseconds.',
+        'The password provider must return a string, or { password, expiresAt } with Unix milliseconds.',
       );
     }
     if (expiresAt === undefined) {

@@ -11,7 +11,7 @@ import { GUARD, type GuardingDekStore, MAINTENANCE } from '../session-contract.t
 export function dekDatabase(where: string, store: Store<Session>): DekDatabase {
   const table = store[MAINTENANCE]?.dekStore as (Partial<GuardingDekStore> & DekDatabase) | undefined;
   if (table === undefined)
-    throw new StrongroomError('ERR_UNSUPPORTED', `${where}: this store has no data keys.`);
+    throw new StrongroomError('ERR_UNSUPPORTED', `${where}: this store has no table of data keys.`);
   const { [GUARD]: _guard, ...dekStore } = table;
   return { ...dekStore, close: () => store.close(), [Symbol.asyncDispose]: () => store.close() };
 }

@@ -4,7 +4,7 @@ import { isStrongroomError, StrongroomError, type Written } from '../errors.ts';
 export function closedError(name: string): StrongroomError {
   return new StrongroomError(
     'ERR_CLOSED',
-    `This store (${name}) was closed. Open it again, or close it later.`,
+    `This store (${name}) was closed. Open it again, or close it after its last call.`,
     { written: 'no' },
   );
 }
@@ -14,10 +14,10 @@ export type Outcome = Written;
 
 const HINTS: Readonly<Record<Outcome, string>> = {
   no: ' Nothing was written.',
-  unknown: ' The call may have been committed: read back before you repeat it.',
+  unknown: ' The call may have been committed: read the history before you repeat it.',
   yes:
-    ' The session itself was changed as the call asked, so repeat no append. Listings and purges may overlook that ' +
-    'until the session is written to again.',
+    ' The session itself was changed as requested, so do not repeat an append. Listings and purges may miss that ' +
+    'until the next write to the session.',
 };
 
 /**
@@ -59,7 +59,7 @@ export async function saying<T>(outcome: Outcome, work: () => Promise<T>): Promi
 export function shreddedError(sessionId: string, did: string): StrongroomError {
   return new StrongroomError(
     'ERR_SHREDDED',
-    `The data key ${did} of session ${JSON.stringify(sessionId)} was destroyed, so an entry that it sealed could ` +
+    `The data key ${did} of session ${JSON.stringify(sessionId)} was destroyed, so a record sealed under it could ` +
       'never be read. Nothing was stored; seal it again under a new data key.',
     { written: 'no' },
   );
@@ -69,8 +69,8 @@ export function shreddedError(sessionId: string, did: string): StrongroomError {
 export function lostKeyError(sessionId: string, did: string): StrongroomError {
   return new StrongroomError(
     'ERR_KEY_UNKNOWN',
-    `The data key ${did} of session ${JSON.stringify(sessionId)} is not in this database any more, and there is no ` +
-      'tombstone of it: the database went back to an earlier state, or somebody deleted the row. Nothing was stored; ' +
+    `The data key ${did} of session ${JSON.stringify(sessionId)} is no longer in this database, and there is no ` +
+      'tombstone for it: the database was restored to an earlier state, or the row was deleted. Nothing was stored; ' +
       'seal it again under a new data key.',
     { written: 'no' },
   );
@@ -90,8 +90,8 @@ export function keyError(sessionId: string, { did, problem }: KeyProblem): Stron
 export function subjectError(sessionId: string): StrongroomError {
   const error = new StrongroomError(
     'ERR_CONFLICT',
-    `Session ${JSON.stringify(sessionId)} is of another subject. Nothing was changed. Open it with the subject that it ` +
-      'has (see sessions()), or give this subject a session of its own.',
+    `Session ${JSON.stringify(sessionId)} belongs to another subject. Nothing was changed. Open it with its own ` +
+      'subject (see sessions()), or use another session for this subject.',
     { written: 'no' },
   );
   subjectErrors.add(error);
@@ -108,8 +108,8 @@ export function isSubjectError(error: unknown): boolean {
 export function lostHistoryError(name: string, sessionId: string): StrongroomError {
   const error = new StrongroomError(
     'ERR_MALFORMED',
-    `${name}: the items of session ${JSON.stringify(sessionId)} are gone: the server evicted their key, or somebody ` +
-      'deleted it. Nothing was changed. Restore the session from a backup, or delete what is left of it with ' +
+    `${name}: the items of session ${JSON.stringify(sessionId)} are gone: the server evicted their key, or the key was ` +
+      'deleted. Nothing was changed. Restore the session from a backup, or delete what is left of it with ' +
       'deleteSession().',
     { dataLost: true },
   );

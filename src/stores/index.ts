@@ -52,7 +52,7 @@ export function createStore(driver: KeyValueDriver, options: CreateStoreOptions 
   checkOptions(WHERE, options, ['operationLog', 'clock']);
   const { operationLog = 256, clock = Date.now } = options;
   if (typeof clock !== 'function')
-    invalidOption(WHERE, 'clock', 'a function that gives Unix milliseconds', clock);
+    invalidOption(WHERE, 'clock', 'a function that returns Unix milliseconds', clock);
   const now = (): number => Math.floor(clock());
   const over = keyValueDriver(driver, {
     operationLog: parseCount(WHERE, 'operationLog', operationLog),

@@ -200,7 +200,7 @@ function checkPool(pool: object): void {
   if (typeof (pool as { promise?: unknown }).promise === 'function') {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      `${WHERE}: this is a pool of mysql2 with callbacks. Give its promise form: openMysql({ pool: pool.promise() }), ` +
+      `${WHERE}: this is a pool of mysql2 with callbacks. Pass its promise form: openMysql({ pool: pool.promise() }), ` +
         "or create it by createPool of 'mysql2/promise'.",
     );
   }
@@ -208,7 +208,7 @@ function checkPool(pool: object): void {
   if ((clientFlags & FOUND_ROWS) === 0) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      `${WHERE}: the pool has the option flags: ['-FOUND_ROWS']. Leave it out: the store counts rows that were found.`,
+      `${WHERE}: the pool has the option flags: ['-FOUND_ROWS']. Remove it: the store counts matched rows.`,
     );
   }
 }
@@ -253,6 +253,6 @@ function importMysql(): Promise<typeof mysqlModule> {
   return loadModule(
     'mysql2/promise',
     () => import('mysql2/promise'),
-    `${WHERE} with a URL needs the package mysql2: npm install mysql2. Or give it a pool: openMysql({ pool }).`,
+    `${WHERE} with a URL needs the package mysql2: npm install mysql2. Or pass a pool: openMysql({ pool }).`,
   );
 }

@@ -244,7 +244,7 @@ function poolOfTarget(
   if (hasMethods(pool, ['connect', 'end', 'escapeLiteral'])) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      `${WHERE}: this is a Client of pg, which is one connection. Give a pool: openPostgres({ pool: new Pool(…) }).`,
+      `${WHERE}: this is a Client of pg, which is one connection. Pass a pool: openPostgres({ pool: new Pool(…) }).`,
     );
   }
   if (hasMethods(pool, ['connect', 'end'])) {
@@ -252,7 +252,7 @@ function poolOfTarget(
     if (options.push === true && (pool as { options?: { max?: unknown } }).options?.max === 1) {
       throw new StrongroomError(
         'ERR_INVALID_OPTION',
-        `${WHERE}: push keeps a connection of the pool for listening, and this pool has only one.`,
+        `${WHERE}: push keeps one connection of the pool to listen, and this pool has only one. Raise its max.`,
       );
     }
     const connections = fromPool(pool as PostgresPool, timeout, { close: keep });
@@ -356,6 +356,6 @@ function importPg(): Promise<typeof pgModule> {
   return loadModule(
     'pg',
     () => import('pg'),
-    `${WHERE} with a URL needs the package pg: npm install pg. Or give it a pool: openPostgres({ pool }).`,
+    `${WHERE} with a URL needs the package pg: npm install pg. Or pass a pool: openPostgres({ pool }).`,
   );
 }

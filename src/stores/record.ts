@@ -170,7 +170,7 @@ export function decodeRecord(record: StoredRecord, sessionId: string): AgentInpu
   }
   throw new StrongroomError(
     'ERR_MALFORMED',
-    `A record of session ${JSON.stringify(sessionId)} is damaged: it is neither an item's JSON nor an envelope. ` +
+    `A record of session ${JSON.stringify(sessionId)} is damaged: it is neither the JSON of an item nor an envelope. ` +
       'Restore it from a backup, or delete the session.',
   );
 }

@@ -133,7 +133,7 @@ export function openRedis(
   if (push && source.duplicable === undefined) {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
-      `${WHERE}: push needs one server, by a URL or a client of createClient of redis: ioredis does not pass on what the server tells, and of a cluster each node tells its own.`,
+      `${WHERE}: push needs one server, given as a URL or a client of createClient of redis: ioredis does not pass invalidation messages on, and each node of a cluster sends only its own.`,
     );
   }
   const announcements = push

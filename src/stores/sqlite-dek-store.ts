@@ -42,11 +42,15 @@ export function sqliteDekStore(path: string, options: SqliteDekStoreOptions = {}
   let opening: Promise<SqliteDekStore> | undefined;
   // Loaded with the first call: the rest of `strongroom/keys` runs where there are no files.
   const file = async (): Promise<SqliteDekStore> => {
-    if (closed) throw new StrongroomError('ERR_CLOSED', 'This DEK store (sqliteDekStore) was closed.');
+    if (closed)
+      throw new StrongroomError(
+        'ERR_CLOSED',
+        'This DEK store (sqliteDekStore) was closed. Open it again, or close it after its last call.',
+      );
     opening ??= loadModule(
       import.meta.url.replace('sqlite-dek-store', 'sqlite/dek-file'),
       () => import('./sqlite/dek-file.ts'),
-      'sqliteDekStore needs node:sqlite, which this runtime does not have.',
+      'sqliteDekStore needs node:sqlite, which this runtime does not have. Use Node.js 22.13 or later, or another DEK store. Use Node.js 22.13 or later, or another DEK store. Use Node.js 22.13 or later, or another DEK store. Use Node.js 22.13 or later, or another DEK store. Use Node.js 22.13 or later, or another DEK store.',
     ).then(({ openDekFile }) => openDekFile(path, busyTimeout, now));
     // What failed is tried again by the next call.
     opening.catch(() => (opening = undefined));

@@ -40,7 +40,7 @@ export function assertNoPlaintext(
   const windows = indexWindows(texts.map(({ text }) => utf8(text)));
   if (windows.count === 0) {
     fail(
-      'assertNoPlaintext needs inputs of at least 12 bytes, else it would prove nothing.',
+      'assertNoPlaintext needs inputs of at least 12 bytes, otherwise it would prove nothing.',
       assertNoPlaintext,
     );
   }

@@ -33,7 +33,7 @@ export async function assertSealed(session: Session, options: SealedOptions = {}
       ? await session.getItems()
       : await (session as RunContextAwareSession).getItems(undefined, options.runContext);
   if (records.length === 0 && options.empty !== true) {
-    throw failure('assertSealed: the session holds no records, so nothing is proved.');
+    throw failure('assertSealed: the session has no records, so nothing is proved. Add items first.');
   }
   records.forEach((record, index) => {
     const problem = whyNotSealed(record);
@@ -47,7 +47,7 @@ function failure(message: string): AssertionError {
 }
 
 function whyNotSealed(record: AgentInputItem): string | undefined {
-  if (!('role' in record) || record.role !== 'user') return 'it is no user message';
+  if (!('role' in record) || record.role !== 'user') return 'it is not a user message';
   const content: unknown = record.content;
   const part: unknown = Array.isArray(content) && content.length === 1 ? content[0] : undefined;
   const text =
@@ -59,7 +59,7 @@ function whyNotSealed(record: AgentInputItem): string | undefined {
   if (extra.length > 0) return `it has further fields (${extra.join(', ')})`;
   const [version, headerSegment, body] = text.split('.', 3);
   if (version !== 'sr1' || headerSegment === undefined || body === undefined)
-    return 'its text is no envelope';
+    return 'its text is not an envelope';
   const header = parseHeader(headerSegment);
   if (header === undefined) return 'its header cannot be read';
   if (typeof header['s'] !== 'string' || header['s'] === 'none') return 'its header names no suite';

@@ -108,7 +108,7 @@ export function userMessage(text: string): AgentInputItem {
 
 async function stableId(session: Session): Promise<void> {
   const id = await session.getSessionId();
-  assert.ok(typeof id === 'string' && id.length > 0, 'getSessionId must give a text that is not empty');
+  assert.ok(typeof id === 'string' && id.length > 0, 'getSessionId must return a non-empty string');
   await session.addItems([userMessage('one')]);
   assert.equal(await session.getSessionId(), id, 'the id changed after an append');
 }

@@ -213,7 +213,7 @@ async function subjectStays({ store, other, id }: Bench): Promise<void> {
           transaction: { type: 'append_items', items: numbered('late', 1) },
         }),
     ]) {
-      await rejects('ERR_CONFLICT', call(), `Session ${JSON.stringify(name)} is of another subject`);
+      await rejects('ERR_CONFLICT', call(), `Session ${JSON.stringify(name)} belongs to another subject`);
     }
   }
   for (const target of store === other ? [store] : [store, other]) {

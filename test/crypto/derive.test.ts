@@ -107,7 +107,7 @@ describe('derived keys', () => {
       () => keys.operationTag('op', 0),
       () => keys.operationNonce('op', 0, 'h', utf8('p')),
     ]) {
-      expect(use).toThrow('A data key was used after it had been wiped.');
+      expect(use).toThrow('A data key was used after it was zeroed. Report this as a bug of strongroom.');
     }
     // Who kept the cipher itself has one of zeros.
     expect(aead.open(sealed, new Uint8Array(0))).toBeUndefined();

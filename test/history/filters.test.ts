@@ -197,12 +197,12 @@ describe('clearToolOutputs()', () => {
   });
 
   it.each([
-    [{ keep: -1 }, 'keep must be a whole number from 0 on'],
-    [{ keep: 1.5 }, 'keep must be a whole number from 0 on'],
-    [{ clearAtLeast: 0 }, 'clearAtLeast must be a whole number from 1 on'],
-    [{ previewChars: '8' }, 'previewChars must be a whole number from 0 on'],
+    [{ keep: -1 }, 'keep must be a whole number of at least 0'],
+    [{ keep: 1.5 }, 'keep must be a whole number of at least 0'],
+    [{ clearAtLeast: 0 }, 'clearAtLeast must be a whole number of at least 1'],
+    [{ previewChars: '8' }, 'previewChars must be a whole number of at least 0'],
     [{ excludeTools: 'search' }, 'excludeTools must be an array of tool names'],
-    [{ placeholder: 1 }, 'placeholder must be a text or a function'],
+    [{ placeholder: 1 }, 'placeholder must be a string or a function'],
     [{ clearToolInputs: 1 }, 'clearToolInputs must be a boolean'],
     [{ keepLast: 1 }, 'unknown option "keepLast"'],
   ])('refuses %j', (options, message) => {
@@ -305,8 +305,8 @@ describe('limitImages()', () => {
   });
 
   it.each([
-    [{}, 'max must be a whole number from 0 on'],
-    [{ max: -1 }, 'max must be a whole number from 0 on'],
+    [{}, 'max must be a whole number of at least 0'],
+    [{ max: -1 }, 'max must be a whole number of at least 0'],
     [{ max: 1, placeholder: '' }, 'placeholder must be a text'],
   ])('refuses %j', (options, message) => {
     expect(() => limitImages(options as never)).toThrow(

@@ -88,7 +88,7 @@ describe('undoTurn() and rewindTo()', () => {
     ],
     [
       (session: Session): Promise<unknown> => rewindTo(session, { turns: -1 }),
-      'turns must be a whole number from 0 on',
+      'turns must be a whole number of at least 0',
     ],
     [
       (session: Session): Promise<unknown> => rewindTo(session, { turn: 1 } as never),
@@ -118,7 +118,7 @@ describe('branches()', () => {
     expect(await tree.list()).toEqual(['all', 'retry']);
     await expect(tree.create('retry')).rejects.toMatchObject({
       code: 'ERR_CONFLICT',
-      message: expect.stringContaining('the branch "retry" has items already'),
+      message: expect.stringContaining('the branch "retry" already has items'),
     });
     await tree.delete('retry');
     expect(await tree.list()).toEqual(['all']);
@@ -136,7 +136,7 @@ describe('branches()', () => {
     const expiring = wrapStore(store, [expire({ after: '1d' })]);
     await expect(branches(expiring, 'chat').create('x')).rejects.toMatchObject({
       code: 'ERR_UNSUPPORTED',
-      message: expect.stringContaining('would live longer'),
+      message: expect.stringContaining('would be kept longer'),
     });
     await store.close();
   });

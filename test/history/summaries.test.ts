@@ -131,7 +131,7 @@ describe.each(sessions)('summarizeHistory() on %s', (_name, open) => {
     await expect(summarizeHistory(session, { trigger, summarize: failing })).rejects.toThrow('model down');
     await expect(summarizeHistory(session, { trigger, summarize: () => ' ' })).rejects.toMatchObject({
       code: 'ERR_INVALID_OPTION',
-      message: expect.stringContaining('summarize must return a text that is not empty'),
+      message: expect.stringContaining('summarize must return a non-empty string'),
     });
     let aborted: AbortSignal | undefined;
     const slow = ({ signal }: { signal: AbortSignal }): Promise<string> => {
@@ -356,7 +356,7 @@ describe('archiveHistory()', () => {
     await live.addItems(turns(4));
     await expect(archiveHistory(live, { before: 4, to: new MemorySession() })).rejects.toMatchObject({
       code: 'ERR_UNSUPPORTED',
-      message: expect.stringContaining('would live longer than the originals'),
+      message: expect.stringContaining('would be kept longer than the originals'),
     });
     expect(await live.getItems()).toEqual(turns(4));
     await store.close();
@@ -417,7 +417,7 @@ describe('archiveHistory()', () => {
     [{ to: new MemorySession(), before: -1 }, 'before must be an index'],
     [{ to: new MemorySession(), before: {} }, 'give at least one budget'],
     [{ to: undefined, before: 1 }, 'to must be another session'],
-    [{ to: new MemorySession(), before: 1, operationId: '' }, 'operationId must be a text'],
+    [{ to: new MemorySession(), before: 1, operationId: '' }, 'operationId must be a non-empty string'],
   ])('refuses %j', async (options, message) => {
     await expect(archiveHistory(new MemorySession(), options as never)).rejects.toMatchObject({
       code: 'ERR_INVALID_OPTION',

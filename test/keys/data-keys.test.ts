@@ -56,7 +56,7 @@ function watched(ring: Keyring): { ring: Keyring; opened: Uint8Array[] } {
   };
 }
 
-const WIPED = 'A data key was used after it had been wiped.';
+const WIPED = 'A data key was used after it was zeroed. Report this as a bug of strongroom.';
 
 describe('opened data keys', () => {
   it('are never served to another keyring, or for another DEK store', async () => {
@@ -74,15 +74,15 @@ describe('opened data keys', () => {
       coded(
         'ERR_KEY_UNKNOWN',
         new RegExp(
-          `^The DEK store holds no data key ${did.slice(0, 8)}… of session "s", and no tombstone of it\\. Use`,
+          `^The DEK store holds no data key ${did.slice(0, 8)}… of session "s", and no tombstone for it\\. Use`,
         ),
       ),
     );
     expect(await failure(() => keys.opening({ ...scope, stores: [] }, 'XC20P', did, undefined))).toEqual(
-      coded('ERR_KEY_UNAVAILABLE', /written with, or use the store that offers one\.$/),
+      coded('ERR_KEY_UNAVAILABLE', /written with, or use a store that has one\.$/),
     );
     expect(await failure(() => keys.opening(scope, 'XAES-256-GCM', did, undefined))).toEqual(
-      coded('ERR_COMMITMENT', /another session or context/),
+      coded('ERR_COMMITMENT', /a different session or context/),
     );
   });
 
@@ -147,7 +147,7 @@ describe('opened data keys', () => {
     const swapped: DekStore = { ...(stores[0] as DekStore), get: async () => stores[0]?.get('s', did) };
     const other = scopeOf({ stores: [swapped], ring });
     expect(await failure(() => keys.opening(other, 'XC20P', 'x', undefined))).toEqual(
-      coded('ERR_COMMITMENT', /swapped/),
+      coded('ERR_COMMITMENT', /was replaced/),
     );
     expect(opened).toEqual([new Uint8Array(32), new Uint8Array(32)]);
   });
@@ -164,7 +164,7 @@ describe('opened data keys', () => {
     };
     const keys = createDataKeys(limits);
     expect(await failure(() => keys.opening(scopeOf({ stores, ring }), 'XC20P', did, undefined))).toEqual(
-      coded('ERR_COMMITMENT', /another session or context/),
+      coded('ERR_COMMITMENT', /a different session or context/),
     );
   });
 
@@ -218,7 +218,7 @@ describe('a data key that was destroyed', () => {
       expect(await failure(() => createDataKeys(limits).opening(scope, 'XC20P', did, inline))).toEqual(
         coded(
           'ERR_SHREDDED',
-          /^The data key of session "s" was destroyed on purpose at 1970-01-01T00:00:05\.000Z; what it sealed can never/,
+          /^The data key of session "s" was destroyed on purpose at 1970-01-01T00:00:05\.000Z; the records that it sealed can never/,
         ),
       );
     }
@@ -316,7 +316,7 @@ describe('a tombstone', () => {
       const { did } = await createDataKeys(limits).sealing(scope, 'XC20P');
       store.get = async () => ({ sessionId: 's', did, destroyedAt: destroyedAt as number });
       expect(await failure(() => createDataKeys(limits).opening(scope, 'XC20P', did, undefined))).toEqual(
-        coded('ERR_MALFORMED', /^The tombstone of a data key of session "s" states no time/),
+        coded('ERR_MALFORMED', /^The tombstone of a data key of session "s" has no time, so it was edited/),
       );
     },
   );
@@ -343,7 +343,7 @@ describe('a DEK store that fails', () => {
     expect(await failure(() => keys.fresh(scope, 'XC20P'))).toEqual(
       coded(
         'ERR_STORE',
-        /^The DEK store says that it holds a data key that was made just now\. Nothing was sealed/,
+        /^The DEK store reports that it already holds a data key that was just generated\. Nothing was sealed/,
       ),
     );
   });

@@ -202,7 +202,7 @@ describe.each(Object.entries(stores))('%s', (name, make) => {
     expect(outcome).toEqual(
       supported
         ? [{ sessionId: 's', did: 'a', destroyedAt: 5_000 }]
-        : coded('ERR_UNSUPPORTED', /cannot destroy one data key of several/),
+        : coded('ERR_UNSUPPORTED', /cannot destroy one of several data keys/),
     );
     expect(await store.get('s', 'b')).toEqual(dek('s', 'b'));
   });
@@ -368,7 +368,7 @@ describe('a tombstone that somebody edited', () => {
     await edit(time);
     const refused = await failure(() => wrap(inner, dekStore, keys).getItems());
     expect(refused).toEqual(
-      coded('ERR_MALFORMED', /The tombstone of a data key of session "u" states no time/),
+      coded('ERR_MALFORMED', /The tombstone of a data key of session "u" has no time, so it was edited/),
     );
     expect(refused).toMatchObject({ dataLost: true });
     await (dekStore as Partial<DekDatabase>).close?.();
@@ -407,7 +407,7 @@ describe('sessionDekStore', () => {
 
   it('cannot enumerate sessions unless it is told their ids', async () => {
     const store = sessionDekStore(sessions(plainSession));
-    expect(await failure(() => collect(store))).toEqual(coded('ERR_UNSUPPORTED', /cannot enumerate/));
+    expect(await failure(() => collect(store))).toEqual(coded('ERR_UNSUPPORTED', /cannot list sessions/));
   });
 });
 
@@ -450,7 +450,7 @@ describe('memoryDekStore', () => {
 
   it('checks its options, and has the time of the machine by default', async () => {
     expect(await failure(() => memoryDekStore({ clock: 5 } as never))).toEqual(
-      coded('ERR_INVALID_OPTION', /^memoryDekStore: clock must be a function that gives Unix milliseconds/),
+      coded('ERR_INVALID_OPTION', /^memoryDekStore: clock must be a function that returns Unix milliseconds/),
     );
     expect(await failure(() => memoryDekStore({ path: 'x' } as never))).toEqual(
       coded('ERR_INVALID_OPTION', /^memoryDekStore: unknown option "path"/),
@@ -475,7 +475,7 @@ describe('the file of sqliteDekStore', () => {
     expect(existsSync(path)).toBe(false);
     await store.close();
     expect(await failure(() => store.put(dek('s', 'a')))).toEqual(
-      coded('ERR_CLOSED', /^This DEK store \(sqliteDekStore\) was closed\.$/),
+      coded('ERR_CLOSED', /^This DEK store \(sqliteDekStore\) was closed\. Open it again/),
     );
     expect(existsSync(path)).toBe(false);
     {
@@ -490,7 +490,7 @@ describe('the file of sqliteDekStore', () => {
 
   it('is not opened with options that are wrong', async () => {
     expect(await failure(() => sqliteDekStore('x', { clock: 1 } as never))).toEqual(
-      coded('ERR_INVALID_OPTION', /^sqliteDekStore: clock must be a function that gives Unix milliseconds/),
+      coded('ERR_INVALID_OPTION', /^sqliteDekStore: clock must be a function that returns Unix milliseconds/),
     );
     expect(await failure(() => sqliteDekStore('x', { busyTimeout: 'soon' } as never))).toEqual(
       coded('ERR_INVALID_OPTION', /^sqliteDekStore: busyTimeout/),
@@ -586,14 +586,14 @@ describe('the log of sessionDekStore', () => {
 
   it('is read with options that are right only', async () => {
     expect(await failure(() => sessionDekStore('s' as never))).toEqual(
-      coded('ERR_INVALID_OPTION', /^sessionDekStore: factory must be a function that gives a session/),
+      coded('ERR_INVALID_OPTION', /^sessionDekStore: factory must be a function that returns a session/),
     );
     expect(await failure(() => sessionDekStore(() => new MemorySession(), { ids: [] } as never))).toEqual(
       coded('ERR_INVALID_OPTION', /^sessionDekStore: unknown option "ids"/),
     );
     const store = sessionDekStore(() => new MemorySession());
     expect(await failure(() => collect(store))).toEqual(
-      coded('ERR_UNSUPPORTED', /Name the session, or give it `sessionIds`\.$/),
+      coded('ERR_UNSUPPORTED', /Pass a session id, or give sessionDekStore the option `sessionIds`\.$/),
     );
   });
 });

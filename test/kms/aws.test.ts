@@ -135,7 +135,7 @@ describe('awsKms', () => {
     ['InvalidCiphertextException', 'ERR_AUTHENTICATION', /was changed, moved, or wrapped by another key/],
     ['IncorrectKeyException', 'ERR_AUTHENTICATION', /wrapped by another key/],
     ['InvalidKeyUsageException', 'ERR_INVALID_OPTION', /does not fit the key/],
-    ['BrandNewException', 'ERR_KEY_UNAVAILABLE', /an error that is not known \(BrandNewException\)/],
+    ['BrandNewException', 'ERR_KEY_UNAVAILABLE', /an unknown error \(BrandNewException\)/],
   ] as const)('%s is %s, at once', async (error, code, message) => {
     const [thrown, calls] = await unwrapWith({ error });
     expect(thrown).toEqual(coded(code, message));
@@ -144,17 +144,17 @@ describe('awsKms', () => {
 
   test('a key that waits for its deletion is disabled; one whose key store is disconnected is unavailable', async () => {
     const pending = { error: 'KMSInvalidStateException', message: `${KEY_ARN} is pending deletion.` };
-    expect((await unwrapWith(pending))[0]).toEqual(coded('ERR_KEY_DISABLED', /waits for its deletion/));
+    expect((await unwrapWith(pending))[0]).toEqual(coded('ERR_KEY_DISABLED', /is pending deletion/));
     const store = { error: 'KMSInvalidStateException', message: 'The custom key store is not connected.' };
-    expect((await unwrapWith(store))[0]).toEqual(coded('ERR_KEY_UNAVAILABLE', /in a state in which/));
+    expect((await unwrapWith(store))[0]).toEqual(coded('ERR_KEY_UNAVAILABLE', /in its present state/));
   });
 
   test('an answer in the name of another key is refused, to wrap and to unwrap', async () => {
     const [thrown] = await unwrapWith('another key');
-    expect(thrown).toEqual(coded('ERR_AUTHENTICATION', /names another key than the configured one/));
+    expect(thrown).toEqual(coded('ERR_AUTHENTICATION', /names a different key than the configured one/));
     server.faults.push('another key');
     expect(await failure(() => keyring({ current: provider(server) }).wrap(DEK, BINDING))).toEqual(
-      coded('ERR_AUTHENTICATION', /did not wrap .* names another key/),
+      coded('ERR_AUTHENTICATION', /did not wrap .* names a different key/),
     );
   });
 

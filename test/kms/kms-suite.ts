@@ -72,7 +72,7 @@ export function kmsSuite(name: string, start: () => Promise<KmsUnderTest>): void
       const { wrapped } = await keys.wrap(DEK, HERE);
       const before = kms.calls();
       expect(await failure(() => keys.unwrap(wrapped, ELSEWHERE))).toEqual(
-        coded('ERR_AUTHENTICATION', /belongs to another session or context/),
+        coded('ERR_AUTHENTICATION', /belongs to a different session or context/),
       );
       expect(kms.calls()).toBe(before);
     });
@@ -121,12 +121,12 @@ export function kmsSuite(name: string, start: () => Promise<KmsUnderTest>): void
       ];
       for (const text of malformed) {
         expect(await failure(() => keys.unwrap(text, HERE))).toEqual(
-          coded('ERR_MALFORMED', /lacks what the KMS made/),
+          coded('ERR_MALFORMED', /lacks the fields of the KMS/),
         );
       }
       for (const text of [withKms(wrapped, { p: 'other' }), withKms(wrapped, { new: 1 })]) {
         expect(await failure(() => keys.unwrap(text, HERE))).toEqual(
-          coded('ERR_UNSUPPORTED', /another kind of key service/),
+          coded('ERR_UNSUPPORTED', /a different key service/),
         );
       }
       expect(kms.calls()).toBe(before);

@@ -120,20 +120,20 @@ describe('vaultTransit', () => {
 
   test.each([
     [{ status: 403, errors: ['permission denied'] }, 'ERR_KEY_UNAVAILABLE', /refuses the token/],
-    [{ status: 404, errors: ['no handler for route'] }, 'ERR_INVALID_OPTION', /no transit engine is there/],
-    [{ status: 307 }, 'ERR_KEY_UNAVAILABLE', /redirects .* the token is not sent on/],
     [
-      { status: 400, errors: ['something new'] },
-      'ERR_KEY_UNAVAILABLE',
-      /an answer that is not known \(HTTP 400\)/,
+      { status: 404, errors: ['no handler for route'] },
+      'ERR_INVALID_OPTION',
+      /no transit engine answers there/,
     ],
+    [{ status: 307 }, 'ERR_KEY_UNAVAILABLE', /redirects .* The token is not sent to another address/],
+    [{ status: 400, errors: ['something new'] }, 'ERR_KEY_UNAVAILABLE', /an unknown answer \(HTTP 400\)/],
     [{ status: 400, errors: ["missing 'context' for key derivation"] }, 'ERR_INVALID_OPTION', /derived=true/],
     [
       { status: 400, errors: ['invalid ciphertext: unable to decrypt'] },
       'ERR_AUTHENTICATION',
       /was changed, moved/,
     ],
-    ['incomplete', 'ERR_KEY_UNAVAILABLE', /the answer is not one of the transit engine/],
+    ['incomplete', 'ERR_KEY_UNAVAILABLE', /the answer does not come from a transit engine/],
   ] as const)('%j is %s, at once', async (fault, code, message) => {
     const [thrown, calls] = await unwrapWith(fault);
     expect(thrown).toEqual(coded(code, message));

@@ -236,7 +236,7 @@ describe('audit', () => {
         settle.at(-1)?.();
       });
       expect(warnings.map(({ message }) => message)).toEqual([
-        'audit: the sink has 10 events that it did not settle. Events are being lost; further failures are not reported.',
+        'audit: the sink has not settled 10 events. Events are being lost; further failures are not reported.',
         expect.stringContaining('did not settle an event in 30000 ms') as string,
       ]);
       expect(await layer.flush()).toEqual({ lost: 990 + 6 + 10 });

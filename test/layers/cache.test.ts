@@ -837,8 +837,8 @@ describe('cache', () => {
 
   test.each<[unknown, RegExp]>([
     [undefined, /cache: options must be an object/],
-    [{}, /cache: maxItems or maxBytes must be given/],
-    [{ ttl: '1h' }, /cache: maxItems or maxBytes must be given/],
+    [{}, /cache: set maxItems or maxBytes/],
+    [{ ttl: '1h' }, /cache: set maxItems or maxBytes/],
     [{ maxItems: 0 }, /cache: maxItems must be a positive whole number, got zero/],
     [{ maxBytes: 1.5 }, /cache: maxBytes must be a positive whole number/],
     [{ maxItems: 1, ttl: 'soon' }, /cache: ttl must be/],

@@ -360,7 +360,9 @@ describe('where the wrapped data key lives', () => {
       coded('ERR_STORE', /DEK store failed/),
     );
     broken.put.mockResolvedValue(false);
-    expect(await failure(() => seal(layer, [userMessage('a')]))).toEqual(coded('ERR_STORE', /made just now/));
+    expect(await failure(() => seal(layer, [userMessage('a')]))).toEqual(
+      coded('ERR_STORE', /just generated/),
+    );
     broken.put.mockResolvedValue(true);
     expect(await seal(layer, [userMessage('a')])).toHaveLength(1);
   });
@@ -383,7 +385,7 @@ describe('where the wrapped data key lives', () => {
   it('must be known to the reader', async () => {
     const records = await seal(layerOf({ dekStore: testStore() }), [userMessage('a')]);
     expect(await failure(() => open(layerOf(), records))).toEqual(
-      coded('ERR_KEY_UNAVAILABLE', /no DEK store to look into/),
+      coded('ERR_KEY_UNAVAILABLE', /this stack has no DEK store\./),
     );
     expect(await failure(() => open(layerOf({ dekStore: testStore() }), records))).toEqual(
       coded('ERR_KEY_UNKNOWN', /DEK store holds no data key/),
@@ -452,7 +454,7 @@ describe('a record that does not open', () => {
       /not sealed/,
       async () => carrierOf(sealClear({ t: 1 }, encodeItem(userMessage('injected')))),
     ],
-    ['MALFORMED', 'a broken envelope', /no valid sr1 envelope/, async () => carrierOf('sr1.x')],
+    ['MALFORMED', 'a broken envelope', /not a valid sr1 envelope/, async () => carrierOf('sr1.x')],
     [
       'UNSUPPORTED',
       'an envelope of an unknown suite',
@@ -500,7 +502,7 @@ describe('a record that does not open', () => {
     [
       'COMMITMENT',
       'a downgraded suite',
-      /sealed for another session or context/,
+      /sealed for a different session or context/,
       async () => {
         const { header, body, wrapped } = parseEnvelope(textOf(await sealedRecord()));
         return carrierOf(formatEnvelope(formatHeader({ ...header, s: 'XAES-256-GCM' }), body, wrapped));
@@ -509,14 +511,14 @@ describe('a record that does not open', () => {
     [
       'COMMITMENT',
       'a record of another session',
-      /sealed for another session or context/,
+      /sealed for a different session or context/,
       async () =>
         (await seal(layerOf(), [userMessage('a')], { sessionId: 'session-2' }))[0] as AgentInputItem,
     ],
     [
       'COMMITMENT',
       'a swapped data key',
-      /swapped/,
+      /was replaced/,
       async () => {
         const [one, other] = [await sealedRecord(), await sealedRecord()];
         return carrierOf(
@@ -527,7 +529,7 @@ describe('a record that does not open', () => {
     [
       'COMMITMENT',
       'another tenant',
-      /sealed for another session or context/,
+      /sealed for a different session or context/,
       async () => sealedRecord({ context: { tenant: 'b' } }),
     ],
   ];
@@ -660,7 +662,9 @@ describe('unsafeAllowPlaintext', () => {
       { item: userMessage('inner'), header: { e: 9 }, stored: record },
       { item: userMessage('other'), header: {}, stored: plain },
     ]);
-    expect(await failure(() => open(layer, [broken]))).toEqual(coded('ERR_MALFORMED', /no JSON of an item/));
+    expect(await failure(() => open(layer, [broken]))).toEqual(
+      coded('ERR_MALFORMED', /not the JSON of an item/),
+    );
   });
 
   it('still refuses sealed records that do not open', async () => {
@@ -747,7 +751,7 @@ describe('the options of encrypt', () => {
       coded('ERR_INVALID_OPTION', /context/),
     );
     expect(await failure(() => seal(layerOf(), [userMessage('a')], { now: () => Number.NaN }))).toEqual(
-      coded('ERR_CLOCK', /no time/),
+      coded('ERR_CLOCK', /did not return Unix milliseconds/),
     );
   });
 });

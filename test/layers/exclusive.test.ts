@@ -88,7 +88,7 @@ describe('exclusive', () => {
     await vi.advanceTimersByTimeAsync(1_001);
     expect(await late).toMatchObject({
       code: 'ERR_TIMEOUT',
-      message: expect.stringContaining('another run has session') as string,
+      message: expect.stringContaining('another run has held session') as string,
     });
     await vi.advanceTimersByTimeAsync(60_000);
     expect(await readIn(session, new RunContext())).toEqual([]);
@@ -231,7 +231,7 @@ describe('exclusive', () => {
     const conflict = {
       code: 'ERR_CONFLICT',
       message:
-        'exclusive: this run lost session "a" to another one: it took too long without a sign of life. Nothing was ' +
+        'exclusive: this run lost session "a" to another run, because it did not renew its lease in time. Nothing was ' +
         'written; run it again.',
     };
     await expect(late.addItems([message('late')], context)).rejects.toMatchObject(conflict);

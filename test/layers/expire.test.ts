@@ -389,7 +389,7 @@ describe('expire', () => {
       expect(await failureOf(attempt)).toMatchObject({
         code: 'ERR_CLOCK',
         message: expect.stringMatching(
-          /^expire: a record of session ".+" was written 61 s ahead of the clock/,
+          /^expire: a record of session ".+" has a time of writing 61 s ahead of the clock/,
         ),
       });
     }

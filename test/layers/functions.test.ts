@@ -307,7 +307,9 @@ describe('functions on sessions and stores go through the layers', () => {
     const records = await bare.session('s').getItems();
     await expect((async () => work(bare, place.keys))()).rejects.toMatchObject({
       code: 'ERR_INVALID_OPTION',
-      message: expect.stringMatching(/actor is for authorize\(\) and audit\(\), and no layer stands around/),
+      message: expect.stringMatching(
+        /actor is for authorize\(\) and audit\(\), but this target has no layers/,
+      ),
     });
     expect(await bare.session('s').getItems()).toEqual(records);
     expect(await dataKeys()).toBe(1);

@@ -181,9 +181,9 @@ describe('minimize', () => {
     [{}, 'minimize: options must be one or more of toolOutputs, reasoning, images and files'],
     [
       { toolOutputs: 'all' },
-      'minimize: toolOutputs must be true, false or { keep: [names of tools] }, got a string.',
+      'minimize: toolOutputs must be true, false or { keep: [tool names] }, got a string.',
     ],
-    [{ toolOutputs: { keep: 'x' } }, 'minimize: toolOutputs.keep must be a list of names of tools'],
+    [{ toolOutputs: { keep: 'x' } }, 'minimize: toolOutputs.keep must be an array of tool names'],
     [{ images: 1 }, 'minimize: images must be true or false, got a positive number.'],
     [{ audio: true }, 'minimize: unknown option "audio".'],
   ])('%j is refused', (options, message) => {

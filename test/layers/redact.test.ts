@@ -236,7 +236,7 @@ describe('recognizers of your own', () => {
     });
     await expect(async () => throughWrite(layer, userMessage('hi'))).rejects.toMatchObject({
       code: 'ERR_INVALID_OPTION',
-      message: 'redact: the recognizer "broken" returned a range outside of its text.',
+      message: 'redact: the recognizer "broken" returned a range outside the text. Correct the recognizer.',
     });
   });
 
@@ -342,9 +342,9 @@ describe('onRedaction', () => {
 describe('options', () => {
   test.each([
     [{ entities: ['EMAIL'] }, 'redact: unknown entity "EMAIL". Built in: EMAIL_ADDRESS'],
-    [{ entities: 'EMAIL_ADDRESS' }, 'redact: entities must be a list of entity names, got a string.'],
+    [{ entities: 'EMAIL_ADDRESS' }, 'redact: entities must be an array of entity names, got a string.'],
     [{ operators: { EMAIL_ADDRESS: 'shred' } }, 'redact: operators.EMAIL_ADDRESS must be an operator ('],
-    [{ operators: { PERSON: 'mask' } }, 'redact: operators.PERSON is for an entity that is not looked for.'],
+    [{ operators: { PERSON: 'mask' } }, 'redact: operators.PERSON is for an entity that is not detected.'],
     [
       { operators: { DEFAULT: { type: 'mask', keep: 4 } } },
       'redact: operators.DEFAULT: unknown option "keep". Known: type, char, keepFirst, keepLast',
@@ -359,7 +359,7 @@ describe('options', () => {
     ],
     [
       { operators: { EMAIL_ADDRESS: { type: 'replace', with: 'a@acme.com' } } },
-      'redact: operators.EMAIL_ADDRESS.with must be a text that is no find itself',
+      'redact: operators.EMAIL_ADDRESS.with must be a string in which no recognizer finds an entity',
     ],
     [
       { recognizers: [{ name: 'x' }] },

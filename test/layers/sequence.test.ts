@@ -71,7 +71,7 @@ describe("integrity: 'sequence'", () => {
     expect(warnings).toEqual([
       {
         code: 'STRONGROOM_GAP',
-        message: expect.stringMatching(/Record 2 of 2 .* is missing before it/) as string,
+        message: expect.stringMatching(/Record 2 of 2 .* before it is missing/) as string,
       },
     ]);
     const findings: IntegrityFinding[] = [];

@@ -139,7 +139,7 @@ for (const { name: server, open, clean } of KINDS) {
       await expect(session.addItems([message('three')])).rejects.toMatchObject({
         code: 'ERR_STORE',
         written: 'unknown',
-        message: expect.stringContaining('may have been committed: read back') as string,
+        message: expect.stringContaining('may have been committed: read the history') as string,
       });
       expect(attempts()).toBe(3);
       expect(await stored(id)).toBe(3);

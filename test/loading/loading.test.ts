@@ -23,7 +23,7 @@ async function outcomes(what: string, how: string): Promise<readonly (Outcome | 
 
 const DATABASE: unknown = expect.objectContaining({ code: 'ERR_STORE' });
 const LATER: unknown = expect.objectContaining({
-  message: expect.stringMatching(/cannot be loaded now/) as string,
+  message: expect.stringMatching(/could not be loaded/) as string,
   retryable: true,
 });
 const missing = (advice: RegExp, code = 'ERR_UNSUPPORTED'): unknown =>
@@ -77,7 +77,9 @@ describe('loadModule', () => {
       return Promise.reject(cause);
     };
     const error = await failure(() => loadModule('some-package', load, 'install it'));
-    expect(error).toEqual(coded('ERR_LOAD', /^The package some-package is there and cannot be loaded now/));
+    expect(error).toEqual(
+      coded('ERR_LOAD', /^The package some-package is installed but could not be loaded/),
+    );
     expect((error as Error).cause).toBe(cause);
     expect(loads).toBe(1);
   });

@@ -135,10 +135,10 @@ describe('records that somebody wrote who can write to the database', () => {
       [
         { p2c: 10_000_000 },
         'ERR_UNSUPPORTED',
-        /higher count \(p2c: 10000000\) than the key "p" of the keyring \(210000\)/,
+        /higher iteration count \(p2c: 10000000\) than the key "p" of the keyring \(210000\)/,
       ],
-      [{ p2c: 210_001 }, 'ERR_UNSUPPORTED', /higher count/],
-      [{ p2s: 'A'.repeat(88) }, 'ERR_MALFORMED', /names no usable salt/],
+      [{ p2c: 210_001 }, 'ERR_UNSUPPORTED', /higher iteration count/],
+      [{ p2s: 'A'.repeat(88) }, 'ERR_MALFORMED', /has no usable salt/],
       [{ apu: 'A'.repeat(4_000) }, 'ERR_UNSUPPORTED', /names parties \(apu, apv\)/],
       [{ more: 'A'.repeat(17_000) }, 'ERR_MALFORMED', /not a compact JWE/],
     ] as const) {

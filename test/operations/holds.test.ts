@@ -31,7 +31,7 @@ function message(content: string): AgentInputItem {
 
 const HELD: Error = expect.objectContaining({
   code: 'ERR_HELD',
-  message: 'Session "s" is under the hold "case": nothing of it may be destroyed. Release the hold first.',
+  message: 'Session "s" is under the hold "case", so nothing of it may be destroyed. Release the hold first.',
 }) as Error;
 
 function typesOf(items: readonly AgentInputItem[]): (string | undefined)[] {

@@ -53,7 +53,7 @@ describe('a sealed run state', () => {
     expect(await openRunState(sealed, { keys, id: 'u', context: { tenant: 'a' } })).toBe(state);
     for (const other of [{ id: 'v', context: { tenant: 'a' } }, { id: 'u' }]) {
       expect(await failure(() => openRunState(sealed, { keys, ...other }))).toEqual(
-        coded('ERR_COMMITMENT', /another id or context/),
+        coded('ERR_COMMITMENT', /a different id or context/),
       );
     }
     const stranger = keyring({ current: await generateKey() });
@@ -77,7 +77,7 @@ describe('a sealed run state', () => {
       clock: () => Math.round(days * day),
       ...more,
     });
-    const over = coded('ERR_EXPIRED', /lifetime of the state is over/);
+    const over = coded('ERR_EXPIRED', /the state has expired/);
 
     it('that the sealer gives and everybody keeps to', async () => {
       const sealed = await seal({ expireAfter: '7d' });
@@ -141,7 +141,7 @@ describe('a sealed run state', () => {
     const [record] = await inner.getItems();
     const item = envelopeText(record as AgentInputItem) as string;
     expect(await failure(() => openRunState(item, { keys, id: 'u' }))).toEqual(
-      coded('ERR_COMMITMENT', /swapped/),
+      coded('ERR_COMMITMENT', /was replaced/),
     );
   });
 
@@ -159,7 +159,7 @@ describe('a sealed run state', () => {
       coded('ERR_INVALID_OPTION', /suite/),
     );
     expect(await failure(() => openRunState(state, { keys, id: 'u' }))).toEqual(
-      coded('ERR_MALFORMED', /no valid sr1/),
+      coded('ERR_MALFORMED', /not a valid sr1/),
     );
     expect(await failure(() => openRunState(1 as never, { keys, id: 'u' }))).toEqual(
       coded('ERR_INVALID_OPTION', /^openRunState: sealed must be a text of sealRunState/),
@@ -180,7 +180,10 @@ describe('a sealed run state', () => {
     const withoutKey = sealed.split('.').slice(0, 3).join('.');
     for (const text of [withoutKey, sealClear({}, state)]) {
       expect(await failure(() => openRunState(text, { keys, id: 'u' }))).toEqual(
-        coded('ERR_NOT_SEALED', /^openRunState: .* it has no data key\. Seal states before storing them\.$/),
+        coded(
+          'ERR_NOT_SEALED',
+          /^openRunState: .* it has no data key\. Seal states before you store them\.$/,
+        ),
       );
     }
   });
@@ -247,7 +250,7 @@ describe('migrate', () => {
     expect(await failure(() => migrate(wrapSession(inner, [encrypt({ keys })])))).toEqual(
       coded(
         'ERR_NOT_SEALED',
-        /^migrate: encrypt\(\) does not accept plaintext now\. Give it unsafeAllowPlaintext: \{ until \} for the migration\.$/,
+        /^migrate: encrypt\(\) does not accept plaintext\. Give it unsafeAllowPlaintext: \{ until \} for the migration\.$/,
       ),
     );
     const plain: Session = {
@@ -391,10 +394,10 @@ describe('readPythonSession', () => {
   it('refuses another key, another session, a changed token and plaintext', async () => {
     const session = python.sessions['a passphrase'];
     expect(await failure(() => readPythonSession({ ...session, encryptionKey: 'wrong' }))).toEqual(
-      coded('ERR_AUTHENTICATION', /Item 1 does not open/),
+      coded('ERR_AUTHENTICATION', /Item 1 cannot be decrypted/),
     );
     expect(await failure(() => readPythonSession({ ...session, sessionId: 'other' }))).toEqual(
-      coded('ERR_AUTHENTICATION', /another encryption key or session id/),
+      coded('ERR_AUTHENTICATION', /the encryption key or the session id is wrong/),
     );
     const [first] = session.items;
     const payload = first?.payload ?? '';
@@ -403,10 +406,10 @@ describe('readPythonSession', () => {
       payload: payload.slice(0, 40) + (payload[40] === 'A' ? 'B' : 'A') + payload.slice(41),
     };
     const cases: [unknown, RegExp, Parameters<typeof coded>[0]][] = [
-      [changed, /does not open/, 'ERR_AUTHENTICATION'],
+      [changed, /cannot be decrypted/, 'ERR_AUTHENTICATION'],
       [{ ...first, v: 2 }, /version/, 'ERR_UNSUPPORTED'],
       [{ ...first, payload: 'AAAA' }, /Fernet/, 'ERR_MALFORMED'],
-      ['text', /no object/, 'ERR_MALFORMED'],
+      ['text', /not an object/, 'ERR_MALFORMED'],
       [{ role: 'user', content: 'x' }, /plain text/, 'ERR_NOT_SEALED'],
     ];
     for (const [item, message, code] of cases) {
@@ -443,22 +446,26 @@ describe('readPythonSession', () => {
     const withVersion = Buffer.from(token);
     withVersion[0] = 0x81;
     const cases: [unknown, string, Parameters<typeof coded>[0]][] = [
-      [null, 'it is no object', 'ERR_MALFORMED'],
-      [[], 'it is no object', 'ERR_MALFORMED'],
+      [null, 'it is not an object', 'ERR_MALFORMED'],
+      [[], 'it is not an object', 'ERR_MALFORMED'],
       [{ ...first, payload: 1 }, 'it has no payload', 'ERR_MALFORMED'],
-      [{ ...first, kid: 'other' }, 'has a version that is not known here', 'ERR_UNSUPPORTED'],
-      [{ ...first, payload: withVersion.toString('base64url') }, 'it holds no Fernet token', 'ERR_MALFORMED'],
+      [{ ...first, kid: 'other' }, 'has an unknown version', 'ERR_UNSUPPORTED'],
+      [
+        { ...first, payload: withVersion.toString('base64url') },
+        'its payload is not a Fernet token',
+        'ERR_MALFORMED',
+      ],
       [
         { ...first, payload: token.subarray(0, 72).toString('base64url') },
-        'it holds no Fernet token',
+        'its payload is not a Fernet token',
         'ERR_MALFORMED',
       ],
       [
         { ...first, payload: token.subarray(0, 73).toString('base64url') },
-        'does not open',
+        'cannot be decrypted',
         'ERR_AUTHENTICATION',
       ],
-      [{ ...first, payload: `${payload}===` }, 'it holds no Fernet token', 'ERR_MALFORMED'],
+      [{ ...first, payload: `${payload}===` }, 'its payload is not a Fernet token', 'ERR_MALFORMED'],
     ];
     for (const [item, what, code] of cases) {
       const error = await failure(() => readPythonSession({ ...session, items: [first, item] }));
@@ -472,10 +479,10 @@ describe('readPythonSession', () => {
   });
 
   it.each([
-    ['no JSON', 'text', 'it holds no JSON'],
-    ['no object', '[]', 'it holds no object'],
-    ['null', 'null', 'it holds no object'],
-    ['a number', '1', 'it holds no object'],
+    ['no JSON', 'text', 'it is not JSON'],
+    ['no object', '[]', 'its payload is not an object'],
+    ['null', 'null', 'its payload is not an object'],
+    ['a number', '1', 'its payload is not an object'],
     ['no UTF-8', '\u00ff', 'its token is authentic but damaged'],
   ])('refuses an authentic token of %s', async (_, plain, what) => {
     const payload = fernet('k', 's', Buffer.from(plain, plain === '\u00ff' ? 'latin1' : 'utf8'));

@@ -186,7 +186,10 @@ describe('data keys of a key-encryption key', () => {
   it('in records cannot be purged', async () => {
     const session = wrapSession(new MemorySession(), [encrypt({ keys: keyring({ current: old }) })]);
     expect(await failure(() => purgeDataKeys(session, { after: '1d' }))).toEqual(
-      coded('ERR_UNSUPPORTED', /^purgeDataKeys: the data keys of this target stand in its records/),
+      coded(
+        'ERR_UNSUPPORTED',
+        /^purgeDataKeys: the data keys of this target are stored inline in its records/,
+      ),
     );
   });
 });

@@ -236,12 +236,12 @@ describe('rewrap', () => {
       expect(await failure(() => rewrap(session, options))).toEqual(
         coded(
           'ERR_INVALID_OPTION',
-          /^rewrap: keys and context come from the encrypt\(\) layer of a wrapped session; give them for a DEK store only\.$/,
+          /^rewrap: keys and context come from the encrypt\(\) layer of a wrapped session; pass them for a DEK store only\.$/,
         ),
       );
     }
     expect(await failure(() => rewrap(memoryDekStore()))).toEqual(
-      coded('ERR_INVALID_OPTION', /^rewrap: keys must be a keyring when the target is a DEK store/),
+      coded('ERR_INVALID_OPTION', /^rewrap: keys must be a keyring, because the target is a DEK store/),
     );
   });
 
@@ -526,7 +526,7 @@ describe('reencrypt', () => {
     expect(await failure(() => reencrypt(session, { grace: 0 }))).toEqual(
       coded(
         'ERR_COMMITMENT',
-        /^A wrapped data key is not the one that its id says, or belongs to another session or context\.$/,
+        /^A wrapped data key does not match its id, or belongs to a different session or context\./,
       ),
     );
   });
@@ -687,7 +687,7 @@ describe('hold and release', () => {
     expect(second.id).not.toBe(placed.id);
     expect(await release(store, placed.id)).toEqual({ ...placed, releasedAt: expect.any(Number) as number });
     expect(await failure(() => release(store, 'other'))).toEqual(
-      coded('ERR_INVALID_OPTION', /^release: there is no hold with the id "other"\.$/),
+      coded('ERR_INVALID_OPTION', /^release: no hold has the id "other"\. Pass/),
     );
   });
 
@@ -721,7 +721,7 @@ describe('hold and release', () => {
         coded(
           'ERR_UNSUPPORTED',
           new RegExp(
-            `^${name}: the DEK store of this session keeps no holds\\. Use sqliteDekStore\\(\\), or another`,
+            `^${name}: the DEK store of this session does not support holds\\. Use sqliteDekStore\\(\\), or another`,
           ),
         ),
       );
@@ -797,14 +797,14 @@ describe('shred', () => {
     expect(await failure(() => shred(inline))).toEqual(
       coded(
         'ERR_UNSUPPORTED',
-        /^shred: the data keys of session "s" stand in its envelopes, so every copy of the items has them\. Use a DEK store/,
+        /^shred: the data keys of session "s" are stored inline in its envelopes, so every copy of the items contains them\. Use a DEK store/,
       ),
     );
     const mixed = wrap(inner, only(next), { dekStore: memoryDekStore() });
     expect(await failure(() => shred(mixed))).toEqual(
       coded(
         'ERR_UNSUPPORTED',
-        /^shred: session "s" has records from a time .*: destroying the others would not reach them\. Run reencrypt\(\)/,
+        /^shred: session "s" has older records with inline data keys .*: destroying the other keys would not erase them\. Run reencrypt\(\)/,
       ),
     );
     await inner.clearSession();

@@ -107,7 +107,9 @@ describe('shred', () => {
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrapSession(inner, [encrypt({ keys })]);
     await session.addItems([userMessage('a')]);
-    expect(await failure(() => shred(session))).toEqual(coded('ERR_UNSUPPORTED', /stand in its envelopes/));
+    expect(await failure(() => shred(session))).toEqual(
+      coded('ERR_UNSUPPORTED', /stored inline in its envelopes/),
+    );
     expect(await inner.getItems()).toHaveLength(1);
   });
 
@@ -167,10 +169,12 @@ describe('hold and release', () => {
     expect(await failure(() => release(dekStore, 'other'))).toEqual(coded('ERR_INVALID_OPTION', /no hold/));
     const noHolds = sessionDekStore((id) => new MemorySession({ sessionId: id }));
     expect(await failure(() => hold(noHolds, { sessionId: 's', reason: 'r' }))).toEqual(
-      coded('ERR_UNSUPPORTED', /keeps no holds/),
+      coded('ERR_UNSUPPORTED', /does not support holds/),
     );
     const inline = wrapSession(new MemorySession(), [encrypt({ keys })]);
-    expect(await failure(() => hold(inline, { reason: 'r' }))).toEqual(coded('ERR_UNSUPPORTED', /no holds/));
+    expect(await failure(() => hold(inline, { reason: 'r' }))).toEqual(
+      coded('ERR_UNSUPPORTED', /does not support holds/),
+    );
   });
 });
 

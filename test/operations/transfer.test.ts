@@ -97,7 +97,8 @@ describe('transfer', () => {
     await to.session('c').addItems(messages('of its own'));
     await expect(transfer(from, to)).rejects.toMatchObject({
       code: 'ERR_CONFLICT',
-      message: 'transfer: the target has another session "c". Delete it there, or leave it out.',
+      message:
+        'transfer: the target already has a different session "c". Delete it in the target, or exclude it from the transfer.',
     });
   });
 });

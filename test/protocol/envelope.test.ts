@@ -119,7 +119,7 @@ describe('the sr1 envelope', () => {
     ['a data key id in an unsealed envelope', `{"s":"none","d":"${did}","t":1}`],
   ])('refuses a header with %s', async (_, text) => {
     expect(await failure(() => parseEnvelope(withHeader(text)))).toEqual(
-      coded('ERR_MALFORMED', /not valid|no valid sr1 envelope/),
+      coded('ERR_MALFORMED', /not valid|not a valid sr1 envelope/),
     );
   });
 
@@ -165,7 +165,9 @@ describe('the sr1 envelope', () => {
     ],
     ['an unsealed body and a fourth segment', `${sealClear({ t: 1 }, '{}')}.${wrapped}`],
   ])('refuses an envelope with %s', async (_, text) => {
-    expect(await failure(() => parseEnvelope(text))).toEqual(coded('ERR_MALFORMED', /no valid sr1 envelope/));
+    expect(await failure(() => parseEnvelope(text))).toEqual(
+      coded('ERR_MALFORMED', /not a valid sr1 envelope/),
+    );
   });
 
   const sealedHeader = formatHeader(header);
@@ -182,7 +184,7 @@ describe('the sr1 envelope', () => {
     [`sr1.${of('"s"')}.AAAA`, 'the header is not an object'],
     [`sr1.${of(`{"s":"none","t":1 }`)}.AAAA`, 'the header is not in its canonical form'],
   ])('says of %s what is wrong, and what to do', async (text, what) => {
-    const message = `A stored record is no valid sr1 envelope: ${what}. Restore the record, or decide with onUndecryptable.`;
+    const message = `A stored record is not a valid sr1 envelope: ${what}. Restore the record, or handle it with onUndecryptable.`;
     expect(await failure(() => parseEnvelope(text))).toMatchObject({ code: 'ERR_MALFORMED', message });
   });
 
@@ -321,7 +323,9 @@ describe('an unsealed envelope', () => {
       coded('ERR_MALFORMED', /not UTF-8/),
     );
     const sealed = parseEnvelope(formatEnvelope(formatHeader(header), body));
-    expect(await failure(() => openClear(sealed))).toEqual(coded('ERR_MALFORMED', /opened as unsealed/));
+    expect(await failure(() => openClear(sealed))).toEqual(
+      coded('ERR_MALFORMED', /where an unsealed record is expected/),
+    );
   });
 
   it('has an operation tag that differs where plain concatenation would collide', () => {

@@ -147,7 +147,7 @@ describe('patterns of users', () => {
     const refusal: unknown = expect.objectContaining({
       code: 'ERR_INVALID_OPTION',
       message: expect.stringContaining(
-        'createRedactor: operators.X.with must be a text that is no find',
+        'createRedactor: operators.X.with must be a string in which no recognizer finds an entity',
       ) as string,
     });
     expect(() => createRedactor(own)).toThrow(refusal);
@@ -157,14 +157,14 @@ describe('patterns of users', () => {
 
   test('are refused when they are none', () => {
     for (const [options, message] of [
-      [{ entity: 'x', pattern: /a/ }, 'patternRecognizer: entity must be a name of capitals'],
+      [{ entity: 'x', pattern: /a/ }, 'patternRecognizer: entity must be a name in capital letters'],
       [
         { entity: 'X', pattern: 'a' },
-        'patternRecognizer: pattern must be a RegExp or a list of them, got a string.',
+        'patternRecognizer: pattern must be a RegExp or an array of them, got a string.',
       ],
-      [{ entity: 'X', pattern: [] }, 'patternRecognizer: pattern must be a RegExp or a list of them'],
+      [{ entity: 'X', pattern: [] }, 'patternRecognizer: pattern must be a RegExp or an array of them'],
       [{ entity: 'X', pattern: /a/, score: 0 }, 'patternRecognizer: score must be a number above 0'],
-      [{ entity: 'X', pattern: /a/, context: [''] }, 'patternRecognizer: context must be a list of words'],
+      [{ entity: 'X', pattern: /a/, context: [''] }, 'patternRecognizer: context must be an array of words'],
       [{ entity: 'X', pattern: /a/, validate: 1 }, 'patternRecognizer: validate must be a function'],
       [{ entity: 'X', pattern: /a/, name: '' }, 'patternRecognizer: name must be a name'],
     ] as const) {

@@ -61,7 +61,7 @@ describe('operators', () => {
     await expect(async () => throughWrite(layer, item)).rejects.toMatchObject({
       code: 'ERR_PII_BLOCKED',
       message:
-        'redact: CREDIT_CARD in content[0].text of a message item; its operator is block. Nothing was stored.',
+        'redact: content[0].text of a message item contains CREDIT_CARD, whose operator is block. Remove it; nothing was stored.',
     });
     expect(textOf(await throughRead(layer, item))).toBe('pay <CREDIT_CARD>');
     expect(layer.compare?.(item)).toEqual(userMessage('pay <CREDIT_CARD>'));
@@ -200,11 +200,14 @@ describe('maxScanBytes', () => {
 describe('options', () => {
   test.each([
     [{ countries: ['FR'] }, 'no identity numbers are built in for the country "FR"'],
-    [{ countries: 'DE' }, 'countries must be a list of country codes (AU, DE, ES, GB, IN, IT, PL, US)'],
-    [{ allowList: [5] }, 'allowList must be a list of texts and patterns, got a positive number.'],
-    [{ denyList: { person: ['x'] } }, 'denyList must be an object of lists of phrases by entity'],
-    [{ denyList: { PERSON: ['!'] } }, 'denyList.PERSON must be a list of phrases with letters or digits'],
-    [{ decode: ['rot13'] }, "decode must be a list of 'percent', 'base64' and 'obfuscated'"],
+    [{ countries: 'DE' }, 'countries must be an array of country codes (AU, DE, ES, GB, IN, IT, PL, US)'],
+    [
+      { allowList: [5] },
+      'allowList must be an array of strings and regular expressions, got a positive number.',
+    ],
+    [{ denyList: { person: ['x'] } }, 'denyList must be an object with an array of phrases for each entity'],
+    [{ denyList: { PERSON: ['!'] } }, 'denyList.PERSON must be an array of phrases with letters or digits'],
+    [{ decode: ['rot13'] }, "decode must be an array of 'percent', 'base64' and 'obfuscated'"],
     [{ maxScanBytes: 0 }, 'maxScanBytes must be a positive whole number'],
     [{ onOversize: 'skip' }, "onOversize must be 'block' or 'drop'"],
     [{ operators: { DEFAULT: { type: 'custom' } } }, 'operators.DEFAULT.apply must be a function'],

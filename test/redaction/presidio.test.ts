@@ -76,7 +76,7 @@ describe('presidioRecognizer', () => {
     const session = wrapSession(inner, [redact({ recognizers: [presidioRecognizer({ url })] })]);
     await expect(session.addItems([userMessage('I am Jane')])).rejects.toMatchObject({
       code: 'ERR_PII_BLOCKED',
-      message: `Presidio at ${url}/analyze answered with status 500, so the text was not searched and nothing was stored. Repeat it when Presidio answers.`,
+      message: `Presidio at ${url}/analyze answered with status 500, so the text was not searched and nothing was stored. Repeat the call when Presidio answers.`,
     });
     expect(await inner.getItems()).toEqual([]);
     server?.removeAllListeners('request').on('request', (request, response) => {
@@ -87,12 +87,12 @@ describe('presidioRecognizer', () => {
   });
 
   test.each([
-    ['no JSON', 'oops', 'could not be reached or answered no JSON'],
-    ['no list', '{}', 'answered no list'],
+    ['no JSON', 'oops', 'could not be reached or did not answer with JSON'],
+    ['no list', '{}', 'did not answer with an array'],
     [
       'half a result',
       '[{"entity_type":"PERSON"}]',
-      'answered a result without entity_type, start, end and score',
+      'answered with a result without entity_type, start, end and score',
     ],
   ])('%s is refused', async (_name, body, message) => {
     const url = await analyzer((_request, response) => response.end(body));
@@ -119,7 +119,7 @@ describe('presidioRecognizer', () => {
 
   test.each([
     [{ url: 'ftp://x' }, 'presidioRecognizer: url must be an http or https URL, got a string.'],
-    [{ url: 'http://x', entities: [] }, 'presidioRecognizer: entities must be a list of names of entities'],
+    [{ url: 'http://x', entities: [] }, 'presidioRecognizer: entities must be an array of entity names'],
     [{ url: 'http://x', language: '' }, 'presidioRecognizer: language must be a language code'],
     [
       { url: 'http://x', timeout: 0 },

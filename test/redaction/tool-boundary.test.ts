@@ -197,7 +197,7 @@ describe('restoreToolArguments', () => {
       }),
     );
     expect(() => restoreToolArguments(echo(), redactor, { entities: [5] as never })).toThrow(
-      'restoreToolArguments: entities must be a list of entity names, got an array.',
+      'restoreToolArguments: entities must be an array of entity names, got an array.',
     );
     await expect(createRedactor().restoreText('x')).rejects.toMatchObject({
       code: 'ERR_INVALID_OPTION',
@@ -342,7 +342,7 @@ describe('the vault of a layer', () => {
     await expect(session.addItems([userMessage('jane@acme.com')])).rejects.toMatchObject({
       code: 'ERR_MALFORMED',
       message:
-        'The vault holds an item that is no token. Give it a session of its own that nothing else writes to.',
+        'The vault contains an item that is not a token. Give the vault a session of its own that nothing else writes to.',
     });
   });
 });

@@ -56,8 +56,8 @@ describe('announcements over channels', () => {
     expect(told).toEqual([false]);
     expect(closed()).toBe(1);
     expect(warnings).toHaveBeenCalledExactlyOnceWith(
-      'openTest: push: changes are not announced at the moment (No answer in 5000 ms.). Until they are, each cached read ' +
-        'asks the database.',
+      'openTest: push: changes are not announced at present (No answer in 5000 ms.). Until they are, each cached read ' +
+        'queries the database.',
       { type: 'StrongroomWarning', code: 'STRONGROOM_PUSH' },
     );
     await announcements.close();

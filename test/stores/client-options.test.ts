@@ -80,7 +80,7 @@ describe.skipIf(mysql.absent)('openMysql works on a pool with', () => {
   test('no callbacks, and not without FOUND_ROWS: those it names', async () => {
     const withCallbacks = callbacks.createPool({ uri: mysql.url });
     expect(() => openMysql({ pool: withCallbacks as never })).toThrow(
-      refusal('ERR_INVALID_OPTION', 'Give its promise form: openMysql({ pool: pool.promise() })'),
+      refusal('ERR_INVALID_OPTION', 'Pass its promise form: openMysql({ pool: pool.promise() })'),
     );
     withCallbacks.end();
     const pool = createPool({ uri: mysql.url, flags: ['-FOUND_ROWS'] });

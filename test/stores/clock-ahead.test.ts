@@ -41,11 +41,11 @@ afterAll(() => void (Date.now = realNow));
 const tooFarAhead = (of: string): object => ({
   code: 'ERR_CLOCK',
   message: expect.stringMatching(
-    new RegExp(`ahead of ${of}.*Nothing was deleted. Correct the clock, or accept it with maxAhead\\.$`),
+    new RegExp(`ahead of ${of}.*Nothing was deleted. Correct the clock, or raise maxAhead\\.$`),
   ) as string,
 });
 const OF_SERVER = tooFarAhead('the clock of the database');
-const OF_PROCESS = tooFarAhead('what has passed since the store was opened');
+const OF_PROCESS = tooFarAhead('the time since the store was opened');
 
 interface Server {
   readonly open: (clock?: () => number) => Store<StoreSession>;

@@ -70,7 +70,8 @@ describe('credentials', () => {
   test('refuses what is no password, without naming it', async () => {
     await expect(credentials(() => 7 as never).current()).rejects.toMatchObject({
       code: 'ERR_INVALID_OPTION',
-      message: 'The password provider must give text, or { password, expiresAt } with Unix milliseconds.',
+      message:
+        'The password provider must return a string, or { password, expiresAt } with Unix milliseconds.',
     });
   });
 });

@@ -44,7 +44,7 @@ function damaged(database: Damage): void {
       const refused = {
         code: 'ERR_MALFORMED',
         message:
-          `A record of session "${id}" is damaged: it is neither an item's JSON nor an envelope. ` +
+          `A record of session "${id}" is damaged: it is neither the JSON of an item nor an envelope. ` +
           'Restore it from a backup, or delete the session.',
       };
       await expect(session.getItems()).rejects.toMatchObject(refused);
@@ -316,7 +316,7 @@ describe.skipIf(redis.absent)('Redis, damaged', () => {
       const refused = {
         code: 'ERR_MALFORMED',
         message:
-          `openRedis: the record of the hold "${id}" is damaged. Restore it from a backup; what it holds stays held ` +
+          `openRedis: the record of the hold "${id}" is damaged. Restore it from a backup; the data under the hold stays held ` +
           'meanwhile.',
       };
       await expect(holds?.list()).rejects.toMatchObject(refused);

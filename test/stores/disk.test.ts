@@ -116,8 +116,8 @@ describe.skipIf(noMount)('openSqlite on a disk of its own', () => {
   const refused = {
     code: 'ERR_STORE',
     message:
-      'openSqlite: the disk is full, and a deletion needs room in the log before it frees any: make a little room beside the file, ' +
-      'or delete less at once (batch of purgeExpired). Nothing was written. See the cause.',
+      'openSqlite: the disk is full, and a deletion needs space in the log before it frees any: free some disk space, ' +
+      'or delete fewer records at once (batch of purgeExpired). Nothing was written. See the cause.',
   };
 
   test('deletes while the disk is full, in the room that the log has', async () => {
@@ -188,7 +188,7 @@ describe.skipIf(noMount)('openSqlite on a disk of its own', () => {
       await expect(call()).rejects.toMatchObject({
         code: 'ERR_STORE',
         message: expect.stringMatching(
-          /^openSqlite: the database is read-only\. SQLite reads nothing there either, because its log stands beside the file: copy it to where this process may write\./,
+          /^openSqlite: the database is read-only\. SQLite cannot read it either, because it writes its log next to the file: copy the file to a folder that this process may write to\./,
         ) as string,
       });
     }
@@ -365,7 +365,7 @@ describe.each(['PostgreSQL', 'MariaDB', 'Redis'] as const)('%s on a disk of its 
       expect(error).toMatchObject({
         code: 'ERR_STORE',
         message: expect.stringMatching(
-          /: the connection to the database failed\. (Nothing was written|The call may have been committed: read back before you repeat it)\. See the cause\.$/,
+          /: the connection to the database failed\. (Nothing was written|The call may have been committed: read the history before you repeat it)\. See the cause\.$/,
         ) as string,
       });
       disk.free();

@@ -177,7 +177,7 @@ function refuses({ store: open, ahead, of, stacks = STACKS.slice(1, 3) }: Settin
         message: expect.stringMatching(
           new RegExp(
             `^expire: ${member} on session "${id}" would remove items that are hidden: the clock is (39|40) days ahead of ${of}, ` +
-              'more than .* Nothing was deleted. Correct the clock, or accept it with maxAhead\\.$',
+              'more than .* Nothing was deleted. Correct the clock, or raise maxAhead\\.$',
           ),
         ) as string,
       });
@@ -276,7 +276,7 @@ const jumped = (by: number): Pick<ExpireOptions, 'clock'> => {
   return {};
 };
 const OF_SERVER = 'the clock of the database';
-const OF_PROCESS = 'what has passed since the store was opened';
+const OF_PROCESS = 'the time since the store was opened';
 
 describe('hidden records in SQLite', () => {
   const file = temporaryFolder();

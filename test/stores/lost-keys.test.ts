@@ -109,7 +109,7 @@ function suite(database: () => Database): void {
     const { d = '' } = readHeader(envelopeText(carrier as AgentInputItem) as string) ?? {};
     if (isGuarding(dekStore)) dekStore[GUARD](d);
     expect(await failure(() => session.session('bare').addItems([carrier as AgentInputItem]))).toEqual(
-      coded('ERR_KEY_UNKNOWN', /"bare" is not in this database any more.*Nothing was stored; seal it again/),
+      coded('ERR_KEY_UNKNOWN', /"bare" is no longer in this database.*Nothing was stored; seal it again/),
     );
     expect(await bare.session('bare').getItems()).toEqual([]);
   });

@@ -119,7 +119,7 @@ describe.skipIf(absent)('openMysql with a password provider', () => {
         message: expect.stringContaining(message) as string,
       }) as Error;
     expect(() => openMysql(target.href, { password: 'hunter2' as never })).toThrow(
-      refused('openMysql: password must be a function that gives the password, got a string.'),
+      refused('openMysql: password must be a function that returns the password, got a string.'),
     );
     const pool = { getConnection: () => undefined, end: () => undefined } as never;
     expect(() => openMysql({ pool }, { password: () => 'x' })).toThrow(

@@ -22,9 +22,9 @@ function message(content: string): AgentInputItem {
 /** What is said of a call: that its connection failed, or that there was no answer in time. */
 function failed(factory: string, what: string): RegExp {
   const outcome =
-    '( Nothing was written\\.| The call may have been committed: read back before you repeat it\\.' +
-    '| The session itself was changed as the call asked, so repeat no append\\. Listings and purges may overlook that ' +
-    'until the session is written to again\\.)?';
+    '( Nothing was written\\.| The call may have been committed: read the history before you repeat it\\.' +
+    '| The session itself was changed as requested, so do not repeat an append\\. Listings and purges may miss that ' +
+    'until the next write to the session\\.)?';
   return new RegExp(`^${factory}: ${what}\\.${outcome} See the cause\\.$`);
 }
 

@@ -239,7 +239,7 @@ describe.skipIf(redis.absent)('openRedis with push', () => {
       expect.objectContaining({
         code: 'ERR_UNSUPPORTED',
         message:
-          'openRedis: push needs one server, by a URL or a client of createClient of redis: ioredis does not pass on what the server tells, and of a cluster each node tells its own.',
+          'openRedis: push needs one server, given as a URL or a client of createClient of redis: ioredis does not pass invalidation messages on, and each node of a cluster sends only its own.',
       }) as Error,
     );
     other.disconnect();
@@ -293,9 +293,9 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
       await session.getItems();
       await eventually(() => warnings.length > 0);
       expect(warnings[0]).toMatch(
-        'openPostgres: push: changes are not announced at the moment (openPostgres: the trigger that announces changes ' +
+        'openPostgres: push: changes are not announced at present (openPostgres: the trigger that announces changes ' +
           'is missing. Let the store create its tables, or run postgresSetup({ push: true }).). Until they are, each cached ' +
-          'read asks the database.',
+          'read queries the database.',
       );
       asked();
       await session.getItems();
@@ -509,7 +509,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
         await session.addItems([message('one')]);
         await session.getItems();
         await eventually(() => warnings.length > 0);
-        expect(warnings[0]).toContain('changes are not announced at the moment (No answer in 5000 ms.)');
+        expect(warnings[0]).toContain('changes are not announced at present (No answer in 5000 ms.)');
         expect(source.known()).toBeUndefined();
         asked();
         await session.getItems();
@@ -527,7 +527,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
       expect.objectContaining({
         code: 'ERR_INVALID_OPTION',
         message:
-          'openPostgres: push keeps a connection of the pool for listening, and this pool has only one.',
+          'openPostgres: push keeps one connection of the pool to listen, and this pool has only one. Raise its max.',
       }) as Error,
     );
     expect(() => openPostgres(postgres.url, { push: 1 as never })).toThrow(

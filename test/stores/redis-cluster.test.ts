@@ -57,7 +57,7 @@ describe.skipIf(withoutCluster('openRedis on a cluster of three'))('openRedis on
     const refused = {
       code: 'ERR_INVALID_OPTION',
       message:
-        'openRedis: the server is one node of a Redis Cluster. Give a list of nodes, openRedis([url, …]), or a client of ' +
+        'openRedis: the server is one node of a Redis Cluster. Pass an array of nodes, openRedis([url, …]), or a client of ' +
         'createCluster of redis, or of Cluster of ioredis; nothing was read or written.',
     };
     const url = cluster.urls[0] as string;
@@ -207,7 +207,7 @@ describe.skipIf(withoutCluster('openRedis on a cluster of three'))('openRedis on
       const late = {
         code: 'ERR_STORE',
         message: expect.stringMatching(
-          /is on its way to another node of the cluster, and does not arrive|did not answer in time|connection to the database failed/,
+          /is migrating to another node of the cluster, and the migration does not end|did not answer in time|connection to the database failed/,
         ) as string,
       };
       const calls = [

@@ -99,7 +99,7 @@ describe.skipIf(withoutBinaries('Redis', 'Redis that evicts'))('Redis that evict
     await using store = openRedis(server.url, { prefix: uniqueName('evict') });
     await store.ping();
     expect(said()).toEqual([
-      'openRedis: the server writes nothing to a disk (appendonly no, no save points), so all histories are gone when it ' +
+      'openRedis: the server does not persist to disk (appendonly no, no save points), so all histories are lost when it ' +
         'ends. Set appendonly to yes.',
     ]);
   });
@@ -123,8 +123,8 @@ describe.skipIf(withoutBinaries('Redis', 'Redis that evicts'))('Redis that evict
     await using store = openRedis(url.href, { prefix: uniqueName('evict') });
     await store.session('a').addItems([message('one')]);
     expect(said()).toEqual([
-      'openRedis: it cannot be told whether the server evicts keys, because it refuses INFO. Set maxmemory-policy to ' +
-        'noeviction: else histories disappear when its memory is full.',
+      'openRedis: the server refuses INFO, so strongroom cannot check whether it evicts keys. Set maxmemory-policy to ' +
+        'noeviction: otherwise histories are lost when its memory is full.',
     ]);
   });
 
@@ -135,7 +135,7 @@ describe.skipIf(withoutBinaries('Redis', 'Redis that evicts'))('Redis that evict
     const lost = (id: string): object => ({
       code: 'ERR_MALFORMED',
       message:
-        `openRedis: the items of session "${id}" are gone: the server evicted their key, or somebody deleted it. Nothing was ` +
+        `openRedis: the items of session "${id}" are gone: the server evicted their key, or the key was deleted. Nothing was ` +
         'changed. Restore the session from a backup, or delete what is left of it with deleteSession().',
       dataLost: true,
     });

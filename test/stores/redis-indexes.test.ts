@@ -331,7 +331,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     await theirs.addItems([message('three')]);
     await expect(mine.addItems([message('four')])).rejects.toMatchObject({
       code: 'ERR_CONFLICT',
-      message: expect.stringContaining('is of another subject') as string,
+      message: expect.stringContaining('belongs to another subject') as string,
     });
     expect(await theirs.getItems()).toEqual([message('three')]);
     const found = [];

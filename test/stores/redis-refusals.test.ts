@@ -15,10 +15,10 @@ function message(content: string): AgentInputItem {
 
 const NOTHING = 'openRedis: the database user may not do this. Nothing was written. See the cause.';
 const WRITTEN =
-  'openRedis: the database user may not do this. The session itself was changed as the call asked, so repeat no ' +
-  'append. Listings and purges may overlook that until the session is written to again. See the cause.';
+  'openRedis: the database user may not do this. The session itself was changed as requested, so do not repeat an ' +
+  'append. Listings and purges may miss that until the next write to the session. See the cause.';
 const UNKNOWN =
-  'openRedis: the database user may not do this. The call may have been committed: read back before you repeat it. ' +
+  'openRedis: the database user may not do this. The call may have been committed: read the history before you repeat it. ' +
   'See the cause.';
 
 const { url, absent } = await announce('Redis', 'openRedis as a user who may not do everything');

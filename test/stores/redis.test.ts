@@ -26,7 +26,7 @@ function refusal(act: () => unknown): string {
 describe('openRedis and openMysql', () => {
   test('refuse targets and options that cannot work, and name no password', () => {
     expect(refusal(() => openRedis('http://u:hunter2@h'))).toBe(
-      'openRedis: target must be a redis:// or rediss:// URL, a list of those of a cluster, or { client }, got a string.',
+      'openRedis: target must be a redis:// or rediss:// URL, an array of URLs of a cluster, or { client }, got a string.',
     );
     expect(refusal(() => openRedis({ client: {} } as never))).toContain('{ client } of redis or ioredis');
     expect(refusal(() => openRedis('redis://h', { prefix: 'with {braces}' }))).toContain('prefix must be');

@@ -409,7 +409,7 @@ describe.skipIf(redis.absent)('Redis, of an earlier version', () => {
     await expect(store.session('plain').getItems()).rejects.toMatchObject({
       code: 'ERR_MALFORMED',
       message:
-        `openRedis: the key ${place}:schema holds no version of strongroom. Choose another prefix, or restore that key ` +
+        `openRedis: the key ${place}:schema does not contain a schema version of strongroom. Choose another prefix, or restore that key ` +
         'from a backup.',
     });
     expect(await client.get(`${place}:schema`)).toBe('something else');

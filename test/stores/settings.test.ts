@@ -83,7 +83,7 @@ describe.skipIf(withoutBinaries('PostgreSQL', 'PostgreSQL that loses'))('Postgre
       ) as string,
       expect.stringMatching(/half-written pages \(full_page_writes off\)\. Set it to on/) as string,
       expect.stringMatching(
-        /loses what it acknowledged in the last moments \(synchronous_commit off\)\. Set it to on/,
+        /loses the last acknowledged writes \(synchronous_commit off\)\. Set it to on/,
       ) as string,
     ];
     expect(said()).toEqual(expected);
@@ -153,7 +153,7 @@ describe.skipIf(withoutBinaries('MariaDB', 'MariaDB that loses'))('MariaDB that 
     await store.session('a').addItems([message('one')]);
     await store.ping();
     expect(said()).toEqual([
-      'STRONGROOM_MYSQL: openMysql: a crash loses about a second of what was acknowledged (innodb_flush_log_at_trx_commit 2). Set it to 1.',
+      'STRONGROOM_MYSQL: openMysql: a crash loses about one second of acknowledged writes (innodb_flush_log_at_trx_commit 2). Set it to 1.',
       expect.stringMatching(
         /not in the binary log yet \(log_bin on, sync_binlog 0\)\. Set sync_binlog to 1\.$/,
       ) as string,
@@ -171,7 +171,7 @@ describe.skipIf(withoutBinaries('MariaDB', 'MariaDB that loses'))('MariaDB that 
       const refused = {
         code: 'ERR_UNSUPPORTED',
         message:
-          'openMysql: these tables have no transactions, so half of a call could stay: aria_operations (Aria). Run ALTER TABLE … ' +
+          'openMysql: these tables have no transactions, so a failed call could leave a part of its changes: aria_operations (Aria). Run ALTER TABLE … ' +
           'ENGINE=InnoDB for each; nothing was read or written.',
       };
       await expect(store.session('a').addItems([message('one')])).rejects.toMatchObject(refused);
@@ -276,10 +276,10 @@ describe('SQLite', () => {
         checkFile(':memory:', 'memory', () => 0x6969);
       }
       expect(said()).toEqual([
-        'STRONGROOM_SQLITE: openSqlite: the file is on a network file system (NFS), where the log of SQLite works for one machine at ' +
-          'most and locks may not hold. Put it on a local disk.',
+        'STRONGROOM_SQLITE: openSqlite: the file is on a network file system (NFS), where the log of SQLite works for one machine ' +
+          'only and locks are not reliable. Put it on a local disk.',
         expect.stringContaining('(CIFS)') as string,
-        'STRONGROOM_SQLITE: openSqlite: the file system takes no write-ahead log (journal mode delete), so reads and writes wait for ' +
+        'STRONGROOM_SQLITE: openSqlite: the file system does not support a write-ahead log (journal mode delete), so reads and writes wait for ' +
           'each other. Put the file on a local disk.',
       ]);
     },

@@ -227,7 +227,7 @@ describe('openSqlite, when something is wrong with the file', () => {
       await expect(readOnly.session('a').addItems([message('never')])).rejects.toMatchObject({
         code: 'ERR_STORE',
         message: expect.stringContaining(
-          'the database file cannot be opened: does its folder exist',
+          'the database file cannot be opened: check that its folder exists',
         ) as string,
       });
     } finally {

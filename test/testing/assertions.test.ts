@@ -72,9 +72,9 @@ describe('assertSealed', () => {
   });
 
   test.each([
-    ['it is no user message', { type: 'message', role: 'system', content: 'x' } as const],
+    ['it is not a user message', { type: 'message', role: 'system', content: 'x' } as const],
     ['it has no single text', userMessageWithText('plain')],
-    ['its text is no envelope', userMessage('plain')],
+    ['its text is not an envelope', userMessage('plain')],
     ['its header cannot be read', userMessage('sr1.!.x')],
     ['its header names no suite', sealed({ s: 'none' })],
     ['its header names no data key', sealed({ s: 'XC20P' })],

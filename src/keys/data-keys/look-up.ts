@@ -34,14 +34,14 @@ export async function findWrapped(
   if (scope.stores.length === 0) {
     throw new StrongroomError(
       'ERR_KEY_UNAVAILABLE',
-      'The data key is not in the envelope, and this stack has no DEK store to look into. Give encrypt() the ' +
-        '`dekStore` that the record was written with, or use the store that offers one.',
+      'The data key is not in the envelope, and this stack has no DEK store. Give encrypt() the ' +
+        '`dekStore` that the record was written with, or use a store that has one.',
     );
   }
   throw new StrongroomError(
     'ERR_KEY_UNKNOWN',
     `The DEK store holds no data key ${did.slice(0, 8)}… of session ${JSON.stringify(scope.sessionId)}, and no ` +
-      'tombstone of it. Use the DEK store that the record was written with, or restore it from a backup.',
+      'tombstone for it. Use the DEK store that the record was written with, or restore it from a backup.',
   );
 }
 
@@ -76,14 +76,14 @@ function destroyedError(sessionId: string, at: unknown): StrongroomError {
   if (typeof at !== 'number' || !(Math.abs(at) <= MAX_TIME)) {
     return new StrongroomError(
       'ERR_MALFORMED',
-      `The tombstone of a data key of session ${session} states no time: somebody edited it. The data key was ` +
-        'destroyed all the same; restore the DEK store from a backup, or delete the session.',
+      `The tombstone of a data key of session ${session} has no time, so it was edited. The data key counts as ` +
+        'destroyed. Restore the DEK store from a backup, or delete the session.',
       { dataLost: true },
     );
   }
   return new StrongroomError(
     'ERR_SHREDDED',
-    `The data key of session ${session} was destroyed on purpose at ${new Date(at).toISOString()}; what it sealed ` +
+    `The data key of session ${session} was destroyed on purpose at ${new Date(at).toISOString()}; the records that it sealed ` +
       'can never be read again.',
   );
 }

@@ -48,6 +48,6 @@ async function store(place: DekStore, record: DekRecord): Promise<void> {
   if (await ask(async () => place.put(record))) return;
   throw new StrongroomError(
     'ERR_STORE',
-    'The DEK store says that it holds a data key that was made just now. Nothing was sealed with it.',
+    'The DEK store reports that it already holds a data key that was just generated. Nothing was sealed with it. Repeat the call; if it fails again, check the random generator of this machine.',
   );
 }

@@ -110,8 +110,8 @@ function opensWith(ring: Keyring, kid: string): boolean {
 function wrongDataKey(): never {
   throw new StrongroomError(
     'ERR_COMMITMENT',
-    'The record was sealed for another session or context than it is read with, such as another tenant: compare the ' +
-      '`context` of encrypt() and the session id with those that it was written with. If they are the same, the record ' +
-      'was moved or its data key was swapped: treat it as tampering.',
+    'The record was sealed for a different session or context, such as another tenant. Compare the ' +
+      '`context` of encrypt() and the session id with those used for writing. If they are the same, the record ' +
+      'was moved or its data key was replaced: treat it as tampering.',
   );
 }

@@ -43,7 +43,7 @@ export function createToken({ pkcs11: cryptoki, token, keyLabel, pin }: TokenOpt
     if (refusedPin) {
       throw new StrongroomError(
         'ERR_INVALID_OPTION',
-        'the token refused the PIN before, and is not asked again, because it would lock itself. Correct the PIN.',
+        'the token refused this PIN before. The PIN is not tried again, because the token would lock it. Correct the PIN.',
       );
     }
     const slots = cryptoki
@@ -53,11 +53,14 @@ export function createToken({ pkcs11: cryptoki, token, keyLabel, pin }: TokenOpt
     if (slot === undefined) {
       throw new StrongroomError(
         'ERR_KEY_UNAVAILABLE',
-        'no token with this label is there. Connect it, or correct token.',
+        'no token has this label. Connect the token, or correct the option token.',
       );
     }
     if (slots.length > 1) {
-      throw new StrongroomError('ERR_INVALID_OPTION', 'several tokens have this label. Rename one of them.');
+      throw new StrongroomError(
+        'ERR_INVALID_OPTION',
+        'several tokens have this label. Give each token a label of its own.',
+      );
     }
     const secret = typeof pin === 'function' ? await pin() : pin;
     const session = cryptoki.C_OpenSession(slot, CKF_SERIAL_SESSION);
@@ -108,13 +111,13 @@ function findKey(cryptoki: Pkcs11Module, session: Buffer, keyLabel: string): Buf
   if (key === undefined) {
     throw new StrongroomError(
       'ERR_KEY_DISABLED',
-      'the token holds no secret key with this label: it was destroyed, or keyLabel is another one.',
+      'the token holds no secret key with this label: the key was destroyed, or keyLabel is wrong.',
     );
   }
   if (found.length > 1) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      'several keys of the token have this label, and which one is meant cannot be known. Rename one of them.',
+      'several keys of the token have this label. Give each key a label of its own.',
     );
   }
   const [type, size, sensitive, extractable] = cryptoki
@@ -129,7 +132,7 @@ function findKey(cryptoki: Pkcs11Module, session: Buffer, keyLabel: string): Buf
   if (type !== CKK_AES || size !== 32 || sensitive !== 1 || extractable !== 0) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      'it must be an AES key of 256 bits, sensitive and not extractable. Make another one.',
+      'it must be an AES key of 256 bits, sensitive and not extractable. Create such a key.',
     );
   }
   return key;

@@ -63,19 +63,22 @@ export function judge(error: unknown): Verdict {
   if (name.startsWith('CKR_PIN_')) {
     return verdict(
       'ERR_INVALID_OPTION',
-      `it refuses the PIN (${name}), and is not asked again. Correct the PIN.`,
+      `it refuses the PIN (${name}). The PIN is not tried again. Correct the PIN.`,
     );
   }
   if (name === 'CKR_CRYPTOKI_NOT_INITIALIZED') {
-    return verdict('ERR_INVALID_OPTION', `C_Initialize has not been called, or C_Finalize has (${name}).`);
+    return verdict(
+      'ERR_INVALID_OPTION',
+      `the module is not initialized (${name}). Call C_Initialize before use, and C_Finalize last.`,
+    );
   }
   if (WRONG_USE.has(name)) {
     return verdict(
       'ERR_INVALID_OPTION',
-      `it does no AES-GCM with this key (${name}). Use another token or key.`,
+      `it does not support AES-GCM with this key (${name}). Use another token or key.`,
     );
   }
-  return verdict('ERR_KEY_UNAVAILABLE', `an error that is not known (${name}). See its cause.`);
+  return verdict('ERR_KEY_UNAVAILABLE', `an unknown error (${name}). See its cause.`);
 }
 
 function verdict(code: Verdict['code'], reason: string): Verdict {

@@ -62,7 +62,7 @@ export function checkCacheOptions(options: CacheOptions): CacheSettings {
   if (maxItems === undefined && maxBytes === undefined) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      'cache: maxItems or maxBytes must be given: a cache without a bound holds every history until memory ends.',
+      'cache: set maxItems or maxBytes. A cache without a limit would keep every history in memory.',
     );
   }
   const ttl = parseDuration('cache', 'ttl', options.ttl ?? '5m');

@@ -62,7 +62,7 @@ export function openEntry(key: DataKey, envelope: Envelope, record: AgentInputIt
   } catch {
     return failed(
       'ERR_MALFORMED',
-      'it is authentic, but holds no JSON of an item: another version or program wrote it.',
+      'it is authentic, but not the JSON of an item: another version or program wrote it.',
     );
   }
 }

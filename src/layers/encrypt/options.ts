@@ -159,7 +159,7 @@ export function checkKeyring(value: unknown): Keyring {
     typeof ring.wrap !== 'function' ||
     typeof ring.checkOpens !== 'function'
   ) {
-    invalidOption('encrypt', 'keys', 'a keyring, or a function that gives one', value);
+    invalidOption('encrypt', 'keys', 'a keyring, or a function that returns one', value);
   }
   return ring as Keyring;
 }
@@ -168,7 +168,7 @@ function checkDekStore(value: unknown): void {
   const store = value as Record<string, unknown> | null;
   const methods = ['put', 'get', 'list', 'replaceWrapped', 'destroy'];
   if (typeof store !== 'object' || !methods.every((method) => typeof store?.[method] === 'function')) {
-    invalidOption('encrypt', 'dekStore', "'inline' or a DekStore, as memoryDekStore() makes", value);
+    invalidOption('encrypt', 'dekStore', "'inline' or a DekStore, such as memoryDekStore() returns", value);
   }
 }
 

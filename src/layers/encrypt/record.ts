@@ -54,14 +54,14 @@ function decodeClear(envelope: Envelope): AgentInputItem {
   try {
     return decodeItem(openClear(envelope));
   } catch {
-    throw new StrongroomError('ERR_MALFORMED', 'its unsealed envelope holds no JSON of an item.');
+    throw new StrongroomError('ERR_MALFORMED', 'its unsealed envelope is not the JSON of an item.');
   }
 }
 
 function notSealed(what: string): never {
   throw new StrongroomError(
     'ERR_NOT_SEALED',
-    `${what}: an old row, or one that somebody inserted. Migrate old rows with migrate(), or allow them until a date ` +
+    `${what}: an old row, or a row that was inserted without encryption. Migrate old rows with migrate(), or accept them until a date ` +
       'with unsafeAllowPlaintext.',
   );
 }

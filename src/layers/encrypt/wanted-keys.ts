@@ -57,6 +57,6 @@ function tooManyKeys(sessionId: string, count: number, most: number): Strongroom
   return new StrongroomError(
     'ERR_UNSUPPORTED',
     `Reading session ${JSON.stringify(sessionId)} takes ${count} data keys, more than dataKeys.maxPerRead (${most}). ` +
-      'Read a part of it with getItems(limit), run reencrypt() over it, or allow more.',
+      'Read a part of it with getItems(limit), run reencrypt() over it, or raise dataKeys.maxPerRead.',
   );
 }

@@ -37,7 +37,7 @@ export function createTurns(wait: number, hold: number): Turns {
   function timeout(sessionId: string): StrongroomError {
     return new StrongroomError(
       'ERR_TIMEOUT',
-      `exclusive: another run has session ${JSON.stringify(sessionId)} for longer than ${wait} ms. Try again later.`,
+      `exclusive: another run has held session ${JSON.stringify(sessionId)} for longer than ${wait} ms. Try again later, or raise wait.`,
     );
   }
 

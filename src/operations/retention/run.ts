@@ -30,7 +30,12 @@ export async function runOnce(
   const stopRenewing = renewLease(target.maintenance.leases, { lease: LEASE, owner }, LEASE_TIME, {
     answered(kept) {
       if (kept) return;
-      lost.abort(new StrongroomError('ERR_CONFLICT', `${WHERE}: another process took the lock over.`));
+      lost.abort(
+        new StrongroomError(
+          'ERR_CONFLICT',
+          `${WHERE}: another process took over the lease. This run stopped; the other process continues.`,
+        ),
+      );
     },
     failed: (error) => lost.abort(error),
   });

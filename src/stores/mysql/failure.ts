@@ -5,7 +5,7 @@ const FAILURES: Readonly<Record<string, string>> = {
   ER_ACCESS_DENIED_ERROR: 'the database refused the user or the password',
   ER_BAD_DB_ERROR: 'the database does not exist',
   ER_DISK_FULL: 'the disk of the database is full',
-  ER_NET_PACKET_TOO_LARGE: 'the call is larger than the server takes (max_allowed_packet)',
+  ER_NET_PACKET_TOO_LARGE: 'the call is larger than the limit of the server (max_allowed_packet)',
   ER_NO_SUCH_TABLE: 'a table is missing: let the store create its tables, or run mysqlSetup() by hand',
   ER_RECORD_FILE_FULL: 'the disk of the database is full',
   ER_TABLEACCESS_DENIED_ERROR: 'the database user may not do this',

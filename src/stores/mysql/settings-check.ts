@@ -31,7 +31,7 @@ export async function checkSettings(runner: SqlRunner, prefix: string): Promise<
   if (others.length > 0) {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
-      `${WHERE}: these tables have no transactions, so half of a call could stay: ${others.join(', ')}. Run ALTER TABLE … ` +
+      `${WHERE}: these tables have no transactions, so a failed call could leave a part of its changes: ${others.join(', ')}. Run ALTER TABLE … ` +
         'ENGINE=InnoDB for each; nothing was read or written.',
     );
   }
@@ -48,18 +48,18 @@ export async function checkSettings(runner: SqlRunner, prefix: string): Promise<
   const flush = settings.get('innodb_flush_log_at_trx_commit');
   if (flush === '0' || flush === '2') {
     warnOnce(
-      `a crash loses about a second of what was acknowledged (innodb_flush_log_at_trx_commit ${flush}). Set it to 1.`,
+      `a crash loses about one second of acknowledged writes (innodb_flush_log_at_trx_commit ${flush}). Set it to 1.`,
     );
   }
   if (settings.get('log_bin') === 'ON' && settings.get('sync_binlog') !== '1') {
     warnOnce(
-      'a crash of its machine can undo what was acknowledged and is not in the binary log yet (log_bin on, sync_binlog ' +
+      'a crash of the machine can undo acknowledged writes that are not in the binary log yet (log_bin on, sync_binlog ' +
         `${settings.get('sync_binlog') ?? 'unknown'}). Set sync_binlog to 1.`,
     );
   }
   if (/^(?:OFF|0)$/i.test(settings.get('innodb_doublewrite') ?? '')) {
     warnOnce(
-      'a crash of its machine can leave half-written pages (innodb_doublewrite off). Set it to on, unless the file system ' +
+      'a crash of the machine can leave half-written pages (innodb_doublewrite off). Set it to on, unless the file system ' +
         'writes pages whole.',
     );
   }

@@ -77,7 +77,7 @@ export function hearErrorsOfNew(pool: PostgresPool): void {
 export function binaryError(): StrongroomError {
   return new StrongroomError(
     'ERR_INVALID_OPTION',
-    'openPostgres: the pool has the option binary, under which pg does not give bytes back as they were. Leave it out.',
+    'openPostgres: the pool has the option binary, with which pg does not return bytes unchanged. Remove it.',
   );
 }
 

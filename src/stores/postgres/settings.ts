@@ -11,12 +11,12 @@ const warnOnce = createWarnOnce('STRONGROOM_POSTGRES', WHERE);
 /** What each setting means when it is off (PostgreSQL manual, *Write Ahead Log*). */
 const OFF: Readonly<Record<string, string>> = {
   fsync:
-    'the server does not wait for its disk (fsync off), so a crash of its machine can damage the whole database. Set fsync to on.',
+    'the server does not wait for its disk (fsync off), so a crash of the machine can damage the whole database. Set fsync to on.',
   full_page_writes:
-    'a crash of its machine can leave half-written pages (full_page_writes off). Set it to on, unless the file system writes ' +
+    'a crash of the machine can leave half-written pages (full_page_writes off). Set it to on, unless the file system writes ' +
     'pages whole.',
   synchronous_commit:
-    'a crash of the server loses what it acknowledged in the last moments (synchronous_commit off). Set it to on, for example ' +
+    'a crash of the server loses the last acknowledged writes (synchronous_commit off). Set it to on, for example ' +
     'with ALTER ROLE … SET synchronous_commit = on.',
 };
 

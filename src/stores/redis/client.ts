@@ -44,21 +44,22 @@ const WHERE = 'openRedis';
 
 /** First words of an error reply. */
 const REPLIES: Readonly<Record<string, string>> = {
-  CLUSTERDOWN: 'the cluster has no server for this session at present',
+  CLUSTERDOWN: 'no server of the cluster serves the slot of this session at present',
   CROSSSLOT:
     'the two sessions live in different slots of a Redis Cluster: archive to a session of the same store elsewhere',
-  LOADING: 'the database reads its data from the disk',
+  LOADING: 'the database is loading its data from disk',
   MASTERDOWN: 'the database is a replica that has lost its primary',
   MISCONF: 'the database cannot write to its disk',
-  MOVED: 'this is one node of a Redis Cluster. Give a list of its nodes: openRedis([url, …])',
-  NOAUTH: 'the database wants a password',
+  MOVED: 'this is one node of a Redis Cluster. Pass an array of its nodes: openRedis([url, …])',
+  NOAUTH: 'the database requires a password',
   NOPERM: 'the database user may not do this',
-  NOREPLICAS: 'the database has fewer replicas than it wants for a write',
+  NOREPLICAS: 'the database has fewer replicas than it requires for a write',
   OOM: 'the memory of the database is full',
   READONLY: 'the database is a read-only replica',
-  TRYAGAIN: 'the session is on its way to another node of the cluster, and does not arrive',
+  TRYAGAIN:
+    'the slot of the session is migrating to another node of the cluster, and the migration does not end',
   WRONGPASS: 'the database refused the user or the password',
-  WRONGTYPE: 'a key of this prefix holds something else: choose another prefix',
+  WRONGTYPE: 'a key with this prefix has another type: choose another prefix',
 };
 
 /** The server did nothing, and soon does what it is told; or another one does, behind the same address. */

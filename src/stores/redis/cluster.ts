@@ -22,7 +22,7 @@ const REDIRECTIONS = 16;
 export function fromUrls(urls: readonly string[], timeout: number, open: (url: string) => Source): Source {
   for (const url of urls.length === 0 ? [undefined] : urls) {
     if (typeof url !== 'string' || !/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
-      invalidOption(WHERE, 'target', 'a list of redis:// or rediss:// URLs of nodes of one cluster', urls);
+      invalidOption(WHERE, 'target', 'an array of redis:// or rediss:// URLs of nodes of one cluster', urls);
     }
   }
   const nodes = clusterNodes(urls, open);

@@ -156,8 +156,8 @@ function parseHold(id: string, value: string): HoldRecord {
   if (hold['id'] !== id || typeof hold['sessionId'] !== 'string' || typeof hold['placedAt'] !== 'number') {
     throw new StrongroomError(
       'ERR_MALFORMED',
-      `openRedis: the record of the hold ${JSON.stringify(id)} is damaged. Restore it from a backup; what it holds ` +
-        'stays held meanwhile.',
+      `openRedis: the record of the hold ${JSON.stringify(id)} is damaged. Restore it from a backup; the data under the hold ` +
+        'stays held until then.',
     );
   }
   return hold as unknown as HoldRecord;

@@ -31,7 +31,7 @@ export function ioCommands(client: IoRedisClient, timeout: number): SendCommand 
   if (client.nodes !== undefined && scaleReads !== undefined && scaleReads !== 'master') {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
-      `openRedis: the client reads from replicas (scaleReads), which can lack what was acknowledged. Give one with scaleReads: 'master'.`,
+      `openRedis: the client reads from replicas (scaleReads), which can lack acknowledged writes. Pass a client with scaleReads: 'master'.`,
     );
   }
   const call = callerOf(client, timeout);
@@ -87,8 +87,8 @@ function sendOnce(command: Command, timeout: number, send: () => Promise<unknown
     reject.call(command, isWritten || isReply(error) ? error : notSent());
   };
   command.toWritable = (stream) => {
-    if (isWritten && !isOver) fail(new Error('The connection broke before the answer came.'));
-    if (performance.now() > deadline && !isOver) fail(new Error('Its caller has given up.'));
+    if (isWritten && !isOver) fail(new Error('The connection closed before the answer arrived.'));
+    if (performance.now() > deadline && !isOver) fail(new Error('The caller stopped waiting.'));
     if (isOver) return NOTHING;
     isWritten = true;
     return toWritable.call(command, stream);

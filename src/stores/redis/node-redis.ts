@@ -46,7 +46,7 @@ export function nodeCommands(client: NodeRedisClient): SendCommand {
 export function nodeClusterCommands(cluster: NodeRedisCluster): SendCommand {
   const binary = cluster.withTypeMapping({ [BLOB_STRING]: Buffer });
   const assertReady = (node: NodeRedisClusterNode | undefined): void => {
-    if (node === undefined) throw new NotSentError('No node of the cluster has the slot.');
+    if (node === undefined) throw new NotSentError('No node of the cluster serves the slot.');
     if (node.client?.isReady === false) throw new NotSentError('The node of the slot has no connection.');
   };
   const send = async (command: readonly RedisArgument[]): Promise<unknown> => {

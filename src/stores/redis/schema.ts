@@ -48,7 +48,7 @@ export async function prepareSchema(commands: RedisCommands, prefix: string): Pr
   }
   const keepLock = async (): Promise<void> => {
     if ((await commands.script(RENEW, [lock], [owner, String(LOCK)])) === 1) return;
-    const cause = new Error('The lock ended.');
+    const cause = new Error('The lock expired.');
     throw storeError(WHERE, 'the change of the layout of the keys took too long', cause, 'unknown');
   };
   try {
@@ -73,7 +73,7 @@ async function versionOf(commands: RedisCommands, prefix: string): Promise<numbe
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
   throw new StrongroomError(
     'ERR_MALFORMED',
-    `${WHERE}: the key ${prefix}:schema holds no version of strongroom. Choose another prefix, or restore that key from a backup.`,
+    `${WHERE}: the key ${prefix}:schema does not contain a schema version of strongroom. Choose another prefix, or restore that key from a backup.`,
   );
 }
 

@@ -19,8 +19,8 @@ export async function checkSettings(commands: RedisCommands, allowEviction: bool
   ]);
   if (memories === undefined) {
     warnOnce(
-      'it cannot be told whether the server evicts keys, because it refuses INFO. Set maxmemory-policy to noeviction: ' +
-        'else histories disappear when its memory is full.',
+      'the server refuses INFO, so strongroom cannot check whether it evicts keys. Set maxmemory-policy to noeviction: ' +
+        'otherwise histories are lost when its memory is full.',
     );
   }
   for (const memory of memories ?? []) {
@@ -33,7 +33,7 @@ export async function checkSettings(commands: RedisCommands, allowEviction: bool
     (await savesNothing(commands)).some((nothing, at) => nothing && !appends[at])
   ) {
     warnOnce(
-      'the server writes nothing to a disk (appendonly no, no save points), so all histories are gone when it ends. Set ' +
+      'the server does not persist to disk (appendonly no, no save points), so all histories are lost when it stops. Set ' +
         'appendonly to yes.',
     );
   }
@@ -51,7 +51,7 @@ export async function refuseNode(commands: RedisCommands): Promise<void> {
   if (linesOf(state).get('cluster_size') === '1') return;
   throw new StrongroomError(
     'ERR_INVALID_OPTION',
-    `${WHERE}: the server is one node of a Redis Cluster. Give a list of nodes, openRedis([url, …]), or a client of ` +
+    `${WHERE}: the server is one node of a Redis Cluster. Pass an array of nodes, openRedis([url, …]), or a client of ` +
       'createCluster of redis, or of Cluster of ioredis; nothing was read or written.',
   );
 }

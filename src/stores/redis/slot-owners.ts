@@ -99,7 +99,7 @@ function isNoCluster(error: unknown): error is Error {
 function noCluster(cause: Error): StrongroomError {
   return new StrongroomError(
     'ERR_INVALID_OPTION',
-    `${WHERE}: the URLs are those of a server that is no node of a cluster. Give its URL alone, not a list.`,
+    `${WHERE}: the URLs belong to a server that is not a cluster node. Pass its URL as a string, not in an array.`,
     { cause },
   );
 }

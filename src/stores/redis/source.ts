@@ -38,14 +38,14 @@ export function fromClient(target: RedisTarget, timeout: number): Source {
     return invalidOption(
       WHERE,
       'target',
-      'a redis:// URL, a list of those of a cluster, or { client } of redis or ioredis',
+      'a redis:// URL, an array of URLs of a cluster, or { client } of redis or ioredis',
       client ?? target,
     );
   }
   if (has('withTypeMapping') && has('getSentinelNode')) {
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
-      `${WHERE}: a client of createSentinel is not supported. Give one of createClient or createCluster of redis, or of ioredis.`,
+      `${WHERE}: a client of createSentinel is not supported. Pass a client of createClient or createCluster of redis, or of ioredis.`,
     );
   }
   const send = commandsOf(target.client, timeout);
@@ -104,7 +104,7 @@ export function fromUrl(url: string, timeout: number): Source {
     invalidOption(
       WHERE,
       'target',
-      'a redis:// or rediss:// URL, a list of those of a cluster, or { client }',
+      'a redis:// or rediss:// URL, an array of URLs of a cluster, or { client }',
       url,
     );
   }
@@ -119,6 +119,6 @@ function importRedis(): Promise<typeof redisModule> {
   return loadModule(
     'redis',
     () => import('redis'),
-    `${WHERE} with a URL needs the package redis: npm install redis. Or give it a client: openRedis({ client }).`,
+    `${WHERE} with a URL needs the package redis: npm install redis. Or pass a client: openRedis({ client }).`,
   );
 }

@@ -18,7 +18,7 @@ export function refuseUrlOptions(where: string, options: UrlOptions): void {
   if (given === undefined) return;
   throw new StrongroomError(
     'ERR_INVALID_OPTION',
-    `${where}: the option ${given} is for a URL; a pool that you made has its own settings.`,
+    `${where}: the option ${given} is for a URL; a pool has its own settings. Remove the option.`,
   );
 }
 
@@ -35,7 +35,7 @@ export function checkUrlOptions(
   const { maxConnections = 10, password, sharePool = true, poolKey = '' } = options;
   const max = parseCount(where, 'maxConnections', maxConnections);
   if (password !== undefined && typeof password !== 'function') {
-    invalidOption(where, 'password', 'a function that gives the password', password);
+    invalidOption(where, 'password', 'a function that returns the password', password);
   }
   if (typeof sharePool !== 'boolean') invalidOption(where, 'sharePool', 'true or false', sharePool);
   if (typeof poolKey !== 'string') invalidOption(where, 'poolKey', 'text', poolKey);

@@ -22,7 +22,7 @@ const FAILURES: Readonly<Record<number, string>> = {
   10: 'the disk failed',
   11: 'the database file is damaged',
   13: 'the disk is full',
-  14: 'the database file cannot be opened: does its folder exist, and may this process write there',
+  14: 'the database file cannot be opened: check that its folder exists and that this process may write to it',
   26: 'the file is not an SQLite database',
 };
 
@@ -40,8 +40,8 @@ export function unremoved(error: unknown, removes: () => boolean): unknown {
   if (!isFull(error) || !removes()) return error;
   return storeError(
     NAME,
-    'the disk is full, and a deletion needs room in the log before it frees any: make a little room beside the file, or delete ' +
-      'less at once (batch of purgeExpired)',
+    'the disk is full, and a deletion needs space in the log before it frees any: free some disk space, or delete ' +
+      'fewer records at once (batch of purgeExpired)',
     (error as StrongroomError).cause,
     'no',
   );

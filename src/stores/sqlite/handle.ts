@@ -67,8 +67,8 @@ function makeFile(path: string): void {
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'EROFS') throw error;
     const what =
-      'the database is read-only. SQLite reads nothing there either, because its log stands beside the file: copy it to where this ' +
-      'process may write';
+      'the database is read-only. SQLite cannot read it either, because it writes its log next to the file: copy the file to a ' +
+      'folder that this process may write to';
     throw storeError(NAME, what, error);
   }
 }
@@ -78,6 +78,6 @@ function loadSqlite(): typeof sqliteModule {
   if (loaded !== undefined) return loaded;
   throw new StrongroomError(
     'ERR_UNSUPPORTED',
-    `${NAME} needs the built-in node:sqlite, which Node.js has from 22.13 on; this is ${process.version}.`,
+    `${NAME} needs the built-in module node:sqlite of Node.js 22.13 or later; this is ${process.version}. Update Node.js.`,
   );
 }

@@ -11,6 +11,6 @@ export function checkPath(where: string, path: unknown): asserts path is string 
     invalidOption(where, 'path', "the name of a file, or ':memory:'", path);
   }
   if (/^file:/i.test(path)) {
-    invalidOption(where, 'path', "the name of a file, or ':memory:', and no file: URI", path);
+    invalidOption(where, 'path', "the name of a file, or ':memory:', but not a file: URI", path);
   }
 }

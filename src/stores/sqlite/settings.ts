@@ -30,13 +30,13 @@ export function checkFile(
   const network = process.platform === 'linux' ? NETWORK.get(typeOf(dirname(path)) >>> 0) : undefined;
   if (network !== undefined) {
     warnOnce(
-      `the file is on a network file system (${network}), where the log of SQLite works for one machine at most and locks may not ` +
-        'hold. Put it on a local disk.',
+      `the file is on a network file system (${network}), where the log of SQLite works for one machine only and locks are not ` +
+        'reliable. Put it on a local disk.',
     );
   }
   if (mode !== 'wal') {
     warnOnce(
-      `the file system takes no write-ahead log (journal mode ${mode}), so reads and writes wait for each other. Put the file on a ` +
+      `the file system does not support a write-ahead log (journal mode ${mode}), so reads and writes wait for each other. Put the file on a ` +
         'local disk.',
     );
   }

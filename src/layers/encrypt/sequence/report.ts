@@ -37,19 +37,23 @@ export function createSequenceReport(
       warnOnce(
         'STRONGROOM_CLONE',
         sessionId,
-        `Copies of one process wrote to ${session} under one name: of the order of what they wrote since, only repeats are found.`,
+        `Copies of one process wrote to ${session} under one writer name. Among their records only repeats are detected, not a changed order. Restart the copies: each takes a new name.`,
       );
     }
     for (const finding of findings) {
       const decision = onIntegrity?.(finding) ?? (finding.kind === 'gap' ? 'warn' : 'throw');
       const where = `Record ${finding.index + 1} of ${entries.length} of ${session}`;
       if (decision === 'warn') {
-        warnOnce('STRONGROOM_GAP', sessionId, `${where}: a record of the same writer is missing before it.`);
+        warnOnce(
+          'STRONGROOM_GAP',
+          sessionId,
+          `${where}: a record of the same writer before it is missing. If no other process removed it, compare with a backup.`,
+        );
       } else if (decision !== 'ignore') {
         throw new StrongroomError(
           'ERR_AUTHENTICATION',
           `${where} is out of sequence (${finding.kind}): records were ${MEANING[finding.kind]}. Treat it as tampering, ` +
-            'or decide with onIntegrity.',
+            'or handle it with onIntegrity.',
         );
       }
     }
