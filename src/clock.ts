@@ -21,25 +21,25 @@ export function clockOf(where: string, clock: unknown = Date.now): () => number 
   };
 }
 
-/** What a clock is compared with before anything is deleted by it. */
+/** The time that a clock is compared with before a deletion by it. */
 export interface TimeReference {
   /** Unix milliseconds. */
   readonly time: number;
   /** Whose time that is, for the message. */
   readonly of: string;
-  /** The database runs in this process and has no clock of its own: it says nothing of a clock that somebody gave. */
+  /** The database runs in this process and has no clock of its own: it cannot check a clock that was passed as an option. */
   readonly inProcess?: true;
   /** Milliseconds that a clock may be ahead of it, unless the caller says something else. */
   readonly bound: number;
 }
 
-/** Gives what there is to compare with, if there is anything. */
+/** Returns the reference to compare with, if there is one. */
 export type ReadReference = () => Promise<TimeReference | undefined>;
 
-/** Two clocks that somebody sets differ by less, and what is deleted this much early was of no use to anybody. */
+/** Synchronized clocks differ by less, and a deletion that is early by this much does no harm. */
 export const SERVER_BOUND = 300_000;
 
-/** A machine that slept is no wrong clock; 30 days of sleep are not expected. */
+/** A suspended machine does not have a wrong clock; a suspension of 30 days is not expected. */
 export const PROCESS_BOUND = 2_592_000_000;
 
 /**
@@ -53,11 +53,11 @@ export function parseMaxAhead(where: string, value: Duration | 'any' | undefined
 }
 
 /**
- * A deletion for good is not left to a clock that is far ahead: it would take what is still needed. A clock that is behind
- * only deletes later.
+ * Refuses a permanent deletion by a clock that is far ahead, because it would delete records that are still needed. A clock
+ * that is behind only deletes later.
  *
  * @param maxAhead As {@link parseMaxAhead} gives it.
- * @param isGiven Whether somebody gave the clock, instead of that of the machine.
+ * @param isGiven Whether the clock was passed as an option, instead of the clock of the machine.
  * @throws {@link StrongroomError} `ERR_CLOCK`.
  */
 export async function checkAhead(

@@ -58,7 +58,7 @@ export function complianceRunConfig(options: ComplianceRunConfigOptions = {}): C
   }
   return {
     tracingDisabled: tracing === 'off',
-    // Also when tracing is off: whoever turns it on again does not turn content on with it.
+    // Also when tracing is off: turning it on again must not turn content on.
     traceIncludeSensitiveData: false,
     modelSettings: {
       store: false,

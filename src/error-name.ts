@@ -2,7 +2,7 @@ import { isStrongroomError } from './errors.ts';
 
 /**
  * The code of a strongroom error, else the name of the error's class, for records that must not hold content;
- * `undefined` for anything that is not plainly a name: somebody else's error may have put anything into its fields.
+ * `undefined` for anything that is not plainly a name: an error of another library may have any value in its fields.
  */
 export function errorName(error: unknown): string | undefined {
   try {

@@ -238,7 +238,7 @@ export interface SessionLayer {
   removing?(call: SessionCall): MaybePromise<void>;
   /**
    * Before every mutation. `done` runs after it: with what was appended only if an append was acknowledged, with what
-   * was removed only if a removal or a replacement was. With neither nobody knows what the session holds.
+   * was removed only if a removal or a replacement was. With neither the contents of the session are unknown.
    */
   mutation?(call: SessionCall): {
     done(appended?: readonly Entry[], removed?: readonly (Entry | HiddenEntry)[]): void;

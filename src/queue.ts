@@ -28,7 +28,7 @@ async function begin<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /**
- * A queue for each caller of a session that routes by the run context, so that nobody waits for another tenant. Runs
+ * A queue for each caller of a session that routes by the run context, so that no tenant waits for another. Runs
  * with one context object of the application are one caller; calls without a context share a queue.
  */
 export function createQueues(

@@ -125,21 +125,21 @@ export const LEASES: unique symbol = Symbol.for('strongroom.leases') as never;
 /** What a lease is for: the turn of a run on a session, or a job over the whole store. */
 export type LeaseName = `session ${string}` | `job ${string}`;
 
-/** Whoever has lost the lease changes nothing, however late it finds out. */
+/** A process that has lost the lease changes nothing, however late it notices. */
 export interface Fence {
   readonly lease: LeaseName;
   readonly owner: string;
 }
 
 /**
- * Locks that a process holds for a time and renews: when it dies they end by themselves. One that ended is its owner's until
- * somebody takes it over, so an owner that wakes up late has lost nothing as long as nobody else came. Nothing is left of one that
+ * Locks that a process holds for a limited time and renews: they expire when the process dies. The owner keeps an expired
+ * lease until another owner takes it over, so an owner that wakes up late has lost nothing until then. Nothing is left of one that
  * was released, of one that ended after the purges that come then (in Redis two hours later), of a turn on a session
  * after the session was deleted.
  */
 export interface Leases {
   /**
-   * Whether the owner has it now: nobody else had.
+   * Whether the owner has it now: no other owner had it.
    *
    * @param patience For how many milliseconds the caller is going to go on asking. Who can wait does not believe a server's
    * clock alone that the lease of another one is over: see lease-watch.ts. Default 0.

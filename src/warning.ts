@@ -10,6 +10,6 @@ export function warn(code: string, message: string): void {
       code,
     });
   } catch {
-    // Node throws from emitWarning under --throw-deprecation only; whoever warns must go on either way.
+    // Node throws from emitWarning under --throw-deprecation only; the caller must continue either way.
   }
 }

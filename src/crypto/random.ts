@@ -12,7 +12,7 @@ export function randomBytes(size: number): Uint8Array<ArrayBuffer> {
 let names = 0;
 
 /**
- * A name that nobody else has: 16 bytes in base64url, 22 characters. The time keeps the names of two clones apart
+ * A unique name: 16 bytes in base64url, 22 characters. The time keeps the names of two clones apart
  * whose generators stand at the same place; clones in the same microsecond need a generator that was seeded anew.
  */
 export function randomName(): string {

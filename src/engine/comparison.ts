@@ -86,7 +86,7 @@ function formsOf({ visible, bottom }: Opened): AgentInputItem[] {
   return visible === undefined || visible.item === bottom.item ? [bottom.item] : [visible.item, bottom.item];
 }
 
-/** The records of each key, the newest first: whoever takes the oldest takes the last one of a list. */
+/** The records of each key, the newest first: the oldest is the last of a list. */
 async function poolOf(
   records: readonly Opened[],
   keysOf: (record: Opened) => string[],

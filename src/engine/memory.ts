@@ -7,7 +7,7 @@ import { recordLength } from '../protocol/sealed-record.ts';
 
 /** Reads whose objects are known: a rollback reads once more than it restores. */
 const READS = 2;
-/** Objects of a read that hold it, the newest among them: whoever trims a list or rolls back holds that one. */
+/** Objects of a read that hold it, the newest among them: a caller that trims a list or rolls back holds the newest. */
 const HOLDERS = 8;
 /** Tool calls that are remembered, of those written and of those read. */
 const CALLS = 64;

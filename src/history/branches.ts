@@ -20,7 +20,7 @@ export interface Branches {
    * @throws StrongroomError `ERR_CONFLICT` when a branch of this name has items already.
    */
   create(name: string, from?: RewindTarget): Promise<Session>;
-  /** The session of a branch; an empty one if nobody created it. */
+  /** The session of a branch; an empty session if the branch was not created. */
   session(name: string): Session;
   /** Names of the branches that have items. On a wrapped store this is a call `sessions` on the whole store. */
   list(): Promise<string[]>;

@@ -5,7 +5,7 @@ import { invalidOption } from '../options.ts';
  * Several `callModelInputFilter`s as one, the first one first. Each gets what the one before it returned. Items keep
  * their identity through the composite (`preserveInputIdentity`) only when every filter asks for that.
  *
- * @throws StrongroomError `ERR_INVALID_OPTION` when something else than functions is given.
+ * @throws StrongroomError `ERR_INVALID_OPTION` when an argument is not a function.
  *
  * @example
  * ```ts

@@ -7,7 +7,7 @@ export interface ContentMemo {
 }
 
 /**
- * A bounded memo. Its key is a hash of 53 bits whose seeds are drawn for each memo, so nobody can prepare a text that
+ * A bounded memo. Its key is a hash of 53 bits whose seeds are drawn for each memo, so an attacker cannot prepare a text that
  * is taken for another one.
  */
 export function createContentMemo(generation: number = GENERATION): ContentMemo {

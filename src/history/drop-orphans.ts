@@ -2,7 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { createStructure } from './structure.ts';
 
 /**
- * The items without those that a provider refuses: results whose call is not there, calls that nobody answered,
+ * The items without those that a provider refuses: results without their call, calls without a result,
  * reasoning without what it led to, and what a missing program issued. For histories that are broken already: a run
  * was interrupted, or something cut them in the wrong place. The rest are the same objects in the same order.
  *

@@ -117,7 +117,7 @@ function refused(items: readonly AgentInputItem[], keepPending: boolean): Repair
     .filter(({ index, reason }) => index < pending || reason === 'result-without-call');
 }
 
-/** Where the calls, results and reasoning at the end begin: a message after a call says that nobody waits for it. */
+/** Where the calls, results and reasoning at the end begin: a message after a call shows that the call is not pending. */
 function startOfPending(items: readonly AgentInputItem[]): number {
   return items.findLastIndex((item) => !isToolWork(item)) + 1;
 }

@@ -7,7 +7,7 @@ import { invalidOption } from '../options.ts';
  * (`'a:b', 'c'` is not `'a', 'b:c'`), the parts come back with {@link parseSessionId}, and nothing in a part can break
  * out of it: each is percent-encoded. The id has only characters that every store, log and URL takes.
  *
- * It is no secret and no proof: whoever knows an id can ask for the session. Check with `authorize()`.
+ * It is not a secret: a caller that knows an id can open the session. Check calls with `authorize()`.
  *
  * @throws StrongroomError `ERR_INVALID_OPTION` for an empty part, or text that is no Unicode.
  *

@@ -5,7 +5,7 @@ import { createLinkMatcher, isResult, type LinkMatcher } from '../protocol/links
 export interface Unit {
   /** Grows at its end only; empty once the unit has become part of another one. */
   readonly members: number[];
-  /** The units that became part of this one; whoever keeps something about units empties it. */
+  /** The units that became part of this one; a holder of data about units empties it. */
   readonly absorbed: Unit[];
   /** Indexes of the first and the last member. */
   first: number;

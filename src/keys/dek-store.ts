@@ -74,7 +74,7 @@ export interface DekStore {
 export interface HoldRecord {
   readonly id: string;
   readonly sessionId: string;
-  /** Why, for whoever reads the record years later. */
+  /** The reason, for readers of the record years later. */
   readonly reason: string;
   /** Unix milliseconds. */
   readonly placedAt: number;

@@ -17,7 +17,7 @@ export interface GenerateKeyOptions {
 
 /**
  * A new key-encryption key as a JWK with a random `kid`. Keep it in a secret store: who has it reads everything, and
- * nobody can read anything without it.
+ * nothing can be read without it.
  *
  * @throws `ERR_INVALID_OPTION` for an unknown or password algorithm.
  * @example

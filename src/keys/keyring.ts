@@ -75,7 +75,7 @@ export interface Keyring {
 
 /** A data key that was unwrapped. */
 export interface UnwrappedKey {
-  /** 32 bytes, to be wiped by whoever asked for them. */
+  /** 32 bytes, to be wiped by the caller. */
   readonly dek: Uint8Array;
   readonly kid: string;
   /** Whether nothing new may be sealed with it. */

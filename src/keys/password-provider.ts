@@ -74,7 +74,7 @@ export function passwordProvider(jwk: CheckedJwk): KeyProvider {
             `${MAX_PASSWORD_ITERATIONS} (p2c). Restore the record from a backup.`,
         );
       }
-      // Whoever writes to the database chooses the count, and it is what opening costs.
+      // A writer of the database chooses the iteration count, and it is the cost of opening.
       if (p2c > iterations) {
         throw new StrongroomError(
           'ERR_UNSUPPORTED',

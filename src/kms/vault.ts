@@ -86,7 +86,7 @@ export function vaultTransit(options: VaultTransitOptions): KeyProvider {
         ...(namespace !== undefined && { 'x-vault-namespace': namespace }),
       },
       body: JSON.stringify(body),
-      // A redirect would send the token to whoever is named there.
+      // A redirect would send the token to another host.
       redirect: 'manual',
       signal,
     });

@@ -51,7 +51,7 @@ export interface AuditOptions {
    */
   readonly actor?: (call: SessionCall) => string | undefined;
   /**
-   * How long an event waits for an asynchronous sink. Then it counts as lost, and nobody waits for it any more.
+   * How long an event waits for an asynchronous sink. Then it counts as lost, and later calls do not wait for it.
    *
    * @defaultValue '30s'
    */
@@ -163,7 +163,7 @@ export function audit(options: AuditOptions): AuditLayer {
     };
     const late = (): void => lose('late', `the sink did not settle an event in ${timeout} ms`);
     const timer: Timer = setTimeout(() => over(late), timeout);
-    // Nobody waits for an event, unless somebody does.
+    // Only flush() waits for events.
     if (flushing === 0) timer.unref?.();
     inFlight.set(ended, timer);
     Promise.resolve(written).then(

@@ -17,10 +17,10 @@ export interface AuthorizeOptions {
  * Refuses calls that `check` does not allow, before anything is read or written. Everything but `true` refuses, a
  * `check` that throws included: it may be a policy service that does not answer.
  *
- * A run reads the session before it calls the model and adds to it afterwards. Refuse `getItems` of whoever may not
+ * A run reads the session before it calls the model and adds to it afterwards. Refuse `getItems` of callers that may not
  * write: a run that may read but not add pays for an answer that is then not stored.
  *
- * It decides about calls on this wrapper only. Whoever holds the inner session or the database passes by it.
+ * It decides about calls on this wrapper only. Calls on the inner session and on the database bypass it.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `check` is no function. Refused calls reject with
  * `ERR_ACCESS_DENIED`.

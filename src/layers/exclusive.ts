@@ -11,10 +11,10 @@ export interface ExclusiveOptions {
   /** How long a run waits for its turn before it is `ERR_TIMEOUT`. @defaultValue `'30s'` */
   readonly wait?: Duration;
   /**
-   * How long a run may give no sign of life before another one may take its turn. Signs are its calls on the session and the
-   * answers of its models, as the usage of its run context tells of them; a model that thinks and a tool that works give none, so
-   * it must be longer than the slowest of either. A run that was silent for longer keeps its turn while nobody else asks for it;
-   * after that its writing is `ERR_CONFLICT`. Up to twice as long passes when an answer came meanwhile. @defaultValue `'5m'`
+   * How long a run may be inactive before another run may take its turn. Its calls on the session and the answers of its models
+   * (seen in the usage of its run context) count as activity; a running model call or tool call does not, so the time must be
+   * longer than the slowest of them. A run that was inactive for longer keeps its turn until another run asks for it;
+   * after that its writes fail with `ERR_CONFLICT`. Up to twice as long passes when an answer came meanwhile. @defaultValue `'5m'`
    */
   readonly hold?: Duration;
 }

@@ -68,7 +68,7 @@ const DEFAULT_PIN = 900_000;
  *   it is written, and a compaction expires with the first item that it replaces.
  * - An item is visible until its expiry is reached, to a run that saw it for at most `pinFor` longer.
  * - Hidden is not deleted: `purgeExpired()` of a store deletes. A `RunState` that you keep holds its history anyway.
- * - Without `encrypt()` in the stack, whoever can write to the database can edit the stamps.
+ * - Without `encrypt()` in the stack, a writer of the database can edit the stamps.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Calls reject with `ERR_NOT_STAMPED` (see `unstamped`) and with
  * `ERR_CLOCK` when a record was written more than 60 seconds ahead of the clock, and when the clock is too far ahead to remove
@@ -122,7 +122,7 @@ export function expire(options: ExpireOptions): SessionLayer {
   async function write(entries: readonly Entry[], call: SessionCall): Promise<readonly Entry[]> {
     const now = call.now();
     const cutoff = cutoffOf(call, now);
-    // What had expired was hidden from whoever made the replacement, so nothing of it can stand in there.
+    // Expired items were hidden from the caller that made the replacement, so it contains none of them.
     const replaced = lifeOf(
       (call.replaces ?? [])
         .map(({ header }) => header)

@@ -60,7 +60,7 @@ export function fallback(backup: Backup, options: FallbackOptions = {}): Session
     invalidOption('fallback', 'whenAllFail', "'throw' or 'start-fresh'", whenAllFail);
   }
   if (typeof backup !== 'function') assertSession(backup);
-  /** Runs that were served something else than their session; what they know of it stays old. */
+  /** Runs that were served from the backup instead of their session; their view of it stays stale. */
   const misled = new WeakSet<RunContext<unknown>>();
   /** Sessions of which the last read without a run context was served from elsewhere. */
   const stale = new WeakMap<Session, Set<string>>();

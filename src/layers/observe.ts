@@ -12,8 +12,8 @@ import { warn } from '../warning.ts';
 /** Options of {@link observe}. */
 export interface ObserveOptions {
   /**
-   * What spans say of the session id. `'hash'`: 16 characters of its SHA-256, the same for the same id; whoever can
-   * guess an id can confirm the guess. `'plain'`: the id. `'omit'`: nothing. Metrics never carry it.
+   * What spans say of the session id. `'hash'`: 16 characters of its SHA-256, the same for the same id; a reader who
+   * guesses an id can confirm the guess. `'plain'`: the id. `'omit'`: nothing. Metrics never carry it.
    *
    * @defaultValue 'hash'
    */

@@ -80,7 +80,7 @@ const ATTEMPTS = 100;
 
 /**
  * Replaces all records of a session in one transaction. `transform` gives as many records as it got, or `undefined`
- * when nothing is to be done. Somebody else's write in between is no failure: everything is read and done again.
+ * when nothing is to be done. A concurrent write is not a failure: the work is read and done again.
  *
  * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when the inner session has no transactions.
  */

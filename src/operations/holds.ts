@@ -12,7 +12,7 @@ import type { CallOrigin } from '../layer.ts';
 
 /** Options of {@link hold}. */
 export interface HoldOptions extends CallOrigin {
-  /** Why, for whoever reads the record years later. At most 65,535 bytes in UTF-8. */
+  /** The reason, for readers of the record years later. At most 65,535 bytes in UTF-8. */
   readonly reason: string;
   /** Who placed it. At most 512 bytes in UTF-8. */
   readonly by?: string;

@@ -41,9 +41,9 @@ export interface ReencryptOptions extends CallOrigin {
 
 /**
  * Seals every entry again under a new data key and destroys the old ones: for a data key, or a key-encryption key,
- * that somebody else may have. One transaction a session, so that a crash leaves it old or new; a second run finishes.
- * Stamps stay as they are. Operation tags belong to the old key and go: the repeat of an operation that was sent before
- * is not recognised by its records any more.
+ * that may be compromised. One transaction for each session, so that a crash leaves a session unchanged or complete; a second run finishes the work.
+ * Stamps stay as they are. Operation tags belong to the old key and are removed: a repeat of an earlier operation is
+ * no longer recognised by its records.
  *
  * Data keys in a DEK store are first marked as open-only, so that every process stops sealing with them when it asks for
  * them again; after `grace` what was sealed meanwhile is sealed anew, too, and once a `grace` has passed with nothing of that
@@ -161,7 +161,7 @@ async function retire({ scope, sessionId }: KeyAccess): Promise<OldKey[]> {
   for (const store of scope.stores) {
     for await (const record of store.list({ sessionId })) {
       const next = await wrapAnew(record, scope.ring, scope.context.hash, true);
-      // Somebody else wrapped it anew: that one may still seal, so this one must not be destroyed in this run.
+      // Another process wrapped it again: that data key may still seal, so this run must not destroy this one.
       const marked = await store.replaceWrapped(sessionId, record.did, record.wrapped, next);
       if (marked) old.push({ store, did: record.did });
     }

@@ -16,7 +16,7 @@ interface RunStateOptions {
   readonly keys: Keyring;
   /**
    * What the state belongs to: a session id, a user, a ticket. Not stored; a state that was sealed for another id does
-   * not open, so that nobody can have somebody else's run approved.
+   * not open, so that a user cannot approve the run of another user.
    */
   readonly id: string;
   /** As in `encrypt()`, for example `{ tenant }`. Not stored either. */

@@ -32,7 +32,7 @@ export interface TransferReport {
   readonly sessions: number;
   /** Items that this run wrote. */
   readonly items: number;
-  /** Items whose data key was destroyed: nobody can read them, so they stay behind. */
+  /** Items whose data key was destroyed: they are unreadable, so they are not copied. */
   readonly shredded: number;
 }
 
@@ -44,8 +44,8 @@ const CHUNK = 500;
  * by count and digest. A transfer that was cut off is run again: what is there already is checked and not written
  * again.
  *
- * Tombstones of destroyed data keys stay behind: keep no copy of the old database, or repeat the erasures there, because in the
- * new one nothing says that a session was shredded. Nobody should write to either store meanwhile: a session that grew after it was read is not equal.
+ * Tombstones of destroyed data keys are not copied, so the new database does not record that a session was shredded: keep no
+ * copy of the old one, or repeat the erasures there. Stop all writers to both stores: a session that grew after it was read is not equal.
  *
  * @param from A store of strongroom. Of what is wrapped around it only `authorize()`, `audit()` and others that look at calls
  * have a part in it: a call on the store, and one on each session.

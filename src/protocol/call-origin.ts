@@ -28,8 +28,8 @@ export function checkCall(where: string, options: unknown, known: readonly strin
 }
 
 /**
- * For work on what has no layers. Whoever says who calls expects to be asked or recorded, so that a store that was handed in
- * without its layers is a mistake.
+ * For targets without layers. A caller that passes an actor expects authorize() or audit() to see it, so a store without
+ * its layers is a mistake.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when the options say who calls.
  */

@@ -47,7 +47,7 @@ export function listed(items: unknown): AgentInputItem[] {
   });
 }
 
-/** Lists of items that nobody outside of this package has, or will change. */
+/** Lists of items that no code outside of this package holds or changes. */
 const owned = new WeakSet<readonly AgentInputItem[]>();
 
 /** Tells a store below that this list need not be read while the call is made: it can be read in slices. */

@@ -13,7 +13,7 @@ import { loadSdk } from '../load-sdk.ts';
 
 /**
  * What the SDK's own `MemorySession` says when it refuses a transaction. Bare stores and stacks say the same, and
- * nothing else in these messages: whoever handles that session's errors handles ours, and no content is in them.
+ * nothing else in these messages: code that handles errors of `MemorySession` handles ours, and they hold no content.
  */
 export const SENTENCES = {
   arguments: 'Session history transaction arguments are invalid.',

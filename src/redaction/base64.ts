@@ -27,7 +27,7 @@ export function encodedTexts(text: string): readonly EncodedText[] {
 const FEWEST_UNSEARCHED = 512;
 
 /**
- * Characters of long Base64 in a text whose content nobody has searched: all of it, or with `decoded` what is larger
+ * Characters of long Base64 in a text whose content was not searched: all of it, or with `decoded` what is larger
  * than 64 KiB or no text. Judged by the characters: letters of both cases and digits, so that a name or a hash is none.
  */
 export function unsearchedLength(text: string, decoded: boolean): number {

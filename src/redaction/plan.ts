@@ -264,7 +264,7 @@ function renderJson(source: string, parts: readonly LiteralPart[], texts: readon
   return pieces.join('');
 }
 
-/** The path is made when somebody asks: most texts hold nothing to report. */
+/** The path is built on demand: most texts contain nothing to report. */
 export function contextOf(
   type: string,
   at: { readonly path: Path | undefined; readonly key?: string; readonly parentKey?: string },

@@ -11,7 +11,7 @@ const LETTER_COUNT = 20; // 80 bits: no two values of a session meet by chance
 const TOKEN =
   /(?:<|&lt;)?(?<![A-Za-z0-9_\\])([A-Za-z][A-Za-z0-9]{0,31}(?:\\{0,2}_[A-Za-z0-9]{1,31}){0,7})\\{0,2}_([bcdfghjklmnpqrst]{20})(?![A-Za-z0-9_])(?:>|&gt;)?/gi;
 
-/** The token of a value: the same for the same key, entity and value, whoever computes it. */
+/** The token of a value: the same for the same key, entity and value in every process. */
 export function tokenFor(key: Uint8Array, entityType: string, value: string): string {
   const hash = keyedHash(key, 'strongroom/pseudonym', entityType, value);
   let letters = '';

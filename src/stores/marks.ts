@@ -5,8 +5,8 @@ export const MARKS: number = 2 ** 48;
 
 /**
  * By how much a change moves the version of its history on. At random, so that a history that went back in time (a server
- * that lost its last moments, a backup) and got other changes since never has a version that it had before. Whoever
- * makes a change chooses its mark, and so knows what the version of the history is afterwards, if nobody else was there.
+ * that lost its last moments, a backup) and got other changes since never has a version that it had before. The
+ * writer chooses the mark, and so knows the version of the history afterwards if there was no other writer.
  *
  * It is no secret, so it does not come from the system's generator, whose call takes as long as a twentieth of an append
  * to SQLite. The time in it keeps apart what clones of this process draw (see crypto/random.ts).

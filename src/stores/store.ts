@@ -168,7 +168,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       }
       const owner: Owner = {
         ...(subject !== undefined && { subject }),
-        // Whoever asks next, with the right subject or none, is not to get this one.
+        // The next call, with the right subject or none, must not get this session.
         refused: () => void (live.get(id)?.deref() === session && live.delete(id)),
       };
       const session: StoreSession = admitted(

@@ -15,7 +15,7 @@ export interface Bench {
   readonly store: Store<StoreSession>;
   /** Another store over the same data; the same store when the database cannot be shared. */
   readonly other: Store<StoreSession>;
-  /** A session id that nobody used before; deleted afterwards. */
+  /** A new session id; the session is deleted afterwards. */
   readonly id: (suffix?: string) => string;
 }
 

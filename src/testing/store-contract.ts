@@ -86,7 +86,7 @@ const CHECKS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['shows at once to one store what another one wrote', twoStores],
   ['keeps the items of one call together under concurrent appends', contiguous],
   ['lets each item be popped once', popsOnce],
-  ['applies a transaction once, whoever repeats it', onceEverywhere],
+  ['applies a transaction once, whichever store repeats it', onceEverywhere],
   ['tells which operations it applied, until the session is cleared', operations],
   ['stores all items of a call or none', allOrNothing],
   ['replaces the whole history at once', replacesHistory],
@@ -108,7 +108,7 @@ const CHECKS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['deletes nothing under a legal hold', holdsBlock],
   ['appends to many sessions at once, to each all or nothing', appendsMany],
   ['gives a lease to one owner at a time', leases],
-  ['changes nothing for whoever lost the turn on a session', fences],
+  ['changes nothing for a run that lost the turn on a session', fences],
   ['changes nothing after another one has the turn, however close they are', fencesInTime],
   ['answers a ping, and nothing after it was closed', closes],
 ] satisfies [string, (bench: Bench) => Promise<void>][]);

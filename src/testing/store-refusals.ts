@@ -226,7 +226,7 @@ async function subjectStays({ store, other, id }: Bench): Promise<void> {
   assert.deepEqual(await store.session(name).getItems(), items);
   assert.deepEqual(await of(mine), [name]);
   assert.equal((await of(theirs)).includes(name), false);
-  // Whoever was refused is in nobody's way.
+  // A refused call does not block later calls.
   await used.addItems(numbered('end', 1));
   await store.session(name).addItems(numbered('end', 1));
   await other.session(name, { subject: mine }).addItems(numbered('end', 1));

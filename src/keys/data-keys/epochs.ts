@@ -31,7 +31,7 @@ export interface Epochs {
 
 /**
  * Which data key seals. Only one that this process made: a wrapped key that was found, in a record or in a DEK store, may
- * have been put there by somebody who knows it (an old one restored over its tombstone, or one wrapped for a public key),
+ * have been put there by an attacker who knows it (an old one restored over its tombstone, or one wrapped for a public key),
  * and would open everything that is sealed with it.
  */
 export function createEpochs(limits: Pick<DataKeyLimits, 'maxAge' | 'maxMessages' | 'maxBytes'>): Epochs {

@@ -27,7 +27,7 @@ export interface Usage {
   bytes: number;
 }
 
-/** Opened data keys by name, overwritten when they leave and nobody uses them any more. */
+/** Opened data keys by name, overwritten when they are evicted and no caller uses them. */
 export interface OpenedKeys {
   /** The key, unless it has been kept for `cacheFor`. */
   find(name: string, now: number): OpenedKey | undefined;
@@ -58,7 +58,7 @@ export function createOpenedKeys(limits: Pick<DataKeyLimits, 'cacheFor' | 'maxCa
   };
 }
 
-/** An opened key that nobody uses yet. */
+/** An opened key without a user yet. */
 export function openedKey(given: {
   readonly did: string;
   readonly kid: string;

@@ -32,7 +32,7 @@ export interface DataKeyScope {
   readonly now: number;
 }
 
-/** An opened data key, ready for use. Whoever got one gives it back with {@link DataKeys.release}. */
+/** An opened data key, ready for use. The caller gives it back with {@link DataKeys.release}. */
 export interface DataKey {
   readonly did: string;
   readonly kid: string;

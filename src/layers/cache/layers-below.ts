@@ -4,7 +4,7 @@ import type { List } from './lists.ts';
 
 /** What the layers between the cache and the inner session decide of what is kept. */
 export interface LayersBelow {
-  /** Whoever opens with other layers, or with the key of another tenant, must not meet what these opened. */
+  /** A cache key. Calls with other layers, or with the key of another tenant, must not get what these layers opened. */
   keyOf(call: SessionCall): MaybePromise<string>;
   /** Adds one entry of each name that is new. */
   addingTo(examples: Map<string, Entry>, call: SessionCall): (known: Known) => void;

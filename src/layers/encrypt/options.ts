@@ -73,7 +73,7 @@ export interface EncryptOptions {
    */
   readonly onUndecryptable?: UndecryptablePolicy;
   /**
-   * Accepts plaintext records until a date, for the time of a migration. Unsafe, because whoever can write to the
+   * Accepts plaintext records until a date, for the time of a migration. Unsafe, because a writer of the
    * database can then insert messages.
    */
   readonly unsafeAllowPlaintext?: AllowPlaintextOptions;

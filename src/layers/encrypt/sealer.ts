@@ -10,7 +10,7 @@ import { acceptingAt, classify, type Sealed } from './record.ts';
 import type { ScopeOf } from './scope.ts';
 import type { Writing } from './writing.ts';
 
-/** What rotation, shredding and migration need of an `encrypt()` layer, so that nobody states its options twice. */
+/** What rotation, shredding and migration need of an `encrypt()` layer, so that callers do not pass its options twice. */
 export interface Sealer {
   scopeOf(call: SessionCall): Promise<DataKeyScope>;
   /** The option `dekStore`. */

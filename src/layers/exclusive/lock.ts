@@ -30,7 +30,7 @@ export function renewOften(turn: Turn): void {
   });
 }
 
-/** Changes nothing when somebody else has the lock: a process that was suspended knows nothing of the time that passed. */
+/** Changes nothing when another owner has the lock: a suspended process does not notice the time that passed. */
 export async function fenced<T>(turn: Turn, sessionId: string, change: () => Promise<T>): Promise<T> {
   if (turn.lost) throw lostTurnError(sessionId);
   const { leases, lease, owner } = turn;

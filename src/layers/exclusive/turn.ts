@@ -12,7 +12,7 @@ export interface Turn {
   readonly lease: LeaseName;
   stopRenewing?: (() => void) | undefined;
   silence?: ReturnType<typeof setTimeout>;
-  /** Whoever asks for the turn gets it. */
+  /** The next run that asks for the turn gets it. */
   isSilent: boolean;
   lost: boolean;
   /** Settles when the lock is there, or is not to be had. */

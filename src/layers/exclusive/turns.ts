@@ -60,7 +60,7 @@ export function createTurns(wait: number, hold: number): Turns {
       lost: false,
       ready: Promise.resolve(),
     };
-    // Taken at once: whoever comes while the database is asked waits behind.
+    // Taken at once: runs that come while the database answers wait behind this one.
     turns.set(inner, turn);
     collected.register(run, () => end(inner, turn), turn);
     if (leases !== undefined) turn.ready = lock(turn, leases, call, deadline);

@@ -20,7 +20,7 @@ export interface ExportedSession {
  *
  * @param subject As given to `session(id, { subject })`.
  * @param origin Who asks and why. On a wrapped store this is a call on the store and one on each session; a store without
- * layers has nobody to tell and refuses it (`ERR_INVALID_OPTION`).
+ * layers cannot report it and refuses it (`ERR_INVALID_OPTION`).
  *
  * @example
  * ```ts

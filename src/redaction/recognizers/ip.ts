@@ -68,7 +68,7 @@ function isVersion(text: string, start: number, octets: readonly number[], conte
   return key.some((word) => PRODUCT_WORDS.has(word)) && looksLikeVersion(octets);
 }
 
-/** Nobody gives a version the numbers of a private network (RFC 1918, RFC 3927), except those with a small first part. */
+/** Versions do not have the numbers of a private network (RFC 1918, RFC 3927), except those with a small first part. */
 function mayBeVersion([first = 0, second = 0]: readonly number[]): boolean {
   return !(
     (first === 192 && second === 168) ||

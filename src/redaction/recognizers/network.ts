@@ -10,7 +10,7 @@ const GROUP_BEFORE = /(?:^|\W)(?:[0-9A-Fa-f]{1,2}[:-]|[0-9A-Fa-f]{4}\.|\d{1,20}[
 const MAC_WORDS = words('mac ethernet bssid hwaddr ether physical');
 const HTTP_URL = /(?<!\w)(?:https?|ftps?|wss?):\/\/[^\s<>"'`\\^{|}]{2,2048}/gi;
 
-/** MAC addresses in the three usual forms (IEEE 802); broadcast and the null address are nobody's. */
+/** MAC addresses in the three usual forms (IEEE 802); broadcast and the null address belong to no device. */
 export const macRecognizer: BuiltInRecognizer = {
   name: 'mac',
   entities: ['MAC_ADDRESS'],

@@ -60,7 +60,7 @@ const NUMBER_STEMS = stems(
   '号码 號碼 番号 番號 번호 номер рақам нөмір رقم شماره نمبر מספר नंबर नम्बर नंबर नम्बर संख्या নম্বর নাম্বার எண் నంబర్ నెంబర్ ಸಂಖ್ಯೆ ನಂಬರ್ ' +
     'നമ്പർ નંબર ਨੰਬਰ หมายเลข เบอร์ ເບີ ເລກ លេខ နံပါတ် αριθμός αριθμο համար ნომერ ቁጥር',
 );
-/** Words that make somebody call or write to the number after them. */
+/** Words that ask a reader to call or write to the number after them. */
 const VERBS = words(
   'call calls calling text texts texting ring dial reach contact message messages anrufen appeler appelez llame llamar ' +
     'chiamare chiama ligue bel bellen ringa ring',

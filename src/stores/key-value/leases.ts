@@ -4,7 +4,7 @@ import type { Database } from './checked.ts';
 import { attempt, type Draft } from './draft.ts';
 import { decodeJson, keyOf, rangeOf } from './layout.ts';
 
-/** Whoever is the owner has the lease, also after its end: until somebody took it over. */
+/** The owner keeps the lease after its end, until another owner takes it over. */
 export interface LeaseRow {
   readonly owner: string;
   /** Unix milliseconds, by the clock of the database, else by that of the owner. */

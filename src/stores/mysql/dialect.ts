@@ -60,7 +60,7 @@ export function mysqlDialect(prefix: string): SqlDialect {
           }
           return { session: Number(row['number']), firstSeq };
         }
-        // Whoever comes second finds the row of the first one in the next round.
+        // The second of two concurrent calls finds the row of the first one in the next round.
         await client.query(create, [id, subject ?? null]);
       }
     },

@@ -8,7 +8,7 @@ export function tableName(prefix: string, name: TableName): string {
 export type Step = string | { readonly unless: string; readonly statement: string };
 
 /**
- * The statements of each version, in order; they are never changed, only added (CONTRIBUTING.md says how): whoever has
+ * The statements of each version, in order; they are never changed, only added (see CONTRIBUTING.md): a database of
  * the version before gets this one. Each can be repeated: MySQL commits every one of them at once.
  *
  * Ids are bytes (`varbinary`), because collations make one id of two: by case, accents or trailing spaces. An item is

@@ -12,8 +12,8 @@ export interface ListeningClient {
 }
 
 /**
- * What makes the database announce each change, whoever makes it: a trigger on the row of the session, which every
- * change moves on. Its function is the schema's, see schema.ts.
+ * Makes the database announce each change by any program: a trigger on the row of the session, which every
+ * change updates. Its function is the schema's, see schema.ts.
  */
 export function announceStatements(names: PostgresNames): string[] {
   const { trigger, called } = announceNames(names);
@@ -60,7 +60,7 @@ export const numbered = (sql: string): string => {
 };
 
 /**
- * Says what is told to whoever listens to the channel, if the trigger would say it: with another secret it goes to another
+ * Sends a test announcement to the listeners of the channel, if the trigger would send it: with another secret it goes to another
  * channel, and without the trigger it goes nowhere. Three values: what is said, and those of {@link ANNOUNCES}.
  */
 const sayOn = (
@@ -73,7 +73,7 @@ const sayOn = (
  *
  * @param close Ends the connection.
  * @param run Runs a statement on another connection: a pooler that hands connections on between transactions takes `LISTEN`
- * and delivers to whoever has the connection at the moment, which is us as long as we speak ourselves.
+ * and delivers to the client that has the connection at the moment, which is this one while it runs statements.
  */
 export async function listen(
   client: ListeningClient,

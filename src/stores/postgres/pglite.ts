@@ -31,7 +31,7 @@ interface PGliteResult {
   affectedRows?: number;
 }
 
-/** PGlite has one connection: a transaction keeps others waiting, whoever they are. */
+/** PGlite has one connection: a transaction keeps all other callers waiting. */
 export function fromPGlite(database: PGliteLike, close: () => Promise<void>): PostgresConnections {
   const runKept = pgliteKept(database);
 

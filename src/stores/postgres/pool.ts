@@ -64,7 +64,7 @@ function hearErrors(client: PostgresPoolClient): void {
 }
 
 /**
- * The last words of a server that dies can come in one packet with its welcome. They are read before whoever waits for the
+ * The last words of a server that dies can come in one packet with its welcome. They are read before the caller that waits for the
  * connection runs, and after the pool stopped to listen for errors.
  */
 export function hearErrorsOfNew(pool: PostgresPool): void {

@@ -12,7 +12,7 @@ export function tableName({ schema, prefix }: PostgresNames, name: TableName): s
 }
 
 /**
- * The statements of each version, in order; they are never changed, only added (CONTRIBUTING.md says how): whoever has
+ * The statements of each version, in order; they are never changed, only added (see CONTRIBUTING.md): a database of
  * the version before gets this one.
  *
  * Text, never `jsonb`: that re-orders keys, changes numbers and cannot hold `\u0000`. Ids compare by bytes
@@ -132,8 +132,8 @@ export function announceNames(names: PostgresNames): {
 }
 
 /**
- * The function runs as its owner, so that whoever writes needs no right on the secret; with a search path of its own, so
- * that nobody puts something else in the place of what it calls.
+ * The function runs as its owner, so that writers need no right on the secret. It has a search path of its own, so
+ * that nobody can replace the functions that it calls.
  */
 function announceFunction(names: PostgresNames): string[] {
   const { called, key } = announceNames(names);

@@ -163,7 +163,7 @@ export function redisChange(
 
 /**
  * The archive is in another slot of a cluster, where the same script cannot reach it: it is written first, once for each
- * operation. Whoever dies in between leaves the records in both, and completes it by repeating the operation.
+ * operation. A crash in between leaves the records in both; repeating the operation completes it.
  */
 async function applyApart(
   parts: RedisParts,

@@ -31,7 +31,7 @@ export interface RedisDriverOptions {
 /**
  * {@link StoreDriver} over Redis. A session's history is a list; every change of it is one Lua script in the slot of
  * the session, or one `RPUSHX` to the list by its name. Indexes over all sessions live in other slots: they are written before
- * the session, so that nothing stored is missing in them, and whoever uses an entry looks whether the session still has records.
+ * the session, so that nothing stored is missing in them, and a reader of an entry checks whether the session still has records.
  */
 export function redisDriver(commands: RedisCommands, options: RedisDriverOptions): StoreDriver {
   const { prefix, operationLog, now } = options;

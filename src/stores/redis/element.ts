@@ -41,7 +41,7 @@ function quoted(text: string | null): string {
   return text === null ? 'null' : JSON.stringify(text);
 }
 
-/** Bytes that are no element become a record that cannot be read: whoever wants the item is told so. */
+/** Bytes that are not an element become an unreadable record, so that reading the item throws. */
 export function decodeElements(elements: readonly Buffer[]): StoredRecord[] {
   const decodeLined = linedDecoder();
   return elements.map((element) => {

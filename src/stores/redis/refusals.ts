@@ -14,7 +14,7 @@ export function throwRefusal(sessionId: string, state: string, did: string): voi
   if (problem !== undefined) throw keyError(sessionId, { did, problem });
 }
 
-/** What goes over all sessions does not stop at one that was lost: whoever asks for that one is told. */
+/** A call over all sessions does not stop at a lost one: the error is for the call that reads that session. */
 export async function unlessLost<T, E>(work: Promise<T>, otherwise: E): Promise<T | E> {
   try {
     return await work;

@@ -19,7 +19,7 @@ type Migration = (commands: RedisCommands, prefix: string, keepLock: KeepLock) =
 
 /**
  * Each entry brings the keys from the version that is its index, plus one, to the next one. Entries are never changed, only
- * added (CONTRIBUTING.md says how): whoever has the version before gets this one. Each can be repeated: a process can
+ * added (see CONTRIBUTING.md): a database of the version before gets this one. Each can be repeated: a process can
  * die in the middle. There is no entry for the first version, which begins with no keys.
  */
 const MIGRATIONS: readonly Migration[] = [
@@ -90,7 +90,7 @@ async function unnameEmpty(commands: RedisCommands, prefix: string, keepLock: Ke
   });
 }
 
-/** Before lists had names, items were under a key without one; whoever looks for a name found nothing. */
+/** Before lists had names, items were under a key without a name, where current versions find nothing. */
 async function nameLists(commands: RedisCommands, prefix: string, keepLock: KeepLock): Promise<void> {
   await eachSession(commands, prefix, keepLock, async (id) => {
     const { items, meta } = sessionKeys(prefix, id);

@@ -66,7 +66,7 @@ export async function track(
   return {
     gone: gone.signal,
     close,
-    // The keys say it anyway to whoever can have them told.
+    // Clients that can receive key names learn the session ids anyway.
     nameOf: encodeURIComponent,
     async check() {
       const back = new Promise<void>((resolve) => (heard = resolve));

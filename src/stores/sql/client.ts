@@ -75,7 +75,7 @@ export interface SqlRunner {
   read(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
   /** One statement that is a transaction of its own. */
   write(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
-  /** Committed when `work` resolves to something else than {@link NOTHING}, else rolled back. Can run it again. */
+  /** Commits unless `work` resolves to {@link NOTHING}, which rolls back. Can run `work` again. */
   transaction<T>(work: (client: SqlClient) => Promise<T>): Promise<T>;
 }
 

@@ -149,8 +149,8 @@ function sqlHolds(dialect: SqlDialect, runner: SqlRunner): HoldStore {
 }
 
 /**
- * Keeps holds from being placed on the session until the transaction ends, and waits for whoever changes it: so a hold
- * that was placed is seen by whatever removes something afterwards.
+ * Keeps holds from being placed on the session until the transaction ends, and waits for running changes of it: every
+ * later removal then sees a hold that was placed.
  */
 async function lockSession(dialect: SqlDialect, client: SqlClient, sessionId: string): Promise<void> {
   await client.query(kept(`SELECT number FROM ${dialect.table('sessions')} WHERE id = ? FOR UPDATE`), [

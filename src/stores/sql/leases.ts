@@ -5,7 +5,7 @@ import { type Fence, type Leases, lostTurnError } from '../../session-contract.t
 
 /**
  * Leases in a table. They end by the server's clock, because those of the machines may differ, and by what was seen of them
- * (see lease-watch.ts). Whoever is the owner has the lease, also after its end: until somebody took it over.
+ * (see lease-watch.ts). The owner keeps the lease after its end, until another owner takes it over.
  */
 export function sqlLeases(dialect: SqlDialect, runner: SqlRunner): Leases {
   const leases = dialect.table('leases');
@@ -33,7 +33,7 @@ export function sqlLeases(dialect: SqlDialect, runner: SqlRunner): Leases {
         [name],
       );
       const [found] = rows;
-      // It was released just now. Whoever asks again gets it.
+      // It was released just now. The next call gets it.
       if (found === undefined) return false;
       const current = text(found['owner']);
       if (current === owner) return await renew(name, owner, milliseconds);

@@ -150,7 +150,7 @@ function* removeItems({ run }: Statements, session: number): Generator<void, voi
   while (run(sql, session, FIRST_PAGE) === FIRST_PAGE) yield;
 }
 
-/** Tells that something else than an append happened. */
+/** Records that a change other than an append happened. */
 function touch({ run }: Statements, key: number): void {
   run(
     `UPDATE strongroom_sessions SET generation = (generation + ?) % ${MARKS} WHERE key = ?`,

@@ -10,7 +10,7 @@ function machineTime(): number {
   return Number(process.hrtime.bigint() / 1_000_000n);
 }
 
-/** Leases by a clock that does not jump. Whoever is the owner has the lease, also after its end: until somebody took it over. */
+/** Leases by a clock that does not jump. The owner keeps the lease after its end, until another owner takes it over. */
 export function sqliteLeases(connection: Connection): Leases {
   return {
     acquire: (name, owner, milliseconds) =>

@@ -3,7 +3,7 @@ import { isCurrentSchema } from '../failure.ts';
 
 /**
  * Each entry brings a database from the version that is its index to the next one, in one transaction. Entries are
- * never changed, only added (CONTRIBUTING.md says how): whoever has the version before gets this one.
+ * never changed, only added (see CONTRIBUTING.md): a database of the version before gets this one.
  *
  * `strongroom_items` has a rowid and not its natural key: with the item in a `WITHOUT ROWID` table, rows of the size
  * of a message overflow their page, and the file grows to three times the JSON. Data keys are referred to by a small

@@ -27,11 +27,11 @@ interface Numbered extends SequenceNumber {
   readonly writtenAt: number | undefined;
 }
 
-/** Whoever purged may have a clock that is ahead of ours. */
+/** The clock of the process that purged may be ahead of this one. */
 const CLOCK_TOLERANCE = 60_000;
 
 /**
- * Compares each writer's records with each other and with nobody else's: concurrent writers may stand in any order.
+ * Compares the records of each writer with each other only: records of concurrent writers may be in any order.
  *
  * @param entries - The records of one read, in their order; what is hidden counts as present.
  * @param now - Records that may have expired by then are not missed.

@@ -23,7 +23,7 @@ export interface SequenceWriter {
   number(headers: readonly Header[], call: SessionCall): string[];
   /** Records that this stack removed: the next record says that they are gone. */
   removed(headers: readonly (Header | undefined)[], call: SessionCall): void;
-  /** What follows begins a new chain: nobody knows whether the last records are there. */
+  /** Later records begin a new chain, because it is unknown whether the last records were stored. */
   restart(call: SessionCall): void;
 }
 
