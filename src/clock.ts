@@ -16,7 +16,7 @@ export function clockOf(where: string, clock: unknown = Date.now): () => number 
     if (Number.isSafeInteger(now) && now >= 0) return now;
     throw new StrongroomError(
       'ERR_CLOCK',
-      `${where}: the clock must return Unix milliseconds, a number from 0 on.`,
+      `${where}: the clock must return Unix milliseconds, a number of at least 0.`,
     );
   };
 }

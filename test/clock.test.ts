@@ -95,7 +95,7 @@ for (const [name, make, use] of TAKERS) {
       const used = (async () => use((await make(() => time)) as never))();
       await expect(used).rejects.toMatchObject({
         code: 'ERR_CLOCK',
-        message: `${name}: the clock must return Unix milliseconds, a number from 0 on.`,
+        message: `${name}: the clock must return Unix milliseconds, a number of at least 0.`,
       });
     }
   });

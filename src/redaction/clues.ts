@@ -38,7 +38,7 @@ export const CLUE = {
   command: 0x10000,
   /** What begins an escape, see {@link unescapedViews}. */
   escape: 0x20000,
-  /** A backslash: a JSON text with one says something else than it shows. */
+  /** A backslash: a JSON text with one has other characters than its source shows. */
   backslash: 0x40000,
   /** Not in the text: the key above it tells a secret, whatever the text is. */
   key: 0x80000,

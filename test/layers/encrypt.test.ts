@@ -751,7 +751,7 @@ describe('the options of encrypt', () => {
       coded('ERR_INVALID_OPTION', /context/),
     );
     expect(await failure(() => seal(layerOf(), [userMessage('a')], { now: () => Number.NaN }))).toEqual(
-      coded('ERR_CLOCK', /did not return Unix milliseconds/),
+      coded('ERR_INVALID_OPTION', /field t is not a time in whole Unix milliseconds/),
     );
   });
 });
