@@ -34,6 +34,9 @@ export function findings(paper: string): string[] {
       found.push(`${where}: differs from ${source}. Run \`npm run docs:cut\`.`);
     }
   }
+  for (const { index } of text.matchAll(/<!-- cut: \S+ -->\n(?!```ts\n)/g)) {
+    found.push(`${paper}:${lineOf(text, index)}: no \`\`\`ts block follows this "cut:" comment.`);
+  }
   if (withMeasuredTables(text) !== text) {
     found.push(`${paper}: a table differs from bench/results. Run \`npm run docs:cut\`.`);
   }

@@ -5,7 +5,7 @@ import { formatEnvelope, recordKey, type Envelope } from './envelope.ts';
 /**
  * A carrier that nobody has written down: its header and its body, as they came from a database or go there. Only between a
  * session of our stores, the engine and layers of ours, in calls that {@link TAKES_PARTS} marks; everybody else gets the
- * carrier itself. Whoever asks it as an item is answered as by the carrier. See decision 66.
+ * carrier itself. Read as an item it answers like the carrier. See decision 66.
  */
 export class SealedRecord {
   readonly parts: Envelope;

@@ -212,7 +212,7 @@ function haveOneHeader(one: StoredRecord, other: StoredRecord): boolean {
   );
 }
 
-/** A copy of what is a small part of a larger buffer, such as a packet of a driver: whoever keeps it would keep all of that. */
+/** A copy of what is a small part of a larger buffer, such as a packet of a driver: keeping the part would keep the whole buffer. */
 function alone(body: Uint8Array): Uint8Array {
   return body.buffer.byteLength > 2 * body.length ? new Uint8Array(body) : body;
 }
