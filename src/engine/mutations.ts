@@ -8,7 +8,7 @@ import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { itemKey } from '../protocol/item.ts';
 import type { Entry, SessionCall } from '../layer.ts';
-import type { ActiveCall } from './calls.ts';
+import type { ActiveCall } from './active-call.ts';
 import { loadSdk } from '../load-sdk.ts';
 import { CLAIMS, commit } from './commit.ts';
 import { copiedNow, countOf, known, readNow, type Parts } from './parts.ts';

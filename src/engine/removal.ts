@@ -1,7 +1,7 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
-import type { ActiveCall } from './calls.ts';
+import type { ActiveCall } from './active-call.ts';
 import { CLAIMS, commit } from './commit.ts';
 import type { Context, Parts } from './parts.ts';
 import type { Opened } from './records.ts';

@@ -1,7 +1,7 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
 import { isStrongroomError } from '../../errors.ts';
 import type { Entry, SessionCall } from '../../layer.ts';
-import type { ActiveCall } from '../calls.ts';
+import type { ActiveCall } from '../active-call.ts';
 import type { Parts } from '../parts.ts';
 import type { Opened } from '../records.ts';
 import { planReplacement } from '../replacement.ts';

@@ -1,6 +1,6 @@
 import type { SessionHistoryTransactionArgs } from '@openai/agents';
 import { conflictError, SENTENCES, transactionDigest } from '../../protocol/transaction.ts';
-import type { ActiveCall } from '../calls.ts';
+import type { ActiveCall } from '../active-call.ts';
 import { send, type Parts } from '../parts.ts';
 import { storedOf, type Opened, type Written } from '../records.ts';
 import { wasApplied } from './applied.ts';

@@ -1,0 +1,105 @@
+import type { RunContext } from '@openai/agents';
+import type { CallKind, Entry, MaybePromise, SessionCall } from '../layer.ts';
+import { after } from '../maybe-promise.ts';
+import { allTakeParts, TAKES_PARTS } from '../protocol/sealed-record.ts';
+import { TAKES_SHARED } from '../protocol/shared-entries.ts';
+import type { Histories } from './histories.ts';
+import type { Inner } from './inner.ts';
+import { isCall } from './memory.ts';
+import type { Pipeline } from './pipeline.ts';
+import type { Opened } from './records.ts';
+import type { Stack } from './stack.ts';
+
+/** Calls whose records go from the store to the sealing layer, or there, and to nobody else. */
+const KINDS_WITH_PARTS: readonly CallKind[] = ['getItems', 'addItems'];
+
+/** How far back the call of a result is looked for in raw records. */
+const CALL_WINDOW = 64;
+
+/** What the member knows of its call. */
+export interface CallDetails {
+  readonly limit?: number | undefined;
+  readonly itemCount?: number | undefined;
+  readonly operationId?: string | undefined;
+  readonly runContext?: RunContext<unknown> | undefined;
+  readonly actor?: string | undefined;
+  readonly purpose?: string | undefined;
+  /**
+   * Throws when the arguments are refused. Runs inside the `around` hooks, so that a refused call is authorized and
+   * audited like any other, and before a layer hears of a mutation.
+   */
+  readonly checked?: () => unknown;
+}
+
+/** A call in progress. */
+export interface ActiveCall extends SessionCall {
+  /** A layer skipped a record that it could not read. */
+  skippedRecords: boolean;
+  /** The latest time that the clock of the stack gave during the call. */
+  latest: number;
+}
+
+/** A call of this kind, of which the layers have not heard yet. */
+export type Begin = (kind: CallKind, details: CallDetails) => MaybePromise<ActiveCall>;
+
+export function createBegin(inner: Inner, stack: Stack, pipeline: Pipeline, histories: Histories): Begin {
+  const areOurs = allTakeParts(stack.layers);
+  const takesRecords = inner.getRecords !== undefined && stack.sealed && areOurs;
+  const takesSharedEntries = stack.loading !== undefined && areOurs;
+
+  const begin: Begin = (kind, details) =>
+    after(inner.id ?? inner.getSessionId(), (id) => callOf(id, kind, details));
+
+  function callOf(sessionId: string, kind: CallKind, details: CallDetails): ActiveCall {
+    const { limit, itemCount, operationId, runContext, actor, purpose } = details;
+    const call: ActiveCall = {
+      kind,
+      sessionId,
+      limit,
+      itemCount,
+      operationId,
+      runContext,
+      actor,
+      purpose,
+      inner: inner.session,
+      layers: stack.layers,
+      routesByRunContext: inner.acceptsRunContext,
+      sealed: stack.sealed,
+      dekStore: inner.dekStore,
+      version: inner.version,
+      ...(takesRecords && KINDS_WITH_PARTS.includes(kind) && { [TAKES_PARTS]: true }),
+      ...(takesSharedEntries && kind === 'getItems' && { [TAKES_SHARED]: true }),
+      result: {},
+      now() {
+        const now = stack.now();
+        call.latest = Math.max(call.latest, now);
+        return now;
+      },
+      lookBack: (match) => lookBack(match, call),
+      skippedRecords: false,
+      latest: 0,
+      skipped() {
+        call.skippedRecords = true;
+      },
+    };
+    return call;
+  }
+
+  async function lookBack(match: (entry: Entry) => boolean, call: SessionCall): Promise<Entry | undefined> {
+    const known = histories.of(call).memory.find(match);
+    if (known !== undefined) return known;
+    let opened: Opened[];
+    try {
+      opened = await pipeline.open(await inner.getItems(CALL_WINDOW, call.runContext), quiet(call));
+    } catch {
+      // What cannot be read here was reported by the read that began the run; a write does not fail for it.
+      return undefined;
+    }
+    return opened.findLast(({ bottom }) => bottom !== undefined && isCall(bottom) && match(bottom))?.bottom;
+  }
+
+  return begin;
+}
+
+/** A look of our own must not make the wrapper read-only on top of what the caller's reads say. */
+export const quiet = (call: SessionCall): SessionCall => ({ ...call, skipped: () => undefined });
