@@ -304,7 +304,7 @@ describe('migrate', () => {
       expect(call.skipped()).toBeUndefined();
       expect(await call.lookBack(() => true)).toBeUndefined();
     }
-    expect(calls.map((call) => 'dekStore' in call)).toEqual([false, true]);
+    expect(calls.map((call) => call.dekStore !== undefined)).toEqual([false, true]);
     await store.close();
   });
 });

@@ -317,7 +317,7 @@ describe.skipIf(redis.absent)('Redis, damaged', () => {
         code: 'ERR_MALFORMED',
         message:
           `openRedis: the record of the hold "${id}" is damaged. Restore it from a backup; the data under the hold stays held ` +
-          'meanwhile.',
+          'until then.',
       };
       await expect(holds?.list()).rejects.toMatchObject(refused);
       await expect(holds?.release(id, 2)).rejects.toMatchObject(refused);

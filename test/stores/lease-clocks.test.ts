@@ -131,7 +131,7 @@ function keepsItsTime(bench: () => Bench): void {
     expect(await secondsUntilTaken(() => 0)).toBeLessThan(20);
     await expect(session.addItems([message])).rejects.toMatchObject({
       code: 'ERR_CONFLICT',
-      message: expect.stringContaining('this run lost session "anna" to another one') as string,
+      message: expect.stringContaining('this run lost session "anna" to another run') as string,
     });
     session[LEASES].fence(undefined);
     expect(await session.getItems()).toEqual([message]);

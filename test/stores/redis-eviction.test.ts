@@ -100,7 +100,7 @@ describe.skipIf(withoutBinaries('Redis', 'Redis that evicts'))('Redis that evict
     await store.ping();
     expect(said()).toEqual([
       'openRedis: the server does not persist to disk (appendonly no, no save points), so all histories are lost when it ' +
-        'ends. Set appendonly to yes.',
+        'stops. Set appendonly to yes.',
     ]);
   });
 
