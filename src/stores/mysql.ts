@@ -25,7 +25,8 @@ export { historyDigest } from '../protocol/digest.ts';
 export type { DekDatabase } from '../keys/dek-store.ts';
 export type { Password, PasswordProvider } from './credentials.ts';
 export type { MysqlConnection, MysqlPool } from './mysql/pool.ts';
-export type { ReplacePrefixArgs, StoreSession } from './session.ts';
+export type { StoreSession } from './session.ts';
+export type { ReplacePrefixArgs } from './session/prefix.ts';
 export type {
   AppendBatch,
   PurgeOptions,

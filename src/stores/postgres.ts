@@ -36,7 +36,8 @@ export type { DekDatabase } from '../keys/dek-store.ts';
 export type { Password, PasswordProvider } from './credentials.ts';
 export type { PGliteLike } from './postgres/pglite.ts';
 export type { PostgresPool } from './postgres/pool.ts';
-export type { ReplacePrefixArgs, StoreSession } from './session.ts';
+export type { StoreSession } from './session.ts';
+export type { ReplacePrefixArgs } from './session/prefix.ts';
 export type {
   AppendBatch,
   PurgeOptions,

@@ -20,7 +20,8 @@ export type { DekDatabase } from '../keys/dek-store.ts';
 export type { IoRedisClient, IoRedisOptions } from './redis/ioredis.ts';
 export type { NodeRedisClient, NodeRedisCluster, NodeRedisClusterNode } from './redis/node-redis.ts';
 export type { RedisTarget } from './redis/source.ts';
-export type { ReplacePrefixArgs, StoreSession } from './session.ts';
+export type { StoreSession } from './session.ts';
+export type { ReplacePrefixArgs } from './session/prefix.ts';
 export type {
   AppendBatch,
   PurgeOptions,

@@ -4,32 +4,23 @@ import type {
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
-import { isOwn, itemKey, listed, snapshotList } from '../protocol/item.ts';
+import { isOwn, listed } from '../protocol/item.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import type { AppendStep, VersionSource } from '../layer.ts';
-import { checkText, MAX_BYTES } from '../limits.ts';
-import { loadSdk } from '../load-sdk.ts';
-import { invalidOption } from '../options.ts';
 import { mapInSlices } from '../slices.ts';
-import { digestOf, digestInSlices, operationKey } from '../protocol/digest.ts';
-import type { Change, Look, StoreDriver, StoredRecord } from './driver.ts';
+import { operationKey } from '../protocol/digest.ts';
+import type { StoreDriver, StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
 import { isSubjectError } from './failure.ts';
-import { createDecoder, decodeRecord, encodeRecord, inheritBirth } from './record.ts';
+import { createDecoder, decodeRecord, inheritBirth } from './record.ts';
 import { createQueue } from '../queue.ts';
 import { SealedRecord } from '../protocol/sealed-record.ts';
-import { snapshotMutations } from '../protocol/mutation.ts';
-import { readLimit, readPrefixArguments } from '../protocol/arguments.ts';
-import {
-  assertProtocolItems,
-  assertSameOperation,
-  conflictError,
-  itemKeys,
-  SENTENCES,
-  snapshotTransaction,
-  transactionDigest,
-} from '../protocol/transaction.ts';
-import { unusedPositions } from './unused-positions.ts';
+import { readLimit } from '../protocol/arguments.ts';
+import type { ChangeHistory, Changing } from './session/changing.ts';
+import { createEncode } from './session/encode.ts';
+import { applyMutations } from './session/mutations.ts';
+import { replacePrefix, type ReplacePrefixArgs } from './session/prefix.ts';
+import { applyTransaction } from './session/transaction.ts';
 import {
   DEK_STORE,
   type ADMIT,
@@ -42,23 +33,6 @@ import {
   RECORDS,
   type RecordSource,
 } from '../session-contract.ts';
-
-/** Arguments of {@link StoreSession.replacePrefix}. */
-export interface ReplacePrefixArgs {
-  /** How many of the oldest items are replaced; at least 1. */
-  readonly count: number;
-  /** What they are: {@link historyDigest} of them as `getItems()` gives them. */
-  readonly digest: string;
-  /** What takes their place. */
-  readonly replacement: readonly AgentInputItem[];
-  /** Stable under retries. */
-  readonly operationId: string;
-  /**
-   * Id of another session of the same store, at whose end the replaced items are appended in the same transaction;
-   * or that session with other items to append there (a stack that seals gives them sealed for that session).
-   */
-  readonly archiveTo?: string | { readonly sessionId: string; readonly items: readonly AgentInputItem[] };
-}
 
 /** A session of a store: the SDK's `Session` with the optional members that a database can do well. */
 export interface StoreSession extends Session {
@@ -91,8 +65,6 @@ export interface Owner {
 /** More than any history has, and a count that every database takes. */
 const MOST_ROWS = 0x7fff_ffff;
 
-type ChangeHistory = (look: Look, decide: Parameters<StoreDriver['change']>[2]) => Promise<void>;
-
 /**
  * The one implementation of the SDK's rules over what a database does natively.
  *
@@ -116,23 +88,7 @@ export function createStoreSession(
   const steps = new WeakMap<AgentInputItem, AppendStep>();
   let watched = false;
 
-  /** At once, while the call is made, unless the list is a copy that nobody else has. */
-  const encode = (
-    items: readonly AgentInputItem[],
-    isCopy: boolean = isOwn(items),
-  ): StoredRecord[] | Promise<StoredRecord[]> => {
-    const at = now();
-    const toRecord = (item: AgentInputItem): StoredRecord => {
-      const record = encodeRecord(item, at);
-      const { did, wrapped } = record;
-      return did !== null && wrapped === null && isGuarded(did) ? { ...record, needsKey: true } : record;
-    };
-    if (!isCopy) return snapshotList(items, toRecord);
-    const encoding = mapInSlices(items, toRecord, 1);
-    // Somebody looks at it when it is the turn of the call.
-    if (encoding instanceof Promise) encoding.catch(() => undefined);
-    return encoding;
-  };
+  const encode = createEncode(now, isGuarded);
   const decode = (record: StoredRecord): AgentInputItem => decodeRecord(record, sessionId);
   /** In its turn, under the fence of the moment when it was called. */
   const mutate = <T>(work: (change: ChangeHistory, fence: Fence | undefined) => Promise<T>): Promise<T> => {
@@ -148,6 +104,8 @@ export function createStoreSession(
       }
     });
   };
+
+  const changing: Changing = { sessionId, encode, decode, mutate, now };
 
   async function read(
     limit: number | undefined,
@@ -211,64 +169,11 @@ export function createStoreSession(
       });
     },
 
-    async applyHistoryTransaction(args: SessionHistoryTransactionArgs): Promise<void> {
-      const { operationId, transaction } = snapshotTransaction(args);
-      const digest = transactionDigest(transaction);
-      const expectedSuffix = transaction.type === 'append_items' ? undefined : transaction.expectedSuffix;
-      const items = transaction.type === 'append_items' ? transaction.items : transaction.replacement;
-      const encoded = encode(items, true);
-      const operation = { key: operationKey(operationId), digest };
-      await mutate(async (change) => {
-        const records = await encoded;
-        await assertProtocolItems([...(expectedSuffix ?? []), ...items]);
-        await change({ records: expectedSuffix?.length ?? 0, operation: operation.key }, (view) => {
-          if (assertSameOperation(view.operation, digest)) return undefined;
-          if (expectedSuffix === undefined) return { remove: 'none', insert: records, operation };
-          return replaceSuffix(view.records, expectedSuffix, items, records, operation);
-        });
-      });
-    },
+    applyHistoryTransaction: (args) => applyTransaction(changing, args),
 
-    async applyHistoryMutations(args: SessionHistoryRewriteArgs): Promise<void> {
-      const mutations = snapshotMutations(args);
-      if (mutations.length === 0) return;
-      await mutate(async (change) => {
-        const { applySessionHistoryMutations } = await loadSdk();
-        await change({ records: 'all' }, async ({ records }) => {
-          const before = await mapInSlices(records, decode, 1);
-          return difference(records, before, applySessionHistoryMutations(before, mutations), now());
-        });
-      });
-    },
+    applyHistoryMutations: (args) => applyMutations(changing, args),
 
-    async replacePrefix(args: ReplacePrefixArgs): Promise<void> {
-      const { count, digest, replacement, operationId, ...rest } = readPrefixArguments(args);
-      const archiveTo = readArchive(rest.archiveTo, sessionId);
-      const encoded = encode(replacement, true);
-      const archiving = typeof archiveTo === 'object' ? encode(archiveTo.items, true) : undefined;
-      const target = typeof archiveTo === 'object' ? archiveTo.sessionId : archiveTo;
-      const content = `replace_prefix ${count} ${digest} ${itemKeys(replacement)} ${JSON.stringify(target ?? null)}`;
-      const operation = { key: operationKey(operationId), digest: digestOf(content) };
-      await mutate(async (change) => {
-        const records = await encoded;
-        const archived = await archiving;
-        await change({ records: count, from: 'start', operation: operation.key }, async (view) => {
-          if (assertSameOperation(view.operation, operation.digest)) return undefined;
-          const found = view.records.length < count ? [] : await mapInSlices(view.records, decode, 1);
-          if (found.length < count || (await digestInSlices(found)) !== digest) {
-            throw conflictError(SENTENCES.prefix);
-          }
-          return {
-            remove: { start: 0, count },
-            insert: inheritBirth(records, view.records),
-            operation,
-            ...(target !== undefined && {
-              archive: { sessionId: target, records: archived ?? view.records },
-            }),
-          };
-        });
-      });
-    },
+    replacePrefix: (args) => replacePrefix(changing, args),
 
     [OPERATIONS]: {
       has: (operationId: string) => queue.read(() => driver.applied(sessionId, operationKey(operationId))),
@@ -304,76 +209,4 @@ export function createStoreSession(
     },
   };
   return session;
-}
-
-async function replaceSuffix(
-  stored: readonly StoredRecord[],
-  expected: readonly AgentInputItem[],
-  items: readonly AgentInputItem[],
-  records: readonly StoredRecord[],
-  operation: NonNullable<Change['operation']>,
-): Promise<Change> {
-  const keysOfStored = await mapInSlices(stored, (record) => itemKey(decodeRecord(record, '')), 1);
-  const keysOfExpected = await mapInSlices(expected, itemKey, 1);
-  const matches =
-    stored.length === expected.length && keysOfExpected.every((key, index) => key === keysOfStored[index]);
-  if (!matches) {
-    throw conflictError(SENTENCES.suffix);
-  }
-  // An item that stays keeps its record, with the times that it was written with.
-  const take = unusedPositions(keysOfStored);
-  const fresh = inheritBirth(records, stored);
-  const replacing = (item: AgentInputItem, index: number): StoredRecord => {
-    const same = take(itemKey(item));
-    return (same === undefined ? fresh[index] : stored[same]) as StoredRecord;
-  };
-  const insert = await mapInSlices(items, replacing, 1);
-  return { remove: { start: 0, count: stored.length }, insert, operation };
-}
-
-/** The smallest run of records that has to be written anew; `undefined` when the lists are equal. */
-function difference(
-  records: readonly StoredRecord[],
-  before: readonly AgentInputItem[],
-  after: readonly AgentInputItem[],
-  now: number,
-): Change | undefined {
-  const old = before.map(itemKey);
-  const next = after.map(itemKey);
-  let start = 0;
-  while (start < old.length && start < next.length && old[start] === next[start]) start++;
-  let end = 0;
-  while (
-    end < old.length - start &&
-    end < next.length - start &&
-    old[old.length - 1 - end] === next[next.length - 1 - end]
-  ) {
-    end++;
-  }
-  const count = old.length - start - end;
-  const written = after.slice(start, next.length - end).map((item) => encodeRecord(item, now));
-  if (count === 0 && written.length === 0) return undefined;
-  const replaced = records.slice(start, start + count);
-  // Records inside the run that did not change are kept, so that only what was rewritten has new times.
-  const kept = new Map(replaced.map((record, index) => [old[start + index], record]));
-  const insert = inheritBirth(written, replaced).map(
-    (record, index) => kept.get(next[start + index]) ?? record,
-  );
-  return { remove: { start, count }, insert };
-}
-
-/** A session of a store archives by id, or takes what a stack sealed for the archive. */
-function readArchive(archiveTo: unknown, sessionId: string): ReplacePrefixArgs['archiveTo'] {
-  const where = 'replacePrefix';
-  if (archiveTo === undefined) return undefined;
-  const sealed =
-    typeof archiveTo === 'object'
-      ? (archiveTo as Exclude<ReplacePrefixArgs['archiveTo'], string>)
-      : undefined;
-  const target: unknown = sealed === undefined ? archiveTo : sealed?.sessionId;
-  checkText(where, 'archiveTo', target, MAX_BYTES.sessionId);
-  if (target === sessionId) return invalidOption(where, 'archiveTo', 'the id of another session', target);
-  if (sealed === undefined) return target;
-  const { items } = sealed;
-  return { sessionId: target, items: isOwn(items) ? items : snapshotList(items) };
 }

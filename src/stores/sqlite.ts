@@ -7,7 +7,8 @@ import type { StoreSession } from './session.ts';
 import { createStore, type Store } from './store.ts';
 
 export { historyDigest } from '../protocol/digest.ts';
-export type { ReplacePrefixArgs, StoreSession } from './session.ts';
+export type { StoreSession } from './session.ts';
+export type { ReplacePrefixArgs } from './session/prefix.ts';
 export type {
   AppendBatch,
   PurgeOptions,

@@ -1,0 +1,31 @@
+import type { AgentInputItem } from '@openai/agents';
+import { isOwn, snapshotList } from '../../protocol/item.ts';
+import { mapInSlices } from '../../slices.ts';
+import type { StoredRecord } from '../driver.ts';
+import { encodeRecord } from '../record.ts';
+
+/** At once, while the call is made, unless the list is a copy that nobody else has. */
+export type Encode = (
+  items: readonly AgentInputItem[],
+  isCopy?: boolean,
+) => StoredRecord[] | Promise<StoredRecord[]>;
+
+/**
+ * @param now Unix milliseconds, for items that state no time themselves.
+ * @param isGuarded Whether a data key must be in this database, when a record names it.
+ */
+export function createEncode(now: () => number, isGuarded: (did: string) => boolean): Encode {
+  return (items, isCopy = isOwn(items)) => {
+    const at = now();
+    const toRecord = (item: AgentInputItem): StoredRecord => {
+      const record = encodeRecord(item, at);
+      const { did, wrapped } = record;
+      return did !== null && wrapped === null && isGuarded(did) ? { ...record, needsKey: true } : record;
+    };
+    if (!isCopy) return snapshotList(items, toRecord);
+    const encoding = mapInSlices(items, toRecord, 1);
+    // Somebody looks at it when it is the turn of the call.
+    if (encoding instanceof Promise) encoding.catch(() => undefined);
+    return encoding;
+  };
+}
