@@ -80,13 +80,13 @@ describe.each(WAYS)('the order of two layers, %s', (_, build) => {
     ['mine', keeping],
     ['mine', locking],
   ])('%s is refused below a seal', (name, layer) => {
-    const sentence = `${name} cannot stand below encrypt, where items are sealed. Use this order, outermost first: [`;
+    const sentence = `${name} cannot be below encrypt, which seals the items. Use this order, outermost first: [`;
     expect(build(sealing(), layer())).toContain(`ERR_LAYER_ORDER ${sentence}`);
   });
 
   test("is refused below a user's seal as below ours", () => {
     expect(build(locking(), minimizing())).toMatch(
-      /^ERR_LAYER_ORDER minimize cannot stand below mine, where items are sealed\. Use this order, outermost first: \[(audit, )?minimize, mine\]\.$/,
+      /^ERR_LAYER_ORDER minimize cannot be below mine, which seals the items\. Use this order, outermost first: \[(audit, )?minimize, mine\]\.$/,
     );
   });
 
@@ -99,7 +99,7 @@ describe.each(WAYS)('the order of two layers, %s', (_, build) => {
     ['mine', keeping],
   ])('%s is refused below a cache', (name, layer) => {
     expect(build(caching(), layer())).toContain(
-      `ERR_LAYER_ORDER ${name} cannot stand below cache, which would keep its result.`,
+      `ERR_LAYER_ORDER ${name} cannot be below cache, which would cache its result.`,
     );
   });
 
@@ -110,7 +110,7 @@ describe.each(WAYS)('the order of two layers, %s', (_, build) => {
     ["a user's two seals", locking, locking, 'mine'],
   ])('refuses %s', (_two, one, another, name) => {
     expect(build(one(), another())).toBe(
-      `ERR_LAYER_ORDER A stack takes one ${name}() layer, this one has two. Remove one of them.`,
+      `ERR_LAYER_ORDER A stack takes one ${name}() layer, but this one has two. Remove one of them.`,
     );
   });
 
