@@ -46,6 +46,7 @@ export type Wrapped<S extends Session> = Session &
     >;
   };
 
+/** By symbol: what our sessions offer to each other is no part of the type `Session`. */
 function storeOf(wrapper: Session): unknown {
   return (wrapper as unknown as Record<symbol, unknown>)[STORE_OF];
 }
@@ -110,6 +111,7 @@ export function wrapSession<S extends Session>(
   const foreign = describedLayers(innermost);
   checkOrder(described, foreign);
   const stack = buildStack(all);
+  // By name: optional members of the SDK are no part of the type `Session`.
   const has = (member: SessionMember): boolean =>
     typeof (innermost as unknown as Record<string, unknown>)[member] === 'function';
   refuseDataLayersOverCompaction(has('runCompaction'), all);
@@ -125,6 +127,7 @@ export function wrapSession<S extends Session>(
   if (inner.dekStore !== undefined) Object.defineProperty(wrapper, STORE_OF, { value: inner.dekStore });
   Object.defineProperty(wrapper, LAYERS, { value: Object.freeze([...described, ...foreign]) });
 
+  // The members table built it: each member is there exactly when the stack can serve it.
   const result = wrapper as unknown as Session;
   wrappings.set(result, { inner: innermost, layers: all, maxItemBytes, engine });
   const known = (wrappers.get(innermost) ?? []).filter((reference) => reference.deref() !== undefined);

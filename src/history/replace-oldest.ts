@@ -111,6 +111,7 @@ export function shareStore(session: Session, other: Session): boolean {
   );
 }
 
+/** By symbol: what our sessions offer to each other is no part of the type `Session`. */
 function storeOf(session: Session): unknown {
   return (session as unknown as Symbols)[STORE_OF] ?? (session as unknown as Symbols)[DEK_STORE];
 }

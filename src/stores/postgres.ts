@@ -337,6 +337,7 @@ async function dedicated(client: pgModule.Client): Promise<Listening> {
   await client.connect();
   // The store listens as long as the process has other work.
   (client as { unref?(): void }).unref?.();
+  // A `Client` of pg, by the members that listening needs.
   return { client: client as unknown as ListeningClient, close: () => client.end() };
 }
 

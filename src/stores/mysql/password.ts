@@ -9,6 +9,7 @@ import { underneath, type MysqlPool } from './pool.ts';
 export function withPassword(pool: Pool, provider: PasswordProvider): MysqlPool {
   // A pool does not say when it opens a connection, so a password without an end is asked for when one is refused.
   const secret = credentials(provider, 'until refused');
+  // mysql2 reads it at each connection; its types do not name it.
   const { connectionConfig } = pool.pool.config as unknown as { connectionConfig: { password?: string } };
 
   async function connect(): Promise<PoolConnection> {

@@ -200,7 +200,7 @@ export interface Listening {
 
 async function keep(pool: PostgresPool): Promise<Listening> {
   const client = await pool.connect();
-  // It listens: nobody else is to get it.
+  // It listens, so no other call may get it. The type of a pool's client here has only what the store needs of it.
   return { client: client as unknown as ListeningClient, close: () => client.release(true) };
 }
 

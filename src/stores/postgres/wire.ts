@@ -112,6 +112,7 @@ export function resultOf(answer: Buffer, columns: readonly Column[], tuples: boo
 }
 
 function rowOf(answer: Buffer, at: number, columns: readonly Column[], tuples: boolean): SqlRow {
+  // Callers that ask for tuples read the row by position.
   const row: SqlRow = tuples ? ([] as unknown as SqlRow) : {};
   let next = at + 2;
   for (let place = 0; place < columns.length; place++) {

@@ -160,6 +160,7 @@ function parseHold(id: string, value: string): HoldRecord {
         'stays held until then.',
     );
   }
+  // An object of JSON whose members were checked above.
   return hold as unknown as HoldRecord;
 }
 

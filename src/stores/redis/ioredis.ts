@@ -51,6 +51,7 @@ export function ioCommands(client: IoRedisClient, timeout: number): SendCommand 
  * is sent again as a whole.
  */
 function callerOf(client: IoRedisClient, timeout: number): SendCommand {
+  // `sendCommand` takes a command of the class of ioredis; the type of ours names the members that it reads.
   const sending = client as unknown as { sendCommand(command: Command): Promise<unknown> };
   const caller = Object.create(client, {
     options: { value: { ...client.options, enableAutoPipelining: false } },

@@ -104,6 +104,7 @@ export function ownConnections(make: () => Promise<OwnClient>, timeout: number):
     onConnection(called) {
       made = called;
     },
+    // The question above the cast is what tells the clients of the two packages apart.
     duplicable: () =>
       current !== undefined && 'duplicate' in current.client
         ? (current.client as unknown as Duplicable)
@@ -135,6 +136,7 @@ export function ownConnections(make: () => Promise<OwnClient>, timeout: number):
 /** How another client with the same target is made, for the store alone; `undefined` where that cannot be. */
 export function duplicateOf(client: object, timeout: number): (() => Promise<OwnClient>) | undefined {
   if (typeof (client as { duplicate?: unknown }).duplicate !== 'function') return undefined;
+  // Only ioredis has `callBuffer`; its own types are not imported where only `redis` is installed.
   if ('callBuffer' in client)
     return () => Promise.resolve(ioDuplicate(client as unknown as IoDuplicable, timeout));
   return () => {
