@@ -25,6 +25,7 @@ export default {
     'PGliteResult',
     'PGliteTransaction',
     'PostgresPoolClient',
+    'RecordSource',
     'RedisArgument',
   ],
   plugin: ['./tools/typedoc-links.mjs'],

@@ -16,7 +16,6 @@ export type Window = (limit: number | undefined, call: SessionCall, fresh: boole
 
 export function createWindow(inner: Inner, stack: Stack, opening: Opening): Window {
   const { loading } = stack;
-  const { openKept, show, openUnseen } = opening;
 
   const recordsFor = (limit: number | undefined, call: SessionCall): Promise<AgentInputItem[]> =>
     takesParts(call) && inner.getRecords !== undefined
@@ -26,20 +25,20 @@ export function createWindow(inner: Inner, stack: Stack, opening: Opening): Wind
   async function load(count: number | undefined, call: SessionCall): Promise<Opened[]> {
     const io: LayerIO = {
       raw: (wanted) => recordsFor(wanted, call),
-      open: (records) => openKept(records, call),
+      open: (records) => opening.openKept(records, call),
       ...(inner.version !== undefined && { version: inner.version }),
     };
     const { limit: _limit, ...unlimited } = call;
     const loaded = await loading?.load?.(count === undefined ? unlimited : { ...call, limit: count }, io);
     if (loaded === undefined) return [];
-    const opened = await show(loaded, call);
+    const opened = await opening.show(loaded, call);
     return isShared(loaded) ? share(opened) : opened;
   }
 
   async function window(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]> {
     const cached = loading !== undefined && !fresh;
     if (limit === undefined) {
-      return cached ? load(undefined, call) : openUnseen(await recordsFor(undefined, call), call);
+      return cached ? load(undefined, call) : opening.openUnseen(await recordsFor(undefined, call), call);
     }
     let known: readonly Opened[] = [];
     for (let size = limit; ; size *= 2) {
@@ -73,8 +72,8 @@ export function createWindow(inner: Inner, stack: Stack, opening: Opening): Wind
         (before, index) => recordKey(before.stored) === recordKey(records[start + index] as AgentInputItem),
       );
     return same
-      ? [...(await openUnseen(records.slice(0, start), call)), ...known]
-      : openUnseen(records, call);
+      ? [...(await opening.openUnseen(records.slice(0, start), call)), ...known]
+      : opening.openUnseen(records, call);
   }
 
   return window;

@@ -196,7 +196,7 @@ function withoutProviderData(item: AgentInputItem): AgentInputItem {
 
 /** The fields of any type of item; its own type knows only those that all of them have. */
 function fieldsOf(item: AgentInputItem): Part {
-  return item as Part;
+  return item;
 }
 
 /** The item itself when the field is absent or stays what it is. */

@@ -277,7 +277,7 @@ function guardDriver(
         assertUsable();
         return call(...args);
       } catch (error) {
-        return Promise.reject(error as Error);
+        return Promise.reject(error);
       }
     };
   const reference = driver.reference === undefined ? undefined : guard(driver.reference);

@@ -20,7 +20,7 @@ import { openSqlite } from '../../src/stores/sqlite.ts';
 const hello: AgentInputItem = { type: 'message', role: 'user', content: 'Hello' };
 const isPlain = (record: unknown): boolean => Object.getPrototypeOf(record) === Object.prototype;
 /** With its bytes as hexadecimal: a `Buffer` and a `Uint8Array` of the same bytes are equal. */
-const bytesIn = <T extends { readonly body: string | Uint8Array }>({ body, ...rest }: T): object => ({
+const bytesIn = ({ body, ...rest }: { readonly body: string | Uint8Array }): object => ({
   ...rest,
   body: typeof body === 'string' ? body : Buffer.from(body).toString('hex'),
 });
@@ -215,7 +215,8 @@ describe('records of a store of ours', () => {
     const [stamps, , seals] = (await layersFor()) as [SessionLayer, SessionLayer, SessionLayer];
     const session = wrapSession(inner, [stamps, seals]);
     await session.addItems([hello]);
-    const { getItems, addItems } = inner;
+    const getItems = inner.getItems.bind(inner);
+    const addItems = inner.addItems.bind(inner);
     const calls: string[] = [];
     inner.getItems = async (limit) => {
       calls.push('getItems');
@@ -260,7 +261,7 @@ describe('records of a store of ours', () => {
       expect(seen.every(isPlain)).toBe(true);
     }
     // A copy of a layer of ours may do something else, and so may one that was changed.
-    const { read } = stamps;
+    const read = stamps.read?.bind(stamps);
     const looking: Pick<SessionLayer, 'read'> = {
       read: async (entries, call) => (look(entries), (await read?.(entries, call)) ?? []),
     };

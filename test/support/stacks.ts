@@ -13,6 +13,7 @@ import {
 import { patternRecognizer, type Recognizer } from '../../src/redaction/index.ts';
 import { fakeClock, fixedKeyring } from '../../src/testing/index.ts';
 import { observe } from '../../src/layers/observe.ts';
+import { compressLong, label } from './custom-layers.ts';
 import { naiveProxy } from './naive-proxy.ts';
 
 /** One row of the matrices. New layers join by a line in {@link STACKS}. */
@@ -82,6 +83,7 @@ export const STACKS: readonly StackCase[] = [
     enveloped: false,
     shown: (item) => redact({ recognizers: [names] }).compare?.(item) ?? item,
   }),
+  stack('a codec and a label of a user', () => [compressLong(0), label()], HIDES_NOTHING),
   stack('encrypt', () => [encrypt({ keys: fixedKeyring() })], HIDES_EVERYTHING),
   stack(
     'all layers',

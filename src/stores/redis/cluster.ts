@@ -63,7 +63,7 @@ function clusterConnection(nodes: Nodes, owners: SlotOwners, timeout: number): S
     const deadline = performance.now() + timeout;
     const slot = slotOf(keyOf(command));
     // A primary that falls silent can be replaced meanwhile: then its connection ends.
-    const impatience = setInterval(owners.refresh, PATIENCE);
+    const impatience = setInterval(() => owners.refresh(), PATIENCE);
     try {
       for (let asked: string | undefined, redirections = 0; ; redirections++) {
         const address = asked ?? owners.of(slot);
