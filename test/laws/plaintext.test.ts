@@ -134,7 +134,9 @@ describe('nothing that went through a sealing stack can be read in the store', (
 
   test('and the check finds what an unsealed stack leaves in clear or in Base64', async () => {
     const memory = INNERS.find(({ name }) => name === 'MemorySession') as InnerCase;
-    for (const stack of STACKS.filter(({ hides }) => hides === 'nothing')) {
+    for (const stack of STACKS.filter(
+      ({ hides, compresses }) => hides === 'nothing' && compresses !== true,
+    )) {
       await expect(property(memory, stack, 5)).rejects.toThrow('Property failed');
     }
   });

@@ -27,6 +27,8 @@ export interface StackCase {
   readonly enveloped: boolean;
   /** What of an item is seen, where the comparison of the stack says less than that. */
   readonly shown?: (item: AgentInputItem) => AgentInputItem;
+  /** What is stored is compressed: it hides nothing, and no text of an item occurs in it. */
+  readonly compresses?: true;
   /** The store keeps what was said, and a reader sees it redacted. */
   readonly redactsReads?: true;
   /** The layers, for tests that build stacks themselves. Absent for what is no stack of ours. */
@@ -36,7 +38,7 @@ export interface StackCase {
 function stack(
   name: string,
   layers: () => Layers,
-  properties: Pick<StackCase, 'hides' | 'enveloped' | 'redactsReads' | 'shown'> = {
+  properties: Pick<StackCase, 'hides' | 'enveloped' | 'redactsReads' | 'shown' | 'compresses'> = {
     hides: 'nothing',
     enveloped: false,
   },
@@ -83,7 +85,10 @@ export const STACKS: readonly StackCase[] = [
     enveloped: false,
     shown: (item) => redact({ recognizers: [names] }).compare?.(item) ?? item,
   }),
-  stack('a codec and a label of a user', () => [compressLong(0), label()], HIDES_NOTHING),
+  stack('a codec and a label of a user', () => [compressLong(0), label()], {
+    ...HIDES_NOTHING,
+    compresses: true,
+  }),
   stack('encrypt', () => [encrypt({ keys: fixedKeyring() })], HIDES_EVERYTHING),
   stack(
     'all layers',
