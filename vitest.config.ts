@@ -4,9 +4,10 @@ const ALL = ['test/**/*.test.ts'];
 /** They change nothing that another file could meet, so they share a process and what it has loaded: half of their time. */
 const SHARING = [
   'test/*.test.ts',
-  // memory.test.ts reads what all wrappers of its process remember.
+  // memory.test.ts reads what all wrappers of its process remember, work-of-a-call.test.ts counts all promises of its process.
   'test/engine/!(memory).test.ts',
-  'test/{contract,crypto,history,keys,kms,laws,layers,operations,protocol,redaction,spec,testing}/*.test.ts',
+  'test/layers/!(work-of-a-call).test.ts',
+  'test/{contract,crypto,history,keys,kms,laws,operations,protocol,redaction,spec,testing}/*.test.ts',
 ];
 
 const config: ViteUserConfig = defineConfig({
