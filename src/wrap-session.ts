@@ -1,13 +1,13 @@
 import type { Session } from '@openai/agents';
 import { createEngine, type Engine } from './engine/engine.ts';
 import { brandOf, innerSession } from './engine/inner.ts';
-import type { ReplacePrefixArgs } from './engine/prefix.ts';
 import { describeLayer, isDataLayer } from './engine/layer-kinds.ts';
+import { MEMBERS, unknownMembers, type MemberContext, type SessionMember } from './engine/members.ts';
 import { checkOrder } from './engine/order.ts';
+import type { ReplacePrefixArgs } from './engine/prefix.ts';
 import { buildStack, flattenLayers } from './engine/stack.ts';
 import { StrongroomError } from './errors.ts';
 import type { Layers, SessionLayer } from './layer.ts';
-import { MEMBERS, unknownMembers, type MemberContext, type SessionMember } from './engine/members.ts';
 import { checkOptions, parseCount } from './options.ts';
 import { describedLayers, LAYERS, OPERATIONS, STORE_OF } from './session-contract.ts';
 import { warn } from './warning.ts';

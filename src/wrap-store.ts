@@ -1,13 +1,13 @@
 import type { Session } from '@openai/agents';
-import { checkCall, originOf } from './protocol/call-origin.ts';
 import { runAround } from './engine/calls.ts';
 import { stackClock } from './engine/stack.ts';
+import type { SessionLayer, SessionCall, Layers, CallKind, CallOrigin } from './layer.ts';
 import { invalidOption } from './options.ts';
+import { checkCall, originOf } from './protocol/call-origin.ts';
+import { CALLS, type StoreCalls, MAINTENANCE, GATHER } from './session-contract.ts';
 import { appendThrough } from './stores/gather.ts';
 import type { Store } from './stores/store.ts';
 import { engineOf, layersOf, wrapSession, type Wrapped, type WrapSessionOptions } from './wrap-session.ts';
-import { CALLS, type StoreCalls, MAINTENANCE, GATHER } from './session-contract.ts';
-import type { SessionLayer, SessionCall, Layers, CallKind, CallOrigin } from './layer.ts';
 
 /**
  * All sessions of a store, wrapped in the same layers: {@link wrapSession} for each session that it gives.

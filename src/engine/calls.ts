@@ -1,13 +1,13 @@
 import { checkAhead } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import type { CallKind, SessionCall, SessionLayer } from '../layer.ts';
+import { createQueues } from '../queue.ts';
 import { createBegin, quiet, type ActiveCall, type CallDetails } from './active-call.ts';
-import type { Inner } from './inner.ts';
 import type { Histories } from './histories.ts';
+import type { Inner } from './inner.ts';
 import { mutating } from './mutating.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Opened, Written } from './records.ts';
-import { createQueues } from '../queue.ts';
 import type { Stack } from './stack.ts';
 
 const REMOVALS: readonly CallKind[] = [

@@ -1,6 +1,8 @@
 import type { AgentInputItem } from '@openai/agents';
 import { fromUtf8, pae, toBase64url, utf8 } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
+import { StrongroomError } from '../errors.ts';
+import type { Entry, Header, SessionLayer } from '../layer.ts';
 import {
   carrierOf,
   clearOperationTag,
@@ -10,9 +12,7 @@ import {
   parseEnvelope,
   type Envelope,
 } from '../protocol/envelope.ts';
-import { StrongroomError } from '../errors.ts';
 import { decodeItem, encodeItem } from '../protocol/item.ts';
-import type { Entry, Header, SessionLayer } from '../layer.ts';
 
 /**
  * Header field of unsealed envelopes that says for which session they were written. It tells rows of ours from

@@ -1,6 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
-import { itemKey } from '../protocol/item.ts';
 import type { Entry, Header } from '../layer.ts';
+import { itemKey } from '../protocol/item.ts';
 import { mapInSlices } from '../slices.ts';
 import type { Opened } from './records.ts';
 import type { Stack } from './stack.ts';

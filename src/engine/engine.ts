@@ -4,6 +4,7 @@ import type {
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
+import type { SessionCall, CallKind, CallOrigin } from '../layer.ts';
 import { createCalls } from './calls.ts';
 import { createComparison } from './comparison.ts';
 import { createHistories } from './histories.ts';
@@ -12,12 +13,11 @@ import { createMutations } from './mutations.ts';
 import { createOperations } from './operations.ts';
 import type { Context, Parts } from './parts.ts';
 import { createPipeline } from './pipeline.ts';
+import { createPrefix, type Receive, type ReplacePrefixArgs } from './prefix.ts';
 import { createReads } from './reads.ts';
 import { createRemoval } from './removal.ts';
 import type { Stack } from './stack.ts';
-import { createPrefix, type Receive, type ReplacePrefixArgs } from './prefix.ts';
 import { createWrites } from './writes.ts';
-import type { SessionCall, CallKind, CallOrigin } from '../layer.ts';
 
 /** What `members.ts` puts behind the members of the SDK. */
 export interface Engine {

@@ -1,8 +1,8 @@
 import type { AgentInputItem, RunContext } from '@openai/agents';
 import type { Entry, SessionCall } from '../layer.ts';
 import { createMemory, type Memory } from './memory.ts';
-import type { Opened } from './records.ts';
 import { createOperationLog, type OperationLog } from './operation-log.ts';
+import type { Opened } from './records.ts';
 
 /** Ids of one session object whose histories are remembered: a service gives a cleared session a new id. */
 const KEPT_IDS = 4;

@@ -2,10 +2,10 @@ import type { AgentInputItem, RunContext, Session, SessionHistoryTransactionArgs
 import type { ReadReference } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import type { DekStore } from '../keys/dek-store.ts';
+import type { VersionSource } from '../layer.ts';
 import { isWellFormed } from '../limits.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../protocol/item.ts';
-import type { VersionSource } from '../layer.ts';
 import { plainRecord, SealedRecord } from '../protocol/sealed-record.ts';
 import {
   DEK_STORE,

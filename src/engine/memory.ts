@@ -1,9 +1,9 @@
 import type { AgentInputItem } from '@openai/agents';
-import { callKey } from '../protocol/links.ts';
 import type { Entry, Header } from '../layer.ts';
+import { callKey } from '../protocol/links.ts';
+import { recordLength } from '../protocol/sealed-record.ts';
 import { createShare, type Share } from './budget.ts';
 import type { Opened } from './records.ts';
-import { recordLength } from '../protocol/sealed-record.ts';
 
 /** Reads whose objects are known: a rollback reads once more than it restores. */
 const READS = 2;

@@ -6,16 +6,16 @@ import type {
 } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
-import { itemKey } from '../protocol/item.ts';
 import type { Entry, SessionCall } from '../layer.ts';
-import type { ActiveCall } from './active-call.ts';
 import { loadSdk } from '../load-sdk.ts';
+import { itemKey } from '../protocol/item.ts';
+import { listedMutations, snapshotMutations } from '../protocol/mutation.ts';
+import { snapshotItems } from '../protocol/snapshot-items.ts';
+import type { ActiveCall } from './active-call.ts';
 import { CLAIMS, commit } from './commit.ts';
 import { copiedNow, countOf, known, readNow, type Parts } from './parts.ts';
 import { storedOf, type Opened } from './records.ts';
 import { planReplacement } from './replacement.ts';
-import { listedMutations, snapshotMutations } from '../protocol/mutation.ts';
-import { snapshotItems } from '../protocol/snapshot-items.ts';
 
 /** `applyHistoryMutations`: where the inner session sees no items, opened, mutated and replaced in one transaction. */
 export function createMutations({ inner, stack, pipeline, calls, comparison, maxItemBytes }: Parts): {

@@ -1,7 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
-import { mapInSlices, slices } from '../slices.ts';
 import type { Entry, HiddenEntry, SessionCall } from '../layer.ts';
 import { plainRecord, takesParts } from '../protocol/sealed-record.ts';
+import { mapInSlices, slices } from '../slices.ts';
 import { discloseClear } from './clear-envelope.ts';
 import type { Opened } from './records.ts';
 import type { Stack } from './stack.ts';

@@ -1,8 +1,5 @@
 import type { SessionHistoryTransactionArgs } from '@openai/agents';
-import { itemsOf, removes, writtenItems } from './operations/items.ts';
-import { rewritten } from './operations/rewritten.ts';
-import { transactSealed } from './operations/sealed.ts';
-import { copiedNow, known, readNow, type Context, type Parts } from './parts.ts';
+import { snapshotItems } from '../protocol/snapshot-items.ts';
 import {
   assertProtocolItems,
   copyTransaction,
@@ -10,7 +7,10 @@ import {
   snapshotTransaction,
   type TransactionEnvelope,
 } from '../protocol/transaction.ts';
-import { snapshotItems } from '../protocol/snapshot-items.ts';
+import { itemsOf, removes, writtenItems } from './operations/items.ts';
+import { rewritten } from './operations/rewritten.ts';
+import { transactSealed } from './operations/sealed.ts';
+import { copiedNow, known, readNow, type Context, type Parts } from './parts.ts';
 
 /** `applyHistoryTransaction`: atomic and idempotent in the inner session, compared in plaintext here. */
 export function createOperations(parts: Parts): {

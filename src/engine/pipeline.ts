@@ -1,6 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
-import { mapInSlices, slices } from '../slices.ts';
 import type { Entry, SessionCall } from '../layer.ts';
+import { mapInSlices, slices } from '../slices.ts';
 import { encloseClear, matchesClear } from './clear-envelope.ts';
 import type { Inner } from './inner.ts';
 import { createOpening } from './opening.ts';

@@ -1,10 +1,10 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import type { Entry } from '../layer.ts';
 import { invalidOption } from '../options.ts';
-import { digestInSlices } from '../protocol/digest.ts';
-import { countOf, readNow, send, type Parts } from './parts.ts';
 import { readPrefixArguments, type PrefixArguments } from '../protocol/arguments.ts';
+import { digestInSlices } from '../protocol/digest.ts';
 import { conflictError, SENTENCES } from '../protocol/transaction.ts';
+import { countOf, readNow, send, type Parts } from './parts.ts';
 import { recordsOf, storedOf, type Opened } from './records.ts';
 
 /** Arguments of `replacePrefix` of a wrapped session. */

@@ -1,11 +1,11 @@
 import type { AgentInputItem, SessionHistoryTransactionArgs } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
+import { recordKey } from '../protocol/envelope.ts';
 import type { ActiveCall } from './active-call.ts';
 import { CLAIMS, commit } from './commit.ts';
 import type { Context, Parts } from './parts.ts';
 import type { Opened } from './records.ts';
-import { recordKey } from '../protocol/envelope.ts';
 
 /** `popItem`: removes the last visible item and the hidden records above it, and nothing on any failure. */
 export function createRemoval({ inner, stack, pipeline, calls }: Parts): {

@@ -1,6 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
-import { slices } from '../slices.ts';
 import type { Entry, HiddenEntry, SessionCall, SessionLayer } from '../layer.ts';
+import { slices } from '../slices.ts';
 import { readWith, writeWith } from './layer-hooks.ts';
 
 /** Applies the `write` hooks of these layers, the outermost first. */

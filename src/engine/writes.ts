@@ -1,10 +1,10 @@
 import type { AgentInputItem } from '@openai/agents';
-import { recordsOf, type Opened } from './records.ts';
-import { copiedNow, readNow, send, type Context, type Parts } from './parts.ts';
-import { listed } from '../protocol/item.ts';
-import { snapshotItems } from '../protocol/snapshot-items.ts';
 import { isStrongroomError } from '../errors.ts';
 import type { SessionCall, Header, CallOrigin } from '../layer.ts';
+import { listed } from '../protocol/item.ts';
+import { snapshotItems } from '../protocol/snapshot-items.ts';
+import { copiedNow, readNow, send, type Context, type Parts } from './parts.ts';
+import { recordsOf, type Opened } from './records.ts';
 
 /** `addItems`, `clearSession` and `replaceHistoryWithCompaction`. */
 export function createWrites(parts: Parts): {

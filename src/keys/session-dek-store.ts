@@ -1,8 +1,8 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionArgs } from '@openai/agents';
+import { clockOf } from '../clock.ts';
 import { fromBase64url, fromUtf8, toBase64url, utf8 } from '../crypto/encoding.ts';
 import { randomName } from '../crypto/random.ts';
 import { derivedId, openDerived } from '../derived-id.ts';
-import { clockOf } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import type { DekRecord, DekStore, DekTombstone } from './dek-store.ts';

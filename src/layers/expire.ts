@@ -1,10 +1,10 @@
 import type { RunContext, Session } from '@openai/agents';
 import { clockOf, parseMaxAhead } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
-import { callKey, ownerKey, resultKey } from '../protocol/links.ts';
-import { withParts } from '../protocol/sealed-record.ts';
 import type { Entry, Header, SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
+import { callKey, ownerKey, resultKey } from '../protocol/links.ts';
+import { withParts } from '../protocol/sealed-record.ts';
 
 /** Options of {@link expire}. */
 export interface ExpireOptions {

@@ -1,9 +1,9 @@
 import type { AgentInputItem } from '@openai/agents';
+import { ONE_PIXEL } from '../history/one-pixel.ts';
 import type { SessionLayer } from '../layer.ts';
 import { checkOptions, invalidOption } from '../options.ts';
-import { mapInSlices } from '../slices.ts';
 import { itemType } from '../redaction/walk.ts';
-import { ONE_PIXEL } from '../history/one-pixel.ts';
+import { mapInSlices } from '../slices.ts';
 
 /** Options of {@link minimize}; at least one. */
 export interface MinimizeOptions {

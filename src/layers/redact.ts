@@ -1,13 +1,13 @@
 import type { Session } from '@openai/agents';
 import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
+import { after, isThenable, together } from '../maybe-promise.ts';
 import { invalidOption } from '../options.ts';
 import { withParts } from '../protocol/sealed-record.ts';
-import { mapInSlices } from '../slices.ts';
-import { after, isThenable, together } from '../maybe-promise.ts';
 import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from '../redaction/options.ts';
-import { createRedactionEngine } from '../redaction/redactor.ts';
 import type { RedactedItem, RedactionFinding, UnsearchedText } from '../redaction/redacted-item.ts';
+import { createRedactionEngine } from '../redaction/redactor.ts';
 import { createSessionVaults } from '../redaction/session-vaults.ts';
+import { mapInSlices } from '../slices.ts';
 
 /** What one call of a session had redacted: types, counts and places, never values. */
 export interface RedactionReport {

@@ -1,6 +1,6 @@
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption } from '../options.ts';
 import type { CallOrigin } from '../layer.ts';
+import { checkOptions, invalidOption } from '../options.ts';
 
 /** The names of {@link CallOrigin}, for checks of options. */
 export const ORIGIN: readonly (keyof CallOrigin)[] = ['runContext', 'actor', 'purpose'];

@@ -1,9 +1,9 @@
-import { itemKey } from './item.ts';
 import type { AgentInputItem } from '@openai/agents';
 import { fromBase64url, fromUtf8, le64, pae, toBase64url, utf8 } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { StrongroomError } from '../errors.ts';
 import type { Header } from '../layer.ts';
+import { itemKey } from './item.ts';
 
 /** The parts of one `sr1` envelope. */
 export interface Envelope {

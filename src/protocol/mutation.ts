@@ -1,7 +1,7 @@
 import type { AgentInputItem, SessionHistoryMutation } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { listed, readable, snapshotItem } from './item.ts';
 import { invalidOption } from '../options.ts';
+import { listed, readable, snapshotItem } from './item.ts';
 import { plainCopy } from './plain-copy.ts';
 
 /** The SDK's own session passes over a type that it does not know: a rewrite that does nothing, and says nothing. */

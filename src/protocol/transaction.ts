@@ -3,13 +3,13 @@ import type {
   SessionHistoryTransaction,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
-import { envelopeText } from './envelope.ts';
 import { StrongroomError } from '../errors.ts';
-import { itemKey, snapshotList } from './item.ts';
-import { digestOf } from './digest.ts';
-import { plainCopy } from './plain-copy.ts';
 import { isWellFormed } from '../limits.ts';
 import { loadSdk } from '../load-sdk.ts';
+import { digestOf } from './digest.ts';
+import { envelopeText } from './envelope.ts';
+import { itemKey, snapshotList } from './item.ts';
+import { plainCopy } from './plain-copy.ts';
 
 /**
  * What the SDK's own `MemorySession` says when it refuses a transaction. Bare stores and stacks say the same, and

@@ -1,8 +1,8 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { Entry, HiddenEntry, LayerIO, MaybePromise, SessionCall } from '../../layer.ts';
 import { recordKey } from '../../protocol/envelope.ts';
-import { recordLength } from '../../protocol/sealed-record.ts';
 import { cloneItem } from '../../protocol/item.ts';
+import { recordLength } from '../../protocol/sealed-record.ts';
 import { share, takesShared } from '../../protocol/shared-entries.ts';
 import { mapInSlices } from '../../slices.ts';
 

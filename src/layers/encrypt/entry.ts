@@ -2,12 +2,12 @@ import type { AgentInputItem } from '@openai/agents';
 import { counters } from '../../crypto/counters.ts';
 import { fromUtf8 } from '../../crypto/encoding.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
-import { carrierOf, formatEnvelope, formatHeader, type Envelope } from '../../protocol/envelope.ts';
-import { sealedRecord } from '../../protocol/sealed-record.ts';
-import { decodeItem } from '../../protocol/item.ts';
-import type { Entry, Header } from '../../layer.ts';
-import { failed, type Failure } from './undecryptable.ts';
 import type { DataKey } from '../../keys/data-keys/types.ts';
+import type { Entry, Header } from '../../layer.ts';
+import { carrierOf, formatEnvelope, formatHeader, type Envelope } from '../../protocol/envelope.ts';
+import { decodeItem } from '../../protocol/item.ts';
+import { sealedRecord } from '../../protocol/sealed-record.ts';
+import { failed, type Failure } from './undecryptable.ts';
 
 /**
  * Seals one entry: the carrier, as it is stored.

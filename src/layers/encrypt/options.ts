@@ -1,5 +1,6 @@
 import { checkContext } from '../../context.ts';
 import { isSuiteName, SUITE_NAMES, type SuiteName } from '../../crypto/suite.ts';
+import type { DataKeyLimits } from '../../keys/data-keys/types.ts';
 import type { DekStore } from '../../keys/dek-store.ts';
 import type { Keyring } from '../../keys/keyring.ts';
 import type { MaybePromise, SessionCall } from '../../layer.ts';
@@ -7,7 +8,6 @@ import { checkOptions, invalidOption, parseCount, parseDuration, type Duration }
 import type { Accepting } from './record.ts';
 import type { IntegrityFinding } from './sequence/findings.ts';
 import type { UndecryptablePolicy } from './undecryptable.ts';
-import type { DataKeyLimits } from '../../keys/data-keys/types.ts';
 
 /** Plaintext is accepted for a while; see {@link EncryptOptions.unsafeAllowPlaintext}. */
 export interface AllowPlaintextOptions {

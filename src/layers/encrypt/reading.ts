@@ -1,8 +1,8 @@
 import type { SuiteName } from '../../crypto/suite.ts';
+import type { StrongroomError } from '../../errors.ts';
 import type { DataKeys } from '../../keys/data-keys.ts';
 import type { DataKey } from '../../keys/data-keys/types.ts';
 import type { Entry, SessionCall } from '../../layer.ts';
-import type { StrongroomError } from '../../errors.ts';
 import type { Envelope } from '../../protocol/envelope.ts';
 import { mapInSlices } from '../../slices.ts';
 import { openEntry } from './entry.ts';

@@ -1,4 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
+import { StrongroomError } from '../../errors.ts';
+import type { Entry, Header, HiddenEntry } from '../../layer.ts';
 import {
   envelopeText,
   openClear,
@@ -6,10 +8,8 @@ import {
   readHeader,
   type Envelope,
 } from '../../protocol/envelope.ts';
-import { partsOf } from '../../protocol/sealed-record.ts';
-import { StrongroomError } from '../../errors.ts';
 import { decodeItem } from '../../protocol/item.ts';
-import type { Entry, Header, HiddenEntry } from '../../layer.ts';
+import { partsOf } from '../../protocol/sealed-record.ts';
 
 /** Plaintext is accepted until then. */
 export interface Accepting {

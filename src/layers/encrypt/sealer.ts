@@ -1,9 +1,9 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { DekStore } from '../../keys/dek-store.ts';
-import type { Entry, SessionCall, SessionLayer } from '../../layer.ts';
+import type { SuiteName } from '../../crypto/suite.ts';
 import type { DataKeys } from '../../keys/data-keys.ts';
 import type { DataKeyScope } from '../../keys/data-keys/types.ts';
-import type { SuiteName } from '../../crypto/suite.ts';
+import type { DekStore } from '../../keys/dek-store.ts';
+import type { Entry, SessionCall, SessionLayer } from '../../layer.ts';
 import { openEntry } from './entry.ts';
 import type { EncryptSettings } from './options.ts';
 import { acceptingAt, classify, type Sealed } from './record.ts';

@@ -1,6 +1,6 @@
+import { renewLease } from '../../renew-lease.ts';
 import { lostTurnError, type SessionLeases } from '../../session-contract.ts';
 import type { Turn } from './turn.ts';
-import { renewLease } from '../../renew-lease.ts';
 
 /** A lock in the database ends this long after its process died. */
 const LEASE_TIME = 15_000;

@@ -2,11 +2,11 @@ import type { Session } from '@openai/agents';
 import { randomName } from '../../crypto/random.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { SessionCall } from '../../layer.ts';
+import { unref } from '../../renew-lease.ts';
 import { LEASES, type LeaseName, type SessionLeases } from '../../session-contract.ts';
 import { createLine } from './line.ts';
 import { acquire, renewOften } from './lock.ts';
 import type { Run, Turn } from './turn.ts';
-import { unref } from '../../renew-lease.ts';
 
 /** Whose turn it is on each session, in this process and, where the session has leases, in all of them. */
 export interface Turns {

@@ -1,5 +1,5 @@
-import { envelopeText } from '../../../protocol/envelope.ts';
 import type { Entry, HiddenEntry } from '../../../layer.ts';
+import { envelopeText } from '../../../protocol/envelope.ts';
 import { headerOfEntry } from '../record.ts';
 import { sequenceOf, type Note, type SequenceNumber } from './field.ts';
 
