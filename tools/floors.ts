@@ -30,6 +30,7 @@ export const FLOORS: readonly (readonly string[])[] = [
     'load-sdk.ts',
     'load-jose.ts',
     'bounded-map.ts',
+    'identities.ts',
     'queue.ts',
     'slices.ts',
     'warning.ts',

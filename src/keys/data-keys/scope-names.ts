@@ -1,4 +1,5 @@
 import type { SuiteName } from '../../crypto/suite.ts';
+import { createIdentities } from '../../identities.ts';
 import type { DekStore } from '../dek-store.ts';
 import type { DataKeyScope } from './types.ts';
 
@@ -9,13 +10,7 @@ export interface ScopeNames {
 }
 
 export function createScopeNames(): ScopeNames {
-  const identities = new WeakMap<object, number>();
-  let lastIdentity = 0;
-  const identityOf = (object: object): number => {
-    let identity = identities.get(object);
-    if (identity === undefined) identities.set(object, (identity = ++lastIdentity));
-    return identity;
-  };
+  const identityOf = createIdentities();
   const nameOf = (scope: DataKeyScope, suite: SuiteName): string => {
     const stores = scope.stores.map(identityOf).join(',');
     return `${identityOf(scope.ring)}|${suite}|${scope.context.name}|${stores}`;

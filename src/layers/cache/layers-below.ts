@@ -1,3 +1,4 @@
+import { createIdentities } from '../../identities.ts';
 import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../../layer.ts';
 import type { Known } from './known.ts';
 import type { List } from './lists.ts';
@@ -66,15 +67,4 @@ export function createLayersBelow(layersBelow: (call: SessionCall) => readonly S
   }
 
   return { keyOf, addingTo, stillOpens };
-}
-
-/** Numbers for objects, the same for the same object, without keeping it alive. */
-function createIdentities(): (object: object) => number {
-  const numbers = new WeakMap<object, number>();
-  let last = 0;
-  return (object) => {
-    let number = numbers.get(object);
-    if (number === undefined) numbers.set(object, (number = ++last));
-    return number;
-  };
 }
