@@ -40,7 +40,7 @@ export type ReadReference = () => Promise<TimeReference | undefined>;
 export const SERVER_BOUND = 300_000;
 
 /** A suspended machine does not have a wrong clock; a suspension of 30 days is not expected. */
-export const PROCESS_BOUND = 2_592_000_000;
+const PROCESS_BOUND = 2_592_000_000;
 
 /**
  * The option `maxAhead`.

@@ -19,7 +19,7 @@ import {
 } from '../session-contract.ts';
 
 /** The SDK brands its sessions under a symbol that it does not export; its description is all there is to find it. */
-export const BRAND_DESCRIPTION = 'OPENAI_SESSION_API';
+const BRAND_DESCRIPTION = 'OPENAI_SESSION_API';
 /** Items that the Conversations API takes in one create call. */
 const CONVERSATIONS_BATCH = 20;
 

@@ -31,7 +31,7 @@ export const MIN_PASSWORD_ITERATIONS = 210_000;
 /** What is accepted in a JWK. A stored key may have at most what the JWK has. */
 export const MAX_PASSWORD_ITERATIONS = 10_000_000;
 /** For a password that is the only factor: NIST SP 800-63B-4 section 3.1.1.2; the OWASP Authentication Cheat Sheet says the same. */
-export const MIN_PASSWORD_LENGTH = 15;
+const MIN_PASSWORD_LENGTH = 15;
 
 /** A command that makes a key, for messages. */
 const KEYGEN =

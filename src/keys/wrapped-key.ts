@@ -3,7 +3,7 @@ import { StrongroomError } from '../errors.ts';
 import type { WrapOptions, WrappedKey } from './provider.ts';
 
 /** `typ` of every wrapped data key: a JWE of another purpose is never taken for one. */
-export const DEK_TYPE = 'sr1-dek';
+const DEK_TYPE = 'sr1-dek';
 /** `enc` of every wrapped data key. */
 export const DEK_ENCRYPTION = 'A256GCM';
 

@@ -52,7 +52,7 @@ export function readTransactionEnvelope(args: unknown): TransactionEnvelope {
 }
 
 /** @throws {@link StrongroomError} `ERR_INVALID_ITEM`. */
-export function assertOperationId(operationId: unknown): asserts operationId is string {
+function assertOperationId(operationId: unknown): asserts operationId is string {
   if (typeof operationId !== 'string' || operationId.trim() === '') refuse(SENTENCES.operationId);
   // Two of them would become one in UTF-8.
   if (!isWellFormed(operationId)) refuse(`${SENTENCES.operationId} It must be well-formed Unicode.`);

@@ -5,7 +5,7 @@ import { isStrongroomError, StrongroomError, type ErrorCode } from '../../errors
 import { isWithin } from './opened-keys.ts';
 
 /** How long a wrapped key that did not open is not tried again, in milliseconds of the stack's clock. */
-export const REFUSED_FOR = 10_000;
+const REFUSED_FOR = 10_000;
 /**
  * What only the bytes of the wrapped key and its key-encryption key decide. States of keys, of stores and of services
  * change, so an error that speaks of them is never remembered.

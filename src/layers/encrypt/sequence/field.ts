@@ -23,7 +23,7 @@ export interface Note {
 }
 
 /** Most notes that one record carries: a header has room for about 20. */
-export const MAX_NOTES = 8;
+const MAX_NOTES = 8;
 
 const NUMBER = /^([\w-]{8})\.(\d{1,15})$/;
 const NOTE = /^([\w-]{8})?\.(\d{1,15})(?:-(\d{1,15}))?(?:@(\d{1,16}))?$/;
