@@ -1,4 +1,3 @@
-import type { RunContext } from '@openai/agents';
 import type { CallKind, Entry, MaybePromise, SessionCall } from '../layer.ts';
 import { after } from '../maybe-promise.ts';
 import { allTakeParts, TAKES_PARTS } from '../protocol/sealed-record.ts';
@@ -17,13 +16,10 @@ const KINDS_WITH_PARTS: readonly CallKind[] = ['getItems', 'addItems'];
 const CALL_WINDOW = 64;
 
 /** What the member knows of its call. */
-export interface CallDetails {
-  readonly limit?: number | undefined;
-  readonly itemCount?: number | undefined;
-  readonly operationId?: string | undefined;
-  readonly runContext?: RunContext<unknown> | undefined;
-  readonly actor?: string | undefined;
-  readonly purpose?: string | undefined;
+export interface CallDetails extends Pick<
+  SessionCall,
+  'limit' | 'itemCount' | 'operationId' | 'runContext' | 'actor' | 'purpose'
+> {
   /**
    * Throws when the arguments are refused. Runs inside the `around` hooks, so that a refused call is authorized and
    * audited like any other, and before a layer hears of a mutation.

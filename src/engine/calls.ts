@@ -84,29 +84,31 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     throw refusal(call);
   }
 
+  /** `work` inside the `around` hooks, once the arguments are checked. */
+  async function run<T>(
+    kind: CallKind,
+    details: CallDetails,
+    work: (call: ActiveCall) => Promise<T>,
+  ): Promise<T> {
+    const begun = begin(kind, details);
+    const call = begun instanceof Promise ? await begun : begun;
+    return await around(call, async () => {
+      details.checked?.();
+      return work(call);
+    });
+  }
+
   return {
     read: (kind, details, work) =>
-      letIn(kind, details, async () =>
-        queueOf(details.runContext).read(async () => {
-          const begun = begin(kind, details);
-          const call = begun instanceof Promise ? await begun : begun;
-          return await around(call, async () => {
-            details.checked?.();
-            return work(call);
-          });
-        }),
-      ),
+      letIn(kind, details, async () => queueOf(details.runContext).read(() => run(kind, details, work))),
     mutate: (kind, details, work) =>
       letIn(kind, details, async () =>
-        queueOf(details.runContext).mutate(async () => {
-          const begun = begin(kind, details);
-          const call = begun instanceof Promise ? await begun : begun;
-          return await around(call, async () => {
-            details.checked?.();
+        queueOf(details.runContext).mutate(() =>
+          run(kind, details, async (call) => {
             if (REMOVALS.includes(kind)) await removing(call);
             return await mutating(stack, call, async (appended, removed) => work(call, appended, removed));
-          });
-        }),
+          }),
+        ),
       ),
     removing,
     quiet,
