@@ -2,7 +2,7 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
-import { callKey, createLinkMatcher, isResult } from '../protocol/links.ts';
+import { createLinkMatcher } from '../protocol/links.ts';
 import { hasTransactions } from './replace-oldest.ts';
 import { createStructure } from './structure.ts';
 
@@ -15,8 +15,8 @@ export interface RepairHistoryOptions {
    */
   readonly dryRun?: boolean;
   /**
-   * Keep calls that are not answered yet when nothing but calls, results and reasoning follows them: a run that waits for
-   * an approval leaves its history like that, and so does a process that died while a tool ran.
+   * Keep calls that are not answered yet when no message and no compaction follows them: a run that waits for an approval
+   * leaves its history like that, and so does a process that died while a tool ran.
    *
    * @defaultValue false
    */
@@ -117,13 +117,10 @@ function refused(items: readonly AgentInputItem[], keepPending: boolean): Repair
     .filter(({ index, reason }) => index < pending || reason === 'result-without-call');
 }
 
-/** Where the calls, results and reasoning at the end begin: a message after a call shows that the call is not pending. */
+/** The index behind the last message or compaction: one after a call shows that the call is not pending. */
 function startOfPending(items: readonly AgentInputItem[]): number {
-  return items.findLastIndex((item) => !isToolWork(item)) + 1;
+  return items.findLastIndex((item) => 'role' in item || item.type === 'compaction') + 1;
 }
-
-const isToolWork = (item: AgentInputItem): boolean =>
-  item.type === 'reasoning' || callKey(item) !== undefined || isResult(item);
 
 /** Says of an item that a provider refuses why it does. */
 function reasonsIn(items: readonly AgentInputItem[]): (index: number) => RepairReason {

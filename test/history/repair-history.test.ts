@@ -91,6 +91,15 @@ describe.each(sessions)('repairHistory() on %s', (_name, open) => {
     expect((await repairHistory(session)).removed.map(({ item }) => item)).toEqual([call('p')]);
   });
 
+  it('keeps with keepPending a call beside which the model ran a tool of the provider', async () => {
+    const session = open();
+    const search: AgentInputItem = { type: 'hosted_tool_call', name: 'web_search_call', status: 'completed' };
+    const history = [user('a'), reasoning('r'), call('p'), search];
+    await session.addItems(history);
+    expect((await repairHistory(session, { keepPending: true })).removed).toEqual([]);
+    expect((await repairHistory(session)).removed.map(({ index }) => index)).toEqual([1, 2]);
+  });
+
   it('makes any broken history acceptable, and leaves the rest in its order', async () => {
     for (let seed = 1; seed <= 25; seed++) {
       const session = open();
