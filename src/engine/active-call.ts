@@ -9,7 +9,7 @@ import type { Pipeline } from './pipeline.ts';
 import type { Opened } from './records.ts';
 import type { Stack } from './stack.ts';
 
-/** Calls whose records go from the store to the sealing layer, or there, and to nobody else. */
+/** Calls whose records only the store and the layers see. */
 const KINDS_WITH_PARTS: readonly CallKind[] = ['getItems', 'addItems'];
 
 /** How far back the call of a result is looked for in raw records. */

@@ -13,7 +13,7 @@ export interface Opening {
   openKept(records: readonly AgentInputItem[], call: SessionCall): Promise<(Entry | HiddenEntry)[]>;
   /** Undoes the codecs, and applies the layers that show. */
   show(kept: readonly (Entry | HiddenEntry)[], call: SessionCall): Promise<Opened[]>;
-  /** Both; nobody has judged the result yet. */
+  /** Both. The layers that inspect have not seen the result yet. */
   openUnseen(records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]>;
 }
 

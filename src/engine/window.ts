@@ -10,7 +10,7 @@ import type { Stack } from './stack.ts';
 
 /**
  * The records behind the last `limit` visible items (all when absent), opened; `fresh` goes past a caching layer.
- * Nobody has judged them yet.
+ * The layers that inspect have not seen them yet.
  */
 export type Window = (limit: number | undefined, call: SessionCall, fresh: boolean) => Promise<Opened[]>;
 

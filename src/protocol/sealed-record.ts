@@ -3,7 +3,7 @@ import type { SessionCall, SessionLayer } from '../layer.ts';
 import { formatEnvelope, recordKey, type Envelope } from './envelope.ts';
 
 /**
- * A carrier that nobody has written down: its header and its body, as they came from a database or go there. Only between a
+ * A carrier without its text: its header and its body, as they came from a database or go there. Only between a
  * session of our stores, the engine and layers of ours, in calls that {@link TAKES_PARTS} marks; everybody else gets the
  * carrier itself. Read as an item it answers like the carrier. See decision 66.
  */
@@ -37,7 +37,7 @@ export function sealedRecord(parts: Envelope): AgentInputItem {
   return new SealedRecord(parts);
 }
 
-/** The parts of a record that was not written down, `undefined` for any other. */
+/** The parts of a record without its text, `undefined` for any other. */
 export function partsOf(record: AgentInputItem): Envelope | undefined {
   return record instanceof SealedRecord ? record.parts : undefined;
 }

@@ -1,4 +1,4 @@
-import type { Entry, HiddenEntry, SessionCall } from '../layer.ts';
+import type { SessionCall } from '../layer.ts';
 
 /**
  * Marks the calls in which a cache may give the entries themselves that it keeps. No layer of the stack changes what is in
@@ -10,10 +10,10 @@ export function takesShared(call: SessionCall): boolean {
   return (call as { readonly [TAKES_SHARED]?: boolean })[TAKES_SHARED] === true;
 }
 
-/** Lists whose items belong to somebody else. */
+/** Lists whose items a cache keeps. */
 const lists = new WeakSet<object>();
 
-export function share<T extends readonly (Entry | HiddenEntry)[] | readonly object[]>(list: T): T {
+export function share<T extends readonly object[]>(list: T): T {
   lists.add(list);
   return list;
 }

@@ -38,7 +38,7 @@ export async function wasApplied(
       })
     );
   };
-  // What a replacement left as it was kept its old records, with other tags or none; how many, nobody knows any more.
+  // What a replacement left as it was kept its old records, with other tags or none. Their number is not known.
   const keptAtMost = transaction.type === 'append_items' ? 0 : result.length;
   const whole = at >= 0 && Array.from({ length: keptAtMost + 1 }, (_, kept) => kept).some(isWhole);
   if (!whole) throw conflictError(SENTENCES.reused);

@@ -56,22 +56,22 @@ export async function planSuffix(
     operationId,
     transaction: { type: 'replace_suffix', expectedSuffix: expected, replacement: records },
   });
-  // What nobody sees stays where it may not go, but everything that is seen does.
-  const isAppend = plan.kept === visible.length;
-  const isWhole = isAppend && going.length > visible.length;
+  const keepsVisible = plan.kept === visible.length;
+  // Hidden records go with a replacement. Where they may not, all records stay and what is new follows them.
+  const onlyHiddenGo = keepsVisible && going.length > visible.length;
   const mayGo = async (): Promise<void> => {
     await calls.assertRemovable(going, call);
     await calls.removing(call);
   };
-  if (!isAppend) await mayGo();
-  const stays = isWhole && (await isRefused(mayGo));
+  if (!keepsVisible) await mayGo();
+  const hiddenStay = onlyHiddenGo && (await isRefused(mayGo));
   return {
     fresh: plan.fresh,
     going,
     call: { ...call, replaces: going.flatMap((record) => record.bottom ?? []) },
     sealed: (stored) => [
-      ...(stays ? [] : [replacing(plan.records(stored))]),
-      ...(isWhole ? [replacing([...expected, ...stored])] : []),
+      ...(hiddenStay ? [] : [replacing(plan.records(stored))]),
+      ...(onlyHiddenGo ? [replacing([...expected, ...stored])] : []),
     ],
   };
 }

@@ -15,7 +15,7 @@ const NETWORK_NAMES: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * What a database or an operating system says when it refuses somebody: classes 28 and 42501 of SQLSTATE, error names of
+ * What a database or an operating system says when it refuses access: classes 28 and 42501 of SQLSTATE, error names of
  * MySQL and SQLite, error words of Redis.
  */
 const ACCESS_CODE = /^(?:28\w{3}|42501|ER_\w*ACCESS_DENIED\w*|SQLITE_(?:AUTH|PERM)|EACCES|EPERM)$/;
