@@ -10,9 +10,8 @@ import {
   wrapSession,
   type SessionLayer,
 } from '../../src/index.ts';
-import { envelopeText, parseEnvelope } from '../../src/protocol/envelope.ts';
+import { envelopeText, parseEnvelope, recordKey } from '../../src/protocol/envelope.ts';
 import { partsOf, plainRecord, recordLength, sealedRecord } from '../../src/protocol/sealed-record.ts';
-import { recordKey } from '../../src/protocol/envelope.ts';
 import { createDecoder, decodeRecord, encodeRecord } from '../../src/stores/record.ts';
 import type { StoredRecord } from '../../src/stores/driver.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
