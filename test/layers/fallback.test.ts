@@ -193,6 +193,25 @@ describe('fallback()', () => {
     await expect(wrapped.getItems()).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' });
   });
 
+  test.each(['keys', 'context'] as const)('never falls back when the function %s fails', async (option) => {
+    const { session, backup } = await pair();
+    const read = vi.spyOn(backup, 'getItems');
+    const sealed = wrapSession(backup, [encrypt({ keys })]);
+    const failing = encrypt({
+      keys,
+      [option]: () => {
+        throw refused();
+      },
+    });
+    const wrapped = wrapSession(session, [fallback(sealed, { whenAllFail: 'start-fresh' }), failing]);
+    await expect(wrapped.getItems()).rejects.toMatchObject({
+      code: 'ERR_KEY_UNAVAILABLE',
+      message: `encrypt: the function ${option} failed for session "c"; see the cause. Nothing was sealed or opened: repeat the call.`,
+      cause: { code: 'ECONNREFUSED' },
+    });
+    expect(read).not.toHaveBeenCalled();
+  });
+
   test('appends after a fallback, and removes nothing until the session was read', async () => {
     const { session, backup, fail } = await pair();
     const wrapped = wrapSession(session, [fallback(backup)]);

@@ -1,8 +1,9 @@
 import { boundedMap } from '../../bounded-map.ts';
 import { checkContext, type Context } from '../../context.ts';
 import { bindingContext, type BindingContext } from '../../crypto/derive.ts';
+import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import type { DataKeyScope } from '../../keys/data-keys/types.ts';
-import type { SessionCall } from '../../layer.ts';
+import type { MaybePromise, SessionCall } from '../../layer.ts';
 import { isGuarding } from '../../session-contract.ts';
 import { checkKeyring, type EncryptSettings } from './options.ts';
 
@@ -19,7 +20,7 @@ export function createScopeOf({
 }: Pick<EncryptSettings, 'keys' | 'context' | 'dekStore'>): ScopeOf {
   const fixed = fixedContexts(typeof context === 'function' ? undefined : context);
   return async (call) => {
-    const ring = typeof keys === 'function' ? checkKeyring(await keys(call)) : keys;
+    const ring = typeof keys === 'function' ? checkKeyring(await ask('keys', keys, call)) : keys;
     const stores = [
       ...(dekStore === undefined || dekStore === 'inline' ? [] : [dekStore]),
       ...(call.dekStore === undefined ? [] : [call.dekStore]),
@@ -29,7 +30,7 @@ export function createScopeOf({
       sessionId: call.sessionId,
       context:
         typeof context === 'function'
-          ? bindingContext(call.sessionId, checkContext('encrypt', await context(call)))
+          ? bindingContext(call.sessionId, checkContext('encrypt', await ask('context', context, call)))
           : fixed(call.sessionId),
       stores,
       inline: dekStore === 'inline',
@@ -37,6 +38,27 @@ export function createScopeOf({
       now: call.now(),
     };
   };
+}
+
+/**
+ * What a function given as an option returns. Without its answer no key is to be had, whatever error it threw: that of a
+ * network must not look like one of the session.
+ */
+async function ask<T>(
+  option: 'keys' | 'context',
+  answer: (call: SessionCall) => MaybePromise<T>,
+  call: SessionCall,
+): Promise<T> {
+  try {
+    return await answer(call);
+  } catch (cause) {
+    if (isStrongroomError(cause)) throw cause;
+    throw new StrongroomError(
+      'ERR_KEY_UNAVAILABLE',
+      `encrypt: the function ${option} failed for session ${JSON.stringify(call.sessionId)}; see the cause. Nothing was sealed or opened: repeat the call.`,
+      { cause },
+    );
+  }
 }
 
 /** Where the context is the same for every call, that of a session is hashed once. */
