@@ -118,7 +118,12 @@ export interface SessionCall {
   /** A layer hid a record that it could not read; the wrapper becomes read-only until a full read skips nothing. */
   skipped(): void;
   /** Filled by the engine before `around`'s `next` resolves. */
-  readonly result: { items?: number; servedFrom?: 'backup' | 'nothing' };
+  readonly result: {
+    items?: number;
+    servedFrom?: 'backup' | 'nothing';
+    /** The `around` hooks of all layers let the call through. An error of a call without it comes from one of them. */
+    passedHooks?: true;
+  };
 }
 
 /**

@@ -1,4 +1,6 @@
-import type { AgentInputItem, RunContext, Session } from '@openai/agents';
+import type { AgentInputItem, Session } from '@openai/agents';
+import { createByHistory } from '../engine/by-history.ts';
+import { innerSession } from '../engine/inner.ts';
 import { errorName } from '../error-name.ts';
 import { StrongroomError } from '../errors.ts';
 import type { SessionCall, SessionLayer } from '../layer.ts';
@@ -24,8 +26,8 @@ export interface FallbackOptions {
 
 /**
  * Reads a second session when the first is unavailable: its database does not answer, refuses connections or takes too
- * long. It never does so after a failure of a key, of authentication or of access, nor after a record that does not open:
- * those errors reach the caller.
+ * long. It never does so after a failure of a key, of authentication or of access, nor after a record that does not open,
+ * nor when another layer did not let the read through: those errors reach the caller.
  *
  * The backup is read as it is: past the layers of this stack. Give a session that is wrapped in the same layers, such as one
  * of a replica or of a copy that `transfer()` keeps. In a stack that seals, a backup that is not sealed is refused.
@@ -60,23 +62,12 @@ export function fallback(backup: Backup, options: FallbackOptions = {}): Session
     invalidOption('fallback', 'whenAllFail', "'throw' or 'start-fresh'", whenAllFail);
   }
   if (typeof backup !== 'function') assertSession(backup);
-  /** Runs that were served from the backup instead of their session; their view of it stays stale. */
-  const misled = new WeakSet<RunContext<unknown>>();
-  /** Sessions of which the last read without a run context was served from elsewhere. */
-  const stale = new WeakMap<Session, Set<string>>();
+  /** Of each history, the readers whose last read of it was served from elsewhere. */
+  const stale = createByHistory<WeakSet<object>>(({ inner }) => inner);
 
-  function remember({ inner, sessionId, runContext }: SessionCall): void {
-    if (runContext !== undefined) {
-      misled.add(runContext);
-      return;
-    }
-    const ids = stale.get(inner) ?? new Set();
-    stale.set(inner, ids.add(sessionId));
-  }
-
-  function forget({ inner, sessionId, runContext }: SessionCall): void {
-    if (runContext === undefined) stale.get(inner)?.delete(sessionId);
-    else misled.delete(runContext);
+  function remember(call: SessionCall): void {
+    const readers = stale.get(call) ?? new WeakSet();
+    stale.set(call, readers.add(readerOf(call)));
   }
 
   function backupOf(call: SessionCall): Session {
@@ -92,11 +83,7 @@ export function fallback(backup: Backup, options: FallbackOptions = {}): Session
   }
 
   async function readBackup(call: SessionCall, session: Session): Promise<AgentInputItem[]> {
-    const aware = session as ContextAware;
-    const items = await aware.getItems(
-      call.limit,
-      aware.acceptsRunContext === true ? call.runContext : undefined,
-    );
+    const items = await innerSession(session).getItems(call.limit, call.runContext);
     remember(call);
     call.result.items = items.length;
     call.result.servedFrom = 'backup';
@@ -125,10 +112,10 @@ export function fallback(backup: Backup, options: FallbackOptions = {}): Session
       let failure: unknown;
       try {
         const items = await next();
-        forget(call);
+        stale.get(call)?.delete(readerOf(call));
         return items;
       } catch (error) {
-        if (!isUnavailable(error)) throw error;
+        if (call.result.passedHooks !== true || !isUnavailable(error)) throw error;
         failure = error;
       }
       try {
@@ -140,11 +127,8 @@ export function fallback(backup: Backup, options: FallbackOptions = {}): Session
       }
     },
     removing(call) {
-      const { inner, sessionId, runContext, kind } = call;
-      if (kind === 'deleteSession') return;
-      const isStale =
-        runContext === undefined ? stale.get(inner)?.has(sessionId) === true : misled.has(runContext);
-      if (!isStale) return;
+      const { sessionId, kind } = call;
+      if (kind === 'deleteSession' || stale.get(call)?.has(readerOf(call)) !== true) return;
       throw new StrongroomError(
         'ERR_READ_ONLY',
         `fallback: ${kind} on session ${JSON.stringify(sessionId)} is refused, because the last read was served from elsewhere and this call would remove what it did not see. Read the session again when it is available.`,
@@ -154,10 +138,11 @@ export function fallback(backup: Backup, options: FallbackOptions = {}): Session
   };
 }
 
-/** A session that chooses its history by the run context; others ignore a second argument. */
-interface ContextAware {
-  readonly acceptsRunContext?: boolean;
-  getItems(limit?: number, runContext?: RunContext<unknown>): Promise<AgentInputItem[]>;
+const WITHOUT_RUN = {};
+
+/** A run; calls without a run context count as one reader. */
+function readerOf({ runContext }: SessionCall): object {
+  return runContext ?? WITHOUT_RUN;
 }
 
 function assertSession(value: unknown): asserts value is Session {

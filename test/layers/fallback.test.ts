@@ -6,6 +6,7 @@ import {
   authorize,
   cache,
   encrypt,
+  exclusive,
   expire,
   fallback,
   generateKey,
@@ -48,6 +49,12 @@ const textsOf = async (session: Session, limit?: number): Promise<unknown[]> =>
     const { content } = item as { content?: string | readonly { text?: string }[] };
     return typeof content === 'string' ? content : content?.[0]?.text;
   });
+
+/** As the runner calls them. */
+const readIn = async (context: RunContext<unknown>, session: Session): Promise<unknown> =>
+  (session.getItems as (limit?: number, context?: unknown) => Promise<unknown>)(undefined, context);
+const clearIn = async (context: RunContext<unknown>, session: Session): Promise<void> =>
+  (session as { clearSession(context?: unknown): Promise<void> }).clearSession(context);
 
 describe('fallback()', () => {
   test('reads the session while it answers, and the backup while it does not', async () => {
@@ -193,6 +200,22 @@ describe('fallback()', () => {
     await expect(wrapped.getItems()).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' });
   });
 
+  test('a layer further in that does not let the read through is never passed by', async () => {
+    const { session, backup } = await pair();
+    const read = vi.spyOn(backup, 'getItems');
+    const layer = fallback(backup, { whenAllFail: 'start-fresh' });
+    const policy: SessionLayer = { name: 'policy', around: async () => Promise.reject(refused()) };
+    await expect(wrapSession(session, [layer, policy]).getItems()).rejects.toMatchObject({
+      code: 'ECONNREFUSED',
+    });
+    const inTurn = wrapSession(session, [layer, exclusive({ wait: '20ms' })]);
+    const [first, second] = [new RunContext({}), new RunContext({})];
+    await readIn(first, inTurn);
+    await expect(readIn(second, inTurn)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' });
+    await clearIn(first, inTurn);
+    expect(read).not.toHaveBeenCalled();
+  });
+
   test.each(['keys', 'context'] as const)('never falls back when the function %s fails', async (option) => {
     const { session, backup } = await pair();
     const read = vi.spyOn(backup, 'getItems');
@@ -245,14 +268,25 @@ describe('fallback()', () => {
     const wrapped = wrapSession(session, [fallback(backup)]);
     const [misled, other] = [new RunContext({}), new RunContext({})];
     fail();
-    const read = async (context: RunContext<unknown>): Promise<unknown> =>
-      (wrapped.getItems as (limit?: number, context?: unknown) => Promise<unknown>)(undefined, context);
-    const clear = async (context: RunContext<unknown>): Promise<void> =>
-      (wrapped as { clearSession(context?: unknown): Promise<void> }).clearSession(context);
-    await read(misled);
-    await read(other);
-    await expect(clear(misled)).rejects.toMatchObject({ code: 'ERR_READ_ONLY' });
-    await clear(other);
+    await readIn(misled, wrapped);
+    await readIn(other, wrapped);
+    await expect(clearIn(misled, wrapped)).rejects.toMatchObject({ code: 'ERR_READ_ONLY' });
+    await clearIn(other, wrapped);
+  });
+
+  test('a run that was served the backup of one session removes from others, whatever their ids', async () => {
+    const [{ session, backup, fail }, { session: second }] = [await pair(), await pair()];
+    const layers = [fallback(backup)];
+    const [stale, read] = [wrapSession(session, layers), wrapSession(second, layers)];
+    const run = new RunContext({});
+    fail();
+    await readIn(run, stale);
+    await readIn(run, read);
+    await expect(clearIn(run, stale)).rejects.toMatchObject({ code: 'ERR_READ_ONLY' });
+    await clearIn(run, read);
+    expect(await second.getItems()).toEqual([]);
+    await readIn(run, stale);
+    await clearIn(run, stale);
   });
 
   test('a run goes on with what the backup holds, and is stored in the session', async () => {
