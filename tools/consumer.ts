@@ -35,6 +35,8 @@ try {
   mkdirSync(project);
   mkdirSync(oldNode);
 
+  // As in a fresh clone: packing builds what it packs.
+  rmSync(join(ROOT, 'dist'), { recursive: true, force: true });
   step('pack the tarball', 'npm', ['pack', '--pack-destination', folder], ROOT);
   const tarball = join(folder, `strongroom-${manifest.version}.tgz`);
   const versions = manifest.devDependencies;
