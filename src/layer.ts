@@ -121,8 +121,11 @@ export interface SessionCall {
   readonly result: {
     items?: number;
     servedFrom?: 'backup' | 'nothing';
-    /** The `around` hooks of all layers let the call through. An error of a call without it comes from one of them. */
-    passedHooks?: true;
+    /**
+     * All `around` hooks let the call through, and the session (or what answers for it) has not given what was asked. An
+     * error of a call comes from a layer while it is not set.
+     */
+    unanswered?: boolean;
   };
 }
 

@@ -93,7 +93,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     const begun = begin(kind, details);
     const call = begun instanceof Promise ? await begun : begun;
     return await around(call, async () => {
-      call.result.passedHooks = true;
+      call.result.unanswered = true;
       details.checked?.();
       return work(call);
     });

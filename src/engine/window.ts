@@ -17,10 +17,14 @@ export type Window = (limit: number | undefined, call: SessionCall, fresh: boole
 export function createWindow(inner: Inner, stack: Stack, opening: Opening): Window {
   const { loading } = stack;
 
-  const recordsFor = (limit: number | undefined, call: SessionCall): Promise<AgentInputItem[]> =>
-    takesParts(call) && inner.getRecords !== undefined
+  async function recordsFor(limit: number | undefined, call: SessionCall): Promise<AgentInputItem[]> {
+    call.result.unanswered = true;
+    const records = await (takesParts(call) && inner.getRecords !== undefined
       ? inner.getRecords(limit)
-      : inner.getItems(limit, call.runContext);
+      : inner.getItems(limit, call.runContext));
+    call.result.unanswered = false;
+    return records;
+  }
 
   async function load(count: number | undefined, call: SessionCall): Promise<Opened[]> {
     const io: LayerIO = {
@@ -30,6 +34,7 @@ export function createWindow(inner: Inner, stack: Stack, opening: Opening): Wind
     };
     const { limit: _limit, ...unlimited } = call;
     const loaded = await loading?.load?.(count === undefined ? unlimited : { ...call, limit: count }, io);
+    call.result.unanswered = false;
     if (loaded === undefined) return [];
     const opened = await opening.show(loaded, call);
     return isShared(loaded) ? share(opened) : opened;

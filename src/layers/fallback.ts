@@ -27,7 +27,7 @@ export interface FallbackOptions {
 /**
  * Reads a second session when the first is unavailable: its database does not answer, refuses connections or takes too
  * long. It never does so after a failure of a key, of authentication or of access, nor after a record that does not open,
- * nor when another layer did not let the read through: those errors reach the caller.
+ * nor when another layer did not let the read through or could not show what was read: those errors reach the caller.
  *
  * The backup is read as it is: past the layers of this stack. Give a session that is wrapped in the same layers, such as one
  * of a replica or of a copy that `transfer()` keeps. In a stack that seals, a backup that is not sealed is refused.
@@ -115,7 +115,7 @@ export function fallback(backup: Backup, options: FallbackOptions = {}): Session
         stale.get(call)?.delete(readerOf(call));
         return items;
       } catch (error) {
-        if (call.result.passedHooks !== true || !isUnavailable(error)) throw error;
+        if (call.result.unanswered !== true || !isUnavailable(error)) throw error;
         failure = error;
       }
       try {

@@ -216,6 +216,29 @@ describe('fallback()', () => {
     expect(read).not.toHaveBeenCalled();
   });
 
+  test('a layer that cannot show what the session or a cache gave is never passed by', async () => {
+    await using store = openSqlite(':memory:');
+    const { backup } = await pair();
+    const read = vi.spyOn(backup, 'getItems');
+    const answer = vi.fn<NonNullable<SessionLayer['read']>>((entries) => entries);
+    const policy: SessionLayer = { name: 'policy', reads: 'view', read: answer };
+    for (const [inner, layers] of [
+      [new MemorySession(), []],
+      [store.session('cold'), [encrypt({ keys })]],
+      [store.session('warm'), [cache({ maxItems: 10 }), encrypt({ keys })]],
+    ] as const) {
+      const copy = wrapSession(backup, layers);
+      const wrapped = wrapSession(inner, [fallback(copy, { whenAllFail: 'start-fresh' }), policy, ...layers]);
+      await wrapped.addItems([userMessage('a')]);
+      await wrapped.getItems();
+      answer.mockImplementationOnce(() => {
+        throw refused();
+      });
+      await expect(wrapped.getItems()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    }
+    expect(read).not.toHaveBeenCalled();
+  });
+
   test.each(['keys', 'context'] as const)('never falls back when the function %s fails', async (option) => {
     const { session, backup } = await pair();
     const read = vi.spyOn(backup, 'getItems');
