@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { MemorySession, type AgentInputItem } from '@openai/agents';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -149,4 +151,16 @@ it('a message names an option that a programmer mistyped', async () => {
   expect(await said(() => encrypt({ keys, 'sekrit-value': 1 } as never))).toContain(
     'encrypt: unknown option (number 2 of 2). Known: keys,',
   );
+});
+
+it('no message says a sentence twice', () => {
+  const folder = resolve(import.meta.dirname, '../src');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ts'),
+  );
+  const repeated = files.filter((file) =>
+    /([A-Z][^'"`\n]{15,}\.) \1/.test(readFileSync(resolve(folder, file), 'utf8')),
+  );
+  expect(files.length).toBeGreaterThan(100);
+  expect(repeated).toEqual([]);
 });

@@ -1,9 +1,9 @@
-import { checkPath } from './sqlite/path.ts';
 import { loadModule } from '../load-module.ts';
 import { checkOptions, parseDuration, type Duration } from '../options.ts';
 import { clockOf } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import type { DekDatabase } from '../keys/dek-store.ts';
+import { checkPath } from './sqlite/path.ts';
 
 /** Options of {@link sqliteDekStore}. */
 export interface SqliteDekStoreOptions {
@@ -50,7 +50,7 @@ export function sqliteDekStore(path: string, options: SqliteDekStoreOptions = {}
     opening ??= loadModule(
       import.meta.url.replace('sqlite-dek-store', 'sqlite/dek-file'),
       () => import('./sqlite/dek-file.ts'),
-      'sqliteDekStore needs node:sqlite, which this runtime does not have. Use Node.js 22.13 or later, or another DEK store. Use Node.js 22.13 or later, or another DEK store. Use Node.js 22.13 or later, or another DEK store. Use Node.js 22.13 or later, or another DEK store. Use Node.js 22.13 or later, or another DEK store.',
+      'sqliteDekStore needs node:sqlite, which this runtime does not have. Use Node.js 22.13 or later, or another DEK store.',
     ).then(({ openDekFile }) => openDekFile(path, busyTimeout, now));
     // What failed is tried again by the next call.
     opening.catch(() => (opening = undefined));
