@@ -5,19 +5,8 @@ import { keyValueDriver } from './key-value/driver.ts';
 import type { StoreSession } from './session.ts';
 import { createStore as createStoreOver, type Store } from './store.ts';
 
-export { historyDigest } from '../protocol/digest.ts';
+export * from './entry.ts';
 export type { KeyRange, KeyValue, KeyValueCommit, KeyValueDriver } from './key-value/database.ts';
-export type { StoreSession } from './session.ts';
-export type { ReplacePrefixArgs } from './session/prefix.ts';
-export type {
-  AppendBatch,
-  PurgeOptions,
-  PurgeReport,
-  SessionOptions,
-  SessionSummary,
-  SessionsOptions,
-  Store,
-} from './store.ts';
 
 /** Options of {@link createStore}. */
 export interface CreateStoreOptions {

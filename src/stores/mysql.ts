@@ -2,6 +2,7 @@ import type * as mysqlModule from 'mysql2/promise';
 import { StrongroomError } from '../errors.ts';
 import { loadModule } from '../load-module.ts';
 import { checkOptions, invalidOption, parseCount, type Duration } from '../options.ts';
+import type { DekDatabase } from '../keys/dek-store.ts';
 import type { PasswordProvider } from './credentials.ts';
 import { mysqlAppend } from './mysql/append.ts';
 import { mysqlDialect } from './mysql/dialect.ts';
@@ -19,23 +20,11 @@ import { checkUrlOptions, refuseUrlOptions, URL_OPTIONS } from './sql/url-option
 import type { StoreSession } from './session.ts';
 import type { Store } from './store.ts';
 import { dekDatabase } from './dek-database.ts';
-import type { DekDatabase } from '../keys/dek-store.ts';
 
-export { historyDigest } from '../protocol/digest.ts';
+export * from './entry.ts';
 export type { DekDatabase } from '../keys/dek-store.ts';
 export type { Password, PasswordProvider } from './credentials.ts';
 export type { MysqlConnection, MysqlPool } from './mysql/pool.ts';
-export type { StoreSession } from './session.ts';
-export type { ReplacePrefixArgs } from './session/prefix.ts';
-export type {
-  AppendBatch,
-  PurgeOptions,
-  PurgeReport,
-  SessionOptions,
-  SessionSummary,
-  SessionsOptions,
-  Store,
-} from './store.ts';
 
 /** Options of {@link openMysql}. */
 export interface MysqlOptions {

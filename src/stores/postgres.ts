@@ -2,6 +2,7 @@ import type * as pgModule from 'pg';
 import { StrongroomError } from '../errors.ts';
 import { loadModule } from '../load-module.ts';
 import { checkOptions, invalidOption, parseCount, type Duration } from '../options.ts';
+import type { DekDatabase } from '../keys/dek-store.ts';
 import { credentials, type PasswordProvider } from './credentials.ts';
 import { announceStatements, type ListeningClient } from './postgres/announce.ts';
 import { postgresAppend } from './postgres/append.ts';
@@ -29,24 +30,12 @@ import { checkUrlOptions, refuseUrlOptions, URL_OPTIONS } from './sql/url-option
 import type { StoreSession } from './session.ts';
 import type { Store } from './store.ts';
 import { dekDatabase } from './dek-database.ts';
-import type { DekDatabase } from '../keys/dek-store.ts';
 
-export { historyDigest } from '../protocol/digest.ts';
+export * from './entry.ts';
 export type { DekDatabase } from '../keys/dek-store.ts';
 export type { Password, PasswordProvider } from './credentials.ts';
 export type { PGliteLike } from './postgres/pglite.ts';
 export type { PostgresPool } from './postgres/pool.ts';
-export type { StoreSession } from './session.ts';
-export type { ReplacePrefixArgs } from './session/prefix.ts';
-export type {
-  AppendBatch,
-  PurgeOptions,
-  PurgeReport,
-  SessionOptions,
-  SessionSummary,
-  SessionsOptions,
-  Store,
-} from './store.ts';
 
 /** Options of {@link openPostgres}. */
 export interface PostgresOptions {

@@ -1,6 +1,7 @@
 import { clockOf } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import type { DekDatabase } from '../keys/dek-store.ts';
 import { announcementsOver } from './announcements.ts';
 import { redisCommands, type SendCommand } from './redis/client.ts';
 import { fromUrls } from './redis/cluster.ts';
@@ -13,24 +14,12 @@ import { track } from './redis/tracking.ts';
 import type { StoreSession } from './session.ts';
 import { createStore, type Store } from './store.ts';
 import { dekDatabase } from './dek-database.ts';
-import type { DekDatabase } from '../keys/dek-store.ts';
 
-export { historyDigest } from '../protocol/digest.ts';
+export * from './entry.ts';
 export type { DekDatabase } from '../keys/dek-store.ts';
 export type { IoRedisClient, IoRedisOptions } from './redis/ioredis.ts';
 export type { NodeRedisClient, NodeRedisCluster, NodeRedisClusterNode } from './redis/node-redis.ts';
 export type { RedisTarget } from './redis/source.ts';
-export type { StoreSession } from './session.ts';
-export type { ReplacePrefixArgs } from './session/prefix.ts';
-export type {
-  AppendBatch,
-  PurgeOptions,
-  PurgeReport,
-  SessionOptions,
-  SessionSummary,
-  SessionsOptions,
-  Store,
-} from './store.ts';
 
 /** Options of {@link openRedis}. */
 export interface RedisOptions {

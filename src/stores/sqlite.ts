@@ -6,18 +6,7 @@ import { checkPath } from './sqlite/path.ts';
 import type { StoreSession } from './session.ts';
 import { createStore, type Store } from './store.ts';
 
-export { historyDigest } from '../protocol/digest.ts';
-export type { StoreSession } from './session.ts';
-export type { ReplacePrefixArgs } from './session/prefix.ts';
-export type {
-  AppendBatch,
-  PurgeOptions,
-  PurgeReport,
-  SessionOptions,
-  SessionSummary,
-  SessionsOptions,
-  Store,
-} from './store.ts';
+export * from './entry.ts';
 
 /** Options of {@link openSqlite}. */
 export interface SqliteOptions {

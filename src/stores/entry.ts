@@ -1,0 +1,13 @@
+/** What the entry point of every store exports besides its own names. */
+export { historyDigest } from '../protocol/digest.ts';
+export type { StoreSession } from './session.ts';
+export type { ReplacePrefixArgs } from './session/prefix.ts';
+export type {
+  AppendBatch,
+  PurgeOptions,
+  PurgeReport,
+  SessionOptions,
+  SessionSummary,
+  SessionsOptions,
+  Store,
+} from './store.ts';
