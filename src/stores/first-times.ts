@@ -27,6 +27,15 @@ export function isEarlier(time: number | null, bound: number | null): boolean {
   return time !== null && (bound === null || time < bound);
 }
 
+/** Whether a purge deletes the record. */
+export function isExpired(
+  { expiresAt, bornAt, writtenAt }: StoredRecord,
+  { now, writtenBefore }: Expired,
+): boolean {
+  if (expiresAt !== null && expiresAt <= now) return true;
+  return writtenBefore !== undefined && (bornAt ?? writtenAt) <= writtenBefore;
+}
+
 /** What a purge goes by: a bound of the session, the SQL over its items that it bounds, and the time. */
 export interface PurgeRule {
   readonly bound: 'first_expiry_at' | 'first_birth_at';

@@ -24,6 +24,19 @@ export interface CountedVersion {
   readonly end: number;
 }
 
+/** The generation after a change with this mark. */
+export function movedOn(generation: number, mark: number): number {
+  return (generation + mark) % MARKS;
+}
+
+/** The version after one more append, where the generation is the sum of the marks of all changes. */
+export function afterAppend(
+  { generation, end }: CountedVersion,
+  { mark, records }: AppendStep,
+): CountedVersion {
+  return { generation: movedOn(generation, mark), end: end + records };
+}
+
 /**
  * @param next The version after one more append.
  * @param since What was seen before: see `VersionSource.compare`.

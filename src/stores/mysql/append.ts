@@ -1,6 +1,7 @@
 import { isStrongroomError } from '../../errors.ts';
-import { saying } from '../failure.ts';
+import { appendEach } from '../append-each.ts';
 import type { Batch } from '../driver.ts';
+import { saying } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { MARKS } from '../marks.ts';
 import { didsOf, neededDids, withDid } from '../record.ts';
@@ -78,15 +79,7 @@ export function mysqlAppend(
     await inSteps(batch);
   }
 
-  return (batches) =>
-    Promise.all(
-      batches.map((batch) =>
-        append(batch).then(
-          () => undefined,
-          (error: unknown) => error as Error,
-        ),
-      ),
-    );
+  return (batches) => appendEach(batches, append);
 }
 
 function isRefusal(error: unknown): boolean {

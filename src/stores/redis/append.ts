@@ -1,3 +1,4 @@
+import { appendEach } from '../append-each.ts';
 import type { Batch, StoreDriver } from '../driver.ts';
 import { saying } from '../failure.ts';
 import { neededDids } from '../record.ts';
@@ -64,14 +65,6 @@ export function redisAppend(
     append,
 
     // Commands that are sent in one turn travel together.
-    appendMany: (batches) =>
-      Promise.all(
-        batches.map((batch) =>
-          append(batch).then(
-            () => undefined,
-            (error: unknown) => error as Error,
-          ),
-        ),
-      ),
+    appendMany: (batches) => appendEach(batches, append),
   };
 }

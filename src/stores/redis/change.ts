@@ -50,12 +50,7 @@ export function redisChange(
   const { commands, keysOf, indexed, lists: names } = parts;
   const { of: listsOf } = names;
 
-  async function apply(
-    sessionId: string,
-    looked: Pick<Looked, 'version' | 'length'>,
-    view: View,
-    application: Application,
-  ): Promise<boolean> {
+  const apply: Apply = async (sessionId, looked, view, application) => {
     const { change, subject } = application;
     const { insert, operation, archive, mark = newMark() } = change;
     const lists = await listsOf(sessionId);
@@ -121,7 +116,7 @@ export function redisChange(
     if (!covered) await confirm(sessionId, detail as string, entries);
     if (archive !== undefined) await confirm(archive.sessionId, name as string, archived);
     return true;
-  }
+  };
 
   function archiveKeys(sessionId: string | undefined, lists: Lists | undefined): string[] {
     if (sessionId === undefined || lists === undefined) return [];

@@ -1,4 +1,5 @@
 import type { Expired, StoreDriver } from '../driver.ts';
+import { isExpired } from '../first-times.ts';
 import { newMark } from '../marks.ts';
 import { textOf } from './client.ts';
 import type { Deletion } from './deletion.ts';
@@ -122,12 +123,12 @@ export function redisPurge(
 async function expiredIn(
   { commands, keysOf, lists: { range: recordsOf } }: RedisParts,
   { expiries, births }: Pick<IndexEntries, 'expiries' | 'births'>,
-  { now: at, writtenBefore }: Expired,
+  expired: Expired,
 ): Promise<readonly { readonly id: string; readonly items: number }[]> {
   const ids = new Set<string>();
   for (const [key, until] of [
-    [expiries, at],
-    [births, writtenBefore],
+    [expiries, expired.now],
+    [births, expired.writtenBefore],
   ] as const) {
     if (until === undefined) continue;
     const range = await commands.read('ZRANGEBYSCORE', key, '-inf', String(until));
@@ -137,11 +138,7 @@ async function expiredIn(
   for (const id of ids) {
     if ((await commands.read('HLEN', keysOf(id).holds)) !== 0) continue;
     const records = decodeElements(await unlessLost(recordsOf(id), []));
-    const items = records.filter(
-      ({ expiresAt, bornAt, writtenAt }) =>
-        (expiresAt !== null && expiresAt <= at) ||
-        (writtenBefore !== undefined && (bornAt ?? writtenAt) <= writtenBefore),
-    ).length;
+    const items = records.filter((record) => isExpired(record, expired)).length;
     if (items > 0) found.push({ id, items });
   }
   return found;

@@ -1,8 +1,7 @@
-import type { Announcements } from '../announcements.ts';
-import type { AppendStep } from '../../layer.ts';
 import type { ReadReference } from '../../clock.ts';
+import type { Announcements } from '../announcements.ts';
 import type { Batch, StoreDriver, StoredRecord, View } from '../driver.ts';
-import { answerOf, MARKS, type CountedVersion } from '../marks.ts';
+import { afterAppend, answerOf } from '../marks.ts';
 import { withoutDid } from '../record.ts';
 import { removes } from '../removal.ts';
 import { kept, NOTHING, text, type SqlRow, type SqlRunner } from './client.ts';
@@ -106,7 +105,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     async version(sessionId, since) {
       const { rows } = await runner.read(readVersion, [sessionId]);
       const generation = Number(rows[0]?.['generation'] ?? 0);
-      return answerOf({ generation, end: Number(rows[0]?.['next_seq'] ?? 0) }, after, since);
+      return answerOf({ generation, end: Number(rows[0]?.['next_seq'] ?? 0) }, afterAppend, since);
     },
 
     async applied(sessionId, operationKey) {
@@ -131,11 +130,6 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     ping: options.ping,
     close: options.close,
   };
-}
-
-/** The version after an append: the generation is the sum of all marks. */
-function after({ generation, end }: CountedVersion, { mark, records }: AppendStep): CountedVersion {
-  return { generation: (generation + mark) % MARKS, end: end + records };
 }
 
 /** @param row A tuple of `record`. */

@@ -1,6 +1,8 @@
 import type { AppendStep } from '../../layer.ts';
 import { after as andThen } from '../../maybe-promise.ts';
+import { lostTurnError } from '../../session-contract.ts';
 import { inSlices } from '../../slices.ts';
+import { appendEach } from '../append-each.ts';
 import type { Batch, Change, StoreDriver, StoredRecord } from '../driver.ts';
 import { keyError, subjectError } from '../failure.ts';
 import { firstTimes, isEarlier } from '../first-times.ts';
@@ -8,14 +10,13 @@ import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
 import { isPlain, keyProblem, withDid } from '../record.ts';
 import { removes } from '../removal.ts';
 import type { Connection } from './connection.ts';
-import type { Row, Statements } from './statements.ts';
 import { sqliteDekStore } from './dek-store.ts';
 import { assertNotHeld } from './holds.ts';
 import { sqliteLeases, stands } from './leases.ts';
 import { removeSession, sqlitePurge } from './purge.ts';
 import { FIRST_PAGE, seqOf, SESSION_KEY, sqliteReading, type Tuple } from './reading.ts';
+import type { Row, Statements } from './statements.ts';
 import { sqliteSummaries } from './summaries.ts';
-import { lostTurnError } from '../../session-contract.ts';
 
 const INSERT = `INSERT INTO strongroom_items (session, seq, head, dek, written_at, expires_at, born_at, wrapped, body)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
@@ -24,25 +25,17 @@ const INSERT_PLAIN = 'INSERT INTO strongroom_items (session, seq, written_at, bo
 /** What SQLite does natively for {@link StoreDriver}. */
 export function sqliteDriver(connection: Connection, operationLog: number, now: () => number): StoreDriver {
   const { read, lookAt } = sqliteReading(connection);
+  const write = (batch: Batch): Promise<void> =>
+    connection.write((statements) => inSlices(append(statements, batch)));
   return {
     name: 'openSqlite',
 
     read,
 
-    append: (batch) => connection.write((statements) => inSlices(append(statements, batch))),
+    append: write,
 
     // Each in a transaction of its own: a database in this process has no round trips to save.
-    appendMany: (batches) =>
-      Promise.all(
-        batches.map((batch) =>
-          connection
-            .write((statements) => inSlices(append(statements, batch)))
-            .then(
-              () => undefined,
-              (error: unknown) => error as Error,
-            ),
-        ),
-      ),
+    appendMany: (batches) => appendEach(batches, write),
 
     change: (sessionId, look, decide, subject) => {
       let frees = false;
