@@ -5,8 +5,7 @@ import type { KeyRange, KeyValue, KeyValueCommit, KeyValueDriver } from './datab
 import { decodeJson, encodeJson, LAYOUT_VERSION } from './layout.ts';
 
 /** A driver whose answers are what they have to be, and whose errors are ours. */
-export type Database = Required<Pick<KeyValueDriver, 'name' | 'get' | 'list' | 'commit'>> &
-  Pick<KeyValueDriver, 'time'>;
+export type Database = Omit<KeyValueDriver, 'close'>;
 
 const METHODS = ['get', 'list', 'commit'] as const;
 const MORE_METHODS = ['time', 'close'] as const;
@@ -94,30 +93,24 @@ export function checkedDatabase(driver: KeyValueDriver): Database {
   }
 
   let ready: Promise<void> | undefined;
-  const whenReady = async (): Promise<void> => {
-    const mine = (ready ??= saying('no', prepare));
-    try {
-      await mine;
-    } catch (error) {
-      // The next call tries again.
-      if (ready === mine) ready = undefined;
-      throw error;
-    }
-  };
+  const prepared =
+    <A, T>(call: (argument: A) => Promise<T>): ((argument: A) => Promise<T>) =>
+    async (argument) => {
+      const mine = (ready ??= saying('no', prepare));
+      try {
+        await mine;
+      } catch (error) {
+        // The next call tries again.
+        if (ready === mine) ready = undefined;
+        throw error;
+      }
+      return await call(argument);
+    };
   return {
     name,
-    get: async (keys) => {
-      await whenReady();
-      return await get(keys);
-    },
-    list: async (range) => {
-      await whenReady();
-      return await list(range);
-    },
-    commit: async (writes) => {
-      await whenReady();
-      return await commit(writes);
-    },
+    get: prepared(get),
+    list: prepared(list),
+    commit: prepared(commit),
     ...(driver.time !== undefined && {
       time: async () => {
         const now: unknown = await asking('the database failed to tell the time', async () =>

@@ -1,12 +1,12 @@
 import type { DekStore, DekTombstone, HoldStore } from '../../keys/dek-store.ts';
 import type { Database } from './checked.ts';
-import { destroyDeks } from './deletion.ts';
+import { destroyDek, destroyDeks } from './deletion.ts';
 import { attempt } from './draft.ts';
 import { assertNotHeld, keyValueHolds } from './holds.ts';
-import { after, decodeJson, rangeOf } from './layout.ts';
+import { decodeJson, rangeOf } from './layout.ts';
+import { pairsOf } from './pages.ts';
 import { dekKeyOf, isDestroyed, type DekRow } from './session-row.ts';
 
-const PAGE = 200;
 const WHAT = 'the data keys';
 
 export function keyValueDekStore(
@@ -29,16 +29,10 @@ export function keyValueDekStore(
     },
 
     async *list({ sessionId, kid } = {}) {
-      let range = sessionId === undefined ? rangeOf('dek') : rangeOf('dek', sessionId);
-      for (;;) {
-        const page = await database.list({ ...range, limit: PAGE });
-        for (const [, value] of page) {
-          const row = decodeJson(value) as DekRow;
-          if (!isDestroyed(row) && (kid === undefined || row.kid === kid)) yield row;
-        }
-        const [last] = page.at(-1) ?? [];
-        if (last === undefined || page.length < PAGE) return;
-        range = after(range, last);
+      const range = sessionId === undefined ? rangeOf('dek') : rangeOf('dek', sessionId);
+      for await (const [, value] of pairsOf(database, range)) {
+        const row = decodeJson(value) as DekRow;
+        if (!isDestroyed(row) && (kid === undefined || row.kid === kid)) yield row;
       }
     },
 
@@ -54,7 +48,8 @@ export function keyValueDekStore(
     destroy: (sessionId, did) =>
       attempt(database, WHAT, async (draft): Promise<readonly DekTombstone[]> => {
         await assertNotHeld(draft, sessionId);
-        return await destroyDeks(draft, sessionId, did, now());
+        if (did === undefined) return await destroyDeks(draft, sessionId, now());
+        return await destroyDek(draft, sessionId, did, now());
       }),
 
     holds: keyValueHolds(database),

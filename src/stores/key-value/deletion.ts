@@ -1,9 +1,16 @@
 import type { DekTombstone } from '../../keys/dek-store.ts';
-import { decodeJson, keyOf, rangeOf } from './layout.ts';
-import { assertNotHeld } from './holds.ts';
 import type { Draft } from './draft.ts';
+import { assertNotHeld } from './holds.ts';
+import { decodeJson, rangeOf } from './layout.ts';
 import { leaseKeyOf } from './leases.ts';
-import { isDestroyed, saveSession, sessionKeyOf, type DekRow, type SessionRow } from './session-row.ts';
+import {
+  dekKeyOf,
+  isDestroyed,
+  saveSession,
+  sessionKeyOf,
+  type DekRow,
+  type SessionRow,
+} from './session-row.ts';
 
 /** Removes everything of a session; its data keys leave tombstones. @throws {@link StrongroomError} `ERR_HELD`. */
 export async function dropSession(draft: Draft, sessionId: string, now: number): Promise<void> {
@@ -14,7 +21,7 @@ export async function dropSession(draft: Draft, sessionId: string, now: number):
     await removeSession(draft, row);
   }
   draft.remove(leaseKeyOf(`session ${sessionId}`));
-  await destroyDeks(draft, sessionId, undefined, now);
+  await destroyDeks(draft, sessionId, now);
 }
 
 /** Removes a session that has no records. */
@@ -31,18 +38,20 @@ export async function forgetOperations(draft: Draft, row: SessionRow): Promise<S
   return { ...row, oldest: 0, next: 0 };
 }
 
-/** Leaves tombstones of the live data keys among these; gives what is there of them afterwards. */
-export async function destroyDeks(
+/** Leaves a tombstone of the data key, if there is one; gives what is there of it afterwards. */
+export async function destroyDek(
   draft: Draft,
   sessionId: string,
-  did: string | undefined,
+  did: string,
   now: number,
 ): Promise<DekTombstone[]> {
-  const key = did === undefined ? undefined : keyOf('dek', sessionId, did);
-  if (key !== undefined) {
-    const row = await draft.readJson<DekRow>(key);
-    return row === undefined ? [] : [destroyed(draft, key, row, now)];
-  }
+  const key = dekKeyOf(sessionId, did);
+  const row = await draft.readJson<DekRow>(key);
+  return row === undefined ? [] : [destroyed(draft, key, row, now)];
+}
+
+/** The same for all data keys of the session. */
+export async function destroyDeks(draft: Draft, sessionId: string, now: number): Promise<DekTombstone[]> {
   return (await draft.list(rangeOf('dek', sessionId))).map(([found, value]) => {
     draft.expect(found, value);
     return destroyed(draft, found, decodeJson(value) as DekRow, now);

@@ -67,6 +67,15 @@ export async function attempt<T>(
   );
 }
 
+/** The same for one session. */
+export function attemptOn<T>(
+  database: Database,
+  sessionId: string,
+  decide: (draft: Draft) => Promise<T>,
+): Promise<T> {
+  return attempt(database, `session ${JSON.stringify(sessionId)}`, decide);
+}
+
 function draftOver(
   database: Database,
   expected: Map<string, Uint8Array | undefined>,

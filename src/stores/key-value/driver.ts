@@ -4,7 +4,7 @@ import { checkedDatabase, type Database } from './checked.ts';
 import type { KeyValueDriver } from './database.ts';
 import { keyValueDekStore } from './dek-store.ts';
 import { dropSession } from './deletion.ts';
-import { attempt } from './draft.ts';
+import { attemptOn } from './draft.ts';
 import { keyValueHistory } from './history.ts';
 import { keyValueLeases } from './leases.ts';
 import { keyValuePurge } from './purge.ts';
@@ -34,9 +34,7 @@ export function keyValueDriver(driver: KeyValueDriver, options: KeyValueOptions)
     ...keyValuePurge(database),
     leases: keyValueLeases(database),
     deleteSession: (sessionId) =>
-      attempt(database, `session ${JSON.stringify(sessionId)}`, (draft) =>
-        dropSession(draft, sessionId, now()),
-      ),
+      attemptOn(database, sessionId, (draft) => dropSession(draft, sessionId, now())),
     ping: async () => void (await database.get(['version'])),
     ...(reference !== undefined && { reference }),
     close: async () => await driver.close?.(),

@@ -78,16 +78,16 @@ export function leasePurge(database: Database): () => Promise<void> {
   return async () => {
     const now = (await database.time?.()) ?? Date.now();
     const pairs = await database.list({ ...rangeOf('lease'), limit: MOST_A_PURGE });
-    const ended = pairs.filter(([, value]) => (decodeJson(value) as LeaseRow).ends <= now);
+    const ended = pairs
+      .map(([key, value]) => ({ key, value, ...(decodeJson(value) as LeaseRow) }))
+      .filter(({ ends }) => ends <= now)
+      .map((lease) => ({ ...lease, state: `${lease.key} ${lease.owner} ${lease.ends}` }));
     const before = found;
-    const sign = ([key, value]: (typeof pairs)[number]): string =>
-      `${key} ${JSON.stringify(decodeJson(value))}`;
-    found = new Set(ended.map(sign));
-    for (const pair of ended) {
-      const [key, value] = pair;
-      const isOver = (decodeJson(value) as LeaseRow).ends <= now - LONG_AGO || before.has(sign(pair));
+    found = new Set(ended.map(({ state }) => state));
+    for (const { key, value, ends, state } of ended) {
       // Renewed meanwhile, it stays.
-      if (isOver) await database.commit({ expect: [[key, value]], put: [], remove: [key] });
+      if (ends <= now - LONG_AGO || before.has(state))
+        await database.commit({ expect: [[key, value]], put: [], remove: [key] });
     }
   };
 }
