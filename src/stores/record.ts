@@ -175,6 +175,14 @@ export function decodeRecord(record: StoredRecord, sessionId: string): AgentInpu
   );
 }
 
+/**
+ * A record whose times are unreadable: reading its item throws, and other work goes on. It has the last time of a `Date`, so
+ * that no purge deletes it and what replaces it inherits no time from it.
+ */
+export function damagedRecord(body: Uint8Array): StoredRecord {
+  return { head: null, did: null, wrapped: null, body, writtenAt: 8.64e15, expiresAt: null, bornAt: null };
+}
+
 /** As {@link decodeRecord} for each of a history, without writing sealed ones down. */
 export function createDecoder(sessionId: string): (record: StoredRecord) => AgentInputItem {
   // Records that were written together have one header.

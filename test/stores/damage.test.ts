@@ -6,6 +6,8 @@ import { createConnection, type Connection } from 'mysql2/promise';
 import { Client } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { memoryDriver } from '../../examples/support/memory-driver.ts';
+import { createStore } from '../../src/stores/index.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { openRedis } from '../../src/stores/redis.ts';
@@ -65,6 +67,18 @@ function damaged(database: Damage): void {
     },
   );
 
+  test('lets no damaged record give its time to what replaces it', async () => {
+    await using store = database.open();
+    const id = uniqueName('replaced');
+    const session = store.session(id);
+    await session.addItems([message(`secret of ${id}`), message('two')]);
+    await database.damage(`secret of ${id}`, 'null');
+    await session.replaceHistoryWithCompaction([message('summary')]);
+    expect(await store.purgeExpired({ after: '10d' })).toEqual({ items: 0, sessions: 0 });
+    expect(await session.getItems()).toEqual([message('summary')]);
+    await store.deleteSession(id);
+  });
+
   test('refuses a schema of a newer version, changes nothing, and goes on with the one that it knows', async () => {
     const id = uniqueName('newer');
     {
@@ -89,6 +103,19 @@ function damaged(database: Damage): void {
     expect(await store.session(id).getItems()).toEqual([message('before')]);
   });
 }
+
+describe('a store of your own, damaged', () => {
+  const table = new Map<string, Uint8Array>();
+  damaged({
+    open: () => createStore(memoryDriver(table)),
+    async damage(text, something) {
+      for (const [key, value] of table)
+        if (Buffer.from(value).includes(text)) table.set(key, Buffer.from(something));
+    },
+    version: async () => Number(Buffer.from(table.get('version') ?? [])),
+    setVersion: async (version) => void table.set('version', Buffer.from(String(version))),
+  });
+});
 
 describe('SQLite, damaged', () => {
   const file = temporaryFolder();

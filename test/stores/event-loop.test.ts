@@ -12,9 +12,13 @@ import {
   wrapStore,
   type Layers,
 } from '../../src/index.ts';
+import { memoryDriver } from '../../examples/support/memory-driver.ts';
 import { archiveHistory } from '../../src/history/archive-history.ts';
 import { historyDigest } from '../../src/protocol/digest.ts';
 import { DEFAULT_TIME_SLICE, slices } from '../../src/slices.ts';
+import type { StoreDriver } from '../../src/stores/driver.ts';
+import { keyValueDriver } from '../../src/stores/key-value/driver.ts';
+import { encodeRecord } from '../../src/stores/record.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import { reencrypt } from '../../src/operations/reencrypt.ts';
 import { rewrap } from '../../src/operations/rewrap.ts';
@@ -357,5 +361,26 @@ describe.each([
     const turns = await turnsDuring(() => work(sessions));
     expect(turns).toBeGreaterThanOrEqual(100);
     expect(await sessions.session('long').getItems()).toEqual(messages(800));
+  });
+});
+
+describe('a store over keys and values', () => {
+  const records = (count: number) => messages(count).map((item) => encodeRecord(item, 0));
+  const open = async (): Promise<StoreDriver> => {
+    const driver = keyValueDriver(memoryDriver(), { operationLog: 1, now: () => 0, hasOwnClock: true });
+    await driver.append({ sessionId: 's', records: records(400), mark: 1 });
+    return driver;
+  };
+  const ways: Readonly<Record<string, (driver: StoreDriver) => Promise<unknown>>> = {
+    'an append': (driver) => driver.append({ sessionId: 's', records: records(400), mark: 2 }),
+    'a read': (driver) => driver.read('s'),
+    'a change': (driver) => driver.change('s', { records: 'all' }, () => undefined),
+    'a purge': (driver) => driver.purge({ now: 1, writtenBefore: 0 }, 1_000),
+    'the count of what is expired': (driver) => driver.expired({ now: 1, writtenBefore: 0 }),
+  };
+
+  test.each(Object.entries(ways))('lets the event loop turn during %s', async (_, way) => {
+    const driver = await open();
+    expect(await turnsDuring(() => way(driver))).toBeGreaterThanOrEqual(390);
   });
 });

@@ -249,6 +249,19 @@ describe('a store over a driver', () => {
     expect(texts).toEqual(['item 0', 'new 0', 'new 0', 'new 0', 'item 2', 'item 3', 'item 4']);
   });
 
+  test('reads nothing twice to write more records in the middle', async () => {
+    const driver = memoryDriver();
+    let lists = 0;
+    const list: KeyValueDriver['list'] = (range) => (lists++, driver.list(range));
+    const history = keyValueDriver({ ...driver, list }, { operationLog: 1, now: () => 0, hasOwnClock: true });
+    await createStore(driver).session('s').addItems(numbered('item', 5));
+    await history.change('s', { records: 'all' }, ({ records }) => ({
+      remove: { start: 1, count: 1 },
+      insert: [records[1]!, records[1]!],
+    }));
+    expect(lists).toBe(1);
+  });
+
   test.each([
     ['a table of a newer version', JSON.stringify(99), 'ERR_UNSUPPORTED', 'schema version 99'],
     ['a table that others use', 'not JSON {', 'ERR_MALFORMED', 'A value of the database is damaged'],

@@ -1,6 +1,9 @@
 import { fromUtf8, utf8 } from '../../crypto/encoding.ts';
-import { StrongroomError } from '../../errors.ts';
+import type { MaybePromise } from '../../layer.ts';
+import { mapInSlices } from '../../slices.ts';
 import type { StoredRecord } from '../driver.ts';
+import { damagedRecord } from '../record.ts';
+import type { KeyValue } from './database.ts';
 
 type Meta = readonly [
   head: string | null,
@@ -26,23 +29,26 @@ export function encodeElement(record: StoredRecord): Uint8Array {
   return value;
 }
 
-/** @throws {@link StrongroomError} `ERR_MALFORMED` for a value that nobody wrote so. */
-export function decodeElement(value: Uint8Array, sessionId: string): StoredRecord {
+/** A value that is not a record becomes a damaged one. */
+export function decodeElement(value: Uint8Array): StoredRecord {
   const end = value.indexOf(LINE_FEED);
   try {
     const meta: unknown = JSON.parse(fromUtf8(value.subarray(0, end)));
-    if (!isMeta(meta)) throw new TypeError('no line of a record');
-    const [head, did, wrapped, writtenAt, expiresAt, bornAt] = meta;
-    const rest = value.subarray(end + 1);
-    return { head, did, wrapped, writtenAt, expiresAt, bornAt, body: head === null ? fromUtf8(rest) : rest };
+    if (isMeta(meta)) {
+      const [head, did, wrapped, writtenAt, expiresAt, bornAt] = meta;
+      const rest = value.subarray(end + 1);
+      const body = head === null ? fromUtf8(rest) : rest;
+      return { head, did, wrapped, writtenAt, expiresAt, bornAt, body };
+    }
   } catch {
-    // The parser's message quotes the text.
-    throw new StrongroomError(
-      'ERR_MALFORMED',
-      `A record of session ${JSON.stringify(sessionId)} is damaged: its value is not what was stored. Restore it from a ` +
-        'backup, or delete the session.',
-    );
+    // It is no JSON, or no UTF-8.
   }
+  return damagedRecord(value);
+}
+
+/** The records of a list, in slices of the event loop. */
+export function decodeElements(pairs: readonly KeyValue[]): MaybePromise<StoredRecord[]> {
+  return mapInSlices(pairs, ([, value]) => decodeElement(value), 1);
 }
 
 function isMeta(value: unknown): value is Meta {

@@ -1,14 +1,15 @@
-import type { AppendStep, MaybePromise } from '../../layer.ts';
+import type { MaybePromise } from '../../layer.ts';
 import { lostTurnError } from '../../session-contract.ts';
+import { appendEach } from '../append-each.ts';
 import type { Batch, Change, Look, StoreDriver, StoredRecord, View } from '../driver.ts';
-import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
+import { afterAppend, answerOf, movedOn, newMark } from '../marks.ts';
 import { removes } from '../removal.ts';
 import type { Database } from './checked.ts';
 import type { KeyRange, KeyValue } from './database.ts';
-import { assertNotHeld, heldKeyOf } from './holds.ts';
-import { attempt, Outdated, type Draft } from './draft.ts';
-import { decodeElement } from './element.ts';
 import { dropSession, forgetOperations } from './deletion.ts';
+import { attemptOn, Outdated, type Draft } from './draft.ts';
+import { decodeElements } from './element.ts';
+import { assertNotHeld, heldKeyOf } from './holds.ts';
 import { after, appliedKeyOf, decodeJson, itemNumberOf, keyOf, rangeOf } from './layout.ts';
 import { leaseKeyOf, type LeaseRow } from './leases.ts';
 import {
@@ -35,7 +36,7 @@ export function keyValueHistory(
   { operationLog, now }: HistoryOptions,
 ): Pick<StoreDriver, 'read' | 'append' | 'appendMany' | 'change' | 'version' | 'applied'> {
   const append = (batch: Batch): Promise<void> =>
-    attempt(database, named(batch.sessionId), async (draft) => {
+    attemptOn(database, batch.sessionId, async (draft) => {
       const { sessionId, subject, records } = batch;
       // In one round trip; what follows finds them read.
       await draft.read(sessionKeyOf(sessionId), ...dekKeysOf(sessionId, records));
@@ -50,24 +51,16 @@ export function keyValueHistory(
       const pairs = await database.list(
         count === undefined ? range : { ...range, limit: count, reverse: true },
       );
-      const records = pairs.map(([, value]) => decodeElement(value, sessionId));
+      const records = await decodeElements(pairs);
       return count === undefined ? records : records.reverse();
     },
 
     append,
 
-    appendMany: (batches) =>
-      Promise.all(
-        batches.map((batch) =>
-          append(batch).then(
-            () => undefined,
-            (error: unknown) => error as Error,
-          ),
-        ),
-      ),
+    appendMany: (batches) => appendEach(batches, append),
 
     change: (sessionId, look, decide, subject) =>
-      attempt(database, named(sessionId), async (draft) => {
+      attemptOn(database, sessionId, async (draft) => {
         const seen = await lookAt(draft, sessionId, look);
         const row = claimed(seen.before ?? newSession(sessionId), subject);
         const change = await decided(draft, () => decide(seen.view));
@@ -76,7 +69,7 @@ export function keyValueHistory(
         if (removes(change, seen.view, look.records === 'all')) await assertNotHeld(draft, sessionId);
         if (change.drop === true) await dropSession(draft, sessionId, now());
         else {
-          const next = await changed(draft, row, { ...seen, isWhole: look.records === 'all' }, change);
+          const next = await changed(draft, row, seen, change);
           const logged =
             change.operation === undefined
               ? next
@@ -88,7 +81,7 @@ export function keyValueHistory(
     async version(sessionId, since) {
       const [value] = await database.get([sessionKeyOf(sessionId)]);
       const counted = value === undefined ? { generation: 0, end: 0 } : (decodeJson(value) as SessionRow);
-      return answerOf(counted, versionAfter, since);
+      return answerOf(counted, afterAppend, since);
     },
 
     async applied(sessionId, operationKey) {
@@ -98,26 +91,14 @@ export function keyValueHistory(
   };
 }
 
-function named(sessionId: string): string {
-  return `session ${JSON.stringify(sessionId)}`;
-}
-
-function moved(generation: number, mark: number): number {
-  return (generation + mark) % MARKS;
-}
-
-function versionAfter({ generation, end }: CountedVersion, { mark, records }: AppendStep): CountedVersion {
-  return { generation: moved(generation, mark), end: end + records };
-}
-
 async function appended(
   draft: Draft,
   row: SessionRow,
   { records, mark }: Pick<Batch, 'records' | 'mark'>,
 ): Promise<SessionRow> {
   await checkDeks(draft, row.id, records);
-  const moving = { ...row, generation: moved(row.generation, mark) };
-  return insertRecords(draft, moving, row.end, records);
+  const next = { ...row, generation: movedOn(row.generation, mark) };
+  return await insertRecords(draft, next, row.end, records);
 }
 
 /** What a change is decided on. */
@@ -129,7 +110,10 @@ interface Seen {
   readonly range: KeyRange;
   /** Who has the lease of the fence. */
   readonly owner: string | undefined;
-  readonly fromEnd: boolean;
+  /** Whether the view begins with the first record of the history. */
+  readonly hasStart: boolean;
+  /** Whether it ends with the last one. */
+  readonly hasEnd: boolean;
 }
 
 async function lookAt(draft: Draft, sessionId: string, look: Look): Promise<Seen> {
@@ -145,7 +129,8 @@ async function lookAt(draft: Draft, sessionId: string, look: Look): Promise<Seen
   const before = await draft.readJson<SessionRow>(sessionKeyOf(sessionId));
   const range = rangeOf('item', sessionId);
   const fromEnd = look.from !== 'start';
-  const limit = look.records === 'all' ? undefined : look.records;
+  const isWhole = look.records === 'all';
+  const limit = isWhole ? undefined : look.records;
   // What is there without a row came after the row was looked for, and the commit fails.
   const isEmpty = before === undefined || limit === 0;
   const found = isEmpty ? [] : await draft.list({ ...range, limit, reverse: fromEnd });
@@ -153,9 +138,10 @@ async function lookAt(draft: Draft, sessionId: string, look: Look): Promise<Seen
   const operation =
     operationKey === undefined ? undefined : await draft.readJson<{ digest: string }>(operationKey);
   const lease = leaseKey === undefined ? undefined : await draft.readJson<LeaseRow>(leaseKey);
-  const records = pairs.map(([, value]) => decodeElement(value, sessionId));
+  const records = await decodeElements(pairs);
   const view: View = operation === undefined ? { records } : { records, operation: operation.digest };
-  return { before, view, pairs, range, owner: lease?.owner, fromEnd };
+  const ends = { hasStart: isWhole || !fromEnd, hasEnd: isWhole || fromEnd };
+  return { before, view, pairs, range, owner: lease?.owner, ...ends };
 }
 
 /**
@@ -175,12 +161,7 @@ async function decided(
 }
 
 /** The row after the change, with the records of the change written into the draft. */
-async function changed(
-  draft: Draft,
-  row: SessionRow,
-  seen: Seen & { readonly isWhole: boolean },
-  change: Change,
-): Promise<SessionRow> {
+async function changed(draft: Draft, row: SessionRow, seen: Seen, change: Change): Promise<SessionRow> {
   const { remove, insert, archive } = change;
   const stored = new Set(seen.view.records);
   // Those which stay may well be of a destroyed data key.
@@ -190,9 +171,10 @@ async function changed(
     insert.filter((record) => !stored.has(record)),
   );
   const room = await makeRoom(draft, row, seen, change);
-  let next = room.records.length === 0 ? room.row : insertRecords(draft, room.row, room.first, room.records);
+  let next =
+    room.records.length === 0 ? room.row : await insertRecords(draft, room.row, room.first, room.records);
   if (remove !== 'none' || insert.length > 0) {
-    next = { ...next, generation: moved(row.generation, change.mark ?? newMark()) };
+    next = { ...next, generation: movedOn(row.generation, change.mark ?? newMark()) };
   }
   if (archive !== undefined) {
     const before = await draft.readJson<SessionRow>(sessionKeyOf(archive.sessionId));
@@ -215,13 +197,14 @@ interface Room {
 async function makeRoom(
   draft: Draft,
   row: SessionRow,
-  seen: Seen & { readonly isWhole: boolean },
+  seen: Seen,
   { remove, insert }: Change,
 ): Promise<Room> {
   const atEnd = { first: row.end, records: insert };
   if (remove === 'none') return { row, ...atEnd };
   if (remove === 'all') {
-    const pairs = seen.isWhole || seen.before === undefined ? seen.pairs : await draft.list(seen.range);
+    const isSeen = (seen.hasStart && seen.hasEnd) || seen.before === undefined;
+    const pairs = isSeen ? seen.pairs : await draft.list(seen.range);
     for (const [key] of pairs) draft.remove(key);
     return { row: emptied(row), ...atEnd };
   }
@@ -231,17 +214,17 @@ async function makeRoom(
   if (lastKey === undefined) return { row, ...atEnd };
   for (const [key] of going) draft.remove(key);
   const left = without(row, going);
-  const isSeen = seen.fromEnd || seen.isWhole;
-  const next = isSeen ? seen.pairs[end] : (await draft.list({ ...after(seen.range, lastKey), limit: 1 }))[0];
+  const beyond = after(seen.range, lastKey);
+  const next = seen.hasEnd ? seen.pairs[end] : (await draft.list({ ...beyond, limit: 1 }))[0];
   if (next === undefined) return { row: left, ...atEnd };
   // What replaces records inside the history takes the numbers that end with theirs.
   const first = itemNumberOf(lastKey) - insert.length + 1;
-  const isAtStart = remove.start === 0 && (!seen.fromEnd || seen.isWhole);
+  const isAtStart = remove.start === 0 && seen.hasStart;
   if (isAtStart || insert.length <= going.length) return { row: left, first, records: insert };
   // There are too few numbers in the middle: what follows moves with them to the end.
-  const tail = await draft.list(after(seen.range, lastKey));
+  const tail = seen.hasEnd ? seen.pairs.slice(end) : await draft.list(beyond);
   for (const [key] of tail) draft.remove(key);
-  const following = tail.map(([, value]) => decodeElement(value, row.id));
+  const following = await decodeElements(tail);
   return { row: without(left, tail), first: row.end, records: [...insert, ...following] };
 }
 

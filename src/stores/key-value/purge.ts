@@ -1,16 +1,15 @@
 import type { Expired, StoreDriver, StoredRecord } from '../driver.ts';
-import { firstTimes, SESSIONS_A_STEP } from '../first-times.ts';
-import { MARKS, newMark } from '../marks.ts';
+import { firstTimes, isExpired, SESSIONS_A_STEP } from '../first-times.ts';
+import { movedOn, newMark } from '../marks.ts';
 import type { Database } from './checked.ts';
 import { removeSession } from './deletion.ts';
-import { attempt } from './draft.ts';
-import { decodeElement } from './element.ts';
+import { attemptOn } from './draft.ts';
+import { decodeElements } from './element.ts';
 import { heldKeyOf, openHolds } from './holds.ts';
-import { after, decodeJson, dueRange, rangeOf, type Bound } from './layout.ts';
+import { decodeJson, dueRange, rangeOf, type Bound } from './layout.ts';
 import { leasePurge } from './leases.ts';
+import { pairsOf } from './pages.ts';
 import { saveSession, sessionKeyOf, without, type SessionRow } from './session-row.ts';
-
-const PAGE = 100;
 
 interface Purged {
   /** Records that went. */
@@ -32,50 +31,36 @@ export function keyValuePurge(database: Database): Pick<StoreDriver, 'purge' | '
     ];
     for (const [bound, time] of rules) {
       if (time === undefined) continue;
-      for (let range = dueRange(bound, time); ;) {
-        const page = await database.list({ ...range, limit: PAGE });
-        for (const [, value] of page) {
-          const id = decodeJson(value) as string;
-          if (!seen.has(id)) yield id;
-          seen.add(id);
-        }
-        const [last] = page.at(-1) ?? [];
-        if (last === undefined || page.length < PAGE) break;
-        range = after(range, last);
+      for await (const [, value] of pairsOf(database, dueRange(bound, time))) {
+        const id = decodeJson(value) as string;
+        if (!seen.has(id)) yield id;
+        seen.add(id);
       }
     }
   }
 
   function purgeSession(id: string, expired: Expired, most: number): Promise<Purged> {
-    return attempt(database, `session ${JSON.stringify(id)}`, async (draft) => {
+    return attemptOn(database, id, async (draft) => {
       const none = { gone: 0, more: false, isHeld: false };
       await draft.read(sessionKeyOf(id), heldKeyOf(id));
       const row = await draft.readJson<SessionRow>(sessionKeyOf(id));
       if (row === undefined) return none;
       if ((await openHolds(draft, id)).length > 0) return { ...none, isHeld: true };
-      const records = (await draft.list(rangeOf('item', id))).map((pair) => ({
-        pair,
-        record: decodeElement(pair[1], id),
-      }));
-      const over = records.filter(({ record }) => isExpired(record, expired));
-      const going = new Set(over.slice(0, most));
-      for (const { pair } of going) draft.remove(pair[0]);
-      const left = records.filter((each) => !going.has(each)).map(({ record }) => record);
-      const result = { gone: going.size, more: over.length > going.size, isHeld: false };
-      if (left.length === 0 && going.size > 0) {
+      const pairs = await draft.list(rangeOf('item', id));
+      const records = await decodeElements(pairs);
+      const over = records.filter((record) => isExpired(record, expired));
+      const deleted = new Set(over.slice(0, most));
+      const going = pairs.filter((_, index) => deleted.has(records[index] as StoredRecord));
+      for (const [key] of going) draft.remove(key);
+      const left = records.filter((record) => !deleted.has(record));
+      const result = { gone: going.length, more: over.length > going.length, isHeld: false };
+      if (left.length === 0 && going.length > 0) {
         await removeSession(draft, row);
         return result;
       }
+      const generation = going.length === 0 ? row.generation : movedOn(row.generation, newMark());
       // Also where nothing was deleted: what set the bound is gone, and the session would be looked through again.
-      const next = {
-        ...without(
-          row,
-          Array.from(going, ({ pair }) => pair),
-        ),
-        ...firstTimes(left),
-      };
-      const generation = going.size === 0 ? row.generation : (row.generation + newMark()) % MARKS;
-      saveSession(draft, id, row, { ...next, generation });
+      saveSession(draft, id, row, { ...without(row, going), ...firstTimes(left), generation });
       return result;
     });
   }
@@ -100,18 +85,11 @@ export function keyValuePurge(database: Database): Pick<StoreDriver, 'purge' | '
       for await (const id of due(expired)) {
         const [held] = await database.get([heldKeyOf(id)]);
         if (held !== undefined) continue;
-        const records = (await database.list(rangeOf('item', id))).map(([, value]) =>
-          decodeElement(value, id),
-        );
+        const records = await decodeElements(await database.list(rangeOf('item', id)));
         const items = records.filter((record) => isExpired(record, expired)).length;
         if (items > 0) found.push({ id, items });
       }
       return found;
     },
   };
-}
-
-function isExpired({ expiresAt, bornAt, writtenAt }: StoredRecord, { now, writtenBefore }: Expired): boolean {
-  if (expiresAt !== null && expiresAt <= now) return true;
-  return writtenBefore !== undefined && (bornAt ?? writtenAt) <= writtenBefore;
 }

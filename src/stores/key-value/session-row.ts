@@ -1,4 +1,5 @@
 import type { DekRecord, DekTombstone } from '../../keys/dek-store.ts';
+import { mapInSlices } from '../../slices.ts';
 import type { StoredRecord } from '../driver.ts';
 import { firstTimes, isEarlier } from '../first-times.ts';
 import { keyError, subjectError } from '../failure.ts';
@@ -82,13 +83,13 @@ export function emptied(row: SessionRow): SessionRow {
 }
 
 /** Puts records under the numbers from `first` on, and gives the row with them. */
-export function insertRecords(
+export async function insertRecords(
   draft: Draft,
   row: SessionRow,
   first: number,
   records: readonly StoredRecord[],
-): SessionRow {
-  const values = records.map(encodeElement);
+): Promise<SessionRow> {
+  const values = await mapInSlices(records, encodeElement, 1);
   for (const [index, value] of values.entries()) draft.put(itemKeyOf(row.id, first + index), value);
   const { expiry, birth } = firstTimes(records);
   return {

@@ -33,8 +33,8 @@ export function keyValueSummaries(database: Database): StoreDriver['summaries'] 
     ]);
     // Emptied since its row was read.
     if (first === undefined || last === undefined) return undefined;
-    const firstAt = decodeElement(first[1], id).writtenAt;
-    const lastAt = decodeElement(last[1], id).writtenAt;
+    const firstAt = decodeElement(first[1]).writtenAt;
+    const lastAt = decodeElement(last[1]).writtenAt;
     return { id, items, bytes, firstAt, lastAt, ...(subject !== null && { subject }) };
   }
 

@@ -1,5 +1,5 @@
 import type { StoredRecord } from '../driver.ts';
-import { isPlain } from '../record.ts';
+import { damagedRecord, isPlain } from '../record.ts';
 import type { RedisArgument } from './client.ts';
 
 // A record is one element of a list. A plain item that inherits no time is the Unix milliseconds at which it was written,
@@ -41,7 +41,7 @@ function quoted(text: string | null): string {
   return text === null ? 'null' : JSON.stringify(text);
 }
 
-/** Bytes that are not an element become an unreadable record, so that reading the item throws. */
+/** Bytes that are not an element become a damaged record. */
 export function decodeElements(elements: readonly Buffer[]): StoredRecord[] {
   const decodeLined = linedDecoder();
   return elements.map((element) => {
@@ -76,14 +76,12 @@ function linedDecoder(): (element: Buffer) => StoredRecord {
       line = parseLine(element.toString('utf8', 0, Math.max(end, 0)));
       previous = line === undefined ? undefined : element;
     }
-    if (line === undefined) return { ...DAMAGED, body: element };
+    if (line === undefined) return damagedRecord(element);
     const [writtenAt, expiresAt, bornAt, did, head, wrapped] = line;
     const body = head === null ? element.toString('utf8', end + 1) : element.subarray(end + 1);
     return { writtenAt, expiresAt, bornAt, did, head, wrapped, body };
   };
 }
-
-const DAMAGED = { writtenAt: 0, expiresAt: null, bornAt: null, did: null, head: null, wrapped: null };
 
 type Line = [number, number | null, number | null, string | null, string | null, string | null];
 
