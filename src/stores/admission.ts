@@ -1,8 +1,8 @@
 import type { StrongroomError } from '../errors.ts';
 import { warn } from '../warning.ts';
+import type { Admit } from '../session-contract.ts';
 import { closedError } from './failure.ts';
 import { inTime, TimeoutError } from './in-time.ts';
-import type { Admit } from '../session-contract.ts';
 
 /** What one session has let in. */
 export interface Scope {

@@ -1,6 +1,6 @@
+import { ADMIT, OPERATIONS, RECORDS, VERSION } from '../session-contract.ts';
 import type { Scope } from './admission.ts';
 import type { StoreSession } from './session.ts';
-import { ADMIT, OPERATIONS, RECORDS, VERSION } from '../session-contract.ts';
 
 /** A session whose calls the store waits for when it closes, and refuses at once afterwards. */
 export function admitted(session: StoreSession, scope: Scope): StoreSession {

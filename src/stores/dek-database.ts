@@ -1,8 +1,8 @@
 import type { Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { DekDatabase } from '../keys/dek-store.ts';
-import type { Store } from './store.ts';
 import { GUARD, type GuardingDekStore, MAINTENANCE } from '../session-contract.ts';
+import type { Store } from './store.ts';
 
 /**
  * The table of data keys of a store as a DEK store for the items of another database. It does not guard: appends over

@@ -1,9 +1,9 @@
 import type { DekStore, HoldStore } from '../keys/dek-store.ts';
 import type { MaybePromise, VersionAnswer } from '../layer.ts';
-import type { Announcements } from './announcements.ts';
 import type { ReadReference } from '../clock.ts';
-import type { Since } from './marks.ts';
 import type { Fence, Leases, SessionSummary } from '../session-contract.ts';
+import type { Announcements } from './announcements.ts';
+import type { Since } from './marks.ts';
 
 /**
  * One record as databases keep it. A carrier is taken apart, so that its bytes are stored as bytes and its times as

@@ -1,8 +1,8 @@
 import type { DekStore, HoldStore } from '../keys/dek-store.ts';
 import { checkAhead } from '../clock.ts';
+import type { Leases } from '../session-contract.ts';
 import type { StoreDriver, StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
-import type { Leases } from '../session-contract.ts';
 
 /** Conditions under which a session goes; both look at what was written, not at what was read. Unix milliseconds. */
 export interface DropCondition {

@@ -9,18 +9,9 @@ import type { DekStore } from '../keys/dek-store.ts';
 import type { AppendStep, VersionSource } from '../layer.ts';
 import { mapInSlices } from '../slices.ts';
 import { operationKey } from '../protocol/digest.ts';
-import type { StoreDriver, StoredRecord } from './driver.ts';
-import { newMark } from './marks.ts';
-import { isSubjectError } from './failure.ts';
-import { createDecoder, decodeRecord, inheritBirth } from './record.ts';
 import { createQueue } from '../queue.ts';
 import { SealedRecord } from '../protocol/sealed-record.ts';
 import { readLimit } from '../protocol/arguments.ts';
-import type { ChangeHistory, Changing } from './session/changing.ts';
-import { createEncode } from './session/encode.ts';
-import { applyMutations } from './session/mutations.ts';
-import { replacePrefix, type ReplacePrefixArgs } from './session/prefix.ts';
-import { applyTransaction } from './session/transaction.ts';
 import {
   DEK_STORE,
   type ADMIT,
@@ -33,6 +24,15 @@ import {
   RECORDS,
   type RecordSource,
 } from '../session-contract.ts';
+import type { StoreDriver, StoredRecord } from './driver.ts';
+import { newMark } from './marks.ts';
+import { isSubjectError } from './failure.ts';
+import { createDecoder, decodeRecord, inheritBirth } from './record.ts';
+import type { ChangeHistory, Changing } from './session/changing.ts';
+import { createEncode } from './session/encode.ts';
+import { applyMutations } from './session/mutations.ts';
+import { replacePrefix, type ReplacePrefixArgs } from './session/prefix.ts';
+import { applyTransaction } from './session/transaction.ts';
 
 /** A session of a store: the SDK's `Session` with the optional members that a database can do well. */
 export interface StoreSession extends Session {

@@ -6,16 +6,7 @@ import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
 import { slices } from '../slices.ts';
 import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
 import { refuseOrigin } from '../protocol/call-origin.ts';
-import { checkedDekStore } from './checked-dek-store.ts';
 import { checkAhead, parseMaxAhead, type ReadReference } from '../clock.ts';
-import type { StoreDriver } from './driver.ts';
-import { createMaintenance, type Maintenance } from './maintenance.ts';
-import { createAdmission } from './admission.ts';
-import { admitted } from './admitted.ts';
-import { subjectError } from './failure.ts';
-import { appendThrough, createGathering, type AppendBatch, type Gathering } from './gather.ts';
-import { createStoreSession, type Owner, type StoreSession } from './session.ts';
-import { createVersions } from './versions.ts';
 import type { CallOrigin } from '../layer.ts';
 import {
   GATHER,
@@ -27,6 +18,15 @@ import {
   type CALLS,
   REFERENCE,
 } from '../session-contract.ts';
+import { checkedDekStore } from './checked-dek-store.ts';
+import type { StoreDriver } from './driver.ts';
+import { createMaintenance, type Maintenance } from './maintenance.ts';
+import { createAdmission } from './admission.ts';
+import { admitted } from './admitted.ts';
+import { subjectError } from './failure.ts';
+import { appendThrough, createGathering, type AppendBatch, type Gathering } from './gather.ts';
+import { createStoreSession, type Owner, type StoreSession } from './session.ts';
+import { createVersions } from './versions.ts';
 
 export type { AppendBatch, SessionSummary };
 

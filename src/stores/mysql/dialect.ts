@@ -1,10 +1,10 @@
+import { isStrongroomError } from '../../errors.ts';
 import { subjectError } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { MARKS } from '../marks.ts';
 import { kept, list, text } from '../sql/client.ts';
-import { isStrongroomError } from '../../errors.ts';
-import { isDuplicate } from './failure.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
+import { isDuplicate } from './failure.ts';
 import { tableName } from './schema.ts';
 
 /** Each value twice: `least` of anything and `NULL` is `NULL`. */

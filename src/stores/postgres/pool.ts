@@ -1,5 +1,5 @@
-import type { AnnouncementListener, Channel } from '../announcements.ts';
 import { StrongroomError } from '../../errors.ts';
+import type { AnnouncementListener, Channel } from '../announcements.ts';
 import { inTime, TimeoutError } from '../in-time.ts';
 import {
   rowsFor,
@@ -9,8 +9,8 @@ import {
   type SqlResult,
   type Statement,
 } from '../sql/client.ts';
-import { listen, type ListeningClient } from './announce.ts';
 import { generationsOf, type Generations } from '../generations.ts';
+import { listen, type ListeningClient } from './announce.ts';
 import type { PostgresNames } from './schema.ts';
 import { nameOf, rowModeOf, textOf } from './statements.ts';
 import { TYPES } from './types.ts';

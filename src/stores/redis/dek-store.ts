@@ -1,8 +1,4 @@
 import { StrongroomError } from '../../errors.ts';
-import { textOf, type RedisCommands } from './client.ts';
-import type { SessionKeys } from './keys.ts';
-import type { OnList } from './lists.ts';
-import { DESTROY, FIELDS, REWRAP } from './scripts.ts';
 import {
   type HoldStore,
   type HoldRecord,
@@ -11,6 +7,10 @@ import {
   type DekRecord,
   heldError,
 } from '../../keys/dek-store.ts';
+import { textOf, type RedisCommands } from './client.ts';
+import type { SessionKeys } from './keys.ts';
+import type { OnList } from './lists.ts';
+import { DESTROY, FIELDS, REWRAP } from './scripts.ts';
 
 /** What the data keys need of the driver around them. */
 export interface RedisDekStoreOptions {

@@ -1,5 +1,5 @@
-import type { Announcements } from '../announcements.ts';
 import { SERVER_BOUND } from '../../clock.ts';
+import type { Announcements } from '../announcements.ts';
 import type { StoreDriver } from '../driver.ts';
 import { saying } from '../failure.ts';
 import { redisAppend } from './append.ts';

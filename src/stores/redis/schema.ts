@@ -1,5 +1,5 @@
-import { randomName, randomNumber } from '../../crypto/random.ts';
 import { setTimeout as delay } from 'node:timers/promises';
+import { randomName, randomNumber } from '../../crypto/random.ts';
 import { StrongroomError } from '../../errors.ts';
 import { isCurrentSchema, storeError } from '../failure.ts';
 import { textOf, type RedisCommands } from './client.ts';

@@ -1,4 +1,12 @@
 import {
+  type HoldStore,
+  type HoldRecord,
+  type DekTombstone,
+  type DekStore,
+  type DekRecord,
+  heldError,
+} from '../../keys/dek-store.ts';
+import {
   kept,
   list,
   single,
@@ -9,14 +17,6 @@ import {
   type SqlValue,
 } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
-import {
-  type HoldStore,
-  type HoldRecord,
-  type DekTombstone,
-  type DekStore,
-  type DekRecord,
-  heldError,
-} from '../../keys/dek-store.ts';
 
 const PAGE = 200;
 

@@ -1,7 +1,7 @@
+import { type Fence, type Leases, lostTurnError } from '../../session-contract.ts';
 import { leaseWatch } from '../lease-watch.ts';
 import { single, text, type SqlClient, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
-import { type Fence, type Leases, lostTurnError } from '../../session-contract.ts';
 
 /**
  * Leases in a table. They end by the server's clock, because those of the machines may differ, and by what was seen of them

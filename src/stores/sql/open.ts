@@ -1,8 +1,8 @@
 import { invalidOption, parseCount, parseDuration, type Duration } from '../../options.ts';
+import { clockOf, processReference, SERVER_BOUND } from '../../clock.ts';
 import type { Announcements } from '../announcements.ts';
 import type { StoreSession } from '../session.ts';
 import { createStore, type Store } from '../store.ts';
-import { clockOf, processReference, SERVER_BOUND } from '../../clock.ts';
 import { createRunner, type FailureKind, type SqlPool, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 import { patientPool } from './patient-pool.ts';

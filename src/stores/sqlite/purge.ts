@@ -1,7 +1,7 @@
+import { inSlices } from '../../slices.ts';
 import type { Expired, PurgeStep, StoreDriver } from '../driver.ts';
 import { purgeRules, SESSIONS_A_STEP } from '../first-times.ts';
 import { MARKS, newMark } from '../marks.ts';
-import { inSlices } from '../../slices.ts';
 import type { Connection } from './connection.ts';
 import type { Statements } from './statements.ts';
 import { removeEndedLeases } from './leases.ts';
