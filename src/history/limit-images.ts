@@ -1,8 +1,8 @@
 import type { AgentInputItem, CallModelInputFilter } from '@openai/agents';
 import { checkOptions, invalidOption } from '../options.ts';
+import { ONE_PIXEL } from './one-pixel.ts';
 import { isUserMessage } from './structure.ts';
 import { answeredUntil, checkAmount } from './tool-outputs.ts';
-import { ONE_PIXEL } from './one-pixel.ts';
 
 /** Options of {@link limitImages}. */
 export interface LimitImagesOptions {

@@ -1,10 +1,10 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionAwareSession } from '@openai/agents';
 import type { ReplacePrefixArgs } from '../engine/prefix.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
-import { itemKey } from '../protocol/item.ts';
 import { digestInSlices } from '../protocol/digest.ts';
-import { createStructure, isUserMessage } from './structure.ts';
+import { itemKey } from '../protocol/item.ts';
 import { DEK_STORE, describedLayers, LAYERS, OPERATIONS, STORE_OF } from '../session-contract.ts';
+import { createStructure, isUserMessage } from './structure.ts';
 
 /** What sessions of our stores have, bare (the archive by its id) and wrapped (the archive as a session). */
 interface PrefixSession extends Session {

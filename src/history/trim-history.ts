@@ -1,10 +1,10 @@
 import type { AgentInputItem, SessionInputCallback } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import { warn } from '../warning.ts';
 import { findCut, type Cut } from './plan.ts';
 import type { PlanSettings } from './plan/settings.ts';
 import type { HistorySize } from './plan/size.ts';
-import { warn } from '../warning.ts';
 import { countOnce, estimateTokens, type TokenCounter } from './token-counter.ts';
 
 /**

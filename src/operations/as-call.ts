@@ -1,10 +1,10 @@
 import type { Session } from '@openai/agents';
-import { originOf, refuseOrigin } from '../protocol/call-origin.ts';
 import type { OperationIO } from '../engine/engine.ts';
 import type { CallKind } from '../layer.ts';
+import { originOf, refuseOrigin } from '../protocol/call-origin.ts';
+import { CALLS } from '../session-contract.ts';
 import { engineOf } from '../wrap-session.ts';
 import { isDekStore, isSession, isStore } from './targets.ts';
-import { CALLS } from '../session-contract.ts';
 
 /**
  * Runs work on a wrapped session or store as a call of its own: inside the `around` hooks of the layers, so that it is

@@ -1,10 +1,10 @@
-import { checkCall } from '../protocol/call-origin.ts';
-import { invalidOption } from '../options.ts';
-import { asCallOfAll } from './as-call.ts';
 import { isStrongroomError, type ErrorCode } from '../errors.ts';
-import { placesOfAll, wrappedKeysOf, type KeyTarget } from './key-places.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { CallOrigin } from '../layer.ts';
+import { invalidOption } from '../options.ts';
+import { checkCall } from '../protocol/call-origin.ts';
+import { asCallOfAll } from './as-call.ts';
+import { placesOfAll, wrappedKeysOf, type KeyTarget } from './key-places.ts';
 
 /** What {@link checkKeys} says of one key-encryption key that stored data keys name. */
 export interface KeyUse {

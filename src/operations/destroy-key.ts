@@ -1,9 +1,9 @@
 import { StrongroomError } from '../errors.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import type { CallOrigin } from '../layer.ts';
 import { checkCall } from '../protocol/call-origin.ts';
 import { asCallOfAll } from './as-call.ts';
 import { placesOfAll, wrappedKeysOf, type KeyTarget } from './key-places.ts';
-import type { Keyring } from '../keys/keyring.ts';
-import type { CallOrigin } from '../layer.ts';
 
 /**
  * Destroys a key-encryption key in a keyring, unless a stored data key still needs it. Destroy the key where it came

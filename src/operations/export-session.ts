@@ -1,11 +1,11 @@
 import type { AgentInputItem, Session } from '@openai/agents';
-import { encodeItem } from '../protocol/item.ts';
-import { checkCall, originOf } from '../protocol/call-origin.ts';
 import type { OperationIO } from '../engine/engine.ts';
+import type { CallOrigin } from '../layer.ts';
 import { invalidOption } from '../options.ts';
+import { checkCall, originOf } from '../protocol/call-origin.ts';
+import { encodeItem } from '../protocol/item.ts';
 import { keyAccess, openOrShredded } from './access.ts';
 import { asCall } from './as-call.ts';
-import type { CallOrigin } from '../layer.ts';
 
 /** Options of {@link exportSession}. */
 export interface ExportSessionOptions extends CallOrigin {

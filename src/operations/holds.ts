@@ -1,14 +1,14 @@
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
-import { checkCall, originOf } from '../protocol/call-origin.ts';
-import { invalidOption } from '../options.ts';
-import { keyAccess } from './access.ts';
-import { asCall } from './as-call.ts';
-import { checkText, MAX_BYTES } from '../limits.ts';
-import { keyPlacesOf, type KeyTarget } from './key-places.ts';
-import { isDekStore, isStore } from './targets.ts';
 import { type HoldStore, type HoldRecord, type DekStore, checkHold, heldError } from '../keys/dek-store.ts';
 import type { CallOrigin } from '../layer.ts';
+import { checkText, MAX_BYTES } from '../limits.ts';
+import { invalidOption } from '../options.ts';
+import { checkCall, originOf } from '../protocol/call-origin.ts';
+import { keyAccess } from './access.ts';
+import { asCall } from './as-call.ts';
+import { keyPlacesOf, type KeyTarget } from './key-places.ts';
+import { isDekStore, isStore } from './targets.ts';
 
 /** Options of {@link hold}. */
 export interface HoldOptions extends CallOrigin {

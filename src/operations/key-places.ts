@@ -1,16 +1,16 @@
-import type { CallKind } from '../layer.ts';
 import type { Session } from '@openai/agents';
-import { envelopeText, parseEnvelope } from '../protocol/envelope.ts';
-import { invalidOption } from '../options.ts';
+import type { DekStore } from '../keys/dek-store.ts';
+import { parseWrappedKey } from '../keys/wrapped-key.ts';
+import type { CallKind } from '../layer.ts';
 import { sealers, type Sealer } from '../layers/encrypt/sealer.ts';
+import { invalidOption } from '../options.ts';
+import { envelopeText, parseEnvelope } from '../protocol/envelope.ts';
+import { MAINTENANCE } from '../session-contract.ts';
 import type { Store } from '../stores/store.ts';
 import { innermostOf } from '../wrap-session.ts';
 import { layersOfStore } from '../wrap-store.ts';
 import { keyAccess } from './access.ts';
-import type { DekStore } from '../keys/dek-store.ts';
 import { isDekStore, isSession, isStore, sessionsOf, type SealedTarget } from './targets.ts';
-import { parseWrappedKey } from '../keys/wrapped-key.ts';
-import { MAINTENANCE } from '../session-contract.ts';
 
 /**
  * Where wrapped data keys are looked for: a DEK store; a store, whose own table it is; a wrapped store or session, whose

@@ -1,14 +1,14 @@
 import type { Session } from '@openai/agents';
-import { StrongroomError } from '../errors.ts';
-import { checkCall, originOf } from '../protocol/call-origin.ts';
-import type { Store } from '../stores/store.ts';
 import { writeWith } from '../engine/layer-hooks.ts';
 import { placesOf } from '../engine/places.ts';
+import { StrongroomError } from '../errors.ts';
+import type { Entry, CallOrigin } from '../layer.ts';
+import { checkCall, originOf } from '../protocol/call-origin.ts';
+import type { Store } from '../stores/store.ts';
 import { layersOf } from '../wrap-session.ts';
 import { keyAccess, replaceRecords } from './access.ts';
 import { asCall, asCallOfEach } from './as-call.ts';
 import { sessionsOf } from './targets.ts';
-import type { Entry, CallOrigin } from '../layer.ts';
 
 /** What {@link migrate} did, or has done so far. */
 export interface MigrateReport {

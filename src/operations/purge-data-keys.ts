@@ -1,12 +1,12 @@
-import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { checkAhead, clockOf, parseMaxAhead, type ReadReference } from '../clock.ts';
-import { checkCall } from '../protocol/call-origin.ts';
-import { parseDuration, type Duration } from '../options.ts';
-import { asCall } from './as-call.ts';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
 import type { DekRecord, DekStore } from '../keys/dek-store.ts';
-import { keyPlacesOf, type KeyTarget } from './key-places.ts';
 import type { CallOrigin } from '../layer.ts';
+import { parseDuration, type Duration } from '../options.ts';
+import { checkCall } from '../protocol/call-origin.ts';
 import { REFERENCE } from '../session-contract.ts';
+import { asCall } from './as-call.ts';
+import { keyPlacesOf, type KeyTarget } from './key-places.ts';
 
 /** Options of {@link purgeDataKeys}. */
 export interface PurgeDataKeysOptions extends CallOrigin {

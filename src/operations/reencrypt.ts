@@ -1,16 +1,16 @@
 import type { AgentInputItem, Session } from '@openai/agents';
-import { mapInSlices, slices } from '../slices.ts';
-import { envelopeText, readHeader } from '../protocol/envelope.ts';
 import { isStrongroomError } from '../errors.ts';
-import { checkCall, originOf } from '../protocol/call-origin.ts';
+import type { DekStore } from '../keys/dek-store.ts';
+import type { Header, Entry, CallOrigin } from '../layer.ts';
 import { parseDuration, type Duration } from '../options.ts';
+import { checkCall, originOf } from '../protocol/call-origin.ts';
+import { envelopeText, readHeader } from '../protocol/envelope.ts';
+import { mapInSlices, slices } from '../slices.ts';
 import type { Store } from '../stores/store.ts';
 import { keyAccess, openOrShredded, replaceRecords, type KeyAccess } from './access.ts';
 import { asCall, asCallOfEach } from './as-call.ts';
-import type { DekStore } from '../keys/dek-store.ts';
 import { wrapAnew } from './rewrap.ts';
 import { sessionsWithKeysOf } from './targets.ts';
-import type { Header, Entry, CallOrigin } from '../layer.ts';
 
 /** What {@link reencrypt} did. */
 export interface ReencryptReport {

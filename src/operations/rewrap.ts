@@ -1,24 +1,24 @@
 import type { AgentInputItem, Session } from '@openai/agents';
-import { slices } from '../slices.ts';
 import { checkContext } from '../context.ts';
 import { bindingContext, deriveKeys } from '../crypto/derive.ts';
 import { toBase64url } from '../crypto/encoding.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
 import { SUITE_NAMES } from '../crypto/suite.ts';
-import { carrierOf, envelopeText, formatEnvelope, parseEnvelope } from '../protocol/envelope.ts';
 import { isStrongroomError, StrongroomError, type ErrorCode } from '../errors.ts';
-import { checkCall, originOf } from '../protocol/call-origin.ts';
+import type { DekRecord, DekStore } from '../keys/dek-store.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import { parseWrappedKey } from '../keys/wrapped-key.ts';
+import type { CallOrigin } from '../layer.ts';
 import { invalidOption } from '../options.ts';
+import { checkCall, originOf } from '../protocol/call-origin.ts';
+import { carrierOf, envelopeText, formatEnvelope, parseEnvelope } from '../protocol/envelope.ts';
+import { slices } from '../slices.ts';
 import type { Store } from '../stores/store.ts';
 import { layersOfStore } from '../wrap-store.ts';
 import { keyAccess, replaceRecords } from './access.ts';
 import { asCall, asCallOfEach } from './as-call.ts';
-import type { DekRecord, DekStore } from '../keys/dek-store.ts';
-import type { Keyring } from '../keys/keyring.ts';
 import { keyPlacesOf } from './key-places.ts';
 import { isDekStore, isStore, sessionsWithKeysOf } from './targets.ts';
-import { parseWrappedKey } from '../keys/wrapped-key.ts';
-import type { CallOrigin } from '../layer.ts';
 
 /** How far a run over many data keys has come. */
 export interface RewrapProgress {

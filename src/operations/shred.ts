@@ -1,14 +1,14 @@
 import type { Session } from '@openai/agents';
-import { envelopeText } from '../protocol/envelope.ts';
 import { StrongroomError } from '../errors.ts';
-import { checkCall, originOf } from '../protocol/call-origin.ts';
+import type { DekRecord } from '../keys/dek-store.ts';
+import type { CallOrigin } from '../layer.ts';
 import { invalidOption } from '../options.ts';
+import { checkCall, originOf } from '../protocol/call-origin.ts';
+import { envelopeText } from '../protocol/envelope.ts';
 import { engineOf } from '../wrap-session.ts';
 import { keyAccess } from './access.ts';
-import type { DekRecord } from '../keys/dek-store.ts';
 import { openHold } from './holds.ts';
 import { isSession } from './targets.ts';
-import type { CallOrigin } from '../layer.ts';
 
 /** What was destroyed, when, and by whom: keep it where auditors look. It holds no content and no key. */
 export interface ShredReceipt {

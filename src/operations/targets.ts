@@ -1,11 +1,11 @@
-import { listed } from './listed.ts';
-import { holdsConversation } from '../derived-id.ts';
 import type { Session } from '@openai/agents';
+import { holdsConversation } from '../derived-id.ts';
+import type { DekStore } from '../keys/dek-store.ts';
 import { invalidOption } from '../options.ts';
+import { MAINTENANCE } from '../session-contract.ts';
 import type { Store } from '../stores/store.ts';
 import { innermostOf } from '../wrap-session.ts';
-import type { DekStore } from '../keys/dek-store.ts';
-import { MAINTENANCE } from '../session-contract.ts';
+import { listed } from './listed.ts';
 
 /** A wrapped store, or one wrapped session. */
 export type SealedTarget = Store | Session;

@@ -1,14 +1,14 @@
 import type { Session } from '@openai/agents';
+import { StrongroomError } from '../errors.ts';
 import type { CallOrigin } from '../layer.ts';
 import { checkCall, originOf, refuseOrigin } from '../protocol/call-origin.ts';
-import { listed } from './listed.ts';
-import { StrongroomError } from '../errors.ts';
 import { historyDigest } from '../protocol/digest.ts';
+import { CALLS, MAINTENANCE } from '../session-contract.ts';
 import type { StoredRecord } from '../stores/driver.ts';
 import type { Maintenance } from '../stores/maintenance.ts';
 import { decodeRecord } from '../stores/record.ts';
 import type { Store } from '../stores/store.ts';
-import { CALLS, MAINTENANCE } from '../session-contract.ts';
+import { listed } from './listed.ts';
 
 /** Options of {@link transfer}. */
 export interface TransferOptions extends CallOrigin {

@@ -1,6 +1,6 @@
 import type { MaybePromise } from '../layer.ts';
-import { jsonLiterals, type JsonLiteral } from './json-text.ts';
 import { after, together } from '../maybe-promise.ts';
+import { jsonLiterals, type JsonLiteral } from './json-text.ts';
 import { contextOf, DEEPEST_JSON } from './plan.ts';
 import type { TextContext } from './recognizer.ts';
 import type { Span } from './spans.ts';

@@ -1,11 +1,11 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { analyzeWhole } from './analyze-whole.ts';
 import { together } from '../maybe-promise.ts';
+import { analyzeWhole } from './analyze-whole.ts';
 import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from './options.ts';
 import type { RecognizerResult } from './recognizer.ts';
-import { createRedactionEngine } from './redactor.ts';
 import type { RedactedItem, RedactionFinding, UnsearchedText } from './redacted-item.ts';
+import { createRedactionEngine } from './redactor.ts';
 import { hasTokens, restoreTokens } from './restore.ts';
 import { createVault, parseVault } from './vault.ts';
 

@@ -1,9 +1,9 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { MaybePromise } from '../layer.ts';
+import { after, isThenable } from '../maybe-promise.ts';
 import { analyzeText } from './analyze.ts';
 import { applyTransform } from './apply-transform.ts';
 import { createInspect, type Look } from './look.ts';
-import { after, isThenable } from '../maybe-promise.ts';
 import type { RedactionSettings } from './options.ts';
 import { blankItem, planItem, type Leaf, type Plan } from './plan.ts';
 import { beginProgress, resultOf, type Progress } from './progress.ts';

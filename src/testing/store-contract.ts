@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { AgentInputItem } from '@openai/agents';
 import { toBase64url, utf8 } from '../crypto/encoding.ts';
-import { cloneItem } from '../protocol/item.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import type { AppendStep, MaybePromise } from '../layer.ts';
 import { historyDigest } from '../protocol/digest.ts';
+import { cloneItem } from '../protocol/item.ts';
+import { DEK_STORE, LEASES, MAINTENANCE, OPERATIONS, VERSION } from '../session-contract.ts';
 import type { StoreSession } from '../stores/session.ts';
 import type { SessionSummary, Store } from '../stores/store.ts';
 import { sampleItems } from './sample-items.ts';
 import { sessionChecks, userMessage, type TestApi } from './session-contract.ts';
 import { dek, dekId, envelope, fails, numbered, rejects, textOf, type Bench } from './store-bench.ts';
 import { REFUSALS } from './store-refusals.ts';
-import { DEK_STORE, LEASES, MAINTENANCE, OPERATIONS, VERSION } from '../session-contract.ts';
 
 /** How {@link storeContract} gets its stores. */
 export interface StoreContractOptions {

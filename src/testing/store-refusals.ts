@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto';
 import type { AgentInputItem } from '@openai/agents';
 import { isStrongroomError } from '../errors.ts';
 import { expire } from '../layers/expire.ts';
-import { wrapSession } from '../wrap-session.ts';
 import { historyDigest } from '../protocol/digest.ts';
-import { dek, envelope, fails, numbered, rejects, textOf, type Bench } from './store-bench.ts';
 import { DEK_STORE, MAINTENANCE, OPERATIONS } from '../session-contract.ts';
+import { wrapSession } from '../wrap-session.ts';
+import { dek, envelope, fails, numbered, rejects, textOf, type Bench } from './store-bench.ts';
 
 /** What a store refuses at the door: nothing of it reaches the database. */
 export const REFUSALS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([

@@ -1,10 +1,10 @@
+import { parseMaxAhead } from '../../clock.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { CallOrigin } from '../../layer.ts';
 import { parseCount, parseDuration, type Duration } from '../../options.ts';
 import { checkCall, originOf } from '../../protocol/call-origin.ts';
-import { parseMaxAhead } from '../../clock.ts';
-import type { RetentionReport } from './report.ts';
 import { warn } from '../../warning.ts';
+import type { RetentionReport } from './report.ts';
 
 /** Stands in errors. */
 export const WHERE = 'retention';

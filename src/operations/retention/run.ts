@@ -1,10 +1,10 @@
 import { randomName } from '../../crypto/random.ts';
 import { StrongroomError } from '../../errors.ts';
 import { checkOptions } from '../../options.ts';
+import { renewLease } from '../../renew-lease.ts';
 import { WHERE, type RetentionSettings } from './options.ts';
 import type { RetentionReport } from './report.ts';
 import { applyRules, type RetentionTarget } from './rules.ts';
-import { renewLease } from '../../renew-lease.ts';
 
 const LEASE = 'job retention';
 /** Renewed long before its end; when the process dies another one can begin after this time. */
