@@ -1,6 +1,6 @@
 import { isJoinedAfter, isJoinedBefore } from '../boundary.ts';
-import { CLUE, UNKNOWN } from '../clues.ts';
 import { passesLuhn } from '../checksums.ts';
+import { CLUE, UNKNOWN } from '../clues.ts';
 import { keyHint, nearestHint, words, wordsAfter, wordsBefore, type Hint } from '../context.ts';
 import { leadOf } from '../labels.ts';
 import { forEachRun, runPattern } from '../long-runs.ts';
@@ -75,7 +75,6 @@ export const cardRecognizer: BuiltInRecognizer = {
     context,
     { numbers = [{ start: 0, end: text.length }] } = UNKNOWN,
   ): readonly RecognizerResult[] {
-    if (text.length < FEWEST_DIGITS) return [];
     const found: RecognizerResult[] = [];
     const judgeRun = (index: number, run: string): void => analyzeRun(text, index, run, context, found);
     for (const range of numbers) forEachRun(text, DIGIT_RUN, FEWEST_DIGITS, judgeRun, range);

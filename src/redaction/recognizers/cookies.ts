@@ -13,7 +13,6 @@ export const cookieRecognizer: BuiltInRecognizer = {
   patterns: [COOKIE],
   clues: CLUE.cookie | CLUE.key,
   analyze(text, context): readonly RecognizerResult[] {
-    if (!text.includes('=')) return [];
     const found: RecognizerResult[] = [];
     if (isCookieKey(context.key)) findPairs(text, 0, found);
     for (const match of text.matchAll(COOKIE)) findPairs(text, match.index + match[0].length, found);

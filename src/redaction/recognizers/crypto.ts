@@ -17,7 +17,6 @@ export const cryptoRecognizer: BuiltInRecognizer = {
   patterns: [BASE58_ADDRESS, BECH32_ADDRESS, ETHEREUM_ADDRESS],
   clues: CLUE.run14,
   analyze(text): readonly RecognizerResult[] {
-    if (!hasLongRun(text, 14)) return [];
     const found: RecognizerResult[] = [];
     const search = (pattern: RegExp, isValid: (address: string) => boolean): void => {
       for (const match of text.matchAll(pattern)) {

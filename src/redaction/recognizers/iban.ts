@@ -1,6 +1,6 @@
 import { isJoinedAfter, isJoinedBefore } from '../boundary.ts';
-import { CLUE, UNKNOWN } from '../clues.ts';
 import { remainder97 } from '../checksums.ts';
+import { CLUE, UNKNOWN } from '../clues.ts';
 import { forEachMatch, placedPattern } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
@@ -30,7 +30,6 @@ export const ibanRecognizer: BuiltInRecognizer = {
   patterns: [CANDIDATE.anywhere],
   clues: CLUE.countryCode,
   analyze(text, _context, { countryCodes } = UNKNOWN): readonly RecognizerResult[] {
-    if (text.length < 15) return [];
     const found: RecognizerResult[] = [];
     forEachMatch(text, CANDIDATE, countryCodes, ({ index }) => {
       const isApart = !isJoinedBefore(text, index) || /iban$/i.test(text.slice(index - 4, index));

@@ -127,7 +127,6 @@ export const nationalIdRecognizers: readonly BuiltInRecognizer[] = NATIONAL_IDS.
   // The letters of a fiscal code can stand for its digits.
   clues: CLUE.sixDigits | CLUE.run16,
   analyze(text, context): readonly RecognizerResult[] {
-    if (text.length < 8) return [];
     const found: RecognizerResult[] = [];
     for (const match of text.matchAll(id.pattern)) {
       const start = match.index;

@@ -17,7 +17,6 @@ export const macRecognizer: BuiltInRecognizer = {
   patterns: [PAIRS, FOURS],
   clues: CLUE.groups,
   analyze(text, context): readonly RecognizerResult[] {
-    if (text.length < 14) return [];
     const found: RecognizerResult[] = [];
     for (const pattern of [PAIRS, FOURS]) {
       for (const match of text.matchAll(pattern)) {
@@ -45,7 +44,6 @@ export const urlRecognizer: BuiltInRecognizer = {
   patterns: [HTTP_URL],
   clues: CLUE.scheme,
   analyze(text): readonly RecognizerResult[] {
-    if (!text.includes('://')) return [];
     const matches = [...text.matchAll(HTTP_URL)].filter(({ index }) => !isJoinedBefore(text, index));
     return matches.map((match) => {
       // A full stop, comma or bracket at the end belongs to the sentence.

@@ -73,10 +73,10 @@ const CALLING =
 /** Written in these scripts, a word that touches the number names it, as `电话13800138000` does. */
 const TOUCHING =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]$/u;
-/** What no id looks like, so that the bare word is enough: numbers of a trunk prefix, mobiles of China and Russia. */
 /** Ten digits of a mobile in India or Russia, after a word in another script. */
 const MOBILE = /^[6-9]\d{9}$/;
 const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
+/** What no id looks like, so that the bare word is enough: numbers of a trunk prefix, mobiles of China and Russia. */
 const NATIONAL = /^(?:0[1-9]\d{7,9}|00[1-9]\d{8,12}|1[3-9]\d{9}|[78]9\d{9})$/;
 /** "phone: …", "Phone # …", "[Phone] …", "--phone …", and "Phone – …" at the beginning of a line */
 const ANNOUNCING =

@@ -48,7 +48,6 @@ export const phoneRecognizer: BuiltInRecognizer = {
   patterns: [CANDIDATE, ...PIECES].flatMap(({ start, more }) => [start, more]),
   clues: CLUE.sixDigits,
   analyze(text, context, { numbers } = UNKNOWN): readonly RecognizerResult[] {
-    if (text.length < FEWEST_ANNOUNCED) return [];
     const found: RecognizerResult[] = [];
     const judgeRun = (index: number, run: string): void => findInRun(text, index, run, 0, context, found);
     if (numbers === undefined) forEachRun(text, CANDIDATE, FEWEST_ANNOUNCED, judgeRun);

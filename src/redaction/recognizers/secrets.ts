@@ -125,7 +125,6 @@ export const passwordInUrlRecognizer: BuiltInRecognizer = {
   patterns: [USER_INFO, LOOSE_USER_INFO],
   clues: CLUE.scheme,
   analyze(text): readonly RecognizerResult[] {
-    if (!text.includes('://')) return [];
     const found: RecognizerResult[] = [];
     for (const pattern of [USER_INFO, LOOSE_USER_INFO]) {
       for (const match of text.matchAll(pattern)) {

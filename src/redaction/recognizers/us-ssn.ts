@@ -18,7 +18,6 @@ export const usSsnRecognizer: BuiltInRecognizer = {
   patterns: [CANDIDATE],
   clues: CLUE.nineDigits,
   analyze(text, context, { numbers } = UNKNOWN): readonly RecognizerResult[] {
-    if (text.length < 9) return [];
     const found: RecognizerResult[] = [];
     forEachNumber(text, CANDIDATE, numbers, (match, start) => {
       const digits = match[0].replace(/\D/g, '');
