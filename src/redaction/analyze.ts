@@ -1,11 +1,10 @@
 import { StrongroomError } from '../errors.ts';
 import type { MaybePromise } from '../layer.ts';
-import { encodedTexts } from './base64.ts';
-import { CLUE, UNKNOWN, type Clues } from './clues.ts';
-import { cluesOf } from './read-clues.ts';
-import { unescapedViews } from './escaped-view.ts';
-import { lookAt, tellsSecret, type Look } from './look.ts';
 import { after, isThenable, together } from '../maybe-promise.ts';
+import { encodedTexts } from './base64.ts';
+import { CLUE } from './clues.ts';
+import { unescapedViews } from './escaped-view.ts';
+import { lookAt, lookAtView, tellsSecret, type Look } from './look.ts';
 import type { RedactionSettings } from './options.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from './recognizer.ts';
 import { secretKindOfKey } from './recognizers/secret-names.ts';
@@ -38,12 +37,12 @@ export function analyzeText(
     secretKindOfKey(context.key) !== 'password'
   )
     return NOTHING;
-  const { view, clues } = look ?? lookAt(text);
-  const own = searchView(settings, view, clues, context);
+  const whole = look ?? lookAt(text);
+  const own = searchView(settings, whole, context);
   const others: MaybePromise<readonly Span[]>[] = [];
-  if (settings.decode.has('percent') && (settings.searchesEverything || (clues.seen & CLUE.escape) !== 0)) {
-    for (const inner of unescapedViews(view)) {
-      others.push(searchView(settings, inner, cluesOf(inner.text), context));
+  if (settings.decode.has('percent') && (whole.clues.seen & CLUE.escape) !== 0) {
+    for (const inner of unescapedViews(whole.view)) {
+      others.push(searchView(settings, lookAtView(inner), context));
     }
   }
   if (settings.decode.has('base64')) {
@@ -64,18 +63,16 @@ export function analyzeText(
 
 function searchView(
   settings: RedactionSettings,
-  view: TextView,
-  clues: Clues,
+  { view, clues }: Look,
   context: TextContext,
 ): MaybePromise<readonly Span[]> {
-  const shown = settings.searchesEverything ? UNKNOWN : clues;
-  const seen = shown.seen | CLUE.always | (tellsSecret(context.key) ? CLUE.key : 0);
+  const seen = clues.seen | CLUE.always | (tellsSecret(context.key) ? CLUE.key : 0);
   if ((seen & settings.clues) === 0) return NOTHING;
   const answers: MaybePromise<readonly RecognizerResult[]>[] = [];
   const names: string[] = [];
   for (const { recognizer, clues: needed } of settings.recognizers) {
     if ((seen & needed) === 0) continue;
-    const answer = (recognizer as BuiltInRecognizer).analyze(view.text, context, shown);
+    const answer = (recognizer as BuiltInRecognizer).analyze(view.text, context, clues);
     if (!isThenable(answer) && answer.length === 0) continue;
     answers.push(answer);
     names.push(recognizer.name);

@@ -17,21 +17,31 @@ export interface TextBytes {
 }
 
 /**
- * Calls `look` with the bytes of a text, which are wiped afterwards: it must not keep them, nor call this function.
+ * Calls `look` with the bytes of a text that is ASCII; `undefined` for other text. The bytes are wiped afterwards: `look`
+ * must not keep them, nor call a function of this file.
  */
-export function withBytes<T>(text: string, look: (source: TextBytes) => T): T {
-  return withAsciiBytes(text, look) ?? withCopy(text, look);
+export function withAsciiBytes<T>(text: string, look: (source: TextBytes) => T): T | undefined {
+  const fill = text.length < FEWEST_TO_ENCODE ? copy : encode;
+  return withBytes(text, fill, (source) => (source.isAscii ? look(source) : undefined));
 }
 
-/** The same for text that is ASCII; `undefined` for other text. */
-export function withAsciiBytes<T>(text: string, look: (source: TextBytes) => T): T | undefined {
+/** The same for any text. */
+export function withCopy<T>(text: string, look: (source: TextBytes) => T): T {
+  return withBytes(text, copy, look);
+}
+
+/** @param fill Writes the text and tells whether it is ASCII; of other text it may write a part. */
+function withBytes<T>(
+  text: string,
+  fill: (text: string, bytes: Uint8Array) => boolean,
+  look: (source: TextBytes) => T,
+): T {
   const { length } = text;
-  if (length < FEWEST_TO_ENCODE) return isAscii(text) ? withCopy(text, look) : undefined;
-  const bytes = bytesFor(length);
+  const bytes = length <= SHARED_SIZE ? shared : new Uint8Array(length + BEHIND);
   try {
-    if (!encode(text, bytes)) return undefined;
+    const isAscii = fill(text, bytes);
     bytes.fill(0, length, length + BEHIND);
-    return look({ text, bytes, length, isAscii: true });
+    return look({ text, bytes, length, isAscii });
   } finally {
     bytes.fill(0, 0, length);
   }
@@ -56,29 +66,12 @@ function isEncoded(text: string, bytes: Uint8Array): boolean {
   return read === bytes.length && written === bytes.length;
 }
 
-/** The same as {@link withBytes}, without asking first whether the text is ASCII. */
-export function withCopy<T>(text: string, look: (source: TextBytes) => T): T {
-  const { length } = text;
-  const bytes = bytesFor(length);
+function copy(text: string, bytes: Uint8Array): boolean {
   let all = 0;
-  for (let index = 0; index < length; index++) {
+  for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     all |= code;
     bytes[index] = code < 0x80 ? code : 0;
   }
-  bytes.fill(0, length, length + BEHIND);
-  try {
-    return look({ text, bytes, length, isAscii: all < 0x80 });
-  } finally {
-    bytes.fill(0, 0, length);
-  }
-}
-
-function bytesFor(length: number): Uint8Array {
-  return length <= SHARED_SIZE ? shared : new Uint8Array(length + BEHIND);
-}
-
-function isAscii(text: string): boolean {
-  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) >= 0x80) return false;
-  return true;
+  return all < 0x80;
 }

@@ -1,9 +1,10 @@
-import { symbolOf } from './literals.ts';
+import { TELLING_CHARACTER } from './recognizers/secret-names.ts';
 
-/** What a byte is: its symbol of literals, and these. */
+/** What a byte is: its symbol, by which literals are searched for, and the bits after it. */
+export const SYMBOL_BITS = 0x1f;
 export const AT = 0x20;
 export const EQUALS = 0x40;
-/** Tells a secret from words, as {@link namedSecretRecognizer} needs one of them. */
+/** See {@link TELLING_CHARACTER}. */
 export const TELLING = 0x80;
 /** Is looked at together with what stands around it. */
 export const MARK = 0x100;
@@ -16,6 +17,8 @@ export const SEPARATOR = 0x2000;
 export const BACKSLASH = 0x4000;
 export const SPACE = 0x8000;
 
+const NAME_MARKS = ' _.-';
+
 export const TRAITS: Int32Array = Int32Array.from({ length: 256 }, (_, code) => {
   const character = String.fromCharCode(code);
   const bit = (pattern: RegExp, value: number): number => (pattern.test(character) ? value : 0);
@@ -26,7 +29,7 @@ export const TRAITS: Int32Array = Int32Array.from({ length: 256 }, (_, code) => 
     symbolOf(code) |
     bit(/@/, AT) |
     bit(/=/, EQUALS) |
-    bit(/[\d=:@#$%^&*]/, TELLING) |
+    bit(TELLING_CHARACTER, TELLING) |
     bit(/[\d:.%&\\-]/, MARK) |
     bit(/[\w/+=~-]/, RUN) |
     bit(/[A-Za-z]/, LETTER) |
@@ -38,3 +41,10 @@ export const TRAITS: Int32Array = Int32Array.from({ length: 256 }, (_, code) => 
     bit(/[\s"]/, SPACE)
   );
 });
+
+/** Letters of either case from 1 to 26, the marks within names, 0 for all else. */
+export function symbolOf(code: number): number {
+  if ((code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)) return code & SYMBOL_BITS;
+  const mark = NAME_MARKS.indexOf(String.fromCharCode(code));
+  return mark === -1 ? 0 : 27 + mark;
+}

@@ -1,13 +1,4 @@
-/** What a trie is walked by: letters of either case from 1 to 26, the marks within names, 0 for all else. */
-export const SYMBOL_BITS = 0x1f;
-const MARKS = ' _.-';
-
-/** The symbol of an ASCII character. */
-export function symbolOf(code: number): number {
-  if ((code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)) return code & SYMBOL_BITS;
-  const mark = MARKS.indexOf(String.fromCharCode(code));
-  return mark === -1 ? 0 : 27 + mark;
-}
+import { SYMBOL_BITS, symbolOf, TRAITS } from './byte-traits.ts';
 
 /** Many literals that are searched for at once, in any case of letters. */
 export interface Literals {
@@ -26,7 +17,6 @@ export interface Literals {
  */
 export function literalsOf(kinds: ReadonlyMap<number, readonly string[]>): Literals {
   const filter = new Uint8Array(1 << 15);
-  const symbols = Uint8Array.from({ length: 256 }, (_, code) => (code < 0x80 ? symbolOf(code) : 0));
   const children: number[][] = [[]];
   const found: number[] = [0];
   for (const [kind, literals] of kinds) {
@@ -56,7 +46,7 @@ export function literalsOf(kinds: ReadonlyMap<number, readonly string[]>): Liter
       let all = 0;
       let node = 0;
       for (let index = place; ; index++) {
-        const symbol = symbols[bytes[index] ?? 0] as number;
+        const symbol = (TRAITS[bytes[index] as number] as number) & SYMBOL_BITS;
         if (symbol === 0) return all;
         node = next[node * 32 + symbol] as number;
         if (node === 0) return all;
@@ -67,6 +57,11 @@ export function literalsOf(kinds: ReadonlyMap<number, readonly string[]>): Liter
 }
 
 function markFilter(filter: Uint8Array, bit: number, first: number, second: number, third: number): void {
-  const place = (first << 10) | (second << 5) | third;
+  const place = placeInFilter(first, second, third);
   filter[place] = (filter[place] as number) | bit;
+}
+
+/** Of three symbols, or of the traits of bytes that have them. */
+export function placeInFilter(first: number, second: number, third: number): number {
+  return ((first & SYMBOL_BITS) << 10) | ((second & SYMBOL_BITS) << 5) | (third & SYMBOL_BITS);
 }

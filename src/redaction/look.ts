@@ -1,9 +1,9 @@
 import { withAsciiBytes, withCopy } from './ascii-bytes.ts';
 import { CLUE, type Clues } from './clues.ts';
-import { cluesIn } from './read-clues.ts';
 import { mayBeJson } from './json-text.ts';
 import { isValueKey } from './named-values.ts';
 import type { RedactionSettings } from './options.ts';
+import { cluesIn } from './read-clues.ts';
 import { isCookieKey } from './recognizers/cookies.ts';
 import { isSecretKey } from './recognizers/secret-names.ts';
 import { foldedView, plainView } from './text-view.ts';
@@ -18,56 +18,45 @@ export interface Look {
 /** Folds the text where that changes anything. */
 export function lookAt(text: string): Look {
   const clues = withAsciiBytes(text, cluesIn);
-  if (clues !== undefined) return { view: plainView(text), clues };
-  const view = foldedView(text);
+  return clues === undefined ? lookAtView(foldedView(text)) : { view: plainView(text), clues };
+}
+
+/** The same of a text that is folded already. */
+export function lookAtView(view: TextView): Look {
   return { view, clues: withCopy(view.text, cluesIn) };
 }
 
-/** What is known of a text before it is searched: that it can hold nothing, or what it shows. */
-export type Verdict = Look | 'clean';
-
-/** Tells of the text of a field, or of a literal in it, whether it can hold a find. */
+/** Looks at the text of a field, or of a literal in it; `undefined` when it can hold no find. */
 export type Inspect = (
   text: string,
   at: { readonly key?: string; readonly strictJson?: true },
-) => Verdict | undefined;
+) => Look | undefined;
 
 /**
  * A text is clean when it shows none of the clues of the recognizers that are in use, and no key in or above it tells
  * a secret. Clues are such that this holds for every part of a text too: JSON text without a backslash consists of
- * the literals that it shows, and is not read any further. `undefined` where a recognizer has stated nothing, or where
- * every text is wanted.
+ * the literals that it shows, and is not read any further. No text is clean where a recognizer has stated nothing, or
+ * where every text is wanted.
  */
 export function createInspect(settings: RedactionSettings): Inspect {
-  const { transform, decode, clues, searchesEverything } = settings;
-  if (searchesEverything || transform !== undefined || decode.has('base64') || (clues & CLUE.always) !== 0) {
-    return () => undefined;
-  }
+  const { transform, decode, clues } = settings;
+  if (transform !== undefined || decode.has('base64') || (clues & CLUE.always) !== 0) return lookAt;
   // Long Base64 is told, whatever is looked for.
   const telling = clues | CLUE.run16 | (decode.has('percent') ? CLUE.escape : 0);
   return (text, { key, strictJson }) => {
-    if (text === '') return 'clean';
+    if (text === '') return undefined;
     const look = lookAt(text);
     const { seen } = look.clues;
     if ((seen & telling) !== 0 || tellsSecret(key)) return look;
     if (mayBeJson(text, strictJson === true) && ((seen & CLUE.backslash) !== 0 || hasTellingKey(text)))
       return look;
-    return 'clean';
+    return undefined;
   };
 }
 
-const TELLING_KEYS = new Map<string, boolean>();
-const MOST_KNOWN = 2000;
-const LONGEST_KNOWN = 128;
-
 /** Whether a text under this key can be a find by its key alone. */
 export function tellsSecret(key: string | undefined): boolean {
-  if (key === undefined) return false;
-  const known = TELLING_KEYS.get(key);
-  if (known !== undefined) return known;
-  const tells = isSecretKey(key) || isCookieKey(key);
-  if (key.length <= LONGEST_KNOWN && TELLING_KEYS.size < MOST_KNOWN) TELLING_KEYS.set(key, tells);
-  return tells;
+  return key !== undefined && (isSecretKey(key) || isCookieKey(key));
 }
 
 /** Whether a member of JSON text without a backslash is a secret by its key, or named by another member. */

@@ -85,8 +85,6 @@ export interface RedactionSettings {
   readonly onOversize: 'block' | 'drop';
   /** No recognizers of the user's own. */
   readonly onlyBuiltIn: boolean;
-  /** Every recognizer searches every text, whatever it shows: what is found must be the same. For tests. */
-  readonly searchesEverything: boolean;
   /** Known to return promises already now. */
   readonly isAsynchronous: boolean;
 }
@@ -165,7 +163,6 @@ export function parseRedactionOptions(
     maxScanBytes: parseCount(where, 'maxScanBytes', options.maxScanBytes ?? DEFAULT_MAX_SCAN_BYTES),
     onOversize,
     onlyBuiltIn: own.length === 0,
-    searchesEverything: false,
     isAsynchronous: [transform, ...own.map((recognizer): unknown => Reflect.get(recognizer, 'analyze'))].some(
       isAsyncFunction,
     ),

@@ -77,8 +77,8 @@ export function planItem(item: AgentInputItem, maxScanBytes: number, inspect: In
   };
   /** A key or a number. */
   const planWord = (kind: 'key' | 'number', text: string, at: LeafPlace): Render | undefined => {
-    const verdict = inspect(text, at);
-    return verdict === 'clean' ? undefined : addLeaf(kind, text, at, { look: verdict });
+    const look = inspect(text, at);
+    return look === undefined ? undefined : addLeaf(kind, text, at, { look });
   };
   const planUnscanned = (text: string, place: Place): Render => {
     const render = addLeaf('unscanned', text, place);
@@ -89,13 +89,11 @@ export function planItem(item: AgentInputItem, maxScanBytes: number, inspect: In
     at: LeafPlace & { readonly strictJson?: true; readonly run?: object },
     depth: number,
   ): Render | undefined => {
-    const verdict = inspect(text, at);
+    const look = inspect(text, at);
     const { run } = at;
-    if (verdict === 'clean' && run === undefined) return undefined;
+    if (look === undefined && run === undefined) return undefined;
     const literals = depth < DEEPEST_JSON ? jsonLiterals(text, at, at.strictJson === true) : undefined;
-    if (literals === undefined) {
-      return addLeaf('text', text, at, { run, look: verdict === 'clean' ? undefined : verdict });
-    }
+    if (literals === undefined) return addLeaf('text', text, at, { run, look });
     const parts: LiteralPart[] = [];
     for (const literal of literals) {
       const { kind } = literal;

@@ -1,11 +1,11 @@
-import { withBytes, type TextBytes } from './ascii-bytes.ts';
-import { AT, BACKSLASH, EQUALS, MARK, RUN, TELLING, TRAITS } from './byte-traits.ts';
+import type { TextBytes } from './ascii-bytes.ts';
+import { AT, BACKSLASH, EQUALS, MARK, RUN, SYMBOL_BITS, TELLING, TRAITS } from './byte-traits.ts';
 import { CLUE, type Clues } from './clues.ts';
-import { literalsOf, SYMBOL_BITS } from './literals.ts';
+import { literalsOf, placeInFilter } from './literals.ts';
 import { createMarks } from './marks.ts';
 import { prefixesOf } from './prefixes.ts';
 import { KEY_PREFIXES } from './recognizers/key-prefixes.ts';
-import { mayHoldForeignName, NAME_LITERALS } from './recognizers/secret-names.ts';
+import { CREDENTIAL_SCHEMES, mayHoldForeignName, NAME_LITERALS } from './recognizers/secret-names.ts';
 
 const marks = createMarks();
 const PREFIXES = prefixesOf(KEY_PREFIXES.flatMap(([, prefixes]) => prefixes.split(' ')));
@@ -15,18 +15,13 @@ const COOKIE = 2;
 const COMMAND = 4;
 const LITERALS = literalsOf(
   new Map([
-    [NAME, [...NAME_LITERALS, 'bearer', 'basic']],
+    [NAME, [...NAME_LITERALS, ...CREDENTIAL_SCHEMES]],
     [COOKIE, ['cookie']],
     [COMMAND, ['identified']],
   ]),
 );
 
 /** What a text shows, whose variants of characters are folded already ({@link foldedView}). */
-export function cluesOf(text: string): Clues {
-  return withBytes(text, cluesIn);
-}
-
-/** One pass over the text. */
 export function cluesIn(source: TextBytes): Clues {
   const { bytes, length } = source;
   let seen = findRuns(source);
@@ -48,9 +43,8 @@ export function cluesIn(source: TextBytes): Clues {
       const second = TRAITS[bytes[index + 1] as number] as number;
       if ((first & MARK) !== 0) marks.note(index);
       if ((second & MARK) !== 0) marks.note(index + 1);
-      const hit = LITERALS.filter[
-        placeInFilter(index === 0 ? 0 : (TRAITS[bytes[index - 1] as number] as number), first, second)
-      ] as number;
+      const before = index === 0 ? 0 : (TRAITS[bytes[index - 1] as number] as number);
+      const hit = LITERALS.filter[placeInFilter(before, first, second)] as number;
       if ((hit & 2) !== 0) look(index - 2);
       if ((hit & 1) !== 0) look(index - 1);
     }
@@ -109,10 +103,6 @@ function sieve(
     before = second & symbol;
   }
   return { count, all };
-}
-
-function placeInFilter(before: number, first: number, second: number): number {
-  return ((before & SYMBOL_BITS) << 10) | ((first & SYMBOL_BITS) << 5) | (second & SYMBOL_BITS);
 }
 
 const NOTHING: Clues = {

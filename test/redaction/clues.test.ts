@@ -1,14 +1,21 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { AgentInputItem } from '@openai/agents';
 import { describe, expect, test } from 'vitest';
+import { CLUE } from '../../src/redaction/clues.ts';
 import { BUILT_IN_RECOGNIZERS, COUNTRY_ENTITIES, type Country } from '../../src/redaction/entities.ts';
-import { parseRedactionOptions, type RedactionOptions } from '../../src/redaction/options.ts';
+import { unescapedViews } from '../../src/redaction/escaped-view.ts';
+import { lookAt } from '../../src/redaction/look.ts';
+import {
+  parseRedactionOptions,
+  type RedactionOptions,
+  type RedactionSettings,
+} from '../../src/redaction/options.ts';
 import { createRedactionEngine, type RedactionEngine } from '../../src/redaction/redactor.ts';
 import type { RedactedItem } from '../../src/redaction/redacted-item.ts';
 import { rounds } from '../support/soak.ts';
 import { userMessage } from './layer-call.ts';
 import { labelledItems, randomItems } from './random-items.ts';
-import { numbers } from './random-text.ts';
+import { numbers, randomText } from './random-text.ts';
 
 const CONVERSATIONS = new URL('../../../shared/data/conversations.jsonl', import.meta.url);
 
@@ -25,10 +32,22 @@ const OPTIONS: readonly (readonly [name: string, options: RedactionOptions])[] =
   ['with a word list', { denyList: { PERSON: ['jane'] } }],
 ];
 
+/** The same settings with recognizers that are asked about every text, and are not told what it shows. */
+function searchingEverything(settings: RedactionSettings): RedactionSettings {
+  return {
+    ...settings,
+    recognizers: settings.recognizers.map(({ recognizer }) => ({
+      recognizer: { ...recognizer, analyze: (text, context) => recognizer.analyze(text, context) },
+      clues: CLUE.always,
+    })),
+    clues: CLUE.always,
+  };
+}
+
 /** The same redaction twice: led by what texts show, and searching every text for everything. */
 function pairOf(options: RedactionOptions): readonly [led: RedactionEngine, whole: RedactionEngine] {
   const settings = parseRedactionOptions('test', options);
-  return [createRedactionEngine(settings), createRedactionEngine({ ...settings, searchesEverything: true })];
+  return [createRedactionEngine(settings), createRedactionEngine(searchingEverything(settings))];
 }
 
 function outcome(engine: RedactionEngine, item: AgentInputItem): unknown {
@@ -78,6 +97,15 @@ describe.each(OPTIONS)(
   },
 );
 
+test('a text without the clue of an escape reads the same with its escapes resolved', () => {
+  const next = numbers(7);
+  const otherwise = Array.from({ length: rounds(2_000, 200_000) }, () => randomText(next)).filter((text) => {
+    const { view, clues } = lookAt(text);
+    return (clues.seen & CLUE.escape) === 0 && unescapedViews(view).length > 0;
+  });
+  expect(otherwise).toEqual([]);
+});
+
 test.each(parseRedactionOptions('test', EVERYTHING).recognizers.map(({ recognizer }) => recognizer.name))(
   'the comparison sees it when texts do not show the clue of %s',
   (name) => {
@@ -86,7 +114,7 @@ test.each(parseRedactionOptions('test', EVERYTHING).recognizers.map(({ recognize
     const blind = recognizers.map((stated) => ({ ...stated, clues: 0 }));
     const pair = [
       createRedactionEngine({ ...settings, recognizers: blind }),
-      createRedactionEngine({ ...settings, recognizers, searchesEverything: true }),
+      createRedactionEngine(searchingEverything({ ...settings, recognizers })),
     ] as const;
     expect(
       firstDifference(pair, labelledItems(1)) ?? firstDifference(pair, randomItems(3, 2_000)),

@@ -4,10 +4,12 @@ import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recogn
 import { isPassword, type Style } from './password-shape.ts';
 import { isStandIn, looksRandom } from './randomness.ts';
 import {
+  CREDENTIAL_SCHEMES,
   FOREIGN_NAME_ENDS,
   NAME_ENDS,
   secretKind,
   secretKindOfKey,
+  TELLING_CHARACTER,
   type SecretKind,
 } from './secret-names.ts';
 import { secretResult } from './secret-result.ts';
@@ -46,9 +48,9 @@ const ASSIGNED_VALUE = /[^\s"'`&;,<>\\]{1,1024}/y;
 /** Tokens have `=` at their end only. */
 const ASSIGNED_TOKEN = /[^\s"'`&;,<>\\=]{1,1024}={0,2}/y;
 const VALUE = /[^\s"'`<>\\]{1,1024}/y;
-const BEARER = placedPattern(/(?<!\w)(?:bearer|token|basic) {1,4}(?=[A-Za-z0-9._~+/-]{20})/i);
-/** Without one of these nothing is told from a word. */
-const NEEDED = /[\d=:@#$%^&*]|[^\x00-\x7f]/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
+const BEARER = placedPattern(
+  new RegExp(`(?<!\\w)(?:${CREDENTIAL_SCHEMES.join('|')}) {1,4}(?=[A-Za-z0-9._~+/-]{20})`, 'i'),
+);
 const LONGEST_QUOTED = 4096;
 const SHORTEST_TOKEN = 12;
 
@@ -61,10 +63,12 @@ export const namedSecretRecognizer: BuiltInRecognizer = {
   analyze(text, context, clues = UNKNOWN): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
     findUnderKey(text, context, found);
-    if ((clues.seen & CLUE.secretName) === 0 || !NEEDED.test(text)) return found;
+    if ((clues.seen & CLUE.secretName) === 0) return found;
+    const isAscii = ASCII.test(text);
+    if (isAscii && !TELLING_CHARACTER.test(text)) return found;
     // One pass for all names; what stands around a name is looked at where one is.
     findAfterNames(NAME_ENDS, text, clues.names, found);
-    if (clues.hasForeignName && !ASCII.test(text)) findAfterNames(FOREIGN_NAME_ENDS, text, undefined, found);
+    if (clues.hasForeignName && !isAscii) findAfterNames(FOREIGN_NAME_ENDS, text, undefined, found);
     forEachMatch(text, BEARER, clues.names, (match) => {
       const start = match.index + match[0].length;
       const end = valueEnd(text, start, VALUE);

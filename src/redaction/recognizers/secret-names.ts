@@ -1,5 +1,5 @@
+import { words, wordsOfKey } from '../context.ts';
 import { placedPattern, type PlacedPattern } from '../places.ts';
-import { wordsOfKey, words } from '../context.ts';
 
 /** What a name promises: a secret that machines make, or one that people choose. */
 export type SecretKind = 'token' | 'password';
@@ -21,7 +21,11 @@ export const NAME_LITERALS: readonly string[] = [
   ...KEY_OWNERS.flatMap((owner) => ['', ' ', '_', '.', '-'].map((separator) => `${owner}${separator}key`)),
   ...NAMES.split('|').map((name) => name.replace(/.\?$/, '').replaceAll('\\', '')),
 ];
-/** The same with letters beyond ASCII, as they are written within a sentence and at its beginning. */
+/** Stand before a credential without a sign between them (RFC 7235, 2.1). */
+export const CREDENTIAL_SCHEMES: readonly string[] = ['bearer', 'token', 'basic'];
+/** In a text of ASCII without one of these nothing is told from a word. */
+export const TELLING_CHARACTER: RegExp = /[\d=:@#$%^&*]/;
+/** The names of secrets with letters beyond ASCII, as they are written within a sentence and at its beginning. */
 export const FOREIGN_NAME_ENDS: PlacedPattern = placedPattern(
   /[Cc]ontraseña|[Şş]ifre|[Hh]asło|[Ll]ösenord|[Jj]elszó|[Mm]ật khẩu|[Пп]арол[ья]|ПАРОЛЬ|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمة المرور|كلمة السر|رمز عبور|סיסמה|पासवर्ड|পাসওয়ার্ড|[Κκ]ωδικός|[Лл]озинк[аи]|[Pp]arolă|[Ss]alasõna|[Ss]laptažodis|[Ll]ykilorð|[Ff]jalëkalimi?|[Нн]ууц үг|[Ққ]ұпия ?сөз|գաղտնաբառ|პაროლი|گذرواژه|پاس ورڈ|کلمه عبور|الرقم السري|كلمة سر|ססמה|கடவுச்சொல்|పాస్‌?వర్డ్|ಪಾಸ್‌?ವರ್ಡ್|പാസ്‌?വേഡ്|પાસવર્ડ|ਪਾਸਵਰਡ|මුරපදය|ລະຫັດຜ່ານ|ពាក្យសម្ងាត់|စကားဝှက်|የይለፍ ቃል|暗証番号/,
 );
