@@ -7,14 +7,10 @@ import { unescapedViews } from './escaped-view.ts';
 import { lookAt, lookAtView, tellsSecret, type Look } from './look.ts';
 import type { RedactionSettings } from './options.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from './recognizer.ts';
-import { secretKindOfKey } from './recognizers/secret-names.ts';
 import { resolveOverlaps, type Span } from './spans.ts';
 import { forgetTables } from './table-text.ts';
 import type { TextView } from './view-builder.ts';
 
-/** JSON has very many short texts: without one of these characters no built-in recognizer finds anything in them. */
-const NEEDED = /[\d@:%&\\]|[^\x00-\x7f]/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
-const SHORT = 16;
 const NOTHING: readonly Span[] = [];
 
 /**
@@ -29,14 +25,6 @@ export function analyzeText(
   look?: Look,
 ): MaybePromise<readonly Span[]> {
   if (text.length === 0) return NOTHING;
-  // A password is any word: only its key tells.
-  if (
-    settings.onlyBuiltIn &&
-    text.length < SHORT &&
-    !NEEDED.test(text) &&
-    secretKindOfKey(context.key) !== 'password'
-  )
-    return NOTHING;
   const whole = look ?? lookAt(text);
   const own = searchView(settings, whole, context);
   const others: MaybePromise<readonly Span[]>[] = [];

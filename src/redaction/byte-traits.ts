@@ -16,6 +16,7 @@ export const HEX = 0x1000;
 export const SEPARATOR = 0x2000;
 export const BACKSLASH = 0x4000;
 export const SPACE = 0x8000;
+export const TILDE = 0x10000;
 
 const NAME_MARKS = ' _.-';
 
@@ -38,7 +39,8 @@ export const TRAITS: Int32Array = Int32Array.from({ length: 256 }, (_, code) => 
     bit(/[ ()./-]/, SEPARATOR) |
     bit(/\\/, BACKSLASH) |
     // A quote too: what begins a literal of JSON text begins a text.
-    bit(/[\s"]/, SPACE)
+    bit(/[\s"]/, SPACE) |
+    bit(/~/, TILDE)
   );
 });
 

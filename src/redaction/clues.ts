@@ -40,10 +40,12 @@ export const CLUE = {
   escape: 0x20000,
   /** A backslash: a JSON text with one has other characters than its source shows. */
   backslash: 0x40000,
+  /** `~` */
+  tilde: 0x80000,
   /** Not in the text: the key above it tells a secret, whatever the text is. */
-  key: 0x80000,
+  key: 0x100000,
   /** Not in the text: of recognizers that state nothing. */
-  always: 0x100000,
+  always: 0x200000,
 } as const;
 
 /** What a text shows. Places that are `undefined` are not known: the whole text has to be searched. */

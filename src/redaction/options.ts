@@ -83,8 +83,6 @@ export interface RedactionSettings {
   readonly decode: ReadonlySet<string>;
   readonly maxScanBytes: number;
   readonly onOversize: 'block' | 'drop';
-  /** No recognizers of the user's own. */
-  readonly onlyBuiltIn: boolean;
   /** Known to return promises already now. */
   readonly isAsynchronous: boolean;
 }
@@ -162,7 +160,6 @@ export function parseRedactionOptions(
     decode: new Set(decode),
     maxScanBytes: parseCount(where, 'maxScanBytes', options.maxScanBytes ?? DEFAULT_MAX_SCAN_BYTES),
     onOversize,
-    onlyBuiltIn: own.length === 0,
     isAsynchronous: [transform, ...own.map((recognizer): unknown => Reflect.get(recognizer, 'analyze'))].some(
       isAsyncFunction,
     ),

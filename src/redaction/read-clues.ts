@@ -1,5 +1,5 @@
 import type { TextBytes } from './ascii-bytes.ts';
-import { AT, BACKSLASH, EQUALS, MARK, RUN, SYMBOL_BITS, TELLING, TRAITS } from './byte-traits.ts';
+import { AT, BACKSLASH, EQUALS, MARK, RUN, SYMBOL_BITS, TELLING, TILDE, TRAITS } from './byte-traits.ts';
 import { CLUE, type Clues } from './clues.ts';
 import { literalsOf, placeInFilter } from './literals.ts';
 import { createMarks } from './marks.ts';
@@ -52,6 +52,7 @@ export function cluesIn(source: TextBytes): Clues {
   const { seen: seenAround, numbers, countryCodes } = marks.end();
   seen |= seenAround;
   if ((traits & AT) !== 0) seen |= CLUE.at;
+  if ((traits & TILDE) !== 0) seen |= CLUE.tilde;
   if ((traits & BACKSLASH) !== 0) seen |= CLUE.backslash;
   const hasForeignName = !source.isAscii && mayHoldForeignName(source.text);
   if (hasForeignName || (names !== undefined && (!source.isAscii || (traits & TELLING) !== 0))) {

@@ -56,6 +56,7 @@ describe('obfuscated addresses, when asked for', () => {
     ['jane {at} mail {dot} acme {dot} co {dot} uk.', '<EMAIL_ADDRESS>.'],
     ['jane AT acme DOT org', '<EMAIL_ADDRESS>'],
     ['jane at acme dot com', '<EMAIL_ADDRESS>'],
+    ['jo at ab dot io', '<EMAIL_ADDRESS>'],
     ['jane<at>acme<dot>de', '<EMAIL_ADDRESS>'],
     ['jane_at_acme_dot_com', '<EMAIL_ADDRESS>'],
     ['jane @ acme . com and jane (ä) acme (punkt) de', 'jane @ acme . com and jane (ä) acme (punkt) de'],

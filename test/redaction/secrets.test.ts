@@ -148,6 +148,10 @@ describe('secrets by the name before them', () => {
     'password: P@ss!word',
     `{"auth":{"user":"ada","pass":"${PASSWORD}"}}`,
     `auth: { user: 'ada', pass: '${PASSWORD}' }`,
+    '{"auth":{"user":"ada","pass":"letmein"}}',
+    'PWD=letmein',
+    'DB_PASS=letmein',
+    'pwd="letmein"',
     'passphrase: "correct horse battery staple"',
     `passphrase "${PASSWORD}"`,
     `Passwort:\n${PASSWORD}`,
@@ -296,6 +300,13 @@ describe('keys by their prefix', () => {
     'https://acme.test/key-results-of-the-quarter-2026',
     'AKIA is a prefix, ghp_ too, and sk- as well',
   ])('none in: %s', async (text) => expect(await redactor.redactText(text)).toBe(text));
+});
+
+test('a key of Azure in which full stops leave no long run goes whole', async () => {
+  const key = 'xY.8Q~abcDEF123.ghiJKL456.mnoPQR789stuv';
+  expect(await redactor.redactText(`secret id 7, value ${key} until May`)).toBe(
+    'secret id 7, value <API_KEY> until May',
+  );
 });
 
 describe('passwords in URLs', () => {

@@ -1,3 +1,4 @@
+import { isBase64Url } from '../base64.ts';
 import { endOfRun, hasLongRun } from '../boundary.ts';
 import { CLUE, UNKNOWN } from '../clues.ts';
 import { forEachMatch, placedPattern } from '../places.ts';
@@ -5,7 +6,7 @@ import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { KEY_FORMS, KEY_PREFIXES } from './key-prefixes.ts';
 import { isPlaceholder, looksRandom } from './randomness.ts';
 
-/** Every key has so many characters without a gap: most texts have none and are done. */
+/** Every key with a prefix has so many characters without a gap. */
 const SHORTEST = 15;
 const SLUG = /^(?:[a-z]{2,}[_-]){3}/;
 
@@ -25,16 +26,18 @@ export const apiKeyRecognizer: BuiltInRecognizer = {
   name: 'api-key',
   entities: ['API_KEY'],
   patterns: [PREFIX.anywhere, ...[...BODIES.values()].flat(), ...KEY_FORMS.map(([, , , pattern]) => pattern)],
-  clues: CLUE.run15,
+  // Keys of Azure can have full stops in place of a run, and have a tilde.
+  clues: CLUE.run15 | CLUE.tilde,
   analyze(text, _context, { keyPrefixes } = UNKNOWN): readonly RecognizerResult[] {
-    if (!hasLongRun(text, SHORTEST)) return [];
     const found: RecognizerResult[] = [];
-    forEachMatch(text, PREFIX, keyPrefixes, ({ 0: prefix, index }) => {
-      const end = keyEnd(text, index, prefix);
-      if (end === undefined) return index + prefix.length;
-      push(found, index, end);
-      return end;
-    });
+    if (hasLongRun(text, SHORTEST)) {
+      forEachMatch(text, PREFIX, keyPrefixes, ({ 0: prefix, index }) => {
+        const end = keyEnd(text, index, prefix);
+        if (end === undefined) return index + prefix.length;
+        push(found, index, end);
+        return end;
+      });
+    }
     for (const [, literal, run, pattern] of KEY_FORMS) {
       if (!text.includes(literal) || !hasLongRun(text, run)) continue;
       for (const match of text.matchAll(pattern)) {
@@ -78,21 +81,11 @@ function isScrambled(body: string): boolean {
 export function endOfKey(text: string, end: number): number {
   let last = end;
   for (;;) {
-    last = endOfRun(text, last, isKeyCharacter);
+    last = endOfRun(text, last, isBase64Url);
     if (!/[.~+]/.test(text[last] ?? '') || !/[A-Za-z0-9]/.test(text[last + 1] ?? '')) break;
     last++;
   }
   return last;
-}
-
-function isKeyCharacter(code: number): boolean {
-  return (
-    (code >= 0x30 && code <= 0x39) ||
-    (code >= 0x61 && code <= 0x7a) ||
-    (code >= 0x41 && code <= 0x5a) ||
-    code === 0x5f ||
-    code === 0x2d
-  );
 }
 
 function push(found: RecognizerResult[], start: number, end: number): void {
