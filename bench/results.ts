@@ -47,9 +47,10 @@ export function environment(rounds: number, packages: readonly string[] = []): E
 
 /** Writes the numbers and the plot of a group. */
 export function writeResults(results: GroupResults, folder: string = RESULTS): void {
+  const json = JSON.stringify(results, rounded, 2);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, `${results.group}.json`), `${JSON.stringify(results, rounded, 2)}\n`);
-  writeFileSync(join(folder, `${results.group}.svg`), plot(results));
+  writeFileSync(join(folder, `${results.group}.json`), `${json}\n`);
+  writeFileSync(join(folder, `${results.group}.svg`), plot(JSON.parse(json) as GroupResults));
 }
 
 /** Four digits are more than a noisy machine can tell. */

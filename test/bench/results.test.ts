@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Panel } from '../../bench/group.ts';
+import { plot } from '../../bench/plot.ts';
 import { environment, writeResults, type GroupResults } from '../../bench/results.ts';
 import { panelTable } from '../../bench/table.ts';
 
@@ -39,17 +40,22 @@ test('a group is written as numbers and as a plot, with date, machine, rounds an
     });
     expect(written.environment.machine).toContain(process.arch);
     expect(written.panels[0]?.columns[0]?.results[0]?.median).toBe(1_235);
-    const plot = readFileSync(join(folder, 'reads.svg'), 'utf8');
-    expect(plot).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
-    expect(plot).toContain(process.versions.node);
-    expect(plot).toContain('medians of 7 rounds');
-    expect(plot).toContain('Reads &amp; more');
-    expect(plot).toContain('ours &lt;fast&gt;');
-    expect(plot).toContain('× 0.50');
-    expect(plot).not.toMatch(/NaN|undefined|Infinity/);
+    const drawn = readFileSync(join(folder, 'reads.svg'), 'utf8');
+    expect(drawn).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
+    expect(drawn).toContain(process.versions.node);
+    expect(drawn).toContain('medians of 7 rounds');
+    expect(drawn).toContain('Reads &amp; more');
+    expect(drawn).toContain('ours &lt;fast&gt;');
+    expect(drawn).toContain('× 0.50');
+    expect(drawn).not.toMatch(/NaN|undefined|Infinity/);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+test.each(globSync('bench/results/*.json'))('the plot beside %s shows the numbers of it', (file) => {
+  const results = JSON.parse(readFileSync(file, 'utf8')) as GroupResults;
+  expect(readFileSync(file.replace(/json$/, 'svg'), 'utf8')).toBe(plot(results));
 });
 
 test('a table has the baseline in its unit and the others as multiples with their spread', () => {
