@@ -24,7 +24,7 @@ export function withMeasuredTables(text: string, folder: string = RESULTS): stri
 
 function tablesOf(group: string, only: string | undefined, folder: string): string {
   const file = join(folder, `${group}.json`);
-  if (!existsSync(file)) return `\nNot measured yet: \`npm run bench -- --group ${group}\`.\n\n`;
+  if (!existsSync(file)) return `\n${notMeasured(group)}\n\n`;
   const { note, environment, panels } = JSON.parse(readFileSync(file, 'utf8')) as GroupResults;
   const chosen = only === undefined ? panels : panels.filter(({ title }) => title === only);
   if (chosen.length === 0) throw new Error(`${file} has no panel "${only}".`);
@@ -32,6 +32,10 @@ function tablesOf(group: string, only: string | undefined, folder: string): stri
   const from = `${environment.date}, ${environment.machine}, ${versions.join(', ')}, medians of ${environment.rounds} rounds [10 %..90 %].`;
   return `\n${note}\n\n${chosen.map(markdown).join('\n')}\n${from}\n\n`;
 }
+
+const notMeasured = (group: string): string =>
+  'No result is kept yet: times count only from a machine that does nothing else. There, ' +
+  `\`npm run bench -- --group ${group}\` and then \`npm run docs:cut\` write this table.`;
 
 /** What was measured in rows, the candidates in columns. */
 function markdown({ title, unit, base, columns }: Panel): string {
