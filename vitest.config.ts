@@ -17,6 +17,7 @@ const config: ViteUserConfig = defineConfig({
     hookTimeout: 120_000,
     // Much of the work waits for servers and processes: one worker less than cores leaves half of two cores idle.
     maxWorkers: '100%',
+    globalSetup: 'test/support/templates-folder.ts',
     projects: [
       { extends: true, test: { name: 'sharing', include: SHARING, isolate: false } },
       {

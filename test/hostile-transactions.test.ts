@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
-import { PGlite } from '@electric-sql/pglite';
 import { describe, expect, test } from 'vitest';
 import { wrapSession } from '../src/index.ts';
 import { openMysql } from '../src/stores/mysql.ts';
@@ -9,6 +8,7 @@ import { openRedis } from '../src/stores/redis.ts';
 import { openSqlite } from '../src/stores/sqlite.ts';
 import { isStrongroomError } from '../src/errors.ts';
 import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './stores/cleaning.ts';
+import { emptyPGlite } from './stores/empty-pglite.ts';
 import { announce, uniqueName } from './stores/servers.ts';
 import { rounds } from './support/soak.ts';
 import { STACKS } from './support/stacks.ts';
@@ -310,7 +310,7 @@ describe('a transaction that the session of the SDK refuses is refused in its wo
   });
 
   test('by a bare store on PGlite', async () => {
-    const pool = await PGlite.create();
+    const pool = await emptyPGlite();
     await using store = openPostgres({ pool });
     expect(await differences((index) => store.session(`s${index}`))).toEqual([]);
     await pool.close();

@@ -8,8 +8,8 @@ import { openPostgres } from '../../src/stores/postgres.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { transfer } from '../../src/operations/transfer.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
-import { PGlite } from '@electric-sql/pglite';
 import { DEK_STORE } from '../../src/session-contract.ts';
+import { emptyPGlite } from '../stores/empty-pglite.ts';
 
 function messages(...texts: string[]): AgentInputItem[] {
   return texts.map((content) => ({ type: 'message', role: 'user', content }));
@@ -17,7 +17,7 @@ function messages(...texts: string[]): AgentInputItem[] {
 
 describe('transfer', () => {
   test('brings sealed sessions to another database, with keys, subjects and holds, and no key to open them', async () => {
-    const database = await PGlite.create();
+    const database = await emptyPGlite();
     await using from = openSqlite(':memory:');
     await using to = openPostgres({ pool: database });
     const layers = [encrypt({ keys: keyring({ current: await generateKey() }) })];

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import type { AgentInputItem } from '@openai/agents';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -17,6 +17,7 @@ import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { fixedKeyring } from '../../src/testing/fixed-keyring.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
+import { emptyPGlite } from './empty-pglite.ts';
 import { temporaryFolder } from './folder.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
 import { announce, uniqueName, type ServerName } from './servers.ts';
@@ -140,7 +141,7 @@ describe('SQLite that goes back in time', () => {
 describe('PGlite that goes back in time', () => {
   let database: PGlite;
   beforeAll(async () => {
-    database = await PGlite.create();
+    database = await emptyPGlite();
   });
   afterAll(() => database.close());
   const TABLES = ['sessions', 'items', 'deks'];

@@ -1,4 +1,4 @@
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import type { AgentInputItem } from '@openai/agents';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { encrypt } from '../../src/layers/encrypt.ts';
@@ -16,6 +16,7 @@ import { fakeClock } from '../../src/testing/fake-clock.ts';
 import { fixedKeyring } from '../../src/testing/fixed-keyring.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
 import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
+import { emptyPGlite } from './empty-pglite.ts';
 import { temporaryFolder } from './folder.ts';
 import { announce, uniqueName } from './servers.ts';
 
@@ -254,7 +255,10 @@ describe('a clock that jumps beside SQLite', () => {
 });
 
 describe('a clock that jumps beside PGlite', () => {
-  const pool = new PGlite();
+  let pool: PGlite;
+  beforeAll(async () => {
+    pool = await emptyPGlite();
+  });
   afterAll(() => pool.close());
   seesJumps((clock) => openPostgres({ pool }, clock === undefined ? {} : { clock }));
 });

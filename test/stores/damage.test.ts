@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import type { AgentInputItem } from '@openai/agents';
 import { createConnection, type Connection } from 'mysql2/promise';
 import { Client } from 'pg';
@@ -15,6 +15,7 @@ import type { StoreSession } from '../../src/stores/session.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
+import { emptyPGlite } from './empty-pglite.ts';
 import { temporaryFolder } from './folder.ts';
 import { announce, uniqueName } from './servers.ts';
 import { DEK_STORE } from '../../src/session-contract.ts';
@@ -166,7 +167,7 @@ describe('SQLite, damaged', () => {
 describe('PGlite, damaged or read-only', () => {
   let database: PGlite;
   beforeAll(async () => {
-    database = await PGlite.create();
+    database = await emptyPGlite();
   }, 120_000);
   afterAll(() => database.close());
   damaged({

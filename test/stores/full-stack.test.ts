@@ -1,4 +1,4 @@
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import type { AgentInputItem } from '@openai/agents';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateKey } from '../../src/keys/generate-key.ts';
@@ -21,6 +21,7 @@ import { sessionContract } from '../../src/testing/session-contract.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
 import { dropPostgresSchema, dropMysqlTables, deleteRedisKeys } from './cleaning.ts';
+import { emptyPGlite } from './empty-pglite.ts';
 import { temporaryFolder } from './folder.ts';
 import { announce, uniqueName } from './servers.ts';
 import { VERSION } from '../../src/session-contract.ts';
@@ -174,7 +175,7 @@ describe('the full stack on a driver of the user', () => {
 describe('the full stack on PGlite', () => {
   let database: PGlite;
   beforeAll(async () => {
-    database = await PGlite.create();
+    database = await emptyPGlite();
   }, 60_000);
   afterAll(() => database.close());
   suite((clock) => openPostgres({ pool: database }, { clock }));

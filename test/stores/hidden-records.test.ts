@@ -1,4 +1,4 @@
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import { Agent, MemorySession, run, type AgentInputItem } from '@openai/agents';
 import { assistantMessage, modelResponder, ScriptedModel } from '@openai/agents/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -18,6 +18,7 @@ import { fixedKeyring } from '../../src/testing/fixed-keyring.ts';
 import { wrapSession, type Wrapped } from '../../src/wrap-session.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
 import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
+import { emptyPGlite } from './empty-pglite.ts';
 import { temporaryFolder } from './folder.ts';
 import { announce, uniqueName } from './servers.ts';
 
@@ -284,7 +285,10 @@ describe('hidden records in SQLite', () => {
 });
 
 describe('hidden records in PGlite', () => {
-  const pool = new PGlite();
+  let pool: PGlite;
+  beforeAll(async () => {
+    pool = await emptyPGlite();
+  });
   afterAll(() => pool.close());
   refuses({ store: () => openPostgres({ pool }), ahead: jumped, of: OF_PROCESS });
 });

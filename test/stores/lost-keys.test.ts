@@ -1,5 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import type { AgentInputItem } from '@openai/agents';
 import { createConnection } from 'mysql2/promise';
 import { Client } from 'pg';
@@ -18,6 +18,7 @@ import type { Store } from '../../src/stores/store.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
 import { coded, failure } from '../crypto/failure.ts';
 import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
+import { emptyPGlite } from './empty-pglite.ts';
 import { temporaryFolder } from './folder.ts';
 import { ownServer, withoutBinaries } from './own-server.ts';
 import { openStore } from './open-store.ts';
@@ -180,7 +181,10 @@ describe.skipIf(postgres.absent)('PostgreSQL', () => {
 });
 
 describe('PGlite', () => {
-  const pool = new PGlite();
+  let pool: PGlite;
+  beforeAll(async () => {
+    pool = await emptyPGlite();
+  });
   afterAll(() => pool.close());
   const run = async (...tables: string[]): Promise<void> => {
     for (const table of tables) await pool.query(`DELETE FROM strongroom_${table}`);

@@ -5,12 +5,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createConnection } from 'mysql2/promise';
 import { Client } from 'pg';
 import { createClient } from 'redis';
+import { template } from '../support/template.ts';
 import type { ServerName } from './servers.ts';
 
 /** A database server of a test's own: free port, own data folder, to be stopped and killed as the test likes. */
@@ -58,6 +59,40 @@ export function withoutBinaries(server: ServerName, what: string, besides: reado
   return true;
 }
 
+/** Its default log takes 96 MB. */
+const MARIADB = ['--innodb-log-file-size=8M', ...(isRoot ? ['--user=root'] : [])];
+
+/** The files of an empty PostgreSQL. */
+function postgresFiles(password: string): Promise<string> {
+  return template(`PostgreSQL of ${password}`, async (path) => {
+    const passwordFile = join(dirname(path), 'password');
+    await writeFile(passwordFile, password);
+    if (isRoot) await run('chown', ['-R', 'postgres', dirname(path)]);
+    const [program, ...rest] = [...asPostgres, find('initdb') as string];
+    const login = ['-U', 'owner', '-A', 'scram-sha-256', '--pwfile', passwordFile];
+    await run(program, [...rest, '-D', path, ...login, '-N']);
+  });
+}
+
+/** The files of an empty MariaDB. */
+function mariadbFiles(): Promise<string> {
+  return template('MariaDB', async (path) => {
+    await run(find('mariadb-install-db') as string, [
+      '--no-defaults',
+      `--datadir=${path}`,
+      '--auth-root-authentication-method=normal',
+      '--skip-test-db',
+      // Several of these at once are in each other's way in the common one.
+      `--tmpdir=${dirname(path)}`,
+      ...MARIADB,
+    ]);
+  });
+}
+
+async function copy(files: string, to: string): Promise<void> {
+  await run('cp', ['-a', files, to]);
+}
+
 /** Options of {@link ownServer}. */
 export interface OwnServerOptions {
   /** For PostgreSQL: asked for, unlike on a development server that trusts everybody. Default `'secret'`. */
@@ -75,41 +110,19 @@ export async function ownServer(server: ServerName, options: OwnServerOptions = 
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'strongroom-server-')));
   const port = await freePort();
   const data = join(folder, 'data');
-  const binary = (name: string): string => find(name) as string;
   let command: readonly string[];
   let url: string;
   switch (server) {
-    case 'PostgreSQL': {
-      await writeFile(join(folder, 'password'), password);
-      if (isRoot) await run('chown', ['-R', 'postgres', folder]);
-      const initdb = [
-        ...asPostgres,
-        binary('initdb'),
-        '-D',
-        data,
-        '-U',
-        'owner',
-        '-A',
-        'scram-sha-256',
-        '-N',
-      ];
-      const copy = [
-        ...asPostgres,
-        binary('pg_basebackup'),
-        '-D',
-        data,
-        '-R',
-        '-c',
-        'fast',
-        '-d',
-        replicaOf ?? '',
-      ];
-      const make = replicaOf === undefined ? [...initdb, '--pwfile', join(folder, 'password')] : copy;
-      const [program = '', ...rest]: string[] = make;
-      await run(program, rest);
+    case 'PostgreSQL':
+      if (isRoot) await run('chown', ['postgres', folder]);
+      if (replicaOf === undefined) await copy(await postgresFiles(password), data);
+      else {
+        const [program, ...rest] = [...asPostgres, find('pg_basebackup') as string];
+        await run(program, [...rest, '-D', data, '-R', '-c', 'fast', '-d', replicaOf]);
+      }
       command = [
         ...asPostgres,
-        binary('postgres'),
+        find('postgres') as string,
         '-D',
         data,
         '-p',
@@ -122,24 +135,13 @@ export async function ownServer(server: ServerName, options: OwnServerOptions = 
       ];
       url = `postgres://owner:${password}@127.0.0.1:${port}/postgres`;
       break;
-    }
-    case 'MariaDB': {
-      // Its default log takes 96 MB.
-      const common = ['--innodb-log-file-size=8M', ...(isRoot ? ['--user=root'] : [])];
-      await run(binary('mariadb-install-db'), [
-        '--no-defaults',
-        `--datadir=${data}`,
-        '--auth-root-authentication-method=normal',
-        '--skip-test-db',
-        // Several of these at once are in each other's way in the common one.
-        `--tmpdir=${folder}`,
-        ...common,
-      ]);
+    case 'MariaDB':
+      await copy(await mariadbFiles(), data);
       await writeFile(join(folder, 'init.sql'), 'CREATE DATABASE IF NOT EXISTS test;\n');
       command = [
-        binary('mariadbd'),
+        find('mariadbd') as string,
         '--no-defaults',
-        ...common,
+        ...MARIADB,
         `--datadir=${data}`,
         `--port=${port}`,
         '--bind-address=127.0.0.1',
@@ -150,10 +152,9 @@ export async function ownServer(server: ServerName, options: OwnServerOptions = 
       ];
       url = `mysql://root@127.0.0.1:${port}/test`;
       break;
-    }
     case 'Redis':
       command = [
-        binary('redis-server'),
+        find('redis-server') as string,
         '--port',
         String(port),
         '--bind',

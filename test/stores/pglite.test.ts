@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { fromPGlite, type PGliteLike } from '../../src/stores/postgres/pglite.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { kept, type SqlLoan, type SqlResult, type SqlValue } from '../../src/stores/sql/client.ts';
+import { emptyPGlite } from './empty-pglite.ts';
 
 function message(content: string): AgentInputItem {
   return { type: 'message', role: 'user', content };
@@ -158,7 +159,7 @@ describe('a statement that is kept in PGlite', () => {
   });
 
   test('is not run on a database that was closed', async () => {
-    const closing = await PGlite.create();
+    const closing = await emptyPGlite();
     const store = openPostgres({ pool: closing });
     await store.session('a').addItems([message('one')]);
     await closing.close();

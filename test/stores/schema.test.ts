@@ -1,5 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import type { AgentInputItem } from '@openai/agents';
 import { createConnection } from 'mysql2/promise';
 import { Client } from 'pg';
@@ -16,6 +16,7 @@ import type { StoreSession } from '../../src/stores/session.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
+import { emptyPGlite } from './empty-pglite.ts';
 import { temporaryFolder } from './folder.ts';
 import * as fixtures from './schema-fixtures.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
@@ -216,7 +217,7 @@ const INDEXES = `SELECT replace(indexdef, $1, '') AS definition FROM pg_indexes 
 describe('PGlite, of an earlier version', () => {
   let database: PGlite;
   beforeAll(async () => {
-    database = await PGlite.create();
+    database = await emptyPGlite();
   }, 120_000);
   afterAll(() => database.close());
   const kind: Kind = {

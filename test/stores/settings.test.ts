@@ -1,5 +1,4 @@
 import { DatabaseSync } from 'node:sqlite';
-import { PGlite } from '@electric-sql/pglite';
 import type { AgentInputItem } from '@openai/agents';
 import { createConnection } from 'mysql2/promise';
 import { Client, Pool } from 'pg';
@@ -19,6 +18,7 @@ import { openPostgres, postgresDekStore, postgresSetup } from '../../src/stores/
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { checkFile } from '../../src/stores/sqlite/settings.ts';
 import { dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
+import { emptyPGlite } from './empty-pglite.ts';
 import { temporaryFolder } from './folder.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
 import { startPooler, withoutPooler } from './pooler.ts';
@@ -228,7 +228,7 @@ describe.skipIf(postgres.absent)('what PostgreSQL is asked', () => {
   });
 
   test('not in PGlite, which keeps what its owner lets it keep', async () => {
-    const pool = new PGlite();
+    const pool = await emptyPGlite();
     const queries = vi.spyOn(pool, 'query');
     const store = openPostgres({ pool });
     await store.ping();
