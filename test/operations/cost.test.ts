@@ -15,6 +15,7 @@ import { openSqlite } from '../../src/stores/sqlite.ts';
 import { fakeClock } from '../../src/testing/fake-clock.ts';
 import { fakeKms } from '../../src/testing/fake-kms.ts';
 import { coded, failure } from '../crypto/failure.ts';
+import { rounds } from '../support/soak.ts';
 
 const said = (content: string): AgentInputItem => ({ type: 'message', role: 'user', content });
 
@@ -168,24 +169,26 @@ describe('records that somebody wrote who can write to the database', () => {
   });
 });
 
-describe('5,000 sessions that take turns in one process', () => {
-  it.each(['in a DEK store', 'in the table of the store', 'in the envelopes'])(
-    'make 5,000 data keys %s with 5,000 calls to a KMS',
-    async (where) => {
-      const kms = fakeKms();
-      const store = openSqlite(':memory:');
-      const dekStore =
-        where === 'in a DEK store' ? memoryDekStore() : where === 'in the envelopes' ? 'inline' : undefined;
-      const layers = [
-        encrypt({ keys: keyring({ current: kms }), ...(dekStore !== undefined && { dekStore }) }),
-      ];
-      const sessions = wrapStore(store, layers);
-      for (let turn = 0; turn < 2; turn++) {
-        for (let number = 0; number < 5_000; number++)
-          await sessions.session(`s${number}`).addItems([said('hi')]);
-      }
-      expect(kms.calls).toEqual({ encrypt: 5_000, decrypt: 0 });
-      await store.close();
-    },
-  );
+describe('sessions that take turns in one process', () => {
+  it.each([
+    // As docs/kms.md says it; the other places show the same with fewer.
+    ['in the table of the store', 5_000],
+    ['in a DEK store', rounds(1_000, 5_000)],
+    ['in the envelopes', rounds(1_000, 5_000)],
+  ] as const)('make one data key each %s with one call to a KMS: %j of them', async (where, count) => {
+    const kms = fakeKms();
+    const store = openSqlite(':memory:');
+    const dekStore =
+      where === 'in a DEK store' ? memoryDekStore() : where === 'in the envelopes' ? 'inline' : undefined;
+    const layers = [
+      encrypt({ keys: keyring({ current: kms }), ...(dekStore !== undefined && { dekStore }) }),
+    ];
+    const sessions = wrapStore(store, layers);
+    for (let turn = 0; turn < 2; turn++) {
+      for (let number = 0; number < count; number++)
+        await sessions.session(`s${number}`).addItems([said('hi')]);
+    }
+    expect(kms.calls).toEqual({ encrypt: count, decrypt: 0 });
+    await store.close();
+  });
 });

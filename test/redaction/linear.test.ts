@@ -120,7 +120,9 @@ describe('hostile text', () => {
         0.004,
         Math.min(await seconds(make(small), isJson), await seconds(make(small), isJson)),
       );
-      const eight = Math.min(await seconds(make(8 * small), isJson), await seconds(make(8 * small), isJson));
+      let eight = await seconds(make(8 * small), isJson);
+      // Something else may have kept the processor from it.
+      if (eight / one >= 32) eight = await seconds(make(8 * small), isJson);
       expect(eight / one).toBeLessThan(32);
     },
     60_000,

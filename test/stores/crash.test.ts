@@ -16,11 +16,12 @@ import { bySession, contradiction, type Call } from './linear.ts';
 import { startWriter, type Writer } from './writer.ts';
 import { rounds } from '../support/soak.ts';
 
-const KILLS = rounds(10, 200);
+const KILLS = rounds(5, 200);
 const RESTARTS = rounds(2, 20);
 const PROCESSES = rounds(5, 8);
 const SESSIONS = 50;
-const MIXED = rounds(3_000, 60_000);
+/** Milliseconds. */
+const MIXED = rounds(1_200, 60_000);
 /** How much more a process may keep in memory after the second half of its calls than after the first. */
 const MOST_GROWTH = 8 * 1024 * 1024;
 const TIMEOUT = rounds(120_000, 1_800_000);
@@ -93,7 +94,7 @@ describe('PGlite in a folder, when its process dies', () => {
     () => 'unused',
     // A folder is one process's at a time, and each of them starts a database.
     1,
-    rounds(4, 200),
+    rounds(2, 200),
   );
 });
 

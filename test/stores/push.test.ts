@@ -1,4 +1,4 @@
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import type { AgentInputItem } from '@openai/agents';
 import { Redis } from 'ioredis';
 import { Client, Pool } from 'pg';
@@ -15,12 +15,17 @@ import type { StoreSession } from '../../src/stores/session.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { recordingSession } from '../../src/testing/recording-session.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
+import { rounds } from '../support/soak.ts';
 import { deleteRedisKeys, dropPostgresSchema } from './cleaning.ts';
+import { emptyPGlite } from './empty-pglite.ts';
 import { startPooler, withoutPooler } from './pooler.ts';
 import { startProxy } from './proxy.ts';
 import { restorePostgres } from './schema-fixtures.ts';
 import { announce, uniqueName } from './servers.ts';
 import { VERSION } from '../../src/session-contract.ts';
+
+/** Each waits until an answer is late. One connection left behind shows after the first already. */
+const LOSSES = rounds(2, 4);
 
 /** Announcements arrive when they arrive; this only ends a test in which they never do. */
 const eventually = (condition: () => unknown): Promise<unknown> =>
@@ -167,7 +172,7 @@ describe.skipIf(redis.absent)('openRedis with push', () => {
       const store = openRedis(proxy.url, { prefix, push: true, timeout: '1s' });
       const { session, settled } = await counted(store, uniqueName('push'), generateKey());
       await eventually(settled);
-      for (let times = 0; times < 4; times++) {
+      for (let times = 0; times < LOSSES; times++) {
         if (loss === 'silent') proxy.silence();
         if (loss === 'cut while it connects') proxy.hang();
         proxy.cut();
@@ -542,7 +547,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
 describe('openPostgres with push on PGlite', () => {
   let pool: PGlite;
   beforeAll(async () => {
-    pool = await PGlite.create();
+    pool = await emptyPGlite();
   });
   afterAll(() => pool.close());
   test('asks for nothing while nothing changes', async () => {
