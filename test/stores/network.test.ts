@@ -28,6 +28,8 @@ function failed(factory: string, what: string): RegExp {
   return new RegExp(`^${factory}: ${what}\\.${outcome} See the cause\\.$`);
 }
 
+// The stores run side by side: most of the time passes in waiting for answers. One proxy is one store's, so its tests follow each other.
+
 /** @param open A store over `url` whose calls wait `timeout` milliseconds. */
 function networkFaults(
   factory: string,
@@ -177,7 +179,7 @@ function networkFaults(
       await using reader = open(server(), 30_000);
       const direct = reader.session(id);
       await direct.replaceHistoryWithCompaction([kept, ...more]);
-      await using store = open(proxy.url, 1_000);
+      await using store = open(proxy.url, PATIENCE);
       const session = store.session(id);
       await vi.waitFor(() => session.popItem(), { timeout: HANG });
       for (let chunk = 1; chunk <= 5; chunk++) {
@@ -197,34 +199,40 @@ async function append(session: StoreSession, operationId: string, items: AgentIn
 }
 
 const postgres = await announce('PostgreSQL', 'PostgreSQL over a bad network');
-describe.skipIf(postgres.absent)('PostgreSQL over a bad network', () => {
+describe.skipIf(postgres.absent).concurrent('PostgreSQL over a bad network', () => {
   const schema = uniqueName('network');
   afterAll(() => dropPostgresSchema(postgres.url, schema));
-  networkFaults(
-    'openPostgres',
-    () => postgres.url,
-    (url, timeout) => openPostgres(url, { schema, timeout, sharePool: false, maxConnections: 2 }),
-  );
+  describe('one after the other', { concurrent: false }, () => {
+    networkFaults(
+      'openPostgres',
+      () => postgres.url,
+      (url, timeout) => openPostgres(url, { schema, timeout, sharePool: false, maxConnections: 2 }),
+    );
+  });
 });
 
 const mariadb = await announce('MariaDB', 'MariaDB over a bad network');
-describe.skipIf(mariadb.absent)('MariaDB over a bad network', () => {
+describe.skipIf(mariadb.absent).concurrent('MariaDB over a bad network', () => {
   const prefix = `${uniqueName('network')}_`;
   afterAll(() => dropMysqlTables(mariadb.url, prefix));
-  networkFaults(
-    'openMysql',
-    () => mariadb.url,
-    (url, timeout) => openMysql(url, { prefix, timeout, sharePool: false, maxConnections: 2 }),
-  );
+  describe('one after the other', { concurrent: false }, () => {
+    networkFaults(
+      'openMysql',
+      () => mariadb.url,
+      (url, timeout) => openMysql(url, { prefix, timeout, sharePool: false, maxConnections: 2 }),
+    );
+  });
 });
 
 const redis = await announce('Redis', 'Redis over a bad network');
-describe.skipIf(redis.absent)('Redis over a bad network', () => {
+describe.skipIf(redis.absent).concurrent('Redis over a bad network', () => {
   const prefix = uniqueName('network');
   afterAll(() => deleteRedisKeys(redis.url, prefix));
-  networkFaults(
-    'openRedis',
-    () => redis.url,
-    (url, timeout) => openRedis(url, { prefix, timeout }),
-  );
+  describe('one after the other', { concurrent: false }, () => {
+    networkFaults(
+      'openRedis',
+      () => redis.url,
+      (url, timeout) => openRedis(url, { prefix, timeout }),
+    );
+  });
 });

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInputItem, Session } from '@openai/agents';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { cache, encrypt, expire, redact, wrapStore, type Layers } from '../../src/index.ts';
+import { slotOf } from '../../src/stores/redis/slot.ts';
 import { openRedis } from '../../src/stores/redis.ts';
 import { fixedKeyring } from '../../src/testing/fixed-keyring.ts';
 import { rounds } from '../support/soak.ts';
@@ -17,6 +18,8 @@ import { uniqueName } from './servers.ts';
 // Sessions that are written to through every client, bare and under the full stack, while slots move and primaries are killed.
 
 const RESHARDS = rounds(1, 20);
+/** How many slots move at a time, the first of a server: each takes some milliseconds. */
+const SLOTS = rounds(400, 2_500);
 const FAILOVERS = rounds(1, 10);
 const SESSIONS = rounds(1, 4);
 const TIMEOUT = rounds(120_000, 1_800_000);
@@ -36,6 +39,13 @@ const STACKS: readonly (readonly [name: string, layers: () => Layers])[] = [
 
 function contentOf(item: AgentInputItem): string {
   return 'content' in item && typeof item.content === 'string' ? item.content : JSON.stringify(item);
+}
+
+/** A name in one of the slots that move. */
+function inMovingSlot(name: string): string {
+  let number = 0;
+  while (slotOf(`{${encodeURIComponent(`${name} ${number}`)}}`) >= SLOTS) number++;
+  return `${name} ${number}`;
 }
 
 /** A session somebody writes to without a pause. */
@@ -107,6 +117,7 @@ describe.skipIf(withoutCluster('a cluster that changes under load'))(
     /** Every client with every stack. */
     async function loaded(
       prefix: string,
+      idOf: (name: string) => string = (name) => name,
     ): Promise<{ readonly loads: readonly Load[]; end: () => Promise<void> }> {
       const stores = await Promise.all(
         CLUSTER_CLIENTS.flatMap(([client, open]) =>
@@ -120,7 +131,7 @@ describe.skipIf(withoutCluster('a cluster that changes under load'))(
       const loads = stores.flatMap(({ name, store, layers }) => {
         const sessions = wrapStore(store, layers());
         return Array.from({ length: SESSIONS }, (_, index) => {
-          const id = `${name} ${index}`;
+          const id = idOf(`${name} ${index}`);
           return startLoad(sessions.session(id), id, prefix, layers);
         });
       });
@@ -172,12 +183,15 @@ describe.skipIf(withoutCluster('a cluster that changes under load'))(
     test(
       'loses and doubles nothing while slots move, and no call fails',
       async () => {
-        const { loads, end } = await loaded(uniqueName('reshard'));
+        const { loads, end } = await loaded(uniqueName('reshard'), inMovingSlot);
         await progress(loads, 3);
         for (let round = 0; round < RESHARDS; round++) {
           const primaries = await cluster.primaries();
-          const from = primaries[round % 3] as ClusterNode;
-          await cluster.reshard(from, primaries[(round + 1) % 3] as ClusterNode, 2_500);
+          const [from, to] = [primaries[round % 3], primaries[(round + 1) % 3]] as [ClusterNode, ClusterNode];
+          await cluster.reshard(from, to, SLOTS);
+          // All of them are in slots that moved.
+          const { id } = loads[0] as Load;
+          expect((await cluster.ownerOf(`{${encodeURIComponent(id)}}`)).url).toBe(to.url);
           await progress(loads, 2);
         }
         for (const load of loads) await load.stop();
