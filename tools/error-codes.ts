@@ -50,7 +50,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorPage>> = {
   },
   ERR_KEY_UNAVAILABLE: {
     meaning:
-      'The key exists but cannot be used now: the KMS does not answer, or the keyring holds only the public half.',
+      'The key exists but cannot be used now: the KMS does not answer, the function given to `encrypt()` as `keys` or `context` failed, or the keyring holds only the public half.',
     fix: 'Retry when the KMS answers; add the private key where reading is needed.',
   },
   ERR_COMMITMENT: {
