@@ -185,6 +185,33 @@ describe('prose', () => {
     expect(patternsRun(length, () => whole.redactItem(userMessage(text), true))).toBeGreaterThan(10);
   });
 
+  test('meets no pattern under keys that were seen before, nor do they', () => {
+    const [led, whole] = pairOf({});
+    const items: readonly AgentInputItem[] = [
+      userMessage(prose(900)),
+      {
+        type: 'function_call',
+        callId: 'call_1',
+        name: 'search_tickets',
+        status: 'completed',
+        arguments: JSON.stringify({ query: prose(900), limit: 12, type: 'open', role: 'agent' }),
+      },
+      {
+        type: 'function_call_result',
+        callId: 'call_1',
+        name: 'search_tickets',
+        status: 'completed',
+        output: { type: 'text', text: prose(900) },
+      },
+    ];
+    const redactAll = (engine: RedactionEngine) => (): void => {
+      for (const item of items) engine.redactItem(item, true);
+    };
+    redactAll(led)();
+    expect(patternsRun(0, redactAll(led))).toBe(0);
+    expect(patternsRun(0, redactAll(whole))).toBeGreaterThan(10);
+  });
+
   test('meets at most one pattern as a whole when an address stands in it', () => {
     const [led] = pairOf({});
     const text = `${prose(1 << 12)} jane@acme.com ${prose(1 << 12)}`;

@@ -1,10 +1,15 @@
 import { CLUE } from '../clues.ts';
+import { words } from '../context.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isStandIn, looksRandom } from './randomness.ts';
 import { secretResult } from './secret-result.ts';
 
 const COOKIE = /(?<![\w=:-])(?:set-)?cookie["']?[ \t]{0,2}[:=][ \t]{0,2}["']?/gi;
 const COOKIE_PAIR = /([\w!#$%&*.^`|~+-]{1,128}=)([^\s;,"']{0,4096})(?:;[ \t]{0,4}|(?=[\s,"']|$))/y;
+const COOKIE_KEYS: ReadonlySet<string> = words(
+  'cookie cookies setcookie setcookies set-cookie set-cookies set_cookie set_cookies',
+);
+const LONGEST_KEY = 'set-cookies'.length;
 
 /** What a browser sends back is a credential as a whole: every value of the header that looks like one. */
 export const cookieRecognizer: BuiltInRecognizer = {
@@ -22,7 +27,7 @@ export const cookieRecognizer: BuiltInRecognizer = {
 
 /** Whether a text under this key is a cookie as a whole. */
 export function isCookieKey(key: string | undefined): boolean {
-  return key !== undefined && /^(?:set[-_]?)?cookies?$/i.test(key);
+  return key !== undefined && key.length <= LONGEST_KEY && COOKIE_KEYS.has(key.toLowerCase());
 }
 
 function findPairs(text: string, from: number, found: RecognizerResult[]): void {

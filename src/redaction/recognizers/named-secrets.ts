@@ -6,6 +6,7 @@ import { isStandIn, looksRandom } from './randomness.ts';
 import {
   CREDENTIAL_SCHEMES,
   FOREIGN_NAME_ENDS,
+  isPassKey,
   NAME_ENDS,
   secretKind,
   secretKindOfKey,
@@ -97,7 +98,7 @@ function findAfterNames(
 /** A whole text under the key of a secret. */
 function findUnderKey(text: string, context: TextContext, found: RecognizerResult[]): void {
   if (context.isKey === true || text.length > LONGEST_QUOTED) return;
-  const isPass = /^pass$/i.test(context.key ?? '') && CREDENTIAL_KEYS.test(context.parentKey ?? '');
+  const isPass = isPassKey(context.key) && CREDENTIAL_KEYS.test(context.parentKey ?? '');
   const kind = isPass ? 'password' : secretKindOfKey(context.key);
   if (kind === undefined) return;
   const isSecret =
@@ -141,7 +142,7 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
 
 /** `pass` is a word of many things, but not after a user: `auth: { user: 'ada', pass: '…' }`. */
 function passOfUser(text: string, start: number, name: string): SecretKind | undefined {
-  if (!/^pass$/i.test(name)) return undefined;
+  if (!isPassKey(name)) return undefined;
   return USER_BEFORE.test(text.slice(Math.max(0, start - 120), start)) ? 'password' : undefined;
 }
 

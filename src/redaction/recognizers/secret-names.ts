@@ -114,7 +114,12 @@ export function secretKindOfKey(key: string | undefined): SecretKind | undefined
 
 /** Whether the whole text under this key can be a secret; the key above may have to tell it too. */
 export function isSecretKey(key: string): boolean {
-  return secretKindOfKey(key) !== undefined || /^pass$/i.test(key);
+  return secretKindOfKey(key) !== undefined || isPassKey(key);
+}
+
+/** `pass` is a password under a key of credentials only. */
+export function isPassKey(key: string | undefined): boolean {
+  return key?.length === 4 && key.toLowerCase() === 'pass';
 }
 
 /** What kind of secret a key or a name in a text stands for, if any. */
