@@ -105,9 +105,10 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     mutate: (kind, details, work) =>
       letIn(kind, details, async () =>
         queueOf(details.runContext).mutate(() =>
-          run(kind, details, async (call) => {
-            if (REMOVALS.includes(kind)) await removing(call);
-            return await mutating(stack, call, async (appended, removed) => work(call, appended, removed));
+          run(kind, details, (call) => {
+            const mutation = (): ReturnType<typeof work> =>
+              mutating(stack, call, async (appended, removed) => work(call, appended, removed));
+            return REMOVALS.includes(kind) ? removing(call).then(mutation) : mutation();
           }),
         ),
       ),

@@ -17,13 +17,16 @@ export type Window = (limit: number | undefined, call: SessionCall, fresh: boole
 export function createWindow(inner: Inner, stack: Stack, opening: Opening): Window {
   const { loading } = stack;
 
-  async function recordsFor(limit: number | undefined, call: SessionCall): Promise<AgentInputItem[]> {
+  function recordsFor(limit: number | undefined, call: SessionCall): Promise<AgentInputItem[]> {
     call.result.unanswered = true;
-    const records = await (takesParts(call) && inner.getRecords !== undefined
-      ? inner.getRecords(limit)
-      : inner.getItems(limit, call.runContext));
-    call.result.unanswered = false;
-    return records;
+    const records =
+      takesParts(call) && inner.getRecords !== undefined
+        ? inner.getRecords(limit)
+        : inner.getItems(limit, call.runContext);
+    return records.then((answer) => {
+      call.result.unanswered = false;
+      return answer;
+    });
   }
 
   async function load(count: number | undefined, call: SessionCall): Promise<Opened[]> {
