@@ -1,3 +1,4 @@
+import { defined } from './defined.ts';
 import { StrongroomError } from './errors.ts';
 import { checkText } from './limits.ts';
 import { invalidOption } from './options.ts';
@@ -45,7 +46,7 @@ export function parseDerivedId(id: string): DerivedId | undefined {
   const [, kind = '', encoded = '', of = ''] = FORM.exec(id) ?? [];
   if (kind === '') return undefined;
   const name = encoded.replaceAll('%7E', '~').replaceAll('%25', '%');
-  const derived = { kind, of, ...(name !== '' && { name }) };
+  const derived = defined({ kind, of, name: name === '' ? undefined : name });
   return derivedId(derived) === id ? derived : undefined;
 }
 

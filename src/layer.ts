@@ -221,11 +221,11 @@ export interface SessionLayer {
    * With `stamps`: milliseconds that the stack's clock may be ahead of the database's before the removal of what this layer
    * hides is `ERR_CLOCK`; infinite to trust the clock. Default: 5 minutes, or 30 days where the database runs in this process.
    */
-  readonly maxAhead?: number;
+  readonly maxAhead?: number | undefined;
   /** At most one layer of this name in a stack. */
   readonly unique?: true;
   /** The stack's time source, Unix milliseconds. */
-  readonly clock?: () => number;
+  readonly clock?: (() => number) | undefined;
   /** Transforms entries on their way to the store: as many as came, in their order. */
   write?(entries: readonly Entry[], call: SessionCall): MaybePromise<readonly Entry[]>;
   /** Transforms entries on their way back: as many as came, `undefined` for one that is to be hidden. */

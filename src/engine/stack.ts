@@ -17,9 +17,9 @@ export interface Stack {
   /** A layer writes header fields. */
   readonly stamped: boolean;
   /** The layer by whose stamps items expire, else the outermost that stamps. */
-  readonly expiring?: SessionLayer;
+  readonly expiring?: SessionLayer | undefined;
   /** The smallest of what the stamping layers allow, see {@link SessionLayer.maxAhead}. */
-  readonly maxAhead?: number;
+  readonly maxAhead?: number | undefined;
   /** A layer brought the clock. */
   readonly hasOwnClock: boolean;
   /** A layer sees items at all; otherwise calls pass through untouched. */
@@ -27,7 +27,7 @@ export interface Stack {
   /** A layer has `read`, so what comes back is not what the inner session holds. */
   readonly reads: boolean;
   /** The layer that answers reads. */
-  readonly loading?: SessionLayer;
+  readonly loading?: SessionLayer | undefined;
   readonly wantsRunContext: boolean;
   /** A layer that neither seals nor stamps has `read`: an item that was read may not be what is stored. */
   readonly views: boolean;
@@ -38,9 +38,9 @@ export interface Stack {
   /** Where the layers do their work. */
   readonly places: Places;
   /** All `compare` hooks, outermost first; absent when no layer has one. */
-  readonly compare?: (item: AgentInputItem) => AgentInputItem;
+  readonly compare?: ((item: AgentInputItem) => AgentInputItem) | undefined;
   /** Those of layers that also write: two items that they make equal are stored as one. */
-  readonly compareWritten?: (item: AgentInputItem) => AgentInputItem;
+  readonly compareWritten?: ((item: AgentInputItem) => AgentInputItem) | undefined;
   now(): number;
 }
 
@@ -133,8 +133,8 @@ export function buildStack(layers: readonly SessionLayer[]): Stack {
     layers,
     sealed,
     stamped,
-    ...(expiring !== undefined && { expiring }),
-    ...(ahead.length > 0 && { maxAhead: Math.min(...ahead) }),
+    expiring,
+    maxAhead: ahead.length > 0 ? Math.min(...ahead) : undefined,
     hasOwnClock: layers.some((layer) => layer.clock !== undefined),
     enveloped,
     opaque: enveloped || layers.some(isInverse),
@@ -144,9 +144,9 @@ export function buildStack(layers: readonly SessionLayer[]): Stack {
     reads: layers.some((layer) => layer.read !== undefined),
     wantsRunContext: layers.some((layer) => layer.wantsRunContext === true),
     views: layers.some((layer) => layer.read !== undefined && layer.seals !== true && layer.stamps !== true),
-    ...(loading !== undefined && { loading }),
-    ...(compare !== undefined && { compare }),
-    ...(compareWritten !== undefined && { compareWritten }),
+    loading,
+    compare,
+    compareWritten,
     now: stackClock(layers),
   };
 }

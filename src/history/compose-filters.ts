@@ -1,4 +1,5 @@
 import type { CallModelInputFilter, CallModelInputFilterArgs, ModelInputData } from '@openai/agents';
+import { defined } from '../defined.ts';
 import { invalidOption } from '../options.ts';
 
 /**
@@ -29,7 +30,7 @@ export function composeFilters<TContext = unknown>(
       const { instructions, input } = await filter({ ...args, modelData });
       // A filter that returns no instructions leaves them as they are, as the runner has it.
       const kept = instructions ?? modelData.instructions;
-      modelData = { input, ...(kept === undefined ? {} : { instructions: kept }) };
+      modelData = defined({ input, instructions: kept });
     }
     return modelData;
   };

@@ -38,8 +38,8 @@ export interface DekTombstone {
 
 /** Which records {@link DekStore.list} gives; absent fields match everything. */
 export interface DekFilter {
-  readonly sessionId?: string;
-  readonly kid?: string;
+  readonly sessionId?: string | undefined;
+  readonly kid?: string | undefined;
 }
 
 /**

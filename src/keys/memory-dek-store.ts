@@ -1,4 +1,5 @@
 import { clockOf } from '../clock.ts';
+import { defined } from '../defined.ts';
 import { checkOptions } from '../options.ts';
 import { type HoldRecord, type DekTombstone, type DekStore, type DekRecord, heldError } from './dek-store.ts';
 
@@ -74,7 +75,7 @@ export function memoryDekStore(options: MemoryDekStoreOptions = {}): DekStore {
       async release(id, releasedAt, releasedBy) {
         const hold = holds.get(id);
         if (hold === undefined || hold.releasedAt !== undefined) return hold;
-        const released = { ...hold, releasedAt, ...(releasedBy !== undefined && { releasedBy }) };
+        const released = defined({ ...hold, releasedAt, releasedBy });
         holds.set(id, released);
         return released;
       },

@@ -1,3 +1,4 @@
+import { defined } from '../defined.ts';
 import { errorName } from '../error-name.ts';
 import type { CallKind, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
@@ -191,26 +192,24 @@ export function audit(options: AuditOptions): AuditLayer {
       const time = timeOf(call);
       const who = actorOf(call);
       const start = performance.now();
-      const end = (rest: Pick<AuditEvent, 'outcome' | 'itemsOut' | 'error' | 'servedFrom'>): void =>
-        emit({
-          time,
-          sessionId: call.sessionId,
-          ...(who !== undefined && { actor: who }),
-          ...(call.purpose !== undefined && { purpose: call.purpose }),
-          operation: call.kind,
-          ...(call.itemCount !== undefined && { itemsIn: call.itemCount }),
-          ...(call.operationId !== undefined && { operationId: call.operationId }),
-          ...rest,
-          durationMs: performance.now() - start,
-        });
+      const end = (rest: Ending): void =>
+        emit(
+          defined({
+            time,
+            sessionId: call.sessionId,
+            actor: who,
+            purpose: call.purpose,
+            operation: call.kind,
+            itemsIn: call.itemCount,
+            operationId: call.operationId,
+            ...rest,
+            durationMs: performance.now() - start,
+          }),
+        );
       try {
         const result = await next();
         const { items, servedFrom } = call.result;
-        end({
-          outcome: 'success',
-          ...(items !== undefined && { itemsOut: items }),
-          ...(servedFrom !== undefined && { servedFrom }),
-        });
+        end({ outcome: 'success', itemsOut: items, servedFrom });
         return result;
       } catch (error) {
         end({ outcome: 'failure', error: nameOf(error) });
@@ -228,6 +227,13 @@ export function audit(options: AuditOptions): AuditLayer {
 }
 
 /** What `setTimeout` takes; it would end at once after more. Milliseconds. */
+/** What is known only when a call has ended. */
+interface Ending extends Pick<AuditEvent, 'outcome'> {
+  readonly itemsOut?: AuditEvent['itemsOut'] | undefined;
+  readonly error?: AuditEvent['error'] | undefined;
+  readonly servedFrom?: AuditEvent['servedFrom'] | undefined;
+}
+
 const LONGEST_TIMER = 2_147_483_647;
 
 /** Not every runtime's timers are objects. */

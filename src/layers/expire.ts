@@ -177,8 +177,8 @@ export function expire(options: ExpireOptions): SessionLayer {
     reads: 'view',
     unique: true,
     unstamped: engineMode(unstamped, envelopes),
-    ...(clock !== undefined && { clock }),
-    ...(maxAhead !== undefined && { maxAhead }),
+    clock,
+    maxAhead,
     write,
     read,
   });

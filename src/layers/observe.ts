@@ -2,6 +2,7 @@ import type * as telemetry from '@opentelemetry/api';
 import type { Attributes, Meter, Span, Tracer } from '@opentelemetry/api';
 import { toBase64url, utf8 } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
+import { defined } from '../defined.ts';
 import { errorName } from '../error-name.ts';
 import { isStrongroomError } from '../errors.ts';
 import type { SessionCall, SessionLayer } from '../layer.ts';
@@ -84,13 +85,12 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
   }
 
   function spanAttributes(call: SessionCall): Attributes {
-    return {
+    return defined({
       'strongroom.operation': call.kind,
-      ...(sessionId !== 'omit' && {
-        'gen_ai.conversation.id': sessionId === 'plain' ? call.sessionId : hash(call.sessionId),
-      }),
-      ...(call.itemCount !== undefined && { 'strongroom.items.in': call.itemCount }),
-    };
+      'gen_ai.conversation.id':
+        sessionId === 'omit' ? undefined : sessionId === 'plain' ? call.sessionId : hash(call.sessionId),
+      'strongroom.items.in': call.itemCount,
+    });
   }
 
   /** A missing package is a mistake that must be seen; one that cannot be loaded now costs telemetry. */
@@ -126,7 +126,7 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
       if (meter === undefined) return;
       instruments ??= instrumentsOf(meter);
       const { duration, items } = instruments;
-      duration.record(seconds, { ...operation, ...(failure !== undefined && { 'error.type': failure }) });
+      duration.record(seconds, defined({ ...operation, 'error.type': failure }));
       if (call.itemCount !== undefined) {
         items.add(call.itemCount, { ...operation, 'strongroom.direction': 'in' });
       }

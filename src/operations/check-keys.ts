@@ -1,3 +1,4 @@
+import { defined } from '../defined.ts';
 import { isStrongroomError, type ErrorCode } from '../errors.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { CallOrigin } from '../layer.ts';
@@ -68,7 +69,7 @@ async function usesOf(
   }
   return [...uses].map(([kid, { dataKeys, sessions }]) => {
     const problem = problemOf(options.keys, kid);
-    return { kid, dataKeys, sessions: sessions.size, ...(problem !== undefined && { problem }) };
+    return defined({ kid, dataKeys, sessions: sessions.size, problem });
   });
 }
 

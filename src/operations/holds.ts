@@ -1,4 +1,5 @@
 import { randomName } from '../crypto/random.ts';
+import { defined } from '../defined.ts';
 import { StrongroomError } from '../errors.ts';
 import { type HoldStore, type HoldRecord, type DekStore, checkHold, heldError } from '../keys/dek-store.ts';
 import type { CallOrigin } from '../layer.ts';
@@ -51,13 +52,7 @@ async function place(target: KeyTarget, options: HoldOptions): Promise<HoldRecor
   checkCall('hold', options, ['reason', 'by', 'sessionId', 'id']);
   const { reason, by, id = randomName() } = options;
   const { stores, sessionId, now } = await resolve('hold', target, options.sessionId, originOf(options));
-  const record: HoldRecord = {
-    id,
-    sessionId,
-    reason,
-    placedAt: now,
-    ...(by !== undefined && { placedBy: by }),
-  };
+  const record: HoldRecord = defined({ id, sessionId, reason, placedAt: now, placedBy: by });
   checkHold('hold', record);
   for (const store of stores) {
     if (!(await store.place(record))) {

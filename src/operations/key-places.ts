@@ -92,7 +92,7 @@ export async function* wrappedKeysOf(
   { stores, sessionId, sealed }: KeyPlaces,
   kid?: string,
 ): AsyncIterable<PlacedKey> {
-  const filter = { ...(sessionId !== undefined && { sessionId }), ...(kid !== undefined && { kid }) };
+  const filter = { sessionId, kid };
   for (const store of stores) {
     for await (const record of store.list(filter)) if (kid === undefined || record.kid === kid) yield record;
   }

@@ -151,11 +151,7 @@ async function rewrapDekStore(
   options: RewrapOptions,
   sessionId?: string,
 ): Promise<void> {
-  const filter = {
-    ...(sessionId !== undefined && { sessionId }),
-    ...(options.kid !== undefined && { kid: options.kid }),
-  };
-  for await (const record of store.list(filter)) {
+  for await (const record of store.list({ sessionId, kid: options.kid })) {
     options.signal?.throwIfAborted();
     if (record.kid === ring.current) continue;
     // Outside of the attempt: a context that cannot be one is a mistake of the caller and no damaged data key.

@@ -1,4 +1,5 @@
 import type { Session } from '@openai/agents';
+import { defined } from '../defined.ts';
 import { StrongroomError } from '../errors.ts';
 import type { DekRecord } from '../keys/dek-store.ts';
 import type { CallOrigin } from '../layer.ts';
@@ -100,16 +101,16 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
   }
   sealer.forget(sessionId);
   const rowsCleared = await cleared(inner);
-  return {
-    type: 'strongroom/shred',
-    version: 1,
+  return defined({
+    type: 'strongroom/shred' as const,
+    version: 1 as const,
     sessionId,
     at: scope.now,
     keys,
     rowsCleared,
-    ...(reason !== undefined && { reason }),
-    ...(by !== undefined && { by }),
-  };
+    reason,
+    by,
+  });
 }
 
 /** Past the layers, which may be read-only; the keys are gone in any case. */

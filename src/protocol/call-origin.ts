@@ -1,3 +1,4 @@
+import { defined } from '../defined.ts';
 import { StrongroomError } from '../errors.ts';
 import type { CallOrigin } from '../layer.ts';
 import { checkOptions, invalidOption } from '../options.ts';
@@ -8,11 +9,11 @@ export const ORIGIN: readonly (keyof CallOrigin)[] = ['runContext', 'actor', 'pu
 /** What of the options says who calls; what is no text is left out here and refused by {@link checkCall}. */
 export function originOf(options: unknown): CallOrigin {
   const { runContext, actor, purpose } = (Object(options) === options ? options : {}) as CallOrigin;
-  return {
-    ...(typeof runContext === 'object' && runContext !== null && { runContext }),
-    ...(typeof actor === 'string' && { actor }),
-    ...(typeof purpose === 'string' && { purpose }),
-  };
+  return defined({
+    runContext: typeof runContext === 'object' && runContext !== null ? runContext : undefined,
+    actor: typeof actor === 'string' ? actor : undefined,
+    purpose: typeof purpose === 'string' ? purpose : undefined,
+  });
 }
 
 /** @throws {@link StrongroomError} `ERR_INVALID_OPTION`. */

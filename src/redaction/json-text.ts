@@ -9,8 +9,8 @@ export interface JsonLiteral {
   readonly end: number;
   /** What the literal says, escapes resolved. */
   readonly text: string;
-  readonly key?: string;
-  readonly parentKey?: string;
+  readonly key?: string | undefined;
+  readonly parentKey?: string | undefined;
   readonly path: Path | undefined;
 }
 
@@ -51,7 +51,11 @@ const SHORTEST_NUMBER = 7;
  */
 export function jsonLiterals(
   text: string,
-  at: { readonly key?: string; readonly parentKey?: string; readonly path: Path | undefined },
+  at: {
+    readonly key?: string | undefined;
+    readonly parentKey?: string | undefined;
+    readonly path: Path | undefined;
+  },
   scalars: boolean,
 ): readonly JsonLiteral[] | undefined {
   if (!mayBeJson(text, scalars)) return undefined;
@@ -79,7 +83,11 @@ function isJson(text: string): boolean {
 /** Two or more objects or arrays, white space between them. */
 function jsonLines(
   text: string,
-  at: { readonly key?: string; readonly parentKey?: string; readonly path: Path | undefined },
+  at: {
+    readonly key?: string | undefined;
+    readonly parentKey?: string | undefined;
+    readonly path: Path | undefined;
+  },
 ): readonly JsonLiteral[] | undefined {
   let depth = 0;
   let start = -1;
@@ -105,7 +113,11 @@ function jsonLines(
 /** Reads text that is known to be JSON. No recursion: nesting is bounded by the text only. */
 function scan(
   text: string,
-  at: { readonly key?: string; readonly parentKey?: string; readonly path: Path | undefined },
+  at: {
+    readonly key?: string | undefined;
+    readonly parentKey?: string | undefined;
+    readonly path: Path | undefined;
+  },
 ): readonly JsonLiteral[] {
   const found: JsonLiteral[] = [];
   const stack: Container[] = [];
@@ -120,7 +132,7 @@ function scan(
       if (top?.isObject === true && top.expectsKey) {
         top.key = value;
         top.expectsKey = false;
-        found.push({ kind: 'key', start: index, end, text: value, ...keys(top.ownKey), path: top.path });
+        found.push({ kind: 'key', start: index, end, text: value, key: top.ownKey, path: top.path });
       } else {
         if (top?.isObject === true) noteMember(top, value, found.length);
         else if (stack.length > 1) noteElement(stack, found.length);
@@ -191,26 +203,29 @@ function nameValues(object: Container | undefined, found: JsonLiteral[]): void {
     found[position] = {
       ...(found[position] as JsonLiteral),
       key: object.name,
-      ...(object.ownKey === undefined ? undefined : { parentKey: object.ownKey }),
+      parentKey: object.ownKey,
     };
   }
 }
 
 function place(
   top: Container | undefined,
-  at: { readonly key?: string; readonly parentKey?: string; readonly path: Path | undefined },
-): { readonly key?: string; readonly parentKey?: string; readonly path: Path | undefined } {
-  if (top === undefined) return { ...keys(at.key, at.parentKey), path: at.path };
+  at: {
+    readonly key?: string | undefined;
+    readonly parentKey?: string | undefined;
+    readonly path: Path | undefined;
+  },
+): {
+  readonly key?: string | undefined;
+  readonly parentKey?: string | undefined;
+  readonly path: Path | undefined;
+} {
+  if (top === undefined) return { key: at.key, parentKey: at.parentKey, path: at.path };
   const segment = top.isObject ? (top.key ?? '') : top.index;
   const path = pathBelow(top.path, segment);
-  return top.isObject ? { ...keys(top.key, top.ownKey), path } : { ...keys(top.ownKey), path };
-}
-
-function keys(key: string | undefined, parentKey?: string): { key?: string; parentKey?: string } {
-  return {
-    ...(key === undefined ? undefined : { key }),
-    ...(parentKey === undefined ? undefined : { parentKey }),
-  };
+  return top.isObject
+    ? { key: top.key, parentKey: top.ownKey, path }
+    : { key: top.ownKey, parentKey: undefined, path };
 }
 
 function endOfString(text: string, start: number): number {

@@ -29,7 +29,7 @@ export function lookAtView(view: TextView): Look {
 /** Looks at the text of a field, or of a literal in it; `undefined` when it can hold no find. */
 export type Inspect = (
   text: string,
-  at: { readonly key?: string; readonly strictJson?: true },
+  at: { readonly key?: string | undefined; readonly strictJson?: true },
 ) => Look | undefined;
 
 /**

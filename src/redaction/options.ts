@@ -78,7 +78,7 @@ export interface RedactionSettings {
   isAllowed(value: string): boolean;
   readonly operators: ReadonlyMap<string, PreparedOperator>;
   readonly defaultOperator: PreparedOperator;
-  readonly transform?: (text: string, context: TransformContext) => MaybePromise<string>;
+  readonly transform?: ((text: string, context: TransformContext) => MaybePromise<string>) | undefined;
   readonly scoreThreshold: number;
   readonly decode: ReadonlySet<string>;
   readonly maxScanBytes: number;
@@ -155,7 +155,7 @@ export function parseRedactionOptions(
     isAllowed: parseAllowList(where, options.allowList),
     operators,
     defaultOperator: operators.get('DEFAULT') ?? prepareOperator(where, 'operators.DEFAULT', 'replace'),
-    ...(transform === undefined ? undefined : { transform }),
+    transform,
     scoreThreshold,
     decode: new Set(decode),
     maxScanBytes: parseCount(where, 'maxScanBytes', options.maxScanBytes ?? DEFAULT_MAX_SCAN_BYTES),

@@ -10,12 +10,12 @@ import { isProtectedExtra, itemType, mapArray, setOwn, walkItem, type Place, typ
 /** A text to be searched: a whole field, or one literal of JSON text. */
 export interface Leaf {
   /** What the text shows, when it has been looked at already. */
-  readonly look?: Look;
+  readonly look?: Look | undefined;
   readonly text: string;
   readonly kind: 'text' | 'key' | 'number' | 'unscanned';
   readonly context: TextContext;
   /** Texts that share this follow each other directly. */
-  readonly run?: object;
+  readonly run?: object | undefined;
 }
 
 /** The texts of an item that can hold a find, and the way to put others in their places. */
@@ -39,8 +39,8 @@ interface LiteralPart {
 
 interface LeafPlace {
   readonly path: Path | undefined;
-  readonly key?: string;
-  readonly parentKey?: string;
+  readonly key?: string | undefined;
+  readonly parentKey?: string | undefined;
 }
 
 /**
@@ -70,8 +70,8 @@ export function planItem(item: AgentInputItem, maxScanBytes: number, inspect: In
       kind,
       text,
       context: contextOf(type, at, kind === 'key'),
-      ...(run === undefined ? undefined : { run }),
-      ...(look === undefined ? undefined : { look }),
+      run,
+      look,
     });
     return (texts) => texts[index] as string;
   };
@@ -209,7 +209,7 @@ function walkData(value: unknown, place: Place, isExtra: boolean, visitor: DataV
     const at: Place = {
       path: pathBelow(place.path, key),
       key: name !== undefined && isValueKey(key) ? name : key,
-      ...(place.key === undefined ? undefined : { parentKey: place.key }),
+      parentKey: place.key,
     };
     return walkData(member, at, isExtra && key !== 'arguments', visitor);
   });
@@ -265,7 +265,11 @@ function renderJson(source: string, parts: readonly LiteralPart[], texts: readon
 /** The path is built on demand: most texts contain nothing to report. */
 export function contextOf(
   type: string,
-  at: { readonly path: Path | undefined; readonly key?: string; readonly parentKey?: string },
+  at: {
+    readonly path: Path | undefined;
+    readonly key?: string | undefined;
+    readonly parentKey?: string | undefined;
+  },
   isKey: boolean,
 ): TextContext {
   const { path, key, parentKey } = at;
@@ -274,8 +278,8 @@ export function contextOf(
     get path(): string {
       return formatPath(path);
     },
-    ...(key === undefined ? undefined : { key }),
-    ...(parentKey === undefined ? undefined : { parentKey }),
-    ...(isKey ? { isKey } : undefined),
+    key,
+    parentKey,
+    isKey: isKey || undefined,
   };
 }

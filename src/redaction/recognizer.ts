@@ -11,11 +11,11 @@ export interface TextContext {
    */
   readonly path: string;
   /** The nearest object key above the text, as it is; in an array, the key of the array. */
-  readonly key?: string;
+  readonly key?: string | undefined;
   /** The key above {@link key}. */
-  readonly parentKey?: string;
+  readonly parentKey?: string | undefined;
   /** The text is itself an object key; {@link key} is the one above its object. */
-  readonly isKey?: true;
+  readonly isKey?: true | undefined;
 }
 
 /** One find. Offsets are UTF-16 code units of the text given to {@link Recognizer.analyze}. */

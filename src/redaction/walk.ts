@@ -5,8 +5,8 @@ import { checkDepth, pathBelow, type Path } from './path.ts';
 /** Where a text stands in an item. */
 export interface Place {
   readonly path: Path;
-  readonly key?: string;
-  readonly parentKey?: string;
+  readonly key?: string | undefined;
+  readonly parentKey?: string | undefined;
   /** JSON text that must stay JSON text (tool arguments). */
   readonly strictJson?: true;
   /** Texts that share this follow each other directly: a value can be split over them. */
@@ -218,7 +218,7 @@ function below(place: Place, segment: string): Place {
   return {
     path: pathBelow(place.path, segment),
     key: segment,
-    ...(place.key === undefined ? undefined : { parentKey: place.key }),
+    parentKey: place.key,
   };
 }
 

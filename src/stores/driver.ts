@@ -35,7 +35,7 @@ export interface Look {
   /** Default `'end'`. Records come in their order in either case. */
   readonly from?: 'start' | 'end';
   /** Key of an operation whose digest is wanted. */
-  readonly operation?: string;
+  readonly operation?: string | undefined;
   /** Who must have a lease for a change to be made; what was applied before is not made again. */
   readonly fence?: Fence;
 }
@@ -44,7 +44,7 @@ export interface Look {
 export interface View {
   readonly records: readonly StoredRecord[];
   /** Digest of the operation, when it was applied before. */
-  readonly operation?: string;
+  readonly operation?: string | undefined;
 }
 
 /** One atomic change of one history. */
@@ -62,7 +62,7 @@ export interface Change {
   /** The session goes with everything in it, as by {@link StoreDriver.deleteSession}; nothing else is looked at. */
   readonly drop?: true;
   /** Appended to another session in the same transaction. */
-  readonly archive?: { readonly sessionId: string; readonly records: readonly StoredRecord[] };
+  readonly archive?: { readonly sessionId: string; readonly records: readonly StoredRecord[] } | undefined;
 }
 
 /** What one step of a purge did. */
@@ -77,7 +77,7 @@ export interface PurgeStep {
 export interface Batch {
   readonly sessionId: string;
   readonly records: readonly StoredRecord[];
-  readonly subject?: string;
+  readonly subject?: string | undefined;
   /** What it moves the version on by: a new mark. */
   readonly mark: number;
 }
@@ -85,7 +85,7 @@ export interface Batch {
 /** Which records are expired: `e <= now`, or written (the call of the group, where known) at `writtenBefore` or before. */
 export interface Expired {
   readonly now: number;
-  readonly writtenBefore?: number;
+  readonly writtenBefore?: number | undefined;
 }
 
 /**
@@ -126,7 +126,7 @@ export interface StoreDriver {
    */
   readonly version: (sessionId: string, since?: Since) => Promise<VersionAnswer>;
   /** Present when the database tells of changes by itself. */
-  readonly announcements?: Announcements;
+  readonly announcements?: Announcements | undefined;
   /** Whether the operation is in the log. */
   readonly applied: (sessionId: string, operationKey: string) => Promise<boolean>;
   readonly dekStore: DekStore & { readonly holds: HoldStore };
@@ -141,7 +141,7 @@ export interface StoreDriver {
   /** What {@link StoreDriver.purge} would delete: one entry a record, as there. */
   readonly expired: (expired: Expired) => Promise<readonly { readonly id: string; readonly items: number }[]>;
   /** What a clock is compared with before something is deleted by it. Absent where there is nothing. */
-  readonly reference?: ReadReference;
+  readonly reference?: ReadReference | undefined;
   readonly leases: Leases;
   /** Deletes records, operation log and data keys (tombstones stay). `ERR_HELD` under a hold. */
   readonly deleteSession: (sessionId: string) => Promise<void>;

@@ -62,9 +62,7 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
       return trimmed;
     },
     records: (sessionId) => driver.read(sessionId),
-    append: (sessionId, records, subject) =>
-      driver.append({ sessionId, records, mark: newMark(), ...(subject !== undefined && { subject }) }),
-    expired: (writtenBefore) =>
-      driver.expired({ now: now(), ...(writtenBefore !== undefined && { writtenBefore }) }),
+    append: (sessionId, records, subject) => driver.append({ sessionId, records, mark: newMark(), subject }),
+    expired: (writtenBefore) => driver.expired({ now: now(), writtenBefore }),
   };
 }

@@ -149,7 +149,7 @@ export function openRedis(
         made();
       }),
     check,
-    ...(announcements !== undefined && { announcements }),
+    announcements,
     close: async () => {
       await announcements?.close();
       await source.close();

@@ -57,7 +57,7 @@ export interface StoreSession extends Session {
 
 /** Whose session it is, as far as this process knows. */
 export interface Owner {
-  subject?: string;
+  subject?: string | undefined;
   /** It is somebody else's. */
   readonly refused?: () => void;
 }
@@ -133,7 +133,7 @@ export function createStoreSession(
         const { subject } = owner;
         const append = (records: readonly StoredRecord[]): Promise<void> =>
           under === undefined
-            ? driver.append({ sessionId, records, mark, ...(subject !== undefined && { subject }) })
+            ? driver.append({ sessionId, records, mark, subject })
             : change({ records: 0 }, () => ({ remove: 'none', insert: records, mark }));
         return Array.isArray(encoded) ? append(encoded) : encoded.then(append);
       });

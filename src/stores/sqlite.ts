@@ -62,5 +62,5 @@ export function openSqlite(path: string, options: SqliteOptions = {}): Store<Sto
   const driver = sqliteDriver(connection, parseCount(WHERE, 'operationLog', operationLog), now);
   // There is no other clock that one of yours could be compared with.
   const reference = options.clock === undefined ? processReference() : undefined;
-  return createStore({ ...driver, ...(reference !== undefined && { reference }) }, now);
+  return createStore({ ...driver, reference }, now);
 }

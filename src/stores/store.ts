@@ -167,7 +167,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
         return admitted(createStoreSession(refused, id, versions(id), now, { subject }), admission.scope());
       }
       const owner: Owner = {
-        ...(subject !== undefined && { subject }),
+        subject,
         // The next call, with the right subject or none, must not get this session.
         refused: () => void (live.get(id)?.deref() === session && live.delete(id)),
       };
@@ -216,7 +216,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       signal?.throwIfAborted();
       const at = now();
       await checkAhead(where, at, whole.reference, maxAhead);
-      const expired = { now: at, ...(after !== undefined && { writtenBefore: at - after }) };
+      const expired = { now: at, writtenBefore: after === undefined ? undefined : at - after };
       const sessions = new Set<string>();
       let items = 0;
       for (;;) {
@@ -281,10 +281,13 @@ function guardDriver(
       }
     };
   const reference = driver.reference === undefined ? undefined : guard(driver.reference);
-  const dekStore: GuardingDekStore & { readonly holds: HoldStore; readonly [REFERENCE]?: ReadReference } = {
+  const dekStore: GuardingDekStore & {
+    readonly holds: HoldStore;
+    readonly [REFERENCE]?: ReadReference | undefined;
+  } = {
     ...checkedDekStore(driver.name, driver.dekStore, assertUsable),
     [GUARD]: guardKey,
-    ...(reference !== undefined && { [REFERENCE]: reference }),
+    [REFERENCE]: reference,
   };
   return {
     name: driver.name,
@@ -293,12 +296,12 @@ function guardDriver(
     appendMany: guard(driver.appendMany),
     change: guard(driver.change),
     version: guard(driver.version),
-    ...(driver.announcements !== undefined && { announcements: driver.announcements }),
+    announcements: driver.announcements,
     applied: guard(driver.applied),
     summaries: guard(driver.summaries),
     purge: guard(driver.purge),
     expired: guard(driver.expired),
-    ...(reference !== undefined && { reference }),
+    reference,
     leases: {
       acquire: guard((name, owner, milliseconds, patience?: number) => {
         checkText(driver.name, 'the name of the lease', name, MAX_BYTES.lease);

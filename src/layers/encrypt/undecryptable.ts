@@ -1,4 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
+import { defined } from '../../defined.ts';
 import { isStrongroomError, StrongroomError, type ErrorCode } from '../../errors.ts';
 import type { SessionCall } from '../../layer.ts';
 import { headerOf } from './record.ts';
@@ -91,13 +92,10 @@ export function skipOrThrow(
   );
   const reason = error.code.slice('ERR_'.length) as UndecryptableReason;
   const header = headerOf(record);
-  const decision = policy?.(reason, {
-    sessionId: call.sessionId,
-    ...place,
-    ...(header?.d !== undefined && { did: header.d }),
-    ...(header?.t !== undefined && { writtenAt: header.t }),
-    error: located,
-  });
+  const decision = policy?.(
+    reason,
+    defined({ sessionId: call.sessionId, ...place, did: header?.d, writtenAt: header?.t, error: located }),
+  );
   const skip = policy === undefined ? reason === 'SHREDDED' : decision === 'skip';
   if (!skip || reason === 'KEY_UNAVAILABLE') throw located;
   if (reason !== 'SHREDDED') call.skipped();

@@ -1,4 +1,5 @@
 import type { Session } from '@openai/agents';
+import { defined } from '../../defined.ts';
 import { holdsConversation } from '../../derived-id.ts';
 import { isStrongroomError } from '../../errors.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
@@ -42,13 +43,9 @@ export async function applyRules(
       const items = found.reduce((sum, each) => sum + each.items, 0);
       report.expired = { items, sessions: found.length };
     } else {
-      report.expired = await store.purgeExpired({
-        ...(after !== undefined && { after }),
-        ...(batch !== undefined && { batch }),
-        ...(settings.givenAhead !== undefined && { maxAhead: settings.givenAhead }),
-        ...(signal !== undefined && { signal }),
-        ...origin,
-      });
+      report.expired = await store.purgeExpired(
+        defined({ after, batch, maxAhead: settings.givenAhead, signal, ...origin }),
+      );
     }
   }
   if (age === undefined && idle === undefined && keep === undefined) return report;

@@ -36,7 +36,7 @@ export function keyValueDriver(driver: KeyValueDriver, options: KeyValueOptions)
     deleteSession: (sessionId) =>
       attemptOn(database, sessionId, (draft) => dropSession(draft, sessionId, now())),
     ping: async () => void (await database.get(['version'])),
-    ...(reference !== undefined && { reference }),
+    reference,
     close: async () => await driver.close?.(),
   };
 }

@@ -1,3 +1,4 @@
+import { defined } from '../../defined.ts';
 import { heldError, type HoldRecord, type HoldStore } from '../../keys/dek-store.ts';
 import type { Database } from './checked.ts';
 import { attempt, type Draft } from './draft.ts';
@@ -39,11 +40,7 @@ export function keyValueHolds(database: Database): HoldStore {
         const key = keyOf('hold', id);
         const hold = await draft.readJson<HoldRecord>(key);
         if (hold === undefined || hold.releasedAt !== undefined) return hold;
-        const released: HoldRecord = {
-          ...hold,
-          releasedAt,
-          ...(releasedBy !== undefined && { releasedBy }),
-        };
+        const released: HoldRecord = defined({ ...hold, releasedAt, releasedBy });
         draft.putJson(key, released);
         const left = (await openHolds(draft, hold.sessionId)).filter((open) => open !== id);
         if (left.length > 0) draft.putJson(heldKeyOf(hold.sessionId), left);

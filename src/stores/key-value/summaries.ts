@@ -1,3 +1,4 @@
+import { defined } from '../../defined.ts';
 import type { SessionSummary } from '../../session-contract.ts';
 import type { StoreDriver } from '../driver.ts';
 import type { Database } from './checked.ts';
@@ -35,7 +36,7 @@ export function keyValueSummaries(database: Database): StoreDriver['summaries'] 
     if (first === undefined || last === undefined) return undefined;
     const firstAt = decodeElement(first[1]).writtenAt;
     const lastAt = decodeElement(last[1]).writtenAt;
-    return { id, items, bytes, firstAt, lastAt, ...(subject !== null && { subject }) };
+    return defined({ id, items, bytes, firstAt, lastAt, subject: subject ?? undefined });
   }
 
   return async (afterId, count, subject) => {

@@ -136,7 +136,7 @@ export function redisChange(
       );
       const view: View = {
         records: decodeElements(looked.records),
-        ...(looked.digest !== '' && { operation: looked.digest }),
+        operation: looked.digest === '' ? undefined : looked.digest,
       };
       const change = await decide(view);
       if (change === undefined) return;

@@ -1,3 +1,4 @@
+import { defined } from '../../defined.ts';
 import { StrongroomError } from '../../errors.ts';
 import {
   type HoldStore,
@@ -124,9 +125,7 @@ function redisHolds(
       const hold = await find(id);
       if (hold === undefined) return undefined;
       const released: HoldRecord =
-        hold.releasedAt !== undefined
-          ? hold
-          : { ...hold, releasedAt, ...(releasedBy !== undefined && { releasedBy }) };
+        hold.releasedAt !== undefined ? hold : defined({ ...hold, releasedAt, releasedBy });
       await commands.write('HSET', key, id, JSON.stringify(released));
       await commands.entry('unknown', 'HDEL', keysOf(hold.sessionId).holds, id);
       return released;

@@ -25,7 +25,7 @@ export interface RedisDriverOptions {
   /** Calls back whenever a connection was made. */
   readonly onConnection: (made: () => void) => void;
   /** What the server tells of changes by itself, if it shall. */
-  readonly announcements?: Announcements;
+  readonly announcements?: Announcements | undefined;
 }
 
 /**
@@ -46,7 +46,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     ...redisAppend(parts, entries),
     change: redisChange(parts, entries, deletion, operationLog),
     version: redisVersion(parts),
-    ...(options.announcements !== undefined && { announcements: options.announcements }),
+    announcements: options.announcements,
     applied: async (sessionId, operationKey) =>
       (await commands.read('HEXISTS', keysOf(sessionId).ops, operationKey)) === 1,
     dekStore: redisDekStore(commands, { prefix, now, keysOf, onList: lists.onList }),

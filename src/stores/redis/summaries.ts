@@ -1,3 +1,4 @@
+import { defined } from '../../defined.ts';
 import type { SessionSummary } from '../../session-contract.ts';
 import type { StoreDriver } from '../driver.ts';
 import type { IndexEntries } from './index-entries.ts';
@@ -18,7 +19,7 @@ export function redisSummaries(
     const [count, bytes, first, last, owner] = answer as [number, number, Buffer, Buffer, Buffer];
     if (count === 0) return undefined;
     const times = { firstAt: Number(first), lastAt: Number(last) };
-    return { id, items: count, bytes, ...times, ...(owner.length > 0 && { subject: owner.toString() }) };
+    return defined({ id, items: count, bytes, ...times, subject: owner.toString() || undefined });
   }
 
   return async (after, count, subject) => {

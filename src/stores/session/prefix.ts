@@ -50,9 +50,7 @@ export async function replacePrefix(
         remove: { start: 0, count },
         insert: inheritBirth(records, view.records),
         operation,
-        ...(target !== undefined && {
-          archive: { sessionId: target, records: archived ?? view.records },
-        }),
+        archive: target === undefined ? undefined : { sessionId: target, records: archived ?? view.records },
       };
     });
   });

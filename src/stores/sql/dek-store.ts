@@ -1,3 +1,4 @@
+import { defined } from '../../defined.ts';
 import {
   type HoldStore,
   type HoldRecord,
@@ -176,13 +177,13 @@ export async function assertNotHeld(
 }
 
 function toHold(row: SqlRow): HoldRecord {
-  return {
+  return defined({
     id: text(row['id']),
     sessionId: text(row['session']),
     reason: text(row['reason']),
     placedAt: Number(row['placed_at']),
-    ...(row['placed_by'] !== null && { placedBy: text(row['placed_by']) }),
-    ...(row['released_at'] !== null && { releasedAt: Number(row['released_at']) }),
-    ...(row['released_by'] !== null && { releasedBy: text(row['released_by']) }),
-  };
+    placedBy: row['placed_by'] === null ? undefined : text(row['placed_by']),
+    releasedAt: row['released_at'] === null ? undefined : Number(row['released_at']),
+    releasedBy: row['released_by'] === null ? undefined : text(row['released_by']),
+  });
 }

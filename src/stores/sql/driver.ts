@@ -20,7 +20,7 @@ export interface SqlDriverOptions {
   readonly reference: ReadReference;
   readonly close: () => Promise<void>;
   /** What the database tells of changes by itself, if it does. */
-  readonly announcements?: Announcements;
+  readonly announcements?: Announcements | undefined;
   /** {@link StoreDriver.appendMany}, which each database does in its own way. */
   readonly append: (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]>;
 }
@@ -90,7 +90,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
             : (await client.query(digestOf, [session, look.operation])).rows[0];
         const view: View = {
           records: ordered.map(toRecord),
-          ...(applied !== undefined && { operation: text(applied['digest']) }),
+          operation: applied && text(applied['digest']),
         };
         const change = await decide(view);
         if (change === undefined) return NOTHING;
@@ -125,7 +125,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
       await runner.transaction((client) => drop(client, sessionId));
     },
 
-    ...(options.announcements !== undefined && { announcements: options.announcements }),
+    announcements: options.announcements,
     reference: options.reference,
     ping: options.ping,
     close: options.close,

@@ -80,7 +80,7 @@ export function openSqlStore<P extends SqlPool>(
     operationLog: parseCount(name, 'operationLog', operationLog),
     now,
     append: parts.append(runner),
-    ...(announcements !== undefined && { announcements }),
+    announcements,
     ping: async () => {
       await runner.read('SELECT 1');
       await checkSettings();

@@ -1,3 +1,4 @@
+import { defined } from '../../defined.ts';
 import type { StoreDriver } from '../driver.ts';
 import { text, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
@@ -21,14 +22,16 @@ export function sqlSummaries(dialect: SqlDialect, runner: SqlRunner): StoreDrive
      JOIN ${items} i ON i.session = s.number GROUP BY s.number, s.id, s.subject ORDER BY s.id`,
       [...(after === undefined ? [] : [after]), ...(subject === undefined ? [] : [subject])],
     );
-    return rows.map((row) => ({
-      id: text(row['id']),
-      items: Number(row['item_count']),
-      bytes: Number(row['bytes']),
-      firstAt: Number(row['first_at']),
-      lastAt: Number(row['last_at']),
-      ...(row['subject'] !== null && { subject: text(row['subject']) }),
-    }));
+    return rows.map((row) =>
+      defined({
+        id: text(row['id']),
+        items: Number(row['item_count']),
+        bytes: Number(row['bytes']),
+        firstAt: Number(row['first_at']),
+        lastAt: Number(row['last_at']),
+        subject: row['subject'] === null ? undefined : text(row['subject']),
+      }),
+    );
   };
 }
 

@@ -53,7 +53,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
           return andThen(inSlices(lookAt(statements, session, look)), ({ rows, records }) => {
             const view = {
               records,
-              ...(operation !== undefined && { operation: operation['digest'] as string }),
+              operation: operation?.['digest'] as string | undefined,
             };
             return andThen(decide(view), (change) => {
               if (change === undefined) return undefined;

@@ -1,3 +1,4 @@
+import { defined } from '../../defined.ts';
 import { heldError, type HoldRecord, type HoldStore } from '../../keys/dek-store.ts';
 import type { Connection } from './connection.ts';
 import type { Row, Statements } from './statements.ts';
@@ -51,13 +52,13 @@ export function assertNotHeld({ get }: Statements, sessionId: string): void {
 }
 
 function toHold(row: Row): HoldRecord {
-  return {
+  return defined({
     id: row['id'] as string,
     sessionId: row['session'] as string,
     reason: row['reason'] as string,
     placedAt: row['placed_at'] as number,
-    ...(row['placed_by'] !== null && { placedBy: row['placed_by'] as string }),
-    ...(row['released_at'] !== null && { releasedAt: row['released_at'] as number }),
-    ...(row['released_by'] !== null && { releasedBy: row['released_by'] as string }),
-  };
+    placedBy: (row['placed_by'] ?? undefined) as string | undefined,
+    releasedAt: (row['released_at'] ?? undefined) as number | undefined,
+    releasedBy: (row['released_by'] ?? undefined) as string | undefined,
+  });
 }

@@ -1,3 +1,4 @@
+import { defined } from '../../defined.ts';
 import type { StoreDriver } from '../driver.ts';
 import type { Connection } from './connection.ts';
 
@@ -14,13 +15,15 @@ export function sqliteSummaries(connection: Connection): StoreDriver['summaries'
         after ?? '',
         count,
         subject ?? null,
-      ).map((row) => ({
-        id: row['id'] as string,
-        items: row['items'] as number,
-        bytes: row['bytes'] as number,
-        firstAt: row['first_at'] as number,
-        lastAt: row['last_at'] as number,
-        ...(row['subject'] !== null && { subject: row['subject'] as string }),
-      })),
+      ).map((row) =>
+        defined({
+          id: row['id'] as string,
+          items: row['items'] as number,
+          bytes: row['bytes'] as number,
+          firstAt: row['first_at'] as number,
+          lastAt: row['last_at'] as number,
+          subject: (row['subject'] ?? undefined) as string | undefined,
+        }),
+      ),
     );
 }
