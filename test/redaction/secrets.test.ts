@@ -289,7 +289,19 @@ describe('keys by their prefix', () => {
     expect(await redactor.redactText(`sk-${POOL.repeat(20)}!`)).toBe('<API_KEY>!');
   });
 
+  test.each(['sk-', 'sk-proj-', 'sk-ant-api03-'])(
+    'a key of the form sk-… whose parts between full stops are shorter than a key goes whole: %s',
+    async (prefix) => {
+      for (const size of [12, 13, 14]) {
+        const body = (POOL.match(new RegExp(`.{${size}}`, 'g')) ?? []).join('.');
+        expect(await redactor.redactText(`use ${prefix}${body} now`)).toBe('use <API_KEY> now');
+      }
+    },
+  );
+
   test.each([
+    'sk-learn.model_selection.train_test_split and sk-learn.ensemble.RandomForestClassifier',
+    'sk-learn.1.5.2 needs numpy.2.1.3',
     'sk-learn-something-that-is-long-2024-edition',
     'blog-sk-learn-2024-tutorial-with-numbers-123',
     'fw_configuration_of_the_router_and_more',
@@ -301,6 +313,26 @@ describe('keys by their prefix', () => {
     'AKIA is a prefix, ghp_ too, and sk- as well',
   ])('none in: %s', async (text) => expect(await redactor.redactText(text)).toBe(text));
 });
+
+test.each([
+  'AWS_SESSION_TOKEN=%',
+  'aws_session_token = %',
+  '{"SessionToken":"%"}',
+  '"secretAccessKey": "%"',
+  'refresh_token: %',
+])('a secret in which symbols of Base64 repeat goes whole: %s', async (form) => {
+  for (const symbols of ['//////////', '++++', '____', '-----']) {
+    const secret = `IQoJb3JpZ2luX2VjEJr${symbols}wEaCXVzLWVhc3QtMSJH`;
+    expect(await redactor.redactText(form.replace('%', secret))).toBe(form.replace('%', '<API_KEY>'));
+  }
+});
+
+test.each([
+  'token=********************',
+  'api_key: ....................',
+  'secret=####-####-####-####',
+  'token: ____________________',
+])('what stands for a secret stays: %s', async (text) => expect(await redactor.redactText(text)).toBe(text));
 
 test('a key of Azure in which full stops leave no long run goes whole', async () => {
   const key = 'xY.8Q~abcDEF123.ghiJKL456.mnoPQR789stuv';

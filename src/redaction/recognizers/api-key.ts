@@ -8,6 +8,9 @@ import { isPlaceholder, looksRandom } from './randomness.ts';
 
 /** Every key with a prefix has so many characters without a gap. */
 const SHORTEST = 15;
+/** Of a key with full stops: names of modules have fewer digits. */
+const LEAST_DIGITS = 5;
+const SHORTEST_DOTTED = 20;
 const SLUG = /^(?:[a-z]{2,}[_-]){3}/;
 
 const BODIES: ReadonlyMap<string, readonly RegExp[]> = bodiesByPrefix();
@@ -59,7 +62,16 @@ function keyEnd(text: string, start: number, prefix: string): number | undefined
     if (/^[a-z][a-z0-9]{1,2}[_-]$/.test(prefix) && !isShortKey(match[0])) continue;
     return endOfKey(text, start + prefix.length + match[0].length);
   }
-  return undefined;
+  return dottedKeyEnd(text, start + prefix.length, prefix);
+}
+
+/** The end of `sk-ab12.cd34.…`, a key whose full stops leave no run that is long enough; `sk-learn.svm` is none. */
+function dottedKeyEnd(text: string, start: number, prefix: string): number | undefined {
+  if (prefix !== 'sk-') return undefined;
+  const end = endOfKey(text, start);
+  const body = text.slice(start, end).replace(/[.~+]/g, '');
+  const digits = body.match(/\d/g)?.length ?? 0;
+  return digits >= LEAST_DIGITS && !SLUG.test(body) && looksRandom(body, SHORTEST_DOTTED) ? end : undefined;
 }
 
 /** What follows a prefix that is short enough to begin words. */

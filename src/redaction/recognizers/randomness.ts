@@ -2,9 +2,12 @@ const SHORTEST = 16;
 /** So many characters of a value say what it is. */
 const LOOK = 128;
 
-/** Stands for a secret and is none: `YOUR_API_KEY_HERE`, `xxxxxx`, `${TOKEN}`, or what an operator made of one. */
+/**
+ * Stands for a secret and is none: `YOUR_API_KEY_HERE`, `xxxxxx`, `********`, `${TOKEN}`, or what an operator made of one.
+ * The symbols of Base64 can repeat in a secret: each session token of AWS has some bytes of ones in a row, `//////////`.
+ */
 export function isStandIn(value: string): boolean {
-  return /x{6}|(?![\p{L}\p{N}=])(.)\1{3}|your|placeholder|changeme|redacted|insert.?here/iu.test(
+  return /x{6}|(?![\p{L}\p{N}=/+_-])(.)\1{3}|your|placeholder|changeme|redacted|insert.?here/iu.test(
     value.slice(0, LOOK),
   );
 }
