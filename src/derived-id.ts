@@ -50,6 +50,39 @@ export function parseDerivedId(id: string): DerivedId | undefined {
   return derivedId(derived) === id ? derived : undefined;
 }
 
+/** Where a session that belongs to another one stands. */
+export interface Lineage {
+  /** The id of the conversation at the top of the tree. */
+  readonly root: string;
+  /** The id of the session that it was made from. */
+  readonly parent: string;
+  /** What it is: `'branch'`, `'archive'`, `'usage'`, `'vault'`, `'keys'`, … */
+  readonly kind: string;
+}
+
+/**
+ * What an id of the form of {@link derivedId} says of its session; `undefined` for a conversation. Migrations of the databases
+ * take ids apart by the same form (see `ROOT_PATTERN`).
+ */
+export function lineageOf(id: string): Lineage | undefined {
+  const [, kind = '', , parent = ''] = FORM.exec(id) ?? [];
+  return kind === '' ? undefined : { root: lineageOf(parent)?.root ?? parent, parent, kind };
+}
+
+/** The conversation that a session belongs to: itself, if it is one. */
+export function rootOf(id: string): string {
+  return lineageOf(id)?.root ?? id;
+}
+
+/** The sessions that a session was made from, its parent first, the root last; none for a conversation. */
+export function ancestorsOf(id: string): readonly string[] {
+  const parent = lineageOf(id)?.parent;
+  return parent === undefined ? [] : [parent, ...ancestorsOf(parent)];
+}
+
+/** What stands before the root in a derived id, as a regular expression of databases; a character must follow. */
+export const ROOT_PATTERN = '^(~[a-z]{1,16}~[^~]*~)+';
+
 /** Whether users cannot have this id. */
 export function isReserved(id: string): boolean {
   return RESERVED.test(id);

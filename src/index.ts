@@ -53,6 +53,8 @@ export { minimize, type MinimizeOptions } from './layers/minimize.ts';
 export { wrapStore } from './wrap-store.ts';
 export type {
   AppendBatch,
+  DeletionReport,
+  Derived,
   PurgeOptions,
   PurgeReport,
   SessionOptions,

@@ -1,5 +1,6 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from './errors.ts';
+import { derivedId, type DerivedId } from './derived-id.ts';
 import type { DekStore } from './keys/dek-store.ts';
 import type { CallKind, CallOrigin } from './layer.ts';
 
@@ -60,6 +61,29 @@ function isDescribed(value: unknown): value is DescribedLayer {
 
 /** What sessions of one store have in common, on a wrapper: only those archive to each other in one transaction. */
 export const STORE_OF: unique symbol = Symbol.for('strongroom.store') as never;
+
+/**
+ * Under this symbol a session of a store opens the sessions that belong to it, in the same store and in the same layers. The
+ * store writes down what they belong to in the transaction that makes them.
+ */
+export const DERIVE: unique symbol = Symbol.for('strongroom.derive') as never;
+
+/** Gives the session of an id that {@link derivedId} made. */
+export type OpenDerived = (id: string) => Session;
+
+/**
+ * The session of this kind that belongs to `session`, beside it in its store and in the same layers; `undefined` for a session
+ * of no store of ours, which cannot say what belongs to it.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when the id gets too long for the store.
+ */
+export async function openBeside(
+  session: Session,
+  what: Omit<DerivedId, 'of'>,
+): Promise<Session | undefined> {
+  const open = (session as { readonly [DERIVE]?: OpenDerived })[DERIVE];
+  return open?.(derivedId({ ...what, of: await session.getSessionId() }));
+}
 
 /** Under this symbol a session tells which state its history is in, as a `VersionSource`. */
 export const VERSION: unique symbol = Symbol.for('strongroom.version') as never;
@@ -182,9 +206,18 @@ export interface SessionSummary {
   readonly firstAt: number;
   /** When the last item was written, in Unix milliseconds. */
   readonly lastAt: number;
-  /** Whose session it is, where that is known. */
+  /** Whose session it is, where that is known; of a session that belongs to another one, whose that is. */
   readonly subject?: string;
+  /** For a session that belongs to another one: the conversation at the top. */
+  readonly root?: string;
+  /** The session that it was made from. */
+  readonly parent?: string;
+  /** What it is: `'branch'`, `'archive'`, `'usage'`, `'vault'`, `'keys'`, … */
+  readonly kind?: string;
 }
+
+/** Which sessions of a store are meant: conversations, those that belong to them (`true`), or both. */
+export type Derived = boolean | 'all';
 
 /** Calls on a wrapped store that are no calls of a member of one of its sessions. */
 export interface StoreCalls {
@@ -193,7 +226,7 @@ export interface StoreCalls {
   /** A call on one session, for work below its layers. */
   one<T>(id: string, kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
   /** The sessions, past the layers. */
-  list(options: { readonly subject?: string; readonly derived?: boolean }): AsyncIterable<SessionSummary>;
+  list(options: { readonly subject?: string; readonly derived?: Derived }): AsyncIterable<SessionSummary>;
   /** A call that changes a session below its layers; what is remembered of the session goes. */
   removing<T>(id: string, kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
   /** Deletes the session. */

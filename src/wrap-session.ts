@@ -9,7 +9,14 @@ import { buildStack, flattenLayers } from './engine/stack.ts';
 import { StrongroomError } from './errors.ts';
 import type { Layers, SessionLayer } from './layer.ts';
 import { checkOptions, parseCount } from './options.ts';
-import { describedLayers, LAYERS, OPERATIONS, STORE_OF } from './session-contract.ts';
+import {
+  DERIVE,
+  describedLayers,
+  LAYERS,
+  OPERATIONS,
+  type OpenDerived,
+  STORE_OF,
+} from './session-contract.ts';
 import { warn } from './warning.ts';
 
 /** Options of {@link wrapSession}. */
@@ -125,6 +132,11 @@ export function wrapSession<S extends Session>(
   const brand = brandOf(innermost);
   if (brand !== undefined) wrapper[brand.symbol] = brand.value;
   if (inner.dekStore !== undefined) Object.defineProperty(wrapper, STORE_OF, { value: inner.dekStore });
+  const open = (innermost as { readonly [DERIVE]?: OpenDerived })[DERIVE];
+  if (open !== undefined) {
+    const derive: OpenDerived = (id) => wrapSession(open(id), all, { maxItemBytes });
+    Object.defineProperty(wrapper, DERIVE, { value: derive });
+  }
   Object.defineProperty(wrapper, LAYERS, { value: Object.freeze([...described, ...foreign]) });
 
   // The members table built it: each member is there exactly when the stack can serve it.

@@ -6,7 +6,8 @@ import { invalidOption } from './options.ts';
 import { checkCall, originOf } from './protocol/call-origin.ts';
 import { CALLS, type StoreCalls, MAINTENANCE, GATHER } from './session-contract.ts';
 import { appendThrough } from './stores/gather.ts';
-import type { Store } from './stores/store.ts';
+import type { DeletionReport, Store } from './stores/store.ts';
+import { deleteTree } from './stores/tree.ts';
 import { engineOf, layersOf, wrapSession, type Wrapped, type WrapSessionOptions } from './wrap-session.ts';
 
 /**
@@ -62,7 +63,7 @@ export function wrapStore<S extends Session>(
       return engine === undefined ? work() : engine.removed(kind, origin, work);
     },
     erase: async (id, kind, origin) =>
-      calls.removing(id, kind, origin, async () => bare.deleteSession(id, { derived: true })),
+      calls.removing(id, kind, origin, async () => void (await bare.deleteSession(id, { derived: true }))),
     async items(id, kind, origin) {
       const session = wrapped.session(id, { derived: true });
       const engine = engineOf(session);
@@ -106,12 +107,18 @@ export function wrapStore<S extends Session>(
     async deleteSession(id, options = {}) {
       const { derived } = options;
       const own = derived === undefined ? {} : { derived };
-      const work = async (): Promise<void> => {
+      const origin = originOf(options);
+      const work = async (): Promise<DeletionReport> => {
         checkCall('deleteSession', options, ['derived']);
-        await bare.deleteSession(id, own);
+        const maintenance = bare[MAINTENANCE];
+        if (maintenance === undefined) return bare.deleteSession(id, own);
+        // What belongs to it through the layers as well: they remember it, and look at who deletes it.
+        return deleteTree(maintenance, id, async (each) =>
+          each === id ? bare.deleteSession(id, own) : calls.erase(each, 'deleteSession', origin),
+        );
       };
       const engine = engineOf(wrapped.session(id, own));
-      await (engine === undefined ? work() : engine.removed('deleteSession', originOf(options), work));
+      return engine === undefined ? work() : engine.removed('deleteSession', origin, work);
     },
     [CALLS]: calls,
     ...(store[MAINTENANCE] !== undefined && { [MAINTENANCE]: store[MAINTENANCE] }),

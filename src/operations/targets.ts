@@ -25,7 +25,7 @@ export function isSession(value: unknown): value is Session {
 /** The sessions of a store that hold items, or the one session. */
 export async function* sessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
   if (isStore(target)) {
-    for await (const { id } of listed(target, { derived: true })) {
+    for await (const { id } of listed(target, { derived: 'all' })) {
       if (holdsConversation(id)) yield target.session(id, { derived: true });
     }
     return;

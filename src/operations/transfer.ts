@@ -98,7 +98,7 @@ export async function transfer<A extends Session, B extends Session>(
     for (const hold of await source.dekStore.holds.list({ open: true }))
       await target.dekStore.holds.place(hold);
     const report = { sessions: 0, items: 0, shredded: 0 };
-    for await (const { id, subject } of listed(from, { derived: true })) {
+    for await (const { id, subject } of listed(from, { derived: 'all' })) {
       options.signal?.throwIfAborted();
       const { items, shredded } = await onSessions(id, async () =>
         transferSession(source, target, id, subject),

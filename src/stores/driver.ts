@@ -130,12 +130,20 @@ export interface StoreDriver {
   /** Whether the operation is in the log. */
   readonly applied: (sessionId: string, operationKey: string) => Promise<boolean>;
   readonly dekStore: DekStore & { readonly holds: HoldStore };
-  /** The next sessions with items after the id `after`, in the order of the database; of one subject if given. */
+  /**
+   * The next sessions with items after the id `after`, in the order of the database; of one subject if given. A session that
+   * belongs to another one has the subject of its root, also after a purge took the root.
+   */
   readonly summaries: (
     after: string | undefined,
     count: number,
     subject?: string,
   ) => Promise<readonly SessionSummary[]>;
+  /**
+   * Ids of the sessions, also of those without items, whose root (see `lineageOf`) is this conversation. A session is found here
+   * from the transaction on that makes it.
+   */
+  readonly derived: (root: string) => Promise<readonly string[]>;
   /** Deletes at most `batch` expired records, none of sessions under a hold. */
   readonly purge: (expired: Expired, batch: number) => Promise<PurgeStep>;
   /** What {@link StoreDriver.purge} would delete: one entry a record, as there. */
@@ -143,7 +151,10 @@ export interface StoreDriver {
   /** What a clock is compared with before something is deleted by it. Absent where there is nothing. */
   readonly reference?: ReadReference | undefined;
   readonly leases: Leases;
-  /** Deletes records, operation log and data keys (tombstones stay). `ERR_HELD` under a hold. */
+  /**
+   * Deletes records, operation log and data keys (tombstones stay) of this session, not of those that belong to it. `ERR_HELD`
+   * under a hold on it or on a session that it was made from; so is whatever removes.
+   */
   readonly deleteSession: (sessionId: string) => Promise<void>;
   readonly ping: () => Promise<void>;
   /** Waits for what is under way. Called once. */

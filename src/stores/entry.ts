@@ -4,6 +4,8 @@ export type { StoreSession } from './session.ts';
 export type { ReplacePrefixArgs } from './session/prefix.ts';
 export type {
   AppendBatch,
+  DeletionReport,
+  Derived,
   PurgeOptions,
   PurgeReport,
   SessionOptions,

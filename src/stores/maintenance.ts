@@ -1,4 +1,5 @@
-import type { DekStore, HoldStore } from '../keys/dek-store.ts';
+import { ancestorsOf, rootOf } from '../derived-id.ts';
+import { heldError, type DekStore, type HoldStore } from '../keys/dek-store.ts';
 import { checkAhead } from '../clock.ts';
 import type { Leases } from '../session-contract.ts';
 import type { StoreDriver, StoredRecord } from './driver.ts';
@@ -25,6 +26,10 @@ export interface Maintenance {
    * @throws {@link StrongroomError} `ERR_CLOCK`.
    */
   checkClock(where: string, maxAhead: number | undefined): Promise<void>;
+  /** Ids of the sessions that belong to this one, those that were made from others first. */
+  tree(sessionId: string): Promise<readonly string[]>;
+  /** Before any of them goes. @throws {@link StrongroomError} `ERR_HELD` when one is under a hold. */
+  assertNotHeld(sessionIds: readonly string[]): Promise<void>;
   /** Deletes the session if it still meets one of the conditions. `ERR_HELD` under a hold. */
   dropIf(sessionId: string, condition: DropCondition): Promise<boolean>;
   /** Deletes all but the last `keep` items; how many went. `ERR_HELD` under a hold. */
@@ -43,6 +48,25 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
     dekStore: driver.dekStore,
     now,
     checkClock: (where, maxAhead) => checkAhead(where, now(), driver.reference, maxAhead),
+    async tree(sessionId) {
+      const derived = await driver.derived(rootOf(sessionId));
+      return derived
+        .map((id) => ({ id, above: ancestorsOf(id) }))
+        .filter(({ above }) => above.includes(sessionId))
+        .toSorted((one, other) => other.above.length - one.above.length)
+        .map(({ id }) => id);
+    },
+    async assertNotHeld(sessionIds) {
+      const holds = await driver.dekStore.holds.list({ open: true });
+      if (holds.length === 0) return;
+      const held = new Map(holds.map((hold) => [hold.sessionId, hold.id]));
+      for (const id of sessionIds) {
+        const hold = [id, ...ancestorsOf(id)]
+          .map((each) => held.get(each))
+          .find((each) => each !== undefined);
+        if (hold !== undefined) throw heldError(id, hold);
+      }
+    },
     async dropIf(sessionId, { firstBefore, lastBefore }) {
       let dropped = false;
       const look = { records: 1, from: firstBefore === undefined ? 'end' : 'start' } as const;

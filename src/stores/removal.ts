@@ -12,3 +12,8 @@ export function removes({ remove, insert }: Change, view: View, isWhole: boolean
   const kept = new Set(insert);
   return going.some((record) => !kept.has(record));
 }
+
+/** Whether a change of a session that is not there leaves nothing of it: then nobody may find that it was asked for. */
+export function leavesNothing({ insert, operation, archive }: Change): boolean {
+  return insert.length === 0 && operation === undefined && archive === undefined;
+}

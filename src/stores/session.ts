@@ -14,9 +14,11 @@ import { SealedRecord } from '../protocol/sealed-record.ts';
 import { readLimit } from '../protocol/arguments.ts';
 import {
   DEK_STORE,
+  type DERIVE,
   type ADMIT,
   type Admit,
   LEASES,
+  type OpenDerived,
   type Fence,
   type SessionLeases,
   VERSION,
@@ -53,6 +55,7 @@ export interface StoreSession extends Session {
   readonly [ADMIT]?: Admit;
   readonly [RECORDS]: RecordSource;
   readonly [VERSION]: VersionSource;
+  readonly [DERIVE]?: OpenDerived;
 }
 
 /** Whose session it is, as far as this process knows. */

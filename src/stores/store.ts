@@ -1,18 +1,21 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { boundedMap } from '../bounded-map.ts';
 import type { HoldStore } from '../keys/dek-store.ts';
-import { checkReserved, isReserved } from '../derived-id.ts';
+import { checkReserved, isReserved, lineageOf } from '../derived-id.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
 import { slices } from '../slices.ts';
-import { checkOptions, parseCount, parseDuration, type Duration } from '../options.ts';
+import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { refuseOrigin } from '../protocol/call-origin.ts';
 import { checkAhead, parseMaxAhead, type ReadReference } from '../clock.ts';
 import type { CallOrigin } from '../layer.ts';
 import {
+  DERIVE,
+  type Derived,
   GATHER,
   MAINTENANCE,
   type GuardingDekStore,
   GUARD,
+  type OpenDerived,
   type SessionSummary,
   type StoreCalls,
   type CALLS,
@@ -25,10 +28,11 @@ import { createAdmission } from './admission.ts';
 import { admitted } from './admitted.ts';
 import { subjectError } from './failure.ts';
 import { appendThrough, createGathering, type AppendBatch, type Gathering } from './gather.ts';
+import { deleteTree, type DeletionReport } from './tree.ts';
 import { createStoreSession, type Owner, type StoreSession } from './session.ts';
 import { createVersions } from './versions.ts';
 
-export type { AppendBatch, SessionSummary };
+export type { AppendBatch, DeletionReport, Derived, SessionSummary };
 
 /** Options of {@link Store.session}. */
 export interface SessionOptions {
@@ -63,10 +67,13 @@ export interface PurgeOptions {
 
 /** Options of {@link Store.sessions}. */
 export interface SessionsOptions {
-  /** Only the sessions of this subject. */
+  /** Only the sessions of this subject. What belongs to a session has its subject. */
   readonly subject?: string;
-  /** `true`: also those that belong to other sessions, see `derivedId()`. Default `false`. */
-  readonly derived?: boolean;
+  /**
+   * `false`: conversations. `true`: what belongs to them (branches, archives, ledgers, vaults, …), with root, parent and kind.
+   * `'all'`: both. Default `false`.
+   */
+  readonly derived?: Derived;
 }
 
 /** What {@link Store.purgeExpired} did. */
@@ -108,11 +115,13 @@ export interface Store<S extends Session = Session> {
   purgeExpired(options?: PurgeOptions & CallOrigin): Promise<PurgeReport>;
   /**
    * Deletes the session's items, its operation log and its data keys (a tombstone of each key stays, so that another
-   * process cannot store what it seals under one).
+   * process cannot store what it seals under one), and all sessions that belong to it, each in a step of its own and itself last:
+   * a deletion that was cut off is called again.
    *
-   * @throws {@link StrongroomError} `ERR_HELD` while a legal hold on the session is open.
+   * @throws {@link StrongroomError} `ERR_HELD` while a legal hold is open on the session, on one that it was made from, or on one
+   * that belongs to it; nothing was deleted.
    */
-  deleteSession(id: string, options?: Pick<SessionOptions, 'derived'> & CallOrigin): Promise<void>;
+  deleteSession(id: string, options?: Pick<SessionOptions, 'derived'> & CallOrigin): Promise<DeletionReport>;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   /**
@@ -150,6 +159,8 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
   const gathering = createGathering(direct);
   const whole: StoreDriver = { ...direct, append: gathering.append };
   const versions = createVersions(whole);
+  const maintenance = createMaintenance(whole, now);
+  const openDerivedSession: OpenDerived = (id) => store.session(id, { derived: true });
 
   const store: Store<StoreSession> = {
     session(id, options = {}) {
@@ -175,6 +186,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
         createStoreSession(whole, id, versions(id), now, owner, (did) => guarded.get(did) === true),
         admission.scope(),
       );
+      Object.defineProperty(session, DERIVE, { value: openDerivedSession });
       subjects.set(session, owner);
       live.set(id, new WeakRef(session));
       collected.register(session, id);
@@ -184,11 +196,15 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
     async *sessions(options = {}) {
       refuseOrigin(`${driver.name}: sessions`, options);
       checkOptions(`${driver.name}: sessions`, options, ['subject', 'derived']);
+      const { derived = false } = options;
+      if (typeof derived !== 'boolean' && derived !== 'all')
+        invalidOption(`${driver.name}: sessions`, 'derived', "true, false or 'all'", derived);
       if (options.subject !== undefined)
         checkText(driver.name, 'subject', options.subject, MAX_BYTES.subject);
       for (let after: string | undefined; ;) {
         const page = await whole.summaries(after, PAGE, options.subject);
-        for (const summary of page) if (options.derived === true || !isReserved(summary.id)) yield summary;
+        for (const summary of page)
+          if (isMeant(summary.id, derived)) yield { ...summary, ...lineageOf(summary.id) };
         if (page.length < PAGE) return;
         after = page.at(-1)?.id;
       }
@@ -202,7 +218,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
 
     [GATHER]: gathering.expect,
 
-    [MAINTENANCE]: createMaintenance(whole, now),
+    [MAINTENANCE]: maintenance,
 
     async purgeExpired(options = {}) {
       const where = `${driver.name}: purgeExpired`;
@@ -237,7 +253,9 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       refuseOrigin(`${driver.name}: deleteSession`, options);
       checkOptions(`${driver.name}: deleteSession`, options, ['derived']);
       checkReserved(driver.name, id, options.derived);
-      await own.run(() => whole.deleteSession(id));
+      return await own.run(() =>
+        deleteTree(maintenance, id, async (derived) => whole.deleteSession(derived)),
+      );
     },
 
     ping: () => own.run(() => whole.ping()),
@@ -247,6 +265,10 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
     [Symbol.asyncDispose]: () => store.close(),
   };
   return store;
+}
+
+function isMeant(id: string, derived: Derived): boolean {
+  return derived === 'all' || isReserved(id) === derived;
 }
 
 /** The driver for a session that may not be used. */
@@ -299,6 +321,7 @@ function guardDriver(
     announcements: driver.announcements,
     applied: guard(driver.applied),
     summaries: guard(driver.summaries),
+    derived: guard(driver.derived),
     purge: guard(driver.purge),
     expired: guard(driver.expired),
     reference,

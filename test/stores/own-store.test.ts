@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { memoryDriver } from '../../examples/support/memory-driver.ts';
 import { createStore, type KeyValueDriver, type SessionSummary } from '../../src/stores/index.ts';
 import { keyValueDriver } from '../../src/stores/key-value/driver.ts';
-import { LEASES, OPERATIONS } from '../../src/session-contract.ts';
+import { derivedId } from '../../src/derived-id.ts';
+import { LEASES, MAINTENANCE, OPERATIONS } from '../../src/session-contract.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import { storeContract, type StoreContractOptions } from '../../src/testing/store-contract.ts';
 import { numbered, textOf } from '../../src/testing/store-bench.ts';
@@ -260,6 +261,20 @@ describe('a store over a driver', () => {
       insert: [records[1]!, records[1]!],
     }));
     expect(lists).toBe(1);
+  });
+
+  test('finds what belonged to a conversation of a table of the first version', async () => {
+    const table: Table = new Map();
+    const branch = derivedId({ kind: 'branch', of: 's', name: 'x' });
+    await createStore(memoryDriver(table)).session(branch, { derived: true }).addItems(numbered('item', 1));
+    for (const key of table.keys()) if (key.startsWith('tree/')) table.delete(key);
+    table.set('version', Buffer.from('1'));
+    const stores = [createStore(memoryDriver(table)), createStore(memoryDriver(table))];
+    expect(await Promise.all(stores.map(async (store) => store[MAINTENANCE]?.tree('s')))).toEqual([
+      [branch],
+      [branch],
+    ]);
+    expect(String(table.get('version'))).toBe('2');
   });
 
   test.each([

@@ -22,7 +22,8 @@ import * as fixtures from './schema-fixtures.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
 import { announce, uniqueName } from './servers.ts';
 import { startWriter } from './writer.ts';
-import { DEK_STORE } from '../../src/session-contract.ts';
+import { derivedId } from '../../src/derived-id.ts';
+import { DEK_STORE, MAINTENANCE } from '../../src/session-contract.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const DAY = 86_400_000;
@@ -90,7 +91,7 @@ async function goesOn(open: (clock: () => number) => Store<StoreSession>): Promi
 /** What one kind of database is asked for. */
 interface Kind {
   /** Makes the fixture's database in a place of its own. */
-  restore(version: string): Promise<string>;
+  restore(version: string, renamed?: fixtures.Renamed): Promise<string>;
   open(
     place: string,
     options?: { readonly clock?: () => number; readonly createTables?: boolean },
@@ -105,6 +106,17 @@ function suite(kind: Kind): void {
     expect(await goesOn((clock) => kind.open(place, { clock }))).toEqual(['held']);
   });
 
+  test.each(fixtures.FIXTURES)('finds what belonged to a conversation of %s', async (version) => {
+    const place = await kind.restore(version, { from: 'cleared', to: TWIG });
+    await using store = kind.open(place);
+    expect(await store[MAINTENANCE]?.tree('plain')).toEqual([TWIG]);
+    await store.session(TWIG, { derived: true }).addItems([message('one')]);
+    expect((await all(store.sessions({ subject: 'ada', derived: true }))).map(({ id }) => id)).toEqual([
+      TWIG,
+    ]);
+    expect(await store.deleteSession('plain')).toEqual({ derived: { branch: 1 } });
+  });
+
   test.each(fixtures.FIXTURES)('makes of a database of %s what a new one is', async (version) => {
     const [old, fresh] = [await kind.restore(version), uniqueName('schema')];
     for (const place of [old, fresh]) {
@@ -114,6 +126,13 @@ function suite(kind: Kind): void {
     expect(await kind.describe(old)).toEqual(await kind.describe(fresh));
   });
 }
+
+/** A session that a function made before the databases knew what belongs to what. */
+const TWIG = derivedId({
+  kind: 'branch',
+  of: derivedId({ kind: 'vault', of: 'plain', name: 'a%~' }),
+  name: 'x\n',
+});
 
 /** @param target What another process opens: see open-store.ts. */
 function severalProcesses(kind: Kind, target: (place: string) => [target: string, name: string]): void {
@@ -184,9 +203,9 @@ describe('SQLite, of an earlier version', () => {
     return { tables, columns, versions };
   };
   const kind: Kind = {
-    restore(version) {
+    restore(version, renamed) {
       const place = uniqueName('schema');
-      fixtures.restoreSqlite(version, path(place));
+      fixtures.restoreSqlite(version, path(place), 'sqlite', renamed);
       return Promise.resolve(place);
     },
     open: (place, { clock } = {}) => openSqlite(path(place), clock === undefined ? {} : { clock }),
@@ -221,9 +240,9 @@ describe('PGlite, of an earlier version', () => {
   }, 120_000);
   afterAll(() => database.close());
   const kind: Kind = {
-    async restore(version) {
+    async restore(version, renamed) {
       const place = uniqueName('schema');
-      await fixtures.restorePGlite(version, database, place);
+      await fixtures.restorePGlite(version, database, place, renamed);
       return place;
     },
     open: (schema, options) => openPostgres({ pool: database }, { schema, ...options }),
@@ -254,9 +273,9 @@ describe.skipIf(postgres.absent)('PostgreSQL, of an earlier version', () => {
     return place;
   };
   const kind: Kind = {
-    async restore(version) {
+    async restore(version, renamed) {
       const place = keep(uniqueName('schema'));
-      await fixtures.restorePostgres(version, postgres.url, place);
+      await fixtures.restorePostgres(version, postgres.url, place, renamed);
       return place;
     },
     open: (schema, options) =>
@@ -284,9 +303,9 @@ function mysqlKind(url: () => string, keep: (place: string) => string): Kind {
     return rows;
   };
   return {
-    async restore(version) {
+    async restore(version, renamed) {
       const place = keep(uniqueName('schema'));
-      await fixtures.restoreMysql(version, url(), place);
+      await fixtures.restoreMysql(version, url(), place, renamed);
       return place;
     },
     open: (place, options) => openMysql(url(), { prefix: `${keep(place)}_`, ...options, sharePool: false }),
@@ -356,10 +375,10 @@ describe.skipIf(redis.absent)('Redis, of an earlier version', () => {
     await client.close();
     for (const place of places) await deleteRedisKeys(redis.url, place);
   });
-  const restore = async (version: string): Promise<string> => {
+  const restore: Kind['restore'] = async (version, renamed) => {
     const place = uniqueName('schema');
     places.push(place);
-    await fixtures.restoreRedis(version, redis.url, place);
+    await fixtures.restoreRedis(version, redis.url, place, renamed);
     return place;
   };
   const kind: Kind = {

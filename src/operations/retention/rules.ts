@@ -49,7 +49,7 @@ export async function applyRules(
     }
   }
   if (age === undefined && idle === undefined && keep === undefined) return report;
-  for await (const { id, items, firstAt, lastAt } of listed(store, { derived: true })) {
+  for await (const { id, items, firstAt, lastAt } of listed(store, { derived: 'all' })) {
     if (!holdsConversation(id)) continue;
     signal?.throwIfAborted();
     const old = age !== undefined && firstAt <= now - age;

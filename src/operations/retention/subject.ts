@@ -38,7 +38,7 @@ export async function* exportSubject<S extends Session>(
 ): AsyncGenerator<ExportedSession> {
   const calls = store[CALLS];
   await asked(calls, 'exportSubject', subject, origin);
-  for await (const { id } of listed(store, { subject, derived: true })) {
+  for await (const { id } of listed(store, { subject, derived: 'all' })) {
     if (!holdsConversation(id)) continue;
     const items =
       calls === undefined
@@ -63,7 +63,7 @@ export async function eraseSubject<S extends Session>(
   await asked(calls, 'eraseSubject', subject, origin);
   const deleted: string[] = [];
   const held: string[] = [];
-  for await (const { id } of listed(store, { subject, derived: true })) {
+  for await (const { id } of listed(store, { subject, derived: 'all' })) {
     try {
       await (calls === undefined
         ? store.deleteSession(id, { derived: true })

@@ -1,8 +1,10 @@
+import { lineageOf } from '../../derived-id.ts';
 import { invalidOption } from '../../options.ts';
 import { StrongroomError } from '../../errors.ts';
 import { isCurrentSchema, saying, storeError } from '../failure.ts';
 import type { KeyRange, KeyValue, KeyValueCommit, KeyValueDriver } from './database.ts';
-import { decodeJson, encodeJson, LAYOUT_VERSION } from './layout.ts';
+import { decodeJson, encodeJson, keyOf, LAYOUT_VERSION, rangeOf } from './layout.ts';
+import { pairsOf } from './pages.ts';
 
 /** A driver whose answers are what they have to be, and whose errors are ours. */
 export type Database = Omit<KeyValueDriver, 'close'>;
@@ -85,9 +87,12 @@ export function checkedDatabase(driver: KeyValueDriver): Database {
 
   async function prepare(): Promise<void> {
     const [found] = await get(['version']);
-    if (found !== undefined) return void isCurrentSchema(name, decodeJson(found) as number, LAYOUT_VERSION);
+    if (found !== undefined) {
+      if (isCurrentSchema(name, decodeJson(found) as number, LAYOUT_VERSION)) return;
+      await addTrees({ get, list, commit });
+    }
     const value = encodeJson(LAYOUT_VERSION);
-    const made = await commit({ expect: [['version', undefined]], put: [['version', value]], remove: [] });
+    const made = await commit({ expect: [['version', found]], put: [['version', value]], remove: [] });
     // Another process was first.
     if (!made) await prepare();
   }
@@ -122,6 +127,24 @@ export function checkedDatabase(driver: KeyValueDriver): Database {
       },
     }),
   };
+}
+
+/** What version 2 has more than version 1; can be repeated. */
+async function addTrees(database: Pick<Database, 'get' | 'list' | 'commit'>): Promise<void> {
+  for await (const [key, found] of pairsOf(database, rangeOf('session'))) {
+    const { id } = decodeJson(found) as { readonly id: string };
+    const lineage = lineageOf(id);
+    if (lineage === undefined) continue;
+    const put: readonly KeyValue[] = [[keyOf('tree', lineage.root, id), encodeJson(id)]];
+    // One that was deleted meanwhile must not be found.
+    for (
+      let value: Uint8Array | undefined = found;
+      value !== undefined;
+      [value] = await database.get([key])
+    ) {
+      if (await database.commit({ expect: [[key, value]], put, remove: [] })) break;
+    }
+  }
 }
 
 function isPair(pair: unknown): pair is KeyValue {

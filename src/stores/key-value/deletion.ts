@@ -6,6 +6,7 @@ import { leaseKeyOf } from './leases.ts';
 import {
   dekKeyOf,
   isDestroyed,
+  leaveSubject,
   saveSession,
   sessionKeyOf,
   type DekRow,
@@ -27,6 +28,7 @@ export async function dropSession(draft: Draft, sessionId: string, now: number):
 /** Removes a session that has no records. */
 export async function removeSession(draft: Draft, row: SessionRow): Promise<void> {
   await forgetOperations(draft, row);
+  await leaveSubject(draft, row);
   saveSession(draft, row.id, row);
 }
 

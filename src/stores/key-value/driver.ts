@@ -7,6 +7,8 @@ import { dropSession } from './deletion.ts';
 import { attemptOn } from './draft.ts';
 import { keyValueHistory } from './history.ts';
 import { keyValueLeases } from './leases.ts';
+import { rangeOf } from './layout.ts';
+import { idsIn } from './pages.ts';
 import { keyValuePurge } from './purge.ts';
 import { keyValueSummaries } from './summaries.ts';
 
@@ -31,6 +33,7 @@ export function keyValueDriver(driver: KeyValueDriver, options: KeyValueOptions)
     ...keyValueHistory(database, options),
     dekStore: keyValueDekStore(database, now),
     summaries: keyValueSummaries(database),
+    derived: (root) => idsIn(database, rangeOf('tree', root)),
     ...keyValuePurge(database),
     leases: keyValueLeases(database),
     deleteSession: (sessionId) =>

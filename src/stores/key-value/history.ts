@@ -3,7 +3,7 @@ import { lostTurnError } from '../../session-contract.ts';
 import { appendEach } from '../append-each.ts';
 import type { Batch, Change, Look, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { afterAppend, answerOf, movedOn, newMark } from '../marks.ts';
-import { removes } from '../removal.ts';
+import { leavesNothing, removes } from '../removal.ts';
 import type { Database } from './checked.ts';
 import type { KeyRange, KeyValue } from './database.ts';
 import { dropSession, forgetOperations } from './deletion.ts';
@@ -41,7 +41,7 @@ export function keyValueHistory(
       // In one round trip; what follows finds them read.
       await draft.read(sessionKeyOf(sessionId), ...dekKeysOf(sessionId, records));
       const before = await draft.readJson<SessionRow>(sessionKeyOf(sessionId));
-      const row = claimed(before ?? newSession(sessionId), subject);
+      const row = claimed(before ?? (await newSession(draft, sessionId)), subject);
       saveSession(draft, sessionId, before, await appended(draft, row, batch));
     });
 
@@ -62,11 +62,12 @@ export function keyValueHistory(
     change: (sessionId, look, decide, subject) =>
       attemptOn(database, sessionId, async (draft) => {
         const seen = await lookAt(draft, sessionId, look);
-        const row = claimed(seen.before ?? newSession(sessionId), subject);
+        const row = claimed(seen.before ?? (await newSession(draft, sessionId)), subject);
         const change = await decided(draft, () => decide(seen.view));
         if (change === undefined) return;
         if (look.fence !== undefined && seen.owner !== look.fence.owner) throw lostTurnError(sessionId);
         if (removes(change, seen.view, look.records === 'all')) await assertNotHeld(draft, sessionId);
+        if (seen.before === undefined && change.drop !== true && leavesNothing(change)) return;
         if (change.drop === true) await dropSession(draft, sessionId, now());
         else {
           const next = await changed(draft, row, seen, change);
@@ -178,7 +179,7 @@ async function changed(draft: Draft, row: SessionRow, seen: Seen, change: Change
   }
   if (archive !== undefined) {
     const before = await draft.readJson<SessionRow>(sessionKeyOf(archive.sessionId));
-    const target = before ?? newSession(archive.sessionId);
+    const target = before ?? (await newSession(draft, archive.sessionId));
     const mark = newMark();
     saveSession(draft, archive.sessionId, before, await appended(draft, target, { ...archive, mark }));
   }

@@ -1,4 +1,5 @@
 import { defined } from '../../defined.ts';
+import { ancestorsOf } from '../../derived-id.ts';
 import { heldError, type HoldRecord, type HoldStore } from '../../keys/dek-store.ts';
 import type { Database } from './checked.ts';
 import { attempt, type Draft } from './draft.ts';
@@ -18,9 +19,11 @@ export async function assertNotHeld(draft: Draft, sessionId: string): Promise<vo
   if (hold !== undefined) throw heldError(sessionId, hold);
 }
 
-/** Ids of the open holds on a session. */
+/** Ids of the open holds on a session and on those that it was made from. */
 export async function openHolds(draft: Draft, sessionId: string): Promise<readonly string[]> {
-  return (await draft.readJson<string[]>(heldKeyOf(sessionId))) ?? [];
+  const keys = [sessionId, ...ancestorsOf(sessionId)].map(heldKeyOf);
+  const values = await draft.read(...keys);
+  return values.flatMap((value) => (value === undefined ? [] : (decodeJson(value) as string[])));
 }
 
 export function keyValueHolds(database: Database): HoldStore {
@@ -30,7 +33,7 @@ export function keyValueHolds(database: Database): HoldStore {
         const key = keyOf('hold', hold.id);
         if ((await draft.readJson<HoldRecord>(key)) !== undefined) return false;
         draft.putJson(key, hold);
-        const open = await openHolds(draft, hold.sessionId);
+        const open = (await draft.readJson<string[]>(heldKeyOf(hold.sessionId))) ?? [];
         draft.putJson(heldKeyOf(hold.sessionId), [...open, hold.id]);
         return true;
       }),
@@ -42,7 +45,8 @@ export function keyValueHolds(database: Database): HoldStore {
         if (hold === undefined || hold.releasedAt !== undefined) return hold;
         const released: HoldRecord = defined({ ...hold, releasedAt, releasedBy });
         draft.putJson(key, released);
-        const left = (await openHolds(draft, hold.sessionId)).filter((open) => open !== id);
+        const open = (await draft.readJson<string[]>(heldKeyOf(hold.sessionId))) ?? [];
+        const left = open.filter((each) => each !== id);
         if (left.length > 0) draft.putJson(heldKeyOf(hold.sessionId), left);
         else draft.remove(heldKeyOf(hold.sessionId));
         return released;

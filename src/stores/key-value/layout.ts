@@ -14,6 +14,7 @@ import type { KeyRange } from './database.ts';
  * | `operation/<id>/<key>`             | digest of an operation that was applied                        |
  * | `applied/<id>/<number>`            | key of an operation, in the order in which they were applied   |
  * | `subject/<subject>/<id>`           | id of a session of this subject                                |
+ * | `tree/<root>/<id>`                 | id of a session that belongs to this conversation              |
  * | `expiry/<time>/<id>`, `birth/…`    | id of a session whose records expire or were born then or later |
  * | `dek/<id>/<did>`                   | a wrapped data key, or its tombstone                           |
  * | `hold/<hold>`                      | a legal hold                                                   |
@@ -21,8 +22,8 @@ import type { KeyRange } from './database.ts';
  * | `lease/<name>`                     | owner and end of a lease                                       |
  */
 
-/** Version of the layout that this file describes. */
-export const LAYOUT_VERSION = 1;
+/** Version of the layout that this file describes. Version 1 had no `tree/`. */
+export const LAYOUT_VERSION = 2;
 
 /** Longer parts of a key are replaced by their beginning and a digest, so that every key fits into every database's index. */
 const MOST_PART = 200;

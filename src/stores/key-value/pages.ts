@@ -1,11 +1,13 @@
-import type { Database } from './checked.ts';
-import type { KeyRange, KeyValue } from './database.ts';
-import { after } from './layout.ts';
+import type { KeyRange, KeyValue, KeyValueDriver } from './database.ts';
+import { after, decodeJson } from './layout.ts';
 
 const PAGE = 200;
 
 /** What is under the range, read in pages: each is of one moment, all together are not. */
-export async function* pairsOf(database: Database, range: KeyRange): AsyncGenerator<KeyValue> {
+export async function* pairsOf(
+  database: Pick<KeyValueDriver, 'list'>,
+  range: KeyRange,
+): AsyncGenerator<KeyValue> {
   for (let rest = range; ;) {
     const page = await database.list({ ...rest, limit: PAGE });
     yield* page;
@@ -13,4 +15,11 @@ export async function* pairsOf(database: Database, range: KeyRange): AsyncGenera
     if (last === undefined || page.length < PAGE) return;
     rest = after(rest, last);
   }
+}
+
+/** The ids of sessions that are under the range. */
+export async function idsIn(database: Pick<KeyValueDriver, 'list'>, range: KeyRange): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const [, value] of pairsOf(database, range)) ids.push(decodeJson(value) as string);
+  return ids;
 }

@@ -1,3 +1,4 @@
+import { ancestorsOf } from '../../derived-id.ts';
 import type { Expired, StoreDriver, StoredRecord } from '../driver.ts';
 import { firstTimes, isExpired, SESSIONS_A_STEP } from '../first-times.ts';
 import { movedOn, newMark } from '../marks.ts';
@@ -83,8 +84,8 @@ export function keyValuePurge(database: Database): Pick<StoreDriver, 'purge' | '
     async expired(expired) {
       const found: { readonly id: string; readonly items: number }[] = [];
       for await (const id of due(expired)) {
-        const [held] = await database.get([heldKeyOf(id)]);
-        if (held !== undefined) continue;
+        const held = await database.get([id, ...ancestorsOf(id)].map(heldKeyOf));
+        if (held.some((value) => value !== undefined)) continue;
         const records = await decodeElements(await database.list(rangeOf('item', id)));
         const items = records.filter((record) => isExpired(record, expired)).length;
         if (items > 0) found.push({ id, items });

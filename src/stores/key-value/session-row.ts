@@ -1,3 +1,4 @@
+import { lineageOf } from '../../derived-id.ts';
 import type { DekRecord, DekTombstone } from '../../keys/dek-store.ts';
 import { mapInSlices } from '../../slices.ts';
 import type { StoredRecord } from '../driver.ts';
@@ -7,7 +8,7 @@ import { didsOf, keyProblem } from '../record.ts';
 import type { KeyValue } from './database.ts';
 import type { Draft } from './draft.ts';
 import { encodeElement } from './element.ts';
-import { boundKeyOf, itemKeyOf, keyOf, type Bound } from './layout.ts';
+import { boundKeyOf, decodeJson, itemKeyOf, keyOf, rangeOf, type Bound } from './layout.ts';
 
 /** What is kept of a session. It changes with every change of the session's records and operations. */
 export interface SessionRow {
@@ -29,9 +30,26 @@ export interface SessionRow {
   readonly next: number;
 }
 
-export function newSession(id: string): SessionRow {
+/**
+ * The row of a session that is not there yet. One that belongs to another has the subject of its root, which the commit expects
+ * as it was found: so a root that goes leaves its subject to all there are ({@link leaveSubject}).
+ */
+export async function newSession(draft: Draft, id: string): Promise<SessionRow> {
+  const lineage = lineageOf(id);
+  const root =
+    lineage === undefined ? undefined : await draft.readJson<SessionRow>(sessionKeyOf(lineage.root));
   const empty = { items: 0, bytes: 0, expiry: null, birth: null };
-  return { id, subject: null, generation: 0, end: 0, ...empty, oldest: 0, next: 0 };
+  return { id, subject: root?.subject ?? null, generation: 0, end: 0, ...empty, oldest: 0, next: 0 };
+}
+
+/** What belongs to a session that goes keeps its subject, so that it is found by it. */
+export async function leaveSubject(draft: Draft, { id, subject }: SessionRow): Promise<void> {
+  if (subject === null || lineageOf(id) !== undefined) return;
+  for (const [, value] of await draft.list(rangeOf('tree', id))) {
+    const derived = decodeJson(value) as string;
+    const row = await draft.readJson<SessionRow>(sessionKeyOf(derived));
+    if (row?.subject === null) saveSession(draft, derived, row, { ...row, subject });
+  }
 }
 
 export function sessionKeyOf(sessionId: string): string {
@@ -55,6 +73,12 @@ export function saveSession(
   const [owner, subject] = [before?.subject ?? null, next?.subject ?? null];
   if (owner !== null && owner !== subject) draft.remove(keyOf('subject', owner, id));
   if (subject !== null && owner !== subject) draft.putJson(keyOf('subject', subject, id), id);
+  const lineage = lineageOf(id);
+  if (lineage !== undefined && (before === undefined || next === undefined)) {
+    const key = keyOf('tree', lineage.root, id);
+    if (next === undefined) draft.remove(key);
+    else draft.putJson(key, id);
+  }
   if (next === undefined) draft.remove(sessionKeyOf(id));
   else draft.putJson(sessionKeyOf(id), next);
 }

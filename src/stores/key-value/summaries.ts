@@ -1,36 +1,54 @@
 import { defined } from '../../defined.ts';
+import { lineageOf } from '../../derived-id.ts';
 import type { SessionSummary } from '../../session-contract.ts';
 import type { StoreDriver } from '../driver.ts';
 import type { Database } from './checked.ts';
 import { decodeElement } from './element.ts';
-import { after, decodeJson, keyOf, rangeOf } from './layout.ts';
+import { after, decodeJson, rangeOf } from './layout.ts';
+import { idsIn } from './pages.ts';
 import { sessionKeyOf, type SessionRow } from './session-row.ts';
 
 /** Sessions with items, in the order of their keys. */
 export function keyValueSummaries(database: Database): StoreDriver['summaries'] {
-  /** Rows of the page, with the key of the last entry. */
+  /** Rows of the page, with the key of the last one. */
   async function page(
     from: string | undefined,
     count: number,
-    subject: string | undefined,
   ): Promise<{ readonly rows: readonly SessionRow[]; readonly next: string | undefined }> {
-    const whole = subject === undefined ? rangeOf('session') : rangeOf('subject', subject);
-    const range = from === undefined ? whole : after(whole, from);
+    const range = from === undefined ? rangeOf('session') : after(rangeOf('session'), from);
     const pairs = await database.list({ ...range, limit: count });
-    const values = pairs.map(([, value]) => value);
-    const found =
-      subject === undefined
-        ? values
-        : await database.get(values.map((value) => sessionKeyOf(decodeJson(value) as string)));
-    const rows = found.flatMap((value) => (value === undefined ? [] : [decodeJson(value) as SessionRow]));
+    const rows = pairs.map(([, value]) => decodeJson(value) as SessionRow);
     return { rows, next: pairs.length < count ? undefined : pairs.at(-1)?.[0] };
   }
 
-  async function summary({ id, items, bytes, subject }: SessionRow): Promise<SessionSummary | undefined> {
+  async function rowsOf(ids: readonly string[]): Promise<SessionRow[]> {
+    const values = await database.get(ids.map(sessionKeyOf));
+    return values.flatMap((value) => (value === undefined ? [] : [decodeJson(value) as SessionRow]));
+  }
+
+  /** What belongs to a session of the subject and has no subject itself has that one. */
+  async function rowsOfSubject(subject: string): Promise<SessionRow[]> {
+    const own = await rowsOf(await idsIn(database, rangeOf('subject', subject)));
+    const trees = await Promise.all(own.map(async ({ id }) => idsIn(database, rangeOf('tree', id))));
+    const derived = await rowsOf(trees.flat());
+    const found = [...own, ...derived.filter((row) => row.subject === null)];
+    return found.toSorted((one, other) => (sessionKeyOf(one.id) < sessionKeyOf(other.id) ? -1 : 1));
+  }
+
+  async function subjectOf({ id, subject }: SessionRow): Promise<string | null> {
+    const lineage = lineageOf(id);
+    if (subject !== null || lineage === undefined) return subject;
+    const [root] = await rowsOf([lineage.root]);
+    return root?.subject ?? null;
+  }
+
+  async function summary(row: SessionRow): Promise<SessionSummary | undefined> {
+    const { id, items, bytes } = row;
     const range = { ...rangeOf('item', id), limit: 1 };
-    const [[first], [last]] = await Promise.all([
+    const [[first], [last], subject] = await Promise.all([
       database.list(range),
       database.list({ ...range, reverse: true }),
+      subjectOf(row),
     ]);
     // Emptied since its row was read.
     if (first === undefined || last === undefined) return undefined;
@@ -39,18 +57,26 @@ export function keyValueSummaries(database: Database): StoreDriver['summaries'] 
     return defined({ id, items, bytes, firstAt, lastAt, subject: subject ?? undefined });
   }
 
+  async function summariesOf(rows: readonly SessionRow[]): Promise<SessionSummary[]> {
+    const found = await Promise.all(rows.filter(({ items }) => items > 0).map(summary));
+    return found.filter((each) => each !== undefined);
+  }
+
   return async (afterId, count, subject) => {
     const found: SessionSummary[] = [];
-    let from =
-      afterId === undefined
-        ? undefined
-        : subject === undefined
-          ? sessionKeyOf(afterId)
-          : keyOf('subject', subject, afterId);
+    if (subject !== undefined) {
+      const rows = await rowsOfSubject(subject);
+      const past = afterId === undefined ? '' : sessionKeyOf(afterId);
+      const following = rows.filter(({ id }) => sessionKeyOf(id) > past);
+      for (let start = 0; start < following.length && found.length < count; start += count) {
+        found.push(...(await summariesOf(following.slice(start, start + count))));
+      }
+      return found.slice(0, count);
+    }
+    let from = afterId === undefined ? undefined : sessionKeyOf(afterId);
     for (;;) {
-      const { rows, next } = await page(from, count - found.length, subject);
-      const summaries = await Promise.all(rows.filter(({ items }) => items > 0).map(summary));
-      for (const each of summaries) if (each !== undefined) found.push(each);
+      const { rows, next } = await page(from, count - found.length);
+      found.push(...(await summariesOf(rows)));
       if (next === undefined || found.length === count) return found;
       from = next;
     }

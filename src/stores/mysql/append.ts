@@ -1,3 +1,4 @@
+import { lineageOf } from '../../derived-id.ts';
 import { isStrongroomError } from '../../errors.ts';
 import { appendEach } from '../append-each.ts';
 import type { Batch } from '../driver.ts';
@@ -121,7 +122,7 @@ function compoundAppend(dialect: SqlDialect, shape: Shape, count: number): strin
     START TRANSACTION;
     ${reserve}
     IF row_count() = 0 THEN
-      INSERT INTO ${sessions} (id, next_seq, generation) VALUES (?, 0, 0) ON DUPLICATE KEY UPDATE number = number;
+      INSERT INTO ${sessions} (id, root, next_seq, generation) VALUES (?, ?, 0, 0) ON DUPLICATE KEY UPDATE number = number;
       ${reserve}
       IF row_count() = 0 THEN SIGNAL SQLSTATE '${REFUSAL}'; END IF;
     END IF;
@@ -139,7 +140,7 @@ function valuesOf(
 ): SqlValue[] {
   const { expiry, birth } = firstTimes(records);
   const reserve = [mark, subject ?? null, expiry, expiry, birth, birth, sessionId, subject ?? null];
-  const values: SqlValue[] = [...reserve, sessionId, ...reserve];
+  const values: SqlValue[] = [...reserve, sessionId, lineageOf(sessionId)?.root ?? null, ...reserve];
   if (did !== undefined) values.push(sessionId, did, Number(neededDids(records).has(did)));
   for (const record of records) {
     const head = record.did === null ? record.head : withDid(record);

@@ -1,3 +1,4 @@
+import { lineageOf } from '../../derived-id.ts';
 import { isStrongroomError } from '../../errors.ts';
 import { subjectError } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
@@ -20,7 +21,7 @@ export function mysqlDialect(prefix: string): SqlDialect {
        subject = coalesce(?, subject), ${LOWER_BOUNDS} WHERE id = ?`,
   );
   const create = kept(
-    `INSERT INTO ${sessions} (id, subject, next_seq, generation) VALUES (?, ?, 0, 0)
+    `INSERT INTO ${sessions} (id, subject, root, next_seq, generation) VALUES (?, ?, ?, 0, 0)
      ON DUPLICATE KEY UPDATE number = number`,
   );
   return {
@@ -48,7 +49,7 @@ export function mysqlDialect(prefix: string): SqlDialect {
     clock: "(timestampdiff(MICROSECOND, '1970-01-01 00:00:00', utc_timestamp(3)) DIV 1000)",
     async reserve(client, { id, subject, mark }, coming = [], numbers = coming.length) {
       const { expiry, birth } = firstTimes(coming);
-      for (;;) {
+      for (let created = false; ; created = true) {
         const { rows } = await client.query(lock, [id]);
         const [row] = rows;
         if (row !== undefined) {
@@ -58,10 +59,10 @@ export function mysqlDialect(prefix: string): SqlDialect {
           if (coming.length > 0 || subject !== undefined) {
             await client.query(move, [mark, numbers, subject ?? null, expiry, expiry, birth, birth, id]);
           }
-          return { session: Number(row['number']), firstSeq };
+          return { session: Number(row['number']), firstSeq, isNew: created && firstSeq === 0 };
         }
         // The second of two concurrent calls finds the row of the first one in the next round.
-        await client.query(create, [id, subject ?? null]);
+        await client.query(create, [id, subject ?? null, lineageOf(id)?.root ?? null]);
       }
     },
     async deleteItems(client, items) {

@@ -1,3 +1,4 @@
+import { lineageOf } from '../../derived-id.ts';
 import type { Batch, StoredRecord } from '../driver.ts';
 import { keyError, subjectError } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
@@ -18,7 +19,7 @@ export function postgresAppend(
 ): (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]> {
   const deks = dialect.table('deks');
   const insertSessions = `INSERT INTO ${dialect.table('sessions')} AS s
-    (id, subject, next_seq, generation, first_expiry_at, first_birth_at)`;
+    (id, subject, root, next_seq, generation, first_expiry_at, first_birth_at)`;
   const insertItems = `INSERT INTO ${dialect.table('items')}
     (session, seq, written_at, expires_at, born_at, dek, head, wrapped, item, body)`;
   const columns = `r.written_at, r.expires_at, r.born_at, k.number,
@@ -29,7 +30,7 @@ export function postgresAppend(
 
   const appendPlain = kept(`
     WITH reserved AS (
-      ${insertSessions} VALUES (?, ?, ?, ?, ?, ?) ${ON_CONFLICT} RETURNING number, next_seq
+      ${insertSessions} VALUES (?, ?, ?, ?, ?, ?, ?) ${ON_CONFLICT} RETURNING number, next_seq
     )
     INSERT INTO ${dialect.table('items')} (session, seq, written_at, item)
     SELECT v.number, v.next_seq - ?::bigint + r.place - 1, r.written_at, r.item
@@ -42,7 +43,7 @@ export function postgresAppend(
       SELECT did, true AS destroyed FROM keys WHERE wrapped IS NULL UNION ALL
       SELECT did, false FROM unnest(?::text[]) AS n (did) WHERE did NOT IN (SELECT did FROM keys)
     ), reserved AS (
-      ${insertSessions} SELECT ?::text, ?::text, ?::bigint, ?::bigint, ?::bigint, ?::bigint
+      ${insertSessions} SELECT ?::text, ?::text, ?::text, ?::bigint, ?::bigint, ?::bigint, ?::bigint
       WHERE NOT EXISTS (SELECT 1 FROM refused)
       ${ON_CONFLICT} RETURNING number, next_seq
     ), stored AS (
@@ -56,8 +57,8 @@ export function postgresAppend(
 
   const appendMany = kept(`
     WITH batches AS (
-      SELECT * FROM unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])
-        AS b (id, subject, items, mark, expiry, birth)
+      SELECT * FROM unnest(?::text[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])
+        AS b (id, subject, root, items, mark, expiry, birth)
     ), records AS (
       SELECT * FROM unnest(?::text[], ?::bigint[], ${unnested}) AS r (id, place, ${names})
     ), keys AS (
@@ -70,7 +71,7 @@ export function postgresAppend(
       WHERE (session, did) NOT IN (SELECT session, did FROM keys)
     ), reserved AS (
       ${insertSessions}
-      SELECT id, subject, items, mark, expiry, birth FROM batches
+      SELECT id, subject, root, items, mark, expiry, birth FROM batches
       WHERE id NOT IN (SELECT session FROM refused) ORDER BY id
       ${ON_CONFLICT}
       RETURNING number, id, next_seq
@@ -87,7 +88,8 @@ export function postgresAppend(
   async function one({ sessionId, subject, records, mark }: Batch): Promise<readonly [Error | undefined]> {
     const { expiry, birth } = firstTimes(records);
     const { length } = records;
-    const session = [sessionId, subject ?? null, length, mark, expiry, birth];
+    const root = lineageOf(sessionId)?.root ?? null;
+    const session = [sessionId, subject ?? null, root, length, mark, expiry, birth];
     if (records.every(isPlain)) {
       const { changes } = await runner.write(appendPlain, [
         ...session,
@@ -118,6 +120,7 @@ export function postgresAppend(
     const { rows } = await runner.write(appendMany, [
       batches.map(({ sessionId }) => sessionId),
       batches.map(({ subject }) => subject ?? null),
+      batches.map(({ sessionId }) => lineageOf(sessionId)?.root ?? null),
       batches.map(({ records }) => records.length),
       batches.map(({ mark }) => mark),
       firsts.map(({ expiry }) => expiry),

@@ -1,3 +1,4 @@
+import { lineageOf } from '../../derived-id.ts';
 import { subjectError } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { MARKS } from '../marks.ts';
@@ -22,8 +23,8 @@ const LEAST_IDLE = 1_000;
 export function postgresDialect(names: PostgresNames): SqlDialect {
   const sessions = tableName(names, 'sessions');
   const reserve = kept(
-    `INSERT INTO ${sessions} AS s (id, subject, next_seq, generation, first_expiry_at, first_birth_at)
-     VALUES (?, ?, ?, ?, ?, ?) ${ON_CONFLICT} RETURNING number, next_seq`,
+    `INSERT INTO ${sessions} AS s (id, subject, root, next_seq, generation, first_expiry_at, first_birth_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?) ${ON_CONFLICT} RETURNING number, next_seq, xmax = 0 AS is_new`,
   );
   return {
     name: 'openPostgres',
@@ -43,10 +44,14 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
     clock: 'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)',
     async reserve(client, { id, subject, mark }, coming = [], numbers = coming.length) {
       const { expiry, birth } = firstTimes(coming);
-      const { rows } = await client.query(reserve, [id, subject ?? null, numbers, mark, expiry, birth]);
+      const root = lineageOf(id)?.root ?? null;
+      const { rows } = await client.query(reserve, [id, subject ?? null, root, numbers, mark, expiry, birth]);
       const [row] = rows;
       if (row === undefined) throw subjectError(id);
-      return { session: Number(row['number']), firstSeq: Number(row['next_seq']) - numbers };
+      const firstSeq = Number(row['next_seq']) - numbers;
+      // Nobody has locked a row that was just inserted; one that was updated instead is locked by its own transaction.
+      const isNew = row['is_new'] === true;
+      return { session: Number(row['number']), firstSeq, isNew };
     },
     async deleteItems(client, items) {
       const pairs = [...items].flatMap(([session, seqs]) => seqs.map((seq) => [session, seq] as const));

@@ -5,9 +5,10 @@ import type { Change, StoreDriver, View } from '../driver.ts';
 import { lostHistoryError, saying, withOutcome } from '../failure.ts';
 import { newMark } from '../marks.ts';
 import { didsOf, neededDids } from '../record.ts';
-import { removes } from '../removal.ts';
+import { leavesNothing, removes } from '../removal.ts';
 import type { Deletion } from './deletion.ts';
 import { decodeElements, encodeAppend } from './element.ts';
+import { assertNotHeldAbove } from './holds.ts';
 import { entriesOf, type IndexEntries } from './index-entries.ts';
 import { movedTo, outOfStep, type Lists } from './lists.ts';
 import { look, type Looked } from './look.ts';
@@ -53,6 +54,8 @@ export function redisChange(
   const apply: Apply = async (sessionId, looked, view, application) => {
     const { change, subject } = application;
     const { insert, operation, archive, mark = newMark() } = change;
+    const settings = settingsOf(looked, view, application, operationLog);
+    if (settings.removes) await assertNotHeldAbove(parts, sessionId);
     const lists = await listsOf(sessionId);
     const target = archive === undefined ? undefined : await listsOf(archive.sessionId);
     const stored = new Set(view.records);
@@ -61,12 +64,12 @@ export function redisChange(
     const dids = [...didsOf(fresh)];
     const entries = { ...entriesOf(insert, subject), dids };
     const covered = indexed.covers(sessionId, entries) === lists.list;
-    if (!covered) await index(sessionId, entries, 'no');
+    if (!covered && !settings.nothing) await index(sessionId, entries, 'no');
     const archived = { ...entriesOf(archive?.records ?? []), dids: [] };
     if (archive !== undefined) await index(archive.sessionId, archived, 'no');
 
-    const settings = {
-      ...settingsOf(looked, view, application, operationLog),
+    const options = {
+      ...settings,
       list: lists.list,
       next: lists.next,
       id: sessionId,
@@ -88,7 +91,7 @@ export function redisChange(
         ...archiveKeys(archive?.sessionId, target),
       ],
       [
-        JSON.stringify(settings),
+        JSON.stringify(options),
         ...encodeAppend(insert, mark),
         ...encodeAppend(archive?.records ?? [], newMark()),
       ],
@@ -113,7 +116,8 @@ export function redisChange(
     throwRefusal(sessionId, state as string, detail as string);
     if (state === 'held') throw heldError(sessionId, detail as string);
     if (state === 'lost') throw lostTurnError(sessionId);
-    if (!covered) await confirm(sessionId, detail as string, entries);
+    if (settings.nothing) indexed.name(sessionId, detail as string);
+    else if (!covered) await confirm(sessionId, detail as string, entries);
     if (archive !== undefined) await confirm(archive.sessionId, name as string, archived);
     return true;
   };
@@ -171,6 +175,7 @@ async function applyApart(
   const { archive, ...change } = application.change;
   const { key = '', digest = '' } = change.operation ?? {};
   // What would be refused must not be in the archive.
+  await assertNotHeldAbove(parts, sessionId);
   const [hold] = (await parts.commands.read('HKEYS', parts.keysOf(sessionId).holds)) as Buffer[];
   if (hold !== undefined) throw heldError(sessionId, hold.toString());
   if ((await versionOf(parts, sessionId))[0] !== looked.version) return false;
@@ -194,7 +199,7 @@ function settingsOf(
   view: View,
   { from, count, fence, change, subject }: Application,
   operationLog: number,
-): object {
+): { readonly removes: boolean; readonly nothing: boolean; readonly [setting: string]: unknown } {
   const { remove, insert, operation } = change;
   const some = typeof remove === 'object' ? remove : undefined;
   // What was seen is the same whatever was appended since.
@@ -214,6 +219,7 @@ function settingsOf(
     log: operation && operationLog,
     owner: fence?.owner,
     removes: removes(change, view, count === 'all'),
+    nothing: leavesNothing(change),
   };
 }
 

@@ -1,16 +1,16 @@
-import { defined } from '../../defined.ts';
 import { StrongroomError } from '../../errors.ts';
 import {
   type HoldStore,
-  type HoldRecord,
   type DekTombstone,
   type DekStore,
   type DekRecord,
   heldError,
 } from '../../keys/dek-store.ts';
 import { textOf, type RedisCommands } from './client.ts';
+import { assertNotHeldAbove, redisHolds } from './holds.ts';
 import type { SessionKeys } from './keys.ts';
 import type { OnList } from './lists.ts';
+import { parseObject } from './parse-object.ts';
 import { DESTROY, FIELDS, REWRAP } from './scripts.ts';
 
 /** What the data keys need of the driver around them. */
@@ -80,6 +80,7 @@ export function redisDekStore(
       return answer === 1;
     },
     async destroy(sessionId, did) {
+      await assertNotHeldAbove({ commands, keysOf }, sessionId);
       const { deks, holds, meta } = keysOf(sessionId);
       const answer = await onList(sessionId, ({ items, list, nextItems, next }) =>
         commands.script(
@@ -96,47 +97,7 @@ export function redisDekStore(
       }
       return tombstones;
     },
-    holds: redisHolds(commands, `${prefix}:holds`, fields, keysOf),
-  };
-}
-
-/** The records of all holds are in one hash; beside the data keys of a session are the ids of those that are open. */
-function redisHolds(
-  commands: RedisCommands,
-  key: string,
-  fields: (key: string) => Promise<[field: string, value: string][]>,
-  keysOf: (sessionId: string) => SessionKeys,
-): HoldStore {
-  async function find(id: string): Promise<HoldRecord | undefined> {
-    const found = await commands.read('HGET', key, id);
-    return found === null ? undefined : parseHold(id, textOf(found));
-  }
-  return {
-    async place(hold) {
-      const taken = await commands.write('HSETNX', key, hold.id, JSON.stringify(hold));
-      // The one who repeats a call that was cut off makes it whole.
-      const record = taken === 1 ? hold : await find(hold.id);
-      if (record !== undefined && record.releasedAt === undefined) {
-        await commands.entry('unknown', 'HSET', keysOf(record.sessionId).holds, record.id, '1');
-      }
-      return taken === 1;
-    },
-    async release(id, releasedAt, releasedBy) {
-      const hold = await find(id);
-      if (hold === undefined) return undefined;
-      const released: HoldRecord =
-        hold.releasedAt !== undefined ? hold : defined({ ...hold, releasedAt, releasedBy });
-      await commands.write('HSET', key, id, JSON.stringify(released));
-      await commands.entry('unknown', 'HDEL', keysOf(hold.sessionId).holds, id);
-      return released;
-    },
-    async list({ sessionId, open } = {}) {
-      return (await fields(key))
-        .map(([id, value]) => parseHold(id, value))
-        .filter((hold) => sessionId === undefined || hold.sessionId === sessionId)
-        .filter((hold) => open === undefined || (hold.releasedAt === undefined) === open)
-        .sort((a, b) => a.placedAt - b.placedAt);
-    },
+    holds: redisHolds({ commands, keysOf }, prefix, fields),
   };
 }
 
@@ -150,33 +111,10 @@ function parseDek(sessionId: string, did: string, value: string): DekRecord | De
   return { sessionId, did, kid, wrapped, createdAt };
 }
 
-function parseHold(id: string, value: string): HoldRecord {
-  const hold = parseObject(value);
-  if (hold['id'] !== id || typeof hold['sessionId'] !== 'string' || typeof hold['placedAt'] !== 'number') {
-    throw new StrongroomError(
-      'ERR_MALFORMED',
-      `openRedis: the record of the hold ${JSON.stringify(id)} is damaged. Restore it from a backup; the data under the hold ` +
-        'stays held until then.',
-    );
-  }
-  // An object of JSON whose members were checked above.
-  return hold as unknown as HoldRecord;
-}
-
 function damagedKey(sessionId: string, did: string): StrongroomError {
   return new StrongroomError(
     'ERR_MALFORMED',
     `openRedis: the record of the data key ${did} of session ${JSON.stringify(sessionId)} is damaged. Restore it ` +
       'from a backup, or destroy the data key, or delete the session.',
   );
-}
-
-/** An object without members for anything else. The parser's message would quote the text. */
-function parseObject(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
 }

@@ -1,8 +1,11 @@
+import { lineageOf } from '../../derived-id.ts';
 import { heldError } from '../../keys/dek-store.ts';
 import { saying } from '../failure.ts';
 import { textOf } from './client.ts';
 import { decodeElements } from './element.ts';
+import { assertNotHeldAbove } from './holds.ts';
 import { entriesOf, type IndexEntries } from './index-entries.ts';
+import { treeKey } from './keys.ts';
 import { look } from './look.ts';
 import type { RedisParts } from './parts.ts';
 import { DROP, REMOVE_ORPHAN } from './scripts.ts';
@@ -20,13 +23,16 @@ export interface Deletion {
 }
 
 export function redisDeletion(parts: RedisParts, entries: IndexEntries): Deletion {
-  const { commands, now, keysOf, indexed, lists } = parts;
+  const { commands, prefix, now, keysOf, indexed, lists } = parts;
   const { onList } = lists;
-  const { ids, births, expiries, subjectKey, index } = entries;
+  const { ids, births, expiries, subjectKey, leaveSubject, index } = entries;
 
   async function drop(sessionId: string, version = ''): Promise<boolean> {
     const keys = keysOf(sessionId);
-    const subject = await commands.read('HGET', keys.meta, 'subject');
+    await assertNotHeldAbove(parts, sessionId);
+    const owner = await commands.read('HGET', keys.meta, 'subject');
+    const subject = owner === null ? undefined : textOf(owner);
+    if (subject !== undefined) await leaveSubject(sessionId, subject);
     // It is listed, and nothing says where its items are: the server may have lost that.
     const isLost =
       (await commands.read('ZSCORE', ids, sessionId)) !== null &&
@@ -44,7 +50,7 @@ export function redisDeletion(parts: RedisParts, entries: IndexEntries): Deletio
     await saying('yes', async () => {
       if (isLost) await removeOrphans(sessionId);
       indexed.name(sessionId, '');
-      await forget(sessionId, subject === null ? undefined : textOf(subject));
+      await forget(sessionId, subject);
     });
     return true;
   }
@@ -61,11 +67,11 @@ export function redisDeletion(parts: RedisParts, entries: IndexEntries): Deletio
   }
 
   async function forget(sessionId: string, subject?: string): Promise<void> {
-    await Promise.all(
-      [ids, births, expiries, ...(subject === undefined ? [] : [subjectKey(subject)])].map((key) =>
-        commands.entry('yes', 'ZREM', key, sessionId),
-      ),
-    );
+    const lineage = lineageOf(sessionId);
+    const indexes = [ids, births, expiries];
+    if (subject !== undefined) indexes.push(subjectKey(subject));
+    if (lineage !== undefined) indexes.push(treeKey(prefix, lineage.root));
+    await Promise.all(indexes.map((key) => commands.entry('yes', 'ZREM', key, sessionId)));
     const { records } = await look(parts, sessionId, 'start', -1, '');
     if (records.length === 0) return;
     const owner = await commands.read('HGET', keysOf(sessionId).meta, 'subject');

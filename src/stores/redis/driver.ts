@@ -51,6 +51,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       (await commands.read('HEXISTS', keysOf(sessionId).ops, operationKey)) === 1,
     dekStore: redisDekStore(commands, { prefix, now, keysOf, onList: lists.onList }),
     summaries: redisSummaries(parts, entries),
+    derived: entries.derived,
     ...redisPurge(parts, entries, deletion),
     leases: redisLeases(prefix, commands),
     async reference() {

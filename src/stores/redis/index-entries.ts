@@ -1,9 +1,12 @@
+import { lineageOf } from '../../derived-id.ts';
 import type { StoredRecord } from '../driver.ts';
 import { type Outcome } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { didsOf } from '../record.ts';
 import type { Entries } from './indexed.ts';
+import { treeKey } from './keys.ts';
 import type { RedisParts } from './parts.ts';
+import { LEAVE_SUBJECT } from './scripts.ts';
 
 /** The indexes over all sessions: sorted sets of session ids. */
 export interface IndexEntries {
@@ -15,6 +18,10 @@ export interface IndexEntries {
   readonly births: string;
   /** The sessions of a subject. */
   readonly subjectKey: (subject: string) => string;
+  /** Ids of the sessions that belong to a conversation. */
+  readonly derived: (root: string) => Promise<string[]>;
+  /** What belongs to a session that goes keeps its subject, so that it is found by it. */
+  readonly leaveSubject: (sessionId: string, subject: string) => Promise<void>;
   /**
    * So that the session is found by listings and by the purge. Scores only go down.
    *
@@ -28,7 +35,7 @@ export interface IndexEntries {
   readonly confirm: (sessionId: string, list: string, entries: Entries) => Promise<void>;
 }
 
-export function indexEntries({ commands, prefix, indexed }: RedisParts): IndexEntries {
+export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts): IndexEntries {
   const ids = `${prefix}:ids`;
   const expiries = `${prefix}:expiries`;
   const births = `${prefix}:births`;
@@ -39,8 +46,12 @@ export function indexEntries({ commands, prefix, indexed }: RedisParts): IndexEn
     { birth, expiry, subject }: Entries,
     outcome: Outcome,
   ): Promise<void> {
-    if (birth === Infinity) return;
+    const lineage = lineageOf(sessionId);
+    const registered =
+      lineage && commands.entry(outcome, 'ZADD', treeKey(prefix, lineage.root), '0', sessionId);
+    if (birth === Infinity) return void (await registered);
     await Promise.all([
+      registered,
       commands.entry(outcome, 'ZADD', ids, '0', sessionId),
       commands.entry(outcome, 'ZADD', births, 'LT', String(birth), sessionId),
       ...(expiry === Infinity
@@ -52,13 +63,25 @@ export function indexEntries({ commands, prefix, indexed }: RedisParts): IndexEn
     ]);
   }
 
+  async function derived(root: string): Promise<string[]> {
+    return ((await commands.read('ZRANGE', treeKey(prefix, root), '0', '-1')) as Buffer[]).map(String);
+  }
+
+  async function leaveSubject(sessionId: string, subject: string): Promise<void> {
+    if (lineageOf(sessionId) !== undefined) return;
+    for (const id of await derived(sessionId)) {
+      await commands.entry('no', 'ZADD', subjectKey(subject), '0', id);
+      await commands.script(LEAVE_SUBJECT, [keysOf(id).meta], [subject]);
+    }
+  }
+
   async function confirm(sessionId: string, list: string, entries: Entries): Promise<void> {
     indexed.name(sessionId, list);
     await index(sessionId, entries, 'yes');
     if (list !== '') indexed.note(sessionId, list, entries);
   }
 
-  return { ids, expiries, births, subjectKey, index, confirm };
+  return { ids, expiries, births, subjectKey, derived, leaveSubject, index, confirm };
 }
 
 export function entriesOf(records: readonly StoredRecord[], subject?: string): Entries {

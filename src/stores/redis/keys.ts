@@ -12,6 +12,11 @@ export interface SessionKeys {
   readonly turn: string;
 }
 
+/** The sessions that belong to a conversation, by id: a sorted set. */
+export function treeKey(prefix: string, root: string): string {
+  return `${prefix}:tree:${root}`;
+}
+
 /** A lease is a key that ends by itself. */
 export function leaseKey(prefix: string, name: LeaseName): string {
   return name.startsWith('session ')

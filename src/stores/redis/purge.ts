@@ -4,6 +4,7 @@ import { newMark } from '../marks.ts';
 import { textOf } from './client.ts';
 import type { Deletion } from './deletion.ts';
 import { decodeElements } from './element.ts';
+import { holdAbove } from './holds.ts';
 import type { IndexEntries } from './index-entries.ts';
 import type { RedisParts } from './parts.ts';
 import { unlessLost } from './refusals.ts';
@@ -13,7 +14,7 @@ import { versionOf } from './version.ts';
 /** Deletes expired records, those of one session in one script. */
 export function redisPurge(
   parts: RedisParts,
-  { expiries, births }: IndexEntries,
+  { expiries, births, leaveSubject }: IndexEntries,
   { forget }: Deletion,
 ): Pick<StoreDriver, 'purge' | 'expired'> {
   const { commands, keysOf, indexed, lists } = parts;
@@ -29,10 +30,13 @@ export function redisPurge(
     const { meta, ops, holds } = keysOf(id);
     let total = 0;
     for (;;) {
-      const [expiryBefore, birthBefore] = await Promise.all([
+      if ((await holdAbove(parts, id)) !== undefined) return { gone: total, more: false };
+      const [expiryBefore, birthBefore, subject] = await Promise.all([
         commands.read('ZSCORE', expiries, id),
         commands.read('ZSCORE', births, id),
+        commands.read('HGET', meta, 'subject'),
       ]);
+      if (subject !== null) await leaveSubject(id, textOf(subject));
       let name = '';
       const answer = await onList(id, ({ list, items, next, nextItems }) => {
         name = next;
@@ -121,10 +125,11 @@ export function redisPurge(
 
 /** What a purge would delete. */
 async function expiredIn(
-  { commands, keysOf, lists: { range: recordsOf } }: RedisParts,
+  parts: RedisParts,
   { expiries, births }: Pick<IndexEntries, 'expiries' | 'births'>,
   expired: Expired,
 ): Promise<readonly { readonly id: string; readonly items: number }[]> {
+  const { commands, keysOf, lists } = parts;
   const ids = new Set<string>();
   for (const [key, until] of [
     [expiries, expired.now],
@@ -137,7 +142,8 @@ async function expiredIn(
   const found: { id: string; items: number }[] = [];
   for (const id of ids) {
     if ((await commands.read('HLEN', keysOf(id).holds)) !== 0) continue;
-    const records = decodeElements(await unlessLost(recordsOf(id), []));
+    if ((await holdAbove(parts, id)) !== undefined) continue;
+    const records = decodeElements(await unlessLost(lists.range(id), []));
     const items = records.filter((record) => isExpired(record, expired)).length;
     if (items > 0) found.push({ id, items });
   }

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { randomName, randomNumber } from '../../crypto/random.ts';
+import { lineageOf } from '../../derived-id.ts';
 import { StrongroomError } from '../../errors.ts';
 import { isCurrentSchema, storeError } from '../failure.ts';
 import { textOf, type RedisCommands } from './client.ts';
-import { sessionKeys } from './keys.ts';
+import { sessionKeys, treeKey } from './keys.ts';
 import { ACQUIRE, ADOPT, RENEW, UNNAME } from './scripts.ts';
 
 const WHERE = 'openRedis';
@@ -27,6 +28,7 @@ const MIGRATIONS: readonly Migration[] = [
   // The last element of an append has a mark. What is there needs none; earlier programs take one with a mark for damaged.
   () => Promise.resolve(),
   unnameEmpty,
+  addTrees,
 ];
 
 /** The version of what this program writes. */
@@ -87,6 +89,14 @@ async function unnameEmpty(commands: RedisCommands, prefix: string, keepLock: Ke
     const { items, meta } = sessionKeys(prefix, id);
     const list = textOf((await commands.read('HGET', meta, 'list')) ?? '');
     await commands.script(UNNAME, [items(list), meta], []);
+  });
+}
+
+/** What belongs to a conversation is found by it, without a look at all sessions. */
+async function addTrees(commands: RedisCommands, prefix: string, keepLock: KeepLock): Promise<void> {
+  await eachSession(commands, prefix, keepLock, async (id) => {
+    const lineage = lineageOf(id);
+    if (lineage !== undefined) await commands.write('ZADD', treeKey(prefix, lineage.root), '0', id);
   });
 }
 

@@ -191,6 +191,7 @@ local problem = refused(KEYS[5], options.dids, 1, #options.dids)
 if problem then return problem end
 local other = owned(KEYS[3], options.subject)
 if other then return other end
+if options.nothing and redis.call('EXISTS', KEYS[3]) == 0 then return { 'ok', '', '' } end
 local inserted, archived = {}, {}
 for at = 2, 1 + options.inserted do inserted[#inserted + 1] = ARGV[at] end
 for at = 2 + options.inserted, #ARGV do archived[#archived + 1] = ARGV[at] end
@@ -334,13 +335,12 @@ return answer
 `,
 };
 
-/** KEYS items, meta. ARGV list, subject ('': any). Items, bytes, first, last, subject; nothing when it is of another subject. */
+/** KEYS items, meta. ARGV list. Items, bytes, first, last, subject. */
 export const STATS: Script = {
   name: 'stats',
   source: `${MOVED}${TIMES}
 local away = moved(KEYS[2], ARGV[1], KEYS[1])
 if away then return away end
-if ARGV[2] ~= '' and redis.call('HGET', KEYS[2], 'subject') ~= ARGV[2] then return { 0, 0, '', '', '' } end
 local records = redis.call('LRANGE', KEYS[1], 0, -1)
 local bytes, first, last = 0, nil, nil
 for _, record in ipairs(records) do
@@ -352,6 +352,12 @@ end
 local function text(value) return value and string.format('%.0f', value) or '' end
 return { #records, bytes, text(first), text(last), redis.call('HGET', KEYS[2], 'subject') or '' }
 `,
+};
+
+/** KEYS meta. ARGV subject: of a session that is there and has none. */
+export const LEAVE_SUBJECT: Script = {
+  name: 'leave subject',
+  source: `if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSETNX', KEYS[1], 'subject', ARGV[1]) end`,
 };
 
 /** KEYS deks. ARGV did, expected, next wrapped, next kid. 1 when it was replaced, -1 when what is there is no record. */

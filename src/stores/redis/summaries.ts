@@ -1,6 +1,8 @@
 import { defined } from '../../defined.ts';
+import { lineageOf } from '../../derived-id.ts';
 import type { SessionSummary } from '../../session-contract.ts';
 import type { StoreDriver } from '../driver.ts';
+import { textOf } from './client.ts';
 import type { IndexEntries } from './index-entries.ts';
 import type { RedisParts } from './parts.ts';
 import { unlessLost } from './refusals.ts';
@@ -9,32 +11,52 @@ import { STATS } from './scripts.ts';
 /** Sessions with items, in the order of their ids. */
 export function redisSummaries(
   { commands, keysOf, lists: { onList } }: RedisParts,
-  { ids, subjectKey }: IndexEntries,
+  { ids, subjectKey, derived }: IndexEntries,
 ): StoreDriver['summaries'] {
-  async function summary(id: string, subject: string): Promise<SessionSummary | undefined> {
+  async function summary(id: string, wanted: string | undefined): Promise<SessionSummary | undefined> {
     const { meta } = keysOf(id);
-    const answer = await onList(id, ({ list, items }) =>
-      commands.script(STATS, [items, meta], [list, subject], true),
-    );
+    const answer = await onList(id, ({ list, items }) => commands.script(STATS, [items, meta], [list], true));
     const [count, bytes, first, last, owner] = answer as [number, number, Buffer, Buffer, Buffer];
     if (count === 0) return undefined;
+    const subject = owner.length > 0 ? owner.toString() : await subjectOfRoot(id);
+    if (wanted !== undefined && subject !== wanted) return undefined;
     const times = { firstAt: Number(first), lastAt: Number(last) };
-    return defined({ id, items: count, bytes, ...times, subject: owner.toString() || undefined });
+    return defined({ id, items: count, bytes, ...times, subject });
+  }
+
+  async function subjectOfRoot(id: string): Promise<string | undefined> {
+    const lineage = lineageOf(id);
+    const found = lineage && (await commands.read('HGET', keysOf(lineage.root).meta, 'subject'));
+    return found === null || found === undefined ? undefined : textOf(found);
+  }
+
+  async function page(after: string | undefined, count: number): Promise<string[]> {
+    const start = after === undefined ? '-' : `(${after}`;
+    const range = await commands.read('ZRANGEBYLEX', ids, start, '+', 'LIMIT', '0', String(count));
+    return (range as Buffer[]).map(String);
+  }
+
+  /** Those that may be of the subject: what belongs to a session of it and has no subject itself has that one. */
+  async function ofSubject(subject: string): Promise<string[]> {
+    const own = ((await commands.read('ZRANGE', subjectKey(subject), '0', '-1')) as Buffer[]).map(String);
+    const trees = await Promise.all(own.map(derived));
+    return [...new Set([...own, ...trees.flat()])].toSorted((one, other) =>
+      Buffer.compare(Buffer.from(one), Buffer.from(other)),
+    );
   }
 
   return async (after, count, subject) => {
-    const key = subject === undefined ? ids : subjectKey(subject);
     const found: SessionSummary[] = [];
-    let start = after === undefined ? '-' : `(${after}`;
-    for (;;) {
-      const range = await commands.read('ZRANGEBYLEX', key, start, '+', 'LIMIT', '0', String(count));
-      const page = (range as Buffer[]).map(String);
-      const summaries = await Promise.all(
-        page.map((id) => unlessLost(summary(id, subject ?? ''), undefined)),
-      );
+    const listed = subject === undefined ? undefined : await ofSubject(subject);
+    const past = Buffer.from(after ?? '');
+    let following = listed?.filter((id) => Buffer.compare(Buffer.from(id), past) > 0);
+    for (let last = after; ;) {
+      const some = following?.slice(0, count) ?? (await page(last, count));
+      following = following?.slice(count);
+      const summaries = await Promise.all(some.map((id) => unlessLost(summary(id, subject), undefined)));
       for (const each of summaries) if (each !== undefined && found.length < count) found.push(each);
-      if (page.length < count || found.length === count) return found;
-      start = `(${page.at(-1)}`;
+      if (some.length < count || found.length === count) return found;
+      last = some.at(-1);
     }
   };
 }

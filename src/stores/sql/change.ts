@@ -1,6 +1,6 @@
 import type { Change, View } from '../driver.ts';
 import { MARKS, newMark } from '../marks.ts';
-import { kept, type SqlClient, type SqlRow } from './client.ts';
+import { kept, list, text, type SqlClient, type SqlRow } from './client.ts';
 import { assertNotHeld } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
 import { insertItems } from './insert-items.ts';
@@ -47,6 +47,7 @@ export function sqlChange(
     await assertNotHeld(dialect, client, sessionId);
     await client.query(deleteItems, [session]);
     await client.query(deleteOperations, [session]);
+    await leaveSubjects(dialect, client, [session]);
     await client.query(deleteSession, [session]);
     await client.query(deleteLease, [`session ${sessionId}`]);
     await client.query(destroyDeks, [now(), sessionId]);
@@ -104,6 +105,25 @@ export function sqlChange(
   }
 
   return { drop, apply };
+}
+
+/** What belongs to sessions that go keeps their subject, so that it is found by it. @param going Their numbers. */
+export async function leaveSubjects(
+  dialect: SqlDialect,
+  client: SqlClient,
+  going: readonly number[],
+): Promise<void> {
+  const sessions = dialect.table('sessions');
+  const { rows } = await client.query(
+    `SELECT id, subject FROM ${sessions} WHERE number IN (${list(going.length)}) AND subject IS NOT NULL`,
+    going,
+  );
+  for (const row of rows) {
+    await client.query(`UPDATE ${sessions} SET subject = ? WHERE root = ? AND subject IS NULL`, [
+      text(row['subject']),
+      text(row['id']),
+    ]);
+  }
 }
 
 function seqOf(row: SqlRow | undefined): number {

@@ -1,4 +1,5 @@
 import { defined } from '../../defined.ts';
+import { ancestorsOf, rootOf } from '../../derived-id.ts';
 import {
   type HoldStore,
   type HoldRecord,
@@ -120,7 +121,7 @@ function sqlHolds(dialect: SqlDialect, runner: SqlRunner): HoldStore {
   return {
     place: ({ id, sessionId, reason, placedAt, placedBy }) =>
       runner.transaction(async (client) => {
-        await lockSession(dialect, client, sessionId);
+        await lockTree(dialect, client, sessionId);
         return await dialect.insertNew(client, {
           table: 'holds',
           columns: 'id, session, reason, placed_at, placed_by',
@@ -159,8 +160,18 @@ async function lockSession(dialect: SqlDialect, client: SqlClient, sessionId: st
   ]);
 }
 
+/** The same for all that belongs to one conversation: a hold on a session is on what belongs to it. */
+async function lockTree(dialect: SqlDialect, client: SqlClient, sessionId: string): Promise<void> {
+  const root = rootOf(sessionId);
+  await lockSession(dialect, client, root);
+  await client.query(
+    kept(`SELECT number FROM ${dialect.table('sessions')} WHERE root = ? ORDER BY number FOR UPDATE`),
+    [root],
+  );
+}
+
 /**
- * Asked in the transaction that removes, behind a lock on the session.
+ * Asked in the transaction that removes, behind a lock on the session. A hold is also on what belongs to its session.
  *
  * @throws {@link StrongroomError} `ERR_HELD`.
  */
@@ -169,9 +180,10 @@ export async function assertNotHeld(
   client: SqlClient,
   sessionId: string,
 ): Promise<void> {
+  const ids = [sessionId, ...ancestorsOf(sessionId)];
   const { rows } = await client.query(
-    `SELECT id FROM ${dialect.table('holds')} WHERE session = ? AND released_at IS NULL LIMIT 1`,
-    [sessionId],
+    `SELECT id FROM ${dialect.table('holds')} WHERE session IN (${list(ids.length)}) AND released_at IS NULL LIMIT 1`,
+    ids,
   );
   if (rows[0] !== undefined) throw heldError(sessionId, text(rows[0]['id']));
 }

@@ -5,6 +5,8 @@ import type { SqlClient, SqlValue } from './client.ts';
 export interface Reservation {
   readonly session: number;
   readonly firstSeq: number;
+  /** This transaction made the row of the session. */
+  readonly isNew: boolean;
 }
 
 /** A row, by its columns. */

@@ -3,7 +3,7 @@ import type { Announcements } from '../announcements.ts';
 import type { Batch, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { afterAppend, answerOf } from '../marks.ts';
 import { withoutDid } from '../record.ts';
-import { removes } from '../removal.ts';
+import { leavesNothing, removes } from '../removal.ts';
 import { kept, NOTHING, text, type SqlRow, type SqlRunner } from './client.ts';
 import { assertNotHeld, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
@@ -74,7 +74,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
 
     async change(sessionId, look, decide, subject) {
       await runner.transaction(async (client) => {
-        const { session } = await dialect.reserve(client, { id: sessionId, subject, mark: 0 });
+        const { session, isNew } = await dialect.reserve(client, { id: sessionId, subject, mark: 0 });
         const ascending = look.from === 'start';
         const { rows } =
           look.records === 0
@@ -96,6 +96,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
         if (change === undefined) return NOTHING;
         if (look.fence !== undefined) await assertStands(dialect, client, sessionId, look.fence);
         if (removes(change, view, look.records === 'all')) await assertNotHeld(dialect, client, sessionId);
+        if (isNew && change.drop !== true && leavesNothing(change)) return NOTHING;
         if (change.drop) await drop(client, sessionId);
         else await apply(client, { id: sessionId, session, rows: ordered }, view, change);
         return undefined;
@@ -116,6 +117,11 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     dekStore: sqlDekStore(dialect, runner, now),
 
     summaries: sqlSummaries(dialect, runner),
+
+    async derived(root) {
+      const { rows } = await runner.read(`SELECT id FROM ${sessions} WHERE root = ?`, [root]);
+      return rows.map((row) => text(row['id']));
+    },
 
     ...sqlPurge(dialect, runner),
 

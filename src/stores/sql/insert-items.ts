@@ -15,7 +15,7 @@ export const CHUNK = 500;
 export async function insertItems(
   dialect: SqlDialect,
   client: SqlClient,
-  { id, session, firstSeq }: Reservation & { readonly id: string },
+  { id, session, firstSeq }: Omit<Reservation, 'isNew'> & { readonly id: string },
   records: readonly StoredRecord[],
   stored?: ReadonlySet<StoredRecord>,
 ): Promise<void> {

@@ -1,6 +1,8 @@
+import { ancestorsOf } from '../../derived-id.ts';
 import type { StoreDriver } from '../driver.ts';
 import { purgeRules, SESSIONS_A_STEP, type PurgeRule } from '../first-times.ts';
 import { MARKS, newMark } from '../marks.ts';
+import { leaveSubjects } from './change.ts';
 import { list, text, type SqlClient, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 import { leasePurge } from './leases.ts';
@@ -11,8 +13,14 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
   const items = dialect.table('items');
   const removeEndedLeases = leasePurge(dialect, runner);
   const operations = dialect.table('operations');
-  // Holds are few.
-  const notHeld = `id NOT IN (SELECT session FROM ${dialect.table('holds')} WHERE released_at IS NULL)`;
+  const holds = dialect.table('holds');
+  // Holds are few. One is also on what belongs to its session: on all of a root, and on what has the id of another one, with a
+  // `~` before it, at its end.
+  const endsWith = (id: string, end: string): string =>
+    `right(${id}, length(${end}) + 1) = concat('~', ${end})`;
+  const notHeld = `s.id NOT IN (SELECT session FROM ${holds} WHERE released_at IS NULL)
+    AND (s.root IS NULL OR NOT EXISTS (SELECT 1 FROM ${holds} h WHERE h.released_at IS NULL
+      AND (h.session = s.root OR (${endsWith('s.id', 'h.session')} AND ${endsWith('h.session', 's.root')}))))`;
 
   /**
    * The sessions are locked before their rows are touched, as by every other change: no deadlock, and a session that
@@ -25,21 +33,22 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
     room: number,
   ): Promise<string[]> {
     const locked = await client.query(
-      `SELECT number, id FROM ${sessions} WHERE number IN (${list(due.length)}) AND ${notHeld} ORDER BY number FOR UPDATE`,
+      `SELECT number, id FROM ${sessions} s WHERE number IN (${list(due.length)}) AND ${notHeld} ORDER BY number FOR UPDATE`,
       due,
     );
     const names = locked.rows.map((row) => text(row['id']));
     if (names.length === 0) return [];
     // One may have been placed while the lock was waited for.
-    const { rows: holds } = await client.query(
-      `SELECT session FROM ${dialect.table('holds')} WHERE released_at IS NULL AND session IN (${list(names.length)})`,
-      names,
+    const asked = [...new Set(names.flatMap((id) => [id, ...ancestorsOf(id)]))];
+    const { rows: open } = await client.query(
+      `SELECT session FROM ${holds} WHERE released_at IS NULL AND session IN (${list(asked.length)})`,
+      asked,
     );
-    const held = new Set(holds.map((row) => text(row['session'])));
+    const held = new Set(open.map((row) => text(row['session'])));
     const ids = new Map(
       locked.rows
         .map((row) => [Number(row['number']), text(row['id'])] as const)
-        .filter(([, id]) => !held.has(id)),
+        .filter(([, id]) => ![id, ...ancestorsOf(id)].some((each) => held.has(each))),
     );
     if (ids.size === 0) return [];
     const numbers = [...ids.keys()];
@@ -83,6 +92,7 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
     );
     if (rows.length === 0) return;
     const empty = rows.map((row) => Number(row['number']));
+    await leaveSubjects(dialect, client, empty);
     await client.query(`DELETE FROM ${operations} WHERE session IN (${list(empty.length)})`, empty);
     await client.query(`DELETE FROM ${sessions} WHERE number IN (${list(empty.length)})`, empty);
   }
@@ -96,7 +106,7 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
         const most = Math.min(room, SESSIONS_A_STEP);
         // In the order of the index: a scan of the table would pass over all that earlier batches deleted.
         const { rows } = await runner.read(
-          `SELECT number FROM ${sessions} WHERE ${rule.bound} <= ? AND ${notHeld} ORDER BY ${rule.bound} LIMIT ?`,
+          `SELECT number FROM ${sessions} s WHERE ${rule.bound} <= ? AND ${notHeld} ORDER BY ${rule.bound} LIMIT ?`,
           [rule.time, most],
         );
         if (rows.length === 0) continue;

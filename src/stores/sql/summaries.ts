@@ -7,20 +7,24 @@ import type { SqlDialect } from './dialect.ts';
 export function sqlSummaries(dialect: SqlDialect, runner: SqlRunner): StoreDriver['summaries'] {
   const sessions = dialect.table('sessions');
   const items = dialect.table('items');
+  // A session that belongs to another one has the subject of its root.
+  const ofSubject = `s.id IN (SELECT o.id FROM ${sessions} o WHERE o.subject = ? UNION ALL
+    SELECT d.id FROM ${sessions} r JOIN ${sessions} d ON d.root = r.id WHERE r.subject = ? AND d.subject IS NULL)`;
   return async (after, count, subject) => {
     const conditions = [
       ...(after === undefined ? [] : ['s.id > ?']),
-      ...(subject === undefined ? [] : ['s.subject = ?']),
+      ...(subject === undefined ? [] : [ofSubject]),
       `EXISTS (SELECT 1 FROM ${items} WHERE session = s.number)`,
     ];
     const { rows } = await runner.read(
       `SELECT s.id, s.subject, count(*) AS item_count, min(i.written_at) AS first_at, max(i.written_at) AS last_at,
        sum(coalesce(octet_length(i.item), 0) + coalesce(octet_length(i.body), 0)
          + coalesce(octet_length(i.head), 0) + coalesce(octet_length(i.wrapped), 0)) AS bytes
-     FROM (SELECT s.number, s.id, s.subject FROM ${sessions} s WHERE ${conditions.join(' AND ')}
+     FROM (SELECT s.number, s.id, coalesce(s.subject, (SELECT r.subject FROM ${sessions} r WHERE r.id = s.root)) AS subject
+           FROM ${sessions} s WHERE ${conditions.join(' AND ')}
            ORDER BY s.id ${limit(count)}) s
      JOIN ${items} i ON i.session = s.number GROUP BY s.number, s.id, s.subject ORDER BY s.id`,
-      [...(after === undefined ? [] : [after]), ...(subject === undefined ? [] : [subject])],
+      [...(after === undefined ? [] : [after]), ...(subject === undefined ? [] : [subject, subject])],
     );
     return rows.map((row) =>
       defined({

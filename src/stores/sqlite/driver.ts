@@ -1,3 +1,4 @@
+import { lineageOf } from '../../derived-id.ts';
 import type { AppendStep } from '../../layer.ts';
 import { after as andThen } from '../../maybe-promise.ts';
 import { lostTurnError } from '../../session-contract.ts';
@@ -8,7 +9,7 @@ import { keyError, subjectError } from '../failure.ts';
 import { firstTimes, isEarlier } from '../first-times.ts';
 import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
 import { isPlain, keyProblem, withDid } from '../record.ts';
-import { removes } from '../removal.ts';
+import { leavesNothing, removes } from '../removal.ts';
 import type { Connection } from './connection.ts';
 import { sqliteDekStore } from './dek-store.ts';
 import { assertNotHeld } from './holds.ts';
@@ -60,6 +61,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
               frees = change.drop === true || (change.remove !== 'none' && change.insert.length === 0);
               if (look.fence !== undefined && !stands(statements, look.fence)) throw lostTurnError(sessionId);
               if (removes(change, view, look.records === 'all')) assertNotHeld(statements, sessionId);
+              if (session === undefined && change.drop !== true && leavesNothing(change)) return undefined;
               return inSlices(
                 change.drop
                   ? drop(statements, sessionId, now())
@@ -101,6 +103,11 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
 
     summaries: sqliteSummaries(connection),
 
+    derived: (root) =>
+      connection.read(({ all }) =>
+        all('SELECT id FROM strongroom_sessions WHERE root = ?', root).map(({ id }) => id as string),
+      ),
+
     ...sqlitePurge(connection),
 
     leases: sqliteLeases(connection),
@@ -126,7 +133,7 @@ function* drop(statements: Statements, sessionId: string, now: number): Generato
   const session = findSession(statements, sessionId);
   if (session !== undefined) {
     yield* removeItems(statements, session);
-    removeSession(statements, session);
+    removeSession(statements, session, sessionId);
   }
   statements.run('DELETE FROM strongroom_leases WHERE name = ?', `session ${sessionId}`);
   statements.run(
@@ -216,10 +223,11 @@ function endOf(
     return { session, generation: found['generation'] as number, nextSeq: last + 1 };
   }
   const made = get(
-    `INSERT INTO strongroom_sessions (id, subject, generation, first_expiry_at, first_birth_at)
-     VALUES (?, ?, ?, ?, ?) RETURNING key`,
+    `INSERT INTO strongroom_sessions (id, subject, root, generation, first_expiry_at, first_birth_at)
+     VALUES (?, ?, ?, ?, ?, ?) RETURNING key`,
     sessionId,
     subject ?? null,
+    lineageOf(sessionId)?.root ?? null,
     generation,
     first.expiry,
     first.birth,

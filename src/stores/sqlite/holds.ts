@@ -1,4 +1,5 @@
 import { defined } from '../../defined.ts';
+import { ancestorsOf } from '../../derived-id.ts';
 import { heldError, type HoldRecord, type HoldStore } from '../../keys/dek-store.ts';
 import type { Connection } from './connection.ts';
 import type { Row, Statements } from './statements.ts';
@@ -45,8 +46,8 @@ export function sqliteHolds(connection: Connection): HoldStore {
 /** @throws {@link StrongroomError} `ERR_HELD`. In the transaction that deletes. */
 export function assertNotHeld({ get }: Statements, sessionId: string): void {
   const held = get(
-    'SELECT id FROM strongroom_holds WHERE session = ? AND released_at IS NULL LIMIT 1',
-    sessionId,
+    `SELECT id FROM strongroom_holds WHERE session IN (SELECT value FROM json_each(?)) AND released_at IS NULL LIMIT 1`,
+    JSON.stringify([sessionId, ...ancestorsOf(sessionId)]),
   );
   if (held !== undefined) throw heldError(sessionId, held['id'] as string);
 }

@@ -6,8 +6,14 @@ import type { Connection } from './connection.ts';
 import type { Statements } from './statements.ts';
 import { removeEndedLeases } from './leases.ts';
 
-/** Holds are few: the list is made once a statement. */
-const NOT_HELD = 'AND s.id NOT IN (SELECT session FROM strongroom_holds WHERE released_at IS NULL)';
+/**
+ * Holds are few: the list is made once a statement. A hold is also on what belongs to its session: on all of a root, and on what
+ * has the id of another one, with a `~` before it, at its end.
+ */
+const NOT_HELD = `AND s.id NOT IN (SELECT session FROM strongroom_holds WHERE released_at IS NULL)
+  AND (s.root IS NULL OR NOT EXISTS (SELECT 1 FROM strongroom_holds h WHERE h.released_at IS NULL
+    AND (h.session = s.root OR (substr(s.id, -length(h.session) - 1) = '~' || h.session
+      AND substr(h.session, -length(s.root) - 1) = '~' || s.root))))`;
 
 /** Records that one statement deletes: it cannot be left before its end. */
 const MOST_A_STATEMENT = 256;
@@ -56,7 +62,7 @@ function* purge(statements: Statements, expired: Expired, batch: number): Genera
       for (let item = 0; item < deleted; item++) sessions.push(id);
       const isEmpty = get('SELECT 1 FROM strongroom_items WHERE session = ? LIMIT 1', key) === undefined;
       if (isEmpty && deleted > 0) {
-        removeSession(statements, key);
+        removeSession(statements, key, id);
         continue;
       }
       // Also where nothing was deleted: what set the bound is gone, and the session would be looked through again.
@@ -75,7 +81,14 @@ function* purge(statements: Statements, expired: Expired, batch: number): Genera
   return { sessions, more: false };
 }
 
-export function removeSession({ run }: Statements, key: number): void {
+/** What belongs to the session keeps its subject, so that it is found by it. */
+export function removeSession({ run }: Statements, key: number, id: string): void {
+  run(
+    `UPDATE strongroom_sessions SET subject = (SELECT subject FROM strongroom_sessions WHERE key = ?)
+     WHERE root = ? AND subject IS NULL`,
+    key,
+    id,
+  );
   run('DELETE FROM strongroom_operations WHERE session = ?', key);
   run('DELETE FROM strongroom_sessions WHERE key = ?', key);
 }

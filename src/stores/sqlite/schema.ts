@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { lineageOf } from '../../derived-id.ts';
 import { isCurrentSchema } from '../failure.ts';
 
 /**
@@ -88,7 +89,22 @@ const MIGRATIONS: readonly (string | ((database: DatabaseSync) => void))[] = [
     SELECT key, session, did, kid, wrapped, created_at, destroyed_at FROM strongroom_deks_before ORDER BY key;
   DROP TABLE strongroom_deks_before;
   `,
+  addRoots,
 ];
+
+/** The conversation that a session belongs to, which its id says: so that all that belongs to one is found without a scan. */
+function addRoots(database: DatabaseSync): void {
+  database.exec(`
+    ALTER TABLE strongroom_sessions ADD COLUMN root TEXT;
+    CREATE INDEX strongroom_sessions_root ON strongroom_sessions (root) WHERE root IS NOT NULL;
+  `);
+  const set = database.prepare('UPDATE strongroom_sessions SET root = ? WHERE key = ?');
+  const reserved = database.prepare(`SELECT key, id FROM strongroom_sessions WHERE id GLOB '~[a-z]*~*~*'`);
+  for (const { key, id } of reserved.all() as { key: number; id: string }[]) {
+    const root = lineageOf(id)?.root;
+    if (root !== undefined) set.run(root, key);
+  }
+}
 
 /** The first version was edited in place for a while: a database has what it had when it was made. */
 function completeDraft(database: DatabaseSync): void {

@@ -2,6 +2,13 @@ import { defined } from '../../defined.ts';
 import type { StoreDriver } from '../driver.ts';
 import type { Connection } from './connection.ts';
 
+/** Of a session that belongs to another one, the subject of its root. */
+const SUBJECT = 'coalesce(s.subject, (SELECT subject FROM strongroom_sessions WHERE id = s.root))';
+
+const OF_SUBJECT = `AND s.id IN (SELECT id FROM strongroom_sessions WHERE subject = ?3
+  UNION ALL SELECT d.id FROM strongroom_sessions r JOIN strongroom_sessions d ON d.root = r.id
+    WHERE r.subject = ?3 AND d.subject IS NULL)`;
+
 /** Sessions with items, in the order of their ids. */
 export function sqliteSummaries(connection: Connection): StoreDriver['summaries'] {
   return (after, count, subject) =>
@@ -9,12 +16,12 @@ export function sqliteSummaries(connection: Connection): StoreDriver['summaries'
       all(
         `SELECT s.id, s.subject, count(*) AS items, min(i.written_at) AS first_at, max(i.written_at) AS last_at,
          sum(octet_length(i.body) + ifnull(octet_length(i.head), 0) + ifnull(octet_length(i.wrapped), 0)) AS bytes
-       FROM (SELECT key, id, subject FROM strongroom_sessions s WHERE id > ?1 AND (?3 IS NULL OR subject = ?3) AND EXISTS
+       FROM (SELECT key, id, ${SUBJECT} AS subject FROM strongroom_sessions s WHERE id > ?1 ${subject === undefined ? '' : OF_SUBJECT} AND EXISTS
               (SELECT 1 FROM strongroom_items WHERE session = s.key) ORDER BY id LIMIT ?2) s
        JOIN strongroom_items i ON i.session = s.key GROUP BY s.key ORDER BY s.id`,
         after ?? '',
         count,
-        subject ?? null,
+        ...(subject === undefined ? [] : [subject]),
       ).map((row) =>
         defined({
           id: row['id'] as string,

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { derivedId } from '../derived-id.ts';
+import { DEK_STORE, MAINTENANCE, openBeside, type SessionSummary } from '../session-contract.ts';
+import type { SessionsOptions, Store } from '../stores/store.ts';
+import type { StoreSession } from '../stores/session.ts';
+import { dek, dekId, envelope, fails, numbered, rejects, type Bench } from './store-bench.ts';
+
+/** What a store must know of sessions that belong to others. */
+export const LINEAGE: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
+  ['lists conversations, and apart from them what belongs to them', listsApart],
+  ['opens what belongs to a session beside it', opensBeside],
+  ['gives what belongs to a session its subject', inheritsSubjects],
+  ['keeps the subject of a session that was purged for what belongs to it', keepsSubjects],
+  ['deletes a session with all that belongs to it', deletesTrees],
+  ['removes nothing of what belongs to a session under a legal hold', holdsTrees],
+  ['makes no session by clearing one that is not there', clearsNothing],
+] satisfies [string, (bench: Bench) => Promise<void>][]);
+
+/** The ids of a conversation and of what belongs to it. */
+function treeOf(root: string): { root: string; branch: string; twig: string; vault: string; usage: string } {
+  const branch = derivedId({ kind: 'branch', of: root, name: 'a~b %' });
+  return {
+    root,
+    branch,
+    twig: derivedId({ kind: 'branch', of: branch, name: 'twig' }),
+    vault: derivedId({ kind: 'vault', of: branch }),
+    usage: derivedId({ kind: 'usage', of: root }),
+  };
+}
+
+function open(store: Store<StoreSession>, id: string): StoreSession {
+  return store.session(id, { derived: true });
+}
+
+async function summaries(
+  store: Store<StoreSession>,
+  of: readonly string[],
+  options: SessionsOptions,
+): Promise<SessionSummary[]> {
+  const found: SessionSummary[] = [];
+  for await (const summary of store.sessions(options)) if (of.includes(summary.id)) found.push(summary);
+  return found.sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+async function idsOf(
+  store: Store<StoreSession>,
+  of: readonly string[],
+  options: SessionsOptions,
+): Promise<string[]> {
+  return (await summaries(store, of, options)).map(({ id }) => id);
+}
+
+async function listsApart({ store, other, id }: Bench): Promise<void> {
+  const tree = treeOf(id());
+  const ids = Object.values(tree);
+  for (const each of ids) await open(store, each).addItems(numbered(each, 2));
+  assert.deepEqual(await idsOf(other, ids, {}), [tree.root]);
+  assert.deepEqual(await idsOf(other, ids, { derived: 'all' }), ids.toSorted());
+  const derived = await summaries(other, ids, { derived: true });
+  const { root, branch, twig, vault, usage } = tree;
+  assert.deepEqual(
+    derived.map(({ id: derivedFrom, root: top, parent, kind }) => [derivedFrom, top, parent, kind]),
+    [
+      [branch, root, root, 'branch'],
+      [twig, root, branch, 'branch'],
+      [usage, root, root, 'usage'],
+      [vault, root, branch, 'vault'],
+    ].toSorted(([one = ''], [another = '']) => (one < another ? -1 : 1)),
+  );
+  for (const each of ids.slice(1)) fails('ERR_INVALID_OPTION', () => store.session(each));
+  await rejects('ERR_INVALID_OPTION', store.deleteSession(branch));
+  const every = store.sessions({ derived: 'some' as never })[Symbol.asyncIterator]();
+  await rejects('ERR_INVALID_OPTION', every.next());
+}
+
+async function opensBeside({ store, other, id }: Bench): Promise<void> {
+  const root = id();
+  const ledger = await openBeside(store.session(root), { kind: 'usage' });
+  assert.equal(ledger, open(store, derivedId({ kind: 'usage', of: root })));
+  await ledger?.addItems(numbered('ledger', 1));
+  assert.deepEqual(await other[MAINTENANCE]?.tree(root), [derivedId({ kind: 'usage', of: root })]);
+}
+
+async function inheritsSubjects({ store, other, id }: Bench): Promise<void> {
+  const tree = treeOf(id());
+  const ids = Object.values(tree);
+  const subject = `person-${randomUUID()}`;
+  // A vault is written before the items whose values it has.
+  await open(store, tree.vault).addItems(numbered('value', 1));
+  await store.session(tree.root, { subject }).addItems(numbered('item', 1));
+  for (const each of [tree.branch, tree.twig, tree.usage])
+    await open(other, each).addItems(numbered(each, 1));
+  assert.deepEqual(await idsOf(other, ids, { subject }), [tree.root]);
+  const all = await summaries(other, ids, { subject, derived: 'all' });
+  assert.deepEqual(
+    all.map((summary) => [summary.id, summary.subject]),
+    ids.toSorted().map((each) => [each, subject]),
+  );
+  assert.deepEqual(await idsOf(other, ids, { subject: `${subject}-2`, derived: 'all' }), []);
+}
+
+const LONG_AGO = Date.UTC(1980, 0);
+const EXPIRED = envelope({ s: 'none', t: LONG_AGO, e: LONG_AGO + 1 });
+
+async function keepsSubjects({ store, other, id }: Bench): Promise<void> {
+  const { root, usage } = treeOf(id());
+  const subject = `person-${randomUUID()}`;
+  await store.session(root, { subject }).addItems([EXPIRED]);
+  await open(store, usage).addItems(numbered('ledger', 1));
+  await other.purgeExpired();
+  assert.deepEqual(await idsOf(other, [root, usage], { subject, derived: 'all' }), [usage]);
+}
+
+async function deletesTrees({ store, other, id }: Bench): Promise<void> {
+  const tree = treeOf(id());
+  const neighbours = Object.values(treeOf(`${tree.root}~x`));
+  const ids = Object.values(tree);
+  for (const each of [...ids, ...neighbours]) {
+    await open(store, each).addItems(numbered(each, 1));
+    await store.session(tree.root)[DEK_STORE].put(dek(each, 'key'));
+  }
+  // Without items, and still there.
+  await open(store, tree.usage).clearSession();
+  const deks = other.session(tree.root)[DEK_STORE];
+  const { derived } = await other.deleteSession(tree.branch, { derived: true });
+  assert.deepEqual(derived, { branch: 1, vault: 1 });
+  assert.deepEqual(await idsOf(store, ids, { derived: 'all' }), [tree.root]);
+  assert.deepEqual(await store.deleteSession(tree.root), { derived: { usage: 1 } });
+  for (const each of ids) {
+    assert.deepEqual(await open(other, each).getItems(), [], each);
+    assert.ok('destroyedAt' in ((await deks.get(each, dekId('key'))) ?? {}), each);
+  }
+  assert.deepEqual(await store[MAINTENANCE]?.tree(tree.root), []);
+  assert.deepEqual(await idsOf(store, neighbours, { derived: 'all' }), neighbours.toSorted());
+  await store.deleteSession(`${tree.root}~x`);
+  assert.deepEqual(await idsOf(store, neighbours, { derived: 'all' }), []);
+}
+
+async function holdsTrees({ store, other, id }: Bench): Promise<void> {
+  const tree = treeOf(id());
+  const ids = Object.values(tree);
+  const { holds } = store.session(tree.root)[DEK_STORE];
+  assert.ok(holds !== undefined, 'the DEK store of a store keeps holds');
+  const hold = { id: `hold-${randomUUID()}`, sessionId: tree.branch, reason: 'case 7', placedAt: 5 };
+  await open(store, tree.twig).addItems([EXPIRED]);
+  await holds.place(hold);
+  // Also on what is made later.
+  for (const each of [tree.root, tree.branch, tree.vault, tree.usage]) {
+    await open(store, each).addItems([EXPIRED]);
+    await store.session(tree.root)[DEK_STORE].put(dek(each, 'key'));
+  }
+  for (const each of [tree.branch, tree.twig, tree.vault]) {
+    await rejects('ERR_HELD', open(other, each).clearSession());
+    await rejects('ERR_HELD', open(other, each).popItem());
+    await rejects('ERR_HELD', other.session(tree.root)[DEK_STORE].destroy(each));
+    await rejects('ERR_HELD', other.deleteSession(each, { derived: true }));
+  }
+  await rejects('ERR_HELD', other.deleteSession(tree.root));
+  await other.purgeExpired();
+  assert.deepEqual(
+    await idsOf(store, ids, { derived: 'all' }),
+    [tree.branch, tree.twig, tree.vault].toSorted(),
+  );
+  await open(store, tree.usage).addItems([EXPIRED]);
+  await holds.place({ ...hold, id: `${hold.id}-2`, sessionId: tree.root });
+  await holds.release(hold.id, 9);
+  await rejects('ERR_HELD', other.deleteSession(tree.usage, { derived: true }));
+  await rejects('ERR_HELD', open(other, tree.vault).clearSession());
+  await other.purgeExpired();
+  assert.equal((await idsOf(store, ids, { derived: 'all' })).length, 4);
+  await holds.release(`${hold.id}-2`, 10);
+  await other.purgeExpired();
+  assert.deepEqual(await idsOf(store, ids, { derived: 'all' }), []);
+}
+
+async function clearsNothing({ store, other, id }: Bench): Promise<void> {
+  const { root, vault } = treeOf(id());
+  await open(store, vault).clearSession();
+  assert.deepEqual(await other[MAINTENANCE]?.tree(root), []);
+  await open(store, vault).addItems(numbered('value', 1));
+  await open(other, vault).clearSession();
+  assert.deepEqual(await open(store, vault).getItems(), []);
+}
