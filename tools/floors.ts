@@ -37,7 +37,7 @@ export const FLOORS: readonly (readonly string[])[] = [
     'error-name.ts',
     'clock.ts',
   ],
-  ['load-module.ts', 'options.ts'],
+  ['load-module.ts', 'options.ts', 'defined.ts'],
   ['errors.ts'],
 ];
 
