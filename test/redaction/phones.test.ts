@@ -151,6 +151,42 @@ describe('national numbers of all regions after a word for telephone', () => {
   );
 });
 
+describe('keys that name a number by what it is for', () => {
+  const argumentsWith = async (key: string, value: string): Promise<string> => {
+    const call = {
+      type: 'function_call',
+      callId: 'c',
+      name: 'f',
+      arguments: JSON.stringify({ [key]: value }),
+    } as const;
+    const { items } = await redactor.redactItems([call]);
+    return (items[0] as typeof call).arguments;
+  };
+
+  test.each([
+    'contactNumber',
+    'contact_no',
+    'emergency_contact_number',
+    'callback-number',
+    'callerId',
+    'caller_num',
+  ])('a national number under %s is found', async (key) => {
+    for (const number of ['09171234567', '13800138000', '0821234567']) {
+      expect(await argumentsWith(key, number)).toBe(JSON.stringify({ [key]: '<PHONE_NUMBER>' }));
+    }
+  });
+
+  test.each([
+    ['callerId', '4f9a1c20'],
+    ['contact_no', '100042'],
+    ['contactNumber', 'none'],
+    ['orderNumber', '09171234567'],
+    ['recall_number', '09171234567'],
+  ])('%s with %s stays', async (key, value) => {
+    expect(await argumentsWith(key, value)).toBe(JSON.stringify({ [key]: value }));
+  });
+});
+
 describe('numbers of six digits', () => {
   test.each(['AD', 'GL', 'FO', 'NC', 'WF'] as const)(
     'of %s are found by its numbering plan',

@@ -1,4 +1,4 @@
-import { wordsAfter, wordsBefore, words } from '../context.ts';
+import { words, wordsAfter, wordsBefore, wordsOfKey } from '../context.ts';
 import { leadOf } from '../labels.ts';
 
 /** Latin words for a telephone or what it receives, as they stand before a number or as a key. */
@@ -113,6 +113,15 @@ export function isMentioned(text: string, start: number, end: number): boolean {
   if (before.some((word, distance) => isPhoneWord(word) || (distance < 4 && isVerb(word)))) return true;
   const after = wordsAfter(text, end, 2);
   return after.length > 0 && (KINDS.has(after[0] as string) || isPhoneWord(after[0] as string));
+}
+
+/** `contactNumber`, `callback_no`, `caller_id`: no word for a telephone, but a number that people are called by. */
+const CALLED =
+  /^(?:emergency|primary|customer|daytime|evening|home|work)?(?:contact|callback|callers?)(?:number|num|no|id)$/;
+
+/** Whether a key says so of a number that looks like none of an order. */
+export function isCalledBy(key: string | undefined, digits: string): boolean {
+  return key !== undefined && NATIONAL.test(digits) && CALLED.test(wordsOfKey(key).join(''));
 }
 
 /** Whether "call", "message to" and the like stand directly before. */

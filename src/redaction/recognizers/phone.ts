@@ -12,7 +12,14 @@ import {
   isNorthAmerican,
   shapeOf,
 } from './phone-shapes.ts';
-import { followsVerb, isAnnouncedInText, isMentioned, PHONE_WORDS, touchesPhoneWord } from './phone-words.ts';
+import {
+  followsVerb,
+  isAnnouncedInText,
+  isCalledBy,
+  isMentioned,
+  PHONE_WORDS,
+  touchesPhoneWord,
+} from './phone-words.ts';
 
 /** A maximal run of digits with the separators that telephone numbers have. */
 const FIRST_DIGIT = '(?:\\(?\\+ ?\\(?|\\( ?)?\\d';
@@ -181,5 +188,6 @@ export function isAnnounced(text: string, start: number, context: TextContext, d
   if (keyHint(context, PHONE_WORDS) === 'supports') {
     return start <= 1 || nearestHint(text, start, PHONE_WORDS) !== 'denies';
   }
+  if (start <= 1 && isCalledBy(context.key, digits)) return true;
   return isAnnouncedInText(text, start, digits);
 }
