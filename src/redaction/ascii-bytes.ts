@@ -2,6 +2,7 @@ const encoder = new TextEncoder();
 const SHARED_SIZE = 1 << 16;
 const BEHIND = 8;
 const shared = new Uint8Array(SHARED_SIZE + BEHIND);
+const sharedPairs = new Uint16Array(shared.buffer);
 /** For fewer code units the encoder costs more than it saves. */
 const FEWEST_TO_ENCODE = 48;
 
@@ -12,6 +13,8 @@ const FEWEST_TO_ENCODE = 48;
 export interface TextBytes {
   readonly text: string;
   readonly bytes: Uint8Array;
+  /** The same bytes by two. */
+  readonly pairs: Uint16Array;
   readonly length: number;
   readonly isAscii: boolean;
 }
@@ -37,11 +40,13 @@ function withBytes<T>(
   look: (source: TextBytes) => T,
 ): T {
   const { length } = text;
-  const bytes = length <= SHARED_SIZE ? shared : new Uint8Array(length + BEHIND);
+  const isShort = length <= SHARED_SIZE;
+  const bytes = isShort ? shared : new Uint8Array(length + (length & 1) + BEHIND);
+  const pairs = isShort ? sharedPairs : new Uint16Array(bytes.buffer);
   try {
     const isAscii = fill(text, bytes);
     bytes.fill(0, length, length + BEHIND);
-    return look({ text, bytes, length, isAscii });
+    return look({ text, bytes, pairs, length, isAscii });
   } finally {
     bytes.fill(0, 0, length);
   }

@@ -1,22 +1,23 @@
 import { TELLING_CHARACTER } from './recognizers/secret-names.ts';
 
-/** What a byte is: its symbol, by which literals are searched for, and the bits after it. */
+/** What a byte is: its symbol, by which literals are searched for, and the bits after those of two symbols. */
 export const SYMBOL_BITS = 0x1f;
-export const AT = 0x20;
-export const EQUALS = 0x40;
+export const AT = 0x400;
+export const EQUALS = 0x800;
 /** See {@link TELLING_CHARACTER}. */
-export const TELLING = 0x80;
+export const TELLING = 0x1000;
 /** Is looked at together with what stands around it. */
-export const MARK = 0x100;
-export const RUN = 0x200;
-export const LETTER = 0x400;
-export const DIGIT = 0x800;
-export const HEX = 0x1000;
+export const MARK = 0x2000;
+export const LETTER = 0x4000;
+export const DIGIT = 0x8000;
+export const HEX = 0x10000;
 /** Between the digits of a number. */
-export const SEPARATOR = 0x2000;
-export const BACKSLASH = 0x4000;
-export const SPACE = 0x8000;
-export const TILDE = 0x10000;
+export const SEPARATOR = 0x20000;
+export const BACKSLASH = 0x40000;
+export const SPACE = 0x80000;
+export const TILDE = 0x100000;
+/** The sign: shifted by 31 places it is a mask. */
+export const RUN: number = 1 << 31;
 
 const NAME_MARKS = ' _.-';
 

@@ -1,4 +1,5 @@
 import type { TextBytes } from './ascii-bytes.ts';
+import { BOTH_SYMBOLS, pairTraits } from './byte-pairs.ts';
 import { AT, BACKSLASH, EQUALS, MARK, RUN, SYMBOL_BITS, TELLING, TILDE, TRAITS } from './byte-traits.ts';
 import { CLUE, type Clues } from './clues.ts';
 import { literalsOf, placeInFilter } from './literals.ts';
@@ -24,9 +25,10 @@ const LITERALS = literalsOf(
 /** What a text shows, whose variants of characters are folded already ({@link foldedView}). */
 export function cluesIn(source: TextBytes): Clues {
   const { bytes, length } = source;
-  let seen = findRuns(source);
   marks.begin(bytes);
+  let seen = 0;
   let traits = 0;
+  let row = 0;
   let names: number[] | undefined;
   let kinds = 0;
   const look = (place: number): void => {
@@ -34,11 +36,23 @@ export function cluesIn(source: TextBytes): Clues {
     if ((found & NAME) !== 0) (names ??= []).push(place);
     kinds |= found;
   };
-  for (let from = 0; from < length; from += BLOCK) {
-    const { count, all } = sieve(bytes, from, Math.min(length, from + BLOCK), TRAITS, LITERALS.filter);
-    traits |= all;
+  const ends = (length + 1) >> 1;
+  for (let from = 0; from < ends; from += BLOCK) {
+    const sieved = sieve(
+      source.pairs,
+      from,
+      Math.min(ends, from + BLOCK),
+      row,
+      pairTraits(),
+      LITERALS.filter,
+    );
+    const { count } = sieved;
+    traits |= sieved.all;
+    row = sieved.row;
     for (let each = 0; each < count; each++) {
-      const index = pairs[each] as number;
+      const place = noted[each] as number;
+      const index = place & ~1;
+      if (index !== place) seen |= runAround(source, index);
       const first = TRAITS[bytes[index] as number] as number;
       const second = TRAITS[bytes[index + 1] as number] as number;
       if ((first & MARK) !== 0) marks.note(index);
@@ -71,39 +85,48 @@ export function cluesIn(source: TextBytes): Clues {
   };
 }
 
-/** Even, and so small that the pairs of a block fit into some pages of memory. */
-const BLOCK = 1 << 13;
-/** Pairs of bytes that are worth a second look: with a mark in them, or at which literals may begin. */
-const pairs = new Int32Array(BLOCK / 2);
+/** Pairs of bytes that are sieved at a time: so few that their places fit into some pages of memory. */
+const BLOCK = 1 << 12;
+/**
+ * Places of pairs that are worth a second look: with a mark in them, or at which literals may begin. The place after is
+ * noted for the last of so many pairs that a run may be long.
+ */
+const noted = new Int32Array(BLOCK);
 
 /**
- * Fills {@link pairs}. Reads nothing but bytes and tables, calls nothing and stores numbers only: the loop that every character
+ * Fills {@link noted}. Reads nothing but bytes and tables, calls nothing and stores numbers only: the loop that every character
  * passes takes a third of the time that it takes with a call in it.
+ *
+ * @param row A bit for each of the pairs before `from` that belong to one run, the nearest lowest.
  */
 function sieve(
-  bytes: Uint8Array,
+  pairs: Uint16Array,
   from: number,
   end: number,
+  row: number,
   table: Int32Array,
   filter: Uint8Array,
-): { readonly count: number; readonly all: number } {
+): { readonly count: number; readonly all: number; readonly row: number } {
   // What is imported is loaded anew at each use.
   const mark = MARK;
   const symbol = SYMBOL_BITS;
-  const found = pairs;
+  const both = BOTH_SYMBOLS;
+  const places = noted;
   let count = 0;
   let all = 0;
-  let before = from === 0 ? 0 : (table[bytes[from - 1] as number] as number) & symbol;
-  for (let index = from; index < end; index += 2) {
-    const first = table[bytes[index] as number] as number;
-    const second = table[bytes[index + 1] as number] as number;
-    const both = first | second;
-    all |= both;
-    const hit = filter[(before << 10) | ((first & symbol) << 5) | (second & symbol)] as number;
-    if (((both & mark) | hit) !== 0) found[count++] = index;
-    before = second & symbol;
+  let inRow = row;
+  let before = from === 0 ? 0 : (table[pairs[from - 1] as number] as number) & symbol;
+  for (let index = from; index < end; index++) {
+    const pair = table[pairs[index] as number] as number;
+    all |= pair;
+    // Eleven characters, the shortest header of a token, hold five pairs: the fifth in a row is told.
+    inRow = ((inRow << 1) | 1) & (pair >> 31);
+    const isFifth = (inRow >> 4) & ~(inRow >> 5) & 1;
+    const hit = filter[(before << 10) | (pair & both)] as number;
+    if (((pair & mark) | hit | isFifth) !== 0) places[count++] = (index << 1) | isFifth;
+    before = pair & symbol;
   }
-  return { count, all };
+  return { count, all, row: inRow };
 }
 
 const NOTHING: Clues = {
@@ -115,30 +138,18 @@ const NOTHING: Clues = {
   countryCodes: [],
 };
 
-const SHORTEST_HEADER = 11;
-
-/** Looks at one character in ten, unless it belongs to a run. */
-function findRuns({ bytes, length }: TextBytes): number {
-  const table = TRAITS;
-  const run = RUN;
+/** What the run shows in which the pair at `index` stands. */
+function runAround({ bytes, length }: TextBytes, index: number): number {
+  let start = index;
+  while (start > 0 && ((TRAITS[bytes[start - 1] as number] as number) & RUN) !== 0) start--;
+  let end = index + 2;
+  while (end < length && ((TRAITS[bytes[end] as number] as number) & RUN) !== 0) end++;
+  const count = end - start;
   let seen = 0;
-  let free = -1; // the last character known to be none of a run
-  for (let last = SHORTEST_HEADER - 1; last < length; last = free + SHORTEST_HEADER) {
-    let index = last;
-    while (index > free && ((table[bytes[index] as number] as number) & run) !== 0) index--;
-    if (index > free) {
-      free = index;
-      continue;
-    }
-    let end = last + 1;
-    while (end < length && ((table[bytes[end] as number] as number) & run) !== 0) end++;
-    const count = end - free - 1;
-    if (count >= 14) seen |= CLUE.run14;
-    if (count >= 15) seen |= CLUE.run15;
-    if (count >= 16) seen |= CLUE.run16;
-    if (bytes[end] === DOT && holdsHeader(bytes, free + 1, end)) seen |= CLUE.tokenHeader;
-    free = end;
-  }
+  if (count >= 14) seen |= CLUE.run14;
+  if (count >= 15) seen |= CLUE.run15;
+  if (count >= 16) seen |= CLUE.run16;
+  if (bytes[end] === DOT && holdsHeader(bytes, start, end)) seen |= CLUE.tokenHeader;
   return seen;
 }
 
