@@ -1,3 +1,6 @@
+import { ASCII_BITS, codeUnits, FOLDED, MAY_FOLD, OTHER, WINDOW_SHIFT } from './code-units.ts';
+import { WINDOW_ENDS, WINDOW_STARTS } from './recognizers/foreign-windows.ts';
+
 const encoder = new TextEncoder();
 const SHARED_SIZE = 1 << 16;
 const BEHIND = 8;
@@ -7,16 +10,26 @@ const sharedPairs = new Uint16Array(shared.buffer);
 const FEWEST_TO_ENCODE = 48;
 
 /**
- * A text as one byte a code unit: ASCII as it is, 0 for every other code unit, and zeros behind the last. Reading bytes
- * takes half the time of reading code units.
+ * A text as one byte a code unit: ASCII as it is or as it is folded ({@link foldedView}), 0 for every other code unit, and
+ * zeros behind the last. Reading bytes takes half the time of reading code units.
  */
-export interface TextBytes {
-  readonly text: string;
+export interface TextBytes extends Known {
   readonly bytes: Uint8Array;
   /** The same bytes by two. */
   readonly pairs: Uint16Array;
   readonly length: number;
+}
+
+/** What is known of a text as soon as its bytes are written. */
+interface Known {
+  /** When all is folded. */
   readonly isAscii: boolean;
+  /** Whether characters are folded that the bytes do not show, or of which that is not known yet. */
+  readonly mayFold: boolean;
+  /** Whether characters are folded that the bytes show. */
+  readonly isFolded: boolean;
+  /** Where windows of names may end, see {@link endsWindow}; `undefined` when there are too many. */
+  readonly windowEnds: readonly number[] | undefined;
 }
 
 /**
@@ -25,7 +38,7 @@ export interface TextBytes {
  */
 export function withAsciiBytes<T>(text: string, look: (source: TextBytes) => T): T | undefined {
   const fill = text.length < FEWEST_TO_ENCODE ? copy : encode;
-  return withBytes(text, fill, (source) => (source.isAscii ? look(source) : undefined));
+  return withBytes(text, fill, (source) => (source.isAscii && !source.isFolded ? look(source) : undefined));
 }
 
 /** The same for any text. */
@@ -33,10 +46,10 @@ export function withCopy<T>(text: string, look: (source: TextBytes) => T): T {
   return withBytes(text, copy, look);
 }
 
-/** @param fill Writes the text and tells whether it is ASCII; of other text it may write a part. */
+/** @param fill Writes the text; of text that is not ASCII it may write a part. */
 function withBytes<T>(
   text: string,
-  fill: (text: string, bytes: Uint8Array) => boolean,
+  fill: (text: string, bytes: Uint8Array) => Known,
   look: (source: TextBytes) => T,
 ): T {
   const { length } = text;
@@ -44,9 +57,9 @@ function withBytes<T>(
   const bytes = isShort ? shared : new Uint8Array(length + (length & 1) + BEHIND);
   const pairs = isShort ? sharedPairs : new Uint16Array(bytes.buffer);
   try {
-    const isAscii = fill(text, bytes);
+    const known = fill(text, bytes);
     bytes.fill(0, length, length + BEHIND);
-    return look({ text, bytes, pairs, length, isAscii });
+    return look({ ...known, bytes, pairs, length });
   } finally {
     bytes.fill(0, 0, length);
   }
@@ -55,14 +68,17 @@ function withBytes<T>(
 /** In pieces, because what is no ASCII is mostly seen early. */
 const PIECE = 4096;
 
-function encode(text: string, bytes: Uint8Array): boolean {
+const ASCII: Known = { isAscii: true, mayFold: false, isFolded: false, windowEnds: [] };
+const NO_ASCII: Known = { isAscii: false, mayFold: true, isFolded: true, windowEnds: undefined };
+
+function encode(text: string, bytes: Uint8Array): Known {
   const { length } = text;
-  if (length <= PIECE) return isEncoded(text, bytes.subarray(0, length));
+  if (length <= PIECE) return isEncoded(text, bytes.subarray(0, length)) ? ASCII : NO_ASCII;
   for (let from = 0; from < length; from += PIECE) {
     const end = Math.min(length, from + PIECE);
-    if (!isEncoded(text.slice(from, end), bytes.subarray(from, end))) return false;
+    if (!isEncoded(text.slice(from, end), bytes.subarray(from, end))) return NO_ASCII;
   }
-  return true;
+  return ASCII;
 }
 
 /** As many bytes as code units: all are ASCII. */
@@ -71,12 +87,32 @@ function isEncoded(text: string, bytes: Uint8Array): boolean {
   return read === bytes.length && written === bytes.length;
 }
 
-function copy(text: string, bytes: Uint8Array): boolean {
-  let all = 0;
+const MOST_WINDOWS = 64;
+const ends = new Int32Array(MOST_WINDOWS);
+
+function copy(text: string, bytes: Uint8Array): Known {
+  // What is imported is loaded anew at each use.
+  const units = codeUnits();
+  const ascii = ASCII_BITS;
+  const shift = WINDOW_SHIFT;
+  const starts = WINDOW_STARTS;
+  const last = WINDOW_ENDS;
+  const most = MOST_WINDOWS;
+  const places = ends;
+  let traits = 0;
+  let state = 0;
+  let count = 0;
   for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    all |= code;
-    bytes[index] = code < 0x80 ? code : 0;
+    const unit = units[text.charCodeAt(index)] as number;
+    bytes[index] = unit & ascii;
+    traits |= unit;
+    state = ((state << 1) | starts) & (unit >> shift);
+    if ((state & last) !== 0 && count < most) places[count++] = index + 1;
   }
-  return all < 0x80;
+  return {
+    isAscii: (traits & OTHER) === 0,
+    mayFold: (traits & MAY_FOLD) !== 0,
+    isFolded: (traits & FOLDED) !== 0,
+    windowEnds: count < most ? Array.from(places.subarray(0, count)) : undefined,
+  };
 }

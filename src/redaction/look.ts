@@ -17,13 +17,28 @@ export interface Look {
 
 /** Folds the text where that changes anything. */
 export function lookAt(text: string): Look {
-  const clues = withAsciiBytes(text, cluesIn);
-  return clues === undefined ? lookAtView(foldedView(text)) : { view: plainView(text), clues };
+  const shown = withAsciiBytes(text, (source) => cluesIn(source, () => text));
+  if (shown !== undefined) return { view: plainView(text), clues: shown };
+  let view: TextView | undefined;
+  const fold = (): TextView => (view ??= foldedView(text));
+  const clues = withCopy(text, (source) => {
+    if (source.mayFold) return undefined;
+    if (!source.isFolded) view = plainView(text);
+    return cluesIn(source, () => fold().text);
+  });
+  if (clues === undefined) return lookAtView(fold());
+  return {
+    // Most texts show nothing, and their view is never made.
+    get view(): TextView {
+      return fold();
+    },
+    clues,
+  };
 }
 
 /** The same of a text that is folded already. */
 export function lookAtView(view: TextView): Look {
-  return { view, clues: withCopy(view.text, cluesIn) };
+  return { view, clues: withCopy(view.text, (source) => cluesIn(source, () => view.text)) };
 }
 
 /** Looks at the text of a field, or of a literal in it; `undefined` when it can hold no find. */

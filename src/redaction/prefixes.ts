@@ -22,7 +22,7 @@ export function prefixesOf(prefixes: readonly string[]): Prefixes {
     }
   }
   return {
-    placesIn({ text, bytes, length }) {
+    placesIn({ bytes, length }) {
       const places: number[] = [];
       let before = 0;
       for (let index = 0; index < length; index++) {
@@ -35,7 +35,7 @@ export function prefixesOf(prefixes: readonly string[]): Prefixes {
           );
           if (
             filter[start] !== 0 &&
-            byStart.get(start)?.some((prefix) => text.startsWith(prefix, index)) === true
+            byStart.get(start)?.some((prefix) => standsAt(bytes, index, prefix)) === true
           ) {
             places.push(index);
           }
@@ -45,6 +45,13 @@ export function prefixesOf(prefixes: readonly string[]): Prefixes {
       return places;
     },
   };
+}
+
+function standsAt(bytes: Uint8Array, place: number, prefix: string): boolean {
+  for (let index = 0; index < prefix.length; index++) {
+    if (bytes[place + index] !== prefix.charCodeAt(index)) return false;
+  }
+  return true;
 }
 
 function startOf(first: number, second: number, third: number): number {

@@ -2,11 +2,13 @@ import type { TextBytes } from './ascii-bytes.ts';
 import { BOTH_SYMBOLS, pairTraits } from './byte-pairs.ts';
 import { AT, BACKSLASH, EQUALS, MARK, RUN, SYMBOL_BITS, TELLING, TILDE, TRAITS } from './byte-traits.ts';
 import { CLUE, type Clues } from './clues.ts';
+import { codeUnits, WINDOW_SHIFT } from './code-units.ts';
 import { literalsOf, placeInFilter } from './literals.ts';
 import { createMarks } from './marks.ts';
 import { prefixesOf } from './prefixes.ts';
 import { KEY_PREFIXES } from './recognizers/key-prefixes.ts';
-import { CREDENTIAL_SCHEMES, mayHoldForeignName, NAME_LITERALS } from './recognizers/secret-names.ts';
+import { endsWindow, WINDOW_ENDS, WINDOW_STARTS } from './recognizers/foreign-windows.ts';
+import { CREDENTIAL_SCHEMES, NAME_LITERALS } from './recognizers/secret-names.ts';
 
 const marks = createMarks();
 const PREFIXES = prefixesOf(KEY_PREFIXES.flatMap(([, prefixes]) => prefixes.split(' ')));
@@ -22,8 +24,12 @@ const LITERALS = literalsOf(
   ]),
 );
 
-/** What a text shows, whose variants of characters are folded already ({@link foldedView}). */
-export function cluesIn(source: TextBytes): Clues {
+/**
+ * What a text shows, whose variants of characters are folded in its bytes.
+ *
+ * @param read The text with variants folded ({@link foldedView}).
+ */
+export function cluesIn(source: TextBytes, read: () => string): Clues {
   const { bytes, length } = source;
   marks.begin(bytes);
   let seen = 0;
@@ -68,7 +74,7 @@ export function cluesIn(source: TextBytes): Clues {
   if ((traits & AT) !== 0) seen |= CLUE.at;
   if ((traits & TILDE) !== 0) seen |= CLUE.tilde;
   if ((traits & BACKSLASH) !== 0) seen |= CLUE.backslash;
-  const hasForeignName = !source.isAscii && mayHoldForeignName(source.text);
+  const hasForeignName = !source.isAscii && mayHoldForeignName(source.windowEnds, read);
   if (hasForeignName || (names !== undefined && (!source.isAscii || (traits & TELLING) !== 0))) {
     seen |= CLUE.secretName;
   }
@@ -149,8 +155,26 @@ function runAround({ bytes, length }: TextBytes, index: number): number {
   if (count >= 14) seen |= CLUE.run14;
   if (count >= 15) seen |= CLUE.run15;
   if (count >= 16) seen |= CLUE.run16;
-  if (bytes[end] === DOT && holdsHeader(bytes, start, end)) seen |= CLUE.tokenHeader;
+  if (count >= 11 && bytes[end] === DOT && holdsHeader(bytes, start, end)) seen |= CLUE.tokenHeader;
   return seen;
+}
+
+/** Whether a text holds a window of a name beyond ASCII. */
+function mayHoldForeignName(ends: readonly number[] | undefined, read: () => string): boolean {
+  if (ends?.length === 0) return false;
+  const text = read();
+  return ends?.some((end) => endsWindow(text, end)) ?? holdsWindow(text);
+}
+
+function holdsWindow(text: string): boolean {
+  const units = codeUnits();
+  let state = 0;
+  for (let index = 0; index < text.length; index++) {
+    const places = (units[text.charCodeAt(index)] as number) >> WINDOW_SHIFT;
+    state = ((state << 1) | WINDOW_STARTS) & places;
+    if ((state & WINDOW_ENDS) !== 0 && endsWindow(text, index + 1)) return true;
+  }
+  return false;
 }
 
 /** `ey` or `ew` and what {@link jwtRecognizer} takes after them. */

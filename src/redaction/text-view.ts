@@ -1,3 +1,4 @@
+import { codeUnits, FOLDED, MAY_FOLD } from './code-units.ts';
 import { viewBuilder, type TextView, type ViewBuilder } from './view-builder.ts';
 
 /** Characters that show nothing: soft hyphen, joiners, direction marks, variation selectors, byte order mark. */
@@ -10,12 +11,8 @@ const ZEROS = [
   0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0,
 ];
 
-const FOLDED = new Map<string, string>();
+const FOLDS = new Map<string, string>();
 const MOST_FOLDED = 20_000;
-/** The code units that are known to be no part of what is folded; grows as texts are read. */
-const FOLDS = new Uint8Array(1 << 16);
-const STAYS = 1;
-FOLDS.fill(STAYS, 0, 0x80);
 /** A character that stands for a phrase (U+FDFA: 18 characters) stays, or a view could be many times its text. */
 const LONGEST_FOLDED = 4;
 
@@ -30,17 +27,22 @@ export function plainView(text: string): TextView {
  * every range of the view has its range in the original, which alone is edited.
  */
 export function foldedView(original: string): TextView {
+  const units = codeUnits();
   const plain = plainView(original);
   let builder: ViewBuilder | undefined;
   for (let index = 0; index < original.length; index++) {
     const unit = original.charCodeAt(index);
-    if (FOLDS[unit] === STAYS) continue;
+    const known = units[unit] as number;
+    if ((known & (MAY_FOLD | FOLDED)) === 0) continue;
     const code = original.codePointAt(index) as number;
     const character = String.fromCodePoint(code);
     const folded = fold(character, code);
-    if (folded !== character)
+    if (folded !== character) {
       (builder ??= viewBuilder(plain)).replace(index, index + character.length, folded);
-    else if (!isSurrogate(unit)) FOLDS[unit] = STAYS;
+      if (character.length === 1 && folded.length === 1 && folded < '\x80') {
+        units[unit] = (units[folded.charCodeAt(0)] as number) | FOLDED;
+      }
+    } else if (!isSurrogate(unit)) units[unit] = known & ~MAY_FOLD;
     index += character.length - 1;
   }
   return builder?.build() ?? plain;
@@ -51,10 +53,10 @@ function isSurrogate(unit: number): boolean {
 }
 
 function fold(character: string, code: number): string {
-  const known = FOLDED.get(character);
+  const known = FOLDS.get(character);
   if (known !== undefined) return known;
   const folded = foldOne(character, code);
-  if (FOLDED.size < MOST_FOLDED) FOLDED.set(character, folded);
+  if (FOLDS.size < MOST_FOLDED) FOLDS.set(character, folded);
   return folded;
 }
 

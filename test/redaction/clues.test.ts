@@ -13,6 +13,7 @@ import {
 import { createRedactionEngine, type RedactionEngine } from '../../src/redaction/redactor.ts';
 import type { RedactedItem } from '../../src/redaction/redacted-item.ts';
 import { rounds } from '../support/soak.ts';
+import { foldedView } from '../../src/redaction/text-view.ts';
 import { userMessage } from './layer-call.ts';
 import { labelledItems, randomItems } from './random-items.ts';
 import { numbers, randomText } from './random-text.ts';
@@ -102,6 +103,29 @@ test('a text without the clue of an escape reads the same with its escapes resol
   const otherwise = Array.from({ length: rounds(2_000, 200_000) }, () => randomText(next)).filter((text) => {
     const { view, clues } = lookAt(text);
     return (clues.seen & CLUE.escape) === 0 && unescapedViews(view).length > 0;
+  });
+  expect(otherwise).toEqual([]);
+});
+
+test('a text shows what it shows with its variants of characters folded', () => {
+  const next = numbers(9);
+  const variantOf = (character: string): string => {
+    const code = character.charCodeAt(0);
+    if (character === ' ') return '\u00a0\u3000\u2009'[next(3)] as string;
+    if (character === '-') return '\u2013\u2014\u2010'[next(3)] as string;
+    if (/\d/.test(character) && next(2) === 0) return String.fromCharCode(0x0660 + Number(character));
+    return code > 0x20 && code < 0x7f ? String.fromCharCode(code + 0xfee0) : character;
+  };
+  const otherwise = Array.from({ length: rounds(2_000, 200_000) }, () =>
+    Array.from(randomText(next), (character) => (next(6) === 0 ? variantOf(character) : character)).join(''),
+  ).filter((text) => {
+    const folded = foldedView(text).text;
+    const { view, clues } = lookAt(text);
+    const expected = lookAt(folded).clues;
+    const { seen, ...places } = expected;
+    // One more is a search for nothing; places must be the same.
+    const isSame = JSON.stringify({ ...clues, seen }) === JSON.stringify({ seen, ...places });
+    return view.text !== folded || (clues.seen & seen) !== seen || !isSame;
   });
   expect(otherwise).toEqual([]);
 });

@@ -30,63 +30,6 @@ export const FOREIGN_NAME_ENDS: PlacedPattern = placedPattern(
   /[Cc]ontraseña|[Şş]ifre|[Hh]asło|[Ll]ösenord|[Jj]elszó|[Mm]ật khẩu|[Пп]арол[ья]|ПАРОЛЬ|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمة المرور|كلمة السر|رمز عبور|סיסמה|पासवर्ड|পাসওয়ার্ড|[Κκ]ωδικός|[Лл]озинк[аи]|[Pp]arolă|[Ss]alasõna|[Ss]laptažodis|[Ll]ykilorð|[Ff]jalëkalimi?|[Нн]ууц үг|[Ққ]ұпия ?сөз|գաղտնաբառ|პაროლი|گذرواژه|پاس ورڈ|کلمه عبور|الرقم السري|كلمة سر|ססמה|கடவுச்சொல்|పాస్‌?వర్డ్|ಪಾಸ್‌?ವರ್ಡ್|പാസ്‌?വേഡ്|પાસવર્ડ|ਪਾਸਵਰਡ|මුරපදය|ລະຫັດຜ່ານ|ពាក្យសម្ងាត់|စကားဝှက်|የይለፍ ቃል|暗証番号/,
 );
 
-/** So many code units in a row of a name beyond ASCII are looked for at once. */
-const WINDOW = 4;
-
-const SHORT_WINDOW = 2;
-const WHOLE_WINDOW = (1 << (WINDOW - 1)) | (1 << (WINDOW + SHORT_WINDOW - 1));
-const WINDOW_STARTS = 1 | (1 << WINDOW);
-/** For each code unit the places, as bits, at which it stands in one of the windows; for short names behind those of long ones. */
-const WINDOW_PLACES = windowPlaces(FOREIGN_NAME_ENDS.here.source);
-
-/**
- * Whether a text can hold a match of {@link FOREIGN_NAME_ENDS}: all windows are looked for as one (Baeza-Yates and
- * Gonnet, "A new approach to text searching"), so that letters of different names are taken for a name too.
- */
-export function mayHoldForeignName(text: string): boolean {
-  let state = 0;
-  for (let index = 0; index < text.length; index++) {
-    state = ((state << 1) | WINDOW_STARTS) & (WINDOW_PLACES[text.charCodeAt(index)] as number);
-    if ((state & WHOLE_WINDOW) !== 0 && !isAscii(text, index)) return true;
-  }
-  return false;
-}
-
-/** Of the longest window that ends at `last`. */
-function isAscii(text: string, last: number): boolean {
-  for (let index = Math.max(0, last - WINDOW + 1); index <= last; index++) {
-    if (text.charCodeAt(index) >= 0x80) return false;
-  }
-  return true;
-}
-
-function windowPlaces(source: string): Uint8Array {
-  const places = new Uint8Array(1 << 16);
-  for (const name of source.split('|')) {
-    const window = windowOf(name);
-    const offset = window.length < WINDOW ? WINDOW : 0;
-    for (const [place, units] of window.entries()) {
-      for (const unit of units) {
-        const code = unit.charCodeAt(0);
-        places[code] = (places[code] as number) | (1 << (offset + place));
-      }
-    }
-  }
-  return places;
-}
-
-/** Code units of a name that stand in a row in each match, the first beyond ASCII among them; each with its variants. */
-function windowOf(name: string): readonly string[] {
-  const units: string[] = [];
-  for (const [, list, unit, optional] of name.matchAll(/(?:\[([^\]]+)\]|([^]))(\??)/g)) {
-    if (optional === '?') break;
-    units.push(list ?? (unit as string));
-  }
-  const foreign = units.findIndex((variants) => variants > '\x7f');
-  const start = Math.max(0, Math.min(foreign, units.length - WINDOW));
-  return units.slice(start, start + (units.length < WINDOW ? SHORT_WINDOW : WINDOW));
-}
-
 const TOKEN_END =
   /(?:token|secret|apikey|accesskey|secretkey|secretkeybase|privatekey|masterkey|signingkey|encryptionkey|accountkey|authkey|servicekey|licensekey|subscriptionkey|sharedkey|credential|credentials|authorization|jsessionid|phpsessid|sessid|connectsid)$/;
 const PASSWORD_END =

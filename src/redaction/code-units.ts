@@ -1,0 +1,30 @@
+import { windowPlaces } from './recognizers/foreign-windows.ts';
+
+/** Of what is known of a code unit: the character of ASCII that it is or is folded to, otherwise 0. */
+export const ASCII_BITS = 0x7f;
+/** It is folded to something else, or nobody has looked yet. */
+export const MAY_FOLD = 0x80;
+/** It is folded to one character of ASCII. */
+export const FOLDED = 0x4000;
+/** It is not ASCII, and not folded to one character of it. */
+export const OTHER = 0x8000;
+/** By so many places above are the places of windows of names. */
+export const WINDOW_SHIFT = 8;
+
+const FIRST_OTHER = 0x80;
+
+let table: Uint16Array | undefined;
+
+/** What is known of each code unit: one table, so that a text is read once for all of it. Made by the first text. */
+export function codeUnits(): Uint16Array {
+  return (table ??= makeTable());
+}
+
+function makeTable(): Uint16Array {
+  const made = new Uint16Array(1 << 16).fill(OTHER | MAY_FOLD, FIRST_OTHER);
+  for (let code = 0; code < FIRST_OTHER; code++) made[code] = code;
+  for (const [code, places] of windowPlaces()) {
+    made[code] = (made[code] as number) | (places << WINDOW_SHIFT);
+  }
+  return made;
+}
