@@ -229,7 +229,7 @@ describe('prose', () => {
       },
     ];
     const redactAll = (engine: RedactionEngine) => (): void => {
-      for (const item of items) engine.redactItem(item, true);
+      for (const item of items) void engine.redactItem(item, true);
     };
     redactAll(led)();
     expect(patternsRun(0, redactAll(led))).toBe(0);
