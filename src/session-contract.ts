@@ -2,7 +2,7 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from './errors.ts';
 import { derivedId, type DerivedId } from './derived-id.ts';
 import type { DekStore } from './keys/dek-store.ts';
-import type { CallKind, CallOrigin } from './layer.ts';
+import type { CallKind, CallOrigin, VersionSource } from './layer.ts';
 
 /*
  * What sessions and stores of strongroom offer to each other beyond the SDK's `Session`. Every such port stands under a
@@ -103,6 +103,51 @@ export interface RecordSource {
   readonly id: string;
   /** As `getItems`. What is appended by `addItems` may be such records, too. */
   readonly read: (limit?: number) => Promise<AgentInputItem[]>;
+  /** The `count` records that stand before the last `skip`, oldest first; all of them when absent. */
+  readonly past: (count: number | undefined, skip: number) => Promise<readonly PastRecord[]>;
+}
+
+/** A record and when it was written, where that is known. Unix milliseconds. */
+export interface PastRecord {
+  readonly record: AgentInputItem;
+  readonly writtenAt?: number | undefined;
+}
+
+/** Under this symbol a wrapper offers {@link Pages}. */
+export const PAGES: unique symbol = Symbol.for('strongroom.pages') as never;
+
+/** Which page, and who reads it. */
+export interface ReadPageOptions extends CallOrigin {
+  readonly before?: string | undefined;
+  /** All when absent. */
+  readonly limit?: number | undefined;
+}
+
+/** What the layers of a session know of one visible item. */
+export interface PagedItem {
+  readonly item: AgentInputItem;
+  /** When it was written, in Unix milliseconds. */
+  readonly at?: number | undefined;
+  /** The agent that said it, see `attribute()`. */
+  readonly agent?: string | undefined;
+  /** Tells its record from the others of the history, until it is sealed anew. */
+  readonly key: () => string;
+}
+
+export interface PageOfItems {
+  /** Oldest first. */
+  readonly items: readonly PagedItem[];
+  /** The cursor of the page before this one; absent when nothing stands before it. */
+  readonly before: string | undefined;
+}
+
+export type ReadPage = (where: string, options: ReadPageOptions) => Promise<PageOfItems>;
+
+/** What functions read of a wrapped session beyond its members. */
+export interface Pages {
+  readonly read: ReadPage;
+  /** Of the innermost session; those of our stores have one. */
+  readonly version: Pick<VersionSource, 'read'> | undefined;
 }
 
 /** Under this symbol a store lets appends of several sessions travel together, see `stores/gather.ts`. */

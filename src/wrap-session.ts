@@ -15,6 +15,8 @@ import {
   LAYERS,
   OPERATIONS,
   type OpenDerived,
+  PAGES,
+  type Pages,
   STORE_OF,
 } from './session-contract.ts';
 import { warn } from './warning.ts';
@@ -132,6 +134,8 @@ export function wrapSession<S extends Session>(
   const brand = brandOf(innermost);
   if (brand !== undefined) wrapper[brand.symbol] = brand.value;
   if (inner.dekStore !== undefined) Object.defineProperty(wrapper, STORE_OF, { value: inner.dekStore });
+  const pages: Pages = { read: engine.page, version: inner.version };
+  Object.defineProperty(wrapper, PAGES, { value: pages });
   const open = (innermost as { readonly [DERIVE]?: OpenDerived })[DERIVE];
   if (open !== undefined) {
     const derive: OpenDerived = (id) => wrapSession(open(id), all, { maxItemBytes });

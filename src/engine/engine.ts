@@ -5,6 +5,7 @@ import type {
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
 import type { SessionCall, CallKind, CallOrigin } from '../layer.ts';
+import type { ReadPage } from '../session-contract.ts';
 import { createCalls } from './calls.ts';
 import { createComparison } from './comparison.ts';
 import { createHistories } from './histories.ts';
@@ -12,6 +13,7 @@ import type { Inner } from './inner.ts';
 import { createMutations } from './mutations.ts';
 import { createOperations } from './operations.ts';
 import type { Context, Parts } from './parts.ts';
+import { createPages } from './pages.ts';
 import { createPipeline } from './pipeline.ts';
 import { createPrefix, type Receive, type ReplacePrefixArgs } from './prefix.ts';
 import { createReads } from './reads.ts';
@@ -30,6 +32,8 @@ export interface Engine {
   applyHistoryMutations(args: SessionHistoryRewriteArgs): Promise<void>;
   /** Only over sessions of our stores. */
   replacePrefix(args: ReplacePrefixArgs): Promise<void>;
+  /** A part of the history, with what the layers know of its items. */
+  readonly page: ReadPage;
   /** Takes what another session archives here. */
   readonly receive: Receive;
   /** A member that layers only watch: passes on as it is, in the order of the calls. */
@@ -106,6 +110,7 @@ export function createEngine(
     ...createOperations(parts),
     ...createMutations(parts),
     ...createPrefix(parts, receiverOf),
+    page: createPages(parts),
     observe,
     operate,
     removed,

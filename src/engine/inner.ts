@@ -14,6 +14,7 @@ import {
   type Admit,
   VERSION,
   OPERATIONS,
+  type PastRecord,
   RECORDS,
   type RecordSource,
 } from '../session-contract.ts';
@@ -39,6 +40,8 @@ export interface Inner {
    * records as well.
    */
   readonly getRecords: ((limit: number | undefined) => Promise<AgentInputItem[]>) | undefined;
+  /** The `count` records that stand before the last `skip`, all of them when absent; carriers may be unwritten ones. */
+  past(count: number | undefined, skip: number, runContext: Context): Promise<readonly PastRecord[]>;
   /** The session's id, where it is known to stay the same. */
   readonly id: string | undefined;
   /** Tells the store that a call has begun. */
@@ -160,16 +163,9 @@ export function innerSession(session: Session): Inner {
     },
     getRecords: records === undefined ? undefined : (limit) => records.read(limit, inner),
     hasTransactions: typeof members['applyHistoryTransaction'] === 'function',
-    async getSessionId() {
-      const id: unknown = await session.getSessionId();
-      if (typeof id !== 'string' || id === '') {
-        return invalidOption('wrapSession', "the session's id", 'a non-empty string', id);
-      }
-      if (!isWellFormed(id)) {
-        return invalidOption('wrapSession', "the session's id", 'well-formed Unicode', id);
-      }
-      return id;
-    },
+    past: async (count, skip, runContext) =>
+      records?.past(count, skip) ?? pastOf(inner, count, skip, runContext),
+    getSessionId: async () => checkedId(await session.getSessionId()),
     async getItems(limit, runContext) {
       const withContext = acceptsRunContext && runContext !== undefined;
       const args = limit === undefined && !withContext ? [] : [limit];
@@ -196,11 +192,33 @@ export function innerSession(session: Session): Inner {
   return inner;
 }
 
+function checkedId(id: unknown): string {
+  if (typeof id !== 'string' || id === '') {
+    return invalidOption('wrapSession', "the session's id", 'a non-empty string', id);
+  }
+  if (!isWellFormed(id)) {
+    return invalidOption('wrapSession', "the session's id", 'well-formed Unicode', id);
+  }
+  return id;
+}
+
+/** Of a session that gives its last items only. */
+async function pastOf(
+  inner: Pick<Inner, 'getItems'>,
+  count: number | undefined,
+  skip: number,
+  runContext: Context,
+): Promise<PastRecord[]> {
+  const items = await inner.getItems(count === undefined ? undefined : count + skip, runContext);
+  return items.slice(0, Math.max(items.length - skip, 0)).map((record) => ({ record }));
+}
+
 /** What a session of our stores offers in the place of some of its members. */
 interface Records {
   id(): string | undefined;
   read(limit: number | undefined, inner: Pick<Inner, 'getItems'>): Promise<AgentInputItem[]>;
   toAppend(items: AgentInputItem[]): AgentInputItem[];
+  past(count: number | undefined, skip: number): Promise<readonly PastRecord[]> | undefined;
 }
 
 /** Of the very session that offers it: one that inherits from it, or copies its members, may change what they do. */
@@ -213,6 +231,7 @@ function recordsOf(session: Session): Records | undefined {
     id: () => (isAsMade('getSessionId') ? offered.id : undefined),
     read: (limit, inner) => (isAsMade('getItems') ? offered.read(limit) : inner.getItems(limit, undefined)),
     toAppend: (items) => (isAsMade('addItems') ? items : items.map(plainRecord)),
+    past: (count, skip) => (isAsMade('getItems') ? offered.past(count, skip) : undefined),
   };
 }
 

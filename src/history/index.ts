@@ -13,6 +13,7 @@ export type { MediaCosts } from './item-cost.ts';
 export { limitImages, type LimitImagesOptions } from './limit-images.ts';
 export { o200kTokenCounter } from './o200k.ts';
 export type { HistorySize } from './plan/size.ts';
+export { page, type HistoryPage, type ItemDetails, type PageOptions } from './page.ts';
 export { planTrim } from './plan-trim.ts';
 export {
   repairHistory,
@@ -41,4 +42,5 @@ export {
   type SummaryReport,
 } from './summarize-history.ts';
 export { clearToolOutputs, type ClearedOutput, type ClearToolOutputsOptions } from './tool-outputs.ts';
+export { turns, type Turn } from './turns.ts';
 export { recordUsage, sessionUsage, type RunWithUsage, type SessionUsage } from './usage.ts';

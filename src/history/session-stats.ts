@@ -1,6 +1,7 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { createStructure, isUserMessage } from './structure.ts';
 import { countOnce, estimateTokens, type TokenCounter } from './token-counter.ts';
+import { toolName } from './turns.ts';
 
 /** Numbers about a session's history; no content. */
 export interface SessionStats {
@@ -44,7 +45,7 @@ export async function sessionStats(
     const type = typeOf(item);
     types[type] = (types[type] ?? 0) + 1;
     if (item.type === 'function_call') {
-      const name = item.namespace === undefined ? item.name : `${item.namespace}.${item.name}`;
+      const name = toolName(item);
       tools[name] = (tools[name] ?? 0) + 1;
     }
   }

@@ -29,6 +29,7 @@ export function admitted(session: StoreSession, scope: Scope): StoreSession {
       of: () => admittedSession,
       members,
       read: enter((limit) => session[RECORDS].read(limit)),
+      past: enter((count, skip) => session[RECORDS].past(count, skip)),
     },
   };
   return admittedSession;

@@ -95,8 +95,8 @@ export interface Expired {
 export interface StoreDriver {
   /** The factory's name, for messages. */
   readonly name: string;
-  /** The last `count` records in their order, all when absent. */
-  readonly read: (sessionId: string, count?: number) => Promise<readonly StoredRecord[]>;
+  /** The last `count` records in their order, all when absent. With `skip`, those that stand before the last `skip`. */
+  readonly read: (sessionId: string, count?: number, skip?: number) => Promise<readonly StoredRecord[]>;
   /**
    * Appends all or nothing, contiguous. A record whose data key has a tombstone here is `ERR_SHREDDED`, one whose data
    * key must be here and is not is `ERR_KEY_UNKNOWN`, found in the same transaction.

@@ -7,11 +7,9 @@ import type {
 import { isOwn, listed } from '../protocol/item.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import type { AppendStep, VersionSource } from '../layer.ts';
-import { mapInSlices } from '../slices.ts';
 import { operationKey } from '../protocol/digest.ts';
 import { createQueue } from '../queue.ts';
 import { SealedRecord } from '../protocol/sealed-record.ts';
-import { readLimit } from '../protocol/arguments.ts';
 import {
   DEK_STORE,
   type DERIVE,
@@ -34,6 +32,7 @@ import type { ChangeHistory, Changing } from './session/changing.ts';
 import { createEncode } from './session/encode.ts';
 import { applyMutations } from './session/mutations.ts';
 import { replacePrefix, type ReplacePrefixArgs } from './session/prefix.ts';
+import { createReading } from './session/reading.ts';
 import { applyTransaction } from './session/transaction.ts';
 
 /** A session of a store: the SDK's `Session` with the optional members that a database can do well. */
@@ -64,9 +63,6 @@ export interface Owner {
   /** It is somebody else's. */
   readonly refused?: () => void;
 }
-
-/** More than any history has, and a count that every database takes. */
-const MOST_ROWS = 0x7fff_ffff;
 
 /**
  * The one implementation of the SDK's rules over what a database does natively.
@@ -110,21 +106,12 @@ export function createStoreSession(
 
   const changing: Changing = { sessionId, encode, decode, mutate, now };
 
-  async function read(
-    limit: number | undefined,
-    decodeOne: (record: StoredRecord) => AgentInputItem,
-  ): Promise<AgentInputItem[]> {
-    const count = readLimit(limit);
-    if (count === 0) return [];
-    const most = count === undefined ? undefined : Math.min(count, MOST_ROWS);
-    const records = await queue.read(() => driver.read(sessionId, most));
-    return await mapInSlices(records, decodeOne, 1);
-  }
+  const reading = createReading(driver, queue, sessionId);
 
   const members: Omit<StoreSession, typeof RECORDS> = {
     getSessionId: async () => sessionId,
 
-    getItems: async (limit?: number) => read(limit, decode),
+    getItems: async (limit?: number) => reading.items(limit, decode),
 
     async addItems(items: AgentInputItem[]): Promise<void> {
       const list = isOwn(items) ? items : listed(items);
@@ -208,7 +195,8 @@ export function createStoreSession(
       members,
       made: SealedRecord,
       id: sessionId,
-      read: async (limit) => read(limit, createDecoder(sessionId)),
+      read: async (limit) => reading.items(limit, createDecoder(sessionId)),
+      past: (count, skip) => reading.past(count, skip),
     },
   };
   return session;

@@ -46,13 +46,15 @@ export function keyValueHistory(
     });
 
   return {
-    async read(sessionId, count) {
+    async read(sessionId, count, skip = 0) {
       const range = rangeOf('item', sessionId);
       const pairs = await database.list(
-        count === undefined ? range : { ...range, limit: count, reverse: true },
+        count === undefined ? range : { ...range, limit: count + skip, reverse: true },
       );
-      const records = await decodeElements(pairs);
-      return count === undefined ? records : records.reverse();
+      const ordered = count === undefined ? pairs : pairs.toReversed();
+      return await decodeElements(
+        skip === 0 ? ordered : ordered.slice(0, Math.max(ordered.length - skip, 0)),
+      );
     },
 
     append,

@@ -42,7 +42,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
   const deletion = redisDeletion(parts, entries);
   return {
     name: 'openRedis',
-    read: async (sessionId, count) => decodeElements(await lists.range(sessionId, count)),
+    read: async (sessionId, count, skip) => decodeElements(await lists.range(sessionId, count, skip)),
     ...redisAppend(parts, entries),
     change: redisChange(parts, entries, deletion, operationLog),
     version: redisVersion(parts),

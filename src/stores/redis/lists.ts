@@ -32,8 +32,8 @@ const ATTEMPTS = 200;
 /** Where the items of sessions are. */
 export interface ListNames {
   readonly onList: OnList;
-  /** The last `count` elements, all when absent. */
-  readonly range: (sessionId: string, count?: number) => Promise<Buffer[]>;
+  /** The last `count` elements, all when absent; of those that stand before the last `skip`. */
+  readonly range: (sessionId: string, count?: number, skip?: number) => Promise<Buffer[]>;
   /** The names for a script that answers `moved` itself. */
   readonly of: (sessionId: string) => Promise<Lists>;
 }
@@ -70,13 +70,15 @@ export function listNames(commands: RedisCommands, prefix: string, indexed: Inde
         `Other processes deleted or purged session ${JSON.stringify(sessionId)} ${ATTEMPTS} times in a row. Nothing was changed; try again.`,
       );
     },
-    async range(sessionId, count) {
+    async range(sessionId, count, skip = 0) {
       const { items } = sessionKeys(prefix, sessionId);
-      const start = count === undefined ? '0' : String(-count);
+      const start = count === undefined ? '0' : String(-count - skip);
       for (let list = indexed.list(sessionId); ;) {
         if (list !== undefined) {
-          const found = await commands.read('LRANGE', items(list), start, '-1');
+          const found = await commands.read('LRANGE', items(list), start, String(-1 - skip));
           if ((found as Buffer[]).length > 0) return found as Buffer[];
+          // Nothing stands before those.
+          if (skip > 0 && (await commands.read('EXISTS', items(list))) === 1) return [];
         }
         // Empty, or of another name: a name never comes back, so one that is the same after the look was so before.
         const present = await ask(sessionId);

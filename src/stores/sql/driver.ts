@@ -42,10 +42,9 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   const record = `${texts}, i.body, i.written_at, i.expires_at, i.born_at, d.did`;
   const from = `FROM ${items} i LEFT JOIN ${deks} d ON d.number = i.dek`;
   const tuples = true;
-  const readLast = kept(
-    `SELECT ${record} ${from} WHERE i.session = (SELECT number FROM ${sessions} WHERE id = ?) ORDER BY i.seq DESC LIMIT ?`,
-    { tuples },
-  );
+  const last = `SELECT ${record} ${from} WHERE i.session = (SELECT number FROM ${sessions} WHERE id = ?) ORDER BY i.seq DESC LIMIT ?`;
+  const readLast = kept(last, { tuples });
+  const readPast = kept(`${last} OFFSET ?`, { tuples });
   const lookAt = {
     start: kept(`SELECT ${record}, i.seq ${from} WHERE i.session = ? ORDER BY i.seq ASC LIMIT ?`, { tuples }),
     end: kept(`SELECT ${record}, i.seq ${from} WHERE i.session = ? ORDER BY i.seq DESC LIMIT ?`, { tuples }),
@@ -60,8 +59,11 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   return {
     name: dialect.name,
 
-    async read(sessionId, count) {
-      const { rows } = await runner.read(readLast, [sessionId, count ?? ALL]);
+    async read(sessionId, count, skip = 0) {
+      const args = [sessionId, count ?? ALL];
+      const { rows } = await (skip === 0
+        ? runner.read(readLast, args)
+        : runner.read(readPast, [...args, skip]));
       return rows.map(toRecord).reverse();
     },
 

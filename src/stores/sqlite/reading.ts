@@ -7,6 +7,7 @@ import type { Statements } from './statements.ts';
 export const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
 const RECORD = 'head, body, wrapped, written_at, expires_at, born_at, dek';
 const READ_LAST = `SELECT ${RECORD} FROM strongroom_items WHERE session = ${SESSION_KEY} ORDER BY seq DESC LIMIT ?`;
+const READ_PAST = `${READ_LAST} OFFSET ?`;
 /** Each statement sees one moment, so every page says which generation of the history it is of. */
 const PAGE_ROW = `${RECORD}, seq, (SELECT generation FROM strongroom_sessions WHERE id = ?1)`;
 const LAST_PAGE = `SELECT ${PAGE_ROW} FROM strongroom_items WHERE session = (SELECT key FROM strongroom_sessions WHERE id = ?1)
@@ -122,10 +123,17 @@ export function sqliteReading(connection: Connection): {
   }
 
   return {
-    read: (sessionId, count) =>
-      count !== undefined && count <= FIRST_PAGE
-        ? readAtOnce(sessionId, count)
-        : readInPages(sessionId, count ?? Number.POSITIVE_INFINITY),
+    async read(sessionId, count, skip = 0) {
+      if (count === undefined || count > FIRST_PAGE) {
+        const all = count === undefined ? Number.POSITIVE_INFINITY : count + skip;
+        const records = await readInPages(sessionId, all);
+        return skip === 0 ? records : records.slice(0, Math.max(records.length - skip, 0));
+      }
+      if (skip === 0) return await readAtOnce(sessionId, count);
+      return await connection.read((statements) =>
+        toRecords(statements.tuples(READ_PAST, sessionId, count, skip).reverse(), statements),
+      );
+    },
     lookAt,
   };
 }

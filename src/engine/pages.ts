@@ -1,0 +1,40 @@
+import { agentOf } from '../protocol/agent-field.ts';
+import { cloneItem } from '../protocol/item.ts';
+import { readPage } from '../protocol/page.ts';
+import { plainRecord, takesParts } from '../protocol/sealed-record.ts';
+import type { ReadPage } from '../session-contract.ts';
+import { hasSkipped } from './calls.ts';
+import type { Parts } from './parts.ts';
+
+/** Pages of what the caller sees: a call `getItems` that opens no other records, past a cache. */
+export function createPages({ inner, stack, pipeline, histories, calls }: Parts): ReadPage {
+  return async (where, { before, limit, runContext, actor, purpose }) =>
+    calls.read('getItems', { limit, runContext, actor, purpose }, async (call) => {
+      const page = await readPage(
+        where,
+        { before, limit },
+        async (count, skip) => {
+          call.result.unanswered = true;
+          const records = await inner.past(count, skip, runContext);
+          call.result.unanswered = false;
+          if (takesParts(call)) return records;
+          return records.map((past) => ({ ...past, record: plainRecord(past.record) }));
+        },
+        async (records) => {
+          if (!stack.transforms) return records.map((item) => ({ item }));
+          const opened = await pipeline.open(records, call);
+          if (call.skippedRecords || hasSkipped(opened)) histories.setRecords(call, 'skipped');
+          return opened.map(
+            ({ visible }) =>
+              visible && {
+                item: cloneItem(visible.item),
+                at: visible.header.t,
+                agent: agentOf(visible.header),
+              },
+          );
+        },
+      );
+      call.result.items = page.items.length;
+      return page;
+    });
+}

@@ -1,0 +1,56 @@
+import { memoryDriver } from '../../examples/support/memory-driver.ts';
+import { createStore } from '../../src/stores/index.ts';
+import type { StoreSession } from '../../src/stores/session.ts';
+import type { Store } from '../../src/stores/store.ts';
+import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
+import { openStore } from './open-store.ts';
+import { announce, uniqueName } from './servers.ts';
+
+/** A store of each kind, with a name of its own on its server. */
+export interface StoreCase {
+  readonly name: string;
+  readonly absent: boolean;
+  /** Opens it; a second call opens the same database, where there is one outside this process. */
+  readonly open: () => Store<StoreSession>;
+  /** Removes what it left on its server. */
+  readonly clean: () => Promise<void>;
+}
+
+/** @param what The suites, for the message that says why some of them are skipped. */
+export async function everyStore(what: string): Promise<StoreCase[]> {
+  const [postgres, mysql, redis] = await Promise.all([
+    announce('PostgreSQL', what),
+    announce('MariaDB', what),
+    announce('Redis', what),
+  ]);
+  const name = uniqueName('each');
+  const none = (): Promise<void> => Promise.resolve();
+  const table = new Map<string, Uint8Array>();
+  return [
+    { name: 'SQLite', absent: false, open: () => openStore(':memory:', name), clean: none },
+    {
+      name: 'PostgreSQL',
+      absent: postgres.absent,
+      open: () => openStore(postgres.url, name),
+      clean: () => dropPostgresSchema(postgres.url, name),
+    },
+    {
+      name: 'MariaDB',
+      absent: mysql.absent,
+      open: () => openStore(mysql.url, name),
+      clean: () => dropMysqlTables(mysql.url, `${name}_`),
+    },
+    {
+      name: 'Redis',
+      absent: redis.absent,
+      open: () => openStore(redis.url, name),
+      clean: () => deleteRedisKeys(redis.url, name),
+    },
+    {
+      name: 'a driver of the user',
+      absent: false,
+      open: () => createStore(memoryDriver(table)),
+      clean: none,
+    },
+  ];
+}
