@@ -1,12 +1,14 @@
 import type { AgentInputItem, RunContext, Session, SessionHistoryTransactionArgs } from '@openai/agents';
 import type { ReadReference } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
+import { storeRow } from '../keys/data-keys/key-row.ts';
 import type { DekStore } from '../keys/dek-store.ts';
-import type { VersionSource } from '../layer.ts';
+import type { MaybePromise, VersionSource } from '../layer.ts';
 import { isWellFormed } from '../limits.ts';
+import { after } from '../maybe-promise.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../protocol/item.ts';
-import { plainRecord, SealedRecord } from '../protocol/sealed-record.ts';
+import { plainRecord, rowOf, SealedRecord } from '../protocol/sealed-record.ts';
 import {
   DEK_STORE,
   REFERENCE,
@@ -178,7 +180,8 @@ export function innerSession(session: Session): Inner {
       }
       return items as AgentInputItem[];
     },
-    addItems: async (items, runContext) => append('addItems', records?.toAppend(items) ?? items, runContext),
+    addItems: async (items, runContext) =>
+      after(records?.toAppend(items) ?? items, (list) => append('addItems', list, runContext)),
     popItem: async (runContext) => (await call('popItem', [], runContext)) as AgentInputItem | undefined,
     clearSession: async (runContext) => void (await call('clearSession', [], runContext)),
     replaceHistoryWithCompaction: async (items, runContext) =>
@@ -217,21 +220,30 @@ async function pastOf(
 interface Records {
   id(): string | undefined;
   read(limit: number | undefined, inner: Pick<Inner, 'getItems'>): Promise<AgentInputItem[]>;
-  toAppend(items: AgentInputItem[]): AgentInputItem[];
+  toAppend(items: AgentInputItem[]): MaybePromise<AgentInputItem[]>;
   past(count: number | undefined, skip: number): Promise<readonly PastRecord[]> | undefined;
 }
 
 /** Of the very session that offers it: one that inherits from it, or copies its members, may change what they do. */
 function recordsOf(session: Session): Records | undefined {
-  const offered = (session as { [RECORDS]?: RecordSource })[RECORDS];
+  const { [RECORDS]: offered, [DEK_STORE]: dekStore } = session as {
+    [RECORDS]?: RecordSource;
+    [DEK_STORE]?: DekStore;
+  };
   if (offered === undefined || offered.of() !== session || offered.made !== SealedRecord) return undefined;
   // At each call: a member can be replaced at any time.
   const isAsMade = (name: keyof RecordSource['members']): boolean => session[name] === offered.members[name];
   return {
     id: () => (isAsMade('getSessionId') ? offered.id : undefined),
     read: (limit, inner) => (isAsMade('getItems') ? offered.read(limit) : inner.getItems(limit, undefined)),
-    toAppend: (items) => (isAsMade('addItems') ? items : items.map(plainRecord)),
     past: (count, skip) => (isAsMade('getItems') ? offered.past(count, skip) : undefined),
+    toAppend(items) {
+      if (isAsMade('addItems')) return items;
+      const row = rowOf(items);
+      const plain = items.map(plainRecord);
+      // Whoever gets them does not take along what is not in their text.
+      return row === undefined || dekStore === undefined ? plain : storeRow(dekStore, row).then(() => plain);
+    },
   };
 }
 

@@ -8,8 +8,12 @@ import type { DataKeyScope, DataKey, DataKeyLimits } from './data-keys/types.ts'
 
 /** The data keys of one `encrypt()` layer: made, found, opened once, limited, and overwritten when they go. */
 export interface DataKeys {
-  /** The data key that seals now: the one that this process made for the session, or a new one. */
-  sealing(scope: DataKeyScope, suite: SuiteName): Promise<DataKey>;
+  /**
+   * The data key that seals now: the one that this process made for the session, or a new one.
+   *
+   * @param carries The records take the row of a new key along to its table. @defaultValue false
+   */
+  sealing(scope: DataKeyScope, suite: SuiteName, carries?: boolean): Promise<DataKey>;
   /** A new data key, which seals from now on. */
   fresh(scope: DataKeyScope, suite: SuiteName): Promise<DataKey>;
   /** The data key of this id. `inline` is the wrapped key that the envelope carries, if it does. */

@@ -1,4 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
+import type { KeyRow } from '../keys/data-keys/types.ts';
 import type { SessionCall, SessionLayer } from '../layer.ts';
 import { formatEnvelope, recordKey, type Envelope } from './envelope.ts';
 
@@ -9,9 +10,12 @@ import { formatEnvelope, recordKey, type Envelope } from './envelope.ts';
  */
 export class SealedRecord {
   readonly parts: Envelope;
+  /** Of its data key, while no database has it. */
+  readonly row: KeyRow | undefined;
 
-  constructor(parts: Envelope) {
+  constructor(parts: Envelope, row: KeyRow | undefined) {
     this.parts = parts;
+    this.row = row;
   }
 
   get type(): 'message' {
@@ -33,8 +37,14 @@ export class SealedRecord {
   }
 }
 
-export function sealedRecord(parts: Envelope): AgentInputItem {
-  return new SealedRecord(parts);
+export function sealedRecord(parts: Envelope, row?: KeyRow): AgentInputItem {
+  return new SealedRecord(parts, row);
+}
+
+/** The row that has to go to the database with these records, of one write: all are sealed under one key. */
+export function rowOf(records: readonly AgentInputItem[]): KeyRow | undefined {
+  const [first] = records;
+  return first instanceof SealedRecord && first.row?.state !== 'stored' ? first.row : undefined;
 }
 
 /** The parts of a record without its text, `undefined` for any other. */

@@ -1,4 +1,4 @@
-import type { DekStore, HoldStore } from '../keys/dek-store.ts';
+import type { DekRecord, DekStore, HoldStore } from '../keys/dek-store.ts';
 import type { MaybePromise, VersionAnswer } from '../layer.ts';
 import type { ReadReference } from '../clock.ts';
 import type { Fence, Leases, SessionSummary } from '../session-contract.ts';
@@ -80,6 +80,8 @@ export interface Batch {
   readonly subject?: string | undefined;
   /** What it moves the version on by: a new mark. */
   readonly mark: number;
+  /** The row of a new data key, where the driver says that it {@link StoreDriver.takesKeys}. */
+  readonly key?: DekRecord | undefined;
 }
 
 /** Which records are expired: `e <= now`, or written (the call of the group, where known) at `writtenBefore` or before. */
@@ -102,6 +104,11 @@ export interface StoreDriver {
    * key must be here and is not is `ERR_KEY_UNKNOWN`, found in the same transaction.
    */
   readonly append: (batch: Batch) => Promise<void>;
+  /**
+   * An append stores the data key that it brings along in its own transaction, or is `ERR_STORE` when there is one of that name. From
+   * other drivers a data key is stored before the append.
+   */
+  readonly takesKeys?: true | undefined;
   /**
    * Appends to many sessions in one round trip, for each all or nothing. One element a batch: the error when it was
    * refused. Every session occurs once.

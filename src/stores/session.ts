@@ -4,9 +4,8 @@ import type {
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
-import { isOwn, listed } from '../protocol/item.ts';
 import type { DekStore } from '../keys/dek-store.ts';
-import type { AppendStep, VersionSource } from '../layer.ts';
+import type { VersionSource } from '../layer.ts';
 import { operationKey } from '../protocol/digest.ts';
 import { createQueue } from '../queue.ts';
 import { SealedRecord } from '../protocol/sealed-record.ts';
@@ -25,10 +24,10 @@ import {
   type RecordSource,
 } from '../session-contract.ts';
 import type { StoreDriver, StoredRecord } from './driver.ts';
-import { newMark } from './marks.ts';
 import { isSubjectError } from './failure.ts';
 import { createDecoder, decodeRecord, inheritBirth } from './record.ts';
 import type { ChangeHistory, Changing } from './session/changing.ts';
+import { createAppends } from './session/append.ts';
 import { createEncode } from './session/encode.ts';
 import { applyMutations } from './session/mutations.ts';
 import { replacePrefix, type ReplacePrefixArgs } from './session/prefix.ts';
@@ -83,9 +82,6 @@ export function createStoreSession(
   // Calls take effect in the order in which they were made, also on a pool of connections.
   const queue = createQueue();
   let fence: Fence | undefined;
-  /** By the last item of each append that was acknowledged, since somebody asked for the version. */
-  const steps = new WeakMap<AgentInputItem, AppendStep>();
-  let watched = false;
 
   const encode = createEncode(now, isGuarded);
   const decode = (record: StoredRecord): AgentInputItem => decodeRecord(record, sessionId);
@@ -105,6 +101,7 @@ export function createStoreSession(
   };
 
   const changing: Changing = { sessionId, encode, decode, mutate, now };
+  const appends = createAppends(driver, owner, changing);
 
   const reading = createReading(driver, queue, sessionId);
 
@@ -113,22 +110,7 @@ export function createStoreSession(
 
     getItems: async (limit?: number) => reading.items(limit, decode),
 
-    async addItems(items: AgentInputItem[]): Promise<void> {
-      const list = isOwn(items) ? items : listed(items);
-      const encoded = encode(list);
-      const last = list.at(-1);
-      if (last === undefined) return;
-      const mark = newMark();
-      await mutate((change, under) => {
-        const { subject } = owner;
-        const append = (records: readonly StoredRecord[]): Promise<void> =>
-          under === undefined
-            ? driver.append({ sessionId, records, mark, subject })
-            : change({ records: 0 }, () => ({ remove: 'none', insert: records, mark }));
-        return Array.isArray(encoded) ? append(encoded) : encoded.then(append);
-      });
-      if (watched) steps.set(last, { records: list.length, mark });
-    },
+    addItems: appends.addItems,
 
     async popItem(): Promise<AgentInputItem | undefined> {
       return await mutate(async (change) => {
@@ -178,14 +160,14 @@ export function createStoreSession(
     [VERSION]: {
       known: () => version.known(),
       read() {
-        watched = true;
+        appends.watch();
         return queue.read(() => version.read());
       },
       compare(before, since) {
-        watched = true;
+        appends.watch();
         return queue.read(() => version.compare(before, since));
       },
-      stepOf: (record) => steps.get(record),
+      stepOf: appends.stepOf,
     },
   };
   const session: StoreSession = {

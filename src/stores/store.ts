@@ -315,6 +315,7 @@ function guardDriver(
     name: driver.name,
     read: guard(driver.read),
     append: guard(driver.append),
+    takesKeys: driver.takesKeys,
     appendMany: guard(driver.appendMany),
     change: guard(driver.change),
     version: guard(driver.version),

@@ -343,7 +343,7 @@ describe('a DEK store that fails', () => {
     expect(await failure(() => keys.fresh(scope, 'XC20P'))).toEqual(
       coded(
         'ERR_STORE',
-        /^The DEK store reports that it already holds a data key that was just generated\. Nothing was sealed/,
+        /^The DEK store reports that it already holds a data key that was just generated\. Nothing was stored under it/,
       ),
     );
   });

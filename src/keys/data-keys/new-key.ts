@@ -1,21 +1,22 @@
 import { deriveKeys, type DerivedKeys } from '../../crypto/derive.ts';
 import { randomBytes } from '../../crypto/random.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
-import { StrongroomError } from '../../errors.ts';
-import type { DekRecord, DekStore } from '../dek-store.ts';
-import { ask } from './look-up.ts';
+import type { DekStore } from '../dek-store.ts';
+import { storeRow } from './key-row.ts';
 import { openedKey, type OpenedKey } from './opened-keys.ts';
-import type { DataKeyScope } from './types.ts';
+import type { DataKeyScope, KeyRow } from './types.ts';
 
 /**
  * A new data key, wrapped by the current key and durable where it is to live: the other order would lose data in a crash.
  *
+ * @param carries What is sealed with it takes its row along, so that it need not be durable before.
  * @throws `ERR_STORE`, and what wrapping throws. Nothing was sealed with it then.
  */
 export async function makeDataKey(
   scope: DataKeyScope,
   suite: SuiteName,
   place: DekStore | 'inline',
+  carries: boolean,
 ): Promise<OpenedKey> {
   const dek = randomBytes(32);
   let derived: DerivedKeys | undefined;
@@ -23,7 +24,13 @@ export async function makeDataKey(
     derived = deriveKeys(dek, suite, scope.context);
     const { wrapped, kid } = await scope.ring.wrap(dek, { contextHash: scope.context.name });
     const { sessionId, now } = scope;
-    if (place !== 'inline') await store(place, { sessionId, did: derived.did, kid, wrapped, createdAt: now });
+    const row: KeyRow | undefined =
+      place === 'inline'
+        ? undefined
+        : { record: { sessionId, did: derived.did, kid, wrapped, createdAt: now }, state: 'new' };
+    if (place !== 'inline' && row !== undefined && !(carries && place === scope.guarding)) {
+      await storeRow(place, row);
+    }
     const usage = { bornAt: now, messages: 0, bytes: 0 };
     return openedKey({
       did: derived.did,
@@ -31,6 +38,7 @@ export async function makeDataKey(
       derived,
       place,
       wrapped,
+      row,
       sessionId,
       openOnly: false,
       now,
@@ -42,12 +50,4 @@ export async function makeDataKey(
   } finally {
     dek.fill(0);
   }
-}
-
-async function store(place: DekStore, record: DekRecord): Promise<void> {
-  if (await ask(async () => place.put(record))) return;
-  throw new StrongroomError(
-    'ERR_STORE',
-    'The DEK store reports that it already holds a data key that was just generated. Nothing was sealed with it. Repeat the call; if it fails again, check the random generator of this machine.',
-  );
 }

@@ -1,7 +1,7 @@
 import { boundedMap } from '../../bounded-map.ts';
 import type { DerivedKeys } from '../../crypto/derive.ts';
 import type { DekStore } from '../dek-store.ts';
-import type { DataKey, DataKeyLimits } from './types.ts';
+import type { DataKey, DataKeyLimits, KeyRow } from './types.ts';
 
 /** An opened data key as it is kept. */
 export interface OpenedKey extends DataKey {
@@ -65,14 +65,16 @@ export function openedKey(given: {
   readonly derived: DerivedKeys;
   readonly place: DekStore | 'inline';
   readonly wrapped: string;
+  readonly row?: KeyRow | undefined;
   readonly sessionId: string;
   readonly openOnly: boolean;
   readonly now: number;
   readonly usage: Usage;
 }): OpenedKey {
-  const { now, ...key } = given;
+  const { now, row, ...key } = given;
   return {
     ...key,
+    row,
     inline: key.place === 'inline' ? key.wrapped : undefined,
     loadedAt: now,
     presentAt: now,

@@ -11,7 +11,7 @@ import type { DataKeyScope } from './types.ts';
 
 /** The data key that seals: the one of the session's epoch, or a new one. */
 export interface Sealing {
-  sealing(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey>;
+  sealing(scope: DataKeyScope, suite: SuiteName, carries?: boolean): Promise<OpenedKey>;
   fresh(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey>;
 }
 
@@ -33,8 +33,9 @@ export function createSealing(
     scope: DataKeyScope,
     suite: SuiteName,
     place: DekStore | 'inline',
+    carries: boolean,
   ): Promise<OpenedKey> {
-    const key = await makeDataKey(scope, suite, place);
+    const key = await makeDataKey(scope, suite, place, carries);
     opened.add(names.key(scope, suite, key.did, key.inline), key);
     epochs.begin(names.epoch(scope, suite, place), key);
     return key;
@@ -42,22 +43,27 @@ export function createSealing(
 
   async function fresh(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey> {
     for (;;) {
-      const key = await create(scope, suite, placeOf(scope));
+      const key = await create(scope, suite, placeOf(scope), false);
       if (!key.wiped) return used(key);
     }
   }
 
-  async function sealing(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey> {
+  async function sealing(
+    scope: DataKeyScope,
+    suite: SuiteName,
+    carries: boolean = false,
+  ): Promise<OpenedKey> {
     const place = placeOf(scope);
     const name = names.epoch(scope, suite, place);
     for (;;) {
       const epoch = epochs.find(name);
       if (epoch !== undefined && epochs.isUsable(epoch, scope)) {
         const key = await sealingOf(epoch, scope, suite);
-        if (key !== undefined) return key;
+        if (key !== undefined && isWritable(key, carries)) return key;
+        if (key !== undefined) release(key);
         epochs.end(name, epoch);
       }
-      const key = await once(creating, name, () => create(scope, suite, place));
+      const key = await once(creating, `${carries} ${name}`, () => create(scope, suite, place, carries));
       if (!key.wiped) return used(key);
     }
   }
@@ -101,6 +107,11 @@ export function createSealing(
   }
 
   return { sealing, fresh };
+}
+
+/** Whether what it seals can be read afterwards: its row is in the database, or goes there together with it. */
+function isWritable({ row }: OpenedKey, carries: boolean): boolean {
+  return row === undefined || row.state === 'stored' || (carries && row.state === 'new');
 }
 
 function placeOf(scope: DataKeyScope): DekStore | 'inline' {

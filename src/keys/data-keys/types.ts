@@ -1,5 +1,5 @@
 import type { BindingContext, DerivedKeys } from '../../crypto/derive.ts';
-import type { DekStore } from '../dek-store.ts';
+import type { DekRecord, DekStore } from '../dek-store.ts';
 import type { Keyring } from '../keyring.ts';
 
 /** How long and how much one data key seals, and how many opened ones a layer keeps. */
@@ -32,6 +32,20 @@ export interface DataKeyScope {
   readonly now: number;
 }
 
+/**
+ * The row of a data key that no database has yet: it goes there with the first records that are sealed under the key, in
+ * one transaction where the driver can do that. See decision 68.
+ */
+export interface KeyRow {
+  readonly record: DekRecord;
+  /**
+   * - `new`: it has to go with what is written next.
+   * - `stored`: it is there, or a write failed of which nobody knows: it is never put back where somebody removed it.
+   * - `taken`: the database holds another key under its name, so this one seals no more.
+   */
+  state: 'new' | 'stored' | 'taken';
+}
+
 /** An opened data key, ready for use. The caller gives it back with {@link DataKeys.release}. */
 export interface DataKey {
   readonly did: string;
@@ -41,4 +55,6 @@ export interface DataKey {
   readonly place: DekStore | 'inline';
   /** The wrapped key that envelopes carry, when it lives there. */
   readonly inline: string | undefined;
+  /** Of a key that this process made, for a table of data keys. */
+  readonly row: KeyRow | undefined;
 }

@@ -39,9 +39,12 @@ export function sealEntry(
       ? derived.nonce(headerSegment, plaintext)
       : derived.operationNonce(operationId, index, headerSegment, plaintext);
   const body = derived.aead.seal(nonce, plaintext, derived.associatedData(headerSegment));
-  const { inline } = key;
+  const { inline, row } = key;
   const record = asParts
-    ? sealedRecord({ header, headerSegment, body, ...(inline !== undefined && { wrapped: inline }) })
+    ? sealedRecord(
+        { header, headerSegment, body, ...(inline !== undefined && { wrapped: inline }) },
+        row?.state === 'stored' ? undefined : row,
+      )
     : carrierOf(formatEnvelope(headerSegment, body, inline));
   return { item: record, header, stored: record };
 }

@@ -30,11 +30,11 @@ export function createWriting(
   async function write(entries: readonly Entry[], call: SessionCall): Promise<readonly Entry[]> {
     if (entries.length === 0) return entries;
     const scope = await scopeOf(call);
-    const key = await dataKeys.sealing(scope, suite);
+    const asParts = takesParts(call);
+    const key = await dataKeys.sealing(scope, suite, asParts);
     try {
       let bytes = 0;
       const headers = numbered(entries, call);
-      const asParts = takesParts(call);
       const sealed = await mapInSlices(
         entries,
         (entry, index) => {

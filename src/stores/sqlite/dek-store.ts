@@ -1,11 +1,21 @@
 import type { DekRecord, DekStore, DekTombstone, HoldStore } from '../../keys/dek-store.ts';
 import type { Connection } from './connection.ts';
-import type { Row } from './statements.ts';
+import type { Row, Statements } from './statements.ts';
 import { assertNotHeld, sqliteHolds } from './holds.ts';
 
 /** As floating point: a whole number that somebody edited beyond 2^53 would fail in the driver. */
 const COLUMNS = `key, session, did, kid, wrapped, CAST(created_at AS REAL) AS created_at,
   CAST(destroyed_at AS REAL) AS destroyed_at`;
+
+/** Whether there was none of its name, destroyed or not. */
+export function insertDek(
+  { run }: Statements,
+  { sessionId, did, kid, wrapped, createdAt }: DekRecord,
+): boolean {
+  const sql = `INSERT INTO strongroom_deks (session, did, kid, wrapped, created_at) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (session, did) DO NOTHING`;
+  return run(sql, sessionId, did, kid, wrapped, createdAt) === 1;
+}
 
 /** Wrapped data keys, their tombstones and legal holds, in tables beside the items. */
 export function sqliteDekStore(
@@ -25,19 +35,7 @@ export function sqliteDekStore(
     destroyedAt: row['destroyed_at'] as number,
   });
   return {
-    put: ({ sessionId, did, kid, wrapped, createdAt }) =>
-      connection.write(
-        ({ run }) =>
-          run(
-            `INSERT INTO strongroom_deks (session, did, kid, wrapped, created_at) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT (session, did) DO NOTHING`,
-            sessionId,
-            did,
-            kid,
-            wrapped,
-            createdAt,
-          ) === 1,
-      ),
+    put: (record) => connection.write((statements) => insertDek(statements, record)),
     get: (sessionId, did) =>
       connection.read(({ get }) => {
         const row = get(

@@ -1,5 +1,6 @@
 import { lineageOf } from '../../derived-id.ts';
 import type { AppendStep } from '../../layer.ts';
+import { takenError } from '../../keys/data-keys/key-row.ts';
 import { after as andThen } from '../../maybe-promise.ts';
 import { lostTurnError } from '../../session-contract.ts';
 import { inSlices } from '../../slices.ts';
@@ -11,7 +12,7 @@ import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
 import { isPlain, keyProblem, withDid } from '../record.ts';
 import { leavesNothing, removes } from '../removal.ts';
 import type { Connection } from './connection.ts';
-import { sqliteDekStore } from './dek-store.ts';
+import { insertDek, sqliteDekStore } from './dek-store.ts';
 import { assertNotHeld } from './holds.ts';
 import { sqliteLeases, stands } from './leases.ts';
 import { removeSession, sqlitePurge } from './purge.ts';
@@ -34,6 +35,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     read,
 
     append: write,
+    takesKeys: true,
 
     // Each in a transaction of its own: a database in this process has no round trips to save.
     appendMany: (batches) => appendEach(batches, write),
@@ -237,9 +239,10 @@ function endOf(
 
 function* append(
   statements: Statements,
-  { sessionId, records, subject, mark }: Batch,
+  { sessionId, records, subject, mark, key }: Batch,
   stored?: ReadonlySet<StoredRecord>,
 ): Generator<void, void> {
+  if (key !== undefined && !insertDek(statements, key)) throw takenError();
   const { session, generation, nextSeq } = endOf(statements, sessionId, subject, records, mark);
   const gap = generation === mark ? 0 : gapOf(mark, nextSeq);
   yield* insert(statements, sessionId, session, nextSeq + gap, records, stored);
