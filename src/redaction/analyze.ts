@@ -3,6 +3,7 @@ import type { MaybePromise } from '../layer.ts';
 import { after, isThenable, together } from '../maybe-promise.ts';
 import { encodedTexts } from './base64.ts';
 import { CLUE } from './clues.ts';
+import { forgetWords } from './context.ts';
 import { unescapedViews } from './escaped-view.ts';
 import { lookAt, lookAtView, tellsSecret, type Look } from './look.ts';
 import type { RedactionSettings } from './options.ts';
@@ -45,6 +46,7 @@ export function analyzeText(
     }
   }
   forgetTables();
+  forgetWords();
   if (others.length === 0) return after(own, resolveOverlaps);
   return after(together([own, ...others]), (lists) => resolveOverlaps(lists.flat()));
 }

@@ -31,23 +31,41 @@ const FILLERS: ReadonlySet<string> = new Set(
 
 /** A word ends where the script does: `phoneは` is two, and so is `IP地址`. */
 const WORD = /[\p{Script=Latin}\p{N}\u0300-\u036f]+|(?:(?!\p{Script=Latin})[\p{L}\p{M}])+/gu;
+/** The same of ASCII, in a third of the time. */
+const ASCII_WORD = /[A-Za-z0-9]+/g;
+const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
+const NOBODY_ASKED = { text: '', start: -1, words: [] };
 /** What stands in the place of a find says nothing about its neighbours; the piece may begin in the middle of one. */
 const PLACEHOLDER = /(?:<|^)[A-Z][A-Z0-9_]{2,63}(?:[_#][a-z0-9]{16,64})?>/g;
 
 /** The words in the 64 characters that stand before `start` and may name it ({@link leadOf}), nearest first, lower case. */
 export function wordsBefore(text: string, start: number, most: number): readonly string[] {
-  const words = withoutPlaceholders(leadOf(text, start)).match(WORD) ?? [];
-  return words
-    .slice(-most)
-    .reverse()
-    .map((word) => word.toLowerCase());
+  if (asked.start !== start || asked.text !== text) {
+    asked = { text, start, words: wordsIn(leadOf(text, start)).reverse() };
+  }
+  return asked.words.slice(0, most);
+}
+
+/** What was asked for last: several recognizers ask about one place. */
+let asked: { readonly text: string; readonly start: number; readonly words: readonly string[] } =
+  NOBODY_ASKED;
+
+/** Keeps nothing of a text beyond its search. */
+export function forgetWords(): void {
+  asked = NOBODY_ASKED;
 }
 
 /** The words in the 48 characters after `end` on the same line, nearest first, lower case. */
 export function wordsAfter(text: string, end: number, most: number): readonly string[] {
   const piece = text.slice(end, end + 48);
   const line = piece.slice(0, piece.includes('\n') ? piece.indexOf('\n') : undefined);
-  return (withoutPlaceholders(line).match(WORD) ?? []).slice(0, most).map((word) => word.toLowerCase());
+  return wordsIn(line).slice(0, most);
+}
+
+/** The words of a line in lower case, but for placeholders. */
+function wordsIn(line: string): string[] {
+  const plain = withoutPlaceholders(line);
+  return (plain.match(ASCII.test(plain) ? ASCII_WORD : WORD) ?? []).map((word) => word.toLowerCase());
 }
 
 /** A number in its place, as there was before it: what a text says does not change with its finds. */
@@ -58,6 +76,19 @@ function withoutPlaceholders(line: string): string {
 /** `phoneNumber`, `phone_number`, `phone-number` → phone, number. */
 export function wordsOfKey(key: string | undefined): readonly string[] {
   if (key === undefined || key === '') return [];
+  const known = KEYS.get(key);
+  if (known !== undefined) return known;
+  const words = readKey(key);
+  if (KEYS.size < MOST_KEYS && key.length <= LONGEST_KEY) KEYS.set(key, words);
+  return words;
+}
+
+/** The same few keys come again and again. */
+const KEYS = new Map<string, readonly string[]>();
+const MOST_KEYS = 1000;
+const LONGEST_KEY = 64;
+
+function readKey(key: string): readonly string[] {
   const spaced = key
     .slice(0, 128)
     .replace(/([\p{Ll}\p{N}])(\p{Lu})/gu, '$1 $2')

@@ -33,7 +33,7 @@ export function leadOf(text: string, start: number): string {
   const line = piece.slice(newline + 1);
   const head = tableLead(text, start);
   if (head !== undefined) return head;
-  const left = LEFT_CELL.exec(line)?.[1];
+  const left = line.includes('|') || line.includes('\t') ? LEFT_CELL.exec(line)?.[1] : undefined;
   if (left !== undefined) return `${left}: `;
   if (line.includes('>')) {
     const named = labelInMarkup(line);
