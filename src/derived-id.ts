@@ -88,10 +88,10 @@ export function isReserved(id: string): boolean {
   return RESERVED.test(id);
 }
 
-/** Whether a session holds items of a conversation: not data keys, and not values that were taken out of items. */
+/** Whether a session holds items of a conversation: not data keys, values that were taken out of items, or names of branches. */
 export function holdsConversation(id: string): boolean {
   const kind = parseDerivedId(id)?.kind;
-  return kind !== 'keys' && kind !== 'vault';
+  return kind !== 'keys' && kind !== 'vault' && kind !== 'branches';
 }
 
 let opening: string | undefined;

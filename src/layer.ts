@@ -52,6 +52,9 @@ export type CallKind =
   | 'replacePrefix'
   // Of the session that `archiveTo` of another one's `replacePrefix` names.
   | 'archive'
+  // Of a session whose beginning is copied into a branch, and of the branch.
+  | 'createBranch'
+  | 'switchBranch'
   | 'deleteSession'
   | 'runCompaction'
   | 'getItemsWithCompactionOwnership'
@@ -108,6 +111,8 @@ export interface SessionCall {
   readonly version?: VersionSource | undefined;
   /** Entries that this write replaces (a compaction, a summary): what is new may not outlive the first of them. */
   readonly replaces?: readonly Pick<Entry, 'header'>[];
+  /** The session whose items this call writes with their header fields: an archive, a branch. */
+  readonly copiedFrom?: string | undefined;
   /** The stack's clock, in Unix milliseconds. */
   now(): number;
   /**

@@ -85,6 +85,47 @@ export async function openBeside(
   return open?.(derivedId({ ...what, of: await session.getSessionId() }));
 }
 
+/**
+ * Under this symbol a session of a store, or what wraps it, begins another session of the store with the first of its items, in one
+ * transaction: see {@link CopyBeginning}.
+ */
+export const COPY: unique symbol = Symbol.for('strongroom.copy') as never;
+
+/** What is copied, and where to. */
+export interface CopyPlan extends CallOrigin {
+  /** How many of the items, as `getItems()` gives them, are copied. Can be asked again with another history. */
+  readonly count: (items: readonly AgentInputItem[]) => number;
+  /** A session of the same store in the same layers; the copies are appended there. */
+  readonly to: Session;
+  /** Stable under retries. */
+  readonly operationId: string;
+  /** Called once, when the layers have let the call through and before anything is copied. */
+  readonly begin: () => Promise<void>;
+}
+
+/**
+ * Each copy keeps the times and header fields of its original, so nothing lives longer than it would have. How many items were copied.
+ *
+ * @throws {@link StrongroomError} `ERR_READ_ONLY` when a record of the beginning cannot be opened; `ERR_CONFLICT` when others keep
+ * changing the beginning. Nothing was copied then.
+ */
+export type CopyBeginning = (plan: CopyPlan) => Promise<number>;
+
+/** What an engine asks of a session of a store: the beginning is compared, and what was sealed for the other session goes there. */
+export interface CopyRecordsArgs {
+  /** The first records are these: `historyDigest` of as many. */
+  readonly count: number;
+  readonly digest: string;
+  readonly to: string;
+  readonly items: readonly AgentInputItem[];
+  /** By item: which of the records it is a copy of. */
+  readonly from: readonly number[];
+  readonly operationId: string;
+}
+
+/** Under this symbol a session of a store takes {@link CopyRecordsArgs}. `ERR_CONFLICT` when the beginning is another. */
+export const COPY_RECORDS: unique symbol = Symbol.for('strongroom.copyRecords') as never;
+
 /** Under this symbol a session tells which state its history is in, as a `VersionSource`. */
 export const VERSION: unique symbol = Symbol.for('strongroom.version') as never;
 

@@ -10,6 +10,8 @@ import { StrongroomError } from './errors.ts';
 import type { Layers, SessionLayer } from './layer.ts';
 import { checkOptions, parseCount } from './options.ts';
 import {
+  COPY,
+  COPY_RECORDS,
   DERIVE,
   describedLayers,
   LAYERS,
@@ -141,6 +143,7 @@ export function wrapSession<S extends Session>(
     const derive: OpenDerived = (id) => wrapSession(open(id), all, { maxItemBytes });
     Object.defineProperty(wrapper, DERIVE, { value: derive });
   }
+  if (COPY_RECORDS in innermost) Object.defineProperty(wrapper, COPY, { value: engine.copyBeginning });
   Object.defineProperty(wrapper, LAYERS, { value: Object.freeze([...described, ...foreign]) });
 
   // The members table built it: each member is there exactly when the stack can serve it.

@@ -15,9 +15,12 @@ import { createOperations } from './operations.ts';
 import type { Context, Parts } from './parts.ts';
 import { createPages } from './pages.ts';
 import { createPipeline } from './pipeline.ts';
-import { createPrefix, type Receive, type ReplacePrefixArgs } from './prefix.ts';
+import { createCopies } from './copies.ts';
+import { createPrefix, type ReplacePrefixArgs } from './prefix.ts';
+import { createReceive, type Receive } from './receive.ts';
 import { createReads } from './reads.ts';
 import { createRemoval } from './removal.ts';
+import type { CopyBeginning } from '../session-contract.ts';
 import type { Stack } from './stack.ts';
 import { createWrites } from './writes.ts';
 
@@ -34,6 +37,8 @@ export interface Engine {
   replacePrefix(args: ReplacePrefixArgs): Promise<void>;
   /** A part of the history, with what the layers know of its items. */
   readonly page: ReadPage;
+  /** Only over sessions of our stores. */
+  readonly copyBeginning: CopyBeginning;
   /** Takes what another session archives here. */
   readonly receive: Receive;
   /** A member that layers only watch: passes on as it is, in the order of the calls. */
@@ -111,6 +116,8 @@ export function createEngine(
     ...createMutations(parts),
     ...createPrefix(parts, receiverOf),
     page: createPages(parts),
+    ...createCopies(parts, receiverOf),
+    receive: createReceive(parts),
     observe,
     operate,
     removed,

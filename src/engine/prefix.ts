@@ -5,7 +5,8 @@ import { readPrefixArguments, type PrefixArguments } from '../protocol/arguments
 import { digestInSlices } from '../protocol/digest.ts';
 import { conflictError, SENTENCES } from '../protocol/transaction.ts';
 import { countOf, readNow, send, type Parts } from './parts.ts';
-import { recordsOf, storedOf, type Opened } from './records.ts';
+import type { Archive, Receive } from './receive.ts';
+import { storedOf, type Opened } from './records.ts';
 
 /** Arguments of `replacePrefix` of a wrapped session. */
 export interface ReplacePrefixArgs {
@@ -25,18 +26,10 @@ export interface ReplacePrefixArgs {
 interface PrefixSession extends Session {
   replacePrefix(
     args: Omit<ReplacePrefixArgs, 'archiveTo'> & {
-      readonly archiveTo:
-        { readonly sessionId: string; readonly items: readonly AgentInputItem[] } | undefined;
+      readonly archiveTo: (Archive & { readonly from: readonly number[] }) | undefined;
     },
   ): Promise<void>;
 }
-
-/** Entries that another session hands over, with their stamps. */
-export type Receive = (
-  entries: readonly Entry[],
-  operationId: string,
-  store: (archive: { sessionId: string; items: readonly AgentInputItem[] }) => Promise<void>,
-) => Promise<void>;
 
 const WHERE = 'replacePrefix';
 
@@ -49,7 +42,7 @@ const WHERE = 'replacePrefix';
 export function createPrefix(
   parts: Parts,
   receiverOf: (session: Session) => Receive | undefined,
-): { replacePrefix(args: ReplacePrefixArgs): Promise<void>; receive: Receive } {
+): { replacePrefix(args: ReplacePrefixArgs): Promise<void> } {
   const { inner, stack, pipeline, calls, comparison, histories, maxItemBytes } = parts;
 
   function checkedArgs(args: ReplacePrefixArgs): CheckedPrefix {
@@ -79,11 +72,14 @@ export function createPrefix(
         throw conflictError(SENTENCES.prefix);
       }
       await calls.assertRemovable(going, call);
-      const bottoms = going.flatMap((record) => (record.visible === undefined ? [] : (record.bottom ?? [])));
-      const commit = async (archive?: {
-        sessionId: string;
-        items: readonly AgentInputItem[];
-      }): Promise<void> => {
+      const bottoms: Entry[] = [];
+      const from: number[] = [];
+      for (const [index, { visible, bottom }] of going.entries()) {
+        if (visible === undefined || bottom === undefined) continue;
+        bottoms.push(bottom);
+        from.push(index);
+      }
+      const commit = async (archive?: Archive): Promise<void> => {
         const written = await send(
           stack,
           call,
@@ -98,26 +94,18 @@ export function createPrefix(
               digest: await digestInSlices(going.map((record) => record.stored)),
               replacement: sealed.map(storedOf),
               operationId,
-              archiveTo: archive,
+              archiveTo: archive && { ...archive, from },
             }),
         );
         histories.of(call).memory.wrote(written);
         call.result.items = replacement.length;
       };
       if (receive === undefined) await commit();
-      else await receive(bottoms, operationId, commit);
+      else await receive(bottoms, { kind: 'archive', operationId, copiedFrom: call.sessionId }, commit);
     });
   }
 
-  const receive: Receive = async (entries, operationId, store) =>
-    calls.mutate('archive', { operationId, itemCount: entries.length }, async (call, appended) => {
-      const sealed = await pipeline.write(comparison.restamped(entries), call);
-      await store({ sessionId: call.sessionId, items: recordsOf(stack, sealed) });
-      appended(sealed);
-      call.result.items = entries.length;
-    });
-
-  return { replacePrefix, receive };
+  return { replacePrefix };
 }
 
 interface CheckedPrefix extends Omit<PrefixArguments, 'archiveTo'> {

@@ -1,97 +1,246 @@
-import type { Session } from '@openai/agents';
-import { derivedId, openDerived, parseDerivedId } from '../derived-id.ts';
-import { StrongroomError } from '../errors.ts';
+import type { AgentInputItem, Session } from '@openai/agents';
+import { randomName } from '../crypto/random.ts';
+import { defined } from '../defined.ts';
+import type { CallOrigin } from '../layer.ts';
 import { invalidOption } from '../options.ts';
-import { expiringLayer } from './replace-oldest.ts';
-import { rewindIndex, type RewindTarget } from './rewind.ts';
+import { itemKey } from '../protocol/item.ts';
+import { CALLS, COPY, type CopyBeginning } from '../session-contract.ts';
+import { isCurrent, mayBeWritten, missing, taken, unsupported, WHERE } from './branches/errors.ts';
+import { followerOf } from './branches/follow.ts';
+import { parsePoint, startsOf, type BranchPoint } from './branches/point.ts';
+import { createRegister, type BranchStore, type Register } from './branches/register.ts';
+import { MAIN, type BranchState } from './branches/state.ts';
 
-/** What {@link branches} needs of a store; every store of ours has it, wrapped or not. */
-export interface BranchStore {
-  session(id: string): Session;
-  sessions(options?: { readonly derived?: boolean }): AsyncIterable<{ readonly id: string }>;
-  deleteSession(id: string, options?: { readonly derived?: boolean }): Promise<unknown>;
+export type { BranchPoint, BranchStore };
+
+/** Where a branch begins, and who makes it. */
+export interface CreateBranchOptions extends BranchPoint, CallOrigin {
+  /** The branch that is copied. Default: the current one. */
+  readonly from?: string;
+}
+
+/** Options of {@link Branches.delete}. */
+export interface DeleteBranchOptions extends CallOrigin {
+  /** Deletes the branch also when it is the current one; `main` is current then. Default `false`. */
+  readonly force?: boolean;
+}
+
+/** One branch, as {@link Branches.list} tells of it. */
+export interface BranchInfo {
+  /** `'main'` for the conversation itself. */
+  readonly name: string;
+  readonly current: boolean;
+  /** How many items its session shows. */
+  readonly items: number;
+  /** How many of them are messages of a user. */
+  readonly turns: number;
+  /** When it was made, in Unix milliseconds; absent for `main`, and for a branch of an earlier version. */
+  readonly created?: number;
+  /** The branch that it was made from; absent as `created` is. */
+  readonly from?: string;
+}
+
+/** How two branches differ. */
+export interface BranchComparison {
+  /** How many items both begin with. */
+  readonly items: number;
+  /** How many turns begin among them. */
+  readonly turns: number;
+  /** What only the first has, from there on. */
+  readonly first: readonly AgentInputItem[];
+  /** What only the second has. */
+  readonly second: readonly AgentInputItem[];
 }
 
 /** The branches of one conversation. */
 export interface Branches {
   /**
-   * Copies the conversation, or its part up to a point, into a new branch.
+   * Copies the current branch, or its part up to a point, into a new one: in one transaction (in Redis Cluster in two steps), each
+   * record with its times, so that it expires and is purged when the original is. Does not switch.
    *
-   * @throws StrongroomError `ERR_CONFLICT` when a branch of this name has items already.
+   * @throws StrongroomError `ERR_CONFLICT` when there is a branch of this name; `ERR_INVALID_OPTION` when there is no such turn,
+   * content or branch; `ERR_READ_ONLY` when records to copy cannot be opened.
    */
-  create(name: string, from?: RewindTarget): Promise<Session>;
-  /** The session of a branch; an empty session if the branch was not created. */
+  create(name: string, options?: CreateBranchOptions): Promise<Session>;
+  /** The session of a branch, the conversation's own for `'main'`; an empty session if the branch was not created. */
   session(name: string): Session;
-  /** Names of the branches that have items. On a wrapped store this is a call `sessions` on the whole store. */
-  list(): Promise<string[]>;
-  /** Deletes a branch; the conversation that it came from stays. */
-  delete(name: string): Promise<void>;
+  /**
+   * One session for all runs: each run is on the branch that was current when it began, also when somebody switches meanwhile, and a call
+   * outside of a run on the one that is current then. A run whose branch was deleted is `ERR_CONFLICT` and writes nothing. The
+   * same object for the same session of the conversation.
+   */
+  follow(): Session;
+  /** The name of the current branch, `'main'` until {@link Branches.switch} is called. */
+  current(): Promise<string>;
+  /**
+   * Makes a branch the current one, for every process. Of two that switch at once the later one counts; both resolve.
+   *
+   * @throws StrongroomError `ERR_INVALID_OPTION` when there is no branch of this name.
+   */
+  switch(name: string, origin?: CallOrigin): Promise<Session>;
+  /** `main` and the branches in the order in which they were made. Reads their items through the layers, and no other session. */
+  list(): Promise<BranchInfo[]>;
+  /**
+   * Deletes a branch with its data keys; the conversation and other branches stay.
+   *
+   * @throws StrongroomError `ERR_CONFLICT` when it is the current one; `ERR_HELD` under a hold; `ERR_INVALID_OPTION` for `main` and
+   * when there is no branch of this name. Nothing was deleted then.
+   */
+  delete(name: string, options?: DeleteBranchOptions): Promise<void>;
+  /** What two branches have in common, and what each has alone. */
+  compare(first: string, second: string): Promise<BranchComparison>;
 }
 
 /**
- * Branches of a conversation in a store: copies of its beginning under ids of their own, `~branch~<name>~<id>`. Refused
- * for sessions with `expire()`: a copy would begin a new life and outlive the policy.
+ * Branches of a conversation in a store of ours: copies of its beginning under ids of their own, `~branch~<name>~<id>`, and which
+ * of them is current. Names and times of branches are kept in clear. Works in every stack of layers.
  *
- * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` under `expire()`.
+ * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` for a store that is not ours.
  *
  * @example
  * ```ts
- * import type { Session } from '@openai/agents';
+ * import { Agent, run } from '@openai/agents';
  * import { branches } from 'strongroom/history';
  * import { openSqlite } from 'strongroom/sqlite';
  *
  * const store = openSqlite('conversations.db');
  *
- * export const tryAgain = (id: string): Promise<Session> =>
- *   branches(store, id).create('second-try', { turns: 3 });
+ * export async function askAgain(agent: Agent, id: string, question: string): Promise<unknown> {
+ *   const tree = branches(store, id);
+ *   await tree.create('second-try', { turn: 3 });
+ *   await tree.switch('second-try');
+ *   return run(agent, question, { session: tree.follow() });
+ * }
  * ```
  */
 export function branches(store: BranchStore, id: string): Branches {
-  const where = 'branches()';
   if (typeof store !== 'object' || store === null || typeof store.session !== 'function') {
-    invalidOption(where, 'store', 'a store', store);
+    invalidOption(WHERE, 'store', 'a store', store);
   }
-  if (typeof id !== 'string' || id === '') invalidOption(where, 'id', 'the id of a session', id);
-  const idOf = (name: string): string => {
-    if (typeof name !== 'string' || name === '' || name.includes('~')) {
-      return invalidOption(where, 'name', 'a non-empty string without ~', name);
-    }
-    return derivedId({ kind: 'branch', of: id, name });
-  };
-  const sessionOf = (name: string): Session => openDerived(idOf(name), (branch) => store.session(branch));
+  if (typeof id !== 'string' || id === '') invalidOption(WHERE, 'id', 'the id of a session', id);
+  const register = createRegister(store, id);
+  const { sessionOf, state, exists } = register;
+
   return {
-    async create(name: string, from?: RewindTarget): Promise<Session> {
-      const source = store.session(id);
-      const branch = sessionOf(name);
-      const layer = expiringLayer(source) ?? expiringLayer(branch);
-      if (layer !== undefined) {
-        throw new StrongroomError(
-          'ERR_UNSUPPORTED',
-          `${where}: the session has ${layer}(), and copies in a branch would be kept longer than the originals. Branch a session without ${layer}().`,
-        );
-      }
-      if ((await branch.getItems(1)).length > 0) {
-        throw new StrongroomError(
-          'ERR_CONFLICT',
-          `${where}: the branch ${JSON.stringify(name)} already has items. Delete it first, or choose another name.`,
-        );
-      }
-      const items = await source.getItems();
-      const copied = items.slice(0, from === undefined ? items.length : rewindIndex(where, items, from));
-      if (copied.length > 0) await branch.addItems(copied);
-      return branch;
-    },
+    create: async (name, options = {}) => createBranch(store, register, name, options),
     session: sessionOf,
-    async list(): Promise<string[]> {
-      const names: string[] = [];
-      for await (const session of store.sessions({ derived: true })) {
-        const { kind, of, name } = parseDerivedId(session.id) ?? {};
-        if (kind === 'branch' && of === id && name !== undefined) names.push(name);
-      }
-      return names.toSorted();
+    follow: () => followerOf(sessionOf(MAIN), register),
+    current: async () => (await state()).current,
+
+    async switch(name, options = {}) {
+      const origin = register.checkOrigin(options, []);
+      const session = sessionOf(name);
+      await register.adopt(name);
+      const work = async (): Promise<void> => {
+        await register.note((now) => {
+          if (!exists(now, name)) throw missing(name);
+          return now.current === name ? undefined : { do: 'switch', name };
+        });
+      };
+      await (store[CALLS]?.one(id, 'switchBranch', origin, work) ?? work());
+      return session;
     },
-    async delete(name: string): Promise<void> {
-      await store.deleteSession(idOf(name), { derived: true });
+
+    async list() {
+      const known = await state();
+      const made = [...known.branches.values()].toSorted(
+        (one, other) => (one.created ?? 0) - (other.created ?? 0),
+      );
+      const names = [MAIN, ...made.map(({ name }) => name), ...(await register.unnoted(known))];
+      const list: BranchInfo[] = [];
+      for (const name of names) list.push(await infoOf(register, name, known));
+      return list;
+    },
+
+    delete: async (name, options = {}) => deleteBranch(store, register, name, options),
+
+    async compare(first, second) {
+      await register.assertExists(first);
+      await register.assertExists(second);
+      return compareItems(await sessionOf(first).getItems(), await sessionOf(second).getItems());
     },
   };
+}
+
+async function createBranch(
+  store: BranchStore,
+  register: Register,
+  name: string,
+  options: CreateBranchOptions,
+): Promise<Session> {
+  const { idOf, sessionOf, state, exists, note } = register;
+  const origin = register.checkOrigin(options, ['turns', 'items', 'turn', 'content', 'from']);
+  const target = idOf(name);
+  const count = parsePoint(WHERE, options);
+  const known = await state();
+  const from = options.from ?? known.current;
+  const source = sessionOf(from);
+  await register.assertExists(from);
+  const branch = sessionOf(name);
+  if (name === MAIN || (await register.unnoted(known)).includes(name)) throw taken(name);
+  const created = register.now();
+  let isNoted = false;
+  const begin = async (): Promise<void> => {
+    await note((now) => {
+      if (exists(now, name)) throw taken(name);
+      return { do: 'create', branch: { name, created, from } };
+    });
+    isNoted = true;
+  };
+  try {
+    const copy = (source as { readonly [COPY]?: CopyBeginning })[COPY] ?? unsupported();
+    const operationId = `strongroom-branch-${randomName()}`;
+    await copy({ ...origin, count, to: branch, operationId, begin });
+  } catch (error) {
+    if (!isNoted) throw error;
+    // Where it cannot be found out now whether the copies are there, the branch is listed and can be deleted.
+    if (mayBeWritten(error)) await store.deleteSession(target, { derived: true }).catch(() => undefined);
+    await note(() => ({ do: 'delete', name })).catch(() => undefined);
+    throw error;
+  }
+  return branch;
+}
+
+async function deleteBranch(
+  store: BranchStore,
+  { idOf, exists, note, assertExists, checkOrigin }: Register,
+  name: string,
+  options: DeleteBranchOptions,
+): Promise<void> {
+  const origin = checkOrigin(options, ['force']);
+  const { force = false } = options;
+  if (typeof force !== 'boolean') invalidOption(WHERE, 'force', 'true or false', force);
+  const target = idOf(name);
+  if (name === MAIN) invalidOption(WHERE, 'name', 'a branch; main is the conversation itself', name);
+  await assertExists(name);
+  let before: BranchState | undefined;
+  // First, so that nobody can switch to it while it goes.
+  await note((now) => {
+    if (now.current === name && !force) throw isCurrent(name);
+    before = now;
+    return { do: 'delete', name };
+  });
+  try {
+    await store.deleteSession(target, { ...origin, derived: true });
+  } catch (error) {
+    const branch = before?.branches.get(name);
+    if (branch !== undefined) await note((now) => (exists(now, name) ? undefined : { do: 'create', branch }));
+    if (branch !== undefined && before?.current === name) await note(() => ({ do: 'switch', name }));
+    throw error;
+  }
+}
+
+async function infoOf({ sessionOf }: Register, name: string, known: BranchState): Promise<BranchInfo> {
+  const items = await sessionOf(name).getItems();
+  const { created, from } = known.branches.get(name) ?? {};
+  const counts = { items: items.length, turns: startsOf(items).length };
+  return defined({ name, current: name === known.current, ...counts, created, from });
+}
+
+function compareItems(one: readonly AgentInputItem[], other: readonly AgentInputItem[]): BranchComparison {
+  let shared = 0;
+  while (shared < one.length && shared < other.length && itemKey(one[shared]) === itemKey(other[shared]))
+    shared++;
+  const turns = startsOf(one.slice(0, shared)).length;
+  return { items: shared, turns, first: one.slice(shared), second: other.slice(shared) };
 }

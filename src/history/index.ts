@@ -5,7 +5,16 @@ export {
   type TokenEstimateOptions,
   type UsageSample,
 } from './calibrated-estimate.ts';
-export { branches, type Branches, type BranchStore } from './branches.ts';
+export {
+  branches,
+  type BranchComparison,
+  type Branches,
+  type BranchInfo,
+  type BranchPoint,
+  type BranchStore,
+  type CreateBranchOptions,
+  type DeleteBranchOptions,
+} from './branches.ts';
 export { derivedId, parseDerivedId, type DerivedId } from '../derived-id.ts';
 export { composeFilters } from './compose-filters.ts';
 export { dropOrphans } from './drop-orphans.ts';

@@ -53,6 +53,12 @@ export function createSessionVaults(
           }
         }
       }
+      if (call.copiedFrom !== undefined && typeof vault === 'function') {
+        const carried = redacted.flatMap(({ item }) => tokensIn(JSON.stringify(item)));
+        const source = vaultOf({ ...call, sessionId: call.copiedFrom });
+        if (carried.length > 0)
+          for (const [token, value] of await source.find(carried)) tokens.set(token, value);
+      }
       if (tokens.size > 0) await vaultOf(call).issue(tokens);
     },
     async around(call, next) {

@@ -1,4 +1,4 @@
-import { ADMIT, OPERATIONS, RECORDS, VERSION } from '../session-contract.ts';
+import { ADMIT, COPY, COPY_RECORDS, OPERATIONS, RECORDS, VERSION } from '../session-contract.ts';
 import type { Scope } from './admission.ts';
 import type { StoreSession } from './session.ts';
 
@@ -20,6 +20,8 @@ export function admitted(session: StoreSession, scope: Scope): StoreSession {
     replacePrefix: enter((args) => session.replacePrefix(args)),
     [OPERATIONS]: { has: enter((operationId) => session[OPERATIONS].has(operationId)) },
     [VERSION]: { ...session[VERSION], read: enter(() => session[VERSION].read()) },
+    [COPY]: enter((plan) => session[COPY](plan)),
+    [COPY_RECORDS]: enter((args) => session[COPY_RECORDS](args)),
     [ADMIT]: scope.admit,
   };
   const admittedSession: StoreSession = {

@@ -4,6 +4,7 @@ import { checkAhead } from '../clock.ts';
 import type { Leases } from '../session-contract.ts';
 import type { StoreDriver, StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
+import { createNotes, type Notes } from './notes.ts';
 
 /** Conditions under which a session goes; both look at what was written, not at what was read. Unix milliseconds. */
 export interface DropCondition {
@@ -30,6 +31,8 @@ export interface Maintenance {
   tree(sessionId: string): Promise<readonly string[]>;
   /** Before any of them goes. @throws {@link StrongroomError} `ERR_HELD` when one is under a hold. */
   assertNotHeld(sessionIds: readonly string[]): Promise<void>;
+  /** Facts of a function about a conversation, in a session of their own: see {@link Notes}. */
+  readonly notes: Notes;
   /** Deletes the session if it still meets one of the conditions. `ERR_HELD` under a hold. */
   dropIf(sessionId: string, condition: DropCondition): Promise<boolean>;
   /** Deletes all but the last `keep` items; how many went. `ERR_HELD` under a hold. */
@@ -85,6 +88,7 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
       });
       return trimmed;
     },
+    notes: createNotes(driver, now),
     records: (sessionId) => driver.read(sessionId),
     append: (sessionId, records, subject) => driver.append({ sessionId, records, mark: newMark(), subject }),
     expired: (writtenBefore) => driver.expired({ now: now(), writtenBefore }),

@@ -225,6 +225,19 @@ function alone(body: Uint8Array): Uint8Array {
   return body.buffer.byteLength > 2 * body.length ? new Uint8Array(body) : body;
 }
 
+/** Plain records with the times of those which they are copies of. Carriers state their own. */
+export function withTimesOf(
+  records: readonly StoredRecord[],
+  originals: readonly (StoredRecord | undefined)[],
+): readonly StoredRecord[] {
+  return records.map((record, index) => {
+    const original = originals[index];
+    if (record.head !== null || original === undefined) return record;
+    const { writtenAt, expiresAt, bornAt } = original;
+    return { ...record, writtenAt, expiresAt, bornAt };
+  });
+}
+
 /**
  * The plain records with the birth of the oldest of those which they replace, so that rewriting history does not
  * extend its life. Carriers state their own times.

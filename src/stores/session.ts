@@ -10,6 +10,10 @@ import { operationKey } from '../protocol/digest.ts';
 import { createQueue } from '../queue.ts';
 import { SealedRecord } from '../protocol/sealed-record.ts';
 import {
+  COPY,
+  COPY_RECORDS,
+  type CopyBeginning,
+  type CopyRecordsArgs,
   DEK_STORE,
   type DERIVE,
   type ADMIT,
@@ -28,6 +32,7 @@ import { isSubjectError } from './failure.ts';
 import { createDecoder, decodeRecord, inheritBirth } from './record.ts';
 import type { ChangeHistory, Changing } from './session/changing.ts';
 import { createAppends } from './session/append.ts';
+import { copyBeginning, copyRecords } from './session/copying.ts';
 import { createEncode } from './session/encode.ts';
 import { applyMutations } from './session/mutations.ts';
 import { replacePrefix, type ReplacePrefixArgs } from './session/prefix.ts';
@@ -54,6 +59,8 @@ export interface StoreSession extends Session {
   readonly [RECORDS]: RecordSource;
   readonly [VERSION]: VersionSource;
   readonly [DERIVE]?: OpenDerived;
+  readonly [COPY]: CopyBeginning;
+  readonly [COPY_RECORDS]: (args: CopyRecordsArgs) => Promise<void>;
 }
 
 /** Whose session it is, as far as this process knows. */
@@ -146,6 +153,9 @@ export function createStoreSession(
     applyHistoryMutations: (args) => applyMutations(changing, args),
 
     replacePrefix: (args) => replacePrefix(changing, args),
+
+    [COPY]: (plan) => copyBeginning(changing, plan),
+    [COPY_RECORDS]: (args) => copyRecords(changing, args),
 
     [OPERATIONS]: {
       has: (operationId: string) => queue.read(() => driver.applied(sessionId, operationKey(operationId))),

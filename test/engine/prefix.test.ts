@@ -40,6 +40,24 @@ describe('replacePrefix through a stack', () => {
     await store.close();
   });
 
+  it('archives items that state no time with the time when they came, so that a purge by age takes them as before', async () => {
+    let now = 1_700_000_000_000;
+    const store = openSqlite(':memory:', { clock: () => now });
+    const sessions = wrapStore(store, [audit({ sink: () => undefined })]);
+    await sessions.session('live').addItems([user('a'), user('b')]);
+    now += 20 * 86_400_000;
+    await sessions.session('live').replacePrefix({
+      count: 1,
+      digest: historyDigest([user('a')]),
+      replacement: [],
+      operationId: 'op',
+      archiveTo: sessions.session('archive'),
+    });
+    now += 10 * 86_400_000;
+    expect(await store.purgeExpired({ after: '30d', maxAhead: 'any' })).toEqual({ items: 2, sessions: 2 });
+    await store.close();
+  });
+
   it('is a call of the session and one of the archive, which no watching layer takes for a call of addItems', async () => {
     const asked: string[] = [];
     const events: AuditEvent[] = [];

@@ -2,9 +2,8 @@ import { Agent, MemorySession, Runner, Usage, type Session } from '@openai/agent
 import { assistantMessage, modelResponse, ScriptedModel } from '@openai/agents/testing';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encrypt, expire, generateKey, keyring, wrapSession, wrapStore } from '../../src/index.ts';
+import { encrypt, generateKey, keyring, wrapSession } from '../../src/index.ts';
 import {
-  branches,
   parseSessionId,
   recordUsage,
   rewindTo,
@@ -13,7 +12,6 @@ import {
   sessionUsage,
   undoTurn,
 } from '../../src/history/index.ts';
-import { openSqlite } from '../../src/stores/sqlite.ts';
 import { plainSession } from '../support/plain-session.ts';
 import { assistant, call, result, system, user } from './support/random-history.ts';
 
@@ -99,46 +97,6 @@ describe('undoTurn() and rewindTo()', () => {
       code: 'ERR_INVALID_OPTION',
       message: expect.stringContaining(message),
     });
-  });
-});
-
-describe('branches()', () => {
-  it('copies a conversation up to a point, lists, and deletes, and leaves the conversation alone', async () => {
-    const store = openSqlite(':memory:');
-    const stack = wrapStore(store, [encrypt({ keys })]);
-    await stack.session('chat').addItems(history);
-    await stack.session('chat-2').addItems(history);
-    const tree = branches(stack, 'chat');
-    const retry = await tree.create('retry', { turns: 1 });
-    await retry.addItems([user('another way')]);
-    await tree.create('all');
-    expect(await tree.session('retry').getItems()).toEqual([...history.slice(0, 3), user('another way')]);
-    expect(await tree.session('all').getItems()).toEqual(history);
-    expect(await stack.session('chat').getItems()).toEqual(history);
-    expect(await tree.list()).toEqual(['all', 'retry']);
-    await expect(tree.create('retry')).rejects.toMatchObject({
-      code: 'ERR_CONFLICT',
-      message: expect.stringContaining('the branch "retry" already has items'),
-    });
-    await tree.delete('retry');
-    expect(await tree.list()).toEqual(['all']);
-    expect(await branches(stack, 'chat-2').list()).toEqual([]);
-    await store.close();
-  });
-
-  it('refuses names that could be another session, and copies under expire()', async () => {
-    const store = openSqlite(':memory:');
-    const tree = branches(store, 'chat');
-    for (const name of ['', 'a~b']) {
-      await expect(tree.create(name)).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' });
-    }
-    expect(() => branches(store, '')).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }));
-    const expiring = wrapStore(store, [expire({ after: '1d' })]);
-    await expect(branches(expiring, 'chat').create('x')).rejects.toMatchObject({
-      code: 'ERR_UNSUPPORTED',
-      message: expect.stringContaining('would be kept longer'),
-    });
-    await store.close();
   });
 });
 

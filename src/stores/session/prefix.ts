@@ -6,7 +6,7 @@ import { digestInSlices, digestOf, operationKey } from '../../protocol/digest.ts
 import { isOwn, snapshotList } from '../../protocol/item.ts';
 import { assertSameOperation, conflictError, itemKeys, SENTENCES } from '../../protocol/transaction.ts';
 import { mapInSlices } from '../../slices.ts';
-import { inheritBirth } from '../record.ts';
+import { inheritBirth, withTimesOf } from '../record.ts';
 import type { Changing } from './changing.ts';
 
 /** Arguments of `replacePrefix` of a session of a store. */
@@ -21,9 +21,16 @@ export interface ReplacePrefixArgs {
   readonly operationId: string;
   /**
    * Id of another session of the same store, at whose end the replaced items are appended in the same transaction;
-   * or that session with other items to append there (a stack that seals gives them sealed for that session).
+   * or that session with other items to append there (a stack that seals gives them sealed for that session), and for each of them
+   * which of the replaced records it is made from.
    */
-  readonly archiveTo?: string | { readonly sessionId: string; readonly items: readonly AgentInputItem[] };
+  readonly archiveTo?:
+    | string
+    | {
+        readonly sessionId: string;
+        readonly items: readonly AgentInputItem[];
+        readonly from?: readonly number[];
+      };
 }
 
 export async function replacePrefix(
@@ -34,6 +41,7 @@ export async function replacePrefix(
   const archiveTo = readArchive(rest.archiveTo, sessionId);
   const encoded = encode(replacement, true);
   const archiving = typeof archiveTo === 'object' ? encode(archiveTo.items, true) : undefined;
+  const from = typeof archiveTo === 'object' ? (archiveTo.from ?? []) : [];
   const target = typeof archiveTo === 'object' ? archiveTo.sessionId : archiveTo;
   const content = `replace_prefix ${count} ${digest} ${itemKeys(replacement)} ${JSON.stringify(target ?? null)}`;
   const operation = { key: operationKey(operationId), digest: digestOf(content) };
@@ -50,7 +58,19 @@ export async function replacePrefix(
         remove: { start: 0, count },
         insert: inheritBirth(records, view.records),
         operation,
-        archive: target === undefined ? undefined : { sessionId: target, records: archived ?? view.records },
+        archive:
+          target === undefined
+            ? undefined
+            : {
+                sessionId: target,
+                records:
+                  archived === undefined
+                    ? view.records
+                    : withTimesOf(
+                        archived,
+                        from.map((index) => view.records[index]),
+                      ),
+              },
       };
     });
   });
@@ -68,6 +88,10 @@ function readArchive(archiveTo: unknown, sessionId: string): ReplacePrefixArgs['
   checkText(where, 'archiveTo', target, MAX_BYTES.sessionId);
   if (target === sessionId) return invalidOption(where, 'archiveTo', 'the id of another session', target);
   if (sealed === undefined) return target;
-  const { items } = sealed;
-  return { sessionId: target, items: isOwn(items) ? items : snapshotList(items) };
+  const { items, from } = sealed;
+  return {
+    sessionId: target,
+    items: isOwn(items) ? items : snapshotList(items),
+    ...(from !== undefined && { from }),
+  };
 }

@@ -1,0 +1,50 @@
+import type { AgentInputItem } from '@openai/agents';
+import type { CallOrigin, Entry, SessionCall } from '../layer.ts';
+import { send, type Parts } from './parts.ts';
+import { recordsOf, type Opened } from './records.ts';
+
+/** Takes entries that another session hands over, with their stamps, sealed by the stack of this one. */
+export type Receive = (
+  entries: readonly Entry[],
+  details: ReceiveDetails,
+  store: (archive: Archive) => Promise<void>,
+) => Promise<void>;
+
+export interface ReceiveDetails extends CallOrigin {
+  readonly kind: 'archive' | 'createBranch';
+  readonly operationId: string;
+  readonly copiedFrom: string;
+}
+
+/** What the store appends to this session in the transaction of the other one. */
+export interface Archive {
+  readonly sessionId: string;
+  readonly items: readonly AgentInputItem[];
+}
+
+export function createReceive({ stack, pipeline, calls, comparison }: Parts): Receive {
+  return async (entries, { kind, copiedFrom, ...details }, store) =>
+    calls.mutate(kind, { ...details, itemCount: entries.length }, async (call, appended) => {
+      const receiving: SessionCall = { ...call, copiedFrom };
+      const sealed = await send(
+        stack,
+        call,
+        async () => pipeline.write(comparison.restamped(entries), receiving),
+        async (written) => store({ sessionId: call.sessionId, items: recordsOf(stack, written) }),
+      );
+      appended(sealed);
+      call.result.items = entries.length;
+    });
+}
+
+/** The records up to the `count`th visible one; hidden ones on the way are among them. */
+export function visibleBeginning(opened: readonly Opened[], count: number): readonly Opened[] {
+  let seen = 0;
+  for (let index = 0; seen < count; index++) {
+    const record = opened[index];
+    if (record === undefined) return opened;
+    if (record.visible !== undefined) seen += 1;
+    if (seen === count) return opened.slice(0, index + 1);
+  }
+  return [];
+}

@@ -1,0 +1,97 @@
+import type { AgentInputItem, RunContext, Session } from '@openai/agents';
+import { brandOf } from '../../engine/inner.ts';
+import { StrongroomError } from '../../errors.ts';
+import { DERIVE, LAYERS } from '../../session-contract.ts';
+import type { BranchState } from './state.ts';
+
+/** What the session that follows asks. */
+export interface Following {
+  readonly state: () => Promise<BranchState>;
+  readonly sessionOf: (name: string) => Session;
+  readonly exists: (state: BranchState, name: string) => boolean;
+}
+
+type Context = RunContext<unknown> | undefined;
+type Member = (...args: unknown[]) => Promise<unknown>;
+
+/** Members that take the run context, and at which place. */
+const WITH_CONTEXT: Readonly<Record<string, number>> = {
+  getItems: 1,
+  addItems: 1,
+  popItem: 0,
+  clearSession: 0,
+  replaceHistoryWithCompaction: 1,
+  applyHistoryTransaction: 1,
+};
+/** Members of the conversation's session that say nothing of one history. */
+const OF_ALL = [
+  'prepareHistoryItemForModelInput',
+  'prepareHistoryItemsForPersistenceComparison',
+  'preserveReasoningItemIdsForPersistence',
+] as const;
+
+/** By the session of the conversation: the runner keys state by identity. */
+const followers = new WeakMap<Session, Session>();
+
+/**
+ * The session that is, in each run, the branch that was current when the run came to it first. Calls without a run context go to
+ * the branch that is current then.
+ */
+export function followerOf(main: Session, following: Following): Session {
+  const known = followers.get(main);
+  if (known !== undefined) return known;
+  const follower = createFollower(main, following);
+  followers.set(main, follower);
+  return follower;
+}
+
+function createFollower(main: Session, { state, sessionOf, exists }: Following): Session {
+  const runs = new WeakMap<RunContext<unknown>, string>();
+  /** Of the last run: changes of its calls come without its context. */
+  let latest: WeakRef<RunContext<unknown>> | undefined;
+
+  async function branchOf(runContext: Context): Promise<Session> {
+    const now = await state();
+    if (runContext === undefined) return sessionOf(now.current);
+    latest = new WeakRef(runContext);
+    const name = runs.get(runContext) ?? now.current;
+    runs.set(runContext, name);
+    if (exists(now, name)) return sessionOf(name);
+    throw new StrongroomError(
+      'ERR_CONFLICT',
+      `branches(): the branch ${JSON.stringify(name)} was deleted while a run was on it. Nothing was written; run it again on the current branch.`,
+      { written: 'no' },
+    );
+  }
+
+  const calling =
+    (name: string, place: number): Member =>
+    async (...args) => {
+      const branch = await branchOf(args[place] as Context);
+      return await (branch as unknown as Record<string, Member>)[name]?.(...args);
+    };
+  const members = main as unknown as Record<string | symbol, unknown>;
+  const follower: Record<string | symbol, unknown> = {
+    getSessionId: async () => main.getSessionId(),
+    acceptsRunContext: true,
+  };
+  for (const [name, place] of Object.entries(WITH_CONTEXT))
+    if (typeof members[name] === 'function') follower[name] = calling(name, place);
+  for (const name of OF_ALL)
+    if (typeof members[name] === 'function')
+      follower[name] = (items: AgentInputItem[]): unknown =>
+        (members[name] as (items: AgentInputItem[]) => unknown)(items);
+  if (typeof members['applyHistoryMutations'] === 'function') {
+    follower['applyHistoryMutations'] = async (args: unknown): Promise<unknown> => {
+      const branch = await branchOf(latest?.deref());
+      return await (branch as unknown as Record<string, Member>)['applyHistoryMutations']?.(args);
+    };
+  }
+  const brand = brandOf(main);
+  if (brand !== undefined) follower[brand.symbol] = brand.value;
+  // What belongs to the conversation (a ledger, a vault) belongs to all its branches. Other ports are of one history.
+  for (const port of [LAYERS, DERIVE])
+    if (port in main) Object.defineProperty(follower, port, { value: members[port] });
+  // The loop gave it each member that the conversation's session has.
+  return follower as unknown as Session;
+}

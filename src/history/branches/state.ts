@@ -1,0 +1,53 @@
+/** What is kept of a branch beside its items. */
+export interface BranchFacts {
+  readonly name: string;
+  /** Unix milliseconds; not known of a branch of an earlier version. */
+  readonly created?: number;
+  /** The branch that it was made from. */
+  readonly from?: string;
+}
+
+/** What is known of the branches of a conversation. */
+export interface BranchState {
+  readonly current: string;
+  readonly branches: ReadonlyMap<string, BranchFacts>;
+}
+
+/** What becomes of branches, oldest first; two processes that do something at once do it in the order in which it is written. */
+export type BranchNote =
+  | { readonly do: 'create'; readonly branch: BranchFacts }
+  | { readonly do: 'switch'; readonly name: string }
+  | { readonly do: 'delete'; readonly name: string }
+  | { readonly do: 'begin'; readonly current: string; readonly branches: readonly BranchFacts[] };
+
+/** The conversation itself. */
+export const MAIN = 'main';
+
+export function stateOf(notes: readonly object[]): BranchState {
+  let current = MAIN;
+  let branches = new Map<string, BranchFacts>();
+  for (const note of notes as readonly BranchNote[]) {
+    switch (note.do) {
+      case 'begin':
+        current = note.current;
+        branches = new Map(note.branches.map((branch) => [branch.name, branch]));
+        break;
+      case 'create':
+        branches.set(note.branch.name, note.branch);
+        break;
+      case 'switch':
+        current = note.name;
+        break;
+      case 'delete':
+        branches.delete(note.name);
+        if (current === note.name) current = MAIN;
+        break;
+    }
+  }
+  return { current, branches };
+}
+
+export function summaryOf(notes: readonly object[]): BranchNote {
+  const { current, branches } = stateOf(notes);
+  return { do: 'begin', current, branches: [...branches.values()] };
+}
