@@ -241,7 +241,7 @@ function recordsOf(session: Session): Records | undefined {
       if (isAsMade('addItems')) return items;
       const row = rowOf(items);
       const plain = items.map(plainRecord);
-      // Whoever gets them does not take along what is not in their text.
+      // The session that gets them does not store what is not in their text.
       return row === undefined || dekStore === undefined ? plain : storeRow(dekStore, row).then(() => plain);
     },
   };
