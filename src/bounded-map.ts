@@ -1,4 +1,4 @@
-/** A map that keeps what was used last. */
+/** A map that keeps the entries that were used last. */
 export interface BoundedMap<V> {
   /** Marks the entry as used. */
   get(key: string): V | undefined;
@@ -10,10 +10,10 @@ export interface BoundedMap<V> {
 }
 
 /**
- * At most `max` entries, those used last. It takes memory for what is in it only: `lru-cache` with `max` allocates for
- * all of them at once, 16 KiB for each thousand, in every `encrypt()` layer.
+ * At most `max` entries, those used last. It allocates memory for its entries only: `lru-cache` with `max`
+ * allocates for all of them at once, 16 KiB for each thousand, in every `encrypt()` layer.
  *
- * @param removed Called for every entry that leaves.
+ * @param removed Called for every entry that is removed.
  */
 export function boundedMap<V>(max: number, removed: (value: V) => void = () => undefined): BoundedMap<V> {
   // A Map keeps the order of insertion: the entry that was used longest ago comes first.

@@ -2,8 +2,8 @@ import { StrongroomError } from './errors.ts';
 import { invalidOption, parseDuration, type Duration } from './options.ts';
 
 /**
- * The option `clock`, by default that of the machine. What it returns gives whole Unix milliseconds, and is `ERR_CLOCK` when the
- * clock gives something else.
+ * The option `clock`, by default that of the machine. The returned function gives whole Unix milliseconds, and
+ * throws `ERR_CLOCK` when the clock gives anything else.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for what is no function.
  */
@@ -25,11 +25,11 @@ export function clockOf(where: string, clock: unknown = Date.now): () => number 
 export interface TimeReference {
   /** Unix milliseconds. */
   readonly time: number;
-  /** Whose time that is, for the message. */
+  /** The name of the clock, for the message. */
   readonly of: string;
   /** The database runs in this process and has no clock of its own: it cannot check a clock that was passed as an option. */
   readonly inProcess?: true;
-  /** Milliseconds that a clock may be ahead of it, unless the caller says something else. */
+  /** Milliseconds that a clock may be ahead of it, unless the caller sets another bound. */
   readonly bound: number;
 }
 
@@ -82,8 +82,8 @@ export async function checkAhead(
 }
 
 /**
- * The reference of a process whose database has no clock of its own: the time at which it began, and what has passed since by a
- * clock that nobody sets.
+ * The reference of a process whose database has no clock of its own: the time at which it began, plus the time
+ * since then by a monotonic clock.
  */
 export function processReference(): ReadReference {
   const begin = Date.now() - performance.now();

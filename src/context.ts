@@ -6,8 +6,9 @@ import { checkPlainObject, invalidOption } from './options.ts';
 export type Context = Readonly<Record<string, string>>;
 
 /**
- * A copy of a context: names and texts in well-formed Unicode. What is not exactly that is refused, because a `Map` or
- * an instance of a class has no entries of its own and would be no context: tenants would read each other.
+ * A copy of a context: names and texts in well-formed Unicode. Anything else is refused, because a `Map` or an
+ * instance of a class has no entries of its own and would be an empty context: tenants would read each other's
+ * history.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`, without names or values.
  */
@@ -32,7 +33,7 @@ export function checkContext(where: string, value: unknown): Context {
   return Object.freeze(Object.fromEntries(entries as [string, string][]));
 }
 
-/** One that answers to every name and lists none would be no context. Only the platform's own copy tells it apart. */
+/** A proxy that has every name and lists none would be an empty context. Only `structuredClone` detects a proxy. */
 function refuseProxy(where: string, rule: string, value: object): void {
   try {
     structuredClone(value);

@@ -3,8 +3,8 @@ export type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]:
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 
-/** What users get, and what is written as attributes, has no members that are `undefined`. */
+/** Objects for users, and attributes, have no members that are `undefined`. */
 export function defined<T extends object>(members: T): Defined<T> {
-  // The loop leaves out what the type says.
+  // The filter omits the members that the type omits.
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Defined<T>;
 }

@@ -5,14 +5,14 @@ import { invalidOption } from './options.ts';
 
 /**
  * A session that functions make beside another one. Its id has a form that no id of a user has: stores refuse
- * `~<letters>~…` from everybody who does not say that it is meant, and no two of these make one id.
+ * `~<letters>~…` unless the caller passes `derived`, and two different derived sessions never have the same id.
  */
 export interface DerivedId {
-  /** What it is for, such as `'keys'`, `'branch'` or `'vault'`: 1 to 16 small letters. */
+  /** Its purpose, such as `'keys'`, `'branch'` or `'vault'`: 1 to 16 small letters. */
   readonly kind: string;
   /** The id of the session that it belongs to; can be derived itself. */
   readonly of: string;
-  /** Which one, where there are several of a kind. */
+  /** Its name, where there are several of a kind. */
   readonly name?: string;
 }
 
@@ -41,7 +41,7 @@ export function derivedId({ kind, of, name = '' }: DerivedId): string {
   return `~${kind}~${name.replaceAll('%', '%25').replaceAll('~', '%7E')}~${of}`;
 }
 
-/** What {@link derivedId} made an id of; `undefined` for any other text. */
+/** The parts of an id that {@link derivedId} made; `undefined` for any other text. */
 export function parseDerivedId(id: string): DerivedId | undefined {
   const [, kind = '', encoded = '', of = ''] = FORM.exec(id) ?? [];
   if (kind === '') return undefined;
@@ -96,7 +96,7 @@ export function holdsConversation(id: string): boolean {
 
 let opening: string | undefined;
 
-/** Calls a function that opens a derived session, also where it does not say that one is meant. */
+/** Calls a function that opens a derived session without passing `derived`. */
 export function openDerived<T>(id: string, open: (id: string) => T): T {
   const before = opening;
   opening = id;
@@ -108,8 +108,8 @@ export function openDerived<T>(id: string, open: (id: string) => T): T {
 }
 
 /**
- * @param derived The caller says that it knows.
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for an id that a user has chosen so that it is another's.
+ * @param derived Whether the caller allows derived ids.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a derived id that the caller does not allow.
  */
 export function checkReserved(where: string, id: string, derived: boolean | undefined): void {
   if (derived === true || opening === id || !isReserved(id)) return;

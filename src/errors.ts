@@ -1,4 +1,4 @@
-/** The closed union of error codes; `docs/errors.md` says what each means and what to do. */
+/** The closed union of error codes; `docs/errors.md` gives the meaning of each and what to do. */
 export type ErrorCode =
   | 'ERR_INVALID_OPTION'
   | 'ERR_INVALID_ITEM'
@@ -25,7 +25,7 @@ export type ErrorCode =
   | 'ERR_LOAD'
   | 'ERR_STORE';
 
-/** What became of a change that failed, see {@link StrongroomError.written}. */
+/** Whether a failed change was written, see {@link StrongroomError.written}. */
 export type Written = 'no' | 'unknown' | 'yes';
 
 /** The same call can succeed later without a change. */
@@ -57,22 +57,24 @@ export class StrongroomError extends Error {
   override readonly name: string = 'StrongroomError';
   readonly code: ErrorCode;
   /**
-   * Whether the same call can succeed later without a change: a service can answer 503. It does not say that repeating is
-   * harmless: an append that failed with `ERR_STORE` may have been stored, see {@link StrongroomError.written}.
+   * Whether the same call can succeed later without a change: a service can answer 503. It does not mean that
+   * repeating is harmless: an append that failed with `ERR_STORE` may have been stored, see {@link
+   * StrongroomError.written}.
    */
   readonly retryable: boolean;
-  /** Whether data is gone when this is thrown: of most codes always or never, of `ERR_MALFORMED` in some cases. */
+  /** Whether data was lost when this is thrown: for most codes always or never, for `ERR_MALFORMED` in some cases. */
   readonly dataLost: boolean;
   /**
-   * What is known of the change that failed, `undefined` where the error does not say it (reads among them). `'no'`: nothing of
-   * it was stored, so the same call can be repeated without storing anything twice. `'unknown'`: it may have been stored; read
-   * back first. `'yes'`: it was stored in the session, and something that belongs to it failed; do not repeat it.
+   * Whether the failed change was written; `undefined` where this is not stated (for reads, for example). `'no'`:
+   * nothing of it was stored, so the same call can be repeated without storing anything twice. `'unknown'`: it may
+   * have been stored; read back first. `'yes'`: it was stored in the session, and a later step of the call failed;
+   * do not repeat it.
    */
   readonly written?: Written;
 
   /**
-   * @param options `dataLost: true` where an error of a code that mostly tells of a mistake tells of a loss; `written`: see
-   * there.
+   * @param options `dataLost: true` where data was lost although the code usually means a mistake; `written`: see
+   * {@link StrongroomError.written}.
    */
   constructor(
     code: ErrorCode,

@@ -1,4 +1,4 @@
-/** Numbers for objects: the same for the same object, which they do not keep alive. */
+/** Numbers objects: the same object always gets the same number. Objects are held weakly. */
 export function createIdentities(): (object: object) => number {
   const numbers = new WeakMap<object, number>();
   let last = 0;

@@ -3,8 +3,8 @@ import { StrongroomError } from './errors.ts';
 import { invalidOption } from './options.ts';
 
 /**
- * The most bytes in UTF-8 that a store takes of each text. All databases have the same limits, and what is longer is
- * refused before it is sent to one: none may cut it.
+ * The largest length of each text in UTF-8 bytes. The limits are the same for all databases, and a longer text is
+ * refused before it is sent: a database could truncate it.
  */
 export const MAX_BYTES = {
   sessionId: 512,
@@ -23,15 +23,17 @@ export const MAX_BYTES = {
   owner: 64,
 } as const;
 
-/** UTF-8 has no form for these: two texts would become one. */
+/** UTF-8 cannot encode these: two texts would become equal. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** Whether the text has a form in UTF-8. */
+/** Whether the text can be encoded in UTF-8. */
 export function isWellFormed(text: string): boolean {
   return !LONE_SURROGATE.test(text);
 }
 
-/** @throws {@link StrongroomError} `ERR_INVALID_OPTION`. What passes, every database keeps and finds as it is. */
+/**
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Every database stores and finds an accepted text unchanged.
+ */
 export function checkText(
   where: string,
   what: string,

@@ -2,7 +2,8 @@ import type * as jose from 'jose';
 import { loadModule } from './load-module.ts';
 
 /**
- * What wraps and unwraps data keys, loaded with the first of them: a quarter of the time that loading strongroom took.
+ * jose, loaded with the first data key that is wrapped or unwrapped: it was a quarter of the load time of
+ * strongroom.
  *
  * @throws {@link StrongroomError} `ERR_LOAD`.
  */

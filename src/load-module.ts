@@ -1,11 +1,11 @@
 import { StrongroomError, type ErrorCode } from './errors.ts';
 
-/** How often each module failed to load: what the runtime remembers under an address stays so. */
+/** How often each module failed to load: a runtime remembers a failure under its address. */
 const failures = new Map<string, number>();
 
 /**
- * Loads a package that is only needed for this. A failure is not kept: runtimes remember a failed `import()` for the
- * life of the process (one `EMFILE` is enough), so the next call asks for the module under another address.
+ * Loads an optional package. A failure is not kept: runtimes remember a failed `import()` for the life of the
+ * process (one `EMFILE` is enough), so the next call asks for the module under another address.
  *
  * @param name As in the `import()` that `load` does, or the URL of a module of ours.
  * @param missing What to do when the package is not installed: the whole message of the error.
@@ -41,13 +41,14 @@ interface ProcessLike {
 
 async function loadAgain<T>(name: string, load: () => Promise<T>, attempt: number): Promise<T> {
   const { resolve, url: here } = import.meta as { resolve?: (name: string) => string; url: string };
-  // Runtimes without it (and bundles) have nothing to load from a file that could fail for a while.
+  // Runtimes without it (and bundles) load no file whose loading could fail temporarily.
   if (typeof resolve !== 'function') return load();
   const url = `${resolve(name)}?attempt=${attempt}`;
   try {
     return (await import(/* webpackIgnore: true */ /* @vite-ignore */ url)) as T;
   } catch (error) {
-    // A part of the package may be what is remembered. `require()` forgets a failure, and knows all that we load.
+    // The runtime may remember the failure of a part of the package. `require()` does not, and can load all our
+    // packages.
     const { process } = globalThis as { process?: ProcessLike };
     const builtin = process?.getBuiltinModule?.('node:module') as ModuleBuiltin | undefined;
     if (builtin === undefined || name.includes(':')) throw error;
@@ -55,7 +56,7 @@ async function loadAgain<T>(name: string, load: () => Promise<T>, attempt: numbe
   }
 }
 
-/** Whether this very package was not found, and not one that it needs itself. */
+/** Whether this package was not found, and not a dependency of it. */
 function isMissing(error: unknown, name: string): boolean {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') return false;

@@ -2,7 +2,7 @@ import type * as agents from '@openai/agents';
 import { loadModule } from './load-module.ts';
 
 /**
- * The SDK, loaded when something first needs its functions: loading it takes many times as long as loading strongroom.
+ * The SDK, loaded at the first use of its functions: loading it takes many times as long as loading strongroom.
  *
  * @throws {@link StrongroomError} `ERR_LOAD`.
  */

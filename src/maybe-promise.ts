@@ -5,7 +5,10 @@ export function isThenable<T>(value: MaybePromise<T>): value is Promise<T> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 
-/** `next(value)`, later if `value` comes later. One code path serves synchronous and asynchronous recognizers. */
+/**
+ * `next(value)`, asynchronous if `value` is a promise. One code path serves synchronous and asynchronous
+ * recognizers.
+ */
 export function after<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return isThenable(value) ? later(value, next) : next(value);
 }

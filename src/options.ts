@@ -21,8 +21,8 @@ export function invalidOption(where: string, option: string, rule: string, value
 }
 
 /**
- * Checks that a value is a plain object: what an object literal makes. A `Map`, an instance of a class, inherited or
- * symbol keys and accessors would read as "nothing given", and what was meant would be left out without a word.
+ * Checks that a value is a plain object: what an object literal makes. A `Map`, an instance of a class, inherited
+ * or symbol keys and accessors would be read as missing options, without an error.
  */
 export function checkPlainObject(
   where: string,
@@ -67,7 +67,7 @@ export function checkOptions(where: string, options: unknown, known: readonly st
   });
 }
 
-/** A name in quotes if it is one that a programmer would give; a key of an object can be anything, also a secret. */
+/** A name in quotes if it looks like the name of an option; a key of an object can be anything, also a secret. */
 export function shownName(name: string): string | undefined {
   return /^[A-Za-z][a-zA-Z]{0,31}$/.test(name) ? JSON.stringify(name) : undefined;
 }
@@ -95,7 +95,7 @@ export function parseCount(where: string, option: string, value: unknown): numbe
   return value as number;
 }
 
-/** The kind of a value, and nothing of it: a PIN or a token can be a number. */
+/** The type of a value without the value: a PIN or a token can be a number. */
 function typeOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';

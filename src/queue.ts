@@ -22,7 +22,7 @@ export function createQueue(): Queue {
   };
 }
 
-/** At once, because nobody is waited for; what it throws at once is a rejection, too. */
+/** Starts at once, because there is nothing to wait for; an exception becomes a rejection. */
 async function begin<T>(work: () => Promise<T>): Promise<T> {
   return work();
 }

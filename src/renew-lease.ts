@@ -1,8 +1,8 @@
 import type { Fence, Leases } from './session-contract.ts';
 
-/** What the database answers to a renewal. */
+/** Handlers for the result of a renewal. */
 export interface RenewalOutcome {
-  /** Whether the lease was still the owner's. */
+  /** Called with whether the owner still had the lease. */
   readonly answered: (kept: boolean) => void;
   readonly failed: (error: unknown) => void;
 }
@@ -27,7 +27,7 @@ export function renewLease(
   return () => clearInterval(timer as Parameters<typeof clearInterval>[0]);
 }
 
-/** Some runtimes have numbers for timers. */
+/** In some runtimes a timer is a number. */
 export function unref(timer: unknown): void {
   (timer as { unref?: () => void }).unref?.();
 }

@@ -5,12 +5,12 @@ import type { DekStore } from './keys/dek-store.ts';
 import type { CallKind, CallOrigin, VersionSource } from './layer.ts';
 
 /*
- * What sessions and stores of strongroom offer to each other beyond the SDK's `Session`. Every such port stands under a
- * symbol of the global registry, so that two copies of this package in one program understand each other, and no member
- * of a user's session is taken for one of ours.
+ * Ports that sessions and stores of strongroom offer to each other beyond the SDK's `Session`. Each is a symbol of
+ * the global registry, so that two copies of this package in one program share it, and no member of a user's
+ * session is mistaken for one of ours.
  */
 
-/** Under this symbol a session of a store tells which operations it has applied. */
+/** Under this symbol a session of a store reports which operations it has applied. */
 export const OPERATIONS: unique symbol = Symbol.for('strongroom.operations') as never;
 
 /** Under this symbol a wrapper describes its layers, and those of the wrappers below it, as {@link DescribedLayer}s. */
@@ -19,10 +19,10 @@ export const LAYERS: unique symbol = Symbol.for('strongroom.layers') as never;
 const LAYER_KINDS = ['items', 'seals', 'stamps', 'expires', 'unique', 'loads', 'inverse'] as const;
 
 /**
- * What a layer is, as far as the order of a stack depends on it:
- * - `items`: it sees items, or what they are stored as.
- * - `seals`, `stamps`, `expires`, `unique`: as the layer says of itself.
- * - `loads`: it answers reads, from what it keeps.
+ * The properties of a layer on which the order of a stack depends:
+ * - `items`: it sees items, or their stored form.
+ * - `seals`, `stamps`, `expires`, `unique`: the properties of the layer with these names.
+ * - `loads`: it answers reads from its own memory.
  * - `inverse`: its `read` undoes its `write`.
  */
 export type LayerKind = (typeof LAYER_KINDS)[number];
@@ -59,21 +59,21 @@ function isDescribed(value: unknown): value is DescribedLayer {
   );
 }
 
-/** What sessions of one store have in common, on a wrapper: only those archive to each other in one transaction. */
+/** On a wrapper: the store of its session. Only sessions of one store archive to each other in one transaction. */
 export const STORE_OF: unique symbol = Symbol.for('strongroom.store') as never;
 
 /**
- * Under this symbol a session of a store opens the sessions that belong to it, in the same store and in the same layers. The
- * store writes down what they belong to in the transaction that makes them.
+ * Under this symbol a session of a store opens the sessions that belong to it, in the same store and in the same
+ * layers. The store records the owner in the transaction that creates them.
  */
 export const DERIVE: unique symbol = Symbol.for('strongroom.derive') as never;
 
-/** Gives the session of an id that {@link derivedId} made. */
+/** Returns the session of an id that {@link derivedId} made. */
 export type OpenDerived = (id: string) => Session;
 
 /**
- * The session of this kind that belongs to `session`, beside it in its store and in the same layers; `undefined` for a session
- * of no store of ours, which cannot say what belongs to it.
+ * The session of this kind that belongs to `session`, beside it in its store and in the same layers; `undefined`
+ * for a session that is not from a store of ours, which cannot record its derived sessions.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when the id gets too long for the store.
  */
@@ -126,23 +126,23 @@ export interface CopyRecordsArgs {
 /** Under this symbol a session of a store takes {@link CopyRecordsArgs}. `ERR_CONFLICT` when the beginning is another. */
 export const COPY_RECORDS: unique symbol = Symbol.for('strongroom.copyRecords') as never;
 
-/** Under this symbol a session tells which state its history is in, as a `VersionSource`. */
+/** Under this symbol a session offers the version of its history, as a `VersionSource`. */
 export const VERSION: unique symbol = Symbol.for('strongroom.version') as never;
 
-/** Under this symbol a session of a store takes and gives records that were not written down. */
+/** Under this symbol a session of a store exchanges records without the text of an envelope. */
 export const RECORDS: unique symbol = Symbol.for('strongroom.records') as never;
 
 /** How a session exchanges such records with an engine. */
 export interface RecordSource {
-  /** The session that this is of: one that inherits or copies the symbol may do something else in its members. */
+  /** The session that offers this: an object that inherits or copies the symbol may have other members. */
   readonly of: () => object;
-  /** Its members as they were made. One that was put in the place of another is called, and gets carriers. */
+  /** Its original members. A member that replaced one of them is called, and gets carriers. */
   readonly members: Pick<Session, 'getSessionId' | 'getItems' | 'addItems'>;
-  /** The class of the records: another copy of this package has another one. */
+  /** The class of the records: another copy of this package has another class. */
   readonly made: unknown;
-  /** What its `getSessionId()` resolves to, always. */
+  /** The constant result of its `getSessionId()`. */
   readonly id: string;
-  /** As `getItems`. What is appended by `addItems` may be such records, too. */
+  /** Like `getItems`. `addItems` accepts such records, too. */
   readonly read: (limit?: number) => Promise<AgentInputItem[]>;
   /** The `count` records that stand before the last `skip`, oldest first; all of them when absent. */
   readonly past: (count: number | undefined, skip: number) => Promise<readonly PastRecord[]>;
@@ -191,21 +191,21 @@ export interface Pages {
   readonly version: Pick<VersionSource, 'read'> | undefined;
 }
 
-/** Under this symbol a store lets appends of several sessions travel together, see `stores/gather.ts`. */
+/** Under this symbol a store lets appends of several sessions share a round trip, see `stores/gather.ts`. */
 export const GATHER: unique symbol = Symbol.for('strongroom.gather') as never;
 
-/** Under this symbol a store of ours offers what keeps it in order, see `stores/maintenance.ts`. */
+/** Under this symbol a store of ours offers its maintenance functions, see `stores/maintenance.ts`. */
 export const MAINTENANCE: unique symbol = Symbol.for('strongroom.maintenance') as never;
 
-/** Under this symbol a DEK store tells the time of its database, see `clock.ts`. */
+/** Under this symbol a DEK store reports the time of its database, see `clock.ts`. */
 export const REFERENCE: unique symbol = Symbol.for('strongroom.timeReference') as never;
 
-/** Under this symbol a session of a store lets a wrapper say that a call of its own has begun. */
+/** Under this symbol a session of a store lets a wrapper report the begin of a call. */
 export const ADMIT: unique symbol = Symbol.for('strongroom.admit') as never;
 
 /**
- * Lets a call in, which the store then waits for when it closes; gives what tells that the call is over. Until then
- * calls of the session go on, because they are parts of that one.
+ * Registers a call, which `close()` of the store then waits for; returns a function that ends it. Until then the
+ * session accepts calls even after `close()`, because they are parts of that call.
  *
  * @throws {@link StrongroomError} `ERR_CLOSED` once `close()` was called.
  */
@@ -215,8 +215,8 @@ export type Admit = () => () => void;
 export const DEK_STORE: unique symbol = Symbol.for('strongroom.dekStore') as never;
 
 /**
- * Under this symbol the {@link DekStore} of a session's own database is told which of its keys sealed what is about to be
- * written there. The write then finds out, in its own transaction, whether the key is still there.
+ * Under this symbol the {@link DekStore} of a session's own database gets the ids of its keys that sealed the
+ * records to be written there. The write then checks, in its own transaction, that these keys still exist.
  */
 export const GUARD: unique symbol = Symbol.for('strongroom.guard') as never;
 
@@ -232,7 +232,7 @@ export function isGuarding(store: DekStore | undefined): store is GuardingDekSto
 /** Under this symbol a session offers its {@link SessionLeases}. */
 export const LEASES: unique symbol = Symbol.for('strongroom.leases') as never;
 
-/** What a lease is for: the turn of a run on a session, or a job over the whole store. */
+/** The purpose of a lease: the turn of a run on a session, or a job over the whole store. */
 export type LeaseName = `session ${string}` | `job ${string}`;
 
 /** A process that has lost the lease changes nothing, however late it notices. */
@@ -243,19 +243,19 @@ export interface Fence {
 
 /**
  * Locks that a process holds for a limited time and renews: they expire when the process dies. The owner keeps an expired
- * lease until another owner takes it over, so an owner that wakes up late has lost nothing until then. Nothing is left of one that
- * was released, of one that ended after the purges that come then (in Redis two hours later), of a turn on a session
- * after the session was deleted.
+ * lease until another owner takes it over, so an owner that wakes up late has lost nothing until then. A lease
+ * leaves no data after it was released; after it expired, a later purge removes it (Redis: two hours later); a turn
+ * on a session is removed with the session.
  */
 export interface Leases {
   /**
-   * Whether the owner has it now: no other owner had it.
+   * Whether the owner now has the lease, because no other owner had it.
    *
-   * @param patience For how many milliseconds the caller is going to go on asking. Who can wait does not believe a server's
-   * clock alone that the lease of another one is over: see lease-watch.ts. Default 0.
+   * @param patience For how many milliseconds the caller will retry. A caller that can wait does not rely on a
+   * server's clock alone to treat another owner's lease as expired: see lease-watch.ts. Default 0.
    */
   acquire(name: LeaseName, owner: string, milliseconds: number, patience?: number): Promise<boolean>;
-  /** Whether the lease was still the owner's, and is for another while. */
+  /** Whether the owner still had the lease; then it is extended. */
   renew(name: LeaseName, owner: string, milliseconds: number): Promise<boolean>;
   release(name: LeaseName, owner: string): Promise<void>;
 }
@@ -263,13 +263,13 @@ export interface Leases {
 /** The leases of a session's own database. */
 export interface SessionLeases extends Leases {
   /**
-   * Until it is called again, changes that are begun through this session object are made only while the owner has the
-   * lease, which is looked at in the same atomic step; else they are `ERR_CONFLICT`.
+   * Until the next call of this function, changes through this session object are made only while the owner has the
+   * lease, which is checked in the same atomic step; else they are `ERR_CONFLICT`.
    */
   fence(fence: Fence | undefined): void;
 }
 
-/** A run changes nothing after its turn, see `exclusive()`. */
+/** The error of a change by a run whose turn is over, see `exclusive()`. */
 export function lostTurnError(sessionId: string): StrongroomError {
   return new StrongroomError(
     'ERR_CONFLICT',
@@ -279,14 +279,14 @@ export function lostTurnError(sessionId: string): StrongroomError {
   );
 }
 
-/** Under this symbol a wrapped store lets work on it go through its layers. */
+/** Under this symbol a wrapped store passes calls of functions on it through its layers. */
 export const CALLS: unique symbol = Symbol.for('strongroom.calls') as never;
 
-/** What a store says of one session that holds items. */
+/** A store's summary of one session that holds items. */
 export interface SessionSummary {
   readonly id: string;
   readonly items: number;
-  /** Bytes that the records take, without the database's own overhead. */
+  /** Size of the records in bytes, without the database's own overhead. */
   readonly bytes: number;
   /** When the first item was written, in Unix milliseconds. */
   readonly firstAt: number;
@@ -305,15 +305,15 @@ export interface SessionSummary {
 /** Which sessions of a store are meant: conversations, those that belong to them (`true`), or both. */
 export type Derived = boolean | 'all';
 
-/** Calls on a wrapped store that are no calls of a member of one of its sessions. */
+/** Calls on a wrapped store that are not calls of a member of one of its sessions. */
 export interface StoreCalls {
   /** One call on the whole store: layers see an empty session id. */
   whole<T>(kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
   /** A call on one session, for work below its layers. */
   one<T>(id: string, kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
-  /** The sessions, past the layers. */
+  /** The sessions, without the layers. */
   list(options: { readonly subject?: string; readonly derived?: Derived }): AsyncIterable<SessionSummary>;
-  /** A call that changes a session below its layers; what is remembered of the session goes. */
+  /** A call that changes a session below its layers; the state that layers hold for the session is dropped. */
   removing<T>(id: string, kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
   /** Deletes the session. */
   erase(id: string, kind: CallKind, origin: CallOrigin): Promise<void>;

@@ -1,31 +1,31 @@
 import { parseDuration, type Duration } from './options.ts';
 
-/** What a {@link Slices} is made of; tests give their own. */
+/** The host functions that {@link Slices} uses; tests pass their own. */
 export interface SliceHost {
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
-  /** Runs `work` in a later turn of the event loop, after what the host has to do in between. */
+  /** Runs `work` in a later turn of the event loop, after pending work of the host. */
   readonly later: (work: () => void) => void;
 }
 
 /**
- * Shares the event loop of a process. A turn of the loop begins with the first work of ours in it, and may take as long
- * as the budget says. What comes later waits in one line for all sessions and stores; every turn calls the first of it,
- * whatever the budget, so that somebody always goes on, and as many more as the turn before had time for: sessions that
- * do the same at the same time take half of what they take one by one.
+ * Shares the event loop of a process. A turn of the loop begins with the first work of ours in it, and may take as
+ * long as the budget. Later work waits in one queue for all sessions and stores. Every turn resumes the first
+ * waiter, regardless of the budget, so that work always continues, and as many more as the previous turn had time
+ * for: sessions that do the same at the same time take half of the time that they take one by one.
  */
 export interface Slices {
-  /** Whether this turn has taken its time: who can go on later, waits for {@link Slices.next}. */
+  /** Whether this turn has used its budget: work that can be interrupted then waits for {@link Slices.next}. */
   readonly isOver: () => boolean;
-  /** The same for who comes new: also while others wait, which were there before. */
+  /** The same for work that begins: also true while others wait, which are served first. */
   readonly isCrowded: () => boolean;
-  /** A turn of the loop with time for us. Turns are given in the order in which they were asked for. */
+  /** Resolves in a turn of the loop with time for us. Turns are given in the order of the calls. */
   readonly next: () => Promise<void>;
-  /** @param milliseconds That a turn may take from now on. */
+  /** @param milliseconds The budget of a turn from now on. */
   readonly setBudget: (milliseconds: number) => void;
 }
 
-/** Ends the growth where nothing is to be gained any more. */
+/** Bounds the growth where more would not help. */
 const MOST_A_TURN = 64;
 
 export function createSlices(host: SliceHost, milliseconds: number): Slices {
@@ -33,7 +33,10 @@ export function createSlices(host: SliceHost, milliseconds: number): Slices {
   /** When the work of this turn began, while there is any. */
   let began: number | undefined;
   const line: (() => void)[] = [];
-  /** How many a turn calls: their work follows the call, so that only the next turn knows how long it took. */
+  /**
+   * How many waiters a turn resumes: their work follows after that, so that only the next turn knows how long it
+   * took.
+   */
   let many = 1;
 
   function begin(): number {
@@ -71,13 +74,16 @@ export function createSlices(host: SliceHost, milliseconds: number): Slices {
   };
 }
 
-/** Milliseconds that work of ours may take in one turn of the event loop, unless {@link setTimeSlice} says otherwise. */
+/**
+ * Milliseconds that strongroom may take in one turn of the event loop, unless {@link setTimeSlice} sets another
+ * time.
+ */
 export const DEFAULT_TIME_SLICE = 10;
 
 /** One for the process, because it has one event loop. */
 export const slices: Slices = createSlices(hostOfThisRuntime(), DEFAULT_TIME_SLICE);
 
-/** Taken once: fake timers of a test are not to stop it. */
+/** Read once: fake timers of a test must not stop it. */
 function hostOfThisRuntime(): SliceHost {
   const { performance, setImmediate } = globalThis as {
     performance: { now(): number };
@@ -88,9 +94,9 @@ function hostOfThisRuntime(): SliceHost {
   return { now, later: createMessages() };
 }
 
-/** For runtimes without `setImmediate`: their timers wait for four milliseconds, messages do not. */
+/** For runtimes without `setImmediate`: their timers wait for at least four milliseconds, messages do not. */
 export function createMessages(): (work: () => void) => void {
-  // Any runtime, and no types of one: the package is built without those of Node and of the DOM in its core.
+  // The core is built without the types of Node and of the DOM.
   const { MessageChannel, setTimeout } = globalThis as unknown as {
     MessageChannel?: new () => {
       readonly port1: { addEventListener(type: 'message', listener: () => void): void; start(): void };
@@ -114,16 +120,16 @@ export function createMessages(): (work: () => void) => void {
 }
 
 /**
- * Sets how long strongroom works in one turn of the event loop before it lets others go on: long reads, purges,
- * archives, redaction and sealing of many items, and many sessions at once on SQLite are done in slices of this time.
- * It counts for the whole process, because a process has one event loop. One item, and one statement of SQLite, is never
- * divided, however long it takes.
+ * Sets how long strongroom works in one turn of the event loop before it yields: long reads, purges, archives,
+ * redaction and sealing of many items, and many sessions at once on SQLite are done in slices of this time. It
+ * applies to the whole process, because a process has one event loop. One item, and one statement of SQLite, is
+ * never divided, however long it takes.
  *
- * A service that has to answer fast takes less, a program that does nothing else takes more: every slice costs a turn
- * of the loop, some microseconds where nothing else waits.
+ * Choose less for a service that has to answer fast, and more for a program that does nothing else: every slice
+ * costs a turn of the loop, some microseconds where nothing else waits.
  *
  * @param time - Milliseconds above 0, or a text such as `'5ms'`. 10 milliseconds until it is called.
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when it is no such time.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for any other value.
  *
  * @example
  * ```ts
@@ -140,7 +146,7 @@ export function setTimeSlice(time: Duration): void {
  * Runs the steps of `work` one after the other, at once while the turn has time, so that short work ends in the same
  * step of the program; else the rest follows in later turns.
  *
- * @param work Can be left at every `yield`.
+ * @param work Can be interrupted at every `yield`.
  */
 export function inSlices<T>(work: Generator<void, T>, loop: Slices = slices): T | Promise<T> {
   for (;;) {
@@ -161,9 +167,9 @@ async function continued<T>(work: Generator<void, T>, loop: Slices): Promise<T> 
 }
 
 /**
- * As `list.map(map)`. A list that fits into the turn is there at once, without a promise.
+ * Like `list.map(map)`. For a list that fits into the turn the result is synchronous, without a promise.
  *
- * @param every After how many elements the clock is looked at: 1 where one takes microseconds.
+ * @param every After how many elements the clock is read: 1 where one element takes microseconds.
  */
 export function mapInSlices<T, U>(
   list: readonly T[],

@@ -27,7 +27,7 @@ import { warn } from './warning.ts';
 export interface WrapSessionOptions {
   /**
    * Largest item in bytes of its JSON; a larger one is refused with `ERR_INVALID_ITEM` before anything is stored.
-   * Stacks without a layer that sees items do not look. @defaultValue 33_554_432 (32 MiB)
+   * Stacks without a layer that sees items do not check it. @defaultValue 33_554_432 (32 MiB)
    */
   readonly maxItemBytes?: number;
 }
@@ -43,9 +43,9 @@ type Sometimes =
 type Keys<S, K> = Extract<keyof S, K>;
 
 /**
- * A wrapped session. It has the optional members that `S` has and that every stack passes on, the conditional ones as
- * optional (which of them are there is decided by the layers), and the SDK's brand. Members of `S` that the SDK does
- * not know are gone: one of them could write past the layers.
+ * A wrapped session. It has the optional members of `S` that every stack supports, the conditional ones as optional
+ * (the layers decide which of them exist), and the SDK's brand. Members of `S` that the SDK does not know are
+ * omitted: one of them could bypass the layers.
  */
 export type Wrapped<S extends Session> = Session &
   Pick<S, Keys<S, Always | symbol>> &
@@ -57,7 +57,7 @@ export type Wrapped<S extends Session> = Session &
     >;
   };
 
-/** By symbol: what our sessions offer to each other is no part of the type `Session`. */
+/** By symbol: the ports of our sessions are not part of the type `Session`. */
 function storeOf(wrapper: Session): unknown {
   return (wrapper as unknown as Record<symbol, unknown>)[STORE_OF];
 }
@@ -78,15 +78,15 @@ const DEFAULT_MAX_ITEM_BYTES = 32 * 1_024 * 1_024;
 
 /**
  * Wraps a session of the OpenAI Agents SDK in layers, outermost first: in the order in which data travels from `run()`
- * to the store. A wrapped session can be wrapped again; both lists become one stack around the innermost session. The
- * same session and the same layers give the same object while anyone holds it.
+ * to the store. A wrapped session can be wrapped again; both lists become one stack around the innermost session.
+ * The same session and the same layers give the same object as long as it is referenced.
  *
  * @param session - Any `Session`: `MemorySession`, a store's `session(id)`, one of your own.
- * @param layers - What {@link encrypt}, {@link expire}, {@link redact}, {@link cache}, {@link audit} and others return.
- * Lists nest.
- * @returns A session with the members that `session` has and the stack can serve, and no others.
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when something is no session or no layer; `ERR_LAYER_ORDER` when
- * the order cannot work; the message has one that does.
+ * @param layers - The results of {@link encrypt}, {@link expire}, {@link redact}, {@link cache}, {@link audit} and
+ * others. Lists nest.
+ * @returns A session with the members that `session` has and the stack supports, and no others.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `session` is not a session or a layer is not a layer;
+ * `ERR_LAYER_ORDER` when the order cannot work; the message gives a right order.
  *
  * @example
  * ```ts
@@ -122,7 +122,7 @@ export function wrapSession<S extends Session>(
   const foreign = describedLayers(innermost);
   checkOrder(described, foreign);
   const stack = buildStack(all);
-  // By name: optional members of the SDK are no part of the type `Session`.
+  // By name: optional members of the SDK are not part of the type `Session`.
   const has = (member: SessionMember): boolean =>
     typeof (innermost as unknown as Record<string, unknown>)[member] === 'function';
   refuseDataLayersOverCompaction(has('runCompaction'), all);
@@ -146,7 +146,7 @@ export function wrapSession<S extends Session>(
   if (COPY_RECORDS in innermost) Object.defineProperty(wrapper, COPY, { value: engine.copyBeginning });
   Object.defineProperty(wrapper, LAYERS, { value: Object.freeze([...described, ...foreign]) });
 
-  // The members table built it: each member is there exactly when the stack can serve it.
+  // The members table built it: each member exists exactly when the stack supports it.
   const result = wrapper as unknown as Session;
   wrappings.set(result, { inner: innermost, layers: all, maxItemBytes, engine });
   const known = (wrappers.get(innermost) ?? []).filter((reference) => reference.deref() !== undefined);
@@ -207,7 +207,7 @@ function refuseDataLayersOverCompaction(compacts: boolean, layers: readonly Sess
   );
 }
 
-/** What sessions of our stores have beyond the SDK, and what the wrapper has instead. */
+/** The members of our stores' sessions beyond the SDK, as the wrapper has them. */
 export interface PrefixReplacing {
   replacePrefix(args: ReplacePrefixArgs): Promise<void>;
 }
@@ -215,7 +215,7 @@ export interface PrefixReplacing {
 /** Members of our own stores' sessions. */
 const OURS: readonly string[] = ['replacePrefix'];
 
-/** Only a session of our stores has this contract; another session's method of this name is a stranger. */
+/** Only sessions of our stores have this contract; a method of this name on another session can do something else. */
 function hasReplacePrefix(session: Session): boolean {
   return OPERATIONS in session && typeof (session as Partial<PrefixReplacing>).replacePrefix === 'function';
 }

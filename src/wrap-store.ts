@@ -11,21 +11,22 @@ import { deleteTree } from './stores/tree.ts';
 import { engineOf, layersOf, wrapSession, type Wrapped, type WrapSessionOptions } from './wrap-session.ts';
 
 /**
- * All sessions of a store, wrapped in the same layers: {@link wrapSession} for each session that it gives.
+ * All sessions of a store, wrapped in the same layers: {@link wrapSession} for each session.
  *
- * - `session(id)` is the same object for the same id as long as anyone holds it.
+ * - `session(id)` is the same object for the same id as long as it is referenced.
  * - `deleteSession(id)` goes through the layers as a call of its own, so it is audited and caches forget the session.
  * - `appendMany()` seals for every session and writes in one round trip. It is a call on the whole store, with an empty
- *   session id, and `addItems` of each session; `purgeExpired()` is a call on the whole store, and so is `sessions()`, which
- *   ends before the first session is given: who stops in the middle has asked all the same.
+ * session id, and `addItems` of each session; `purgeExpired()` is a call on the whole store, and so is
+ * `sessions()`. The call of `sessions()` ends before the first session is returned, so an iteration that stops
+ * early is recorded as well.
  * - These four take `{ runContext, actor, purpose }` for `authorize()` and `audit()`.
  * - `ping()` and `close()` are the store's own and pass no layer.
- * - The store that you hand in stays without layers: what is called on it is neither authorized nor audited.
+ * - The store that you pass stays without layers: calls on it are neither authorized nor audited.
  *
  * @param store - `openSqlite(…)`, another store of strongroom, or one of your own.
  * @param layers - Outermost first. They are shared: one cache, one audit sink for all sessions.
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `store` is no store; `session()` throws what
- * {@link wrapSession} throws.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `store` is not a store; `session()` throws the errors
+ * of {@link wrapSession}.
  *
  * @example
  * ```ts
@@ -134,7 +135,7 @@ export function wrapStore<S extends Session>(
 /** The store itself under wrapped ones. */
 const bares = new WeakMap<object, Store>();
 
-/** What layers see of a call on a whole store. */
+/** The call that layers see for a call on a whole store. */
 function storeCall(kind: CallKind, origin: CallOrigin, layers: readonly SessionLayer[]): SessionCall {
   return {
     kind,

@@ -2,7 +2,7 @@ import { nodeCrypto, type NodeCrypto } from './native.ts';
 import { NONCE_BYTES, TAG_BYTES } from './aead.ts';
 import { toBase64url } from './encoding.ts';
 
-/** An AEAD with nonces of 12 bytes and a key for every call. `sealed` begins with 24 bytes that it leaves alone. */
+/** An AEAD with nonces of 12 bytes and a key for every call. `sealed` begins with 24 bytes that it does not change. */
 export interface Bulk {
   seal(
     key: Uint8Array,
@@ -22,7 +22,7 @@ export interface Bulk {
 /**
  * The cipher of `node:crypto`, or `undefined` where this runtime does not have all of it: other runtimes, FIPS builds,
  * and imitations of the module that lack a cipher, ignore the associated data, or report a wrong tag in their own way.
- * It is tried once, on a known answer and on tampered ones; what is not exactly right is done by `@noble/ciphers`.
+ * It is tested once, with a known answer and tampered ones; where any result differs, `@noble/ciphers` is used.
  */
 export function nativeBulk(cipher: 'chacha20-poly1305' | 'aes-256-gcm'): Bulk | undefined {
   if (nodeCrypto === undefined) return undefined;
@@ -50,7 +50,7 @@ function answersRightly(bulk: Bulk, known: string): boolean {
   if (toBase64url(sealed.subarray(NONCE_BYTES)) !== known) return false;
   const opened = bulk.open(key, nonce, sealed, data);
   if (opened === undefined || toBase64url(opened) !== toBase64url(plaintext)) return false;
-  // Each of these must be refused, and quietly: an error of its own would hide that the record was tampered with.
+  // Each of these must be refused without an exception: an exception would hide that the record was tampered with.
   const changed = (at: number): Uint8Array => sealed.map((byte, index) => (index === at ? byte ^ 1 : byte));
   return (
     bulk.open(key, nonce, changed(NONCE_BYTES), data) === undefined &&

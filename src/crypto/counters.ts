@@ -1,6 +1,6 @@
 /**
- * How often the expensive operations ran in this process: tests and benchmarks read it, nothing else does. Not part
- * of the public interface.
+ * How often the expensive operations ran in this process. Only tests and benchmarks read it. Not part of the public
+ * interface.
  */
 export const counters: { seals: number; opens: number; wraps: number; unwraps: number } = {
   seals: 0,

@@ -8,7 +8,7 @@ import { suite, type SuiteName } from './suite.ts';
 const NO_SALT = new Uint8Array(0);
 const UNPAIRED_SURROGATE = /\p{Surrogate}/u;
 
-/** What an entry is bound to beside its header. Never stored. */
+/** The context that an entry is bound to in addition to its header. Never stored. */
 export interface BindingContext {
   /** `PAE("sr1/ctx", sessionId, k1, v1, …)`, sorted by key in code units. */
   readonly bytes: Uint8Array;
@@ -21,8 +21,8 @@ export interface BindingContext {
 /**
  * The binding context of a session.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for text with an unpaired surrogate: UTF-8 cannot hold it, and
- * two different ids would become one.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for text with an unpaired surrogate: UTF-8 cannot encode it,
+ * and two different ids would become equal.
  */
 export function bindingContext(
   sessionId: string,
@@ -41,7 +41,7 @@ export function bindingContext(
   return { bytes, hash, name: toBase64url(hash) };
 }
 
-/** Everything that comes out of one data key in one context. */
+/** Everything that is derived from one data key in one context. */
 export interface DerivedKeys {
   /** Id of the data key and commitment to it, base64url of 32 bytes. */
   readonly did: string;
@@ -50,7 +50,7 @@ export interface DerivedKeys {
   /** The AAD of an entry: `PAE("sr1/item", header segment, ctx)`, in a buffer that the next call overwrites. */
   associatedData(headerSegment: string): Uint8Array;
   /**
-   * The nonce of an entry that belongs to no operation, made of fresh random bytes, header and plaintext: a random
+   * The nonce of an entry without an operation, derived from fresh random bytes, header and plaintext: a random
    * generator that repeats itself, as in two clones of a process, repeats the nonce of an equal entry only.
    */
   nonce(headerSegment: string, plaintext: Uint8Array): Uint8Array;
@@ -114,7 +114,7 @@ export function deriveKeys(
   };
 }
 
-/** `PAE("sr1/item", …, ctx)` with all but the header put together once: it is needed for every entry. */
+/** `PAE("sr1/item", …, ctx)`, prepared once except for the header: it is needed for every entry. */
 function associatedDataOf(context: Uint8Array): (headerSegment: string) => Uint8Array {
   const empty = pae('sr1/item', '', context);
   const lengthAt = 8 + 8 + 'sr1/item'.length;

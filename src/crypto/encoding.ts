@@ -18,12 +18,12 @@ export function utf8(text: string): Uint8Array {
   return NodeBuffer === undefined ? encoder.encode(text) : NodeBuffer.from(text, 'utf8');
 }
 
-/** Bytes of any content, to be overwritten whole. */
+/** Uninitialized bytes, to be overwritten completely. */
 export function scratch(size: number): Uint8Array {
   return NodeBuffer === undefined ? new Uint8Array(size) : NodeBuffer.allocUnsafe(size);
 }
 
-/** Writes a text in ASCII into `target` and gives how many bytes that were. */
+/** Writes an ASCII text into `target` and returns the number of bytes. */
 export function writeAscii(text: string, target: Uint8Array): number {
   return encoder.encodeInto(text, target).written;
 }
@@ -44,7 +44,7 @@ export function toBase64(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
-/** The bytes, or `undefined` when `text` is not exactly what {@link toBase64} gives. */
+/** The bytes, or `undefined` when `text` is not exactly the result of {@link toBase64}. */
 export function fromBase64(text: string): Uint8Array | undefined {
   const bytes = decodeBase64(text);
   // A copy: items hold plain `Uint8Array`s, never a `Buffer` or a view into its pool.
@@ -103,13 +103,16 @@ export function putLe64(target: Uint8Array, offset: number, value: number): void
   }
 }
 
-/** PASETO's pre-authentication encoding: the count, then each piece behind its length. */
+/** PASETO's pre-authentication encoding: the count, then each piece after its length. */
 export function pae(...pieces: readonly (string | Uint8Array)[]): Uint8Array {
   const parts = pieces.map((piece) => (typeof piece === 'string' ? utf8(piece) : piece));
   return joined(parts, parts.length);
 }
 
-/** {@link pae} of these pieces and one more of `length` bytes, up to where that one begins: it can be long. */
+/**
+ * {@link pae} of these pieces and one more of `length` bytes, without the bytes of that last piece, which can be
+ * long.
+ */
 export function paeBefore(length: number, ...pieces: readonly (string | Uint8Array)[]): Uint8Array {
   const parts = pieces.map((piece) => (typeof piece === 'string' ? utf8(piece) : piece));
   const out = joined(parts, parts.length + 1, 8);

@@ -11,7 +11,7 @@ const KNOWN = [
   's4DSsnEnYJhBnDsL6izwdnq1SWHOKhR_DI9fcXueQ-xXM95F8SAVehk4',
 ].join();
 
-/** Tried once on known answers: not everything that calls itself `node:crypto` has all of it. */
+/** Tested once on known answers: some implementations of `node:crypto` are incomplete. */
 const native = nodeCrypto !== undefined && answersRightly(nodeCrypto) ? nodeCrypto : undefined;
 
 function answersRightly(node: NodeCrypto): boolean {
@@ -39,14 +39,14 @@ export const sha256: (data: Uint8Array) => Uint8Array =
     ? nobleSha256
     : (data) => new Uint8Array(native.createHash('sha256').update(data).digest());
 
-/** SHA-256 of what all pieces are in a row. */
+/** SHA-256 of the concatenation of all pieces. */
 export function sha256InPieces(): { update(piece: Uint8Array): unknown; digest(): Uint8Array } {
   if (native === undefined) return nobleSha256.create();
   const hash = native.createHash('sha256');
   return { update: (piece) => hash.update(piece), digest: () => new Uint8Array(hash.digest()) };
 }
 
-/** HMAC-SHA256 (RFC 2104) of what these pieces are in a row, under a key that stays the same over many calls. */
+/** HMAC-SHA256 (RFC 2104) of the concatenation of these pieces, under a key that stays the same over many calls. */
 export function hmacSha256(key: Uint8Array): (...pieces: readonly Uint8Array[]) => Uint8Array {
   if (native === undefined) {
     return (...pieces) => {

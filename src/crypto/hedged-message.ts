@@ -8,15 +8,15 @@ const LABEL = pae('hedged', '', '', '').slice(0, 8 + 8 + 'hedged'.length);
 const RANDOM_AT = LABEL.length + 8;
 const HEADER_AT = RANDOM_AT + RANDOM_BYTES + 8;
 
-// Used for every entry, so that its parts that never change are written once; calls are synchronous and do not nest.
+// Shared by all entries, so that its constant parts are written once; calls are synchronous and do not nest.
 const buffer = new Uint8Array(HEADER_AT + MAX_SEGMENT + 8);
 buffer.set(LABEL);
 putLe64(buffer, LABEL.length, RANDOM_BYTES);
 const random = buffer.subarray(RANDOM_AT, RANDOM_AT + RANDOM_BYTES);
 
 /**
- * `PAE("hedged", 32 fresh random bytes, header segment, plaintext)` in two pieces, of which the next call overwrites
- * the first: what the nonce of an entry without an operation is a MAC of.
+ * `PAE("hedged", 32 fresh random bytes, header segment, plaintext)` in two pieces; the next call overwrites the
+ * first. The nonce of an entry without an operation is a MAC of this message.
  */
 export function hedgedMessage(
   headerSegment: string,

@@ -5,8 +5,8 @@ import { randomBytes } from './random.ts';
 const RANDOM_BYTES = 32;
 
 /**
- * 32 bytes for one purpose: HMAC-SHA256 under fresh random bytes over everything that they are for. A generator that
- * repeats itself gives the same bytes only where all of it is the same. Of `pieces`, one should be secret.
+ * 32 bytes for one purpose: HMAC-SHA256 under fresh random bytes over the purpose and all pieces. A random
+ * generator that repeats itself repeats the result only for equal input. One of the `pieces` should be secret.
  */
 export function hedged(purpose: string, ...pieces: readonly (string | Uint8Array)[]): Uint8Array {
   const random = randomBytes(RANDOM_BYTES);

@@ -1,6 +1,6 @@
 import type * as nodeModule from 'node:crypto';
 
-/** What strongroom uses of `node:crypto`, where it exists. */
+/** The type of `node:crypto`. */
 export type NodeCrypto = typeof nodeModule;
 
 interface ProcessLike {

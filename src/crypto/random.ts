@@ -1,10 +1,10 @@
 import { putLe64, toBase64url } from './encoding.ts';
 
-// Nothing random is kept in this module, and nothing of it comes from `randomUUID()` or `randomInt()`: both take their
-// values from a pool inside Node. What a process keeps, its clones have as well (a startup snapshot, a restored
-// virtual machine), and use again.
+// This module keeps no random bytes for later, and uses neither `randomUUID()` nor `randomInt()`, which take their
+// values from a pool inside Node: clones of a process (a startup snapshot, a restored virtual machine) have the
+// same pool and would use the same values.
 
-/** Fresh random bytes, asked of the system's generator at each call. */
+/** Fresh random bytes from the system's generator at each call. */
 export function randomBytes(size: number): Uint8Array<ArrayBuffer> {
   return globalThis.crypto.getRandomValues(new Uint8Array(size));
 }
@@ -12,8 +12,8 @@ export function randomBytes(size: number): Uint8Array<ArrayBuffer> {
 let names = 0;
 
 /**
- * A unique name: 16 bytes in base64url, 22 characters. The time keeps the names of two clones apart
- * whose generators stand at the same place; clones in the same microsecond need a generator that was seeded anew.
+ * A unique name: 16 bytes in base64url, 22 characters. The time makes the names of two clones with the same
+ * generator state different; clones in the same microsecond need a reseeded generator.
  */
 export function randomName(): string {
   const time = new Uint8Array(16);
@@ -22,7 +22,7 @@ export function randomName(): string {
   return toBase64url(randomBytes(16).map((byte, index) => byte ^ (time[index] as number)));
 }
 
-/** A whole number from 1 to 2^48 - 1, of a random one and the time. */
+/** A whole number from 1 to 2^48 - 1, from random bytes and the time. */
 export function randomNumber(): number {
   const random = randomBytes(6).reduce((number, byte) => number * 256 + byte, 0);
   return 1 + ((random + microseconds()) % (2 ** 48 - 1));

@@ -4,7 +4,7 @@ import { scratch, toBase64url } from './encoding.ts';
 import { nodeCrypto, type NodeCrypto } from './native.ts';
 import { NONCE_BYTES, TAG_BYTES, type Aead, type AeadFactory } from './aead.ts';
 
-// XAES-256-GCM, C2SP specification: a key of its own for every nonce, by two blocks of AES-256.
+// XAES-256-GCM, C2SP specification: derives a key for every nonce with two blocks of AES-256.
 
 let native: { readonly node: NodeCrypto; readonly bulk: Bulk } | undefined | null = null;
 
@@ -24,7 +24,10 @@ function nativeParts(): { readonly node: NodeCrypto; readonly bulk: Bulk } | und
     : { node: nodeCrypto, bulk };
 }
 
-/** Whether one living cipher encrypts block after block: some runtimes lack the mode, or answer only at the end. */
+/**
+ * Whether one cipher object encrypts block after block: some runtimes lack the mode, or return data only at the
+ * end.
+ */
 function hasBlocks(node: NodeCrypto): boolean {
   try {
     const key = new Uint8Array(32).fill(1);
@@ -56,7 +59,8 @@ function nobleBlocks(key: Uint8Array): Blocks {
 }
 
 function nodeBlocks(node: NodeCrypto, key: Uint8Array): Blocks {
-  // One living cipher: blocks of ECB do not depend on each other, and a cipher a call costs more than the blocks.
+  // One cipher object: blocks of ECB do not depend on each other, and a new object for each call costs more than
+  // the blocks.
   const cipher = node.createCipheriv('aes-256-ecb', node.createSecretKey(key), null).setAutoPadding(false);
   return { encrypt: (blocks) => cipher.update(blocks), wipe: () => void cipher.final() };
 }

@@ -6,7 +6,10 @@ import { createScopeNames } from './data-keys/scope-names.ts';
 import { createSealing } from './data-keys/sealing.ts';
 import type { DataKeyScope, DataKey, DataKeyLimits } from './data-keys/types.ts';
 
-/** The data keys of one `encrypt()` layer: made, found, opened once, limited, and overwritten when they go. */
+/**
+ * The data keys of one `encrypt()` layer: creates, finds and opens them, limits their use, and overwrites them at
+ * eviction.
+ */
 export interface DataKeys {
   /**
    * The data key that seals now: the one that this process made for the session, or a new one.
@@ -18,12 +21,12 @@ export interface DataKeys {
   fresh(scope: DataKeyScope, suite: SuiteName): Promise<DataKey>;
   /** The data key of this id. `inline` is the wrapped key that the envelope carries, if it does. */
   opening(scope: DataKeyScope, suite: SuiteName, did: string, inline: string | undefined): Promise<DataKey>;
-  /** Whether {@link DataKeys.opening} would give it from memory. */
+  /** Whether {@link DataKeys.opening} would return it from memory. */
   isOpen(scope: DataKeyScope, suite: SuiteName, did: string, inline: string | undefined): boolean;
   /** Counts what a data key sealed. */
   sealed(key: DataKey, messages: number, bytes: number): void;
   release(key: DataKey): void;
-  /** Drops the session's data keys from memory, or one of them; the next call asks for them again. */
+  /** Drops the session's data keys from memory, or one of them; the next call loads them again. */
   forget(sessionId: string, did?: string): void;
 }
 

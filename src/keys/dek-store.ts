@@ -15,7 +15,7 @@ export interface DekRecord {
   readonly createdAt: number;
 }
 
-/** @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a record that not every database keeps as it is. */
+/** @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a record that some database would not store unchanged. */
 export function checkDek(where: string, record: DekRecord): void {
   checkSessionId(where, record.sessionId);
   checkText(where, 'the id of the data key', record.did, MAX_BYTES.did);
@@ -36,15 +36,15 @@ export interface DekTombstone {
   readonly destroyedAt: number;
 }
 
-/** Which records {@link DekStore.list} gives; absent fields match everything. */
+/** Which records {@link DekStore.list} returns; absent fields match everything. */
 export interface DekFilter {
   readonly sessionId?: string | undefined;
   readonly kid?: string | undefined;
 }
 
 /**
- * Where wrapped data keys live when they are not inline in the envelopes. Every method is atomic, and what a
- * resolved promise acknowledges is durable.
+ * Storage of wrapped data keys that are not inline in the envelopes. Every method is atomic, and its effect is
+ * durable when its promise resolves.
  */
 export interface DekStore {
   /** Stores the record if its `(sessionId, did)` is neither present nor destroyed; whether it did. */
@@ -101,11 +101,14 @@ export function heldError(sessionId: string, holdId: string): StrongroomError {
   );
 }
 
-/** Where holds live: beside the data keys, so that destroying one and looking for a hold are one transaction. */
+/** Storage of holds: beside the data keys, so that destroying a key and checking for a hold are one transaction. */
 export interface HoldStore {
   /** Stores the hold; `false` when its id is taken. */
   place(hold: HoldRecord): Promise<boolean>;
-  /** Marks the hold as released and gives it; `undefined` when there is none of this id. The first release counts. */
+  /**
+   * Marks the hold as released and returns it; `undefined` when there is none with this id. The first release
+   * counts.
+   */
   release(id: string, releasedAt: number, releasedBy?: string): Promise<HoldRecord | undefined>;
   /** Holds that match, oldest first. */
   list(filter?: { readonly sessionId?: string; readonly open?: boolean }): Promise<readonly HoldRecord[]>;
@@ -114,7 +117,10 @@ export interface HoldStore {
 /** A {@link DekStore} that keeps holds in a database of its own, to be closed at the end. */
 export interface DekDatabase extends DekStore {
   readonly holds: HoldStore;
-  /** Waits for what is under way and closes what it opened; later calls are `ERR_CLOSED`. Can be repeated. */
+  /**
+   * Waits for running calls and closes the connections that it opened; later calls are `ERR_CLOSED`. Can be
+   * repeated.
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

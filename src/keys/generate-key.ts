@@ -10,14 +10,14 @@ import { KEY_ALGORITHMS, type KeyAlgorithm } from './jwk.ts';
 export interface GenerateKeyOptions {
   /**
    * What the key is for, default `'A256KW'`. The two asymmetric ones (`'ECDH-ES+A256KW'` on P-256, `'RSA-OAEP-256'`
-   * with 3072 bits) let a process write that cannot read. A password (`PBES2-…`) cannot be generated.
+   * with 3072 bits) allow processes that can write but not read. A password (`PBES2-…`) cannot be generated.
    */
   readonly alg?: Exclude<KeyAlgorithm, 'PBES2-HS512+A256KW'>;
 }
 
 /**
- * A new key-encryption key as a JWK with a random `kid`. Keep it in a secret store: who has it reads everything, and
- * nothing can be read without it.
+ * A new key-encryption key as a JWK with a random `kid`. Keep it in a secret store: everybody with the key can read
+ * everything, and nothing can be read without it.
  *
  * @throws `ERR_INVALID_OPTION` for an unknown or password algorithm.
  * @example

@@ -42,7 +42,7 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
       const key = await openingKey();
       try {
         const { plaintext } = await compactDecrypt(wrapped.text, key, {
-          // Pinned: an oct key would otherwise also open what another algorithm made with it.
+          // Pinned: an oct key would otherwise also unwrap JWEs of another algorithm.
           keyManagementAlgorithms: [alg],
           contentEncryptionAlgorithms: [DEK_ENCRYPTION],
           maxDecompressedLength: 0,
@@ -55,7 +55,7 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
   };
 }
 
-/** `undefined` where jose has to do it. */
+/** `undefined` where jose must be used. */
 function nativeProvider({ kid, alg, sealing }: CheckedJwk): KeyProvider | undefined {
   const native = nativeKeyWrap(fromBase64url(sealing.k as string) as Uint8Array);
   if (native === undefined) return undefined;
@@ -66,7 +66,7 @@ function nativeProvider({ kid, alg, sealing }: CheckedJwk): KeyProvider | undefi
     async wrap(dek, { contextHash }, options) {
       const contentKey = hedged('sr1/content-key', dek, contextHash);
       try {
-        // The content key is for this one message, so that its nonce need not be secret or rare.
+        // The content key is used for this message only, so any nonce is safe.
         return native.wrap(dek, contentKey, randomBytes(NONCE_BYTES), dekHeader(alg, kid, options));
       } finally {
         contentKey.fill(0);
@@ -85,7 +85,7 @@ function nativeProvider({ kid, alg, sealing }: CheckedJwk): KeyProvider | undefi
 /** Bytes of a nonce of AES-GCM. */
 const NONCE_BYTES = 12;
 
-/** The nonce of AES-GCM under a key that lives long: another content key has another one. */
+/** The nonce of AES-GCM under a long-lived key; it depends on the content key. */
 function wrappingNonce(contentKey: Uint8Array): Uint8Array {
   return hedged('sr1/wrapping-nonce', contentKey).subarray(0, NONCE_BYTES);
 }

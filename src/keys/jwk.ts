@@ -18,9 +18,9 @@ export const KEY_ALGORITHMS: readonly KeyAlgorithm[] = [
 export interface CheckedJwk {
   readonly kid: string;
   readonly alg: KeyAlgorithm;
-  /** What seals: the public half of an asymmetric key, else the key. */
+  /** The key for wrapping: the public half of an asymmetric key, else the key. */
   readonly sealing: JWK;
-  /** What opens; `undefined` when only the public half was given. */
+  /** The key for unwrapping; `undefined` when only the public half was given. */
   readonly opening: JWK | undefined;
   /** Iterations of a password, else 0. */
   readonly iterations: number;
@@ -28,7 +28,7 @@ export interface CheckedJwk {
 
 /** OWASP's floor for PBKDF2 with HMAC-SHA-512 (Password Storage Cheat Sheet, 2023). */
 export const MIN_PASSWORD_ITERATIONS = 210_000;
-/** What is accepted in a JWK. A stored key may have at most what the JWK has. */
+/** The largest count in a JWK. A wrapped key may have at most the count of the JWK. */
 export const MAX_PASSWORD_ITERATIONS = 10_000_000;
 /** For a password that is the only factor: NIST SP 800-63B-4 section 3.1.1.2; the OWASP Authentication Cheat Sheet says the same. */
 const MIN_PASSWORD_LENGTH = 15;
@@ -41,13 +41,13 @@ const COORDINATE_BYTES: Readonly<Record<string, number>> = { 'P-256': 32, 'P-384
 const RSA_PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi'] as const;
 const KID = /^[\x20-\x7e]{1,128}$/;
 
-/** Whether a text can name a key. */
+/** Whether a value is a valid `kid`. */
 export function isKid(value: unknown): value is string {
   return typeof value === 'string' && KID.test(value);
 }
 
 /**
- * Checks and copies a JWK, once and at construction: a key that cannot work is found before the first message.
+ * Checks and copies a JWK, once and at construction: an unusable key is refused before the first message.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. The message names members, never their values.
  */
@@ -118,7 +118,7 @@ export function isEphemeralKey(value: unknown, { kty, crv }: JWK): boolean {
   );
 }
 
-/** Code points, as NIST counts; bytes where it is no text. */
+/** Code points, as NIST counts; bytes where it is not text. */
 function passwordLength(password: Uint8Array): number {
   try {
     return Array.from(fromUtf8(password)).length;
@@ -127,7 +127,7 @@ function passwordLength(password: Uint8Array): number {
   }
 }
 
-/** Whether a count of iterations is neither too weak nor a way to stop the process. */
+/** Whether a count of iterations is neither too weak nor so large that it blocks the process. */
 export function isIterationCount(value: unknown): value is number {
   return (
     Number.isSafeInteger(value) &&

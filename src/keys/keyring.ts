@@ -7,7 +7,7 @@ import { checkJwk, isKid } from './jwk.ts';
 import type { KeyBinding, KeyProvider, WrapOptions } from './provider.ts';
 import { parseWrappedKey } from './wrapped-key.ts';
 
-/** What a keyring does with a key: `current` wraps and unwraps, `previous` only unwraps, the others do neither. */
+/** The use of a key in a keyring: `current` wraps and unwraps, `previous` only unwraps, the others do neither. */
 export type KeyState = 'current' | 'previous' | 'disabled' | 'destroyed';
 
 /** A key of a keyring, without its secret. */
@@ -22,17 +22,17 @@ export interface KeyInfo {
 export interface KeyringOptions {
   /** The key that wraps new data keys: a JWK, or a key in a KMS. A public JWK can write and not read. */
   readonly current: JWK | KeyProvider;
-  /** Keys that still unwrap what they wrapped. Add a new key here first, everywhere, then make it current. */
+  /** Keys that still unwrap their data keys. Add a new key here first, in every process, then make it current. */
   readonly previous?: readonly (JWK | KeyProvider)[];
-  /** Keys that must not be used for now: reading what they wrapped is `ERR_KEY_DISABLED`. */
+  /** Keys that must not be used for now: reading items under their data keys is `ERR_KEY_DISABLED`. */
   readonly disabled?: readonly (JWK | KeyProvider)[];
-  /** Ids of keys that were destroyed for good: reading what they wrapped is `ERR_KEY_DISABLED`. */
+  /** Ids of keys that were destroyed for good: reading items under their data keys is `ERR_KEY_DISABLED`. */
   readonly destroyed?: readonly string[];
 }
 
 /**
- * Key-encryption keys by their `kid`. One of them is current. A change by one of the methods is seen by every layer
- * that uses this keyring, from its next call on; other processes have keyrings of their own.
+ * Key-encryption keys by their `kid`. One of them is current. A change by one of the methods affects every layer
+ * that uses this keyring, from its next call on; other processes have their own keyrings.
  */
 export interface Keyring {
   /** `kid` of the current key. */
@@ -41,20 +41,20 @@ export interface Keyring {
   keys(): readonly KeyInfo[];
   /** The state of a key, `undefined` when this keyring does not know it. */
   state(kid: string): KeyState | undefined;
-  /** Adds a key as `previous`: it can open, and can be promoted later. */
+  /** Adds a key as `previous`: it can unwrap, and can be promoted later. */
   add(key: JWK | KeyProvider): void;
-  /** Makes a `previous` key the current one; the one that was current becomes `previous`. */
+  /** Makes a `previous` key the current one; the former current key becomes `previous`. */
   promote(kid: string): void;
   /** Stops the use of a key that is not current. */
   disable(kid: string): void;
   /** Makes a disabled key `previous` again. */
   enable(kid: string): void;
   /**
-   * Forgets the key and keeps its id. Destroy the key where it came from, too; what it wrapped is lost then.
-   * `destroyKey` of `strongroom/keys` first checks that nothing needs it any more.
+   * Drops the key and keeps its id. Destroy the key at its source, too; then all data keys that it wrapped are
+   * lost. `destroyKey` of `strongroom/keys` first checks that no data key needs it any more.
    */
   destroy(kid: string): void;
-  /** Whether this keyring could unwrap what its current key wraps. */
+  /** Whether this keyring cannot unwrap the data keys that its current key wraps. */
   readonly writeOnly: boolean;
   /** Wraps a data key with the current key. */
   wrap(
@@ -73,12 +73,12 @@ export interface Keyring {
   checkOpens(kid: string): void;
 }
 
-/** A data key that was unwrapped. */
+/** An unwrapped data key. */
 export interface UnwrappedKey {
   /** 32 bytes, to be wiped by the caller. */
   readonly dek: Uint8Array;
   readonly kid: string;
-  /** Whether nothing new may be sealed with it. */
+  /** Whether it must not seal new records. */
   readonly openOnly: boolean;
 }
 
@@ -88,14 +88,14 @@ interface Slot {
 }
 
 /**
- * A keyring of JWKs or KMS keys. Synchronous, and checks every key at once: an unusable one is found at the start
+ * A keyring of JWKs or KMS keys. Synchronous, and checks every key at once: an unusable key is refused at the start
  * and not with the first message. Keys are found by `kid` only, never by trial.
  *
  * JWKs need `kid` (1 to 128 printable ASCII characters) and `alg`: `A256KW` or `A256GCMKW` (`oct`, 32 bytes),
  * `ECDH-ES+A256KW` (EC or X25519), `RSA-OAEP-256` (2048 bits or more), or `PBES2-HS512+A256KW` (`k` is the password
  * in base64url, at least 15 characters; `p2c` at least 210,000, the default).
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION`, naming the key by its place, never by its content.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`, naming the key by its position, never by its content.
  * @example
  * ```ts
  * import { generateKey, keyring } from 'strongroom';

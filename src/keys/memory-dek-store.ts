@@ -10,8 +10,8 @@ export interface MemoryDekStoreOptions {
 }
 
 /**
- * Data keys in the memory of this process: gone with it, and everything that they sealed with them. For tests, and
- * for histories that must not outlive the process.
+ * Data keys in the memory of this process: when it ends, they and all items that they sealed are lost. For tests,
+ * and for histories that must not outlive the process.
  *
  * @example
  * ```ts

@@ -3,9 +3,9 @@ import { fromBase64url, toBase64url, utf8 } from '../crypto/encoding.ts';
 import { nodeCrypto, type NodeCrypto } from '../crypto/native.ts';
 
 /**
- * Data keys as compact JWEs with `A256KW` and `A256GCM` (RFC 7516, RFC 7518), byte for byte what jose makes and reads. jose
- * works through Web Crypto, whose every step waits for a thread; the ciphers of `node:crypto` answer at once. See
- * decision 65.
+ * Data keys as compact JWEs with `A256KW` and `A256GCM` (RFC 7516, RFC 7518), byte for byte those of jose. jose
+ * uses Web Crypto, where every step waits for a thread; the ciphers of `node:crypto` are synchronous. See decision
+ * 65.
  */
 export interface NativeKeyWrap {
   /**
@@ -69,7 +69,7 @@ function keyWrap(node: NodeCrypto, kek: Uint8Array): NativeKeyWrap {
   };
 }
 
-/** A copy outside of the pool of small buffers, in which nothing is overwritten; the pieces are. */
+/** The concatenation, in a buffer outside of the pool of small buffers, which is never wiped. Wipes the pieces. */
 function joined(...pieces: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
   let offset = 0;
@@ -85,7 +85,7 @@ function joined(...pieces: readonly Uint8Array[]): Uint8Array {
 const KNOWN =
   'eyJhbGciOiJBMjU2S1ciLCJlbmMiOiJBMjU2R0NNIn0.gBzGjAnHtswMYakd8yMg0lLbhgAg4t4f1MiCZx1Fxmk14woQwvfp7g.AwQFBgcICQoLDA0O._CjrjEme_BP4mj19M-GSiU46NMmQXqww8Qgkt_gEeKM.STchtMJg2kwaxD5bsN1RhA';
 
-/** Tried once, on a known answer and on one with a changed byte in each part. */
+/** Tested once, with a known answer and with a changed byte in each part of it. */
 function answersRightly(node: NodeCrypto): boolean {
   const range = (from: number, length: number): Uint8Array =>
     Uint8Array.from({ length }, (_, index) => from + index);

@@ -12,20 +12,20 @@ import {
 import type { KeyProvider } from './provider.ts';
 import { dekHeader, notOpened } from './wrapped-key.ts';
 
-/** How many derived keys a process keeps: each other process that wrote has a salt of its own. */
+/** How many derived keys a process keeps: each other process that wrote has its own salt. */
 const MAX_SALTS = 1_000;
 const SALT_BYTES = 16;
 const MAX_SALT_BYTES = 64;
 
 /**
- * A password as key-encryption key: PBES2-HS512+A256KW (RFC 7518 section 4.8). Stretching takes about a tenth of a
- * second on purpose, and jose does it for each JWE; here a process has one salt, so it stretches once to write and
- * once for each process whose keys it reads. jose opens the JWEs, and the reverse.
+ * A password as key-encryption key: PBES2-HS512+A256KW (RFC 7518 section 4.8). Key derivation takes about a tenth
+ * of a second on purpose, and jose does it for each JWE; here a process has one salt, so it derives one key to
+ * write and one for each process whose data keys it reads. The JWEs are compatible with jose in both directions.
  */
 export function passwordProvider(jwk: CheckedJwk): KeyProvider {
   const { kid, alg, iterations } = jwk;
   const password = fromBase64url(jwk.sealing.k ?? '') ?? new Uint8Array(0);
-  // Clones of a process share it: that makes one wrapping key of one password, and AES-KW needs no nonce.
+  // Clones of a process share it and so derive the same wrapping key, which is safe: AES-KW needs no nonce.
   const salt = randomBytes(SALT_BYTES);
   const stretched = new Map<string, Promise<Uint8Array>>();
 
@@ -74,7 +74,7 @@ export function passwordProvider(jwk: CheckedJwk): KeyProvider {
             `${MAX_PASSWORD_ITERATIONS} (p2c). Restore the record from a backup.`,
         );
       }
-      // A writer of the database chooses the iteration count, and it is the cost of opening.
+      // A writer of the database chooses the iteration count, which is the cost of unwrapping.
       if (p2c > iterations) {
         throw new StrongroomError(
           'ERR_UNSUPPORTED',
@@ -99,7 +99,7 @@ export function passwordProvider(jwk: CheckedJwk): KeyProvider {
 
 async function pbkdf2(password: Uint8Array, salt: Uint8Array, iterations: number): Promise<Uint8Array> {
   const { subtle } = globalThis.crypto;
-  // Copies: the types of WebCrypto want buffers that are not shared.
+  // Copies: the types of WebCrypto require buffers that are not shared.
   const key = await subtle.importKey('raw', new Uint8Array(password), 'PBKDF2', false, ['deriveBits']);
   const parameters = { name: 'PBKDF2', hash: 'SHA-512', salt: new Uint8Array(salt), iterations };
   return new Uint8Array(await subtle.deriveBits(parameters, key, 256));

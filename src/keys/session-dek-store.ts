@@ -14,8 +14,8 @@ export interface SessionDekStoreOptions {
   /** Unix milliseconds, for tombstones. @defaultValue `Date.now` */
   readonly clock?: () => number;
   /**
-   * The id of the session with the keys of a session. The default is one that no user of our stores can have; earlier
-   * versions had `<session id>:keys`, which a user who may choose an id can take.
+   * The id of the session with the keys of a session. The default is an id that no user of our stores can choose;
+   * earlier versions had `<session id>:keys`, which a user who may choose an id can take.
    *
    * @defaultValue `derivedId({ kind: 'keys', of: sessionId })`, which is `~keys~~<session id>`
    */
@@ -26,7 +26,7 @@ interface TransactionalSession extends Session {
   applyHistoryTransaction?(args: SessionHistoryTransactionArgs): Promise<void>;
 }
 
-/** What one item of the key session says. The items are a log: the first of two conflicting ones counts. */
+/** The content of one item of the key session. The items are a log: the first of two conflicting ones counts. */
 type LogEntry =
   | { readonly put: Omit<DekRecord, 'sessionId'> }
   | { readonly replace: { did: string; expected: string; wrapped: string; kid: string; nonce: string } }
@@ -38,15 +38,15 @@ const idOfKeys = (sessionId: string): string => derivedId({ kind: 'keys', of: se
 
 /**
  * Data keys in a second session for each session, made by `factory` for the id `~keys~~<session id>`: works over any
- * session of the SDK. Its limits: it lies in the same backups as the items, so it does not make shredding reach
- * backups; one key of several can be destroyed only where the session has transactions (`ERR_UNSUPPORTED` elsewhere);
- * it keeps no holds; and every look-up reads the whole key session. A database of its own is better.
+ * session of the SDK. Its limits: it is in the same backups as the items, so shredding does not reach backups; one
+ * key of several can be destroyed only where the session has transactions (`ERR_UNSUPPORTED` elsewhere); it keeps
+ * no holds; and every look-up reads the whole key session. A separate database is better.
  *
  * Do not purge by age (`purgeExpired({ after })`) in a store that has key sessions: their items are old and needed.
  *
  * @param factory Gives the session of an id. Nothing else may write to it, and it must not be wrapped in `encrypt`
  * or `expire`.
- * @throws `ERR_INVALID_OPTION`. Later calls: `ERR_MALFORMED` when the key session holds something else.
+ * @throws `ERR_INVALID_OPTION`. Later calls: `ERR_MALFORMED` when the key session holds any other item.
  * @example
  * ```ts
  * import { encrypt, generateKey, keyring } from 'strongroom';
@@ -156,7 +156,7 @@ export function sessionDekStore(
             'between would lose the others. Destroy all keys of the session, or use another DEK store.',
         );
       }
-      // A crash in between leaves the keys gone, as was wanted, and no tombstones of them.
+      // After a crash in between the keys are destroyed, as intended, but have no tombstones.
       await session.clearSession();
       await session.addItems(destroyed);
       return tombstones;

@@ -2,22 +2,23 @@ import { fromBase64url, fromUtf8 } from '../crypto/encoding.ts';
 import { StrongroomError } from '../errors.ts';
 import type { WrapOptions, WrappedKey } from './provider.ts';
 
-/** `typ` of every wrapped data key: a JWE of another purpose is never taken for one. */
+/** `typ` of every wrapped data key: a JWE of another purpose is never accepted as one. */
 const DEK_TYPE = 'sr1-dek';
 /** `enc` of every wrapped data key. */
 export const DEK_ENCRYPTION = 'A256GCM';
 
-/** More than any of our providers makes: a KMS ciphertext of 8 KiB stands in the header, in base64url twice over. */
+/** More than any of our providers makes: the header can hold a KMS ciphertext of 8 KiB, in base64url twice. */
 const MAX_LENGTH = 16_384;
 
 /** Bytes of a wrapped content key: 256 bits, and 8 more under AES key wrap; of RSA up to 16,384 bits. */
 const MAX_ENCRYPTED_KEY = 2_048;
 
 /**
- * Checks the form of a compact JWE before any key is touched: jose itself accepts a changed last character in some
+ * Checks the form of a compact JWE before any key is used: jose itself accepts a changed last character in some
  * segments.
  *
- * @throws {@link StrongroomError} `ERR_MALFORMED`, or `ERR_UNSUPPORTED` for a header that is not of a data key.
+ * @throws {@link StrongroomError} `ERR_MALFORMED`, or `ERR_UNSUPPORTED` for a header that is not that of a data
+ * key.
  */
 export function parseWrappedKey(text: string): WrappedKey {
   if (text.length > MAX_LENGTH) malformed('it is too long');
@@ -82,7 +83,7 @@ function malformed(what: string): never {
   );
 }
 
-/** The error of a wrapped key that its key-encryption key does not open. */
+/** The error of a wrapped key that its key-encryption key does not unwrap. */
 export function notOpened(kid: string, cause?: unknown): never {
   throw new StrongroomError(
     'ERR_AUTHENTICATION',

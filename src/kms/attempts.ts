@@ -1,23 +1,24 @@
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
 
-/** What every KMS adapter takes beside its client. */
+/** Options of every KMS adapter, in addition to its client. */
 export interface KmsOptions {
   /**
-   * Name of the key in the keyring and in every wrapped data key, 1 to 128 printable ASCII characters. Set it once:
-   * what was wrapped under another name is not found any more. Each adapter has a default that names the key.
+   * Name of the key in the keyring and in every wrapped data key, 1 to 128 printable ASCII characters. Do not
+   * change it later: data keys that were wrapped under another name are not found any more. Each adapter has a
+   * default that names the key.
    */
   readonly kid?: string;
   /** How long one attempt may take. @defaultValue `'5s'` */
   readonly timeout?: Duration;
   /**
-   * How often a call is made at most, 1 to 10. Only what can pass by itself is repeated: no answer, overload, an
-   * error of the server. @defaultValue `3`
+   * How often a call is made at most, 1 to 10. Only temporary failures are repeated: no answer, overload, an error
+   * of the server. @defaultValue `3`
    */
   readonly attempts?: number;
   /**
    * The wait before the n-th repetition is random between 0 and this times 2 to the power of n - 1, at most 5 seconds
-   * ("full jitter": many processes do not come back at once). @defaultValue `'100ms'`
+   * ("full jitter": many processes do not retry at the same time). @defaultValue `'100ms'`
    */
   readonly backoff?: Duration;
 }
@@ -48,7 +49,7 @@ export function checkKmsOptions(where: string, options: KmsOptions, known: reado
   };
 }
 
-/** Where waiting and chance come from; tests give their own. */
+/** Sources of waiting and randomness; tests pass their own. */
 export interface AttemptSources {
   wait(milliseconds: number): Promise<void>;
   /** 0 (included) to 1 (excluded). */
@@ -62,7 +63,7 @@ const REAL: AttemptSources = {
 
 /**
  * Runs `action` until it succeeds, fails for good, or the attempts are used up; the last error is thrown. An attempt
- * that takes too long is aborted, and fails with `ERR_TIMEOUT` whether or not it heeds its signal.
+ * that takes too long is aborted, and fails with `ERR_TIMEOUT` even if it ignores its signal.
  */
 export async function withAttempts<T>(
   limits: AttemptLimits,
@@ -87,7 +88,7 @@ async function withTimeout<T>(milliseconds: number, action: (signal: AbortSignal
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
       const error = new StrongroomError('ERR_TIMEOUT', `No answer within ${milliseconds} ms.`);
-      // First the rejection: an action that heeds its signal would otherwise win with an error of its own.
+      // Reject before the abort: an action that obeys its signal would otherwise reject first, with its own error.
       reject(error);
       controller.abort(error);
     }, milliseconds);

@@ -13,13 +13,13 @@ export type { KmsOptions } from './attempts.ts';
 /** Options of {@link awsKms}. */
 export interface AwsKmsOptions extends KmsOptions {
   /**
-   * The official client, with region and credentials of yours. Make it with `maxAttempts: 1`, or its own repetitions
+   * The official client, with your region and credentials. Create it with `maxAttempts: 1`, or its own repetitions
    * multiply with those of `attempts`.
    */
   readonly client: KMSClient;
   /**
-   * ARN or id of a symmetric key (`SYMMETRIC_DEFAULT`). An alias is refused: it can be pointed at another key, which
-   * would not open what the first one wrapped. The default of `kid`.
+   * ARN or id of a symmetric key (`SYMMETRIC_DEFAULT`). An alias is refused: it can be pointed at another key,
+   * which would not unwrap the data keys of the first one. The default of `kid`.
    */
   readonly keyId: string;
 }
@@ -154,7 +154,7 @@ function judge(error: unknown): Verdict {
   }
   if (name === 'DisabledException') return disabled('the key is disabled. Enable it in AWS KMS.');
   if (name === 'KMSInvalidStateException') {
-    // Of a custom key store that is disconnected, too, and that passes; the state stands in the message only.
+    // Also thrown for a disconnected custom key store, which is temporary; only the message contains the state.
     return /pending deletion|disabled/i.test(message)
       ? disabled('the key is pending deletion. Cancel the deletion, or treat the records under it as erased.')
       : unavailable(
@@ -191,7 +191,7 @@ function describe(error: unknown): { name: string; message: string; status: numb
   };
   const status = $metadata?.httpStatusCode;
   return {
-    // A name comes from the network: only what can be one goes into a message.
+    // The name comes from the network: a message includes it only if it has the form of a name.
     name: typeof name === 'string' && /^\w{1,64}$/.test(name) ? name : 'unknown',
     message: typeof message === 'string' ? message : '',
     status: typeof status === 'number' ? status : 0,

@@ -11,22 +11,23 @@ import { withAttempts, type AttemptLimits, type AttemptSources } from './attempt
 /** What a failure of a key service means. */
 export interface Verdict {
   /**
-   * `ERR_KEY_UNAVAILABLE` for everything that is not understood: a record that fails with it is never skipped, so a
-   * wrong guess costs no data.
+   * `ERR_KEY_UNAVAILABLE` for every unknown failure: a record that fails with it is never skipped, so a wrong guess
+   * costs no data.
    */
   readonly code: 'ERR_KEY_UNAVAILABLE' | 'ERR_KEY_DISABLED' | 'ERR_AUTHENTICATION' | 'ERR_INVALID_OPTION';
-  /** Whether the same call may succeed in a moment. */
+  /** Whether the same call may succeed a little later. */
   readonly transient: boolean;
   /** What happened and what to do, as sentences without anything secret. */
   readonly reason: string;
 }
 
 /**
- * One key of a KMS, reduced to what differs between them: it encrypts and decrypts 32 bytes. All else is shared, so
- * that a KMS without additional authenticated data (RSA keys of Azure) gets the same binding as one with it.
+ * One key of a KMS, reduced to the functions that differ between services: it encrypts and decrypts 32 bytes. All
+ * else is shared, so that a KMS without additional authenticated data (RSA keys of Azure) gets the same binding as
+ * one with it.
  */
 export interface KeyService {
-  /** Stands in the wrapped key: which kind of service made its ciphertext. */
+  /** The kind of service that made a ciphertext; part of the wrapped key. */
   readonly id: string;
   /** For messages. */
   readonly name: string;
@@ -39,17 +40,22 @@ export interface KeyService {
 }
 
 const CONTENT_KEY_BYTES = 32;
-/** More than any service makes of 32 bytes: a forged header cannot make the service work on megabytes. */
+/**
+ * More than the ciphertext of 32 bytes from any service: a forged header cannot make the service work on megabytes.
+ */
 const MAX_CIPHERTEXT = 8_192;
-/** Bytes of the context hash in the header: early notice, while the id of the data key commits to all of it. */
+/**
+ * Characters of the context hash in the header: for an early check; the id of the data key commits to the whole
+ * hash.
+ */
 const CONTEXT_CHARACTERS = 22;
 
 /**
- * A {@link KeyProvider} over a key service. The service wraps a random content key; under that key stands the data
- * key, as `dir` JWE (RFC 7518 section 4.5) with the ciphertext of the service in its protected header:
- * `"kms": { "p": service, "cx": start of the context hash, "ct": ciphertext }`.
+ * A {@link KeyProvider} over a key service. The service wraps a random content key; that key encrypts the data key,
+ * as `dir` JWE (RFC 7518 section 4.5) with the ciphertext of the service in its protected header: `"kms": { "p":
+ * service, "cx": start of the context hash, "ct": ciphertext }`.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a kid that cannot be one.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for an invalid kid.
  */
 export function kmsProvider(
   where: string,
@@ -156,7 +162,7 @@ interface Flight {
   readonly dek: Promise<Uint8Array>;
 }
 
-/** Codes that an adapter throws itself and means. */
+/** Codes of errors that an adapter throws itself, which are passed on. */
 const OWN_CODES = ['ERR_INVALID_OPTION', 'ERR_AUTHENTICATION', 'ERR_KEY_DISABLED'] as const;
 
 function judge(service: KeyService, error: unknown): Verdict {

@@ -1,6 +1,6 @@
 import type { Verdict } from './kms-provider.ts';
 
-/** Codes of Node and undici for a connection that did not come about, or broke. */
+/** Codes of Node and undici for a connection that was not established, or broke. */
 const CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -34,7 +34,7 @@ function codeOf(error: unknown, depth: number = 0): string | undefined {
   if (typeof error !== 'object' || error === null || depth > 4) return undefined;
   const { code, name, cause, errors } = error as Record<string, unknown>;
   if (typeof code === 'string' && CODES.has(code)) return code;
-  // What the AWS client calls a time-out of its own.
+  // The name of the AWS client's own time-out error.
   if (name === 'TimeoutError') return name;
   // Several addresses of one host fail together.
   if (Array.isArray(errors)) return codeOf(errors[0], depth + 1);

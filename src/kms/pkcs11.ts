@@ -17,7 +17,7 @@ export type { Pkcs11Attribute, Pkcs11Mechanism, Pkcs11Module } from './pkcs11/mo
 export interface Pkcs11Options extends KmsOptions {
   /** A `PKCS11` object of pkcs11js, with its module loaded and `C_Initialize` called. */
   readonly pkcs11: Pkcs11Module;
-  /** Label of the token. A slot number is not taken: it can change when a token is added. */
+  /** Label of the token. A slot number is not accepted: it can change when a token is added. */
   readonly token: string;
   /** Label (`CKA_LABEL`) of a secret AES key of 256 bits that cannot be extracted. */
   readonly keyLabel: string;
@@ -63,7 +63,7 @@ export function pkcs11(options: Pkcs11Options): KeyProvider {
   const sessions = createToken(options);
   const inTurn = createInTurn(sessions);
 
-  /** Whether the token can open what it seals now. */
+  /** Whether the token can decrypt a ciphertext that it just made. */
   async function works(): Promise<boolean> {
     try {
       const fresh = await sessions.open();
@@ -92,8 +92,8 @@ export function pkcs11(options: Pkcs11Options): KeyProvider {
           try {
             return await unseal(cryptoki, current, ciphertext, contextHash);
           } catch (error) {
-            // Version 2.40 has no code of its own for a wrong tag, and SoftHSM says the same of every failure. So a
-            // token that opens something else has refused this ciphertext.
+            // Version 2.40 has no code for a wrong tag, and SoftHSM returns the same code for every failure. So if
+            // the token can decrypt another ciphertext, this one is wrong.
             const name = nameOf(error);
             if (WRONG_DATA.has(name) || (AMBIGUOUS.has(name) && (await works()))) notAuthentic(error);
             throw error;

@@ -13,7 +13,7 @@ export type { KmsOptions } from './attempts.ts';
 export interface VaultTransitOptions extends KmsOptions {
   /** Where Vault or OpenBao answers, without `/v1`. `https:`; `http:` only for this machine (an agent, a proxy). */
   readonly address: string;
-  /** A token, or a function that gives the one of now: it is asked for each attempt. */
+  /** A token, or a function that returns the current one: it is called for each attempt. */
   readonly token: string | (() => MaybePromise<string>);
   /** Name of the transit key. Make it with `derived=true`. */
   readonly key: string;
@@ -21,7 +21,7 @@ export interface VaultTransitOptions extends KmsOptions {
   readonly mount?: string;
   /** Namespace, where the server has them. */
   readonly namespace?: string;
-  /** A `fetch` of yours, for a certificate authority or proxy of your own. @defaultValue the one of the runtime */
+  /** Your own `fetch`, for a certificate authority or proxy of your own. @defaultValue the one of the runtime */
   readonly fetch?: typeof fetch;
 }
 
@@ -147,7 +147,7 @@ function checkAddress(address: unknown): string {
 }
 
 function checkToken(token: unknown): string {
-  // What fetch says of a header that it cannot send quotes the token.
+  // The error of fetch for an invalid header quotes the token.
   if (typeof token !== 'string' || !TOKEN.test(token)) {
     invalidOption('vaultTransit', 'token', 'printable ASCII characters without spaces', token);
   }
@@ -204,7 +204,7 @@ class VaultFault extends Error {
   }
 }
 
-/** What the status and the documented messages of the transit engine mean. */
+/** The meaning of the status and of the documented messages of the transit engine. */
 function judge(error: unknown): Verdict {
   if (!(error instanceof VaultFault)) {
     if (isNetworkError(error)) return networkVerdict(error);

@@ -4,7 +4,7 @@ import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import { snapshotItems } from './snapshot-items.ts';
 
 /**
- * The limit of `getItems()`: `undefined` for everything, as also for `Infinity`; nothing is read for zero and less, as in
+ * The limit of `getItems()`: `undefined` for all items, also given as `Infinity`; zero and less read nothing, as in
  * the SDK's own session.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for what is no whole number.
@@ -16,17 +16,17 @@ export function readLimit(limit: unknown): number | undefined {
   return Math.max(limit as number, 0);
 }
 
-/** What `replacePrefix()` takes of a session of a store and of a wrapped one alike. */
+/** The arguments of `replacePrefix()` of a session of a store or of a wrapped one. */
 export interface PrefixArguments {
   readonly count: number;
   readonly digest: string;
   readonly operationId: string;
   readonly replacement: AgentInputItem[];
-  /** Not looked at: what may stand here differs. */
+  /** Not checked: the allowed values differ. */
   readonly archiveTo: unknown;
 }
 
-/** @throws {@link StrongroomError} `ERR_INVALID_OPTION`; `ERR_INVALID_ITEM` for what cannot be stored. */
+/** @throws {@link StrongroomError} `ERR_INVALID_OPTION`; `ERR_INVALID_ITEM` for an item that cannot be stored. */
 export function readPrefixArguments(args: unknown, maxItemBytes: number = Infinity): PrefixArguments {
   const where = 'replacePrefix';
   checkOptions(where, args, ['count', 'digest', 'replacement', 'operationId', 'archiveTo']);

@@ -6,7 +6,7 @@ import { checkOptions, invalidOption } from '../options.ts';
 /** The names of {@link CallOrigin}, for checks of options. */
 export const ORIGIN: readonly (keyof CallOrigin)[] = ['runContext', 'actor', 'purpose'];
 
-/** What of the options says who calls; what is no text is left out here and refused by {@link checkCall}. */
+/** The options that say who calls; values that are not strings are omitted here and refused by {@link checkCall}. */
 export function originOf(options: unknown): CallOrigin {
   const { runContext, actor, purpose } = (Object(options) === options ? options : {}) as CallOrigin;
   return defined({
@@ -29,8 +29,8 @@ export function checkCall(where: string, options: unknown, known: readonly strin
 }
 
 /**
- * For targets without layers. A caller that passes an actor expects authorize() or audit() to see it, so a store without
- * its layers is a mistake.
+ * For targets without layers. A caller that passes an actor expects `authorize()` or `audit()` to see it, so an
+ * unwrapped store is a mistake.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when the options say who calls.
  */

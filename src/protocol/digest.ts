@@ -5,8 +5,8 @@ import { mapInSlices } from '../slices.ts';
 import { itemKey } from './item.ts';
 
 /**
- * SHA-256 of items as `getItems()` gives them, the same for structurally equal items whatever the order of their
- * keys. It is the `digest` of `replacePrefix`.
+ * SHA-256 of items as `getItems()` gives them; the order of keys does not matter. It is the `digest` of
+ * `replacePrefix`.
  *
  * @returns base64url, 43 characters.
  */

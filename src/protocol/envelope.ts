@@ -12,7 +12,7 @@ export interface Envelope {
   readonly headerSegment: string;
   /** Nonce, ciphertext and tag; the item's JSON in UTF-8 when the suite is `"none"`. */
   readonly body: Uint8Array;
-  /** The data key as a compact JWE, when it lives in the envelope. */
+  /** The data key as a compact JWE, when it is stored in the envelope. */
   readonly wrapped?: string;
 }
 
@@ -35,8 +35,8 @@ export function looksLikeEnvelope(text: string): boolean {
 }
 
 /**
- * The header as the segment that stands in an envelope: its fields in the one order of the format, extensions
- * (`x-…`) last and sorted.
+ * The header as a segment of an envelope: its fields in the order of the format, extensions (`x-…`) last and
+ * sorted.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when a field is unknown or has a value that the format does
  * not allow, or when the header has more than 1,024 bytes: layers write headers, so one of them is wrong.
@@ -56,8 +56,8 @@ export function formatEnvelope(headerSegment: string, body: Uint8Array, wrapped?
 }
 
 /**
- * The parts of an envelope's text. Strict: what it accepts, {@link formatHeader} and {@link formatEnvelope} give
- * again character by character (the wrapped key is checked when it is unwrapped).
+ * The parts of an envelope's text. Strict: {@link formatHeader} and {@link formatEnvelope} reproduce every accepted
+ * text character by character (the wrapped key is checked when it is unwrapped).
  *
  * @throws {@link StrongroomError} `ERR_MALFORMED` when the text breaks the format, `ERR_UNSUPPORTED` when it has a
  * suite or a critical field that this version does not know.
@@ -94,8 +94,8 @@ export function isSealed({ header, body, wrapped }: Envelope): boolean {
 }
 
 /**
- * The header of an envelope without looking at the rest, `undefined` when it has no valid one: for sweepers, which
- * have no keys, and to tell envelopes from text that begins like one.
+ * The header of an envelope without checking the rest, `undefined` when it has no valid one: for purges, which have
+ * no keys, and to distinguish envelopes from text that begins like one.
  */
 export function readHeader(text: string): Header | undefined {
   const headerEnd = text.indexOf('.', PREFIX.length);
@@ -122,15 +122,15 @@ function parseHeader(segment: string): Header {
   if (typeof header !== 'object' || header === null || Array.isArray(header)) {
     malformed('the header is not an object');
   }
-  // Equality with the one way to write these fields excludes every other order, space, escape, duplicate and
-  // number variant without a parser of our own.
+  // Comparing with the canonical text excludes every other order, space, escape, duplicate and number variant
+  // without a parser of our own.
   if (headerText(header as Header, 'ERR_MALFORMED') !== text) {
     malformed('the header is not in its canonical form');
   }
   return header as Header;
 }
 
-/** The canonical JSON of a header. Called for every item, so it is put together by hand. */
+/** The canonical JSON of a header. Called for every item, so it is built by hand for speed. */
 function headerText(header: Header, code: 'ERR_INVALID_OPTION' | 'ERR_MALFORMED'): string {
   const { s, d, t, e, g, o } = header;
   if (typeof s !== 'string') fail(code, 'its field s is not a string');
@@ -201,14 +201,14 @@ function malformed(what: string): never {
   );
 }
 
-/** The protocol item that carries an envelope: the one shape that every session stores and returns unchanged. */
+/** The protocol item that carries an envelope: every session stores and returns this shape unchanged. */
 export function carrierOf(envelope: string): AgentInputItem {
   return { type: 'message', role: 'user', content: [{ type: 'input_text', text: envelope }] };
 }
 
 /**
  * The envelope's text in a record of the carrier's shape, `undefined` for any other record. Ids and other fields
- * that a backend added are no obstacle.
+ * that a backend added are ignored.
  */
 export function envelopeText(record: AgentInputItem): string | undefined {
   const { type, role, content } = record as { type?: unknown; role?: unknown; content?: unknown };

@@ -10,7 +10,7 @@ const FIELDS: ReadonlySet<string> = new Set(
 
 const SHOWN_SEGMENTS = 24;
 
-/** `item.content[0].text`. Keys that are no fields of items are `*`, and of a deep path only the beginning is shown. */
+/** `item.content[0].text`. Keys that are not fields of items are `*`, and a deep path is cut to its beginning. */
 export function itemPath(segments: readonly (string | number)[]): string {
   const shown = segments
     .slice(0, SHOWN_SEGMENTS)

@@ -3,12 +3,12 @@ import { fromBase64, toBase64 } from '../crypto/encoding.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { itemPath } from './item-path.ts';
 
-/** How deep an item may nest. Everything that walks over items may recurse this far, and JSON as well. */
+/** How deep an item may nest. Functions that walk over items, and JSON, can recurse this deep. */
 export const MAX_DEPTH = 1_000;
 
 /**
- * A plain deep copy of an item, each property read once. Properties that are `undefined` are left out, as JSON
- * does; anything else that JSON would change or lose is refused, and so is more than {@link MAX_DEPTH} levels.
+ * A plain deep copy of an item, each property read once. Properties that are `undefined` are omitted, as in JSON;
+ * any other value that JSON would change or lose is refused, and so are more than {@link MAX_DEPTH} levels.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_ITEM`, naming the path and never the value.
  */
@@ -20,7 +20,7 @@ export function snapshotItem(item: AgentInputItem): AgentInputItem {
 }
 
 /**
- * Copies of the items of a list, each read once. A hole is refused, as an item that is none.
+ * Copies of the items of a list, each read once. A hole is refused like an invalid item.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_ITEM`.
  */
@@ -42,7 +42,7 @@ export function listed(items: unknown): AgentInputItem[] {
     if (!Array.isArray(items)) {
       throw new StrongroomError('ERR_INVALID_ITEM', 'This call takes an array of items.');
     }
-    // Other ways to copy a list skip its holes or ask its iterator.
+    // Other ways to copy a list skip its holes or call its iterator.
     return Array.from({ length: items.length }, (_, index) => items[index] as AgentInputItem);
   });
 }
@@ -50,7 +50,7 @@ export function listed(items: unknown): AgentInputItem[] {
 /** Lists of items that no code outside of this package holds or changes. */
 const owned = new WeakSet<readonly AgentInputItem[]>();
 
-/** Tells a store below that this list need not be read while the call is made: it can be read in slices. */
+/** Marks a list that a store need not copy during the call: it can read it in slices. */
 export function own<T extends readonly AgentInputItem[]>(list: T): T {
   owned.add(list);
   return list;
@@ -60,7 +60,7 @@ export function isOwn(list: readonly AgentInputItem[]): boolean {
   return owned.has(list);
 }
 
-/** What an accessor or a proxy of the caller throws can hold anything, so nothing of it is kept. */
+/** An error from an accessor or a proxy of the caller can hold anything, so it is not kept as a cause. */
 export function readable<T>(read: () => T): T {
   try {
     return read();
@@ -73,7 +73,10 @@ export function readable<T>(read: () => T): T {
   }
 }
 
-/** Where a snapshot is. One for the whole item: a path for each value would cost as much as the item. */
+/**
+ * The current position of a snapshot. One object for the whole item: a path for each value would cost as much as
+ * the item.
+ */
 interface Place {
   readonly segments: (string | number)[];
   readonly ancestors: Set<object>;
@@ -153,7 +156,7 @@ export function encodeItem(item: AgentInputItem): string {
   return JSON.stringify(needsEscape(item) ? escapeBytes(item) : item);
 }
 
-/** Looks before it copies: almost no item has bytes, and copying costs more than the JSON. */
+/** Checked before a copy: almost no item has bytes, and copying costs more than the JSON. */
 function needsEscape(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (value instanceof Uint8Array) return true;
@@ -171,7 +174,7 @@ export function decodeItem(text: string): AgentInputItem {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new SyntaxError('not a JSON object');
   }
-  // A search that text seldom slows down, as one for a letter would be.
+  // The quote makes the search fast: it seldom finds partial matches in text.
   return (text.includes('$bytes"') ? unescapeBytes(value) : value) as AgentInputItem;
 }
 
@@ -225,7 +228,7 @@ export function cloneItem<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Uint8Array) return new Uint8Array(value) as T;
   if (Array.isArray(value)) return value.map(cloneItem) as T;
-  // Engines copy an object in one step this way; most of its values are texts, which need nothing more.
+  // Engines copy an object in one step this way; most values are strings, which need no further copy.
   const copy = { ...value } as Record<string, unknown>;
   for (const key of Object.keys(copy)) {
     const child = copy[key];
@@ -235,8 +238,8 @@ export function cloneItem<T>(value: T): T {
 }
 
 /**
- * Text that is equal for structurally equal items, whatever the order of their keys: the equality of the runner's
- * own reconciliation (`undefined` properties do not count).
+ * Text that is equal for structurally equal items, independent of the order of their keys: the equality of the
+ * runner's own reconciliation (`undefined` properties do not count).
  */
 export function itemKey(item: unknown): string {
   return JSON.stringify(sortKeys(item));

@@ -3,7 +3,7 @@ import type { AgentInputItem } from '@openai/agents';
 /**
  * Which items of a history need each other. A provider refuses a result without its call ("No tool call found for
  * function call output with call_id …") and a call without its result ("No tool output found for function call
- * …"), so whatever drops, expires or moves items has to know these links. They are the ones of the runner of
+ * …"), so code that drops, expires or moves items has to know these links. They are the ones of the runner of
  * `@openai/agents` 0.20 (`runner/toolResultCorrelation`), plus program ownership.
  */
 
@@ -21,7 +21,7 @@ const RESULT_TYPES: ReadonlySet<string> = new Set(Object.values(RESULT_OF));
 const APPROVAL_REQUEST = 'mcp_approval_request';
 const APPROVAL_RESPONSE = 'mcp_approval_response';
 
-/** Every member that a link can hang on; read loosely because stored history can be older than the types. */
+/** Every member that can form a link; loosely typed because stored history can be older than the types. */
 interface Linked {
   readonly type?: unknown;
   readonly id?: unknown;
@@ -34,9 +34,9 @@ interface Linked {
 }
 
 /**
- * The link that this item opens, as a text that {@link resultKey} gives for the item that closes it; `undefined`
- * for an item that is no call. Calls of different kinds never share a key. A `callId` that is used again gives the
- * same key again: {@link createLinkMatcher} pairs those first-in-first-out.
+ * The link that this item opens, as a key that equals the {@link resultKey} of the item that closes it; `undefined`
+ * for an item that is not a call. Calls of different kinds never share a key. A `callId` that is used again gives
+ * the same key again: {@link createLinkMatcher} pairs those first-in-first-out.
  */
 export function callKey(item: AgentInputItem): string | undefined {
   const linked = item as Linked;
@@ -53,9 +53,9 @@ export function callKey(item: AgentInputItem): string | undefined {
 }
 
 /**
- * The link that this item closes, in the words of {@link callKey}; `undefined` for an item that is no result. A
- * tool search output without any id answers the oldest open search, which a key cannot say: it gets the key of a
- * search without an id, and {@link createLinkMatcher} pairs it by order.
+ * The link that this item closes, as a {@link callKey}; `undefined` for an item that is not a result. A tool search
+ * output without any id answers the oldest open search, which a key cannot express: it gets the key of a search
+ * without an id, and {@link createLinkMatcher} pairs it by order.
  */
 export function resultKey(item: AgentInputItem): string | undefined {
   const linked = item as Linked;
@@ -85,11 +85,13 @@ export function ownerKey(item: AgentInputItem): string | undefined {
   return caller?.['type'] === 'program' ? key('program_output', caller['callerId']) : undefined;
 }
 
-/** What a matcher says of one item. */
+/** The result of a matcher for one item. */
 export interface Matched {
   /** The item is a call. */
   readonly opens: boolean;
-  /** The index of the call that this item answers, -1 when it is not there; absent for an item that is no result. */
+  /**
+   * The index of the call that this item answers, -1 when it is not there; absent for an item that is not a result.
+   */
   readonly closes?: number;
   /** The same for the program that issued the item. */
   readonly owner?: number;
@@ -114,15 +116,15 @@ export interface LinkMatcher {
 
 /**
  * A matcher for one pass over a history. A result closes the *oldest* open call with its key, so that a repeated
- * `callId` (real models repeat them) is a new pair, and what stands earlier never depends on what comes later.
+ * `callId` (real models repeat them) is a new pair, and earlier pairs never depend on later items.
  */
 export function createLinkMatcher(): LinkMatcher {
   /** In the order in which they were opened. */
   const openByKey = new Map<string, Queue>();
   const keyOfOpen = new Map<number, string>();
   /**
-   * Searches that the client runs; an output without an id answers the oldest open one. Those before `firstSearch` are
-   * closed, and others can be: a Set would step over all that it lost to give its first element.
+   * Searches that the client runs; an output without an id answers the oldest open one. Those before `firstSearch`
+   * are closed, and others can be. Not a Set: to give its first element it would step over all deleted ones.
    */
   const searches: number[] = [];
   let firstSearch = 0;

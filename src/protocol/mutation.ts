@@ -4,7 +4,7 @@ import { invalidOption } from '../options.ts';
 import { listed, readable, snapshotItem } from './item.ts';
 import { plainCopy } from './plain-copy.ts';
 
-/** The SDK's own session passes over a type that it does not know: a rewrite that does nothing, and says nothing. */
+/** The SDK's own session ignores unknown types: the rewrite would have no effect, without an error. */
 const UNKNOWN =
   "A mutation of a history must have the type 'replace_function_call', the only known type, and a callId that is a " +
   'string.';
@@ -13,7 +13,8 @@ const UNKNOWN =
  * A copy of the mutations of a call, each property read once. Fields that a later SDK gives them are kept.
  *
  * @param copy How a replacement is copied; throws for items that cannot be stored without loss.
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for no list, `ERR_INVALID_ITEM` for what is in it.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when it is not a list, `ERR_INVALID_ITEM` for an invalid
+ * element.
  */
 export function snapshotMutations(
   args: unknown,

@@ -1,7 +1,7 @@
 /** Bytes up to which extra properties of a byte array are looked for: listing the keys takes 0.2 s for 1 MiB. */
 const LISTED_BYTES = 65_536;
 
-/** A copy of plain data. Throws for what a copy would lose: accessors, symbols, hidden properties, classes. */
+/** A copy of plain data. Throws where a copy would lose something: accessors, symbols, hidden properties, classes. */
 export function plainCopy(value: unknown): unknown {
   return copySupported(value, new Set());
 }
@@ -37,7 +37,7 @@ function copyRecord(record: object, ancestors: Set<object>): Record<string, unkn
   return copy;
 }
 
-/** The value of an enumerable property that is no accessor and has a text as its name. */
+/** The value of an enumerable property that is not an accessor and has a string as its name. */
 function dataOf(object: object, key: string | symbol): unknown {
   const descriptor = Object.getOwnPropertyDescriptor(object, key);
   const plain = typeof key === 'string' && descriptor?.enumerable === true && 'value' in descriptor;

@@ -5,8 +5,8 @@ import { formatEnvelope, recordKey, type Envelope } from './envelope.ts';
 
 /**
  * A carrier without its text: its header and its body, as they came from a database or go there. Only between a
- * session of our stores, the engine and layers of ours, in calls that {@link TAKES_PARTS} marks; everybody else gets the
- * carrier itself. Read as an item it answers like the carrier. See decision 66.
+ * session of our stores, the engine and layers of ours, in calls that {@link TAKES_PARTS} marks; all other code
+ * gets the carrier itself. Read as an item, it has the members of the carrier. See decision 66.
  */
 export class SealedRecord {
   readonly parts: Envelope;
@@ -52,12 +52,12 @@ export function partsOf(record: AgentInputItem): Envelope | undefined {
   return record instanceof SealedRecord ? record.parts : undefined;
 }
 
-/** The record for everybody: a plain object. */
+/** The record as a plain carrier, for code outside of this package. */
 export function plainRecord(record: AgentInputItem): AgentInputItem {
   return record instanceof SealedRecord ? record.toJSON() : record;
 }
 
-/** Characters of {@link recordKey}, which need not be made for it. */
+/** The length of {@link recordKey}, without making the key. */
 export function recordLength(record: AgentInputItem): number {
   const parts = partsOf(record);
   if (parts === undefined) return recordKey(record).length;
@@ -73,7 +73,7 @@ export function takesParts(call: SessionCall): boolean {
   return (call as { readonly [TAKES_PARTS]?: boolean })[TAKES_PARTS] === true;
 }
 
-/** Layers that look at records through the functions of `protocol` only, and their hooks as they were made. */
+/** Layers that read records through the functions of `protocol` only, and their original hooks. */
 const layers = new WeakMap<SessionLayer, SessionLayer>();
 
 export function withParts<L extends SessionLayer>(layer: L): L {
@@ -81,10 +81,10 @@ export function withParts<L extends SessionLayer>(layer: L): L {
   return layer;
 }
 
-/** Whether no layer of these looks at records as items. */
+/** Whether none of these layers reads records as items. */
 export function allTakeParts(list: readonly SessionLayer[]): boolean {
   return list.every((layer) => SEEING.every((hook) => layer[hook] === layers.get(layer)?.[hook]));
 }
 
-/** Hooks that are given entries with their records in these calls. */
+/** Hooks that get entries with their records in these calls. */
 const SEEING = ['read', 'load', 'inspect', 'mutation', 'opensBy', 'stillOpens'] as const;

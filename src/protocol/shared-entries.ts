@@ -1,8 +1,8 @@
 import type { SessionCall } from '../layer.ts';
 
 /**
- * Marks the calls in which a cache may give the entries themselves that it keeps. No layer of the stack changes what is in
- * an entry, and the engine copies the items once, at the end. See decision 67.
+ * Marks the calls in which a cache may return its own entries without a copy. No layer of the stack changes the
+ * content of an entry, and the engine copies the items once, at the end. See decision 67.
  */
 export const TAKES_SHARED: unique symbol = Symbol('strongroom.takesShared');
 

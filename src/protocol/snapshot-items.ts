@@ -2,7 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import { encodeItem, listed, snapshotItem } from './item.ts';
 
-/** Copies what the caller handed over, each property read once, so that later changes of it do no harm. */
+/** Copies the items of the caller, each property read once, so that later changes have no effect. */
 export function snapshotItems(items: readonly AgentInputItem[], maxItemBytes: number): AgentInputItem[] {
   return listed(items).map((item, index, { length }) => {
     const snapshot = snapshotItem(item);

@@ -12,8 +12,8 @@ import { itemKey, snapshotList } from './item.ts';
 import { plainCopy } from './plain-copy.ts';
 
 /**
- * What the SDK's own `MemorySession` says when it refuses a transaction. Bare stores and stacks say the same, and
- * nothing else in these messages: code that handles errors of `MemorySession` handles ours, and they hold no content.
+ * The messages of the SDK's own `MemorySession` when it refuses a transaction. Bare stores and stacks use exactly
+ * these: code that handles errors of `MemorySession` handles ours, and they hold no content.
  */
 export const SENTENCES = {
   arguments: 'Session history transaction arguments are invalid.',
@@ -29,7 +29,7 @@ export const SENTENCES = {
   prefix: 'Session history prefix no longer matches the transaction precondition.',
 } as const;
 
-/** Operation id and transaction, each read once; what they hold is not looked at yet. */
+/** Operation id and transaction, each read once; their content is not checked yet. */
 export interface TransactionEnvelope {
   readonly operationId: string;
   readonly transaction: object;
@@ -43,7 +43,7 @@ export function readTransactionEnvelope(args: unknown): TransactionEnvelope {
     if (typeof args !== 'object' || args === null) return refuse(SENTENCES.arguments);
     ({ operationId, transaction } = args as Record<string, unknown>);
   } catch {
-    // What an accessor of the caller throws can hold anything, so it is not kept as the cause.
+    // An error from an accessor of the caller can hold anything, so it is not kept as the cause.
     return refuse(SENTENCES.arguments);
   }
   assertOperationId(operationId);
@@ -54,7 +54,7 @@ export function readTransactionEnvelope(args: unknown): TransactionEnvelope {
 /** @throws {@link StrongroomError} `ERR_INVALID_ITEM`. */
 function assertOperationId(operationId: unknown): asserts operationId is string {
   if (typeof operationId !== 'string' || operationId.trim() === '') refuse(SENTENCES.operationId);
-  // Two of them would become one in UTF-8.
+  // Two different ids would become equal in UTF-8.
   if (!isWellFormed(operationId)) refuse(`${SENTENCES.operationId} It must be well-formed Unicode.`);
 }
 
@@ -81,12 +81,12 @@ export function snapshotTransaction(
   };
 }
 
-/** @throws {@link StrongroomError} `ERR_INVALID_ITEM` for what a copy would lose. */
+/** @throws {@link StrongroomError} `ERR_INVALID_ITEM` where a copy would lose something. */
 export function copyTransaction(transaction: object): Record<string, unknown> {
   let copy: unknown;
   try {
     copy = plainCopy(transaction);
-    // A proxy cannot be told from what it stands for, except by what the platform's own copy refuses.
+    // `structuredClone` refuses a proxy; nothing else distinguishes it from its target.
     structuredClone(transaction);
   } catch {
     return refuse(SENTENCES.items);
@@ -142,7 +142,7 @@ export function itemKeys(items: readonly AgentInputItem[]): string {
   return `[${items.map(itemKey).join(',')}]`;
 }
 
-/** The error of an operation that does not fit the history, or its id. */
+/** The error of an operation that does not match the history, or whose id was used for another one. */
 export function conflictError(sentence: string): StrongroomError {
   return new StrongroomError(
     'ERR_CONFLICT',

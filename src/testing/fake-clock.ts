@@ -1,6 +1,6 @@
 import { parseDuration, type Duration } from '../options.ts';
 
-/** A clock that stands still until it is told to move, see {@link fakeClock}. */
+/** A clock that changes only by its methods, see {@link fakeClock}. */
 export interface FakeClock {
   /** The time, in Unix milliseconds. */
   (): number;

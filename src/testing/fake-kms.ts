@@ -5,7 +5,7 @@ import type { KeyProvider } from '../keys/provider.ts';
 import { checkKmsOptions, type KmsOptions } from '../kms/attempts.ts';
 import { kmsProvider } from '../kms/kms-provider.ts';
 
-/** How a {@link FakeKms} behaves: as it should, or broken. */
+/** How a {@link FakeKms} behaves: normally, or with a failure. */
 export type FakeKmsState = 'up' | 'down' | 'silent' | 'disabled';
 
 /** A {@link KeyProvider} without a service behind it; see {@link fakeKms}. */
@@ -13,16 +13,16 @@ export interface FakeKms extends KeyProvider {
   /** Calls that reached it, repetitions included. */
   readonly calls: { readonly encrypt: number; readonly decrypt: number };
   /**
-   * What the next calls meet. `'down'`: every call fails at once, as with a connection refused, and is repeated.
-   * `'silent'`: no call is ever answered. `'disabled'`: the key is disabled.
+   * The behaviour of the next calls. `'down'`: every call fails at once, as with a connection refused, and is
+   * repeated. `'silent'`: no call is ever answered. `'disabled'`: the key is disabled.
    */
   state: FakeKmsState;
 }
 
 /**
  * A key in a key management service that exists in this process only: the same wrapped form, repetitions, time limit
- * and errors as with a real one, to test what your program does when its KMS is down. Its key is random and never
- * leaves it: what it wrapped is lost with the object.
+ * and errors as with a real one, to test what your program does when its KMS is down. Its key is random and cannot
+ * be exported: data keys that it wrapped are lost with the object.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`
  * @example

@@ -1,7 +1,7 @@
 import type { Session } from '@openai/agents';
 import { interceptSession, type SessionMember } from './intercept.ts';
 
-/** Where a fault strikes: nothing was done yet, or everything was done and only the answer is lost. */
+/** When a fault occurs: before anything was done, or after everything was done, so that only the answer is lost. */
 export type FaultTime = 'before' | 'after';
 
 /** Which call fails. */
@@ -11,11 +11,11 @@ export interface Fault {
   /** Which matching call from now on, counted from 1 (the default). */
   readonly nth?: number;
   readonly when: FaultTime;
-  /** What is thrown; by default an {@link InjectedFault}. */
+  /** The error that is thrown; by default an {@link InjectedFault}. */
   readonly error?: Error;
 }
 
-/** The error that a faulty session throws unless told otherwise. */
+/** The default error of a faulty session. */
 export class InjectedFault extends Error {
   override readonly name: string = 'InjectedFault';
 }
@@ -24,11 +24,11 @@ export class InjectedFault extends Error {
 export interface FaultySession<S extends Session> {
   /** Has exactly the members of the inner session. */
   readonly session: S;
-  /** Schedules a fault, in place of one that has not struck yet. */
+  /** Schedules a fault; replaces one that has not occurred yet. */
   arm(fault: Fault): void;
-  /** Forgets a fault that has not struck. */
+  /** Cancels a fault that has not occurred yet. */
   disarm(): void;
-  /** How many faults have struck. */
+  /** How many faults have occurred. */
   readonly struck: number;
 }
 
@@ -46,8 +46,8 @@ export const MUTATING_MEMBERS: readonly SessionMember[] = [
 
 /**
  * A session that throws at the n-th call of a member, before the inner session did anything (`'before'`: a refused
- * connection) or after it did everything (`'after'`: a lost acknowledgement). A stack is right when a retry
- * converges after both.
+ * connection) or after it did everything (`'after'`: a lost acknowledgement). A correct stack converges after a
+ * retry in both cases.
  *
  * @example
  * ```ts

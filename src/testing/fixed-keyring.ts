@@ -10,11 +10,11 @@ export function fixedKey(label: string): JWK {
 }
 
 /**
- * A keyring whose keys follow from their labels, so that two processes or two runs of a test share them. Its keys
- * are public: never use it for data that matters.
+ * A keyring whose keys are derived from their labels, so that two processes or two runs of a test share them. Its
+ * keys are public: never use it for data that matters.
  *
- * @param current Label of the key that seals. @defaultValue 'a'
- * @param previous Labels of keys that still open.
+ * @param current Label of the current key. @defaultValue 'a'
+ * @param previous Labels of keys that only unwrap.
  *
  * @example
  * ```ts

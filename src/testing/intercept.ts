@@ -22,7 +22,7 @@ export interface InterceptedCall {
   readonly args: readonly unknown[];
 }
 
-/** Members that only ask or compare: they change nothing and are called synchronously. */
+/** Members that only return a capability or compare: they change nothing and are called synchronously. */
 const SYNCHRONOUS: readonly string[] = [
   'prepareHistoryItemForModelInput',
   'prepareHistoryItemsForPersistenceComparison',
@@ -31,9 +31,10 @@ const SYNCHRONOUS: readonly string[] = [
 
 /**
  * An object with exactly the members of `inner`, private state and symbols included, whose methods all pass through
- * `intercept`. The runner detects what a session can do by looking for members, so a test double with one more or
- * one less would test something else. The three synchronous members are passed on untouched. Only the version of a
- * store's history is left out: with it a cache would ask past the double, which could neither count nor fail that.
+ * `intercept`. The runner detects the capabilities of a session by its members, so a test double with one more or
+ * one less would be another test. The three synchronous members are not intercepted. Only the version of a store's
+ * history is omitted: with it a cache would query the store without the double, which could neither count nor fail
+ * the query.
  */
 export function interceptSession<S extends Session>(
   inner: S,

@@ -13,13 +13,13 @@ import { sessionChecks, type TestApi } from './session-contract.ts';
 /** What {@link layerContract} tests. */
 export interface LayerContractOptions {
   /**
-   * The layers, new ones at each call, with the same keys and settings: each call stands for another process. One
+   * The layers, new ones at each call, with the same keys and settings: each call simulates another process. One
    * layer or a stack.
    */
   readonly layers: () => Layers;
   /**
-   * Items that must come back exactly, by default one or more of every type of the protocol. For a layer that changes
-   * what it stores: items that it leaves as they are.
+   * Items that must come back exactly, by default one or more of every type of the protocol. For a layer that
+   * changes stored items: items that it does not change.
    */
   readonly items?: readonly AgentInputItem[];
 }
@@ -29,9 +29,10 @@ type Check = () => Promise<void>;
 /**
  * Declares the tests that a layer must pass to stand between the SDK's runner and a session: the session contract
  * around a session with all capabilities and around one with none, hooks that keep count and order, a comparison that
- * the runner can work with, and interrupted runs that converge after a fault before or after the store commits. Each layer
- * is also looked at alone: whether it is what it says of itself (`reads`, `stamps`, `unstamped`), leaves the header fields
- * of others, and lets `expire()`, mutations and compactions do their work above and below it.
+ * the runner can work with, and interrupted runs that converge after a fault before or after the store commits.
+ * Each layer is also tested alone: whether its properties are true (`reads`, `stamps`, `unstamped`), whether it
+ * keeps the header fields of other layers, and whether `expire()`, mutations and compactions work above and below
+ * it.
  *
  * @param testApi `describe` and `test` of the test runner.
  *

@@ -11,8 +11,8 @@ import { userMessage } from './session-contract.ts';
 type Check = () => Promise<void>;
 
 /**
- * Checks of what a layer says of itself. Each layer of the stack is looked at alone, under the smallest stack that
- * shows whether it is true.
+ * Checks of the properties that a layer states. Each layer is tested alone, in the smallest stack that shows
+ * whether they are true.
  */
 export function kindChecks(
   layers: () => readonly SessionLayer[],
@@ -40,7 +40,7 @@ type Concerns = (layer: SessionLayer) => boolean;
 const isAny: Concerns = () => true;
 const isStamping: Concerns = ({ stamps }) => stamps === true;
 const isUnstamping: Concerns = ({ stamps, seals }) => stamps !== true && seals !== true;
-/** A seal and a cache have one place; what expires by itself is not put above expire(). */
+/** A seal and a cache have one place; a layer that expires items cannot be above `expire()`. */
 const isOfItems: Concerns = (layer) =>
   layer.seals !== true && layer.load === undefined && layer.expires !== true;
 
@@ -48,7 +48,7 @@ function isMessage(item: AgentInputItem): boolean {
   return 'role' in item && item.role === 'user' && typeof item.content === 'string';
 }
 
-/** Stamps every item with what it was first written as, and counts. */
+/** Numbers every item when it is first written. */
 function probe(seen: (headers: readonly Header[]) => void = () => undefined): SessionLayer {
   let count = 0;
   return {
@@ -145,7 +145,7 @@ async function mutates(open: () => SessionLayer): Promise<void> {
   }
 }
 
-/** A session that compacts: what it is given takes the place of all that it had. */
+/** A session that compacts: the given items replace all its items. */
 function compacting(): Session & { replaceHistoryWithCompaction(items: AgentInputItem[]): Promise<void> } {
   const inner = new MemorySession();
   return Object.assign(inner, {
@@ -156,7 +156,7 @@ function compacting(): Session & { replaceHistoryWithCompaction(items: AgentInpu
   });
 }
 
-/** Once by a wrapper that has read what it keeps, once by one that has not. */
+/** Once by a wrapper that has read the kept items, once by one that has not. */
 async function keeps(open: () => SessionLayer, items: readonly AgentInputItem[]): Promise<void> {
   const { name } = open();
   const inner = compacting();
@@ -172,7 +172,7 @@ async function keeps(open: () => SessionLayer, items: readonly AgentInputItem[])
   await wrap().addItems(items.map(cloneItem));
   const first = wrap();
   const seen = await first.getItems();
-  // Without a layer that stamps, below nothing: such a stack has no header to keep.
+  // A stack without a layer that stamps has no header to keep.
   const before = layer.stamps === true ? headers.map(extensionsOf) : [];
   for (const session of [first, wrap()]) {
     await session.replaceHistoryWithCompaction(seen.map(cloneItem));
@@ -193,7 +193,7 @@ async function keeps(open: () => SessionLayer, items: readonly AgentInputItem[])
 async function leaves(open: () => SessionLayer, text: AgentInputItem): Promise<void> {
   const layer = open();
   for (const below of [false, true]) {
-    // Nothing that sees items stands below a seal or a cache.
+    // A layer that sees items cannot be below a seal or a cache.
     if (below && (layer.seals === true || layer.load !== undefined)) continue;
     let headers: readonly Header[] = [];
     const probing = probe((seen) => (headers = seen));

@@ -1,20 +1,20 @@
 import { AssertionError } from 'node:assert';
 import { utf8 } from '../crypto/encoding.ts';
 
-/** What of the inputs may not be readable in the store, see {@link assertNoPlaintext}. */
+/** Options of the search for plaintext, see {@link assertNoPlaintext}. */
 export interface PlaintextOptions {
   /**
-   * What the same stack stored for the same session ids with other text. What the control holds too is structure of
-   * the store (column names, the carrier), not plaintext. Same forms as `stored`.
+   * The stored data of the same stack for the same session ids with other text. Bytes that are also in the control
+   * are structure of the store (column names, the carrier), not plaintext. Same forms as `stored`.
    */
   readonly control?: string | Uint8Array;
 }
 
-/** A leak of fewer bytes than this is indistinguishable from chance and from structure. */
+/** A shorter match can be coincidence or structure. */
 const WINDOW = 12;
 
 /**
- * Asserts that nothing of the inputs can be read in what a store holds: no run of 12 bytes of any of their strings
+ * Asserts that the data of a store contains no plaintext of the inputs: no run of 12 bytes of any of their strings
  * (object keys included, as they are and as JSON escapes them) occurs in it, as it is or in Base64 (both alphabets,
  * whatever the alignment), unless the control holds it too. Exact, and linear in the sizes.
  *
@@ -159,7 +159,7 @@ function equalWindows(left: Uint8Array, leftAt: number, right: Uint8Array, right
   return true;
 }
 
-/** The bytes themselves, and what they give when read as Base64 from each of the four phases of a group. */
+/** The bytes themselves, and their Base64 decodings from each of the four offsets of a group. */
 function* readings(stored: Uint8Array): Generator<{ readonly bytes: Uint8Array; readonly how: string }> {
   yield { bytes: stored, how: 'as it is' };
   for (let phase = 0; phase < 4; phase++) {

@@ -7,9 +7,9 @@ export interface RecordedCall {
   readonly member: string;
   /** Arrays (items) as they were at the time of the call; everything else by reference. */
   readonly args: readonly unknown[];
-  /** How many items the call handed over. */
+  /** How many items the call passed. */
   readonly itemsWritten: number;
-  /** How many items came back. */
+  /** How many items it returned. */
   readonly itemsRead: number;
   /** Whether the inner session threw. */
   readonly failed: boolean;
@@ -27,13 +27,13 @@ export interface SessionRecording<S extends Session> {
   readonly itemsRead: number;
   /** The sum over all calls since the last {@link SessionRecording.reset}. */
   readonly itemsWritten: number;
-  /** Forgets what was recorded. */
+  /** Deletes the record. */
   reset(): void;
 }
 
 /**
- * A session that records what reaches it: which members are called, with what, and how many items travel. For tests
- * that count ("a warm read asks for one item") rather than measure time.
+ * A session that records its calls: which members are called, with which arguments, and how many items are passed.
+ * For tests that count ("a warm read asks for one item") rather than measure time.
  *
  * @example
  * ```ts

@@ -302,7 +302,7 @@ const OTHERS: readonly AgentInputItem[] = [
 /**
  * At least one valid item of every type of the SDK's protocol (0.20), with the optional fields that are easily lost:
  * namespaces, callers, provider data, several content parts, empty strings, ids of several kinds. Each call gives
- * fresh objects. Nothing in them looks like personal data, so a redacting stack leaves them as they are.
+ * fresh objects. Nothing in them looks like personal data, so a redacting stack does not change them.
  */
 export function sampleItems(): AgentInputItem[] {
   return structuredClone([

@@ -18,26 +18,26 @@ import {
   type ScriptedModelInput,
 } from '@openai/agents/testing';
 
-/** How an interrupted run is taken up again: the same object, or its text in another process. */
+/** How an interrupted run is resumed: from the same object, or from its serialized state in another process. */
 export type Resume = 'live' | 'serialized';
 
-/** What a scenario runs on. */
+/** The environment of a scenario. */
 export interface Stage {
-  /** The session of the next run. For a serialized resume it is asked again: another process has its own wrapper. */
+  /** The session of the next run. For a serialized resume it is called again: another process has its own wrapper. */
   open(): Session;
   readonly stream: boolean;
   /** The context of each run. */
   readonly context?: unknown;
 }
 
-/** What happened. */
+/** The result of a scenario. */
 export interface Performance {
-  /** How many times the tool did its work. */
+  /** How many times the tool ran. */
   readonly toolRuns: number;
   /** What the model got in its last call. */
   readonly lastInput: readonly AgentInputItem[];
   readonly finalOutput: unknown;
-  /** Errors of attempts that failed before one went through. */
+  /** Errors of attempts that failed before one succeeded. */
   readonly failures: readonly unknown[];
   /** The session as the last run left it. */
   readonly session: Session;
@@ -46,7 +46,7 @@ export interface Performance {
 /** The agents of the scenarios. */
 export type SupportAgent = Agent<unknown, 'text'>;
 
-/** The tool of the scenarios; `work` says what it does. */
+/** The tool of the scenarios; it calls `work`. */
 function refundTool(needsApproval: boolean, work: () => string): FunctionTool {
   return tool({
     name: 'refund',
@@ -110,13 +110,13 @@ export async function runOnce(
     stream: true,
   });
   for await (const _ of result) {
-    // Consumed, as a user interface would.
+    // Consumed, as by a user interface.
   }
   await result.completed;
   return { state: result.state, finalOutput: outputOf(result) };
 }
 
-/** The answer, `undefined` for an interrupted run (where the SDK warns of asking). */
+/** The answer, `undefined` for an interrupted run (where the SDK warns on access). */
 function outputOf(result: {
   readonly interruptions: readonly unknown[];
   readonly finalOutput?: unknown;
@@ -127,7 +127,7 @@ function outputOf(result: {
 /** How often a failed attempt is repeated: more than any scenario has faults. */
 const ATTEMPTS = 4;
 
-/** Repeats `attempt` after a failure; what still fails at the last attempt is thrown. */
+/** Repeats `attempt` after a failure; throws the error of the last attempt. */
 async function untilItWorks<T>(failures: unknown[], attempt: () => Promise<T>): Promise<T> {
   for (let left = ATTEMPTS; ; left--) {
     try {
@@ -139,7 +139,7 @@ async function untilItWorks<T>(failures: unknown[], attempt: () => Promise<T>): 
   }
 }
 
-/** A plain first turn, so that what follows has a history. */
+/** A plain first turn, so that the later turns have a history. */
 export async function firstTurn(stage: Stage, session: Session): Promise<void> {
   const model = new ScriptedModel([[assistantMessage(HELLO_BACK, { id: 'msg_hello' })]]);
   await runOnce(new Agent({ name: 'Support', model }), HELLO, stage, session);
@@ -147,7 +147,7 @@ export async function firstTurn(stage: Stage, session: Session): Promise<void> {
 
 /**
  * A first turn, then a tool call that a human approves, resumed live or from its serialized state, with reasoning.
- * `beforeResume` may arm a fault; the resumed run is repeated until it goes through.
+ * `beforeResume` may arm a fault; the resumed run is repeated until it succeeds.
  */
 export async function approvalScenario(
   stage: Stage,
@@ -237,7 +237,7 @@ export async function blockedScenario(
 
 /**
  * A turn in which the model puts a compaction item before its answer, and one more turn. Failures of the first are
- * kept; `arm` gives the function that is called before the second.
+ * kept; `arm` returns the function that is called before the second.
  */
 export async function serverCompactionScenario(
   stage: Stage,
@@ -276,7 +276,7 @@ export async function handoffScenario(stage: Stage): Promise<Performance> {
   return { toolRuns: 0, lastInput: inputOf(model), finalOutput, failures: [], session };
 }
 
-/** One turn with this input and these items from the model, and one more turn that shows what was remembered. */
+/** One turn with this input and these items from the model, and one more turn that shows the stored history. */
 export async function turnScenario(
   stage: Stage,
   input: string | AgentInputItem[],
@@ -295,7 +295,7 @@ export async function turnScenario(
   return { toolRuns: 0, lastInput: inputOf(model), finalOutput, failures: [], session };
 }
 
-/** All that a session shows, also one that wants a run context. */
+/** All items of a session, also of one that requires a run context. */
 export async function historyOf(session: Session, context?: RunContext<unknown>): Promise<AgentInputItem[]> {
   return context === undefined
     ? session.getItems()

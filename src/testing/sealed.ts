@@ -6,7 +6,7 @@ import { fromBase64url, fromUtf8 } from '../crypto/encoding.ts';
 export interface SealedOptions {
   /** Chooses the history of an inner session that routes by it. */
   readonly runContext?: RunContext<unknown>;
-  /** Whether a session without records passes. It proves nothing, so it does not by default. */
+  /** Whether a session without records passes. By default it does not, because it proves nothing. */
   readonly empty?: boolean;
 }
 
@@ -14,7 +14,7 @@ export interface SealedOptions {
  * Asserts that every record of a session is sealed: one user message with one text, an `sr1` envelope whose header
  * names a suite and a data key.
  *
- * @param session The session that stores, not the wrapper: `new MemorySession()`, not `wrapSession(…)`.
+ * @param session The innermost session, not the wrapper: `new MemorySession()`, not `wrapSession(…)`.
  * @throws `AssertionError` with the index of the first record that is not sealed; its text is not quoted.
  *
  * @example

@@ -14,13 +14,13 @@ import { cloneItem } from '../protocol/item.ts';
 import type { MaybePromise } from '../layer.ts';
 import { sampleItems } from './sample-items.ts';
 
-/** What the contract suites need of a test runner: `vitest`, `node:test` and `bun:test` all have it. */
+/** The functions of a test runner that the contract suites need: `vitest`, `node:test` and `bun:test` have them. */
 export interface TestApi {
   describe(name: string, body: () => void): unknown;
   test(name: string, body: () => Promise<void>): unknown;
 }
 
-/** How {@link sessionContract} gets its sessions. */
+/** Where {@link sessionContract} gets its sessions from. */
 export interface SessionContractOptions {
   /** A new, empty session at each call. */
   open(): MaybePromise<Session>;
@@ -244,7 +244,7 @@ async function pastedEnvelope(session: Session): Promise<void> {
 }
 
 async function capabilities(session: Session): Promise<void> {
-  // By name: the optional members are no part of the type `Session`.
+  // By name: the optional members are not part of the type `Session`.
   const members = session as unknown as Record<string, unknown>;
   for (const name of OPTIONAL_METHODS) {
     assert.ok(
@@ -400,7 +400,7 @@ async function compaction(session: Session): Promise<void> {
   await session.addItems(numbered(5));
   const marker: AgentInputItem = { type: 'compaction', encrypted_content: 'opaque' };
   await session.replaceHistoryWithCompaction([marker, userMessage('kept')]);
-  // A store may keep what lies before the marker: the runner reads from the last marker on.
+  // A store may keep items before the marker: the runner reads from the last marker on.
   const stored = await session.getItems();
   const at = stored.findLastIndex((item) => item.type === 'compaction');
   assert.ok(at >= 0, 'the compaction item is missing');
@@ -435,7 +435,7 @@ function numbered(count: number): AgentInputItem[] {
   return Array.from({ length: count }, (_, index) => userMessage(`number ${index}`));
 }
 
-/** What the session shows, without the ids that its backend gives. */
+/** The items of the session, without the ids that its backend adds. */
 async function visible(session: Session, limit?: number): Promise<AgentInputItem[]> {
   return withoutIds(limit === undefined ? await session.getItems() : await session.getItems(limit));
 }

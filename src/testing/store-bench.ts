@@ -10,7 +10,7 @@ import type { StoreSession } from '../stores/session.ts';
 import type { Store } from '../stores/store.ts';
 import { userMessage } from './session-contract.ts';
 
-/** What a check works with. */
+/** The environment of a check. */
 export interface Bench {
   readonly store: Store<StoreSession>;
   /** Another store over the same data; the same store when the database cannot be shared. */

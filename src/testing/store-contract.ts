@@ -15,22 +15,22 @@ import { dek, dekId, envelope, fails, numbered, rejects, textOf, type Bench } fr
 import { LINEAGE } from './store-lineage.ts';
 import { REFUSALS } from './store-refusals.ts';
 
-/** How {@link storeContract} gets its stores. */
+/** Where {@link storeContract} gets its stores from. */
 export interface StoreContractOptions {
   /**
-   * Opens the database under test; the contract closes what it opened. Two stores opened after each other show the
-   * same data unless `shared` is `false`. The contract uses random session ids and deletes what it wrote, so the
-   * database need not be empty.
+   * Opens the database under test; the contract closes the stores that it opened. Two stores opened after each
+   * other show the same data unless `shared` is `false`. The contract uses random session ids and deletes what it
+   * wrote, so the database need not be empty.
    */
   readonly open: () => MaybePromise<Store<StoreSession>>;
-  /** `false` when every store has a database of its own, such as one in memory. Default `true`. */
+  /** `false` when every store has a separate database, such as one in memory. Default `true`. */
   readonly shared?: boolean;
 }
 
 /**
  * Declares the tests that a store must pass: that its sessions keep {@link sessionContract}, that sessions are
  * isolated and ordered under concurrency, that every change is atomic and idempotent, that expired records and
- * deleted sessions are really gone, and that data keys live and die as `encrypt()` needs it.
+ * deleted sessions are really removed, and that data keys are kept and destroyed as `encrypt()` requires.
  *
  * @param testApi - `describe` and `test` of the test runner.
  *
@@ -268,7 +268,7 @@ async function operations({ store, other, id }: Bench): Promise<void> {
 async function allOrNothing({ store, id }: Bench): Promise<void> {
   const session = store.session(id());
   await session.addItems(numbered('before', 1));
-  // No item by its type: that is what the store has to refuse.
+  // An invalid item, which the store has to refuse.
   const broken = { type: 'message', role: 'user', content: Number.NaN } as unknown as AgentInputItem;
   await rejects('ERR_INVALID_ITEM', session.addItems([...numbered('never', 2), broken]));
   assert.deepEqual(await session.getItems(), numbered('before', 1));
@@ -379,7 +379,7 @@ async function versions({ store, other, id }: Bench): Promise<void> {
     }),
   );
   await moves('popItem', () => session.popItem());
-  // The history is again what it was, and not the same.
+  // The history is equal to the earlier one, but must have another version.
   await moves('an append of what was popped', () => session.addItems(numbered('transaction', 4).slice(-1)));
   const items = await session.getItems();
   const prefix = {
@@ -418,7 +418,7 @@ async function ownAppends({ store, other, id }: Bench): Promise<void> {
   const source = session[VERSION];
   const foreign = other.session(name);
   const isShared = other !== store;
-  // Appends are known from the first question on.
+  // Appends are known from the first query on.
   await foreign[VERSION].read();
   const append = async (on: StoreSession, count: number): Promise<AppendStep> => {
     const items = numbered('item', count);
@@ -446,7 +446,7 @@ async function ownAppends({ store, other, id }: Bench): Promise<void> {
       'appends were taken for others of their number',
     );
   }
-  // As many as were appended here, by others, before and after an append of this process.
+  // Other writers append as many items before and after an append of this process.
   for (const [first, second] of [
     [foreign, session],
     [session, foreign],
@@ -809,7 +809,7 @@ async function fences({ store, other, id }: Bench): Promise<void> {
     ]) {
       await rejects('ERR_CONFLICT', change());
     }
-    // Its answer was lost, and it is asked for again: it did happen.
+    // Its answer was lost, so it is repeated; it had been applied.
     await session.applyHistoryTransaction(inTime);
     assert.deepEqual(await session.getItems(), items);
   };

@@ -8,7 +8,7 @@ import { DEK_STORE, MAINTENANCE, OPERATIONS } from '../session-contract.ts';
 import { wrapSession } from '../wrap-session.ts';
 import { dek, envelope, fails, numbered, rejects, textOf, type Bench } from './store-bench.ts';
 
-/** What a store refuses at the door: nothing of it reaches the database. */
+/** Calls that a store refuses before anything reaches the database. */
 export const REFUSALS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['refuses texts that not every database keeps as they are', badTexts],
   ['keeps the longest texts that it takes', longTexts],
@@ -141,7 +141,7 @@ async function holdStopsRemoval({ store, other, id }: Bench): Promise<void> {
     assert.equal(await session[OPERATIONS].has(operation), false, 'a refused call was logged');
   }
   assert.deepEqual(await other.session(name).getItems(), whole);
-  // What adds something, or puts everything back, goes on.
+  // Changes that only add, or put everything back, are still allowed.
   await session.addItems(numbered('more', 1));
   await transact('same and more', numbered('more', 1), [...numbered('more', 1), ...numbered('last', 1)]);
   await session.applyHistoryTransaction({
@@ -195,7 +195,7 @@ async function subjectStays({ store, other, id }: Bench): Promise<void> {
   const key = dek(name, 'a');
   await store.session(name)[DEK_STORE].put(key);
   const sealed = envelope({ s: 'XC20P', d: key.did, t: 1 });
-  // In another process it was never heard of; in this one it is in use.
+  // One process does not know the session yet; in the other it is in use.
   for (const session of [
     other.session(name, { subject: theirs }),
     store.session(name, { subject: theirs }),

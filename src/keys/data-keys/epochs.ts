@@ -3,8 +3,8 @@ import { isWithin, type OpenedKey, type Usage } from './opened-keys.ts';
 import type { DataKeyLimits, DataKeyScope } from './types.ts';
 
 /**
- * What is remembered of the data key that seals for a session. It holds no secret and is small, so that many more of
- * them are kept than opened keys: a session whose opened key has left goes on with the same data key.
+ * The state of the data key that seals for a session. It holds no secret and is small, so that many more of them
+ * are kept than opened keys: a session whose opened key was evicted continues with the same data key.
  */
 export interface Epoch {
   readonly sessionId: string;
@@ -15,24 +15,24 @@ export interface Epoch {
   readonly usage: Usage;
 }
 
-/** How many sessions a layer knows the sealing key of; about 500 bytes each. */
+/** For how many sessions a layer remembers the sealing key; about 500 bytes each. */
 const MAX_EPOCHS = 100_000;
 
 export interface Epochs {
   find(name: string): Epoch | undefined;
   /** The epoch that begins with a key that this process made. */
   begin(name: string, key: OpenedKey): Epoch;
-  /** Ends this epoch, not one that began since. */
+  /** Ends this epoch, but not a later one of the same name. */
   end(name: string, epoch: Epoch): void;
   forget(sessionId: string, did?: string): void;
-  /** Whether the key may seal on: it is wrapped by the current key, and within its limits. */
+  /** Whether the key may still seal: it is wrapped by the current key, and within its limits. */
   isUsable(epoch: Epoch, scope: DataKeyScope): boolean;
 }
 
 /**
- * Which data key seals. Only one that this process made: a wrapped key that was found, in a record or in a DEK store, may
- * have been put there by an attacker who knows it (an old one restored over its tombstone, or one wrapped for a public key),
- * and would open everything that is sealed with it.
+ * Which data key seals. Only one that this process made: an attacker can put a wrapped key that the attacker knows
+ * into a record or a DEK store (an old one restored over its tombstone, or one wrapped for a public key), and could
+ * then read everything that is sealed with it.
  */
 export function createEpochs(limits: Pick<DataKeyLimits, 'maxAge' | 'maxMessages' | 'maxBytes'>): Epochs {
   const epochs = boundedMap<Epoch>(MAX_EPOCHS);

@@ -6,13 +6,13 @@ import type { DataKeyScope } from './types.ts';
 export interface FoundKey {
   readonly wrapped: string;
   readonly place: DekStore | 'inline';
-  /** Unix milliseconds; as the place says, which nothing authenticates. */
+  /** Unix milliseconds; from the place where it was found, not authenticated. */
   readonly createdAt: number;
 }
 
 /**
- * The wrapped data key of this id. All stores are asked, also when the envelope has the key: a copy of it must not undo a
- * shredding.
+ * The wrapped data key of this id. All stores are queried, also when the envelope has the key: a copy of it must
+ * not undo a shredding.
  *
  * @throws `ERR_SHREDDED` when one has a tombstone of it, `ERR_KEY_UNKNOWN` when none has it, `ERR_KEY_UNAVAILABLE`
  * without a store to look into.
@@ -45,7 +45,7 @@ export async function findWrapped(
   );
 }
 
-/** Whether a data key is no longer there, so that sealing goes on with a new one. */
+/** Whether a data key no longer exists, so that a new one must seal. */
 export function isGone(error: unknown): boolean {
   return isStrongroomError(error) && (error.code === 'ERR_SHREDDED' || error.code === 'ERR_KEY_UNKNOWN');
 }

@@ -7,10 +7,11 @@ import { openedKey, type OpenedKey } from './opened-keys.ts';
 import type { DataKeyScope, KeyRow } from './types.ts';
 
 /**
- * A new data key, wrapped by the current key and durable where it is to live: the other order would lose data in a crash.
+ * A new data key, wrapped by the current key and stored durably before its first use: the other order would lose
+ * data in a crash.
  *
- * @param carries What is sealed with it takes its row along, so that it need not be durable before.
- * @throws `ERR_STORE`, and what wrapping throws. Nothing was sealed with it then.
+ * @param carries The first write under the key includes its row, so that it need not be durable before.
+ * @throws `ERR_STORE`, and the errors of wrapping. Then nothing was sealed with it.
  */
 export async function makeDataKey(
   scope: DataKeyScope,

@@ -1,4 +1,4 @@
-/** Callers that want the same at the same time share one attempt. */
+/** Concurrent callers with the same name share one attempt. */
 export function once<T>(flights: Map<string, Promise<T>>, name: string, start: () => Promise<T>): Promise<T> {
   let flight = flights.get(name);
   if (flight === undefined) {

@@ -3,13 +3,13 @@ import type { DerivedKeys } from '../../crypto/derive.ts';
 import type { DekStore } from '../dek-store.ts';
 import type { DataKey, DataKeyLimits, KeyRow } from './types.ts';
 
-/** An opened data key as it is kept. */
+/** An opened data key in memory. */
 export interface OpenedKey extends DataKey {
   readonly sessionId: string;
   /** Its wrapped form. */
   readonly wrapped: string;
   readonly openOnly: boolean;
-  /** When its store and its key-encryption key were asked, Unix milliseconds of the stack's clock. */
+  /** When it was loaded from its store and unwrapped, in Unix milliseconds of the stack's clock. */
   readonly loadedAt: number;
   /** When its store was last known to hold it. */
   presentAt: number;
@@ -19,7 +19,7 @@ export interface OpenedKey extends DataKey {
   wiped: boolean;
 }
 
-/** What counts towards the limits of a data key. */
+/** The usage that counts towards the limits of a data key. */
 export interface Usage {
   /** Unix milliseconds. */
   readonly bornAt: number;
@@ -94,7 +94,7 @@ export function release(key: OpenedKey): void {
   if (key.evicted && key.users === 0) wipe(key);
 }
 
-/** A clock that went back says nothing about an age. */
+/** A negative age means that the clock was set back. */
 export function isWithin(age: number, limit: number): boolean {
   return age >= 0 && age < limit;
 }

@@ -11,7 +11,7 @@ import { createRefusals } from './refusals.ts';
 import type { ScopeNames } from './scope-names.ts';
 import type { DataKeyScope } from './types.ts';
 
-/** Data keys that exist: from memory, or found and unwrapped. */
+/** Existing data keys: from memory, or found and unwrapped. */
 export interface Opening {
   /** The key of this name if it is in memory and its key-encryption key may still be used. */
   readonly kept: (scope: DataKeyScope, name: string) => OpenedKey | undefined;
@@ -51,7 +51,7 @@ export function createOpening(
     for (;;) {
       const key =
         kept(scope, name) ?? (await once(loading, name, () => load(scope, suite, did, inline, name)));
-      // Other keys may have pushed it out of a small cache before its turn came.
+      // Other keys may have evicted it from a small cache before its use.
       if (!key.wiped) return used(key);
     }
   }
@@ -89,7 +89,7 @@ export function createOpening(
       derived.wipe();
       wrongDataKey();
     }
-    // What it sealed before it left the memory counts on.
+    // Its usage from before its eviction still counts.
     const epoch = epochs.find(names.epoch(scope, suite, place));
     const usage = epoch?.did === did ? epoch.usage : { bornAt: createdAt, messages: 0, bytes: 0 };
     return openedKey({ did, kid, derived, place, wrapped, sessionId, openOnly, now, usage });

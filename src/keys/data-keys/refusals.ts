@@ -4,11 +4,11 @@ import { sha256 } from '../../crypto/hash.ts';
 import { isStrongroomError, StrongroomError, type ErrorCode } from '../../errors.ts';
 import { isWithin } from './opened-keys.ts';
 
-/** How long a wrapped key that did not open is not tried again, in milliseconds of the stack's clock. */
+/** For how long a wrapped key that did not open is not tried again, in milliseconds of the stack's clock. */
 const REFUSED_FOR = 10_000;
 /**
- * What only the bytes of the wrapped key and its key-encryption key decide. States of keys, of stores and of services
- * change, so an error that speaks of them is never remembered.
+ * Errors that depend only on the bytes of the wrapped key and on its key-encryption key. States of keys, of stores
+ * and of services change, so errors about them are never remembered.
  */
 const LASTING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_AUTHENTICATION',
@@ -24,21 +24,21 @@ interface Refusal {
   readonly at: number;
 }
 
-/** Wrapped keys that did not open a moment ago: who writes rows to the database must not choose how often a KMS is asked. */
+/** Wrapped keys that recently did not open: a writer of the database must not control how often a KMS is called. */
 export interface Refusals {
-  /** Runs `open`, or throws what it threw for the same key and the same wrapped form a moment ago. */
+  /** Runs `open`, or throws its recent error for the same key and the same wrapped form. */
   unless<T>(name: string, wrapped: string, now: number, open: () => Promise<T>): Promise<T>;
 }
 
 /**
- * @param max How many are remembered, about 300 bytes each. With fewer than one read can meet, that read would push out the
- * first before it ends, and the next one would ask for all of them again.
+ * @param max How many are remembered, about 300 bytes each. It must be at least the number that one read can find:
+ * else that read would evict the first ones before it ends, and the next read would try all of them again.
  */
 export function createRefusals(max: number): Refusals {
   const refusals = boundedMap<Refusal>(max);
   return {
     async unless(name, wrapped, now, open) {
-      // A digest: the text is as long as its writer wants.
+      // A digest: the writer of the text controls its length.
       const digest = toBase64url(sha256(utf8(`${name} ${wrapped}`)));
       const known = refusals.get(digest);
       if (known !== undefined && isWithin(now - known.at, REFUSED_FOR)) {

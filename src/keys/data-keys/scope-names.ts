@@ -3,7 +3,10 @@ import { createIdentities } from '../../identities.ts';
 import type { DekStore } from '../dek-store.ts';
 import type { DataKeyScope } from './types.ts';
 
-/** Everything that decides what a data key is; a cache shared over less was a vulnerability (CVE-2026-6550). */
+/**
+ * Names that include everything that identifies a data key; a cache with a key of fewer parts was a vulnerability
+ * (CVE-2026-6550).
+ */
 export interface ScopeNames {
   epoch(scope: DataKeyScope, suite: SuiteName, place: DekStore | 'inline'): string;
   key(scope: DataKeyScope, suite: SuiteName, did: string, inline: string | undefined): string;

@@ -16,8 +16,8 @@ export interface Sealing {
 }
 
 /**
- * How old the knowledge may be that a DEK store still holds the key that seals, in milliseconds, where no append finds
- * out by itself: the store is in another database than the items.
+ * How often to check that a DEK store still holds the sealing key, in milliseconds, where the append cannot check
+ * it itself: the store is in another database than the items.
  */
 const PRESENT_FOR = 30_000;
 
@@ -69,8 +69,8 @@ export function createSealing(
   }
 
   /**
-   * The key of this epoch. Where it left the memory, its store and its key-encryption key are asked again, which bounds
-   * how long this process goes on with a key that another one destroyed; `undefined` when it may not seal any more.
+   * The key of this epoch. When it was evicted, it is loaded from its store and unwrapped again, which bounds how
+   * long this process uses a key that another one destroyed; `undefined` when it may not seal any more.
    */
   async function sealingOf(
     epoch: Epoch,
@@ -85,7 +85,7 @@ export function createSealing(
         opened.delete(name);
         key = undefined;
       }
-      // It may have been pushed out while the store was asked.
+      // It may have been evicted during the query of the store.
       if (key !== undefined && !key.wiped) return key.openOnly ? undefined : used(key);
       if (scope.ring.writeOnly) return undefined;
       key = await opening(scope, suite, did, inline);

@@ -10,7 +10,7 @@ export interface DataKeyLimits {
   readonly maxMessages: number;
   /** Bytes of plaintext that one data key seals in this process. */
   readonly maxBytes: number;
-  /** Milliseconds after which an opened data key is asked for again, from its store and its key-encryption key. */
+  /** Milliseconds after which an opened data key is loaded from its store and unwrapped again. */
   readonly cacheFor: number;
   /** How many opened data keys are kept. */
   readonly maxCached: number;
@@ -18,42 +18,46 @@ export interface DataKeyLimits {
   readonly maxPerRead: number;
 }
 
-/** Whose data keys are wanted, and where they live. */
+/** The owner of the data keys, and where they are stored. */
 export interface DataKeyScope {
   readonly ring: Keyring;
   readonly sessionId: string;
   readonly context: BindingContext;
-  /** Where data keys are looked for, in this order. New ones go into the first; inline when there is none. */
+  /**
+   * Stores in which data keys are looked for, in this order. New ones are stored in the first; inline when there is
+   * none.
+   */
   readonly stores: readonly DekStore[];
-  /** New data keys stand in the envelopes although there is a store. */
+  /** New data keys are stored in the envelopes although there is a store. */
   readonly inline: boolean;
-  /** The one of the stores whose missing keys are found by the append itself. */
+  /** The store of this list whose missing keys the append itself detects. */
   readonly guarding?: DekStore | undefined;
   readonly now: number;
 }
 
 /**
- * The row of a data key that no database has yet: it goes there with the first records that are sealed under the key, in
- * one transaction where the driver can do that. See decision 68.
+ * The row of a data key that is not stored yet: it is written with the first records that are sealed under the key,
+ * in one transaction where the driver can do that. See decision 68.
  */
 export interface KeyRow {
   readonly record: DekRecord;
   /**
-   * - `new`: it has to go with what is written next.
-   * - `stored`: it is there, or a write failed of which nobody knows: it is never put back where somebody removed it.
-   * - `taken`: the database holds another key under its name, so this one seals no more.
+   * - `new`: the next write must include it.
+   * - `stored`: it is stored, or a write of it failed with an unknown result: it is never written again, because it
+   *   may have been removed on purpose.
+   * - `taken`: the database holds another key under its name, so this one seals no new records.
    */
   state: 'new' | 'stored' | 'taken';
 }
 
-/** An opened data key, ready for use. The caller gives it back with {@link DataKeys.release}. */
+/** An opened data key, ready for use. The caller returns it with {@link DataKeys.release}. */
 export interface DataKey {
   readonly did: string;
   readonly kid: string;
   readonly derived: DerivedKeys;
-  /** Where its wrapped form lives. */
+  /** Where its wrapped form is stored. */
   readonly place: DekStore | 'inline';
-  /** The wrapped key that envelopes carry, when it lives there. */
+  /** The wrapped key, when envelopes carry it. */
   readonly inline: string | undefined;
   /** Of a key that this process made, for a table of data keys. */
   readonly row: KeyRow | undefined;
