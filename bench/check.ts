@@ -1,5 +1,5 @@
-// npm run bench:check [-- --write] [--table FILE]: fails when a call of ours does more than `counted-work.json` says. Timings differ
-// from run to run and decide nothing; counts do not.
+// npm run bench:check [-- --write] [--table FILE]: fails when a call of ours does more than `counted-work.json`
+// says. Counts do not differ from run to run, as timings do.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -10,7 +10,7 @@ import { table } from './table.ts';
 
 const { values } = parseArgs({
   options: {
-    /** Makes what was counted the table. */
+    /** Writes the counts to the table. */
     write: { type: 'boolean', default: false },
     table: { type: 'string', default: resolve(import.meta.dirname, 'counted-work.json') },
   },

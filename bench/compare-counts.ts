@@ -10,7 +10,10 @@ export interface Difference {
 
 type Table = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
-/** What became more and what became less; work that the table does not have yet is more of everything. */
+/**
+ * The counts that increased and those that decreased; for work that the table does not have yet every count
+ * increased.
+ */
 export function compareCounts(
   table: Table,
   now: Readonly<Record<string, Counts>>,

@@ -11,7 +11,7 @@ type Work = (place: Place) => Promise<() => Promise<unknown>>;
 let made = 0;
 const newId = (): string => `counted ${made++}`;
 
-/** A session with some turns that was read before. */
+/** A session with some turns, already read once. */
 async function filled(place: Place): Promise<ReturnType<Place['session']>> {
   const session = place.session(newId());
   await fill(session, conversation(TURNS * TURN));
@@ -74,7 +74,7 @@ const WORKS: Readonly<Record<string, Work>> = {
 /** Counts of each work, by its name. */
 export type CountTable = Readonly<Record<string, Counts>>;
 
-/** @param change Wraps each place, to see what a change of it would count. */
+/** @param change Wraps each place, to count a variant of it. */
 export async function countAll(change: (place: Place) => Place = (place) => place): Promise<CountTable> {
   // A pause in the middle of the work makes promises of its own.
   setTimeSlice('1h');

@@ -1,5 +1,5 @@
-// Counts what calls do, by standing in the way of the engine's and Node's own functions. Import it before anything of `src`,
-// which keeps some of them.
+// Counts the work of calls by wrapping functions of the JavaScript engine and of Node. Import it before anything of
+// `src`, which keeps references to some of them.
 import { createHook } from 'node:async_hooks';
 import crypto from 'node:crypto';
 import { Session } from 'node:inspector/promises';
@@ -70,7 +70,7 @@ for (const name of ['run', 'get', 'all', 'iterate'] as const) {
 count(DatabaseSync.prototype, 'exec', (_self, [sql]) => statement(String(sql)));
 for (const name of ['createCipheriv', 'createDecipheriv'] as const) {
   count(crypto, name, (_self, [algorithm]) => {
-    // Others are blocks that make a key for one of these.
+    // Other ciphers only derive a key for one of these.
     if (String(algorithm).includes('poly1305') || String(algorithm).includes('gcm')) counts.ciphers++;
   });
 }
@@ -81,7 +81,7 @@ syncBuiltinESMExports();
 count(JSON, 'parse', () => counts.parses++);
 count(JSON, 'stringify', () => counts.stringifies++);
 count(globalThis, 'structuredClone', () => counts.clones++);
-// One that finds something in random text is run once more: only its beginning counts.
+// A pattern that matches in random text is run again: only its first run counts.
 for (const name of [
   'exec',
   'test',
@@ -120,17 +120,17 @@ async function calls(name: string): Promise<number> {
   return sum;
 }
 
-/** How often to count: what waits for a turn of the event loop makes some promises more now and then. */
+/** How often to count: waiting for a turn of the event loop creates some more promises now and then. */
 const TIMES = 10;
 
 /**
  * The least of several times that the work was done.
  *
- * @param prepare Makes ready what is not counted, and gives the work.
+ * @param prepare Does the preparation, which is not counted, and returns the work.
  */
 export async function countWork(prepare: () => Promise<() => Promise<unknown>>): Promise<Counts> {
   let least: Record<Counted, number> | undefined;
-  // What is loaded and compiled once is there before.
+  // The first run loads and compiles everything that is needed once.
   await (
     await prepare()
   )();

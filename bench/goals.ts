@@ -2,12 +2,12 @@ import type { Panel } from './group.ts';
 import type { Result } from './rounds.ts';
 import { digits, table } from './table.ts';
 
-/** What a measurement must not be above, and what it should not be above. */
+/** The limit that a measurement must not exceed, and the goal that it should not exceed. */
 export interface Goal {
   readonly panel: string;
   readonly column: string;
   readonly candidate: string;
-  /** Compared as multiple of the baseline, or as it is: milliseconds for times, kilobytes for sizes. */
+  /** Compared as a multiple of the baseline, or as an amount: milliseconds for times, kilobytes for sizes. */
   readonly as: 'ratio' | 'amount';
   readonly must: number;
   readonly wanted: number;
@@ -66,7 +66,7 @@ export interface Verdict {
   readonly holds: 'wanted' | 'must' | 'no';
 }
 
-/** What became of the goals that these panels have. */
+/** The results for the goals of these panels. */
 export function verdicts(panels: readonly Panel[], goalsOf: readonly Goal[] = GOALS): Verdict[] {
   return goalsOf.flatMap((goal) => {
     const panel = panels.find(({ title }) => title === goal.panel);

@@ -3,16 +3,16 @@ import type { Result } from './rounds.ts';
 /** How much a run of the bench measures. */
 export interface Effort {
   readonly rounds: number;
-  /** Leaves out what takes long: shows that it runs, not how fast it is. */
+  /** Omits long measurements: shows that it runs, not how fast it is. */
   readonly quick: boolean;
   /** Only this one of the stores, by its name in `PAIRS`, where a group measures several. */
   readonly store?: string | undefined;
 }
 
-/** What a number of a panel is counted in; times in microseconds. */
+/** The unit of the numbers of a panel; times in microseconds. */
 export type Unit = 'time' | 'bytes';
 
-/** One thing that was measured of all candidates. */
+/** One measurement of all candidates. */
 export interface Column {
   readonly title: string;
   readonly results: readonly Result[];
@@ -27,7 +27,7 @@ export interface Panel {
   readonly columns: readonly Column[];
 }
 
-/** What `--group` chooses. */
+/** A group that `--group` selects. */
 export interface Group {
   readonly title: string;
   /** What a reader must know to judge the numbers. */

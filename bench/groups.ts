@@ -17,7 +17,7 @@ import { startGroup } from './groups/start.ts';
 import { storesGroup } from './groups/stores.ts';
 import { trimGroup } from './groups/trim.ts';
 
-/** What `--group` takes, in the order in which they run. */
+/** The values of `--group`, in the order in which they run. */
 export const GROUPS: Readonly<Record<string, Group>> = {
   conversation: conversationGroup,
   read: readGroup,

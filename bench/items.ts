@@ -6,8 +6,8 @@ const WORDS =
   );
 
 /**
- * A conversation of the four usual kinds of items, always the same for the same arguments, of new objects each time: what
- * is remembered by object or by text must not help.
+ * A conversation of the four usual kinds of items, always the same for the same arguments, of new objects each
+ * time, so that nothing can be reused by object or by text.
  *
  * @param length Characters of text in each; the JSON around it takes another hundred.
  */
@@ -59,7 +59,7 @@ function itemAt(index: number, length: number): AgentInputItem {
  * Sentences with capitals, commas and full stops, that differ by seed; a linear congruential generator is random enough
  * for them.
  *
- * @param between What stands between two sentences now and then, told the characters so far.
+ * @param between Returns text to insert between two sentences now and then; gets the number of characters so far.
  */
 export function prose(seed: number, length: number, between?: (position: number) => string): string {
   let state = Math.imul(seed + 1, 2_654_435_761);
@@ -77,6 +77,6 @@ export function prose(seed: number, length: number, between?: (position: number)
     parts.push(part);
     done += part.length;
   }
-  // One piece of memory: a text that was put together of parts is flattened by whoever reads it first.
+  // One piece of memory: the first reader of a concatenated string flattens it.
   return Buffer.from(parts.join('').slice(0, length)).toString();
 }

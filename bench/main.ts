@@ -15,7 +15,10 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     /** Of the group "stores", only this one: SQLite, PGlite, PostgreSQL, MariaDB or Redis. */
     store: { type: 'string' },
-    /** Fewer rounds and no long histories: shows that it runs, not how fast it is. Writes no results unless told where. */
+    /**
+     * Fewer rounds and no long histories: shows that it runs, not how fast it is. Writes no results without
+     * `--out`.
+     */
     quick: { type: 'boolean', default: false },
     /** Also the algorithm of Python's EncryptedSession; needs python3-cryptography. */
     python: { type: 'boolean', default: false },
@@ -35,7 +38,7 @@ if (!Number.isSafeInteger(rounds) || rounds < 1)
   throw new RangeError('--rounds takes a whole number from 1.');
 const folder = values.out ?? (values.quick ? undefined : RESULTS);
 
-// As if by `--expose-gc`: a measurement begins without what others threw away.
+// Like `--expose-gc`: each measurement begins after a garbage collection.
 setFlagsFromString('--expose-gc');
 globalThis.gc = runInNewContext('gc') as NodeJS.GCFunction;
 

@@ -77,7 +77,7 @@ ${parts.filter((part) => part !== '').join('\n')}
 `;
 }
 
-/** Where a ratio stands on the paper. */
+/** The position of a ratio in the plot. */
 function scaleOf({ columns }: Panel): { at(ratio: number): number; ticks: number[] } {
   const all = columns.flatMap(({ results }) => results.flatMap(({ ratio, spread }) => [ratio, ...spread]));
   const positive = [...all, 1].filter((value) => value > 0 && Number.isFinite(value));

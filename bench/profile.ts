@@ -1,5 +1,5 @@
-// npm run bench:profile [-- --work NAME] [--seconds N]: where the time of our own code goes, by a sampling profiler. Says nothing of
-// how fast it is: npm run bench does.
+// npm run bench:profile [-- --work NAME] [--seconds N]: where our own code spends its time, by a sampling profiler.
+// It does not measure speed: npm run bench does.
 import { Session, type Profiler, type Runtime } from 'node:inspector/promises';
 import { relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,7 @@ const place = ours('full stack', () => fullStack(key));
 let made = 0;
 const newId = (): string => `profiled ${made++}`;
 
-/** Each prepares some work, outside the profile, and gives what does it once. */
+/** Each prepares some work, outside the profile, and returns a function that does it once. */
 const WORKS: Readonly<Record<string, () => Promise<() => Promise<unknown>>>> = {
   async first() {
     const sessions = Array.from({ length: 20 }, () => place.session(newId()));
@@ -99,7 +99,7 @@ await inspector.post('Profiler.setSamplingInterval', { interval: 200 });
 try {
   for (const name of chosen) {
     const prepare = WORKS[name] as (typeof WORKS)[string];
-    // Compiled as it is after a while.
+    // Warm up, so that the code is optimized.
     for (const until = performance.now() + milliseconds / 4; performance.now() < until;)
       await (
         await prepare()
@@ -129,8 +129,8 @@ try {
 }
 
 /**
- * Adds the time that each function of `src` took itself, and with what it calls that is not ours: patterns, JSON, SQLite,
- * ciphers. Gives the time of the whole profile without idling.
+ * Adds the time that each function of `src` took itself, including calls that are not ours: patterns, JSON, SQLite,
+ * ciphers. Returns the time of the whole profile without idling.
  */
 function addTimes({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile, frames: Frames): number {
   const byId = new Map(nodes.map((node) => [node.id, node]));

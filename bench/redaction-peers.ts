@@ -1,7 +1,7 @@
 // Side by side with other redactors from npm, on the labelled set and on the shared conversations:
 //   npm install --prefix DIR @redactpii/node redact-pii openredaction @openai/guardrails
 //   PEERS=DIR node --conditions=strongroom-source bench/redaction-peers.ts
-// They are no devDependencies: together they bring more than two hundred packages.
+// They are not devDependencies: together they install more than two hundred packages.
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -13,7 +13,7 @@ import { parseLabelled, scoreFinds, type LabelledSpan, type LabelledText } from 
 type Redact = (text: string) => Promise<string>;
 type Module = Record<string, never> & { readonly [name: string]: unknown };
 
-/** What each of them writes in the place of a find. */
+/** The placeholders of each of them. */
 const PLACEHOLDER =
   /\[[A-Z][A-Z0-9_ ]*?(?:_[A-Za-z0-9]+)?\]|<[A-Z][A-Z0-9_]*>|\b(?:EMAIL_ADDRESS|PHONE_NUMBER|CREDIT_CARD(?:_NUMBER)?|SSN|US_SOCIAL_SECURITY_NUMBER|IP_ADDRESS|PERSON_NAME|DIGITS|URL|USERNAME|PASSWORD|CREDENTIALS|ZIPCODE|STREET_ADDRESS)\b/;
 
@@ -59,7 +59,7 @@ const tools: Readonly<Record<string, () => Promise<Redact>>> = {
   },
 };
 
-/** What became of a text: the pieces between placeholders stand in it in order, and what lies between was found. */
+/** The finds in a text: the pieces between placeholders are in the text in order, and the rest was found. */
 function findsOf(text: string, redacted: string): LabelledSpan[] {
   const finds: LabelledSpan[] = [];
   const pieces = redacted.split(PLACEHOLDER);
@@ -73,7 +73,7 @@ function findsOf(text: string, redacted: string): LabelledSpan[] {
   return finds;
 }
 
-// Texts that hold such words themselves ("SSN 536-…") cannot be taken apart that way and are left out for all.
+// Texts that hold such words themselves ("SSN 536-…") cannot be split this way and are omitted for all.
 const labelled = parseLabelled(
   readFileSync(new URL('../test/redaction/labelled.jsonl', import.meta.url), 'utf8'),
 ).filter(({ text }) => !PLACEHOLDER.test(text));

@@ -24,7 +24,7 @@ export interface GroupResults {
   readonly panels: readonly Panel[];
 }
 
-/** @param packages Those of which the version counts. */
+/** @param packages The packages whose version matters. */
 export function environment(rounds: number, packages: readonly string[] = []): Environment {
   const processor = cpus();
   const ofPackages = ['@openai/agents', ...packages].map((name) => {
@@ -53,7 +53,7 @@ export function writeResults(results: GroupResults, folder: string = RESULTS): v
   writeFileSync(join(folder, `${results.group}.svg`), plot(JSON.parse(json) as GroupResults));
 }
 
-/** Four digits are more than a noisy machine can tell. */
+/** Four digits are more precise than the measurement. */
 function rounded(_key: string, value: unknown): unknown {
   return typeof value === 'number' ? Number(value.toPrecision(4)) : value;
 }

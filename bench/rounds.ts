@@ -4,14 +4,14 @@ export interface Candidate {
   /**
    * Prepares a measurement, outside the clock, and returns what is measured.
    *
-   * @param runs About how often it will be called; it is told how often it was called before.
+   * @param runs About how often the returned function will be called; it gets the number of earlier calls.
    */
   prepare(runs: number): MaybePromise<(run: number) => MaybePromise<unknown>>;
   /** Clears up after a measurement, outside the clock. */
   dispose?(): MaybePromise<unknown>;
 }
 
-/** What takes one measurement of its own, in any unit. */
+/** Takes its own measurement, in any unit. */
 export interface Sampler {
   readonly name: string;
   sample(): MaybePromise<number>;
@@ -19,16 +19,19 @@ export interface Sampler {
 
 type MaybePromise<T> = T | Promise<T>;
 
-/** What a candidate cost. */
+/** The measured cost of a candidate. */
 export interface Result {
   readonly name: string;
-  /** Median of its measurements. Only for orientation: machines differ, ratios less. */
+  /** Median of its measurements. Only for orientation: it differs more between machines than the ratio. */
   readonly median: number;
   /** Median over the rounds of this candidate's measurement in units of the baseline's of the same round. */
   readonly ratio: number;
   /** Tenth and ninetieth percentile of that ratio. */
   readonly spread: readonly [number, number];
-  /** Its least measurement of all rounds in units of the baseline's: what is left when nothing else ran. */
+  /**
+   * Its smallest measurement of all rounds in units of the baseline's smallest: the cost without other work on the
+   * machine.
+   */
   readonly least: number;
 }
 
@@ -40,7 +43,7 @@ export interface Rounds {
 
 /**
  * Measures candidates side by side: every round runs each of them once, beginning with another one each time, and a
- * ratio is taken inside a round. What else the machine does then meets all of them alike.
+ * ratio is taken inside a round. Other work on the machine then affects all of them alike.
  *
  * @param base Index of the candidate that the others are multiples of.
  * @param runs About how often the work runs in one measurement, in a few slices of which the fastest counts.
@@ -54,7 +57,7 @@ export async function compare(
     name: candidate.name,
     async sample() {
       const work = await candidate.prepare(Math.ceil(runs / SLICES) * SLICES);
-      // Nobody pays for what others threw away.
+      // No candidate is charged for the garbage of another.
       globalThis.gc?.();
       const time = await timeOf(work, runs);
       await candidate.dispose?.();
@@ -107,7 +110,7 @@ export function against(
   });
 }
 
-/** The fastest of a few slices: on a machine that others use too, the others only ever make one slower. */
+/** The fastest of a few slices: other work on a shared machine can only make a slice slower. */
 const SLICES = 5;
 
 /** Microseconds of one run of `work`, of about `runs` in a few slices. */
@@ -118,7 +121,7 @@ export async function timeOf(work: (run: number) => MaybePromise<unknown>, runs:
     const start = performance.now();
     for (let run = 0; run < slice; run++) {
       const result = work(done + run);
-      // Awaiting what is no promise would cost more than some of the work.
+      // Awaiting a value that is not a promise would cost more than some of the work.
       if (result instanceof Promise) await result;
     }
     fastest = Math.min(fastest, ((performance.now() - start) * 1_000) / slice);

@@ -23,7 +23,7 @@ export interface Sealer {
 const ASSOCIATED_DATA = utf8(prose(1, 160));
 const HEADER = 'A'.repeat(110);
 
-/** What a program gets that calls `node:crypto` itself, knowing its tricks: a `KeyObject` and pooled nonces. */
+/** An optimized direct use of `node:crypto`: a `KeyObject` and pooled nonces. */
 function nativeAesGcm(): Sealer {
   const key = createSecretKey(randomBytes(32));
   const pool = Buffer.alloc(12 * 512);
@@ -85,7 +85,7 @@ function jose(): Sealer {
 
 const PEERS = resolve(import.meta.dirname, 'peers');
 
-/** Installed by the first who needs them, in a folder of their own: the project does not depend on them. */
+/** Installed at the first use, in a separate folder: the project does not depend on them. */
 function loadPeer(name: string): unknown {
   if (!existsSync(join(PEERS, 'node_modules'))) {
     const { status, stderr } = spawnSync('npm', ['ci', '--prefix', PEERS], { encoding: 'utf8' });
@@ -144,7 +144,7 @@ interface AwsEncryption {
   };
 }
 
-/** Its suite without a signature: the fastest that commits to its key, as ours do. */
+/** Its suite without a signature: the fastest one with key commitment, which ours have. */
 function aws(): Sealer {
   const aws = loadPeer('@aws-crypto/client-node') as AwsEncryption;
   const { encrypt, decrypt } = aws.buildClient(aws.CommitmentPolicy['REQUIRE_ENCRYPT_REQUIRE_DECRYPT']);

@@ -9,9 +9,10 @@ export interface SessionByHand {
   readonly addItems: (items: AgentInputItem[]) => Promise<void>;
 }
 
-// What one would write by hand for each driver: one table or list, the item as JSON, one statement a call. They do not
-// number the items of a session (so two processes that append at once can mix their items), have no log of operations,
-// no data keys, no expiry and no owner, keep no order among calls that are not awaited, and wait without a limit.
+// Sessions written by hand for each driver: one table or list, the item as JSON, one statement a call. They do not
+// number the items of a session (so two processes that append at once can mix their items), have no log of
+// operations, no data keys, no expiry and no owner, keep no order among calls that are not awaited, and wait
+// without a limit.
 
 /** Every statement prepared once, with the settings that `openSqlite()` has, too. */
 export function handWrittenSqlite(path: string): {

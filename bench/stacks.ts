@@ -49,19 +49,19 @@ export function layersAlone(key: JWK): ReadonlyMap<string, Layers> {
 /** A session of ours has more members than one by hand. */
 type StoredSession = SessionByHand | Session;
 
-/** A place for sessions that are compared with others. */
+/** An implementation of sessions that is compared with others. */
 export interface Place {
   readonly name: string;
   readonly session: (id: string) => StoredSession;
-  /** The same session as a program sees it that has just begun: with layers, keys and caches of its own. */
+  /** The same session as in a new process: with new layers, keys and caches. */
   readonly anew: (id: string) => StoredSession;
   /** Its database. */
   readonly file: string;
-  /** @param look What is done with the file when nobody has it open any more, before it goes. */
+  /** @param look Reads the file after it was closed, before it is deleted. */
   close<T>(look?: () => T): Promise<T | undefined>;
 }
 
-/** What one would write oneself over `node:sqlite`. */
+/** A session written by hand over `node:sqlite`. */
 export function byHand(): Place {
   const folder = mkdtempSync(join(tmpdir(), 'strongroom-bench-'));
   const file = join(folder, 'bench.db');
@@ -119,7 +119,7 @@ export function memorySession(layers: Layers): Session {
   return layers.length === 0 ? session : wrapSession(session, layers);
 }
 
-/** Fills a session as a program does that adds many at once. */
+/** Fills a session like a program that adds many items at once. */
 export async function fill(session: SessionByHand, items: readonly AgentInputItem[]): Promise<void> {
   for (let from = 0; from < items.length; from += 500) await session.addItems(items.slice(from, from + 500));
 }

@@ -19,7 +19,7 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
-/** Above so many, what was measured stands in rows and the candidates in columns. */
+/** With more candidates than this, measurements are in rows and candidates in columns. */
 const MOST_COLUMNS = 4;
 
 /** The baseline in its unit, the others as multiples of it: a row for each candidate, or a column. */

@@ -14,7 +14,7 @@ export const SCRIPTS: Readonly<Record<string, string>> = {
   Hangul: '소포가 늦게 도착했고 언제 다시 배달되는지 아무도 적지 않았습니다. ',
 };
 
-/** What patterns go over again and again when they are written without a bound. */
+/** Texts on which unbounded patterns backtrack again and again. */
 export const HOSTILE_TEXTS: Readonly<Record<string, string>> = {
   'a.a.a.': 'a.',
   '@@@': '@',

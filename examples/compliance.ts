@@ -41,7 +41,7 @@ const sessions = wrapStore(openSqlite('conversations.db'), [
 
 const model = new ScriptedModel([[assistantMessage('Your appointment is on Monday.')]]);
 const agent = new Agent({ name: 'Clinic', model });
-// No traces, no copy on the server of the model's provider.
+// No traces, and no copy on the model provider's server.
 const runner = new Runner(complianceRunConfig());
 
 const context: Caller = { userId: 'patient-1' };

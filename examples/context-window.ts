@@ -1,6 +1,6 @@
 /**
- * The context window: the store keeps everything, the model is given what fits. `trimHistory` drops whole turns in steps,
- * so that most prompts begin as the one before did, which is what a provider's prompt cache needs.
+ * The context window: the store keeps everything, the model gets the part that fits. `trimHistory` drops whole
+ * turns in steps, so that most prompts begin like the previous one, as a provider's prompt cache requires.
  */
 import { Agent, MemorySession, Runner, tool } from '@openai/agents';
 import { ScriptedModel, assistantMessage, functionCall, modelResponder } from '@openai/agents/testing';
@@ -34,7 +34,7 @@ const runner = new Runner({ tracingDisabled: true });
 const agent = new Agent({ name: 'Reader', model, tools: [lookUp] });
 const moved: boolean[] = [];
 const sessionInputCallback = trimHistory({ maxTurns: 6, onTrim: (report) => moved.push(report.moved) });
-// Only what the model is sent changes: old tool results are emptied there, and stay whole in the store.
+// Only the model's input changes: old tool results are emptied there, and stay whole in the store.
 const callModelInputFilter = clearToolOutputs({ keep: 2 });
 
 for (let turn = 1; turn <= TURNS; turn++) {

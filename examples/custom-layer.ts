@@ -1,4 +1,4 @@
-/** Layers of your own: one that only looks, one that changes what is stored, one that labels it, and a codec. */
+/** Layers of your own: one that only observes, one that changes stored items, one that labels them, and a codec. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { MemorySession, type AgentInputItem } from '@openai/agents';
 import {
@@ -47,21 +47,21 @@ function shortToolResults(maxCharacters: number): SessionLayer {
   return {
     name: 'shortToolResults',
     write: (entries) => entries.map((entry) => ({ ...entry, item: store(entry.item) })),
-    // The runner compares what it wrote with what it reads back: it must see the same change on both sides.
+    // The runner compares written items with those that it reads back: both must have the same change.
     compare: store,
   };
 }
 // #endregion
 
 // #region label
-/** Writes into each record which release stored it first. Fields of layers are named `x-…` and stand in clear. */
+/** Writes into each record which release stored it first. Fields of layers are named `x-…` and are stored in clear. */
 function storedBy(release: string): SessionLayer {
   return {
     name: 'storedBy',
     stamps: true,
     write: (entries) =>
       entries.map((entry) =>
-        // An item that a compaction keeps comes with its fields.
+        // An item that a compaction keeps has its fields already.
         'x-release' in entry.header ? entry : { ...entry, header: { ...entry.header, 'x-release': release } },
       ),
   };
@@ -77,7 +77,7 @@ function compress(overCharacters = 1_000): SessionLayer {
     const text = deflateRawSync(json).toString('base64');
     return {
       ...entry,
-      // Stores take items of the protocol, so what was packed stands in one.
+      // Stores accept items of the protocol, so one of them carries the packed text.
       item: { type: 'message', role: 'user', content: [{ type: 'input_text', text }] },
       header: { ...entry.header, 'x-packed': 'deflate' },
     };
@@ -94,7 +94,7 @@ function compress(overCharacters = 1_000): SessionLayer {
   return {
     name: 'compress',
     stamps: true,
-    // `read` undoes `write`, the mark in the header included: other layers never see what was packed.
+    // `read` undoes `write`, the mark in the header included: other layers never see packed items.
     reads: 'inverse',
     write: (entries) => entries.map(pack),
     read: (entries) => entries.map(unpack),

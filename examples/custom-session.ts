@@ -1,6 +1,6 @@
 /**
- * Your own session: the five methods of the SDK's `Session` over one JSON file. The stack does not care what is inside;
- * what the inner session cannot do (transactions, here), the wrapper does not pretend to do.
+ * Your own session: the five methods of the SDK's `Session` over one JSON file. Any inner session works; the
+ * wrapper has no members for features that the inner session lacks (transactions, here).
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { Agent, Runner, type AgentInputItem, type Session } from '@openai/agents';
@@ -11,7 +11,7 @@ import { encrypt, expire, generateKey, keyring, wrapSession } from 'strongroom';
 function jsonFileSession(file: string, id: string): Session {
   const read = (): AgentInputItem[] =>
     existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as AgentInputItem[]) : [];
-  // Renaming makes a write all or nothing: the runner may repeat a write that failed, never half of one.
+  // Renaming makes a write atomic: the runner may repeat a failed write, but not one that was stored in part.
   const write = (items: readonly AgentInputItem[]): void => {
     writeFileSync(`${file}.new`, JSON.stringify(items));
     renameSync(`${file}.new`, file);

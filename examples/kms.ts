@@ -1,6 +1,6 @@
 /**
- * The key-encryption key in a KMS. The key services below are made and not called: this runs without a network. A
- * fake one shows what a program sees while its KMS is down.
+ * The key-encryption key in a KMS. The key services below are configured and not called: this runs without a
+ * network. A fake one shows what a program sees while its KMS is down.
  */
 import { KMSClient } from '@aws-sdk/client-kms';
 import { MemorySession } from '@openai/agents';
@@ -12,7 +12,7 @@ import { fakeKms } from 'strongroom/testing';
 
 function inAws(): KeyProvider {
   // #region aws
-  // maxAttempts: 1, because awsKms repeats what can be repeated, and the two would multiply.
+  // maxAttempts: 1, because awsKms repeats calls itself, and both repetitions would multiply.
   const client = new KMSClient({ region: 'eu-central-1', maxAttempts: 1 });
   return awsKms({
     client,

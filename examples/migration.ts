@@ -13,7 +13,7 @@ await store
   .addItems([{ type: 'message', role: 'user', content: 'Mail me: ada@example.com' }]);
 
 // #region during
-// The stack of the time of the migration: reads old rows, writes sealed ones, and says how many old ones it met.
+// The stack during the migration: reads old rows, writes sealed ones, and counts the old ones.
 const until = new Date(Date.now() + 14 * 24 * 3_600_000);
 let met = 0;
 const during = wrapStore(store, [

@@ -1,4 +1,4 @@
-/** Whether a store of your own keeps the rules: the contract of every store of strongroom, in the test runner of Node. */
+/** Tests a store of your own: the contract of every store of strongroom, in the test runner of Node. */
 import { describe, test } from 'node:test';
 import { createStore } from 'strongroom/stores';
 import { storeContract } from 'strongroom/testing';

@@ -1,4 +1,4 @@
-/** Retention: what is older than the policy is invisible at once, and a job without any key deletes it. */
+/** Retention: items older than the policy are hidden at once, and a job without any key deletes them. */
 import { encrypt, expire, generateKey, keyring, wrapStore, type Layers } from 'strongroom';
 import { openSqlite } from 'strongroom/sqlite';
 
@@ -24,7 +24,7 @@ await wrapStore(store, thirtyDays)
   .addItems([{ role: 'user', content: 'Hello ten days later' }]);
 
 await count('policy of 30 days', thirtyDays);
-// A shorter policy applies at once to what is there; a longer one revives nothing.
+// A shorter policy applies at once to stored items; a longer one revives nothing.
 await count('policy of 7 days', policy('7d'));
 
 now += 21 * DAY;

@@ -50,7 +50,7 @@ export function parseDerivedId(id: string): DerivedId | undefined {
   return derivedId(derived) === id ? derived : undefined;
 }
 
-/** Where a session that belongs to another one stands. */
+/** The position of a derived session in the tree of its conversation. */
 export interface Lineage {
   /** The id of the conversation at the top of the tree. */
   readonly root: string;
@@ -61,7 +61,7 @@ export interface Lineage {
 }
 
 /**
- * What an id of the form of {@link derivedId} says of its session; `undefined` for a conversation. Migrations of the databases
+ * The lineage in an id that {@link derivedId} made; `undefined` for a conversation. Migrations of the databases
  * take ids apart by the same form (see `ROOT_PATTERN`).
  */
 export function lineageOf(id: string): Lineage | undefined {
@@ -80,7 +80,7 @@ export function ancestorsOf(id: string): readonly string[] {
   return parent === undefined ? [] : [parent, ...ancestorsOf(parent)];
 }
 
-/** What stands before the root in a derived id, as a regular expression of databases; a character must follow. */
+/** The part before the root in a derived id, as a regular expression for databases; a character must follow. */
 export const ROOT_PATTERN = '^(~[a-z]{1,16}~[^~]*~)+';
 
 /** Whether users cannot have this id. */

@@ -1,7 +1,8 @@
 /**
- * Builds the code of `dist` by rolldown, in few files, because a process that starts pays for each one that it loads. What only
- * some entry points need stands in a file of its own, so that none loads what it does not use. TypeScript writes the declarations
- * beside it, one for each file of `src`; they hold the documentation, so the code is without comments.
+ * Builds the code of `dist` by rolldown, in few files, because each loaded file makes the start of a process
+ * slower. Code that only some entry points need is in separate files, so that no entry point loads code that it
+ * does not use. TypeScript writes the declarations beside it, one for each file of `src`; they hold the
+ * documentation, so the code is without comments.
  */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -32,7 +33,8 @@ try {
     chunkFileNames: 'shared/[name].js',
     comments: { annotation: true, jsdoc: false, legal: true },
     codeSplitting: {
-      // It imports what others name, which tools/import-graph.ts has to tell from what a file of its own computes.
+      // It imports modules that other files name, which tools/import-graph.ts has to distinguish from a computed
+      // import.
       groups: [{ name: 'load-module', test: /\/load-module\.ts$/ }],
     },
   });

@@ -1,6 +1,6 @@
 /**
  * Fits the charges of `src/history/estimate.ts` against exact `o200k_base` counts and prints them with the error on
- * texts that the fit has not seen. Run: `node tools/calibrate-tokens.ts`; paste the line it prints.
+ * texts that were not part of the fit. Run: `node tools/calibrate-tokens.ts`; paste the line it prints.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import type { AgentInputItem } from '@openai/agents';
@@ -19,12 +19,12 @@ function itemText(item: AgentInputItem): string {
 
 const exact = (text: string): number => countTokens(text, { disallowedSpecial: new Set() });
 
-/** To count too little overflows a context window, to count too much wastes a little of it. */
+/** An estimate that is too low overflows a context window; one that is too high wastes a little of it. */
 const UNDER = 1.5;
 
 /**
- * What a charge is without evidence, and how strongly it holds against the samples: every piece is one token of the
- * vocabulary when it is short. `other` has no sample: an emoji or a rare script costs up to three tokens a character.
+ * The charge without samples, and its weight against them: every short piece is one token of the vocabulary.
+ * `other` has no sample: an emoji or a rare script costs up to three tokens a character.
  */
 const PRIOR: Readonly<Record<(typeof PIECES)[number], number>> = {
   word: 1,
@@ -60,7 +60,7 @@ interface Text {
   readonly weight: number;
 }
 
-/** Coordinate descent on the squared relative error, held to the priors. */
+/** Coordinate descent on the squared relative error, regularized by the priors. */
 function fit(texts: readonly Text[]): number[] {
   const rows = texts.map(({ text, weight }) => ({ pieces: countPieces(text), tokens: exact(text), weight }));
   const charges = PIECES.map((piece) => PRIOR[piece]);
@@ -100,7 +100,10 @@ function read(path: string): string | undefined {
   return undefined;
 }
 
-/** Real text beside the written samples: this repository's code, the compiler's messages, recorded conversations. */
+/**
+ * Real text in addition to the written samples: this repository's code, the compiler's messages, recorded
+ * conversations.
+ */
 function corpora(): Text[] {
   const texts: Text[] = [];
   for (const path of ['../src/errors.ts', '../src/layer.ts', '../src/protocol/item.ts', '../README.md']) {

@@ -35,7 +35,7 @@ try {
   mkdirSync(project);
   mkdirSync(oldNode);
 
-  // As in a fresh clone: packing builds what it packs.
+  // As in a fresh clone: packing runs the build.
   rmSync(join(ROOT, 'dist'), { recursive: true, force: true });
   step('pack the tarball', 'npm', ['pack', '--pack-destination', folder], ROOT);
   const tarball = join(folder, `strongroom-${manifest.version}.tgz`);
@@ -78,7 +78,7 @@ try {
     strict: true,
     exactOptionalPropertyTypes: true,
     noUncheckedIndexedAccess: true,
-    // The SDK's own declarations do not pass without it; ours are checked through their use here and by attw.
+    // The SDK's own declarations have errors without it; ours are checked through their use here and by attw.
     skipLibCheck: true,
     types: ['node'],
     outDir: 'out',
@@ -92,7 +92,7 @@ try {
     step(`type-check the papers (${moduleResolution})`, 'npx', ['tsc'], project);
   }
 
-  // `node` is an ordinary package whose install script links the binary; npm asks for that to be allowed.
+  // `node` is an ordinary package whose install script links the binary; npm requires permission for that.
   writeFileSync(
     join(oldNode, 'package.json'),
     JSON.stringify({ private: true, allowScripts: { node: true } }),

@@ -1,4 +1,4 @@
-/** Compiles every `@example` of the sources as a file of its own: what a docstring shows, imports included, must type-check. */
+/** Compiles every `@example` of the sources as a separate file: each must type-check, imports included. */
 import { globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import ts from 'typescript';

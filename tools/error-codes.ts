@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../src/errors.ts';
 
-/** What `docs/errors.md` says of a code; the rest of it are fields of the error. */
+/** The text of `docs/errors.md` for a code; the other columns are fields of the error. */
 export interface ErrorPage {
   /** What has happened. */
   readonly meaning: string;
@@ -10,7 +10,8 @@ export interface ErrorPage {
 
 /**
  * Every code that a `StrongroomError` can carry: what it means and what to do. `docs/errors.md` is generated from this table,
- * whose type makes it complete. It stands here because no program needs it: in `src` it was two of the fifty kilobytes of a bundle.
+ * whose type makes it complete. It is not in `src` because no program needs it: there it was two of the fifty
+ * kilobytes of a bundle.
  */
 export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorPage>> = {
   ERR_INVALID_OPTION: {

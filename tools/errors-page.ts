@@ -1,6 +1,6 @@
 /**
- * Writes `docs/errors.md` from the table in `tools/error-codes.ts`, or with `--check` fails when the page is not what
- * the table gives: a code cannot be added without its page.
+ * Writes `docs/errors.md` from the table in `tools/error-codes.ts`, or with `--check` fails when the page differs
+ * from the table: a code cannot be added without its text.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { StrongroomError, type ErrorCode } from '../src/errors.ts';

@@ -69,7 +69,7 @@ function importsOf(folder: string, file: string): string[] {
   return found;
 }
 
-/** What breaks the floor plan, one line a finding. */
+/** Violations of the floor plan, one line a finding. */
 export function floorViolations(imports: Imports, floors: typeof FLOORS = FLOORS): string[] {
   const floorOf = new Map(floors.flatMap((rooms, floor) => rooms.map((room) => [room, floor] as const)));
   return [...imports].flatMap(([file, targets]) => {

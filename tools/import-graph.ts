@@ -1,6 +1,6 @@
 /**
- * What each entry point of `dist` loads, checked against what it may load. An edge runtime, a bundle and a cold start
- * pay for every import, and an auditor reads what is there: the core has no `node:` import, no driver, no SDK.
+ * Checks that each entry point of `dist` loads only the allowed packages. Every import costs an edge runtime, a
+ * bundle and a cold start, and an auditor has to read it: the core has no `node:` import, no driver, no SDK.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -24,7 +24,7 @@ export function importGraph(entry: string): ImportGraph {
   const seen = new Set<string>();
   const eager = new Set<string>();
   const lazy = new Set<string>();
-  // What a lazily loaded file of ours loads is lazy, too; what is also reached at once is seen first.
+  // Imports of a lazily loaded file of ours are lazy, too; files that are also loaded eagerly are visited first.
   const atOnce = [resolve(ROOT, entry)];
   const later: string[] = [];
   for (;;) {
@@ -64,7 +64,7 @@ function importsOf(file: string): readonly Import[] {
     ) {
       found.push({ specifier: (node.moduleSpecifier as ts.StringLiteral).text, dynamic: false });
     } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-      // It loads again what others named.
+      // It loads modules again that other files named.
       if (/[/\\]load-module\.[jt]s$/.test(file)) return;
       const [argument] = node.arguments;
       const literal = argument !== undefined && ts.isStringLiteralLike(argument);
@@ -79,7 +79,7 @@ function importsOf(file: string): readonly Import[] {
   return found;
 }
 
-/** Imports of types leave nothing behind in what runs. */
+/** Imports of types are removed from the code. */
 function isTypeOnly(node: ts.Node): boolean {
   return ts.isImportDeclaration(node)
     ? node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
@@ -88,7 +88,7 @@ function isTypeOnly(node: ts.Node): boolean {
 
 const CORE = ['@noble/ciphers', '@noble/hashes', 'lru-cache'] as const;
 
-/** Which packages an entry point may load at once and lazily; `node` stands for the modules of Node itself. */
+/** Which packages an entry point may load at once and lazily; `node` means the modules of Node itself. */
 const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly string[] }>> = {
   '.': { eager: CORE, lazy: ['jose', '@openai/agents'] },
   './history': { eager: ['@noble/hashes'], lazy: ['gpt-tokenizer', '@openai/agents'] },
@@ -98,7 +98,7 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './resilience': { eager: [], lazy: [] },
   './transfer': { eager: ['@noble/hashes'], lazy: [] },
   './retention': { eager: [], lazy: [] },
-  // The stores answer in the SDK's words, and run where Node's own modules are.
+  // The stores use the SDK's error messages, and need Node's own modules.
   './sqlite': { eager: [...CORE, 'node'], lazy: ['@openai/agents'] },
   // Over a driver of the caller's, on any runtime.
   './stores': { eager: CORE, lazy: ['@openai/agents'] },
@@ -112,7 +112,7 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './testing': { eager: [...CORE, 'node', '@openai/agents'], lazy: ['jose', '@openai/agents'] },
 };
 
-/** What loads more than it may, one line a finding: of the sources, or of what was built from them. */
+/** Entry points that load more than allowed, one line a finding: of the sources, or of the build. */
 export function violations(of: 'strongroom-source' | 'default'): string[] {
   const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     exports: Record<string, string | Record<typeof of, string>>;

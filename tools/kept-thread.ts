@@ -6,9 +6,9 @@ const FILES_A_THREAD = 40;
 type Listener = (message: unknown) => void;
 
 /**
- * A pool of one thread that Vitest keeps from one run to the next. Modules of this project are evaluated anew for every
- * test file, those of packages stay loaded: to start a thread and load them takes longer than most of our tests, and
- * mutation testing does it thousands of times.
+ * A pool of one thread that Vitest keeps from one run to the next. Modules of this project are evaluated again for
+ * every test file, those of packages stay loaded: starting a thread and loading them takes longer than most of our
+ * tests, and mutation testing does it thousands of times.
  */
 export function keptThread(): PoolRunnerInitializer & { close(): Promise<void> } {
   let kept: ThreadsPoolWorker | undefined;

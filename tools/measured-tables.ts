@@ -1,6 +1,7 @@
 /**
- * Tables of measurements in the papers, written from what `npm run bench` left in `bench/results`, so that no number is typed. They
- * stand between `<!-- bench: GROUP -->` and `<!-- /bench -->`; with `#PANEL` behind the group only that one of its panels.
+ * Tables of measurements in the papers, written from the results of `npm run bench` in `bench/results`, so that no
+ * number is typed by hand. They stand between `<!-- bench: GROUP -->` and `<!-- /bench -->`; with `#PANEL` behind
+ * the group only that one of its panels.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,7 +38,7 @@ const notMeasured = (group: string): string =>
   'No result is kept yet: times count only from a machine that does nothing else. There, ' +
   `\`npm run bench -- --group ${group}\` and then \`npm run docs:cut\` write this table.`;
 
-/** What was measured in rows, the candidates in columns. */
+/** Measurements in rows, candidates in columns. */
 function markdown({ title, unit, base, columns }: Panel): string {
   const names = columns[0]?.results.map(({ name }) => name) ?? [];
   const rows = columns.map((column) => [

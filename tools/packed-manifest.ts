@@ -1,13 +1,14 @@
 /**
- * `npm pack` and `npm publish` run it: `--strip` writes the `package.json` of the tarball, which has no sources and so no
- * condition that leads to them, and nothing that only this repository uses; `--restore` puts the one of the repository back.
+ * `npm pack` and `npm publish` run it: `--strip` writes the `package.json` of the tarball, without the condition
+ * for the sources, which it does not have, and without fields that only this repository uses; `--restore` restores
+ * the one of the repository.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const MANIFEST = join(ROOT, 'package.json');
-/** The one of the repository, while the other one is there. */
+/** Where the manifest of the repository is kept while the packed one replaces it. */
 const KEPT = join(ROOT, 'node_modules', '.package-of-the-repository.json');
 
 type Target = string | Readonly<Record<string, string>>;
@@ -18,7 +19,7 @@ interface Manifest {
   readonly [name: string]: unknown;
 }
 
-/** What users get. */
+/** The manifest of the package. */
 export function packedManifest({ scripts: _scripts, ...manifest }: Manifest): Manifest {
   const { devDependencies: _development, allowScripts: _allowed, overrides: _overrides, ...kept } = manifest;
   const exports = Object.fromEntries(
@@ -32,7 +33,7 @@ export function packedManifest({ scripts: _scripts, ...manifest }: Manifest): Ma
 }
 
 if (import.meta.main) {
-  // An earlier one may have been cut off.
+  // An earlier run may have been interrupted.
   if (existsSync(KEPT)) renameSync(KEPT, MANIFEST);
   if (process.argv.includes('--strip')) {
     const text = readFileSync(MANIFEST, 'utf8');

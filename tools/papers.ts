@@ -1,9 +1,9 @@
 /**
- * Checks the Markdown papers, or with `--write` mends what can be mended:
+ * Checks the Markdown papers, or with `--write` repairs blocks and tables:
  * - every `ts` block stands behind `<!-- cut: examples/file.ts -->` or `<!-- cut: examples/file.ts#region -->` and equals
- *   that file or region, so that what a reader pastes is what CI compiled and ran;
+ *   that file or region, so that CI has compiled and run the code that a reader pastes;
  * - every table between `<!-- bench: GROUP -->` and `<!-- /bench -->` is what `bench/results` holds;
- * - every relative link leads to a file that is there, and every anchor to a heading of it.
+ * - every relative link leads to an existing file, and every anchor to a heading of it.
  *
  * A region lies between the lines `// #region name` and `// #endregion` and is cut without its indentation.
  */
@@ -21,7 +21,7 @@ export function papers(): string[] {
     .toSorted();
 }
 
-/** What is wrong with one paper, one line a finding. */
+/** The findings of one paper, one line each. */
 export function findings(paper: string): string[] {
   const text = readFileSync(join(ROOT, paper), 'utf8');
   const found: string[] = [];

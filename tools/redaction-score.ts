@@ -2,7 +2,7 @@
 export interface LabelledText {
   readonly text: string;
   readonly spans: readonly LabelledSpan[];
-  /** Known not to be found whole: it stands in the set all the same, and counts in its scores. */
+  /** Known not to be found whole: it is part of the set nevertheless, and counts in its scores. */
   readonly missed?: true;
 }
 
@@ -12,7 +12,7 @@ export interface LabelledSpan {
   readonly entity_type: string;
 }
 
-/** Counts of one entity, and what follows from them. */
+/** Counts of one entity, and the scores derived from them. */
 export interface EntityScore {
   readonly entity: string;
   readonly labelled: number;
@@ -41,8 +41,8 @@ interface Tally {
 }
 
 /**
- * Scores finds against labels. A find is right when a label of its entity overlaps it by half of what both cover
- * together; `anyEntity` lets the entity differ, for tools with other names.
+ * Scores finds against labels. A find is right when a label of its entity overlaps it by half of their union;
+ * `anyEntity` lets the entity differ, for tools with other names.
  */
 export function scoreFinds(
   texts: readonly LabelledText[],
@@ -114,7 +114,7 @@ function ratio(part: number, whole: number, empty: number): number {
   return whole === 0 ? empty : part / whole;
 }
 
-/** Length of what both cover over length of what either covers. */
+/** Length of the intersection divided by the length of the union. */
 function overlap(a: LabelledSpan, b: LabelledSpan): number {
   const both = Math.min(a.end, b.end) - Math.max(a.start, b.start);
   return both <= 0 ? 0 : both / (Math.max(a.end, b.end) - Math.min(a.start, b.start));
@@ -131,13 +131,13 @@ const SCRIPTS = (
   .split(' ')
   .map((script) => [script, new RegExp(`\\p{Script=${script}}`, 'gu')] as const);
 
-/** The script that most letters of a text are of beside Latin ones; `Latin` when there are no others. */
+/** The script of most of the letters of a text that are not Latin; `Latin` when there are no others. */
 export function scriptOf(text: string): string {
   let best = 'Latin';
   let most = 0;
   for (const [script, pattern] of SCRIPTS) {
     const count = text.match(pattern)?.length ?? 0;
-    // Kana makes Japanese of what is half Han.
+    // Japanese text mixes Kana with Han, so Kana weighs more.
     const weight = /^(?:Hiragana|Katakana)$/.test(script) ? 10 * count : count;
     if (weight > most) [best, most] = [script.replace(/^(?:Hiragana|Katakana)$/, 'Kana'), weight];
   }
@@ -166,7 +166,7 @@ export function scoresByScript(
     .sort((a, b) => b.lines - a.lines);
 }
 
-/** Reads one labelled text a line. Throws with the number of the line that is none. */
+/** Reads one labelled text a line. Throws with the number of an invalid line. */
 export function parseLabelled(lines: string): readonly LabelledText[] {
   return lines.split('\n').flatMap((line, index) => {
     if (line.trim() === '') return [];

@@ -1,6 +1,6 @@
 /**
- * Runs every file of `examples/` that stands alone, each in a process of its own and in a new empty folder, without a key and
- * without network. An example that fails, hangs or prints nothing fails the run.
+ * Runs every file of `examples/` that is a program, each in a separate process and in a new empty folder, without a
+ * key and without network. An example that fails, hangs or prints nothing fails the run.
  */
 import { spawnSync } from 'node:child_process';
 import { globSync, mkdtempSync, rmSync } from 'node:fs';

@@ -1,6 +1,7 @@
-// Writes what tests open as "a database of an earlier version" (test/stores/schema-fixtures), with the code of a commit:
-// `node tools/schema-fixtures.ts v1 ../checkout-of-that-commit`. Run it for the version that is current before you add the
-// next one. PostgreSQL, MariaDB and Redis are those of test/stores/servers.ts; pg_dump and mariadb-dump must be installed.
+// Writes the databases of an earlier version that tests open (test/stores/schema-fixtures), with the code of a
+// commit: `node tools/schema-fixtures.ts v1 ../checkout-of-that-commit`. Run it for the version that is current
+// before you add the next one. PostgreSQL, MariaDB and Redis are those of test/stores/servers.ts; pg_dump and
+// mariadb-dump must be installed.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -95,7 +96,7 @@ for (const each of [file, dekFile]) {
   await admin.query(`DROP SCHEMA IF EXISTS ${PLACE} CASCADE`);
   const options = { schema: PLACE, clock };
   await fill(await open('postgres', 'openPostgres', url, options));
-  // The trigger comes last, so that what is older has none.
+  // The trigger is created last, so that older rows were written without it.
   const announcing = await open('postgres', 'openPostgres', url, { ...options, push: true }).catch(
     () => undefined,
   );
@@ -158,7 +159,7 @@ for (const each of [file, dekFile]) {
   if ((await all()).length > 0) await client.unlink(await all());
   await fill(await open('redis', 'openRedis', SERVERS.Redis, { prefix: PLACE, clock }));
   const binary = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
-  // Within a script a hash is a list, whatever the protocol makes of it.
+  // Within a script a hash is a list, in every version of the protocol.
   const READ: Readonly<Record<string, string>> = {
     string: "return { redis.call('GET', KEYS[1]) }",
     hash: "return redis.call('HGETALL', KEYS[1])",

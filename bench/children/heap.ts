@@ -13,7 +13,7 @@ function parsed(): unknown[] {
   return conversation(COUNT).map((item) => JSON.parse(JSON.stringify(item)) as unknown);
 }
 
-/** Bytes that this process holds, once everything is gone that only a call that has just ended still reached. */
+/** Bytes that this process holds after garbage collection of everything that only the last call referenced. */
 async function held(): Promise<number> {
   for (let round = 0; round < 4; round++) {
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -23,7 +23,7 @@ async function held(): Promise<number> {
   return heapUsed + external;
 }
 
-/** Prepares what is measured: compiled code, statements and keys, as every process has them. */
+/** Prepares the measurement: compiled code, statements and keys, as every process has them. */
 async function prepare(): Promise<() => Promise<unknown>> {
   if (candidate === 'parsed items') return async () => parsed();
   if (candidate === 'MemorySession') {
@@ -52,5 +52,5 @@ const before = await held();
 const kept = await work();
 const after = await held();
 process.stdout.write(`${(after - before) / bytes}\n`);
-// Whoever still asks for it keeps it until here.
+// This use keeps the items referenced until here.
 if (kept === undefined) throw new Error('Nothing was kept.');

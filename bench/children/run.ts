@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-/** Runs a program in a Node.js process of its own, and gives the number that it prints. */
+/** Runs a program in a separate Node.js process, and returns the number that it prints. */
 export function numberFrom(args: readonly string[]): number {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
@@ -19,7 +19,7 @@ export function numberFrom(args: readonly string[]): number {
 
 let built = false;
 
-/** Builds `dist` once, for what measures what users get. */
+/** Builds `dist` once, for measurements of the package. */
 export function buildPackage(): void {
   if (built) return;
   const { status, stdout, stderr } = spawnSync('npm', ['run', '--silent', 'build'], {

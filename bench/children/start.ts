@@ -1,6 +1,6 @@
-// Prints how long a process takes that has just begun until it has read a history, in microseconds since the start of Node.js:
-//   node bench/children/start.ts by-hand|strongroom FILE
-// FILE is a folder that groups/start.ts has filled. It imports what users import.
+// Prints how long a new process takes until it has read a history, in microseconds since the start of Node.js: node
+// bench/children/start.ts by-hand|strongroom FILE FILE is a folder that groups/start.ts has filled. It imports what
+// users import.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -46,9 +46,9 @@ export const bundleGroup: Group = {
 };
 
 /**
- * What a program becomes with everything that it imports, as one minified file.
+ * A program with everything that it imports, as one minified file.
  *
- * @param condition `strongroom-source` takes what is in `src` now, in place of what was built.
+ * @param condition `strongroom-source` bundles the sources instead of the build.
  */
 export async function bundle(program: string, condition?: 'strongroom-source'): Promise<string> {
   const name = join(ROOT, 'bench', 'bundled-program.js');

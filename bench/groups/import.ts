@@ -26,7 +26,7 @@ export const importGroup: Group = {
       const imports = specifiers.map((specifier) => `await import(${JSON.stringify(specifier)});`).join(' ');
       const program = `const start = performance.now(); ${imports} console.log((performance.now() - start) * 1_000);`;
       const importOnce = (): number => numberFrom(['--input-type=module', '--eval', program]);
-      // What else the machine does only ever makes one slower.
+      // The fastest of three: other work on the machine can only make an import slower.
       return { name, sample: () => Math.min(importOnce(), importOnce(), importOnce()) };
     });
     const results = await compareSamples(samplers, rounds);

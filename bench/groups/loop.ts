@@ -117,7 +117,7 @@ async function blockDuring(work: () => Promise<unknown>): Promise<Block> {
   return { time: time * 1_000, longest: longest * 1_000, longestWork };
 }
 
-/** Processor time of this thread in microseconds; of the process where Node.js cannot tell. */
+/** Processor time of this thread in microseconds; of the process where Node.js does not report it. */
 function worked(): number {
   const { user, system } = process.threadCpuUsage?.() ?? process.cpuUsage();
   return user + system;

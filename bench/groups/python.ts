@@ -58,7 +58,7 @@ export const pythonGroup: Group = {
   },
 };
 
-/** A session whose own work is next to nothing. */
+/** A session with almost no work of its own. */
 function listSession(layers: Layers): ReturnType<typeof wrapSession> {
   const records: AgentInputItem[] = [];
   const session = {
@@ -76,7 +76,7 @@ function listSession(layers: Layers): ReturnType<typeof wrapSession> {
   return wrapSession(session, layers);
 }
 
-/** A process that measures as often as it is asked. */
+/** A process that measures on request. */
 function startPython(items: readonly AgentInputItem[]): {
   readonly time: (work: string, runs: number) => Promise<number>;
   readonly end: () => void;

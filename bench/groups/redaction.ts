@@ -27,7 +27,7 @@ const TEXTS: Readonly<Record<string, Make>> = {
   'one find a KB': (seed, length) => withPieces(seed, length, FINDS, 1_024),
 };
 
-/** Prose in which one of the pieces stands every so many characters. */
+/** Prose with one of the pieces every so many characters. */
 function withPieces(seed: number, length: number, pieces: readonly string[], every: number): string {
   let done = 0;
   return prose(seed, length, (position) => {
@@ -44,7 +44,7 @@ export const redactionGroup: Group = {
     for (const [title, make] of Object.entries(TEXTS)) {
       const columns: Column[] = [];
       for (const kilobytes of sizes) {
-        // Several, so that nothing is remembered of a text that was just seen.
+        // Several, so that no result of the previous text can be reused.
         const count = Math.max(4, 32 / kilobytes);
         const texts = Array.from({ length: count }, (_, seed) => make(seed, kilobytes * 1_024));
         columns.push(await column(kilobytes < 1_024 ? `${kilobytes} KB` : '1 MB', texts, rounds));
@@ -88,10 +88,10 @@ async function column(title: string, texts: readonly string[], rounds: number): 
   return { title, results };
 }
 
-/** Keeps the engine from leaving the loop out. */
+/** Keeps the engine from optimizing the loop away. */
 const sink = { sum: 0 };
 
-/** Reads every character, which is the least that a search can do. */
+/** Reads every character: the lower bound of a search. */
 function onePass(text: string): void {
   let sum = 0;
   for (let index = 0; index < text.length; index++) sum += text.charCodeAt(index);

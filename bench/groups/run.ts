@@ -47,7 +47,7 @@ export const runGroup: Group = {
   },
 };
 
-/** What the runner asks of a session besides reading and adding. */
+/** Adds the members that the runner needs besides reading and adding. */
 function asSession(session: Pick<Session, 'getItems' | 'addItems'>): Session {
   if ('getSessionId' in session) return session as Session;
   return {

@@ -1,6 +1,6 @@
 /**
  * `npm run demo:context`: one long conversation, limited in three ways. What does each turn cost, how much of it does a
- * provider's prompt cache already hold, and does the provider take it at all?
+ * provider's prompt cache already hold, and does the provider accept it?
  *
  * A scripted model answers; nothing leaves this machine.
  */
@@ -23,7 +23,7 @@ const { values } = parseArgs({ options: { turns: { type: 'string' }, budget: { t
 const TURNS = Number(values.turns ?? 60);
 const BUDGET = Number(values.budget ?? 4_000);
 
-/** What one turn sent: all of it, and how much of that stood at the beginning of the turn before. */
+/** The prompt of one turn: its size, and how much of its beginning equals that of the previous turn. */
 interface Turn {
   readonly tokens: number;
   readonly cached: number;

@@ -9,7 +9,7 @@ const events: AuditEvent[] = [];
 const { path, key } = fromEnvironment();
 const conversations = openConversations({ path, key, sink: (event) => void events.push(event) });
 
-/** The scripted answer is made from what the model was given, so that it can only know what was remembered. */
+/** The scripted answer is made from the model's input, so that it can only contain the stored history. */
 const desk = openDesk(keysOf(key), [
   answer(({ request }) => {
     const given = JSON.stringify(request.input);

@@ -23,7 +23,7 @@ import { openRunState, sealRunState } from 'strongroom/keys';
 import { z } from 'zod';
 import { answers, event, says, short, word } from './screen.ts';
 
-/** Whether a scripted model answers, so that the demo knows what will be said and can check it. */
+/** Whether a scripted model answers, so that the demo knows the answers and can check them. */
 export const scripted: boolean = !process.env['OPENAI_API_KEY'];
 
 /** A support desk that talks to customers. */
@@ -31,7 +31,7 @@ export interface Desk {
   /**
    * One turn: what the customer says, the answer as it streams, and an approval in between if one is asked for.
    *
-   * @returns What the agent was given: the kept history and the new input.
+   * @returns The agent's input: the stored history and the new message.
    */
   talk(customer: string, text: string, session: Session): Promise<readonly AgentInputItem[]>;
 }
@@ -54,7 +54,7 @@ export function call(name: string, args: Record<string, unknown>): ScriptedModel
   return [functionCall(name, args, { callId: `call_${name}` })];
 }
 
-/** The desk with its script. The agent that answers first hands refunds over to a specialist. */
+/** The desk with its script. The first agent hands refunds over to a specialist. */
 export function openDesk(keys: Keyring, script: readonly ScriptedModelInput[]): Desk {
   const model = scripted ? { model: new ScriptedModel(script) } : {};
   const openTicket = tool({
@@ -104,8 +104,8 @@ export function openDesk(keys: Keyring, script: readonly ScriptedModelInput[]): 
     });
     await show(result);
     while (result.interruptions.length > 0) {
-      // A person decides, perhaps tomorrow and in another process: the run is written down, sealed because it holds the
-      // history in clear, and read again.
+      // A person decides, perhaps tomorrow and in another process: the run state is serialized, sealed because it
+      // holds the history in clear, and restored.
       const binding = { keys, id: await session.getSessionId() };
       const saved = await sealRunState(result.state, binding);
       event(`the run waits for a person, sealed: ${short(saved, 60)}`);

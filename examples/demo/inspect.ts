@@ -8,7 +8,7 @@ import { openSqlite } from 'strongroom/sqlite';
 import { ADA, BO, openConversations } from './stack.ts';
 import { bytes, check, note, row, short, title } from './screen.ts';
 
-/** What the two days left behind. */
+/** The results of the two days. */
 export interface Evidence {
   readonly path: string;
   readonly key: string;

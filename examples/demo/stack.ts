@@ -13,7 +13,7 @@ import {
 } from 'strongroom';
 import { openSqlite } from 'strongroom/sqlite';
 
-/** What differs between the processes. */
+/** The options that differ between the processes. */
 export interface ConversationsOptions {
   readonly path: string;
   /** The key-encryption key as a JWK in JSON. */

@@ -3,13 +3,13 @@ import type { KeyValue, KeyValueDriver } from 'strongroom/stores';
 // #region driver
 /**
  * A store of your own in its smallest form: a table of keys and values in memory. Stores over one `table` share their
- * data, as processes share a database. It looks through all keys for each list, which a database does by its index.
+ * data, as processes share a database. It scans all keys for each list, where a database uses its index.
  */
 export function memoryDriver(table: Map<string, Uint8Array> = new Map()): KeyValueDriver {
   return {
     name: 'memoryDriver',
 
-    // One value or `undefined` for each key, all of one moment.
+    // One value or `undefined` for each key, in one consistent snapshot.
     async get(keys) {
       return keys.map((key) => table.get(key));
     },
@@ -21,7 +21,8 @@ export function memoryDriver(table: Map<string, Uint8Array> = new Map()): KeyVal
       return keys.slice(0, limit).map((key): KeyValue => [key, table.get(key) as Uint8Array]);
     },
 
-    // Nothing may come between the comparison and the writes. Here no `await` does; a database has a transaction.
+    // Nothing may happen between the comparison and the writes: here there is no `await`; a database needs a
+    // transaction.
     async commit({ expect, put, remove }) {
       if (!expect.every(([key, value]) => isSame(table.get(key), value))) return false;
       for (const [key, value] of put) table.set(key, value);

@@ -1,4 +1,7 @@
-/** What the README's first lines take for granted: a key in the environment, and a model that answers without one of OpenAI's. */
+/**
+ * The requirements of the README's first lines: a key in the environment, and a model that answers without an
+ * OpenAI key.
+ */
 import { setDefaultModelProvider, setTracingDisabled } from '@openai/agents';
 import { ScriptedModel, assistantMessage, modelResponder } from '@openai/agents/testing';
 import { generateKey } from 'strongroom';

@@ -16,7 +16,7 @@ export function sqliteTableDriver(path: string): KeyValueDriver {
   const listed = { up: database.prepare(`${list} LIMIT ?`), down: database.prepare(`${list} DESC LIMIT ?`) };
 
   const valueOf = (key: string): Uint8Array | undefined => find.get(key)?.['value'] as Uint8Array | undefined;
-  // A transaction that only reads sees one moment; one that writes has the lock from its beginning.
+  // A transaction that only reads uses one snapshot; one that writes holds the lock from its beginning.
   function transaction<T>(begin: 'BEGIN' | 'BEGIN IMMEDIATE', work: () => T): T {
     database.exec(begin);
     try {

@@ -9,7 +9,7 @@ import { recordKey } from './envelope.ts';
 /** Reads the `count` records that stand before the last `skip` of a history, all of them when absent, oldest first. */
 export type ReadPast = (count: number | undefined, skip: number) => Promise<readonly PastRecord[]>;
 
-/** What the reader sees of records, one element a record; `undefined` for one that is hidden. */
+/** The visible items of records, one element a record; `undefined` for a hidden one. */
 export type ShowRecords = (
   records: readonly AgentInputItem[],
 ) => Promise<readonly (Omit<PagedItem, 'key'> | undefined)[]>;
@@ -28,7 +28,10 @@ interface Seen {
 const KEY_BYTES = 12;
 const FORM = /^([1-9]\d{0,14})\.([\w-]{16})$/;
 
-/** Tells records of one history apart: sealed ones always, others unless they are equal and of the same millisecond. */
+/**
+ * Identifies a record in one history: always for sealed records, for others unless they are equal and of the same
+ * millisecond.
+ */
 export function keyOfRecord({ record, writtenAt }: PastRecord): string {
   return toBase64url(sha256(utf8(`${writtenAt ?? ''} ${recordKey(record)}`)).subarray(0, KEY_BYTES));
 }
@@ -37,8 +40,8 @@ export function keyOfRecord({ record, writtenAt }: PastRecord): string {
  * The last `limit` visible items (all when absent), or those before a page that was read earlier. Opens the records of
  * the page, and older ones only in the place of hidden ones.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a cursor that no page gave; `ERR_CONFLICT` when the record at
- * the end of that page is gone.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a cursor that is not from a page; `ERR_CONFLICT` when
+ * the record at the end of that page was removed.
  */
 export async function readPage(
   where: string,
@@ -84,7 +87,7 @@ export async function readPage(
   };
 }
 
-/** The `count` records before the edge, and one more that is not taken, which tells whether there are others. */
+/** The `count` records before the edge. One more is read, to know whether there are others. */
 async function olderThan(
   where: string,
   edge: Edge | undefined,
@@ -102,7 +105,7 @@ async function olderThan(
   const found = await read(reach === undefined ? undefined : reach + 1, skip - 1);
   if (found.length > 0 && keyOfRecord(found.at(-1) as PastRecord) === key)
     return result(found.slice(0, -1), skip);
-  // The history has grown or shrunk since: the edge stands elsewhere. Nothing is opened to find it.
+  // The history has grown or shrunk since, so the edge is at another position. No record is opened to find it.
   const all = await read(undefined, 0);
   const at = all.findLastIndex((record) => keyOfRecord(record) === key);
   if (at < 0) {

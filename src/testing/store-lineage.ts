@@ -6,7 +6,7 @@ import type { SessionsOptions, Store } from '../stores/store.ts';
 import type { StoreSession } from '../stores/session.ts';
 import { dek, dekId, envelope, fails, numbered, rejects, type Bench } from './store-bench.ts';
 
-/** What a store must know of sessions that belong to others. */
+/** What a store must know about derived sessions. */
 export const LINEAGE: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['lists conversations, and apart from them what belongs to them', listsApart],
   ['opens what belongs to a session beside it', opensBeside],
@@ -17,7 +17,7 @@ export const LINEAGE: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new
   ['makes no session by clearing one that is not there', clearsNothing],
 ] satisfies [string, (bench: Bench) => Promise<void>][]);
 
-/** The ids of a conversation and of what belongs to it. */
+/** The ids of a conversation and of its derived sessions. */
 function treeOf(root: string): { root: string; branch: string; twig: string; vault: string; usage: string } {
   const branch = derivedId({ kind: 'branch', of: root, name: 'a~b %' });
   return {
@@ -120,7 +120,7 @@ async function deletesTrees({ store, other, id }: Bench): Promise<void> {
     await open(store, each).addItems(numbered(each, 1));
     await store.session(tree.root)[DEK_STORE].put(dek(each, 'key'));
   }
-  // Without items, and still there.
+  // A session without items still exists.
   await open(store, tree.usage).clearSession();
   const deks = other.session(tree.root)[DEK_STORE];
   const { derived } = await other.deleteSession(tree.branch, { derived: true });
@@ -145,7 +145,7 @@ async function holdsTrees({ store, other, id }: Bench): Promise<void> {
   const hold = { id: `hold-${randomUUID()}`, sessionId: tree.branch, reason: 'case 7', placedAt: 5 };
   await open(store, tree.twig).addItems([EXPIRED]);
   await holds.place(hold);
-  // Also on what is made later.
+  // Also on sessions that are created later.
   for (const each of [tree.root, tree.branch, tree.vault, tree.usage]) {
     await open(store, each).addItems([EXPIRED]);
     await store.session(tree.root)[DEK_STORE].put(dek(each, 'key'));

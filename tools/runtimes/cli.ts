@@ -1,4 +1,4 @@
-/** The suite on runtimes with a command line. The file beside it has what is given. */
+/** The suite on runtimes with a command line. A file in the same folder holds its input. */
 import { readFileSync } from 'node:fs';
 import { smoke, type Given } from './smoke.ts';
 import { openSqlite } from 'strongroom/sqlite';

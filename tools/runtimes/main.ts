@@ -1,6 +1,6 @@
 /**
- * Runs the smoke suite on every runtime, and lets each open what every other one sealed. The runtimes come from npm:
- * `npm ci --prefix tools/runtimes/packages`. Uses the built package (`npm run build`).
+ * Runs the smoke suite on every runtime, and lets each open the records that the others sealed. The runtimes come
+ * from npm: `npm ci --prefix tools/runtimes/packages`. Uses the built package (`npm run build`).
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ const node = (version: number): string => join(MODULES, `node${version}`, 'bin',
 
 const folder = mkdtempSync(join(tmpdir(), 'strongroom-runtimes-'));
 
-/** The oldest date with `FinalizationRegistry`, which the bounds of what wrappers remember need. */
+/** The oldest date with `FinalizationRegistry`, which the memory bounds of wrappers need. */
 const DATE = '2025-05-05';
 
 const config = (flags: readonly string[]): string => `using Workerd = import "/workerd/workerd.capnp";
@@ -29,7 +29,7 @@ const config :Workerd.Config = (services = [(name = "main", worker = (
 ))]);
 `;
 
-/** What starts the suite, in the folder of the bundles. */
+/** The command that starts the suite, in the folder of the bundles. */
 const RUNTIMES: Readonly<Record<string, readonly [command: string, ...args: string[]]>> = {
   'Node 22': [node(22), '--disable-warning=ExperimentalWarning', 'cli.js'],
   'Node 24': [node(24), '--disable-warning=ExperimentalWarning', 'cli.js'],
@@ -60,7 +60,7 @@ function bundle(entry: string): void {
       '--log-level=warning',
       `--alias:strongroom=${join(ROOT, 'dist/index.js')}`,
       `--alias:strongroom/sqlite=${join(ROOT, 'dist/stores/sqlite.js')}`,
-      // Loaded when something needs it, which nothing here does.
+      // Loaded lazily, and not needed here.
       '--external:@openai/agents',
       '--external:node:*',
       `--outfile=${join(folder, `${entry}.js`)}`,
@@ -69,7 +69,7 @@ function bundle(entry: string): void {
   );
 }
 
-/** @returns What it sealed, and what it said beside that. */
+/** @returns The records that it sealed, and its other output. */
 function run(runtime: string, given: Given): { readonly sealed: readonly Sealed[]; readonly note: string } {
   writeFileSync(join(folder, 'given.json'), JSON.stringify(given));
   const [command, ...args] = RUNTIMES[runtime] as readonly [string, ...string[]];

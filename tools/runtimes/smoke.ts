@@ -1,4 +1,4 @@
-/** The smoke suite. It runs on every runtime as one bundled file, so it uses nothing that a runtime may lack. */
+/** The smoke suite. It runs on every runtime as one bundled file, so it uses no features that a runtime may lack. */
 import type { AgentInputItem, Session } from '@openai/agents';
 import {
   cache,
@@ -17,7 +17,7 @@ import {
 type Jwk = Parameters<typeof keyring>[0]['current'];
 type Suite = NonNullable<EncryptOptions['suite']>;
 
-/** What every runtime is given: keys, and what each runtime sealed with them so far. */
+/** The input of every runtime: keys, and the records that each runtime sealed with them so far. */
 export interface Given {
   readonly keys: readonly Jwk[];
   readonly sealed: Readonly<Record<string, readonly Sealed[]>>;
@@ -41,7 +41,7 @@ const ITEMS: readonly AgentInputItem[] = [
   said('x'.repeat(70_000)),
 ];
 
-/** The plainest session there is: the SDK's own would bring the whole SDK into the bundle. */
+/** A minimal session: the SDK's own would add the whole SDK to the bundle. */
 function plainSession(records: AgentInputItem[] = []): Session & { records: AgentInputItem[] } {
   return {
     records,
@@ -56,7 +56,7 @@ function plainSession(records: AgentInputItem[] = []): Session & { records: Agen
 /**
  * Runs every check.
  *
- * @returns What this runtime sealed, for the others to open.
+ * @returns The records that this runtime sealed, for the others to open.
  * @throws Error that names the check which failed.
  */
 export async function smoke({ keys, sealed }: Given): Promise<Sealed[]> {

@@ -1,4 +1,7 @@
-/** The suite as a worker of workerd, which `workerd test` runs: a binding has what is given, the console what was sealed. */
+/**
+ * The suite as a worker of workerd, which `workerd test` runs: a binding holds the input, the console gets the
+ * sealed records.
+ */
 import { smoke, type Given } from './smoke.ts';
 
 interface Env {

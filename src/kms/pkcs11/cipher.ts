@@ -4,7 +4,7 @@ import { hedged } from '../../crypto/hedged.ts';
 import type { Pkcs11Mechanism, Pkcs11Module } from './module.ts';
 import type { TokenSession } from './token.ts';
 
-// PKCS #11 version 2.40, header files; the last is a number of pkcs11js.
+// Constants of the header files of PKCS #11 version 2.40; the last is one of pkcs11js.
 const CKM_AES_GCM = 0x1087;
 const GCM_PARAMETER = 3;
 
@@ -21,7 +21,8 @@ export async function seal(
   plaintext: Uint8Array,
   contextHash: string,
 ): Promise<Buffer> {
-  // Random bytes alone would do, but the key of the token lives long: two clones of a process must not use an IV twice.
+  // Not random bytes alone: the key of the token is long-lived, and two clones of a process must not use an IV
+  // twice.
   const iv = Buffer.from(hedged('sr1/pkcs11-iv', plaintext, contextHash).subarray(0, IV_BYTES));
   const copy = Buffer.from(plaintext);
   try {

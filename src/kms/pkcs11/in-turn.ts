@@ -11,8 +11,8 @@ export function createInTurn(token: Token): InTurn {
   function inTurn<T>(signal: AbortSignal, action: (current: TokenSession) => Promise<T>): Promise<T> {
     const run = async (): Promise<T> => {
       const current = opened ?? (await token.open());
-      // After a time-out the session may be busy, and closing it would wait: it is left alone, and the next call
-      // gets a new one.
+      // After a time-out the session may be busy, and closing it would wait: it is not closed, and the next call
+      // opens a new one.
       opened = undefined;
       try {
         const result = await action(current);

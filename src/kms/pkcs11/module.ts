@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 
-/** What is used of a `PKCS11` object of pkcs11js. */
+/** The members of a `PKCS11` object of pkcs11js that the adapter uses. */
 export interface Pkcs11Module {
   C_GetSlotList(tokenPresent?: boolean): Buffer[];
   C_GetTokenInfo(slot: Buffer): { label: string };

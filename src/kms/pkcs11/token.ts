@@ -89,7 +89,7 @@ export function createToken({ pkcs11: cryptoki, token, keyLabel, pin }: TokenOpt
     try {
       cryptoki.C_CloseSession(session);
     } catch {
-      // It may be gone already; what matters has been reported.
+      // The session may be closed already; the original error has been reported.
     }
   }
 

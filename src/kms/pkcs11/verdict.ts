@@ -13,7 +13,7 @@ export const AMBIGUOUS: ReadonlySet<string> = new Set([
   'CKR_DATA_INVALID',
   'CKR_ARGUMENTS_BAD',
 ]);
-/** What can be gone with the next session or attempt. */
+/** Failures that a new session or another attempt can fix. */
 const PASSING = new Set([
   'CKR_GENERAL_ERROR',
   'CKR_FUNCTION_FAILED',
