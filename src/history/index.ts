@@ -52,4 +52,19 @@ export {
 } from './summarize-history.ts';
 export { clearToolOutputs, type ClearedOutput, type ClearToolOutputsOptions } from './tool-outputs.ts';
 export { turns, type Turn } from './turns.ts';
-export { recordUsage, sessionUsage, type RunWithUsage, type SessionUsage } from './usage.ts';
+export {
+  recordUsage,
+  sessionUsage,
+  subjectUsage,
+  usageByTurn,
+  type PriceOf,
+  type RunWithUsage,
+  type SessionUsage,
+  type SubjectStore,
+  type TokenUsage,
+  type TurnUsage,
+  type UsageOptions,
+  type UsageReportOptions,
+  type UsageStore,
+  type UsageSum,
+} from './usage.ts';

@@ -1,17 +1,8 @@
-import { Agent, MemorySession, Runner, Usage, type Session } from '@openai/agents';
-import { assistantMessage, modelResponse, ScriptedModel } from '@openai/agents/testing';
+import { MemorySession, type Session } from '@openai/agents';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encrypt, generateKey, keyring, wrapSession } from '../../src/index.ts';
-import {
-  parseSessionId,
-  recordUsage,
-  rewindTo,
-  sessionId,
-  sessionStats,
-  sessionUsage,
-  undoTurn,
-} from '../../src/history/index.ts';
+import { parseSessionId, rewindTo, sessionId, sessionStats, undoTurn } from '../../src/history/index.ts';
 import { plainSession } from '../support/plain-session.ts';
 import { assistant, call, result, system, user } from './support/random-history.ts';
 
@@ -96,48 +87,6 @@ describe('undoTurn() and rewindTo()', () => {
     await expect(act(new MemorySession())).rejects.toMatchObject({
       code: 'ERR_INVALID_OPTION',
       message: expect.stringContaining(message),
-    });
-  });
-});
-
-describe('recordUsage() and sessionUsage()', () => {
-  it('keep a ledger of what runs used, sealed like everything else', async () => {
-    const session = new MemorySession();
-    const inner = new MemorySession();
-    const ledger = wrapSession(inner, [encrypt({ keys })]);
-    const response = (inputTokens: number): ReturnType<typeof modelResponse> =>
-      modelResponse({
-        output: [assistantMessage('yes')],
-        usage: new Usage({
-          requests: 1,
-          inputTokens,
-          outputTokens: 5,
-          totalTokens: inputTokens + 5,
-          inputTokensDetails: { cached_tokens: 3 },
-          outputTokensDetails: { reasoning_tokens: 2 },
-        }),
-      });
-    const agent = new Agent({ name: 'agent', model: new ScriptedModel([response(10), response(20)]) });
-    const runner = new Runner({ tracingDisabled: true });
-    await recordUsage(ledger, await runner.run(agent, 'a', { session }));
-    await recordUsage(ledger, await runner.run(agent, 'b', { session }));
-    expect(await sessionUsage(ledger)).toEqual({
-      runs: 2,
-      requests: 2,
-      inputTokens: 30,
-      outputTokens: 10,
-      totalTokens: 40,
-      cachedInputTokens: 6,
-      reasoningTokens: 4,
-    });
-    expect(JSON.stringify(await inner.getItems())).not.toContain('inputTokens');
-    expect(await sessionUsage(session)).toMatchObject({ runs: 0, totalTokens: 0 });
-  });
-
-  it('refuses what is no result of a run', async () => {
-    await expect(recordUsage(new MemorySession(), {} as never)).rejects.toMatchObject({
-      code: 'ERR_INVALID_OPTION',
-      message: expect.stringContaining('result must be a run result with usage'),
     });
   });
 });

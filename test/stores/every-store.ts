@@ -10,7 +10,8 @@ import { announce, uniqueName } from './servers.ts';
 export interface StoreCase {
   readonly name: string;
   readonly absent: boolean;
-  /** Opens it; a second call opens the same database, where there is one outside this process. */
+  /** Whether a second call of `open` opens the same database. */
+  readonly shared: boolean;
   readonly open: () => Store<StoreSession>;
   /** Removes what it left on its server. */
   readonly clean: () => Promise<void>;
@@ -27,28 +28,32 @@ export async function everyStore(what: string): Promise<StoreCase[]> {
   const none = (): Promise<void> => Promise.resolve();
   const table = new Map<string, Uint8Array>();
   return [
-    { name: 'SQLite', absent: false, open: () => openStore(':memory:', name), clean: none },
+    { name: 'SQLite', absent: false, shared: false, open: () => openStore(':memory:', name), clean: none },
     {
       name: 'PostgreSQL',
       absent: postgres.absent,
+      shared: true,
       open: () => openStore(postgres.url, name),
       clean: () => dropPostgresSchema(postgres.url, name),
     },
     {
       name: 'MariaDB',
       absent: mysql.absent,
+      shared: true,
       open: () => openStore(mysql.url, name),
       clean: () => dropMysqlTables(mysql.url, `${name}_`),
     },
     {
       name: 'Redis',
       absent: redis.absent,
+      shared: true,
       open: () => openStore(redis.url, name),
       clean: () => deleteRedisKeys(redis.url, name),
     },
     {
       name: 'a driver of the user',
       absent: false,
+      shared: true,
       open: () => createStore(memoryDriver(table)),
       clean: none,
     },

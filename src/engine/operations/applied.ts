@@ -21,10 +21,12 @@ export async function wasApplied(
   call: SessionCall,
 ): Promise<boolean> {
   const result = writtenItems(transaction);
+  // Asked before the records are read: what was applied by then is among them, unless it was removed again.
+  const isApplied = (await inner.applied(operationId)) === true;
   const records = await inner.getItems(OPERATION_WINDOW, call.runContext);
   const anchor =
     result.length > 0 ? await findTagged(pipeline, records, operationId, result.length, call) : undefined;
-  if (anchor === undefined) return (await inner.applied(operationId)) === true;
+  if (anchor === undefined) return isApplied;
   const opened = await pipeline.open(records, calls.quiet(call));
   const present = opened.filter((record) => record.bottom !== undefined);
   const at = present.indexOf(opened[anchor.record] as Opened);

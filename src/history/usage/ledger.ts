@@ -1,0 +1,153 @@
+import type { AgentInputItem, Session } from '@openai/agents';
+import { derivedId, parseDerivedId, rootOf } from '../../derived-id.ts';
+import { isStrongroomError, StrongroomError } from '../../errors.ts';
+import { invalidOption } from '../../options.ts';
+import { DERIVE, PAGES, VERSION, type OpenDerived, type Pages } from '../../session-contract.ts';
+import type { VersionSource } from '../../layer.ts';
+import { hasTransactions } from '../replace-oldest.ts';
+import type { UsageCell } from './tokens.ts';
+
+/** A store of ours, wrapped or not: where ledgers of conversations that are elsewhere are kept. */
+export interface UsageStore {
+  session(id: string, options: { readonly derived: true }): Session;
+}
+
+/** One run in a ledger, with the sums of all up to it, so that a sum is one read. */
+export interface UsageRecord {
+  readonly cells: readonly UsageCell[];
+  /** The key of the record of the user message that began the turn, and when that was written. */
+  readonly turn: string | undefined;
+  readonly branch: string;
+  /** The id of the last response that was counted. */
+  readonly response: string | undefined;
+  readonly runs: number;
+  readonly sums: readonly UsageCell[];
+}
+
+/** The ledger of a conversation, beside it. */
+export interface Ledger {
+  readonly id: string;
+  /** The branch of the session that it was opened for; `''` for the conversation itself. */
+  readonly branch: string;
+  last(): Promise<UsageRecord | undefined>;
+  all(): Promise<readonly UsageRecord[]>;
+  /** Appends what `next` makes of the last record; nothing when that is `undefined`. */
+  append(next: (last: UsageRecord | undefined) => UsageRecord | undefined): Promise<void>;
+}
+
+const KIND = 'strongroom.usage';
+/**
+ * Stands before the first record: all histories that do not exist have one version, and this one has its own from then on. Anybody
+ * may write it at any time, because nobody counts it.
+ */
+const OPENING: AgentInputItem = { type: 'unknown', providerData: { type: KIND, opens: true } };
+/** Each is two reads and a transaction: what others append in between is another attempt. */
+const ATTEMPTS = 100;
+
+/**
+ * @param store Where the ledger is, when the session is of no store of ours.
+ * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when there is no place beside the session; `ERR_INVALID_OPTION` for a session
+ * that is a ledger itself.
+ */
+export async function openLedger(
+  where: string,
+  session: Session,
+  store: UsageStore | undefined,
+): Promise<Ledger> {
+  if (typeof session?.getSessionId !== 'function') invalidOption(where, 'session', 'a session', session);
+  if (store !== undefined && typeof store.session !== 'function')
+    invalidOption(where, 'store', 'a store of strongroom', store);
+  const own = await session.getSessionId();
+  const { kind, name = '' } = parseDerivedId(own) ?? {};
+  if (kind === 'usage') {
+    return invalidOption(
+      where,
+      'session',
+      'the conversation; its ledger is opened by this function',
+      session,
+    );
+  }
+  const id = derivedId({ kind: 'usage', of: rootOf(own) });
+  const open = (session as { readonly [DERIVE]?: OpenDerived })[DERIVE];
+  const ledger = store === undefined ? open?.(id) : store.session(id, { derived: true });
+  const source = ledger === undefined ? undefined : versionOf(ledger);
+  if (ledger === undefined || source === undefined || !hasTransactions(ledger)) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `${where}: usage is kept beside the conversation in its store, and this session is of no store of strongroom. Pass a store for it: { store: openSqlite(…) }, wrapped as you wish.`,
+    );
+  }
+  /** The last record, `'none'` of a ledger that has no items to see. */
+  const newest = async (): Promise<UsageRecord | 'none' | undefined> => {
+    for (let limit = 1; ; limit *= 2) {
+      const items = await ledger.getItems(limit);
+      const found = items.map(parseRecord).findLast((record) => record !== undefined);
+      if (found !== undefined || items.length < limit)
+        return found ?? (items.length === 0 ? 'none' : undefined);
+    }
+  };
+  return {
+    id,
+    branch: kind === 'branch' ? name : '',
+    async last() {
+      const found = await newest();
+      return found === 'none' ? undefined : found;
+    },
+    all: async () => (await ledger.getItems()).flatMap((item) => parseRecord(item) ?? []),
+    async append(next) {
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+        const version = await source.read();
+        const found = await newest();
+        const record = next(found === 'none' ? undefined : found);
+        if (record === undefined) return;
+        if (found === 'none') {
+          await ledger.addItems([OPENING]);
+          continue;
+        }
+        // What was read is of another state: its sums would be, too.
+        if ((await source.read()) !== version) continue;
+        try {
+          // Each state of a history has one version, and each operation is applied once: of all who read this state one goes on.
+          await ledger.applyHistoryTransaction({
+            operationId: `${KIND} after ${version}`,
+            transaction: { type: 'append_items', items: [itemOf(record)] },
+          });
+          return;
+        } catch (error) {
+          if (!isStrongroomError(error) || error.code !== 'ERR_CONFLICT') throw error;
+        }
+      }
+      throw new StrongroomError(
+        'ERR_CONFLICT',
+        `${where}: other processes wrote to the usage ledger of this conversation ${ATTEMPTS} times in a row. Nothing was recorded; try again.`,
+        { written: 'no' },
+      );
+    },
+  };
+}
+
+function versionOf(session: Session): Pick<VersionSource, 'read'> | undefined {
+  const { [PAGES]: pages, [VERSION]: own } = session as {
+    readonly [PAGES]?: Pages;
+    readonly [VERSION]?: VersionSource;
+  };
+  return pages === undefined ? own : pages.version;
+}
+
+function itemOf(record: UsageRecord): AgentInputItem {
+  return { type: 'unknown', providerData: { type: KIND, ...record } };
+}
+
+/** `undefined` for what opens a ledger. */
+function parseRecord(item: AgentInputItem): UsageRecord | undefined {
+  const data = item.type === 'unknown' ? item.providerData : undefined;
+  if (data?.['type'] === KIND && data['opens'] === true) return undefined;
+  if (data?.['type'] !== KIND || !Array.isArray(data['cells']) || !Array.isArray(data['sums'])) {
+    throw new StrongroomError(
+      'ERR_MALFORMED',
+      'The usage ledger of this conversation contains an item that is no record of usage. Write to ledgers with recordUsage() only; delete the ledger to begin anew.',
+    );
+  }
+  // Written by itemOf(); its id is reserved for that.
+  return data as unknown as UsageRecord;
+}

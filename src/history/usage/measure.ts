@@ -1,0 +1,79 @@
+import {
+  addCells,
+  addTokens,
+  isNothing,
+  NO_TOKENS,
+  tokensOf,
+  type SdkUsage,
+  type TokenUsage,
+  type UsageCell,
+} from './tokens.ts';
+
+/** What `recordUsage()` reads of a run: a `RunResult`, a finished `StreamedRunResult`, or the like. */
+export interface RunWithUsage {
+  readonly state: { readonly usage: SdkUsage };
+  /** Each model call, with what it gave. Without it the run is counted as a whole. */
+  readonly rawResponses?: readonly {
+    readonly usage: SdkUsage;
+    readonly output: readonly unknown[];
+    readonly responseId?: string | undefined;
+    readonly providerData?: Readonly<Record<string, unknown>> | undefined;
+  }[];
+  /** Says which agent each output is of. */
+  readonly newItems?: readonly object[];
+  readonly lastAgent?: { readonly name: string } | undefined;
+}
+
+/** How much of a run was counted before: one that is resumed has the responses of before, too. */
+export interface Counted {
+  readonly responses: number;
+  readonly total: TokenUsage;
+}
+
+/** What a run used, by agent and model, without what was counted before. */
+export function measureRun(result: RunWithUsage, branch: string, before: Counted | undefined): UsageCell[] {
+  const total = tokensOf(result.state.usage);
+  const responses = (result.rawResponses ?? []).slice(before?.responses ?? 0);
+  const agents = agentsOf(result);
+  const only =
+    new Set(agents.values()).size > 1 ? undefined : (agents.values().next().value ?? result.lastAgent);
+  let cells: UsageCell[] = [];
+  for (const { usage, output, providerData } of responses) {
+    const agent = output.map((item) => agents.get(item)).find((found) => found !== undefined) ?? only;
+    const model = providerData?.['model'];
+    const names = { branch, agent: nameOf(agent), model: typeof model === 'string' ? model : modelOf(agent) };
+    cells = addCells(cells, [{ ...names, ...tokensOf(usage) }]);
+  }
+  const counted = cells.reduce<TokenUsage>((sum, cell) => addTokens(sum, cell), before?.total ?? NO_TOKENS);
+  // What agents used that ran as tools, for example: nobody says of which model it is.
+  const rest = addTokens(total, counted, -1);
+  if (isNothing(rest)) return cells;
+  const isWhole = responses.length === 0 && before === undefined;
+  const names = isWhole ? { agent: nameOf(only), model: modelOf(only) } : { agent: '', model: '' };
+  return addCells(cells, [{ branch, ...names, ...rest }]);
+}
+
+/** What is looked at of an agent; nothing says that it is there. */
+interface SomeAgent {
+  readonly name?: unknown;
+  readonly model?: unknown;
+}
+
+function agentsOf({ newItems = [] }: RunWithUsage): Map<unknown, SomeAgent> {
+  const agents = new Map<unknown, SomeAgent>();
+  for (const item of newItems) {
+    const { rawItem, agent } = item as { readonly rawItem?: unknown; readonly agent?: unknown };
+    if (typeof agent === 'object' && agent !== null) agents.set(rawItem, agent);
+  }
+  return agents;
+}
+
+function nameOf(agent: SomeAgent | undefined): string {
+  const name = agent?.name;
+  return typeof name === 'string' ? name : '';
+}
+
+function modelOf(agent: SomeAgent | undefined): string {
+  const model = agent?.model;
+  return typeof model === 'string' ? model : '';
+}
