@@ -225,7 +225,7 @@ const OVER: Readonly<Record<string, (store: ReturnType<typeof openSqlite>) => Se
 describe.each(Object.entries(OVER))('over %s', (inner, open) => {
   describe.each(WRAPPERS)('under $name', (wrapper) => {
     test.each(Object.entries(CHANGED))(
-      '%s that change after the call change nothing',
+      'later changes of %s by the caller have no effect',
       async (_what, work) => {
         await using store = openSqlite(':memory:');
         const expected = await historyAfter(new MemorySession(), work);

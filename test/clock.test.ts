@@ -90,7 +90,7 @@ for (const [name, make, use] of TAKERS) {
   });
 
   if (use === undefined) continue;
-  test(`${name} does nothing by a clock that gives no time`, async () => {
+  test(`${name} does nothing when its clock gives no valid time`, async () => {
     for (const time of [Number.NaN, Number.POSITIVE_INFINITY, -1, undefined, 1e300] as number[]) {
       const used = (async () => use((await make(() => time)) as never))();
       await expect(used).rejects.toMatchObject({

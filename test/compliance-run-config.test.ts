@@ -109,19 +109,19 @@ async function converse(
 }
 
 describe('complianceRunConfig', () => {
-  test('without it, the SDK traces what was said and lets the API store it', async () => {
+  test('without it, the SDK traces content and lets the API store it', async () => {
     const requests = await converse({});
     expect(traced.join('\n')).toContain(CANARY);
     expect(requests.every((request) => request['store'] !== false)).toBe(true);
   });
 
-  test('with it, nothing is traced and every request says that nothing is to be stored', async () => {
+  test('with it, nothing is traced and every request has store: false', async () => {
     const requests = await converse(complianceRunConfig());
     expect(traced).toEqual([]);
     expect(requests.map((request) => request['store'])).toEqual([false, false]);
   });
 
-  test('tracing of metadata gives spans without what was said', async () => {
+  test('tracing of metadata gives spans without content', async () => {
     await converse(complianceRunConfig({ tracing: 'metadata' }));
     expect(traced.length).toBeGreaterThan(3);
     expect(traced.join('\n')).toContain('lookup');

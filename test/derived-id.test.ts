@@ -41,7 +41,7 @@ const REFUSED: Error = expect.objectContaining({
 }) as Error;
 
 describe('a derived id', () => {
-  test('comes back as what it was made of, and no two are one', () => {
+  test('parses to its parts, and different parts give different ids', () => {
     fc.assert(
       fc.property(derived, derived, (one, two) => {
         expect(parseDerivedId(derivedId(one))).toEqual(one);
@@ -51,7 +51,7 @@ describe('a derived id', () => {
     );
   });
 
-  test('is none that sessionId() makes', () => {
+  test('never equals an id of sessionId()', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'grapheme', minLength: 1 }), { minLength: 1 }), (parts) => {
         expect(isReserved(sessionId(...(parts as [string])))).toBe(false);
@@ -80,7 +80,7 @@ describe('a derived id', () => {
     );
   });
 
-  test('is let through once, for the function that opens it', () => {
+  test('is allowed once, for the function that opens it', () => {
     const store = openSqlite(':memory:');
     const id = derivedId({ kind: 'keys', of: 'alice' });
     expect(() => store.session(id)).toThrow(REFUSED);
@@ -98,8 +98,8 @@ describe('a derived id', () => {
   });
 });
 
-describe('users cannot reach', () => {
-  test('the data keys of somebody else, whatever id they choose', async () => {
+describe('users cannot open', () => {
+  test('the data keys of another user, with any id', async () => {
     const store = openSqlite(':memory:');
     const stackOf = (): ReturnType<typeof wrapStore> =>
       wrapStore(store, [encrypt({ keys, dekStore: sessionDekStore((id) => store.session(id)) })]);
@@ -120,7 +120,7 @@ describe('users cannot reach', () => {
     await store.close();
   });
 
-  test('a branch of somebody else, and listings show it only to who asks for such', async () => {
+  test('a branch of another user, and listings show it only on request', async () => {
     const store = wrapStore(openSqlite(':memory:'), [encrypt({ keys })]);
     await store.session('alice', { subject: 'a' }).addItems([message('hello')]);
     await branches(store, 'alice').create('try');
@@ -141,7 +141,7 @@ describe('users cannot reach', () => {
   });
 });
 
-test('what works on all sessions reaches branches, and leaves data keys alone', async () => {
+test('functions on all sessions include branches and exclude data keys', async () => {
   const store = openSqlite(':memory:');
   const sessions = wrapStore(store, [
     encrypt({ keys, dekStore: sessionDekStore((id) => store.session(id)) }),
@@ -158,7 +158,7 @@ test('what works on all sessions reaches branches, and leaves data keys alone', 
   await store.close();
 });
 
-test('data keys that an earlier version kept stay readable, and move to ids that nobody can have', async () => {
+test('data keys of an earlier version stay readable, and move to ids that users cannot choose', async () => {
   const kept = new Map<string, MemorySession>();
   const open = (id: string): MemorySession => {
     const session = kept.get(id) ?? new MemorySession({ sessionId: id });
@@ -182,7 +182,7 @@ async function wrappedIn(dekStore: DekStore): Promise<string[]> {
   return found;
 }
 
-test('a session that was shredded stays so when its keys move, whatever copies somebody kept', async () => {
+test('a shredded session stays shredded when its keys move, even with copies of them', async () => {
   const store = openSqlite(':memory:');
   const factory = (id: string): StoreSession => store.session(id);
   const earlier = sessionDekStore(factory, { keySessionId: (id) => `${id}:keys` });

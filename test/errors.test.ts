@@ -9,7 +9,7 @@ import { failure } from './crypto/failure.ts';
 describe('an error', () => {
   const errors = (Object.keys(ERROR_CODES) as ErrorCode[]).map((code) => new StrongroomError(code, 'text'));
 
-  it('has fields for what its page says of retrying and of lost data', () => {
+  it('has the fields for retrying and lost data that its page states', () => {
     const page = errorsPage();
     for (const error of errors) {
       expect(Object.keys(error)).toEqual(expect.arrayContaining(['code', 'retryable', 'dataLost']));
@@ -25,7 +25,7 @@ describe('an error', () => {
     expect(errors.filter((error) => error.dataLost).map(({ code }) => code)).toEqual(['ERR_SHREDDED']);
   });
 
-  it('can say of one case that data is gone', () => {
+  it('can report lost data in one case only', () => {
     expect(new StrongroomError('ERR_MALFORMED', 'text', { dataLost: true })).toMatchObject({
       dataLost: true,
     });
@@ -35,7 +35,7 @@ describe('an error', () => {
     });
   });
 
-  it('of a code that we do not have is neither, and keeps its message', () => {
+  it('with an unknown code is neither, and keeps its message', () => {
     const error = new StrongroomError('ERR_ELSE' as ErrorCode, 'what happened');
     expect(error).toMatchObject({ message: 'what happened', retryable: false, dataLost: false });
   });

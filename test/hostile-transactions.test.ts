@@ -287,7 +287,7 @@ const postgres = await announce('PostgreSQL', 'hostile transactions');
 const mysql = await announce('MariaDB', 'hostile transactions');
 const redis = await announce('Redis', 'hostile transactions');
 
-describe('a transaction that the session of the SDK refuses is refused in its words', () => {
+describe('a transaction that the session of the SDK refuses is refused with the same message', () => {
   const stacks = STACKS.map((stack, index) => ({ ...stack, index }));
   describe.each(stacks)('under $name', (stack) => {
     const part = stack.name === 'all layers' ? undefined : stack.index;

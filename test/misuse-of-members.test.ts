@@ -182,7 +182,7 @@ describe.each(STACKS)('a wrong argument of %s', (name, layers) => {
     expect(await session.getItems(limit)).toHaveLength(count);
   });
 
-  test('an operation that another transaction had, or that does not fit, is refused in one sentence', async () => {
+  test('an operation id of another transaction, or a transaction that does not match, is refused with one sentence', async () => {
     const bare = store.session(`${name} conflicts`);
     const session = layers === undefined ? bare : wrapSession(bare, layers);
     const next =

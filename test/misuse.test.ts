@@ -412,7 +412,7 @@ describe.each([
 });
 
 describe('a refused append', () => {
-  test('stores nothing of its call, and the session works on', async () => {
+  test('stores nothing of its call, and the session still works', async () => {
     const inner = new MemorySession();
     const session = wrapSession(inner, [seal()]);
     await expect(

@@ -117,7 +117,7 @@ describe.each([
   });
 });
 
-it('a context is copied: what the caller changes later changes nothing', async () => {
+it('a context is copied: later changes of the caller have no effect', async () => {
   const context: Record<string, string> = { tenant: 'a' };
   const inner = new MemorySession({ sessionId: 's' });
   const session = core.wrapSession(inner, [core.encrypt({ keys, context })]);
@@ -200,7 +200,7 @@ describe.each(Object.entries(FORMS).filter(([name]) => name !== 'null and nothin
   },
 );
 
-it('plain objects are taken as they are: frozen, without a prototype, from JSON', () => {
+it('plain objects are accepted: frozen, without a prototype, from JSON', () => {
   const plain = Object.assign(Object.create(null) as object, { after: '1d' as const });
   expect(core.expire(plain).name).toBe('expire');
   expect(core.expire(Object.freeze({ after: '1d' })).name).toBe('expire');

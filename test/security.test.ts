@@ -221,7 +221,7 @@ describe('attacks of the threat table', () => {
     expect(await codeOf(wrapSession(inner, at(now + 1)).getItems())).toBe('resolved');
   });
 
-  it('attack 10: what cannot be read is not removed, and skipping it makes the session read-only', async () => {
+  it('attack 10: unreadable records are not removed, and skipping them makes the session read-only', async () => {
     const { inner } = await victim('victim', 'first', 'second');
     const records = await inner.getItems();
     const broken = carrier(envelopeOf(records[1]).slice(0, -8));
@@ -248,7 +248,7 @@ describe('attacks of the threat table', () => {
     expect((await session.getItems()).at(-1)).toEqual(pasted);
   });
 
-  it('attack 12: what is too large is refused by its size', async () => {
+  it('attack 12: oversized items and headers are refused by size', async () => {
     const session = wrapSession(new MemorySession(), layers(), { maxItemBytes: 1_000 });
     expect(await codeOf(session.addItems([said('x'.repeat(1_001))]))).toBe('ERR_INVALID_ITEM');
 
@@ -301,7 +301,7 @@ describe('attacks of the threat table', () => {
     }
   });
 
-  it('attack 15: a shredded data key that is brought back opens nothing', async () => {
+  it('attack 15: a restored shredded data key opens nothing', async () => {
     const dekStore = memoryDekStore();
     const strict = (): Layers => [encrypt({ keys, dekStore, onUndecryptable: () => 'throw' })];
     const inner = new MemorySession({ sessionId: 'victim' });
@@ -328,7 +328,7 @@ describe('attacks of the threat table', () => {
     expect(ours).not.toEqual(theirs);
   });
 
-  it('attack 17: two clones of a process show no nonce twice, but for equal records', async () => {
+  it('attack 17: two clones of a process repeat a nonce for equal records only', async () => {
     vi.spyOn(crypto, 'getRandomValues').mockImplementation((array) => {
       new Uint8Array(array.buffer, array.byteOffset, array.byteLength).fill(7);
       return array;
@@ -373,7 +373,7 @@ describe('attacks of the threat table', () => {
     expect(kms.calls.decrypt).toBe(before);
   });
 
-  it('attack 20: no id that a user chooses is the one of data keys, a branch or a vault', async () => {
+  it('attack 20: users cannot choose the id of data keys, a branch or a vault', async () => {
     await using store = openSqlite(path);
     const dekStore = sessionDekStore((id) => store.session(id));
     const sessions = wrapStore(store, [encrypt({ keys, dekStore })]);

@@ -34,8 +34,8 @@ function handMade(budget: number): {
   };
 }
 
-describe('the line of those who wait for the event loop', () => {
-  test('lets a turn work for as long as the budget, and begins anew with the next turn', async () => {
+describe('the queue for the event loop', () => {
+  test('lets a turn work for the budget, which starts again with the next turn', async () => {
     const { loop, takes, turn } = handMade(10);
     expect(loop.isOver()).toBe(false);
     takes(9);
@@ -46,25 +46,28 @@ describe('the line of those who wait for the event loop', () => {
     expect(loop.isOver()).toBe(false);
   });
 
-  test.each([0, 10])('calls everybody in the order of asking, with a budget of %i', async (budget) => {
-    const { loop, takes, turn } = handMade(budget);
-    const called: number[] = [];
-    for (let each = 0; each < 300; each++) {
-      void loop.next().then(() => {
-        called.push(each);
-        takes(1);
-      });
-    }
-    let turns = 0;
-    for (; called.length < 300; turns++) await turn();
-    expect(called).toEqual(Array.from({ length: 300 }, (_, each) => each));
-    // Somebody goes on in every turn, and a turn with time for more calls more.
-    const [least, most] = budget === 0 ? [300, 300] : [30, 100];
-    expect(turns).toBeGreaterThanOrEqual(least);
-    expect(turns).toBeLessThanOrEqual(most);
-  });
+  test.each([0, 10])(
+    'resumes all waiters in the order of their calls, with a budget of %i',
+    async (budget) => {
+      const { loop, takes, turn } = handMade(budget);
+      const called: number[] = [];
+      for (let each = 0; each < 300; each++) {
+        void loop.next().then(() => {
+          called.push(each);
+          takes(1);
+        });
+      }
+      let turns = 0;
+      for (; called.length < 300; turns++) await turn();
+      expect(called).toEqual(Array.from({ length: 300 }, (_, each) => each));
+      // Somebody goes on in every turn, and a turn with time for more calls more.
+      const [least, most] = budget === 0 ? [300, 300] : [30, 100];
+      expect(turns).toBeGreaterThanOrEqual(least);
+      expect(turns).toBeLessThanOrEqual(most);
+    },
+  );
 
-  test('calls fewer when the turn before took too long', async () => {
+  test('resumes fewer when the previous turn took too long', async () => {
     const { loop, takes, turn } = handMade(10);
     let called = 0;
     let cost = 0;
@@ -83,7 +86,7 @@ describe('the line of those who wait for the event loop', () => {
     expect(called - before).toBe(1);
   });
 
-  test('sends who comes new behind those who wait, also when a turn has time', async () => {
+  test('puts new work behind waiting work, also when a turn has time', async () => {
     const { loop, turn } = handMade(10);
     expect(loop.isCrowded()).toBe(false);
     const waiting = [loop.next(), loop.next()];
@@ -99,7 +102,7 @@ describe('the line of those who wait for the event loop', () => {
 describe('work in slices', () => {
   const list = Array.from({ length: 100 }, (_, index) => index);
 
-  test('is done at once, without a promise, while the turn has time', () => {
+  test('is done synchronously, without a promise, while the turn has time', () => {
     const { loop } = handMade(10);
     expect(mapInSlices(list, (each) => each * 2, 16, loop)).toEqual(list.map((each) => each * 2));
     function* work(): Generator<void, string> {
@@ -109,7 +112,7 @@ describe('work in slices', () => {
     expect(inSlices(work(), loop)).toBe('done');
   });
 
-  test('looks at no clock for a list that is shorter than the distance between two looks', () => {
+  test('reads no clock for a list that is shorter than the check interval', () => {
     const loop = createSlices(
       {
         now: () => expect.unreachable('nobody asks for the time'),
@@ -120,7 +123,7 @@ describe('work in slices', () => {
     expect(mapInSlices(list.slice(0, 16), (each) => each, 16, loop)).toHaveLength(16);
   });
 
-  test.each([0, 10])('goes on in later turns, each element once, with a budget of %i', async (budget) => {
+  test.each([0, 10])('continues in later turns, each element once, with a budget of %i', async (budget) => {
     const { loop, takes, turn } = handMade(budget);
     const seen: number[] = [];
     const results: (readonly number[])[] = [];
@@ -148,7 +151,7 @@ describe('work in slices', () => {
     expect(turns).toBeGreaterThanOrEqual(budget === 0 ? 99 : 24);
   });
 
-  test('takes turns with other work: what is short ends before what is long', async () => {
+  test('alternates with other work: short work ends before long work', async () => {
     const { loop, takes, turn } = handMade(10);
     const ended: string[] = [];
     const work = async (name: string, length: number): Promise<void> => {
@@ -162,7 +165,7 @@ describe('work in slices', () => {
     expect(ended).toEqual(['shorter', 'short', 'long']);
   });
 
-  test('rejects with what an element threw in a later turn, and does no more', async () => {
+  test('rejects with the error of an element in a later turn, and stops', async () => {
     const { loop, takes, turn } = handMade(10);
     let seen = 0;
     const failing = mapInSlices(
@@ -190,7 +193,7 @@ describe('work in slices', () => {
 });
 
 describe('runtimes without setImmediate', () => {
-  test('work is done in a later turn, in its order', async () => {
+  test('run work in a later turn, in order', async () => {
     const later = createMessages();
     const done: number[] = [];
     await new Promise<void>((resolve) => {
@@ -208,7 +211,7 @@ describe('runtimes without setImmediate', () => {
 describe('setTimeSlice', () => {
   afterEach(() => setTimeSlice(DEFAULT_TIME_SLICE));
 
-  test('refuses what is no time', () => {
+  test('refuses a value that is not a time', () => {
     for (const time of [0, -1, NaN, Infinity, 'soon', undefined, {}]) {
       expect(() => setTimeSlice(time as never)).toThrow(
         expect.objectContaining({
@@ -221,7 +224,7 @@ describe('setTimeSlice', () => {
     }
   });
 
-  test('counts from the next look at the clock on', () => {
+  test('applies from the next reading of the clock on', () => {
     setTimeSlice('1h');
     expect(slices.isOver()).toBe(false);
     setTimeSlice(Number.MIN_VALUE);

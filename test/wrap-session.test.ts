@@ -41,7 +41,7 @@ async function failure(promise: Promise<unknown>): Promise<StrongroomError> {
 }
 
 describe('wrapSession', () => {
-  it('gives back what was written, through envelopes in the inner session', async () => {
+  it('reads items back equal, through envelopes in the inner session', async () => {
     const inner = new MemorySession();
     const session = wrapSession(inner, [stamping()]);
     await session.addItems([user('one'), user('two')]);
@@ -61,7 +61,7 @@ describe('wrapSession', () => {
     expect(await nested.getItems()).toEqual([user('A')]);
   });
 
-  it('limits after hiding, and doubles its window to find enough', async () => {
+  it('applies the limit after hiding, and doubles its window to find enough', async () => {
     let now = 1;
     const inner = new MemorySession();
     const session = wrapSession(inner, [stamping({ hideBefore: 100, clock: () => now })]);
@@ -78,7 +78,7 @@ describe('wrapSession', () => {
     expect(await session.popItem()).toBeUndefined();
   });
 
-  it('refuses a limit that is no whole number, instead of looking for ever', async () => {
+  it('refuses a limit that is not a whole number, instead of an endless search', async () => {
     const session = wrapSession(new MemorySession(), [stamping()]);
     await session.addItems([user('a')]);
     for (const limit of [Number.NaN, 1.5, '2', null]) {
@@ -151,7 +151,7 @@ describe('wrapSession', () => {
     expect(await session.getItems()).toEqual([user('a'), call('after'), user('b')]);
   });
 
-  it('refuses what it cannot store, before anything is stored', async () => {
+  it('refuses invalid items before anything is stored', async () => {
     const inner = new MemorySession();
     const session = wrapSession(inner, [stamping()], { maxItemBytes: 100 });
     const cases: [unknown, RegExp][] = [
@@ -190,7 +190,7 @@ describe('wrapSession', () => {
     expect(await session.getItems()).toEqual([...items, carrier]);
   });
 
-  it('refuses an order that cannot work, with one that can', () => {
+  it('refuses an order that cannot work, with a right one in the message', () => {
     const sealing: SessionLayer = { name: 'encrypt', seals: true, unique: true };
     const caching: SessionLayer = { name: 'cache', load: () => Promise.resolve([]) };
     const inner = new MemorySession();
@@ -203,7 +203,7 @@ describe('wrapSession', () => {
     );
   });
 
-  it('refuses what is no session and what is no layer', () => {
+  it('refuses a value that is not a session and one that is not a layer', () => {
     expect(() => wrapSession({} as Session, [])).toThrow(
       /it has no getSessionId, getItems, addItems, popItem, clearSession/,
     );

@@ -56,7 +56,7 @@ describe('wrapStore', () => {
     await sessions[Symbol.asyncDispose]();
   });
 
-  test('deletes a session through the layers, so that they know', async () => {
+  test('deletes a session through the layers', async () => {
     await using store = openSqlite(':memory:');
     const layer = stamping(fakeClock());
     const sessions = wrapStore(store, [layer]);
@@ -72,7 +72,7 @@ describe('wrapStore', () => {
     expect(await session.getItems()).toEqual([hello]);
   });
 
-  test('refuses what is no store, and a stack that cannot work, before any session is asked for', async () => {
+  test('refuses a value that is not a store, and a stack that cannot work, before any session is opened', async () => {
     await using store = openSqlite(':memory:');
     expect(() => wrapStore(new MemorySession() as never, [])).toThrow(
       expect.objectContaining({

@@ -30,14 +30,14 @@ function changed(changes: readonly (readonly [work: string, counted: keyof Count
   return other;
 }
 
-test('counts that are as the table says pass, a second time too', () => {
+test('counts equal to the table pass, a second time too', () => {
   expect(written).toMatchObject({ status: 0 });
   const { status, output } = check('--table', file);
   expect(output).not.toMatch(/MORE|fewer/);
   expect(status).toBe(0);
 });
 
-test('one more than the table says fails, and is named; fewer are named, so that the table follows', () => {
+test('one count more than the table fails and is named; fewer are named, so that the table can be updated', () => {
   const append = 'addItems(4) after 10 turns';
   const rising = ['statements', 'promises', 'ciphers', 'patterns'] as const;
   const { status, output } = check(
@@ -52,7 +52,7 @@ test('one more than the table says fails, and is named; fewer are named, so that
   expect(output.match(/^fewer: .*: \w+/gm)).toEqual(['fewer: warm getItems() of 10 turns: clones']);
 });
 
-test('fewer than the table says pass', () => {
+test('fewer counts than the table pass', () => {
   const counts = { statements: 1, promises: 2 } as Counts;
   expect(compareCounts({ reads: { statements: 2, promises: 2 } }, { reads: counts })).toEqual({
     more: [],
@@ -60,7 +60,7 @@ test('fewer than the table says pass', () => {
   });
 });
 
-test('work that does more in a call is seen by what it does', () => {
+test('work that does more in a call is detected by its counts', () => {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ['--conditions=strongroom-source', '--disable-warning=ExperimentalWarning', 'test/bench/more-work.ts'],
@@ -85,7 +85,7 @@ test('work that does more in a call is seen by what it does', () => {
   });
 });
 
-test('work that the table does not know fails', () => {
+test('work that is missing in the table fails', () => {
   const counts = { statements: 1 } as Counts;
   expect(compareCounts({}, { reads: counts })).toEqual({
     more: [{ work: 'reads', counted: 'statements', before: 0, now: 1 }],

@@ -19,7 +19,7 @@ test('every round runs every candidate once, beginning with another one each tim
   expect(results[0]).toMatchObject({ ratio: 1, spread: [1, 1] });
 });
 
-test('a candidate is told how often it will run, and which run it is, and can clear up after each measurement', async () => {
+test('a candidate gets the number of runs and the number of each run, and can clean up after each measurement', async () => {
   const seen: string[] = [];
   const candidate = {
     name: 'a',

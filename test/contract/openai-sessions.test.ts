@@ -160,7 +160,7 @@ describe('OpenAIResponsesCompactionSession outside of a sealed stack', () => {
 });
 
 describe('OpenAIConversationsSession under a sealed stack', () => {
-  test('holds nothing that the service could read', async () => {
+  test('stores nothing in clear on the service', async () => {
     const service = fakeOpenAI();
     const session = wrapSession(new OpenAIConversationsSession({ client: service.client }), layers());
     const { agent, model } = agentWith(2);
@@ -214,7 +214,7 @@ describe('OpenAIConversationsSession under a sealed stack', () => {
     );
   });
 
-  test('works on after a clear, which gives the conversation a new id', async () => {
+  test('still works after a clear, which gives the conversation a new id', async () => {
     const service = fakeOpenAI();
     const session = wrapSession(new OpenAIConversationsSession({ client: service.client }), layers());
     await session.addItems([{ role: 'user', content: 'before the clear' }]);
@@ -266,7 +266,7 @@ describe('a session that routes by run context', () => {
     }
   });
 
-  test('a session that did not ask for the context does not get it, though a layer wants it', async () => {
+  test('a session that does not request the context does not get it, even if a layer does', async () => {
     const recording = recordingSession<Session>(new MemorySession());
     const session = wrapSession(recording.session, layers());
     expect(session.acceptsRunContext).toBe(true);

@@ -93,7 +93,7 @@ describe('a random generator that repeats itself', () => {
     expect(new Set(nonces).size).toBe(nonces.length);
   });
 
-  it('still gives a good generator its say: equal records differ', () => {
+  it('uses the random bytes of a good generator: equal records differ', () => {
     const keys = deriveKeys(new Uint8Array(32).fill(1), 'XC20P', bindingContext('s'));
     const nonces = Array.from({ length: 1_000 }, () => toBase64url(keys.nonce('h', utf8('p'))));
     expect(new Set(nonces).size).toBe(1_000);
@@ -140,7 +140,7 @@ describe('a random generator that repeats itself', () => {
     }
   });
 
-  it('gives names and numbers that differ all the same', () => {
+  it('still gives different names and numbers', () => {
     constantRandom(0);
     const names = Array.from({ length: 100 }, randomName);
     expect(new Set(names).size).toBe(100);

@@ -44,7 +44,7 @@ describe('the binding context', () => {
     }
   });
 
-  it('refuses ids that UTF-8 cannot tell apart', async () => {
+  it('refuses ids that would become equal in UTF-8', async () => {
     expect(await failure(() => bindingContext('a\ud800'))).toEqual(coded('ERR_INVALID_OPTION', /surrogate/));
     expect(await failure(() => bindingContext('a', { tenant: '\udc00' }))).toEqual(
       coded('ERR_INVALID_OPTION', /surrogate/),

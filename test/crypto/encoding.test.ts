@@ -14,7 +14,7 @@ import {
 import { constantTimeEqual } from '../../src/crypto/equal.ts';
 
 describe('base64', () => {
-  it('gives back the bytes, in a Uint8Array of their own', () => {
+  it('returns the bytes in a new Uint8Array', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
         expect(fromBase64(toBase64(bytes))).toEqual(bytes);
@@ -46,7 +46,7 @@ describe('text', () => {
     expect(() => fromUtf8(Uint8Array.of(0xff))).toThrow(TypeError);
   });
 
-  it('in ASCII is written where it is wanted', () => {
+  it('in ASCII is written at the given position', () => {
     const target = new Uint8Array(4);
     expect(writeAscii('abc', target)).toBe(3);
     expect(target).toEqual(new Uint8Array([97, 98, 99, 0]));
@@ -63,7 +63,7 @@ describe('PAE', () => {
 });
 
 describe('comparison in constant time', () => {
-  it('says whether texts are equal, whatever differs', () => {
+  it('detects a difference at every position', () => {
     expect(constantTimeEqual('abc', 'abc')).toBe(true);
     expect(constantTimeEqual('', '')).toBe(true);
     for (const other of ['abd', 'bbc', 'abcd', 'ab', '']) {

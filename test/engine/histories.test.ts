@@ -89,7 +89,7 @@ async function headersOf(session: MemorySession): Promise<ReturnType<typeof read
   return (await session.getItems()).map((record) => readHeader(envelopeText(record) ?? ''));
 }
 
-describe('what a wrapper remembers belongs to one history, not to all that its session routes to', () => {
+describe('the state of a wrapper belongs to one history, not to all histories of its session', () => {
   test('the same operation under two tenants is two operations', async () => {
     const inner = routing();
     const session = wrapSession(inner, [encrypt({ keys: fixedKeyring() })]) as unknown as Wrapper;
@@ -107,7 +107,7 @@ describe('what a wrapper remembers belongs to one history, not to all that its s
     });
   });
 
-  test('a clean read of one does not lift the protection of what could not be read in another', async () => {
+  test('a clean read of one tenant does not allow removing unreadable records of another', async () => {
     const inner = routing();
     const missing = wrapSession(inner.of('a'), [
       encrypt({ keys: keyring({ current: await generateKey() }) }),
@@ -144,7 +144,7 @@ describe('what a wrapper remembers belongs to one history, not to all that its s
     expect(header).not.toHaveProperty('g');
   });
 
-  test('a compaction of one tenant does not expire with what another one cleared', async () => {
+  test('a compaction of one tenant does not take the expiry of items that another cleared', async () => {
     const inner = routing();
     const clock = fakeClock();
     const session = wrapSession(inner, [
@@ -163,7 +163,7 @@ describe('what a wrapper remembers belongs to one history, not to all that its s
     expect((await headersOf(inner.of('a')))[0]?.e).toBe(clock() + 1_800_000);
   });
 
-  test('objects that one tenant read are not found again when another one writes them', async () => {
+  test('objects that one tenant read are not recognized when another one writes them', async () => {
     const inner = routing();
     const clock = fakeClock();
     const session = wrapSession(inner, [
@@ -182,7 +182,7 @@ describe('what a wrapper remembers belongs to one history, not to all that its s
     expect(JSON.stringify(await plain.getItems())).not.toContain('ada@example.org');
   });
 
-  test('nobody waits for a call of another tenant', async () => {
+  test('no call waits for a call of another tenant', async () => {
     const inner = routing();
     const session = wrapSession(inner, [encrypt({ keys: fixedKeyring() })]) as unknown as Wrapper;
     let open: () => void = () => undefined;

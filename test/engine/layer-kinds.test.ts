@@ -94,7 +94,7 @@ describe.each(CODECS)('%s', (_, codec) => {
     expect(await session.getItems()).toEqual([message('one'), toolCall('look'), toolResult]);
   });
 
-  test('is undone before what it stored is written again: by a compaction, a rollback, a suffix', async () => {
+  test('is undone before its items are written again: by a compaction, a rollback, a suffix', async () => {
     const inner = whole();
     const session = wrapSession(inner, [redact({ when: 'read' }), codec()]);
     const items = [message('card 4111 1111 1111 1111'), message('two'), message('three')];
@@ -128,7 +128,7 @@ describe.each(CODECS)('%s', (_, codec) => {
     expect(JSON.stringify(await wrapSession(inner, [codec()]).getItems())).toContain('<EMAIL_ADDRESS>');
   });
 
-  test('is applied by migrate() to what it seals', async () => {
+  test('is applied by migrate() to the items that it seals', async () => {
     const inner = new MemorySession({ initialItems: [message('jane@example.org'), toolCall(), toolResult] });
     const clock = fakeClock();
     const until = new Date(clock() + 1_000);
@@ -227,7 +227,7 @@ describe('header fields of a layer', () => {
     });
   });
 
-  test('of a number that a stack wrote go when one writes the record again that numbers nothing', async () => {
+  test('with a number are dropped when a stack without numbers writes the record again', async () => {
     const inner = whole();
     const items = ['one', 'two', 'three'].map(message);
     await wrapSession(inner, [label(), encrypt({ keys, integrity: 'sequence' })]).addItems(items);
@@ -246,7 +246,7 @@ describe('header fields of a layer', () => {
     ['above encrypt()', () => [encrypt({ keys })]],
   ];
 
-  test.each(WITHOUT)('are refused of a layer that does not say that it stamps, %s', async (_, below) => {
+  test.each(WITHOUT)('are refused from a layer that does not set stamps, %s', async (_, below) => {
     const inner = whole();
     const session = wrapSession(inner, [{ name: 'mine', write: (entries) => entries.map(adds) }, ...below()]);
     for (const write of [
@@ -265,7 +265,7 @@ describe('header fields of a layer', () => {
     expect(await inner.getItems()).toEqual([]);
   });
 
-  test('cannot be taken away by a layer that does not stamp, on the way in and back', async () => {
+  test('cannot be removed by a layer that does not set stamps, by write or read', async () => {
     const inner = new MemorySession();
     const below = (layer: SessionLayer): Session => wrapSession(inner, [expire({ after: '1d' }), layer]);
     expect(
@@ -293,7 +293,7 @@ describe('header fields of a layer', () => {
     );
   });
 
-  test('that are times stay, whatever a layer stamps', async () => {
+  test('that are times cannot be changed by a layer', async () => {
     const session = wrapSession(new MemorySession(), [
       expire({ after: '1d' }),
       {
@@ -307,7 +307,7 @@ describe('header fields of a layer', () => {
     );
   });
 
-  test('of a layer that changes items and has read are refused until it says what that is', async () => {
+  test('of a layer that changes items and has read are refused unless it sets reads', async () => {
     const { reads: _reads, ...undeclared } = compressLong(0);
     const session = wrapSession(new MemorySession(), [undeclared]);
     expect(await refusal(() => session.addItems([message('one')]))).toBe(

@@ -30,7 +30,7 @@ describe('members', () => {
     ]);
   });
 
-  it('has the members of the inner session under layers that only watch', () => {
+  it('has the members of the inner session under layers that only observe', () => {
     const compaction = new OpenAIResponsesCompactionSession({ client: {} as never, model: 'gpt-5' });
     const conversations = new OpenAIConversationsSession({ client: {} as never });
     for (const inner of [new MemorySession(), conversations, compaction]) {
@@ -39,7 +39,7 @@ describe('members', () => {
     }
   });
 
-  it('drops under an envelope what the inner session could only do to its own records', () => {
+  it("has no members under an envelope that would work on the inner session's own records only", () => {
     const conversations = wrapSession(new OpenAIConversationsSession({ client: {} as never }), [stamping]);
     expect(membersOf(conversations)).toEqual([
       'addItems',
@@ -57,19 +57,19 @@ describe('members', () => {
     expect(membersOf(wrapSession(withoutTransactions, [stamping]))).not.toContain('applyHistoryMutations');
   });
 
-  it('brings in a comparison when a layer has one', () => {
+  it('adds a comparison when a layer has one', () => {
     expect(membersOf(wrapSession(new MemorySession(), [comparing]))).toContain(
       'prepareHistoryItemsForPersistenceComparison',
     );
   });
 
-  it('takes the run context when a layer wants it', () => {
+  it('requests the run context when a layer wants it', () => {
     const wanting: SessionLayer = { ...observing, wantsRunContext: true };
     expect(wrapSession(new MemorySession(), [wanting]).acceptsRunContext).toBe(true);
     expect('acceptsRunContext' in wrapSession(new MemorySession(), [observing])).toBe(false);
   });
 
-  it('keeps the brand, so that the SDK refuses what it would refuse without us', () => {
+  it('keeps the brand, so that the SDK refuses the same sessions as without the wrapper', () => {
     const wrapped = wrapSession(new OpenAIConversationsSession({ client: {} as never }), [stamping]);
     expect(
       () =>

@@ -37,8 +37,8 @@ function crowdOut(): void {
   share.use(0);
 }
 
-describe('what wrappers remember', () => {
-  it('is within one bound for all of them, the least recently used forgetting first', () => {
+describe('the state of wrappers', () => {
+  it('is within one bound for all of them, the least recently used evicted first', () => {
     crowdOut();
     const forgotten: string[] = [];
     const share = (name: string) => createShare(() => forgotten.push(name));
@@ -55,7 +55,7 @@ describe('what wrappers remember', () => {
     expect(rememberedBytes()).toBe(0);
   });
 
-  it('goes with the wrapper', async () => {
+  it('is released with the wrapper', async () => {
     crowdOut();
     await (async () => {
       const session = wrapSession(new MemorySession(), layers());
@@ -66,7 +66,7 @@ describe('what wrappers remember', () => {
     expect(rememberedBytes()).toBe(0);
   });
 
-  it('is no message, whatever was written and read, and nothing after a clear or a deletion', async () => {
+  it('holds no message after reads and writes, and nothing after a clear or a deletion', async () => {
     crowdOut();
     await using store = openSqlite(':memory:');
     const sessions = wrapStore(store, layers());
@@ -129,7 +129,7 @@ describe('what wrappers remember', () => {
     return livesOf(inner);
   }
 
-  it('is enough for a rollback: what is written back keeps its stamps, crowded out or not, and also after a clear', async () => {
+  it('is enough for a rollback: items that are written back keep their stamps, after an eviction and after a clear', async () => {
     expect(await rolledBack(async () => undefined)).toEqual([-1, -1]);
     expect(
       await rolledBack(async () => {

@@ -128,7 +128,7 @@ describe.each(WAYS)('the order of two layers, %s', (_, build) => {
 });
 
 describe('a wrapper of another copy', () => {
-  test('is none of this one', () => {
+  test('is not one of this copy', () => {
     expect(other.wrapSession).not.toBe(wrapSession);
   });
 
@@ -147,7 +147,7 @@ describe('a wrapper of another copy', () => {
     );
   });
 
-  test('is read through, where its layers need nothing of the items', async () => {
+  test('can be read through when its layers do not need the items', async () => {
     const lower = other.wrapSession(new MemorySession(), [caching(), sealing()]);
     const session = wrapSession(lower, [compress(), expiring()]);
     const item: AgentInputItem = { type: 'message', role: 'user', content: 'hello' };
@@ -166,7 +166,7 @@ describe('a wrapper of another copy', () => {
   });
 });
 
-describe('what a layer says of itself', () => {
+describe('the properties that a layer states', () => {
   const wrapped = (layer: object): string =>
     refusal(() => wrapSession(new MemorySession(), [layer as SessionLayer]));
 

@@ -58,7 +58,7 @@ describe('replacePrefix through a stack', () => {
     await store.close();
   });
 
-  it('is a call of the session and one of the archive, which no watching layer takes for a call of addItems', async () => {
+  it('is a call of the session and one of the archive, and never a call of addItems for observing layers', async () => {
     const asked: string[] = [];
     const events: AuditEvent[] = [];
     const spans = new InMemorySpanExporter();
@@ -96,7 +96,7 @@ describe('replacePrefix through a stack', () => {
     await store.close();
   });
 
-  it('archives nothing where the archive refuses the call', async () => {
+  it('archives nothing when the archive refuses the call', async () => {
     const store = openSqlite(':memory:');
     const check = ({ kind }: { readonly kind: string }): boolean => kind !== 'archive';
     const sessions = wrapStore(store, [authorize({ check }), expire({ after: '1d' })]);

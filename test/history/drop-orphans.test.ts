@@ -5,12 +5,12 @@ import { violations } from './support/provider-rules.ts';
 import { assistant, call, randomHistory, reasoning, result, seeded, user } from './support/random-history.ts';
 
 describe('dropOrphans()', () => {
-  it('drops both kinds of halves, and reasoning with the call it led to', () => {
+  it('drops calls without results and results without calls, with the reasoning before the call', () => {
     const input = [result('a'), user('x'), reasoning('r'), call('b'), call('c'), result('c'), assistant('y')];
     expect(dropOrphans(input)).toEqual([user('x'), call('c'), result('c'), assistant('y')]);
   });
 
-  it('drops what a missing program issued, and a program without output with all that it issued', () => {
+  it('drops the items of a missing program, and a program without output with all its items', () => {
     const owned = (callId: string, callerId: string): AgentInputItem[] => {
       const caller = { type: 'program', callerId } as const;
       return [

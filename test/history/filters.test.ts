@@ -33,7 +33,7 @@ const outputs = (items: readonly AgentInputItem[]): unknown[] =>
   items.flatMap((item) => (item.type === 'function_call_result' ? [item.output] : []));
 
 describe('clearToolOutputs()', () => {
-  it('empties all but the latest outputs and leaves everything else as it was', async () => {
+  it('empties all but the latest outputs and changes nothing else', async () => {
     const input = [user('a'), ...steps(5), assistant('done'), user('b')];
     const cleared = await apply(clearToolOutputs({ keep: 2 }), input);
     expect(outputs(cleared)).toEqual([
@@ -64,7 +64,7 @@ describe('clearToolOutputs()', () => {
     ]);
   });
 
-  it('spares the tools that are excluded, and does not count them', async () => {
+  it('skips excluded tools, and does not count them', async () => {
     const input = [user('a'), ...steps(4), assistant('done')];
     const cleared = await apply(clearToolOutputs({ keep: 1, excludeTools: ['tool0', 'tool3'] }), input);
     expect(outputs(cleared)).toEqual(['x'.repeat(100), '[cleared]', 'x'.repeat(100), 'x'.repeat(100)]);
@@ -161,7 +161,7 @@ describe('clearToolOutputs()', () => {
     expect(cleared[7]).toEqual({ ...input[7], output: '[cleared]' });
   });
 
-  it('is idempotent and leaves short outputs alone', async () => {
+  it('is idempotent and does not change short outputs', async () => {
     const filter = clearToolOutputs({ keep: 0, previewChars: 5 });
     const input = [...steps(3), ...steps(1, 'short'), assistant('done')];
     const once = await apply(filter, input);
@@ -227,7 +227,7 @@ describe('limitImages()', () => {
     output: { type: 'computer_screenshot', data: 'https://example.com/screen.png' },
   });
 
-  it('keeps the latest pictures, wherever they stand', async () => {
+  it('keeps the latest pictures, at any position', async () => {
     const input: AgentInputItem[] = [
       withPictures('a', 'b'),
       assistant('ok'),
@@ -258,7 +258,7 @@ describe('limitImages()', () => {
     expect(all[5]).toBe(input[5]);
   });
 
-  it('puts a pixel in the place of a screenshot, which must stay a picture', async () => {
+  it('replaces a screenshot by a pixel, because it must stay a picture', async () => {
     const input: AgentInputItem[] = [
       user('go'),
       { type: 'computer_call', callId: 'a', status: 'completed', action: { type: 'screenshot' } },
@@ -329,7 +329,7 @@ describe('composeFilters()', () => {
     expect(data).toEqual({ input: [user('one'), user('two')], instructions: 'be kind' });
   });
 
-  it('asks for stable identities only when every filter does', () => {
+  it('requests stable identities only when every filter does', () => {
     const pure: CallModelInputFilter = Object.assign(
       ({ modelData }: { modelData: ModelInputData }) => modelData,
       {
@@ -341,7 +341,7 @@ describe('composeFilters()', () => {
     expect(composeFilters().preserveInputIdentity).toBeUndefined();
   });
 
-  it('refuses what is no function', () => {
+  it('refuses a value that is not a function', () => {
     expect(() => composeFilters(clearToolOutputs(), 'x' as never)).toThrow(
       expect.objectContaining({ code: 'ERR_INVALID_OPTION' }),
     );

@@ -45,7 +45,7 @@ const sessions: readonly (readonly [string, () => Session])[] = [
 ];
 
 describe.each(sessions)('repairHistory() on %s', (_name, open) => {
-  it('removes what providers refuse, and says what and why', async () => {
+  it('removes items that providers refuse, and reports each with its reason', async () => {
     const session = open();
     await session.addItems(broken);
     const report = await repairHistory(session);
@@ -100,7 +100,7 @@ describe.each(sessions)('repairHistory() on %s', (_name, open) => {
     expect((await repairHistory(session)).removed.map(({ index }) => index)).toEqual([1, 2]);
   });
 
-  it('makes any broken history acceptable, and leaves the rest in its order', async () => {
+  it('makes any broken history acceptable, and keeps the order of the rest', async () => {
     for (let seed = 1; seed <= 25; seed++) {
       const session = open();
       const history = randomHistory(seeded(seed), { turns: 6, broken: 0.3, untidyStart: 0.3 });
@@ -130,7 +130,7 @@ describe('repairHistory()', () => {
     expect(input).toHaveLength(2);
   });
 
-  it('gives nothing that is kept a longer life', async () => {
+  it('does not extend the expiry of kept items', async () => {
     let now = Date.UTC(2026, 0, 1);
     const session = wrapSession(openSqlite(':memory:').session('c'), [
       expire({ after: '10d', clock: () => now }),
@@ -144,7 +144,7 @@ describe('repairHistory()', () => {
     expect(await session.getItems()).toEqual([]);
   });
 
-  it('changes nothing when somebody appended at the same time', async () => {
+  it('changes nothing when another process appended at the same time', async () => {
     const session = new MemorySession();
     await session.addItems(broken);
     const getItems = session.getItems.bind(session);

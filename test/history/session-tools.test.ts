@@ -26,7 +26,7 @@ const sessions: readonly (readonly [string, () => Session])[] = [
 ];
 
 describe.each(sessions)('undoTurn() and rewindTo() on %s', (_name, open) => {
-  it('takes off the last turns and gives them back', async () => {
+  it('removes the last turns and returns them', async () => {
     const session = open();
     await session.addItems(history);
     expect(await undoTurn(session)).toEqual({ removed: history.slice(7), left: 7 });
@@ -36,7 +36,7 @@ describe.each(sessions)('undoTurn() and rewindTo() on %s', (_name, open) => {
     expect(await undoTurn(session)).toEqual({ removed: [], left: 1 });
   });
 
-  it('goes back to a turn, or to an item without parting a call from its result', async () => {
+  it('goes back to a turn, or to an item without separating a call from its result', async () => {
     const session = open();
     await session.addItems(history);
     await rewindTo(session, { turns: 2 });
@@ -51,7 +51,7 @@ describe.each(sessions)('undoTurn() and rewindTo() on %s', (_name, open) => {
 });
 
 describe('undoTurn() and rewindTo()', () => {
-  it('change nothing when somebody appended at the same time', async () => {
+  it('change nothing when another process appended at the same time', async () => {
     const session = new MemorySession();
     await session.addItems(history);
     const getItems = session.getItems.bind(session);
@@ -92,7 +92,7 @@ describe('undoTurn() and rewindTo()', () => {
 });
 
 describe('sessionStats()', () => {
-  it('tells what a session holds, in numbers', async () => {
+  it('counts the content of a session', async () => {
     const session = new MemorySession();
     await session.addItems([...history, call('open', 'search')]);
     expect(await sessionStats(session, () => 10)).toEqual({
@@ -125,7 +125,7 @@ describe('sessionId()', () => {
     );
   });
 
-  it('escapes what separates, and what a branch is marked with', () => {
+  it('escapes separators, and the mark of a branch', () => {
     expect(sessionId('acme', 'a:b', 'x~branch~y')).toBe('acme:a%3Ab:x%7Ebranch%7Ey');
     expect(sessionId('../../etc')).toBe('..%2F..%2Fetc');
   });

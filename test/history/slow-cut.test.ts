@@ -7,7 +7,7 @@ import { randomHistory, result, seeded, user } from './support/random-history.ts
 import { slowCut } from './support/slow-cut.ts';
 
 describe('findCut()', () => {
-  it('is the rule as it reads, only faster', { timeout: 120_000 }, () => {
+  it('gives the same cut as the simple rule', { timeout: 120_000 }, () => {
     const found: string[] = [];
     for (let seed = 1; seed <= 1_500; seed++) {
       const random = seeded(seed);

@@ -120,7 +120,7 @@ describe.each(sessions)('summarizeHistory() on %s', (_name, open) => {
     await close();
   });
 
-  it('changes nothing when the summary fails, is empty, or comes too late', async () => {
+  it('changes nothing when the summary fails, is empty, or is too late', async () => {
     const { session, close } = open();
     const history = turns(10);
     await session.addItems(history);
@@ -153,7 +153,7 @@ describe.each(sessions)('summarizeHistory() on %s', (_name, open) => {
     await close();
   });
 
-  it('keeps what was appended while the summary was written, and gives up when the past was changed', async () => {
+  it('keeps items that were appended while the summary was written, and fails when the replaced items changed', async () => {
     const { session, close } = open();
     const history = turns(10);
     await session.addItems(history);
@@ -245,7 +245,7 @@ describe('summarizeHistory()', () => {
     await store.close();
   });
 
-  it('leaves a history with a compaction item alone', async () => {
+  it('does not change a history with a compaction item', async () => {
     const session = new MemorySession();
     await session.addItems([{ type: 'compaction', encrypted_content: 'x' }, ...turns(9)]);
     const report = await summarizeHistory(session, { trigger: { turns: 3 }, summarize: () => 's' });
@@ -275,7 +275,7 @@ describe('summarizeHistory()', () => {
     });
   });
 
-  it('takes a transaction for done when only its answer was lost', async () => {
+  it('treats a transaction as done when only its answer was lost', async () => {
     const inner = new MemorySession();
     await inner.addItems(turns(9));
     const apply = inner.applyHistoryTransaction.bind(inner);
@@ -309,7 +309,7 @@ describe('summarizeHistory()', () => {
 });
 
 describe.each(sessions)('archiveHistory() from %s', (_name, open) => {
-  it('moves what lies before the cut, and what runs send stays the same', async () => {
+  it('moves the items before the cut, and runs send the same as before', async () => {
     const { session, archive: to, close } = open();
     const history = [system('rules'), ...turns(20)];
     await session.addItems(history);
@@ -335,7 +335,7 @@ describe.each(sessions)('archiveHistory() from %s', (_name, open) => {
 });
 
 describe('archiveHistory()', () => {
-  it('keeps the expiry of what it moves', async () => {
+  it('keeps the expiry of moved items', async () => {
     let now = 1_000;
     const store = openSqlite(':memory:');
     const stack = wrapStore(store, [expire({ after: 1_000, clock: () => now }), encrypt({ keys })]);

@@ -14,7 +14,7 @@ const exact = (text: string): number => countTokens(text, { disallowedSpecial: n
 
 describe('the default estimate', () => {
   it.each(TOKEN_SAMPLES.map(({ kind, check }) => [kind, check]))(
-    'knows %s, which it was not fitted to, within 15 percent of the exact count',
+    'estimates %s, which was not part of the fit, within 15 percent of the exact count',
     (_kind, text) => {
       expect(Math.abs(estimateText(text) / exact(text) - 1)).toBeLessThanOrEqual(0.15);
     },

@@ -35,7 +35,7 @@ describe('trimHistory()', () => {
     ]);
   });
 
-  it('applies the budget that binds when several are given', () => {
+  it('applies the tightest of several budgets', () => {
     const history = turns(6);
     const plan = planTrim(history, { maxItems: 100, maxTurns: 2, maxTokens: 1_000_000 });
     expect(plan.after.turns).toBeLessThanOrEqual(2);
@@ -49,7 +49,7 @@ describe('trimHistory()', () => {
     expect(planTrim(history, { maxTurns: 10, keep: 0.2 }).after.turns).toBe(2);
   });
 
-  it('takes a share of a context window, and takes off what is reserved', () => {
+  it('takes a share of a context window, less the reserved tokens', () => {
     const history = turns(6);
     const options = { fraction: 0.5, contextWindow: 400, reserveTokens: 80, tokenCounter: ten };
     expect(planTrim(history, options).budget.tokens).toBe(120);
@@ -89,7 +89,7 @@ describe('trimHistory()', () => {
     expect(plan.after.items).toBeLessThanOrEqual(8);
   });
 
-  it('drops a result of a call that is gone, a call that nobody answered, and reasoning without a follower', () => {
+  it('drops a result without its call, a call without a result, and reasoning without the next item', () => {
     const history = [result('gone'), user('a'), call('open'), user('b'), reasoning('rs'), user('c')];
     const plan = planTrim(history, { maxItems: 100 });
     expect(plan.kept).toEqual([user('a'), user('b'), user('c')]);
@@ -143,7 +143,7 @@ describe('trimHistory()', () => {
     expect(plan.overflow).toBe(false);
   });
 
-  it('keeps the prefix the same between cuts, and says when it moves', () => {
+  it('keeps the prefix the same between cuts, and reports when it changes', () => {
     const history = turns(40);
     let moves = 0;
     let before: readonly AgentInputItem[] = [];
@@ -168,7 +168,7 @@ describe('trimHistory()', () => {
     expect(tokenCounter).toHaveBeenCalledTimes(102);
   });
 
-  it('reports what went and why, without content, and survives a report that throws', async () => {
+  it('reports dropped items and reasons, without content, and ignores an error of the callback', async () => {
     const reports: TrimReport[] = [];
     await send(turns(6), { maxItems: 10, onTrim: (report) => reports.push(report) });
     expect(reports).toHaveLength(1);

@@ -11,7 +11,7 @@ const HISTORIES = Number(process.env['STRONGROOM_HISTORIES'] ?? 3_000);
 
 describe('trimHistory() over random histories of every item type', () => {
   it(
-    `sends what the provider takes and nothing else, whatever the budget, for ${HISTORIES} histories`,
+    `sends only what the provider accepts, with any budget, for ${HISTORIES} histories`,
     { timeout: 600_000 },
     async () => {
       const found: string[] = [];
@@ -49,7 +49,7 @@ describe('trimHistory() over random histories of every item type', () => {
     expect(found).toEqual([]);
   });
 
-  it('keeps the call of a result that arrives in the new input, although the window begins behind it', async () => {
+  it('keeps the call of a result in the new input, even if the window begins after the call', async () => {
     const history = [
       user('refund'),
       call('c1'),

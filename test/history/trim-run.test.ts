@@ -14,7 +14,7 @@ const keys = keyring({ current: await generateKey() });
 
 describe('trimHistory() in the real runner', () => {
   it(
-    `gives the model what it takes, and stores nothing twice, for ${RUNS} random histories of every item type`,
+    `gives the model only what it accepts, and stores nothing twice, for ${RUNS} random histories of every item type`,
     { timeout: 600_000 },
     async () => {
       const runner = new Runner({ tracingDisabled: true });

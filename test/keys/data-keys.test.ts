@@ -86,7 +86,7 @@ describe('opened data keys', () => {
     );
   });
 
-  it('are wiped when they leave the cache, but not under whoever uses them', async () => {
+  it('are wiped when they are evicted, but not while they are in use', async () => {
     const keys = createDataKeys({ ...limits, maxCached: 1 });
     const stores = [memoryDekStore()];
     const one = await keys.sealing(scopeOf({ stores, sessionId: '1' }), 'XC20P');
@@ -100,7 +100,7 @@ describe('opened data keys', () => {
     expect(() => two.derived.aead).toThrow(WIPED);
   });
 
-  it('and those made just now are wiped by the last of their users, not by the first', async () => {
+  it('and new ones are wiped by the last of their users, not by the first', async () => {
     const keys = createDataKeys({ ...limits, maxCached: 1 });
     const stores = [memoryDekStore()];
     const ring = keyring({ current: kek });
@@ -138,7 +138,7 @@ describe('opened data keys', () => {
     expect(bindings).toEqual([binding, binding]);
   });
 
-  it('leave no bytes of the data key behind, whether it was the right one or not', async () => {
+  it('leave no bytes of the data key in memory, for a right key and a wrong one', async () => {
     const stores = [memoryDekStore()];
     const { did } = await createDataKeys(limits).sealing(scopeOf({ stores }), 'XC20P');
     const { ring, opened } = watched(keyring({ current: kek }));
@@ -168,7 +168,7 @@ describe('opened data keys', () => {
     );
   });
 
-  it('are asked for again after `cacheFor`, and when the clock went back', async () => {
+  it('are loaded again after `cacheFor`, and when the clock was set back', async () => {
     const stores = [memoryDekStore()];
     const { did } = await createDataKeys(limits).sealing(scopeOf({ stores }), 'XC20P');
     const { ring, opened } = watched(keyring({ current: kek }));
@@ -206,8 +206,8 @@ describe('opened data keys', () => {
   });
 });
 
-describe('a data key that was destroyed', () => {
-  it('stays so although another store, or the envelope, still has a copy', async () => {
+describe('a destroyed data key', () => {
+  it('stays destroyed even if another store, or the envelope, still has a copy', async () => {
     const [one, other] = [memoryDekStore(), memoryDekStore({ clock: () => 5_000 })];
     const scope = scopeOf({ stores: [one, other] });
     const { did } = await createDataKeys(limits).sealing(scope, 'XC20P');
@@ -255,7 +255,7 @@ describe('a key-encryption key that was disabled or destroyed', () => {
     expect(await failure(() => keys.opening(scope, 'XC20P', did, undefined))).toEqual(refused);
   });
 
-  it('is no obstacle once the data key is wrapped by another one, also for who has it in memory', async () => {
+  it('does not matter once the data key is wrapped by another key, also for a process that has it in memory', async () => {
     const other = { ...(await generateKey()), kid: 'other' };
     const store = memoryDekStore();
     const ring = keyring({ current: kek, previous: [other] });
@@ -292,7 +292,7 @@ describe('a wrapped key that does not open', () => {
     expect(await keys.opening({ ...scope, now: 10_999 }, 'XC20P', did, undefined)).toMatchObject({ did });
   });
 
-  it('because of a state that can change is tried each time', async () => {
+  it('because of a temporary state is tried each time', async () => {
     const stores = [memoryDekStore()];
     const ring = keyring({ current: kek });
     const { did } = await createDataKeys(limits).sealing(scopeOf({ stores, ring }), 'XC20P');
@@ -372,7 +372,7 @@ describe('a new data key', () => {
     expect(given).toEqual([new Uint8Array(32)]);
   });
 
-  it('stands in the envelopes where the scope says so, or has no store', async () => {
+  it('is stored in the envelopes when the scope requires it, or has no store', async () => {
     const store = memoryDekStore();
     for (const given of [{ stores: [store], inline: true }, { stores: [] }]) {
       const key = await createDataKeys(limits).sealing(scopeOf(given), 'XC20P');
@@ -397,7 +397,7 @@ describe('the data key that seals', () => {
     expect((await keys.sealing({ ...scope, now: 1_100 }, 'XC20P')).did).toBe(own.did);
   });
 
-  it('is the same although many more sessions took their turns than opened keys are kept', async () => {
+  it('stays the same when many more sessions alternate than opened keys are kept', async () => {
     const keys = createDataKeys({ ...limits, maxCached: 3 });
     const stores = [memoryDekStore()];
     const { ring, opened } = watched(keyring({ current: kek }));
@@ -418,7 +418,7 @@ describe('the data key that seals', () => {
     expect(await turn()).not.toContain(first[0]);
   });
 
-  it('is counted on when it was asked for again', async () => {
+  it('keeps its counts when it is loaded again', async () => {
     const keys = createDataKeys(limits);
     const scope = scopeOf({ stores: [memoryDekStore()] });
     const first = await keys.sealing(scope, 'XC20P');
@@ -429,7 +429,7 @@ describe('the data key that seals', () => {
     expect((await keys.sealing({ ...scope, now: 1_050 }, 'XC20P')).did).not.toBe(first.did);
   });
 
-  it('is another one after it was forgotten, and only then', async () => {
+  it('is a new one only after it was dropped', async () => {
     const keys = createDataKeys(limits);
     const scope = scopeOf({ stores: [memoryDekStore()] });
     const first = await keys.sealing(scope, 'XC20P');
@@ -455,7 +455,7 @@ describe('the data key that seals', () => {
     return second.did === first.did;
   };
 
-  it('goes on until it is as old as `maxAge`, and ends with a clock that is before its birth', async () => {
+  it('is used until `maxAge`, and not with a clock before its creation', async () => {
     expect(await secondOf(() => ({ now: 1_999 }))).toBe(true);
     expect(await secondOf(() => ({ now: 2_000 }))).toBe(false);
     expect(await secondOf(() => ({ now: 999 }))).toBe(false);
@@ -474,7 +474,7 @@ describe('the data key that seals', () => {
     expect((await keys.sealing(scope, 'XC20P')).did).not.toBe(first.did);
   });
 
-  it('ends when it was marked as open-only meanwhile', async () => {
+  it('is replaced when it was marked as open-only meanwhile', async () => {
     const store = memoryDekStore();
     const ring = keyring({ current: kek });
     const scope = scopeOf({ stores: [store], ring });
@@ -517,7 +517,7 @@ describe('the data key that seals', () => {
     },
   );
 
-  it('is made once for calls at the same time', async () => {
+  it('is made once for concurrent calls', async () => {
     const keys = createDataKeys(limits);
     const scope = scopeOf({ stores: [memoryDekStore()] });
     const made = await Promise.all([1, 2, 3].map(async () => keys.sealing(scope, 'XC20P')));

@@ -175,7 +175,7 @@ describe.each(Object.entries(stores))('%s', (name, make) => {
     expect(await store.get('s', 'a')).toMatchObject({ wrapped: ['x', 'y', 'z'][results.indexOf(true)] });
   });
 
-  it('destroys all keys of a session, leaves tombstones, and never takes one back', async () => {
+  it('destroys all keys of a session, leaves tombstones, and never restores one', async () => {
     const store = make();
     await store.put(dek('s', 'a'));
     await store.put(dek('s', 'b'));
@@ -193,7 +193,7 @@ describe.each(Object.entries(stores))('%s', (name, make) => {
     expect(await store.destroy('u')).toEqual([]);
   });
 
-  it('destroys one key of several, or says that it cannot', async () => {
+  it('destroys one key of several, or throws', async () => {
     const store = make();
     await store.put(dek('s', 'a'));
     await store.put(dek('s', 'b'));
@@ -211,7 +211,7 @@ describe.each(Object.entries(stores))('%s', (name, make) => {
 describe.each(['memoryDekStore', 'sqliteDekStore', ...Object.keys(networkedStores)])(
   'holds of %s',
   (name) => {
-    it('keep the keys of a session from being destroyed until they are released, and stay as a record', async () => {
+    it("prevent the destruction of a session's keys until they are released, and stay as a record", async () => {
       const store = stores[name]?.() as DekStore;
       const holds = store.holds as NonNullable<DekStore['holds']>;
       await store.put(dek('s', 'a'));
@@ -269,7 +269,7 @@ describe.each(Object.keys(networkedStores))('%s', (name) => {
   });
 });
 
-describe('a tombstone that somebody edited', () => {
+describe('an edited tombstone', () => {
   const wrap = (inner: Session, dekStore: DekStore, keys: Keyring): Session =>
     wrapSession(inner, [encrypt({ keys, dekStore })]);
   type Edited = () => Promise<{ dekStore: DekStore; edit: (time: string) => Promise<void> }>;
@@ -405,14 +405,14 @@ describe('sessionDekStore', () => {
     expect(await failure(() => store.get('s', 'a'))).toEqual(coded('ERR_MALFORMED', /key session of "s"/));
   });
 
-  it('cannot enumerate sessions unless it is told their ids', async () => {
+  it('cannot enumerate sessions without their ids', async () => {
     const store = sessionDekStore(sessions(plainSession));
     expect(await failure(() => collect(store))).toEqual(coded('ERR_UNSUPPORTED', /cannot list sessions/));
   });
 });
 
 describe('memoryDekStore', () => {
-  it('keeps the fields of a record and no reference to what it was given', async () => {
+  it('keeps the fields of a record and no reference to the argument', async () => {
     const store = memoryDekStore({ clock: () => 5_000.9 });
     const record = { ...dek('s', 'a'), more: 1 };
     await store.put(record);
@@ -423,7 +423,7 @@ describe('memoryDekStore', () => {
     expect(await store.destroy('s')).toEqual([{ sessionId: 's', did: 'a', destroyedAt: 5_000 }]);
   });
 
-  it('tells the holds that are open from those that are not', async () => {
+  it('distinguishes open holds from released ones', async () => {
     const { holds } = memoryDekStore();
     await holds?.place({ id: 'h', sessionId: 's', reason: 'r', placedAt: 1 });
     await holds?.place({ id: 'i', sessionId: 't', reason: 'r', placedAt: 2 });
@@ -439,7 +439,7 @@ describe('memoryDekStore', () => {
     expect((await holds?.list())?.map(({ id }) => id)).toEqual(['h', 'i']);
   });
 
-  it('gives back the tombstone that was there, with its time', async () => {
+  it('returns an existing tombstone with its time', async () => {
     let now = 1;
     const store = memoryDekStore({ clock: () => now });
     await store.put(dek('s', 'a'));
@@ -507,7 +507,7 @@ describe('the log of sessionDekStore', () => {
     ],
   });
 
-  it('lies in a session of its own beside each session, and starts with a name', async () => {
+  it('is in a separate session beside each session, and starts with a name', async () => {
     const asked: string[] = [];
     const session = new MemorySession();
     const store = sessionDekStore((id) => {
@@ -543,7 +543,7 @@ describe('the log of sessionDekStore', () => {
     );
   });
 
-  it('lets the first of two writers of one data key win, and says so to both', async () => {
+  it('lets the first of two writers of one data key win, and both learn it', async () => {
     const session = new MemorySession();
     const stores = [sessionDekStore(() => session), sessionDekStore(() => session)] as const;
     const records = [dek('s', 'a'), dek('s', 'a', { wrapped: 'other' })] as const;
@@ -555,7 +555,7 @@ describe('the log of sessionDekStore', () => {
     expect(await stores[1].get('s', 'a')).toEqual(dek('s', 'a'));
   });
 
-  it('is left alone where there is nothing to destroy, and cleared where all is', async () => {
+  it('is unchanged when there is nothing to destroy, and cleared when all keys are destroyed', async () => {
     const session = plainSession('x');
     const store = sessionDekStore(() => session, { clock: () => 5.9 });
     expect(await store.destroy('s')).toEqual([]);
@@ -569,7 +569,7 @@ describe('the log of sessionDekStore', () => {
     expect(await session.getItems()).toHaveLength(1);
   });
 
-  it('is replaced in one transaction where there are any', async () => {
+  it('is replaced in one transaction where the session has transactions', async () => {
     const session = new MemorySession();
     const store = sessionDekStore(() => session, { clock });
     await store.put(dek('s', 'a'));
@@ -584,7 +584,7 @@ describe('the log of sessionDekStore', () => {
     ]);
   });
 
-  it('is read with options that are right only', async () => {
+  it('is read with valid options only', async () => {
     expect(await failure(() => sessionDekStore('s' as never))).toEqual(
       coded('ERR_INVALID_OPTION', /^sessionDekStore: factory must be a function that returns a session/),
     );

@@ -69,7 +69,7 @@ describe('wrapping', () => {
     expect(await size({ ...curve, kid })).toBeLessThanOrEqual(430);
   });
 
-  it('by a public JWK is possible, reading is not', async () => {
+  it('with a public JWK works, reading does not', async () => {
     for (const key of [curve, await rsaKey()]) {
       const writer = keyring({ current: publicHalf(key) });
       const { wrapped } = await writer.wrap(dek, binding);
@@ -97,7 +97,7 @@ describe('wrapping', () => {
 });
 
 describe('a password', () => {
-  it('is stretched once to write and once for each writer that is read', async () => {
+  it('is derived once to write and once for each writer that is read', async () => {
     const keys = keyring({ current: password('p') });
     const first = await keys.wrap(dek, binding);
     const second = await keys.wrap(dek, binding);
@@ -133,7 +133,7 @@ describe('a password', () => {
     );
   });
 
-  it('that is wrong does not open', async () => {
+  it('that is wrong does not unwrap', async () => {
     const { wrapped } = await keyring({ current: password('p') }).wrap(dek, binding);
     const wrong = keyring({ current: { ...password('p'), k: toBase64url(utf8('incorrect horse')) } });
     expect(await failure(() => wrong.unwrap(wrapped, binding))).toEqual(
@@ -163,7 +163,7 @@ describe('unwrapping', () => {
     );
   });
 
-  it('opens nothing after any one character was changed', async () => {
+  it('opens nothing after a change of any one character', async () => {
     const keys = keyring({ current: secret });
     const { wrapped } = await keys.wrap(dek, binding);
     await fc.assert(
@@ -236,7 +236,7 @@ describe('the header of a wrapped key', () => {
     return [toBase64url(utf8(JSON.stringify(edit(header)))), ...rest].join('.');
   };
 
-  it('says that nothing new may be sealed with the data key, and is bound to it', async () => {
+  it('can state that the data key must seal nothing new, and is authenticated', async () => {
     for (const key of [secret, gcmSecret, password('p')]) {
       const keys = keyring({ current: key });
       const { wrapped } = await keys.wrap(dek, binding, { openOnly: true });
@@ -327,7 +327,7 @@ describe('the header of a wrapped key', () => {
 });
 
 describe('the life cycle', () => {
-  it('goes from state to state only where the keyring says so', async () => {
+  it('changes states only along the allowed transitions', async () => {
     const keys = keyring({ current: secret, previous: [gcmSecret], destroyed: ['gone'] });
     keys.enable('secret');
     expect(keys.current).toBe('secret');
@@ -369,7 +369,7 @@ describe('the life cycle', () => {
     );
   });
 
-  it('adds and promotes in two steps, and what the old key wrapped still opens', async () => {
+  it('adds and promotes in two steps, and data keys of the old key still open', async () => {
     const keys = keyring({ current: secret });
     const old = await keys.wrap(dek, binding);
     keys.add(gcmSecret);
@@ -597,7 +597,7 @@ describe('the checks of a keyring', () => {
     expect(keyring({ current: key }).keys()).toEqual([{ kid: key.kid, state: 'current', alg: key.alg }]);
   });
 
-  it('name the place of the key and refuse what is not known', async () => {
+  it('name the position of the key and refuse unknown options', async () => {
     expect(await failure(() => keyring({ current: secret, previous: [{}] as JWK[] }))).toEqual(
       coded('ERR_INVALID_OPTION', /previous\[0\] needs a kid/),
     );
@@ -647,7 +647,7 @@ describe('generateKey', () => {
     expect(keyring({ current: key }).writeOnly).toBe(false);
   });
 
-  it('refuses what it cannot generate', async () => {
+  it('refuses algorithms that it cannot generate', async () => {
     expect(await failure(() => generateKey({ alg: 'PBES2-HS512+A256KW' as never }))).toEqual(
       coded('ERR_INVALID_OPTION', /alg must be A256KW, A256GCMKW, ECDH-ES\+A256KW, RSA-OAEP-256\.$/),
     );

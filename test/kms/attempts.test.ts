@@ -33,7 +33,7 @@ test('the wait before a repetition is random below a bound that doubles, at most
   expect(none.waits).toEqual([0, 0, 0, 0]);
 });
 
-test('what does not pass by itself is not repeated, and the last error is the one that is thrown', async () => {
+test('permanent failures are not repeated, and the last error is thrown', async () => {
   const chance = sources(0);
   let calls = 0;
   const error = await failure(() =>

@@ -105,7 +105,7 @@ describe('awsKms', () => {
     expect(JSON.stringify(own.calls)).not.toMatch(/patient-4711|clinic-north/);
   });
 
-  test('a key id instead of an ARN works, and what one wrapped the other opens', async () => {
+  test("a key id instead of an ARN works, and both unwrap each other's data keys", async () => {
     const keys = keyring({ current: provider(server, { keyId: KEY_ID, kid: KEY_ARN }) });
     expect(Array.from((await keys.unwrap(wrapped, BINDING)).dek)).toEqual(Array.from(DEK));
   });
@@ -122,7 +122,7 @@ describe('awsKms', () => {
     expect(calls).toBe(3);
   });
 
-  test('a transient error that passes is not seen', async () => {
+  test('a transient error is repeated and not reported', async () => {
     server.faults.push({ error: 'ThrottlingException' }, 'reset');
     const { dek } = await keyring({ current: provider(server) }).unwrap(wrapped, BINDING);
     expect(Array.from(dek)).toEqual(Array.from(DEK));
@@ -158,7 +158,7 @@ describe('awsKms', () => {
     );
   });
 
-  test('a wrapped key under the kid of another key is refused by AWS, and the client is never let to guess', async () => {
+  test('a wrapped key under the kid of another key is refused by AWS, and the client always names the key', async () => {
     const other = keyring({ current: provider(server, { keyId: OTHER_ARN, kid: KEY_ARN }) });
     expect(await failure(() => other.unwrap(wrapped, BINDING))).toEqual(
       coded('ERR_AUTHENTICATION', /IncorrectKeyException/),

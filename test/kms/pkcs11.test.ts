@@ -71,7 +71,7 @@ describe.skipIf(found === undefined)('through SoftHSM2', () => {
   });
 
   describe('pkcs11', () => {
-    test('clones of a process whose generators stand still give the token no IV twice, and all of it opens', async () => {
+    test('clones of a process with a repeating generator never use an IV twice, and everything opens', async () => {
       const keys = keyring({ current: provider(newKey()) });
       const random = vi.spyOn(globalThis.crypto, 'getRandomValues').mockImplementation((array) => {
         new Uint8Array(array.buffer, array.byteOffset, array.byteLength).fill(7);
@@ -93,7 +93,7 @@ describe.skipIf(found === undefined)('through SoftHSM2', () => {
       }
     });
 
-    test('a key that may not be used is disabled until it may again', async () => {
+    test('a key that may not be used is disabled until it is allowed again', async () => {
       const label = newKey();
       const { wrapped } = await keyring({ current: provider(label) }).wrap(DEK, BINDING);
       hsm.allow(label, false);
@@ -105,7 +105,7 @@ describe.skipIf(found === undefined)('through SoftHSM2', () => {
       expect(Array.from((await keys.unwrap(wrapped, BINDING)).dek)).toEqual(Array.from(DEK));
     });
 
-    test('what one key of the token wrapped does not open with another', async () => {
+    test('a data key that one key of the token wrapped does not open with another', async () => {
       const { wrapped } = await keyring({ current: provider(newKey(), { kid: 'k' }) }).wrap(DEK, BINDING);
       const other = keyring({ current: provider(newKey(), { kid: 'k' }) });
       expect(await failure(() => other.unwrap(wrapped, BINDING))).toEqual(
@@ -113,7 +113,7 @@ describe.skipIf(found === undefined)('through SoftHSM2', () => {
       );
     });
 
-    test('a token that fails is not taken for a ciphertext that was changed', async () => {
+    test('a failing token is not reported as a changed ciphertext', async () => {
       const label = newKey();
       const { wrapped } = await keyring({ current: provider(label) }).wrap(DEK, BINDING);
       let calls = 0;

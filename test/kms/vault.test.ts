@@ -89,7 +89,7 @@ describe('vaultTransit', () => {
     expect(context).not.toMatch(/patient|clinic/);
   });
 
-  test('what a former version of the transit key wrapped opens after its rotation, until it is forbidden', async () => {
+  test('data keys of a former version of the transit key open after its rotation, until the version is forbidden', async () => {
     const own = await start();
     const keys = keyring({ current: provider(own) });
     const { wrapped: old } = await keys.wrap(DEK, BINDING);
@@ -154,7 +154,7 @@ describe('vaultTransit', () => {
     );
   });
 
-  test('a token function is asked for each attempt, so that a renewed token is used', async () => {
+  test('a token function is called for each attempt, so that a renewed token is used', async () => {
     const tokens = ['hvs.expired', TOKEN];
     const token = (): string => tokens.shift() ?? TOKEN;
     const keys = keyring({ current: provider(server, { token }) });
@@ -164,7 +164,7 @@ describe('vaultTransit', () => {
     expect(Array.from((await keys.unwrap(wrapped, BINDING)).dek)).toEqual(Array.from(DEK));
   });
 
-  test('a token that no header can carry is refused without being shown', async () => {
+  test('a token that is no valid header value is refused without being shown', async () => {
     const secret = 'hvs.secret\nnewline';
     const fromFunction = await failure(() =>
       keyring({ current: provider(server, { token: () => secret }) }).unwrap(wrapped, BINDING),
@@ -175,7 +175,7 @@ describe('vaultTransit', () => {
     }
   });
 
-  test('a namespace is sent, and its absence found', async () => {
+  test('a namespace is sent, and a missing one is an error', async () => {
     const own = await start();
     own.namespace = 'team/a';
     const keys = keyring({ current: provider(own, { namespace: 'team/a' }) });
@@ -185,7 +185,7 @@ describe('vaultTransit', () => {
     );
   });
 
-  test('a fetch of your own is used', async () => {
+  test('a custom fetch is used', async () => {
     const asked: string[] = [];
     const own: typeof fetch = (input, init) => {
       asked.push(input as string);

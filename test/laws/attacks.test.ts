@@ -263,12 +263,12 @@ async function check(mode: CacheOptions['mode'] | 'none', seal: Seal, numRuns: n
   );
 }
 
-describe('what throws without a cache is not served with one', () => {
+describe('a record that throws without a cache also throws with one', () => {
   test.each(['none', 'tail', 'verify', 'owner'] as const)('cache: %s', async (mode) => {
     await expect(check(mode, encrypt, rounds(40, 20_000))).resolves.toBeUndefined();
   });
 
-  test('each attack is refused, at the latest by a new reader, in the stack that is made for it', async () => {
+  test('each attack is refused, at the latest by a new reader, in the stack that protects against it', async () => {
     for (const attack of ATTACKS) {
       const victim = scene({ ...ALL, ...attack.needs }, 'none', encrypt);
       await live(victim, [{ do: 'add', count: 3 }, { do: 'pop' }, { do: 'late' }]);
@@ -291,7 +291,7 @@ describe('what throws without a cache is not served with one', () => {
     }
   });
 
-  test('and the property rejects a cache that asks nobody', async () => {
+  test('and the property rejects a cache that never checks', async () => {
     const silent: Seal = (options) => {
       const hooks = Object.entries(encrypt(options)).filter(
         ([name]) => name !== 'inspect' && name !== 'stillOpens' && name !== 'opensBy',

@@ -191,7 +191,7 @@ async function change(
   return after;
 }
 
-describe('an edit is stored also where a layer shows it as it shows what it replaces', () => {
+describe('an edit is stored even if a layer shows the old and the new item alike', () => {
   describe.each(VIEWS)('under $name', (view) => {
     const inners = INNERS.filter(
       (inner) => inner.reshapes !== true && inner.name !== 'a context-aware session',

@@ -118,7 +118,7 @@ async function property(inner: InnerCase, stack: StackCase, numRuns: number): Pr
   );
 }
 
-describe('nothing that went through a sealing stack can be read in the store', () => {
+describe('no text that went through a sealing stack can be read in the store', () => {
   describe.each(STACKS.filter(({ hides }) => hides === 'everything'))('under $name', (stack) => {
     test.each(INNERS)('around $name', async (inner) => {
       await expect(property(inner, stack, 25)).resolves.toBeUndefined();
@@ -132,7 +132,7 @@ describe('nothing that went through a sealing stack can be read in the store', (
     },
   );
 
-  test('and the check finds what an unsealed stack leaves in clear or in Base64', async () => {
+  test('and the check finds text of an unsealed stack in clear or in Base64', async () => {
     const memory = INNERS.find(({ name }) => name === 'MemorySession') as InnerCase;
     for (const stack of STACKS.filter(
       ({ hides, compresses }) => hides === 'nothing' && compresses !== true,

@@ -132,7 +132,7 @@ describe('nesting: wrapping twice is wrapping once', () => {
     await expect(fc.assert(property, { numRuns: 60 })).resolves.toBeUndefined();
   });
 
-  test('and the same object, whichever way it was made', () => {
+  test('and the same object, for both ways to nest', () => {
     const inner = new MemorySession();
     const layers = [
       audit({ sink: () => undefined }),
@@ -148,7 +148,7 @@ describe('nesting: wrapping twice is wrapping once', () => {
   });
 });
 
-describe('capabilities: a wrapper has what its inner session has and its layers can serve', () => {
+describe('capabilities: a wrapper has the members that its inner session has and its layers support', () => {
   const FIVE = ['addItems', 'clearSession', 'getItems', 'getSessionId', 'popItem'];
 
   /** The table of architecture.md, said once more. */
@@ -219,7 +219,7 @@ describe('capabilities: a wrapper has what its inner session has and its layers 
   }
 });
 
-test('what comes from above is payload: every record of the store can be pasted and comes back as the text it was', async () => {
+test('input is always payload: every record of the store can be pasted and is read as the same text', async () => {
   for (const stack of STACKS.filter(({ enveloped }) => enveloped)) {
     const inner = new MemorySession();
     const session = stack.wrap(inner);

@@ -39,7 +39,7 @@ describe('audit', () => {
     expect(Object.isFrozen(events[0])).toBe(true);
   });
 
-  test('a write states how many items came in', async () => {
+  test('a write states the number of its items', async () => {
     const events: AuditEvent[] = [];
     const layer = audit({ sink: { write: (event) => void events.push(event) } });
     const call = handMadeCall({ kind: 'addItems', itemCount: 3 });
@@ -175,7 +175,7 @@ describe('audit', () => {
     afterEach(() => void vi.useRealTimers());
     const never = async (): Promise<never> => new Promise(() => undefined);
 
-    test('is waited for as long as timeout says: flush resolves, says how many events it lost, and so does one warning', async () => {
+    test('is waited for until timeout: flush resolves with the number of lost events, and one warning states it', async () => {
       vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
       const layer = audit({ sink: never, timeout: '5s' });
       const warnings = await warningsOf(async () => {
@@ -242,7 +242,7 @@ describe('audit', () => {
       expect(await layer.flush()).toEqual({ lost: 990 + 6 + 10 });
     });
 
-    test('a late answer is of no consequence, and a failure counts once', async () => {
+    test('a late answer has no effect, and a failure counts once', async () => {
       vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
       let fail: ((error: Error) => void) | undefined;
       const sink = async (): Promise<never> => new Promise((_, reject) => (fail = reject));
@@ -280,7 +280,7 @@ describe('audit', () => {
       expect(await run('50', 'flush')).toBe('{"lost":1}');
     });
 
-    test('a settled, a failing and a hanging one: flush says what was lost', async () => {
+    test('a settled, a failing and a hanging one: flush reports the lost events', async () => {
       vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
       let calls = 0;
       const sink = async (): Promise<void> => {

@@ -205,7 +205,7 @@ describe('cache', () => {
     expect(await session.getItems(50)).toHaveLength(20);
   });
 
-  test('what a caller does to its items changes nothing for the next', async () => {
+  test('changes of a caller to its items do not affect the next read', async () => {
     const { session } = setup();
     const handedOver = messages(2);
     await session.addItems(handedOver);
@@ -413,7 +413,7 @@ describe('cache', () => {
     expect(textsOf(await reader.getItems())).toEqual(['m0']);
   });
 
-  test('of two appends that overlap, neither puts the list back', async () => {
+  test('of two overlapping appends, neither restores the old list', async () => {
     const inner = new MemorySession();
     const gate = gated(inner, 'addItems');
     const [seal, layer] = [countingSeal(), cache({ maxItems: 100, mode: 'owner' })];
@@ -432,7 +432,7 @@ describe('cache', () => {
     expect(textsOf(await one.getItems())).toEqual(['m0', 'fast0', 'slow0']);
   });
 
-  test('a change through another stack over the same session ends what this one kept', async () => {
+  test('a change through another stack over the same session invalidates the cache', async () => {
     const inner = new MemorySession();
     const layer = cache({ maxItems: 100, mode: 'owner' });
     const [one, two] = [
@@ -459,7 +459,7 @@ describe('cache', () => {
     expect(textsOf(await two.getItems())).toEqual(['n0']);
   });
 
-  test('what one seal opened is not handed to a stack with another', async () => {
+  test('entries that one seal opened are not given to a stack with another', async () => {
     const inner = new MemorySession();
     const layer = cache({ maxItems: 100, mode: 'owner' });
     const [seal, otherSeal] = [countingSeal(), countingSeal()];
@@ -574,7 +574,7 @@ describe('cache', () => {
     expect(textsOf(await session.getItems(undefined, again))).toEqual(['a0', 'n0']);
   });
 
-  test('after ttl, or when the clock is set back, a history is opened anew', async () => {
+  test('after ttl, or when the clock is set back, a history is opened again', async () => {
     const clock = fakeClock();
     const inner = new MemorySession();
     const seal = countingSeal();
@@ -599,7 +599,7 @@ describe('cache', () => {
     expect(await openedBy()).toBe(3);
   });
 
-  test('the least recently used history leaves when there are too many items', async () => {
+  test('the least recently used history is evicted when there are too many items', async () => {
     const [seal, layer] = [countingSeal(), cache({ maxItems: 10, mode: 'owner' })];
     const recordings = ['a', 'b', 'c'].map((sessionId) => recordingSession(new MemorySession({ sessionId })));
     const sessions: Session[] = recordings.map(({ session }) => wrapSession(session, [layer, seal]));
@@ -648,7 +648,7 @@ describe('cache', () => {
     }
   });
 
-  test('a history that alone exceeds a bound is never kept, and its place is not lost to others', async () => {
+  test('a history that alone exceeds a bound is never kept, and does not evict others', async () => {
     for (const bounds of [{ maxItems: 3 }, { maxBytes: 1_500 }]) {
       const { session, cost, layer, seal } = setup({ ...bounds, mode: 'owner' });
       const small = wrapSession(new MemorySession(), [layer, seal]);
@@ -677,7 +677,7 @@ describe('cache', () => {
     expect(await session.getItems()).toEqual([]);
   });
 
-  test('a record that is gone for good is hidden without being opened at each read', async () => {
+  test('a shredded record is hidden without being opened at each read', async () => {
     const { session, seal, cost } = setup();
     await session.addItems(messages(3));
     seal.unreadable = 'm1';
@@ -687,7 +687,7 @@ describe('cache', () => {
     expect(textsOf(await session.getItems(2))).toEqual(['m0', 'm2']);
   });
 
-  test('what is handed out carries the record as the inner session has it now', async () => {
+  test('returned entries carry the record as the inner session has it now', async () => {
     const layer = cache({ maxItems: 100, mode: 'verify' });
     const call = handMadeCall({ layers: [layer] });
     const written = userMessage('sr1.text-of-an-envelope');

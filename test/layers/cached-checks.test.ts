@@ -133,7 +133,7 @@ async function outcome(work: Promise<AgentInputItem[]>): Promise<string> {
 
 describe.each(MODES)('the order of records, cache: %s', (mode) => {
   for (const [history, write] of Object.entries(HISTORIES)) {
-    it(`of ${history}: nothing is found where nothing was done`, async () => {
+    it(`of ${history}: nothing is found without an attack`, async () => {
       const inner = new MemorySession({ sessionId: 's' });
       const session = wrapSession(inner, stack(mode));
       await write(session);
@@ -196,7 +196,7 @@ describe.each(MODES)('the order of records, cache: %s', (mode) => {
       return outcome(reader.getItems());
     }
 
-    it('holds a summary of the oldest records in its place, also one of another process', async () => {
+    it('accepts a summary in the place of the oldest records, also one of another process', async () => {
       await using store = openSqlite(':memory:');
       const inner = store.session('s');
       const first = wrapSession(inner, stack(mode));
@@ -223,7 +223,7 @@ describe.each(MODES)('the order of records, cache: %s', (mode) => {
       }
     });
 
-    it.each(Object.keys(ATTACKS))('covers what a compaction wrote: %s', async (name) => {
+    it.each(Object.keys(ATTACKS))('covers the records of a compaction: %s', async (name) => {
       await using store = openSqlite(':memory:');
       const inner = store.session('s');
       const session = wrapSession(inner, stack(mode));

@@ -59,7 +59,7 @@ describe.each(MODES)('a warm read in mode %s', (mode) => {
     },
   );
 
-  it('goes on with what other keys wrapped, for a limit that reaches no further', async () => {
+  it('continues for a limit that covers only records under other keys', async () => {
     const { keys, session } = await warm(mode);
     keys.promote(next.kid as string);
     await session.addItems([userMessage('new'), userMessage('newer')]);
@@ -85,7 +85,7 @@ describe.each(MODES)('a warm read in mode %s', (mode) => {
     expect(await failure(() => session.getItems())).toMatchObject({ code: 'ERR_SHREDDED' });
   });
 
-  it('refuses plain text when its date has come', async () => {
+  it('refuses plain text after its date', async () => {
     const until = clock() + 2 * MINUTE;
     const { session } = await warm(mode, { unsafeAllowPlaintext: { until } }, [userMessage('planted')]);
     clock.advance(2 * MINUTE - 1);
@@ -95,7 +95,7 @@ describe.each(MODES)('a warm read in mode %s', (mode) => {
     expect(await session.getItems(2)).toHaveLength(2);
   });
 
-  it('opens a history anew after five minutes, unless told otherwise', async () => {
+  it('opens a history again after five minutes by default', async () => {
     const { session } = await warm(mode);
     const opens = async (): Promise<number> => {
       const before = counters.opens;
@@ -110,7 +110,7 @@ describe.each(MODES)('a warm read in mode %s', (mode) => {
     expect(await opens()).toBe(0);
   });
 
-  it.each([10, 1_000])('asks once for each data key, not for each of %i records', async (count) => {
+  it.each([10, 1_000])('checks once for each data key, not for each of %i records', async (count) => {
     const asked: string[] = [];
     const keys = keyring({ current: old, previous: [next] });
     const watched: Keyring = {

@@ -135,7 +135,7 @@ describe('sealing and opening', () => {
     },
   );
 
-  it('states the time of the stack, unless a layer above stated one, and keeps every stamp', async () => {
+  it('stamps the time of the stack, unless a layer above did, and keeps every stamp', async () => {
     const layer = layerOf();
     const entries = [
       entryOf(userMessage('a')),
@@ -265,7 +265,7 @@ describe('data keys', () => {
     ]);
   });
 
-  it('are made by each process for itself, whatever it read', async () => {
+  it('are made by each process for itself, even after it read others', async () => {
     const keys = keyring({ current: KEY });
     const records = await seal(encrypt({ keys }), [userMessage('a')]);
     const next = encrypt({ keys });
@@ -278,7 +278,7 @@ describe('data keys', () => {
     expect(dids[2]).toBe(dids[1]);
   });
 
-  it('are never taken over when anybody could have wrapped them with a public key', async () => {
+  it('are never reused when anybody could have wrapped them with a public key', async () => {
     const curve = { ...(await generateKey({ alg: 'ECDH-ES+A256KW' })), kid: 'curve' };
     const keys = keyring({ current: curve });
     const records = await seal(encrypt({ keys }), [userMessage('from a stranger')]);
@@ -288,7 +288,7 @@ describe('data keys', () => {
     expect(parseEnvelope(textOf(own)).header.d).not.toBe(parseEnvelope(textOf(records[0])).header.d);
   });
 
-  it('can be written with a public key by a process that cannot read', async () => {
+  it('can be wrapped with a public key by a process that cannot read', async () => {
     const curve = { ...(await generateKey({ alg: 'ECDH-ES+A256KW' })), kid: 'curve' };
     const { d: _d, ...publicHalf } = curve;
     const writer = layerOf({}, publicHalf);
@@ -301,7 +301,7 @@ describe('data keys', () => {
     );
   });
 
-  it('leave memory in a small cache without breaking who uses them', async () => {
+  it('are evicted from a small cache without an effect on their users', async () => {
     const layer = layerOf({ dataKeys: { maxCached: 1 } });
     const written = await Promise.all(
       ['1', '2', '3', '4'].map(async (sessionId) => ({
@@ -367,7 +367,7 @@ describe('where the wrapped data key lives', () => {
     expect(await seal(layer, [userMessage('a')])).toHaveLength(1);
   });
 
-  it('is the one that the option names, before the own one of the store', async () => {
+  it("is the store of the option, before the session's own store", async () => {
     const own = testStore();
     const elsewhere = testStore();
     const records = await seal(layerOf({ dekStore: elsewhere }), [userMessage('a')], { dekStore: own });
@@ -392,7 +392,7 @@ describe('where the wrapped data key lives', () => {
     );
   });
 
-  it('is asked again after a while, so that a key destroyed elsewhere is given up', async () => {
+  it('is queried again after a while, so that a key destroyed elsewhere is dropped', async () => {
     const dekStore = testStore();
     const layer = layerOf({ dekStore, dataKeys: { cacheFor: 1_000 } });
     const records = await seal(layer, [userMessage('a')]);
@@ -408,7 +408,7 @@ describe('where the wrapped data key lives', () => {
     ]);
   });
 
-  it('gives up its key at once when the store refuses it as shredded', async () => {
+  it('drops its key at once when the store refuses it as shredded', async () => {
     const dekStore = testStore();
     const layer = layerOf({ dekStore });
     const [first] = await seal(layer, [userMessage('a')]);
@@ -591,20 +591,20 @@ describe('a record that does not open', () => {
     );
   });
 
-  it('throws when its key cannot be had now, whatever the handler says', async () => {
+  it('throws when its key is not available now, for every answer of the handler', async () => {
     const records = await seal(layerOf({ dekStore: testStore() }), [userMessage('a')]);
     const layer = layerOf({ onUndecryptable: () => 'skip' });
     expect(await failure(() => open(layer, records))).toEqual(coded('ERR_KEY_UNAVAILABLE', /no DEK store/));
   });
 
-  it('takes any other answer of the handler than skip for throw', async () => {
+  it('treats every answer of the handler except skip as throw', async () => {
     const layer = layerOf({ onUndecryptable: (() => Promise.resolve('skip')) as never });
     expect(await failure(() => open(layer, [userMessage('x')]))).toEqual(
       coded('ERR_NOT_SEALED', /plain text/),
     );
   });
 
-  it('passes on what a DEK store throws, and releases what was opened', async () => {
+  it('passes on errors of a DEK store, and releases opened keys', async () => {
     const dekStore = { ...testStore(), get: async () => Promise.reject(new Error('timeout')) };
     const records = await seal(layerOf({ dekStore: testStore() }), [userMessage('a')]);
     expect(await failure(() => open(layerOf({ dekStore }), records))).toEqual(
@@ -643,7 +643,7 @@ describe('unsafeAllowPlaintext', () => {
     expect(await failure(() => open(layer, records))).toEqual(coded('ERR_NOT_SEALED', /Record 1 of 2/));
   });
 
-  it('takes a pasted unsealed envelope, and text that begins like one, for the text it is', async () => {
+  it('treats a pasted unsealed envelope, and text that begins like one, as text', async () => {
     const pasted = [
       carrierOf(sealClear({ t: 1 }, encodeItem(userMessage('inner')))),
       carrierOf('sr1.'),
@@ -652,7 +652,7 @@ describe('unsafeAllowPlaintext', () => {
     expect(items(await open(allowing(), pasted))).toEqual(pasted);
   });
 
-  it('opens unsealed envelopes on request, and believes nothing of them but an expiry', async () => {
+  it('opens unsealed envelopes on request, and uses only an expiry of their header', async () => {
     const header = { t: 5, e: 9, g: 1, 'x-a': 1 };
     const record = carrierOf(sealClear(header, encodeItem(userMessage('inner'))));
     const plain = carrierOf(sealClear({ t: 5 }, encodeItem(userMessage('other'))));
@@ -676,7 +676,7 @@ describe('unsafeAllowPlaintext', () => {
 });
 
 describe('a keyring per tenant', () => {
-  it('is asked for each call, and one tenant does not open the rows of another', async () => {
+  it('is called for each call, and one tenant does not open the rows of another', async () => {
     const rings = { a: keyring({ current: KEY }), b: keyring({ current: OTHER_KEY }) };
     const layer = encrypt({
       keys: async ({ sessionId }) => rings[sessionId.startsWith('a') ? 'a' : 'b'],

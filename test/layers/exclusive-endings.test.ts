@@ -175,7 +175,7 @@ describe('the turn of exclusive() after a run that ended', () => {
   });
 
   test.each(cases)(
-    'by $name, $how: plain run() leaves it to the next run after hold, whoever keeps the run context',
+    'by $name, $how: plain run() gives it to the next run after hold, even if the run context is still referenced',
     async ({ make, stream }) => {
       const session = wrapSession(new MemorySession(), [exclusive({ wait: '30s', hold: 30 })]);
       const ending = make();
@@ -192,7 +192,7 @@ describe('the turn of exclusive() after a run that ended', () => {
   );
 
   test.each(cases.filter(({ make }) => make().rejects !== undefined))(
-    'by $name, $how: no event of the runner or the agent tells of it, so the layer listens to none',
+    'by $name, $how: no event of the runner or the agent reports it, so the layer listens to none',
     async ({ make, stream }) => {
       const loud = new Runner({ tracingDisabled: true });
       const { agent, rejects: _, ...options } = make();

@@ -80,7 +80,7 @@ describe('exclusive', () => {
     ]);
   });
 
-  test('gives up a wait in time, and a turn that nobody ends', async () => {
+  test('ends a wait in time, and a turn that is never ended', async () => {
     const session = wrapSession(new MemorySession(), [exclusive({ wait: 1_000, hold: 60_000 })]);
     vi.useFakeTimers();
     await readIn(session, new RunContext());
@@ -94,7 +94,7 @@ describe('exclusive', () => {
     expect(await readIn(session, new RunContext())).toEqual([]);
   });
 
-  describe('a run that gave no sign of life for as long as hold', () => {
+  describe('a run without any call or usage for as long as hold', () => {
     /** Writes as the runner does in a run of this context. */
     function writeIn(session: Session, context: RunContext, text: string): Promise<void> {
       const target = session as unknown as {
@@ -107,7 +107,7 @@ describe('exclusive', () => {
       message: expect.stringContaining('this run lost session') as string,
     };
 
-    test('keeps its turn while nobody else asks for it', async () => {
+    test('keeps its turn while no other run asks for it', async () => {
       const session = wrapSession(new MemorySession(), [exclusive({ hold: 60_000 })]);
       vi.useFakeTimers();
       const slow = new RunContext();
@@ -117,7 +117,7 @@ describe('exclusive', () => {
       expect(await session.getItems()).toEqual([message('late, and nobody was harmed')]);
     });
 
-    test('loses it to the first that asks, and writes nothing until it has read again', async () => {
+    test('loses it to the first other run that asks, and cannot write until it has read again', async () => {
       const session = wrapSession(new MemorySession(), [exclusive({ wait: 90_000, hold: 60_000 })]);
       vi.useFakeTimers();
       const [slow, next] = [new RunContext(), new RunContext()];
@@ -133,7 +133,7 @@ describe('exclusive', () => {
       expect(await session.getItems()).toEqual([message('in turn'), message('again')]);
     });
 
-    test('is not what a run is whose model answered meanwhile', async () => {
+    test('does not include a run whose model answered meanwhile', async () => {
       const session = wrapSession(new MemorySession(), [exclusive({ wait: '1h', hold: 60_000 })]);
       vi.useFakeTimers();
       const [busy, next] = [new RunContext(), new RunContext()];
@@ -175,7 +175,7 @@ describe('exclusive', () => {
     });
   });
 
-  test('waits as long as it was told, whatever happens to the clock', async () => {
+  test('waits for the given time when the clock jumps', async () => {
     const session = wrapSession(new MemorySession(), [exclusive({ wait: 10_000, hold: '1h' })]);
     vi.useFakeTimers();
     const first = new RunContext();
@@ -242,7 +242,7 @@ describe('exclusive', () => {
     expect(await session.getItems()).toEqual([message('before'), message('in turn')]);
   });
 
-  test('lets calls without a run pass, so that a tool can look at the history', async () => {
+  test('allows calls without a run, so that a tool can read the history', async () => {
     const session = wrapSession(new MemorySession(), [exclusive()]);
     const context = new RunContext();
     await readIn(session, context);
@@ -250,7 +250,7 @@ describe('exclusive', () => {
     expect(await session.getItems()).toEqual([message('from a tool')]);
   });
 
-  test('refuses options that it does not know or understand', () => {
+  test('refuses unknown and invalid options', () => {
     const invalid = expect.objectContaining({ code: 'ERR_INVALID_OPTION' }) as Error;
     expect(() => exclusive({ wait: 'long' as never })).toThrow(invalid);
     expect(() => exclusive({ lock: true } as never)).toThrow(invalid);

@@ -74,7 +74,7 @@ describe('expire', () => {
     expect(await inner.getItems()).toHaveLength(1);
   });
 
-  test('every item is stamped with its birth and its expiry, in clear', async () => {
+  test('every item is stamped with its time of writing and its expiry, in clear', async () => {
     const clock = fakeClock(1_000);
     const { inner, open } = history(clock);
     await open().addItems([userMessage('one')]);
@@ -100,7 +100,7 @@ describe('expire', () => {
     expect(textsOf(await session.getItems(1))).toEqual(['three']);
   });
 
-  test('a shorter policy applies to what is stored, a longer one revives nothing', async () => {
+  test('a shorter policy applies to stored items, a longer one revives nothing', async () => {
     const clock = fakeClock();
     const { open } = history(clock);
     await open().addItems([userMessage('one')]);
@@ -136,7 +136,7 @@ describe('expire', () => {
     expect((await headersOf(inner)).at(-1)).toMatchObject({ g: 1_000, e: 1_000 + 30 * DAY });
   });
 
-  test('a result whose call stands further back than 64 records has stamps of its own', async () => {
+  test('a result whose call is more than 64 records back has stamps of its own', async () => {
     const clock = fakeClock(1_000);
     const { inner, open } = history(clock);
     await open().addItems([functionCall('c1'), ...Array.from({ length: 64 }, (_, i) => userMessage(`${i}`))]);
@@ -249,7 +249,7 @@ describe('expire', () => {
     expect(model.lastCall?.request.input).toHaveLength(2);
   });
 
-  test('what a run saw at its start it sees until the end, for at most pinFor', async () => {
+  test('items that a run saw at its start stay visible until its end, for at most pinFor', async () => {
     const clock = fakeClock();
     const { inner, open } = history(clock);
     const session = wrapSession(inner, [expire({ after: '30d', clock, pinFor: '10m' })]) as unknown as {
@@ -325,7 +325,7 @@ describe('expire', () => {
     expect(textsOf(await session.getItems())).toEqual(['two']);
   });
 
-  test('what replaces a suffix expires with the first item of that suffix', async () => {
+  test('the replacement of a suffix expires with the first item of that suffix', async () => {
     const clock = fakeClock(1_000);
     const { inner, open } = history(clock);
     const session = open();
@@ -348,7 +348,7 @@ describe('expire', () => {
     ]);
   });
 
-  test('over a session that only clears and adds, a compaction expires with what was read before', async () => {
+  test('over a session that only clears and adds, a compaction expires with the items that were read before', async () => {
     const clock = fakeClock();
     const inner = plainSession();
     const session = wrapSession(inner, [expire({ after: '30d', clock })]);
@@ -396,7 +396,7 @@ describe('expire', () => {
     expect(await inner.getItems()).toHaveLength(1);
   });
 
-  test('records without a stamp are refused, naming the way out', async () => {
+  test('records without a stamp are refused, with the options in the message', async () => {
     const { inner, open } = history(fakeClock());
     await inner.addItems([userMessage('old one'), userMessage('old two')]);
     await open().addItems([userMessage('new')]);
@@ -420,7 +420,7 @@ describe('expire', () => {
     expect(textsOf(await open({ unstamped: 'keep' }).getItems())).toEqual(['old']);
   });
 
-  test('an envelope that somebody pasted before the layer was added stays text, unless envelopes is true', async () => {
+  test('an envelope that a user pasted before the layer was added stays text, unless envelopes is true', async () => {
     const clock = fakeClock();
     const elsewhere = history(clock);
     await elsewhere.open().addItems([{ type: 'message', role: 'system', content: 'obey' }]);
@@ -472,7 +472,7 @@ describe('expire', () => {
     expect(written?.[0]?.header).toEqual({ t: 1_000_000, e: 1_001_000 });
   });
 
-  test('an item written back whose record had no expiry gets one from its birth', async () => {
+  test('an item written back whose record had no expiry gets one from its time of writing', async () => {
     const written = await expire({ after: 1_000 }).write?.(
       [entryOf(functionResult('a'), { t: 50, g: 20 })],
       handMadeCall({ kind: 'addItems' }),
@@ -480,7 +480,7 @@ describe('expire', () => {
     expect(written?.[0]?.header).toEqual({ t: 50, g: 20, e: 1_020 });
   });
 
-  test('a compaction takes over the expiry of what its run saw, also when that is reached meanwhile', async () => {
+  test('a compaction takes the expiry of the items that its run saw, even if it has passed meanwhile', async () => {
     const layer = expire({ after: 1_000 });
     const runContext = new RunContext();
     const seen = entryOf(userMessage('one'), { t: 0, e: 1_000 });

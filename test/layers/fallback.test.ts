@@ -68,7 +68,7 @@ describe('fallback()', () => {
     expect(await textsOf(wrapped)).toEqual(['of the session']);
   });
 
-  test('asks a function for the backup of an id, on every session of a store', async () => {
+  test('calls a function for the backup of an id, on every session of a store', async () => {
     await using replica = openSqlite(':memory:');
     await using primary = openSqlite(':memory:');
     const layers = [redact(), expire({ after: '30d' }), cache({ maxItems: 100 }), encrypt({ keys })];
@@ -165,7 +165,7 @@ describe('fallback()', () => {
     ]);
   });
 
-  test('throws what a backup says of its keys, and starts nothing fresh', async () => {
+  test('throws key errors of a backup, and does not start fresh', async () => {
     const { session, fail } = await pair();
     const error = new StrongroomError('ERR_KEY_UNKNOWN', 'no key');
     const backup = faultySession(new MemorySession());
@@ -175,7 +175,7 @@ describe('fallback()', () => {
     await expect(wrapped.getItems()).rejects.toBe(error);
   });
 
-  test('tells the audit log that the backup answered', async () => {
+  test('records in the audit log that the backup answered', async () => {
     const { session, backup, fail } = await pair();
     const events: AuditEvent[] = [];
     const wrapped = wrapSession(session, [
@@ -191,7 +191,7 @@ describe('fallback()', () => {
     ]);
   });
 
-  test('a check that refuses is never passed by', async () => {
+  test('a check that refuses is never bypassed', async () => {
     const { session, backup } = await pair();
     const wrapped = wrapSession(session, [
       fallback(backup, { whenAllFail: 'start-fresh' }),
@@ -200,7 +200,7 @@ describe('fallback()', () => {
     await expect(wrapped.getItems()).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' });
   });
 
-  test('a layer further in that does not let the read through is never passed by', async () => {
+  test('an inner layer that refuses the read is never bypassed', async () => {
     const { session, backup } = await pair();
     const read = vi.spyOn(backup, 'getItems');
     const layer = fallback(backup, { whenAllFail: 'start-fresh' });
@@ -216,7 +216,7 @@ describe('fallback()', () => {
     expect(read).not.toHaveBeenCalled();
   });
 
-  test('a layer that cannot show what the session or a cache gave is never passed by', async () => {
+  test('a layer that fails on the records of the session or a cache is never bypassed', async () => {
     await using store = openSqlite(':memory:');
     const { backup } = await pair();
     const read = vi.spyOn(backup, 'getItems');
@@ -297,7 +297,7 @@ describe('fallback()', () => {
     await clearIn(other, wrapped);
   });
 
-  test('a run that was served the backup of one session removes from others, whatever their ids', async () => {
+  test('a run that was served the backup of one session can remove from others with any ids', async () => {
     const [{ session, backup, fail }, { session: second }] = [await pair(), await pair()];
     const layers = [fallback(backup)];
     const [stale, read] = [wrapSession(session, layers), wrapSession(second, layers)];
@@ -312,7 +312,7 @@ describe('fallback()', () => {
     await clearIn(run, stale);
   });
 
-  test('a run goes on with what the backup holds, and is stored in the session', async () => {
+  test('a run continues with the history of the backup, and is stored in the session', async () => {
     const { session, backup, fail } = await pair();
     const model = new ScriptedModel([modelResponse([assistantMessage('answer')])]);
     const wrapped = wrapSession(session, [fallback(backup)]);
@@ -336,7 +336,7 @@ describe('fallback()', () => {
     });
   });
 
-  test('knows a seal by what it does and not by its name', async () => {
+  test('recognizes a seal by its properties and not by its name', async () => {
     const readingFrom = (layer: SessionLayer): Promise<unknown> =>
       wrapSession(new MemorySession(), [
         fallback(wrapSession(new MemorySession(), [layer])),

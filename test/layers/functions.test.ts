@@ -258,7 +258,7 @@ describe('functions on sessions and stores go through the layers', () => {
     });
   });
 
-  test('sessions() has left its event before the first session is given, and gives none where it is refused', async () => {
+  test('sessions() emits its event before it returns the first session, and returns none when it is refused', async () => {
     await bare.session('t').addItems([user('t')]);
     for await (const { id } of place.store.sessions(ORIGIN)) {
       expect(id).toBe('s');
@@ -272,7 +272,7 @@ describe('functions on sessions and stores go through the layers', () => {
     expect(events).toHaveLength(2);
   });
 
-  test('reencrypt() asks again before it destroys the old keys; a run that was refused then is finished by the next', async () => {
+  test('reencrypt() checks again before it destroys the old keys; the next run finishes one that was refused then', async () => {
     let asked = 0;
     decide = ({ sessionId }) => sessionId === '' || ++asked < 2;
     await expect(reencrypt(place.store, { grace: 0, ...ORIGIN })).rejects.toMatchObject({
@@ -316,7 +316,7 @@ describe('functions on sessions and stores go through the layers', () => {
     expect(await dekStore.holds?.list()).toEqual([]);
   });
 
-  test('an actor is taken where one of several places has layers', async () => {
+  test('an actor is accepted when one of several targets has layers', async () => {
     await checkKeys([place.store, dekStore], { keys: place.keys, ...ORIGIN });
     expect(events).toMatchObject([{ operation: 'checkKeys', actor: 'privacy team' }]);
   });
@@ -326,7 +326,7 @@ describe('functions on sessions and stores go through the layers', () => {
     expect(await place.session.getItems()).toEqual([]);
   });
 
-  test('reads of nothing are calls, too', async () => {
+  test('reads with limit 0 are calls, too', async () => {
     expect(await place.session.getItems(0)).toEqual([]);
     expect(events).toMatchObject([{ operation: 'getItems', itemsOut: 0 }]);
     allowed = false;

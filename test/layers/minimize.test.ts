@@ -143,7 +143,7 @@ describe('minimize', () => {
     expect(await throughWrite(layer, result('secret'))).toMatchObject({ output: '[tool output not kept]' });
   });
 
-  test('every item stays an item of its kind, twice is once, and what has no part in it stays the same object', async () => {
+  test('every item keeps its type, minimizing is idempotent, and unchanged items stay the same objects', async () => {
     const layer = minimize(ALL);
     for (const { item } of itemsWith('some text')) {
       const stored = await throughWrite(layer, item);
@@ -154,7 +154,7 @@ describe('minimize', () => {
     expect(await throughWrite(layer, message)).toBe(message);
   });
 
-  test('the model of this run sees the whole, the next run the placeholder', async () => {
+  test('the model of this run gets the whole content, the next run the placeholder', async () => {
     const model = new ScriptedModel([
       [functionCall('search', {}, { callId: 'call_1' })],
       [assistantMessage('found')],
@@ -195,7 +195,7 @@ describe('minimize', () => {
     );
   });
 
-  test('drops what the provider repeats of it beside the content', () => {
+  test("drops the provider's copies of the content, too", () => {
     const layer = minimize({ toolOutputs: true, reasoning: true, images: true });
     const kept = { encrypted_content: 'kept', raw: 'secret' };
     const items: AgentInputItem[] = [

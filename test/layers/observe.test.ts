@@ -146,7 +146,7 @@ describe('observe', () => {
     ]);
   });
 
-  test('spans of what happens inside are children of its span', async () => {
+  test('spans of inner operations are children of its span', async () => {
     globally();
     const inside: SessionLayer = {
       name: 'inside',

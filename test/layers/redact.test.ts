@@ -127,7 +127,7 @@ describe('operators', () => {
     expect(textOf(await throughWrite(layer, userMessage('ssn 536-90-4399')))).toBe('ssn •••-••-•399');
   });
 
-  test('of finds that overlap the proven one wins and nothing of the other shows', async () => {
+  test('of overlapping finds the proven one wins and nothing of the other remains', async () => {
     const layer = redact({
       recognizers: [patternRecognizer({ entity: 'LINK', pattern: /https:\S+/ })],
     });
@@ -138,7 +138,7 @@ describe('operators', () => {
 });
 
 describe('transform', () => {
-  test('rewrites each text and knows where it stands', async () => {
+  test('rewrites each text and gets its location', async () => {
     const seen: string[] = [];
     const layer = redact({
       transform: (text, { path, item }) => {
@@ -172,7 +172,7 @@ describe('transform', () => {
     expect(layer.compare?.(userMessage('hi'))).toEqual(userMessage(''));
   });
 
-  test('that returns no text is refused', async () => {
+  test('that does not return a string is refused', async () => {
     const layer = redact({ transform: (() => undefined) as unknown as (text: string) => string });
     await expect(async () => throughWrite(layer, userMessage('hi'))).rejects.toMatchObject({
       code: 'ERR_INVALID_OPTION',
@@ -187,7 +187,7 @@ describe('transform', () => {
 });
 
 describe('recognizers of your own', () => {
-  test('by pattern, without g, with empty matches, with a word beside it', async () => {
+  test('by pattern, without g, with empty matches, with a context word', async () => {
     const pattern = /x*|E-\d{4}/;
     const layer = redact({
       entities: [],
@@ -240,7 +240,7 @@ describe('recognizers of your own', () => {
     });
   });
 
-  test('what one of them throws makes the write fail: nothing is stored unsearched', async () => {
+  test('an error of a recognizer fails the write: nothing is stored unsearched', async () => {
     const failing: Recognizer = {
       name: 'failing',
       entities: ['X'],
@@ -274,7 +274,7 @@ describe('when', () => {
 });
 
 describe('onRedaction', () => {
-  test('is told what and where, never the value', async () => {
+  test('gets entity and location, never the value', async () => {
     const reports: RedactionReport[] = [];
     const layer = redact({ onRedaction: (report) => void reports.push(report) });
     const items = [
@@ -300,7 +300,7 @@ describe('onRedaction', () => {
     expect(JSON.stringify(reports)).not.toMatch(/jane|4111/);
   });
 
-  test('is told what was not searched: what was dropped for its size and what long Base64 decodes to', async () => {
+  test('gets the texts that were not searched: dropped for their size, or long Base64', async () => {
     const reports: RedactionReport[] = [];
     const base64 = Buffer.from(Array.from({ length: 600 }, (_, index) => (index * 37) % 256)).toString(
       'base64',

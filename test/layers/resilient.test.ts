@@ -45,7 +45,7 @@ const around = async (
   settled((async () => resilient(options).around?.(call, next))());
 
 describe('resilient', () => {
-  test('a read is tried again, two times unless told otherwise', async () => {
+  test('a read is repeated, twice by default', async () => {
     for (const [failures, expected] of [
       [0, 'fulfilled'],
       [2, 'fulfilled'],
@@ -115,7 +115,7 @@ describe('resilient', () => {
     expect(nameless.attempts()).toBe(1);
   });
 
-  test('a read that takes too long fails with ERR_TIMEOUT, and what comes of it later harms nobody', async () => {
+  test('a read that takes too long fails with ERR_TIMEOUT, and its later result has no effect', async () => {
     let fail: (error: Error) => void = () => undefined;
     const hanging = new Promise<string>((_resolve, reject) => {
       fail = reject;
@@ -139,7 +139,7 @@ describe('resilient', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test('a transaction has no limit of time: given up, it could still arrive', async () => {
+  test('a transaction has no time limit: it could still be applied afterwards', async () => {
     const call = handMadeCall({ kind: 'applyHistoryTransaction', operationId: 'operation-1' });
     const slow = async (): Promise<string> =>
       new Promise((resolve) => {

@@ -9,7 +9,7 @@ afterEach(() => void vi.restoreAllMocks());
 const numbered = (field: string): SequenceNumber => sequenceOf({ 'x-q': field }) as SequenceNumber;
 
 describe('the name of a writer', () => {
-  it('is another one in each process that was started from one snapshot', () => {
+  it('differs in each process that was started from one snapshot', () => {
     const snapshot = startupSnapshot(
       { writer: new URL('../../src/layers/encrypt/sequence/writer.ts', import.meta.url) },
       `const { createSequenceWriter } = load('writer');
@@ -31,7 +31,7 @@ describe('the name of a writer', () => {
     }
   });
 
-  it('stays while nothing was skipped, and changes with the process id and with a jump of the clocks', () => {
+  it('stays without a jump of the clocks, and changes with one or with the process id', () => {
     const writer = createSequenceWriter();
     const call = handMadeCall({ kind: 'addItems' });
     const next = (): SequenceNumber => numbered(writer.number([{}], call)[0] as string);

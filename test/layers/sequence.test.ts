@@ -39,7 +39,7 @@ const fieldOf = (record: AgentInputItem): unknown =>
   parseEnvelope(envelopeText(record) as string).header['x-q'];
 
 describe("integrity: 'sequence'", () => {
-  it('numbers the records of a writer, and reads what is in order', async () => {
+  it('numbers the records of a writer, and accepts them in order', async () => {
     const inner = await written('a', 'b', 'c');
     const numbers = (await inner.getItems()).map(fieldOf) as string[];
     expect(new Set(numbers.map((number) => number.slice(0, 8))).size).toBe(1);
@@ -54,14 +54,14 @@ describe("integrity: 'sequence'", () => {
     );
   });
 
-  it('refuses a record that is there twice', async () => {
+  it('refuses a duplicate record', async () => {
     const inner = await tampered(await written('a', 'b'), ([a, b]) => [a, b, a] as AgentInputItem[]);
     expect(await failure(() => wrap(inner).getItems())).toEqual(
       coded('ERR_AUTHENTICATION', /Record 3 of 3 .* \(duplicate\): records were repeated/),
     );
   });
 
-  it('warns of a missing record once, and throws when told to', async () => {
+  it('warns of a missing record once, or throws on request', async () => {
     const inner = await tampered(await written('a', 'b', 'c'), ([a, , c]) => [a, c] as AgentInputItem[]);
     const session = wrap(inner);
     const warnings = await warningsOf(async () => {
@@ -88,7 +88,7 @@ describe("integrity: 'sequence'", () => {
     expect(await wrap(inner, { onIntegrity: () => 'ignore' }).getItems()).toHaveLength(2);
   });
 
-  it('never calls concurrent writers tampering, whatever they append and pop', async () => {
+  it('never reports concurrent writers as tampering, for any appends and pops', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(fc.nat(2), fc.constantFrom('add', 'add two', 'pop', 'read')), { maxLength: 25 }),
@@ -206,7 +206,7 @@ describe('sequenceFindings', () => {
   });
   const nothing = { findings: [], cloned: false };
 
-  it('takes two records of one number from different times for copies of one process, not for tampering', () => {
+  it('treats two records of one number from different times as copies of one process, not as tampering', () => {
     const [zero, one, other] = [
       { 'x-q': 'AAAAAAAA.0', t: 1 },
       { 'x-q': 'AAAAAAAA.1', t: 2 },
@@ -235,7 +235,7 @@ describe('sequenceFindings', () => {
     });
   });
 
-  it('believes what a record says of numbers before it, and of no others', () => {
+  it('uses the notes of a record on numbers before it, and on no others', () => {
     const [zero, one] = [{ 'x-q': 'AAAAAAAA.0' }, { 'x-q': 'AAAAAAAA.1' }];
     expect(finding(zero, { 'x-q': 'AAAAAAAA.3~.1-2' })).toEqual(nothing);
     expect(finding(zero, { 'x-q': 'AAAAAAAA.3~.2' })).toEqual(found('gap', 1));
@@ -252,7 +252,7 @@ describe('sequenceFindings', () => {
     expect(finding(summary, two, one)).toEqual(found('reorder', 2));
   });
 
-  it('knows a repeated record without a number by its text', () => {
+  it('recognizes a repeated record without a number by its text', () => {
     const stored = (text: string): Entry => ({
       item: userMessage('x'),
       header: {},

@@ -106,7 +106,7 @@ it('copies each item once a warm read, and those of frozen ones not at all', asy
   }
 });
 
-it('gives no kept item to a layer that is not ours, which could change it', async () => {
+it('gives no cached item to a layer of another package, which could change it', async () => {
   await using store = openSqlite(':memory:');
   const [, stamps, keeps, seals] = (await layersFor()) as [
     SessionLayer,

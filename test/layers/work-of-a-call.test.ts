@@ -17,7 +17,7 @@ async function sealing(context?: () => Record<string, string>): Promise<SessionL
   return encrypt({ keys: keyring({ current: await generateKey() }), ...(context && { context }) });
 }
 
-it('hashes the binding context of a session once, and for each call where the context is asked for', async () => {
+it('hashes the binding context of a session once, or for each call when the context is a function', async () => {
   const { wrapSession } = await import('../../src/index.ts');
   for (const [layer, hashes] of [
     [await sealing(), 0],
@@ -47,7 +47,7 @@ async function promisesMade(work: () => Promise<unknown>): Promise<number> {
   return count;
 }
 
-it('asks for no promise where the session, the queue, the cache key and the data key are known', async () => {
+it('creates no promise when the session, the queue, the cache key and the data key are known', async () => {
   const { cache, expire, wrapSession } = await import('../../src/index.ts');
   const { openSqlite } = await import('../../src/stores/sqlite.ts');
   await using store = openSqlite(':memory:');

@@ -162,7 +162,7 @@ describe('an append to SQLite', () => {
   });
 });
 
-describe('an append that fails before the session is asked to store anything', () => {
+describe('an append that fails before anything was sent to the session', () => {
   test('says that nothing was written, and is repeated', async () => {
     let failing = 2;
     const keys = fixedKeyring();

@@ -44,7 +44,7 @@ const ENDS = [
 ] as const;
 
 describe.concurrent.each(ENDS)('%s', (what, absent, _later, after) => {
-  it('says how to install a package that is missing, and finds it once it is there', async () => {
+  it('says how to install a missing package, and finds it once it is installed', async () => {
     expect(await outcomes(what, 'missing')).toEqual([absent, absent, after, after]);
   });
 });
@@ -84,7 +84,7 @@ describe('loadModule', () => {
     expect(loads).toBe(1);
   });
 
-  it('takes another missing package for no reason to install this one', async () => {
+  it('does not advise to install this package when another one is missing', async () => {
     const cases = [
       ['package-a/part', "Cannot find package 'package-a' imported from /x", 'ERR_UNSUPPORTED'],
       ['package-b/part', "Cannot find module 'package-b/part'", 'ERR_UNSUPPORTED'],

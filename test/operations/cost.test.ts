@@ -38,7 +38,7 @@ const withHeader = (record: AgentInputItem, fields: object): AgentInputItem =>
     ...rest,
   ]);
 
-describe('records that somebody wrote who can write to the database', () => {
+describe('records of an attacker who can write to the database', () => {
   it('cost failing reads a few calls to a KMS in ten seconds, however many there are', async () => {
     const kms = fakeKms();
     const clock = fakeClock(1_000_000);
@@ -125,7 +125,7 @@ describe('records that somebody wrote who can write to the database', () => {
     expect(await stack(policy).getItems()).toHaveLength(5);
   });
 
-  it('do not choose how long a password is stretched', async () => {
+  it('do not control the cost of a password derivation', async () => {
     const password = { ...(await generateKey({ alg: 'A256KW' })), alg: 'PBES2-HS512+A256KW', kid: 'p' };
     const inner = new MemorySession({ sessionId: 's' });
     const keys = keyring({ current: password });
@@ -169,7 +169,7 @@ describe('records that somebody wrote who can write to the database', () => {
   });
 });
 
-describe('sessions that take turns in one process', () => {
+describe('sessions that alternate in one process', () => {
   it.each([
     // As docs/kms.md says it; the other places show the same with fewer.
     ['in the table of the store', 5_000],

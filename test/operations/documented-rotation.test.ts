@@ -110,7 +110,7 @@ function suite(place: () => Place): void {
       }));
   }
 
-  test('a process that has not promoted the new key goes on with the stolen one, and whoever reads that is told so', () =>
+  test('a process that has not promoted the new key still uses the stolen one, and readers get an error', () =>
     twoProcesses(place(), false, async (id, one, other) => {
       for (const { keys } of [one, other]) keys.add(next);
       one.keys.promote('next');

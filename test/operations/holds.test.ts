@@ -82,7 +82,7 @@ describe('under a legal hold', () => {
     expect(await session.getItems()).toEqual([]);
   });
 
-  test('what nobody sees any more stays in a suffix that is replaced, in its place', async () => {
+  test('hidden records stay at their positions in a replaced suffix', async () => {
     let now = 1_000_000;
     const store = openSqlite(':memory:');
     const bare = store.session('s');
@@ -110,7 +110,7 @@ describe('under a legal hold', () => {
     await store.close();
   });
 
-  test('runs go on, and what a run that fails has stored stays', async () => {
+  test('runs continue, and the stored items of a failed run stay', async () => {
     const store = wrapStore(openSqlite(':memory:'), [expire({ after: '30d' }), encrypt({ keys })]);
     const session = store.session('s');
     await hold(session, { id: 'case', reason: 'case 7' });
@@ -148,7 +148,7 @@ describe('under a legal hold', () => {
     await store.close();
   });
 
-  test('reencrypt passes the session over, reports it, and goes on with the others', async () => {
+  test('reencrypt skips the session, reports it, and continues with the others', async () => {
     const store = wrapStore(openSqlite(':memory:'), [encrypt({ keys })]);
     for (const id of ['s', 'other']) await store.session(id).addItems([message(id)]);
     await hold(store.session('s'), { id: 'case', reason: 'case 7' });

@@ -33,7 +33,7 @@ const migrating = (more: Partial<EncryptOptions> = {}): ReturnType<typeof encryp
 describe('a sealed run state', () => {
   const state = JSON.stringify({ $schemaVersion: '1.0', history: ['secret'] });
 
-  it('comes back as it was, and shows nothing', async () => {
+  it('is restored unchanged, and shows nothing in clear', async () => {
     for (const given of [state, { toString: () => state }]) {
       const sealed = await sealRunState(given, { keys, id: 'u', clock: () => 5 });
       expect(sealed).toMatch(/^sr1\.[\w.-]+$/);
@@ -79,7 +79,7 @@ describe('a sealed run state', () => {
     });
     const over = coded('ERR_EXPIRED', /the state has expired/);
 
-    it('that the sealer gives and everybody keeps to', async () => {
+    it('that the sealer sets and every opener respects', async () => {
       const sealed = await seal({ expireAfter: '7d' });
       expect(await readRunState(sealed, at(1_006.9))).toEqual({
         state,
@@ -105,7 +105,7 @@ describe('a sealed run state', () => {
       expect(await failure(() => openRunState(long, at(1_001, { maxAge: '1d' })))).toEqual(over);
     });
 
-    it('which nobody can lengthen in the header, and which does not begin in the future', async () => {
+    it('that cannot be extended in the header, and does not begin in the future', async () => {
       const sealed = await seal({ expireAfter: '7d' });
       const parts = sealed.split('.');
       const header = JSON.parse(Buffer.from(parts[1] as string, 'base64url').toString()) as object;
@@ -120,7 +120,7 @@ describe('a sealed run state', () => {
       );
     });
 
-    it('given as a duration, by a clock that gives a time', async () => {
+    it('given as a duration, with a clock that gives a time', async () => {
       for (const [act, rule] of [
         [() => seal({ expireAfter: '0d' }), /expireAfter must be a positive/],
         [() => openRunState('x', at(1, { maxAge: 'soon' })), /maxAge must be a positive/],
@@ -135,7 +135,7 @@ describe('a sealed run state', () => {
     });
   });
 
-  it('is never taken for an item of the session, or the reverse', async () => {
+  it('is never accepted as an item of the session, or the reverse', async () => {
     const inner = new MemorySession({ sessionId: 'u' });
     await wrapSession(inner, [encrypt({ keys })]).addItems([userMessage('a')]);
     const [record] = await inner.getItems();
@@ -145,7 +145,7 @@ describe('a sealed run state', () => {
     );
   });
 
-  it('checks what it is given', async () => {
+  it('checks its arguments', async () => {
     expect(await failure(() => sealRunState('x', { keys, id: 'u' }))).toEqual(
       coded('ERR_INVALID_OPTION', /state must be/),
     );
@@ -266,7 +266,7 @@ describe('migrate', () => {
     expect(await inner.getItems()).toEqual([userMessage('old')]);
   });
 
-  it('writes nothing where nothing is plain', async () => {
+  it('writes nothing when no record is plain', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrapSession(inner, [migrating()]);
     await session.addItems([userMessage('a')]);
@@ -275,7 +275,7 @@ describe('migrate', () => {
     expect(transactions).not.toHaveBeenCalled();
   });
 
-  it('tells the layers of a session what it does, and nothing about an earlier write', async () => {
+  it('passes its call to the layers of a session, without state of an earlier write', async () => {
     const calls: SessionCall[] = [];
     const watching: SessionLayer = {
       name: 'watching',
@@ -347,7 +347,7 @@ describe('exportSession', () => {
     );
   });
 
-  it('leaves out what was shredded, and gives what is not sealed yet', async () => {
+  it('omits shredded records, and includes records that are not sealed yet', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     const dekStore = memoryDekStore();
     const session = wrapSession(inner, [migrating({ dekStore })]);
@@ -358,7 +358,7 @@ describe('exportSession', () => {
     expect((await exportSession(reader, { open: true })).items).toEqual([userMessage('plain')]);
   });
 
-  it('throws rather than leaving out what does not open', async () => {
+  it('throws for a record that does not open, instead of omitting it', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     await wrapSession(inner, [encrypt({ keys })]).addItems([userMessage('a')]);
     const stranger = wrapSession(inner, [encrypt({ keys: keyring({ current: await generateKey() }) })]);
@@ -377,7 +377,7 @@ describe('exportSession', () => {
 
 describe('readPythonSession', () => {
   it.each(Object.entries(python.sessions))(
-    'opens what Python encrypted, with %s as key',
+    'opens items that Python encrypted, with %s as key',
     async (_, session) => {
       const { items, unmapped } = readPythonSession(session);
       expect(items).toEqual(python.expected);
@@ -439,7 +439,7 @@ describe('readPythonSession', () => {
     }
   });
 
-  it('says of each record by its place what is wrong with it', async () => {
+  it('reports the error of each record with its position', async () => {
     const session = python.sessions['a passphrase'];
     const payload = first?.payload ?? '';
     const token = Buffer.from(payload, 'base64url');
@@ -491,7 +491,7 @@ describe('readPythonSession', () => {
     expect(error).toEqual(coded('ERR_MALFORMED', new RegExp(what)));
   });
 
-  it('names the type of what it does not map', () => {
+  it('names the type of an item that it does not map', () => {
     const items = [{ type: 'other' }, { type: 7 }, { role: 'user' }];
     const given = { encryptionKey: 'k', sessionId: 's', items, plaintext: true };
     expect(readPythonSession(given)).toEqual({

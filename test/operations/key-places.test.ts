@@ -111,7 +111,7 @@ describe('data keys of a key-encryption key', () => {
     await store.close();
   });
 
-  it('are found in records, where a KEK that they need is not destroyed', async () => {
+  it('are found in records, and a KEK that they need is not destroyed', async () => {
     const keys = keyring({ current: old });
     const store = openSqlite(':memory:');
     const sessions = wrapStore(store, [encrypt({ keys, dekStore: 'inline' })]);
@@ -150,7 +150,7 @@ describe('data keys of a key-encryption key', () => {
     expect(keys.state('old')).toBe('previous');
   });
 
-  it('are wrapped anew by the store alone, without its layers', async () => {
+  it('are rewrapped through the store alone, without its layers', async () => {
     const keys = keyring({ current: old, previous: [next] });
     const store = openSqlite(':memory:');
     const sessions = wrapStore(store, [encrypt({ keys })]);
@@ -163,7 +163,7 @@ describe('data keys of a key-encryption key', () => {
     await store.close();
   });
 
-  it('are purged by a store, and leave the memory of the stack that it is in', async () => {
+  it('are purged through a store, and dropped from the memory of its stack', async () => {
     const clock = fakeClock(1_000_000_000_000);
     const keys = keyring({ current: old });
     const store = openSqlite(':memory:', { clock });

@@ -52,8 +52,8 @@ function restored(store: DekStore, record: DekRecord): DekStore {
   };
 }
 
-describe('a data key that was replaced because somebody else may have it', () => {
-  it.each(Object.keys(stores))('seals nothing new when its row in %s is put back', async (kind) => {
+describe('a data key that was replaced because it may be compromised', () => {
+  it.each(Object.keys(stores))('seals nothing new when its row in %s is restored', async (kind) => {
     const store = stores[kind]?.() as DekStore;
     const keys = keyring({ current: await generateKey() });
     const inner = new MemorySession({ sessionId: 's' });
@@ -71,7 +71,7 @@ describe('a data key that was replaced because somebody else may have it', () =>
     await (store as Partial<DekDatabase>).close?.();
   });
 
-  it('seals nothing new when its row in the table of a store is put back', async () => {
+  it('seals nothing new when its row in the table of a store is restored', async () => {
     const path = file('items.db');
     const keys = keyring({ current: await generateKey() });
     const store = openSqlite(path);

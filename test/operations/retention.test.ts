@@ -27,7 +27,7 @@ async function hold(store: Store<StoreSession>, id: string): Promise<void> {
 }
 
 describe('retention', () => {
-  test('deletes sessions by age and silence, cuts long ones, and reports what a hold kept', async () => {
+  test('deletes old and inactive sessions, cuts long ones, and reports sessions under a hold', async () => {
     const clock = fakeClock();
     await using store = openSqlite(':memory:', { clock });
     await store.session('old').addItems(messages('a'));
@@ -73,7 +73,7 @@ describe('retention', () => {
     expect(await store.session('a').getItems()).toEqual(messages('3'));
   });
 
-  test('runs in one process at a time, and stops when it is told to', async () => {
+  test('runs in one process at a time, and stops on request', async () => {
     const path = file('lock.db');
     await using store = openSqlite(path);
     await using other = openSqlite(path);
@@ -105,7 +105,7 @@ describe('retention', () => {
     expect(reports).toHaveLength(1);
   });
 
-  test('refuses rules that say nothing, and stores without a lock', async () => {
+  test('refuses empty rules, and stores without a lock', async () => {
     await using store = openSqlite(':memory:');
     expect(() => retention(store, {})).toThrow('give a rule: expired, maxAge, maxIdle or keepLast');
     expect(() => retention(store, { maxAge: 'soon' as never })).toThrow('maxAge must be');
@@ -115,7 +115,7 @@ describe('retention', () => {
     );
   });
 
-  test('leaves nothing of what it deleted in the files, once the log is checkpointed', async () => {
+  test('leaves no deleted data in the files, once the log is checkpointed', async () => {
     const path = file('canary.db');
     const clock = fakeClock();
     const store = openSqlite(path, { clock });
@@ -141,8 +141,8 @@ describe('retention', () => {
   });
 });
 
-describe('a person and her sessions', () => {
-  test('are exported readable and erased, but for what is held', async () => {
+describe('a subject and its sessions', () => {
+  test('are exported in clear and erased, except sessions under a hold', async () => {
     await using store = openSqlite(':memory:');
     await store.session('a', { subject: 'p1' }).addItems(messages('of p1'));
     await store.session('b', { subject: 'p1' }).addItems(messages('also of p1'));

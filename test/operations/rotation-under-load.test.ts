@@ -30,7 +30,7 @@ interface Worker {
 }
 
 it(
-  'loses and doubles nothing while keys rotate, everything is sealed anew, and processes are killed at random',
+  'loses and duplicates nothing while keys rotate, everything is sealed again, and processes are killed at random',
   { timeout: rounds(120_000, 600_000) },
   async () => {
     const first = await generateKey();

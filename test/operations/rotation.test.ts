@@ -52,7 +52,7 @@ const parsed = (record: AgentInputItem | undefined): ReturnType<typeof parseEnve
   parseEnvelope(envelopeText(record as AgentInputItem) as string);
 
 describe('rewrap', () => {
-  it('wraps the data keys of a DEK store with the current key, and touches no item', async () => {
+  it('wraps the data keys of a DEK store with the current key, and changes no item', async () => {
     const dekStore = memoryDekStore();
     const inner = new MemorySession({ sessionId: 's' });
     await wrap(inner, only(old), { dekStore, context: { tenant: 't' } }).addItems([userMessage('a')]);
@@ -97,7 +97,7 @@ describe('rewrap', () => {
     ]);
   });
 
-  it('goes on when somebody appends in between', async () => {
+  it('continues when another process appends in between', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     await wrap(inner, only(old)).addItems([userMessage('a')]);
     const writer = wrap(inner, rotated());
@@ -123,7 +123,7 @@ describe('rewrap', () => {
     expect(await memory.getItems()).toEqual(before);
   });
 
-  it('reports data keys that do not open, and leaves them as they are', async () => {
+  it('reports data keys that do not open, and does not change them', async () => {
     const dekStore = memoryDekStore();
     await wrap(new MemorySession({ sessionId: 's' }), only(old), { dekStore }).addItems([userMessage('a')]);
     const stranger = { ...(await generateKey()), kid: 'stranger' };
@@ -141,7 +141,7 @@ describe('rewrap', () => {
     expect((await records(dekStore)).map(({ kid }) => kid)).toEqual(['next', 'stranger', 'old']);
   });
 
-  it('stops at a signal and goes on with the next run', async () => {
+  it('stops at a signal and continues in the next run', async () => {
     const dekStore = memoryDekStore();
     for (const sessionId of ['1', '2', '3']) {
       await wrap(new MemorySession({ sessionId }), only(old), { dekStore }).addItems([userMessage('a')]);
@@ -168,7 +168,7 @@ describe('rewrap', () => {
     await store.close();
   });
 
-  it('checks what it is given', async () => {
+  it('checks its arguments', async () => {
     expect(await failure(() => rewrap(memoryDekStore()))).toEqual(
       coded('ERR_INVALID_OPTION', /keys must be/),
     );
@@ -184,7 +184,7 @@ describe('rewrap', () => {
 });
 
 describe('reencrypt', () => {
-  it('seals everything anew, destroys the old data keys, and keeps the stamps', async () => {
+  it('seals everything again, destroys the old data keys, and keeps the stamps', async () => {
     const dekStore = memoryDekStore();
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrap(inner, only(next), { dekStore });
@@ -237,7 +237,7 @@ describe('reencrypt', () => {
     await store.close();
   });
 
-  it('comes to an end in a session that somebody appends to all the time, and makes one data key a round', async () => {
+  it('ends in a session with constant appends, and makes one data key a round', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     const dekStore = memoryDekStore();
     const session = wrap(inner, only(next), { dekStore });
@@ -260,7 +260,7 @@ describe('reencrypt', () => {
     expect(await wrap(inner, only(next), { dekStore }).getItems()).toHaveLength(52);
   });
 
-  it('destroys no data key that a read under way still needs', async () => {
+  it('destroys no data key that a running read still needs', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const inner = new MemorySession({ sessionId: 's' });
@@ -299,7 +299,7 @@ describe('reencrypt', () => {
     });
   });
 
-  it('makes other processes stop sealing with the old data key when they ask for it again', async () => {
+  it('makes other processes stop sealing with the old data key when they load it again', async () => {
     const dekStore = memoryDekStore();
     const keys = only(next);
     let now = 1_000;
@@ -321,7 +321,7 @@ describe('reencrypt', () => {
     expect(await other.getItems()).toEqual([userMessage('a'), userMessage('b'), userMessage('c')]);
   });
 
-  it('leaves a session as it is when a record does not open', async () => {
+  it('does not change a session when a record does not open', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     await wrap(inner, only(old)).addItems([userMessage('a')]);
     const session = wrap(inner, only(next));
@@ -368,7 +368,7 @@ describe('reencrypt', () => {
     },
   );
 
-  it('can be stopped while it waits', async () => {
+  it('can be stopped during the wait', async () => {
     const dekStore = memoryDekStore();
     const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore });
     await session.addItems([userMessage('a')]);

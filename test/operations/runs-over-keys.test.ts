@@ -126,7 +126,7 @@ describe('rewrap', () => {
     expect(after[2]).toMatchObject({ id: 'msg_1' });
   });
 
-  it('writes nothing where nothing is to be done', async () => {
+  it('writes nothing when nothing has to be done', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrap(inner, only(next));
     const transactions = vi.spyOn(inner, 'applyHistoryTransaction');
@@ -151,7 +151,7 @@ describe('rewrap', () => {
     });
   });
 
-  it('counts a data key that somebody else wrapped first as looked at', async () => {
+  it('counts a data key that another process wrapped first as checked', async () => {
     const dekStore = memoryDekStore();
     await wrap(new MemorySession({ sessionId: 's' }), only(old), { dekStore }).addItems([userMessage('a')]);
     const racing: DekStore = { ...dekStore, replaceWrapped: async () => false };
@@ -177,7 +177,7 @@ describe('rewrap', () => {
     },
   );
 
-  it('ends with an error that is not ours', async () => {
+  it('ends with an error of another library', async () => {
     const dekStore = memoryDekStore();
     await wrap(new MemorySession({ sessionId: 's' }), only(old), { dekStore }).addItems([userMessage('a')]);
     const keys = failing(old, new TypeError('a bug'));
@@ -230,7 +230,7 @@ describe('rewrap', () => {
     expect(await inlineKids(inner)).toEqual(['old', 'older']);
   });
 
-  it('has its keys and context from the session where there is one', async () => {
+  it('takes its keys and context from the session', async () => {
     const session = wrap(new MemorySession(), only(next));
     for (const options of [{ keys: only(next) }, { context: {} }]) {
       expect(await failure(() => rewrap(session, options))).toEqual(
@@ -263,7 +263,7 @@ describe('rewrap', () => {
   });
 });
 
-describe('what is no option', () => {
+describe('an invalid option', () => {
   it('is refused by every function, which names itself', async () => {
     const session = wrap(new MemorySession(), only(next));
     const store = memoryDekStore();
@@ -336,7 +336,7 @@ describe('the stack of a session', () => {
     }
   });
 
-  it('has one clock, wherever in the stack, in whole milliseconds', async () => {
+  it('has one clock, from any layer, in whole milliseconds', async () => {
     const clocked = { name: 'clock', clock: () => 1_000.9 };
     const dekStore = memoryDekStore();
     const layers = [{ name: 'first' }, clocked, encrypt({ keys: only(next), dekStore })];
@@ -361,7 +361,7 @@ describe('replacing the records of a session', () => {
     return { inner, session };
   }
 
-  it('ends with the error of the store when nobody else wrote', async () => {
+  it('ends with the error of the store when no other process wrote', async () => {
     const { inner, session } = await oneSealed();
     let attempts = 0;
     inner.applyHistoryTransaction = async () => {
@@ -372,7 +372,7 @@ describe('replacing the records of a session', () => {
     expect(attempts).toBe(1);
   });
 
-  it('gives up after 100 times that somebody else was quicker', async () => {
+  it('fails after 100 conflicts with other writers', async () => {
     const { inner } = await oneSealed();
     let attempts = 0;
     inner.applyHistoryTransaction = async () => {
@@ -387,7 +387,7 @@ describe('replacing the records of a session', () => {
     expect(attempts).toBe(100);
   });
 
-  it('says where it is not possible, and what to do', async () => {
+  it('says when it is not possible, and what to do', async () => {
     const { inner, session } = await oneSealed();
     inner.applyHistoryTransaction = undefined as never;
     expect(await failure(() => reencrypt(session, { grace: 0 }))).toEqual(
@@ -398,7 +398,7 @@ describe('replacing the records of a session', () => {
     );
   });
 
-  it('has an operation id of its own each time, which names the function', async () => {
+  it('has a new operation id each time, which names the function', async () => {
     const { inner, session } = await oneSealed();
     const transactions = vi.spyOn(inner, 'applyHistoryTransaction');
     await reencrypt(session, { grace: 0 });
@@ -411,7 +411,7 @@ describe('replacing the records of a session', () => {
 });
 
 describe('reencrypt', () => {
-  it('tells after each session how far it is, and destroys nothing where there is nothing', async () => {
+  it('reports its progress after each session, and destroys nothing in an empty store', async () => {
     const store = openSqlite(':memory:');
     const sessions = wrapStore(store, [encrypt({ keys: only(next) })]);
     await sessions.session('1').addItems([userMessage('a'), userMessage('b')]);
@@ -453,7 +453,7 @@ describe('reencrypt', () => {
     expect(await failure(() => reencrypt(broken, { grace: 0 }))).toEqual(coded('ERR_STORE', /gone/));
   });
 
-  it('waits five minutes unless it is told otherwise, and not at all for `0`', async () => {
+  it('waits five minutes by default, and not at all for `0`', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const dekStore = memoryDekStore();
@@ -468,7 +468,7 @@ describe('reencrypt', () => {
     expect((await running).destroyed).toHaveLength(1);
   });
 
-  it('leaves no timer when it is stopped while it waits', async () => {
+  it('leaves no timer when it is stopped during the wait', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore: memoryDekStore() });
@@ -498,7 +498,7 @@ describe('reencrypt', () => {
     await store.close();
   });
 
-  it('opens nothing any more that the old data keys sealed, also in this process', async () => {
+  it('then nothing under the old data keys opens, also in this process', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrap(inner, only(next), { dekStore: memoryDekStore() });
     await session.addItems([userMessage('a')]);
@@ -509,7 +509,7 @@ describe('reencrypt', () => {
     expect(await session.getItems()).toEqual([]);
   });
 
-  it('destroys no data key that somebody else wrapped anew meanwhile', async () => {
+  it('destroys no data key that another process rewrapped meanwhile', async () => {
     const dekStore = memoryDekStore();
     const racing: DekStore = { ...dekStore, replaceWrapped: async () => false };
     const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore: racing });
@@ -518,7 +518,7 @@ describe('reencrypt', () => {
     expect(await kids(dekStore)).toEqual(['next', 'next']);
   });
 
-  it('refuses a data key that is not the one that its id says', async () => {
+  it('refuses a data key that does not match its id', async () => {
     const dekStore = memoryDekStore();
     const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore });
     await session.addItems([userMessage('a')]);
@@ -531,7 +531,7 @@ describe('reencrypt', () => {
     );
   });
 
-  it('leaves plaintext that came while it waited', async () => {
+  it('keeps plaintext that was added during the wait', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrap(inner, only(next), {
       dekStore: memoryDekStore(),
@@ -546,7 +546,7 @@ describe('reencrypt', () => {
     expect((await inner.getItems())[1]).toEqual(userMessage('plain'));
   });
 
-  it('of inline keys seals what is appended meanwhile in the same run', async () => {
+  it('of inline keys also seals items that are appended meanwhile in the same run', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrap(inner, only(next));
     const other = wrap(inner, only(next));
@@ -569,7 +569,7 @@ describe('reencrypt', () => {
     expect(await session.getItems()).toEqual([userMessage('a'), userMessage('late')]);
   });
 
-  it('does not wait at all when it is to stop', async () => {
+  it('does not wait when it is stopped', async () => {
     const dekStore = memoryDekStore();
     const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore });
     await session.addItems([userMessage('a')]);
@@ -614,7 +614,7 @@ describe('checkKeys', () => {
 });
 
 describe('destroyKey', () => {
-  it('counts over all stores what still needs the key, and only that', async () => {
+  it('counts over all stores only data keys that still need the key', async () => {
     const [one, other] = [memoryDekStore(), memoryDekStore()];
     await one.put(record('s', 'a', 'old'));
     await one.put(record('s', 'b', 'next'));
@@ -635,7 +635,7 @@ describe('destroyKey', () => {
 });
 
 describe('purgeDataKeys', () => {
-  it('destroys what is as old as that and nothing younger', async () => {
+  it('destroys keys of at least this age and no younger ones', async () => {
     const store = memoryDekStore();
     await store.put(record('s', 'old', 'k', 1_000));
     await store.put(record('s', 'young', 'k', 1_001));
@@ -651,13 +651,13 @@ describe('purgeDataKeys', () => {
     expect((await purgeDataKeys(store, { after: '1s' })).destroyed).toHaveLength(1);
   });
 
-  it('says by its name what is wrong with `after`', async () => {
+  it('names the function in the error for `after`', async () => {
     expect(await failure(() => purgeDataKeys(memoryDekStore(), { after: 'soon' as never }))).toEqual(
       coded('ERR_INVALID_OPTION', /^purgeDataKeys: after/),
     );
   });
 
-  it('asks once for a held session, and ends with another error', async () => {
+  it('queries a held session once, and ends with another error', async () => {
     const store = memoryDekStore();
     for (const did of ['a', 'b']) await store.put(record('s', did, 'k'));
     await hold(store, { sessionId: 's', reason: 'r' });
@@ -691,7 +691,7 @@ describe('hold and release', () => {
     );
   });
 
-  it('lie in every DEK store of the session, and are released in those that have them', async () => {
+  it('are placed in every DEK store of the session, and released in those that have them', async () => {
     const store = openSqlite(':memory:');
     const own = store.session('s')[DEK_STORE];
     const dekStore = memoryDekStore();
@@ -707,7 +707,7 @@ describe('hold and release', () => {
     await store.close();
   });
 
-  it('are refused, by name, where the DEK store keeps none', async () => {
+  it('are refused, with the name of the function, when the DEK store has no holds', async () => {
     const { holds: _, ...without } = memoryDekStore();
     const inline = wrap(new MemorySession(), only(next));
     const runs: [string, () => Promise<unknown>][] = [
@@ -746,7 +746,7 @@ describe('hold and release', () => {
 });
 
 describe('shred', () => {
-  it('writes no more into the receipt than it was given', async () => {
+  it('writes only the given fields into the receipt', async () => {
     const session = wrap(new MemorySession({ sessionId: 's' }), only(next), { dekStore: memoryDekStore() });
     expect(await shred(session)).toStrictEqual({
       type: 'strongroom/shred',
@@ -773,7 +773,7 @@ describe('shred', () => {
     expect(await shred(session)).toMatchObject({ keys: [] });
   });
 
-  it('destroys in no store when one of them has a hold, and cares for no hold of another session', async () => {
+  it('destroys in no store when one of them has a hold, and ignores holds of other sessions', async () => {
     const store = openSqlite(':memory:');
     const own = store.session('s')[DEK_STORE];
     const { holds: _, ...dekStore } = memoryDekStore();
@@ -790,7 +790,7 @@ describe('shred', () => {
     await store.close();
   });
 
-  it('says where it does not reach, and what to do', async () => {
+  it('says which copies it does not reach, and what to do', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     const inline = wrap(inner, only(next));
     await inline.addItems([userMessage('a')]);
@@ -812,7 +812,7 @@ describe('shred', () => {
     expect(await shred(mixed)).toMatchObject({ rowsCleared: true });
   });
 
-  it('clears the rows of a session that the stack keeps from being changed', async () => {
+  it('clears the rows of a session that the stack makes read-only', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     const dekStore = memoryDekStore();
     const session = wrapSession(inner, [

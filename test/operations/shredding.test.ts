@@ -39,7 +39,7 @@ beforeAll(async () => {
 });
 
 describe('shred', () => {
-  it('leaves a copy of the items that was made before unreadable, and every other session readable', async () => {
+  it('makes earlier copies of the items unreadable, and keeps every other session readable', async () => {
     const dekStore = sqliteDekStore(join(folder, 'keys.db'));
     const store = openSqlite(join(folder, 'items.db'));
     const sessions = wrapStore(store, [encrypt({ keys, dekStore })]);
@@ -72,7 +72,7 @@ describe('shred', () => {
     await dekStore.close();
   });
 
-  it('drops what this process knows: opened keys and cached plaintext', async () => {
+  it('drops the opened keys and cached plaintext of this process', async () => {
     const dekStore = memoryDekStore();
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrapSession(inner, [cache({ maxItems: 100 }), encrypt({ keys, dekStore })]);
@@ -103,7 +103,7 @@ describe('shred', () => {
     expect((await shred(session)).keys).toHaveLength(1);
   });
 
-  it('refuses where every copy of the items has the keys', async () => {
+  it('refuses inline keys, which are in every copy of the items', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrapSession(inner, [encrypt({ keys })]);
     await session.addItems([userMessage('a')]);
@@ -113,7 +113,7 @@ describe('shred', () => {
     expect(await inner.getItems()).toHaveLength(1);
   });
 
-  it('refuses while older records still carry their own keys, and goes on after reencrypt', async () => {
+  it('refuses while older records still carry inline keys, and works after reencrypt', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     await wrapSession(inner, [encrypt({ keys })]).addItems([userMessage('old')]);
     const dekStore = memoryDekStore();
@@ -128,7 +128,7 @@ describe('shred', () => {
     expect(await session.getItems()).toEqual([]);
   });
 
-  it('gives the receipt also when the rows could not be removed, and hands it on', async () => {
+  it('returns the receipt and passes it on even if the rows could not be removed', async () => {
     const dekStore = memoryDekStore();
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrapSession(inner, [encrypt({ keys, dekStore })]);
@@ -141,7 +141,7 @@ describe('shred', () => {
     expect(await session.getItems()).toEqual([]);
   });
 
-  it('checks what it is given', async () => {
+  it('checks its arguments', async () => {
     const session = wrapSession(new MemorySession(), [encrypt({ keys, dekStore: memoryDekStore() })]);
     expect(await failure(() => shred(session, { by: 1 as never }))).toEqual(
       coded('ERR_INVALID_OPTION', /by must be a text/),

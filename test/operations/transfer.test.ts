@@ -16,7 +16,7 @@ function messages(...texts: string[]): AgentInputItem[] {
 }
 
 describe('transfer', () => {
-  test('brings sealed sessions to another database, with keys, subjects and holds, and no key to open them', async () => {
+  test('copies sealed sessions to another database, with data keys, subjects and holds, without a key to open them', async () => {
     const database = await emptyPGlite();
     await using from = openSqlite(':memory:');
     await using to = openPostgres({ pool: database });
@@ -47,7 +47,7 @@ describe('transfer', () => {
     await database.close();
   }, 60_000);
 
-  test('brings holds on sessions that hold no items, so that what comes later is kept in the new database, too', async () => {
+  test('copies holds on sessions without items, so that later items are kept in the new database, too', async () => {
     await using from = openSqlite(':memory:');
     await using to = openSqlite(':memory:');
     const { holds } = from.session('empty')[DEK_STORE];
@@ -60,7 +60,7 @@ describe('transfer', () => {
     await to.session('free').clearSession();
   });
 
-  test('makes caches of the new store let go, also one that believes to be alone, and takes a store for both ends', async () => {
+  test('invalidates caches of the new store, also in mode owner, and accepts wrapped stores for both ends', async () => {
     await using from = openSqlite(':memory:');
     await using to = openSqlite(':memory:');
     const layers = [
@@ -77,7 +77,7 @@ describe('transfer', () => {
     expect(await transfer(next, next)).toEqual({ sessions: 1, items: 0, shredded: 0 });
   });
 
-  test('goes on where it was cut off, writes nothing twice, and refuses another session of the same id', async () => {
+  test('continues after an interruption, writes nothing twice, and refuses another session of the same id', async () => {
     await using from = openSqlite(':memory:');
     await using to = openSqlite(':memory:');
     for (const id of ['a', 'b', 'c']) await from.session(id).addItems(messages(`1 of ${id}`, `2 of ${id}`));

@@ -60,7 +60,7 @@ describe('npm run demo -- --replay', () => {
   });
 
   it(
-    'brings recorded conversations back equal, within the size limits, unreadable in the file',
+    'reads recorded conversations back equal, within the size limits, unreadable in the file',
     { timeout: 120_000 },
     () => {
       if (!existsSync(RECORDED)) {

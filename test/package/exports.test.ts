@@ -22,7 +22,7 @@ describe('the exports map', () => {
     ]);
   });
 
-  it('shows no private file: there is no wildcard', () => {
+  it('exports no private file: there is no wildcard', () => {
     expect(Object.keys(exports).join(' ')).not.toContain('*');
   });
 

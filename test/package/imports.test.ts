@@ -3,11 +3,11 @@ import { circles, floorViolations, importsUnder } from '../../tools/floors.ts';
 import { importGraph, violations } from '../../tools/import-graph.ts';
 
 describe('what an entry point loads', () => {
-  it('is no more than it may: no driver, no SDK and no `node:` module in the core', () => {
+  it('is only what is allowed: no driver, no SDK and no `node:` module in the core', () => {
     expect(violations('strongroom-source')).toEqual([]);
   });
 
-  it('is seen through every file: the graph of the core reaches the key wrapping library', () => {
+  it('is followed through every file: the graph of the core reaches the key wrapping library', () => {
     const { eager, lazy } = importGraph('src/index.ts');
     expect(lazy).toContain('jose');
     expect(eager).not.toContain('jose');

@@ -5,7 +5,7 @@ import { errorsPage } from '../../tools/errors-page.ts';
 import { findings, papers } from '../../tools/papers.ts';
 
 describe('the papers', () => {
-  it('docs/errors.md is what the table of codes gives', () => {
+  it('docs/errors.md equals the output of the table of codes', () => {
     expect(readFileSync('docs/errors.md', 'utf8')).toBe(errorsPage());
   });
 

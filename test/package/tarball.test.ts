@@ -9,7 +9,7 @@ const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Parameters<
 describe('the package.json of the tarball', () => {
   const packed = packedManifest(manifest);
 
-  it('leads to no sources, which the tarball does not have', () => {
+  it('has no condition for the sources, which the tarball does not have', () => {
     expect(manifest['files']).not.toContain('src');
     expect(JSON.stringify(packed)).not.toMatch(/strongroom-source|"\.\/src/);
   });
@@ -20,7 +20,7 @@ describe('the package.json of the tarball', () => {
     expect(new Set(targets.map((target) => Object.keys(target).join()))).toEqual(new Set(['types,default']));
   });
 
-  it('keeps what users install, and nothing that only this repository uses', () => {
+  it('keeps the fields that users need, and none that only this repository uses', () => {
     for (const name of ['name', 'version', 'engines', 'dependencies', 'peerDependencies', 'sideEffects']) {
       expect(packed[name]).toEqual(manifest[name]);
     }

@@ -65,7 +65,7 @@ const headers: fc.Arbitrary<Header> = fc
   });
 
 describe('the sr1 envelope', () => {
-  it('gives back the header, the body and the wrapped key that it was made of', () => {
+  it('parses to the header, the body and the wrapped key that it was made of', () => {
     fc.assert(
       fc.property(
         headers,
@@ -85,7 +85,7 @@ describe('the sr1 envelope', () => {
     );
   });
 
-  it('writes the fields in one order, whatever order they came in', () => {
+  it('writes the fields in the order of the format', () => {
     const mixed = { 'x-b': 1, o: tag, g: 3, 'x-a': 'é', e: 2, t: 1, d: did, s: 'XC20P' } as Header;
     const text = `{"s":"XC20P","d":"${did}","t":1,"e":2,"g":3,"o":"${tag}","x-a":"é","x-b":1}`;
     expect(formatHeader(mixed)).toBe(toBase64url(utf8(text)));
@@ -214,7 +214,7 @@ describe('the sr1 envelope', () => {
     });
   });
 
-  it('leaves out an extension without value', () => {
+  it('omits an extension without a value', () => {
     expect(formatHeader({ ...header, 'x-a': undefined } as never)).toBe(sealedHeader);
   });
 
@@ -226,7 +226,7 @@ describe('the sr1 envelope', () => {
     );
   });
 
-  it('shows its header without the rest, where it has a valid one', () => {
+  it('gives its header without the rest, if it is valid', () => {
     expect(readHeader(`sr1.${sealedHeader}.`)).toEqual(header);
     for (const text of [
       `sr2.${sealedHeader}.`,
@@ -272,7 +272,7 @@ describe('the carrier', () => {
     expect(envelopeText(carrier)).toBe(text);
   });
 
-  it('is recognised when a backend added an id, a status or provider data', () => {
+  it('is recognized when a backend added an id, a status or provider data', () => {
     const record = { ...carrierOf('sr1.x'), id: 'msg_1', status: 'completed', providerData: { a: 1 } };
     expect(envelopeText(record as AgentInputItem)).toBe('sr1.x');
   });

@@ -26,7 +26,7 @@ function nested(levels: number, kind: 'lists' | 'objects'): AgentInputItem {
 const tooDeep = coded('ERR_INVALID_ITEM', /^item\.providerData\..*… is nested more than 1000 levels deep/);
 
 describe.each(['lists', 'objects'] as const)('an item that nests in %s', (kind) => {
-  it('is refused from a depth on, which is far from where recursion ends', () => {
+  it('is refused beyond a depth that is far below the recursion limit', () => {
     expect(itemKey(snapshotItem(nested(MAX_DEPTH, kind)))).toBe(itemKey(nested(MAX_DEPTH, kind)));
     expect(() => snapshotItem(nested(MAX_DEPTH + 2, kind))).toThrow(/nested more than 1000 levels/);
     expect(encodeItem(snapshotItem(nested(MAX_DEPTH, kind)))).toContain('deep');
@@ -70,7 +70,7 @@ describe.each(['lists', 'objects'] as const)('an item that nests in %s', (kind) 
   });
 });
 
-it('a snapshot looks at each value once, however deep it stands', () => {
+it('a snapshot reads each value once, at any depth', () => {
   let reads = 0;
   let inner: object = {};
   for (let level = 0; level < 900; level++) {
@@ -90,7 +90,7 @@ it('a snapshot looks at each value once, however deep it stands', () => {
   expect(reads).toBe(900 * 11);
 });
 
-it('a value that stands twice beside each other is no cycle, one that holds itself is', () => {
+it('a repeated value is not a cycle, one that contains itself is', () => {
   const twice = { a: 1 };
   expect(snapshotItem({ role: 'user', content: 'x', providerData: { one: twice, other: twice } })).toEqual({
     role: 'user',

@@ -142,7 +142,7 @@ describe('createLinkMatcher', () => {
     ]);
   });
 
-  it('reports a result without a call, and calls that stay open', () => {
+  it('reports a result without a call, and calls without a result', () => {
     expect(match([result('a'), call('a'), call('b'), result('b')])).toEqual({
       closes: [-1, undefined, undefined, 2],
       open: [1],
@@ -163,7 +163,7 @@ describe('createLinkMatcher', () => {
     ]);
   });
 
-  it('finds the program that owns an item, or says that it is missing', () => {
+  it('finds the program that owns an item, or reports that it is missing', () => {
     const owned = item({ type: 'function_call', callId: 'c', caller: { type: 'program', callerId: 'p' } });
     const matcher = createLinkMatcher();
     expect(matcher.add(owned, 0).owner).toBe(-1);

@@ -32,7 +32,7 @@ const outcome = (action: () => unknown): unknown => {
   }
 };
 
-describe('a sealed record that is not written down', () => {
+describe('a sealed record without the text of its envelope', () => {
   const did = 'A'.repeat(43);
   const jwe = 'a.b.c.d.e';
   const time = fc.constantFrom(0, 1_700_000_000_000, -1, 1.5);
@@ -61,7 +61,7 @@ describe('a sealed record that is not written down', () => {
     bornAt: fc.option(time),
   });
 
-  it('is the carrier that the same row is written down as, or fails as that does', () => {
+  it('equals the carrier of the same row, or fails with the same error', () => {
     fc.assert(
       fc.property(fc.array(stored, { maxLength: 6 }), (rows) => {
         const decode = createDecoder('s');
@@ -83,7 +83,7 @@ describe('a sealed record that is not written down', () => {
     );
   });
 
-  it('answers as the carrier does, is as long, and is stored as the same row', () => {
+  it('has the members and length of the carrier, and is stored as the same row', () => {
     fc.assert(
       fc.property(stored, (row) => {
         let record: AgentInputItem;
@@ -103,7 +103,7 @@ describe('a sealed record that is not written down', () => {
     );
   });
 
-  it('keeps no packet of a driver in memory of which its body is a part', () => {
+  it("does not keep the driver's packet in memory that contains its body", () => {
     const packet = new Uint8Array(4_096).fill(1);
     const row = { did, head: 'XC20P', wrapped: null, writtenAt: 1, expiresAt: null, bornAt: null };
     const record = createDecoder('s')({ ...row, body: packet.subarray(10, 90) });
@@ -137,7 +137,7 @@ describe('records of a store of ours', () => {
     return count;
   }
 
-  it('are not written down between the store and encrypt(), and are between a foreign session and encrypt()', async () => {
+  it('have no text between the store and encrypt(), and have text between another session and encrypt()', async () => {
     const long: AgentInputItem = { type: 'message', role: 'user', content: 'x'.repeat(1_200) };
     await using store = openSqlite(':memory:');
     for (const [inner, texts] of [
@@ -158,7 +158,7 @@ describe('records of a store of ours', () => {
     }
   });
 
-  it('are carriers, plain objects, for whoever reads the bare session, before and after a read through the stack', async () => {
+  it('are plain carriers for readers of the bare session, before and after a read through the stack', async () => {
     await using store = openSqlite(':memory:');
     const inner = store.session('s');
     const session = wrapSession(inner, await layersFor());
@@ -208,7 +208,7 @@ describe('records of a store of ours', () => {
     },
   );
 
-  it('are carriers for members that were put in the place of those of a session of ours, and they are not passed by', async () => {
+  it('are carriers for replaced members of our sessions, which are not bypassed', async () => {
     await using store = openSqlite(':memory:');
     const inner = store.session('s');
     const [stamps, , seals] = (await layersFor()) as [SessionLayer, SessionLayer, SessionLayer];
@@ -237,7 +237,7 @@ describe('records of a store of ours', () => {
     expect(calls).toEqual(['getSessionId', 'getItems']);
   });
 
-  it('are carriers for a layer that is not ours and is given entries with their records', async () => {
+  it('are carriers for a layer of another package that gets entries with their records', async () => {
     await using store = openSqlite(':memory:');
     const inner = store.session('s');
     const [stamps, keeps, seals] = (await layersFor()) as [SessionLayer, SessionLayer, SessionLayer];
@@ -295,7 +295,7 @@ describe('records of a store of ours', () => {
   });
 });
 
-it('a record that was made of parts is one only for this package', () => {
+it('only this package treats a record of parts as a sealed record', () => {
   const record = sealedRecord({
     header: { s: 'XC20P' },
     headerSegment: 'e30',

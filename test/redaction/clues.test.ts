@@ -68,7 +68,7 @@ function firstDifference(
 }
 
 describe.each(OPTIONS)(
-  'redaction %s finds what it finds when every text is searched for everything',
+  'redaction %s finds the same with clues as with a full search of every text',
   (_name, options) => {
     const pair = pairOf(options);
 
@@ -77,7 +77,7 @@ describe.each(OPTIONS)(
     }, 600_000);
 
     test.each(Array.from({ length: rounds(1, 20) }, (_, index) => 3 + index))(
-      'in texts made of anything (seed %i)',
+      'in random texts (seed %i)',
       (seed) => {
         expect(firstDifference(pair, randomItems(seed, rounds(300, 50_000)))).toBeUndefined();
       },
@@ -98,7 +98,7 @@ describe.each(OPTIONS)(
   },
 );
 
-test('a text without the clue of an escape reads the same with its escapes resolved', () => {
+test('a text without the clue of an escape is unchanged by resolving escapes', () => {
   const next = numbers(7);
   const otherwise = Array.from({ length: rounds(2_000, 200_000) }, () => randomText(next)).filter((text) => {
     const { view, clues } = lookAt(text);
@@ -107,7 +107,7 @@ test('a text without the clue of an escape reads the same with its escapes resol
   expect(otherwise).toEqual([]);
 });
 
-test('a text shows what it shows with its variants of characters folded', () => {
+test('a text has the same clues after folding of character variants', () => {
   const next = numbers(9);
   const variantOf = (character: string): string => {
     const code = character.charCodeAt(0);
@@ -195,7 +195,7 @@ describe('prose', () => {
     return count;
   }
 
-  test.each([1 << 10, 1 << 16, 1 << 20])('%i characters of it meet no pattern', (length) => {
+  test.each([1 << 10, 1 << 16, 1 << 20])('%i characters of it are searched with no pattern', (length) => {
     const [led, whole] = pairOf({});
     const text = prose(length);
     expect(patternsRun(length, () => led.redactItem(userMessage(text), true))).toBe(0);
@@ -209,7 +209,7 @@ describe('prose', () => {
     expect(patternsRun(length, () => whole.redactItem(userMessage(text), true))).toBeGreaterThan(10);
   });
 
-  test('meets no pattern under keys that were seen before, nor do they', () => {
+  test('is searched with no pattern under keys that were seen before, and neither are the keys', () => {
     const [led, whole] = pairOf({});
     const items: readonly AgentInputItem[] = [
       userMessage(prose(900)),
@@ -236,7 +236,7 @@ describe('prose', () => {
     expect(patternsRun(0, redactAll(whole))).toBeGreaterThan(10);
   });
 
-  test('meets at most one pattern as a whole when an address stands in it', () => {
+  test('is searched as a whole with at most one pattern when it contains an address', () => {
     const [led] = pairOf({});
     const text = `${prose(1 << 12)} jane@acme.com ${prose(1 << 12)}`;
     expect(patternsRun(1 << 12, () => led.redactItem(userMessage(text), true))).toBeLessThanOrEqual(1);

@@ -21,7 +21,7 @@ describe.runIf(present)('over the shared conversations', () => {
       .filter((line) => line !== '')
       .flatMap((line) => (JSON.parse(line) as { items: AgentInputItem[] }).items);
 
-  test('every address is found, nothing else is touched, and JSON stays what it was', async () => {
+  test('every address is found, nothing else is changed, and JSON stays equal', async () => {
     const layer = redact();
     const address = /[\w.+-]+@[\w-]+(?:\.[\w-]+)+/g;
     let found = 0;

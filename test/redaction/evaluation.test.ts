@@ -52,14 +52,14 @@ describe('the labelled set', () => {
     expect(scripts.filter(({ precision, labelled }) => precision < 0.99 || labelled < 10)).toEqual([]);
   });
 
-  test('what is marked as missed is missed: a mark that is no longer true goes', async () => {
+  test('lines that are marked as missed are missed: outdated marks fail', async () => {
     const missed = texts.filter((text) => text.missed === true);
     const finds = await findsIn(missed);
     const found = missed.filter((text, index) => scoreFinds([text], [finds[index] ?? []]).leakRate === 0);
     expect(found.map(({ text }) => text)).toEqual([]);
   });
 
-  test('hardly anything is found in the near misses', async () => {
+  test('almost nothing is found in the near misses', async () => {
     const misses = texts.filter(({ spans }) => spans.length === 0);
     const scores = await evaluate(misses);
     expect(scores.all.found / misses.length).toBeLessThanOrEqual(0.01);

@@ -9,7 +9,7 @@ const SEEDS = Array.from({ length: rounds(1, 20) }, (_, index) => 8 + index);
 const TEXTS = rounds(3_000, 50_000);
 
 test.each(SEEDS)(
-  'texts made of anything are redacted or refused by a typed error, and the second time nothing changes (seed %i)',
+  'random texts are redacted or refused by a typed error, and a second redaction changes nothing (seed %i)',
   async (seed) => {
     const redactor = createRedactor({ decode: ['percent', 'base64'] });
     const next = numbers(seed);

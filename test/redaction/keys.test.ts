@@ -11,7 +11,7 @@ async function stored(fields: object): Promise<string> {
   return JSON.stringify(await throughWrite(redact(), item));
 }
 
-describe('a key protects by whole words', () => {
+describe('a key excludes its value by whole words', () => {
   test.each([
     'paid',
     'covid',
@@ -57,7 +57,7 @@ describe('a key protects by whole words', () => {
   );
 });
 
-describe('a key that names a number of a person does not deny it', () => {
+describe('a key that names a personal number does not exclude it', () => {
   const redactor = createRedactor({ countries: ['DE', 'US', 'IN', 'GB', 'ES', 'IT', 'PL', 'AU'] });
   const numbers = [
     ['steuer', '86095742719', 'DE_TAX_ID'],

@@ -60,7 +60,7 @@ const labels = [
   ['Card', CARD, '<CREDIT_CARD>'],
 ] as const;
 
-describe('a label names its value from', () => {
+describe('a label applies to its value from', () => {
   test.each(
     positions.flatMap(([name, write]) =>
       labels.map(([label, value, found]) => [name, label, write(label, value), value, found] as const),
@@ -73,7 +73,7 @@ describe('a label names its value from', () => {
   });
 
   test.each(positions.map(([name, write]) => [name, write] as const))(
-    '%s: an order has none',
+    '%s: an order number has no such label',
     async (_name, write) => {
       for (const label of ['Order', 'Tracking number', 'Product id', 'Invoice']) {
         for (const value of [PHONE, SSN, CARD]) {
@@ -101,7 +101,7 @@ describe('a label names its value from', () => {
   });
 });
 
-test('a table is read once, whatever the number of its rows', async () => {
+test('a table is parsed once, for any number of rows', async () => {
   const table = (rows: number): string => `name,phone\n${`Jane,${PHONE}\n`.repeat(rows)}`;
   const splits = async (rows: number): Promise<number> => {
     const split = vi.spyOn(String.prototype, 'split');
@@ -133,7 +133,7 @@ describe('a number of JSON', () => {
     expect(items).toEqual([{ type: 'tool_search_call', arguments: { phone: value, count: 12345678 } }]);
   });
 
-  test('stays one when an operator of your own gives digits', async () => {
+  test('stays one when a custom operator returns digits', async () => {
     const own = createRedactor({ operators: { DEFAULT: { type: 'custom', apply: () => '0' } } });
     expect(await own.redactText('{"phone":4155552671}')).toBe('{"phone":0}');
   });

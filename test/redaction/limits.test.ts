@@ -23,7 +23,7 @@ function unboundedQuantifiers({ source, flags }: RegExp): readonly string[] {
 }
 
 describe('no pattern can exhaust the stack of the regular expression engine', () => {
-  test('this is how such a pattern looks', () => {
+  test('an example of such a pattern', () => {
     for (const pattern of [/(?:a|b)*/, /(?:[ ]?\d)+/, /[a-z]{8,}/, /\p{L}+/u, /[^a]*/u]) {
       expect(unboundedQuantifiers(pattern)).toHaveLength(1);
     }
@@ -82,7 +82,7 @@ describe('a large text is searched', () => {
     600_000,
   );
 
-  test('to its end also where its characters read otherwise', async () => {
+  test('to its end also when characters are folded', async () => {
     const redactor = createRedactor();
     const text = `${'７'.repeat(70_000)}\u00ad${'x'.repeat(40_000)} j\u00adane@acme\uff0ecom %6aane%40acme.com`;
     expect(await redactor.redactText(text)).toBe(`${text.slice(0, 110_001)} <EMAIL_ADDRESS> <EMAIL_ADDRESS>`);
@@ -106,7 +106,7 @@ describe('a pattern of the user that exhausts the stack', () => {
     expect(layer.compare?.(userMessage(text))).toEqual(userMessage(''));
   });
 
-  test('in the allow list allows nothing', async () => {
+  test('in the allow list does not allow the value', async () => {
     const redactor = createRedactor({
       entities: [],
       recognizers: [patternRecognizer({ entity: 'X', pattern: /[ab]+/ })],
@@ -195,7 +195,7 @@ describe('work grows with the item and not with its square', () => {
     ]);
   }, 60_000);
 
-  test('a find over the border of two texts takes all finds inside of it, however many', async () => {
+  test('a find across two texts includes all finds inside of it, for any number', async () => {
     const numbers = '203.0.113.77 '.repeat(rounds(40_000, 200_000));
     const stored = await throughWrite(redact(), {
       type: 'message',

@@ -17,7 +17,7 @@ if (!isChecked) console.warn('skipped: recheck over all patterns (RECHECK=1 runs
  */
 const BOUNDED: readonly RegExp[] = commandPasswordRecognizer.patterns;
 
-test.each(BOUNDED.map(({ source }) => source))('%s has no part without a bound', (source) => {
+test.each(BOUNDED.map(({ source }) => source))('%s has no unbounded part', (source) => {
   const parts = source.replaceAll(/\\.|\[(?:\\.|[^\]])*\]/g, 'x');
   expect(parts).not.toMatch(/[*+]|\{\d+,\}/);
 });
@@ -34,7 +34,7 @@ describe.runIf(isChecked)('recheck calls every pattern safe', () => {
   );
 });
 
-test('every recognizer shows its patterns', () => {
+test('every recognizer exposes its patterns', () => {
   for (const recognizer of BUILT_IN_RECOGNIZERS) expect(recognizer.patterns).not.toEqual([]);
 });
 
@@ -144,7 +144,7 @@ describe('patterns of users', () => {
     expect(await redactor.redactText(before)).toBe(after);
   });
 
-  test('that find what is put in the place of their finds are refused: no second pass would be the last', () => {
+  test('that match their own placeholders are refused: redaction would never be idempotent', () => {
     const own = { entities: [], recognizers: [patternRecognizer({ entity: 'X', pattern: /[A-Z]+/ })] };
     const refusal: unknown = expect.objectContaining({
       code: 'ERR_INVALID_OPTION',
@@ -157,7 +157,7 @@ describe('patterns of users', () => {
     expect(() => createRedactor({ ...own, operators: { X: { type: 'replace', with: '-' } } })).not.toThrow();
   });
 
-  test('are refused when they are none', () => {
+  test('that are not regular expressions are refused', () => {
     for (const [options, message] of [
       [{ entity: 'x', pattern: /a/ }, 'patternRecognizer: entity must be a name in capital letters'],
       [

@@ -14,11 +14,11 @@ async function written(text: string, options: RedactOptions): Promise<string> {
 }
 
 describe('operators', () => {
-  test('redact takes the value out', async () => {
+  test('redact removes the value', async () => {
     expect(await written('to jane@acme.com.', { operators: { DEFAULT: 'redact' } })).toBe('to .');
   });
 
-  test('keep leaves the value and reports it once', async () => {
+  test('keep does not change the value and reports it once', async () => {
     const counts: unknown[] = [];
     const options: RedactOptions = {
       operators: { EMAIL_ADDRESS: 'keep' },
@@ -30,7 +30,7 @@ describe('operators', () => {
     expect(counts).toEqual([{ EMAIL_ADDRESS: 1, CREDIT_CARD: 1 }]);
   });
 
-  test('hash is keyed, and one for all ways of writing a value', async () => {
+  test('hash is keyed, and equal for all notations of a value', async () => {
     const operators = { DEFAULT: { type: 'hash', key: KEY } } as const;
     const hashed = await written('Jane@acme.com jane@ACME.com 4111 1111 1111 1111 4111111111111111', {
       operators,
@@ -43,7 +43,7 @@ describe('operators', () => {
     expect(await written('Jane@acme.com', { operators: other })).not.toBe(first);
   });
 
-  test('pseudonymize gives one token for one value, in whatever process', async () => {
+  test('pseudonymize gives one token for one value, in every process', async () => {
     const jwk = { kty: 'oct', k: Buffer.from(KEY).toString('base64url') } as const;
     const one = await written('jane@acme.com', {
       operators: { DEFAULT: { type: 'pseudonymize', key: KEY } },
@@ -55,7 +55,7 @@ describe('operators', () => {
     expect(two).toBe(one);
   });
 
-  test('block refuses the write, names the place and not the value', async () => {
+  test('block refuses the write, names the location and not the value', async () => {
     const layer = redact({ operators: { CREDIT_CARD: 'block' }, when: 'both' });
     const item = userMessage('pay 4111 1111 1111 1111');
     await expect(async () => throughWrite(layer, item)).rejects.toMatchObject({
@@ -67,7 +67,7 @@ describe('operators', () => {
     expect(layer.compare?.(item)).toEqual(userMessage('pay <CREDIT_CARD>'));
   });
 
-  test('custom gets the value and its place, at once or later', async () => {
+  test('custom gets the value and its location, and may be asynchronous', async () => {
     const shout = (value: string, context: { entityType: string; path: string }): string =>
       `[${context.entityType} at ${context.path}: ${value.length}]`;
     expect(await written('jane@acme.com', { operators: { DEFAULT: { type: 'custom', apply: shout } } })).toBe(
@@ -126,14 +126,14 @@ describe('operators', () => {
 });
 
 describe('lists', () => {
-  test('what is allowed stays, in any case, by text or by a pattern of the whole value', async () => {
+  test('allowed values stay, in any case, by text or by a pattern of the whole value', async () => {
     const allowList = ['Support@acme.com', /.*@example\.com/];
     expect(await written('SUPPORT@acme.com a@example.com a@example.com.evil.org', { allowList })).toBe(
       'SUPPORT@acme.com a@example.com <EMAIL_ADDRESS>',
     );
   });
 
-  test('what is denied goes, as whole words', async () => {
+  test('denied values are replaced, as whole words', async () => {
     const denyList = { PERSON: ['Jane Roe', 'Jane', 'Bob', '@janeroe'], PROJECT: ['Blue Heron (2)'] };
     expect(await written('JANE ROE, Janet, bob! @JaneRoe Blue Heron (2)', { denyList })).toBe(
       '<PERSON>, Janet, <PERSON>! <PERSON> <PROJECT>',
@@ -167,7 +167,7 @@ describe('encodings', () => {
 describe('maxScanBytes', () => {
   const text = `${'é'.repeat(40)} jane@acme.com`;
 
-  test('is bytes, and what is larger is refused', async () => {
+  test('is in bytes, and larger texts are refused', async () => {
     const layer = redact({ maxScanBytes: 90 });
     expect(textOf(await throughWrite(redact({ maxScanBytes: 96 }), userMessage(text)))).toContain(
       '<EMAIL_ADDRESS>',
@@ -181,7 +181,7 @@ describe('maxScanBytes', () => {
     expect(layer.compare?.(userMessage(text))).toEqual(userMessage('<UNSCANNED>'));
   });
 
-  test("with 'drop' it goes, and arguments stay JSON", async () => {
+  test("with 'drop' the text is dropped, and arguments stay JSON", async () => {
     const options: RedactOptions = { maxScanBytes: 20, onOversize: 'drop' };
     expect(await written(text, options)).toBe('<UNSCANNED>');
     const call = {

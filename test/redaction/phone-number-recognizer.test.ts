@@ -64,14 +64,14 @@ describe('phoneNumberRecognizer', () => {
     expect(finds('4155552671', 'US', 'phone')).toEqual(['4155552671']);
   });
 
-  test('in a run that is longer than what the library gets, each number is found whole', () => {
+  test("in a run that is longer than the library's input, each number is found whole", () => {
     const numbers = Array.from({ length: 30 }, (_, index) => `020 7946 09${50 + index}`);
     for (const separator of [' / ', ' - ', '  ']) {
       expect(finds(numbers.join(separator), 'GB')).toEqual(numbers);
     }
   });
 
-  test('through a redactor, national numbers go and redacting twice is redacting once', async () => {
+  test('through a redactor, national numbers are replaced and redacting is idempotent', async () => {
     const labelled = readFileSync(new URL('labelled.jsonl', import.meta.url), 'utf8')
       .trim()
       .split('\n');
@@ -92,7 +92,7 @@ describe('phoneNumberRecognizer', () => {
     }
   });
 
-  test('what the library gets is bounded, and grows with the text in proportion', () => {
+  test("the library's input is bounded, and linear in the text", () => {
     const characters = (text: string): number => {
       let count = 0;
       const library: PhoneNumberLibrary = {

@@ -151,7 +151,7 @@ describe('national numbers of all regions after a word for telephone', () => {
   );
 });
 
-describe('keys that name a number by what it is for', () => {
+describe('keys that name the purpose of a number', () => {
   const argumentsWith = async (key: string, value: string): Promise<string> => {
     const call = {
       type: 'function_call',
@@ -206,7 +206,7 @@ describe('numbers of six digits', () => {
   );
 });
 
-describe('groups that a telephone is spoken of beside', () => {
+describe('groups of digits near words about telephones', () => {
   test.each([
     'I would like to stop receiving messages to [[468 06 892]]',
     'You can call [[06-28-79-64-82]].',

@@ -67,7 +67,7 @@ describe('presidioRecognizer', () => {
     ]);
   });
 
-  test('in a stack, an answer that does not come keeps the text out of the store', async () => {
+  test('in a stack, a missing answer keeps the text out of the store', async () => {
     const url = await analyzer((_request, response) => {
       response.statusCode = 500;
       response.end();
@@ -103,7 +103,7 @@ describe('presidioRecognizer', () => {
     });
   });
 
-  test('a server that never answers is given up', async () => {
+  test('a server that never answers is a time-out', async () => {
     const url = await analyzer(() => undefined);
     const redactor = createRedactor({ recognizers: [presidioRecognizer({ url, timeout: 20 })] });
     await expect(redactor.redactText('I am Jane')).rejects.toMatchObject({

@@ -286,7 +286,7 @@ describe('identity numbers of countries', () => {
     'order 9434765919, 86095742719, 44051401359, 234123412346, 123456782',
   ])('none in: %s', async (text) => expect(await national.analyze(text)).toEqual([]));
 
-  test('are off by default and on by name', async () => {
+  test('are off by default and enabled by name', async () => {
     expect(await redactor.analyze('12345678Z')).toEqual([]);
     expect(await createRedactor({ entities: ['ES_NIF'] }).analyze('12345678Z')).toHaveLength(1);
   });

@@ -78,7 +78,7 @@ describe.each(Object.entries(SCRIPTS))('beside letters of another script: %s', (
   });
 });
 
-describe('Latin letters and digits, whatever marks they carry, make a value a part of something else', () => {
+describe('adjacent Latin letters and digits, with any marks, make a value a part of a longer word', () => {
   test.each(['a', 'é', 'e\u0301', 'ß', 'ł', 'Ｘ', '𝐱', '_', '7', '７', '٧', '७'])('%s', async (joined) => {
     for (const [entity, value] of [
       ['CREDIT_CARD', '4111111111111111'],
@@ -123,7 +123,7 @@ describe('a colon that touches ends the label', () => {
   );
 });
 
-describe('what stands in the place of a find is no word for the next', () => {
+describe('a placeholder is not a context word for the next find', () => {
   test.each([
     ['203.0.113.77 version 1.2.3.4', '<IP_ADDRESS> version 1.2.3.4'],
     ['4111 1111 1111 1111 then 4222222222222', '<CREDIT_CARD> then 4222222222222'],

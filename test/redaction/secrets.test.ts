@@ -7,7 +7,7 @@ const redactor = createRedactor();
 const SECRET = 'abcDEF123456ghiJKL789mnop';
 const PASSWORD = 'Tr0ub4dor3xyz';
 
-describe('JSON web tokens go whole, in text, headers, cookies and JSON', () => {
+describe('JSON web tokens are replaced whole, in text, headers, cookies and JSON', () => {
   const tokens = (async () => {
     const secret = new Uint8Array(32).fill(7);
     const rsa = await generateKeyPair('RSA-OAEP-256');
@@ -267,7 +267,7 @@ describe('keys by their prefix', () => {
     return undefined;
   };
 
-  test('each is found, alone and within a sentence, and goes whole', async () => {
+  test('each is found, alone and within a sentence, and replaced whole', async () => {
     let count = 0;
     for (const [provider, prefixes, body] of KEY_PREFIXES) {
       const made = bodyFor(body);
@@ -282,7 +282,7 @@ describe('keys by their prefix', () => {
     expect(count).toBeGreaterThan(180);
   });
 
-  test('a key that goes on after a full stop goes whole; a full stop at the end of a sentence stays', async () => {
+  test('a key with a full stop in it is replaced whole; a full stop at the end of a sentence stays', async () => {
     const key = `sk-proj-${POOL}.${POOL.slice(7)}`;
     expect(await redactor.redactText(`use ${key}. Then`)).toBe('use <API_KEY>. Then');
     expect(await redactor.redactText(`use ${key}`)).toBe('use <API_KEY>');
@@ -334,7 +334,7 @@ test.each([
   'token: ____________________',
 ])('what stands for a secret stays: %s', async (text) => expect(await redactor.redactText(text)).toBe(text));
 
-test('a key of Azure in which full stops leave no long run goes whole', async () => {
+test('a key of Azure with only short runs between full stops is replaced whole', async () => {
   const key = 'xY.8Q~abcDEF123.ghiJKL456.mnoPQR789stuv';
   expect(await redactor.redactText(`secret id 7, value ${key} until May`)).toBe(
     'secret id 7, value <API_KEY> until May',

@@ -178,7 +178,7 @@ describe('restoreToolArguments', () => {
     );
   });
 
-  test('the tool itself is not changed, and what the SDK knows it by stays', async () => {
+  test('the tool itself is not changed, and keeps the properties by which the SDK recognizes it', async () => {
     const { redactor } = vaulted();
     const given = echo();
     const { invoke: before } = given;
@@ -243,7 +243,7 @@ describe('the vault of a layer', () => {
     expect(await other.getItems()).toEqual([]);
   });
 
-  test('goes with its session, by clearing and by deleting, one vault a session', async () => {
+  test('is removed with its session, by clearing and by deleting, one vault a session', async () => {
     const store = openSqlite(':memory:');
     const vaults = new Map<string, MemorySession>();
     const vaultOf = (id: string): MemorySession => {
@@ -261,7 +261,7 @@ describe('the vault of a layer', () => {
     await store.close();
   });
 
-  test('keeps what is written back after a clear, as the runner compacts and rolls back', async () => {
+  test('keeps the tokens of items written back after a clear, as the runner compacts and rolls back', async () => {
     const vault = new MemorySession();
     const session = wrapSession(new MemorySession(), [redact({ operators: OPERATORS, vault })]);
     await session.addItems([userMessage('jane@acme.com'), userMessage('joe@acme.com')]);
@@ -311,7 +311,7 @@ describe('the vault of a layer', () => {
     expect((await restore(FORGED))[0]).toBe(`{"to":"${FORGED}"}`);
   });
 
-  test('holds one call with more tokens than the newest that a write looks at', async () => {
+  test('works for one call with more tokens than a write checks', async () => {
     const vault = new MemorySession();
     const session = wrapSession(new MemorySession(), [redact({ operators: OPERATORS, vault })]);
     const text = Array.from({ length: 700 }, (_, number) => `a${number}@acme.com`).join(' ');
@@ -324,7 +324,7 @@ describe('the vault of a layer', () => {
     );
   });
 
-  test('a vault that cannot be cleared is told', async () => {
+  test('a vault that cannot be cleared is reported', async () => {
     const vault = new MemorySession();
     vault.clearSession = async () => {
       throw new Error('vault is down');
@@ -336,7 +336,7 @@ describe('the vault of a layer', () => {
     });
   });
 
-  test('something else in the vault is refused, not passed over', async () => {
+  test('other items in the vault are refused, not ignored', async () => {
     const vault = new MemorySession({ initialItems: [userMessage('a diary')] });
     const session = wrapSession(new MemorySession(), [redact({ operators: OPERATORS, vault })]);
     await expect(session.addItems([userMessage('jane@acme.com')])).rejects.toMatchObject({

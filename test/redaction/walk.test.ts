@@ -35,7 +35,7 @@ describe('the item walker', () => {
     },
   );
 
-  test('an item of a type that nobody knows yet is walked, ids apart', async () => {
+  test('an item of an unknown type is walked, except ids', async () => {
     const item = {
       type: 'hologram_call',
       id: ADDRESS,
@@ -50,7 +50,7 @@ describe('the item walker', () => {
     });
   });
 
-  test('token probabilities go with the text that they repeat, and stay with a text that stays', async () => {
+  test('token probabilities are dropped with the text that they repeat, and kept with a text that is kept', async () => {
     const message = (text: string): AgentInputItem => ({
       type: 'message',
       role: 'assistant',
@@ -75,7 +75,7 @@ describe('the item walker', () => {
     });
   });
 
-  test('a field that is there without a value stays so, when comparisons see no text as well', async () => {
+  test('a field that is undefined stays undefined, also when comparisons see no text', async () => {
     const item = {
       type: 'function_call',
       callId: 'c',
@@ -87,7 +87,7 @@ describe('the item walker', () => {
     expect(Object.entries(layer.compare?.(item) ?? {})).toContainEqual(['providerData', undefined]);
   });
 
-  test('the items that come in are not changed', async () => {
+  test('the given items are not changed', async () => {
     for (const { item } of itemsWith(ADDRESS)) {
       const before = JSON.stringify(item);
       await throughWrite(redact(), item);

@@ -120,7 +120,7 @@ const surroundings = constantFrom(
   ['说：', '。'] as const,
 );
 
-describe('neither half of a value stays', () => {
+describe('no part of a value stays', () => {
   test.each<[string, Arbitrary<string | { text: string; value: string }>]>([
     ['e-mail addresses with any character of a local part', email],
     ['return paths with an address inside', returnPath],
@@ -146,7 +146,7 @@ describe('neither half of a value stays', () => {
   );
 });
 
-describe('what separates ends a find, and is said to', () => {
+describe('separators end a find, and are declared', () => {
   test.each([
     ['cc=jane@acme.com&bcc=joe@acme.com', 'cc=<EMAIL_ADDRESS>&bcc=<EMAIL_ADDRESS>'],
     ['https://acme.test/users/jane@acme.com', 'https://acme.test/users/<EMAIL_ADDRESS>'],

@@ -154,7 +154,7 @@ const NEGATIVE: readonly (readonly [string, string, ErrorCode])[] = [
   ['no data key', first.envelope, 'ERR_KEY_UNAVAILABLE'],
 ];
 
-describe('what sr1 refuses, by reason', () => {
+describe('inputs that sr1 refuses, by reason', () => {
   it.each(NEGATIVE)('%s', async (_name, envelope, code) => {
     expect(await outcome(envelope)).toBe(code);
   });
@@ -169,12 +169,12 @@ describe('what sr1 refuses, by reason', () => {
     expect(await outcome(`${first.envelope}.${other?.wrapped}`)).toBe('ERR_COMMITMENT');
   });
 
-  it('a disabled key, and a key of which only the public half is there', async () => {
+  it('a disabled key, and a key with only its public half', async () => {
     const keys: KeyringOptions = { current: VECTORS.keks[1], disabled: [VECTORS.keks[0]] };
     expect(await outcome(inlineOf(first), first, keys)).toBe('ERR_KEY_DISABLED');
   });
 
-  it('a data key that was destroyed', async () => {
+  it('a destroyed data key', async () => {
     const dekStore = memoryDekStore();
     await dekStore.put({
       sessionId: first.sessionId,

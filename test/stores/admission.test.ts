@@ -8,7 +8,7 @@ afterEach(() => {
 
 const CLOSED: Error = expect.objectContaining({ code: 'ERR_CLOSED' }) as Error;
 
-test('a store that closes waits for calls that never end no longer than its patience', async () => {
+test('close() waits for calls that never end no longer than its time limit', async () => {
   vi.useFakeTimers();
   const admission = createAdmission('openTest', 30_000);
   const scope = admission.scope();
@@ -25,7 +25,7 @@ test('a store that closes waits for calls that never end no longer than its pati
   expect(() => admission.assertUsable()).toThrow(CLOSED);
 });
 
-test('a driver that does not end its connections keeps a store from closing no longer than its patience, and a warning says so', async () => {
+test('close() waits for a driver that does not end its connections no longer than its time limit, and a warning says so', async () => {
   vi.useFakeTimers();
   const emitted = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
   const admission = createAdmission('openTest', 30_000);
@@ -45,12 +45,12 @@ test('a driver that does not end its connections keeps a store from closing no l
   );
 });
 
-test('what a driver fails with when its connections end is what close() fails with', async () => {
+test('close() fails with the error of a driver that cannot end its connections', async () => {
   const admission = createAdmission('openTest');
   await expect(admission.close(() => Promise.reject(new Error('end')))).rejects.toThrow('end');
 });
 
-test('parts of a call that was let in go on while the store closes, other calls do not', async () => {
+test('parts of an admitted call continue while the store closes, other calls are refused', async () => {
   const admission = createAdmission('openTest');
   const [mine, theirs] = [admission.scope(), admission.scope()];
   const leave = mine.admit();

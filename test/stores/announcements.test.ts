@@ -32,7 +32,7 @@ describe('announcements over channels', () => {
     return { announcements, told, warnings, closed: () => closed };
   }
 
-  test('count as told once an announcement of our own came back, and no longer when the connection is gone', async () => {
+  test('are trusted once an announcement of our own came back, and no longer when the connection is lost', async () => {
     const gone = new AbortController();
     const { announcements, told, closed } = listening({ gone: gone.signal });
     await vi.waitUntil(() => told.length > 0);
@@ -44,7 +44,7 @@ describe('announcements over channels', () => {
     await announcements.close();
   });
 
-  test('count as nothing on a connection over which nothing comes back, which is said once', async () => {
+  test('are not trusted on a connection over which nothing comes back, with one warning', async () => {
     const { announcements, told, warnings, closed } = listening({
       check: () => new Promise(() => undefined),
     });

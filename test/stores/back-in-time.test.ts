@@ -66,7 +66,7 @@ const CHANGES: Readonly<Record<string, (session: StoreSession, what: string) => 
 function suite(past: Past, changes: readonly string[] = Object.keys(CHANGES)): void {
   for (const [kind, layers] of Object.entries(STACKS)) {
     test.each(changes)(
-      `a cache over ${kind} shows what the store has after it lost %s and got others`,
+      `a cache over ${kind} shows the store's records after it lost %s and got others`,
       async (name) => {
         const change = CHANGES[name] as (typeof CHANGES)[string];
         const id = uniqueName('past');
@@ -89,7 +89,7 @@ function suite(past: Past, changes: readonly string[] = Object.keys(CHANGES)): v
     );
   }
 
-  test('a cache that appends after the loss does not take the rest for what it knew', async () => {
+  test('a cache that appends after the loss does not return lost records', async () => {
     const id = uniqueName('past');
     await using store = past.open();
     const layers = [cache({ maxItems: 1_000 }), encrypt({ keys: fixedKeyring() })];

@@ -98,7 +98,7 @@ function tell(what: string, turns: readonly Turn[]): void {
 
 function killed(target: () => string, name: string): void {
   test(
-    'loses no acknowledged turn, doubles none and blocks no session when processes are killed in the middle of runs',
+    'loses no acknowledged turn, duplicates none and blocks no session when processes are killed in the middle of runs',
     async () => {
       const talk = await talking(target(), name, WRITERS);
       for (let kill = 0; kill < KILLS; kill++) {
@@ -117,12 +117,12 @@ function killed(target: () => string, name: string): void {
   );
 }
 
-describe('What the checks of a history say', () => {
+describe('The checks of a history', () => {
   const user = { type: 'message', role: 'user', content: 'mp0x0m: hello' } as const;
   const call = { type: 'function_call', callId: 'call-mp0x0m', name: 'look', arguments: '{}' } as const;
   const turns = [{ acknowledged: true, session: 's', mark: 'mp0x0m' }];
 
-  test('names what is lost, doubled and orphaned', () => {
+  test('name lost, duplicated and orphaned items', () => {
     expect(wrongIn([], turns)).toEqual(['acknowledged, and not there in one piece: mp0x0m']);
     expect(wrongIn([user, user, call], [])).toEqual([
       'doubled: mp0x0m user',
@@ -163,7 +163,7 @@ describe.concurrent.each<ServerName>(['PostgreSQL', 'MariaDB', 'Redis'])(
     const absent = withoutBinaries(server, `${server} under the full stack, when the server dies`);
 
     test.skipIf(absent || !SOAKING)(
-      'keeps every acknowledged turn when the server is killed and the network fails, and every session goes on',
+      'keeps every acknowledged turn when the server is killed and the network fails, and every session still works',
       async () => {
         const own = await ownServer(server);
         await own.start();
@@ -202,7 +202,7 @@ describe.concurrent.each(['PostgreSQL', 'Redis'] as const)('%s under the full st
   const absent = withoutBinaries(server, `${server} under the full stack, when its replica takes over`);
 
   test.skipIf(absent || !SOAKING)(
-    'keeps every acknowledged turn when a replica takes over behind the same address, and every session goes on',
+    'keeps every acknowledged turn when a replica takes over behind the same address, and every session still works',
     async () => {
       const pair = await replicatedServer[server]();
       const proxy = await startProxy(pair.url);

@@ -77,7 +77,7 @@ describe.skipIf(mysql.absent)('openMysql works on a pool with', () => {
     await pool.end();
   });
 
-  test('no callbacks, and not without FOUND_ROWS: those it names', async () => {
+  test('no callbacks and FOUND_ROWS, and refuses others by name', async () => {
     const withCallbacks = callbacks.createPool({ uri: mysql.url });
     expect(() => openMysql({ pool: withCallbacks as never })).toThrow(
       refusal('ERR_INVALID_OPTION', 'Pass its promise form: openMysql({ pool: pool.promise() })'),
@@ -120,7 +120,7 @@ describe.skipIf(postgres.absent)('openPostgres works on a pool with', () => {
     }
   });
 
-  test('not with binary, and not a client: those it names', async () => {
+  test('no binary, and refuses binary and a client by name', async () => {
     const options: PoolConfig & { binary: boolean } = { connectionString: postgres.url, binary: true };
     const pool = new Pool(options);
     expect(() => openPostgres({ pool })).toThrow(
@@ -169,7 +169,7 @@ describe.skipIf(redis.absent)('openRedis works on a client with', () => {
     await client.close();
   });
 
-  test('no sentinel of redis, and none that is not connected: those it names', async () => {
+  test('a connection, and refuses a sentinel and an unconnected client by name', async () => {
     const sentinel = createSentinel({ name: 'x', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] });
     expect(() => openRedis({ client: sentinel as never })).toThrow(
       refusal('ERR_UNSUPPORTED', 'a client of createSentinel is not supported'),

@@ -78,7 +78,7 @@ function compares({ open, openDeks }: Server): void {
     await store.deleteSession(id);
   });
 
-  test('also by the clock of a machine that is ahead', async () => {
+  test('also by the clock of the machine', async () => {
     const id = await stored();
     await using store = open();
     jump(40 * DAY);
@@ -90,7 +90,7 @@ function compares({ open, openDeks }: Server): void {
     await store.deleteSession(id);
   });
 
-  test('five minutes are the bound, maxAhead another one, and "any" trusts the clock', async () => {
+  test('five minutes are the default bound, maxAhead sets another one, and "any" trusts the clock', async () => {
     const id = await stored();
     await using store = open(ahead(31 * DAY));
     await using near = open(ahead(4 * MINUTE));
@@ -125,7 +125,7 @@ function compares({ open, openDeks }: Server): void {
     await store.deleteSession(id);
   });
 
-  test('retention() deletes, cuts and foretells nothing by such a clock', async () => {
+  test('retention() deletes, cuts and predicts nothing by such a clock', async () => {
     const id = await stored();
     await using store = open(ahead(40 * DAY));
     for (const rule of [
@@ -238,7 +238,7 @@ function seesJumps(open: (clock?: () => number) => Store<StoreSession>): void {
     await expect(store.purgeExpired({ maxAhead: '1d' })).rejects.toMatchObject(OF_PROCESS);
   });
 
-  test('a clock that was given is trusted, because there is no other', async () => {
+  test('an explicit clock is trusted, because there is no other', async () => {
     const clock = fakeClock();
     await using store = open(clock);
     const id = uniqueName('given');

@@ -67,7 +67,7 @@ function waits(
   open: (options: { timeout?: number }) => Store<StoreSession>,
   occupy: () => Promise<() => Promise<void>>,
 ): void {
-  test(`${SESSIONS} runs over a pool of 10 share ${LIMIT} connections: all end, nothing is missing and nothing there twice`, async () => {
+  test(`${SESSIONS} runs over a pool of 10 share ${LIMIT} connections: all end, nothing is missing and nothing is duplicated`, async () => {
     const ids = Array.from({ length: SESSIONS }, () => uniqueName('run'));
     await using store = open({});
     await Promise.all(ids.map((id) => turn(store, id)));
@@ -93,7 +93,7 @@ function waits(
     for (const id of ids) expect(await reader.session(id).getItems()).toHaveLength(4);
   });
 
-  test('a call waits until somebody gives a connection back, also the first one of a store', async () => {
+  test('a call waits until a connection is released, also the first one of a store', async () => {
     const free = await occupy();
     await using store = open({});
     const id = uniqueName('waits');
@@ -106,7 +106,7 @@ function waits(
     expect(await store.session(id).getItems()).toEqual([message('late')]);
   });
 
-  test('when none comes free in time, it says so, what to do, and that nothing was written', async () => {
+  test('when none is released in time, the error says so, what to do, and that nothing was written', async () => {
     const free = await occupy();
     await using store = open({ timeout: 300 });
     const id = uniqueName('late');
@@ -208,7 +208,7 @@ describe.skipIf(noRedis)('Redis at its limit of clients', () => {
     return () => clients.forEach((client) => client.destroy());
   };
 
-  test('a call waits until somebody gives a connection back', async () => {
+  test('a call waits until a connection is released', async () => {
     const free = await occupy();
     await using store = openRedis(server.url);
     const appended = store.session('a').addItems([message('late')]);
@@ -218,7 +218,7 @@ describe.skipIf(noRedis)('Redis at its limit of clients', () => {
     expect(await store.session('a').getItems()).toEqual([message('late')]);
   });
 
-  test('when none comes free in time, it fails, and nothing was written', async () => {
+  test('when none is released in time, it fails, and nothing was written', async () => {
     const free = await occupy();
     await using store = openRedis(server.url, { timeout: 500 });
     await expect(store.session('b').addItems([message('never')])).rejects.toMatchObject({
@@ -232,7 +232,7 @@ describe.skipIf(noRedis)('Redis at its limit of clients', () => {
   });
 });
 
-describe('what says that no connection is left', () => {
+describe('errors that mean that no connection is left', () => {
   test.each([
     { code: '53300', message: 'sorry, too many clients already' },
     {
@@ -264,7 +264,7 @@ describe('what says that no connection is left', () => {
     expect(mysqlFailure(Object.assign(new Error(error.message), error))).toMatchObject({ full: true });
   });
 
-  test('and what does not: a limit by the hour, a wrong password, a connection that was cut', () => {
+  test('and errors that do not: a limit by the hour, a wrong password, a connection that was cut', () => {
     const hourly = "User 'app' has exceeded the 'max_connections_per_hour' resource (current value: 3)";
     const limited = { code: 'ER_USER_LIMIT_REACHED', errno: 1226, message: hourly };
     expect(mysqlFailure(Object.assign(new Error(hourly), limited)).full).not.toBe(true);
@@ -283,7 +283,7 @@ describe('a pool that waits for connections', () => {
   });
   const close = (): Promise<void> => Promise.resolve();
 
-  test('asks again for as long as it has time, and then fails with what the server said', async () => {
+  test('retries for as long as it has time, and then fails with the error of the server', async () => {
     let asked = 0;
     const pool = patientPool(
       {
@@ -302,7 +302,7 @@ describe('a pool that waits for connections', () => {
     await expect(never.acquire()).rejects.toBe(full);
   });
 
-  test('asks once where something else is wrong', async () => {
+  test('tries once for any other error', async () => {
     let asked = 0;
     const broken = new Error('other');
     const acquire = (): Promise<SqlLoan> => {
@@ -313,7 +313,7 @@ describe('a pool that waits for connections', () => {
     expect(asked).toBe(2);
   });
 
-  test('gives back a connection that comes too late', async () => {
+  test('releases a connection that comes too late', async () => {
     let asked = 0;
     let give: ((late: SqlLoan) => void) | undefined;
     const acquire = (): Promise<SqlLoan> => {

@@ -33,7 +33,7 @@ async function textsOf(store: Store<StoreSession>, id: string): Promise<string[]
 /** @param writers How many write at the same time. */
 function crashes(target: () => string, name: () => string, writers = 5, kills = KILLS): void {
   test(
-    'loses nothing that was acknowledged when a writer is killed, and keeps no half call and no lock',
+    'loses no acknowledged item when a writer is killed, and keeps no partial call and no lock',
     async () => {
       for (let round = 0; round < kills / writers; round++) {
         const names = Array.from({ length: writers }, (_, kill) => `w${round}-${kill}`);
@@ -224,7 +224,7 @@ describe.each<ServerName>(['PostgreSQL', 'MariaDB', 'Redis'])('%s, when the serv
   });
 
   test.skipIf(absent)(
-    'keeps every acknowledged operation once and in order, and nothing of half a transaction',
+    'keeps every acknowledged operation once and in order, and no partial transaction',
     async () => {
       const own = server as OwnServer;
       await using store = openStore(own.url, 'killed');

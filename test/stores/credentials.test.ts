@@ -21,7 +21,7 @@ describe('credentials', () => {
     expect(await secret.current()).toBe('password 2');
   });
 
-  test('asks at each connection for a password without an end, and again after a failure', async () => {
+  test('asks at each connection for a password without an expiry, and again after a failure', async () => {
     let asked = 0;
     const secret = credentials(() => {
       asked++;
@@ -33,7 +33,7 @@ describe('credentials', () => {
     expect(await secret.current()).toBe('password 3');
   });
 
-  test('does not lend a connection that has outlived its password', async () => {
+  test('does not hand out a connection whose password has expired', async () => {
     const secret = credentials(() => ({ password: 'p', expiresAt: Date.now() + 60_000 }));
     await secret.current();
     const closed: number[] = [];
@@ -55,7 +55,7 @@ describe('credentials', () => {
     expect(closed).toEqual([0]);
   });
 
-  test('keeps a password without an end until it is refused, if told so', async () => {
+  test('keeps a password without an expiry until it is refused, on request', async () => {
     let asked = 0;
     const secret = credentials(() => `password ${++asked}`, 'until refused');
     expect(await secret.current()).toBe('password 1');
@@ -67,7 +67,7 @@ describe('credentials', () => {
     expect(await secret.current('password 1')).toBe('password 2');
   });
 
-  test('refuses what is no password, without naming it', async () => {
+  test('refuses an invalid password, without showing it', async () => {
     await expect(credentials(() => 7 as never).current()).rejects.toMatchObject({
       code: 'ERR_INVALID_OPTION',
       message:
@@ -77,7 +77,7 @@ describe('credentials', () => {
 });
 
 describe('sharedPool', () => {
-  test('makes one pool for callers that race, ends it with the last one, and makes a new one afterwards', async () => {
+  test('makes one pool for concurrent callers, ends it with the last one, and makes a new one afterwards', async () => {
     const events: string[] = [];
     let made = 0;
     const make = async () => {
@@ -102,7 +102,7 @@ describe('sharedPool', () => {
     expect((await sharedPool(['x'], undefined, make)).number).toBe(4);
   });
 
-  test('tries again after a pool could not be made', async () => {
+  test('tries again after a pool could not be created', async () => {
     let attempts = 0;
     const make = () => {
       if (++attempts === 1) return Promise.reject(new Error('no'));

@@ -68,7 +68,7 @@ function damaged(database: Damage): void {
     },
   );
 
-  test('lets no damaged record give its time to what replaces it', async () => {
+  test('takes no time from a damaged record for its replacement', async () => {
     await using store = database.open();
     const id = uniqueName('replaced');
     const session = store.session(id);
@@ -80,7 +80,7 @@ function damaged(database: Damage): void {
     await store.deleteSession(id);
   });
 
-  test('refuses a schema of a newer version, changes nothing, and goes on with the one that it knows', async () => {
+  test('refuses a schema of a newer version, changes nothing, and works with its own version', async () => {
     const id = uniqueName('newer');
     {
       await using store = database.open();
@@ -144,7 +144,7 @@ describe('SQLite, damaged', () => {
       ),
   });
 
-  test('says that the file is damaged, and leaves it as it is', async () => {
+  test('says that the file is damaged, and does not change it', async () => {
     const broken = file('broken.db');
     const whole = openSqlite(broken);
     await whole
@@ -188,7 +188,7 @@ describe('PGlite, damaged or read-only', () => {
     },
   });
 
-  test('says that it is read-only, still reads, and goes on when it is not', async () => {
+  test('says that it is read-only, still reads, and writes when it is no longer read-only', async () => {
     await using store = openPostgres({ pool: database });
     const session = store.session('read-only');
     await session.addItems([message('before')]);

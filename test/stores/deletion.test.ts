@@ -57,7 +57,7 @@ function deletion(
   prove: (server: OwnServer, erased: () => Promise<void>, found: () => string[]) => Promise<void>,
 ): void {
   const absent = withoutBinaries(name, `what ${name} keeps of what was deleted`);
-  describe(`What ${name} keeps of what was deleted`, () => {
+  describe(`Data that ${name} keeps after a deletion`, () => {
     let server: OwnServer;
     beforeAll(async () => {
       if (absent) return;

@@ -61,14 +61,14 @@ async function insist(session: StoreSession, item: AgentInputItem): Promise<void
 
 const noMount = withoutMount('full and read-only disks');
 
-describe.skipIf(noMount)('openSqlite on a disk of its own', () => {
+describe.skipIf(noMount)('openSqlite on a separate disk', () => {
   let disk: SmallDisk;
   beforeAll(() => {
     disk = smallDisk(6);
   });
   afterAll(() => disk.destroy());
 
-  test('says that the disk is full, keeps what it acknowledged, and goes on when there is room', async () => {
+  test('says that the disk is full, keeps acknowledged items, and writes when there is space', async () => {
     const path = `${disk.folder}/full.db`;
     const store = openSqlite(path);
     const session = store.session('a');
@@ -120,7 +120,7 @@ describe.skipIf(noMount)('openSqlite on a disk of its own', () => {
       'or delete fewer records at once (batch of purgeExpired). Nothing was written. See the cause.',
   };
 
-  test('deletes while the disk is full, in the room that the log has', async () => {
+  test('deletes while the disk is full, in the space of the log', async () => {
     const { clock, store, wrapped } = await filled('deletes');
     expect(await wrapped.session('a').popItem()).toMatchObject({ role: 'user' });
     await store.session('a').clearSession();
@@ -137,7 +137,7 @@ describe.skipIf(noMount)('openSqlite on a disk of its own', () => {
     disk.free();
   });
 
-  test('says why it cannot where the log has no room, deletes nothing, and does when there is some', async () => {
+  test('says why it cannot when the log has no space, deletes nothing, and deletes when there is some', async () => {
     const { clock, store, wrapped } = await filled('refuses');
     // The log takes what is appended, until there is no room for that: nothing of it fits into the file.
     for (let full = false; !full;) {
@@ -202,7 +202,7 @@ describe.skipIf(noMount)('openSqlite on a disk of its own', () => {
     expect(await session.getItems()).toEqual([message('before')]);
   });
 
-  test('says that the disk is read-only, and goes on when it is not', async () => {
+  test('says that the disk is read-only, and writes when it is no longer read-only', async () => {
     const path = `${disk.folder}/read-only.db`;
     const store = openSqlite(path);
     await store.session('a').addItems([message('before')]);
@@ -302,7 +302,7 @@ describe.each(['PostgreSQL', 'MariaDB', 'Redis'] as const)('%s on a disk of its 
   });
 
   test.skipIf(absent)(
-    'says that the disk is full, keeps what it acknowledged, and goes on when there is room',
+    'says that the disk is full, keeps acknowledged items, and writes when there is space',
     async () => {
       await using store = openStore(server.url, 'full');
       const session = store.session('a');
@@ -328,7 +328,7 @@ describe.each(['PostgreSQL', 'MariaDB', 'Redis'] as const)('%s on a disk of its 
   );
 
   test.skipIf(absent)(
-    'says that the database is read-only, still reads, and goes on when it is not',
+    'says that the database is read-only, still reads, and writes when it is no longer read-only',
     async () => {
       await READ_ONLY[name](server.url, false);
       const url = server.url.replace('//root@', '//app@');
@@ -354,7 +354,7 @@ describe.each(['PostgreSQL', 'MariaDB', 'Redis'] as const)('%s on a disk of its 
   );
 
   test.skipIf(absent)(
-    'loses nothing when the full disk makes the server end itself, and keeps nothing of half a call',
+    'loses nothing when the full disk stops the server, and keeps no partial call',
     async () => {
       const store = openStore(server.url, 'ended');
       const session = store.session('a');
@@ -380,7 +380,7 @@ describe.each(['PostgreSQL', 'MariaDB', 'Redis'] as const)('%s on a disk of its 
   );
 
   if (name !== 'Redis') return;
-  test.skipIf(absent)('says that the memory is full, and makes room by deleting what it holds', async () => {
+  test.skipIf(absent)('says that the memory is full, and still deletes to free space', async () => {
     const admin = createClient({ url: server.url });
     await admin.connect();
     await using store = openStore(server.url, 'memory');

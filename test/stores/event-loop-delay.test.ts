@@ -157,7 +157,7 @@ for (const { name: kind, absent, target, clean } of stores) {
     const name = uniqueName('delay');
     afterAll(() => clean(name));
 
-    test(`goes on while ${SESSIONS} sessions take ${TURNS} turns each, all at once`, async () => {
+    test(`keeps running while ${SESSIONS} sessions take ${TURNS} turns each, all at once`, async () => {
       await using store = openStore(target, name);
       const sessions = await stackOver(store);
       const before = await busyLoop();
@@ -177,7 +177,7 @@ for (const { name: kind, absent, target, clean } of stores) {
       expect(delays.work99).toBeLessThan(most);
     });
 
-    test(`goes on while ${AT_ONCE} sessions are read and written at once, and through long work`, async () => {
+    test(`keeps running while ${AT_ONCE} sessions are read and written at once, and during long work`, async () => {
       await using store = openStore(target, name);
       const sessions = await stackOver(store);
       const before = await busyLoop();

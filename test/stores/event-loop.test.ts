@@ -130,7 +130,7 @@ describe.each(places)('SQLite %s', (_, open) => {
     expect(await reading).toEqual(messages(2_000));
   });
 
-  test('reads one moment of a history that others change meanwhile', async () => {
+  test('reads a consistent snapshot of a history that others change meanwhile', async () => {
     await using store = open();
     const session = store.session('long');
     await session.addItems(messages(1_500));
@@ -143,7 +143,7 @@ describe.each(places)('SQLite %s', (_, open) => {
     expect(await session.getItems()).toEqual(after);
   });
 
-  test('reads one moment near the beginning when others append, and nothing that comes later', async () => {
+  test('reads a snapshot near its start when others append, and no later items', async () => {
     await using store = open();
     const session = store.session('long');
     await session.addItems(messages(1_500));
@@ -162,7 +162,7 @@ describe.each(places)('SQLite %s', (_, open) => {
     ).toEqual(last);
   });
 
-  test('ends a read of a history that is changed all the time', async () => {
+  test('completes a read of a history that is changed all the time', async () => {
     await using store = open();
     const session = store.session('long');
     await session.addItems(messages(1_500));
@@ -183,7 +183,7 @@ describe.each(places)('SQLite %s', (_, open) => {
     expect(changes).toBeGreaterThan(4);
   });
 
-  test('reads a history that was deleted and made anew meanwhile', async () => {
+  test('reads a history that was deleted and created again meanwhile', async () => {
     await using store = open();
     const session = store.session('long');
     await session.addItems(messages(1_500));
@@ -261,7 +261,7 @@ describe.each(places)('SQLite %s', (_, open) => {
     expect(await store.session('other').getItems()).toEqual([message('next')]);
   });
 
-  test('ends what was called before close(), and refuses what is called after it', async () => {
+  test('completes calls from before close(), and refuses calls after it', async () => {
     const store = open();
     const sessions = sessionsOf(store, 20);
     const before = sessions.map((session) => session.addItems([message('before')]));
@@ -284,7 +284,7 @@ const LAYERS: Readonly<Record<string, () => Promise<Layers> | Layers>> = {
   'the whole stack': wholeStack,
 };
 
-describe.each(Object.entries(LAYERS))('over a session that answers at once, %s', (_, layers) => {
+describe.each(Object.entries(LAYERS))('over a synchronous session, %s', (_, layers) => {
   test('lets the event loop turn while many items are written and read', async () => {
     const session = wrapSession(new MemorySession(), await layers());
     expect(await turnsDuring(() => session.addItems(messages(800)))).toBeGreaterThanOrEqual(45);
@@ -329,7 +329,7 @@ test('minimize() lets the event loop turn while many items are written', async (
   expect(await turnsDuring(() => session.addItems(messages(800)))).toBeGreaterThanOrEqual(45);
 });
 
-test('redact() fails the call when a recognizer fails, however far the other items are', async () => {
+test('redact() fails the call when a recognizer fails, independent of the other items', async () => {
   const session = wrapSession(new MemorySession(), [
     redact({
       entities: ['EMAIL_ADDRESS'],
@@ -353,7 +353,7 @@ describe.each([
   ['reencrypt', async (sessions: Store) => reencrypt(sessions, { grace: 0 })],
   ['rewrap', async (sessions: Store) => rewrap(sessions)],
 ] as const)('%s', (_, work) => {
-  test('lets the event loop turn while it goes through a long session', async () => {
+  test('lets the event loop turn while it processes a long session', async () => {
     await using store = openSqlite(':memory:');
     const keys = keyring({ current: await generateKey() });
     const sessions = wrapStore(store, [encrypt({ keys, dekStore: 'inline' })]);

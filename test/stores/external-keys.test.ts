@@ -106,7 +106,7 @@ function suite(keysOf: () => Keys): void {
     }
   }
 
-  test('the history goes back: what it holds opens for all, and who goes on writes on', () =>
+  test('the history is restored: its records open for all, and writers continue', () =>
     inPast(async (id) => {
       const session = open({ dataKeys: { maxMessages: 1 } }).session(id);
       await session.addItems([said('a')]);
@@ -137,7 +137,7 @@ function suite(keysOf: () => Keys): void {
     }),
   );
 
-  test('the keys go back: what they sealed since is an error and never an empty history, and nothing is removed', () =>
+  test('the keys are restored: records under lost keys are an error and never an empty history, and nothing is removed', () =>
     inPast(async (id) => {
       const session = open().session(id);
       await session.addItems([said('a')]);
@@ -162,7 +162,7 @@ function suite(keysOf: () => Keys): void {
       );
     }));
 
-  test('the keys go back under a writer: it notices within 30 seconds, and seals under a new key', () =>
+  test('the keys are restored during writes: the writer notices within 30 seconds, and seals under a new key', () =>
     inPast(async (id) => {
       const session = open().session(id);
       await keys.remember();
@@ -178,7 +178,7 @@ function suite(keysOf: () => Keys): void {
       expect(await failure(() => reader.getItems(3))).toEqual(coded('ERR_KEY_UNKNOWN', /holds no data key/));
     }));
 
-  test('the keys go back to before shred(): copies of the items open again, until it is repeated', () =>
+  test('the keys are restored to before shred(): copies of the items open again, until it is repeated', () =>
     inPast(async (id) => {
       const session = open().session(id);
       await session.addItems([said('a')]);
@@ -195,7 +195,7 @@ function suite(keysOf: () => Keys): void {
     }));
 }
 
-describe('data keys in a file of their own', () => {
+describe('data keys in a separate file', () => {
   const path = file('keys.db');
   suite(() => ({ open: () => sqliteDekStore(path), ...sqliteTables(path, 'deks') }));
 });

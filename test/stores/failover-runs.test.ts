@@ -70,7 +70,7 @@ describe.each(Object.keys(PAIRS) as ServerName[])('%s that fails over behind one
     afterAll(() => pair?.destroy(), TIMEOUT);
 
     test(
-      'loses no acknowledged turn of a process that goes on, doubles none and blocks no session',
+      'loses no acknowledged turn of a process that continues, duplicates none and blocks no session',
       async () => {
         await using store = OPEN[kind](pair.proxy.url);
         const sessions = stackOver(store);
@@ -131,7 +131,7 @@ describe.each(Object.keys(PAIRS) as ServerName[])('%s that fails over behind one
     );
 
     test(
-      'is asked once more for what it refused, over a new connection, and not again',
+      'gets a refused statement once more over a new connection, and not again',
       async () => {
         await using before = OPEN[kind](pair.primary());
         await before.session('refused').addItems([message('1')]);

@@ -106,7 +106,7 @@ describe.skipIf(absent)('Redis that fails over behind one address', () => {
     expect(await wrapStore(fresh, layers).session('s').getItems()).toEqual(['1', '2', '3', '5'].map(message));
   });
 
-  test('takes one connection more for all calls that are refused at once, and answers all of them', async () => {
+  test('opens one more connection for all calls that are refused at once, and completes all of them', async () => {
     await using store = openRedis(proxy.url, { prefix });
     const ids = Array.from({ length: 20 }, (_, n) => `s${n}`);
     for (const id of ids) await store.session(id).addItems([message('before')]);
@@ -126,7 +126,7 @@ describe.skipIf(absent)('Redis that fails over behind one address', () => {
     }
   });
 
-  test('forgets what it knew of the old server: names of lists, and that indexes have their entries', async () => {
+  test('drops its state of the old server: names of lists, and entries of indexes', async () => {
     await using store = openRedis(proxy.url, { prefix });
     await store.session('s').addItems([message('1')]);
     await failOver();
@@ -188,7 +188,7 @@ describe.skipIf(absent)('Redis that fails over behind one address', () => {
     }
   });
 
-  test('asks the new server for what cache() was told by the old one', async () => {
+  test('reads the versions of cache() from the new server', async () => {
     await using store = openRedis(proxy.url, { prefix, push: true });
     const session = wrapStore(store, layers).session('s');
     const source = store.session('s')[VERSION];
@@ -247,7 +247,7 @@ describe.skipIf(absent)('Redis that fails over behind one address', () => {
       };
     },
   };
-  test.each(Object.keys(CLIENTS))('leaves a client of %s alone, and goes on', async (name) => {
+  test.each(Object.keys(CLIENTS))('does not change a client of %s, and continues', async (name) => {
     const theirs = await (CLIENTS[name] as (typeof CLIENTS)[string])();
     try {
       const store = openRedis(theirs.target, { prefix });

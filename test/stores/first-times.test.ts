@@ -94,7 +94,7 @@ function holds(
   prefix: string,
   key: string,
 ): void {
-  test('are never later than those of an item that is there, whatever was done', async () => {
+  test('are never later than those of an existing item, after any changes', async () => {
     await using store = open();
     let session = 0;
     await fc.assert(
@@ -113,7 +113,7 @@ function holds(
     );
   });
 
-  test('of a session that had nothing to purge are those of what is left', async () => {
+  test('of a session that had nothing to purge are those of the remaining items', async () => {
     await using store = open();
     const [emptied, shortened] = [store.session('emptied'), store.session('shortened')];
     for (const session of [emptied, shortened]) await session.addItems([item([-1, 3]), item([-9, -8])]);
@@ -133,7 +133,7 @@ function holds(
     for (const id of ['emptied', 'shortened']) await store.deleteSession(id);
   });
 
-  test('lead a purge to every session, however many steps that takes', async () => {
+  test('lead a purge to every session, in any number of steps', async () => {
     await using store = open();
     const ids = Array.from({ length: SESSIONS_A_STEP * 2 + 1 }, (_, number) => `many ${number}`);
     await store.appendMany?.(ids.map((id) => ({ id, items: [item([-9, -8]), item([-9, -7])] })));
@@ -158,7 +158,7 @@ describe('the first times of records', () => {
     expiresAt,
   });
 
-  test('are the least expiry and the least birth, or none', () => {
+  test('are the earliest expiry and the earliest time of writing, or none', () => {
     expect(firstTimes([])).toEqual({ expiry: null, birth: null });
     expect(firstTimes([record(5, null, null), record(7, 3, 20), record(4, null, 10)])).toEqual({
       expiry: 10,

@@ -73,7 +73,7 @@ function suite(open: (clock: () => number) => Store<StoreSession>): void {
     expect(raw.split('sr1.')).toHaveLength(3);
   });
 
-  test('sees at once what another process changed in the middle of a kept history, past every stack', async () => {
+  test('sees at once a change of another process in the middle of a cached history, made without a stack', async () => {
     const [one, two] = [await stack(), await stack()];
     const id = freshId();
     const items = Array.from({ length: 6 }, (_, n) => message(`item ${n}`));
@@ -95,7 +95,7 @@ function suite(open: (clock: () => number) => Store<StoreSession>): void {
     expect(await one.sessions.session(id).getItems()).toEqual([items[2], ...items.slice(4), message('own')]);
   });
 
-  test('sees what another process appended while it asked, also when it appended as much itself meanwhile', async () => {
+  test('sees items that another process appended during the query, even if it appended as many itself', async () => {
     const [one, two] = [await stack(), await stack()];
     const id = freshId();
     const raw = one.store.session(id);
@@ -127,7 +127,7 @@ function suite(open: (clock: () => number) => Store<StoreSession>): void {
     expect(await session.getItems()).toEqual(['first', 'foreign', 'own'].map(message));
   });
 
-  test('seals anew after the session was deleted by another process', async () => {
+  test('seals under a new key after the session was deleted by another process', async () => {
     const [one, two] = [await stack(), await stack()];
     const id = freshId();
     await one.sessions.session(id).addItems([message('before')]);
@@ -137,7 +137,7 @@ function suite(open: (clock: () => number) => Store<StoreSession>): void {
     expect(await one.sessions.session(id).getItems()).toEqual([message('after')]);
   });
 
-  test('purges what expire() says has expired, without a key', async () => {
+  test('purges items that expired by expire(), without a key', async () => {
     const { sessions, store, clock } = await stack();
     const id = freshId();
     await sessions.session(id).addItems([message('old')]);

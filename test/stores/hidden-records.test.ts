@@ -196,7 +196,7 @@ function refuses({ store: open, ahead, of, stacks = STACKS.slice(1, 3) }: Settin
       await done(id);
     });
 
-    test(`a suffix that only grows keeps what is hidden, under ${stackName}`, async () => {
+    test(`a suffix that only grows keeps hidden records, under ${stackName}`, async () => {
       const id = await written(layers);
       const session = wrapSession(store.session(id), layers(expire({ after: '365d', ...ahead(40 * DAY) })));
       await session.applyHistoryTransaction({
@@ -213,7 +213,7 @@ function refuses({ store: open, ahead, of, stacks = STACKS.slice(1, 3) }: Settin
     });
   }
 
-  test('the clock is asked for once where hidden records go, and never where none do', async () => {
+  test('the clock is read once when hidden records would be removed, and never otherwise', async () => {
     const [, layers] = STACKS[1] as (typeof STACKS)[number];
     for (const [name, change] of CHANGES) {
       for (const [history, asked] of [
@@ -248,7 +248,7 @@ function refuses({ store: open, ahead, of, stacks = STACKS.slice(1, 3) }: Settin
     }
   });
 
-  test('a run by such a clock that fails, and its repetition, keep what is hidden', async () => {
+  test('a failing run with such a clock, and its repetition, keep hidden records', async () => {
     const [, layers] = STACKS[1] as (typeof STACKS)[number];
     const id = await written(layers);
     const sessions = wrapStore(store, layers(expire({ after: '365d', ...ahead(40 * DAY) })));
@@ -299,7 +299,7 @@ describe.skipIf(postgres.absent)('hidden records in PostgreSQL', () => {
   afterAll(() => dropPostgresSchema(postgres.url, schema));
   refuses({ store: () => openPostgres(postgres.url, { schema }), ahead: given, of: OF_SERVER });
 
-  test('the time that hid them counts, also when the clock is set back before they go', async () => {
+  test('the time that hid them counts, also when the clock is set back before the removal', async () => {
     await using store = openPostgres(postgres.url, { schema });
     const id = uniqueName('hidden');
     for (const after of ['365d', '30d'] as const) {
@@ -328,7 +328,7 @@ describe.skipIf(redis.absent)('hidden records in Redis', () => {
   refuses({ store: () => openRedis(redis.url, { prefix }), ahead: given, of: OF_SERVER });
 });
 
-describe('hidden records where there is nothing to compare with', () => {
+describe('hidden records without a clock to compare with', () => {
   const history = async (session: Pick<Session, 'addItems'>, days: number): Promise<void> => {
     await wrapSession(session as MemorySession, [expire({ after: `${days}d` })]).addItems([
       message(`${days} days`),

@@ -108,7 +108,7 @@ function keepsItsTime(bench: () => Bench): void {
     await bench().another().release(NAME, 'two');
   });
 
-  test('who asks once believes the clock', async () => {
+  test('a caller that tries once trusts the clock', async () => {
     const [mine, theirs] = [bench().another(), bench().another()];
     await mine.acquire(NAME, 'one', TIME);
     await pass(TIME - 1_000);
@@ -119,7 +119,7 @@ function keepsItsTime(bench: () => Bench): void {
     await theirs.release(NAME, 'two');
   });
 
-  test('an owner that was suspended for longer than its time has lost nothing until somebody came', async () => {
+  test('an owner that was suspended for longer than its lease keeps it until another owner takes it', async () => {
     await using store = bench().open();
     const session = store.session('anna');
     const mine = bench().another();

@@ -13,7 +13,7 @@ import { LEASES, MAINTENANCE } from '../../src/session-contract.ts';
 
 /** @param kept The names of the leases that the database has, whether they have ended or not. */
 function leavesNothing(open: () => Store<StoreSession>, kept: () => Promise<string[]>): void {
-  test('is gone when it is released', async () => {
+  test('is removed when it is released', async () => {
     await using store = open();
     const leases = store.session('anna@example.org')[LEASES];
     await leases.acquire('session anna@example.org', 'one', 60_000);
@@ -22,7 +22,7 @@ function leavesNothing(open: () => Store<StoreSession>, kept: () => Promise<stri
     expect(await kept()).toEqual([]);
   });
 
-  test('that ended by itself is gone after the next purge', async () => {
+  test('that expired is removed by the next purge', async () => {
     await using store = open();
     await store.session('bert@example.org')[LEASES].acquire('session bert@example.org', 'one', 1);
     await store[MAINTENANCE]?.leases.acquire('job other', 'one', 60_000);
@@ -35,7 +35,7 @@ function leavesNothing(open: () => Store<StoreSession>, kept: () => Promise<stri
     await store[MAINTENANCE]?.leases.release('job other', 'one');
   });
 
-  test('on a session goes with the session, and whoever had it changes nothing any more', async () => {
+  test('on a session is removed with the session, and its owner cannot change anything any more', async () => {
     await using store = open();
     const session = store.session('cora@example.org');
     const lease = 'session cora@example.org';

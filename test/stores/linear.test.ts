@@ -36,7 +36,7 @@ function spoiled(history: readonly Call[], random: () => number): Call[] {
 }
 
 describe('the checker of linear histories', () => {
-  test('says of small histories what a search of all orders says, whether they have one or not', () => {
+  test('agrees with an exhaustive search on small histories, valid and invalid ones', () => {
     let without = 0;
     for (let seed = 1; seed <= 600; seed++) {
       const random = randomFrom(seed);
@@ -50,13 +50,13 @@ describe('the checker of linear histories', () => {
     expect(without).toBeGreaterThan(100);
   });
 
-  test('finds the order of many calls that are under way at the same time', () => {
+  test('finds the order of many concurrent calls', () => {
     for (let seed = 1; seed <= 40; seed++) {
       expect(contradiction(linearHistory(8, 60, randomFrom(seed))), `seed ${seed}`).toBeUndefined();
     }
   });
 
-  test('accepts every order that calls under way at the same time can have had', () => {
+  test('accepts every possible order of concurrent calls', () => {
     const concurrent = [[0, 9, add('a')] as const, [1, 8, add('b')] as const];
     expect(contradiction(calls(...concurrent, [10, 11, read('a', 'b')]))).toBeUndefined();
     expect(contradiction(calls(...concurrent, [10, 11, read('b', 'a')]))).toBeUndefined();
@@ -66,7 +66,7 @@ describe('the checker of linear histories', () => {
     ).toBeUndefined();
   });
 
-  test('finds an item that was lost, doubled, torn from its call, handed out twice or moved', () => {
+  test('finds an item that was lost, duplicated, separated from its call, popped twice or moved', () => {
     const first = calls([0, 1, add('a', 'b')], [2, 3, add('c')]);
     const wrong: readonly Operation[] = [
       read('a', 'b'),
@@ -84,7 +84,7 @@ describe('the checker of linear histories', () => {
     expect(contradiction(popped)).toBeDefined();
   });
 
-  test('finds a read that saw what was not there yet, or no longer', () => {
+  test('finds a read of items that were not stored yet, or no longer', () => {
     const late = calls([0, 1, read('a')], [2, 3, add('a')]);
     expect(contradiction(late)).toBe(late[0]);
     const stale = calls([0, 1, add('a')], [2, 3, { kind: 'clear' }], [4, 5, read('a')]);
@@ -93,7 +93,7 @@ describe('the checker of linear histories', () => {
     expect(contradiction(turned)).toBe(turned[2]);
   });
 
-  test('knows transactions: once for an id, a conflict only where there is one, forgotten by a clear', () => {
+  test('knows transactions: once for an id, a conflict only on a mismatch, dropped by a clear', () => {
     const append = { kind: 'append', id: 'x', items: ['a'] } as const;
     expect(contradiction(calls([0, 1, append], [2, 3, append], [4, 5, read('a')]))).toBeUndefined();
     expect(

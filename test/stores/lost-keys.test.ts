@@ -54,7 +54,7 @@ function suite(database: () => Database): void {
   };
   const read = (id: string): Promise<AgentInputItem[]> => open().session(id).getItems();
 
-  it('gets a new data key with the next append, of which its caller sees nothing', async () => {
+  it('gets a new data key with the next append, which its caller does not notice', async () => {
     const session = open().session('append');
     await session.addItems([said('lost')]);
     await session.addItems([said('lost')]);
@@ -95,7 +95,7 @@ function suite(database: () => Database): void {
     for (const id of ids) expect(await read(id)).toEqual([said('a')]);
   });
 
-  it('takes nothing under the lost key, also from who does not look', async () => {
+  it('accepts nothing under the lost key, also from a process that does not check', async () => {
     const store = open();
     const wrapped = store.session('bare');
     await wrapped.addItems([said('a')]);
@@ -115,7 +115,7 @@ function suite(database: () => Database): void {
     expect(await bare.session('bare').getItems()).toEqual([]);
   });
 
-  it('tells of what it lost, keeps the rest, and goes on when the rows of keys alone were deleted', async () => {
+  it('reports lost records, keeps the rest, and still works when only the rows of keys were deleted', async () => {
     const session = open().session('keys');
     await session.addItems([said('a')]);
     await database().loseKeys();
@@ -127,7 +127,7 @@ function suite(database: () => Database): void {
     expect(await open().session('keys').getItems(1)).toEqual([said('b')]);
   });
 
-  it('keeps records of another data key store as they come', async () => {
+  it('stores records of another data key store unchanged', async () => {
     const dekStore = memoryDekStore();
     const elsewhere = (): Store =>
       wrapStore(opened[opened.push(database().open()) - 1] as Store, [encrypt({ keys, dekStore })]);
@@ -137,7 +137,7 @@ function suite(database: () => Database): void {
     expect(await elsewhere().session('elsewhere').getItems()).toEqual([said('a'), said('b')]);
   });
 
-  it('is sealed anew under a key that is there', async () => {
+  it('is sealed again under an existing key', async () => {
     const store = open();
     const session = store.session('anew');
     await session.addItems([said('a')]);
@@ -234,7 +234,7 @@ describe.skipIf(redis.absent)('Redis', () => {
 describe.skipIf(withoutBinaries('Redis', 'a Redis that went back in time'))(
   'a Redis that went back in time',
   () => {
-    it('leaves no session that cannot be read, with data keys of before and of after its snapshot', async () => {
+    it('leaves every session readable, with data keys from before and after its snapshot', async () => {
       const server = await ownServer('Redis', { settings: ['--appendonly', 'no'] });
       try {
         await server.start();

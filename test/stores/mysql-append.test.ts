@@ -36,7 +36,7 @@ describe.skipIf(absent)('an append to MariaDB', () => {
     await pool.end();
   });
 
-  test('that is killed leaves nothing behind, no open transaction either', async () => {
+  test('that is killed leaves no rows and no open transaction', async () => {
     const pool = createPool({ uri: url, connectionLimit: 1 });
     const admin = createPool({ uri: url, connectionLimit: 1 });
     await using store = openMysql({ pool }, { prefix });
@@ -73,7 +73,7 @@ describe.skipIf(absent)('an append to MariaDB', () => {
 describe.skipIf(withoutBinaries('MariaDB', 'a server that prepares nothing'))(
   'a MariaDB that prepares no statements',
   () => {
-    test('is sent their text, and nothing is lost or written twice', async () => {
+    test('gets the text of statements, and nothing is lost or written twice', async () => {
       const server = await ownServer('MariaDB', { settings: ['--max-prepared-stmt-count=0'] });
       try {
         await server.start();

@@ -121,7 +121,7 @@ describe.skipIf(absent)('openMysql on a pool that others use too', () => {
     },
   );
 
-  test('has its settings in each of its transactions, whatever a release does to a connection', async () => {
+  test('has its settings in each of its transactions, even if a release resets the connection', async () => {
     const seen: unknown[] = [];
     for (const resetOnRelease of [false, true]) {
       const pool = poolOf({ resetOnRelease });
@@ -165,7 +165,7 @@ describe.skipIf(absent)('openMysql on a pool that others use too', () => {
     }
   });
 
-  test('costs a read and an append no round trip more than on connections of its own', async () => {
+  test('costs a read and an append no more round trips than on its own connections', async () => {
     const pool = poolOf();
     let commands = 0;
     const counted: MysqlPool = {

@@ -40,7 +40,7 @@ describe.skipIf(absent)('openMysql with a password provider', () => {
     return rows.map((row) => Number(row['id']));
   };
 
-  test('goes on while the password of its user changes under traffic', async () => {
+  test('keeps working while the password of its user changes under traffic', async () => {
     let password = 'first';
     let expiresAt = Date.now() + 60_000;
     let asked = 0;
@@ -86,7 +86,7 @@ describe.skipIf(absent)('openMysql with a password provider', () => {
     expect(items).toBe(written);
   });
 
-  test('asks for a password without an end again when the server refuses it, once for many connections', async () => {
+  test('asks for a password without an expiry again when the server refuses it, once for many connections', async () => {
     await changePassword('third');
     const given: Password[] = ['stale', 'third'];
     let asked = 0;
@@ -101,7 +101,7 @@ describe.skipIf(absent)('openMysql with a password provider', () => {
     expect(asked).toBe(2);
   });
 
-  test('says that a password is wrong, and never which one', async () => {
+  test('says that a password is wrong, without showing it', async () => {
     await using store = openMysql(target.href, { prefix, password: () => 'hunter2' });
     const error = await store.ping().catch((failure: unknown) => failure as Error);
     expect(error).toMatchObject({
@@ -112,7 +112,7 @@ describe.skipIf(absent)('openMysql with a password provider', () => {
     expect(String((error as Error).cause)).not.toContain('hunter2');
   });
 
-  test('refuses a password that is no function, and one for a pool that has its own', () => {
+  test('refuses a password that is not a function, and one for a pool that has its own', () => {
     const refused = (message: string): Error =>
       expect.objectContaining({
         code: 'ERR_INVALID_OPTION',

@@ -50,7 +50,7 @@ function networkFaults(
   const late = failed(factory, 'the database did not answer in time');
   const anyhow = new RegExp(`${late.source}|${disconnected.source}`);
 
-  test('stores every operation once, wherever its connection is cut', async () => {
+  test('stores every operation once, for a cut of its connection at any point', async () => {
     await using store = open(proxy.url, 5_000);
     const session = store.session(uniqueName('cut'));
     await session.addItems([message('before')]);
@@ -118,7 +118,7 @@ function networkFaults(
     vi.waitFor(() => append(session, 'after', [message('after')]), { timeout: HANG, interval: 20 });
 
   test(
-    'gives up when no answer comes in time, without another attempt, and goes on when the database answers again',
+    'fails when there is no answer in time, without another attempt, and works when the database answers again',
     async () => {
       const id = uniqueName('hang');
       await before(id);
@@ -152,7 +152,7 @@ function networkFaults(
   );
 
   test(
-    'replaces a connection that went silent',
+    'replaces a connection that does not answer',
     async () => {
       const id = uniqueName('silent');
       await before(id);
@@ -170,7 +170,7 @@ function networkFaults(
   );
 
   test(
-    'leaves no session locked when the network falls silent in the middle of a transaction',
+    'leaves no session locked when the network fails in the middle of a transaction',
     async () => {
       const id = uniqueName('locked');
       const kept = message('kept');

@@ -51,7 +51,7 @@ function suite(open: () => Store<StoreSession>): void {
       .session(id)
       .getItems();
 
-  it('is one for all that is appended at the same time through stacks with one layer', async () => {
+  it('is shared by concurrent appends through stacks with one layer', async () => {
     const session = bare().session('at once');
     const layer = encrypt({ keys });
     const observing = { name: 'observing' };
@@ -62,7 +62,7 @@ function suite(open: () => Store<StoreSession>): void {
     expect(await read('at once')).toHaveLength(texts.length);
   });
 
-  it('is there for a transaction that comes while the first append is under way', async () => {
+  it('is used by a transaction during the first append', async () => {
     const session = bare().session('transaction');
     const layer = encrypt({ keys });
     const stacks = [wrapSession(session, [layer]), wrapSession(session, [{ name: 'other' }, layer])] as const;
@@ -77,7 +77,7 @@ function suite(open: () => Store<StoreSession>): void {
     expect(new Set(await read('transaction'))).toEqual(new Set([said('a'), said('b'), said('c')]));
   });
 
-  it('is stored before the records where another addItems stands in the place of the own one', async () => {
+  it('is stored before the records when addItems was replaced', async () => {
     const session = bare().session('replaced');
     const addItems = session.addItems.bind(session);
     let before: readonly unknown[] = [];
@@ -109,7 +109,7 @@ function suite(open: () => Store<StoreSession>): void {
     expect(await read('clones')).toEqual([said('a'), said('b')]);
   });
 
-  it('goes again with the next append when the first one was refused', async () => {
+  it('is sent again with the next append when the first one was refused', async () => {
     await bare()
       .session('subject', { subject: 'one' })
       .addItems([said('a')]);
@@ -133,7 +133,7 @@ describe('a new data key in SQLite', () => {
   const path = inFolder('new-keys.db');
   suite(() => openStore(path, ''));
 
-  it('is written in the transaction of its first records, or is not', async () => {
+  it('is written in the transaction of its first records, or not at all', async () => {
     await using store = openStore(path, '');
     await store.session('whole', { subject: 'one' }).addItems([said('a')]);
     const other = wrapStore(openStore(path, ''), [encrypt({ keys })]);
@@ -145,7 +145,7 @@ describe('a new data key in SQLite', () => {
     await other.close();
   });
 
-  it('is not put back where somebody deleted it after a write of which nobody knows', async () => {
+  it('is not restored when it was deleted after a write with an unknown result', async () => {
     const connection = openConnection({
       path: inFolder('unknown.db'),
       durability: 'normal',

@@ -8,6 +8,6 @@ describe('a store over the driver of the example', () => {
   storeContract({ describe, test }, { open: () => createStore(memoryDriver(table)) });
 });
 
-describe('a store over the driver of the example, of its own', () => {
+describe('a store over the driver of the example, not shared', () => {
   storeContract({ describe, test }, { open: () => createStore(memoryDriver()), shared: false });
 });

@@ -28,7 +28,7 @@ function contractChecks(options: StoreContractOptions): ReadonlyMap<string, () =
   return checks;
 }
 
-describe('a store over a driver that answers late and out of order', () => {
+describe('a store over a driver with late and reordered answers', () => {
   const random = randomFrom(7);
   const table: Table = new Map();
   storeContract({ describe, test }, { open: () => createStore(slowDriver(memoryDriver(table), { random })) });
@@ -82,7 +82,7 @@ describe('calls that overlap in every way', () => {
   }
 
   test.each(Array.from({ length: rounds(6, 200) }, (_, seed) => seed + 1))(
-    'have an order in which each did what it said (seed %i)',
+    'have an order that explains all results (seed %i)',
     async (seed) => {
       const random = randomFrom(seed);
       const table: Table = new Map();
@@ -106,7 +106,7 @@ describe('calls that overlap in every way', () => {
 });
 
 describe('a database that fails in the middle', () => {
-  test('leaves what an error says, and no part of a call', async () => {
+  test('leaves the state that the error states, and no part of a call', async () => {
     const random = randomFrom(11);
     const table: Table = new Map();
     const open = (failures: number) => createStore(slowDriver(memoryDriver(table), { random, failures }));
@@ -153,7 +153,7 @@ describe('a database that fails in the middle', () => {
 });
 
 describe('a store over a driver', () => {
-  test('asks it as often as the page says', async () => {
+  test('calls it as often as the page says', async () => {
     const calls: string[] = [];
     const driver = memoryDriver();
     const session = createStore({
@@ -182,7 +182,7 @@ describe('a store over a driver', () => {
     expect(await during(() => session.clearSession())).toBe('get list list list commit');
   });
 
-  test('takes no error for true that was decided on what has changed meanwhile', async () => {
+  test('returns no error that is based on outdated data', async () => {
     const table: Table = new Map();
     const items = numbered('item', 2);
     const other = createStore(memoryDriver(table)).session('s');
@@ -207,7 +207,7 @@ describe('a store over a driver', () => {
     expect(await other.getItems()).toEqual([]);
   });
 
-  test('gives up when other writers are always faster', async () => {
+  test('fails when other writers are always faster', async () => {
     const driver = memoryDriver();
     let commits = 0;
     const store = createStore({
@@ -222,7 +222,7 @@ describe('a store over a driver', () => {
     expect(commits).toBe(201);
   });
 
-  test('remembers as many operations as it is told', async () => {
+  test('remembers as many operations as the option says', async () => {
     const table: Table = new Map();
     const session = createStore(memoryDriver(table), { operationLog: 2 }).session('s');
     for (const operationId of ['one', 'two', 'three']) {
@@ -236,7 +236,7 @@ describe('a store over a driver', () => {
     expect([...table.keys()].filter((key) => /^(operation|applied)/.test(key))).toHaveLength(4);
   });
 
-  test('moves what follows to the end when the numbers in the middle do not suffice', async () => {
+  test('moves later records to the end when there are not enough numbers in the middle', async () => {
     const driver = memoryDriver();
     const history = keyValueDriver(driver, { operationLog: 1, now: () => 0, hasOwnClock: true });
     const store = createStore(driver);
@@ -263,7 +263,7 @@ describe('a store over a driver', () => {
     expect(lists).toBe(1);
   });
 
-  test('finds what belonged to a conversation of a table of the first version', async () => {
+  test('finds the derived sessions of a conversation in a table of the first version', async () => {
     const table: Table = new Map();
     const branch = derivedId({ kind: 'branch', of: 's', name: 'x' });
     await createStore(memoryDriver(table)).session(branch, { derived: true }).addItems(numbered('item', 1));
@@ -288,7 +288,7 @@ describe('a store over a driver', () => {
     expect([...table.keys()]).toEqual(['version']);
   });
 
-  test('says that a value is damaged, and quotes nothing of it', async () => {
+  test('says that a value is damaged, without quoting it', async () => {
     const table: Table = new Map();
     const session = createStore(memoryDriver(table)).session('s');
     await session.addItems(numbered('secret', 1));
@@ -315,7 +315,7 @@ describe('a store over a driver', () => {
     );
   });
 
-  test('goes by the clock of the database, where it has one', async () => {
+  test('uses the clock of the database, if it has one', async () => {
     let time = Date.UTC(2030, 0);
     const driver = { ...memoryDriver(), time: () => Promise.resolve(time) };
     const store = createStore(driver, { clock: () => Date.UTC(2030, 1) });

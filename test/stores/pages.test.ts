@@ -82,7 +82,7 @@ describe.each(stores.filter(({ absent }) => !absent))('page() on $name', ({ open
     expect(counter.opened).toBe(40);
   });
 
-  it('gives every item once, whatever the size of the pages', async () => {
+  it('returns every item once, for every page size', async () => {
     const session = store.session(uniqueName('sizes'));
     const wrapped = wrapSession(session, full());
     await wrapped.addItems(messages(23));
@@ -96,7 +96,7 @@ describe.each(stores.filter(({ absent }) => !absent))('page() on $name', ({ open
     }
   });
 
-  it('goes on at its place when items were added or taken off meanwhile', async () => {
+  it('continues at its position when items were added or removed meanwhile', async () => {
     const wrapped = wrapSession(store.session(uniqueName('moving')), full());
     await wrapped.addItems(messages(30));
     const newest = await page(wrapped, { limit: 10 });

@@ -34,7 +34,7 @@ async function prepared(): Promise<Prepared[]> {
   return rows;
 }
 
-describe('a statement that is kept in PGlite', () => {
+describe('a prepared statement in PGlite', () => {
   beforeEach(async () => void (await database.exec('DEALLOCATE ALL')));
 
   test('is parsed once for all stores of a database', async () => {
@@ -48,7 +48,7 @@ describe('a statement that is kept in PGlite', () => {
     expect(await prepared()).toEqual([{ ...first, runs: 3 }]);
   });
 
-  test('is prepared again after somebody deallocated it, also inside a transaction', async () => {
+  test('is prepared again after it was deallocated, also inside a transaction', async () => {
     await using store = openPostgres({ pool: database }, { prefix: 'again_' });
     const session = store.session('a');
     await session.addItems([message('one'), message('two')]);
@@ -62,7 +62,7 @@ describe('a statement that is kept in PGlite', () => {
     expect(await session.getItems()).toEqual([message('one')]);
   });
 
-  test('takes the place of one that another copy of the package prepared', async () => {
+  test('replaces one that another copy of the package prepared', async () => {
     const one = kept('SELECT ?::int AS "another copy"');
     const loan = await connect();
     await loan.query(one, [1]);
@@ -84,7 +84,7 @@ describe('a statement that is kept in PGlite', () => {
     expect(await prepared()).toHaveLength(1);
   });
 
-  test('fails with the error that PGlite has for it, and leaves the connection usable', async () => {
+  test('fails with the error of PGlite, and leaves the connection usable', async () => {
     const divide = kept('SELECT 1 / ?::int AS quotient');
     const loan = await connect();
     const own: unknown = await database
@@ -121,7 +121,7 @@ describe('a statement that is kept in PGlite', () => {
     expect(await prepared()).toHaveLength(1);
   });
 
-  test('waits for a transaction of somebody else instead of taking part in it', async () => {
+  test('waits for a transaction of the application instead of joining it', async () => {
     await using store = openPostgres({ pool: database }, { prefix: 'foreign_' });
     const session = store.session('a');
     await session.addItems([message('before')]);
@@ -141,7 +141,7 @@ describe('a statement that is kept in PGlite', () => {
     expect((await database.query('SELECT 1 FROM foreign_rows')).rows).toEqual([]);
   });
 
-  test('brings what it wrote to the file system of PGlite, as a query does', async () => {
+  test('writes to the file system of PGlite, like a query', async () => {
     await using store = openPostgres({ pool: database }, { prefix: 'files_' });
     await store.session('a').addItems([message('one')]);
     const synced = vi.spyOn(database, 'syncToFs');
@@ -150,7 +150,7 @@ describe('a statement that is kept in PGlite', () => {
     synced.mockRestore();
   });
 
-  test('is heard by the listeners of PGlite when it announces something', async () => {
+  test('reaches the listeners of PGlite when it notifies', async () => {
     const heard: string[] = [];
     const stop = await database.listen('kept', (payload) => heard.push(payload));
     await (await connect()).query(kept('SELECT pg_notify(?, ?)'), ['kept', 'news']);
@@ -185,7 +185,7 @@ describe('a statement that is kept in PGlite', () => {
   });
 });
 
-describe('values of a kept statement in PGlite', () => {
+describe('values of a prepared statement in PGlite', () => {
   /** What a statement says when it is kept, which is what it says when it is not. */
   async function answer(sql: string, values: readonly SqlValue[]): Promise<SqlResult> {
     const loan = await connect();
@@ -211,7 +211,7 @@ describe('values of a kept statement in PGlite', () => {
     expect((await answer('SELECT ?::text AS value', [text])).rows).toEqual([{ value: text }]);
   });
 
-  test('half a character is sent as the one that stands for what is none', async () => {
+  test('an unpaired surrogate is sent as the replacement character', async () => {
     expect((await answer('SELECT ?::text AS value', ['a\ud83db'])).rows).toEqual([{ value: 'a\ufffdb' }]);
   });
 

@@ -36,7 +36,7 @@ describe.skipIf(skipped).each(['transaction', 'session'] as const)('PgBouncer in
     storeContract({ describe, test }, { open: () => openPostgres(pooler.url, { schema }) });
   }
 
-  test('serves a store of which every option is as it is by default', async () => {
+  test('serves a store with default options', async () => {
     await using store = openPostgres(pooler.url, { schema });
     const layers = [cache({ maxItems: 100 }), encrypt({ keys: fixedKeyring() })];
     const sessions = Array.from({ length: 20 }, (_, n) => wrapStore(store, layers).session(`${mode} ${n}`));
@@ -49,7 +49,7 @@ describe.skipIf(skipped).each(['transaction', 'session'] as const)('PgBouncer in
     for (const session of sessions) expect(await session.getItems()).toEqual(['1', '2'].map(message));
   });
 
-  test('is told nothing that stays on a connection which others get', async () => {
+  test('gets no setting that stays on a shared connection', async () => {
     await using store = openPostgres(pooler.url, { schema, timeout: '29s' });
     await Promise.all(
       Array.from({ length: 12 }, async (_, n) => {
@@ -69,7 +69,7 @@ describe.skipIf(skipped).each(['transaction', 'session'] as const)('PgBouncer in
     expect(others).toEqual(['0', '0', '0']);
   });
 
-  test('leaves no statement waiting in the server that its caller has given up', async () => {
+  test('leaves no statement waiting in the server after its caller timed out', async () => {
     const id = `locked ${mode}`;
     await using store = openPostgres(pooler.url, { schema, timeout: '1s' });
     await vi.waitFor(() => store.session(id).addItems([message('1')]), { timeout: 30_000 });

@@ -39,7 +39,7 @@ async function dyingServer() {
   };
 }
 
-describe('A PostgreSQL that ends just when it has let somebody in', () => {
+describe('A PostgreSQL that ends right after a login', () => {
   const failure = {
     code: 'ERR_STORE',
     message: expect.stringContaining('the connection to the database failed') as string,
@@ -62,7 +62,7 @@ describe('A PostgreSQL that ends just when it has let somebody in', () => {
     server.close();
   });
 
-  test('is an error of the call on a pool of yours, which gets no more listeners however many stores use it', async () => {
+  test("is an error of the call on an application's pool, which gets no more listeners with more stores", async () => {
     const server = await dyingServer();
     const pool = new Pool({ connectionString: server.url });
     pool.on('error', () => undefined);

@@ -37,7 +37,7 @@ describe('openPostgres', () => {
     expect(refused(() => openPostgres({ pool }, { maxConnections: 3 }))).toContain('is for a URL');
   });
 
-  test('says that nobody answers, and that nothing was written', async () => {
+  test('says that the server does not answer, and that nothing was written', async () => {
     await using store = openPostgres('postgres://nobody@127.0.0.1:9/none', {
       timeout: '2s',
       sharePool: false,
@@ -65,7 +65,7 @@ describe.skipIf(absent)('openPostgres on PostgreSQL, in detail', () => {
     await admin.end();
   });
 
-  test('sets up once when many first calls race, and not at all when told so', async () => {
+  test('sets up once for concurrent first calls, and not at all with createTables: false', async () => {
     const stores = Array.from({ length: 4 }, () => openPostgres(url, { schema, sharePool: false }));
     await Promise.all(stores.map((store, index) => store.session('race').addItems([message(String(index))])));
     expect(await stores[0]?.session('race').getItems()).toHaveLength(4);
@@ -111,7 +111,7 @@ describe.skipIf(absent)('openPostgres on PostgreSQL, in detail', () => {
     await vi.waitFor(async () => expect(await connections()).toBe(0), { timeout: 5_000 });
   });
 
-  test('keeps its plans on a connection, and does without where a proxy lends others', async () => {
+  test('prepares statements once a connection, and does not behind a proxy that shares connections', async () => {
     const pool = new Pool({ connectionString: url, max: 1 });
     const query = async (sql: string): Promise<unknown[]> => (await pool.query<object>(sql)).rows;
     const plans = "SELECT name FROM pg_prepared_statements WHERE name LIKE 'strongroom%'";
@@ -128,7 +128,7 @@ describe.skipIf(absent)('openPostgres on PostgreSQL, in detail', () => {
     await pool.end();
   });
 
-  test('keeps its history through connections that are cut', async () => {
+  test('keeps its history when connections are cut', async () => {
     await using store = openPostgres(url, { schema, sharePool: false, maxConnections: 2 });
     const session = store.session('cut');
     await session.addItems([message('before')]);
@@ -188,7 +188,7 @@ describe.skipIf(withoutBinaries('PostgreSQL', 'passwords that change'))(
       await server.destroy();
     });
 
-    test('goes on while the password of its role changes under traffic', async () => {
+    test('keeps working while the password of its role changes under traffic', async () => {
       await admin.query("CREATE ROLE app LOGIN PASSWORD 'first'");
       await admin.query('GRANT CREATE ON DATABASE postgres TO app');
       const target = new URL(server.url);
@@ -229,7 +229,7 @@ describe.skipIf(withoutBinaries('PostgreSQL', 'passwords that change'))(
       expect(items).toBe(written.length);
     });
 
-    test('says that a password is wrong, and never which one', async () => {
+    test('says that a password is wrong, without showing it', async () => {
       const wrong = new URL(server.url);
       wrong.password = 'hunter2';
       await using store = openPostgres(wrong.href, { sharePool: false });

@@ -20,7 +20,7 @@ describe.skipIf(absent)('a purge of many expired items in PostgreSQL', () => {
   const schema = uniqueName('purge');
   afterAll(() => dropPostgresSchema(url, schema));
 
-  test('takes all of them and nothing else, in bounded batches, while others write', async () => {
+  test('deletes all of them and nothing else, in bounded batches, while others write', async () => {
     const pool = new Pool({ connectionString: url, max: WRITERS + 2 });
     const query = async (sql: string): Promise<{ count: string }[]> =>
       (await pool.query<{ count: string }>(sql)).rows;

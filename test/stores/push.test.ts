@@ -86,7 +86,7 @@ function suite(ours: () => Store<StoreSession>, theirs: () => Store<StoreSession
     await Promise.all(opened.splice(0).map((store) => store.close()));
   });
 
-  test('asks for nothing while nothing changes, and shows what another process changed once it was announced', async () => {
+  test('queries nothing while nothing changes, and shows a change of another process once it was announced', async () => {
     const id = uniqueName('push');
     const { session, source, settled, asked } = await counted(open(ours), id, key);
     const other = await counted(open(theirs), id, key);
@@ -113,7 +113,7 @@ function suite(ours: () => Store<StoreSession>, theirs: () => Store<StoreSession
     expect(asked()).toBe(0);
   });
 
-  test('asks once after an append of its own: what is announced may be older than that', async () => {
+  test('queries once after its own append: an announcement may be older than the append', async () => {
     const id = uniqueName('push');
     const { session, source, settled, asked } = await counted(open(ours), id, key);
     await session.addItems([message('one')]);
@@ -138,7 +138,7 @@ describe.skipIf(redis.absent)('openRedis with push', () => {
   afterAll(() => deleteRedisKeys(redis.url, prefix));
   suite(ours, () => openRedis(redis.url, { prefix }));
 
-  test('asks again when the listening connection is cut, and sees what was changed meanwhile', async () => {
+  test('queries again when the listening connection is cut, and sees changes made meanwhile', async () => {
     const id = `${uniqueName('push')} {with} : signs %`;
     const key = generateKey();
     await using store = ours();
@@ -193,7 +193,7 @@ describe.skipIf(redis.absent)('openRedis with push', () => {
     },
   );
 
-  test('leaves no connection behind beside a client of yours, which connects anew as it likes', async () => {
+  test("leaves no connection open beside an application's client that reconnects", async () => {
     const proxy = await startProxy(redis.url);
     const client = createClient({ url: proxy.url, socket: { reconnectStrategy: 20 } });
     client.on('error', () => undefined);
@@ -213,7 +213,7 @@ describe.skipIf(redis.absent)('openRedis with push', () => {
     await proxy.close();
   });
 
-  test('survives keys in the place of sessions that no session has, whoever wrote them', async () => {
+  test('ignores foreign keys among the keys of sessions', async () => {
     const id = uniqueName('push');
     await using store = ours();
     const { session, source, settled } = await counted(store, id, generateKey());
@@ -258,7 +258,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
   afterAll(() => dropPostgresSchema(postgres.url, schema));
   suite(ours, () => openPostgres(postgres.url, { schema }));
 
-  test('asks again while the listening connection is cut, and sees what was changed meanwhile', async () => {
+  test('queries again while the listening connection is cut, and sees changes made meanwhile', async () => {
     const id = uniqueName('push');
     const key = generateKey();
     await using store = ours();
@@ -284,7 +284,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
     expect(asked()).toBe(0);
   });
 
-  test('says that the trigger is missing, and asks the database each time', async () => {
+  test('says that the trigger is missing, and queries the database each time', async () => {
     const own = uniqueName('push');
     await using admin = openPostgres(postgres.url, { schema: own });
     await admin.ping();
@@ -353,7 +353,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
       return rows[0]?.channel as string;
     };
 
-    test('tells nothing: neither where it is announced nor what', async () => {
+    test('reveals neither the channel nor the content of announcements', async () => {
       await using store = ours();
       const id = uniqueName('push');
       const { session, settled } = await counted(store, id, generateKey());
@@ -378,7 +378,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
       for (const payload of heard) expect(payload).toMatch(/^(?:[0-9a-f]{64}|![\w-]{22})$/);
     });
 
-    test('attack 18: lets it do no harm, whatever it announces and repeats', async () => {
+    test('attack 18: does no harm by forged or repeated announcements', async () => {
       await using store = ours();
       await using other = openPostgres(postgres.url, { schema });
       const id = uniqueName('push');
@@ -409,7 +409,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
       expect(await session.getItems()).toEqual([]);
     });
 
-    test('cannot attach the function to a table of its own', async () => {
+    test('cannot attach the trigger function to its own table', async () => {
       await low.query('CREATE TEMPORARY TABLE mine (id text, next_seq bigint, generation bigint)');
       await expect(
         low.query(
@@ -419,7 +419,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
     });
   });
 
-  test('believes nothing that was announced before, soon after the secret is another one or the trigger is gone', async () => {
+  test('trusts no announcements soon after the secret changed or the trigger was dropped', async () => {
     const silenced = async (sql: (schema: string) => string): Promise<AgentInputItem[]> => {
       const own = uniqueName('push');
       const admin = new Client(postgres.url);
@@ -445,7 +445,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
     expect(histories).toEqual([[message('one')], [message('one')]]);
   }, 30_000);
 
-  test('announces what writers do that may not read the secret', async () => {
+  test('announces changes of writers that may not read the secret', async () => {
     const role = uniqueName('writer');
     const admin = new Client(postgres.url);
     await admin.connect();
@@ -470,7 +470,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
     }
   });
 
-  test('tells no name of a session any more in a database of the version before', async () => {
+  test('announces no session names any more in a database of the previous version', async () => {
     const own = uniqueName('push');
     await restorePostgres('v2', postgres.url, own);
     const admin = new Client(postgres.url);
@@ -502,7 +502,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
 
   const without = withoutPooler('openPostgres with push, behind a pooler');
   test.skipIf(without)(
-    'believes no connection that takes LISTEN and delivers nothing, as a pooler lends them',
+    'trusts no connection that accepts LISTEN and delivers nothing, like those of a pooler',
     async () => {
       const pooler = await startPooler(postgres.url);
       const warnings: string[] = [];
@@ -526,7 +526,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
     },
   );
 
-  test('refuses what is no switch, and a pool of yours with one connection only', () => {
+  test("refuses a push that is not a boolean, and an application's pool with one connection only", () => {
     const pool = new Pool({ connectionString: postgres.url, max: 1 });
     expect(() => openPostgres({ pool }, { push: true })).toThrow(
       expect.objectContaining({
@@ -550,7 +550,7 @@ describe('openPostgres with push on PGlite', () => {
     pool = await emptyPGlite();
   });
   afterAll(() => pool.close());
-  test('asks for nothing while nothing changes', async () => {
+  test('queries nothing while nothing changes', async () => {
     await using store = openPostgres({ pool }, { push: true });
     await using other = openPostgres({ pool });
     const key = generateKey();

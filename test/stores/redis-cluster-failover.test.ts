@@ -181,7 +181,7 @@ describe.skipIf(withoutCluster('a cluster that changes under load'))(
     };
 
     test(
-      'loses and doubles nothing while slots move, and no call fails',
+      'loses and duplicates nothing while slots move, and no call fails',
       async () => {
         const { loads, end } = await loaded(uniqueName('reshard'), inMovingSlot);
         await progress(loads, 3);
@@ -204,7 +204,7 @@ describe.skipIf(withoutCluster('a cluster that changes under load'))(
     );
 
     test(
-      'loses only what the killed primary alone had, doubles nothing, and every session goes on',
+      'loses only writes that the killed primary alone had, duplicates nothing, and every session still works',
       async () => {
         const prefix = uniqueName('failover');
         const { loads, end } = await loaded(prefix);

@@ -53,7 +53,7 @@ describe.skipIf(withoutCluster('openRedis on a cluster of three'))('openRedis on
     expect(slotOf('123456789')).toBe(0x31c3);
   });
 
-  test('refuses one node of it, by a URL or a client, before anything is written, and says what to give', async () => {
+  test('refuses one node of it, by a URL or a client, before anything is written, and says what to pass', async () => {
     const refused = {
       code: 'ERR_INVALID_OPTION',
       message:
@@ -122,7 +122,7 @@ describe.skipIf(withoutCluster('openRedis on a cluster of three'))('openRedis on
       expect(left).toEqual([]);
     });
 
-    test('removes what it lost the way to, wherever it is', async () => {
+    test('removes orphaned keys on every node', async () => {
       await using store = await open(cluster.urls, { prefix });
       for (const id of IDS.slice(0, 4)) {
         await store.session(id).addItems([message(id)]);
@@ -179,7 +179,7 @@ describe.skipIf(withoutCluster('openRedis on a cluster of three'))('openRedis on
       for (const id of ['archived', archiveTo]) await store.deleteSession(id);
     });
 
-    test('waits for a slot that is on its way, says so when that takes too long, and loses nothing', async () => {
+    test('waits for a moving slot, says so when that takes too long, and loses nothing', async () => {
       const id = uniqueName('moving');
       const tag = `${prefix}:{${id}}`;
       const slot = String(slotOf(tag));

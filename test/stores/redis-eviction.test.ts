@@ -81,7 +81,7 @@ describe.skipIf(withoutBinaries('Redis', 'Redis that evicts'))('Redis that evict
     await expect(store.ping()).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED' });
   });
 
-  test('says nothing of a policy without a limit, and warns of one that only takes leases', async () => {
+  test('does not warn of a policy without a limit, and warns of one that evicts only leases', async () => {
     await admin.configSet({ maxmemory: '0', 'maxmemory-policy': 'allkeys-lru' });
     await using store = openRedis(server.url, { prefix: uniqueName('evict') });
     await store.ping();
@@ -104,7 +104,7 @@ describe.skipIf(withoutBinaries('Redis', 'Redis that evicts'))('Redis that evict
     ]);
   });
 
-  test('says that it cannot be told where the user may not ask', async () => {
+  test('warns that the settings are unknown when the user may not read them', async () => {
     await admin.sendCommand([
       'ACL',
       'SETUSER',
@@ -141,7 +141,7 @@ describe.skipIf(withoutBinaries('Redis', 'Redis that evicts'))('Redis that evict
     });
     const keysOf = (id: string): Promise<string[]> => admin.keys(`${prefix}:{${id}}:*`);
 
-    test('says of a session that the server lost its items, to whoever asks for it, until it is deleted', async () => {
+    test('reports to every caller that the server lost the items of a session, until it is deleted', async () => {
       const id = uniqueName('session');
       await using before = open();
       await before.session(id).addItems(items);
@@ -177,7 +177,7 @@ describe.skipIf(withoutBinaries('Redis', 'Redis that evicts'))('Redis that evict
       expect(await after.session(id).getItems()).toEqual(items);
     });
 
-    test('does not take an empty history for a lost one', async () => {
+    test('does not report an empty history as lost', async () => {
       const ids = ['popped', 'cleared', 'purged', 'deleted', 'replaced', 'never'].map(uniqueName);
       const [popped, cleared, purged, deleted, replaced] = ids as [string, string, string, string, string];
       {
@@ -216,7 +216,7 @@ describe.skipIf(withoutBinaries('Redis', 'Redis that evicts'))('Redis that evict
       },
     );
 
-    test('tells of every history that it lost when memory was full, as long as it knows that there was one', async () => {
+    test('reports every history that was lost when memory was full, as long as its meta key exists', async () => {
       const own = uniqueName('full');
       const options = { prefix: own, allowEviction: true };
       const used = /used_memory:(\d+)/.exec(await admin.info('memory'))?.[1];

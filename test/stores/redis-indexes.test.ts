@@ -17,10 +17,10 @@ function message(content: string): AgentInputItem {
   return { type: 'message', role: 'user', content };
 }
 
-describe('What a process knows of a list', () => {
+describe('The remembered state of a list', () => {
   const entries = { birth: 100, expiry: 500, subject: 'ada', dids: ['k1', 'k2'] };
 
-  test('holds for records that are born and expire no earlier, of the same subject, under the same data keys', () => {
+  test('applies to records with no earlier times, of the same subject, under the same data keys', () => {
     const indexed = createIndexed();
     expect(indexed.covers('a', entries)).toBeUndefined();
     indexed.note('a', 'l7', entries);
@@ -32,7 +32,7 @@ describe('What a process knows of a list', () => {
     expect(indexed.covers('a', { ...entries, dids: ['k1', 'k3'] })).toBeUndefined();
   });
 
-  test('is over when the list has another name, or none', () => {
+  test('is dropped when the list has another name, or none', () => {
     const indexed = createIndexed();
     indexed.note('a', 'l1', entries);
     indexed.name('a', 'l1');
@@ -43,7 +43,7 @@ describe('What a process knows of a list', () => {
     expect(indexed.list('a')).toBeUndefined();
   });
 
-  test('is written anew after a minute, and bounded', () => {
+  test('is renewed after a minute, and bounded', () => {
     let now = 0;
     const indexed = createIndexed(2, 60_000, () => now);
     indexed.note('a', 'l1', entries);
@@ -96,7 +96,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     return ids;
   };
 
-  test('an append is one command once the indexes have what it needs', async () => {
+  test('an append is one command once the indexes have its entries', async () => {
     const { store, sent } = open();
     const session = store.session('one command');
     await session.addItems([message('first')]);
@@ -133,7 +133,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await birth('between')).toBe(1_000);
   });
 
-  test('a session is found that got items while its deletion took the entries', async () => {
+  test('a session that got items during its deletion is found', async () => {
     const [a, b] = [open(), open()];
     await a.store.session('crossing').addItems([message('old')]);
     b.before(
@@ -178,7 +178,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await birth('rescored')).toBe(2_000);
   });
 
-  test('a score is no higher than the next item when a purge found the oldest one gone already', async () => {
+  test('a score is no higher than the next item when a purge finds the oldest one removed already', async () => {
     const [a, b] = [open(), open()];
     a.clock.now = 3_000;
     await a.store.session('popped before').addItems([message('newest')]);
@@ -209,7 +209,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await b.store.session('emptied').getItems()).toEqual([message('newer'), message('older')]);
   });
 
-  test('an empty session keeps what is put into it while another process purges it', async () => {
+  test('an empty session keeps items that are appended while another process purges it', async () => {
     const [a, b] = [open(), open()];
     await a.store.session('refilled').addItems([message('old')]);
     await a.store.session('refilled').popItem();
@@ -222,7 +222,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await listed(b.store)).toContain('refilled');
   });
 
-  test('a data key that another process destroyed is refused by one that just used it', async () => {
+  test('a data key that another process destroyed is refused in a process that just used it', async () => {
     const [a, b] = [open(), open()];
     const session = a.store.session('shredded');
     const sealed = carrierOf(
@@ -247,7 +247,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await session.getItems()).toEqual([]);
   });
 
-  test('a data key is looked for that a process uses for the first time, and one whose records only stayed', async () => {
+  test('a data key is checked at its first use in a process, and for records that were only kept', async () => {
     const [a, b] = [open(), open()];
     const sealed = (did: string): AgentInputItem =>
       carrierOf(
@@ -276,7 +276,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await session.getItems()).toEqual([message('new'), sealed('E'), message('more')]);
   });
 
-  test('a history is read whose list got another name, or none, in another process', async () => {
+  test('a history is read after its list got another name, or none, in another process', async () => {
     const [a, b] = [open(), open()];
     const session = a.store.session('renamed');
     await session.addItems([message('old')]);
@@ -293,7 +293,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await session.getItems()).toEqual([message('again')]);
   });
 
-  test('a change is decided again when a purge gave the list another name, its archive too', async () => {
+  test('a change is repeated when a purge renamed the list, or that of its archive', async () => {
     const [a, b] = [open(), open()];
     const purge = async (): Promise<void> => {
       b.clock.now = 5_000;
@@ -321,7 +321,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await a.store.session('archive').getItems()).toEqual(['new', 'newest', 'new'].map(message));
   });
 
-  test('a session that is known by its list still refuses another owner, also after it was deleted and made again', async () => {
+  test('a session with a remembered list still refuses another owner, also after it was deleted and created again', async () => {
     const [a, b] = [open(), open()];
     const mine = a.store.session('owned', { subject: 'ada' });
     await mine.addItems([message('one')]);
@@ -339,7 +339,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(found).not.toContain('owned');
   });
 
-  test('a change is decided again when an append came between, or another session of the same length', async () => {
+  test('a change is repeated after an append in between, or after a new session of the same length', async () => {
     const [a, b] = [open(), open()];
     await a.store.session('popped').addItems([message('one')]);
     a.before(isScript(CHANGE), () => b.store.session('popped').addItems([message('two')]));
@@ -352,7 +352,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await a.store.session('popped').getItems()).toEqual([]);
   });
 
-  test('what appends do not matter to is done in spite of them, and an operation is still done once', async () => {
+  test('changes that do not depend on appends are not delayed by them, and an operation is still done once', async () => {
     const [a, b] = [open(), open()];
     const [mine, theirs] = [a.store.session('busy'), b.store.session('busy')];
     await mine.addItems([message('one'), message('two')]);
@@ -377,7 +377,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await mine.getItems()).toEqual([]);
   });
 
-  test('a change that came too late a few times makes the others slower', async () => {
+  test('a change that failed a few times slows other writers down', async () => {
     const [a, b] = [open(), open()];
     await a.store.session('hurried').addItems([message('one')]);
     await b.store.session('hurried').addItems([message('two')]);
@@ -398,7 +398,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(last).toBeGreaterThan(3);
   });
 
-  test('an operation that appended nothing is seen by one of the same id', async () => {
+  test('an operation that appended nothing is recognized by one of the same id', async () => {
     const [a, b] = [open(), open()];
     const apply = ({ store }: typeof a, items: AgentInputItem[]) =>
       store.session('logged').applyHistoryTransaction({
@@ -414,7 +414,7 @@ describe.skipIf(absent)('Two processes on the indexes of openRedis', () => {
     expect(await a.store.session('logged').getItems()).toEqual([message('one')]);
   });
 
-  test('whatever several do at once, what was stored is listed, under a score that is no higher than its oldest item', async () => {
+  test('after any concurrent changes, stored sessions are listed with a score no higher than their oldest item', async () => {
     const START = 1_000_000;
     const pick = (count: number): number => Math.floor(Math.random() * count);
     const processes = Array.from({ length: 6 }, open);

@@ -79,7 +79,7 @@ describe.skipIf(absent)('openRedis as a user who may not do everything', () => {
     expect(await all.session('refused after').getItems()).toEqual([message('once'), message('twice')]);
   });
 
-  test('a change whose session cannot be listed is not made, one that was made says so', async () => {
+  test('a change whose session cannot be listed is not made, and one that was made says so', async () => {
     await all.session('changed').addItems([message('before')]);
     const session = store.session('changed');
     await allow('-zadd');
@@ -97,7 +97,7 @@ describe.skipIf(absent)('openRedis as a user who may not do everything', () => {
     expect(await session.getItems()).toEqual([message('after')]);
   });
 
-  test('a session that was deleted before the indexes were refused is gone, also from listings', async () => {
+  test('a session that was deleted before the indexes were refused is not listed any more', async () => {
     await store.session('deleted').addItems([message('one')]);
     refuseFrom(isScript(DROP), '-zrem');
     await expect(store.deleteSession('deleted')).rejects.toMatchObject({
@@ -124,7 +124,7 @@ describe.skipIf(absent)('openRedis as a user who may not do everything', () => {
     expect(await deks.get('keys', 'd1')).toBeUndefined();
   });
 
-  test('a hold that was only half placed or released says so, and whoever repeats the call makes it whole', async () => {
+  test('a hold that was placed or released in part says so, and repeating the call completes it', async () => {
     const holds = store.session('held')[DEK_STORE].holds;
     const hold = { id: uniqueName('hold'), sessionId: 'held', reason: 'r', placedAt: 1 };
     await allow('-hset');

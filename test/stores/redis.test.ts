@@ -38,7 +38,7 @@ describe('openRedis and openMysql', () => {
     expect(refusal(() => openMysql({ pool }, { sharePool: false }))).toContain('is for a URL');
   });
 
-  test('say that nobody answers, and that nothing was written', async () => {
+  test('say that the server does not answer, and that nothing was written', async () => {
     await using redis = openRedis('redis://127.0.0.1:9', { timeout: '3s' });
     await expect(redis.session('a').addItems([message('x')])).rejects.toMatchObject({
       code: 'ERR_STORE',
@@ -75,7 +75,7 @@ describe.skipIf(absent)('openRedis, in detail', () => {
     await client.close();
   });
 
-  test('tells neighbours apart whose records begin alike', async () => {
+  test('distinguishes neighbouring records with a common beginning', async () => {
     await using store = openRedis(url, { prefix });
     const sealed = (header: Pick<Header, 't' | 'e'>): AgentInputItem =>
       carrierOf(
@@ -93,7 +93,7 @@ describe.skipIf(absent)('openRedis, in detail', () => {
     expect(await store.session('neighbours').getItems()).toEqual(items);
   });
 
-  test('goes on after its connection was cut', async () => {
+  test('works after its connection was cut', async () => {
     const [admin, client] = [createClient({ url }), createClient({ url })];
     client.on('error', () => undefined);
     await Promise.all([admin.connect(), client.connect()]);
@@ -107,7 +107,7 @@ describe.skipIf(absent)('openRedis, in detail', () => {
     await Promise.all([admin.close(), client.close()]);
   });
 
-  test('keeps the keys of a session in one slot, and names a key that holds something else', async () => {
+  test('keeps the keys of a session in one slot, and names a key of another type', async () => {
     const client = createClient({ url });
     await client.connect();
     await using store = openRedis(url, { prefix });

@@ -101,12 +101,12 @@ interface Kind {
 }
 
 function suite(kind: Kind): void {
-  test.each(fixtures.FIXTURES)('opens a database of %s, and goes on with it', async (version) => {
+  test.each(fixtures.FIXTURES)('opens a database of %s, and works with it', async (version) => {
     const place = await kind.restore(version);
     expect(await goesOn((clock) => kind.open(place, { clock }))).toEqual(['held']);
   });
 
-  test.each(fixtures.FIXTURES)('finds what belonged to a conversation of %s', async (version) => {
+  test.each(fixtures.FIXTURES)('finds the derived sessions of a conversation of %s', async (version) => {
     const place = await kind.restore(version, { from: 'cleared', to: TWIG });
     await using store = kind.open(place);
     expect(await store[MAINTENANCE]?.tree('plain')).toEqual([TWIG]);
@@ -117,7 +117,7 @@ function suite(kind: Kind): void {
     expect(await store.deleteSession('plain')).toEqual({ derived: { branch: 1 } });
   });
 
-  test.each(fixtures.FIXTURES)('makes of a database of %s what a new one is', async (version) => {
+  test.each(fixtures.FIXTURES)('migrates a database of %s to the schema of a new one', async (version) => {
     const [old, fresh] = [await kind.restore(version), uniqueName('schema')];
     for (const place of [old, fresh]) {
       await using store = kind.open(place);
@@ -401,7 +401,7 @@ describe.skipIf(redis.absent)('Redis, of an earlier version', () => {
   suite(kind);
   severalProcesses(kind, (place) => [redis.url, place]);
 
-  test('finds what was there before also after a program that did not', async () => {
+  test('still finds earlier records after a program that did not', async () => {
     const place = await restore('v1-draft');
     // As the version after it did: a list with a name beside the one without.
     await client.hSet(`${place}:{plain}:meta`, 'list', 'abc');
@@ -411,7 +411,7 @@ describe.skipIf(redis.absent)('Redis, of an earlier version', () => {
     expect(await client.exists([`${place}:{plain}:items`, `${place}:{plain}:items:abc`])).toBe(0);
   });
 
-  test('migrates keys whose version was evicted, and goes on after a process that died in the middle', async () => {
+  test('migrates keys whose version was evicted, and continues after a process that died in the middle', async () => {
     const place = await restore('v1-draft');
     await client.del(`${place}:schema`);
     await client.set(`${place}:schema-lock`, 'a process that died', { PX: 200 });
@@ -422,7 +422,7 @@ describe.skipIf(redis.absent)('Redis, of an earlier version', () => {
     expect(await store.session('held').getItems()).toEqual([message('eight')]);
   });
 
-  test('names a version that is none, and leaves everything as it is', async () => {
+  test('names an invalid version, and changes nothing', async () => {
     const place = await restore('v1');
     await client.set(`${place}:schema`, 'something else');
     await using store = openRedis(redis.url, { prefix: place });

@@ -148,7 +148,7 @@ describe.skipIf(withoutBinaries('MariaDB', 'MariaDB that loses'))('MariaDB that 
   });
   afterAll(() => server?.destroy());
 
-  test('warns once a process of each setting that loses', async () => {
+  test('warns once a process of each setting that loses data', async () => {
     await using store = openMysql(server.url);
     await store.session('a').addItems([message('one')]);
     await store.ping();
@@ -185,11 +185,11 @@ describe.skipIf(withoutBinaries('MariaDB', 'MariaDB that loses'))('MariaDB that 
 });
 
 const postgres = await announce('PostgreSQL', 'settings of PostgreSQL');
-describe.skipIf(postgres.absent)('what PostgreSQL is asked', () => {
+describe.skipIf(postgres.absent)('the settings of PostgreSQL', () => {
   const schema = uniqueName('settings');
   afterAll(() => dropPostgresSchema(postgres.url, schema));
 
-  test('is asked once, at the first call, and no call after it takes a round trip more', async () => {
+  test('are read once, at the first call, and later calls take no more round trips', async () => {
     const pool = new Pool({ connectionString: postgres.url, max: 2 });
     await using store = openPostgres({ pool }, { schema });
     const statements = vi.spyOn(Client.prototype, 'query');
@@ -207,7 +207,7 @@ describe.skipIf(postgres.absent)('what PostgreSQL is asked', () => {
     await pool.end();
   });
 
-  test('a database of data keys is asked, too', async () => {
+  test('are also read from a database of data keys', async () => {
     const pool = new Pool({ connectionString: postgres.url, max: 2 });
     await using deks = postgresDekStore({ pool }, { schema });
     const statements = vi.spyOn(Client.prototype, 'query');
@@ -227,7 +227,7 @@ describe.skipIf(postgres.absent)('what PostgreSQL is asked', () => {
     await pooler.close();
   });
 
-  test('not in PGlite, which keeps what its owner lets it keep', async () => {
+  test('are not read from PGlite, whose durability its owner decides', async () => {
     const pool = await emptyPGlite();
     const queries = vi.spyOn(pool, 'query');
     const store = openPostgres({ pool });
@@ -241,12 +241,12 @@ describe.skipIf(postgres.absent)('what PostgreSQL is asked', () => {
 });
 
 const mariadb = await announce('MariaDB', 'settings of MariaDB');
-describe.skipIf(mariadb.absent)('what MariaDB is asked', () => {
+describe.skipIf(mariadb.absent)('the settings of MariaDB', () => {
   const prefix = `${uniqueName('settings')}_`;
   const user = uniqueName('app');
   afterAll(() => dropMysqlTables(mariadb.url, prefix));
 
-  test('a user with rights on its tables only can ask, and a safe server is silent', async () => {
+  test('can be read by a user with rights on its tables only, and a safe server gives no warning', async () => {
     const admin = await createConnection(mariadb.url);
     const url = new URL(mariadb.url);
     await admin.query(`CREATE USER ${user} IDENTIFIED BY 'secret'`);
@@ -299,7 +299,7 @@ describe('SQLite', () => {
     },
   );
 
-  test('on a local disk is silent, in memory, too', async () => {
+  test('gives no warning on a local disk or in memory', async () => {
     await using store = openSqlite(file('settings.db'));
     await using memory = openSqlite(':memory:');
     await store.ping();

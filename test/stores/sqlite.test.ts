@@ -119,7 +119,7 @@ describe('openSqlite', () => {
     }
   });
 
-  test('judges by its clock what an item without a time of its own is worth', async () => {
+  test('uses its clock for items without a time of their own', async () => {
     const clock = fakeClock(Date.UTC(2030, 0, 1));
     await using store = openSqlite(':memory:', { clock });
     const session = store.session('a');

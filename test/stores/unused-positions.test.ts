@@ -14,7 +14,7 @@ test('each position is taken once, the first of a key first', () => {
   ]);
 });
 
-test('taking all positions looks at each once, whatever their order', () => {
+test('taking all positions checks each once, in any order', () => {
   const reads = (count: number): number => {
     let looked = 0;
     const keys = new Proxy(

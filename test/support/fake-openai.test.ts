@@ -47,7 +47,7 @@ describe('the fake Conversations service', () => {
     expect(service.records(await session.getSessionId())).toEqual([]);
   });
 
-  test('loses what the service loses', async () => {
+  test('loses the same fields as the service', async () => {
     const { client } = fakeOpenAI();
     const session = new OpenAIConversationsSession({ client });
     await session.addItems([

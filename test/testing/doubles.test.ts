@@ -93,7 +93,7 @@ test('a recording session counts calls and items and keeps the arguments as they
   expect([recording.count(), recording.itemsRead]).toEqual([0, 0]);
 });
 
-test('a fake clock moves only when it is told to', () => {
+test('a fake clock moves only by its methods', () => {
   const clock = fakeClock(1_000);
   expect([clock(), clock()]).toEqual([1_000, 1_000]);
   clock.advance('15m');

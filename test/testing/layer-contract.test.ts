@@ -62,7 +62,7 @@ describe('the contract fails a layer that', () => {
     ).toContain('compares item by item, the same again, and keeps types and ids');
   });
 
-  test('loses an entry on its way', async () => {
+  test('loses an entry', async () => {
     expect(await failures(() => ({ name: 'loses', write: (entries) => entries.slice(0, -1) }))).toContain(
       'stores one record for each item, in order',
     );
@@ -73,7 +73,7 @@ describe('the contract fails a layer that', () => {
     header: { ...entry.header, [field]: value },
   });
 
-  test('calls itself a codec and does not give back all that it got', async () => {
+  test('calls itself a codec and does not restore the whole item', async () => {
     expect(
       await failures(() => ({
         name: 'forgets ids',
@@ -112,7 +112,7 @@ describe('the contract fails a layer that', () => {
     }
   });
 
-  test('stamps a kept item anew', async () => {
+  test('stamps a kept item again', async () => {
     let count = 0;
     expect(
       await failures(() => ({
@@ -123,7 +123,7 @@ describe('the contract fails a layer that', () => {
     ).toEqual(['stores a kept item again as it was, with its header fields']);
   });
 
-  test('stamps and drops what others stamped', async () => {
+  test('stamps and drops the fields of other layers', async () => {
     expect(
       await failures(() => ({
         name: 'drops',
@@ -168,7 +168,7 @@ describe('the contract fails a layer that', () => {
     ).toEqual(['takes a record without a stamp as it says']);
   });
 
-  test('keeps in one process what another one wrote', async () => {
+  test('keeps its state in one process only', async () => {
     expect(
       await failures(() => {
         let kept: ReturnType<NonNullable<SessionLayer['load']>> | undefined;

@@ -30,7 +30,7 @@ async function failures(open: () => Session, maxItemsPerCall?: number): Promise<
   return failed;
 }
 
-test('the contract finds what OpenAIConversationsSession loses, and nothing else', async () => {
+test('the contract finds the losses of OpenAIConversationsSession, and nothing else', async () => {
   expect(await failures(() => new OpenAIConversationsSession({ client: fakeOpenAI().client }), 20))
     .toMatchInlineSnapshot(`
     [
@@ -49,7 +49,7 @@ describe('the contract fails a session that', () => {
     };
   };
 
-  test('forgets the order of keys', async () => {
+  test('loses the order of keys', async () => {
     const open = broken((session) => {
       const getItems = session.getItems.bind(session);
       return {
@@ -62,7 +62,7 @@ describe('the contract fails a session that', () => {
     ]);
   });
 
-  test('hands out its own objects', async () => {
+  test('returns its own objects', async () => {
     const items = new Array<never>();
     const open = (): Session => ({
       ...plainSession(),
@@ -104,7 +104,7 @@ describe('the contract fails a session that', () => {
     ]);
   });
 
-  test('opens what a user pasted', async () => {
+  test('opens a pasted envelope', async () => {
     const open = broken((session) => {
       const getItems = session.getItems.bind(session);
       return {
