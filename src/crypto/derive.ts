@@ -1,7 +1,7 @@
 import { StrongroomError } from '../errors.ts';
 import { NONCE_BYTES, type Aead } from './aead.ts';
 import { le64, pae, paeBefore, toBase64url, writeAscii } from './encoding.ts';
-import { hkdfSha256, hmacSha256, sha256 } from './hash.ts';
+import { derivation, hmacSha256, sha256 } from './hash.ts';
 import { hedgedMessage, MAX_SEGMENT } from './hedged-message.ts';
 import { suite, type SuiteName } from './suite.ts';
 
@@ -52,8 +52,10 @@ export interface DerivedKeys {
   /**
    * The nonce of an entry without an operation, derived from fresh random bytes, header and plaintext: a random
    * generator that repeats itself, as in two clones of a process, repeats the nonce of an equal entry only.
+   *
+   * @param drawn The 32 random bytes, for this entry alone. Drawn by default.
    */
-  nonce(headerSegment: string, plaintext: Uint8Array): Uint8Array;
+  nonce(headerSegment: string, plaintext: Uint8Array, drawn?: Uint8Array): Uint8Array;
   /** The operation tag `o` of the entry at this index of the operation. */
   operationTag(operationId: string, index: number): string;
   /** The nonce of that entry: a different header or plaintext gives a different one. */
@@ -73,11 +75,12 @@ export function deriveKeys(
   suiteName: SuiteName,
   context: Pick<BindingContext, 'bytes' | 'hash'>,
 ): DerivedKeys {
-  const derive = (purpose: string): Uint8Array =>
-    hkdfSha256(dek, NO_SALT, pae(purpose, suiteName, context.hash), 32);
+  const keys = derivation(dek, NO_SALT);
+  const derive = (purpose: string): Uint8Array => keys.expand(pae(purpose, suiteName, context.hash), 32);
   const did = toBase64url(derive('sr1/id'));
   const encryptionKey = derive('sr1/enc');
   const syntheticKey = derive('sr1/syn');
+  keys.wipe();
   const aead = suite(suiteName)(encryptionKey);
   const hmac = hmacSha256(syntheticKey);
   encryptionKey.fill(0);
@@ -101,14 +104,15 @@ export function deriveKeys(
     associatedData: associatedDataOf(context.bytes),
     operationTag: (operationId, index) =>
       toBase64url(synthetic(pae('op', operationId, le64(index))).subarray(0, 16)),
-    nonce: (headerSegment, plaintext) =>
-      synthetic(...hedgedMessage(headerSegment, plaintext)).subarray(0, NONCE_BYTES),
+    nonce: (headerSegment, plaintext, drawn) =>
+      synthetic(...hedgedMessage(headerSegment, plaintext, drawn)).subarray(0, NONCE_BYTES),
     operationNonce: (operationId, index, headerSegment, plaintext) =>
       nonceOf(plaintext, 'nonce', operationId, le64(index), headerSegment),
     wipe() {
       if (wiped) return;
       wiped = true;
       aead.wipe();
+      hmac.wipe();
       syntheticKey.fill(0);
     },
   };
@@ -121,12 +125,18 @@ function associatedDataOf(context: Uint8Array): (headerSegment: string) => Uint8
   const tail = empty.slice(lengthAt + 8);
   const buffer = new Uint8Array(empty.length + MAX_SEGMENT);
   buffer.set(empty.subarray(0, lengthAt));
+  let last: string | undefined;
+  let view = buffer.subarray(0, 0);
   return (headerSegment) => {
+    // Entries that are written together have one header.
+    if (headerSegment === last) return view;
     if (headerSegment.length > MAX_SEGMENT) throw new RangeError('A header segment is too long.');
     const length = writeAscii(headerSegment, buffer.subarray(lengthAt + 8));
     buffer[lengthAt] = length & 0xff;
     buffer[lengthAt + 1] = length >> 8;
     buffer.set(tail, lengthAt + 8 + length);
-    return buffer.subarray(0, empty.length + length);
+    last = headerSegment;
+    view = buffer.subarray(0, empty.length + length);
+    return view;
   };
 }

@@ -17,15 +17,44 @@ const random = buffer.subarray(RANDOM_AT, RANDOM_AT + RANDOM_BYTES);
 /**
  * `PAE("hedged", 32 fresh random bytes, header segment, plaintext)` in two pieces; the next call overwrites the
  * first. The nonce of an entry without an operation is a MAC of this message.
+ *
+ * @param drawn The random bytes, of {@link createDraws}. By default they are drawn here.
  */
 export function hedgedMessage(
   headerSegment: string,
   plaintext: Uint8Array,
+  drawn?: Uint8Array,
 ): readonly [Uint8Array, Uint8Array] {
   if (headerSegment.length > MAX_SEGMENT) throw new RangeError('A header segment is too long.');
-  globalThis.crypto.getRandomValues(random);
+  if (drawn === undefined) globalThis.crypto.getRandomValues(random);
+  else random.set(drawn);
   const written = writeAscii(headerSegment, buffer.subarray(HEADER_AT));
   putLe64(buffer, HEADER_AT - 8, written);
   putLe64(buffer, HEADER_AT + written, plaintext.length);
   return [buffer.subarray(0, HEADER_AT + written + 8), plaintext];
+}
+
+/** How many entries one call of the system's generator is for: it takes as long as a quarter of a seal. */
+const AT_ONCE = 16;
+
+/**
+ * The random bytes for the entries of one write, 32 for each, drawn for some of them at once. What is left over at the end is not used
+ * for anything else.
+ *
+ * @param count How many entries there are.
+ */
+export function createDraws(count: number): () => Uint8Array {
+  let left = count;
+  let drawn = new Uint8Array(0);
+  let next = 0;
+  return () => {
+    if (next === drawn.length) {
+      drawn = new Uint8Array(RANDOM_BYTES * Math.max(Math.min(left, AT_ONCE), 1));
+      globalThis.crypto.getRandomValues(drawn);
+      next = 0;
+    }
+    left--;
+    next += RANDOM_BYTES;
+    return drawn.subarray(next - RANDOM_BYTES, next);
+  };
 }

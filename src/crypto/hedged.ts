@@ -11,7 +11,9 @@ const RANDOM_BYTES = 32;
 export function hedged(purpose: string, ...pieces: readonly (string | Uint8Array)[]): Uint8Array {
   const random = randomBytes(RANDOM_BYTES);
   const message = pae(purpose, ...pieces);
-  const result = hmacSha256(random)(message);
+  const mac = hmacSha256(random);
+  const result = mac(message);
+  mac.wipe();
   random.fill(0);
   message.fill(0);
   return result;

@@ -1,5 +1,6 @@
 import { StrongroomError } from '../errors.ts';
-import type { Entry, Header, SessionCall, SessionLayer } from '../layer.ts';
+import type { Entry, SessionCall, SessionLayer } from '../layer.ts';
+import { sameFields } from '../protocol/header.ts';
 import { isUndeclaredInverse } from './layer-kinds.ts';
 
 /**
@@ -72,11 +73,6 @@ function assertEntries(
 }
 
 const TIMES = ['t', 'e', 'g'] as const;
-
-function sameFields(one: Header, other: Header): boolean {
-  const fields = Object.keys(one) as (keyof Header)[];
-  return fields.length === Object.keys(other).length && fields.every((field) => one[field] === other[field]);
-}
 
 /** A record that is kept is written again: through `write` if `read` undid it, else past it. A guess would damage it. */
 function assertItemsKept(layer: SessionLayer, before: readonly Entry[], after: readonly Entry[]): void {

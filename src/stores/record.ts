@@ -34,6 +34,27 @@ export function encodeRecord(item: AgentInputItem, now: number): StoredRecord {
   return encodeCarrier(item, now) ?? encodePlain(snapshotItem(item), now);
 }
 
+/** As {@link encodeRecord} for each of a write, of which most have one header. */
+export function createEncoder(now: number): (item: AgentInputItem) => StoredRecord {
+  let last: { readonly parts: Envelope; readonly record: StoredRecord } | undefined;
+  return (item) => {
+    const parts = partsOf(item);
+    if (parts === undefined) return encodeRecord(item, now);
+    if (last !== undefined && isLike(last.parts, parts)) return { ...last.record, body: parts.body };
+    const record = encodeParts(parts, now);
+    if (record === undefined) return encodeRecord(plainRecord(item), now);
+    last = { parts, record };
+    return record;
+  };
+}
+
+/** Their headers are one object, with one segment. */
+function isLike(one: Envelope, other: Envelope): boolean {
+  return (
+    one.header === other.header && one.headerSegment === other.headerSegment && one.wrapped === other.wrapped
+  );
+}
+
 function encodePlain(item: AgentInputItem, now: number): StoredRecord {
   const plain = { head: null, did: null, wrapped: null, expiresAt: null, bornAt: null };
   return { ...plain, body: encodeItem(item), writtenAt: now };

@@ -61,6 +61,12 @@ const RUNTIMES: Readonly<Record<string, object>> = {
   'has no HMAC': { createHmac: refuse },
   'has no HKDF': { hkdfSync: refuse },
   'has another HKDF': { hkdfSync: () => new ArrayBuffer(42) },
+  'has no hash in one call': { hash: undefined },
+  'has another hash in one call': { hash: () => '0'.repeat(32) },
+  'has a hash in one call that takes texts only': {
+    hash: (name: string, data: unknown, encoding: never) =>
+      typeof data === 'string' ? node.hash(name, data, encoding) : refuse(),
+  },
   'has no hashes': { createHash: undefined },
   'is empty': Object.fromEntries(Object.keys(node).map((name) => [name, undefined])),
 };

@@ -1,52 +1,78 @@
 import type { AgentInputItem } from '@openai/agents';
 import { counters } from '../../crypto/counters.ts';
 import { fromUtf8 } from '../../crypto/encoding.ts';
+import { createDraws } from '../../crypto/hedged-message.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
 import type { DataKey } from '../../keys/data-keys/types.ts';
 import type { Entry, Header } from '../../layer.ts';
 import { carrierOf, formatEnvelope, formatHeader, type Envelope } from '../../protocol/envelope.ts';
+import { sameFields } from '../../protocol/header.ts';
 import { decodeItem } from '../../protocol/item.ts';
 import { sealedRecord } from '../../protocol/sealed-record.ts';
 import { failed, type Failure } from './undecryptable.ts';
 
-/**
- * Seals one entry: the carrier, as it is stored.
- *
- * @param asParts The record is for a store of ours, which takes it apart: it is not written down.
- */
-export function sealEntry(
-  key: DataKey,
-  suite: SuiteName,
-  stamps: Header,
-  plaintext: Uint8Array,
-  now: number,
-  operationId: string | undefined,
-  index: number,
-  asParts: boolean,
-): Entry {
-  const { derived } = key;
-  const { o: _o, ...rest } = stamps;
-  const header: Header = {
-    ...rest,
-    s: suite,
-    d: key.did,
-    t: stamps.t ?? now,
-    ...(operationId !== undefined && { o: derived.operationTag(operationId, index) }),
+/** What the entries of one write have in common. */
+export interface SealedWrite {
+  readonly suite: SuiteName;
+  readonly now: number;
+  readonly operationId: string | undefined;
+  /** How many entries there are. */
+  readonly count: number;
+  /** The records are for a store of ours, which takes them apart: they are not written down. */
+  readonly asParts: boolean;
+}
+
+/** Seals one entry of a write: the carrier, as it is stored. */
+export type Seal = (stamps: Header, plaintext: Uint8Array, index: number) => Entry;
+
+export function createSeal(key: DataKey, write: SealedWrite): Seal {
+  const { derived, inline, row } = key;
+  const { operationId, asParts } = write;
+  const draw = createDraws(write.count);
+  const headerOf = createHeaders(key, write);
+  return (stamps, plaintext, index) => {
+    const { header, headerSegment } = headerOf(stamps, index);
+    const nonce =
+      operationId === undefined
+        ? derived.nonce(headerSegment, plaintext, draw())
+        : derived.operationNonce(operationId, index, headerSegment, plaintext);
+    const body = derived.aead.seal(nonce, plaintext, derived.associatedData(headerSegment));
+    const record = asParts
+      ? sealedRecord(
+          inline === undefined
+            ? { header, headerSegment, body }
+            : { header, headerSegment, body, wrapped: inline },
+          row?.state === 'stored' ? undefined : row,
+        )
+      : carrierOf(formatEnvelope(headerSegment, body, inline));
+    return { item: record, header, stored: record };
   };
-  const headerSegment = formatHeader(header);
-  const nonce =
-    operationId === undefined
-      ? derived.nonce(headerSegment, plaintext)
-      : derived.operationNonce(operationId, index, headerSegment, plaintext);
-  const body = derived.aead.seal(nonce, plaintext, derived.associatedData(headerSegment));
-  const { inline, row } = key;
-  const record = asParts
-    ? sealedRecord(
-        { header, headerSegment, body, ...(inline !== undefined && { wrapped: inline }) },
-        row?.state === 'stored' ? undefined : row,
-      )
-    : carrierOf(formatEnvelope(headerSegment, body, inline));
-  return { item: record, header, stored: record };
+}
+
+interface WrittenHeader {
+  readonly header: Header;
+  readonly headerSegment: string;
+}
+
+/** The headers of a write. Most of its entries have the same, which is rendered once. */
+function createHeaders(
+  { did, derived }: DataKey,
+  { suite, now, operationId }: SealedWrite,
+): (stamps: Header, index: number) => WrittenHeader {
+  let last: (WrittenHeader & { readonly stamps: Header }) | undefined;
+  return (stamps, index) => {
+    if (operationId === undefined && last !== undefined && sameFields(last.stamps, stamps)) return last;
+    const { o: _o, ...rest } = stamps;
+    const header: Header = {
+      ...rest,
+      s: suite,
+      d: did,
+      t: stamps.t ?? now,
+      ...(operationId !== undefined && { o: derived.operationTag(operationId, index) }),
+    };
+    last = { stamps, header, headerSegment: formatHeader(header) };
+    return last;
+  };
 }
 
 /** Opens one record with its data key. */

@@ -9,7 +9,7 @@ import { encodeItem } from '../../protocol/item.ts';
 import { takesParts } from '../../protocol/sealed-record.ts';
 import { GUARD, isGuarding } from '../../session-contract.ts';
 import { mapInSlices } from '../../slices.ts';
-import { sealEntry } from './entry.ts';
+import { createSeal } from './entry.ts';
 import type { ScopeOf } from './scope.ts';
 import { SEQUENCE_FIELD } from './sequence/field.ts';
 import type { SequenceWriter } from './sequence/writer.ts';
@@ -35,13 +35,14 @@ export function createWriting(
     try {
       let bytes = 0;
       const headers = numbered(entries, call);
+      const { operationId } = call;
+      const seal = createSeal(key, { suite, now: scope.now, operationId, count: entries.length, asParts });
       const sealed = await mapInSlices(
         entries,
         (entry, index) => {
           const text = utf8(encodeItem(entry.item));
           bytes += text.length;
-          const header = headers[index] as Header;
-          return sealEntry(key, suite, header, text, scope.now, call.operationId, index, asParts);
+          return seal(headers[index] as Header, text, index);
         },
         1,
       );
@@ -68,19 +69,12 @@ export function createWriting(
     try {
       counters.seals += entries.length;
       guard(key, scope);
+      const { now } = scope;
+      const write = { suite, now, operationId: undefined, count: entries.length, asParts: false };
+      const seal = createSeal(key, write);
       return await mapInSlices(
         entries,
-        (entry, index) =>
-          sealEntry(
-            key,
-            suite,
-            entry.header,
-            utf8(encodeItem(entry.item)),
-            scope.now,
-            undefined,
-            index,
-            false,
-          ).item,
+        (entry, index) => seal(entry.header, utf8(encodeItem(entry.item)), index).item,
         1,
       );
     } finally {

@@ -2,7 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { isOwn, snapshotList } from '../../protocol/item.ts';
 import { mapInSlices } from '../../slices.ts';
 import type { StoredRecord } from '../driver.ts';
-import { encodeRecord } from '../record.ts';
+import { createEncoder } from '../record.ts';
 
 /** At once, while the call is made, unless the list is a copy that nobody else has. */
 export type Encode = (
@@ -17,8 +17,9 @@ export type Encode = (
 export function createEncode(now: () => number, isGuarded: (did: string) => boolean): Encode {
   return (items, isCopy = isOwn(items)) => {
     const at = now();
+    const encodeOne = createEncoder(at);
     const toRecord = (item: AgentInputItem): StoredRecord => {
-      const record = encodeRecord(item, at);
+      const record = encodeOne(item);
       const { did, wrapped } = record;
       return did !== null && wrapped === null && isGuarded(did) ? { ...record, needsKey: true } : record;
     };
