@@ -1,3 +1,7 @@
+import { latePattern } from './late.ts';
+
+const READABLE = latePattern(String.raw`^[^\p{Cc}\p{Cn}\p{Co}]*$`, 'u');
+
 const TOKEN = /(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12}[A-Za-z0-9+/_-]*={0,2}(?![A-Za-z0-9+/_=-])/g;
 const MOST_CHARACTERS = 87_384; // 64 KiB decoded
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -72,7 +76,7 @@ function decode(token: string): string | undefined {
   try {
     const binary = atob(plain);
     const text = decoder.decode(Uint8Array.from(binary, (character) => character.charCodeAt(0)));
-    return /^[^\p{Cc}\p{Cn}\p{Co}]*$/u.test(text.replace(/[\n\r\t]/g, '')) ? text : undefined;
+    return READABLE().test(text.replace(/[\n\r\t]/g, '')) ? text : undefined;
   } catch {
     return undefined;
   }

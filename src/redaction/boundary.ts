@@ -1,3 +1,4 @@
+import { latePattern } from './late.ts';
 /**
  * Where a value may begin and end, for all recognizers. Numbers, addresses and keys are written in Latin letters and
  * digits: one of these beside a value makes it a part of a longer word or number. Letters of other scripts do not:
@@ -7,7 +8,7 @@
 
 /** What a letter can carry: marks of a decomposed `é`. Those of other scripts are in blocks of their own. */
 const MOST_MARKS = 4;
-const LATIN = /^[\p{Script=Latin}\p{Nd}]$/u;
+const LATIN = latePattern(String.raw`^[\p{Script=Latin}\p{Nd}]$`, 'u');
 
 /** Whether a Latin letter, a digit or `_` stands directly before `start`. */
 export function isJoinedBefore(text: string, start: number): boolean {
@@ -21,14 +22,14 @@ export function isJoinedBefore(text: string, start: number): boolean {
   }
   if (code < 0x80) return isAsciiWord(code);
   const isPair = code >= 0xdc00 && code <= 0xdfff && index > 0;
-  return LATIN.test(isPair ? text.slice(index - 1, index + 1) : (text[index] as string));
+  return LATIN().test(isPair ? text.slice(index - 1, index + 1) : (text[index] as string));
 }
 
 /** Whether a Latin letter, a digit or `_` stands directly at `end`. */
 export function isJoinedAfter(text: string, end: number): boolean {
   if (end >= text.length) return false;
   const code = text.codePointAt(end) as number;
-  return code < 0x80 ? isAsciiWord(code) : LATIN.test(String.fromCodePoint(code));
+  return code < 0x80 ? isAsciiWord(code) : LATIN().test(String.fromCodePoint(code));
 }
 
 /** Whether the range is no part of a longer word or number. */

@@ -12,13 +12,12 @@ import {
   TILDE,
   TRAITS,
 } from './byte-traits.ts';
+import { late } from './late.ts';
 
 /** Of one of the two it is one of the pair. */
 const OF_EITHER = AT | EQUALS | TELLING | BACKSLASH | TILDE;
 /** The symbols of both. */
 export const BOTH_SYMBOLS = 0x3ff;
-
-let table: Int32Array | undefined;
 
 /**
  * What two bytes of ASCII that follow each other are, by both of them as one number of 16 bits, in the order of the
@@ -26,9 +25,7 @@ let table: Int32Array | undefined;
  * a run. Reading a text by pairs takes half the time of reading it by bytes. Made by the first text: a process that
  * redacts nothing has none.
  */
-export function pairTraits(): Int32Array {
-  return (table ??= makeTable());
-}
+export const pairTraits: () => Int32Array = late(makeTable);
 
 function makeTable(): Int32Array {
   const made = new Int32Array(0x8000);

@@ -20,30 +20,35 @@ export const TILDE = 0x100000;
 export const RUN: number = 1 << 31;
 
 const NAME_MARKS = ' _.-';
+const FIRST_OTHER = 0x80;
 
-export const TRAITS: Int32Array = Int32Array.from({ length: 256 }, (_, code) => {
-  const character = String.fromCharCode(code);
-  const bit = (pattern: RegExp, value: number): number => (pattern.test(character) ? value : 0);
-  // What is no ASCII is 0 here; it may be a space.
-  if (code === 0) return SPACE;
-  if (code >= 0x80) return 0;
-  return (
-    symbolOf(code) |
-    bit(/@/, AT) |
-    bit(/=/, EQUALS) |
-    bit(TELLING_CHARACTER, TELLING) |
-    bit(/[\d:.%&\\-]/, MARK) |
-    bit(/[\w/+=~-]/, RUN) |
-    bit(/[A-Za-z]/, LETTER) |
-    bit(/\d/, DIGIT) |
-    bit(/[0-9A-Fa-f]/, HEX) |
-    bit(/[ ()./-]/, SEPARATOR) |
-    bit(/\\/, BACKSLASH) |
-    // A quote too: what begins a literal of JSON text begins a text.
-    bit(/[\s"]/, SPACE) |
-    bit(/~/, TILDE)
-  );
-});
+const CLASSES: readonly (readonly [pattern: RegExp, bit: number])[] = [
+  [/[@]/g, AT],
+  [/[=]/g, EQUALS],
+  [new RegExp(TELLING_CHARACTER, 'g'), TELLING],
+  [/[\d:.%&\\-]/g, MARK],
+  [/[\w/+=~-]/g, RUN],
+  [/[A-Za-z]/g, LETTER],
+  [/\d/g, DIGIT],
+  [/[0-9A-Fa-f]/g, HEX],
+  [/[ ()./-]/g, SEPARATOR],
+  [/\\/g, BACKSLASH],
+  // A quote too: what begins a literal of JSON text begins a text. What is no ASCII is 0 here, and may be a space.
+  [/[\s"\0]/g, SPACE],
+  [/~/g, TILDE],
+];
+
+export const TRAITS: Int32Array = makeTraits();
+
+function makeTraits(): Int32Array {
+  const made = new Int32Array(256);
+  const ascii = String.fromCharCode(...Array.from({ length: FIRST_OTHER }, (_, code) => code));
+  for (let code = 0; code < FIRST_OTHER; code++) made[code] = symbolOf(code);
+  for (const [pattern, bit] of CLASSES) {
+    for (const { index } of ascii.matchAll(pattern)) made[index] = (made[index] as number) | bit;
+  }
+  return made;
+}
 
 /** Letters of either case from 1 to 26, the marks within names, 0 for all else. */
 export function symbolOf(code: number): number {

@@ -1,3 +1,4 @@
+import { late } from './late.ts';
 import { windowPlaces } from './recognizers/foreign-windows.ts';
 
 /** Of what is known of a code unit: the character of ASCII that it is or is folded to, otherwise 0. */
@@ -13,12 +14,8 @@ export const WINDOW_SHIFT = 8;
 
 const FIRST_OTHER = 0x80;
 
-let table: Uint16Array | undefined;
-
 /** What is known of each code unit: one table, so that a text is read once for all of it. Made by the first text. */
-export function codeUnits(): Uint16Array {
-  return (table ??= makeTable());
-}
+export const codeUnits: () => Uint16Array = late(makeTable);
 
 function makeTable(): Uint16Array {
   const made = new Uint16Array(1 << 16).fill(OTHER | MAY_FOLD, FIRST_OTHER);

@@ -1,5 +1,11 @@
 import { leadOf } from './labels.ts';
 import type { TextContext } from './recognizer.ts';
+import { latePattern } from './late.ts';
+
+/** `phoneNumber`, `2Fa` */
+const CAMEL = latePattern(String.raw`([\p{Ll}\p{N}])(\p{Lu})`, 'gu');
+/** `SSNNumber` */
+const ACRONYM = latePattern(String.raw`(\p{Lu})(\p{Lu}\p{Ll})`, 'gu');
 
 /** Words of a kind: a set, or what judges by the stem of a word. */
 export interface WordSet {
@@ -30,7 +36,10 @@ const FILLERS: ReadonlySet<string> = new Set(
 );
 
 /** A word ends where the script does: `phoneは` is two, and so is `IP地址`. */
-const WORD = /[\p{Script=Latin}\p{N}\u0300-\u036f]+|(?:(?!\p{Script=Latin})[\p{L}\p{M}])+/gu;
+const WORD = latePattern(
+  String.raw`[\p{Script=Latin}\p{N}\u0300-\u036f]+|(?:(?!\p{Script=Latin})[\p{L}\p{M}])+`,
+  'gu',
+);
 /** The same of ASCII, in a third of the time. */
 const ASCII_WORD = /[A-Za-z0-9]+/g;
 const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
@@ -65,7 +74,7 @@ export function wordsAfter(text: string, end: number, most: number): readonly st
 /** The words of a line in lower case, but for placeholders. */
 function wordsIn(line: string): string[] {
   const plain = withoutPlaceholders(line);
-  return (plain.match(ASCII.test(plain) ? ASCII_WORD : WORD) ?? []).map((word) => word.toLowerCase());
+  return (plain.match(ASCII.test(plain) ? ASCII_WORD : WORD()) ?? []).map((word) => word.toLowerCase());
 }
 
 /** A number in its place, as there was before it: what a text says does not change with its finds. */
@@ -89,11 +98,8 @@ const MOST_KEYS = 1000;
 const LONGEST_KEY = 64;
 
 function readKey(key: string): readonly string[] {
-  const spaced = key
-    .slice(0, 128)
-    .replace(/([\p{Ll}\p{N}])(\p{Lu})/gu, '$1 $2')
-    .replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1 $2');
-  return (spaced.match(WORD) ?? []).map((word) => word.toLowerCase());
+  const spaced = key.slice(0, 128).replace(CAMEL(), '$1 $2').replace(ACRONYM(), '$1 $2');
+  return (spaced.match(WORD()) ?? []).map((word) => word.toLowerCase());
 }
 
 /** `taxpayer_id`, `Steuer-ID`: here the id is the person's own number, and its name does not deny it. */

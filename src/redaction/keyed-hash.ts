@@ -2,6 +2,10 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { fromBase64url, pae } from '../crypto/encoding.ts';
 import { invalidOption } from '../options.ts';
+import { latePattern } from './late.ts';
+
+const NO_DIAL = latePattern(String.raw`[^\p{Nd}+]`, 'gu');
+const NO_CHARACTER = latePattern(String.raw`[^\p{L}\p{Nd}]`, 'gu');
 
 /** A secret of at least 16 bytes: the bytes, or an `oct` JWK as `generateKey()` makes it. */
 export type HashKey = Uint8Array | { readonly kty: 'oct'; readonly k: string };
@@ -36,7 +40,7 @@ export function canonicalValue(entityType: string, value: string): string {
     case 'URL':
       return folded.toLowerCase();
     case 'PHONE_NUMBER':
-      return folded.replace(/[^\p{Nd}+]/gu, '');
+      return folded.replace(NO_DIAL(), '');
     case 'CREDIT_CARD':
     case 'US_SSN':
     case 'US_ITIN':
@@ -51,7 +55,7 @@ export function canonicalValue(entityType: string, value: string): string {
     case 'ES_NIF':
     case 'ES_NIE':
     case 'IT_FISCAL_CODE':
-      return folded.replace(/[^\p{L}\p{Nd}]/gu, '').toUpperCase();
+      return folded.replace(NO_CHARACTER(), '').toUpperCase();
     case 'IP_ADDRESS':
     case 'MAC_ADDRESS':
       return folded.toLowerCase().replaceAll('-', ':');

@@ -1,20 +1,28 @@
 import { tableLead } from './table-text.ts';
+import { latePattern } from './late.ts';
 
 /** What names a value is looked for in so many code units before it. */
 const LONGEST_LOOK = 64;
 /** Marks that stand between a label's line and its value: quotes, list and quotation marks, emphasis. */
 const NO_WORD = /^[\s>*_|"'`“”‘’«»\-–•(#]*$/u;
 /** A line that is a label and no sentence: few words, no number, perhaps a colon. */
-const LABEL_LINE =
-  /^[\s>*_|"'`#\-–•]*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)[\s*_"'`]*([:：=](?: {0,2}[|>][+-]?(?=\s*$))?|)[\s*_"'`]*$/u;
+const LABEL_LINE = latePattern(
+  "^[\\s>*_|\"'`#\\-–•]*(\\p{L}[\\p{L}\\p{M} .()/&'_-]{0,38}?)[\\s*_\"'`]*([:：=](?: {0,2}[|>][+-]?(?=\\s*$))?|)[\\s*_\"'`]*$",
+  'u',
+);
 const EMPHASIS = /[*_`]{1,3}(?=[:：=])|(?<=[:：=])[*_`]{1,3}/gu;
 /** `| Phone | `: a table of names on the left and values on the right. */
-const LEFT_CELL = /(?:^|[|\t])[ *_`]*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)[ *_`:]*[|\t][ *_`]*$/u;
+const LEFT_CELL = latePattern(
+  "(?:^|[|\\t])[ *_`]*(\\p{L}[\\p{L}\\p{M} .()/&'_-]{0,38}?)[ *_`:]*[|\\t][ *_`]*$",
+  'u',
+);
 /** `<phone>415…`: an element of XML; a placeholder is in capitals. */
 const ELEMENT = /<([a-z][\w.:-]{0,40})(?: [^<>]{0,30})?>$/;
 /** `<th>Phone</th><td>`, `<b>Phone</b>: ` */
-const LEFT_ELEMENT =
-  />\s*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)\s*:?\s*<\/(?:th|td|dt|b|strong|label|span)>\s*:?\s*(?:<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>)?\s*$/u;
+const LEFT_ELEMENT = latePattern(
+  String.raw`>\s*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)\s*:?\s*<\/(?:th|td|dt|b|strong|label|span)>\s*:?\s*(?:<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>)?\s*$`,
+  'u',
+);
 const LAYOUT: ReadonlySet<string> = new Set(
   'td th tr p span div b i em strong a li dd dt code pre value'.split(' '),
 );
@@ -33,7 +41,7 @@ export function leadOf(text: string, start: number): string {
   const line = piece.slice(newline + 1);
   const head = tableLead(text, start);
   if (head !== undefined) return head;
-  const left = line.includes('|') || line.includes('\t') ? LEFT_CELL.exec(line)?.[1] : undefined;
+  const left = line.includes('|') || line.includes('\t') ? LEFT_CELL().exec(line)?.[1] : undefined;
   if (left !== undefined) return `${left}: `;
   if (line.includes('>')) {
     const named = labelInMarkup(line);
@@ -47,7 +55,7 @@ export function leadOf(text: string, start: number): string {
 }
 
 function labelInMarkup(line: string): string | undefined {
-  const left = LEFT_ELEMENT.exec(line)?.[1];
+  const left = LEFT_ELEMENT().exec(line)?.[1];
   if (left !== undefined) return left;
   const element = ELEMENT.exec(line)?.[1];
   return element === undefined || LAYOUT.has(element) ? undefined : element;
@@ -62,7 +70,7 @@ function labelAbove(above: string): string | undefined {
   if (isUnderlined) last--;
   // The first line of the piece may be the end of a longer one.
   if (last < 0 || (last === 0 && above.length > LONGEST_LOOK - 8)) return undefined;
-  const match = LABEL_LINE.exec((lines[last] ?? '').replace(ASIDE, ''));
+  const match = LABEL_LINE().exec((lines[last] ?? '').replace(ASIDE, ''));
   if (match === null) return undefined;
   const isHeading = isUnderlined || match[2] !== '' || /^\s*#/.test(match[0]);
   return `${match[1]}${isHeading ? ': ' : ' '}`;

@@ -1,3 +1,5 @@
+import { LETTER } from './late.ts';
+
 /** Keys of a member that names the value beside it, the telling ones first: `{"name": "SSN", "value": "…"}`. */
 const NAME_KEYS = [
   'name',
@@ -36,7 +38,7 @@ export function isValueKey(key: string | undefined): boolean {
 
 /** How well a member names the value beside it, 0 best; `undefined` when it is no name. */
 export function rankOfName(key: string | undefined, text: string): number | undefined {
-  if (key === undefined || text.length > LONGEST_NAME || !/\p{L}/u.test(text)) return undefined;
+  if (key === undefined || text.length > LONGEST_NAME || !LETTER().test(text)) return undefined;
   return RANKS.get(key.toLowerCase());
 }
 

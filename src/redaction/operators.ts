@@ -2,6 +2,10 @@ import type { MaybePromise } from '../layer.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { keyedHash, parseHashKey, type HashKey } from './keyed-hash.ts';
 import { tokenFor } from './token.ts';
+import { latePattern } from './late.ts';
+
+const NO_MASK = latePattern(String.raw`[\p{L}\p{N}@]`, 'u');
+const CHARACTER = latePattern(String.raw`[\p{L}\p{M}\p{N}]`, 'u');
 
 /** What an operator of your own is told beside the value. */
 export interface OperatorContext {
@@ -108,7 +112,7 @@ const PREPARE: { readonly [T in Operator['type']]: Preparation<T> } = {
   redact: () => ({ type: 'redact', apply: () => '' }),
   mask(where, option, operator) {
     const { char = '*', keepFirst = 0, keepLast = 0 } = operator;
-    if (typeof char !== 'string' || Array.from(char).length !== 1 || /[\p{L}\p{N}@]/u.test(char)) {
+    if (typeof char !== 'string' || Array.from(char).length !== 1 || NO_MASK().test(char)) {
       invalidOption(where, `${option}.char`, 'one character other than a letter, a digit or @', char);
     }
     for (const [name, count] of [
@@ -170,5 +174,5 @@ function mask(value: string, char: string, keepFirst: number, keepLast: number):
 }
 
 function isContent(character: string): boolean {
-  return /[\p{L}\p{M}\p{N}]/u.test(character);
+  return CHARACTER().test(character);
 }

@@ -14,6 +14,9 @@ import { prepareOperator, type OperatorOption, type PreparedOperator } from './o
 import { isPure, type Recognizer, type RecognizerResult } from './recognizer.ts';
 import { obfuscatedEmailRecognizer } from './recognizers/obfuscated-email.ts';
 import { phraseRecognizer } from './word-list.ts';
+import { latePattern } from './late.ts';
+
+const LETTER_OR_DIGIT = latePattern(String.raw`[\p{L}\p{N}]`, 'u');
 
 /** Where a text that a {@link RedactionOptions.transform} gets stands. */
 export interface TransformContext {
@@ -201,7 +204,7 @@ function parseDenyList(where: string, denyList: unknown): readonly Recognizer[] 
       return invalidOption(where, 'denyList', rule, phrases);
     }
     for (const phrase of phrases) {
-      if (typeof phrase !== 'string' || !/[\p{L}\p{N}]/u.test(phrase)) {
+      if (typeof phrase !== 'string' || !LETTER_OR_DIGIT().test(phrase)) {
         invalidOption(where, `denyList.${entity}`, 'an array of phrases with letters or digits', phrase);
       }
     }

@@ -1,6 +1,7 @@
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, checkPlainObject, invalidOption, parseDuration, type Duration } from '../options.ts';
 import type { Recognizer, RecognizerResult } from './recognizer.ts';
+import { latePattern } from './late.ts';
 
 /** Options of {@link presidioRecognizer}. */
 export interface PresidioRecognizerOptions {
@@ -18,7 +19,7 @@ export interface PresidioRecognizerOptions {
 
 const DEFAULT_ENTITIES = ['PERSON', 'LOCATION', 'NRP', 'DATE_TIME'];
 const DEFAULT_TIMEOUT = 10_000;
-const NO_WORD = /^[^\p{L}]*$/u;
+const NO_WORD = latePattern(String.raw`^[^\p{L}]*$`, 'u');
 
 /**
  * Names, places and dates by a Presidio analyzer of your own, over its HTTP API (`POST /analyze`, Microsoft Presidio's
@@ -89,7 +90,7 @@ export function presidioRecognizer(options: PresidioRecognizerOptions): Recogniz
     name: 'presidio',
     entities: [...entities],
     async analyze(text): Promise<readonly RecognizerResult[]> {
-      if (NO_WORD.test(text)) return [];
+      if (NO_WORD().test(text)) return [];
       const answer = await ask(text);
       if (!Array.isArray(answer)) throw unsearched(endpoint, 'did not answer with an array');
       const place = codePointPlaces(text);

@@ -3,6 +3,7 @@ import { BOTH_SYMBOLS, pairTraits } from './byte-pairs.ts';
 import { AT, BACKSLASH, EQUALS, MARK, RUN, SYMBOL_BITS, TELLING, TILDE, TRAITS } from './byte-traits.ts';
 import { CLUE, type Clues } from './clues.ts';
 import { codeUnits, WINDOW_SHIFT } from './code-units.ts';
+import { late } from './late.ts';
 import { literalsOf, placeInFilter } from './literals.ts';
 import { createMarks } from './marks.ts';
 import { prefixesOf } from './prefixes.ts';
@@ -11,17 +12,19 @@ import { endsWindow, WINDOW_ENDS, WINDOW_STARTS } from './recognizers/foreign-wi
 import { CREDENTIAL_SCHEMES, NAME_LITERALS } from './recognizers/secret-names.ts';
 
 const marks = createMarks();
-const PREFIXES = prefixesOf(KEY_PREFIXES.flatMap(([, prefixes]) => prefixes.split(' ')));
+const PREFIXES = late(() => prefixesOf(KEY_PREFIXES.flatMap(([, prefixes]) => prefixes.split(' '))));
 const DOT = 0x2e;
 const NAME = 1;
 const COOKIE = 2;
 const COMMAND = 4;
-const LITERALS = literalsOf(
-  new Map([
-    [NAME, [...NAME_LITERALS, ...CREDENTIAL_SCHEMES]],
-    [COOKIE, ['cookie']],
-    [COMMAND, ['identified']],
-  ]),
+const LITERALS = late(() =>
+  literalsOf(
+    new Map([
+      [NAME, [...NAME_LITERALS, ...CREDENTIAL_SCHEMES]],
+      [COOKIE, ['cookie']],
+      [COMMAND, ['identified']],
+    ]),
+  ),
 );
 
 /**
@@ -31,6 +34,8 @@ const LITERALS = literalsOf(
  */
 export function cluesIn(source: TextBytes, read: () => string): Clues {
   const { bytes, length } = source;
+  const { filter, kindsAt } = LITERALS();
+  const pairs = pairTraits();
   marks.begin(bytes);
   let seen = 0;
   let traits = 0;
@@ -38,20 +43,13 @@ export function cluesIn(source: TextBytes, read: () => string): Clues {
   let names: number[] | undefined;
   let kinds = 0;
   const look = (place: number): void => {
-    const found = LITERALS.kindsAt(bytes, place);
+    const found = kindsAt(bytes, place);
     if ((found & NAME) !== 0) (names ??= []).push(place);
     kinds |= found;
   };
   const ends = (length + 1) >> 1;
   for (let from = 0; from < ends; from += BLOCK) {
-    const sieved = sieve(
-      source.pairs,
-      from,
-      Math.min(ends, from + BLOCK),
-      row,
-      pairTraits(),
-      LITERALS.filter,
-    );
+    const sieved = sieve(source.pairs, from, Math.min(ends, from + BLOCK), row, pairs, filter);
     const { count } = sieved;
     traits |= sieved.all;
     row = sieved.row;
@@ -64,7 +62,7 @@ export function cluesIn(source: TextBytes, read: () => string): Clues {
       if ((first & MARK) !== 0) marks.note(index);
       if ((second & MARK) !== 0) marks.note(index + 1);
       const before = index === 0 ? 0 : (TRAITS[bytes[index - 1] as number] as number);
-      const hit = LITERALS.filter[placeInFilter(before, first, second)] as number;
+      const hit = filter[placeInFilter(before, first, second)] as number;
       if ((hit & 2) !== 0) look(index - 2);
       if ((hit & 1) !== 0) look(index - 1);
     }
@@ -86,7 +84,7 @@ export function cluesIn(source: TextBytes, read: () => string): Clues {
     hasForeignName,
     names: names ?? [],
     numbers,
-    keyPrefixes: (seen & CLUE.run15) === 0 ? [] : PREFIXES.placesIn(source),
+    keyPrefixes: (seen & CLUE.run15) === 0 ? [] : PREFIXES().placesIn(source),
     countryCodes,
   };
 }

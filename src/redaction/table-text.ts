@@ -1,3 +1,5 @@
+import { LETTER } from './late.ts';
+
 /** Lines of one text that follow each other and have as many cells as the first, which names them. */
 interface Table {
   readonly start: number;
@@ -46,7 +48,7 @@ export function tableLead(text: string, start: number): string | undefined {
   const cell = cells[cells.length - 1] as string;
   const head = table.heads[cells.length - 1] ?? '';
   // What the cell itself says stands nearer than its head.
-  if (/\p{L}/u.test(cell)) return undefined;
+  if (LETTER().test(cell)) return undefined;
   const left = headOf(cells[cells.length - 2] ?? '');
   const name = VALUE_HEADS.has(head.toLowerCase()) ? (left ?? head) : head;
   return table.heads.some((other) => ARTICLE_HEADS.test(other)) ? `${name} ` : `${name}: `;
@@ -104,7 +106,7 @@ function tableFrom(text: string, start: number, headEnd: number): Table | undefi
     const cells = splitCells(line, delimiter);
     if (!areCells(cells, delimiter)) continue;
     const heads = cells.map((cell) => headOf(cell) ?? '');
-    if (cells.some((cell) => headOf(cell) === undefined) || heads.every((head) => !/\p{L}/u.test(head)))
+    if (cells.some((cell) => headOf(cell) === undefined) || heads.every((head) => !LETTER().test(head)))
       continue;
     let end = headEnd + 1;
     while (end < text.length) {

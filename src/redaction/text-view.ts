@@ -1,8 +1,12 @@
 import { codeUnits, FOLDED, MAY_FOLD } from './code-units.ts';
 import { viewBuilder, type TextView, type ViewBuilder } from './view-builder.ts';
+import { latePattern } from './late.ts';
+
+const DASH = latePattern(String.raw`^\p{Pd}$|^\u2212$`, 'u');
+const SPACE = latePattern(String.raw`^\p{Zs}$`, 'u');
 
 /** Characters that show nothing: soft hyphen, joiners, direction marks, variation selectors, byte order mark. */
-const INVISIBLE = /^\p{Default_Ignorable_Code_Point}$/u;
+const INVISIBLE = latePattern(String.raw`^\p{Default_Ignorable_Code_Point}$`, 'u');
 
 /** The zero of each block of decimal digits that Unicode normalization leaves alone (Unicode, `Nd`). */
 const ZEROS = [
@@ -61,10 +65,10 @@ function fold(character: string, code: number): string {
 }
 
 function foldOne(character: string, code: number): string {
-  if (INVISIBLE.test(character)) return '';
+  if (INVISIBLE().test(character)) return '';
   for (const zero of ZEROS) if (code >= zero && code < zero + 10) return String(code - zero);
   const normal = character.normalize('NFKC');
   if (normal.length > LONGEST_FOLDED) return character;
-  if (/^\p{Pd}$|^\u2212$/u.test(normal)) return '-';
-  return /^\p{Zs}$/u.test(normal) ? ' ' : normal;
+  if (DASH().test(normal)) return '-';
+  return SPACE().test(normal) ? ' ' : normal;
 }

@@ -1,3 +1,5 @@
+import { late } from './late.ts';
+
 // Written by tools/top-level-domains.mjs from the ICANN part of tldts' suffix data. Do not edit.
 
 const NAMES = `
@@ -113,9 +115,9 @@ yokohama you youtube yt yun zappos zara zero zip zm zone zuerich zw ελ ευ б
 const RESERVED =
   'corp example home internal intranet invalid lan local localdomain localhost onion private test';
 
-const TOP_LEVEL_DOMAINS: ReadonlySet<string> = new Set(`${NAMES} ${RESERVED}`.trim().split(/\s/));
+const TOP_LEVEL_DOMAINS = late(() => new Set(`${NAMES} ${RESERVED}`.trim().split(/\s/)));
 
 /** Whether a lower-case label is a top-level domain, in Unicode or as `xn--…`. */
 export function isTopLevelDomain(label: string): boolean {
-  return TOP_LEVEL_DOMAINS.has(label);
+  return TOP_LEVEL_DOMAINS().has(label);
 }

@@ -1,7 +1,12 @@
 import { markPure, type Recognizer, type RecognizerResult } from './recognizer.ts';
+import { latePattern } from './late.ts';
+
+const FIRST_WORD = latePattern(String.raw`[\p{L}\p{M}\p{N}]+`, 'u');
+const CHARACTER = latePattern(String.raw`[\p{L}\p{M}\p{N}]`, 'u');
+const LAST_CHARACTER = latePattern(String.raw`[\p{L}\p{M}\p{N}]$`, 'u');
 
 /** For the check of all patterns. Bounded: one letter outside of the Basic Multilingual Plane costs the engine a place on its stack. */
-export const WORD: RegExp = /[\p{L}\p{M}\p{N}]{1,4096}/gu;
+export const WORD: () => RegExp = latePattern(String.raw`[\p{L}\p{M}\p{N}]{1,4096}`, 'gu');
 
 /**
  * Finds given phrases, whole words and any case. Looks up the first word of each phrase, so that the length of the
@@ -11,7 +16,7 @@ export function phraseRecognizer(entityType: string, phrases: readonly string[])
   const byFirstWord = new Map<string, { readonly phrase: string; readonly offset: number }[]>();
   for (const given of phrases) {
     const phrase = given.normalize('NFKC').toLowerCase();
-    const first = /[\p{L}\p{M}\p{N}]+/u.exec(phrase);
+    const first = FIRST_WORD().exec(phrase);
     if (first === null) continue;
     const list = byFirstWord.get(first[0]) ?? [];
     list.push({ phrase, offset: first.index });
@@ -23,12 +28,12 @@ export function phraseRecognizer(entityType: string, phrases: readonly string[])
     entities: [entityType],
     analyze(text): readonly RecognizerResult[] {
       const found: RecognizerResult[] = [];
-      for (const match of text.matchAll(WORD)) {
+      for (const match of text.matchAll(WORD())) {
         for (const { phrase, offset } of byFirstWord.get(match[0].toLowerCase()) ?? []) {
           const start = match.index - offset;
           const end = start + phrase.length;
           if (start < 0 || text.slice(start, end).toLowerCase() !== phrase) continue;
-          if (/[\p{L}\p{M}\p{N}]/u.test(text[end] ?? '') && /[\p{L}\p{M}\p{N}]$/u.test(phrase)) continue;
+          if (CHARACTER().test(text[end] ?? '') && LAST_CHARACTER().test(phrase)) continue;
           found.push({ entityType, start, end, score: 1, validated: true });
           break;
         }

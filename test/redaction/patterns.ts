@@ -14,7 +14,7 @@ export const PATTERNS: readonly RegExp[] = [
   ...BASE64_PATTERNS,
   CANDIDATE.start,
   CANDIDATE.more,
-  WORD,
+  WORD(),
 ];
 
 /**

@@ -1,6 +1,7 @@
 import { isBase64Url } from '../base64.ts';
 import { endOfRun, hasLongRun } from '../boundary.ts';
 import { CLUE, UNKNOWN } from '../clues.ts';
+import { late } from '../late.ts';
 import { forEachMatch, placedPattern } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { KEY_FORMS, KEY_PREFIXES } from './key-prefixes.ts';
@@ -13,14 +14,16 @@ const LEAST_DIGITS = 5;
 const SHORTEST_DOTTED = 20;
 const SLUG = /^(?:[a-z]{2,}[_-]){3}/;
 
-const BODIES: ReadonlyMap<string, readonly RegExp[]> = bodiesByPrefix();
+const BODIES = late(bodiesByPrefix);
 /** All prefixes at once, longer ones first; a run of the key's own alphabet is read once. */
-const PREFIX = placedPattern(
-  new RegExp(
-    `(?<![A-Za-z0-9])(?:${[...BODIES.keys()]
-      .sort((a, b) => b.length - a.length)
-      .map((prefix) => prefix.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'))
-      .join('|')})`,
+const PREFIX = late(() =>
+  placedPattern(
+    new RegExp(
+      `(?<![A-Za-z0-9])(?:${[...BODIES().keys()]
+        .sort((a, b) => b.length - a.length)
+        .map((prefix) => prefix.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'))
+        .join('|')})`,
+    ),
   ),
 );
 
@@ -28,13 +31,19 @@ const PREFIX = placedPattern(
 export const apiKeyRecognizer: BuiltInRecognizer = {
   name: 'api-key',
   entities: ['API_KEY'],
-  patterns: [PREFIX.anywhere, ...[...BODIES.values()].flat(), ...KEY_FORMS.map(([, , , pattern]) => pattern)],
+  get patterns() {
+    return [
+      PREFIX().anywhere,
+      ...[...BODIES().values()].flat(),
+      ...KEY_FORMS.map(([, , , pattern]) => pattern),
+    ];
+  },
   // Keys of Azure can have full stops in place of a run, and have a tilde.
   clues: CLUE.run15 | CLUE.tilde,
   analyze(text, _context, { keyPrefixes } = UNKNOWN): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
     if (hasLongRun(text, SHORTEST)) {
-      forEachMatch(text, PREFIX, keyPrefixes, ({ 0: prefix, index }) => {
+      forEachMatch(text, PREFIX(), keyPrefixes, ({ 0: prefix, index }) => {
         const end = keyEnd(text, index, prefix);
         if (end === undefined) return index + prefix.length;
         push(found, index, end);
@@ -54,7 +63,7 @@ export const apiKeyRecognizer: BuiltInRecognizer = {
 function keyEnd(text: string, start: number, prefix: string): number | undefined {
   // `blog-sk-learn` and `task_fw_…`: what is so short begins a word or nothing.
   if (prefix.length <= 3 && /[_-]/.test(text[start - 1] ?? '')) return undefined;
-  for (const body of BODIES.get(prefix) as readonly RegExp[]) {
+  for (const body of BODIES().get(prefix) as readonly RegExp[]) {
     body.lastIndex = start + prefix.length;
     const match = body.exec(text);
     if (match === null || isPlaceholder(prefix + match[0])) continue;

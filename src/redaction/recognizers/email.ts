@@ -1,24 +1,35 @@
 import { CLUE } from '../clues.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isTopLevelDomain } from '../top-level-domains.ts';
+import { latePattern } from '../late.ts';
+
+const MARK = latePattern(String.raw`\p{M}`, 'u');
 
 /** RFC 5322, 3.2.3 (atext) and letters of all scripts (RFC 6531), but for what separates: see {@link isSeparator}. */
-const LOCAL_CHARACTER = /[\p{L}\p{M}\p{N}._+'!#$%&*=^~-]/u;
+const LOCAL_CHARACTER = latePattern(String.raw`[\p{L}\p{M}\p{N}._+'!#$%&*=^~-]`, 'u');
 /** RFC 5321, 4.5.3.1.3: addresses of mailing lists (VERP) are longer than the 64 characters of a local part. */
 const LONGEST_LOCAL = 254;
-const DOMAIN = /[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,62})(?:\.[\p{L}\p{M}\p{N}-]{1,63}){1,32}/uy;
+const DOMAIN = latePattern(
+  String.raw`[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,62})(?:\.[\p{L}\p{M}\p{N}-]{1,63}){1,32}`,
+  'uy',
+);
 /** Letters of scripts that are written without spaces, or of words that an ending follows directly. */
-const UNSPACED =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}]/u;
-const LATIN_LETTER = /\p{Script=Latin}/u;
-const FOREIGN_LETTER = /(?!\p{Script=Latin})[\p{L}]/u;
+const UNSPACED = latePattern(
+  String.raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}]`,
+  'u',
+);
+const LATIN_LETTER = latePattern(String.raw`\p{Script=Latin}`, 'u');
+const FOREIGN_LETTER = latePattern(String.raw`(?!\p{Script=Latin})[\p{L}]`, 'u');
 const PIXEL_DENSITY = /^\d(?:\.\d)?x$/i;
 /** There a password may hold what ends the authority of other URLs. */
 const DATABASE_USER =
   /(?<![A-Za-z0-9+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]*:(?!\d{1,5}[/?#])[^\s"'<>@]*$/;
 const REPOSITORY_USERS: ReadonlySet<string> = new Set(['git', 'hg', 'svn']);
 /** `bounce+jane=acme.com@…`, `SRS0=hash=tt=acme.com=jane@…`, `prvs=tag=jane@…`: an address within a local part. */
-const RETURN_PATH = /^(?:(?:srs[01]|prvs|msprvs1|btv1)[=+-]|[\p{L}\p{N}._]*[+-])/iu;
+const RETURN_PATH = latePattern(
+  String.raw`^(?:(?:srs[01]|prvs|msprvs1|btv1)[=+-]|[\p{L}\p{N}._]*[+-])`,
+  'iu',
+);
 
 /**
  * E-mail addresses, internationalized ones too (RFC 6531). Found from the `@` outwards, as far as the characters of
@@ -28,7 +39,9 @@ const RETURN_PATH = /^(?:(?:srs[01]|prvs|msprvs1|btv1)[=+-]|[\p{L}\p{N}._]*[+-])
 export const emailRecognizer: BuiltInRecognizer = {
   name: 'email',
   entities: ['EMAIL_ADDRESS'],
-  patterns: [DOMAIN],
+  get patterns() {
+    return [DOMAIN()];
+  },
   clues: CLUE.at,
   analyze(text): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
@@ -55,7 +68,7 @@ function localStart(text: string, at: number, free: number): number {
   while (start > free && at - start < LONGEST_LOCAL) {
     const low = text.charCodeAt(start - 1);
     const size = low >= 0xdc00 && low <= 0xdfff && start - 2 >= free ? 2 : 1;
-    if (!LOCAL_CHARACTER.test(text.slice(start - size, start))) break;
+    if (!LOCAL_CHARACTER().test(text.slice(start - size, start))) break;
     start -= size;
   }
   start = afterSeparator(text, afterLabel(text, start, at), at);
@@ -80,7 +93,7 @@ function afterSeparator(text: string, start: number, at: number): number {
     const ampersand = run.indexOf('&', equals);
     const from = Math.max(cut, run.lastIndexOf('&', equals) + 1);
     // `bounce+jane=acme.com@…`; not `cc=jane@…` nor `to=a&cc=jane@…`
-    if (ampersand === -1 && RETURN_PATH.test(run.slice(from, equals + 1))) return start + from;
+    if (ampersand === -1 && RETURN_PATH().test(run.slice(from, equals + 1))) return start + from;
     cut = Math.max(equals, ampersand) + 1;
   }
   return start + cut;
@@ -93,25 +106,25 @@ function afterLabel(text: string, start: number, at: number): number {
   for (let index = at - 1; index >= start; index--) {
     const character = text[index] as string;
     if (character < '\u0080') sawLatin ||= /[A-Za-z]/.test(character);
-    else if (/\p{M}/u.test(character)) marksEnd ??= index + 1;
+    else if (MARK().test(character)) marksEnd ??= index + 1;
     else {
       const end = marksEnd ?? index + 1;
       const next = text[end] as string;
       marksEnd = undefined;
       // A letter of an unspaced script ends where anything else begins, others only where Latin letters do.
-      if (UNSPACED.test(character)) {
-        if (end < at && !UNSPACED.test(next)) return end;
-      } else if (FOREIGN_LETTER.test(character)) {
-        if (sawLatin && LATIN_LETTER.test(next)) return end;
-      } else sawLatin ||= LATIN_LETTER.test(character);
+      if (UNSPACED().test(character)) {
+        if (end < at && !UNSPACED().test(next)) return end;
+      } else if (FOREIGN_LETTER().test(character)) {
+        if (sawLatin && LATIN_LETTER().test(next)) return end;
+      } else sawLatin ||= LATIN_LETTER().test(character);
     }
   }
   return start;
 }
 
 function domainEnd(text: string, start: number): number | undefined {
-  DOMAIN.lastIndex = start;
-  const match = DOMAIN.exec(text);
+  DOMAIN().lastIndex = start;
+  const match = DOMAIN().exec(text);
   if (match === null) return undefined;
   const labels = match[0].split('.');
   if (PIXEL_DENSITY.test(labels[0] as string)) return undefined;
@@ -136,9 +149,9 @@ function usableLength(label: string, isLast: boolean): number {
   const hyphen = label.indexOf('-');
   if (isLast && hyphen > 0 && isTopLevelDomain(label.slice(0, hyphen).toLowerCase())) return hyphen;
   if (/^[a-z]/i.test(label)) {
-    const foreign = label.search(FOREIGN_LETTER);
+    const foreign = label.search(FOREIGN_LETTER());
     if (foreign > 0) return foreign;
-  } else if (UNSPACED.test(label[0] as string) && !isTopLevelDomain(label.toLowerCase())) {
+  } else if (UNSPACED().test(label[0] as string) && !isTopLevelDomain(label.toLowerCase())) {
     for (let length = label.length - 1; length > 0; length--) {
       if (isTopLevelDomain(label.slice(0, length).toLowerCase())) return length;
     }

@@ -1,3 +1,4 @@
+import { late } from '../late.ts';
 import { FOREIGN_NAME_ENDS } from './secret-names.ts';
 
 /** So many code units in a row of a name beyond ASCII are looked for at once; of a shorter name two. */
@@ -31,12 +32,12 @@ export function windowPlaces(): ReadonlyMap<number, number> {
 }
 
 const HASHES = 1 << 14;
-let hashes: Uint8Array | undefined;
+const hashes = late(() => hashesOf(windows().flatMap(spellings)));
 
 /** Whether the window of a name ends at `end`, or one of the few with its hash. */
 export function endsWindow(text: string, end: number): boolean {
-  hashes ??= hashesOf(windows().flatMap(spellings));
-  return hashes[hashOf(text, end - LONG, end)] === 1 || hashes[hashOf(text, end - SHORT, end)] === 1;
+  const known = hashes();
+  return known[hashOf(text, end - LONG, end)] === 1 || known[hashOf(text, end - SHORT, end)] === 1;
 }
 
 function hashesOf(names: readonly string[]): Uint8Array {

@@ -14,9 +14,10 @@ import {
   type SecretKind,
 } from './secret-names.ts';
 import { secretResult } from './secret-result.ts';
+import { latePattern } from '../late.ts';
 
 const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
-const NAME_CHARACTER = /[\p{L}\p{M}\p{N}_.-]/u;
+const NAME_CHARACTER = latePattern(String.raw`[\p{L}\p{M}\p{N}_.-]`, 'u');
 const LONGEST_NAME = 64;
 /** `[0]`, a quote that closes the name, Markdown's emphasis, then `=`, `:`, `=>` or "is"; particles may touch. */
 const SEPARATOR =
@@ -24,8 +25,14 @@ const SEPARATOR =
 /** A space, the end of a tag, or a value in ASCII. */
 const TOUCHABLE = /[\t\x20-\x7e]/;
 /** A name in a script without spaces, or that particles follow directly, may touch its value. */
-const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]/u;
-const TOUCHING = /[\p{Script=Han}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]$/u;
+const UNSPACED = latePattern(
+  String.raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]`,
+  'u',
+);
+const TOUCHING = latePattern(
+  String.raw`[\p{Script=Han}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]$`,
+  'u',
+);
 /** A command line and a file of pairs have only space there: `--token x`, `aws_secret_access_key x`. */
 const SPACE = /[ \t]{1,8}/y;
 /** From the end of a line to the one word of the next. */
@@ -114,7 +121,7 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
   if (separated === undefined && !TOUCHABLE.test(text[nameEnd] ?? '') && text[nameEnd] !== '\n')
     return undefined;
   let start = at;
-  while (start > 0 && at - start < LONGEST_NAME && NAME_CHARACTER.test(text[start - 1] as string)) start--;
+  while (start > 0 && at - start < LONGEST_NAME && NAME_CHARACTER().test(text[start - 1] as string)) start--;
   let place = separated === undefined ? afterTouching(text, start, nameEnd) : besideOrBelow(text, separated);
   if (place === undefined) return undefined;
   const name = text.slice(start, nameEnd);
@@ -156,7 +163,7 @@ function afterTouching(text: string, start: number, nameEnd: number): number | u
   const paired = skip(text, nameEnd, PAIR) ?? skip(text, nameEnd, CELL);
   if (paired !== undefined) return paired;
   if (text[start - 1] === '<') return skip(text, nameEnd, OPEN_TAG);
-  if (TOUCHING.test(text.slice(start, nameEnd))) return nameEnd;
+  if (TOUCHING().test(text.slice(start, nameEnd))) return nameEnd;
   return /[_-]/.test(text.slice(start, nameEnd))
     ? skip(text, nameEnd, SPACE)
     : skip(text, nameEnd, SPACE_AND_QUOTE);
@@ -192,7 +199,7 @@ function valueEnd(text: string, start: number, pattern: RegExp): number {
   let end = skip(text, start, pattern) ?? start;
   const link = text.slice(start, end).search(/[)\]]{1,2}\(/); // the end of a Markdown link's text or target
   if (link > 0) end = start + link;
-  const ending = ASCII.test(text[start] ?? '') ? text.slice(start, end).search(UNSPACED) : -1;
+  const ending = ASCII.test(text[start] ?? '') ? text.slice(start, end).search(UNSPACED()) : -1;
   if (ending > 0) end = start + ending;
   let last = end;
   while (last > start && /[.,;:?)\]}|*]/.test(text[last - 1] as string)) last--;

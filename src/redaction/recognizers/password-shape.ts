@@ -1,6 +1,11 @@
 import { words } from '../context.ts';
 import { isReference, isStandIn } from './randomness.ts';
 import { secretKind } from './secret-names.ts';
+import { LETTER, latePattern } from '../late.ts';
+
+const WORDS = latePattern(String.raw`^[\p{L}_ -]+$`, 'u');
+const SYMBOL = latePattern(String.raw`[^\p{L}\p{N}'’.,:;!?()/_-]`, 'u');
+const CAMEL = latePattern(String.raw`\p{Ll}\p{Lu}`, 'u');
 
 /** How a value is written: the less a writing says by itself, the more the value has to. */
 export type Style = 'quoted' | 'assigned' | 'command' | 'plain';
@@ -22,12 +27,12 @@ export function isPassword(value: string, style: Style, name: string): boolean {
   const word = (value.split(/[|,:]/)[0] as string).toLowerCase().replace(/[.!?)\]}]+$/, '');
   if (NO_PASSWORD.has(word) || NO_PASSWORD.has(value.toLowerCase())) return false;
   // The label of a field in some language: "Passwort", "Contraseña".
-  if (secretKind(value) !== undefined && /^[\p{L}_ -]+$/u.test(value)) return false;
+  if (secretKind(value) !== undefined && WORDS().test(value)) return false;
   if (/^pwd$/i.test(name) && /^[/~]/.test(value)) return false; // the working directory
   if (style === 'quoted') return !/^\w+(?:\.\w+)+$/.test(value) || /\d/.test(value);
   if (style === 'assigned') return true;
   if (/^(?:19|20)\d\d-\d\d(?:-\d\d)?$/.test(value) || value.length < 6) return false;
   const hasDigit = /\d/.test(value);
-  if (style === 'command') return hasDigit && /\p{L}/u.test(value);
-  return hasDigit || /[^\p{L}\p{N}'’.,:;!?()/_-]/u.test(value) || /\p{Ll}\p{Lu}/u.test(value);
+  if (style === 'command') return hasDigit && LETTER().test(value);
+  return hasDigit || SYMBOL().test(value) || CAMEL().test(value);
 }

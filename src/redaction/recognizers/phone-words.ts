@@ -1,5 +1,8 @@
 import { words, wordsAfter, wordsBefore, wordsOfKey } from '../context.ts';
 import { leadOf } from '../labels.ts';
+import { latePattern } from '../late.ts';
+
+const LATIN_CHARACTER = latePattern(String.raw`[\p{Script=Latin}\p{N}]`, 'u');
 
 /** Latin words for a telephone or what it receives, as they stand before a number or as a key. */
 const LATIN = words(
@@ -71,16 +74,20 @@ const KINDS = words('office home work direct main cell mobile fax phone tel desk
 const CALLING =
   /\b(?:call|text|ring|phone|reach|dial|message|contact) (?:me|us|him|her|them|you)(?: back)? (?:at|on|under|via|using):? ?$/i;
 /** Written in these scripts, a word that touches the number names it, as `电话13800138000` does. */
-const TOUCHING =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]$/u;
+const TOUCHING = latePattern(
+  String.raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]$`,
+  'u',
+);
 /** Ten digits of a mobile in India or Russia, after a word in another script. */
 const MOBILE = /^[6-9]\d{9}$/;
 const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
 /** What no id looks like, so that the bare word is enough: numbers of a trunk prefix, mobiles of China and Russia. */
 const NATIONAL = /^(?:0[1-9]\d{7,9}|00[1-9]\d{8,12}|1[3-9]\d{9}|[78]9\d{9})$/;
 /** "phone: …", "Phone # …", "[Phone] …", "--phone …", and "Phone – …" at the beginning of a line */
-const ANNOUNCING =
-  /[:=]["'(*_ ]{0,4}$|#[: ]{0,3}$|\[[^[\]]{1,32}\][ \t]{0,3}$|(?:^|\s)--?[a-z][\w-]{1,32} ["']?$|^[^\p{L}]{0,4}[\p{L} ]{2,24} [-–—] $/u;
+const ANNOUNCING = latePattern(
+  String.raw`[:=]["'(*_ ]{0,4}$|#[: ]{0,3}$|\[[^[\]]{1,32}\][ \t]{0,3}$|(?:^|\s)--?[a-z][\w-]{1,32} ["']?$|^[^\p{L}]{0,4}[\p{L} ]{2,24} [-–—] $`,
+  'u',
+);
 const SIGN = /[📞📱📲☎☏✆📠]\ufe0f?[: ]{0,3}$/u;
 /** "my number is …" */
 const OWN_NUMBER = /\b(?:my|his|her|their|our|your|new|old) number(?: is| was|:| to)? {0,2}$/i;
@@ -92,7 +99,7 @@ export function isAnnouncedInText(text: string, start: number, digits: string): 
   if (OWN_NUMBER.test(before)) return NATIONAL.test(digits);
   // "📞 …" needs no word.
   if (SIGN.test(before)) return digits.length >= 8;
-  let announced = ANNOUNCING.test(before) || TOUCHING.test(before);
+  let announced = ANNOUNCING().test(before) || TOUCHING().test(before);
   const near = wordsBefore(text, start, 6);
   for (const [place, word] of near.slice(0, 4).entries()) {
     if (isPhoneWord(word)) {
@@ -160,7 +167,7 @@ function isVerb(word: string): boolean {
 /** Short words of other scripts are particles and forms of "to be": は, 是, 는, это, है. */
 function isNumberWord(word: string): boolean {
   if (NUMBER_WORDS.has(word) || NUMBER_STEMS.test(word.normalize('NFKC'))) return true;
-  return word.length <= 3 && !/[\p{Script=Latin}\p{N}]/u.test(word);
+  return word.length <= 3 && !LATIN_CHARACTER().test(word);
 }
 
 function stems(list: string): RegExp {

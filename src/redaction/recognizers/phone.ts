@@ -20,6 +20,10 @@ import {
   PHONE_WORDS,
   touchesPhoneWord,
 } from './phone-words.ts';
+import { latePattern } from '../late.ts';
+
+/** Before a sum of money, a number of an issue, a longer number. */
+const SIGN_BEFORE = latePattern(String.raw`[+#\p{Sc}]`, 'u');
 
 /** A maximal run of digits with the separators that telephone numbers have. */
 const FIRST_DIGIT = '(?:\\(?\\+ ?\\(?|\\( ?)?\\d';
@@ -142,7 +146,7 @@ export function extensionLength(text: string, end: number): number {
 export function standsAlone(text: string, start: number, end: number): boolean {
   const before = text[start - 1] ?? '';
   const next = text[end] ?? '';
-  if (/[+#\p{Sc}]/u.test(before) || next === '%' || isJoinedAfter(text, end)) return false;
+  if (SIGN_BEFORE().test(before) || next === '%' || isJoinedAfter(text, end)) return false;
   const isInternational = /^\(?\+/.test(text.slice(start, start + 2));
   // "Tel+49…"; "3+4155552671" is a sum.
   if (isJoinedBefore(text, start)) {

@@ -1,3 +1,10 @@
+import { latePattern } from '../late.ts';
+
+const PLACEHOLDER = latePattern(
+  String.raw`x{6}|(?![\p{L}\p{N}=/+_-])(.)\1{3}|your|placeholder|changeme|redacted|insert.?here`,
+  'iu',
+);
+
 const SHORTEST = 16;
 /** So many characters of a value say what it is. */
 const LOOK = 128;
@@ -7,9 +14,7 @@ const LOOK = 128;
  * The symbols of Base64 can repeat in a secret: each session token of AWS has some bytes of ones in a row, `//////////`.
  */
 export function isStandIn(value: string): boolean {
-  return /x{6}|(?![\p{L}\p{N}=/+_-])(.)\1{3}|your|placeholder|changeme|redacted|insert.?here/iu.test(
-    value.slice(0, LOOK),
-  );
+  return PLACEHOLDER().test(value.slice(0, LOOK));
 }
 
 /** The same for keys, which have many different characters. */
