@@ -15,7 +15,7 @@ export const COUNTED = {
   digests: 'hashes of node:crypto; a MAC of ours is two, a derivation four or more',
   parses: 'calls of JSON.parse()',
   stringifies: 'calls of JSON.stringify()',
-  clones: 'values copied by cloneItem() and structuredClone()',
+  clones: 'items and values copied by copyShared(), cloneItem() and structuredClone()',
   patterns: 'searches by a regular expression',
 } as const;
 
@@ -99,8 +99,8 @@ createHook({
   },
 }).enable();
 
-/** The function of ours that copies items, by its name. */
-const CLONE = 'cloneItem';
+/** The functions of ours that copy items, by their names. */
+const CLONES: readonly string[] = ['copyShared', 'cloneItem'];
 
 const inspector = new Session();
 inspector.connect();
@@ -108,13 +108,13 @@ await inspector.post('Profiler.enable');
 await inspector.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
 
 /** Calls since the last time. */
-async function calls(name: string): Promise<number> {
+async function callsOf(names: readonly string[]): Promise<number> {
   const { result } = await inspector.post('Profiler.takePreciseCoverage');
   let sum = 0;
   for (const { url, functions } of result) {
     if (!url.includes('/src/')) continue;
     for (const { functionName, ranges } of functions) {
-      if (functionName === name) sum += ranges[0]?.count ?? 0;
+      if (names.includes(functionName)) sum += ranges[0]?.count ?? 0;
     }
   }
   return sum;
@@ -136,12 +136,12 @@ export async function countWork(prepare: () => Promise<() => Promise<unknown>>):
   )();
   for (let time = 0; time < TIMES; time++) {
     const work = await prepare();
-    await calls(CLONE);
+    await callsOf(CLONES);
     for (const name of Object.keys(counts) as Counted[]) counts[name] = 0;
     counting = true;
     await work();
     counting = false;
-    counts.clones += await calls(CLONE);
+    counts.clones += await callsOf(CLONES);
     least ??= { ...counts };
     for (const name of Object.keys(counts) as Counted[]) least[name] = Math.min(least[name], counts[name]);
   }

@@ -166,13 +166,13 @@ export interface VersionSource {
   /** The version from an earlier query, while the database announces every change of it. */
   known(): HistoryVersion | undefined;
   /** Queries the database. */
-  read(): Promise<HistoryVersion>;
+  read(): MaybePromise<HistoryVersion>;
   /**
    * Queries the database, and compares the answer with an earlier version.
    *
    * @param steps The appends of this process since `version`, oldest first.
    */
-  compare(version: HistoryVersion, steps: readonly AppendStep[]): Promise<VersionAnswer>;
+  compare(version: HistoryVersion, steps: readonly AppendStep[]): MaybePromise<VersionAnswer>;
   /**
    * The acknowledged append of this process whose last record is this object. Appends from before the first query
    * are not known.
@@ -249,7 +249,7 @@ export interface SessionLayer {
    */
   compare?(item: AgentInputItem): AgentInputItem;
   /** Answers reads instead of the layers below: one element a raw record, the last `call.limit` records. */
-  load?(call: SessionCall, io: LayerIO): Promise<readonly (Entry | HiddenEntry)[]>;
+  load?(call: SessionCall, io: LayerIO): MaybePromise<readonly (Entry | HiddenEntry)[]>;
   /**
    * Gets all entries that a read is about to return, in the order of the records, opened now or from a cache, with
    * codecs undone and before any view. Checks across records belong here: `read` may see a part of them. Throws to

@@ -64,7 +64,7 @@ export function createBegin(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       dekStore: inner.dekStore,
       version: inner.version,
       ...(takesRecords && KINDS_WITH_PARTS.includes(kind) && { [TAKES_PARTS]: true }),
-      ...(takesSharedEntries && kind === 'getItems' && { [TAKES_SHARED]: true }),
+      ...(takesSharedEntries && kind === 'getItems' && { [TAKES_SHARED]: { given: false } }),
       result: {},
       now() {
         const now = stack.now();

@@ -1,7 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { Entry, Header } from '../layer.ts';
 import { callKey } from '../protocol/links.ts';
-import { recordLength } from '../protocol/sealed-record.ts';
+import { lengthOf } from '../protocol/record-mark.ts';
 import { createShare, type Share } from './budget.ts';
 import type { Opened } from './records.ts';
 
@@ -142,7 +142,7 @@ function callsAmong(entries: readonly (Entry | undefined)[]): Calls {
     const entry = entries[index];
     if (entry === undefined || !isCall(entry)) continue;
     calls.push({ item: entry.item, header: entry.header });
-    bytes += OBJECT_BYTES + (entry.stored === undefined ? 0 : 2 * recordLength(entry.stored));
+    bytes += OBJECT_BYTES + (entry.stored === undefined ? 0 : 2 * lengthOf(entry.stored));
   }
   return { entries: calls.toReversed(), bytes };
 }

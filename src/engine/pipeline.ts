@@ -17,7 +17,7 @@ export interface Pipeline {
   open(records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]>;
   /**
    * The records behind the last `limit` visible items (all when absent), oldest first: filter, then limit, by
-   * doubling the window. `fresh` goes past a caching layer. Items of a list that `isShared` are not the caller's.
+   * doubling the window. `fresh` goes past a caching layer. Items of a call whose entries are shared are not the caller's.
    */
   read(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]>;
   /** The index of the record in the operation, -1 when it is not of it. */

@@ -1,8 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { Entry } from '../layer.ts';
 import { readLimit } from '../protocol/arguments.ts';
-import { cloneItem } from '../protocol/item.ts';
-import { isShared } from '../protocol/shared-entries.ts';
+import { copyShared, sharingOf } from '../protocol/shared-entries.ts';
 import { mapInSlices } from '../slices.ts';
 import { hasSkipped } from './calls.ts';
 import { readNow, type Context, type Parts } from './parts.ts';
@@ -37,10 +36,10 @@ export function createReads({ inner, stack, pipeline, histories, calls }: Parts)
       if (limit === undefined && stack.stamped) memory.rememberFullRead(opened);
       let seen = opened.filter((record) => record.visible !== undefined);
       if (limit !== undefined && seen.length > limit) seen = seen.slice(-limit);
-      const copies = isShared(opened);
-      const toItem = ({ visible }: Opened): AgentInputItem => {
-        const { item } = visible as Entry;
-        return copies ? cloneItem(item) : item;
+      const shared = sharingOf(call)?.given === true;
+      const toItem = ({ visible, bottom }: Opened): AgentInputItem => {
+        const entry = visible as Entry;
+        return shared ? copyShared(entry, bottom as Entry) : entry.item;
       };
       const items = await mapInSlices(seen, toItem);
       memory.remember([...items], seen);

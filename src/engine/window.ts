@@ -2,7 +2,6 @@ import type { AgentInputItem } from '@openai/agents';
 import type { LayerIO, SessionCall } from '../layer.ts';
 import { recordKey } from '../protocol/envelope.ts';
 import { takesParts } from '../protocol/sealed-record.ts';
-import { isShared, share } from '../protocol/shared-entries.ts';
 import type { Inner } from './inner.ts';
 import type { Opening } from './opening.ts';
 import type { Opened } from './records.ts';
@@ -39,8 +38,7 @@ export function createWindow(inner: Inner, stack: Stack, opening: Opening): Wind
     const loaded = await loading?.load?.(count === undefined ? unlimited : { ...call, limit: count }, io);
     call.result.unanswered = false;
     if (loaded === undefined) return [];
-    const opened = await opening.show(loaded, call);
-    return isShared(loaded) ? share(opened) : opened;
+    return await opening.show(loaded, call);
   }
 
   async function window(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]> {

@@ -41,7 +41,7 @@ export function cache(options: CacheOptions): SessionLayer {
     name: 'cache',
     unique: true,
     load: createLoad(settings, lists, activityOf, below),
-    mutation: createMutation(settings.freeze, lists, activityOf, below),
+    mutation: createMutation(settings, lists, activityOf, below),
   });
   return layer;
 }

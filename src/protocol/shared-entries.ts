@@ -1,4 +1,7 @@
-import type { SessionCall } from '../layer.ts';
+import type { AgentInputItem } from '@openai/agents';
+import type { Entry, Header, SessionCall } from '../layer.ts';
+import { copierOf, type Copier } from './copier.ts';
+import { cloneItem } from './item.ts';
 
 /**
  * Marks the calls in which a cache may return its own entries without a copy. No layer of the stack changes the
@@ -6,18 +9,51 @@ import type { SessionCall } from '../layer.ts';
  */
 export const TAKES_SHARED: unique symbol = Symbol('strongroom.takesShared');
 
-export function takesShared(call: SessionCall): boolean {
-  return (call as { readonly [TAKES_SHARED]?: boolean })[TAKES_SHARED] === true;
+/** Whether the entries of a call are shared, as the cache says. */
+export interface Sharing {
+  given: boolean;
 }
 
-/** Lists whose items a cache keeps. */
-const lists = new WeakSet<object>();
-
-export function share<T extends readonly object[]>(list: T): T {
-  lists.add(list);
-  return list;
+export function sharingOf(call: SessionCall): Sharing | undefined {
+  return (call as { readonly [TAKES_SHARED]?: Sharing })[TAKES_SHARED];
 }
 
-export function isShared(list: object): boolean {
-  return lists.has(list);
+const COPIER: unique symbol = Symbol('strongroom.copier');
+
+/** An entry as a cache keeps it: nobody changes its item. */
+export interface SharedEntry extends Entry {
+  readonly stored: AgentInputItem;
+  /** Makes what a caller gets of its item. */
+  readonly [COPIER]: Copier;
+}
+
+/** @param frozen Nobody can change the item, so that callers may have it. */
+export function sharedEntry(
+  item: AgentInputItem,
+  header: Header,
+  stored: AgentInputItem,
+  frozen: boolean,
+): SharedEntry {
+  return { item, header, stored, [COPIER]: frozen ? itself : (copierOf(item) ?? cloneItem) };
+}
+
+/** The same item with another record. */
+export function withRecord(entry: SharedEntry, stored: AgentInputItem): SharedEntry {
+  const { item, header, [COPIER]: copier } = entry;
+  return { item, header, stored, [COPIER]: copier };
+}
+
+/**
+ * What a caller gets of an entry: a copy of the item, unless nobody can change that.
+ *
+ * @param shared What it was before layers saw it.
+ */
+export function copyShared({ item }: Entry, shared: Entry): AgentInputItem {
+  const copier = (shared as Partial<SharedEntry>)[COPIER] ?? cloneItem;
+  if (item !== shared.item && copier !== itself) return cloneItem(item);
+  return copier(item) as AgentInputItem;
+}
+
+function itself(value: object): object {
+  return value;
 }

@@ -19,7 +19,7 @@ export function admitted(session: StoreSession, scope: Scope): StoreSession {
     applyHistoryMutations: enter((args) => session.applyHistoryMutations(args)),
     replacePrefix: enter((args) => session.replacePrefix(args)),
     [OPERATIONS]: { has: enter((operationId) => session[OPERATIONS].has(operationId)) },
-    [VERSION]: { ...session[VERSION], read: enter(() => session[VERSION].read()) },
+    [VERSION]: { ...session[VERSION], read: enter(async () => session[VERSION].read()) },
     [COPY]: enter((plan) => session[COPY](plan)),
     [COPY_RECORDS]: enter((args) => session[COPY_RECORDS](args)),
     [ADMIT]: scope.admit,

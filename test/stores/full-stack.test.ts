@@ -102,7 +102,7 @@ function suite(open: (clock: () => number) => Store<StoreSession>): void {
     const source = raw[VERSION];
     // The answer to the question comes late: after an append of this process, which is not in it.
     let meanwhile: (() => Promise<void>) | undefined;
-    const answered = async <T>(answer: Promise<T>): Promise<T> => {
+    const answered = async <T>(answer: T | Promise<T>): Promise<T> => {
       const value = await answer;
       const act = meanwhile;
       meanwhile = undefined;

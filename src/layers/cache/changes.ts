@@ -1,6 +1,6 @@
-import type { LayerIO, VersionAnswer, VersionSource } from '../../layer.ts';
-import { recordKey } from '../../protocol/envelope.ts';
-import { keyOf, type Known } from './known.ts';
+import type { LayerIO, MaybePromise, VersionAnswer, VersionSource } from '../../layer.ts';
+import { after } from '../../maybe-promise.ts';
+import { keyFor, type Known } from './known.ts';
 import type { List } from './lists.ts';
 
 /**
@@ -12,7 +12,9 @@ export async function endsWithKnown(list: List, length: number, io: LayerIO): Pr
   const count = length - list.checked + 1;
   const records = await io.raw(count);
   if (records.length !== expected.length) return false;
-  if (!records.every((record, index) => recordKey(record) === keyOf(expected[index] as Known))) return false;
+  const keyOf = keyFor(expected);
+  if (!records.every((record, index) => keyOf(record) === keyOf((expected[index] as Known).stored)))
+    return false;
   list.checked = Math.max(list.checked, length);
   return true;
 }
@@ -21,11 +23,11 @@ export async function endsWithKnown(list: List, length: number, io: LayerIO): Pr
  * Whether the history is what the list was when it was checked, and what this process appended since. What was announced is
  * not enough after an append of our own: others may have been faster, and what was said be older than ours.
  */
-export async function compare(
+export function compare(
   { version, steps, stepCount }: List,
   versions: VersionSource,
-): Promise<VersionAnswer> {
-  if (version === undefined) return { version: await versions.read(), follows: false };
+): MaybePromise<VersionAnswer> {
+  if (version === undefined) return after(versions.read(), (read) => ({ version: read, follows: false }));
   if (stepCount === 0 && versions.known() === version) return { version, follows: true };
-  return await versions.compare(version, steps.slice(0, stepCount));
+  return versions.compare(version, steps.slice(0, stepCount));
 }

@@ -1,28 +1,70 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { Entry, HiddenEntry, LayerIO, MaybePromise, SessionCall } from '../../layer.ts';
 import { recordKey } from '../../protocol/envelope.ts';
-import { cloneItem } from '../../protocol/item.ts';
-import { recordLength } from '../../protocol/sealed-record.ts';
-import { share, takesShared } from '../../protocol/shared-entries.ts';
+import { isMark, markKey, markOf } from '../../protocol/record-mark.ts';
+import { takesParts } from '../../protocol/sealed-record.ts';
+import {
+  copyShared,
+  sharedEntry,
+  sharingOf,
+  withRecord,
+  type SharedEntry,
+} from '../../protocol/shared-entries.ts';
 import { mapInSlices } from '../../slices.ts';
+import { freezeAll } from './freezing.ts';
+import type { CacheSettings } from './options.ts';
 
 /** One record of a kept history. */
-export interface Known {
-  /** Characters of its {@link keyOf}. */
-  readonly length: number;
-  readonly entry: Entry | HiddenEntry;
-  /** The item is frozen through and through. */
-  readonly frozen: boolean;
+export type Known = SharedEntry | HiddenEntry;
+
+/** Makes what is kept of the entries of one call. */
+export interface Keeping {
+  readonly keep: (entry: Entry | HiddenEntry) => Known;
+  /** The same record was read again. */
+  readonly again: (known: Known, record: AgentInputItem) => Known;
 }
 
-/** Equal for equal records. Made when somebody compares: it is as long as the record. */
-export function keyOf(known: Known): string {
-  return recordKey(known.entry.stored as AgentInputItem);
+export function createKeeping({ mode, freeze }: CacheSettings, call: SessionCall): Keeping {
+  // Rows that somebody edited by hand are found by comparing all that is in them.
+  const marks = mode !== 'verify' && takesParts(call);
+  let last: AgentInputItem | undefined;
+
+  function keptRecord(record: AgentInputItem): AgentInputItem {
+    const mark = marks ? markOf(record, last) : undefined;
+    if (mark !== undefined) last = mark;
+    return mark ?? record;
+  }
+
+  return {
+    keep(entry) {
+      // What was skipped is opened again, from its record.
+      if (isSkipped(entry)) return entry as HiddenEntry;
+      const stored = keptRecord(entry.stored as AgentInputItem);
+      const { item } = entry;
+      return item === undefined
+        ? { stored }
+        : sharedEntry(item, entry.header, stored, freeze && freezeAll(item));
+    },
+    again(known, record) {
+      if (marks && isMark(known.stored)) return known;
+      const stored = keptRecord(record);
+      return known.item === undefined ? { ...known, stored } : withRecord(known, stored);
+    },
+  };
 }
 
-export function know(entry: Entry | HiddenEntry, freeze: boolean): Known {
-  const length = recordLength(entry.stored as AgentInputItem);
-  return { length, entry, frozen: freeze && entry.item !== undefined && deepFreeze(entry.item) };
+export function isSkipped(entry: Entry | HiddenEntry): boolean {
+  return 'skipped' in entry;
+}
+
+/** Whether its place is taken by a mark, which only calls that take parts may see. */
+export function isMarked({ stored }: Known): boolean {
+  return isMark(stored);
+}
+
+/** What is equal for equal records, of some that are compared with these. */
+export function keyFor(known: readonly Known[]): (record: AgentInputItem) => string {
+  return known.some(isMarked) ? markKey : recordKey;
 }
 
 /** Opens the records that are not known, in one batch. */
@@ -30,73 +72,48 @@ export async function openUnknown(
   records: readonly AgentInputItem[],
   before: readonly Known[],
   io: LayerIO,
-  freeze: boolean,
+  { keep, again }: Keeping,
 ): Promise<Known[]> {
   if (before.length === 0) {
     const all = records.length === 0 ? [] : await io.open(records);
-    return await mapInSlices(all, (entry) => know(entry, freeze));
+    return await mapInSlices(all, keep);
   }
+  const keyOf = keyFor(before);
   const unused = new Map<string, Known[]>();
   // From the end, so that the first one of equal records is the one to pop.
   await mapInSlices(before.toReversed(), (known) => {
     // What a layer skipped may have become readable, and if not, the engine has to hear of it again.
-    if (isSkipped(known.entry)) return;
-    const key = keyOf(known);
+    if (isSkipped(known)) return;
+    const key = keyOf(known.stored);
     const same = unused.get(key);
     if (same === undefined) unused.set(key, [known]);
     else same.push(known);
   });
   const found = await mapInSlices(records, (stored) => {
-    return { stored, known: unused.get(recordKey(stored))?.pop() };
+    return { stored, known: unused.get(keyOf(stored))?.pop() };
   });
   const missing = found.filter(({ known }) => known === undefined).map(({ stored }) => stored);
   const opened = missing.length === 0 ? [] : await io.open(missing);
   let next = 0;
   return await mapInSlices(found, ({ stored, known }) =>
-    known === undefined
-      ? know(opened[next++] as Entry | HiddenEntry, freeze)
-      : { ...known, entry: { ...known.entry, stored } },
+    known === undefined ? keep(opened[next++] as Entry | HiddenEntry) : again(known, stored),
   );
 }
 
-/** The entries as they leave the cache: copies, unless they are frozen or shared. */
+/** The entries as they leave the cache: those that it keeps, where nobody changes them, else copies. */
 export function handOutAll(
   known: readonly Known[],
   call: SessionCall,
-  freeze: boolean,
 ): MaybePromise<readonly (Entry | HiddenEntry)[]> {
+  const sharing = sharingOf(call);
+  if (sharing === undefined) return mapInSlices(known, handOut);
   // The engine copies the items at the end, where nobody on the way changes them.
-  if (takesShared(call) && !freeze) return share(known.map(({ entry }) => entry));
-  return mapInSlices(known, handOut);
+  sharing.given = true;
+  return known;
 }
 
-function handOut({ entry, frozen }: Known): Entry | HiddenEntry {
-  return frozen || entry.item === undefined ? entry : { ...entry, item: cloneItem(entry.item) };
-}
-
-export function isSkipped(entry: Entry | HiddenEntry): boolean {
-  return 'skipped' in entry;
-}
-
-/** What a record takes beside its text and item: measured 350 to 480 bytes of heap. */
-const RECORD_BYTES = 512;
-/** What the engine knows of an object of the last two reads goes with the object, and a frozen one stays here. */
-const FROZEN_BYTES = 512;
-
-export function bytesOf(known: readonly Known[]): number {
-  let bytes = 0;
-  for (const { length, frozen } of known) bytes += 2 * length + RECORD_BYTES + (frozen ? FROZEN_BYTES : 0);
-  return bytes;
-}
-
-/** Whether all of it could be frozen. */
-function deepFreeze(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return true;
-  if (ArrayBuffer.isView(value)) return false;
-  Object.freeze(value);
-  let whole = true;
-  for (const key of Object.keys(value)) {
-    whole = deepFreeze((value as Record<string, unknown>)[key]) && whole;
-  }
-  return whole;
+function handOut(known: Known): Entry | HiddenEntry {
+  if (known.item === undefined) return known;
+  const { header, stored } = known;
+  return { item: copyShared(known, known), header, stored };
 }

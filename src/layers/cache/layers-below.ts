@@ -1,5 +1,6 @@
 import { createIdentities } from '../../identities.ts';
 import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../../layer.ts';
+import { after } from '../../maybe-promise.ts';
 import type { Known } from './known.ts';
 import type { List } from './lists.ts';
 
@@ -10,7 +11,7 @@ export interface LayersBelow {
   /** Adds one entry of each name that is new. */
   addingTo(examples: Map<string, Entry>, call: SessionCall): (known: Known) => void;
   /** Whether the layers below would open now what they opened then: a key may be gone, a date have passed. */
-  stillOpens(list: List, call: SessionCall): Promise<boolean>;
+  stillOpens(list: List, call: SessionCall): MaybePromise<boolean>;
 }
 
 export function createLayersBelow(layersBelow: (call: SessionCall) => readonly SessionLayer[]): LayersBelow {
@@ -51,19 +52,20 @@ export function createLayersBelow(layersBelow: (call: SessionCall) => readonly S
 
   function addingTo(examples: Map<string, Entry>, call: SessionCall): (known: Known) => void {
     const asked = layersBelow(call).filter((each) => each.opensBy !== undefined);
-    return ({ entry }) => {
+    return (entry) => {
       if (asked.length === 0 || entry.item === undefined) return;
       const name = asked.map((each) => each.opensBy?.(entry) ?? '').join(' ');
       if (!examples.has(name)) examples.set(name, entry);
     };
   }
 
-  async function stillOpens({ examples }: List, call: SessionCall): Promise<boolean> {
+  function stillOpens({ examples }: List, call: SessionCall): MaybePromise<boolean> {
+    if (examples.size === 0) return true;
     const entries = [...examples.values()];
-    for (const each of entries.length === 0 ? [] : layersBelow(call)) {
-      if (each.stillOpens !== undefined && !(await each.stillOpens(entries, call))) return false;
-    }
-    return true;
+    return layersBelow(call).reduce<MaybePromise<boolean>>(
+      (before, each) => after(before, (opens) => opens && (each.stillOpens?.(entries, call) ?? true)),
+      true,
+    );
   }
 
   return { keyOf, addingTo, stillOpens };

@@ -1,11 +1,41 @@
 import type { Session } from '@openai/agents';
 import type { AppendStep, Entry, HistoryVersion } from '../../layer.ts';
 import { createBoundedLists } from './bounded-lists.ts';
-import type { Known } from './known.ts';
+import { isMarked, isSkipped, type Known } from './known.ts';
 import type { CacheSettings } from './options.ts';
+import { sizeOf } from './size.ts';
+
+/** What can be said of all records of a list together. */
+export interface Sums {
+  readonly items: number;
+  /** 0 where bytes have no bound. */
+  readonly bytes: number;
+  /** Some were skipped. */
+  readonly skips: boolean;
+  /** Marks take the place of some. */
+  readonly marked: boolean;
+}
+
+const NONE: Sums = { items: 0, bytes: 0, skips: false, marked: false };
+
+/** @param before Of the records before these. */
+export function sumsOf(
+  known: readonly Known[],
+  { maxBytes }: Pick<CacheSettings, 'maxBytes'>,
+  before: Sums = NONE,
+): Sums {
+  let { items, bytes, skips, marked } = before;
+  for (const each of known) {
+    items++;
+    if (maxBytes !== undefined) bytes += sizeOf(each);
+    skips ||= isSkipped(each);
+    marked ||= isMarked(each);
+  }
+  return { items, bytes, skips, marked };
+}
 
 /** One kept history. */
-export interface List {
+export interface List extends Sums {
   readonly known: Known[];
   /** One entry of each name that the layers below give: what decides whether all of them may still be shown. */
   readonly examples: Map<string, Entry>;
@@ -16,8 +46,6 @@ export interface List {
   /** … and what this process appended since: so many of these. Lists that follow one another share them. */
   steps: AppendStep[];
   stepCount: number;
-  bytes: number;
-  readonly items: number;
   /** Valid while the session is in this generation. */
   generation: number;
   /** When its oldest record was opened. */

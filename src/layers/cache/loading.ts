@@ -1,86 +1,140 @@
-import type { AgentInputItem } from '@openai/agents';
-import type { Entry, HiddenEntry, HistoryVersion, LayerIO, SessionCall, SessionLayer } from '../../layer.ts';
+import type {
+  Entry,
+  HiddenEntry,
+  HistoryVersion,
+  LayerIO,
+  MaybePromise,
+  SessionCall,
+  SessionLayer,
+} from '../../layer.ts';
+import { after } from '../../maybe-promise.ts';
+import { takesParts } from '../../protocol/sealed-record.ts';
 import { mapInSlices } from '../../slices.ts';
 import type { ActivityOf } from './activities.ts';
 import { compare, endsWithKnown } from './changes.ts';
-import { bytesOf, handOutAll, isSkipped, openUnknown } from './known.ts';
+import { createKeeping, handOutAll, openUnknown } from './known.ts';
 import type { LayersBelow } from './layers-below.ts';
-import type { List, Lists } from './lists.ts';
+import { sumsOf, type List, type Lists } from './lists.ts';
 import type { CacheSettings } from './options.ts';
 
-/** Reads: from memory where nothing has changed, otherwise anew, opening only what is not known. */
+type Loaded = MaybePromise<readonly (Entry | HiddenEntry)[]>;
+
+/** One read of a history. */
+interface Load {
+  readonly call: SessionCall;
+  readonly io: LayerIO;
+  /** Of its list. */
+  readonly key: string;
+  /** The time of the stack's clock, … */
+  readonly now: number;
+  /** … and the generation of the session when it began. */
+  readonly generation: number;
+  /** Whether no change was in progress then, and none was begun since. */
+  readonly isUndisturbed: () => boolean;
+}
+
+/** What was found out about a list. */
+interface Comparison {
+  readonly unchanged: boolean;
+  /** Of the history now, where it was asked for. */
+  readonly version?: HistoryVersion | undefined;
+}
+
+/**
+ * Reads: from memory where nothing has changed, otherwise anew, opening only what is not known. A read from memory makes no
+ * promise unless somebody whom it asks does.
+ */
 export function createLoad(
-  { mode, freeze }: CacheSettings,
+  settings: CacheSettings,
   lists: Lists,
   activityOf: ActivityOf,
   below: LayersBelow,
 ): NonNullable<SessionLayer['load']> {
-  async function load(call: SessionCall, io: LayerIO): Promise<readonly (Entry | HiddenEntry)[]> {
+  const { mode } = settings;
+
+  function load(call: SessionCall, io: LayerIO): Loaded {
     const activity = activityOf(call);
     const { generation, active } = activity;
-    const named = below.keyOf(call);
-    const key = typeof named === 'string' ? named : await named;
-    const now = call.now();
-    let list = lists.current(key, generation, now);
-    if (list !== undefined && !(await below.stillOpens(list, call))) {
-      lists.delete(key);
-      list = undefined;
-    }
-    // Without a seal two equal records cannot be told apart, so an end that is as it was proves nothing.
-    const verifies = mode === 'verify' || (mode === 'tail' && !call.sealed && io.version === undefined);
-    const versions = mode === 'tail' ? io.version : undefined;
-    let version: HistoryVersion | undefined;
-    if (list !== undefined && !verifies) {
-      const length = list.known.length;
-      let unchanged = mode === 'owner';
-      if (versions !== undefined) {
-        const answer = await compare(list, versions);
-        version = answer.version;
-        unchanged = answer.follows;
-        if (unchanged) Object.assign(list, { version, steps: [], stepCount: 0, checked: length });
-      } else if (mode === 'tail') unchanged = await endsWithKnown(list, length, io);
-      if (unchanged) {
-        return answer(list, length, call, io);
-      }
-    }
-    // Read before the records: what is added in between makes the kept version older than its records, never newer.
-    if (call.limit === undefined) version ??= await versions?.read();
-    const records = await io.raw(call.limit);
-    const known = await openUnknown(records, list?.known ?? [], io, freeze);
-    const examples = new Map<string, Entry>();
-    if (call.limit === undefined) await mapInSlices(known, below.addingTo(examples, call));
-    // A change in progress, or one since the beginning: what was read may be the state before or after it.
-    const undisturbed = active === 0 && activity.generation === generation;
-    if (call.limit === undefined && undisturbed) {
-      lists.dropOver(now);
-      lists.set(key, {
-        known,
-        examples,
-        checked: known.length,
-        version,
-        steps: [],
-        stepCount: 0,
-        items: known.length,
-        bytes: bytesOf(known),
-        generation,
-        openedAt: list === undefined ? now : Math.min(now, list.openedAt),
-        session: call.inner,
+    const isUndisturbed = (): boolean => active === 0 && activity.generation === generation;
+    return after(below.keyOf(call), (key) => {
+      const reading: Load = { call, io, key, now: call.now(), generation, isUndisturbed };
+      const list = lists.current(key, generation, reading.now);
+      if (list === undefined) return readAnew(reading, undefined, undefined);
+      return after(below.stillOpens(list, call), (opens) => {
+        if (opens) return loadKept(reading, list);
+        lists.delete(key);
+        return readAnew(reading, undefined, undefined);
       });
-    }
-    return handOutAll(known, call, freeze);
+    });
   }
 
-  async function answer(
-    list: List,
-    length: number,
-    call: SessionCall,
-    io: LayerIO,
+  function loadKept(reading: Load, list: List): Loaded {
+    const { call, io } = reading;
+    const { length } = list.known;
+    return after(compareWith(list, length, reading), ({ unchanged, version }) =>
+      unchanged && (!list.marked || takesParts(call))
+        ? answer(list, length, call, io)
+        : readAnew(reading, list, version),
+    );
+  }
+
+  function compareWith(list: List, length: number, { call, io }: Load): MaybePromise<Comparison> {
+    if (mode === 'owner') return { unchanged: true };
+    const { version: versions } = io;
+    // Without a seal two equal records cannot be told apart, so an end that is as it was proves nothing.
+    if (mode === 'verify' || (!call.sealed && versions === undefined)) return { unchanged: false };
+    if (versions === undefined) {
+      return after(endsWithKnown(list, length, io), (unchanged) => ({ unchanged }));
+    }
+    return after(compare(list, versions), ({ version, follows: unchanged }) => {
+      if (unchanged) Object.assign(list, { version, steps: [], stepCount: 0, checked: length });
+      return { unchanged, version };
+    });
+  }
+
+  /** @param version Of the history, where it is known already. */
+  async function readAnew(
+    { call, io, key, now, generation, isUndisturbed }: Load,
+    list: List | undefined,
+    version: HistoryVersion | undefined,
   ): Promise<readonly (Entry | HiddenEntry)[]> {
+    const isFull = call.limit === undefined;
+    // Read before the records: what is added in between makes the kept version older than its records, never newer.
+    const before = isFull && mode === 'tail' ? (version ?? (await io.version?.read())) : undefined;
+    const records = await io.raw(call.limit);
+    const known = await openUnknown(records, list?.known ?? [], io, createKeeping(settings, call));
+    if (isFull) {
+      const examples = new Map<string, Entry>();
+      await mapInSlices(known, below.addingTo(examples, call));
+      // What was read during a change may be the state before or after it.
+      if (isUndisturbed()) {
+        lists.dropOver(now);
+        lists.set(key, {
+          known,
+          examples,
+          checked: known.length,
+          version: before,
+          steps: [],
+          stepCount: 0,
+          ...sumsOf(known, settings),
+          generation,
+          openedAt: list === undefined ? now : Math.min(now, list.openedAt),
+          session: call.inner,
+        });
+      }
+    }
+    // A copy of the list: what is appended next goes to its end.
+    return handOutAll(known.slice(), call);
+  }
+
+  function answer(list: List, length: number, call: SessionCall, io: LayerIO): Loaded {
     const from = call.limit === undefined ? 0 : Math.max(0, length - call.limit);
     const known = list.known.slice(from, length);
-    if (!known.some(({ entry }) => isSkipped(entry))) return handOutAll(known, call, freeze);
-    const records = known.map(({ entry }) => entry.stored as AgentInputItem);
-    return handOutAll(await openUnknown(records, known, io, freeze), call, freeze);
+    if (!list.skips) return handOutAll(known, call);
+    const records = known.map(({ stored }) => stored);
+    return after(openUnknown(records, known, io, createKeeping(settings, call)), (opened) =>
+      handOutAll(opened, call),
+    );
   }
 
   return load;

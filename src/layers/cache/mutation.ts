@@ -1,12 +1,13 @@
 import type { SessionLayer } from '../../layer.ts';
 import type { ActivityOf } from './activities.ts';
-import { bytesOf, know } from './known.ts';
+import { createKeeping } from './known.ts';
 import type { LayersBelow } from './layers-below.ts';
-import type { Lists } from './lists.ts';
+import { sumsOf, type Lists } from './lists.ts';
+import type { CacheSettings } from './options.ts';
 
 /** A list leaves before every change; after an acknowledged append that no other change overlapped it comes back. */
 export function createMutation(
-  freeze: boolean,
+  settings: CacheSettings,
   lists: Lists,
   activityOf: ActivityOf,
   below: LayersBelow,
@@ -38,7 +39,7 @@ export function createMutation(
         if (appended === undefined || call.kind !== 'addItems') return;
         // Another change before this one was done, or since: the list lacks what it wrote.
         if (before.generation !== generation - 1 || activity.generation !== generation) return;
-        const known = appended.map((entry) => know(entry, freeze));
+        const known = appended.map(createKeeping(settings, call).keep);
         const last = appended.at(-1)?.stored;
         const step = last === undefined ? undefined : call.version?.stepOf(last);
         for (const record of known) before.known.push(record);
@@ -49,8 +50,7 @@ export function createMutation(
           // Without its step nobody can tell what the version is now.
           version: last !== undefined && step === undefined ? undefined : before.version,
           stepCount: before.steps.length,
-          items: before.known.length,
-          bytes: before.bytes + bytesOf(known),
+          ...sumsOf(known, settings, before),
           generation,
         });
       },

@@ -6,8 +6,9 @@ export interface CacheOptions {
   /** Most items in all kept histories together; at least 1. The least recently used history leaves first. */
   readonly maxItems?: number;
   /**
-   * Most bytes in all kept histories together; at least 1. An estimate that is a little above what was measured: for each
-   * record twice the length of its stored text, for text and opened item, and 512 bytes; 1,024 where it is frozen.
+   * Most bytes in all kept histories together; at least 1. An estimate that is a little above what was measured: the texts
+   * of each item, two bytes a character where one of them is beyond Latin-1, its objects, and 320 bytes. Records that are kept, too
+   * (in mode `'verify'`, over sessions of other stores, under layers that are not of this package), add their own size.
    */
   readonly maxBytes?: number;
   /**

@@ -9,6 +9,7 @@ import {
   type Envelope,
 } from '../../protocol/envelope.ts';
 import { decodeItem } from '../../protocol/item.ts';
+import { isMark } from '../../protocol/record-mark.ts';
 import { partsOf } from '../../protocol/sealed-record.ts';
 
 /** Plaintext is accepted until then. */
@@ -69,6 +70,7 @@ function notSealed(what: string): never {
 export function headerOf(record: AgentInputItem): Header | undefined {
   const parts = partsOf(record);
   if (parts !== undefined) return parts.header;
+  if (isMark(record)) return record.header;
   const text = envelopeText(record);
   return text === undefined ? undefined : readHeader(text);
 }
@@ -79,13 +81,17 @@ export function headerOfEntry(entry: Entry | HiddenEntry): Header | undefined {
 }
 
 /** Which data key opens a record, and how it is found. */
-export type KeyReference = Pick<Envelope, 'header' | 'wrapped'>;
+export interface KeyReference {
+  readonly header: Header;
+  readonly wrapped?: string | undefined;
+}
 
 /** The data key of an opened entry, `undefined` for plaintext that was accepted. */
 export function referenceOf({ header, stored }: Entry): KeyReference | undefined {
   if (header.s === undefined || stored === undefined) return undefined;
   const parts = partsOf(stored);
   if (parts !== undefined) return parts;
+  if (isMark(stored)) return stored;
   // The fourth segment. What stands before it can be long, and was looked at when the record was opened.
   const text = envelopeText(stored) ?? '';
   const headerEnd = text.indexOf('.', text.indexOf('.') + 1);

@@ -1,5 +1,6 @@
 import type { Entry, HiddenEntry } from '../../../layer.ts';
 import { envelopeText } from '../../../protocol/envelope.ts';
+import { isMark, markKey } from '../../../protocol/record-mark.ts';
 import { headerOfEntry } from '../record.ts';
 import { sequenceOf, type Note, type SequenceNumber } from './field.ts';
 
@@ -112,5 +113,7 @@ function identityOf({ name, writtenAt }: Numbered): string {
 
 /** A record without a number is known by its text: no two seals are equal. */
 function textOf(entry: Entry | HiddenEntry | undefined): string | undefined {
-  return entry?.stored === undefined ? undefined : envelopeText(entry.stored);
+  const record = entry?.stored;
+  if (record === undefined || (!isMark(record) && envelopeText(record) === undefined)) return undefined;
+  return markKey(record);
 }

@@ -1,0 +1,103 @@
+import type { AgentInputItem } from '@openai/agents';
+import { isStrongroomError } from '../errors.ts';
+import type { Header } from '../layer.ts';
+import { envelopeText, parseEnvelope, recordKey, type Envelope } from './envelope.ts';
+import { partsOf, recordLength } from './sealed-record.ts';
+
+/** Bytes of the tag that ends the body of a sealed envelope, in every suite. */
+const TAG_BYTES = 16;
+
+/**
+ * What a cache keeps in the place of a sealed record: enough to tell it from all others, and not the record. It never
+ * leaves the engine. See decision 70.
+ */
+export class RecordMark {
+  readonly header: Header;
+  /** The tag of the seal, a byte a character. */
+  readonly tag: string;
+  readonly wrapped: string | undefined;
+  /** Of the record, in characters. */
+  readonly length: number;
+
+  constructor(header: Header, tag: string, wrapped: string | undefined, length: number) {
+    this.header = header;
+    this.tag = tag;
+    this.wrapped = wrapped;
+    this.length = length;
+  }
+
+  /** An item has it, and this is none: it must not be stored, nor returned to anybody. */
+  get content(): never {
+    throw new Error('The mark of a record was used as a record. Report this as a bug of strongroom.');
+  }
+
+  toJSON(): never {
+    return this.content;
+  }
+}
+
+/**
+ * The mark of a record that was not written down, `undefined` for any other.
+ *
+ * @param last The mark before: a wrapped key that is the same is kept once.
+ */
+export function markOf(record: AgentInputItem, last: AgentInputItem | undefined): AgentInputItem | undefined {
+  const parts = partsOf(record);
+  if (parts === undefined || parts.header.s === 'none') return undefined;
+  const { header, body } = parts;
+  const known = isMark(last) ? last.wrapped : undefined;
+  const wrapped = parts.wrapped === known ? known : parts.wrapped;
+  // It stands where a record does, for those who ask first whether it is one.
+  return new RecordMark(header, tagOf(body), wrapped, recordLength(record)) as unknown as AgentInputItem;
+}
+
+export function isMark(record: unknown): record is RecordMark {
+  return record instanceof RecordMark;
+}
+
+/** Characters of {@link recordKey} of the record, or of the one that is marked. */
+export function lengthOf(record: AgentInputItem): number {
+  return isMark(record) ? record.length : recordLength(record);
+}
+
+function tagOf(body: Uint8Array): string {
+  const at = body.length - TAG_BYTES;
+  const byte = (index: number): number => body[at + index] as number;
+  const first = [byte(0), byte(1), byte(2), byte(3), byte(4), byte(5), byte(6), byte(7)];
+  const last = [byte(8), byte(9), byte(10), byte(11), byte(12), byte(13), byte(14), byte(15)];
+  // Written out, because it is made for every record that is kept: any loop takes three times as long.
+  return String.fromCharCode(...first, ...last);
+}
+
+/** As {@link recordKey}, and the same for a record and its mark. */
+export function markKey(record: AgentInputItem): string {
+  if (isMark(record)) return keyOf(record.header, record.tag, record.wrapped);
+  const parts = partsOf(record) ?? sealedEnvelope(record);
+  return parts === undefined ? recordKey(record) : keyOf(parts.header, tagOf(parts.body), parts.wrapped);
+}
+
+/** Of a header that was parsed, or rendered: its fields have the forms of the format, so that none contains the space. */
+function keyOf(
+  { s, d, t, e, g, o, ...extensions }: Header,
+  tag: string,
+  wrapped: string | undefined,
+): string {
+  let key = `${tag} ${s} ${d} ${t} ${e} ${g} ${o} ${wrapped}`;
+  for (const field of Object.keys(extensions).sort()) {
+    key += ` ${JSON.stringify([field, extensions[field as `x-${string}`]])}`;
+  }
+  return key;
+}
+
+function sealedEnvelope(record: AgentInputItem): Envelope | undefined {
+  const text = envelopeText(record);
+  if (text === undefined) return undefined;
+  try {
+    const envelope = parseEnvelope(text);
+    return envelope.header.s === 'none' ? undefined : envelope;
+  } catch (error) {
+    // Text that only looks like an envelope is text.
+    if (isStrongroomError(error)) return undefined;
+    throw error;
+  }
+}
