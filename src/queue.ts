@@ -1,7 +1,10 @@
+import type { MaybePromise } from './layer.ts';
+
 /** Mutations run one after the other in the order of the calls; a read waits for the mutations called before it. */
 export interface Queue {
   mutate<T>(work: () => Promise<T>): Promise<T>;
-  read<T>(work: () => Promise<T>): Promise<T>;
+  /** At once, and without a promise if `work` makes none, when nobody is waited for. */
+  read<T>(work: () => MaybePromise<T>): MaybePromise<T>;
 }
 
 export function createQueue(): Queue {
@@ -18,7 +21,7 @@ export function createQueue(): Queue {
       last = mineOver;
       return mine;
     },
-    read: (work) => (last === undefined ? begin(work) : last.then(work)),
+    read: (work) => (last === undefined ? work() : last.then(work)),
   };
 }
 

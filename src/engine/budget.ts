@@ -19,6 +19,8 @@ interface Held {
 const held = new Map<number, Held>();
 let total = 0;
 let lastId = 0;
+/** The one that said so last. */
+let newest = 0;
 const collected = new FinalizationRegistry<number>(drop);
 
 function drop(id: number): void {
@@ -37,9 +39,12 @@ export function createShare(forget: () => void): Share {
   const share = {
     forget,
     use(bytes: number): void {
+      // The newest one already, with the same bytes: nothing to put anywhere else.
+      if (id === newest && held.get(id)?.bytes === bytes) return;
       drop(id);
       if (bytes === 0) return;
       held.set(id, { share: reference, bytes });
+      newest = id;
       total += bytes;
       // Where nothing has to go the oldest is not looked for: a Map steps over all that it lost to give it.
       if (total <= MAX_REMEMBERED_BYTES) return;

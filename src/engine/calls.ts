@@ -1,6 +1,6 @@
 import { checkAhead } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
-import type { CallKind, SessionCall, SessionLayer } from '../layer.ts';
+import type { CallKind, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import { createQueues } from '../queue.ts';
 import { createBegin, quiet, type ActiveCall, type CallDetails } from './active-call.ts';
 import type { Histories } from './histories.ts';
@@ -21,7 +21,7 @@ const REMOVALS: readonly CallKind[] = [
 
 /** Order of calls, the hooks around them, and whether removing is allowed. */
 export interface Calls {
-  read<T>(kind: CallKind, details: CallDetails, work: (call: ActiveCall) => Promise<T>): Promise<T>;
+  read<T>(kind: CallKind, details: CallDetails, work: (call: ActiveCall) => MaybePromise<T>): Promise<T>;
   /**
    * `appended` is told what was written, only after an acknowledged append; `removed` what is gone, only after an
    * acknowledged removal or replacement.
@@ -88,7 +88,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   async function run<T>(
     kind: CallKind,
     details: CallDetails,
-    work: (call: ActiveCall) => Promise<T>,
+    work: (call: ActiveCall) => MaybePromise<T>,
   ): Promise<T> {
     const begun = begin(kind, details);
     const call = begun instanceof Promise ? await begun : begun;

@@ -5,6 +5,7 @@ import { invalidOption } from '../options.ts';
 import { digestInSlices } from '../protocol/digest.ts';
 import { COPY_RECORDS, type CopyBeginning, type CopyRecordsArgs } from '../session-contract.ts';
 import type { ActiveCall } from './active-call.ts';
+import type { Opened } from './records.ts';
 import type { Parts } from './parts.ts';
 import { visibleBeginning, type Receive } from './receive.ts';
 import { hasSkipped } from './calls.ts';
@@ -75,7 +76,7 @@ export function createCopies(
   return { copyBeginning };
 }
 
-function itemOf({ visible }: { readonly visible?: Entry }): readonly AgentInputItem[] {
+function itemOf({ visible }: Opened): readonly AgentInputItem[] {
   return visible === undefined ? [] : [visible.item];
 }
 

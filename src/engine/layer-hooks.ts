@@ -1,5 +1,6 @@
 import { StrongroomError } from '../errors.ts';
-import type { Entry, SessionCall, SessionLayer } from '../layer.ts';
+import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
+import { after } from '../maybe-promise.ts';
 import { sameFields } from '../protocol/header.ts';
 import { isUndeclaredInverse } from './layer-kinds.ts';
 
@@ -21,15 +22,16 @@ export async function writeWith(
 }
 
 /** What the layer's `read` makes of them, `undefined` for each that it hides. Throws like {@link writeWith}. */
-export async function readWith(
+export function readWith(
   layer: SessionLayer,
   entries: readonly Entry[],
   call: SessionCall,
-): Promise<readonly (Entry | undefined)[]> {
+): MaybePromise<readonly (Entry | undefined)[]> {
   if (layer.read === undefined || entries.length === 0) return entries;
-  const read = await layer.read(entries, call);
-  assertEntries(layer, 'read', entries, read);
-  return read;
+  return after(layer.read(entries, call), (read) => {
+    assertEntries(layer, 'read', entries, read);
+    return read;
+  });
 }
 
 function assertEntries(

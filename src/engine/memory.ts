@@ -76,13 +76,13 @@ export function createMemory(): Memory {
         holders.set(items[length - 1 - index] as AgentInputItem, latest);
       }
       reads = [new WeakRef(latest), ...reads].slice(0, READS);
-      read = callsAmong(opened.map(({ bottom }) => bottom));
+      read = callsAmong(opened.length, (index) => opened[index]?.bottom);
       account();
     },
     wrote(entries) {
-      const calls = callsAmong(entries);
-      if (calls.entries.length === 0) return;
-      written = callsAmong([...written.entries, ...entries]);
+      if (!entries.some(isCall)) return;
+      const all = [...written.entries, ...entries];
+      written = callsAmong(all.length, (index) => all[index]);
       account();
     },
     origins(items) {
@@ -135,11 +135,11 @@ function createFinder(objects: readonly AgentInputItem[]): (item: AgentInputItem
 }
 
 /** The calls among these entries, oldest first. Their order is found from the end: old ones are of little use. */
-function callsAmong(entries: readonly (Entry | undefined)[]): Calls {
+function callsAmong(count: number, entryAt: (index: number) => Entry | undefined): Calls {
   const calls: Entry[] = [];
   let bytes = 0;
-  for (let index = entries.length - 1; index >= 0 && calls.length < CALLS; index--) {
-    const entry = entries[index];
+  for (let index = count - 1; index >= 0 && calls.length < CALLS; index--) {
+    const entry = entryAt(index);
     if (entry === undefined || !isCall(entry)) continue;
     calls.push({ item: entry.item, header: entry.header });
     bytes += OBJECT_BYTES + (entry.stored === undefined ? 0 : 2 * lengthOf(entry.stored));

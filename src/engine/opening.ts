@@ -1,5 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { Entry, HiddenEntry, SessionCall } from '../layer.ts';
+import type { Entry, HiddenEntry, MaybePromise, SessionCall } from '../layer.ts';
+import { after } from '../maybe-promise.ts';
 import { plainRecord, takesParts } from '../protocol/sealed-record.ts';
 import { mapInSlices, slices } from '../slices.ts';
 import { discloseClear } from './clear-envelope.ts';
@@ -12,7 +13,7 @@ export interface Opening {
   /** Records through the layers that open; what a cache keeps. */
   openKept(records: readonly AgentInputItem[], call: SessionCall): Promise<(Entry | HiddenEntry)[]>;
   /** Undoes the codecs, and applies the layers that show. */
-  show(kept: readonly (Entry | HiddenEntry)[], call: SessionCall): Promise<Opened[]>;
+  show(kept: readonly (Entry | HiddenEntry)[], call: SessionCall): MaybePromise<Opened[]>;
   /** Both. The layers that inspect have not seen the result yet. */
   openUnseen(records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]>;
 }
@@ -34,22 +35,20 @@ export function createOpening(stack: Stack, clear: boolean): Opening {
     return openThrough(opening, entries, call);
   }
 
-  async function show(kept: readonly (Entry | HiddenEntry)[], call: SessionCall): Promise<Opened[]> {
-    const entries = codecs.length === 0 ? kept : await openThrough(codecs, kept, call);
-    const bottoms = entries.map(shownOf);
-    const visible = await readThrough(above, bottoms, call);
-    const asParts = takesParts(call);
-    return entries.map((entry, index) => {
-      const bottom = bottoms[index];
-      const seen = visible[index];
-      const record = entry.stored as AgentInputItem;
-      // A cache may have kept it from a call with parts.
-      const stored = asParts ? record : plainRecord(record);
-      if (bottom === undefined)
-        return 'skipped' in entry && entry.skipped ? { stored, skipped: true } : { stored };
-      return seen === undefined ? { stored, bottom } : { stored, bottom, visible: seen };
+  const show = (kept: readonly (Entry | HiddenEntry)[], call: SessionCall): MaybePromise<Opened[]> =>
+    after(codecs.length === 0 ? kept : openThrough(codecs, kept, call), (entries) => {
+      const bottoms = entries.map(shownOf);
+      return after(readThrough(above, bottoms, call), (visible) => {
+        const asParts = takesParts(call);
+        return entries.map((entry, index): Opened => {
+          const record = entry.stored as AgentInputItem;
+          // A cache may have kept it from a call with parts.
+          const stored = asParts ? record : plainRecord(record);
+          const skipped = 'skipped' in entry ? entry.skipped : undefined;
+          return { stored, bottom: bottoms[index], visible: visible[index], skipped };
+        });
+      });
     });
-  }
 
   const openUnseen = async (records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]> =>
     show(await openKept(records, call), call);

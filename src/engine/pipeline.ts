@@ -1,5 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { Entry, SessionCall } from '../layer.ts';
+import type { Entry, MaybePromise, SessionCall } from '../layer.ts';
+import { after } from '../maybe-promise.ts';
 import { mapInSlices, slices } from '../slices.ts';
 import { encloseClear, matchesClear } from './clear-envelope.ts';
 import type { Inner } from './inner.ts';
@@ -19,7 +20,7 @@ export interface Pipeline {
    * The records behind the last `limit` visible items (all when absent), oldest first: filter, then limit, by
    * doubling the window. `fresh` goes past a caching layer. Items of a call whose entries are shared are not the caller's.
    */
-  read(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]>;
+  read(limit: number | undefined, call: SessionCall, fresh: boolean): MaybePromise<Opened[]>;
   /** The index of the record in the operation, -1 when it is not of it. */
   matches(record: AgentInputItem, operationId: string, count: number, call: SessionCall): Promise<number>;
 }
@@ -52,19 +53,21 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
   const inspectors = layers.filter((layer) => layer.inspect !== undefined);
 
   /** What is returned is judged as a whole, wherever its parts came from. */
-  async function inspected(opened: Opened[], call: SessionCall): Promise<Opened[]> {
+  function inspected(opened: Opened[], call: SessionCall): MaybePromise<Opened[]> {
     if (inspectors.length === 0) return opened;
     const entries = opened.map(({ stored, bottom }) => bottom ?? { stored });
-    for (const layer of inspectors) await layer.inspect?.(entries, call);
-    return opened;
+    const done = inspectors.reduce<MaybePromise<void>>(
+      (before, layer) => after(before, () => layer.inspect?.(entries, call)),
+      undefined,
+    );
+    return after(done, () => opened);
   }
 
   const open = async (records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]> =>
     inspected(await opening.openUnseen(records, call), call);
 
-  async function read(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]> {
-    return inspected(await window(limit, call, fresh), call);
-  }
+  const read = (limit: number | undefined, call: SessionCall, fresh: boolean): MaybePromise<Opened[]> =>
+    after(window(limit, call, fresh), (opened) => inspected(opened, call));
 
   async function matches(
     record: AgentInputItem,

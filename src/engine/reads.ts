@@ -1,8 +1,10 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { Entry } from '../layer.ts';
+import type { Entry, MaybePromise } from '../layer.ts';
+import { after } from '../maybe-promise.ts';
 import { readLimit } from '../protocol/arguments.ts';
 import { copyShared, sharingOf } from '../protocol/shared-entries.ts';
 import { mapInSlices } from '../slices.ts';
+import type { ActiveCall } from './active-call.ts';
 import { hasSkipped } from './calls.ts';
 import { readNow, type Context, type Parts } from './parts.ts';
 import type { Opened } from './records.ts';
@@ -11,42 +13,54 @@ import type { Opened } from './records.ts';
 export function createReads({ inner, stack, pipeline, histories, calls }: Parts): {
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
 } {
-  async function getItems(given: number | undefined, runContext: Context): Promise<AgentInputItem[]> {
+  function getItems(given: number | undefined, runContext: Context): Promise<AgentInputItem[]> {
     const checked = readNow(() => readLimit(given));
     const details = {
       limit: given === Infinity ? undefined : given,
       runContext,
       checked,
     };
-    return calls.read('getItems', details, async (call) => {
+    return calls.read('getItems', details, (call) => {
       const limit = checked();
       if (limit === 0) {
         call.result.items = 0;
         return [];
       }
-      if (!stack.transforms) {
-        const items = await inner.getItems(limit, runContext);
+      if (stack.transforms)
+        return after(pipeline.read(limit, call, false), (read) => shown(read, limit, call));
+      return inner.getItems(limit, runContext).then((items) => {
         call.result.items = items.length;
         return items;
-      }
-      const opened = await pipeline.read(limit, call, false);
-      const { memory } = histories.of(call);
-      if (call.skippedRecords || hasSkipped(opened)) histories.setRecords(call, 'skipped');
-      else if (limit === undefined) histories.setRecords(call, 'opened');
-      if (limit === undefined && stack.stamped) memory.rememberFullRead(opened);
-      let seen = opened.filter((record) => record.visible !== undefined);
-      if (limit !== undefined && seen.length > limit) seen = seen.slice(-limit);
-      const shared = sharingOf(call)?.given === true;
-      const toItem = ({ visible, bottom }: Opened): AgentInputItem => {
-        const entry = visible as Entry;
-        return shared ? copyShared(entry, bottom as Entry) : entry.item;
-      };
-      const items = await mapInSlices(seen, toItem);
-      memory.remember([...items], seen);
+      });
+    });
+  }
+
+  function shown(
+    opened: readonly Opened[],
+    limit: number | undefined,
+    call: ActiveCall,
+  ): MaybePromise<AgentInputItem[]> {
+    const { memory } = histories.of(call);
+    if (call.skippedRecords || hasSkipped(opened)) histories.setRecords(call, 'skipped');
+    else if (limit === undefined) histories.setRecords(call, 'opened');
+    if (limit === undefined && stack.stamped) memory.rememberFullRead(opened);
+    let seen = opened.every(isVisible) ? opened : opened.filter(isVisible);
+    if (limit !== undefined && seen.length > limit) seen = seen.slice(-limit);
+    const shared = sharingOf(call)?.given === true;
+    const toItem = ({ visible, bottom }: Opened): AgentInputItem => {
+      const entry = visible as Entry;
+      return shared ? copyShared(entry, bottom as Entry) : entry.item;
+    };
+    return after(mapInSlices(seen, toItem), (items) => {
+      memory.remember(items.slice(), seen);
       call.result.items = items.length;
       return items;
     });
   }
 
   return { getItems };
+}
+
+function isVisible({ visible }: Opened): boolean {
+  return visible !== undefined;
 }

@@ -10,11 +10,11 @@ export interface Opened {
    * Opened and with all codecs undone, before the layers that show: the item as it is written again. Absent when the
    * record could not or must not be opened.
    */
-  readonly bottom?: Entry;
+  readonly bottom?: Entry | undefined;
   /** What the caller sees; absent when hidden. */
-  readonly visible?: Entry;
+  readonly visible?: Entry | undefined;
   /** Hidden because it could not be read. */
-  readonly skipped?: true;
+  readonly skipped?: true | undefined;
 }
 
 /** One item on its way down, in its forms. */

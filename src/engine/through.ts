@@ -1,5 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { Entry, HiddenEntry, SessionCall, SessionLayer } from '../layer.ts';
+import type { Entry, HiddenEntry, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
+import { after } from '../maybe-promise.ts';
 import { slices } from '../slices.ts';
 import { readWith, writeWith } from './layer-hooks.ts';
 
@@ -41,27 +42,32 @@ export async function openThrough(
 }
 
 /** Applies the `read` hooks of these layers, the innermost first; each sees only what is still visible. */
-export async function readThrough(
+export function readThrough(
   through: readonly SessionLayer[],
   entries: readonly (Entry | undefined)[],
   call: SessionCall,
-): Promise<readonly (Entry | undefined)[]> {
-  let current = entries;
-  for (let position = through.length - 1; position >= 0; position--) {
-    const layer = through[position] as SessionLayer;
-    if (layer.read === undefined) continue;
-    if (slices.isOver()) await slices.next();
-    const shown = current.includes(undefined) ? current.filter((entry) => entry !== undefined) : current;
-    if (shown.length === 0) return current;
-    const next = await readWith(layer, shown as readonly Entry[], call);
-    let index = 0;
+): MaybePromise<readonly (Entry | undefined)[]> {
+  const at = through.findLastIndex((layer) => layer.read !== undefined);
+  if (at < 0 || entries.length === 0) return entries;
+  const rest = (): MaybePromise<readonly (Entry | undefined)[]> =>
+    after(readLayer(through[at] as SessionLayer, entries, call), (read) =>
+      readThrough(through.slice(0, at), read, call),
+    );
+  return slices.isOver() ? slices.next().then(rest) : rest();
+}
+
+function readLayer(
+  layer: SessionLayer,
+  entries: readonly (Entry | undefined)[],
+  call: SessionCall,
+): MaybePromise<readonly (Entry | undefined)[]> {
+  const shown = entries.includes(undefined) ? entries.filter((entry) => entry !== undefined) : entries;
+  return after(readWith(layer, shown as readonly Entry[], call), (read) => {
     // A list of the layer's own, which it may change later.
-    current =
-      shown === current
-        ? next.slice()
-        : current.map((entry) => (entry === undefined ? undefined : next[index++]));
-  }
-  return current;
+    if (shown === entries) return read.slice();
+    let index = 0;
+    return entries.map((entry) => (entry === undefined ? undefined : read[index++]));
+  });
 }
 
 /** The entry, if it shows an item. */

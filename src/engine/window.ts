@@ -1,5 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { LayerIO, SessionCall } from '../layer.ts';
+import type { LayerIO, MaybePromise, SessionCall } from '../layer.ts';
+import { after } from '../maybe-promise.ts';
 import { recordKey } from '../protocol/envelope.ts';
 import { takesParts } from '../protocol/sealed-record.ts';
 import type { Inner } from './inner.ts';
@@ -11,7 +12,7 @@ import type { Stack } from './stack.ts';
  * The records behind the last `limit` visible items (all when absent), opened; `fresh` goes past a caching layer.
  * The layers that inspect have not seen them yet.
  */
-export type Window = (limit: number | undefined, call: SessionCall, fresh: boolean) => Promise<Opened[]>;
+export type Window = (limit: number | undefined, call: SessionCall, fresh: boolean) => MaybePromise<Opened[]>;
 
 export function createWindow(inner: Inner, stack: Stack, opening: Opening): Window {
   const { loading } = stack;
@@ -28,24 +29,28 @@ export function createWindow(inner: Inner, stack: Stack, opening: Opening): Wind
     });
   }
 
-  async function load(count: number | undefined, call: SessionCall): Promise<Opened[]> {
+  function load(count: number | undefined, call: SessionCall): MaybePromise<Opened[]> {
     const io: LayerIO = {
       raw: (wanted) => recordsFor(wanted, call),
       open: (records) => opening.openKept(records, call),
       ...(inner.version !== undefined && { version: inner.version }),
     };
-    const { limit: _limit, ...unlimited } = call;
-    const loaded = await loading?.load?.(count === undefined ? unlimited : { ...call, limit: count }, io);
-    call.result.unanswered = false;
-    if (loaded === undefined) return [];
-    return await opening.show(loaded, call);
+    const wanted = call.limit === count ? call : { ...call, limit: count };
+    return after(loading?.load?.(wanted, io), (loaded = []) => {
+      call.result.unanswered = false;
+      return opening.show(loaded, call);
+    });
   }
 
-  async function window(limit: number | undefined, call: SessionCall, fresh: boolean): Promise<Opened[]> {
+  function window(limit: number | undefined, call: SessionCall, fresh: boolean): MaybePromise<Opened[]> {
     const cached = loading !== undefined && !fresh;
-    if (limit === undefined) {
-      return cached ? load(undefined, call) : opening.openUnseen(await recordsFor(undefined, call), call);
-    }
+    if (limit !== undefined) return growing(limit, call, cached);
+    if (cached) return load(undefined, call);
+    return recordsFor(undefined, call).then((records) => opening.openUnseen(records, call));
+  }
+
+  /** Twice as many records each time, until there are `limit` visible items among them, or no more records. */
+  async function growing(limit: number, call: SessionCall, cached: boolean): Promise<Opened[]> {
     let known: readonly Opened[] = [];
     for (let size = limit; ; size *= 2) {
       let opened: Opened[];

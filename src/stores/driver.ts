@@ -98,7 +98,7 @@ export interface StoreDriver {
   /** The factory's name, for messages. */
   readonly name: string;
   /** The last `count` records in their order, all when absent. With `skip`, those that stand before the last `skip`. */
-  readonly read: (sessionId: string, count?: number, skip?: number) => Promise<readonly StoredRecord[]>;
+  readonly read: (sessionId: string, count?: number, skip?: number) => MaybePromise<readonly StoredRecord[]>;
   /**
    * Appends all or nothing, contiguous. A record whose data key has a tombstone here is `ERR_SHREDDED`, one whose data
    * key must be here and is not is `ERR_KEY_UNKNOWN`, found in the same transaction.
@@ -131,7 +131,7 @@ export interface StoreDriver {
    *
    * @param since What was seen before.
    */
-  readonly version: (sessionId: string, since?: Since) => Promise<VersionAnswer>;
+  readonly version: (sessionId: string, since?: Since) => MaybePromise<VersionAnswer>;
   /** Present when the database tells of changes by itself. */
   readonly announcements?: Announcements | undefined;
   /** Whether the operation is in the log. */

@@ -89,7 +89,7 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
       return trimmed;
     },
     notes: createNotes(driver, now),
-    records: (sessionId) => driver.read(sessionId),
+    records: async (sessionId) => driver.read(sessionId),
     append: (sessionId, records, subject) => driver.append({ sessionId, records, mark: newMark(), subject }),
     expired: (writtenBefore) => driver.expired({ now: now(), writtenBefore }),
   };

@@ -158,7 +158,8 @@ export function createStoreSession(
     [COPY_RECORDS]: (args) => copyRecords(changing, args),
 
     [OPERATIONS]: {
-      has: (operationId: string) => queue.read(() => driver.applied(sessionId, operationKey(operationId))),
+      has: async (operationId: string) =>
+        queue.read(() => driver.applied(sessionId, operationKey(operationId))),
     },
     [DEK_STORE]: driver.dekStore,
     [LEASES]: {

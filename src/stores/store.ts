@@ -293,8 +293,8 @@ function guardDriver(
   guardKey: (did: string) => void,
 ): StoreDriver {
   const guard =
-    <A extends unknown[], T>(call: (...args: A) => Promise<T>): ((...args: A) => Promise<T>) =>
-    (...args: A): Promise<T> => {
+    <A extends unknown[], R>(call: (...args: A) => R): ((...args: A) => R | Promise<never>) =>
+    (...args: A): R | Promise<never> => {
       try {
         assertUsable();
         return call(...args);

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import type { HistoryVersion, VersionAnswer, VersionSource } from '../layer.ts';
+import type { HistoryVersion, MaybePromise, VersionAnswer, VersionSource } from '../layer.ts';
+import { after } from '../maybe-promise.ts';
 import type { StoreDriver } from './driver.ts';
 import type { Since } from './marks.ts';
 
@@ -46,7 +47,7 @@ export function createVersions(
     });
   }
 
-  async function ask(sessionId: string, since?: Since): Promise<VersionAnswer> {
+  function ask(sessionId: string, since?: Since): MaybePromise<VersionAnswer> {
     listen();
     // What is announced while the answer is under way takes the place of this, so that an old answer is not kept.
     const name = kept.get(sessionId)?.name ?? nameOf?.(sessionId);
@@ -55,15 +56,17 @@ export function createVersions(
       kept.set(sessionId, asked);
       ids.set(asked.name, sessionId);
     }
-    const answer = await driver.version(sessionId, since);
-    if (asked !== undefined && kept.get(sessionId) === asked)
-      kept.set(sessionId, { ...asked, version: answer.version });
-    return answer;
+    const answer = driver.version(sessionId, since);
+    if (asked === undefined) return answer;
+    return after(answer, ({ version, follows }) => {
+      if (kept.get(sessionId) === asked) kept.set(sessionId, { ...asked, version });
+      return { version, follows };
+    });
   }
 
   return (sessionId) => ({
     known: () => kept.get(sessionId)?.version,
-    read: async () => (await ask(sessionId)).version,
+    read: () => after(ask(sessionId), ({ version }) => version),
     compare: (version, steps) => ask(sessionId, { version, steps }),
   });
 }

@@ -29,7 +29,9 @@ beforeAll(async () => {
   keys = keyring({ current: await generateKey() });
   folder = mkdtempSync(join(tmpdir(), 'strongroom-kept-'));
 });
-afterAll(() => void rmSync(folder, { recursive: true, force: true }));
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const layers = (options: Partial<CacheOptions> = {}): SessionLayer[] => [
   expire({ after: '30d' }),

@@ -51,7 +51,9 @@ async function promisesMade(work: () => Promise<unknown>): Promise<number> {
 }
 
 it('creates no promise when the session, the queue, the cache key and the data key are known', async () => {
-  const { cache, expire, wrapSession } = await import('../../src/index.ts');
+  const { cache, expire, setTimeSlice, wrapSession } = await import('../../src/index.ts');
+  // A pause in the middle of the work makes promises of its own.
+  setTimeSlice('1h');
   const { openSqlite } = await import('../../src/stores/sqlite.ts');
   await using store = openSqlite(':memory:');
   const layers = [expire({ after: '30d' }), cache({ maxItems: 1_000 }), await sealing()];
@@ -61,7 +63,7 @@ it('creates no promise when the session, the queue, the cache key and the data k
     await session.addItems([item]);
   }
   await session.getItems();
-  // With a promise for each of them it was 75 and 91.
-  expect(await promisesMade(() => session.getItems())).toBeLessThanOrEqual(58);
+  // With a promise for each of them it was 75 and 91, and a read of a session that answers at once had 54.
+  expect(await promisesMade(() => session.getItems())).toBeLessThanOrEqual(12);
   expect(await promisesMade(() => session.addItems([item]))).toBeLessThanOrEqual(80);
 });

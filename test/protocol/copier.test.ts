@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { copierOf } from '../../src/protocol/copier.ts';
 import { conversation } from '../../bench/items.ts';
@@ -48,11 +48,8 @@ describe('a copier', () => {
     fc.assert(
       fc.property(value, (original) => {
         const copier = copierOf(original);
-        if (copier === undefined) {
-          expect(objectsIn(original)).toEqual([]);
-          return;
-        }
-        const copy = copier(original as object);
+        expect(copier === undefined).toBe(objectsIn(original).length === 0);
+        const copy = copier === undefined ? original : copier(original as object);
         expect(copy).toEqual(original);
         expect(JSON.stringify(copy)).toBe(JSON.stringify(original));
         const shared = new Set(objectsIn(original));

@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Header } from '../../src/layer.ts';
 import { carrierOf, formatEnvelope, formatHeader, recordKey } from '../../src/protocol/envelope.ts';

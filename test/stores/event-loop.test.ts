@@ -373,7 +373,7 @@ describe('a store over keys and values', () => {
   };
   const ways: Readonly<Record<string, (driver: StoreDriver) => Promise<unknown>>> = {
     'an append': (driver) => driver.append({ sessionId: 's', records: records(400), mark: 2 }),
-    'a read': (driver) => driver.read('s'),
+    'a read': async (driver) => driver.read('s'),
     'a change': (driver) => driver.change('s', { records: 'all' }, () => undefined),
     'a purge': (driver) => driver.purge({ now: 1, writtenBefore: 0 }, 1_000),
     'the count of what is expired': (driver) => driver.expired({ now: 1, writtenBefore: 0 }),

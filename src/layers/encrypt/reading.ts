@@ -1,8 +1,9 @@
 import type { SuiteName } from '../../crypto/suite.ts';
 import type { StrongroomError } from '../../errors.ts';
 import type { DataKeys } from '../../keys/data-keys.ts';
-import type { DataKey } from '../../keys/data-keys/types.ts';
-import type { Entry, SessionCall } from '../../layer.ts';
+import type { DataKey, DataKeyScope } from '../../keys/data-keys/types.ts';
+import type { Entry, MaybePromise, SessionCall } from '../../layer.ts';
+import { after } from '../../maybe-promise.ts';
 import type { Envelope } from '../../protocol/envelope.ts';
 import { mapInSlices } from '../../slices.ts';
 import { openEntry } from './entry.ts';
@@ -23,7 +24,7 @@ import { openKeys, releaseAll } from './wanted-keys.ts';
 /** Sealed records become entries. */
 export interface Reading {
   readonly read: (entries: readonly Entry[], call: SessionCall) => Promise<(Entry | undefined)[]>;
-  readonly stillOpens: (entries: readonly Entry[], call: SessionCall) => Promise<boolean>;
+  readonly stillOpens: (entries: readonly Entry[], call: SessionCall) => MaybePromise<boolean>;
 }
 
 export function createReading(
@@ -80,8 +81,10 @@ export function createReading(
   }
 
   /** Keys can be disabled or destroyed, and plaintext is accepted until a date. */
-  async function stillOpens(entries: readonly Entry[], call: SessionCall): Promise<boolean> {
-    const scope = await scopeOf(call);
+  const stillOpens = (entries: readonly Entry[], call: SessionCall): MaybePromise<boolean> =>
+    after(scopeOf(call), (scope) => opensUnder(scope, entries));
+
+  function opensUnder(scope: DataKeyScope, entries: readonly Entry[]): MaybePromise<boolean> {
     const accepting = acceptingAt(plaintext, scope.now);
     const wanted = new Map<string, KeyReference>();
     for (const entry of entries) {
@@ -95,7 +98,10 @@ export function createReading(
         wanted.set(keyOf(reference), reference);
       }
     }
-    if (wanted.size === 0) return true;
+    return wanted.size === 0 || allOpen(scope, wanted);
+  }
+
+  async function allOpen(scope: DataKeyScope, wanted: ReadonlyMap<string, KeyReference>): Promise<boolean> {
     let all = true;
     for (const key of (await openKeys(dataKeys, limits.maxPerRead, scope, wanted, () => true)).values()) {
       if ('failure' in key) all = false;

@@ -3,7 +3,10 @@ import { checkContext, type Context } from '../../context.ts';
 import { bindingContext, type BindingContext } from '../../crypto/derive.ts';
 import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import type { DataKeyScope } from '../../keys/data-keys/types.ts';
+import type { DekStore } from '../../keys/dek-store.ts';
+import type { Keyring } from '../../keys/keyring.ts';
 import type { MaybePromise, SessionCall } from '../../layer.ts';
+import { after } from '../../maybe-promise.ts';
 import { isGuarding } from '../../session-contract.ts';
 import { checkKeyring, type EncryptSettings } from './options.ts';
 
@@ -11,7 +14,7 @@ import { checkKeyring, type EncryptSettings } from './options.ts';
 const MAX_CONTEXTS = 10_000;
 
 /** The keyring, the context and the DEK stores of a call. */
-export type ScopeOf = (call: SessionCall) => Promise<DataKeyScope>;
+export type ScopeOf = (call: SessionCall) => MaybePromise<DataKeyScope>;
 
 export function createScopeOf({
   keys,
@@ -19,25 +22,31 @@ export function createScopeOf({
   dekStore,
 }: Pick<EncryptSettings, 'keys' | 'context' | 'dekStore'>): ScopeOf {
   const fixed = fixedContexts(typeof context === 'function' ? undefined : context);
-  return async (call) => {
-    const ring = typeof keys === 'function' ? checkKeyring(await ask('keys', keys, call)) : keys;
-    const stores = [
-      ...(dekStore === undefined || dekStore === 'inline' ? [] : [dekStore]),
-      ...(call.dekStore === undefined ? [] : [call.dekStore]),
-    ];
-    return {
-      ring,
-      sessionId: call.sessionId,
-      context:
-        typeof context === 'function'
-          ? bindingContext(call.sessionId, checkContext('encrypt', await ask('context', context, call)))
-          : fixed(call.sessionId),
-      stores,
-      inline: dekStore === 'inline',
-      guarding: isGuarding(call.dekStore) ? call.dekStore : undefined,
-      now: call.now(),
-    };
-  };
+  const ringOf = (call: SessionCall): MaybePromise<Keyring> =>
+    typeof keys === 'function' ? ask('keys', keys, call).then(checkKeyring) : keys;
+  const contextOf = (call: SessionCall): MaybePromise<BindingContext> =>
+    typeof context === 'function'
+      ? ask('context', context, call).then((entries) =>
+          bindingContext(call.sessionId, checkContext('encrypt', entries)),
+        )
+      : fixed(call.sessionId);
+  return (call) =>
+    after(ringOf(call), (ring) =>
+      after(contextOf(call), (binding) => {
+        const stores: DekStore[] = [];
+        if (dekStore !== undefined && dekStore !== 'inline') stores.push(dekStore);
+        if (call.dekStore !== undefined) stores.push(call.dekStore);
+        return {
+          ring,
+          sessionId: call.sessionId,
+          context: binding,
+          stores,
+          inline: dekStore === 'inline',
+          guarding: isGuarding(call.dekStore) ? call.dekStore : undefined,
+          now: call.now(),
+        };
+      }),
+    );
 }
 
 /**

@@ -3,7 +3,7 @@ import type { SuiteName } from '../../crypto/suite.ts';
 import type { DataKeys } from '../../keys/data-keys.ts';
 import type { DataKeyScope } from '../../keys/data-keys/types.ts';
 import type { DekStore } from '../../keys/dek-store.ts';
-import type { Entry, SessionCall, SessionLayer } from '../../layer.ts';
+import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../../layer.ts';
 import { openEntry } from './entry.ts';
 import type { EncryptSettings } from './options.ts';
 import { acceptingAt, classify, type Sealed } from './record.ts';
@@ -12,7 +12,7 @@ import type { Writing } from './writing.ts';
 
 /** What rotation, shredding and migration need of an `encrypt()` layer, so that callers do not pass its options twice. */
 export interface Sealer {
-  scopeOf(call: SessionCall): Promise<DataKeyScope>;
+  scopeOf(call: SessionCall): MaybePromise<DataKeyScope>;
   /** The option `dekStore`. */
   readonly dekStore: DekStore | 'inline' | undefined;
   /** Whether plaintext is allowed at the scope's time. */

@@ -21,6 +21,8 @@ export interface ConnectionOptions {
  */
 export interface Connection {
   read<T>(work: (statements: Statements) => MaybePromise<T>): Promise<T>;
+  /** The same, without a promise where nobody is waited for. */
+  readNow<T>(work: (statements: Statements) => MaybePromise<T>): MaybePromise<T>;
   /**
    * In one `BEGIN IMMEDIATE` transaction, rolled back when `work` throws. On a full disk it is tried once more in the room that
    * the log has.
@@ -36,19 +38,21 @@ export function openConnection({ path, durability, busyTimeout }: ConnectionOpti
   const { statements, forget } = prepareOnce(handle.connect);
   const transact = createTransact(handle, statements);
   const inOrder = createLine(busyTimeout);
+  const readNow = <T>(work: (statements: Statements) => MaybePromise<T>): MaybePromise<T> =>
+    inOrder(() => {
+      handle.connect();
+      return work(statements);
+    });
+  const write = async <T>(work: (statements: Statements) => MaybePromise<T>): Promise<T> =>
+    inOrder(() => transact(work));
   return {
-    read: (work) =>
-      inOrder(() => {
-        handle.connect();
-        return work(statements);
-      }),
-    write: (work, removes) => {
-      const made = inOrder(() => transact(work));
-      return removes === undefined
-        ? made
-        : made.catch((error: unknown) => Promise.reject(unremoved(error, removes)));
-    },
-    close: () =>
+    read: async (work) => readNow(work),
+    readNow,
+    write: (work, removes) =>
+      removes === undefined
+        ? write(work)
+        : write(work).catch((error: unknown) => Promise.reject(unremoved(error, removes))),
+    close: async () =>
       inOrder(() => {
         forget();
         handle.close();

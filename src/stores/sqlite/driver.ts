@@ -77,7 +77,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     },
 
     version: (sessionId, since) =>
-      connection.read(({ get }) => {
+      connection.readNow(({ get }) => {
         const row = get(
           `SELECT generation, (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last
            FROM strongroom_sessions s WHERE id = ?`,

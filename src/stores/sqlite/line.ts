@@ -5,8 +5,11 @@ import { slices } from '../../slices.ts';
 import { storeError } from '../failure.ts';
 import { failure, isBusy, NAME } from './failures.ts';
 
-/** Runs work when it is its turn; while another process has a lock, it is tried again. */
-export type InOrder = <T>(work: () => MaybePromise<T>) => Promise<T>;
+/**
+ * Runs work when it is its turn; while another process has a lock, it is tried again. Makes no promise for work that makes
+ * none and can begin at once.
+ */
+export type InOrder = <T>(work: () => MaybePromise<T>) => MaybePromise<T>;
 
 /** Milliseconds between two attempts, at most. */
 const MAX_WAIT = 20;
@@ -21,10 +24,10 @@ export function createLine(busyTimeout: number): InOrder {
   let unused = 0;
 
   /** Runs at once when nobody waits and the event loop has time, else behind those who wait. */
-  function inOrder<T>(work: () => MaybePromise<T>): Promise<T> {
+  function inOrder<T>(work: () => MaybePromise<T>): MaybePromise<T> {
     if (line.length === 0 && using === undefined && !slices.isCrowded()) return attempt(work);
     return new Promise((resolve) => {
-      line.push(() => resolve(attempt(work)));
+      line.push(() => resolve(attemptLater(work)));
       askForTurn();
     });
   }
@@ -39,14 +42,19 @@ export function createLine(busyTimeout: number): InOrder {
     else unused++;
   }
 
-  async function attempt<T>(work: () => MaybePromise<T>): Promise<T> {
+  const attemptLater = async <T>(work: () => MaybePromise<T>): Promise<T> => attempt(work);
+
+  function attempt<T>(work: () => MaybePromise<T>): MaybePromise<T> {
+    const again = (error: unknown): Promise<T> => {
+      if (!isBusy(error)) throw isStrongroomError(error) ? error : failure(error);
+      return keepOthersOut(retry(work));
+    };
     try {
       const result = work();
-      return result instanceof Promise ? await keepOthersOut(result) : result;
+      return result instanceof Promise ? keepOthersOut(result).catch(again) : result;
     } catch (error) {
-      if (!isBusy(error)) throw isStrongroomError(error) ? error : failure(error);
+      return again(error);
     }
-    return await keepOthersOut(retry(work));
   }
 
   /** Nobody else uses the connection until then. */

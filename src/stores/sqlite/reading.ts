@@ -1,4 +1,5 @@
 import type { SQLOutputValue } from 'node:sqlite';
+import type { MaybePromise } from '../../layer.ts';
 import type { Look, StoreDriver, StoredRecord } from '../driver.ts';
 import { withoutDid } from '../record.ts';
 import type { Connection } from './connection.ts';
@@ -50,8 +51,8 @@ export function sqliteReading(connection: Connection): {
 } {
   const toRecords = createToRecords();
 
-  const readAtOnce = (sessionId: string, count: number): Promise<StoredRecord[]> =>
-    connection.read((statements) =>
+  const readAtOnce = (sessionId: string, count: number): MaybePromise<StoredRecord[]> =>
+    connection.readNow((statements) =>
       toRecords(statements.tuples(READ_LAST, sessionId, count).reverse(), statements),
     );
 
