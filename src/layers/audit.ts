@@ -5,23 +5,22 @@ import { checkOptions, invalidOption, parseCount, parseDuration, type Duration }
 import { warn } from '../warning.ts';
 
 /**
- * What happened to a session, in one record for each call. Content cannot stand in it: the hook that makes it never
- * sees an item.
+ * One record for each call on a session. It cannot contain content: the hook that makes it never sees an item.
  */
 export interface AuditEvent {
   /** When the call began, in Unix milliseconds of the stack's clock. */
   readonly time: number;
   /** The session's id when the call began; empty for a call on a whole store. Hash it in the sink when ids name people. */
   readonly sessionId: string;
-  /** Who called: what the `actor` option returned, else what the caller of a function said. */
+  /** Who called: the result of the `actor` option, else the `actor` that the caller of a function passed. */
   readonly actor?: string;
-  /** Why, where the caller of a function said so. */
+  /** The `purpose` that the caller of a function passed. */
   readonly purpose?: string;
   /** Which call. */
   readonly operation: CallKind;
-  /** How many items the caller handed over; absent when the call takes none. */
+  /** How many items the caller passed; absent when the call takes none. */
   readonly itemsIn?: number;
-  /** How many items came back or were written; absent when the call failed. */
+  /** How many items were returned or written; absent when the call failed. */
   readonly itemsOut?: number;
   /** Stable under retries: two events with one `operationId` are one operation tried twice. */
   readonly operationId?: string;
@@ -46,7 +45,7 @@ export interface AuditOptions {
    */
   readonly sink: AuditSink;
   /**
-   * Says who calls, usually from `call.runContext?.context`. Its result stands in the event as it is.
+   * Returns who calls, usually from `call.runContext?.context`. The event contains its result unchanged.
    *
    * @defaultValue no actor
    */
@@ -58,19 +57,19 @@ export interface AuditOptions {
    */
   readonly timeout?: Duration;
   /**
-   * How many events wait for the sink at most. While it has so many, further ones are lost: they are not given to it, so that
-   * a sink that hangs does not fill the memory. A positive whole number.
+   * How many events wait for the sink at most. While that many wait, further ones are lost: the sink does not get
+   * them, so that a sink that hangs does not fill the memory. A positive whole number.
    *
    * @defaultValue 10,000
    */
   readonly maxInFlight?: number;
 }
 
-/** What {@link AuditLayer.flush} found. */
+/** The result of {@link AuditLayer.flush}. */
 export interface AuditFlush {
   /**
-   * Events of this layer that its sink did not take, since the layer was made: it failed, took longer than `timeout`, or had
-   * `maxInFlight` others.
+   * Events of this layer that its sink did not accept, since the layer was made: it failed, took longer than
+   * `timeout`, or had `maxInFlight` others.
    */
   readonly lost: number;
 }
@@ -84,15 +83,17 @@ export interface AuditLayer extends SessionLayer {
 }
 
 /**
- * Reports every call on a session to a sink: who, which session, what, how many items, the outcome and the duration,
- * and never content. It may stand anywhere in a stack; outermost it sees the calls that other layers refuse.
+ * Reports every call on a session to a sink: who, which session, which operation, how many items, the outcome and
+ * the duration, and never content. It may stand anywhere in a stack; outermost it sees the calls that other layers
+ * refuse.
  *
  * A sink that throws, rejects or hangs never fails or delays a call. The first failure of a layer's sink is reported
  * as a process warning (`STRONGROOM_AUDIT`), and so is the first event that it does not settle in `timeout`, and the first
  * that finds `maxInFlight` others waiting. Such an event is lost to that sink, and counted by `flush()`; a sink that must not
  * lose any has to retry by itself.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `sink` or `actor` is missing its function, or a bound is none.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `sink` or `actor` is missing its function, or a bound
+ * is invalid.
  *
  * @example
  * ```ts
@@ -117,7 +118,7 @@ export function audit(options: AuditOptions): AuditLayer {
     invalidOption('audit', 'actor', 'a function', actor);
   }
 
-  /** What waits for the sink, and the timer that ends its waiting. */
+  /** Events that wait for the sink, each with the timer that ends its wait. */
   const inFlight = new Map<Promise<void>, Timer>();
   const warned = new Set<string>();
   let lost = 0;
@@ -155,7 +156,7 @@ export function audit(options: AuditOptions): AuditLayer {
     const ended = new Promise<void>((resolve) => (end = resolve));
     const over = (problem?: () => void): void => {
       const timer = inFlight.get(ended);
-      // What settles later was given up.
+      // The event was counted as lost before it settled.
       if (timer === undefined) return;
       clearTimeout(timer);
       inFlight.delete(ended);
@@ -226,17 +227,17 @@ export function audit(options: AuditOptions): AuditLayer {
   };
 }
 
-/** What `setTimeout` takes; it would end at once after more. Milliseconds. */
-/** What is known only when a call has ended. */
+/** The fields that are known only when a call has ended. */
 interface Ending extends Pick<AuditEvent, 'outcome'> {
   readonly itemsOut?: AuditEvent['itemsOut'] | undefined;
   readonly error?: AuditEvent['error'] | undefined;
   readonly servedFrom?: AuditEvent['servedFrom'] | undefined;
 }
 
+/** The largest delay of `setTimeout`, in milliseconds; it fires at once for a larger one. */
 const LONGEST_TIMER = 2_147_483_647;
 
-/** Not every runtime's timers are objects. */
+/** In some runtimes a timer is not an object. */
 type Timer = ReturnType<typeof setTimeout> & { unref?(): unknown; ref?(): unknown };
 
 function writerOf(sink: AuditSink): (event: AuditEvent) => unknown {
@@ -247,7 +248,7 @@ function writerOf(sink: AuditSink): (event: AuditEvent) => unknown {
   return invalidOption('audit', 'sink', 'a function or an object with a method write', sink);
 }
 
-/** An unusable clock fails the call itself, with its own code; the record of that still needs a time. */
+/** An unusable clock fails the call itself, with its own code; the event of this call still needs a time. */
 function timeOf(call: SessionCall): number {
   try {
     return call.now();

@@ -5,10 +5,11 @@ import { checkOptions, invalidOption } from '../options.ts';
 /** Options of {@link authorize}. */
 export interface AuthorizeOptions {
   /**
-   * Whether this call may go on: only `true` lets it. `call.kind` is the operation, `call.sessionId` the session,
-   * `call.runContext?.context` what was given to `run()` as `context`; a call without a run context was made by your
-   * own code, not by the runner. Functions on sessions and stores (`shred`, `purgeExpired`, …) are calls of their own
-   * kinds; they take `actor`, `purpose` and a run context as options. A call on a whole store has an empty `sessionId`.
+   * Whether this call is allowed: only `true` allows it. `call.kind` is the operation, `call.sessionId` the
+   * session, `call.runContext?.context` the `context` of `run()`; a call without a run context was made by your own
+   * code, not by the runner. Functions on sessions and stores (`shred`, `purgeExpired`, …) are calls of their own
+   * kinds; they take `actor`, `purpose` and a run context as options. A call on a whole store has an empty
+   * `sessionId`.
    */
   readonly check: (call: SessionCall) => MaybePromise<boolean>;
 }
@@ -17,12 +18,12 @@ export interface AuthorizeOptions {
  * Refuses calls that `check` does not allow, before anything is read or written. Everything but `true` refuses, a
  * `check` that throws included: it may be a policy service that does not answer.
  *
- * A run reads the session before it calls the model and adds to it afterwards. Refuse `getItems` of callers that may not
- * write: a run that may read but not add pays for an answer that is then not stored.
+ * A run reads the session before it calls the model and adds to it afterwards. Refuse `getItems` of callers that
+ * may not write: a run that may read but not add costs a model call whose answer is not stored.
  *
- * It decides about calls on this wrapper only. Calls on the inner session and on the database bypass it.
+ * It checks calls on this wrapper only. Calls on the inner session and on the database bypass it.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `check` is no function. Refused calls reject with
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when `check` is not a function. Refused calls reject with
  * `ERR_ACCESS_DENIED`.
  *
  * @example

@@ -14,7 +14,8 @@ export interface ExclusiveOptions {
    * How long a run may be inactive before another run may take its turn. Its calls on the session and the answers of its models
    * (seen in the usage of its run context) count as activity; a running model call or tool call does not, so the time must be
    * longer than the slowest of them. A run that was inactive for longer keeps its turn until another run asks for it;
-   * after that its writes fail with `ERR_CONFLICT`. Up to twice as long passes when an answer came meanwhile. @defaultValue `'5m'`
+   * after that its writes fail with `ERR_CONFLICT`. It can take up to twice as long when an answer came meanwhile.
+   * @defaultValue `'5m'`
    */
   readonly hold?: Duration;
 }
@@ -22,7 +23,7 @@ export interface ExclusiveOptions {
 /** Calls that change nothing. */
 const READS: readonly CallKind[] = ['getItems', 'getItemsWithCompactionOwnership'];
 
-/** Calls with which a run writes what it did, and ends its turn. */
+/** Calls with which a run writes its items, and ends its turn. */
 const WRITES: readonly CallKind[] = [
   'addItems',
   'applyHistoryTransaction',
@@ -45,22 +46,23 @@ const OF_RUNS: readonly CallKind[] = [
 export const turnEnders: WeakMap<SessionLayer, (inner: Session, run: Run) => void> = new WeakMap();
 
 /**
- * Runs on one session do not interleave: a run has the session from its reading of the history until it wrote what it
- * did; the next one begins with that in its history. In one process for any session, and across processes on the
- * stores of strongroom, by a lock in the database with a time limit of 15 seconds, which is renewed while the run lasts.
+ * Runs on one session do not interleave: a run has the session from its first read until it has written its items;
+ * the next run begins with them in its history. In one process for any session, and across processes on the stores
+ * of strongroom, by a lock in the database with a time limit of 15 seconds, which is renewed while the run lasts.
  *
- * {@link runExclusive} ends the turn with the run, however that ends. Plain `run()` tells nobody that it failed: when nothing is
- * written, the turn ends when the run context is collected as garbage, and another run may take it after `hold`. An application
- * that keeps the run context, or the error of the run, which has it, keeps it from being collected.
+ * {@link runExclusive} ends the turn with the run, however that ends. Plain `run()` does not report a failure to
+ * the session: when nothing is written, the turn ends when the run context is garbage-collected, and another run
+ * may take it after `hold`. It is not collected while the application holds the run context, or the error of the
+ * run, which references it.
  *
- * What it does not do: calls without a run context (an application's own `addItems`) pass by. A run that is resumed
- * after an approval writes twice, and another run can begin between the two. A run inside of a run (an agent as a tool) on the
- * same session waits for the outer one, and is `ERR_TIMEOUT`. On the stores of strongroom each change
- * looks at the lock in its own transaction (or script): a run whose turn went to another one, because its process was
- * suspended or it was silent for too long, is `ERR_CONFLICT` and changes nothing.
+ * Limits: calls without a run context (an application's own `addItems`) do not wait. A run that is resumed after an
+ * approval writes twice, and another run can begin between the two. A run inside of a run (an agent as a tool) on
+ * the same session waits for the outer one until `ERR_TIMEOUT`. On the stores of strongroom each change checks the
+ * lock in its own transaction (or script): a run that lost its turn, because its process was suspended or it was
+ * inactive for too long, gets `ERR_CONFLICT` and changes nothing.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Calls: `ERR_TIMEOUT` when the turn did not come in time,
- * `ERR_CONFLICT` when it was lost.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Calls: `ERR_TIMEOUT` when the run did not get its turn in
+ * time, `ERR_CONFLICT` when it lost its turn.
  *
  * @example
  * ```ts
@@ -79,19 +81,19 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
 
   async function around<T>(call: SessionCall, next: () => Promise<T>): Promise<T> {
     const { runContext: run, inner, kind } = call;
-    // Functions on sessions and stores are no part of a run.
+    // Functions on sessions and stores are not part of a run.
     if (run === undefined || !OF_RUNS.includes(kind)) return await next();
     const writes = WRITES.includes(kind);
     let turn = turns.of(inner);
     if (turn?.run.deref() !== run) {
       if (!READS.includes(kind) && turns.isLate(inner, run)) throw lostTurnError(call.sessionId);
-      // Mutations of one session stand in a line: one that waited here would keep the one who has the turn from ending
+      // Mutations of one session are queued: one that waited here would block the run that has the turn from ending
       // it. Only readers wait, and a run reads before it writes.
       if (writes) return await next();
       await turns.begin(run, call);
       turn = turns.of(inner) as Turn;
     }
-    // Another call of this run may be asking for the lock just now.
+    // Another call of this run may be acquiring the lock.
     await turn.ready;
     turns.wake(turn);
     const mine = turn;

@@ -10,7 +10,7 @@ import { withParts } from '../protocol/sealed-record.ts';
 export interface ExpireOptions {
   /**
    * Age at which an item expires: milliseconds, or a text such as `'15m'`, `'12h'`, `'30d'`. A later, shorter value
-   * applies at once to what is stored already; a longer one revives nothing.
+   * applies at once to stored items; a longer one revives nothing.
    */
   readonly after: Duration;
   /**
@@ -20,7 +20,7 @@ export interface ExpireOptions {
    */
   readonly clock?: () => number;
   /**
-   * What becomes of records without a time stamp, which a stack without `encrypt()` can meet: `'throw'` gives
+   * How records without a time stamp are treated, which exist only without `encrypt()`: `'throw'` gives
    * `ERR_NOT_STAMPED`, `'keep'` shows them and never expires them, `'hide'` treats them as expired. Records that
    * `encrypt()` accepts as plain text during a migration are kept.
    *
@@ -28,14 +28,14 @@ export interface ExpireOptions {
    */
   readonly unstamped?: 'throw' | 'keep' | 'hide';
   /**
-   * With `unstamped: 'keep'` only: open every unsealed envelope, also one that this session did not write. Without it
-   * such a text is shown as text, because a user can have pasted it.
+   * With `unstamped: 'keep'` only: open every unsealed envelope, also one that this session did not write. Without
+   * it such a text is shown as text, because a user may have pasted it.
    *
    * @defaultValue false
    */
   readonly envelopes?: boolean;
   /**
-   * How long one run may go on seeing what it saw at its start: the runner compares history before and after its
+   * How long items that a run saw at its start stay visible to it: the runner compares history before and after its
    * writes, and an item that expires in between would make the run impossible to resume.
    *
    * @defaultValue '15m'
@@ -44,9 +44,9 @@ export interface ExpireOptions {
   /**
    * How far the clock may be ahead of the database's when a call (`replaceHistoryWithCompaction`, `replacePrefix`,
    * `applyHistoryTransaction`, `applyHistoryMutations`, `popItem`) would remove hidden items with those that it names. Farther is
-   * `ERR_CLOCK` and nothing is changed, because a wrong clock hides what is still needed. `'any'` trusts the clock. On
-   * SQLite and PGlite only the machine's clock is compared, with the time that passed since the store was opened; a session of no
-   * store of strongroom has nothing to compare with.
+   * `ERR_CLOCK` and nothing is changed, because a wrong clock hides items that are still needed. `'any'` trusts the
+   * clock. On SQLite and PGlite only the machine's clock is compared, with the time since the store was opened; a
+   * session that is not from a store of strongroom has no clock to compare with.
    *
    * @defaultValue `'5m'`; `'30d'` on SQLite and PGlite
    */
@@ -71,8 +71,8 @@ const DEFAULT_PIN = 900_000;
  * - Without `encrypt()` in the stack, a writer of the database can edit the stamps.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Calls reject with `ERR_NOT_STAMPED` (see `unstamped`) and with
- * `ERR_CLOCK` when a record was written more than 60 seconds ahead of the clock, and when the clock is too far ahead to remove
- * what it hides (see `maxAhead`).
+ * `ERR_CLOCK` when a record was written more than 60 seconds ahead of the clock, and when the clock is too far
+ * ahead to remove hidden items (see `maxAhead`).
  *
  * @example
  * ```ts
@@ -104,11 +104,11 @@ export function expire(options: ExpireOptions): SessionLayer {
 
   const cutoffOf = pinnedCutoff(pinFor);
   const birthOf = ({ t, g }: Header): number | undefined => g ?? t;
-  /** What the policy of today leaves of the expiry that was written; `Infinity` for a record without stamps. */
+  /** The earlier of the written expiry and that of today's policy; `Infinity` for a record without stamps. */
   const expiryOf = (header: Header): number =>
     Math.min(header.e ?? Number.POSITIVE_INFINITY, (birthOf(header) ?? Number.POSITIVE_INFINITY) + after);
 
-  /** From the first birth to the first expiry of stamped records. */
+  /** The earliest time of writing and the earliest expiry of stamped records. */
   function lifeOf(headers: readonly Header[]): Life {
     const life = { birth: Number.POSITIVE_INFINITY, expiry: Number.POSITIVE_INFINITY };
     for (const header of headers) {
@@ -135,7 +135,7 @@ export function expire(options: ExpireOptions): SessionLayer {
       // Written back after a rollback: the old stamps stay.
       if (header.t !== undefined) return { ...header, e: header.e ?? (header.g ?? header.t) + after };
       const calls = linksOf(item).flatMap((key) => inBatch.get(key) ?? earlier.get(key) ?? []);
-      // A result takes both over as they are, or a sweeper that reads stamps only would part it from its call.
+      // A result takes both unchanged, or a purge that reads stamps only would separate it from its call.
       const own = calls.length > 0 ? lifeOf(calls) : { birth: now, expiry: now + after };
       const birth = Math.min(own.birth, replaced.birth);
       const expiry = Math.min(own.expiry, replaced.expiry);
@@ -192,13 +192,13 @@ function engineMode(
   return envelopes ? 'envelopes' : unstamped;
 }
 
-/** What a record inherits, in Unix milliseconds; `Infinity` for nothing. */
+/** The inherited times of a record, in Unix milliseconds; `Infinity` for none. */
 interface Life {
   readonly birth: number;
   readonly expiry: number;
 }
 
-/** The links that tie an item to one before it: its call, and the program that issued it. */
+/** The links of an item to earlier ones: its call, and the program that issued it. */
 function linksOf(item: Entry['item']): string[] {
   return [resultKey(item), ownerKey(item)].filter((key) => key !== undefined);
 }
@@ -216,7 +216,7 @@ async function earlierCalls(entries: readonly Entry[], call: SessionCall): Promi
     if (opens !== undefined) inBatch.add(opens);
   }
   if (wanted.size === 0) return found;
-  // The look goes from the newest entry backwards and ends when this says that nothing is wanted any more.
+  // The search goes from the newest entry backwards and ends when this returns true.
   await call.lookBack(({ item, header }) => {
     const opens = callKey(item);
     if (opens !== undefined && header.t !== undefined && wanted.delete(opens)) found.set(opens, header);
@@ -225,9 +225,9 @@ async function earlierCalls(entries: readonly Entry[], call: SessionCall): Promi
   return found;
 }
 
-/** The time that decides what has expired: the same for all calls of one run, within limits. */
+/** The time that items are compared with: the same for all calls of one run, within limits. */
 function pinnedCutoff(pinFor: number): (call: SessionCall, now: number) => number {
-  // By session, too: a run that comes to a second one later has not seen anything of it.
+  // By session, too: a run that reads a second session later has not seen its items.
   const pins = new WeakMap<RunContext<unknown>, WeakMap<Session, number>>();
   return ({ runContext, inner }, now) => {
     if (runContext === undefined) return now;

@@ -27,16 +27,18 @@ export interface FallbackOptions {
 /**
  * Reads a second session when the first is unavailable: its database does not answer, refuses connections or takes too
  * long. It never does so after a failure of a key, of authentication or of access, nor after a record that does not open,
- * nor when another layer did not let the read through or could not show what was read: those errors reach the caller.
+ * nor when another layer refused the read or failed on its result: those errors reach the caller.
  *
- * The backup is read as it is: past the layers of this stack. Give a session that is wrapped in the same layers, such as one
- * of a replica or of a copy that `transfer()` keeps. In a stack that seals, a backup that is not sealed is refused.
+ * The backup is read directly, without the layers of this stack. Pass a session that is wrapped in the same layers,
+ * such as one of a replica or of a copy that `transfer()` updates. In a stack that seals, a backup that is not
+ * sealed is refused.
  *
  * Only reads fall back. Writes go to the session alone, and fail while it is unavailable. A run that read the backup may
- * append, but a call that removes or replaces history is refused with `ERR_READ_ONLY`, because what it knows of the history
- * may be old or nothing: until the same run, or for calls without a run context the same process, has read the session itself.
+ * append, but a call that removes or replaces history is refused with `ERR_READ_ONLY`, because its view of the
+ * history may be old or empty: until the same run, or for calls without a run context the same process, has read
+ * the session itself.
  *
- * It may stand anywhere in a stack; behind `audit()`, so that the audit event says from where a read was served.
+ * It may stand anywhere in a stack; below `audit()`, so that the audit event states where a read was served from.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Reads reject with `ERR_LAYER_ORDER` when the stack seals and the
  * backup does not.
@@ -62,7 +64,7 @@ export function fallback(backup: Backup, options: FallbackOptions = {}): Session
     invalidOption('fallback', 'whenAllFail', "'throw' or 'start-fresh'", whenAllFail);
   }
   if (typeof backup !== 'function') assertSession(backup);
-  /** Of each history, the readers whose last read of it was served from elsewhere. */
+  /** For each history, the readers whose last read of it was not served by the session. */
   const stale = createByHistory<WeakSet<object>>(({ inner }) => inner);
 
   function remember(call: SessionCall): void {
@@ -107,7 +109,7 @@ export function fallback(backup: Backup, options: FallbackOptions = {}): Session
     wantsRunContext: true,
     async around<T>(call: SessionCall, next: () => Promise<T>): Promise<T> {
       if (call.kind !== 'getItems') return next();
-      // Also while nothing fails: a backup that cannot be used is found before it is needed.
+      // Also without a failure: an unusable backup is detected before it is needed.
       const session = backupOf(call);
       let failure: unknown;
       try {
@@ -150,7 +152,7 @@ function assertSession(value: unknown): asserts value is Session {
   invalidOption('fallback', 'backup', 'a session, or a function that gives one for an id', value);
 }
 
-/** By what the wrapper says of its layers: it can be of another copy of this package. */
+/** By the description of its layers: the wrapper can be of another copy of this package. */
 function isSealed(session: Session): boolean {
   return describedLayers(session).some(({ kinds }) => kinds.includes('seals'));
 }

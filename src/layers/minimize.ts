@@ -9,7 +9,7 @@ import { mapInSlices } from '../slices.ts';
 export interface MinimizeOptions {
   /** Results of tools, all or all but those of the tools named in `keep`. Their calls stay. */
   readonly toolOutputs?: boolean | { readonly keep: readonly string[] };
-  /** What the model thought, where the provider shows it. The item stays with its id and its encrypted content. */
+  /** Reasoning text, where the provider returns it. The item stays with its id and its encrypted content. */
   readonly reasoning?: boolean;
   /** Pictures in messages and results, screenshots, generated pictures. */
   readonly images?: boolean;
@@ -23,14 +23,15 @@ const NO_OUTPUT = '[tool output not kept]';
 const NO_REASONING = '[reasoning not kept]';
 const NO_IMAGE = '[image not kept]';
 const NO_FILE = '[file not kept]';
-/** Fields of `providerData` without which a provider does not take its reasoning back. */
+/** Fields of `providerData` without which a provider does not accept its reasoning again. */
 const ENCRYPTED: ReadonlySet<string> = new Set(['encrypted_content', 'encryptedContent']);
 const RESULT_FIELDS: ReadonlySet<string> = new Set(['output', 'outputs', 'results', 'result', 'error']);
 
 /**
- * Stores a placeholder where the content itself is not needed again. The model of the run that brings it sees all of
- * it; later runs see the placeholder. Nothing of the protocol breaks: items, ids and pairs stay.
- * With the content goes the `providerData` of the item, but for encrypted reasoning and the queries of hosted tools.
+ * Stores a placeholder where the content itself is not needed again. The model of the run that adds the content
+ * sees all of it; later runs see the placeholder. The history stays valid: items, ids and pairs stay. The
+ * `providerData` of the item is removed with the content, except encrypted reasoning and the queries of hosted
+ * tools.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
  *
@@ -134,7 +135,7 @@ export function minimize(options: MinimizeOptions): SessionLayer {
     return Array.isArray(output) ? output.map((each) => part(each, 'input_text')) : part(output, 'text');
   };
 
-  /** Of what a hosted tool gave, the protocol's field and the provider's; its query, ids and names stay. */
+  /** The result of a hosted tool, in the protocol's field and the provider's; its query, ids and names stay. */
   const hostedCall = (item: AgentInputItem, { name, output, providerData }: Part): AgentInputItem => {
     const isImage = typeof name === 'string' && name.startsWith('image_generation');
     if (!isDropped(name) && !(images && isImage)) return item;
@@ -184,8 +185,8 @@ function transcriptOf(audio: Part): string {
 }
 
 /**
- * A provider's own form of an item can repeat what was dropped. What a later run needs of it stays: encrypted reasoning,
- * and of hosted tools what is no result.
+ * A provider's own form of an item can repeat what was dropped. The parts that a later run needs stay: encrypted
+ * reasoning, and everything but the result of hosted tools.
  */
 function withoutProviderData(item: AgentInputItem): AgentInputItem {
   if (item.providerData === undefined || itemType(item) === 'hosted_tool_call') return item;
@@ -199,7 +200,7 @@ function fieldsOf(item: AgentInputItem): Part {
   return item;
 }
 
-/** The item itself when the field is absent or stays what it is. */
+/** The item itself when the field is absent or unchanged. */
 function changed(item: AgentInputItem, field: string, value: unknown): AgentInputItem {
   const before = fieldsOf(item)[field];
   if (before === undefined || value === before) return item;

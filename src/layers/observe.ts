@@ -13,8 +13,8 @@ import { warn } from '../warning.ts';
 /** Options of {@link observe}. */
 export interface ObserveOptions {
   /**
-   * What spans say of the session id. `'hash'`: 16 characters of its SHA-256, the same for the same id; a reader who
-   * guesses an id can confirm the guess. `'plain'`: the id. `'omit'`: nothing. Metrics never carry it.
+   * How spans contain the session id. `'hash'`: 16 characters of its SHA-256, the same for the same id; a reader
+   * who guesses an id can confirm the guess. `'plain'`: the id. `'omit'`: nothing. Metrics never carry it.
    *
    * @defaultValue 'hash'
    */
@@ -70,7 +70,7 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
   let instruments: Instruments | undefined;
   let warned = false;
 
-  /** Telemetry that fails costs telemetry. */
+  /** A failure of telemetry does not fail the call. */
   function quietly(work: () => void): void {
     try {
       work();
@@ -93,7 +93,7 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
     });
   }
 
-  /** A missing package is a mistake that must be seen; one that cannot be loaded now costs telemetry. */
+  /** A missing package is a mistake and an error; a temporary failure to load it only loses telemetry. */
   async function load(): Promise<Api | undefined> {
     try {
       return (api = await loadApi());
@@ -121,7 +121,7 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
       span?.end();
     });
     quietly(() => {
-      // A meter of the API does not follow a provider that is registered later, so it is asked for late.
+      // A meter of the API does not follow a provider that is registered later, so it is created late.
       const meter = options.meter ?? api?.metrics.getMeter('strongroom');
       if (meter === undefined) return;
       instruments ??= instrumentsOf(meter);

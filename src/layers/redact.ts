@@ -9,7 +9,7 @@ import { createRedactionEngine } from '../redaction/redactor.ts';
 import { createSessionVaults } from '../redaction/session-vaults.ts';
 import { mapInSlices } from '../slices.ts';
 
-/** What one call of a session had redacted: types, counts and places, never values. */
+/** The finds of one call of a session: entities, counts and locations, never values. */
 export interface RedactionReport {
   readonly sessionId: string;
   /** Whether items were on their way to the store or back. */
@@ -20,7 +20,7 @@ export interface RedactionReport {
   readonly counts: Readonly<Record<string, number>>;
   /** Each find, with the position of its item in the call. */
   readonly findings: readonly (RedactionFinding & { readonly item: number })[];
-  /** What was not searched, and why, with the position of its item in the call. */
+  /** The texts that were not searched, and why, with the position of their item in the call. */
   readonly unsearched: readonly (UnsearchedText & { readonly item: number })[];
 }
 
@@ -28,28 +28,29 @@ export interface RedactionReport {
 export interface RedactOptions extends RedactionOptions {
   /**
    * On the way to the store (default), on the way back, or both. `'write'` protects the store and every later run,
-   * not the model call of the run that brings the text; `'read'` leaves the store as it is.
+   * not the model call of the run that adds the text; `'read'` does not change the store.
    */
   readonly when?: 'write' | 'read' | 'both';
   /**
-   * Where the values behind tokens of the operator `pseudonymize` are kept: a session, or what gives one for the id
-   * of the session that is written (`wrapStore`). It is cleared when the session is cleared or deleted. Over a session
-   * that chooses its history by the run context give each history a vault of its own, by `call.runContext`.
+   * Where the values of the tokens of the operator `pseudonymize` are kept: a session, or a function that returns
+   * one for the id of the session that is written (`wrapStore`). It is cleared when the session is cleared or
+   * deleted. Over a session that chooses its history by the run context give each history a vault of its own, by
+   * `call.runContext`.
    */
   readonly vault?: Session | ((sessionId: string, call: SessionCall) => Session);
-  /** Told after each call that had something redacted or not searched. What it throws is ignored. */
+  /** Called after each call in which something was redacted or not searched. Its errors are ignored. */
   readonly onRedaction?: (report: RedactionReport) => void | Promise<void>;
 }
 
 /**
  * Redacts personal data and secrets in every text of every item: messages, tool arguments and results, reasoning,
- * and what the protocol does not know yet. JSON text stays valid JSON, ids stay as they are, and redacting twice
- * changes nothing more. Stands above `encrypt()`; several in one stack are fine.
+ * and unknown item types. JSON text stays valid JSON, ids do not change, and redaction is idempotent. Stands above
+ * `encrypt()`; several in one stack are fine.
  *
- * What it cannot reach: images, audio and files, encrypted reasoning and compaction items, tool definitions, and
- * the code of `program` items, which is bound to its fingerprint.
+ * It cannot reach images, audio and files, encrypted reasoning and compaction items, tool definitions, and the code
+ * of `program` items, which is bound to its fingerprint.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for options that are not usable.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for invalid options.
  *
  * @example
  * ```ts
@@ -104,7 +105,7 @@ export function redact(options: RedactOptions = {}): SessionLayer {
           entries,
           (entry) => {
             const redacted = engine.redactItem(entry.item, when === 'write');
-            // It can fail before the others have begun, and is looked at after that.
+            // It can reject before the others have begun; its error is handled later.
             if (isThenable(redacted)) redacted.catch(() => undefined);
             return redacted;
           },
@@ -136,7 +137,7 @@ export function redact(options: RedactOptions = {}): SessionLayer {
   });
 }
 
-/** A report must never make a call fail that has done its work. */
+/** A report must never fail a call that has done its work. */
 function report(onRedaction: NonNullable<RedactOptions['onRedaction']>, event: RedactionReport): void {
   try {
     Promise.resolve(onRedaction(event)).catch(() => undefined);

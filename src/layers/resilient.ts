@@ -11,15 +11,15 @@ export interface ResilientOptions {
    */
   readonly retries?: number;
   /**
-   * How long one attempt of a read may take before it fails with `ERR_TIMEOUT`. Writes have no limit: one that was
-   * given up could still arrive, behind a later one.
+   * How long one attempt of a read may take before it fails with `ERR_TIMEOUT`. Writes have no limit: an abandoned
+   * one could still be applied, after a later one.
    *
    * @defaultValue no limit
    */
   readonly timeout?: Duration;
   /**
-   * Longest pause before the first retry; it doubles with each, up to `maxDelay`. The pause is a random part of it, so
-   * that clients which failed together do not come back together.
+   * Longest pause before the first retry; it doubles with each, up to `maxDelay`. The pause is a random part of it,
+   * so that clients which failed together do not retry together.
    *
    * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ ("full jitter")
    * @defaultValue 100
@@ -30,8 +30,8 @@ export interface ResilientOptions {
   /**
    * Whether the call can succeed when it is repeated.
    *
-   * @defaultValue strongroom errors that are marked as retryable in docs/errors.md, except `ERR_CLOCK`, and every error
-   * that is not strongroom's
+   * @defaultValue strongroom errors that are marked as retryable in docs/errors.md, except `ERR_CLOCK`, and every
+   * other error
    */
   readonly retryOn?: (error: unknown) => boolean;
 }
@@ -40,14 +40,14 @@ export interface ResilientOptions {
 const MAX_RETRIES = 100;
 
 /**
- * Tries calls again that failed, where that cannot do harm: reads; transactions with an operation id, which the inner
- * session applies once however often they arrive; and `addItems` whose error says that nothing was written
- * (`error.written` is `'no'`, see {@link StrongroomError}): a refused connection, a key service that does not answer. After
- * any other error of `addItems`, one of a session that is not ours among them, the acknowledgement may be what was lost, and
- * a repeat would store the items twice. `popItem`, `clearSession` and compactions are never repeated.
+ * Repeats failed calls where this is safe: reads; transactions with an operation id, which the inner session
+ * applies only once; and `addItems` whose error says that nothing was written (`error.written` is `'no'`, see
+ * {@link StrongroomError}): a refused connection, a key service that does not answer. After any other error of
+ * `addItems`, also of a session that is not ours, only the acknowledgement may be lost, and a repeat would store
+ * the items twice. `popItem`, `clearSession` and compactions are never repeated.
  *
- * It may stand anywhere in a stack; behind `exclusive()`, so that the turn of a run lasts through the retries. Calls of one
- * session keep their order, so a later call waits for the retries of an earlier write.
+ * It may stand anywhere in a stack; below `exclusive()`, so that the turn of a run lasts through the retries. Calls
+ * of one session keep their order, so a later call waits for the retries of an earlier write.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Reads reject with `ERR_TIMEOUT`; after the last retry a call
  * rejects with the last error.
@@ -94,14 +94,14 @@ export function resilient(options: ResilientOptions = {}): SessionLayer {
   };
 }
 
-/** Calls that can be made again under their operation id. */
+/** Calls that can be repeated under their operation id. */
 const IDEMPOTENT: readonly CallKind[] = ['applyHistoryTransaction', 'replacePrefix', 'archive'];
 
 function isIdempotent({ kind, operationId }: SessionCall): boolean {
   return operationId !== undefined && IDEMPOTENT.includes(kind);
 }
 
-/** An error can be that of a layer further in, after the append was acknowledged. */
+/** The error can be of an inner layer, after the append was acknowledged. */
 function isUnwritten(error: unknown, { result }: SessionCall): boolean {
   return isStrongroomError(error) && error.written === 'no' && result.items === undefined;
 }
@@ -125,7 +125,7 @@ async function within<T>(limit: number, call: SessionCall, next: () => Promise<T
     }, limit);
   });
   try {
-    // What is given up may still fail; race() listens to both to their end, so nothing is left unhandled.
+    // The abandoned read may still fail; race() observes both promises to the end, so no rejection is unhandled.
     return await Promise.race([next(), late]);
   } finally {
     clearTimeout(timer);

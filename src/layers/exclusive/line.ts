@@ -1,10 +1,10 @@
 import type { Session } from '@openai/agents';
 
-/** Who waits in this process for the turn on a session. */
+/** The queue of this process for the turn on a session. */
 export interface Line {
   /** Resolves when a turn of this process ended, for one caller after the other. */
   ended(inner: Session, deadline: number, timeout: () => Error): Promise<void>;
-  /** Calls the first who waits. */
+  /** Resolves the first waiter. */
   callNext(inner: Session): void;
 }
 

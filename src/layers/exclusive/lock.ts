@@ -25,12 +25,14 @@ export function renewOften(turn: Turn): void {
   if (leases === undefined) return;
   turn.stopRenewing ??= renewLease(leases, { lease, owner }, LEASE_TIME, {
     answered: (kept) => void (turn.lost ||= !kept),
-    // The next renewal may succeed; if none does, the lease ends and the one after it says so.
+    // The next renewal may succeed; if none does, the lease expires and a later renewal reports it.
     failed: () => undefined,
   });
 }
 
-/** Changes nothing when another owner has the lock: a suspended process does not notice the time that passed. */
+/**
+ * Runs `change`, which fails when another owner has the lock: a suspended process does not notice that time passed.
+ */
 export async function fenced<T>(turn: Turn, sessionId: string, change: () => Promise<T>): Promise<T> {
   if (turn.lost) throw lostTurnError(sessionId);
   const { leases, lease, owner } = turn;

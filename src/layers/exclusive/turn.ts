@@ -5,7 +5,7 @@ export type Run = RunContext<unknown>;
 
 /** The time in which one run has a session. */
 export interface Turn {
-  /** Weak: a run that failed is seen to be over when its context is gone. */
+  /** Weak: a failed run is detected when its context has been garbage-collected. */
   readonly run: WeakRef<Run>;
   readonly owner: string;
   leases: SessionLeases | undefined;
@@ -15,6 +15,6 @@ export interface Turn {
   /** The next run that asks for the turn gets it. */
   isSilent: boolean;
   lost: boolean;
-  /** Settles when the lock is there, or is not to be had. */
+  /** Settles when the lock was acquired, or could not be acquired. */
   ready: Promise<void>;
 }

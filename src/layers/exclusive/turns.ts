@@ -8,14 +8,14 @@ import { createLine } from './line.ts';
 import { acquire, renewOften } from './lock.ts';
 import type { Run, Turn } from './turn.ts';
 
-/** Whose turn it is on each session, in this process and, where the session has leases, in all of them. */
+/** The current turn on each session, in this process and, where the session has leases, in all processes. */
 export interface Turns {
   of(inner: Session): Turn | undefined;
-  /** Whether the turn of this run went to another one before it wrote. */
+  /** Whether another run took the turn of this run before it wrote. */
   isLate(inner: Session, run: Run): boolean;
   /** Waits for the turn. */
   begin(run: Run, call: SessionCall): Promise<void>;
-  /** From here on the run is silent, until it calls again or a model answered it. */
+  /** From here on the run is inactive, until its next call or the next answer of a model. */
   listen(inner: Session, turn: Turn): void;
   wake(turn: Turn): void;
   end(inner: Session, turn: Turn): void;
@@ -25,11 +25,11 @@ export interface Turns {
 
 /**
  * @param wait Milliseconds that a run waits for its turn.
- * @param hold Milliseconds of silence after which another one may take it.
+ * @param hold Milliseconds without activity after which another run may take the turn.
  */
 export function createTurns(wait: number, hold: number): Turns {
   const turns = new WeakMap<Session, Turn>();
-  /** Runs whose turn went to another one before they wrote. */
+  /** Runs that lost their turn before they wrote. */
   const late = new WeakMap<Session, WeakSet<Run>>();
   const collected = new FinalizationRegistry<() => void>((over) => over());
   const line = createLine();
@@ -60,7 +60,7 @@ export function createTurns(wait: number, hold: number): Turns {
       lost: false,
       ready: Promise.resolve(),
     };
-    // Taken at once: runs that come while the database answers wait behind this one.
+    // Set synchronously: runs that begin during the query of the database wait for this one.
     turns.set(inner, turn);
     collected.register(run, () => end(inner, turn), turn);
     if (leases !== undefined) turn.ready = lock(turn, leases, call, deadline);
@@ -87,7 +87,7 @@ export function createTurns(wait: number, hold: number): Turns {
       const sign = signOf(turn.run.deref());
       if (sign !== last) return listen(inner, turn, sign);
       turn.isSilent = true;
-      // In other processes the lock is to be had when it ended. Until then it is still this run's.
+      // Other processes can acquire the lock when it expires. Until then this run still has it.
       turn.stopRenewing?.();
       turn.stopRenewing = undefined;
       line.callNext(inner);
@@ -130,7 +130,7 @@ export function createTurns(wait: number, hold: number): Turns {
   };
 }
 
-/** What changes when a model answered. */
+/** A value that changes with each answer of a model. */
 function signOf(run: Run | undefined): string {
   return `${run?.usage?.requests} ${run?.usage?.totalTokens}`;
 }

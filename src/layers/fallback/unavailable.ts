@@ -1,6 +1,6 @@
 import { isStrongroomError } from '../../errors.ts';
 
-/** How many causes below an error are looked at. */
+/** How many causes below an error are checked. */
 const DEPTH = 8;
 
 /** Codes of Node's network errors and of `undici`, which `fetch` puts into the cause. */
@@ -15,7 +15,7 @@ const NETWORK_NAMES: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * What a database or an operating system says when it refuses access: classes 28 and 42501 of SQLSTATE, error names of
+ * Errors of a database or an operating system that refuses access: classes 28 and 42501 of SQLSTATE, error names of
  * MySQL and SQLite, error words of Redis.
  */
 const ACCESS_CODE = /^(?:28\w{3}|42501|ER_\w*ACCESS_DENIED\w*|SQLITE_(?:AUTH|PERM)|EACCES|EPERM)$/;
@@ -30,8 +30,8 @@ interface Loose {
 }
 
 /**
- * Whether an error says that a backend cannot be reached or does not answer now. Everything that is not plainly that is
- * taken for another failure, and so is whatever speaks of a key, of authentication or of access.
+ * Whether an error says that a backend cannot be reached or does not answer now. All other errors count as another
+ * failure, and so do errors about a key, authentication or access.
  */
 export function isUnavailable(error: unknown): boolean {
   const chain = causesOf(error);
