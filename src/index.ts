@@ -25,6 +25,7 @@ export {
   type AuditSink,
 } from './layers/audit.ts';
 export { wrapSession, type WrapSessionOptions, type Wrapped } from './wrap-session.ts';
+export { attribute, type AgentEvents, type AttributeOptions } from './layers/attribute.ts';
 export { authorize, type AuthorizeOptions } from './layers/authorize.ts';
 export {
   complianceRunConfig,

@@ -4,7 +4,7 @@ import type {
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
-import type { SessionCall, CallKind, CallOrigin } from '../layer.ts';
+import type { SessionCall, CallKind, CallOrigin, Entry } from '../layer.ts';
 import type { ReadPage } from '../session-contract.ts';
 import { createCalls } from './calls.ts';
 import { createComparison } from './comparison.ts';
@@ -53,6 +53,8 @@ export interface Engine {
 export interface OperationIO {
   /** Everything as the caller of the session sees it, past a cache. */
   visibleItems(): Promise<AgentInputItem[]>;
+  /** The same with the header of each. */
+  visibleEntries(): Promise<Entry[]>;
 }
 
 /** What is known of a call that only passes through. */
@@ -89,16 +91,18 @@ export function createEngine(
   }
 
   const operate: Engine['operate'] = async (kind, origin, work) =>
-    calls.read(kind, origin, async (call) =>
-      work({
-        async visibleItems() {
-          const opened = await pipeline.read(undefined, call, true);
-          const items = opened.flatMap(({ visible }) => visible?.item ?? []);
-          call.result.items = items.length;
-          return items;
-        },
-      }),
-    );
+    calls.read(kind, origin, async (call) => {
+      async function visibleEntries(): Promise<Entry[]> {
+        const opened = await pipeline.read(undefined, call, true);
+        const entries = opened.flatMap(({ visible }) => visible ?? []);
+        call.result.items = entries.length;
+        return entries;
+      }
+      return work({
+        visibleEntries,
+        visibleItems: async () => (await visibleEntries()).map(({ item }) => item),
+      });
+    });
 
   async function removed<T>(kind: CallKind, origin: CallOrigin, next: () => Promise<T>): Promise<T> {
     return calls.mutate(kind, origin, async () => {

@@ -1,4 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
+import { pageOf } from './page.ts';
 import { createStructure, isUserMessage } from './structure.ts';
 import { countOnce, estimateTokens, type TokenCounter } from './token-counter.ts';
 import { toolName } from './turns.ts';
@@ -14,6 +15,8 @@ export interface SessionStats {
   readonly types: Readonly<Record<string, number>>;
   /** How often each function tool was called. */
   readonly tools: Readonly<Record<string, number>>;
+  /** How many items each agent said, by name; empty unless the stack has `attribute()`. */
+  readonly agents: Readonly<Record<string, number>>;
   /** Calls without a result, results without a call, and reasoning without a follower: what `dropOrphans` drops. */
   readonly orphans: number;
 }
@@ -33,13 +36,16 @@ export async function sessionStats(
   session: Session,
   tokenCounter: TokenCounter = estimateTokens,
 ): Promise<SessionStats> {
-  const items = await session.getItems();
+  const paged = (await pageOf('sessionStats()', session, {})).items;
+  const items = paged.map(({ item }) => item);
   const count = countOnce(tokenCounter);
   const structure = createStructure();
   const types: Record<string, number> = {};
   const tools: Record<string, number> = {};
+  const agents: Record<string, number> = {};
   let tokens = 0;
-  for (const item of items) {
+  for (const { item, agent } of paged) {
+    if (agent !== undefined) agents[agent] = (agents[agent] ?? 0) + 1;
     structure.add(item);
     tokens += count(item);
     const type = typeOf(item);
@@ -55,6 +61,7 @@ export async function sessionStats(
     tokens,
     types,
     tools,
+    agents,
     orphans: structure.orphans(items.length).size,
   };
 }

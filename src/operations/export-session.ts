@@ -1,8 +1,10 @@
 import type { AgentInputItem, Session } from '@openai/agents';
+import { defined } from '../defined.ts';
 import type { OperationIO } from '../engine/engine.ts';
 import type { CallOrigin } from '../layer.ts';
 import { invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
+import { agentOf } from '../protocol/agent-field.ts';
 import { encodeItem } from '../protocol/item.ts';
 import { keyAccess, openOrShredded } from './access.ts';
 import { asCall } from './as-call.ts';
@@ -25,6 +27,8 @@ export interface SessionExport {
   readonly exportedAt: number;
   readonly open: boolean;
   readonly items: readonly AgentInputItem[];
+  /** With `open`, one element an item: when it was written (Unix milliseconds), and which agent said it, where that is known. */
+  readonly details?: readonly { readonly at?: number; readonly agent?: string }[];
   /** The same as JSON; bytes in items become `{"$bytes":"<base64>"}`. */
   toJSON(): unknown;
 }
@@ -62,7 +66,9 @@ async function document(
     // onUndecryptable may say that a read skips what does not open; a document that claims to be complete may not.
     for (const record of await inner.getItems()) await openOrShredded(sealer, record, scope);
   }
-  const items = open && io !== undefined ? await io.visibleItems() : await inner.getItems();
+  const entries = open && io !== undefined ? await io.visibleEntries() : undefined;
+  const items = entries?.map(({ item }) => item) ?? (await inner.getItems());
+  const details = entries?.map(({ header }) => defined({ at: header.t, agent: agentOf(header) }));
   const head = {
     type: 'strongroom/export',
     version: 1,
@@ -73,6 +79,7 @@ async function document(
   return {
     ...head,
     items,
-    toJSON: () => ({ ...head, items: items.map((item) => JSON.parse(encodeItem(item)) as unknown) }),
+    ...(details !== undefined && { details }),
+    toJSON: () => ({ ...head, items: items.map((item) => JSON.parse(encodeItem(item)) as unknown), details }),
   };
 }

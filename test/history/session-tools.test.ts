@@ -107,6 +107,7 @@ describe('sessionStats()', () => {
         function_call_result: 1,
       },
       tools: { f: 1, search: 1 },
+      agents: {},
       orphans: 1,
     });
   });

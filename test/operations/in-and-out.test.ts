@@ -330,9 +330,11 @@ describe('exportSession', () => {
       exportedAt: expect.any(Number) as number,
       open: true,
     };
-    expect(open).toEqual({ ...head, items: [withBytes], toJSON: expect.any(Function) as unknown });
+    const details = [{ at: expect.any(Number) }];
+    expect(open).toEqual({ ...head, items: [withBytes], details, toJSON: expect.any(Function) as unknown });
     expect(JSON.parse(json)).toEqual({
       ...head,
+      details,
       items: [
         {
           ...withBytes,

@@ -1,6 +1,6 @@
-import type { AgentInputItem } from '@openai/agents';
+import { Runner, type AgentInputItem } from '@openai/agents';
 import { describe, expect, test } from 'vitest';
-import type { Entry, SessionLayer } from '../../src/index.ts';
+import { attribute, type Entry, type SessionLayer } from '../../src/index.ts';
 import { layerChecks, layerContract } from '../../src/testing/index.ts';
 import { compress, compressLong, label } from '../support/custom-layers.ts';
 import { STACKS } from '../support/stacks.ts';
@@ -15,6 +15,7 @@ describe('layers of a user', () => {
     ['a codec that marks what it packed', () => [compressLong(0)]],
     ['a layer that labels', () => [label()]],
     ['a codec above a layer that labels', () => [compress(), label()]],
+    ['attribute', () => [attribute({ events: new Runner() })]],
     ['a layer that labels above a codec', () => [label(), compressLong(0)]],
   ] as const)('pass every check: %s', async (_, layers) => {
     const checks = layerChecks({ layers });
