@@ -68,8 +68,17 @@ export const STORE_OF: unique symbol = Symbol.for('strongroom.store') as never;
  */
 export const DERIVE: unique symbol = Symbol.for('strongroom.derive') as never;
 
-/** Returns the session of an id that {@link derivedId} made. */
-export type OpenDerived = (id: string) => Session;
+/** How a session reaches what belongs to it. */
+export interface Derive {
+  /** The session of an id that {@link derivedId} made. */
+  readonly open: (id: string) => Session;
+  /** Ids of what belongs to a session, what was made from others first. */
+  readonly tree: (sessionId: string) => Promise<readonly string[]>;
+}
+
+export function deriveOf(session: Session): Derive | undefined {
+  return (session as { readonly [DERIVE]?: Derive })[DERIVE];
+}
 
 /**
  * The session of this kind that belongs to `session`, beside it in its store and in the same layers; `undefined`
@@ -81,8 +90,7 @@ export async function openBeside(
   session: Session,
   what: Omit<DerivedId, 'of'>,
 ): Promise<Session | undefined> {
-  const open = (session as { readonly [DERIVE]?: OpenDerived })[DERIVE];
-  return open?.(derivedId({ ...what, of: await session.getSessionId() }));
+  return deriveOf(session)?.open(derivedId({ ...what, of: await session.getSessionId() }));
 }
 
 /**

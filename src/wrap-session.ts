@@ -16,9 +16,10 @@ import {
   describedLayers,
   LAYERS,
   OPERATIONS,
-  type OpenDerived,
   PAGES,
   type Pages,
+  type Derive,
+  deriveOf,
   STORE_OF,
 } from './session-contract.ts';
 import { warn } from './warning.ts';
@@ -138,9 +139,12 @@ export function wrapSession<S extends Session>(
   if (inner.dekStore !== undefined) Object.defineProperty(wrapper, STORE_OF, { value: inner.dekStore });
   const pages: Pages = { read: engine.page, version: inner.version };
   Object.defineProperty(wrapper, PAGES, { value: pages });
-  const open = (innermost as { readonly [DERIVE]?: OpenDerived })[DERIVE];
-  if (open !== undefined) {
-    const derive: OpenDerived = (id) => wrapSession(open(id), all, { maxItemBytes });
+  const deriving = deriveOf(innermost);
+  if (deriving !== undefined) {
+    const derive: Derive = {
+      ...deriving,
+      open: (id) => wrapSession(deriving.open(id), all, { maxItemBytes }),
+    };
     Object.defineProperty(wrapper, DERIVE, { value: derive });
   }
   if (COPY_RECORDS in innermost) Object.defineProperty(wrapper, COPY, { value: engine.copyBeginning });

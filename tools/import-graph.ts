@@ -97,7 +97,8 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './observe': { eager: ['@noble/hashes'], lazy: ['@opentelemetry/api'] },
   './resilience': { eager: [], lazy: [] },
   './transfer': { eager: ['@noble/hashes'], lazy: [] },
-  './retention': { eager: [], lazy: [] },
+  // An erasure goes through the layers of a wrapped store, and signs its receipt.
+  './retention': { eager: ['@noble/hashes'], lazy: ['jose', '@openai/agents'] },
   // The stores use the SDK's error messages, and need Node's own modules.
   './sqlite': { eager: [...CORE, 'node'], lazy: ['@openai/agents'] },
   // Over a driver of the caller's, on any runtime.

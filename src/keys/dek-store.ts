@@ -1,3 +1,4 @@
+import { ancestorsOf } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
 
@@ -99,6 +100,17 @@ export function heldError(sessionId: string, holdId: string): StrongroomError {
     `Session ${JSON.stringify(sessionId)} is under the hold ${JSON.stringify(holdId)}, so nothing of it may be destroyed. ` +
       'Release the hold first.',
   );
+}
+
+/**
+ * The id of an open hold on a session or on one that it was made from, in this store.
+ */
+export async function openHoldOn(store: DekStore, sessionId: string): Promise<string | undefined> {
+  for (const id of [sessionId, ...ancestorsOf(sessionId)]) {
+    const [open] = (await store.holds?.list({ sessionId: id, open: true })) ?? [];
+    if (open !== undefined) return open.id;
+  }
+  return undefined;
 }
 
 /** Storage of holds: beside the data keys, so that destroying a key and checking for a hold are one transaction. */

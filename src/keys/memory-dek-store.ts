@@ -1,5 +1,6 @@
 import { clockOf } from '../clock.ts';
 import { defined } from '../defined.ts';
+import { ancestorsOf } from '../derived-id.ts';
 import { checkOptions } from '../options.ts';
 import { type HoldRecord, type DekTombstone, type DekStore, type DekRecord, heldError } from './dek-store.ts';
 
@@ -53,7 +54,8 @@ export function memoryDekStore(options: MemoryDekStoreOptions = {}): DekStore {
     },
     async destroy(sessionId, did) {
       for (const hold of holds.values()) {
-        if (hold.sessionId === sessionId && hold.releasedAt === undefined)
+        if (hold.releasedAt !== undefined) continue;
+        if (hold.sessionId === sessionId || ancestorsOf(sessionId).includes(hold.sessionId))
           throw heldError(sessionId, hold.id);
       }
       const destroyedAt = now();

@@ -1,6 +1,6 @@
 import { createDataKeys } from '../keys/data-keys.ts';
 import { isGone } from '../keys/data-keys/look-up.ts';
-import { heldError } from '../keys/dek-store.ts';
+import { heldError, openHoldOn } from '../keys/dek-store.ts';
 import type { SessionCall, SessionLayer } from '../layer.ts';
 import { withParts } from '../protocol/sealed-record.ts';
 import { createMatches } from './encrypt/matching.ts';
@@ -62,9 +62,9 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     async removing(call) {
       // Where items and data keys are in one database, it looks itself, in the transaction that removes.
       if (call.dekStore !== undefined) return;
-      for (const { holds } of (await scopeOf(call)).stores) {
-        const [open] = (await holds?.list({ sessionId: call.sessionId, open: true })) ?? [];
-        if (open !== undefined) throw heldError(call.sessionId, open.id);
+      for (const store of (await scopeOf(call)).stores) {
+        const hold = await openHoldOn(store, call.sessionId);
+        if (hold !== undefined) throw heldError(call.sessionId, hold);
       }
     },
     opensBy: nameOf,

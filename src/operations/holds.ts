@@ -1,7 +1,14 @@
 import { randomName } from '../crypto/random.ts';
 import { defined } from '../defined.ts';
 import { StrongroomError } from '../errors.ts';
-import { type HoldStore, type HoldRecord, type DekStore, checkHold, heldError } from '../keys/dek-store.ts';
+import {
+  type HoldStore,
+  type HoldRecord,
+  type DekStore,
+  checkHold,
+  heldError,
+  openHoldOn,
+} from '../keys/dek-store.ts';
 import type { CallOrigin } from '../layer.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { invalidOption } from '../options.ts';
@@ -26,7 +33,8 @@ export interface HoldOptions extends CallOrigin {
 /**
  * Places a legal hold on a session: until it is released nothing of it goes. `clearSession`, `popItem`, compactions,
  * mutations, replacements that do not put everything back, summaries and archives, `deleteSession`, purges, `shred` and
- * `purgeDataKeys` are `ERR_HELD` or pass the session over; `reencrypt` reports it. Reading and adding go on as before,
+ * `purgeDataKeys` are `ERR_HELD` or pass the session over; `reencrypt` reports it. It is also on what belongs to the session
+ * (branches, archives, vaults, …), whenever that is made. Reading and adding go on as before,
  * and so do runs; what a run would undo stays. The record of the hold stays after its release.
  *
  * On our stores the hold is looked at in the transaction that removes. Elsewhere it lies with the data keys
@@ -98,10 +106,10 @@ async function lift(
   return released;
 }
 
-/** @throws {@link StrongroomError} `ERR_HELD` when a hold on the session is open in this store. */
+/** @throws {@link StrongroomError} `ERR_HELD` when a hold on the session, or on one that it was made from, is open in this store. */
 export async function openHold(store: DekStore, sessionId: string): Promise<void> {
-  const [open] = (await store.holds?.list({ sessionId, open: true })) ?? [];
-  if (open !== undefined) throw heldError(sessionId, open.id);
+  const hold = await openHoldOn(store, sessionId);
+  if (hold !== undefined) throw heldError(sessionId, hold);
 }
 
 async function resolve(

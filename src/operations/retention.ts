@@ -11,7 +11,25 @@ import { runOnce } from './retention/run.ts';
 
 export type { RetentionOptions } from './retention/options.ts';
 export type { RetentionReport } from './retention/report.ts';
-export { eraseSubject, exportSubject, type ExportedSession } from './retention/subject.ts';
+export { exportSubject, type ExportedSession } from './retention/subject.ts';
+export {
+  eraseSession,
+  eraseSubject,
+  returnedSessions,
+  verifyErasure,
+  verifyReceipt,
+  type ReturnedSession,
+} from './erasure.ts';
+export type { ReceiptKey } from './erasure/jws.ts';
+export type {
+  EraseOptions,
+  ErasedCount,
+  ErasedKey,
+  ErasedSession,
+  Erasure,
+  ErasureReport,
+  Orphan,
+} from './erasure/report.ts';
 
 /** Rules at work on one store. */
 export interface Retention {
@@ -61,6 +79,8 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
   const target: RetentionTarget = {
     store,
     maintenance,
+    erase: async (id) =>
+      calls === undefined ? store.deleteSession(id, { derived: true }) : calls.erase(id, WHERE, origin),
     remove: async (id, work) => (calls === undefined ? work() : calls.removing(id, WHERE, origin, work)),
   };
   const run: Retention['run'] = async (runOptions) => runOnce(target, settings, runOptions);

@@ -1,12 +1,15 @@
 import type { Session } from '@openai/agents';
 import { defined } from '../defined.ts';
+import { lineageOf } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
 import type { DekRecord } from '../keys/dek-store.ts';
 import type { CallOrigin } from '../layer.ts';
 import { invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
 import { envelopeText } from '../protocol/envelope.ts';
-import { engineOf } from '../wrap-session.ts';
+import { deriveOf } from '../session-contract.ts';
+import { countKinds } from '../stores/tree.ts';
+import { engineOf, innermostOf } from '../wrap-session.ts';
 import { keyAccess } from './access.ts';
 import { openHold } from './holds.ts';
 import { isSession } from './targets.ts';
@@ -18,8 +21,10 @@ export interface ShredReceipt {
   readonly sessionId: string;
   /** Unix milliseconds. */
   readonly at: number;
-  /** The data keys that were destroyed, and the key-encryption keys that wrapped them. */
+  /** The data keys that were destroyed, those of what belongs to it included, and the key-encryption keys that wrapped them. */
   readonly keys: readonly { readonly did: string; readonly kid: string }[];
+  /** How many sessions that belong to it (branches, archives, vaults, …) were shredded with it, by kind. */
+  readonly derived: Readonly<Record<string, number>>;
   /** Whether the rows were removed, too. They are unreadable either way. */
   readonly rowsCleared: boolean;
   readonly reason?: string;
@@ -37,8 +42,8 @@ export interface ShredOptions extends CallOrigin {
 }
 
 /**
- * Makes a session unreadable for good, in every copy of its items: destroys its data keys, drops them from this
- * process, then removes the rows. Other processes let go of opened keys when their cache does (five minutes by
+ * Makes a session and all that belongs to it (branches, archives, vaults, …) unreadable for good, in every copy of its items:
+ * destroys its data keys, drops them from this process, then removes the rows. Other processes let go of opened keys when their cache does (five minutes by
  * default). It reaches exactly as far as the keys do: a backup of the DEK store still has them, and the default DEK
  * table of our stores lies in the same database as the items; give `encrypt()` a `dekStore` elsewhere for erasure that
  * reaches backups.
@@ -80,7 +85,43 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
         'contains them. Use a DEK store; clearSession() removes the rows.',
     );
   }
-  for (const record of await inner.getItems()) {
+  const derive = deriveOf(inner);
+  // Not a log of destroyed keys: what it says must stay.
+  const tree = ((await derive?.tree(sessionId)) ?? []).filter((id) => lineageOf(id)?.kind !== 'keys');
+  const parts = [
+    ...tree.map((id) => ({ id, rows: derive?.open(id) as Session })),
+    { id: sessionId, rows: inner },
+  ];
+  for (const { id, rows } of parts) await refuseInlineKeys(id, rows);
+  // Looked at in all stores before anything is destroyed in one; each looks again in its own transaction.
+  for (const store of scope.stores) for (const { id } of parts) await openHold(store, id);
+  const keys: { did: string; kid: string }[] = [];
+  for (const { id } of parts) {
+    for (const store of scope.stores) {
+      const found: DekRecord[] = [];
+      for await (const record of store.list({ sessionId: id })) found.push(record);
+      const destroyed = new Set((await store.destroy(id)).map(({ did }) => did));
+      for (const { did, kid } of found) if (destroyed.has(did)) keys.push({ did, kid });
+    }
+    sealer.forget(id);
+  }
+  let rowsCleared = true;
+  for (const { id, rows } of parts) rowsCleared = (await cleared(session, id, rows, origin)) && rowsCleared;
+  return defined({
+    type: 'strongroom/shred' as const,
+    version: 1 as const,
+    sessionId,
+    at: scope.now,
+    keys,
+    derived: countKinds(tree),
+    rowsCleared,
+    reason,
+    by,
+  });
+}
+
+async function refuseInlineKeys(sessionId: string, rows: Session): Promise<void> {
+  for (const record of await rows.getItems()) {
     const text = envelopeText(record);
     // sr1, header, body, and a fourth segment only where the data key stands in the envelope.
     if (text === undefined || text.split('.', 4).length < 4) continue;
@@ -90,33 +131,15 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
         'destroying the other keys would not erase them. Run reencrypt() over it first; older copies stay readable.',
     );
   }
-  // Looked at in all stores before anything is destroyed in one; each looks again in its own transaction.
-  for (const store of scope.stores) await openHold(store, sessionId);
-  const keys: { did: string; kid: string }[] = [];
-  for (const store of scope.stores) {
-    const found: DekRecord[] = [];
-    for await (const record of store.list({ sessionId })) found.push(record);
-    const destroyed = new Set((await store.destroy(sessionId)).map(({ did }) => did));
-    for (const { did, kid } of found) if (destroyed.has(did)) keys.push({ did, kid });
-  }
-  sealer.forget(sessionId);
-  const rowsCleared = await cleared(inner);
-  return defined({
-    type: 'strongroom/shred' as const,
-    version: 1 as const,
-    sessionId,
-    at: scope.now,
-    keys,
-    rowsCleared,
-    reason,
-    by,
-  });
 }
 
-/** Past the layers, which may be read-only; the keys are gone in any case. */
-async function cleared(inner: Session): Promise<boolean> {
+/** Past the layers, which may be read-only; the keys are gone in any case. Of what belongs to the session they forget what they know. */
+async function cleared(session: Session, id: string, rows: Session, origin: CallOrigin): Promise<boolean> {
+  const isDerived = lineageOf(id) !== undefined && rows !== innermostOf(session);
+  const engine = isDerived ? engineOf(deriveOf(session)?.open(id) ?? session) : undefined;
+  const clear = async (): Promise<void> => rows.clearSession();
   try {
-    await inner.clearSession();
+    await (engine === undefined ? clear() : engine.removed('shred', origin, clear));
     return true;
   } catch {
     return false;

@@ -8,6 +8,7 @@ import type { StoredRecord } from '../stores/driver.ts';
 import type { Maintenance } from '../stores/maintenance.ts';
 import { decodeRecord } from '../stores/record.ts';
 import type { Store } from '../stores/store.ts';
+import { erasedAt } from './erasure/tombstones.ts';
 import { listed } from './listed.ts';
 
 /** Options of {@link transfer}. */
@@ -34,6 +35,10 @@ export interface TransferReport {
   readonly items: number;
   /** Items whose data key was destroyed: they are unreadable, so they are not copied. */
   readonly shredded: number;
+  /** How many of the sessions belong to others, by kind. */
+  readonly derived: Readonly<Record<string, number>>;
+  /** Sessions that were erased in the target after their first item was written: they are not copied. */
+  readonly erased: readonly string[];
 }
 
 const CHUNK = 500;
@@ -45,7 +50,7 @@ const CHUNK = 500;
  * again.
  *
  * Tombstones of destroyed data keys are not copied, so the new database does not record that a session was shredded: keep no
- * copy of the old one, or repeat the erasures there. Stop all writers to both stores: a session that grew after it was read is not equal.
+ * copy of the old one, or repeat the erasures there. What was erased in the target does not come back from the source. Stop all writers to both stores: a session that grew after it was read is not equal.
  *
  * @param from A store of strongroom. Of what is wrapped around it only `authorize()`, `audit()` and others that look at calls
  * have a part in it: a call on the store, and one on each session.
@@ -97,13 +102,25 @@ export async function transfer<A extends Session, B extends Session>(
     // Of all sessions: a hold on one that holds no items now keeps those that come.
     for (const hold of await source.dekStore.holds.list({ open: true }))
       await target.dekStore.holds.place(hold);
-    const report = { sessions: 0, items: 0, shredded: 0 };
-    for await (const { id, subject } of listed(from, { derived: 'all' })) {
+    const report = {
+      sessions: 0,
+      items: 0,
+      shredded: 0,
+      derived: {} as Record<string, number>,
+      erased: [] as string[],
+    };
+    for await (const { id, subject, kind, firstAt } of listed(from, { derived: 'all' })) {
       options.signal?.throwIfAborted();
+      const erased = await erasedAt(target.dekStore, id);
+      if (erased !== undefined && firstAt <= erased) {
+        report.erased.push(id);
+        continue;
+      }
       const { items, shredded } = await onSessions(id, async () =>
         transferSession(source, target, id, subject),
       );
       report.sessions++;
+      if (kind !== undefined) report.derived[kind] = (report.derived[kind] ?? 0) + 1;
       report.items += items;
       report.shredded += shredded;
       options.onProgress?.({ id, sessions: report.sessions, items: report.items });

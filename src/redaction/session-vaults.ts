@@ -62,7 +62,8 @@ export function createSessionVaults(
       if (tokens.size > 0) await vaultOf(call).issue(tokens);
     },
     async around(call, next) {
-      if (!CLEARING.includes(call.kind)) return next();
+      // A call on a whole store is followed by one for each session that it concerns.
+      if (!CLEARING.includes(call.kind) || call.sessionId === '') return next();
       const own = vaultOf(call);
       const values = call.kind === 'clearSession' ? await own.values() : new Map<string, string>();
       const result = await next();

@@ -151,6 +151,8 @@ export interface StoreDriver {
    * from the transaction on that makes it.
    */
   readonly derived: (root: string) => Promise<readonly string[]>;
+  /** Ids of the sessions, also of those without items, that have this subject themselves. */
+  readonly ofSubject: (subject: string) => Promise<readonly string[]>;
   /** Deletes at most `batch` expired records, none of sessions under a hold. */
   readonly purge: (expired: Expired, batch: number) => Promise<PurgeStep>;
   /** What {@link StoreDriver.purge} would delete: one entry a record, as there. */

@@ -29,6 +29,10 @@ export interface Maintenance {
   checkClock(where: string, maxAhead: number | undefined): Promise<void>;
   /** Ids of the sessions that belong to this one, those that were made from others first. */
   tree(sessionId: string): Promise<readonly string[]>;
+  /** The same for a conversation, as the database says it. */
+  derived(root: string): Promise<readonly string[]>;
+  /** Ids of the sessions, also of those without items, that have this subject themselves. */
+  ofSubject(subject: string): Promise<readonly string[]>;
   /** Before any of them goes. @throws {@link StrongroomError} `ERR_HELD` when one is under a hold. */
   assertNotHeld(sessionIds: readonly string[]): Promise<void>;
   /** Facts of a function about a conversation, in a session of their own: see {@link Notes}. */
@@ -59,6 +63,8 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
         .toSorted((one, other) => other.above.length - one.above.length)
         .map(({ id }) => id);
     },
+    derived: (root) => driver.derived(root),
+    ofSubject: (subject) => driver.ofSubject(subject),
     async assertNotHeld(sessionIds) {
       const holds = await driver.dekStore.holds.list({ open: true });
       if (holds.length === 0) return;

@@ -19,7 +19,7 @@ import {
   type ADMIT,
   type Admit,
   LEASES,
-  type OpenDerived,
+  type Derive,
   type Fence,
   type SessionLeases,
   VERSION,
@@ -58,7 +58,7 @@ export interface StoreSession extends Session {
   readonly [ADMIT]?: Admit;
   readonly [RECORDS]: RecordSource;
   readonly [VERSION]: VersionSource;
-  readonly [DERIVE]?: OpenDerived;
+  readonly [DERIVE]?: Derive;
   readonly [COPY]: CopyBeginning;
   readonly [COPY_RECORDS]: (args: CopyRecordsArgs) => Promise<void>;
 }

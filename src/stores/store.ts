@@ -15,7 +15,7 @@ import {
   MAINTENANCE,
   type GuardingDekStore,
   GUARD,
-  type OpenDerived,
+  type Derive,
   type SessionSummary,
   type StoreCalls,
   type CALLS,
@@ -160,7 +160,10 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
   const whole: StoreDriver = { ...direct, append: gathering.append };
   const versions = createVersions(whole);
   const maintenance = createMaintenance(whole, now);
-  const openDerivedSession: OpenDerived = (id) => store.session(id, { derived: true });
+  const derive: Derive = {
+    open: (id) => store.session(id, { derived: true }),
+    tree: async (id) => maintenance.tree(id),
+  };
 
   const store: Store<StoreSession> = {
     session(id, options = {}) {
@@ -186,7 +189,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
         createStoreSession(whole, id, versions(id), now, owner, (did) => guarded.get(did) === true),
         admission.scope(),
       );
-      Object.defineProperty(session, DERIVE, { value: openDerivedSession });
+      Object.defineProperty(session, DERIVE, { value: derive });
       subjects.set(session, owner);
       live.set(id, new WeakRef(session));
       collected.register(session, id);
@@ -323,6 +326,7 @@ function guardDriver(
     applied: guard(driver.applied),
     summaries: guard(driver.summaries),
     derived: guard(driver.derived),
+    ofSubject: guard(driver.ofSubject),
     purge: guard(driver.purge),
     expired: guard(driver.expired),
     reference,

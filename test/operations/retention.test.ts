@@ -42,18 +42,14 @@ describe('retention', () => {
       dryRun: true,
       skipped: false,
       expired: { items: 0, sessions: 0 },
-      deleted: ['old and held', 'silent'],
+      deleted: ['silent'],
+      derived: {},
       trimmed: { items: 2, sessions: 1 },
-      held: [],
+      held: ['old and held'],
     };
     expect(await rules.run({ dryRun: true })).toEqual(expected);
     expect(await store.session('silent').getItems()).toHaveLength(1);
-    expect(await rules.run()).toEqual({
-      ...expected,
-      dryRun: false,
-      deleted: ['silent'],
-      held: ['old and held'],
-    });
+    expect(await rules.run()).toEqual({ ...expected, dryRun: false });
     expect(await store.session('long').getItems()).toEqual(messages('3', '4', '5'));
     expect(await store.session('silent').getItems()).toEqual([]);
     clock.advance('25d');
@@ -150,11 +146,11 @@ describe('a subject and its sessions', () => {
     const exported: unknown[] = [];
     for await (const session of exportSubject(store, 'p1')) exported.push(session);
     expect(exported).toEqual([
-      { id: 'a', items: messages('of p1') },
-      { id: 'b', items: messages('also of p1') },
+      { id: 'a', kind: 'conversation', root: 'a', items: messages('of p1') },
+      { id: 'b', kind: 'conversation', root: 'b', items: messages('also of p1') },
     ]);
     await hold(store, 'b');
-    expect(await eraseSubject(store, 'p1')).toEqual({ deleted: ['a'], held: ['b'] });
+    expect(await eraseSubject(store, 'p1')).toMatchObject({ deleted: ['a'], held: ['b'], orphans: [] });
     expect(await store.session('c').getItems()).toHaveLength(1);
     await expect(eraseSubject(store, '')).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' });
   });

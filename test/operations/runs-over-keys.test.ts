@@ -754,6 +754,7 @@ describe('shred', () => {
       sessionId: 's',
       at: expect.any(Number) as number,
       keys: [],
+      derived: {},
       rowsCleared: true,
     });
     for (const [name, value] of [

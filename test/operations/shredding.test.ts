@@ -56,6 +56,7 @@ describe('shred', () => {
       sessionId: 'erase',
       at: expect.any(Number) as number,
       keys: [{ did: expect.stringMatching(/^[\w-]{43}$/) as string, kid: 'kek' }],
+      derived: {},
       rowsCleared: true,
       reason: 'request 1',
       by: 'dpo',

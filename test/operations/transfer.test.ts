@@ -31,7 +31,7 @@ describe('transfer', () => {
 
     const seen: string[] = [];
     const report = await transfer(from, to, { onProgress: ({ id }) => seen.push(id) });
-    expect(report).toEqual({ sessions: 3, items: 3, shredded: 1 });
+    expect(report).toEqual({ sessions: 3, items: 3, shredded: 1, derived: {}, erased: [] });
     expect(seen).toEqual(['a', 'b', 'plain']);
     expect(await to.session('a').getItems()).toEqual(await from.session('a').getItems());
     expect(await wrapStore(to, layers).session('a').getItems()).toEqual(messages('one', 'two'));
@@ -74,7 +74,13 @@ describe('transfer', () => {
     await old.session('a').addItems(messages('two'));
     await transfer(old, next);
     expect(await next.session('a').getItems()).toEqual(messages('one', 'two'));
-    expect(await transfer(next, next)).toEqual({ sessions: 1, items: 0, shredded: 0 });
+    expect(await transfer(next, next)).toEqual({
+      sessions: 1,
+      items: 0,
+      shredded: 0,
+      derived: {},
+      erased: [],
+    });
   });
 
   test('continues after an interruption, writes nothing twice, and refuses another session of the same id', async () => {
@@ -89,8 +95,8 @@ describe('transfer', () => {
     });
     await expect(cut).rejects.toBe(reason);
     await to.session('b').addItems(messages('1 of b'));
-    expect(await transfer(from, to)).toEqual({ sessions: 3, items: 3, shredded: 0 });
-    expect(await transfer(from, to)).toEqual({ sessions: 3, items: 0, shredded: 0 });
+    expect(await transfer(from, to)).toEqual({ sessions: 3, items: 3, shredded: 0, derived: {}, erased: [] });
+    expect(await transfer(from, to)).toEqual({ sessions: 3, items: 0, shredded: 0, derived: {}, erased: [] });
     for (const id of ['a', 'b', 'c']) {
       expect(await to.session(id).getItems()).toEqual(await from.session(id).getItems());
     }

@@ -2,7 +2,7 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import { derivedId, parseDerivedId, rootOf } from '../../derived-id.ts';
 import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import { invalidOption } from '../../options.ts';
-import { DERIVE, PAGES, VERSION, type OpenDerived, type Pages } from '../../session-contract.ts';
+import { deriveOf, PAGES, VERSION, type Pages } from '../../session-contract.ts';
 import type { VersionSource } from '../../layer.ts';
 import { hasTransactions } from '../replace-oldest.ts';
 import type { UsageCell } from './tokens.ts';
@@ -68,8 +68,8 @@ export async function openLedger(
     );
   }
   const id = derivedId({ kind: 'usage', of: rootOf(own) });
-  const open = (session as { readonly [DERIVE]?: OpenDerived })[DERIVE];
-  const ledger = store === undefined ? open?.(id) : store.session(id, { derived: true });
+  const derive = deriveOf(session);
+  const ledger = store === undefined ? derive?.open(id) : store.session(id, { derived: true });
   const source = ledger === undefined ? undefined : versionOf(ledger);
   if (ledger === undefined || source === undefined || !hasTransactions(ledger)) {
     throw new StrongroomError(

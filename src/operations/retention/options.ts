@@ -13,12 +13,12 @@ export const WHERE = 'retention';
 export interface RetentionOptions extends Omit<CallOrigin, 'runContext'> {
   /** Purges expired records; with a duration also what was written longer ago, see `purgeExpired`. */
   readonly expired?: true | Duration;
-  /** Deletes sessions whose first item is older. */
+  /** Deletes sessions whose first item is older, a conversation with all that belongs to it. */
   readonly maxAge?: Duration;
-  /** Deletes sessions whose last item is older. */
+  /** Deletes conversations whose last item is older, that of a branch or another session of theirs included, with all that belongs to them. */
   readonly maxIdle?: Duration;
   /**
-   * Keeps the last items of each session. It counts records and cannot see links inside sealed ones: a cut between a
+   * Keeps the last items of each conversation and each branch. It counts records and cannot see links inside sealed ones: a cut between a
    * call and its result leaves half of the pair. Prefer a summary (`strongroom/history`) for sessions that go on.
    */
   readonly keepLast?: number;

@@ -7,6 +7,8 @@ export interface RetentionReport {
   readonly expired: { readonly items: number; readonly sessions: number };
   /** Sessions deleted as a whole. */
   readonly deleted: readonly string[];
+  /** How many sessions that belonged to them went with them, by kind. */
+  readonly derived: Readonly<Record<string, number>>;
   /** Items cut from sessions by `keepLast`. */
   readonly trimmed: { readonly items: number; readonly sessions: number };
   /** Sessions that a rule meant and a legal hold kept. */

@@ -2,8 +2,10 @@ import type { Session } from '@openai/agents';
 import { defined } from '../../defined.ts';
 import { holdsConversation } from '../../derived-id.ts';
 import { isStrongroomError } from '../../errors.ts';
-import type { Maintenance } from '../../stores/maintenance.ts';
+import type { SessionSummary } from '../../session-contract.ts';
+import type { DropCondition, Maintenance } from '../../stores/maintenance.ts';
 import type { Store } from '../../stores/store.ts';
+import { countKinds } from '../../stores/tree.ts';
 import { listed } from '../listed.ts';
 import { WHERE, type RetentionSettings } from './options.ts';
 import type { RetentionReport } from './report.ts';
@@ -14,6 +16,8 @@ export interface RetentionTarget {
   readonly maintenance: Maintenance;
   /** Work that removes from a session, as a call of its own on a wrapped store. */
   readonly remove: <T>(id: string, work: () => Promise<T>) => Promise<T>;
+  /** Deletes a session, as such a call. */
+  readonly erase: (id: string) => Promise<unknown>;
 }
 
 /** One run of the rules. */
@@ -33,6 +37,7 @@ export async function applyRules(
     skipped: false,
     expired: { items: 0, sessions: 0 },
     deleted: [] as string[],
+    derived: {} as Record<string, number>,
     trimmed: { items: 0, sessions: 0 },
     held: [] as string[],
   };
@@ -49,20 +54,19 @@ export async function applyRules(
     }
   }
   if (age === undefined && idle === undefined && keep === undefined) return report;
-  for await (const { id, items, firstAt, lastAt } of listed(store, { derived: 'all' })) {
-    if (!holdsConversation(id)) continue;
+  const judge = await judgeOf(store, settings, now);
+  for await (const summary of listed(store, { derived: 'all' })) {
     signal?.throwIfAborted();
-    const old = age !== undefined && firstAt <= now - age;
-    const silent = idle !== undefined && lastAt <= now - idle;
-    const excess = keep === undefined ? 0 : Math.max(items - keep, 0);
+    const { id } = summary;
+    const { condition, excess } = judge(summary);
     try {
-      if (old || silent) {
-        const gone =
-          dryRun ||
-          (await remove(id, async () =>
-            maintenance.dropIf(id, old ? { firstBefore: now - age } : { lastBefore: now - (idle as number) }),
-          ));
-        if (gone) report.deleted.push(id);
+      if (condition !== undefined) {
+        const gone = await dropTree(target, id, condition, dryRun);
+        if (gone === undefined) continue;
+        report.deleted.push(id);
+        for (const [kind, count] of Object.entries(countKinds(gone))) {
+          report.derived[kind] = (report.derived[kind] ?? 0) + count;
+        }
       } else if (excess > 0) {
         const count = dryRun ? excess : await remove(id, async () => maintenance.trim(id, keep as number));
         report.trimmed = {
@@ -76,4 +80,62 @@ export async function applyRules(
     }
   }
   return report;
+}
+
+/** What the rules say of a session. */
+type Judge = (summary: SessionSummary) => {
+  /** It goes, if that is still so. */
+  readonly condition: DropCondition | undefined;
+  /** How many of its oldest items go. */
+  readonly excess: number;
+};
+
+/**
+ * A conversation is as young as the youngest of what belongs to it: somebody may go on in a branch. What belongs to one goes with
+ * it, and by its own age; by itself when it is silent only where there is no conversation any more.
+ */
+async function judgeOf(
+  store: RetentionTarget['store'],
+  settings: RetentionSettings,
+  now: number,
+): Promise<Judge> {
+  const { age, idle, keep } = settings;
+  const lastAt = new Map<string, number>();
+  const roots = new Set<string>();
+  if (idle !== undefined) {
+    for await (const { id, root = id, lastAt: last } of listed(store, { derived: 'all' })) {
+      lastAt.set(root, Math.max(lastAt.get(root) ?? last, last));
+      if (root === id) roots.add(id);
+    }
+  }
+  return ({ id, root = id, kind, firstAt, items }) => {
+    const isConversation = kind === undefined;
+    const isOld = age !== undefined && firstAt <= now - age && holdsConversation(id);
+    const isSilent =
+      idle !== undefined && (isConversation || !roots.has(root)) && (lastAt.get(root) ?? now) <= now - idle;
+    const excess =
+      keep === undefined || !(isConversation || kind === 'branch') ? 0 : Math.max(items - keep, 0);
+    if (isOld) return { condition: { firstBefore: now - age }, excess };
+    return { condition: isSilent ? { lastBefore: now - idle } : undefined, excess };
+  };
+}
+
+/**
+ * The session first, by the condition that is looked at again; then what belonged to it. What a crash leaves of that is judged by
+ * itself in the next run.
+ *
+ * @returns Ids of what belonged to it; `undefined` when the session stayed.
+ */
+async function dropTree(
+  { maintenance, remove, erase }: RetentionTarget,
+  id: string,
+  condition: DropCondition,
+  dryRun: boolean,
+): Promise<readonly string[] | undefined> {
+  const tree = await maintenance.tree(id);
+  await maintenance.assertNotHeld([...tree, id]);
+  if (dryRun) return tree;
+  if (!(await remove(id, async () => maintenance.dropIf(id, condition)))) return undefined;
+  for (const each of tree) await erase(each);
+  return tree;
 }

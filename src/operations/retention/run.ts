@@ -24,7 +24,7 @@ export async function runOnce(
   const owner = randomName();
   if (!(await target.maintenance.leases.acquire(LEASE, owner, LEASE_TIME))) {
     const none = { items: 0, sessions: 0 };
-    return { dryRun, skipped: true, expired: none, deleted: [], trimmed: none, held: [] };
+    return { dryRun, skipped: true, expired: none, deleted: [], derived: {}, trimmed: none, held: [] };
   }
   const lost = new AbortController();
   const stopRenewing = renewLease(target.maintenance.leases, { lease: LEASE, owner }, LEASE_TIME, {

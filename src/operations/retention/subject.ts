@@ -1,6 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { holdsConversation } from '../../derived-id.ts';
-import { isStrongroomError } from '../../errors.ts';
 import type { CallOrigin } from '../../layer.ts';
 import { checkText, MAX_BYTES } from '../../limits.ts';
 import { checkCall, originOf, refuseOrigin } from '../../protocol/call-origin.ts';
@@ -11,11 +10,15 @@ import { listed } from '../listed.ts';
 /** A session of a person, readable. */
 export interface ExportedSession {
   readonly id: string;
+  /** `'conversation'`, or what belongs to one: `'branch'`, `'archive'`, `'usage'`, … */
+  readonly kind: string;
+  /** The conversation that it belongs to. */
+  readonly root: string;
   readonly items: readonly AgentInputItem[];
 }
 
 /**
- * All sessions of a person, as the store gives them: through the layers of a wrapped store they are readable, which is
+ * All sessions of a person and what belongs to them, without data keys and vaults, as the store gives them: through the layers of a wrapped store they are readable, which is
  * what a request for access asks for.
  *
  * @param subject As given to `session(id, { subject })`.
@@ -38,49 +41,20 @@ export async function* exportSubject<S extends Session>(
 ): AsyncGenerator<ExportedSession> {
   const calls = store[CALLS];
   await asked(calls, 'exportSubject', subject, origin);
-  for await (const { id } of listed(store, { subject, derived: 'all' })) {
+  for await (const { id, kind, root } of listed(store, { subject, derived: 'all' })) {
     if (!holdsConversation(id)) continue;
     const items =
       calls === undefined
         ? store.session(id, { derived: true }).getItems()
         : calls.items(id, 'exportSubject', origin);
-    yield { id, items: await items };
+    yield { id, kind: kind ?? 'conversation', root: root ?? id, items: await items };
   }
-}
-
-/**
- * Deletes all sessions of a person, with their data keys. Sessions under a legal hold are kept and reported.
- *
- * @param subject As given to `session(id, { subject })`.
- * @param origin As of {@link exportSubject}.
- */
-export async function eraseSubject<S extends Session>(
-  store: Store<S>,
-  subject: string,
-  origin: CallOrigin = {},
-): Promise<{ readonly deleted: readonly string[]; readonly held: readonly string[] }> {
-  const calls = store[CALLS];
-  await asked(calls, 'eraseSubject', subject, origin);
-  const deleted: string[] = [];
-  const held: string[] = [];
-  for await (const { id } of listed(store, { subject, derived: 'all' })) {
-    try {
-      await (calls === undefined
-        ? store.deleteSession(id, { derived: true })
-        : calls.erase(id, 'eraseSubject', origin));
-      deleted.push(id);
-    } catch (error) {
-      if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
-      held.push(id);
-    }
-  }
-  return { deleted, held };
 }
 
 /** The call on the store as a whole, in which the arguments are checked. */
 async function asked(
   calls: StoreCalls | undefined,
-  kind: 'exportSubject' | 'eraseSubject',
+  kind: 'exportSubject',
   subject: unknown,
   origin: CallOrigin,
 ): Promise<void> {

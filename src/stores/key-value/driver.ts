@@ -33,6 +33,7 @@ export function keyValueDriver(driver: KeyValueDriver, options: KeyValueOptions)
     ...keyValueHistory(database, options),
     dekStore: keyValueDekStore(database, now),
     summaries: keyValueSummaries(database),
+    ofSubject: (subject) => idsIn(database, rangeOf('subject', subject)),
     derived: (root) => idsIn(database, rangeOf('tree', root)),
     ...keyValuePurge(database),
     leases: keyValueLeases(database),

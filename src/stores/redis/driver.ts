@@ -52,6 +52,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     dekStore: redisDekStore(commands, { prefix, now, keysOf, onList: lists.onList }),
     summaries: redisSummaries(parts, entries),
     derived: entries.derived,
+    ofSubject: entries.ofSubject,
     ...redisPurge(parts, entries, deletion),
     leases: redisLeases(prefix, commands),
     async reference() {

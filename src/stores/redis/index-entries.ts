@@ -4,6 +4,7 @@ import { type Outcome } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { didsOf } from '../record.ts';
 import type { Entries } from './indexed.ts';
+import { textOf } from './client.ts';
 import { treeKey } from './keys.ts';
 import type { RedisParts } from './parts.ts';
 import { LEAVE_SUBJECT } from './scripts.ts';
@@ -20,6 +21,8 @@ export interface IndexEntries {
   readonly subjectKey: (subject: string) => string;
   /** Ids of the sessions that belong to a conversation. */
   readonly derived: (root: string) => Promise<string[]>;
+  /** Ids of the sessions that have this subject themselves. */
+  readonly ofSubject: (subject: string) => Promise<string[]>;
   /** What belongs to a session that goes keeps its subject, so that it is found by it. */
   readonly leaveSubject: (sessionId: string, subject: string) => Promise<void>;
   /**
@@ -63,8 +66,19 @@ export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts):
     ]);
   }
 
-  async function derived(root: string): Promise<string[]> {
-    return ((await commands.read('ZRANGE', treeKey(prefix, root), '0', '-1')) as Buffer[]).map(String);
+  async function all(key: string): Promise<string[]> {
+    return ((await commands.read('ZRANGE', key, '0', '-1')) as Buffer[]).map(String);
+  }
+
+  const derived = (root: string): Promise<string[]> => all(treeKey(prefix, root));
+
+  /** An entry can be of a session that was never written, or lost. */
+  async function ofSubject(subject: string): Promise<string[]> {
+    const ids = await all(subjectKey(subject));
+    const owners = await Promise.all(
+      ids.map(async (id) => commands.read('HGET', keysOf(id).meta, 'subject')),
+    );
+    return ids.filter((_, index) => textOf(owners[index] ?? '') === subject);
   }
 
   async function leaveSubject(sessionId: string, subject: string): Promise<void> {
@@ -81,7 +95,7 @@ export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts):
     if (list !== '') indexed.note(sessionId, list, entries);
   }
 
-  return { ids, expiries, births, subjectKey, derived, leaveSubject, index, confirm };
+  return { ids, expiries, births, subjectKey, derived, ofSubject, leaveSubject, index, confirm };
 }
 
 export function entriesOf(records: readonly StoredRecord[], subject?: string): Entries {

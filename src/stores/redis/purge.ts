@@ -59,7 +59,7 @@ export function redisPurge(
       if (left === -1) return { gone: total, more: false };
       indexed.name(id, left === 0 ? '' : name);
       if (left === 0) {
-        await forget(id);
+        await forget(id, subject === null ? undefined : textOf(subject));
         return { gone: total, more: false };
       }
       await Promise.all([

@@ -11,7 +11,7 @@ import { STATS } from './scripts.ts';
 /** Sessions with items, in the order of their ids. */
 export function redisSummaries(
   { commands, keysOf, lists: { onList } }: RedisParts,
-  { ids, subjectKey, derived }: IndexEntries,
+  { ids, derived, ofSubject }: IndexEntries,
 ): StoreDriver['summaries'] {
   async function summary(id: string, wanted: string | undefined): Promise<SessionSummary | undefined> {
     const { meta } = keysOf(id);
@@ -37,8 +37,8 @@ export function redisSummaries(
   }
 
   /** Those that may be of the subject: what belongs to a session of it and has no subject itself has that one. */
-  async function ofSubject(subject: string): Promise<string[]> {
-    const own = ((await commands.read('ZRANGE', subjectKey(subject), '0', '-1')) as Buffer[]).map(String);
+  async function allOf(subject: string): Promise<string[]> {
+    const own = await ofSubject(subject);
     const trees = await Promise.all(own.map(derived));
     return [...new Set([...own, ...trees.flat()])].toSorted((one, other) =>
       Buffer.compare(Buffer.from(one), Buffer.from(other)),
@@ -47,7 +47,7 @@ export function redisSummaries(
 
   return async (after, count, subject) => {
     const found: SessionSummary[] = [];
-    const listed = subject === undefined ? undefined : await ofSubject(subject);
+    const listed = subject === undefined ? undefined : await allOf(subject);
     const past = Buffer.from(after ?? '');
     let following = listed?.filter((id) => Buffer.compare(Buffer.from(id), past) > 0);
     for (let last = after; ;) {

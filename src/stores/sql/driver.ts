@@ -55,6 +55,11 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     `SELECT 1 FROM ${operations} WHERE session = (SELECT number FROM ${sessions} WHERE id = ?) AND operation = ?`,
   );
 
+  async function idsWhere(column: 'root' | 'subject', value: string): Promise<string[]> {
+    const { rows } = await runner.read(`SELECT id FROM ${sessions} WHERE ${column} = ?`, [value]);
+    return rows.map((row) => text(row['id']));
+  }
+
   const { drop, apply } = sqlChange(dialect, options);
   return {
     name: dialect.name,
@@ -120,10 +125,9 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
 
     summaries: sqlSummaries(dialect, runner),
 
-    async derived(root) {
-      const { rows } = await runner.read(`SELECT id FROM ${sessions} WHERE root = ?`, [root]);
-      return rows.map((row) => text(row['id']));
-    },
+    derived: (root) => idsWhere('root', root),
+
+    ofSubject: (subject) => idsWhere('subject', subject),
 
     ...sqlPurge(dialect, runner),
 

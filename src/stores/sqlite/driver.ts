@@ -29,6 +29,10 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
   const { read, lookAt } = sqliteReading(connection);
   const write = (batch: Batch): Promise<void> =>
     connection.write((statements) => inSlices(append(statements, batch)));
+  const idsWhere = (column: 'root' | 'subject', value: string): Promise<string[]> =>
+    connection.read(({ all }) =>
+      all(`SELECT id FROM strongroom_sessions WHERE ${column} = ?`, value).map(({ id }) => id as string),
+    );
   return {
     name: 'openSqlite',
 
@@ -105,10 +109,9 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
 
     summaries: sqliteSummaries(connection),
 
-    derived: (root) =>
-      connection.read(({ all }) =>
-        all('SELECT id FROM strongroom_sessions WHERE root = ?', root).map(({ id }) => id as string),
-      ),
+    derived: (root) => idsWhere('root', root),
+
+    ofSubject: (subject) => idsWhere('subject', subject),
 
     ...sqlitePurge(connection),
 

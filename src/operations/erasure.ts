@@ -1,0 +1,245 @@
+import type { Session } from '@openai/agents';
+import { defined } from '../defined.ts';
+import { checkReserved } from '../derived-id.ts';
+import { StrongroomError } from '../errors.ts';
+import type { CallKind, CallOrigin } from '../layer.ts';
+import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
+import { invalidOption } from '../options.ts';
+import { checkCall, originOf, refuseOrigin } from '../protocol/call-origin.ts';
+import { CALLS, MAINTENANCE } from '../session-contract.ts';
+import type { Store } from '../stores/store.ts';
+import { checkReceiptKey, openReceipt, signReceipt, type ReceiptKey } from './erasure/jws.ts';
+import { lookForRests } from './erasure/look.ts';
+import { eraseTrees, type ErasureTarget } from './erasure/remove.ts';
+import type {
+  EraseOptions,
+  Erasure,
+  ErasedCount,
+  ErasedSession,
+  ErasureReport,
+  Orphan,
+} from './erasure/report.ts';
+import { buryIn, erasedAt } from './erasure/tombstones.ts';
+import { keyPlacesOf } from './key-places.ts';
+import { listed } from './listed.ts';
+
+/**
+ * Erases all sessions of a person with everything that belongs to them (branches, archives, ledgers, vaults, …) and with
+ * their data keys, also those in the `dekStore` of `encrypt()`; then looks, by other code, for what is left. Sessions under a
+ * legal hold are kept and reported. A run that was cut off is run again.
+ *
+ * The deletion reads each data key of the store once, and the look does again.
+ *
+ * @param store A store of strongroom, wrapped or not.
+ * @param subject As given to `session(id, { subject })`.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` for another store.
+ *
+ * @example
+ * ```ts
+ * import { eraseSubject } from 'strongroom/retention';
+ * import { openSqlite } from 'strongroom/sqlite';
+ *
+ * await using store = openSqlite('conversations.db');
+ * const { kinds, held, orphans } = await eraseSubject(store, 'person-7', { reason: 'request 4711' });
+ * console.log(kinds, held, orphans);
+ * ```
+ */
+export async function eraseSubject<S extends Session>(
+  store: Store<S>,
+  subject: string,
+  options: EraseOptions = {},
+): Promise<ErasureReport> {
+  const where = 'eraseSubject';
+  const check = (): void => {
+    checkEraseOptions(where, store, options);
+    checkText(where, 'subject', subject, MAX_BYTES.subject);
+  };
+  await asked(store, where, options, check);
+  const target = await targetOf(store, where, options);
+  const ids = await target.maintenance.ofSubject(subject);
+  return erase(target, where, ids, { subject }, options);
+}
+
+/**
+ * The same for one session, of any subject or none.
+ *
+ * @throws {@link StrongroomError} as {@link eraseSubject}.
+ */
+export async function eraseSession<S extends Session>(
+  store: Store<S>,
+  id: string,
+  options: EraseOptions & { readonly derived?: boolean } = {},
+): Promise<ErasureReport> {
+  const where = 'eraseSession';
+  const { derived, ...rest } = options;
+  checkSessionId(where, id);
+  checkReserved(where, id, derived);
+  checkEraseOptions(where, store, rest);
+  const target = await targetOf(store, 'deleteSession', rest);
+  return erase(target, where, [id], { sessionId: id }, rest);
+}
+
+/**
+ * Looks again for what was erased: what a restored backup brought back, or a copy. What was written to an erased id later is
+ * no finding.
+ *
+ * @param erased A report, or what {@link verifyReceipt} gave.
+ * @returns What was found; nothing is changed.
+ * @throws {@link StrongroomError} `ERR_UNSUPPORTED` for a store that is none of ours.
+ */
+export async function verifyErasure<S extends Session>(
+  store: Store<S>,
+  erased: Erasure,
+  origin: CallOrigin = {},
+): Promise<readonly Orphan[]> {
+  const where = 'verifyErasure';
+  let found: readonly Orphan[] = [];
+  const work = async (): Promise<void> => {
+    if (erased?.type !== 'strongroom/erasure')
+      invalidOption(where, 'erased', 'the report of an erasure', undefined);
+    checkCall(where, origin, []);
+    const { maintenance, places } = await targetOf(store, 'eraseSubject', origin);
+    found = await lookForRests({ maintenance, places }, erased, erased.at);
+  };
+  const calls = store?.[CALLS];
+  if (calls === undefined) refuseOrigin(where, origin);
+  await (calls === undefined ? work() : calls.whole('checkKeys', originOf(origin), work));
+  return found;
+}
+
+/** A session that was erased and is back. */
+export interface ReturnedSession {
+  readonly id: string;
+  /** When it was erased, in Unix milliseconds. */
+  readonly erasedAt: number;
+}
+
+/**
+ * Sessions that hold records from before they were erased, by the tombstones that erasures leave with the data keys: where
+ * these are in a database of their own, a restored backup of the records does not take them away. It asks once for each session
+ * of the store. Where records and tombstones are restored together, only receipts know: {@link verifyErasure}.
+ */
+export async function* returnedSessions<S extends Session>(store: Store<S>): AsyncGenerator<ReturnedSession> {
+  const { places } = await targetOf(store, 'eraseSubject', {});
+  for await (const { id, firstAt } of listed(store, { derived: 'all' })) {
+    for (const each of places.stores) {
+      const at = await erasedAt(each, id);
+      if (at === undefined || firstAt > at) continue;
+      yield { id, erasedAt: at };
+      break;
+    }
+  }
+}
+
+/**
+ * Checks a receipt of {@link eraseSubject} or {@link eraseSession}: that the key signed exactly this, and that it is about whom or
+ * what you ask. Any program for JWS (RFC 7515) can check the signature.
+ *
+ * @param key The public half of the `receiptKey`.
+ * @param about Whose receipt it must be.
+ * @throws {@link StrongroomError} `ERR_AUTHENTICATION`; `ERR_INVALID_OPTION` for what is no key.
+ */
+export async function verifyReceipt(
+  receipt: string,
+  key: ReceiptKey,
+  about: { readonly subject?: string; readonly sessionId?: string } = {},
+): Promise<Erasure> {
+  const where = 'verifyReceipt';
+  const payload = (await openReceipt(where, receipt, key)) as Partial<Erasure> | null;
+  const isOurs = payload?.type === 'strongroom/erasure' && payload.version === 1;
+  for (const name of ['subject', 'sessionId'] as const) {
+    if (isOurs && (about[name] === undefined || about[name] === payload[name])) continue;
+    throw new StrongroomError(
+      'ERR_AUTHENTICATION',
+      `${where}: the receipt is signed, and not about the ${name} that was asked for.`,
+    );
+  }
+  // Signed by the user's key, which signs what erase() below made.
+  return payload as Erasure;
+}
+
+async function erase(
+  target: ErasureTarget,
+  where: string,
+  ids: readonly string[],
+  about: { readonly subject: string } | { readonly sessionId: string },
+  { reason, by, receiptKey }: EraseOptions,
+): Promise<ErasureReport> {
+  const { maintenance, places } = target;
+  const { sessions, held } = await eraseTrees(target, ids);
+  const found = { sessions, held, ...about };
+  const orphans = await lookForRests({ maintenance, places }, found);
+  const at = maintenance.now();
+  // Not in sessionDekStore(), whose log of keys would be made anew beside the session.
+  const registers = places.stores.filter((store) => store.holds !== undefined);
+  for (const { id } of sessions) for (const store of registers) await buryIn(store, id, at);
+  const erasure: Erasure = defined({
+    type: 'strongroom/erasure' as const,
+    version: 1 as const,
+    at,
+    ...about,
+    reason,
+    by,
+    sessions,
+    kinds: countKinds(sessions),
+    held,
+    orphans,
+    notReached: NOT_REACHED,
+  });
+  const receipt = receiptKey === undefined ? undefined : await signReceipt(where, erasure, receiptKey);
+  return defined({ ...erasure, deleted: sessions.map(({ id }) => id), receipt });
+}
+
+function countKinds(sessions: readonly ErasedSession[]): Record<string, ErasedCount> {
+  const kinds: Record<string, ErasedCount> = {};
+  for (const { kind, records } of sessions) {
+    const before = kinds[kind] ?? { sessions: 0, records: 0 };
+    kinds[kind] = { sessions: before.sessions + 1, records: before.records + records };
+  }
+  return kinds;
+}
+
+/** docs/deletion.md has more of each. */
+const NOT_REACHED: readonly string[] = [
+  'Backups, snapshots, archived logs and replicas of the databases, and what their files keep until they are written anew.',
+  'The memory of other processes, until their caches of opened keys end.',
+  'Archives, vaults and ledgers that were given a place in another store, and sessions of no store of strongroom.',
+  'What left the store before: exports, transfers, traces, and copies at the model provider.',
+];
+
+function checkEraseOptions(where: string, store: Store | undefined, options: EraseOptions): void {
+  checkCall(where, options, ['reason', 'by', 'receiptKey']);
+  const { reason, by, receiptKey } = options;
+  for (const [name, value] of Object.entries({ reason, by })) {
+    if (value !== undefined && typeof value !== 'string') invalidOption(where, name, 'a text', value);
+  }
+  if (receiptKey !== undefined) checkReceiptKey(where, receiptKey);
+  if (store?.[CALLS] === undefined) refuseOrigin(where, options);
+}
+
+/** The call on the store as a whole, in which the arguments are checked. */
+async function asked(store: Store, kind: CallKind, origin: CallOrigin, check: () => void): Promise<void> {
+  const calls = store?.[CALLS];
+  const work = async (): Promise<void> => check();
+  await (calls === undefined ? work() : calls.whole(kind, originOf(origin), work));
+}
+
+async function targetOf(store: Store, kind: CallKind, options: CallOrigin): Promise<ErasureTarget> {
+  const maintenance = store?.[MAINTENANCE];
+  if (maintenance === undefined) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `${kind} needs a store of strongroom, because another one does not say what belongs to a session.`,
+    );
+  }
+  const calls = store[CALLS];
+  const origin = originOf(options);
+  return {
+    maintenance,
+    places: await keyPlacesOf(kind, store),
+    async remove(id) {
+      if (calls === undefined) await store.deleteSession(id, { derived: true });
+      else await calls.erase(id, kind, origin);
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import type { JWK } from 'jose';
+import { fromUtf8, utf8 } from '../../crypto/encoding.ts';
+import { StrongroomError } from '../../errors.ts';
+import { loadJose } from '../../load-jose.ts';
+import { invalidOption } from '../../options.ts';
+
+/** A key for receipts as a JWK (RFC 7517): private for signing, public for checking. Its `alg` decides, else its type. */
+export type ReceiptKey = Readonly<JWK>;
+
+/** Of keys that do not say it themselves (RFC 7518 section 3.1, RFC 8037, RFC 9864). */
+const ALGORITHMS: Readonly<Record<string, string>> = {
+  'P-256': 'ES256',
+  'P-384': 'ES384',
+  'P-521': 'ES512',
+  Ed25519: 'EdDSA',
+  RSA: 'PS256',
+};
+
+const TYPE = 'strongroom-erasure+json';
+
+/** @throws {@link StrongroomError} `ERR_INVALID_OPTION` for what is no key, or only a public one. */
+export function checkReceiptKey(where: string, key: unknown): asserts key is ReceiptKey {
+  const { kty, d } = (typeof key === 'object' && key !== null ? key : {}) as JWK;
+  if (typeof kty !== 'string' || typeof d !== 'string' || algorithmOf(key as JWK) === undefined) {
+    // The key must not be in the message.
+    invalidOption(where, 'receiptKey', 'a private JWK (EC, OKP or RSA)', undefined);
+  }
+}
+
+function algorithmOf({ alg, crv, kty }: JWK): string | undefined {
+  return alg ?? ALGORITHMS[crv ?? ''] ?? ALGORITHMS[kty ?? ''];
+}
+
+/** The payload with a member a line, so that people can read it, too. */
+export async function signReceipt(where: string, payload: object, key: ReceiptKey): Promise<string> {
+  const { CompactSign, importJWK } = await loadJose();
+  const alg = algorithmOf(key) as string;
+  try {
+    const text = utf8(JSON.stringify(payload, undefined, 1));
+    const { kid } = key;
+    const header = { alg, typ: TYPE, ...(kid !== undefined && { kid }) };
+    return await new CompactSign(text).setProtectedHeader(header).sign(await importJWK({ ...key }, alg));
+  } catch (cause) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${where}: the receipt could not be signed with the receiptKey by ${alg}. Give a private JWK with an alg that fits it.`,
+      { cause },
+    );
+  }
+}
+
+/** The payload of a receipt that the key signed. @throws {@link StrongroomError} `ERR_AUTHENTICATION`, `ERR_INVALID_OPTION`. */
+export async function openReceipt(where: string, receipt: string, key: ReceiptKey): Promise<unknown> {
+  if (typeof receipt !== 'string') invalidOption(where, 'receipt', 'a JWS in its compact form', receipt);
+  const alg = typeof key === 'object' && key !== null ? algorithmOf(key) : undefined;
+  if (alg === undefined) return invalidOption(where, 'key', 'a public JWK (EC, OKP or RSA)', undefined);
+  const { compactVerify, importJWK } = await loadJose();
+  // The half that checks, also of a private key.
+  const { d: _d, p: _p, q: _q, dp: _dp, dq: _dq, qi: _qi, key_ops: _ops, ...half } = key;
+  let checking: Awaited<ReturnType<typeof importJWK>>;
+  try {
+    checking = await importJWK(half, alg);
+  } catch {
+    return invalidOption(where, 'key', 'a public JWK (EC, OKP or RSA)', undefined);
+  }
+  try {
+    // The algorithm is the key's, whatever the receipt says.
+    const { payload, protectedHeader } = await compactVerify(receipt, checking, { algorithms: [alg] });
+    if (protectedHeader.typ !== TYPE) throw new Error('another type');
+    return JSON.parse(fromUtf8(payload));
+  } catch (cause) {
+    throw new StrongroomError(
+      'ERR_AUTHENTICATION',
+      `${where}: this is no receipt that the key signed: it was changed, or another key signed it, or it is something else.`,
+      { cause },
+    );
+  }
+}
