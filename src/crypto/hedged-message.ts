@@ -12,6 +12,8 @@ const HEADER_AT = RANDOM_AT + RANDOM_BYTES + 8;
 const buffer = new Uint8Array(HEADER_AT + MAX_SEGMENT + 8);
 buffer.set(LABEL);
 putLe64(buffer, LABEL.length, RANDOM_BYTES);
+let lastSegment: string | undefined;
+let lastEnd = HEADER_AT;
 const random = buffer.subarray(RANDOM_AT, RANDOM_AT + RANDOM_BYTES);
 
 /**
@@ -28,10 +30,14 @@ export function hedgedMessage(
   if (headerSegment.length > MAX_SEGMENT) throw new RangeError('A header segment is too long.');
   if (drawn === undefined) globalThis.crypto.getRandomValues(random);
   else random.set(drawn);
-  const written = writeAscii(headerSegment, buffer.subarray(HEADER_AT));
-  putLe64(buffer, HEADER_AT - 8, written);
-  putLe64(buffer, HEADER_AT + written, plaintext.length);
-  return [buffer.subarray(0, HEADER_AT + written + 8), plaintext];
+  // Entries of one write have one header.
+  if (headerSegment !== lastSegment) {
+    lastEnd = HEADER_AT + writeAscii(headerSegment, buffer.subarray(HEADER_AT));
+    putLe64(buffer, HEADER_AT - 8, lastEnd - HEADER_AT);
+    lastSegment = headerSegment;
+  }
+  putLe64(buffer, lastEnd, plaintext.length);
+  return [buffer.subarray(0, lastEnd + 8), plaintext];
 }
 
 /** How many entries one call of the system's generator is for: it takes as long as a quarter of a seal. */

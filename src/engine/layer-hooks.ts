@@ -9,16 +9,17 @@ import { isUndeclaredInverse } from './layer-kinds.ts';
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when the layer does not do what it says it does.
  */
-export async function writeWith(
+export function writeWith(
   layer: SessionLayer,
   entries: readonly Entry[],
   call: SessionCall,
-): Promise<readonly Entry[]> {
+): MaybePromise<readonly Entry[]> {
   if (layer.write === undefined) return entries;
-  const written = await layer.write(entries, call);
-  assertEntries(layer, 'write', entries, written);
-  if (layer.stamps === true && isUndeclaredInverse(layer)) assertItemsKept(layer, entries, written);
-  return written;
+  return after(layer.write(entries, call), (written) => {
+    assertEntries(layer, 'write', entries, written);
+    if (layer.stamps === true && isUndeclaredInverse(layer)) assertItemsKept(layer, entries, written);
+    return written;
+  });
 }
 
 /** What the layer's `read` makes of them, `undefined` for each that it hides. Throws like {@link writeWith}. */

@@ -13,7 +13,7 @@ import { createWindow } from './window.ts';
 /** Entries down to records, records up to entries. */
 export interface Pipeline {
   /** As many entries as came. */
-  write(entries: readonly Entry[], call: SessionCall): Promise<readonly Written[]>;
+  write(entries: readonly Entry[], call: SessionCall): MaybePromise<readonly Written[]>;
   /** Opens raw records through all layers. */
   open(records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]>;
   /**
@@ -32,22 +32,32 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
   const opening = createOpening(stack, clear);
   const window = createWindow(inner, stack, opening);
 
-  async function write(entries: readonly Entry[], call: SessionCall): Promise<readonly Written[]> {
-    if (slices.isOver()) await slices.next();
-    const plain = await writeThrough(above, entries, call);
-    const kept = await writeThrough(codecs, plain, call);
-    let current = await writeThrough(below, kept, call);
-    if (clear) {
-      current = await mapInSlices(current, (entry, index) =>
-        encloseClear(entry, index, call.sessionId, call.operationId),
-      );
-    }
-    return current.map((entry, index) => ({
-      item: (plain[index] as Entry).item,
-      kept: (kept[index] as Entry).item,
-      header: entry.header,
-      stored: entry.stored ?? entry.item,
-    }));
+  const write: Pipeline['write'] = (entries, call) =>
+    slices.isOver() ? slices.next().then(() => writeNow(entries, call)) : writeNow(entries, call);
+
+  const writeNow: Pipeline['write'] = (entries, call) =>
+    after(writeThrough(above, entries, call), (plain) =>
+      after(writeThrough(codecs, plain, call), (kept) =>
+        after(
+          after(writeThrough(below, kept, call), (sealed) => enclosed(sealed, call)),
+          (stored) =>
+            stored.map((entry, index) => ({
+              item: (plain[index] as Entry).item,
+              kept: (kept[index] as Entry).item,
+              header: entry.header,
+              stored: entry.stored ?? entry.item,
+            })),
+        ),
+      ),
+    );
+
+  /** What layers stamped and none sealed becomes an envelope. */
+  function enclosed(
+    entries: readonly Entry[],
+    { sessionId, operationId }: SessionCall,
+  ): MaybePromise<readonly Entry[]> {
+    if (!clear) return entries;
+    return mapInSlices(entries, (entry, index) => encloseClear(entry, index, sessionId, operationId));
   }
 
   const inspectors = layers.filter((layer) => layer.inspect !== undefined);

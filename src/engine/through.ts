@@ -5,16 +5,16 @@ import { slices } from '../slices.ts';
 import { readWith, writeWith } from './layer-hooks.ts';
 
 /** Applies the `write` hooks of these layers, the outermost first. */
-export async function writeThrough(
+export function writeThrough(
   through: readonly SessionLayer[],
   entries: readonly Entry[],
   call: SessionCall,
-): Promise<readonly Entry[]> {
-  let current = entries;
-  for (const layer of through) {
-    if (layer.write !== undefined) current = await writeWith(layer, current, call);
-  }
-  return current;
+): MaybePromise<readonly Entry[]> {
+  return through.reduce<MaybePromise<readonly Entry[]>>(
+    (current, layer) =>
+      layer.write === undefined ? current : after(current, (written) => writeWith(layer, written, call)),
+    entries,
+  );
 }
 
 /** What these layers open; a record that one of them could not read is marked as skipped. */

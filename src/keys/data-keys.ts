@@ -16,7 +16,7 @@ export interface DataKeys {
    *
    * @param carries The records take the row of a new key along to its table. @defaultValue false
    */
-  sealing(scope: DataKeyScope, suite: SuiteName, carries?: boolean): Promise<DataKey>;
+  sealing(scope: DataKeyScope, suite: SuiteName, carries?: boolean): DataKey | Promise<DataKey>;
   /** A new data key, which seals from now on. */
   fresh(scope: DataKeyScope, suite: SuiteName): Promise<DataKey>;
   /** The data key of this id. `inline` is the wrapped key that the envelope carries, if it does. */

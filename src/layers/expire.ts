@@ -1,7 +1,8 @@
 import type { RunContext, Session } from '@openai/agents';
 import { clockOf, parseMaxAhead } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
-import type { Entry, Header, SessionCall, SessionLayer } from '../layer.ts';
+import type { Entry, Header, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
+import { after as andThen } from '../maybe-promise.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
 import { callKey, ownerKey, resultKey } from '../protocol/links.ts';
 import { withParts } from '../protocol/sealed-record.ts';
@@ -119,7 +120,7 @@ export function expire(options: ExpireOptions): SessionLayer {
     return life;
   }
 
-  async function write(entries: readonly Entry[], call: SessionCall): Promise<readonly Entry[]> {
+  const write = (entries: readonly Entry[], call: SessionCall): MaybePromise<readonly Entry[]> => {
     const now = call.now();
     const cutoff = cutoffOf(call, now);
     // Expired items were hidden from the caller that made the replacement, so it contains none of them.
@@ -128,7 +129,15 @@ export function expire(options: ExpireOptions): SessionLayer {
         .map(({ header }) => header)
         .filter((header) => header.t !== undefined && expiryOf(header) > cutoff),
     );
-    const earlier = await earlierCalls(entries, call);
+    return andThen(earlierCalls(entries, call), (earlier) => stamped(entries, now, replaced, earlier));
+  };
+
+  function stamped(
+    entries: readonly Entry[],
+    now: number,
+    replaced: Life,
+    earlier: ReadonlyMap<string, Header>,
+  ): readonly Entry[] {
     const inBatch = new Map<string, Header>();
 
     function stamp({ item, header }: Entry): Header {
@@ -204,7 +213,7 @@ function linksOf(item: Entry['item']): string[] {
 }
 
 /** The headers of the newest stamped calls that results of this batch answer: one look back for all of them. */
-async function earlierCalls(entries: readonly Entry[], call: SessionCall): Promise<Map<string, Header>> {
+function earlierCalls(entries: readonly Entry[], call: SessionCall): MaybePromise<Map<string, Header>> {
   const found = new Map<string, Header>();
   const wanted = new Set<string>();
   const inBatch = new Set<string>();
@@ -217,12 +226,12 @@ async function earlierCalls(entries: readonly Entry[], call: SessionCall): Promi
   }
   if (wanted.size === 0) return found;
   // The search goes from the newest entry backwards and ends when this returns true.
-  await call.lookBack(({ item, header }) => {
+  const looking = call.lookBack(({ item, header }) => {
     const opens = callKey(item);
     if (opens !== undefined && header.t !== undefined && wanted.delete(opens)) found.set(opens, header);
     return wanted.size === 0;
   });
-  return found;
+  return looking.then(() => found);
 }
 
 /** The time that items are compared with: the same for all calls of one run, within limits. */

@@ -363,7 +363,7 @@ describe('a new data key', () => {
         return real.wrap(dek, binding, options);
       },
     };
-    const run = createDataKeys(limits).sealing(scopeOf({ stores: [], ring }), 'XC20P');
+    const run = Promise.resolve(createDataKeys(limits).sealing(scopeOf({ stores: [], ring }), 'XC20P'));
     const outcome = await run.then(
       ({ kid }) => kid,
       ({ code }: StrongroomError) => code,

@@ -11,7 +11,7 @@ import type { DataKeyScope } from './types.ts';
 
 /** The data key that seals: the one of the session's epoch, or a new one. */
 export interface Sealing {
-  sealing(scope: DataKeyScope, suite: SuiteName, carries?: boolean): Promise<OpenedKey>;
+  sealing(scope: DataKeyScope, suite: SuiteName, carries?: boolean): OpenedKey | Promise<OpenedKey>;
   fresh(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey>;
 }
 
@@ -48,13 +48,29 @@ export function createSealing(
     }
   }
 
-  async function sealing(
+  function sealing(
     scope: DataKeyScope,
     suite: SuiteName,
     carries: boolean = false,
-  ): Promise<OpenedKey> {
+  ): OpenedKey | Promise<OpenedKey> {
     const place = placeOf(scope);
     const name = names.epoch(scope, suite, place);
+    const epoch = epochs.find(name);
+    if (epoch !== undefined && epochs.isUsable(epoch, scope)) {
+      const key = kept(scope, names.key(scope, suite, epoch.did, epoch.inline));
+      const isReady = key !== undefined && !key.wiped && !key.openOnly && isWritable(key, carries);
+      if (isReady && isKnownPresent(key, scope)) return used(key);
+    }
+    return found(scope, suite, place, name, carries);
+  }
+
+  async function found(
+    scope: DataKeyScope,
+    suite: SuiteName,
+    place: DekStore | 'inline',
+    name: string,
+    carries: boolean,
+  ): Promise<OpenedKey> {
     for (;;) {
       const epoch = epochs.find(name);
       if (epoch !== undefined && epochs.isUsable(epoch, scope)) {
@@ -98,15 +114,21 @@ export function createSealing(
   }
 
   /** Whether the store still holds the key as it was opened. */
-  async function isPresent(key: OpenedKey, { sessionId, guarding, now }: DataKeyScope): Promise<boolean> {
+  async function isPresent(key: OpenedKey, scope: DataKeyScope): Promise<boolean> {
     const { place } = key;
-    if (place === 'inline' || place === guarding || isWithin(now - key.presentAt, PRESENT_FOR)) return true;
+    const { sessionId, now } = scope;
+    if (place === 'inline' || isKnownPresent(key, scope)) return true;
     const found = await ask(async () => place.get(sessionId, key.did));
     key.presentAt = now;
     return found !== undefined && 'wrapped' in found && found.wrapped === key.wrapped;
   }
 
   return { sealing, fresh };
+}
+
+/** Whether its store need not be asked. */
+function isKnownPresent({ place, presentAt }: OpenedKey, { guarding, now }: DataKeyScope): boolean {
+  return place === 'inline' || place === guarding || isWithin(now - presentAt, PRESENT_FOR);
 }
 
 /** Whether what it seals can be read afterwards: its row is in the database, or goes there together with it. */

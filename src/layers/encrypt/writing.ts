@@ -4,7 +4,8 @@ import { utf8 } from '../../crypto/encoding.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
 import type { DataKeys } from '../../keys/data-keys.ts';
 import type { DataKey, DataKeyScope } from '../../keys/data-keys/types.ts';
-import type { Entry, Header, SessionCall } from '../../layer.ts';
+import type { Entry, Header, MaybePromise, SessionCall } from '../../layer.ts';
+import { after, isThenable } from '../../maybe-promise.ts';
 import { encodeItem } from '../../protocol/item.ts';
 import { takesParts } from '../../protocol/sealed-record.ts';
 import { GUARD, isGuarding } from '../../session-contract.ts';
@@ -16,7 +17,7 @@ import type { SequenceWriter } from './sequence/writer.ts';
 
 /** Entries become sealed records. */
 export interface Writing {
-  readonly write: (entries: readonly Entry[], call: SessionCall) => Promise<readonly Entry[]>;
+  readonly write: (entries: readonly Entry[], call: SessionCall) => MaybePromise<readonly Entry[]>;
   /** Records of these entries under a new data key. Stamps stay; operation tags go, they belong to the old key. */
   readonly reseal: (entries: readonly Entry[], scope: DataKeyScope) => Promise<AgentInputItem[]>;
 }
@@ -27,17 +28,27 @@ export function createWriting(
   scopeOf: ScopeOf,
   sequence: SequenceWriter | undefined,
 ): Writing {
-  async function write(entries: readonly Entry[], call: SessionCall): Promise<readonly Entry[]> {
+  const write: Writing['write'] = (entries, call) => {
     if (entries.length === 0) return entries;
-    const scope = await scopeOf(call);
     const asParts = takesParts(call);
-    const key = await dataKeys.sealing(scope, suite, asParts);
-    try {
-      let bytes = 0;
+    return after(scopeOf(call), (scope) =>
+      after(dataKeys.sealing(scope, suite, asParts), (key) => sealAll(entries, call, scope, key, asParts)),
+    );
+  };
+
+  function sealAll(
+    entries: readonly Entry[],
+    call: SessionCall,
+    scope: DataKeyScope,
+    key: DataKey,
+    asParts: boolean,
+  ): MaybePromise<readonly Entry[]> {
+    const { operationId } = call;
+    let bytes = 0;
+    const sealing = using(key, () => {
       const headers = numbered(entries, call);
-      const { operationId } = call;
       const seal = createSeal(key, { suite, now: scope.now, operationId, count: entries.length, asParts });
-      const sealed = await mapInSlices(
+      return mapInSlices(
         entries,
         (entry, index) => {
           const text = utf8(encodeItem(entry.item));
@@ -46,13 +57,24 @@ export function createWriting(
         },
         1,
       );
+    });
+    return after(sealing, (sealed) => {
       counters.seals += entries.length;
       dataKeys.sealed(key, entries.length, bytes);
       guard(key, scope);
       return sealed;
+    });
+  }
+
+  /** The key is given back when the work is over, however it ends. */
+  function using<T>(key: DataKey, work: () => MaybePromise<T>): MaybePromise<T> {
+    let result: MaybePromise<T> | undefined;
+    try {
+      result = work();
     } finally {
-      dataKeys.release(key);
+      if (!isThenable(result)) dataKeys.release(key);
     }
+    return isThenable(result) ? result.finally(() => dataKeys.release(key)) : result;
   }
 
   /** The headers of what is written, each with its number. */
