@@ -1,7 +1,9 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
+import { ancestorsOf, rootOf } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import { openBeside } from '../session-contract.ts';
 import {
   hasTransactions,
   expiringLayer,
@@ -21,8 +23,11 @@ export interface ArchiveHistoryOptions {
    * what was moved.
    */
   readonly before: number | TrimHistoryOptions;
-  /** The session that receives them at its end. */
-  readonly to: Session;
+  /**
+   * The session that receives them at its end. Default: the one that {@link archiveOf} opens. Any other must be of another store, or of
+   * no store of ours: deletions, holds and erasures of the conversation do not reach it.
+   */
+  readonly to?: Session;
   /** For the repetition of a call that failed: its message names it. */
   readonly operationId?: string;
   /** Longest history that a session without `replacePrefix` is asked to rewrite; default 5,000. */
@@ -41,7 +46,7 @@ export interface ArchiveReport {
 }
 
 /**
- * Moves the oldest part of a session into another one, so that reading a very long conversation stays cheap. Call it
+ * Moves the oldest part of a session into its archive, so that reading a very long conversation stays cheap. Call it
  * between runs. The cut is moved back to the start of a turn that no call reaches across; system messages and pinned
  * items (`before.pin`) are copied to the archive and stay in the session too.
  *
@@ -60,8 +65,8 @@ export interface ArchiveReport {
  * import type { Session } from '@openai/agents';
  * import { archiveHistory, type ArchiveReport } from 'strongroom/history';
  *
- * export const archive = (live: Session, to: Session): Promise<ArchiveReport> =>
- *   archiveHistory(live, { before: { maxTokens: 8_000 }, to });
+ * export const archive = (live: Session): Promise<ArchiveReport> =>
+ *   archiveHistory(live, { before: { maxTokens: 8_000 } });
  * ```
  */
 export async function archiveHistory(
@@ -70,7 +75,7 @@ export async function archiveHistory(
 ): Promise<ArchiveReport> {
   const where = 'archiveHistory()';
   checkOptions(where, options, ['before', 'to', 'operationId', 'maxRewriteItems']);
-  const { before, to, operationId = `strongroom-archive-${randomName()}` } = options;
+  const { before, operationId = `strongroom-archive-${randomName()}` } = options;
   const maxRewriteItems = parseCount(where, 'maxRewriteItems', options.maxRewriteItems ?? 5_000);
   const settings = typeof before === 'number' ? undefined : parseTrimOptions(`${where} before`, before);
   if (typeof before === 'number' && !(Number.isSafeInteger(before) && before >= 0)) {
@@ -79,9 +84,7 @@ export async function archiveHistory(
   if (typeof operationId !== 'string' || operationId === '') {
     invalidOption(where, 'operationId', 'a non-empty string', operationId);
   }
-  if (typeof to !== 'object' || to === null || typeof to.addItems !== 'function' || to === session) {
-    invalidOption(where, 'to', 'another session', to);
-  }
+  const to = await placeOf(where, session, options.to);
 
   const items = await session.getItems();
   const cut = settings === undefined ? undefined : cutWith(settings, items, []);
@@ -123,6 +126,36 @@ export async function archiveHistory(
     left: items.length - count + stays.length,
     operationId,
   };
+}
+
+/**
+ * The archive of a session of our stores: a session that belongs to it, in its store and its layers, which is deleted, held, exported and
+ * erased with it.
+ *
+ * @throws StrongroomError `ERR_UNSUPPORTED` for a session of no store of ours.
+ */
+export async function archiveOf(session: Session): Promise<Session> {
+  const archive = await openBeside(session, { kind: 'archive' });
+  if (archive !== undefined) return archive;
+  throw new StrongroomError(
+    'ERR_UNSUPPORTED',
+    'archiveHistory(): this session is of no store of strongroom, so it has no archive beside it. Pass `to`, a session that you delete yourself with the conversation.',
+  );
+}
+
+/** An archive in the store of the conversation must be one that is found by the conversation. */
+async function placeOf(where: string, session: Session, to: Session | undefined): Promise<Session> {
+  if (to === undefined) return archiveOf(session);
+  if (typeof to !== 'object' || to === null || typeof to.addItems !== 'function' || to === session) {
+    invalidOption(where, 'to', 'another session', to);
+  }
+  if (!shareStore(session, to)) return to;
+  const [from, id] = [await session.getSessionId(), await to.getSessionId()];
+  if (ancestorsOf(id).includes(rootOf(from))) return to;
+  throw new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `${where}: the session ${JSON.stringify(id)} is in the store of ${JSON.stringify(from)} and does not belong to it, so no deletion, hold or erasure of the conversation would reach the archive. Leave \`to\` out, or pass a session whose id derivedId() made for this one.`,
+  );
 }
 
 /** A copy through `addItems` gets times of its own. */

@@ -1,4 +1,9 @@
-export { archiveHistory, type ArchiveHistoryOptions, type ArchiveReport } from './archive-history.ts';
+export {
+  archiveHistory,
+  archiveOf,
+  type ArchiveHistoryOptions,
+  type ArchiveReport,
+} from './archive-history.ts';
 export {
   scaleFromUsage,
   tokenEstimate,

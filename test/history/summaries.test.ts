@@ -2,7 +2,8 @@ import { Agent, MemorySession, type AgentInputItem, type Session } from '@openai
 import { assistantMessage, ScriptedModel } from '@openai/agents/testing';
 import { describe, expect, it, vi } from 'vitest';
 import { encrypt, expire, generateKey, keyring, wrapSession, wrapStore } from '../../src/index.ts';
-import { archiveHistory, planTrim, summarizeHistory } from '../../src/history/index.ts';
+import { archiveHistory, archiveOf, planTrim, summarizeHistory } from '../../src/history/index.ts';
+import { derivedId } from '../../src/derived-id.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { plainSession } from '../support/plain-session.ts';
 import { assistant, call, reasoning, result, system, user } from './support/random-history.ts';
@@ -14,6 +15,9 @@ const turns = (count: number, from = 0): AgentInputItem[] =>
     user(`question ${turn + from}`),
     assistant(`answer ${turn + from}`),
   ]).flat();
+
+/** The archive of the session `live`. */
+const ARCHIVE = derivedId({ kind: 'archive', of: 'live' });
 
 interface Opened {
   readonly session: Session;
@@ -30,7 +34,7 @@ const sessions: readonly (readonly [string, () => Opened])[] = [
       const store = openSqlite(':memory:');
       return {
         session: store.session('live'),
-        archive: store.session('archive'),
+        archive: store.session(ARCHIVE, { derived: true }),
         close: () => store.close(),
       };
     },
@@ -42,7 +46,7 @@ const sessions: readonly (readonly [string, () => Opened])[] = [
       const stack = wrapStore(store, [expire({ after: '30d' }), encrypt({ keys })]);
       return {
         session: stack.session('live'),
-        archive: stack.session('archive'),
+        archive: stack.session(ARCHIVE, { derived: true }),
         close: () => store.close(),
       };
     },
@@ -340,13 +344,47 @@ describe('archiveHistory()', () => {
     const store = openSqlite(':memory:');
     const stack = wrapStore(store, [expire({ after: 1_000, clock: () => now }), encrypt({ keys })]);
     const live = stack.session('live');
-    const to = stack.session('archive');
+    const to = await archiveOf(live);
     await live.addItems(turns(4));
     now = 1_900;
-    expect(await archiveHistory(live, { before: 4, to })).toMatchObject({ archived: 4, left: 4 });
+    expect(await archiveHistory(live, { before: 4 })).toMatchObject({ archived: 4, left: 4 });
     expect(await to.getItems()).toEqual(turns(2));
     now = 2_000;
     expect(await to.getItems()).toEqual([]);
+    await store.close();
+  });
+
+  it('archives beside the session, where what works on the conversation finds it', async () => {
+    const store = openSqlite(':memory:');
+    const stack = wrapStore(store, [expire({ after: '1d' }), encrypt({ keys })]);
+    const live = stack.session('live', { subject: 'ada' });
+    await live.addItems(turns(4));
+    await archiveHistory(live, { before: 4 });
+    expect(await (await archiveOf(live)).getItems()).toEqual(turns(2));
+    const listed: unknown[] = [];
+    for await (const { id, kind, root, subject } of store.sessions({ derived: true }))
+      listed.push([id, kind, root, subject]);
+    expect(listed).toEqual([[ARCHIVE, 'archive', 'live', 'ada']]);
+    expect(await stack.deleteSession('live')).toEqual({ derived: { archive: 1 } });
+    await store.close();
+  });
+
+  it('refuses an archive in the store of the session that is not found by it', async () => {
+    const store = openSqlite(':memory:');
+    const live = store.session('live');
+    await live.addItems(turns(4));
+    for (const id of ['archive', derivedId({ kind: 'archive', of: 'another' })]) {
+      const to = store.session(id, { derived: true });
+      await expect(archiveHistory(live, { before: 4, to })).rejects.toMatchObject({
+        code: 'ERR_INVALID_OPTION',
+        message: expect.stringContaining('does not belong to it'),
+      });
+    }
+    expect(await live.getItems()).toEqual(turns(4));
+    await expect(archiveHistory(new MemorySession(), { before: 4 })).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED',
+      message: expect.stringContaining('Pass `to`'),
+    });
     await store.close();
   });
 
@@ -416,7 +454,7 @@ describe('archiveHistory()', () => {
   it.each([
     [{ to: new MemorySession(), before: -1 }, 'before must be an index'],
     [{ to: new MemorySession(), before: {} }, 'give at least one budget'],
-    [{ to: undefined, before: 1 }, 'to must be another session'],
+    [{ to: 7, before: 1 }, 'to must be another session'],
     [{ to: new MemorySession(), before: 1, operationId: '' }, 'operationId must be a non-empty string'],
   ])('refuses %j', async (options, message) => {
     await expect(archiveHistory(new MemorySession(), options as never)).rejects.toMatchObject({

@@ -12,7 +12,7 @@ import {
   wrapSession,
   wrapStore,
 } from '../../src/index.ts';
-import { archiveHistory, estimateTokens } from '../../src/history/index.ts';
+import { archiveHistory, archiveOf, estimateTokens } from '../../src/history/index.ts';
 import { findCut } from '../../src/history/plan.ts';
 import { parseTrimOptions } from '../../src/history/trim-history.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
@@ -143,11 +143,11 @@ describe(`a history of ${ITEMS} items`, { timeout: 600_000 }, () => {
     for (const items of chunks(conversation(ITEMS), 1_000)) await live.addItems(items);
     const trim = { maxTokens: 2_000 };
     const before = await trimHistory(trim)(await live.getItems(), []);
-    await archiveHistory(live, { before: trim, to: stack.session('archive') });
+    await archiveHistory(live, { before: trim });
     const left = await live.getItems();
     expect(left.length).toBeLessThan(200);
     expect(await trimHistory(trim)(left, [])).toEqual(before);
-    expect((await stack.session('archive').getItems()).length).toBe(ITEMS - left.length);
+    expect((await (await archiveOf(live)).getItems()).length).toBe(ITEMS - left.length);
     await store.close();
   });
 });
