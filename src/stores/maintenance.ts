@@ -33,7 +33,7 @@ export interface Maintenance {
   derived(root: string): Promise<readonly string[]>;
   /** Ids of the sessions, also of those without items, that have this subject themselves. */
   ofSubject(subject: string): Promise<readonly string[]>;
-  /** Before any of them goes. @throws {@link StrongroomError} `ERR_HELD` when one is under a hold. */
+  /** Before any of them goes. @throws {@link StrongroomError} `ERR_HELD` when one of them, or what belongs to one, is under a hold. */
   assertNotHeld(sessionIds: readonly string[]): Promise<void>;
   /** Facts of a function about a conversation, in a session of their own: see {@link Notes}. */
   readonly notes: Notes;
@@ -68,13 +68,13 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
     async assertNotHeld(sessionIds) {
       const holds = await driver.dekStore.holds.list({ open: true });
       if (holds.length === 0) return;
-      const held = new Map(holds.map((hold) => [hold.sessionId, hold.id]));
-      for (const id of sessionIds) {
-        const hold = [id, ...ancestorsOf(id)]
-          .map((each) => held.get(each))
-          .find((each) => each !== undefined);
-        if (hold !== undefined) throw heldError(id, hold);
-      }
+      const going = new Set(sessionIds);
+      const above = new Set(sessionIds.flatMap((id) => [id, ...ancestorsOf(id)]));
+      // What is held may hold nothing yet, and is in no tree then.
+      const hold = holds.find(
+        ({ sessionId }) => above.has(sessionId) || ancestorsOf(sessionId).some((id) => going.has(id)),
+      );
+      if (hold !== undefined) throw heldError(hold.sessionId, hold.id);
     },
     async dropIf(sessionId, { firstBefore, lastBefore }) {
       let dropped = false;

@@ -195,6 +195,18 @@ describe('list(), switch() and delete()', () => {
     await expect(tree.delete('retry', { force: true })).rejects.toMatchObject({ code: 'ERR_HELD' });
   });
 
+  it('a hold on a branch that holds nothing yet keeps the conversation too', async () => {
+    const stack = wrapStore(store, [encrypt({ keys })]);
+    const empty = await branches(stack, 'chat').create('empty');
+    const { id } = await hold(empty, { reason: 'case 1' });
+    for (const each of [stack, store])
+      await expect(each.deleteSession('chat')).rejects.toMatchObject({ code: 'ERR_HELD' });
+    expect(await names(stack)).toEqual(['main', 'empty']);
+    await release(empty, id);
+    await stack.deleteSession('chat');
+    expect(await names(stack)).toEqual(['main']);
+  });
+
   it('keeps what is known of branches small, however often somebody switches', async () => {
     await store.session('chat').addItems([...history]);
     const tree = branches(store, 'chat');

@@ -13,7 +13,7 @@ describe('the name of a writer', () => {
     const snapshot = startupSnapshot(
       { writer: new URL('../../src/layers/encrypt/sequence/writer.ts', import.meta.url) },
       `const { createSequenceWriter } = load('writer');
-      const call = { kind: 'addItems', layers: [], sessionId: 's', routesByRunContext: false };
+      const call = { kind: 'addItems', layers: [], sessionId: 's', routesByRunContext: false, result: {} };
       const writer = createSequenceWriter();
       const before = writer.number([{}], call);
       return () => JSON.stringify([before[0], ...writer.number([{}, {}], call)]);`,

@@ -7,6 +7,7 @@ import { memoryDekStore } from '../../src/operations/index.ts';
 import { keyring } from '../../src/keys/keyring.ts';
 import { encrypt, type EncryptOptions, type IntegrityFinding } from '../../src/layers/encrypt.ts';
 import type { Entry, SessionLayer } from '../../src/layer.ts';
+import { undoTurn } from '../../src/history/index.ts';
 import { expire } from '../../src/layers/expire.ts';
 import { sequenceFindings } from '../../src/layers/encrypt/sequence/findings.ts';
 import { wrapSession, type Wrapped } from '../../src/wrap-session.ts';
@@ -144,6 +145,14 @@ describe("integrity: 'sequence'", () => {
     // Each record that follows a removal says which numbers are gone; after the failed append nobody knows.
     expect(numbers.map((number) => number?.slice(8))).toEqual(['.0', '.2~.1', '.2~.0-1', '.3']);
     expect(new Set(numbers.map((number) => number?.slice(0, 8))).size).toBe(2);
+  });
+
+  it('sees no gap after a suffix was taken off and nothing was put in its place, as undoTurn() does', async () => {
+    const session = wrap(new MemorySession({ sessionId: 's' }), { onIntegrity: () => 'throw' });
+    await session.addItems([userMessage('a'), userMessage('b'), userMessage('c')]);
+    await undoTurn(session, 2);
+    await session.addItems([userMessage('d')]);
+    expect(await session.getItems()).toEqual([userMessage('a'), userMessage('d')]);
   });
 
   it('misses a late result only until it expires with its call', async () => {

@@ -3,6 +3,8 @@ import { Cluster, Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { slotOf } from '../../src/stores/redis/slot.ts';
+import { derivedId } from '../../src/derived-id.ts';
+import { branches } from '../../src/history/index.ts';
 import { openRedis } from '../../src/stores/redis.ts';
 import { historyDigest } from '../../src/protocol/digest.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
@@ -177,6 +179,36 @@ describe.skipIf(withoutCluster('openRedis on a cluster of three'))('openRedis on
         expect(await store.session(archiveTo).getItems()).toEqual(items.slice(0, 3));
       }
       for (const id of ['archived', archiveTo]) await store.deleteSession(id);
+    });
+
+    test('branches a conversation into other slots, and leaves no branch where a node refuses', async () => {
+      await using store = await open(cluster.urls, { prefix });
+      const items = ['1', '2', '3'].map(message);
+      await store.session('branched').addItems(items);
+      const tree = branches(store, 'branched');
+      const names = Array.from({ length: 6 }, (_, index) => `b${index}`);
+      for (const name of names) await tree.create(name, { turn: 3 });
+      await tree.switch('b4');
+      expect(await tree.follow().getItems()).toEqual(items.slice(0, 2));
+      expect(await tree.list()).toMatchObject([
+        { name: 'main', items: 3 },
+        ...names.map((name) => ({ name, items: 2, current: name === 'b4' })),
+      ]);
+      const owner = await cluster.ownerOf(`${prefix}:{branched}`);
+      const owners = await Promise.all(
+        names.map((name) =>
+          cluster.ownerOf(`${prefix}:{${derivedId({ kind: 'branch', of: 'branched', name })}}`),
+        ),
+      );
+      const other = names[owners.findIndex(({ url }) => url !== owner.url)] as string;
+      await tree.delete(other, { force: true });
+      // The node of the conversation takes no writes, that of the branch does.
+      await owner.ask('CONFIG', 'SET', 'min-replicas-to-write', '1');
+      await expect(tree.create(other, { from: 'main' })).rejects.toMatchObject({ code: 'ERR_STORE' });
+      await owner.ask('CONFIG', 'SET', 'min-replicas-to-write', '0');
+      expect((await tree.list()).map(({ name }) => name)).not.toContain(other);
+      expect(await (await tree.create(other, { from: 'main' })).getItems()).toHaveLength(3);
+      expect(await store.deleteSession('branched')).toMatchObject({ derived: { branch: 6, branches: 1 } });
     });
 
     test('waits for a moving slot, says so when that takes too long, and loses nothing', async () => {

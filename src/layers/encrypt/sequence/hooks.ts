@@ -21,7 +21,8 @@ export function sequenceHooks(
           // What takes the place of the oldest records has numbers of its own.
           if (call.kind === 'replacePrefix') return;
           if (appended === undefined && removed === undefined) sequence.restart(call);
-          else if (call.kind === 'popItem') sequence.removed((removed ?? []).map(headerOfEntry), call);
+          // Else what took their place says that they are gone.
+          else if (!sequence.wrote(call)) sequence.removed((removed ?? []).map(headerOfEntry), call);
         },
       };
     },

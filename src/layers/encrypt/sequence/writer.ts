@@ -21,6 +21,8 @@ interface Chain {
 export interface SequenceWriter {
   /** The field of each record of one write, in their order. */
   number(headers: readonly Header[], call: SessionCall): string[];
+  /** Whether the call has numbered records. */
+  wrote(call: SessionCall): boolean;
   /** Records that this stack removed: the next record says that they are gone. */
   removed(headers: readonly (Header | undefined)[], call: SessionCall): void;
   /** Later records begin a new chain, because it is unknown whether the last records were stored. */
@@ -52,8 +54,13 @@ export function createSequenceWriter(): SequenceWriter {
     return chain;
   }
 
+  /** By the result of the call, which its copies share. */
+  const writing = new WeakSet<object>();
+
   return {
+    wrote: ({ result }) => writing.has(result),
     number(headers, call) {
+      if (headers.length > 0) writing.add(call.result);
       // What takes the place of the oldest records stands before what this chain has written already.
       const atStart = call.kind === 'replacePrefix';
       const chain = atStart ? newChain(memoryImage()) : chainOf(call);
