@@ -18,24 +18,28 @@ export interface BoundedMap<V> {
 export function boundedMap<V>(max: number, removed: (value: V) => void = () => undefined): BoundedMap<V> {
   // A Map keeps the order of insertion: the entry that was used longest ago comes first.
   const entries = new Map<string, V>();
+  let newest: string | undefined;
   function remove(key: string): void {
     const value = entries.get(key);
     if (value === undefined) return;
     entries.delete(key);
+    if (key === newest) newest = undefined;
     removed(value);
   }
   return {
     get(key) {
       const value = entries.get(key);
-      if (value === undefined) return undefined;
+      if (value === undefined || key === newest) return value;
       entries.delete(key);
       entries.set(key, value);
+      newest = key;
       return value;
     },
     set(key, value) {
       if (entries.get(key) === value) entries.delete(key);
       else remove(key);
       entries.set(key, value);
+      newest = key;
       if (entries.size > max) remove(entries.keys().next().value as string);
     },
     delete: remove,

@@ -2,7 +2,8 @@ import type { MaybePromise } from './layer.ts';
 
 /** Whether `value` is a promise or another thenable. */
 export function isThenable<T>(value: MaybePromise<T>): value is Promise<T> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return value instanceof Promise || ('then' in value && typeof value.then === 'function');
 }
 
 /**

@@ -1,10 +1,10 @@
 import type { CallKind, Entry, MaybePromise, SessionCall } from '../layer.ts';
 import { after } from '../maybe-promise.ts';
+import { isCall } from '../protocol/links.ts';
 import { allTakeParts, TAKES_PARTS } from '../protocol/sealed-record.ts';
 import { TAKES_SHARED } from '../protocol/shared-entries.ts';
 import type { Histories } from './histories.ts';
 import type { Inner } from './inner.ts';
-import { isCall } from './memory.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Opened } from './records.ts';
 import type { Stack } from './stack.ts';
@@ -91,7 +91,8 @@ export function createBegin(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       // What cannot be read here was reported by the read that began the run; a write does not fail for it.
       return undefined;
     }
-    return opened.findLast(({ bottom }) => bottom !== undefined && isCall(bottom) && match(bottom))?.bottom;
+    return opened.findLast(({ bottom }) => bottom !== undefined && isCall(bottom.item) && match(bottom))
+      ?.bottom;
   }
 
   return begin;

@@ -1,6 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { Entry, Header } from '../layer.ts';
-import { callKey } from '../protocol/links.ts';
+import { isCall } from '../protocol/links.ts';
 import { lengthOf } from '../protocol/record-mark.ts';
 import { createShare, type Share } from './budget.ts';
 import type { Opened } from './records.ts';
@@ -15,6 +15,13 @@ const CALLS = 64;
 const OBJECT_BYTES = 512;
 /** What the header of a record takes, about. */
 const HEADER_BYTES = 256;
+
+/** A read for as long as its caller holds some of its objects: a map of all of them would cost too much. */
+interface KnownRead {
+  readonly read: WeakRef<Read>;
+  /** A map of its own: one for all reads grows old and takes several times as long. */
+  readonly holders: WeakMap<AgentInputItem, Read>;
+}
 
 interface Read {
   /** The very objects that the caller got. */
@@ -48,9 +55,7 @@ interface Calls {
 const NO_CALLS: Calls = { entries: [], bytes: 0 };
 
 export function createMemory(): Memory {
-  let reads: readonly WeakRef<Read>[] = [];
-  // A read is there for as long as its caller holds some of these objects; a map of all of them would cost too much.
-  const holders = new WeakMap<AgentInputItem, Read>();
+  let reads: readonly KnownRead[] = [];
   let written = NO_CALLS;
   let read = NO_CALLS;
   let full: readonly Header[] | 'forgotten' | undefined;
@@ -72,22 +77,23 @@ export function createMemory(): Memory {
     remember(items, opened) {
       const { length } = items;
       const latest: Read = { items, opened };
+      const holders = new WeakMap<AgentInputItem, Read>();
       for (let index = 0; index < length; index += Math.ceil(length / HOLDERS)) {
         holders.set(items[length - 1 - index] as AgentInputItem, latest);
       }
-      reads = [new WeakRef(latest), ...reads].slice(0, READS);
+      reads = [{ read: new WeakRef(latest), holders }, ...reads.slice(0, READS - 1)];
       read = callsAmong(opened.length, (index) => opened[index]?.bottom);
       account();
     },
     wrote(entries) {
-      if (!entries.some(isCall)) return;
+      if (!entries.some(({ item }) => isCall(item))) return;
       const all = [...written.entries, ...entries];
       written = callsAmong(all.length, (index) => all[index]);
       account();
     },
     origins(items) {
       const finders = reads.flatMap((each) => {
-        const known = each.deref();
+        const known = each.read.deref();
         return known === undefined ? [] : { find: createFinder(known.items), opened: known.opened };
       });
       return items.map((item) => {
@@ -140,14 +146,9 @@ function callsAmong(count: number, entryAt: (index: number) => Entry | undefined
   let bytes = 0;
   for (let index = count - 1; index >= 0 && calls.length < CALLS; index--) {
     const entry = entryAt(index);
-    if (entry === undefined || !isCall(entry)) continue;
+    if (entry === undefined || !isCall(entry.item)) continue;
     calls.push({ item: entry.item, header: entry.header });
     bytes += OBJECT_BYTES + (entry.stored === undefined ? 0 : 2 * lengthOf(entry.stored));
   }
   return { entries: calls.toReversed(), bytes };
-}
-
-/** Whether a result can answer it: what is looked back for. */
-export function isCall({ item }: Entry): boolean {
-  return callKey(item) !== undefined;
 }

@@ -41,10 +41,12 @@ export function createReads({ inner, stack, pipeline, histories, calls }: Parts)
     call: ActiveCall,
   ): MaybePromise<AgentInputItem[]> {
     const { memory } = histories.of(call);
-    if (call.skippedRecords || hasSkipped(opened)) histories.setRecords(call, 'skipped');
+    let seen = opened;
+    if (!opened.every(isVisible)) seen = opened.filter(isVisible);
+    // What is visible was not skipped.
+    if (call.skippedRecords || (seen !== opened && hasSkipped(opened))) histories.setRecords(call, 'skipped');
     else if (limit === undefined) histories.setRecords(call, 'opened');
     if (limit === undefined && stack.stamped) memory.rememberFullRead(opened);
-    let seen = opened.every(isVisible) ? opened : opened.filter(isVisible);
     if (limit !== undefined && seen.length > limit) seen = seen.slice(-limit);
     const shared = sharingOf(call)?.given === true;
     const toItem = ({ visible, bottom }: Opened): AgentInputItem => {

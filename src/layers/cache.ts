@@ -36,7 +36,7 @@ export function cache(options: CacheOptions): SessionLayer {
   const settings = checkCacheOptions(options);
   const lists = createLists(settings);
   const activityOf = createActivities();
-  const below = createLayersBelow(({ layers }) => layers.slice(layers.indexOf(layer) + 1));
+  const below = createLayersBelow(() => layer);
   const layer: SessionLayer = withParts({
     name: 'cache',
     unique: true,

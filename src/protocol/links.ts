@@ -8,15 +8,15 @@ import type { AgentInputItem } from '@openai/agents';
  */
 
 /** The result type that answers a call type; both carry the same `callId`. */
-const RESULT_OF: Readonly<Record<string, string>> = {
-  function_call: 'function_call_result',
-  computer_call: 'computer_call_result',
-  shell_call: 'shell_call_output',
-  apply_patch_call: 'apply_patch_call_output',
-  program: 'program_output',
-};
+const RESULT_OF: ReadonlyMap<string, string> = new Map([
+  ['function_call', 'function_call_result'],
+  ['computer_call', 'computer_call_result'],
+  ['shell_call', 'shell_call_output'],
+  ['apply_patch_call', 'apply_patch_call_output'],
+  ['program', 'program_output'],
+]);
 
-const RESULT_TYPES: ReadonlySet<string> = new Set(Object.values(RESULT_OF));
+const RESULT_TYPES: ReadonlySet<string> = new Set(RESULT_OF.values());
 
 const APPROVAL_REQUEST = 'mcp_approval_request';
 const APPROVAL_RESPONSE = 'mcp_approval_response';
@@ -41,7 +41,7 @@ interface Linked {
 export function callKey(item: AgentInputItem): string | undefined {
   const linked = item as Linked;
   if (typeof linked.type !== 'string') return undefined;
-  const resultType = RESULT_OF[linked.type];
+  const resultType = RESULT_OF.get(linked.type);
   if (resultType !== undefined) return key(resultType, linked.callId);
   if (linked.type === 'tool_search_call') {
     return searchKey(linked, searchId(linked) ?? nonEmpty(linked.id) ?? '');
@@ -66,6 +66,16 @@ export function resultKey(item: AgentInputItem): string | undefined {
   const data = record(linked.providerData);
   if (linked.name !== APPROVAL_RESPONSE && data?.['type'] !== APPROVAL_RESPONSE) return undefined;
   return key(APPROVAL_RESPONSE, data?.['approval_request_id']);
+}
+
+/** Whether {@link callKey} gives a key, without making it. */
+export function isCall(item: AgentInputItem): boolean {
+  const linked = item as Linked;
+  if (typeof linked.type !== 'string') return false;
+  if (RESULT_OF.has(linked.type)) return typeof linked.callId === 'string';
+  return (
+    linked.type === 'tool_search_call' || (linked.type === 'hosted_tool_call' && callKey(item) !== undefined)
+  );
 }
 
 /** Whether {@link resultKey} gives a key, without making it. */

@@ -48,6 +48,7 @@ export function answerOf(
 ): VersionAnswer {
   const version = `${generation}:${end}`;
   if (since === undefined) return { version, follows: false };
+  if (since.steps.length === 0) return { version, follows: version === since.version };
   const [generationThen, endThen] = since.version.split(':').map(Number) as [number, number];
   const expected = since.steps.reduce(next, { generation: generationThen, end: endThen });
   return { version, follows: expected.generation === generation && expected.end === end };

@@ -1,6 +1,13 @@
 import type { AgentInputItem } from '@openai/agents';
 import { describe, expect, it } from 'vitest';
-import { callKey, createLinkMatcher, ownerKey, resultKey } from '../../src/protocol/links.ts';
+import {
+  callKey,
+  createLinkMatcher,
+  isCall,
+  isResult,
+  ownerKey,
+  resultKey,
+} from '../../src/protocol/links.ts';
 
 /** Items as stores hold them; some are older or looser than today's types. */
 const item = (fields: object): AgentInputItem => fields as AgentInputItem;
@@ -170,4 +177,23 @@ describe('createLinkMatcher', () => {
     matcher.add(item({ type: 'program', callId: 'p', code: '', fingerprint: '' }), 1);
     expect(matcher.add(owned, 2).owner).toBe(1);
   });
+});
+
+describe('isCall() and isResult()', () => {
+  const others: readonly object[] = [
+    { role: 'user', content: 'text' },
+    { type: 'message', callId: 'c' },
+    { type: 'function_call' },
+    { type: 'function_call_result', callId: 1 },
+    { type: 'hosted_tool_call', name: 'web_search', id: 'c' },
+    { type: 'constructor', callId: 'c' },
+    { type: 1 },
+  ];
+  it.each([...pairs.flatMap(([, call, result]) => [call, result]), ...others])(
+    'say of %j whether it has a key',
+    (fields) => {
+      expect(isCall(item(fields))).toBe(callKey(item(fields)) !== undefined);
+      expect(isResult(item(fields))).toBe(resultKey(item(fields)) !== undefined);
+    },
+  );
 });

@@ -14,8 +14,19 @@ export interface LayersBelow {
   stillOpens(list: List, call: SessionCall): MaybePromise<boolean>;
 }
 
-export function createLayersBelow(layersBelow: (call: SessionCall) => readonly SessionLayer[]): LayersBelow {
+/** @param cache The layer itself, once it is made. */
+export function createLayersBelow(cache: () => SessionLayer): LayersBelow {
   const identity = createIdentities();
+  const ofStacks = new WeakMap<readonly SessionLayer[], readonly SessionLayer[]>();
+
+  function layersBelow({ layers }: SessionCall): readonly SessionLayer[] {
+    let below = ofStacks.get(layers);
+    if (below === undefined) {
+      below = layers.slice(layers.indexOf(cache()) + 1);
+      ofStacks.set(layers, below);
+    }
+    return below;
+  }
 
   /** The last key of each stack, where nothing but the session decides it. */
   const fixed = new WeakMap<
@@ -52,9 +63,13 @@ export function createLayersBelow(layersBelow: (call: SessionCall) => readonly S
 
   function addingTo(examples: Map<string, Entry>, call: SessionCall): (known: Known) => void {
     const asked = layersBelow(call).filter((each) => each.opensBy !== undefined);
+    const [only] = asked;
     return (entry) => {
-      if (asked.length === 0 || entry.item === undefined) return;
-      const name = asked.map((each) => each.opensBy?.(entry) ?? '').join(' ');
+      if (only === undefined || entry.item === undefined) return;
+      const name =
+        asked.length === 1
+          ? (only.opensBy?.(entry) ?? '')
+          : asked.map((each) => each.opensBy?.(entry) ?? '').join(' ');
       if (!examples.has(name)) examples.set(name, entry);
     };
   }
@@ -62,10 +77,12 @@ export function createLayersBelow(layersBelow: (call: SessionCall) => readonly S
   function stillOpens({ examples }: List, call: SessionCall): MaybePromise<boolean> {
     if (examples.size === 0) return true;
     const entries = [...examples.values()];
-    return layersBelow(call).reduce<MaybePromise<boolean>>(
-      (before, each) => after(before, (opens) => opens && (each.stillOpens?.(entries, call) ?? true)),
-      true,
-    );
+    let all: MaybePromise<boolean> = true;
+    for (const each of layersBelow(call)) {
+      if (each.stillOpens === undefined) continue;
+      all = after(all, (opens) => opens && (each.stillOpens?.(entries, call) ?? true));
+    }
+    return all;
   }
 
   return { keyOf, addingTo, stillOpens };
