@@ -8,7 +8,7 @@ export interface Literals {
    */
   readonly filter: Uint8Array;
   /** The kinds of all literals that stand at `place`, as bits. */
-  kindsAt(bytes: Uint8Array, place: number): number;
+  readonly kindsAt: (bytes: Uint8Array, place: number) => number;
 }
 
 /**
