@@ -5,21 +5,51 @@
  * documentation, so the code is without comments.
  */
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
+import { importGraph } from './import-graph.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 
-const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+const { exports, browser } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   exports: Record<string, string | { readonly 'strongroom-source': string }>;
+  browser: Record<string, string>;
 };
+/** Bundles for browsers replace some files by others, so each of these is a file of its own. */
+const replaced = Object.entries(browser)
+  .flat()
+  .filter((file) => file.startsWith('./src/'));
 const sources = Object.values(exports).flatMap((target) =>
   typeof target === 'string' ? [] : [target['strongroom-source']],
 );
 
+/** The folders of which most entry points need some files, and those of which many do. */
+const BASE = /^src\/(?:[\w-]+\.ts|(?:crypto|protocol)\/)/;
+const CORE = /^src\/(?:[\w-]+\.ts|(?:crypto|protocol|engine|keys)\/)/;
+
+/** Whether a file can be joined with others that load no more than these packages. */
+function loadsOnly(
+  id: string,
+  rooms: RegExp,
+  eager: readonly string[],
+  lazy: readonly string[] = [],
+): boolean {
+  const file = relative(ROOT, id);
+  if (!rooms.test(file) || file === 'src/index.ts' || replaced.includes(`./${file}`)) return false;
+  const graph = importGraph(file);
+  const isOne =
+    (packages: readonly string[]) =>
+    (name: string): boolean =>
+      packages.some((one) => name === one || name.startsWith(`${one}/`));
+  return [...graph.eager].every(isOne(eager)) && [...graph.lazy].every(isOne(lazy));
+}
+
 const build = await rolldown({
   input: Object.fromEntries(
-    sources.map((source) => [source.replace(/^\.\/src\/(.*)\.ts$/, '$1'), join(ROOT, source)]),
+    [...sources, ...replaced].map((source) => [
+      source.replace(/^\.\/src\/(.*)\.ts$/, '$1'),
+      join(ROOT, source),
+    ]),
   ),
   platform: 'neutral',
   external: /^[^./]/,
@@ -35,7 +65,22 @@ try {
     codeSplitting: {
       // It imports modules that other files name, which tools/import-graph.ts has to distinguish from a computed
       // import.
-      groups: [{ name: 'load-module', test: /\/load-module\.ts$/ }],
+      groups: [
+        { name: 'load-module', test: /\/load-module\.ts$/, priority: 3 },
+        { name: 'base', test: (id) => loadsOnly(id, BASE, []), priority: 2 },
+        { name: 'hashed', test: (id) => loadsOnly(id, BASE, ['@noble/hashes']), priority: 1.5 },
+        { name: 'engine', test: (id) => loadsOnly(id, CORE, ['@noble/hashes']), priority: 1 },
+        {
+          name: 'ciphers',
+          test: (id) => loadsOnly(id, CORE, ['@noble/hashes', '@noble/ciphers']),
+          priority: 1,
+        },
+        {
+          name: 'core',
+          test: (id) =>
+            loadsOnly(id, CORE, ['@noble/hashes', '@noble/ciphers', 'lru-cache'], ['@openai/agents']),
+        },
+      ],
     },
   });
 } finally {

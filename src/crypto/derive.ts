@@ -69,7 +69,18 @@ export interface DerivedKeys {
   wipe(): void;
 }
 
-/** Derives the id, the encryption key and the synthetic key of a data key (32 bytes, not kept). */
+/** The id of a data key under a suite and a context. */
+export function dataKeyId(dek: Uint8Array, suiteName: SuiteName, contextHash: Uint8Array): string {
+  const keys = derivation(dek, NO_SALT);
+  const did = toBase64url(keys.expand(pae('sr1/id', suiteName, contextHash), 32));
+  keys.wipe();
+  return did;
+}
+
+/**
+ * Derives the id, the encryption key and the synthetic key of a data key (32 bytes, not kept). `loadSuite()` comes
+ * first.
+ */
 export function deriveKeys(
   dek: Uint8Array,
   suiteName: SuiteName,

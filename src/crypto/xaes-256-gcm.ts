@@ -1,4 +1,4 @@
-import { ecb, gcm } from '@noble/ciphers/aes.js';
+import { loadAes, loadedAes } from './aes.ts';
 import { nativeBulk, type Bulk } from './bulk.ts';
 import { scratch, toBase64url } from './encoding.ts';
 import { nodeCrypto, type NodeCrypto } from './native.ts';
@@ -6,23 +6,43 @@ import { NONCE_BYTES, TAG_BYTES, type Aead, type AeadFactory } from './aead.ts';
 
 // XAES-256-GCM, C2SP specification: derives a key for every nonce with two blocks of AES-256.
 
-let native: { readonly node: NodeCrypto; readonly bulk: Bulk } | undefined | null = null;
+interface Native {
+  readonly node: NodeCrypto;
+  readonly bulk: Bulk;
+}
 
-/** Native where the runtime has AES, `@noble/ciphers` elsewhere: the same bytes. */
+let known: { readonly native: Native | undefined } | undefined;
+
+function nativeParts(): Native | undefined {
+  return (known ??= { native: tryNative() }).native;
+}
+
+/** Loads what {@link xaes256gcm} needs; `undefined` where nothing is to be loaded. */
+export function loadXaes256gcm(): Promise<unknown> | undefined {
+  return nativeParts() === undefined ? loadAes() : undefined;
+}
+
+/** Native where the runtime has AES, `@noble/ciphers` elsewhere ({@link loadXaes256gcm}): the same bytes. */
 export const xaes256gcm: AeadFactory = (key) => {
-  if (native === null) native = nativeParts();
+  const native = nativeParts();
   return native === undefined ? nobleXaes256gcm(key) : xaes(nodeBlocks(native.node, key), native.bulk);
 };
 
 /** Everything by `@noble/ciphers`. */
 export const nobleXaes256gcm: AeadFactory = (key) => xaes(nobleBlocks(key), nobleBulk);
 
-function nativeParts(): { readonly node: NodeCrypto; readonly bulk: Bulk } | undefined {
+function tryNative(): Native | undefined {
   const bulk = nativeBulk('aes-256-gcm');
   return bulk === undefined || nodeCrypto === undefined || !hasBlocks(nodeCrypto)
     ? undefined
     : { node: nodeCrypto, bulk };
 }
+
+/** AES-256 of one and of two blocks of bytes 16 and 32 under a key of bytes 1, by the number of bytes. */
+const KNOWN_BLOCKS: Readonly<Record<number, string>> = {
+  16: 'zOGkEVVmdYcSMHG-sw7VyA',
+  32: 'sXULJTIdhLJXbHKpH7E4fbF1CyUyHYSyV2xyqR-xOH0',
+};
 
 /**
  * Whether one cipher object encrypts block after block: some runtimes lack the mode, or return data only at the
@@ -32,10 +52,9 @@ function hasBlocks(node: NodeCrypto): boolean {
   try {
     const key = new Uint8Array(32).fill(1);
     const native = nodeBlocks(node, key);
-    const noble = nobleBlocks(key);
     const right = [16, 32].every((size) => {
       const blocks = new Uint8Array(size).fill(size);
-      return toBase64url(native.encrypt(blocks)) === toBase64url(noble.encrypt(blocks));
+      return toBase64url(native.encrypt(blocks)) === KNOWN_BLOCKS[size];
     });
     native.wipe();
     return right;
@@ -53,7 +72,7 @@ interface Blocks {
 function nobleBlocks(key: Uint8Array): Blocks {
   const copy = new Uint8Array(key);
   return {
-    encrypt: (blocks) => ecb(copy, { disablePadding: true }).encrypt(blocks),
+    encrypt: (blocks) => loadedAes().ecb(copy, { disablePadding: true }).encrypt(blocks),
     wipe: () => void copy.fill(0),
   };
 }
@@ -67,9 +86,10 @@ function nodeBlocks(node: NodeCrypto, key: Uint8Array): Blocks {
 
 const nobleBulk: Bulk = {
   seal(key, nonce, plaintext, associatedData, sealed) {
-    sealed.set(gcm(key, nonce, associatedData).encrypt(plaintext), NONCE_BYTES);
+    sealed.set(loadedAes().gcm(key, nonce, associatedData).encrypt(plaintext), NONCE_BYTES);
   },
   open(key, nonce, sealed, associatedData) {
+    const { gcm } = loadedAes();
     try {
       return gcm(key, nonce, associatedData).decrypt(sealed.subarray(NONCE_BYTES));
     } catch {

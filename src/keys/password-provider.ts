@@ -1,4 +1,4 @@
-import { aeskw, gcm } from '@noble/ciphers/aes.js';
+import { loadAesKeyWrap } from '../crypto/aes.ts';
 import { fromBase64url, toBase64url, utf8 } from '../crypto/encoding.ts';
 import { hedged } from '../crypto/hedged.ts';
 import { randomBytes } from '../crypto/random.ts';
@@ -46,6 +46,7 @@ export function passwordProvider(jwk: CheckedJwk): KeyProvider {
     alg,
     writeOnly: false,
     async wrap(dek, _binding, options) {
+      const { aeskw, gcm } = await loadAesKeyWrap();
       const header = { ...dekHeader(alg, kid, options), p2c: iterations, p2s: toBase64url(salt) };
       const segment = toBase64url(utf8(JSON.stringify(header)));
       const contentKey = hedged('sr1/content-key', dek, segment);
@@ -83,6 +84,7 @@ export function passwordProvider(jwk: CheckedJwk): KeyProvider {
         );
       }
       const [, encryptedKey, nonce, ciphertext, tag] = segments;
+      const { aeskw, gcm } = await loadAesKeyWrap();
       const wrappingKey = await stretch(saltInput, p2c);
       try {
         const contentKey = aeskw(wrappingKey).decrypt(encryptedKey);

@@ -1,6 +1,6 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { checkContext } from '../context.ts';
-import { bindingContext, deriveKeys } from '../crypto/derive.ts';
+import { bindingContext, dataKeyId } from '../crypto/derive.ts';
 import { toBase64url } from '../crypto/encoding.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
 import { SUITE_NAMES } from '../crypto/suite.ts';
@@ -216,11 +216,7 @@ export async function wrapAnew(
   const { dek, openOnly } = await ring.unwrap(wrapped, binding);
   try {
     // Never wrap what is not the data key that the record says: a swapped one would get a fresh, honest look.
-    const committed = SUITE_NAMES.some((suite) => {
-      const derived = deriveKeys(dek, suite, { bytes: new Uint8Array(0), hash: contextHash });
-      derived.wipe();
-      return constantTimeEqual(derived.did, did);
-    });
+    const committed = SUITE_NAMES.some((suite) => constantTimeEqual(dataKeyId(dek, suite, contextHash), did));
     if (!committed) {
       throw new StrongroomError(
         'ERR_COMMITMENT',

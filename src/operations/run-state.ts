@@ -3,7 +3,7 @@ import { bindingContext, deriveKeys, type BindingContext } from '../crypto/deriv
 import { fromUtf8, utf8 } from '../crypto/encoding.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
 import { randomBytes } from '../crypto/random.ts';
-import { isSuiteName, SUITE_NAMES, type SuiteName } from '../crypto/suite.ts';
+import { isSuiteName, loadSuite, SUITE_NAMES, type SuiteName } from '../crypto/suite.ts';
 import { formatEnvelope, formatHeader, parseEnvelope } from '../protocol/envelope.ts';
 import { clockOf } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
@@ -83,6 +83,7 @@ export async function sealRunState(
   const lifetime =
     expireAfter === undefined ? undefined : parseDuration('sealRunState', 'expireAfter', expireAfter);
   const now = clockOf('sealRunState', options.clock)();
+  await loadSuite(suite);
   const dek = randomBytes(32);
   const derived = deriveKeys(dek, suite, context);
   try {
@@ -143,8 +144,10 @@ async function open(where: string, sealed: string, options: OpenRunStateOptions)
       `${where}: this is not a run state that sealRunState() sealed: it has no data key. Seal states before you store them.`,
     );
   }
+  const suite = header.s as SuiteName;
+  await loadSuite(suite);
   const { dek } = await options.keys.unwrap(wrapped, { contextHash: context.name });
-  const derived = deriveKeys(dek, header.s as SuiteName, context);
+  const derived = deriveKeys(dek, suite, context);
   dek.fill(0);
   try {
     if (!constantTimeEqual(derived.did, header.d as string)) {

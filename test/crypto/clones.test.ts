@@ -28,7 +28,7 @@ describe.each(['native', 'noble'])('two processes of one startup snapshot (%s)',
     const source = (path: string): URL => new URL(`../../src/crypto/${path}.ts`, import.meta.url);
     // Native keys cannot be in a snapshot; the modules, warmed by a first seal, can.
     const snapshot = startupSnapshot(
-      { derive: source('derive'), random: source('random') },
+      { derive: source('derive'), random: source('random'), aes: source('aes') },
       `${how === 'noble' ? 'process.getBuiltinModule = undefined;' : ''}
       const { deriveKeys, bindingContext } = load('derive');
       const { randomName, randomNumber } = load('random');
@@ -41,7 +41,7 @@ describe.each(['native', 'noble'])('two processes of one startup snapshot (%s)',
         randomName(),
         randomNumber(),
       ]);
-      work('the first seal');
+      load('aes').loadAes().then(() => work('the first seal'));
       return work;`,
     );
     try {

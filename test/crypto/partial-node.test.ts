@@ -12,7 +12,11 @@ const node = process.getBuiltinModule('node:crypto');
 const bytes = Uint8Array.from({ length: 5_000 }, (_, index) => (index * 7) & 0xff);
 
 beforeEach(() => vi.resetModules());
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  vi.unstubAllGlobals();
+  // Other files of this process must not get what was loaded under the replaced globals.
+  vi.resetModules();
+});
 
 /** A cipher or decipher with other members. */
 function changed<T extends object>(make: (...given: never[]) => T, change: (made: T) => object): unknown {
@@ -75,7 +79,8 @@ describe.each(Object.entries(RUNTIMES))('a node:crypto that %s', (_, parts) => {
   beforeEach(() => void vi.stubGlobal('process', { getBuiltinModule: () => ({ ...node, ...parts }) }));
 
   it.each(SUITE_NAMES)('seals, opens and refuses with %s as Node does', async (name) => {
-    const { suite } = await import('../../src/crypto/suite.ts');
+    const { loadSuite, suite } = await import('../../src/crypto/suite.ts');
+    await loadSuite(name);
     const [key, nonce, data] = [bytes.subarray(0, 32), bytes.subarray(5, 29), bytes.subarray(7, 11)];
     const aead = suite(name)(key);
     for (let call = 0; call < 2; call++) {

@@ -1,7 +1,8 @@
 import { gcm } from '@noble/ciphers/aes.js';
 import { shake128 } from '@noble/hashes/sha3.js';
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { loadAes } from '../../src/crypto/aes.ts';
 import { nativeBulk } from '../../src/crypto/bulk.ts';
 import { hkdfSha256 } from '../../src/crypto/hash.ts';
 import { randomBytes } from '../../src/crypto/random.ts';
@@ -13,6 +14,8 @@ import { hex, sharedVectors, type AeadTest, type Group } from './vectors.ts';
 
 const XCHACHA = { native: xchacha20poly1305, noble: nobleXchacha20poly1305 };
 const XAES = { native: xaes256gcm, noble: nobleXaes256gcm };
+
+beforeAll(loadAes);
 
 function toHex(bytes: Uint8Array | undefined): string | undefined {
   return bytes === undefined ? undefined : Buffer.from(bytes).toString('hex');

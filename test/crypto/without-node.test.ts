@@ -7,7 +7,11 @@ import { suite as nativeSuite, SUITE_NAMES } from '../../src/crypto/suite.ts';
 const bytes = Uint8Array.from({ length: 20_000 }, (_, index) => (index * 7) & 0xff);
 
 beforeEach(() => vi.resetModules());
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  vi.unstubAllGlobals();
+  // Other files of this process must not get what was loaded under the replaced globals.
+  vi.resetModules();
+});
 
 describe('without Buffer', () => {
   beforeEach(() => void vi.stubGlobal('Buffer', undefined));
@@ -61,7 +65,8 @@ describe.each([
   });
 
   it.each(SUITE_NAMES)('%s seals to the same bytes', async (name) => {
-    const { suite } = await import('../../src/crypto/suite.ts');
+    const { loadSuite, suite } = await import('../../src/crypto/suite.ts');
+    await loadSuite(name);
     const [key, nonce, data] = [bytes.subarray(0, 32), bytes.subarray(5, 29), bytes.subarray(7, 11)];
     const sealed = suite(name)(key).seal(nonce, bytes, data);
     expect(Uint8Array.from(nativeSuite(name)(key).seal(nonce, bytes, data))).toEqual(Uint8Array.from(sealed));
@@ -80,8 +85,9 @@ describe('where node:crypto lacks a cipher, as in FIPS builds', () => {
     const { nativeBulk } = await import('../../src/crypto/bulk.ts');
     expect(nativeBulk('chacha20-poly1305')).toBeUndefined();
     expect(nativeBulk('aes-256-gcm')).toBeUndefined();
-    const { suite } = await import('../../src/crypto/suite.ts');
+    const { loadSuite, suite } = await import('../../src/crypto/suite.ts');
     for (const name of SUITE_NAMES) {
+      await loadSuite(name);
       const sealed = suite(name)(bytes.subarray(0, 32)).seal(bytes.subarray(0, 24), bytes, bytes);
       expect(nativeSuite(name)(bytes.subarray(0, 32)).open(sealed, bytes)).toBeDefined();
     }
@@ -113,7 +119,8 @@ describe('what is left in memory', () => {
         },
       }),
     });
-    const { suite } = await import('../../src/crypto/suite.ts');
+    const { loadSuite, suite } = await import('../../src/crypto/suite.ts');
+    await loadSuite(name);
     const aead = suite(name)(bytes.subarray(1, 33));
     keys.length = 0;
     opened.length = 0;

@@ -12,6 +12,12 @@ describe('what an entry point loads', () => {
     expect(lazy).toContain('jose');
     expect(eager).not.toContain('jose');
   });
+
+  it('does not have AES of noble, whose tables few runtimes need', () => {
+    const { eager, lazy } = importGraph('src/index.ts');
+    expect(lazy).toContain('@noble/ciphers/aes.js');
+    expect(eager).not.toContain('@noble/ciphers/aes.js');
+  });
 });
 
 describe('the floor plan', () => {

@@ -62,10 +62,11 @@ function collect(url: string, found: Map<string, Module>): void {
     compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2023 },
   });
   const names: Record<string, string> = {};
-  for (const [, name] of outputText.matchAll(/require\("([^"]+)"\)/g) as Iterable<[string, string]>) {
+  for (const [, name] of outputText.matchAll(/require\(["']([^"']+)["']\)/g) as Iterable<[string, string]>) {
     const path = name.startsWith('.') ? new URL(name, url) : pathToFileURL(createRequire(url).resolve(name));
     names[name] = path.href;
   }
-  found.set(url, { code: outputText, names });
+  // A snapshot has no address of its own.
+  found.set(url, { code: outputText.replaceAll('import.meta', '({})'), names });
   for (const next of Object.values(names)) collect(next, found);
 }

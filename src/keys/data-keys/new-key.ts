@@ -1,6 +1,6 @@
 import { deriveKeys, type DerivedKeys } from '../../crypto/derive.ts';
 import { randomBytes } from '../../crypto/random.ts';
-import type { SuiteName } from '../../crypto/suite.ts';
+import { loadSuite, type SuiteName } from '../../crypto/suite.ts';
 import type { DekStore } from '../dek-store.ts';
 import { storeRow } from './key-row.ts';
 import { openedKey, type OpenedKey } from './opened-keys.ts';
@@ -11,7 +11,7 @@ import type { DataKeyScope, KeyRow } from './types.ts';
  * data in a crash.
  *
  * @param carries The first write under the key includes its row, so that it need not be durable before.
- * @throws `ERR_STORE`, and the errors of wrapping. Then nothing was sealed with it.
+ * @throws `ERR_STORE`, `ERR_LOAD`, and the errors of wrapping. Then nothing was sealed with it.
  */
 export async function makeDataKey(
   scope: DataKeyScope,
@@ -19,6 +19,8 @@ export async function makeDataKey(
   place: DekStore | 'inline',
   carries: boolean,
 ): Promise<OpenedKey> {
+  const loading = loadSuite(suite);
+  if (loading !== undefined) await loading;
   const dek = randomBytes(32);
   let derived: DerivedKeys | undefined;
   try {

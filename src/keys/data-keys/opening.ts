@@ -1,6 +1,6 @@
 import { deriveKeys, type DerivedKeys } from '../../crypto/derive.ts';
 import { constantTimeEqual } from '../../crypto/equal.ts';
-import type { SuiteName } from '../../crypto/suite.ts';
+import { loadSuite, type SuiteName } from '../../crypto/suite.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { Keyring } from '../keyring.ts';
 import type { Epochs } from './epochs.ts';
@@ -77,6 +77,8 @@ export function createOpening(
   ): Promise<OpenedKey> {
     const { sessionId, now } = scope;
     const binding = { contextHash: scope.context.name };
+    const loading = loadSuite(suite);
+    if (loading !== undefined) await loading;
     const { dek, kid, openOnly } = await scope.ring.unwrap(wrapped, binding);
     let derived: DerivedKeys;
     try {
