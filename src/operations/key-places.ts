@@ -10,6 +10,7 @@ import type { Store } from '../stores/store.ts';
 import { innermostOf } from '../wrap-session.ts';
 import { layersOfStore } from '../wrap-store.ts';
 import { keyAccess } from './access.ts';
+import { isKey } from './erasure/tombstones.ts';
 import { isDekStore, isSession, isStore, sessionsOf, type SealedTarget } from './targets.ts';
 
 /**
@@ -94,7 +95,9 @@ export async function* wrappedKeysOf(
 ): AsyncIterable<PlacedKey> {
   const filter = { sessionId, kid };
   for (const store of stores) {
-    for await (const record of store.list(filter)) if (kid === undefined || record.kid === kid) yield record;
+    for await (const record of store.list(filter)) {
+      if (isKey(record) && (kid === undefined || record.kid === kid)) yield record;
+    }
   }
   if (sealed === undefined) return;
   for await (const session of sessionsOf(where, sealed)) {

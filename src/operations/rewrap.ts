@@ -17,6 +17,7 @@ import type { Store } from '../stores/store.ts';
 import { layersOfStore } from '../wrap-store.ts';
 import { keyAccess, replaceRecords } from './access.ts';
 import { asCall, asCallOfEach } from './as-call.ts';
+import { isKey } from './erasure/tombstones.ts';
 import { keyPlacesOf } from './key-places.ts';
 import { isDekStore, isStore, sessionsWithKeysOf } from './targets.ts';
 
@@ -153,7 +154,7 @@ async function rewrapDekStore(
 ): Promise<void> {
   for await (const record of store.list({ sessionId, kid: options.kid })) {
     options.signal?.throwIfAborted();
-    if (record.kid === ring.current) continue;
+    if (record.kid === ring.current || !isKey(record)) continue;
     // Outside of the attempt: a context that cannot be one is a mistake of the caller and no damaged data key.
     const contextHash = contextOf(record.sessionId);
     await run.attempt(record, async () => {

@@ -7,13 +7,23 @@ import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import { createConnection } from 'mysql2/promise';
 import { Client } from 'pg';
 import { createClient } from 'redis';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { memoryDriver } from '../../examples/support/memory-driver.ts';
 import { ancestorsOf, derivedId, lineageOf } from '../../src/derived-id.ts';
 import { archiveHistory } from '../../src/history/archive-history.ts';
-import { audit, cache, encrypt, expire, redact, wrapStore, type Layers } from '../../src/index.ts';
+import {
+  audit,
+  cache,
+  encrypt,
+  expire,
+  redact,
+  wrapStore,
+  type Layers,
+  type SessionLayer,
+} from '../../src/index.ts';
 import { sessionDekStore } from '../../src/keys/session-dek-store.ts';
 import { memoryDekStore } from '../../src/keys/memory-dek-store.ts';
+import { checkKeys } from '../../src/operations/check-keys.ts';
 import { hold, release } from '../../src/operations/holds.ts';
 import {
   eraseSession,
@@ -25,6 +35,7 @@ import {
   verifyReceipt,
   type Erasure,
 } from '../../src/operations/retention.ts';
+import { rewrap } from '../../src/operations/rewrap.ts';
 import { shred } from '../../src/operations/shred.ts';
 import { transfer } from '../../src/operations/transfer.ts';
 import { DEK_STORE, MAINTENANCE, openBeside } from '../../src/session-contract.ts';
@@ -141,6 +152,7 @@ function suite({ open, dump }: Kind): void {
         for (const id of report.deleted) {
           expect(id === root || ancestorsOf(id).includes(root)).toBe(true);
           expect(await store.session(id, { derived: true }).getItems()).toEqual([]);
+          expect(await sessions.session(id, { derived: true }).getItems()).toEqual([]);
           expect(await all(store.session(root)[DEK_STORE].list({ sessionId: id }))).toEqual([]);
         }
         expect(await store[MAINTENANCE]?.derived(root)).toEqual([]);
@@ -565,6 +577,41 @@ describe('what belongs to a conversation', () => {
         { sessionId: branch, kind: 'branch', what: 'records', count: 1 },
       ]),
     );
+  });
+
+  test('is deleted with it also when somebody makes more of it meanwhile', async () => {
+    await using store = openSqlite(':memory:');
+    const branch = (name: string): string => derivedId({ kind: 'branch', of: 'root', name });
+    await store.session('root').addItems([message('one')]);
+    await store.session(branch('a'), { derived: true }).addItems([message('two')]);
+    let left = 2;
+    const another: SessionLayer = {
+      name: 'another process',
+      async around({ sessionId }, next) {
+        const result = await next();
+        if (sessionId !== 'root' && left-- > 0) {
+          await store.session(branch(`more ${left}`), { derived: true }).addItems([message('more')]);
+        }
+        return result;
+      },
+    };
+    const sessions = wrapStore(store, [another]);
+    expect(await sessions.deleteSession('root')).toEqual({ derived: { branch: 3 } });
+    expect(await all(store.sessions({ derived: 'all' }))).toEqual([]);
+  });
+
+  test('counts no tombstone that was not finished among the keys', async () => {
+    await using store = openSqlite(':memory:');
+    await store.session('root').addItems([message('one')]);
+    const table = store.session('root')[DEK_STORE];
+    const destroy = vi.spyOn(table, 'destroy').mockRejectedValue(new Error('the process died'));
+    await expect(eraseSession(store, 'root')).rejects.toThrow('the process died');
+    destroy.mockRestore();
+    expect(await all(table.list())).toHaveLength(1);
+    expect(await checkKeys(store, { keys })).toEqual([]);
+    expect(await rewrap(store, { keys })).toMatchObject({ failures: [] });
+    await eraseSession(store, 'root');
+    expect(await all(table.list())).toEqual([]);
   });
 
   test('can be written anew after an erasure, and that is no finding', async () => {

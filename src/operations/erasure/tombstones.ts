@@ -1,6 +1,6 @@
 import { utf8, toBase64url } from '../../crypto/encoding.ts';
 import { sha256 } from '../../crypto/hash.ts';
-import type { DekStore } from '../../keys/dek-store.ts';
+import type { DekRecord, DekStore } from '../../keys/dek-store.ts';
 
 /*
  * That a session was erased is written where its data keys were, as tombstones of keys that never were: every DEK store keeps
@@ -15,10 +15,17 @@ function nameOf(number: number): string {
 /** More erasures of one id than anybody makes. */
 const MOST = 1_000;
 
+/** Stands in place of a wrapped key until the tombstone is made of it: no work on keys takes it for one. */
+const NO_KEY = 'erased';
+
+export function isKey({ wrapped }: DekRecord): boolean {
+  return wrapped !== NO_KEY;
+}
+
 export async function buryIn(store: DekStore, sessionId: string, now: number): Promise<void> {
   for (let number = 0; number < MOST; number++) {
     const did = nameOf(number);
-    const made = await store.put({ sessionId, did, kid: 'erased', wrapped: 'erased', createdAt: now });
+    const made = await store.put({ sessionId, did, kid: NO_KEY, wrapped: NO_KEY, createdAt: now });
     const found = made ? undefined : await store.get(sessionId, did);
     // Also where a process died between the two steps.
     if (found === undefined || !('destroyedAt' in found)) return void (await store.destroy(sessionId, did));
