@@ -38,6 +38,11 @@ export interface RedisOptions {
   readonly allowEviction?: boolean;
   /** How long a call waits for the connection and its answer. Default `'30s'`. */
   readonly timeout?: Duration;
+  /**
+   * Sessions end so long after their last write, whatever their records say: their keys expire in the server. What is only
+   * read is not kept by it. Default: none. Records with an expiry (`expire()`) take their keys along without it.
+   */
+  readonly idle?: Duration;
   /** How many operations of a session are remembered for idempotence. Default 256. */
   readonly operationLog?: number;
   /** Unix milliseconds: when items without a time of their own were written, what is expired. Default `Date.now`. */
@@ -45,10 +50,10 @@ export interface RedisOptions {
 }
 
 /** Options of {@link redisDekStore}. */
-export type RedisDekStoreOptions = Omit<RedisOptions, 'push' | 'operationLog' | 'allowEviction'>;
+export type RedisDekStoreOptions = Omit<RedisOptions, 'push' | 'operationLog' | 'allowEviction' | 'idle'>;
 
 const WHERE = 'openRedis';
-const OPTIONS = ['prefix', 'push', 'allowEviction', 'timeout', 'operationLog', 'clock'] as const;
+const OPTIONS = ['prefix', 'push', 'allowEviction', 'timeout', 'idle', 'operationLog', 'clock'] as const;
 const DEK_OPTIONS = ['prefix', 'timeout', 'clock'] as const;
 
 /**
@@ -141,6 +146,7 @@ export function openRedis(
     prefix,
     operationLog: parseCount(WHERE, 'operationLog', operationLog),
     now,
+    idle: options.idle === undefined ? 0 : parseDuration(WHERE, 'idle', options.idle),
     onConnection: (made) =>
       source.onConnection(() => {
         era++;

@@ -2,6 +2,9 @@ import type { AgentInputItem } from '@openai/agents';
 import { Cluster, Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { encrypt, expire, wrapStore } from '../../src/index.ts';
+import { hold } from '../../src/operations/index.ts';
+import { fixedKeyring } from '../../src/testing/fixed-keyring.ts';
 import { slotOf } from '../../src/stores/redis/slot.ts';
 import { derivedId } from '../../src/derived-id.ts';
 import { branches } from '../../src/history/index.ts';
@@ -53,6 +56,29 @@ describe.skipIf(withoutCluster('openRedis on a cluster of three'))('openRedis on
     const expected = await Promise.all(keys.map((key) => node.ask('CLUSTER', 'KEYSLOT', key)));
     expect(keys.map(slotOf)).toEqual(expected);
     expect(slotOf('123456789')).toBe(0x31c3);
+  });
+
+  test('ends the keys of each session with its last record, wherever they are, and not under a hold', async () => {
+    const prefix = uniqueName('ends');
+    const store = openRedis(
+      cluster.nodes.map(({ url }) => url),
+      { prefix },
+    );
+    const sealed = wrapStore(store, [expire({ after: 700 }), encrypt({ keys: fixedKeyring() })]);
+    const held = IDS[5] as string;
+    await sealed.session(held).addItems([message('held')]);
+    await hold(sealed, { sessionId: held, reason: 'case 7' });
+    for (const id of IDS) await sealed.session(id).addItems([message('short')]);
+    const left = async (): Promise<string[]> => {
+      const keys = await Promise.all(cluster.nodes.map((node) => node.ask('KEYS', `${prefix}:{session*`)));
+      return keys.flat().map(String);
+    };
+    await vi.waitFor(async () => {
+      const ids = new Set((await left()).map((key) => key.slice(key.indexOf('{') + 1, key.indexOf('}'))));
+      expect([...ids].map(decodeURIComponent)).toEqual([held]);
+    }, 10_000);
+    expect(await store.session(held).getItems()).toHaveLength(2);
+    await sealed.close();
   });
 
   test('refuses one node of it, by a URL or a client, before anything is written, and says what to pass', async () => {

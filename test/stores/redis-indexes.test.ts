@@ -18,14 +18,14 @@ function message(content: string): AgentInputItem {
 }
 
 describe('The remembered state of a list', () => {
-  const entries = { birth: 100, expiry: 500, subject: 'ada', dids: ['k1', 'k2'] };
+  const entries = { birth: 100, expiry: 500, subject: 'ada', dids: ['k1', 'k2'], latest: 500 };
 
   test('applies to records with no earlier times, of the same subject, under the same data keys', () => {
     const indexed = createIndexed();
     expect(indexed.covers('a', entries)).toBeUndefined();
     indexed.note('a', 'l7', entries);
     expect(indexed.covers('a', entries)).toBe('l7');
-    expect(indexed.covers('a', { birth: 101, expiry: Infinity, subject: 'ada', dids: ['k2'] })).toBe('l7');
+    expect(indexed.covers('a', { ...entries, birth: 101, expiry: Infinity, dids: ['k2'] })).toBe('l7');
     expect(indexed.covers('a', { ...entries, birth: 99 })).toBeUndefined();
     expect(indexed.covers('a', { ...entries, expiry: 499 })).toBeUndefined();
     expect(indexed.covers('a', { ...entries, subject: 'bob' })).toBeUndefined();

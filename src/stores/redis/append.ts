@@ -5,34 +5,50 @@ import { neededDids } from '../record.ts';
 import type { RedisArgument } from './client.ts';
 import { encodeAppend } from './element.ts';
 import { entriesOf, type IndexEntries } from './index-entries.ts';
+import { lifeOf } from './life.ts';
 import type { RedisParts } from './parts.ts';
 import { signed, throwRefusal } from './refusals.ts';
 import { APPEND, PUSH_KEYED } from './scripts.ts';
 
 /** Appends with one command to a list whose name is known, else with a script. */
 export function redisAppend(
-  { commands, keysOf, indexed, lists: { of: listsOf, onList } }: RedisParts,
+  parts: RedisParts,
   { index, confirm }: IndexEntries,
 ): Pick<StoreDriver, 'append' | 'appendMany'> {
+  const { commands, idle, keysOf, indexed } = parts;
+  const { of: listsOf, onList } = parts.lists;
   /** What it reads before it writes says nothing of what was written. */
   const append = (batch: Batch): Promise<void> => saying('no', () => appended(batch));
 
   async function appended({ sessionId, records, subject, mark }: Batch): Promise<void> {
     const entries = entriesOf(records, subject);
     const elements = encodeAppend(records, mark);
-    const { items, meta, deks } = keysOf(sessionId);
+    const { meta, deks, ops, holds } = keysOf(sessionId);
     const dids = signed(entries.dids, neededDids(records));
     const known = indexed.covers(sessionId, entries);
     if (known !== undefined) {
-      if (await pushed(sessionId, items(known), deks, dids, elements)) return;
+      const lasts = idle === 0 && indexed.lasts(sessionId) >= entries.latest;
+      const life = lasts ? '' : await lifeOf(parts, sessionId, entries.latest);
+      if (await pushed(sessionId, known, life, dids, elements)) {
+        if (!lasts) indexed.raise(sessionId, known, entries.latest);
+        return;
+      }
       indexed.name(sessionId, '');
     }
-    const [lists] = await Promise.all([listsOf(sessionId), index(sessionId, entries, 'no')]);
-    const settings = [String(mark), sessionId, subject ?? '', String(dids.length), ...dids];
+    const [lists, life] = await Promise.all([
+      listsOf(sessionId),
+      lifeOf(parts, sessionId, entries.latest),
+      index(sessionId, entries, 'no'),
+    ]);
+    const settings = [String(mark), sessionId, subject ?? '', life, String(dids.length), ...dids];
     const answer = await onList(
       sessionId,
       ({ list, items, next, nextItems }) =>
-        commands.script(APPEND, [items, nextItems, meta, deks], [list, next, ...settings, ...elements]),
+        commands.script(
+          APPEND,
+          [items, nextItems, meta, deks, ops, holds],
+          [list, next, ...settings, ...elements],
+        ),
       lists,
     );
     const [state, detail] = (answer as Buffer[]).map(String) as [string, string];
@@ -40,21 +56,22 @@ export function redisAppend(
     await confirm(sessionId, detail, entries);
   }
 
-  /** Whether there still was a list under this key. */
+  /** Whether there still was a list of this name. */
   async function pushed(
     sessionId: string,
-    key: string,
-    deks: string,
+    list: string,
+    life: string,
     dids: readonly string[],
     elements: readonly RedisArgument[],
   ): Promise<boolean> {
-    if (!dids.some((did) => did.startsWith('+'))) {
-      return (await commands.write('RPUSHX', key, ...elements)) !== 0;
+    const { items, deks, meta, ops, holds } = keysOf(sessionId);
+    if (life === '' && !dids.some((did) => did.startsWith('+'))) {
+      return (await commands.write('RPUSHX', items(list), ...elements)) !== 0;
     }
     const answer = await commands.script(
       PUSH_KEYED,
-      [key, deks],
-      [String(dids.length), ...dids, ...elements],
+      [items(list), deks, meta, ops, holds],
+      [life, String(dids.length), ...dids, ...elements],
     );
     const [state = '', did = ''] = (answer as Buffer[]).map(String);
     throwRefusal(sessionId, state, did);

@@ -8,9 +8,10 @@ import { didsOf, neededDids } from '../record.ts';
 import { leavesNothing, removes } from '../removal.ts';
 import type { Deletion } from './deletion.ts';
 import { decodeElements, encodeAppend } from './element.ts';
-import { assertNotHeldAbove } from './holds.ts';
+import { assertNotHeldAbove } from './hold-above.ts';
 import { entriesOf, type IndexEntries } from './index-entries.ts';
 import { movedTo, outOfStep, type Lists } from './lists.ts';
+import { lifeOf } from './life.ts';
 import { look, type Looked } from './look.ts';
 import type { RedisParts } from './parts.ts';
 import { signed, throwRefusal } from './refusals.ts';
@@ -67,6 +68,7 @@ export function redisChange(
     if (!covered && !settings.nothing) await index(sessionId, entries, 'no');
     const archived = { ...entriesOf(archive?.records ?? []), dids: [] };
     if (archive !== undefined) await index(archive.sessionId, archived, 'no');
+    const life = await lifeOf(parts, sessionId, entries.latest);
 
     const options = {
       ...settings,
@@ -75,7 +77,13 @@ export function redisChange(
       id: sessionId,
       generation: String(mark),
       dids: signed(dids, neededDids(fresh)),
-      archive: target && { id: archive?.sessionId, list: target.list, next: target.next },
+      life,
+      archive: target && {
+        id: archive?.sessionId,
+        list: target.list,
+        next: target.next,
+        life: await lifeOf(parts, archive?.sessionId ?? '', archived.latest),
+      },
     };
     const { meta, ops, deks, turn, holds } = keysOf(sessionId);
     const changing = commands.script(
@@ -118,13 +126,16 @@ export function redisChange(
     if (state === 'lost') throw lostTurnError(sessionId);
     if (settings.nothing) indexed.name(sessionId, detail as string);
     else if (!covered) await confirm(sessionId, detail as string, entries);
+    // It has another name when its keys end earlier than before.
+    else indexed.name(sessionId, detail as string);
     if (archive !== undefined) await confirm(archive.sessionId, name as string, archived);
     return true;
   };
 
   function archiveKeys(sessionId: string | undefined, lists: Lists | undefined): string[] {
     if (sessionId === undefined || lists === undefined) return [];
-    return [lists.items, lists.nextItems, keysOf(sessionId).meta];
+    const { meta, ops, deks, holds } = keysOf(sessionId);
+    return [lists.items, lists.nextItems, meta, ops, deks, holds];
   }
 
   const changeSession: StoreDriver['change'] = async (

@@ -6,28 +6,19 @@ import {
   type DekRecord,
   heldError,
 } from '../../keys/dek-store.ts';
-import { textOf, type RedisCommands } from './client.ts';
-import { assertNotHeldAbove, redisHolds } from './holds.ts';
-import type { SessionKeys } from './keys.ts';
-import type { OnList } from './lists.ts';
+import { textOf } from './client.ts';
+import { assertNotHeldAbove } from './hold-above.ts';
+import { redisHolds } from './holds.ts';
+import type { RedisParts } from './parts.ts';
 import { parseObject } from './parse-object.ts';
 import { DESTROY, FIELDS, REWRAP } from './scripts.ts';
-
-/** What the data keys need of the driver around them. */
-export interface RedisDekStoreOptions {
-  readonly prefix: string;
-  readonly now: () => number;
-  readonly keysOf: (sessionId: string) => SessionKeys;
-  readonly onList: OnList;
-}
 
 const PAGE = 100;
 
 /** Wrapped data keys, their tombstones and legal holds, in hashes beside the items. */
-export function redisDekStore(
-  commands: RedisCommands,
-  { prefix, now, keysOf, onList }: RedisDekStoreOptions,
-): DekStore & { readonly holds: HoldStore } {
+export function redisDekStore(parts: RedisParts): DekStore & { readonly holds: HoldStore } {
+  const { commands, prefix, now, keysOf } = parts;
+  const { onList } = parts.lists;
   /** A set without which `list` would not know where to look. */
   const sessions = `${prefix}:dek-sessions`;
   const fields = async (key: string): Promise<[field: string, value: string][]> => {
@@ -97,7 +88,7 @@ export function redisDekStore(
       }
       return tombstones;
     },
-    holds: redisHolds({ commands, keysOf }, prefix, fields),
+    holds: redisHolds(parts, fields),
   };
 }
 

@@ -3,7 +3,7 @@ import { heldError } from '../../keys/dek-store.ts';
 import { saying } from '../failure.ts';
 import { textOf } from './client.ts';
 import { decodeElements } from './element.ts';
-import { assertNotHeldAbove } from './holds.ts';
+import { assertNotHeldAbove } from './hold-above.ts';
 import { entriesOf, type IndexEntries } from './index-entries.ts';
 import { treeKey } from './keys.ts';
 import { look } from './look.ts';

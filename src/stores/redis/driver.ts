@@ -19,6 +19,8 @@ export interface RedisDriverOptions {
   readonly prefix: string;
   readonly operationLog: number;
   readonly now: () => number;
+  /** Milliseconds after the last write when the keys of a session end; 0 for none. */
+  readonly idle: number;
   readonly close: () => Promise<void>;
   /** Looks at the settings of the server. */
   readonly check: () => Promise<void>;
@@ -35,7 +37,7 @@ export interface RedisDriverOptions {
  */
 export function redisDriver(commands: RedisCommands, options: RedisDriverOptions): StoreDriver {
   const { prefix, operationLog, now } = options;
-  const parts = redisParts(commands, prefix, now);
+  const parts = redisParts(commands, prefix, now, options.idle);
   const { keysOf, indexed, lists } = parts;
   options.onConnection(() => indexed.forgetAll());
   const entries = indexEntries(parts);
@@ -49,7 +51,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     announcements: options.announcements,
     applied: async (sessionId, operationKey) =>
       (await commands.read('HEXISTS', keysOf(sessionId).ops, operationKey)) === 1,
-    dekStore: redisDekStore(commands, { prefix, now, keysOf, onList: lists.onList }),
+    dekStore: redisDekStore(parts),
     summaries: redisSummaries(parts, entries),
     derived: entries.derived,
     ofSubject: entries.ofSubject,

@@ -1,10 +1,14 @@
 import { defined } from '../../defined.ts';
 import { ancestorsOf, rootOf } from '../../derived-id.ts';
 import { StrongroomError } from '../../errors.ts';
-import { heldError, type HoldRecord, type HoldStore } from '../../keys/dek-store.ts';
-import { textOf, type RedisCommands } from './client.ts';
-import { treeKey, type SessionKeys } from './keys.ts';
+import type { HoldRecord, HoldStore } from '../../keys/dek-store.ts';
+import { saying } from '../failure.ts';
+import { textOf } from './client.ts';
+import { treeKey } from './keys.ts';
+import { lifeOf } from './life.ts';
 import { parseObject } from './parse-object.ts';
+import type { RedisParts } from './parts.ts';
+import { HOLD, RELEASE, type Script } from './scripts.ts';
 
 /*
  * A hold is also on what belongs to its session, whose keys are in other slots of a cluster, out of reach of the script that
@@ -12,39 +16,12 @@ import { parseObject } from './parse-object.ts';
  * What is made while a hold is placed is either listed by then and gets the note, or made after the hold stands above it.
  */
 
-interface Places {
-  readonly commands: RedisCommands;
-  readonly keysOf: (sessionId: string) => SessionKeys;
-}
-
-/**
- * Before a script that looks at the session's own holds.
- *
- * @throws {@link StrongroomError} `ERR_HELD` when there is one on a session that this one was made from.
- */
-export async function assertNotHeldAbove(places: Places, sessionId: string): Promise<void> {
-  const hold = await holdAbove(places, sessionId);
-  if (hold !== undefined) throw heldError(sessionId, hold);
-}
-
-/** The id of an open hold on a session that this one was made from. */
-export async function holdAbove(
-  { commands, keysOf }: Places,
-  sessionId: string,
-): Promise<string | undefined> {
-  for (const ancestor of ancestorsOf(sessionId)) {
-    const [hold] = (await commands.read('HKEYS', keysOf(ancestor).holds)) as Buffer[];
-    if (hold !== undefined) return hold.toString();
-  }
-  return undefined;
-}
-
 /** The records of all holds are in one hash; beside the data keys of a session are the ids of those that are open. */
 export function redisHolds(
-  { commands, keysOf }: Places,
-  prefix: string,
+  parts: RedisParts,
   fields: (key: string) => Promise<[field: string, value: string][]>,
 ): HoldStore {
+  const { commands, prefix, keysOf } = parts;
   const key = `${prefix}:holds`;
 
   async function find(id: string): Promise<HoldRecord | undefined> {
@@ -53,17 +30,18 @@ export function redisHolds(
   }
 
   /** The session first, then what belongs to it. */
-  async function note(
-    sessionId: string,
-    ...command: readonly [name: string, ...rest: string[]]
-  ): Promise<void> {
-    const [name, ...rest] = command;
-    await commands.entry('unknown', name, keysOf(sessionId).holds, ...rest);
+  async function note(sessionId: string, script: Script, hold: string): Promise<void> {
     const tree = await commands.read('ZRANGE', treeKey(prefix, rootOf(sessionId)), '0', '-1');
-    for (const id of (tree as Buffer[]).map(String)) {
-      if (ancestorsOf(id).includes(sessionId)) {
-        await commands.entry('unknown', name, keysOf(id).holds, ...rest);
-      }
+    const below = (tree as Buffer[]).map(String).filter((id) => ancestorsOf(id).includes(sessionId));
+    for (const id of [sessionId, ...below]) {
+      const { meta, ops, deks, holds } = keysOf(id);
+      // What is still held above keeps its keys.
+      const life = script === RELEASE ? await lifeOf(parts, id) : '';
+      await saying('unknown', () =>
+        parts.lists.onList(id, ({ list, items }) =>
+          commands.script(script, [holds, meta, items, ops, deks], [list, hold, life]),
+        ),
+      );
     }
   }
 
@@ -73,7 +51,7 @@ export function redisHolds(
       // The one who repeats a call that was cut off makes it whole.
       const record = taken === 1 ? hold : await find(hold.id);
       if (record !== undefined && record.releasedAt === undefined) {
-        await note(record.sessionId, 'HSET', record.id, '1');
+        await note(record.sessionId, HOLD, record.id);
       }
       return taken === 1;
     },
@@ -83,7 +61,7 @@ export function redisHolds(
       const released: HoldRecord =
         hold.releasedAt !== undefined ? hold : defined({ ...hold, releasedAt, releasedBy });
       await commands.write('HSET', key, id, JSON.stringify(released));
-      await note(hold.sessionId, 'HDEL', id);
+      await note(hold.sessionId, RELEASE, id);
       return released;
     },
     async list({ sessionId, open } = {}) {

@@ -6,6 +6,7 @@ import { didsOf } from '../record.ts';
 import type { Entries } from './indexed.ts';
 import { textOf } from './client.ts';
 import { treeKey } from './keys.ts';
+import { latestExpiry } from './life.ts';
 import type { RedisParts } from './parts.ts';
 import { LEAVE_SUBJECT } from './scripts.ts';
 
@@ -100,5 +101,11 @@ export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts):
 
 export function entriesOf(records: readonly StoredRecord[], subject?: string): Entries {
   const { birth, expiry } = firstTimes(records);
-  return { birth: birth ?? Infinity, expiry: expiry ?? Infinity, subject, dids: [...didsOf(records)] };
+  return {
+    birth: birth ?? Infinity,
+    expiry: expiry ?? Infinity,
+    subject,
+    dids: [...didsOf(records)],
+    latest: latestExpiry(records),
+  };
 }

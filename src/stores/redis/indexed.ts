@@ -8,6 +8,8 @@ export interface Entries {
   readonly subject: string | undefined;
   /** Data keys that are not destroyed. */
   readonly dids: readonly string[];
+  /** The keys of the session last so long at least, in Unix milliseconds; `Infinity` when one of them never expires. */
+  readonly latest: number;
 }
 
 /** What this process knows of sessions: the names of their lists, and what holds as long as a list has its name. */
@@ -16,6 +18,10 @@ export interface Indexed {
   list(sessionId: string): string | undefined;
   /** The name of the list to which records with these entries can be pushed, if there still is one of that name. */
   covers(sessionId: string, entries: Entries): string | undefined;
+  /** Until when the keys last at least, as far as this process knows. */
+  lasts(sessionId: string): number;
+  /** They were made to last so long, while the list had this name. */
+  raise(sessionId: string, list: string, latest: number): void;
   /** The list has this name; `''`: the session has none. */
   name(sessionId: string, list: string): void;
   /** The server may be another one, or the same in an earlier state. */
@@ -41,6 +47,7 @@ export function createIndexed(
     readonly list: string;
     readonly entries?: Entries;
     readonly until?: number;
+    readonly latest?: number;
   }
   const sessions = new Map<string, Known>();
   function remember(sessionId: string, known: Known): void {
@@ -61,11 +68,22 @@ export function createIndexed(
         now() < until;
       return covers ? list : undefined;
     },
+    lasts: (sessionId) => sessions.get(sessionId)?.latest ?? Number.NEGATIVE_INFINITY,
+    raise(sessionId, list, latest) {
+      const known = sessions.get(sessionId);
+      if (known?.list === list)
+        sessions.set(sessionId, { ...known, latest: Math.max(latest, known.latest ?? latest) });
+    },
     name(sessionId, list) {
       if (list === '') sessions.delete(sessionId);
       else if (sessions.get(sessionId)?.list !== list) remember(sessionId, { list });
     },
     forgetAll: () => sessions.clear(),
-    note: (sessionId, list, entries) => remember(sessionId, { list, entries, until: now() + trust }),
+    note(sessionId, list, entries) {
+      const known = sessions.get(sessionId);
+      const before = known?.list === list ? known.latest : undefined;
+      const latest = Math.max(entries.latest, before ?? entries.latest);
+      remember(sessionId, { list, entries, until: now() + trust, latest });
+    },
   };
 }

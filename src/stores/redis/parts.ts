@@ -9,13 +9,20 @@ export interface RedisParts {
   readonly prefix: string;
   /** Unix milliseconds. */
   readonly now: () => number;
+  /** Milliseconds after the last write when the keys of a session end; 0 for none. */
+  readonly idle: number;
   readonly keysOf: (sessionId: string) => SessionKeys;
   readonly indexed: Indexed;
   readonly lists: ListNames;
 }
 
-export function redisParts(commands: RedisCommands, prefix: string, now: () => number): RedisParts {
+export function redisParts(
+  commands: RedisCommands,
+  prefix: string,
+  now: () => number,
+  idle: number,
+): RedisParts {
   const indexed = createIndexed();
   const keysOf = (sessionId: string): SessionKeys => sessionKeys(prefix, sessionId);
-  return { commands, prefix, now, keysOf, indexed, lists: listNames(commands, prefix, indexed) };
+  return { commands, prefix, now, idle, keysOf, indexed, lists: listNames(commands, prefix, indexed) };
 }

@@ -4,8 +4,9 @@ import { newMark } from '../marks.ts';
 import { textOf } from './client.ts';
 import type { Deletion } from './deletion.ts';
 import { decodeElements } from './element.ts';
-import { holdAbove } from './holds.ts';
+import { holdAbove } from './hold-above.ts';
 import type { IndexEntries } from './index-entries.ts';
+import { lifeOf } from './life.ts';
 import type { RedisParts } from './parts.ts';
 import { unlessLost } from './refusals.ts';
 import { PURGE, RESCORE } from './scripts.ts';
@@ -27,7 +28,7 @@ export function redisPurge(
     at: number,
     most: number,
   ): Promise<{ readonly gone: number; readonly more: boolean }> {
-    const { meta, ops, holds } = keysOf(id);
+    const { meta, ops, holds, deks } = keysOf(id);
     let total = 0;
     for (;;) {
       if ((await holdAbove(parts, id)) !== undefined) return { gone: total, more: false };
@@ -37,14 +38,15 @@ export function redisPurge(
         commands.read('HGET', meta, 'subject'),
       ]);
       if (subject !== null) await leaveSubject(id, textOf(subject));
+      const life = await lifeOf(parts, id);
       let name = '';
       const answer = await onList(id, ({ list, items, next, nextItems }) => {
         name = next;
         const cutoff = before === undefined ? '' : String(before);
         return commands.script(
           PURGE,
-          [items, nextItems, meta, ops, holds],
-          [list, next, String(at), cutoff, String(most - total), String(newMark())],
+          [items, nextItems, meta, ops, holds, deks],
+          [list, next, String(at), cutoff, String(most - total), String(newMark()), life],
         );
       });
       const [gone, more, version, earliest, oldest, left] = answer as [

@@ -43,6 +43,52 @@ local function times(record)
 end
 `;
 
+/** The server's clock in milliseconds. */
+const CLOCK = `
+local function clock()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+`;
+
+/**
+ * When the keys of a session end (see life.ts). `lasts` is a time in Unix milliseconds, or `never`. `life` is what the process
+ * says: `lasts of the new records (none: there are none):its clock:idle time:held`. Where the clock of the process is far
+ * behind that of the server, the time that is left counts, and what is over already stays for another minute.
+ */
+const LIFE = `${TIMES}${CLOCK}
+local function later(one, other)
+  if one == 'never' or other == 'none' then return one end
+  if other == 'never' or one == 'none' then return other end
+  return tonumber(one) >= tonumber(other) and one or other
+end
+local function latest(records)
+  local last = 'none'
+  for _, record in ipairs(records) do
+    local _, expires = times(record)
+    last = later(last, expires and string.format('%.0f', expires) or 'never')
+  end
+  return last
+end
+local function lastsOf(meta, items)
+  return redis.call('HGET', meta, 'lasts') or latest(redis.call('LRANGE', items, 0, -1))
+end
+local function settle(lasts, life, meta, holds, keys)
+  redis.call('HSET', meta, 'lasts', lasts)
+  local now, idle, held = string.match(life, '^%w+:(%d+):(%d+):(%d)$')
+  local server, at = clock(), tonumber(lasts)
+  if at and server - tonumber(now) > 300000 then at = at + server - tonumber(now) end
+  if at and at <= server then at = server + 60000 end
+  if tonumber(idle) > 0 and (not at or server + tonumber(idle) < at) then at = server + tonumber(idle) end
+  if held == '1' or redis.call('HLEN', holds) > 0 then at = nil end
+  keys[#keys + 1] = meta
+  for _, key in ipairs(keys) do
+    if at then redis.call('PEXPIREAT', key, string.format('%.0f', at)) else redis.call('PERSIST', key) end
+  end
+end
+local function wanted(life) return string.match(life, '^%w+') end
+`;
+
 const PUSH = `
 local function push(key, records, first)
   for at = first, #records, 1000 do
@@ -98,43 +144,48 @@ end
 `;
 
 /**
- * KEYS items, deks. ARGV number of data keys, their ids, records. Nothing when there is no list of this name: it is the
- * script for a list that is known, as `RPUSHX` is where no data key must be here.
+ * KEYS items, deks, meta, ops, holds. ARGV life ('': the keys last long enough), number of data keys, their ids, records. Nothing
+ * when there is no list of this name: it is the script for a list that is known, as `RPUSHX` is where nothing else is to be done.
  */
 export const PUSH_KEYED: Script = {
   name: 'push keyed',
-  source: `${PUSH}${REFUSED}
-local last = 1 + tonumber(ARGV[1])
-local problem = refused(KEYS[2], ARGV, 2, last)
+  source: `${LIFE}${PUSH}${REFUSED}
+local last = 2 + tonumber(ARGV[2])
+local problem = refused(KEYS[2], ARGV, 3, last)
 if problem then return problem end
 if redis.call('EXISTS', KEYS[1]) == 0 then return { 'moved' } end
+local before = ARGV[1] ~= '' and lastsOf(KEYS[3], KEYS[1])
 push(KEYS[1], ARGV, last + 1)
+if before then settle(later(before, wanted(ARGV[1])), ARGV[1], KEYS[3], KEYS[5], { KEYS[1], KEYS[2], KEYS[4] }) end
 return { 'ok' }
 `,
 };
 
 /**
- * KEYS items, next items, meta, deks. ARGV list, next list, generation of a new one, id, subject ('': unknown),
- * number of data keys, their ids, records. The name of the list that has them now.
+ * KEYS items, next items, meta, deks, ops, holds. ARGV list, next list, generation of a new one, id, subject ('': unknown),
+ * life, number of data keys, their ids, records. The name of the list that has them now.
  */
 export const APPEND: Script = {
   name: 'append',
-  source: `${MOVED}${RENAME}${PUSH}${REFUSED}${DESCRIBE}
+  source: `${MOVED}${RENAME}${LIFE}${PUSH}${REFUSED}${DESCRIBE}
 local away = moved(KEYS[3], ARGV[1], KEYS[1])
 if away then return away end
-local last = 6 + tonumber(ARGV[6])
-local problem = refused(KEYS[4], ARGV, 7, last)
+local last = 7 + tonumber(ARGV[7])
+local problem = refused(KEYS[4], ARGV, 8, last)
 if problem then return problem end
 local other = owned(KEYS[3], ARGV[5])
 if other then return other end
 describe(KEYS[3], ARGV[3], ARGV[4], ARGV[5])
-if ARGV[1] == '' then
-  rename(KEYS[3], KEYS[1], KEYS[2], ARGV[2])
-  push(KEYS[2], ARGV, last + 1)
-  return { 'ok', ARGV[2] }
+local items, list, before = KEYS[1], ARGV[1], 'none'
+if list == '' then
+  items, list = KEYS[2], ARGV[2]
+  rename(KEYS[3], KEYS[1], items, list)
+else
+  before = lastsOf(KEYS[3], items)
 end
-push(KEYS[1], ARGV, last + 1)
-return { 'ok', ARGV[1] }
+push(items, ARGV, last + 1)
+settle(later(before, wanted(ARGV[6])), ARGV[6], KEYS[3], KEYS[6], { items, KEYS[4], KEYS[5] })
+return { 'ok', list }
 `,
 };
 
@@ -167,14 +218,14 @@ return { 'ok', version(items, KEYS[3]), digest, redis.call('LLEN', items), recor
 };
 
 /**
- * KEYS items, next items, meta, ops, deks, turn, holds and, with an archive, its items, next items, meta. ARGV options as JSON,
+ * KEYS items, next items, meta, ops, deks, turn, holds and, with an archive, its items, next items, meta, ops, deks, holds. ARGV options as JSON,
  * then `inserted` records, then those for the archive. Answers `lost` when somebody else than `owner` has the turn, or
  * nobody, `stale` with the name of the list when the session changed since it was looked at (where appends do not
  * matter, its generation) or the operation was applied, `moved` for the archive, else the names of the lists that have the records now.
  */
 export const CHANGE: Script = {
   name: 'change',
-  source: `${MOVED}${RENAME}${PUSH}${REFUSED}${DESCRIBE}${VERSION_OF}
+  source: `${MOVED}${RENAME}${LIFE}${PUSH}${REFUSED}${DESCRIBE}${VERSION_OF}
 local options = cjson.decode(ARGV[1])
 if options.owner and redis.call('GET', KEYS[6]) ~= options.owner then return { 'lost', '' } end
 local items, list = KEYS[1], options.list
@@ -196,6 +247,7 @@ local inserted, archived = {}, {}
 for at = 2, 1 + options.inserted do inserted[#inserted + 1] = ARGV[at] end
 for at = 2 + options.inserted, #ARGV do archived[#archived + 1] = ARGV[at] end
 describe(KEYS[3], options.generation, options.id, options.subject)
+local before = list ~= '' and lastsOf(KEYS[3], items) or 'none'
 if list == '' then
   rename(KEYS[3], KEYS[1], KEYS[2], options.next)
   items, list = KEYS[2], options.next
@@ -239,12 +291,25 @@ if options.operation then
     end
   end
 end
+if list ~= '' then
+  local lasts = later(before, wanted(options.life))
+  if options.remove == 'all' then lasts = wanted(options.life)
+  elseif options.remove ~= 'none' and redis.call('LLEN', items) <= 512 then lasts = latest(redis.call('LRANGE', items, 0, -1)) end
+  -- Who pushes without a look relies on it that the list of this name lasts so long.
+  if later(lasts, before) ~= lasts and items == KEYS[1] then
+    rename(KEYS[3], items, KEYS[2], options.next)
+    items, list = KEYS[2], options.next
+  end
+  settle(lasts, options.life, KEYS[3], KEYS[7], { items, KEYS[4], KEYS[5] })
+end
 if #archived == 0 then return { 'ok', list, '' } end
 local target, name = KEYS[8], options.archive.list
 if name == '' then target, name = KEYS[9], options.archive.next end
 describe(KEYS[10], options.generation, options.archive.id)
+before = target == KEYS[8] and lastsOf(KEYS[10], target) or 'none'
 redis.call('HSET', KEYS[10], 'list', name)
 push(target, archived, 1)
+settle(later(before, wanted(options.archive.life)), options.archive.life, KEYS[10], KEYS[13], { target, KEYS[11], KEYS[12] })
 return { 'ok', list, name }
 `,
 };
@@ -268,13 +333,13 @@ return { 'ok', '' }
 };
 
 /**
- * KEYS items, next items, meta, ops, holds. ARGV list, next list, now, written before ('': no policy), most, generation. How many
+ * KEYS items, next items, meta, ops, holds, deks. ARGV list, next list, now, written before ('': no policy), most, generation, life. How many
  * went, whether expired ones are left, version, earliest expiry and birth of the rest ('' when there is none), how many
  * are left: the indexes are set to those times afterwards, so what is left is a list of the next name.
  */
 export const PURGE: Script = {
   name: 'purge',
-  source: `${MOVED}${RENAME}${TIMES}${PUSH}${VERSION_OF}
+  source: `${MOVED}${RENAME}${LIFE}${PUSH}${VERSION_OF}
 local away = moved(KEYS[3], ARGV[1], KEYS[1])
 if away then return away end
 if redis.call('HLEN', KEYS[5]) > 0 then return { 0, 0, '', '', '', -1 } end
@@ -301,6 +366,7 @@ end
 if #kept > 0 then
   rename(KEYS[3], KEYS[1], KEYS[2], ARGV[2])
   if gone > 0 then redis.call('HSET', KEYS[3], 'generation', ARGV[6]) end
+  settle(latest(kept), ARGV[7], KEYS[3], KEYS[5], { KEYS[2], KEYS[4], KEYS[6] })
 elseif gone > 0 then
   redis.call('DEL', KEYS[3], KEYS[4])
 else
@@ -419,14 +485,6 @@ return 1
 /** KEYS a hash. Its fields and values in turn, whatever the protocol makes of a map. */
 export const FIELDS: Script = { name: 'fields', source: `return redis.call('HGETALL', KEYS[1])` };
 
-/** The server's clock in milliseconds. */
-const CLOCK = `
-local function clock()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-end
-`;
-
 /**
  * KEYS lease. ARGV owner, milliseconds that the key lasts. 1, or what is there: its owner, for how long the key lasts, and when
  * it ends. A key that lasts longer was written before the clock went back.
@@ -486,5 +544,29 @@ redis.call('RENAME', KEYS[1], KEYS[3])
 redis.call('HSET', KEYS[4], 'list', ARGV[1])
 redis.call('HINCRBY', KEYS[4], 'generation', 1)
 return 1
+`,
+};
+
+/** KEYS holds, meta, items, ops, deks. ARGV list, id of the hold. The keys of a held session do not end. */
+export const HOLD: Script = {
+  name: 'hold',
+  source: `${MOVED}
+local away = moved(KEYS[2], ARGV[1])
+if away then return away end
+redis.call('HSET', KEYS[1], ARGV[2], '1')
+for at = 2, 5 do redis.call('PERSIST', KEYS[at]) end
+return { 'ok' }
+`,
+};
+
+/** KEYS holds, meta, items, ops, deks. ARGV list, id of the hold, life. */
+export const RELEASE: Script = {
+  name: 'release',
+  source: `${MOVED}${LIFE}
+local away = moved(KEYS[2], ARGV[1])
+if away then return away end
+redis.call('HDEL', KEYS[1], ARGV[2])
+if ARGV[1] ~= '' then settle(lastsOf(KEYS[2], KEYS[3]), ARGV[3], KEYS[2], KEYS[1], { KEYS[3], KEYS[4], KEYS[5] }) end
+return { 'ok' }
 `,
 };

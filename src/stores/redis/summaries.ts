@@ -11,23 +11,28 @@ import { STATS } from './scripts.ts';
 /** Sessions with items, in the order of their ids. */
 export function redisSummaries(
   { commands, keysOf, lists: { onList } }: RedisParts,
-  { ids, derived, ofSubject }: IndexEntries,
+  { ids, derived, ofSubject, subjectKey }: IndexEntries,
 ): StoreDriver['summaries'] {
   async function summary(id: string, wanted: string | undefined): Promise<SessionSummary | undefined> {
     const { meta } = keysOf(id);
     const answer = await onList(id, ({ list, items }) => commands.script(STATS, [items, meta], [list], true));
     const [count, bytes, first, last, owner] = answer as [number, number, Buffer, Buffer, Buffer];
     if (count === 0) return undefined;
-    const subject = owner.length > 0 ? owner.toString() : await subjectOfRoot(id);
+    const subject = owner.length > 0 ? owner.toString() : await subjectOfRoot(id, wanted);
     if (wanted !== undefined && subject !== wanted) return undefined;
     const times = { firstAt: Number(first), lastAt: Number(last) };
     return defined({ id, items: count, bytes, ...times, subject });
   }
 
-  async function subjectOfRoot(id: string): Promise<string | undefined> {
-    const lineage = lineageOf(id);
-    const found = lineage && (await commands.read('HGET', keysOf(lineage.root).meta, 'subject'));
-    return found === null || found === undefined ? undefined : textOf(found);
+  /** The keys of a root may have ended before those of what belongs to it; the index of its subject still has it. */
+  async function subjectOfRoot(id: string, wanted: string | undefined): Promise<string | undefined> {
+    const root = lineageOf(id)?.root;
+    if (root === undefined) return undefined;
+    const { meta } = keysOf(root);
+    const found = await commands.read('HGET', meta, 'subject');
+    if (found !== null) return textOf(found);
+    if (wanted === undefined || (await commands.read('EXISTS', meta)) === 1) return undefined;
+    return (await commands.read('ZSCORE', subjectKey(wanted), root)) === null ? undefined : wanted;
   }
 
   async function page(after: string | undefined, count: number): Promise<string[]> {
@@ -39,7 +44,9 @@ export function redisSummaries(
   /** Those that may be of the subject: what belongs to a session of it and has no subject itself has that one. */
   async function allOf(subject: string): Promise<string[]> {
     const own = await ofSubject(subject);
-    const trees = await Promise.all(own.map(derived));
+    // Also of roots whose keys have ended.
+    const roots = (await commands.read('ZRANGE', subjectKey(subject), '0', '-1')) as Buffer[];
+    const trees = await Promise.all(roots.map((id) => derived(String(id))));
     return [...new Set([...own, ...trees.flat()])].toSorted((one, other) =>
       Buffer.compare(Buffer.from(one), Buffer.from(other)),
     );

@@ -1,0 +1,38 @@
+import { lineageOf } from '../../derived-id.ts';
+import type { StoredRecord } from '../driver.ts';
+import { holdAbove } from './hold-above.ts';
+import type { RedisParts } from './parts.ts';
+
+/*
+ * When the keys of a session end by themselves: when its last record expires (`PEXPIREAT`), so that nothing needs to run for
+ * it. `meta` keeps that time as `lasts`, or `never`; it is raised in the script that appends, never after it, and lowered by
+ * what looks at all records. A hold takes the times away (see holds.ts).
+ */
+
+/** Until when these records need their keys, in Unix milliseconds; `Infinity` for ever, `-Infinity` without records. */
+export function latestExpiry(records: readonly StoredRecord[]): number {
+  let latest = Number.NEGATIVE_INFINITY;
+  for (const { expiresAt } of records) latest = Math.max(latest, expiresAt ?? Number.POSITIVE_INFINITY);
+  return latest;
+}
+
+/**
+ * What the scripts are told (see `LIFE` in scripts.ts): until when the new records need the keys, the clock of this process, the idle time (0:
+ * none), and whether a hold on a session above is open, which the slot of this one need not know of.
+ */
+export async function lifeOf(
+  parts: RedisParts,
+  sessionId: string,
+  latest: number = Number.NEGATIVE_INFINITY,
+): Promise<string> {
+  const { now, idle } = parts;
+  const isEndless = latest === Number.POSITIVE_INFINITY && idle === 0;
+  const held =
+    !isEndless && lineageOf(sessionId) !== undefined && (await holdAbove(parts, sessionId)) !== undefined;
+  return `${textOf(latest)}:${Math.floor(now())}:${idle}:${held ? 1 : 0}`;
+}
+
+function textOf(latest: number): string {
+  if (latest === Number.POSITIVE_INFINITY) return 'never';
+  return latest === Number.NEGATIVE_INFINITY ? 'none' : String(Math.ceil(latest));
+}
