@@ -69,9 +69,9 @@ export function createHistories(routes: boolean): Histories {
   return {
     of,
     origins(items, runContext) {
-      const found = [...routeOf({ runContext }).histories.values()].map(({ memory }) =>
-        memory.origins(items),
-      );
+      const { histories } = routeOf({ runContext });
+      const found = Array.from(histories.values(), ({ memory }) => memory.origins(items));
+      if (found.length === 1) return found[0] as (Opened | undefined)[];
       return items.map((_, index) => found.find((origins) => origins[index] !== undefined)?.[index]);
     },
     cleared: (call) => routeOf(call).cleared,

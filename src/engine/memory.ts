@@ -47,8 +47,12 @@ export interface Memory {
   forget(): void;
 }
 
+interface RememberedCall extends Entry {
+  readonly bytes: number;
+}
+
 interface Calls {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly RememberedCall[];
   readonly bytes: number;
 }
 
@@ -86,9 +90,9 @@ export function createMemory(): Memory {
       account();
     },
     wrote(entries) {
-      if (!entries.some(({ item }) => isCall(item))) return;
-      const all = [...written.entries, ...entries];
-      written = callsAmong(all.length, (index) => all[index]);
+      const calls = callsAmong(entries.length, (index) => entries[index]);
+      if (calls.entries.length === 0) return;
+      written = callsOf([...written.entries, ...calls.entries].slice(-CALLS));
       account();
     },
     origins(items) {
@@ -142,13 +146,16 @@ function createFinder(objects: readonly AgentInputItem[]): (item: AgentInputItem
 
 /** The calls among these entries, oldest first. Their order is found from the end: old ones are of little use. */
 function callsAmong(count: number, entryAt: (index: number) => Entry | undefined): Calls {
-  const calls: Entry[] = [];
-  let bytes = 0;
+  const calls: RememberedCall[] = [];
   for (let index = count - 1; index >= 0 && calls.length < CALLS; index--) {
     const entry = entryAt(index);
     if (entry === undefined || !isCall(entry.item)) continue;
-    calls.push({ item: entry.item, header: entry.header });
-    bytes += OBJECT_BYTES + (entry.stored === undefined ? 0 : 2 * lengthOf(entry.stored));
+    const bytes = OBJECT_BYTES + (entry.stored === undefined ? 0 : 2 * lengthOf(entry.stored));
+    calls.push({ item: entry.item, header: entry.header, bytes });
   }
-  return { entries: calls.toReversed(), bytes };
+  return callsOf(calls.reverse());
+}
+
+function callsOf(entries: readonly RememberedCall[]): Calls {
+  return { entries, bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0) };
 }

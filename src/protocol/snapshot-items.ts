@@ -29,6 +29,6 @@ function sizeAtMost(value: unknown): number {
     for (const child of value) size += sizeAtMost(child) + 1;
     return size;
   }
-  for (const [key, child] of Object.entries(value)) size += 6 * key.length + 4 + sizeAtMost(child);
+  for (const key in value) size += 6 * key.length + 4 + sizeAtMost((value as Record<string, unknown>)[key]);
   return size;
 }

@@ -93,6 +93,8 @@ function encodeParts(
     expiresAt: e ?? null,
     bornAt: g ?? null,
   };
+  // Suite, data key and times are rendered in one way only.
+  if (record.head === header.s) return record;
   // The rest is rendered again as it is, or it would not have been parsed.
   return formatHeader(headerOf(record)) === headerSegment ? record : undefined;
 }

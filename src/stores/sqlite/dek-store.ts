@@ -7,14 +7,14 @@ import { assertNotHeld, sqliteHolds } from './holds.ts';
 const COLUMNS = `key, session, did, kid, wrapped, CAST(created_at AS REAL) AS created_at,
   CAST(destroyed_at AS REAL) AS destroyed_at`;
 
-/** Whether there was none of its name, destroyed or not. */
+/** The number of its row, `undefined` when there is one of its name, destroyed or not. */
 export function insertDek(
-  { run }: Statements,
+  { get }: Statements,
   { sessionId, did, kid, wrapped, createdAt }: DekRecord,
-): boolean {
+): number | undefined {
   const sql = `INSERT INTO strongroom_deks (session, did, kid, wrapped, created_at) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (session, did) DO NOTHING`;
-  return run(sql, sessionId, did, kid, wrapped, createdAt) === 1;
+    ON CONFLICT (session, did) DO NOTHING RETURNING key`;
+  return get(sql, sessionId, did, kid, wrapped, createdAt)?.['key'] as number | undefined;
 }
 
 /** Wrapped data keys, their tombstones and legal holds, in tables beside the items. */
@@ -35,7 +35,7 @@ export function sqliteDekStore(
     destroyedAt: row['destroyed_at'] as number,
   });
   return {
-    put: (record) => connection.write((statements) => insertDek(statements, record)),
+    put: (record) => connection.write((statements) => insertDek(statements, record) !== undefined),
     get: (sessionId, did) =>
       connection.read(({ get }) => {
         const row = get(

@@ -1,6 +1,7 @@
 import { lineageOf } from '../../derived-id.ts';
 import type { AppendStep } from '../../layer.ts';
 import { takenError } from '../../keys/data-keys/key-row.ts';
+import type { DekRecord } from '../../keys/dek-store.ts';
 import { after as andThen } from '../../maybe-promise.ts';
 import { lostTurnError } from '../../session-contract.ts';
 import { inSlices } from '../../slices.ts';
@@ -183,6 +184,14 @@ interface SessionEnd {
   readonly session: number;
   readonly generation: number;
   readonly nextSeq: number;
+  /** The data key of what comes, where the statement that found the session looked for it. */
+  readonly dek?: { readonly did: string; readonly found: Dek | undefined };
+}
+
+/** A row of a data key. */
+interface Dek {
+  readonly key: number;
+  readonly destroyed: boolean;
 }
 
 /**
@@ -200,11 +209,14 @@ function endOf(
   generation: number,
 ): SessionEnd {
   const first = firstTimes(coming);
+  const did = didInTable(coming[0]);
   const found = get(
-    `SELECT key, subject, generation, first_expiry_at, first_birth_at,
-       (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last
-     FROM strongroom_sessions s WHERE id = ?`,
+    `SELECT s.key, subject, generation, first_expiry_at, first_birth_at,
+       (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last,
+       d.key AS dek, d.wrapped IS NULL AS destroyed
+     FROM strongroom_sessions s LEFT JOIN strongroom_deks d ON d.session = s.id AND d.did = ?2 WHERE s.id = ?1`,
     sessionId,
+    did,
   );
   if (found !== undefined) {
     const session = found['key'] as number;
@@ -225,7 +237,15 @@ function endOf(
       throw subjectError(sessionId);
     }
     const last = (found['last'] as number | null) ?? -1;
-    return { session, generation: found['generation'] as number, nextSeq: last + 1 };
+    const key = found['dek'] as number | null;
+    return {
+      session,
+      generation: found['generation'] as number,
+      nextSeq: last + 1,
+      ...(did !== null && {
+        dek: { did, found: key === null ? undefined : { key, destroyed: found['destroyed'] === 1 } },
+      }),
+    };
   }
   const made = get(
     `INSERT INTO strongroom_sessions (id, subject, root, generation, first_expiry_at, first_birth_at)
@@ -245,10 +265,16 @@ function* append(
   { sessionId, records, subject, mark, key }: Batch,
   stored?: ReadonlySet<StoredRecord>,
 ): Generator<void, void> {
-  if (key !== undefined && !insertDek(statements, key)) throw takenError();
-  const { session, generation, nextSeq } = endOf(statements, sessionId, subject, records, mark);
+  const made = key && storedDek(statements, key);
+  const { session, generation, nextSeq, dek } = endOf(statements, sessionId, subject, records, mark);
   const gap = generation === mark ? 0 : gapOf(mark, nextSeq);
-  yield* insert(statements, sessionId, session, nextSeq + gap, records, stored);
+  yield* insert(statements, sessionId, session, nextSeq + gap, records, stored, made ?? dek);
+}
+
+function storedDek(statements: Statements, record: DekRecord): NonNullable<SessionEnd['dek']> {
+  const key = insertDek(statements, record);
+  if (key === undefined) throw takenError();
+  return { did: record.did, found: { key, destroyed: false } };
 }
 
 /** @param stored Records that were in this history already: their data key may be destroyed. */
@@ -259,8 +285,10 @@ function* insert(
   firstSeq: number,
   records: readonly StoredRecord[],
   stored?: ReadonlySet<StoredRecord>,
+  known?: SessionEnd['dek'],
 ): Generator<void, void> {
-  const deks = new Map<string, Row | undefined>();
+  const deks = new Map<string, Dek | undefined>();
+  if (known !== undefined) deks.set(known.did, known.found);
   for (const [index, record] of records.entries()) {
     if (index % 16 === 15) yield;
     if (isPlain(record)) {
@@ -268,14 +296,14 @@ function* insert(
       continue;
     }
     const dek = dekOf(statements, sessionId, record, deks);
-    const problem = keyProblem(record, dek && { destroyed: dek['wrapped'] === null });
+    const problem = keyProblem(record, dek);
     if (problem !== undefined && !stored?.has(record)) throw keyError(sessionId, problem);
     statements.run(
       INSERT,
       key,
       firstSeq + index,
       record.did !== null && dek === undefined ? withDid(record) : record.head,
-      dek?.['key'] ?? null,
+      dek?.key ?? null,
       record.writtenAt,
       record.expiresAt,
       record.bornAt,
@@ -292,15 +320,22 @@ function* insert(
 function dekOf(
   { get }: Statements,
   sessionId: string,
-  { did, wrapped }: StoredRecord,
-  known: Map<string, Row | undefined>,
-): Row | undefined {
-  if (did === null || wrapped !== null) return undefined;
+  record: StoredRecord,
+  known: Map<string, Dek | undefined>,
+): Dek | undefined {
+  const did = didInTable(record);
+  if (did === null) return undefined;
   if (!known.has(did)) {
-    const sql = 'SELECT key, wrapped FROM strongroom_deks WHERE session = ? AND did = ?';
-    known.set(did, get(sql, sessionId, did));
+    const sql = 'SELECT key, wrapped IS NULL AS destroyed FROM strongroom_deks WHERE session = ? AND did = ?';
+    const row = get(sql, sessionId, did);
+    known.set(did, row && { key: row['key'] as number, destroyed: row['destroyed'] === 1 });
   }
   return known.get(did);
+}
+
+/** Of the data key that is looked up in the table, if there is one. */
+function didInTable(record: StoredRecord | undefined): string | null {
+  return record?.wrapped === null ? record.did : null;
 }
 
 interface Application {
