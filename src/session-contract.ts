@@ -94,6 +94,20 @@ export async function openBeside(
 }
 
 /**
+ * Under this symbol a session that goes where the current branch of a conversation is gives the session of one history: of the
+ * branch that a run is on, or of the one that is current now.
+ */
+export const FOLLOW: unique symbol = Symbol.for('strongroom.follow') as never;
+
+export type Follow = (runContext?: object) => Promise<Session>;
+
+/** The session of one history behind a session that may follow branches. */
+export async function historyOf(session: Session, runContext?: object): Promise<Session> {
+  const follow = (session as { readonly [FOLLOW]?: Follow } | undefined)?.[FOLLOW];
+  return follow === undefined ? session : follow(runContext);
+}
+
+/**
  * Under this symbol a session of a store, or what wraps it, begins another session of the store with the first of its items, in one
  * transaction: see {@link CopyBeginning}.
  */

@@ -168,7 +168,7 @@ async function createBranch(
   name: string,
   options: CreateBranchOptions,
 ): Promise<Session> {
-  const { idOf, sessionOf, state, exists, note } = register;
+  const { idOf, sessionOf, state, isTaken, note } = register;
   const origin = register.checkOrigin(options, ['turns', 'items', 'turn', 'content', 'from']);
   const target = idOf(name);
   const count = parsePoint(WHERE, options);
@@ -182,7 +182,7 @@ async function createBranch(
   let isNoted = false;
   const begin = async (): Promise<void> => {
     await note((now) => {
-      if (exists(now, name)) throw taken(name);
+      if (isTaken(now, name)) throw taken(name);
       return { do: 'create', branch: { name, created, from } };
     });
     isNoted = true;
@@ -203,7 +203,7 @@ async function createBranch(
 
 async function deleteBranch(
   store: BranchStore,
-  { idOf, exists, note, assertExists, checkOrigin }: Register,
+  { idOf, isTaken, note, state, unnoted, checkOrigin }: Register,
   name: string,
   options: DeleteBranchOptions,
 ): Promise<void> {
@@ -212,22 +212,24 @@ async function deleteBranch(
   if (typeof force !== 'boolean') invalidOption(WHERE, 'force', 'true or false', force);
   const target = idOf(name);
   if (name === MAIN) invalidOption(WHERE, 'name', 'a branch; main is the conversation itself', name);
-  await assertExists(name);
-  let before: BranchState | undefined;
-  // First, so that nobody can switch to it while it goes.
+  const known = await state();
+  if (!isTaken(known, name) && !(await unnoted(known)).includes(name)) throw missing(name);
+  let before: BranchState = known;
+  // First, so that nobody can switch to it while it goes; its name is free when it is gone.
   await note((now) => {
     if (now.current === name && !force) throw isCurrent(name);
     before = now;
-    return { do: 'delete', name };
+    return { do: 'leave', name };
   });
   try {
     await store.deleteSession(target, { ...origin, derived: true });
   } catch (error) {
-    const branch = before?.branches.get(name);
-    if (branch !== undefined) await note((now) => (exists(now, name) ? undefined : { do: 'create', branch }));
-    if (branch !== undefined && before?.current === name) await note(() => ({ do: 'switch', name }));
+    const branch = before.branches.get(name) ?? { name };
+    const wasCurrent = before.current === name;
+    await note((now) => (isTaken(now, name) ? { do: 'stay', branch, isCurrent: wasCurrent } : undefined));
     throw error;
   }
+  await note(() => ({ do: 'delete', name }));
 }
 
 async function infoOf({ sessionOf }: Register, name: string, known: BranchState): Promise<BranchInfo> {

@@ -6,7 +6,7 @@ import { invalidOption, parseCount } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
 import { readPage } from '../protocol/page.ts';
 import { plainRecord } from '../protocol/sealed-record.ts';
-import { PAGES, type PageOfItems, type Pages, type ReadPageOptions } from '../session-contract.ts';
+import { historyOf, PAGES, type PageOfItems, type Pages, type ReadPageOptions } from '../session-contract.ts';
 
 /** Options of {@link page}. */
 export interface PageOptions extends CallOrigin {
@@ -81,9 +81,10 @@ export async function pageOf(
   options: ReadPageOptions,
 ): Promise<PageOfItems> {
   if (typeof session?.getItems !== 'function') invalidOption(where, 'session', 'a session', session);
-  const offered = (session as { readonly [PAGES]?: Pages })[PAGES];
+  const history = await historyOf(session, options.runContext);
+  const offered = (history as { readonly [PAGES]?: Pages })[PAGES];
   if (offered !== undefined) return offered.read(where, options);
-  const inner = innerSession(session);
+  const inner = innerSession(history);
   return readPage(
     where,
     options,

@@ -1,5 +1,6 @@
 import type { Session } from '@openai/agents';
 import { checkOptions, invalidOption } from '../options.ts';
+import { historyOf } from '../session-contract.ts';
 import { isUserMessage } from './structure.ts';
 import { pageOf } from './page.ts';
 import { turnsOf } from './turns.ts';
@@ -102,9 +103,11 @@ export async function recordUsage(
   ) {
     return invalidOption(where, 'result', 'a run result with usage', result);
   }
-  const ledger = await openLedger(where, session, options.store);
+  // The run is on the branch on which it began, also when somebody has switched since.
+  const history = await historyOf(session, result.runContext);
+  const ledger = await openLedger(where, history, options.store);
   const before = counted.get(state)?.get(ledger.id);
-  const turn = await currentTurn(where, session);
+  const turn = await currentTurn(where, history);
   const responses = result.rawResponses ?? [];
   await ledger.append((last) => {
     const cells = measureRun(result, ledger.branch, before ?? countedBy(last?.response, responses));

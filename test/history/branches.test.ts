@@ -1,5 +1,5 @@
-import { Agent, run, tool, type AgentInputItem, type Session } from '@openai/agents';
-import { assistantMessage, functionCall, ScriptedModel } from '@openai/agents/testing';
+import { Agent, run, tool, Usage, type AgentInputItem, type Session } from '@openai/agents';
+import { assistantMessage, functionCall, modelResponse, ScriptedModel } from '@openai/agents/testing';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import {
   audit,
@@ -16,11 +16,21 @@ import {
   type Layers,
 } from '../../src/index.ts';
 import { derivedId } from '../../src/derived-id.ts';
-import { branches, summarizeHistory, undoTurn, type BranchStore } from '../../src/history/index.ts';
+import {
+  branches,
+  page,
+  recordUsage,
+  sessionUsage,
+  summarizeHistory,
+  turns,
+  undoTurn,
+  type BranchStore,
+} from '../../src/history/index.ts';
 import { exclusive } from '../../src/layers/exclusive.ts';
 import { observe } from '../../src/layers/observe.ts';
 import { createVault } from '../../src/redaction/vault.ts';
 import { hold, reencrypt, release, rewrap, shred } from '../../src/operations/index.ts';
+import { eraseSubject, exportSubject } from '../../src/operations/retention.ts';
 import { transfer } from '../../src/operations/transfer.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
@@ -217,6 +227,45 @@ describe('list(), switch() and delete()', () => {
     expect((await notes.getItems()).length).toBeLessThanOrEqual(64);
     expect(await tree.current()).toBe('retry');
     expect(await names(store)).toEqual(['main', 'retry']);
+  });
+
+  it('asks no other session of the store, however many there are', async () => {
+    for (let other = 0; other < 300; other++) await store.session(`other ${other}`).addItems([user('x')]);
+    await store.session('chat').addItems([...history]);
+    const asked: string[] = [];
+    const stack = wrapStore(store, [
+      audit({ sink: ({ operation, sessionId }) => void asked.push(`${operation} ${sessionId}`) }),
+    ]);
+    const tree = branches(stack, 'chat');
+    await tree.create('retry', { turns: 1 });
+    asked.length = 0;
+    expect(await tree.list()).toHaveLength(2);
+    expect(asked).toEqual(['getItems chat', 'getItems ~branch~retry~chat']);
+  });
+
+  it('nobody comes to a branch that is being deleted, and its name is free when it is gone', async () => {
+    const stack = wrapStore(store, [
+      {
+        name: 'meanwhile',
+        around: async (call, next) => {
+          if (call.kind === 'deleteSession') await meanwhile();
+          return next();
+        },
+      },
+    ]);
+    await store.session('chat').addItems([...history]);
+    const tree = branches(stack, 'chat');
+    await tree.create('retry', { turns: 1 });
+    await tree.switch('retry');
+    const codes: unknown[] = [];
+    const meanwhile = async (): Promise<void> => {
+      expect(await tree.current()).toBe('main');
+      for (const attempt of [tree.switch('retry'), tree.create('retry')])
+        codes.push(await attempt.catch((error: unknown) => (error as { code: unknown }).code));
+    };
+    await tree.delete('retry', { force: true });
+    expect(codes).toEqual(['ERR_INVALID_OPTION', 'ERR_CONFLICT']);
+    expect(await (await tree.create('retry', { turns: 2 })).getItems()).toHaveLength(7);
   });
 
   it('finds branches of an earlier version, which can be switched to and deleted', async () => {
@@ -442,6 +491,22 @@ describe('under layers', () => {
     expect(await branch.getItems()).toEqual([...history.slice(0, 3), user('something else')]);
   });
 
+  it('what a person gets of a conversation has its branches, and an erasure leaves nothing of them', async () => {
+    const stack = wrapStore(store, [encrypt({ keys })]);
+    await stack.session('chat', { subject: 'ann' }).addItems([...history]);
+    const tree = branches(stack, 'chat');
+    await tree.create('retry', { turns: 1 });
+    await tree.switch('retry');
+    const exported: string[] = [];
+    for await (const { id, items } of exportSubject(stack, 'ann')) exported.push(`${id} ${items.length}`);
+    expect(exported.toSorted()).toEqual(['chat 8', '~branch~retry~chat 3']);
+    await eraseSubject(stack, 'ann');
+    const left: string[] = [];
+    for await (const { id } of store.sessions({ derived: 'all' })) left.push(id);
+    expect(left).toEqual([]);
+    expect(await tree.list()).toEqual([{ name: 'main', current: true, items: 0, turns: 0 }]);
+  });
+
   it('rewrap, reencrypt, shred and transfer reach branches', async () => {
     const [old, next] = [await generateKey(), await generateKey()];
     const before = wrapStore(store, [encrypt({ keys: keyring({ current: old }) })]);
@@ -522,6 +587,27 @@ describe('the session that follows', () => {
     expect(await texts('main')).not.toContain('on retry');
     expect(await texts('retry')).toContain('on retry');
     expect(await texts('retry')).not.toContain('on main');
+  });
+
+  it('is read by page() and turns(), and its usage is booked on the branch of the run', async () => {
+    const stack = stackOf();
+    await stack.session('chat').addItems([...history]);
+    const tree = branches(stack, 'chat');
+    await tree.create('retry', { turn: 2 });
+    await tree.switch('retry');
+    const session = tree.follow();
+    const response = modelResponse({
+      output: [assistantMessage('an answer')],
+      usage: new Usage({ requests: 1, inputTokens: 10, outputTokens: 5, totalTokens: 15 }),
+    });
+    const agent = new Agent({ name: 'agent', model: new ScriptedModel([response]) });
+    const done = await run(agent, 'two again', { session });
+    expect(await turns(session)).toMatchObject([{ firstLine: 'one' }, { firstLine: 'two again', items: 2 }]);
+    expect((await page(session, { limit: 2 })).items).toHaveLength(2);
+    await tree.switch('main');
+    await recordUsage(session, done);
+    expect(await sessionUsage(session)).toMatchObject({ runs: 1, branches: { retry: { totalTokens: 15 } } });
+    expect(await turns(session)).toHaveLength(3);
   });
 
   it('a run whose branch was deleted writes nothing', async () => {

@@ -1,7 +1,7 @@
 import type { AgentInputItem, RunContext, Session } from '@openai/agents';
 import { brandOf } from '../../engine/inner.ts';
 import { StrongroomError } from '../../errors.ts';
-import { DERIVE, LAYERS } from '../../session-contract.ts';
+import { DERIVE, FOLLOW, LAYERS, type Follow } from '../../session-contract.ts';
 import type { BranchState } from './state.ts';
 
 /** What the session that follows asks. */
@@ -46,7 +46,8 @@ export function followerOf(main: Session, following: Following): Session {
 }
 
 function createFollower(main: Session, { state, sessionOf, exists }: Following): Session {
-  const runs = new WeakMap<RunContext<unknown>, string>();
+  /** By run context. */
+  const runs = new WeakMap<object, string>();
   /** Of the last run: changes of its calls come without its context. */
   let latest: WeakRef<RunContext<unknown>> | undefined;
 
@@ -92,6 +93,12 @@ function createFollower(main: Session, { state, sessionOf, exists }: Following):
   // What belongs to the conversation (a ledger, a vault) belongs to all its branches. Other ports are of one history.
   for (const port of [LAYERS, DERIVE])
     if (port in main) Object.defineProperty(follower, port, { value: members[port] });
+  const follow: Follow = async (runContext) => {
+    // A run that was on no branch of these is asked about as one that begins now.
+    const name = runContext === undefined ? undefined : runs.get(runContext);
+    return sessionOf(name ?? (await state()).current);
+  };
+  Object.defineProperty(follower, FOLLOW, { value: follow });
   // The loop gave it each member that the conversation's session has.
   return follower as unknown as Session;
 }

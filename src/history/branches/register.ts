@@ -36,6 +36,8 @@ export interface Register {
   readonly sessionOf: (name: string) => Session;
   readonly state: () => Promise<BranchState>;
   readonly exists: (state: BranchState, name: string) => boolean;
+  /** The name is not free: it exists, or is being deleted. */
+  readonly isTaken: (state: BranchState, name: string) => boolean;
   /** Writes down what `decide` returns of the state at that moment. */
   readonly note: (decide: (state: BranchState) => BranchNote | undefined) => Promise<void>;
   /** Branches that were made by an earlier version, or left by a process that died. */
@@ -63,14 +65,16 @@ export function createRegister(store: BranchStore, id: string): Register {
     idOf,
     sessionOf: (name) => store.session(idOf(name), { derived: true }),
     state: async () => stateOf(await notes.read(notesId)),
-    exists: ({ branches }, name) => name === MAIN || branches.has(name),
+    exists: ({ branches }, name) =>
+      name === MAIN || (branches.has(name) && branches.get(name)?.leaves === undefined),
+    isTaken: ({ branches }, name) => name === MAIN || branches.has(name),
     note: async (decide) => notes.append(notesId, (known) => decide(stateOf(known)), summaryOf),
     async unnoted(known) {
       const names = (await tree(id)).flatMap((derived) => {
         const { kind, of, name } = parseDerivedId(derived) ?? {};
         return kind === 'branch' && of === id && name !== undefined ? [name] : [];
       });
-      return names.filter((name) => !register.exists(known, name)).toSorted();
+      return names.filter((name) => !register.isTaken(known, name)).toSorted();
     },
     async assertExists(name) {
       const known = await register.state();
@@ -82,7 +86,7 @@ export function createRegister(store: BranchStore, id: string): Register {
       if (register.exists(known, name)) return;
       if (!(await register.unnoted(known)).includes(name)) throw missing(name);
       await register.note((at) =>
-        register.exists(at, name) ? undefined : { do: 'create', branch: { name } },
+        register.isTaken(at, name) ? undefined : { do: 'create', branch: { name } },
       );
     },
     checkOrigin(options, names) {

@@ -5,6 +5,8 @@ export interface BranchFacts {
   readonly created?: number;
   /** The branch that it was made from. */
   readonly from?: string;
+  /** It is being deleted: its name is not free yet, and nobody may go there. */
+  readonly leaves?: true;
 }
 
 /** What is known of the branches of a conversation. */
@@ -17,6 +19,8 @@ export interface BranchState {
 export type BranchNote =
   | { readonly do: 'create'; readonly branch: BranchFacts }
   | { readonly do: 'switch'; readonly name: string }
+  | { readonly do: 'leave'; readonly name: string }
+  | { readonly do: 'stay'; readonly branch: BranchFacts; readonly isCurrent: boolean }
   | { readonly do: 'delete'; readonly name: string }
   | { readonly do: 'begin'; readonly current: string; readonly branches: readonly BranchFacts[] };
 
@@ -37,6 +41,14 @@ export function stateOf(notes: readonly object[]): BranchState {
         break;
       case 'switch':
         current = note.name;
+        break;
+      case 'leave':
+        branches.set(note.name, { ...branches.get(note.name), name: note.name, leaves: true });
+        if (current === note.name) current = MAIN;
+        break;
+      case 'stay':
+        branches.set(note.branch.name, note.branch);
+        if (note.isCurrent) current = note.branch.name;
         break;
       case 'delete':
         branches.delete(note.name);

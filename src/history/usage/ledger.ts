@@ -2,7 +2,7 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import { derivedId, parseDerivedId, rootOf } from '../../derived-id.ts';
 import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import { invalidOption } from '../../options.ts';
-import { deriveOf, PAGES, VERSION, type Pages } from '../../session-contract.ts';
+import { deriveOf, historyOf, PAGES, VERSION, type Pages } from '../../session-contract.ts';
 import type { VersionSource } from '../../layer.ts';
 import { hasTransactions } from '../replace-oldest.ts';
 import type { UsageCell } from './tokens.ts';
@@ -57,7 +57,8 @@ export async function openLedger(
   if (typeof session?.getSessionId !== 'function') invalidOption(where, 'session', 'a session', session);
   if (store !== undefined && typeof store.session !== 'function')
     invalidOption(where, 'store', 'a store of strongroom', store);
-  const own = await session.getSessionId();
+  const history = await historyOf(session);
+  const own = await history.getSessionId();
   const { kind, name = '' } = parseDerivedId(own) ?? {};
   if (kind === 'usage') {
     return invalidOption(
@@ -68,7 +69,7 @@ export async function openLedger(
     );
   }
   const id = derivedId({ kind: 'usage', of: rootOf(own) });
-  const derive = deriveOf(session);
+  const derive = deriveOf(history);
   const ledger = store === undefined ? derive?.open(id) : store.session(id, { derived: true });
   const source = ledger === undefined ? undefined : versionOf(ledger);
   if (ledger === undefined || source === undefined || !hasTransactions(ledger)) {

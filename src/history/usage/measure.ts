@@ -22,6 +22,8 @@ export interface RunWithUsage {
   /** Says which agent each output is of. */
   readonly newItems?: readonly object[];
   readonly lastAgent?: { readonly name: string } | undefined;
+  /** Says which branch the run was on, where its session follows branches. */
+  readonly runContext?: object;
 }
 
 /** How much of a run was counted before: one that is resumed has the responses of before, too. */
