@@ -48,6 +48,12 @@ export const CLUE = {
   always: 0x200000,
 } as const;
 
+/** A number with the separators in it, from its first digit to its last. */
+export interface NumberRange extends Range {
+  /** The bits of {@link CLUE} that it shows by itself: how many digits it has, and three full stops. */
+  readonly shows: number;
+}
+
 /** What a text shows. Places that are `undefined` are not known: the whole text has to be searched. */
 export interface Clues {
   /** Bits of {@link CLUE}. */
@@ -56,8 +62,8 @@ export interface Clues {
   readonly hasForeignName: boolean;
   /** Where names of secrets and schemes of credentials begin, in order. */
   readonly names: readonly number[] | undefined;
-  /** Where numbers stand that have six digits or three full stops, from the first digit to the last, in order. */
-  readonly numbers: readonly Range[] | undefined;
+  /** The numbers that have six digits or three full stops, in order. */
+  readonly numbers: readonly NumberRange[] | undefined;
   /** Where prefixes of API keys begin, in order. */
   readonly keyPrefixes: readonly number[] | undefined;
   /** Where country codes begin, in order. */

@@ -1,6 +1,5 @@
 import { DIGIT, HEX, LETTER, SEPARATOR, SPACE, TRAITS } from './byte-traits.ts';
-import { CLUE, type Clues } from './clues.ts';
-import type { Range } from './outputs.ts';
+import { CLUE, type Clues, type NumberRange } from './clues.ts';
 
 const LONGEST_GAP = 3;
 const FEWEST_DIGITS = 6;
@@ -25,7 +24,7 @@ const EMPTY = new Uint8Array();
 /** Reads digits, colons, hyphens, full stops and what begins an escape; one text at a time. */
 export function createMarks(): Marks {
   let bytes: Uint8Array = EMPTY;
-  let numbers: Range[] | undefined;
+  let numbers: NumberRange[] | undefined;
   let countryCodes: number[] | undefined;
   let seen = 0;
   let start = -1;
@@ -47,11 +46,13 @@ export function createMarks(): Marks {
     return true;
   };
   const endNumber = (): void => {
-    if (digits >= FEWEST_DIGITS || stops >= 3) (numbers ??= []).push({ start, end: last + 1 });
-    if (digits >= FEWEST_DIGITS) seen |= CLUE.sixDigits;
-    if (digits >= 9) seen |= CLUE.nineDigits;
-    if (digits >= 12) seen |= CLUE.twelveDigits;
-    if (stops >= 3) seen |= CLUE.fourParts;
+    let shows = 0;
+    if (digits >= FEWEST_DIGITS) shows |= CLUE.sixDigits;
+    if (digits >= 9) shows |= CLUE.nineDigits;
+    if (digits >= 12) shows |= CLUE.twelveDigits;
+    if (stops >= 3) shows |= CLUE.fourParts;
+    if (shows !== 0) (numbers ??= []).push({ start, end: last + 1, shows });
+    seen |= shows;
   };
   const noteDigit = (index: number): void => {
     if (digits > 0 && goesOn(index)) {

@@ -1,4 +1,4 @@
-import type { Range } from './outputs.ts';
+import type { NumberRange } from './clues.ts';
 
 /** A pattern twice: to be searched for, flag `g`, and to be tried at one place, flag `y`. */
 export interface PlacedPattern {
@@ -45,18 +45,21 @@ const AROUND = 2;
  * Calls `each` for every match and its place.
  *
  * @param ranges Each match lies in one of these, in order; `undefined` when that is not known.
+ * @param clue What a range shows that holds a match.
  */
 export function forEachNumber(
   text: string,
   pattern: RegExp,
-  ranges: readonly Range[] | undefined,
+  ranges: readonly NumberRange[] | undefined,
+  clue: number,
   each: (match: RegExpExecArray, start: number) => void,
 ): void {
   if (ranges === undefined) {
     for (const match of text.matchAll(pattern)) each(match, match.index);
     return;
   }
-  for (const { start, end } of ranges) {
+  for (const { start, end, shows } of ranges) {
+    if ((shows & clue) === 0) continue;
     const from = Math.max(0, start - AROUND);
     for (const match of text.slice(from, end + AROUND).matchAll(pattern)) each(match, from + match.index);
   }

@@ -73,11 +73,14 @@ export const cardRecognizer: BuiltInRecognizer = {
   analyze(
     text,
     context,
-    { numbers = [{ start: 0, end: text.length }] } = UNKNOWN,
+    { numbers = [{ start: 0, end: text.length, shows: CLUE.twelveDigits }] } = UNKNOWN,
   ): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
     const judgeRun = (index: number, run: string): void => analyzeRun(text, index, run, context, found);
-    for (const range of numbers) forEachRun(text, DIGIT_RUN, FEWEST_DIGITS, judgeRun, range);
+    for (const range of numbers) {
+      if ((range.shows & CLUE.twelveDigits) !== 0)
+        forEachRun(text, DIGIT_RUN, FEWEST_DIGITS, judgeRun, range);
+    }
     return found;
   },
 };

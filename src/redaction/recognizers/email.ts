@@ -163,8 +163,10 @@ function isNoMailbox(text: string, start: number, at: number, end: number): bool
   const user = text.slice(start, at).toLowerCase();
   // scheme://user:password@host: what stands before the @ is a password, and found as one.
   const before = text.slice(Math.max(0, start - 160), start);
-  if (/:\/\/[^\s/?#@"'<>]*:[^\s/?#"'<>]*$/.test(before)) return true;
-  if (DATABASE_USER.test(before)) return true;
+  if (before.includes('://')) {
+    if (/:\/\/[^\s/?#@"'<>]*:[^\s/?#"'<>]*$/.test(before)) return true;
+    if (DATABASE_USER.test(before)) return true;
+  }
   const inUrl = text.slice(Math.max(0, start - 3), start) === '://';
   if (REPOSITORY_USERS.has(user) && (inUrl || text[end] === ':')) return true;
   // https://ghp_…@github.com: the key before the @ is found as a key.

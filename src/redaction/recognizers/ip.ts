@@ -32,7 +32,7 @@ export const ipRecognizer: BuiltInRecognizer = {
 };
 
 function findV4(text: string, context: TextContext, { numbers }: Clues, found: RecognizerResult[]): void {
-  forEachNumber(text, V4, numbers, ({ 0: address }, start) => {
+  forEachNumber(text, V4, numbers, CLUE.fourParts, ({ 0: address }, start) => {
     const octets = address.split('.');
     if (!octets.every(isOctet) || address === '0.0.0.0') return;
     const end = start + address.length;

@@ -64,9 +64,9 @@ export const phoneRecognizer: BuiltInRecognizer = {
     if (numbers === undefined) forEachRun(text, CANDIDATE, FEWEST_ANNOUNCED, judgeRun);
     else {
       let done = 0;
-      for (const { start, end } of numbers) {
+      for (const { start, end, shows } of numbers) {
         const range = { start: Math.max(done, start - LONGEST_LEAD), end };
-        forEachRun(text, CANDIDATE, FEWEST_ANNOUNCED, judgeRun, range);
+        if ((shows & CLUE.sixDigits) !== 0) forEachRun(text, CANDIDATE, FEWEST_ANNOUNCED, judgeRun, range);
         done = end;
       }
     }

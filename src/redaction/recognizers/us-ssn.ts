@@ -19,7 +19,7 @@ export const usSsnRecognizer: BuiltInRecognizer = {
   clues: CLUE.nineDigits,
   analyze(text, context, { numbers } = UNKNOWN): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
-    forEachNumber(text, CANDIDATE, numbers, (match, start) => {
+    forEachNumber(text, CANDIDATE, numbers, CLUE.nineDigits, (match, start) => {
       const digits = match[0].replace(/\D/g, '');
       const end = start + match[0].length;
       if (!isIssued(digits) || !standsFree(text, start, end)) return;
