@@ -40,12 +40,12 @@ export function hedgedMessage(
   return [buffer.subarray(0, lastEnd + 8), plaintext];
 }
 
-/** How many entries one call of the system's generator is for: it takes as long as a quarter of a seal. */
+/** How many entries share one call of the system's generator, which takes a quarter of the time of a seal. */
 const AT_ONCE = 16;
 
 /**
- * The random bytes for the entries of one write, 32 for each, drawn for some of them at once. What is left over at the end is not used
- * for anything else.
+ * The random bytes for the entries of one write, 32 for each, drawn for some of them at once. Remaining bytes are
+ * not used for anything else.
  *
  * @param count How many entries there are.
  */

@@ -14,7 +14,7 @@ export interface DataKeys {
   /**
    * The data key that seals now: the one that this process made for the session, or a new one.
    *
-   * @param carries The records take the row of a new key along to its table. @defaultValue false
+   * @param carries The write of the records includes the row of a new key. @defaultValue false
    */
   sealing(scope: DataKeyScope, suite: SuiteName, carries?: boolean): DataKey | Promise<DataKey>;
   /** A new data key, which seals from now on. */

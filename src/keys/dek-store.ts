@@ -103,7 +103,7 @@ export function heldError(sessionId: string, holdId: string): StrongroomError {
 }
 
 /**
- * The id of an open hold on a session or on one that it was made from, in this store.
+ * The id of an open hold on a session or on one that it was derived from, in this store.
  */
 export async function openHoldOn(store: DekStore, sessionId: string): Promise<string | undefined> {
   for (const id of [sessionId, ...ancestorsOf(sessionId)]) {

@@ -6,7 +6,7 @@ import { AGENT_FIELD } from '../protocol/agent-field.ts';
 import { callKey, resultKey } from '../protocol/links.ts';
 import { withParts } from '../protocol/sealed-record.ts';
 
-/** What tells of its runs by events: a `Runner`, or an `Agent`. */
+/** A source of events of runs: a `Runner`, or an `Agent`. */
 export interface AgentEvents {
   // The SDK types the two differently, by their events.
   on(event: never, listener: never): unknown;
@@ -18,13 +18,13 @@ export interface AttributeOptions {
   readonly events: AgentEvents | readonly AgentEvents[];
 }
 
-/** What is known of the agents of one run. */
+/** The known agents of one run. */
 interface Trace {
-  /** Who speaks at the place up to which the run was stored. */
+  /** The agent at the position up to which the run was stored. */
   speaker: string | undefined;
-  /** To whom the run was handed over after that place, in order. */
+  /** The agents that took over the run after that position, in order. */
   readonly next: string[];
-  /** Whose calls of function tools these are. */
+  /** The agent of each call of a function tool, by call id. */
   readonly calls: Map<string, string>;
 }
 
@@ -32,12 +32,12 @@ interface Trace {
 const LONGEST_NAME = 64;
 
 /**
- * Writes into the header of each item which agent said it, so that `turns()`, `page()`, `sessionStats()` and exports can say
- * it. Under `encrypt()` the name is authenticated; it stands in clear in the database, cut after 64 characters.
+ * Writes the name of an item's agent into its header, for `turns()`, `page()`, `sessionStats()` and exports. Under
+ * `encrypt()` the name is authenticated; it is stored in clear in the database, cut after 64 characters.
  *
- * The SDK does not tell a session who speaks, so the layer listens to the events of runs: it knows the agent of what a run of
- * this process writes, and of nothing else. Items of callers, items that were stored without it, what a run writes
- * that was not listened to, and agents that run as tools (their items are not stored) have no name.
+ * The SDK does not pass the agent to a session, so the layer listens to the events of runs: it knows only the
+ * agents of items that runs of this process write. Items of callers, items that were stored without the layer,
+ * items of runs that it did not listen to, and agents that run as tools (their items are not stored) have no name.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
  *
@@ -81,7 +81,7 @@ export function attribute(options: AttributeOptions): SessionLayer {
       const trace = runContext && traces.get(runContext);
       if (trace === undefined) return entries;
       return entries.map((entry) => {
-        // Written back: what is known of it was known when it was first written.
+        // Written back: its agent was recorded when it was first written.
         if (entry.header.t !== undefined || entry.header[AGENT_FIELD] !== undefined) return entry;
         const agent = speakerOf(entry.item, trace);
         return agent === undefined ? entry : { ...entry, header: { ...entry.header, [AGENT_FIELD]: agent } };
@@ -90,7 +90,7 @@ export function attribute(options: AttributeOptions): SessionLayer {
   });
 }
 
-/** What is heard of one event, after its context. */
+/** Handles the arguments of one event after its context. */
 type Heard = (trace: Trace, args: readonly unknown[]) => void;
 
 /** A runner passes the agent after the context, an agent does not. */
@@ -99,7 +99,7 @@ function listen(source: AgentEvents, traceOf: (context: object) => Trace): void 
     const listener = (context: unknown, ...args: readonly unknown[]): void => {
       if (typeof context === 'object' && context !== null) heard(traceOf(context), args);
     };
-    // What comes is looked at, whatever the types of the two say.
+    // The arguments are checked at run time, because the types of the two differ.
     source.on(event as never, listener as never);
   };
   on('agent_start', (trace, [agent]) => void (trace.speaker ??= nameOf(agent)));
@@ -117,7 +117,7 @@ function listen(source: AgentEvents, traceOf: (context: object) => Trace): void 
   });
 }
 
-/** Moves on over the item, and says who said it. */
+/** Advances over the item, and returns its agent. */
 function speakerOf(item: AgentInputItem, trace: Trace): string | undefined {
   const { role } = item as { readonly role?: string };
   if (role === 'user' || role === 'system') return undefined;
@@ -151,7 +151,7 @@ function isHandoffTo(item: AgentInputItem, agent: string): boolean {
 function nameOf(agent: unknown): string | undefined {
   const name = (agent as { readonly name?: unknown } | undefined)?.name;
   if (typeof name !== 'string' || name === '') return undefined;
-  // A character of two units may have been cut in half.
+  // A surrogate pair may have been cut.
   const short = name.slice(0, LONGEST_NAME).replace(/[\uD800-\uDBFF]$/, '');
   return isWellFormed(short) ? short : undefined;
 }

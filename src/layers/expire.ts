@@ -61,12 +61,12 @@ const MAX_AFTER = 8_640_000_000_000_000;
 const DEFAULT_PIN = 900_000;
 
 /**
- * Hides items that are older than `after`. Every item is stamped when it is written, with its birth and its expiry;
- * the stamps stand in clear in the stored record, so that a store can purge without keys, and are authenticated when
- * the stack encrypts.
+ * Hides items that are older than `after`. Every item is stamped when it is written, with its time of writing and
+ * its expiry; the stamps are stored in clear in the record, so that a store can purge without keys, and are
+ * authenticated when the stack encrypts.
  *
- * - What belongs together expires together: the result of a call inherits the stamps of its call, however much later
- *   it is written, and a compaction expires with the first item that it replaces.
+ * - Linked items expire together: the result of a call inherits the stamps of its call, even if it is written much
+ *   later, and a compaction expires with the first item that it replaces.
  * - An item is visible until its expiry is reached, to a run that saw it for at most `pinFor` longer.
  * - Hidden is not deleted: `purgeExpired()` of a store deletes. A `RunState` that you keep holds its history anyway.
  * - Without `encrypt()` in the stack, a writer of the database can edit the stamps.

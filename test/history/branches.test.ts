@@ -205,7 +205,7 @@ describe('list(), switch() and delete()', () => {
     await expect(tree.delete('retry', { force: true })).rejects.toMatchObject({ code: 'ERR_HELD' });
   });
 
-  it('a hold on a branch that holds nothing yet keeps the conversation too', async () => {
+  it('a hold on an empty branch also keeps the conversation', async () => {
     const stack = wrapStore(store, [encrypt({ keys })]);
     const empty = await branches(stack, 'chat').create('empty');
     const { id } = await hold(empty, { reason: 'case 1' });

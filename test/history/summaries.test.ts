@@ -354,7 +354,7 @@ describe('archiveHistory()', () => {
     await store.close();
   });
 
-  it('archives beside the session, where what works on the conversation finds it', async () => {
+  it('archives into a derived session, which functions on the conversation include', async () => {
     const store = openSqlite(':memory:');
     const stack = wrapStore(store, [expire({ after: '1d' }), encrypt({ keys })]);
     const live = stack.session('live', { subject: 'ada' });
@@ -369,7 +369,7 @@ describe('archiveHistory()', () => {
     await store.close();
   });
 
-  it('refuses an archive in the store of the session that is not found by it', async () => {
+  it('refuses an archive in the same store that is not derived from the session', async () => {
     const store = openSqlite(':memory:');
     const live = store.session('live');
     await live.addItems(turns(4));

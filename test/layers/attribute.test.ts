@@ -74,7 +74,7 @@ describe.each([
     expect((await sessionStats(session)).agents).toEqual({ triage: 4, billing: 4 });
   });
 
-  it('hears agents where there is no runner to listen to', async () => {
+  it('listens to agents without a runner', async () => {
     const { triage, billing } = agents();
     const session = wrapSession(new MemorySession(), [attribute({ events: [triage, billing] }), ...below()]);
     await new Runner({ tracingDisabled: true }).run(triage, 'my bill', { session });
@@ -92,7 +92,7 @@ describe.each([
     expect(await namesOf(session)).toEqual(EXPECTED);
   });
 
-  it('keeps names when items are written back, and gives none to what nobody heard', async () => {
+  it('keeps names when items are written back, and gives none to items of other runs', async () => {
     const runner = new Runner({ tracingDisabled: true });
     const session = wrapSession(new MemorySession(), [attribute({ events: runner }), ...below()]);
     await runner.run(agents().triage, 'my bill', { session });

@@ -147,7 +147,7 @@ describe("integrity: 'sequence'", () => {
     expect(new Set(numbers.map((number) => number?.slice(0, 8))).size).toBe(2);
   });
 
-  it('sees no gap after a suffix was taken off and nothing was put in its place, as undoTurn() does', async () => {
+  it('reports no gap after a suffix was removed without a replacement, as by undoTurn()', async () => {
     const session = wrap(new MemorySession({ sessionId: 's' }), { onIntegrity: () => 'throw' });
     await session.addItems([userMessage('a'), userMessage('b'), userMessage('c')]);
     await undoTurn(session, 2);

@@ -134,7 +134,7 @@ interface Kind {
 let number = 0;
 
 function suite({ open, dump }: Kind): void {
-  test('erases trees of a person, whatever they are made of, and nothing of others', async () => {
+  test('erases trees of a subject, of any structure, and nothing of others', async () => {
     const store = open();
     const sessions = wrapStore(store, fullStack(store));
     await fc.assert(
@@ -216,7 +216,7 @@ function suite({ open, dump }: Kind): void {
     await store.close();
   });
 
-  test('names what came back: a row that was put back, and a key that was left, by kind', async () => {
+  test('reports restored rows and remaining keys, by kind', async () => {
     const store = open();
     const sessions = wrapStore(store, fullStack(store));
     const ids = await grow(sessions, 'back root', 'person-back', 'text', [{ at: 0, what: 'branch' }]);
@@ -264,7 +264,7 @@ describe('erasure in SQLite', () => {
     },
   });
 
-  test('leaves nothing that opens in a copy made afterwards', async () => {
+  test('leaves nothing readable in a copy made afterwards', async () => {
     const [from, copy] = [file('before.db'), file('copy.db')];
     const store = openSqlite(from);
     const sessions = wrapStore(store, fullStack(store));
@@ -379,28 +379,31 @@ async function receiptOf(receiptKey: JWK): Promise<string> {
 const REFUSED: unknown = expect.objectContaining({ code: 'ERR_AUTHENTICATION' });
 
 describe('a receipt', () => {
-  test.each(['ES256', 'ES384', 'EdDSA', 'PS256'])('of a key for %s says what was erased', async (alg) => {
-    const { privateKey, publicKey } = await keyPair(alg);
-    const receipt = await receiptOf(privateKey);
-    const erasure = await verifyReceipt(receipt, publicKey, { subject: 'person' });
-    expect(erasure).toMatchObject({
-      type: 'strongroom/erasure',
-      subject: 'person',
-      reason: 'request 4711',
-      held: [],
-      orphans: [],
-      kinds: {
-        conversation: { sessions: 1, records: 2 },
-        branch: { sessions: 1, records: 2 },
-        vault: { sessions: 2 },
-      },
-    });
-    expect(erasure.sessions.every((session) => session.kind === 'vault' || session.keys.length === 1)).toBe(
-      true,
-    );
-    expect(erasure.notReached).not.toEqual([]);
-    await expect(verifyReceipt(receipt, (await keyPair(alg)).publicKey)).rejects.toEqual(REFUSED);
-  });
+  test.each(['ES256', 'ES384', 'EdDSA', 'PS256'])(
+    'signed with a key for %s states what was erased',
+    async (alg) => {
+      const { privateKey, publicKey } = await keyPair(alg);
+      const receipt = await receiptOf(privateKey);
+      const erasure = await verifyReceipt(receipt, publicKey, { subject: 'person' });
+      expect(erasure).toMatchObject({
+        type: 'strongroom/erasure',
+        subject: 'person',
+        reason: 'request 4711',
+        held: [],
+        orphans: [],
+        kinds: {
+          conversation: { sessions: 1, records: 2 },
+          branch: { sessions: 1, records: 2 },
+          vault: { sessions: 2 },
+        },
+      });
+      expect(erasure.sessions.every((session) => session.kind === 'vault' || session.keys.length === 1)).toBe(
+        true,
+      );
+      expect(erasure.notReached).not.toEqual([]);
+      await expect(verifyReceipt(receipt, (await keyPair(alg)).publicKey)).rejects.toEqual(REFUSED);
+    },
+  );
 
   test('with one flipped bit, about another subject, or with a line less is refused', async () => {
     const { privateKey, publicKey } = await keyPair('ES256');
@@ -446,7 +449,7 @@ describe('a receipt', () => {
     );
   });
 
-  test('needs a private key, and says nothing of it', async () => {
+  test('needs a private key, and does not show it', async () => {
     await using store = openSqlite(':memory:');
     const { publicKey } = await keyPair('ES256');
     for (const receiptKey of [publicKey, {}, 'key', null, { kty: 'oct', k: 'secret' }]) {
@@ -460,7 +463,7 @@ describe('a receipt', () => {
   });
 });
 
-describe('what belongs to a conversation', () => {
+describe('a derived session of a conversation', () => {
   test('is erased with its keys in another database, where tombstones outlive a restored backup', async () => {
     const [path, backup] = [file('rows.db'), file('backup.db')];
     const dekStore = memoryDekStore();
@@ -498,7 +501,7 @@ describe('what belongs to a conversation', () => {
     expect(await live.session('root').getItems()).toEqual([]);
   });
 
-  test('is transferred, exported and shredded with it, and each says so by kind', async () => {
+  test('is transferred, exported and shredded with it, and each reports it by kind', async () => {
     await using store = openSqlite(':memory:');
     await using other = openSqlite(':memory:');
     const sessions = wrapStore(store, fullStack(store));
@@ -525,7 +528,7 @@ describe('what belongs to a conversation', () => {
     for (const id of ids) expect(await sessions.session(id, { derived: true }).getItems()).toEqual([]);
   });
 
-  test('keeps its conversation alive, and goes with it by age and by silence', async () => {
+  test('keeps its conversation, and is deleted with it by age and by inactivity', async () => {
     const clock = fakeClock();
     await using store = openSqlite(':memory:', { clock });
     const branch = derivedId({ kind: 'branch', of: 'a', name: 'x' });
@@ -549,7 +552,7 @@ describe('what belongs to a conversation', () => {
     expect(await all(store.sessions({ derived: 'all' }))).toEqual([]);
   });
 
-  test('is judged by itself where there is no conversation any more', async () => {
+  test('is judged by itself when the conversation no longer exists', async () => {
     const clock = fakeClock();
     await using store = openSqlite(':memory:', { clock });
     const usage = derivedId({ kind: 'usage', of: 'gone' });
@@ -558,7 +561,7 @@ describe('what belongs to a conversation', () => {
     expect(await retention(store, { maxIdle: '30d' }).run()).toMatchObject({ deleted: [usage] });
   });
 
-  test('is found again after an erasure that a program forgot half of', async () => {
+  test('is found after an incomplete erasure', async () => {
     const table = new Map<string, Uint8Array>();
     const driver = memoryDriver(table);
     const forgetful = createStore({
@@ -614,7 +617,7 @@ describe('what belongs to a conversation', () => {
     expect(await all(table.list())).toEqual([]);
   });
 
-  test('can be written anew after an erasure, and that is no finding', async () => {
+  test('can be written again after an erasure, without a finding', async () => {
     const clock = fakeClock();
     await using store = openSqlite(':memory:', { clock });
     await store.session('root', { subject: 'p' }).addItems([message('one')]);
@@ -625,7 +628,7 @@ describe('what belongs to a conversation', () => {
     expect(await all(returnedSessions(store))).toEqual([]);
   });
 
-  test('refuses arguments that are none', async () => {
+  test('refuses invalid arguments', async () => {
     await using store = openSqlite(':memory:');
     const invalid = { code: 'ERR_INVALID_OPTION' };
     await expect(eraseSession(store, '')).rejects.toMatchObject(invalid);
@@ -638,7 +641,7 @@ describe('what belongs to a conversation', () => {
 });
 
 describe('an erasure where data keys are kept in sessions of the same store', () => {
-  test('reaches these sessions, and makes none of them anew', async () => {
+  test('reaches these sessions, and creates none of them again', async () => {
     await using store = openSqlite(':memory:');
     const dekStore = sessionDekStore((id) => store.session(id));
     const sessions = wrapStore(store, [encrypt({ keys, dekStore })]);

@@ -126,12 +126,12 @@ export function createSealing(
   return { sealing, fresh };
 }
 
-/** Whether its store need not be asked. */
+/** Whether its store need not be queried. */
 function isKnownPresent({ place, presentAt }: OpenedKey, { guarding, now }: DataKeyScope): boolean {
   return place === 'inline' || place === guarding || isWithin(now - presentAt, PRESENT_FOR);
 }
 
-/** Whether what it seals can be read afterwards: its row is in the database, or goes there together with it. */
+/** Whether records under it can be read afterwards: its row is stored, or is written with them. */
 function isWritable({ row }: OpenedKey, carries: boolean): boolean {
   return row === undefined || row.state === 'stored' || (carries && row.state === 'new');
 }
