@@ -1,4 +1,4 @@
-/** What to do when a key-encryption key may be known to somebody else, on the stack of the README. */
+/** What to do when a key-encryption key may be stolen, on the stack of the README. */
 import { cache, encrypt, expire, generateKey, keyring, wrapStore } from 'strongroom';
 import { checkKeys, destroyKey, reencrypt } from 'strongroom/keys';
 import { openSqlite } from 'strongroom/sqlite';

@@ -10,7 +10,7 @@ import { invalidOption } from './options.ts';
 export interface DerivedId {
   /** Its purpose, such as `'keys'`, `'branch'` or `'vault'`: 1 to 16 small letters. */
   readonly kind: string;
-  /** The id of the session that it belongs to; can be derived itself. */
+  /** The id of the session that it is derived from; can be derived itself. */
   readonly of: string;
   /** Its name, where there are several of a kind. */
   readonly name?: string;
@@ -20,7 +20,7 @@ const FORM = /^~([a-z]{1,16})~([^~]*)~([^]+)$/;
 const RESERVED = /^~[a-z]{1,16}~/;
 
 /**
- * The id of a session that belongs to another one: `~<kind>~<name>~<id>`.
+ * The id of a derived session: `~<kind>~<name>~<id>`.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
  * @example
@@ -54,7 +54,7 @@ export function parseDerivedId(id: string): DerivedId | undefined {
 export interface Lineage {
   /** The id of the conversation at the top of the tree. */
   readonly root: string;
-  /** The id of the session that it was made from. */
+  /** The id of the session that it was derived from. */
   readonly parent: string;
   /** What it is: `'branch'`, `'archive'`, `'usage'`, `'vault'`, `'keys'`, … */
   readonly kind: string;
@@ -69,12 +69,12 @@ export function lineageOf(id: string): Lineage | undefined {
   return kind === '' ? undefined : { root: lineageOf(parent)?.root ?? parent, parent, kind };
 }
 
-/** The conversation that a session belongs to: itself, if it is one. */
+/** The conversation of a session: itself, if it is one. */
 export function rootOf(id: string): string {
   return lineageOf(id)?.root ?? id;
 }
 
-/** The sessions that a session was made from, its parent first, the root last; none for a conversation. */
+/** The sessions that a session was derived from, its parent first, the root last; none for a conversation. */
 export function ancestorsOf(id: string): readonly string[] {
   const parent = lineageOf(id)?.parent;
   return parent === undefined ? [] : [parent, ...ancestorsOf(parent)];

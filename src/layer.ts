@@ -154,7 +154,7 @@ export interface AppendStep {
   readonly mark: number;
 }
 
-/** What a store says of its history. */
+/** The answer of a store about the version of its history. */
 export interface VersionAnswer {
   readonly version: HistoryVersion;
   /** Whether the history is the earlier one plus these appends, and nothing else. */

@@ -108,44 +108,48 @@ export async function historyOf(session: Session, runContext?: object): Promise<
 }
 
 /**
- * Under this symbol a session of a store, or what wraps it, begins another session of the store with the first of its items, in one
- * transaction: see {@link CopyBeginning}.
+ * Under this symbol a session of a store, or its wrapper, copies its first items to another session of the store,
+ * in one transaction: see {@link CopyBeginning}.
  */
 export const COPY: unique symbol = Symbol.for('strongroom.copy') as never;
 
-/** What is copied, and where to. */
+/** The items to copy, and their target. */
 export interface CopyPlan extends CallOrigin {
-  /** How many of the items, as `getItems()` gives them, are copied. Can be asked again with another history. */
+  /** Returns how many of the items of `getItems()` are copied. Can be called again with another history. */
   readonly count: (items: readonly AgentInputItem[]) => number;
   /** A session of the same store in the same layers; the copies are appended there. */
   readonly to: Session;
   /** Stable under retries. */
   readonly operationId: string;
-  /** Called once, when the layers have let the call through and before anything is copied. */
+  /** Called once, after the layers have allowed the call and before anything is copied. */
   readonly begin: () => Promise<void>;
 }
 
 /**
- * Each copy keeps the times and header fields of its original, so nothing lives longer than it would have. How many items were copied.
+ * Each copy keeps the times and header fields of its original, so no expiry is extended. Returns how many items
+ * were copied.
  *
- * @throws {@link StrongroomError} `ERR_READ_ONLY` when a record of the beginning cannot be opened; `ERR_CONFLICT` when others keep
- * changing the beginning. Nothing was copied then.
+ * @throws {@link StrongroomError} `ERR_READ_ONLY` when a record of the beginning cannot be opened; `ERR_CONFLICT`
+ * when others keep changing the beginning. Then nothing was copied.
  */
 export type CopyBeginning = (plan: CopyPlan) => Promise<number>;
 
-/** What an engine asks of a session of a store: the beginning is compared, and what was sealed for the other session goes there. */
+/**
+ * The arguments of a copy in a store: the beginning is compared, and the records that were sealed for the other
+ * session are appended there.
+ */
 export interface CopyRecordsArgs {
-  /** The first records are these: `historyDigest` of as many. */
+  /** The expected first records: their number, and their `historyDigest`. */
   readonly count: number;
   readonly digest: string;
   readonly to: string;
   readonly items: readonly AgentInputItem[];
-  /** By item: which of the records it is a copy of. */
+  /** For each item, the index of the record of which it is a copy. */
   readonly from: readonly number[];
   readonly operationId: string;
 }
 
-/** Under this symbol a session of a store takes {@link CopyRecordsArgs}. `ERR_CONFLICT` when the beginning is another. */
+/** Under this symbol a session of a store takes {@link CopyRecordsArgs}. `ERR_CONFLICT` when the beginning differs. */
 export const COPY_RECORDS: unique symbol = Symbol.for('strongroom.copyRecords') as never;
 
 /** Under this symbol a session offers the version of its history, as a `VersionSource`. */
@@ -179,34 +183,34 @@ export interface PastRecord {
 /** Under this symbol a wrapper offers {@link Pages}. */
 export const PAGES: unique symbol = Symbol.for('strongroom.pages') as never;
 
-/** Which page, and who reads it. */
+/** The page to read, and the call origin. */
 export interface ReadPageOptions extends CallOrigin {
   readonly before?: string | undefined;
   /** All when absent. */
   readonly limit?: number | undefined;
 }
 
-/** What the layers of a session know of one visible item. */
+/** A visible item with details from the layers. */
 export interface PagedItem {
   readonly item: AgentInputItem;
   /** When it was written, in Unix milliseconds. */
   readonly at?: number | undefined;
   /** The agent that said it, see `attribute()`. */
   readonly agent?: string | undefined;
-  /** Tells its record from the others of the history, until it is sealed anew. */
+  /** Identifies its record in the history, until it is sealed again. */
   readonly key: () => string;
 }
 
 export interface PageOfItems {
   /** Oldest first. */
   readonly items: readonly PagedItem[];
-  /** The cursor of the page before this one; absent when nothing stands before it. */
+  /** The cursor of the page before this one; absent on the first page. */
   readonly before: string | undefined;
 }
 
 export type ReadPage = (where: string, options: ReadPageOptions) => Promise<PageOfItems>;
 
-/** What functions read of a wrapped session beyond its members. */
+/** Reads of a wrapped session for functions, in addition to its members. */
 export interface Pages {
   readonly read: ReadPage;
   /** Of the innermost session; those of our stores have one. */
@@ -314,17 +318,17 @@ export interface SessionSummary {
   readonly firstAt: number;
   /** When the last item was written, in Unix milliseconds. */
   readonly lastAt: number;
-  /** Whose session it is, where that is known; of a session that belongs to another one, whose that is. */
+  /** The subject of the session, where it is known; for a derived session, that of its root. */
   readonly subject?: string;
-  /** For a session that belongs to another one: the conversation at the top. */
+  /** For a derived session: the conversation at the top. */
   readonly root?: string;
-  /** The session that it was made from. */
+  /** The session that it was derived from. */
   readonly parent?: string;
   /** What it is: `'branch'`, `'archive'`, `'usage'`, `'vault'`, `'keys'`, … */
   readonly kind?: string;
 }
 
-/** Which sessions of a store are meant: conversations, those that belong to them (`true`), or both. */
+/** Selects sessions of a store: conversations, derived ones (`true`), or both. */
 export type Derived = boolean | 'all';
 
 /** Calls on a wrapped store that are not calls of a member of one of its sessions. */

@@ -113,7 +113,8 @@ export function wrapStore<S extends Session>(
         checkCall('deleteSession', options, ['derived']);
         const maintenance = bare[MAINTENANCE];
         if (maintenance === undefined) return bare.deleteSession(id, own);
-        // What belongs to it through the layers as well: they remember it, and look at who deletes it.
+        // Its derived sessions through the layers as well: these hold state for them, and authorize and audit the
+        // deletion.
         return deleteTree(maintenance, id, async (each) =>
           each === id ? bare.deleteSession(id, own) : calls.erase(each, 'deleteSession', origin),
         );

@@ -1,6 +1,6 @@
 /**
- * SHA-256 in one call, its digest as a text with one character a byte. On inputs as small as ours that takes a third of what a hash
- * object of `node:crypto` does, and an object for a MAC or a derivation takes longer still.
+ * SHA-256 in one call, its digest as a text with one character a byte. On small inputs like ours it takes a third
+ * of the time of a hash object of `node:crypto`; objects for a MAC or a derivation take even longer.
  */
 export type HashInOneCall = (data: Uint8Array) => string;
 
@@ -8,14 +8,14 @@ export type HashInOneCall = (data: Uint8Array) => string;
 export interface Mac {
   /** Of the concatenation of these pieces. */
   (...pieces: readonly Uint8Array[]): Uint8Array;
-  /** Overwrites what of the key this code holds; the function must not be used again. */
+  /** Overwrites the copies of the key in this code; the function must not be used again. */
   readonly wipe: () => void;
 }
 
 /** Of SHA-256, in bytes. */
 const BLOCK = 64;
 const DIGEST = 32;
-/** What is longer is hashed piece by piece: copying it would cost more. */
+/** Longer inputs are hashed piece by piece: copying them would cost more. */
 const MOST = 16_384;
 
 // Calls are synchronous and do not nest.
@@ -59,7 +59,7 @@ export function macByHashes(
       offset += piece.length;
     }
     const digest = hash(scratch.subarray(0, end));
-    // Neither a key nor what it was used for stays behind.
+    // No key and no input stays in memory.
     scratch.fill(0, 0, end);
     for (let index = 0; index < DIGEST; index++) outer[BLOCK + index] = digest.charCodeAt(index);
   }

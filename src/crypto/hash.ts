@@ -105,7 +105,7 @@ export function hmacSha256(key: Uint8Array): Mac {
   return Object.assign(mac, { wipe });
 }
 
-/** HKDF-SHA256 (RFC 5869), for several keys from one. The key must stay as it is until the last of them. */
+/** HKDF-SHA256 (RFC 5869), for several keys from one. The key must not change until the last of them was derived. */
 export function derivation(key: Uint8Array, salt: Uint8Array): Derivation {
   if (inOneCall !== undefined) return deriveByMacs(hmacSha256, key, salt);
   return {

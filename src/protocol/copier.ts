@@ -1,13 +1,13 @@
 import { cloneItem } from './item.ts';
 
-/** Makes deep copies of values of one shape: plain data with the same keys in the same order, and nested alike. */
+/** Makes deep copies of values of one shape: plain data with the same keys in the same order, at all levels. */
 export type Copier = (value: object) => object;
 
 /** Copies plain data of any shape. */
 const ANY: Copier = cloneItem;
 
-// An engine remembers at each spread in the source how to copy objects of a few shapes, and takes several times as long for
-// those of any further shape. So there are some of them, and shapes are dealt out to them in turn.
+// A JavaScript engine optimizes each spread in the source for a few shapes, and takes several times as long for
+// further ones. So there are several spreads, and shapes are assigned to them in turn.
 const SPREADS: readonly ((value: object) => Record<string, unknown>)[] = [
   (value) => ({ ...value }),
   (value) => ({ ...value }),
@@ -19,7 +19,7 @@ const SPREADS: readonly ((value: object) => Record<string, unknown>)[] = [
   (value) => ({ ...value }),
 ];
 
-/** Keys of the SDK's items. Shapes are remembered of these only, because other keys can be somebody's text. */
+/** Keys of the SDK's items. Only shapes of these are remembered, because other keys can be text of a user. */
 const KEYS: ReadonlySet<string> = new Set(
   (
     'type id role content status providerData text image file filename detail audio format transcript refusal callId name ' +
@@ -29,18 +29,18 @@ const KEYS: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** How many shapes are remembered; those that come later are copied as any others. */
+/** How many shapes are remembered; later ones are copied without a copier of their own. */
 const MOST_SHAPES = 1_000;
 
-/** What objects begin with: their first keys. */
+/** A node of the tree of shapes: objects with the same first keys. */
 interface Beginning {
-  /** What follows, by the next key: where its value is no object, … */
+  /** The next node by key, for a value that is not an object, … */
   readonly plain: Map<string, Beginning>;
-  /** … and where its value has this copier. */
+  /** … and for a value with this copier. */
   readonly nested: Map<Copier, Map<string, Beginning>>;
   /** The keys so far whose values are objects. */
   readonly copiers: readonly (readonly [key: string, copier: Copier])[];
-  /** Of objects that end here. */
+  /** The copier of objects that end here. */
   copier?: Copier;
 }
 
@@ -54,8 +54,8 @@ function beginningWith(copiers: Beginning['copiers']): Beginning {
 }
 
 /**
- * The copier of this plain data, for as long as it does not change; `undefined` for a value that is no object. Finding it
- * takes longer than one copy, so it is for what is copied again and again.
+ * The copier of this plain data, for as long as it does not change; `undefined` for a value that is not an object.
+ * Finding it takes longer than one copy, so it is for values that are copied repeatedly.
  */
 export function copierOf(value: unknown): Copier | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
@@ -108,7 +108,7 @@ function objectCopier(copiers: Beginning['copiers']): Copier {
   };
 }
 
-/** Of a list whose elements are all alike, as the parts of a message are. */
+/** The copier of a list whose elements have one shape, like the parts of a message. */
 function copierOfList(list: readonly unknown[]): Copier {
   const copier = copierOf(list[0]);
   for (let index = 1; index < list.length; index++) if (copierOf(list[index]) !== copier) return ANY;

@@ -8,15 +8,15 @@ import { partsOf, recordLength } from './sealed-record.ts';
 const TAG_BYTES = 16;
 
 /**
- * What a cache keeps in the place of a sealed record: enough to tell it from all others, and not the record. It never
- * leaves the engine. See decision 70.
+ * A cache keeps this instead of a sealed record: it identifies the record without holding it. It never leaves the
+ * engine. See decision 70.
  */
 export class RecordMark {
   readonly header: Header;
   /** The tag of the seal, a byte a character. */
   readonly tag: string;
   readonly wrapped: string | undefined;
-  /** Of the record, in characters. */
+  /** Length of the record, in characters. */
   readonly length: number;
 
   constructor(header: Header, tag: string, wrapped: string | undefined, length: number) {
@@ -26,7 +26,7 @@ export class RecordMark {
     this.length = length;
   }
 
-  /** An item has it, and this is none: it must not be stored, nor returned to anybody. */
+  /** Items have `content`. A mark is not an item: it must not be stored or returned to a caller. */
   get content(): never {
     throw new Error('The mark of a record was used as a record. Report this as a bug of strongroom.');
   }
@@ -37,9 +37,9 @@ export class RecordMark {
 }
 
 /**
- * The mark of a record that was not written down, `undefined` for any other.
+ * The mark of a record without text, `undefined` for any other.
  *
- * @param last The mark before: a wrapped key that is the same is kept once.
+ * @param last The previous mark: an equal wrapped key is kept once.
  */
 export function markOf(record: AgentInputItem, last: AgentInputItem | undefined): AgentInputItem | undefined {
   const parts = partsOf(record);
@@ -47,7 +47,7 @@ export function markOf(record: AgentInputItem, last: AgentInputItem | undefined)
   const { header, body } = parts;
   const known = isMark(last) ? last.wrapped : undefined;
   const wrapped = parts.wrapped === known ? known : parts.wrapped;
-  // It stands where a record does, for those who ask first whether it is one.
+  // It replaces a record, for code that checks for marks first.
   return new RecordMark(header, tagOf(body), wrapped, recordLength(record)) as unknown as AgentInputItem;
 }
 
@@ -55,7 +55,7 @@ export function isMark(record: unknown): record is RecordMark {
   return record instanceof RecordMark;
 }
 
-/** Characters of {@link recordKey} of the record, or of the one that is marked. */
+/** Characters of {@link recordKey} of the record, or of the marked one. */
 export function lengthOf(record: AgentInputItem): number {
   return isMark(record) ? record.length : recordLength(record);
 }
@@ -65,18 +65,18 @@ function tagOf(body: Uint8Array): string {
   const byte = (index: number): number => body[at + index] as number;
   const first = [byte(0), byte(1), byte(2), byte(3), byte(4), byte(5), byte(6), byte(7)];
   const last = [byte(8), byte(9), byte(10), byte(11), byte(12), byte(13), byte(14), byte(15)];
-  // Written out, because it is made for every record that is kept: any loop takes three times as long.
+  // Unrolled, because it runs for every kept record: a loop takes three times as long.
   return String.fromCharCode(...first, ...last);
 }
 
-/** As {@link recordKey}, and the same for a record and its mark. */
+/** Like {@link recordKey}, and equal for a record and its mark. */
 export function markKey(record: AgentInputItem): string {
   if (isMark(record)) return keyOf(record.header, record.tag, record.wrapped);
   const parts = partsOf(record) ?? sealedEnvelope(record);
   return parts === undefined ? recordKey(record) : keyOf(parts.header, tagOf(parts.body), parts.wrapped);
 }
 
-/** Of a header that was parsed, or rendered: its fields have the forms of the format, so that none contains the space. */
+/** For a parsed or rendered header: its fields have the forms of the format, so that none contains the space. */
 function keyOf(
   { s, d, t, e, g, o, ...extensions }: Header,
   tag: string,

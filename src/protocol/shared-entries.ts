@@ -20,14 +20,14 @@ export function sharingOf(call: SessionCall): Sharing | undefined {
 
 const COPIER: unique symbol = Symbol('strongroom.copier');
 
-/** An entry as a cache keeps it: nobody changes its item. */
+/** An entry of a cache: its item never changes. */
 export interface SharedEntry extends Entry {
   readonly stored: AgentInputItem;
-  /** Makes what a caller gets of its item. */
+  /** Copies its item for a caller. */
   readonly [COPIER]: Copier;
 }
 
-/** @param frozen Nobody can change the item, so that callers may have it. */
+/** @param frozen Whether the item is frozen, so that callers may get it. */
 export function sharedEntry(
   item: AgentInputItem,
   header: Header,
@@ -44,9 +44,9 @@ export function withRecord(entry: SharedEntry, stored: AgentInputItem): SharedEn
 }
 
 /**
- * What a caller gets of an entry: a copy of the item, unless nobody can change that.
+ * The item of an entry for a caller: a copy, unless it is frozen.
  *
- * @param shared What it was before layers saw it.
+ * @param shared The entry before the layers.
  */
 export function copyShared({ item }: Entry, shared: Entry): AgentInputItem {
   const copier = (shared as Partial<SharedEntry>)[COPIER] ?? cloneItem;
