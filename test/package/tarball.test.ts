@@ -14,6 +14,12 @@ describe('the package.json of the tarball', () => {
     expect(JSON.stringify(packed)).not.toMatch(/strongroom-source|"\.\/src/);
   });
 
+  it('replaces for browsers a file of the tarball by another', () => {
+    expect(Object.entries(packed.browser)).toEqual([
+      ['./dist/crypto/aes.js', './dist/crypto/aes-at-once.js'],
+    ]);
+  });
+
   it('keeps every entry point, with types before code', () => {
     expect(Object.keys(packed.exports)).toEqual(Object.keys(manifest.exports));
     const targets = Object.values(packed.exports).filter((target) => typeof target !== 'string');

@@ -143,6 +143,9 @@ describe('four numbers with points', () => {
     'release: 4.2.1.17:8080',
     'driver host 172.16.4.9',
     'Safari 203.0.113.9 - - [12/May]',
+    'blocked from 203.0.113.17 to 203.0.113.90',
+    'hosts 203.0.113.17-203.0.113.90',
+    'firmware 203.0.113.17 to 203.0.113.90',
     '{"edge":"203.0.113.77","firmware":"192.168.1.1"}',
   ])('are an address by their form: %s', async (text) => {
     expect(await redactor.redactText(text)).not.toMatch(/\d\.\d/);
@@ -154,6 +157,10 @@ describe('four numbers with points', () => {
     'upgrade to 4.2.8.15',
     'Chrome 120.0.0.0, Edge 121.0.0.0',
     'section 3.1.4.1',
+    'upgrade from 4.2.1.17 to 4.2.1.18',
+    'firmware 1.0.3.12 -> 1.0.4.2',
+    'versions 1.0.3.12 through 1.0.4.2',
+    'release 1.0.3.12–1.0.4.2',
     'the host version 2.0.1.1',
     '{"firmware":"1.4.20.1"}',
   ])('are a version by their word and their form: %s', async (text) => {

@@ -17,6 +17,11 @@ const PRODUCT_WORDS = words(
   'release build firmware chrome firefox safari edge opera driver sdk upgrade update assembly',
 );
 
+/** Between the first and the last version of a range. */
+const RANGE_BEFORE =
+  /(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?: (?:to|through|thru|until|bis|hasta|à|a) | ?(?:->|=>|→|–|—|-|\.\.\.?) ?)$/;
+const LONGEST_RANGE = 32;
+
 /** IPv4 and IPv6 addresses, all ranges; versions and section numbers are told apart by their form and their word. */
 export const ipRecognizer: BuiltInRecognizer = {
   name: 'ip',
@@ -55,6 +60,20 @@ function isOctet(octet: string): boolean {
 }
 
 function isVersion(text: string, start: number, octets: readonly number[], context: TextContext): boolean {
+  const range = RANGE_BEFORE.exec(text.slice(Math.max(0, start - LONGEST_RANGE), start));
+  if (range === null) return isCalledVersion(text, start, octets, context);
+  // "firmware 4.2.1.17 to 4.2.1.18": the words before the first number describe both.
+  const first = (range[1] as string).split('.').map(Number);
+  const from = start - range[0].length;
+  return isCalledVersion(text, from, first, context) && isCalledVersion(text, from, octets, context);
+}
+
+function isCalledVersion(
+  text: string,
+  start: number,
+  octets: readonly number[],
+  context: TextContext,
+): boolean {
   if (/[A-Za-z]\/$/.test(text.slice(Math.max(0, start - 2), start))) return true; // Chrome/120.0.0.0
   if (/[§#]\s?$/.test(text.slice(Math.max(0, start - 2), start))) return true;
   for (const word of wordsBefore(text, start, 2)) {
