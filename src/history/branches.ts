@@ -67,7 +67,8 @@ export interface Branches {
   /**
    * One session for all runs: each run is on the branch that was current when it began, also when somebody switches meanwhile, and a call
    * outside of a run on the one that is current then. A run whose branch was deleted is `ERR_CONFLICT` and writes nothing. The
-   * same object for the same session of the conversation.
+   * same object for the same session of the conversation. A run that is resumed from its serialized state is a new one: give it
+   * `session(name)`.
    */
   follow(): Session;
   /** The name of the current branch, `'main'` until {@link Branches.switch} is called. */

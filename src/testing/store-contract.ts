@@ -12,6 +12,7 @@ import type { SessionSummary, Store } from '../stores/store.ts';
 import { sampleItems } from './sample-items.ts';
 import { sessionChecks, userMessage, type TestApi } from './session-contract.ts';
 import { dek, dekId, envelope, fails, numbered, rejects, textOf, type Bench } from './store-bench.ts';
+import { BRANCHES } from './store-branches.ts';
 import { LINEAGE } from './store-lineage.ts';
 import { REFUSALS } from './store-refusals.ts';
 
@@ -53,7 +54,7 @@ export function storeContract(testApi: TestApi, options: StoreContractOptions): 
     }
   });
   testApi.describe('is a store of many sessions', () => {
-    for (const [name, check] of [...CHECKS, ...LINEAGE, ...REFUSALS]) declare(name, check);
+    for (const [name, check] of [...CHECKS, ...LINEAGE, ...BRANCHES, ...REFUSALS]) declare(name, check);
   });
 }
 
