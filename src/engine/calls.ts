@@ -92,22 +92,23 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   ): Promise<T> {
     const begun = begin(kind, details);
     const call = begun instanceof Promise ? await begun : begun;
-    return await around(call, async () => {
+    const checked = (): MaybePromise<T> => {
       call.result.unanswered = true;
       details.checked?.();
       return work(call);
-    });
+    };
+    return await (stack.layers.some(hasAround) ? around(call, async () => checked()) : checked());
   }
 
   return {
     read: (kind, details, work) =>
       letIn(kind, details, async () => queueOf(details.runContext).read(() => run(kind, details, work))),
     mutate: (kind, details, work) =>
-      letIn(kind, details, async () =>
+      letIn(kind, details, () =>
         queueOf(details.runContext).mutate(() =>
           run(kind, details, (call) => {
             const mutation = (): ReturnType<typeof work> =>
-              mutating(stack, call, async (appended, removed) => work(call, appended, removed));
+              mutating(stack, call, (appended, removed) => work(call, appended, removed));
             return REMOVALS.includes(kind) ? removing(call).then(mutation) : mutation();
           }),
         ),
@@ -133,13 +134,17 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   };
 }
 
+function hasAround(layer: SessionLayer): boolean {
+  return layer.around !== undefined;
+}
+
 /** Runs `work` inside the `around` hooks, outermost first. */
 export async function runAround<T>(
   layers: readonly SessionLayer[],
   call: SessionCall,
   work: () => Promise<T>,
 ): Promise<T> {
-  if (!layers.some((layer) => layer.around !== undefined)) return await work();
+  if (!layers.some(hasAround)) return await work();
   let next = work;
   for (const layer of layers.toReversed()) {
     if (layer.around === undefined) continue;

@@ -1,5 +1,5 @@
 import type { RunContext } from '@openai/agents';
-import type { Entry, SessionCall } from '../layer.ts';
+import type { Entry, MaybePromise, SessionCall } from '../layer.ts';
 import type { Calls } from './calls.ts';
 import type { Comparison } from './comparison.ts';
 import type { Inner } from './inner.ts';
@@ -63,7 +63,7 @@ export function countOf(items: unknown): { readonly itemCount?: number } {
 export async function send<R extends readonly Entry[]>(
   stack: Stack,
   call: SessionCall,
-  seal: () => Promise<R>,
+  seal: () => MaybePromise<R>,
   transmit: (sealed: R) => Promise<void>,
 ): Promise<R> {
   const sealed = await seal();

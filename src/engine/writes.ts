@@ -52,10 +52,10 @@ export function createWrites(parts: Parts): {
         send(
           stack,
           call,
-          async () => pipeline.write(comparison.entriesOf(snapshots, origins), writing),
-          async (sealed) => {
+          () => pipeline.write(comparison.entriesOf(snapshots, origins), writing),
+          (sealed) => {
             sent();
-            await inner.addItems(recordsOf(stack, sealed), runContext);
+            return inner.addItems(recordsOf(stack, sealed), runContext);
           },
         ),
       );

@@ -65,5 +65,5 @@ it('creates no promise when the session, the queue, the cache key and the data k
   await session.getItems();
   // With a promise for each of them it was 75 and 91, and a read of a session that answers at once had 54.
   expect(await promisesMade(() => session.getItems())).toBeLessThanOrEqual(12);
-  expect(await promisesMade(() => session.addItems([item]))).toBeLessThanOrEqual(50);
+  expect(await promisesMade(() => session.addItems([item]))).toBeLessThanOrEqual(40);
 });
