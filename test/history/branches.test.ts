@@ -30,7 +30,7 @@ import { exclusive } from '../../src/layers/exclusive.ts';
 import { observe } from '../../src/layers/observe.ts';
 import { createVault } from '../../src/redaction/vault.ts';
 import { hold, reencrypt, release, rewrap, shred } from '../../src/operations/index.ts';
-import { eraseSubject, exportSubject } from '../../src/operations/retention.ts';
+import { eraseSubject, exportSubject, retention } from '../../src/operations/retention.ts';
 import { transfer } from '../../src/operations/transfer.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
@@ -505,6 +505,29 @@ describe('under layers', () => {
     for await (const { id } of store.sessions({ derived: 'all' })) left.push(id);
     expect(left).toEqual([]);
     expect(await tree.list()).toEqual([{ name: 'main', current: true, items: 0, turns: 0 }]);
+  });
+
+  it('names of branches outlast items that expired, until the conversation is silent for long enough', async () => {
+    const stack = wrapStore(store, [expire({ after: '30d', clock: () => now }), encrypt({ keys })]);
+    await stack.session('chat').addItems([...history]);
+    const tree = branches(stack, 'chat');
+    await tree.create('retry', { turns: 1 });
+    now += 40 * DAY;
+    await tree.switch('retry');
+    await store.purgeExpired({ maxAhead: 'any' });
+    expect(await tree.list()).toMatchObject([
+      { name: 'main', items: 0 },
+      { name: 'retry', items: 0, current: true },
+    ]);
+    const rules = retention(store, { maxIdle: '60d', maxAhead: 'any' });
+    await rules.run();
+    expect(await tree.current()).toBe('retry');
+    now += 60 * DAY;
+    await rules.run();
+    expect(await names(stack)).toEqual(['main']);
+    const left: string[] = [];
+    for await (const { id } of store.sessions({ derived: 'all' })) left.push(id);
+    expect(left).toEqual([]);
   });
 
   it('rewrap, reencrypt, shred and transfer reach branches', async () => {
