@@ -186,7 +186,7 @@ describe.each(places)('SQLite %s', (_, open) => {
   test('reads a history that was deleted and created again meanwhile', async () => {
     await using store = open();
     const session = store.session('long');
-    await session.addItems(messages(1_500));
+    await session.addItems(messages(5_000));
     const reading = session.getItems();
     await store.deleteSession('long');
     await session.addItems(messages(3));

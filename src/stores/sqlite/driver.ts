@@ -17,7 +17,8 @@ import { insertDek, sqliteDekStore } from './dek-store.ts';
 import { assertNotHeld } from './holds.ts';
 import { sqliteLeases, stands } from './leases.ts';
 import { removeSession, sqlitePurge } from './purge.ts';
-import { FIRST_PAGE, seqOf, SESSION_KEY, sqliteReading, type Tuple } from './reading.ts';
+import { FIRST_PAGE, seqOf, SESSION_KEY, type Tuple } from './pages.ts';
+import { sqliteReading } from './reading.ts';
 import type { Row, Statements } from './statements.ts';
 import { sqliteSummaries } from './summaries.ts';
 

@@ -1,16 +1,23 @@
-import type { SQLOutputValue } from 'node:sqlite';
 import type { MaybePromise } from '../../layer.ts';
 import type { Look, StoreDriver, StoredRecord } from '../driver.ts';
-import { withoutDid } from '../record.ts';
 import type { Connection } from './connection.ts';
+import { createReadForwards } from './forwards.ts';
+import {
+  ATTEMPTS,
+  createToRecords,
+  FIRST_PAGE,
+  generationOf,
+  nextSize,
+  PAGE_ROW,
+  RECORD,
+  seqOf,
+  SESSION_KEY,
+  type Tuple,
+} from './pages.ts';
 import type { Statements } from './statements.ts';
 
-export const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
-const RECORD = 'head, body, wrapped, written_at, expires_at, born_at, dek';
 const READ_LAST = `SELECT ${RECORD} FROM strongroom_items WHERE session = ${SESSION_KEY} ORDER BY seq DESC LIMIT ?`;
 const READ_PAST = `${READ_LAST} OFFSET ?`;
-/** Each statement sees one moment, so every page says which generation of the history it is of. */
-const PAGE_ROW = `${RECORD}, seq, (SELECT generation FROM strongroom_sessions WHERE id = ?1)`;
 const LAST_PAGE = `SELECT ${PAGE_ROW} FROM strongroom_items WHERE session = (SELECT key FROM strongroom_sessions WHERE id = ?1)
   ORDER BY seq DESC LIMIT ?2`;
 const PAGE_BEFORE = `SELECT ${PAGE_ROW} FROM strongroom_items
@@ -25,21 +32,6 @@ const LOOK_BEYOND = {
   end: `SELECT ${RECORD}, seq FROM strongroom_items WHERE session = ? AND seq < ?3 ORDER BY seq DESC LIMIT ?2`,
 };
 
-/** Records of the first page: what most histories have, in one statement. */
-export const FIRST_PAGE = 256;
-/** Of any later one. */
-const MOST_A_PAGE = 1_024;
-/** Bytes that a page should have. */
-const PAGE_BYTES = 1_048_576;
-/** How often a read in pages begins anew. One that never ends it would starve; then it is made in one statement. */
-const ATTEMPTS = 4;
-
-/** As many records as make a page of the usual size, if they are as long as these. */
-function nextSize(page: readonly Tuple[]): number {
-  const bytes = page.reduce((sum, row) => sum + (row[1] as string | Uint8Array).length, 1);
-  return Math.min(Math.max(Math.floor((PAGE_BYTES * page.length) / bytes), 1), MOST_A_PAGE);
-}
-
 /** Reads histories, long ones in pages. */
 export function sqliteReading(connection: Connection): {
   readonly read: StoreDriver['read'];
@@ -49,7 +41,9 @@ export function sqliteReading(connection: Connection): {
     look: Look,
   ) => Generator<void, { readonly rows: Tuple[]; readonly records: StoredRecord[] }>;
 } {
-  const toRecords = createToRecords();
+  const rows = createToRecords();
+  const { toRecords } = rows;
+  const readForwards = createReadForwards(connection, rows);
 
   const readAtOnce = (sessionId: string, count: number): MaybePromise<StoredRecord[]> =>
     connection.readNow((statements) =>
@@ -61,9 +55,6 @@ export function sqliteReading(connection: Connection): {
    * page, and any other change gives the history another generation: then all of it is read again.
    */
   async function readInPages(sessionId: string, count: number): Promise<StoredRecord[]> {
-    // Most histories end here: the columns that pages need besides cost such a read a fifth.
-    const short = await readAtOnce(sessionId, FIRST_PAGE + 1);
-    if (short.length <= FIRST_PAGE) return short;
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const pages: StoredRecord[][] = [];
       let generation: unknown;
@@ -125,6 +116,7 @@ export function sqliteReading(connection: Connection): {
 
   return {
     async read(sessionId, count, skip = 0) {
+      if (count === undefined && skip === 0) return await readForwards(sessionId);
       if (count === undefined || count > FIRST_PAGE) {
         const all = count === undefined ? Number.POSITIVE_INFINITY : count + skip;
         const records = await readInPages(sessionId, all);
@@ -137,60 +129,4 @@ export function sqliteReading(connection: Connection): {
     },
     lookAt,
   };
-}
-
-function generationOf({ get }: Statements, sessionId: string): unknown {
-  return get('SELECT generation FROM strongroom_sessions WHERE id = ?', sessionId)?.['generation'];
-}
-
-/** A row of {@link RECORD}. */
-export type Tuple = readonly SQLOutputValue[];
-
-/** How many ids of data keys are remembered. */
-const MOST_DIDS = 1_000;
-
-/**
- * The ids of data keys are remembered by their numbers, because a join takes a third of a read, until another connection
- * changes the database: SQLite gives the number of a row that was deleted to another one.
- */
-function createToRecords(): (rows: readonly Tuple[], statements: Statements) => StoredRecord[] {
-  const dids = new Map<number, string>();
-  let version: unknown;
-
-  function didOf(key: number, { get }: Statements): string | null {
-    let did = dids.get(key);
-    if (did === undefined) {
-      const found = get('SELECT did FROM strongroom_deks WHERE key = ?', key);
-      if (found === undefined) return null;
-      did = found['did'] as string;
-      if (dids.size === MOST_DIDS) dids.clear();
-      dids.set(key, did);
-    }
-    return did;
-  }
-
-  function toRecord(row: Tuple, statements: Statements): StoredRecord {
-    const did = row[6] === null ? null : didOf(row[6] as number, statements);
-    return {
-      ...withoutDid(row[0] as string | null, did),
-      body: row[1] as string | Uint8Array,
-      wrapped: row[2] as string | null,
-      writtenAt: row[3] as number,
-      expiresAt: row[4] as number | null,
-      bornAt: row[5] as number | null,
-    };
-  }
-
-  return (rows, statements) => {
-    if (rows.some((row) => row[6] !== null)) {
-      const now = statements.get('PRAGMA data_version')?.['data_version'];
-      if (now !== version) dids.clear();
-      version = now;
-    }
-    return rows.map((row) => toRecord(row, statements));
-  };
-}
-
-export function seqOf(row: Tuple | undefined): number {
-  return row?.[7] as number;
 }
