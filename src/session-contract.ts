@@ -2,7 +2,7 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from './errors.ts';
 import { derivedId, type DerivedId } from './derived-id.ts';
 import type { DekStore } from './keys/dek-store.ts';
-import type { CallKind, CallOrigin, VersionSource } from './layer.ts';
+import type { CallKind, CallOrigin, Header, VersionSource } from './layer.ts';
 
 /*
  * Ports that sessions and stores of strongroom offer to each other beyond the SDK's `Session`. Each is a symbol of
@@ -215,6 +215,8 @@ export interface Pages {
   readonly read: ReadPage;
   /** Of the innermost session; those of our stores have one. */
   readonly version: Pick<VersionSource, 'read'> | undefined;
+  /** As `addItems`, with header fields that the entries have from the start: one element an item. */
+  readonly append: (items: AgentInputItem[], headers: readonly Header[]) => Promise<void>;
 }
 
 /** Under this symbol a store lets appends of several sessions share a round trip, see `stores/gather.ts`. */

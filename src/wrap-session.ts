@@ -137,7 +137,11 @@ export function wrapSession<S extends Session>(
   const brand = brandOf(innermost);
   if (brand !== undefined) wrapper[brand.symbol] = brand.value;
   if (inner.dekStore !== undefined) Object.defineProperty(wrapper, STORE_OF, { value: inner.dekStore });
-  const pages: Pages = { read: engine.page, version: inner.version };
+  const pages: Pages = {
+    read: engine.page,
+    version: inner.version,
+    append: async (items, headers) => engine.addItems(items, undefined, {}, headers),
+  };
   Object.defineProperty(wrapper, PAGES, { value: pages });
   const deriving = deriveOf(innermost);
   if (deriving !== undefined) {

@@ -4,7 +4,7 @@ import type {
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
-import type { SessionCall, CallKind, CallOrigin, Entry } from '../layer.ts';
+import type { SessionCall, CallKind, CallOrigin, Entry, Header } from '../layer.ts';
 import type { ReadPage } from '../session-contract.ts';
 import { createCalls } from './calls.ts';
 import { createComparison } from './comparison.ts';
@@ -27,7 +27,13 @@ import { createWrites } from './writes.ts';
 /** What `members.ts` puts behind the members of the SDK. */
 export interface Engine {
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
-  addItems(items: AgentInputItem[], runContext: Context, origin?: CallOrigin): Promise<void>;
+  /** @param headers Fields that the entries have from the start, one element an item. */
+  addItems(
+    items: AgentInputItem[],
+    runContext: Context,
+    origin?: CallOrigin,
+    headers?: readonly Header[],
+  ): Promise<void>;
   popItem(runContext: Context): Promise<AgentInputItem | undefined>;
   clearSession(runContext: Context): Promise<void>;
   replaceHistoryWithCompaction(items: AgentInputItem[], runContext: Context): Promise<void>;

@@ -36,7 +36,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     slices.isOver() ? slices.next().then(() => writeNow(entries, call)) : writeNow(entries, call);
 
   const writeNow: Pipeline['write'] = (entries, call) =>
-    after(writeThrough(above, entries, call), (plain) =>
+    after(settledBy(writeThrough(above, entries, call), call), (plain) =>
       after(writeThrough(codecs, plain, call), (kept) =>
         after(
           after(writeThrough(below, kept, call), (sealed) => enclosed(sealed, call)),
@@ -50,6 +50,19 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
         ),
       ),
     );
+
+  const settling = layers.filter((layer) => layer.settled !== undefined);
+
+  function settledBy(
+    writing: MaybePromise<readonly Entry[]>,
+    call: SessionCall,
+  ): MaybePromise<readonly Entry[]> {
+    if (settling.length === 0) return writing;
+    return after(writing, async (plain) => {
+      for (const layer of settling) await layer.settled?.(plain, call);
+      return plain;
+    });
+  }
 
   /** What layers stamped and none sealed becomes an envelope. */
   function enclosed(

@@ -46,6 +46,7 @@ export interface Stack {
 
 const HOOKS = [
   'write',
+  'settled',
   'read',
   'compare',
   'load',

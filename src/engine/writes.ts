@@ -1,17 +1,24 @@
 import type { AgentInputItem } from '@openai/agents';
 import { isStrongroomError } from '../errors.ts';
-import type { SessionCall, Header, CallOrigin } from '../layer.ts';
+import type { SessionCall, Header, CallOrigin, Entry } from '../layer.ts';
 import { listed } from '../protocol/item.ts';
 import { snapshotItems } from '../protocol/snapshot-items.ts';
 import { copiedNow, readNow, send, type Context, type Parts } from './parts.ts';
 import { recordsOf, type Opened } from './records.ts';
 
-/** `addItems`, `clearSession` and `replaceHistoryWithCompaction`. */
-export function createWrites(parts: Parts): {
-  addItems(items: AgentInputItem[], runContext: Context, origin?: CallOrigin): Promise<void>;
+/** The members of the SDK that write without a transaction. */
+export interface Writes {
+  addItems(
+    items: AgentInputItem[],
+    runContext: Context,
+    origin?: CallOrigin,
+    headers?: readonly Header[],
+  ): Promise<void>;
   clearSession(runContext: Context): Promise<void>;
   replaceHistoryWithCompaction(items: AgentInputItem[], runContext: Context): Promise<void>;
-} {
+}
+
+export function createWrites(parts: Parts): Writes {
   const { inner, stack, pipeline, histories, calls, comparison, maxItemBytes } = parts;
 
   /** The list as it is now, and where its items were read. */
@@ -29,6 +36,7 @@ export function createWrites(parts: Parts): {
     items: AgentInputItem[],
     runContext: Context,
     origin: CallOrigin = {},
+    headers?: readonly Header[],
   ): Promise<void> {
     if (!stack.transforms) {
       const { checked, itemCount } = takenAsTheyAre(items);
@@ -52,7 +60,11 @@ export function createWrites(parts: Parts): {
         send(
           stack,
           call,
-          () => pipeline.write(comparison.entriesOf(snapshots, origins), writing),
+          () =>
+            pipeline.write(
+              withHeaders(comparison.entriesOf(snapshots, origins), stack.enveloped ? headers : undefined),
+              writing,
+            ),
           (sealed) => {
             sent();
             return inner.addItems(recordsOf(stack, sealed), runContext);
@@ -132,6 +144,12 @@ export function createWrites(parts: Parts): {
   }
 
   return { addItems, clearSession, replaceHistoryWithCompaction };
+}
+
+function withHeaders(entries: readonly Entry[], headers: readonly Header[] | undefined): readonly Entry[] {
+  return headers === undefined
+    ? entries
+    : entries.map((entry, index) => ({ ...entry, header: headers[index] ?? {} }));
 }
 
 /** What a caller handed over, read once. */

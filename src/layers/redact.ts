@@ -118,11 +118,9 @@ export function redact(options: RedactOptions = {}): SessionLayer {
           const { item } = redacted[index] as RedactedItem;
           return item === entry.item ? entry : { ...entry, item };
         });
-        const issued = when === 'write' ? vaults?.issue(redacted, call) : undefined;
-        return after(issued, () => {
-          tell(when, redacted, call);
-          return results;
-        });
+        if (when === 'write') vaults?.note(redacted, call);
+        tell(when, redacted, call);
+        return results;
       },
     );
 
@@ -133,7 +131,14 @@ export function redact(options: RedactOptions = {}): SessionLayer {
       ? undefined
       : { reads: 'view' as const, read: (entries, call) => redactEntries('read', entries, call) }),
     compare: (item) => engine.compare(item),
-    ...(vaults === undefined ? undefined : { around: async (call, next) => vaults.around(call, next) }),
+    ...(vaults === undefined
+      ? undefined
+      : {
+          settled: async (entries, call) => {
+            if (when !== 'read') await vaults.settled(entries, call);
+          },
+          around: async (call, next) => vaults.around(call, next),
+        }),
   });
 }
 

@@ -1,16 +1,18 @@
 import type { Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import type { CallKind, SessionCall } from '../layer.ts';
+import type { CallKind, Entry, SessionCall } from '../layer.ts';
 import { createByHistory } from '../engine/by-history.ts';
 import { invalidOption } from '../options.ts';
 import type { RedactedItem } from './redacted-item.ts';
 import { tokensIn } from './token.ts';
-import { createVault, parseVault, type Vault } from './vault.ts';
+import { createVault, parseVault, type TokenUse, type Vault } from './vault.ts';
 
 /** The vaults of a layer, one a session. */
 export interface SessionVaults {
-  /** Stores the values of tokens before the items that carry them are stored. */
-  issue(redacted: readonly RedactedItem[], call: SessionCall): Promise<void>;
+  /** The values of the tokens that a write has just issued, until its entries are settled. */
+  note(redacted: readonly RedactedItem[], call: SessionCall): void;
+  /** Stores the values of tokens before the records that hold them, for as long as these last. */
+  settled(entries: readonly Entry[], call: SessionCall): Promise<void>;
   /** Clears the vault with its session. */
   around<T>(call: SessionCall, next: () => Promise<T>): Promise<T>;
 }
@@ -32,6 +34,9 @@ export function createSessionVaults(
   if (typeof vault !== 'function') parseVault('redact', vault);
   const cleared = createByHistory<Cleared>((call) => call.inner, MOST_CLEARED);
 
+  /** Of a call that is sealed anew the values are kept with its items, which hold the same tokens. */
+  const noted = new WeakMap<SessionCall, Map<string, string>>();
+
   const vaultOf = (call: SessionCall): Vault => {
     const session = typeof vault === 'function' ? parseVault('redact', vault(call.sessionId, call)) : vault;
     if (typeof session !== 'object') return invalidOption('redact', 'vault', 'a Session', session);
@@ -39,27 +44,40 @@ export function createSessionVaults(
   };
 
   return {
-    async issue(redacted, call) {
-      const tokens = new Map(redacted.flatMap((result) => [...result.tokens]));
+    note(redacted, call) {
+      const values = noted.get(call) ?? new Map<string, string>();
+      for (const { tokens } of redacted) for (const [token, value] of tokens) values.set(token, value);
+      noted.set(call, values);
+    },
+    async settled(entries, call) {
+      const values = new Map(noted.get(call));
+      noted.delete(call);
       const before = cleared.get(call);
       if (before !== undefined) {
         cleared.delete(call);
         if (call.now() <= before.until) {
-          for (const { item } of redacted) {
-            for (const token of tokensIn(JSON.stringify(item))) {
-              const value = before.values.get(token);
-              if (value !== undefined) tokens.set(token, value);
-            }
-          }
+          for (const [token, value] of before.values) if (!values.has(token)) values.set(token, value);
         }
       }
-      if (call.copiedFrom !== undefined && typeof vault === 'function') {
-        const carried = redacted.flatMap(({ item }) => tokensIn(JSON.stringify(item)));
-        const source = vaultOf({ ...call, sessionId: call.copiedFrom });
-        if (carried.length > 0)
-          for (const [token, value] of await source.find(carried)) tokens.set(token, value);
+      const uses = new Map<string, TokenUse>();
+      for (const { item, header } of entries) {
+        for (const token of tokensIn(JSON.stringify(item))) {
+          const { until = header.e } = uses.get(token) ?? {};
+          const isEndless =
+            header.e === undefined || (uses.has(token) && uses.get(token)?.until === undefined);
+          uses.set(token, {
+            value: values.get(token),
+            until: isEndless ? undefined : Math.max(until ?? 0, header.e ?? 0),
+          });
+        }
       }
-      if (tokens.size > 0) await vaultOf(call).issue(tokens);
+      if (call.copiedFrom !== undefined && typeof vault === 'function' && uses.size > 0) {
+        const source = vaultOf({ ...call, sessionId: call.copiedFrom });
+        for (const [token, value] of await source.find(uses.keys())) {
+          uses.set(token, { ...uses.get(token), value });
+        }
+      }
+      if (uses.size > 0) await vaultOf(call).use(uses, call.now());
     },
     async around(call, next) {
       // A call on a whole store is followed by one for each session that it concerns.

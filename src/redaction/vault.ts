@@ -1,6 +1,16 @@
-import type { AgentInputItem, Session } from '@openai/agents';
-import { StrongroomError } from '../errors.ts';
+import type { AgentInputItem, Session, SessionHistoryTransactionAwareSession } from '@openai/agents';
+import { randomName } from '../crypto/random.ts';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { invalidOption } from '../options.ts';
+import { PAGES, type Pages } from '../session-contract.ts';
+
+/** What a record needs of the vault. */
+export interface TokenUse {
+  /** Absent where the record only repeats a token: then the vault has it, or nobody. */
+  readonly value?: string | undefined;
+  /** When the record expires, in Unix milliseconds; absent for never. */
+  readonly until?: number | undefined;
+}
 
 /**
  * The values behind tokens, in a session of the user's choice: wrapped in `encrypt()`, in another database, or
@@ -8,10 +18,17 @@ import { invalidOption } from '../options.ts';
  */
 export interface Vault {
   /**
-   * Stores what does not stand among the newest tokens already. Resolves before the items that carry the tokens are
-   * written.
+   * Stores what does not stand among the newest tokens already, for a text that is on its way to the model. The record that
+   * holds it takes it over, see {@link Vault.use}.
    */
   issue(tokens: ReadonlyMap<string, string>): Promise<void>;
+  /**
+   * Makes the values of these tokens last as long as the records that are about to be written: each use that lasts longer than what
+   * the vault has is one more item, which expires with its record and is purged as that is. Resolves before the records are written.
+   *
+   * @param now Unix milliseconds.
+   */
+  use(tokens: ReadonlyMap<string, TokenUse>, now: number): Promise<void>;
   /** The values of those of these tokens that were issued in this session; reads back no further than to find them. */
   find(tokens: Iterable<string>): Promise<ReadonlyMap<string, string>>;
   /** The values of all tokens that were issued in this session. */
@@ -41,10 +58,31 @@ export function parseVault(where: string, session: unknown): Session {
  */
 const WINDOW = 256;
 
-/** One item a token: the token and its value as JSON. */
+/** What one item of the vault says. */
+interface Kept {
+  readonly token: string;
+  readonly value: string;
+  /** When the record that holds the token expires; absent for never. */
+  readonly until?: number | undefined;
+  /** Issued for the model; no record holds it yet. */
+  readonly issued?: true | undefined;
+}
+
+/** One item a token and use. */
 export function createVault(session: Session): Vault {
-  const newest = async (limit?: number): Promise<ReadonlyMap<string, string>> =>
-    new Map((await (limit === undefined ? session.getItems() : session.getItems(limit))).map(entryOf));
+  const newest = async (limit?: number): Promise<readonly Kept[]> =>
+    (limit === undefined ? await session.getItems() : await session.getItems(limit)).map(entryOf);
+
+  async function add(entries: readonly Kept[], now?: number): Promise<void> {
+    const items = entries.map(itemOf);
+    const pages = (session as { readonly [PAGES]?: Pages })[PAGES];
+    if (now === undefined || pages === undefined) return session.addItems(items);
+    // Where the vault has envelopes, its records say when they expire, so that a purge needs no key.
+    return pages.append(
+      items,
+      entries.map(({ until }) => (until === undefined ? {} : { t: now, e: until })),
+    );
+  }
 
   /** Reads twice as much each time, so that all reads together cost little more than the last one. */
   async function find(tokens: Iterable<string>): Promise<ReadonlyMap<string, string>> {
@@ -54,38 +92,107 @@ export function createVault(session: Session): Vault {
       const items = await session.getItems(limit);
       // What was read before stands at the end.
       const unread = limit === WINDOW ? items : items.slice(0, Math.max(0, items.length - limit / 2));
-      for (const [token, value] of unread.map(entryOf)) if (wanted.delete(token)) found.set(token, value);
+      for (const { token, value } of unread.map(entryOf)) if (wanted.delete(token)) found.set(token, value);
       if (items.length < limit) break;
     }
     return found;
   }
 
+  /** What was issued for the model, of tokens that a record holds now. Where that fails it stays. */
+  async function takeOver(tokens: ReadonlySet<string>): Promise<void> {
+    if (!hasTransactions(session)) return;
+    const items = await session.getItems(2 * WINDOW);
+    const isOver = (item: AgentInputItem): boolean => {
+      const { token, issued } = entryOf(item);
+      return issued === true && tokens.has(token);
+    };
+    const first = items.findIndex(isOver);
+    if (first < 0) return;
+    const expectedSuffix = items.slice(first);
+    try {
+      await session.applyHistoryTransaction({
+        operationId: `strongroom-vault-${randomName()}`,
+        transaction: {
+          type: 'replace_suffix',
+          expectedSuffix,
+          replacement: expectedSuffix.filter((item) => !isOver(item)),
+        },
+      });
+    } catch (error) {
+      // Somebody else wrote to it, or it is held: the next use takes it over.
+      const isLater = isStrongroomError(error) && ['ERR_CONFLICT', 'ERR_HELD'].includes(error.code);
+      if (!isLater) throw error;
+    }
+  }
+
   return {
     find,
-    values: async () => newest(),
+    async values() {
+      return new Map((await newest()).map(({ token, value }) => [token, value]));
+    },
     async issue(tokens) {
       if (tokens.size === 0) return;
-      const known = await newest(Math.max(WINDOW, 2 * tokens.size));
+      const known = new Set((await newest(Math.max(WINDOW, 2 * tokens.size))).map(({ token }) => token));
       const fresh = [...tokens].filter(([token]) => !known.has(token));
-      if (fresh.length > 0) await session.addItems(fresh.map(itemOf));
+      if (fresh.length > 0) await add(fresh.map(([token, value]) => ({ token, value, issued: true })));
+    },
+    async use(tokens, now) {
+      if (tokens.size === 0) return;
+      const known = await newest(Math.max(WINDOW, 2 * tokens.size));
+      const lasting = new Map<string, Kept>();
+      for (const kept of known) {
+        const before = lasting.get(kept.token);
+        if (kept.issued !== true && (before === undefined || lastsAsLong(kept, before)))
+          lasting.set(kept.token, kept);
+      }
+      const values = new Map(known.map(({ token, value }) => [token, value]));
+      const wanted = [...tokens].filter(([token, use]) => {
+        const before = lasting.get(token);
+        return before === undefined || !lastsAsLong(before, use);
+      });
+      const missing = wanted.filter(([token, { value }]) => value === undefined && !values.has(token));
+      for (const [token, value] of await find(missing.map(([token]) => token))) values.set(token, value);
+      const fresh = wanted.flatMap(([token, { value = values.get(token), until }]): Kept[] =>
+        value === undefined ? [] : [{ token, value, until }],
+      );
+      if (fresh.length > 0) await add(fresh, now);
+      const issued = known.filter((kept) => kept.issued === true && tokens.has(kept.token));
+      if (issued.length > 0) await takeOver(new Set(issued.map(({ token }) => token)));
     },
     clear: async () => session.clearSession(),
   };
 }
 
-function itemOf([token, value]: readonly [string, string]): AgentInputItem {
+function lastsAsLong(one: Pick<TokenUse, 'until'>, other: Pick<TokenUse, 'until'>): boolean {
+  return (one.until ?? Number.POSITIVE_INFINITY) >= (other.until ?? Number.POSITIVE_INFINITY);
+}
+
+function hasTransactions(session: Session): session is SessionHistoryTransactionAwareSession {
+  return (
+    typeof (session as Partial<SessionHistoryTransactionAwareSession>).applyHistoryTransaction === 'function'
+  );
+}
+
+function itemOf(kept: Kept): AgentInputItem {
   return {
     type: 'message',
     role: 'user',
-    content: [{ type: 'input_text', text: JSON.stringify({ token, value }) }],
+    content: [{ type: 'input_text', text: JSON.stringify(kept) }],
   };
 }
 
-function entryOf(item: AgentInputItem): readonly [token: string, value: string] {
+function entryOf(item: AgentInputItem): Kept {
   try {
     const text = (item as { content: readonly { text: string }[] }).content.map((part) => part.text).join('');
-    const { token, value } = JSON.parse(text) as { token: unknown; value: unknown };
-    if (typeof token === 'string' && typeof value === 'string') return [token, value];
+    const { token, value, until, issued } = JSON.parse(text) as Record<keyof Kept, unknown>;
+    if (typeof token === 'string' && typeof value === 'string') {
+      return {
+        token,
+        value,
+        until: typeof until === 'number' ? until : undefined,
+        issued: issued === true ? true : undefined,
+      };
+    }
   } catch {
     // refused below
   }
