@@ -37,7 +37,7 @@ export {
   type RepairReport,
 } from './repair-history.ts';
 export { rewindTo, undoTurn, type RewindReport, type RewindTarget } from './rewind.ts';
-export { parseSessionId, sessionId } from './session-id.ts';
+export { parseSessionId, sessionId, subjectOf } from './session-id.ts';
 export { sessionStats, type SessionStats } from './session-stats.ts';
 export { estimateTokens, type TokenCounter } from './token-counter.ts';
 export {

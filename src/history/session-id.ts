@@ -1,5 +1,6 @@
 import { uuidV7 } from '../crypto/random.ts';
-import { invalidOption } from '../options.ts';
+import { rootOf } from '../derived-id.ts';
+import { invalidOption, parseCount } from '../options.ts';
 
 /**
  * One session id from several parts, such as tenant, user and thread; without parts a new one, a UUID of version 7
@@ -33,6 +34,37 @@ export function parseSessionId(id: string): string[] | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The subject of a session whose id {@link sessionId} made: its first parts, such as tenant and user, joined as they are in the
+ * id. All sessions of a person then have one subject, which the id itself says.
+ *
+ * @param id The id of a session, or of one that belongs to it.
+ * @param parts How many parts say whose session it is, from 1 on. Default 1.
+ * @throws StrongroomError `ERR_INVALID_OPTION` for an id that {@link sessionId} did not make, or that has fewer parts.
+ *
+ * @example
+ * ```ts
+ * import { sessionId, subjectOf } from 'strongroom/history';
+ * import { openSqlite, type StoreSession } from 'strongroom/sqlite';
+ *
+ * const store = openSqlite('conversations.db');
+ *
+ * export function support(tenant: string, user: string): StoreSession {
+ *   const id = sessionId(tenant, user, 'support');
+ *   return store.session(id, { subject: subjectOf(id, 2) });
+ * }
+ * ```
+ */
+export function subjectOf(id: string, parts: number = 1): string {
+  const where = 'subjectOf()';
+  parseCount(where, 'parts', parts);
+  const found = typeof id === 'string' ? parseSessionId(rootOf(id)) : undefined;
+  if (found === undefined || found.length < parts) {
+    return invalidOption(where, 'id', `an id of sessionId() with at least ${parts} parts`, id);
+  }
+  return found.slice(0, parts).map(encodePart).join(':');
 }
 
 function encodePart(part: string): string {

@@ -2,7 +2,14 @@ import { MemorySession, type Session } from '@openai/agents';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encrypt, generateKey, keyring, wrapSession } from '../../src/index.ts';
-import { parseSessionId, rewindTo, sessionId, sessionStats, undoTurn } from '../../src/history/index.ts';
+import {
+  parseSessionId,
+  rewindTo,
+  sessionId,
+  sessionStats,
+  subjectOf,
+  undoTurn,
+} from '../../src/history/index.ts';
 import { plainSession } from '../support/plain-session.ts';
 import { assistant, call, result, system, user } from './support/random-history.ts';
 
@@ -154,5 +161,26 @@ describe('sessionId()', () => {
       );
     }
     for (const id of ['', 'a::b', 'a b', '%', '%61']) expect(parseSessionId(id)).toBeUndefined();
+  });
+});
+
+describe('subjectOf()', () => {
+  it('is the first parts of an id, the same for all sessions of a person', () => {
+    const [one, other] = [sessionId('acme:1', 'jane', 'a'), sessionId('acme:1', 'jane', 'b')];
+    expect(subjectOf(one, 2)).toBe(sessionId('acme:1', 'jane'));
+    expect(subjectOf(other, 2)).toBe(subjectOf(one, 2));
+    expect(subjectOf(`~branch~retry~${one}`)).toBe(sessionId('acme:1'));
+    expect(subjectOf(sessionId('acme', '1:jane'), 2)).not.toBe(subjectOf(sessionId('acme:1', 'jane'), 2));
+  });
+
+  it('refuses ids that are made otherwise, or too short', () => {
+    for (const act of [
+      () => subjectOf('a b'),
+      () => subjectOf(sessionId('acme'), 2),
+      () => subjectOf(sessionId('acme'), 0),
+      () => subjectOf(undefined as never),
+    ]) {
+      expect(act).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }));
+    }
   });
 });
