@@ -94,8 +94,8 @@ export async function openBeside(
 }
 
 /**
- * Under this symbol a session that goes where the current branch of a conversation is gives the session of one history: of the
- * branch that a run is on, or of the one that is current now.
+ * Under this symbol, a session that follows the current branch of a conversation returns the session of one branch:
+ * the branch of the run, or the current one.
  */
 export const FOLLOW: unique symbol = Symbol.for('strongroom.follow') as never;
 

@@ -1,9 +1,9 @@
 import type * as aes from '@noble/ciphers/aes.js';
 import { loadModule } from '../load-module.ts';
 
-/** What is used of `@noble/ciphers` to seal. */
+/** The functions of `@noble/ciphers` that seal. */
 export type Aes = Pick<typeof aes, 'ecb' | 'gcm'>;
-/** What is used of it to wrap keys. */
+/** The functions of `@noble/ciphers` that wrap keys. */
 export type AesKeyWrap = Pick<typeof aes, 'aeskw' | 'gcm'>;
 
 let loaded: typeof aes | undefined;

@@ -9,20 +9,20 @@ import type { Pipeline } from './pipeline.ts';
 import type { Opened } from './records.ts';
 import type { Stack } from './stack.ts';
 
-/** Calls whose records only the store and the layers see. */
+/** Calls whose records are passed only between the store and the layers. */
 const KINDS_WITH_PARTS: readonly CallKind[] = ['getItems', 'addItems'];
 
-/** How far back the call of a result is looked for in raw records. */
+/** How many raw records are searched for the call of a result. */
 const CALL_WINDOW = 64;
 
-/** What the member knows of its call. */
+/** The details of a call that the member provides. */
 export interface CallDetails extends Pick<
   SessionCall,
   'limit' | 'itemCount' | 'operationId' | 'runContext' | 'actor' | 'purpose'
 > {
   /**
    * Throws when the arguments are refused. Runs inside the `around` hooks, so that a refused call is authorized and
-   * audited like any other, and before a layer hears of a mutation.
+   * audited like any other, and before a layer is notified of a mutation.
    */
   readonly checked?: () => unknown;
 }
@@ -35,7 +35,7 @@ export interface ActiveCall extends SessionCall {
   latest: number;
 }
 
-/** A call of this kind, of which the layers have not heard yet. */
+/** Creates a call of this kind; the layers are not notified yet. */
 export type Begin = (kind: CallKind, details: CallDetails) => MaybePromise<ActiveCall>;
 
 export function createBegin(inner: Inner, stack: Stack, pipeline: Pipeline, histories: Histories): Begin {
@@ -88,7 +88,7 @@ export function createBegin(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     try {
       opened = await pipeline.open(await inner.getItems(CALL_WINDOW, call.runContext), quiet(call));
     } catch {
-      // What cannot be read here was reported by the read that began the run; a write does not fail for it.
+      // The read that began the run reported unreadable records; a write does not fail because of them.
       return undefined;
     }
     return opened.findLast(({ bottom }) => bottom !== undefined && isCall(bottom.item) && match(bottom))
@@ -98,5 +98,5 @@ export function createBegin(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   return begin;
 }
 
-/** A look of our own must not make the wrapper read-only on top of what the caller's reads say. */
+/** An internal read must not make the wrapper read-only; only reads of the caller do. */
 export const quiet = (call: SessionCall): SessionCall => ({ ...call, skipped: () => undefined });

@@ -1,12 +1,12 @@
 /**
- * Most bytes that all wrappers of this process remember together: sealed transactions, tool calls, and the stamps of a
- * last full read. What was used least recently is forgotten first. `cache()` has bounds of its own.
+ * Most bytes of state of all wrappers of this process together: sealed transactions, tool calls, and the stamps of
+ * a last full read. The least recently used state is evicted first. `cache()` has its own bounds.
  */
 export const MAX_REMEMBERED_BYTES = 33_554_432;
 
-/** A part of what is remembered, with one owner. */
+/** The state of one owner. */
 export interface Share {
-  /** Says how many bytes the owner remembers now; the newest one to say so is the last to be asked to forget. */
+  /** Reports how many bytes the owner holds now; the owner with the newest report is evicted last. */
   use(bytes: number): void;
 }
 
@@ -15,11 +15,11 @@ interface Held {
   readonly bytes: number;
 }
 
-/** Least recently used first. Weak, so that a wrapper that nobody uses any more takes what it remembers with it. */
+/** Least recently used first. Weak, so that the state of an unreferenced wrapper is released with it. */
 const held = new Map<number, Held>();
 let total = 0;
 let lastId = 0;
-/** The one that said so last. */
+/** The one with the newest report. */
 let newest = 0;
 const collected = new FinalizationRegistry<number>(drop);
 
@@ -28,25 +28,26 @@ function drop(id: number): void {
   held.delete(id);
 }
 
-/** Bytes that the wrappers of this process remember now. */
+/** Bytes of state that the wrappers of this process hold now. */
 export function rememberedBytes(): number {
   return total;
 }
 
-/** @param forget Called when others need the room; must not call `use`. */
+/** @param forget Called when others need the space; must not call `use`. */
 export function createShare(forget: () => void): Share {
   const id = ++lastId;
   const share = {
     forget,
     use(bytes: number): void {
-      // The newest one already, with the same bytes: nothing to put anywhere else.
+      // It is the newest one already, with the same bytes.
       if (id === newest && held.get(id)?.bytes === bytes) return;
       drop(id);
       if (bytes === 0) return;
       held.set(id, { share: reference, bytes });
       newest = id;
       total += bytes;
-      // Where nothing has to go the oldest is not looked for: a Map steps over all that it lost to give it.
+      // The oldest is looked up only when something must be evicted: a Map steps over all deleted entries to find
+      // it.
       if (total <= MAX_REMEMBERED_BYTES) return;
       for (const [oldest, { share: other }] of held) {
         if (total <= MAX_REMEMBERED_BYTES) return;

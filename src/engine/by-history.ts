@@ -9,10 +9,11 @@ export interface ByHistory<T> {
 
 /**
  * State of a layer, kept apart by history: by an object of the call, the session id, and the run context where the
- * inner session chooses its history by it. Values go with the object and the run context.
+ * inner session chooses its history by it. Values are released with the object and the run context.
  *
- * @param ownerOf `call.inner` for what all stacks around a session may share, `call.layers` for what one stack keeps.
- * @param most Ids that are kept for each owner and run context; the oldest leave first.
+ * @param ownerOf `call.inner` for state that all stacks around a session may share, `call.layers` for state of one
+ * stack.
+ * @param most Ids that are kept for each owner and run context; the oldest are dropped first.
  */
 export function createByHistory<T>(
   ownerOf: (call: SessionCall) => object,

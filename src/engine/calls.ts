@@ -23,8 +23,8 @@ const REMOVALS: readonly CallKind[] = [
 export interface Calls {
   read<T>(kind: CallKind, details: CallDetails, work: (call: ActiveCall) => MaybePromise<T>): Promise<T>;
   /**
-   * `appended` is told what was written, only after an acknowledged append; `removed` what is gone, only after an
-   * acknowledged removal or replacement.
+   * `appended` gets the written records, only after an acknowledged append; `removed` the removed ones, only after
+   * an acknowledged removal or replacement.
    */
   mutate<T>(
     kind: CallKind,
@@ -35,16 +35,19 @@ export interface Calls {
       removed: (records: readonly Opened[]) => void,
     ) => Promise<T>,
   ): Promise<T>;
-  /** The same call for a look of our own: what it skips does not count for the caller. */
+  /** The same call for an internal read: records that it skips do not count for the caller. */
   quiet(call: SessionCall): SessionCall;
-  /** Asks the layers whether records may go. Calls that always remove some are asked for before they begin. */
+  /**
+   * Asks the layers whether records may be removed. For calls that always remove some, this is done before they
+   * begin.
+   */
   removing(call: SessionCall): Promise<void>;
   /** @throws {@link StrongroomError} `ERR_READ_ONLY` after reads of this history that skipped records. */
   assertWritable(call: SessionCall): Promise<void>;
   /** @throws {@link StrongroomError} `ERR_READ_ONLY` when `records` has skipped ones. */
   assertReadable(records: readonly Opened[], call: SessionCall): void;
   /**
-   * Asks the database for its time where `going`, which the call would remove, has expired records.
+   * Reads the time of the database when `going`, which the call would remove, has expired records.
    *
    * @throws {@link StrongroomError} `ERR_READ_ONLY` as above; `ERR_CLOCK` when the clock that hid some of them is too far ahead.
    */
@@ -84,7 +87,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     throw refusal(call);
   }
 
-  /** `work` inside the `around` hooks, once the arguments are checked. */
+  /** Runs `work` inside the `around` hooks, after the check of the arguments. */
   async function run<T>(
     kind: CallKind,
     details: CallDetails,
@@ -154,7 +157,7 @@ export async function runAround<T>(
   return await next();
 }
 
-/** Hidden although it could be opened, and its stamps say since when. */
+/** Hidden although it could be opened, and it has stamps. */
 function isExpired({ bottom, visible }: Opened): boolean {
   return visible === undefined && bottom?.header.t !== undefined;
 }

@@ -15,9 +15,9 @@ import {
 import { decodeItem, encodeItem } from '../protocol/item.ts';
 
 /**
- * Header field of unsealed envelopes that says for which session they were written. It tells rows of ours from
- * text that a user pasted before the stack had a layer with stamps. Not a protection against a database writer:
- * nothing in an unsealed envelope is.
+ * Header field of unsealed envelopes that names the session for which they were written. It distinguishes our rows
+ * from text that a user pasted before the stack had a layer with stamps. It does not protect against a writer of
+ * the database, like everything in an unsealed envelope.
  */
 const WRITTEN_FOR = 'x-w';
 
@@ -41,8 +41,8 @@ export function encloseClear(entry: Entry, index: number, sessionId: string, ope
 export type Unstamped = NonNullable<SessionLayer['unstamped']>;
 
 /**
- * The entry in a record of a stack that stamps but does not seal. A record without an envelope comes back as it is,
- * without a header: the stamping layer decides about it.
+ * The entry in a record of a stack that stamps but does not seal. A record without an envelope is returned
+ * unchanged, without a header: the stamping layer decides how to treat it.
  *
  * @throws {@link StrongroomError} `ERR_MALFORMED`, or `ERR_UNSUPPORTED` when the record is sealed.
  */

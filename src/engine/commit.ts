@@ -3,13 +3,13 @@ import type { SessionCall } from '../layer.ts';
 import type { Inner } from './inner.ts';
 import { recordKey } from '../protocol/envelope.ts';
 
-/** How often a change of the end is tried again when another writer was faster. */
+/** How often a change of the end is repeated when another writer was faster. */
 export const CLAIMS = 16;
 
 /**
- * Sends a removal of `expected`. False when another writer changed the end first. After an error the end tells:
- * unchanged means not applied; changed means applied with the answer lost, or another writer, and only the inner
- * session knows which, so it is asked again under the same operation id.
+ * Sends a removal of `expected`. False when another writer changed the end first. After an error the end of the
+ * history decides: unchanged means not applied; changed means applied with the answer lost, or another writer. Only
+ * the inner session knows which, so the change is sent again under the same operation id.
  */
 export async function commit(
   inner: Inner,

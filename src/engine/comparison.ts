@@ -5,25 +5,25 @@ import { mapInSlices } from '../slices.ts';
 import type { Opened } from './records.ts';
 import type { Stack } from './stack.ts';
 
-/** Equality of items, and what follows from it for records that are written again. */
+/** Equality of items, and its use for records that are written again. */
 export interface Comparison {
   /**
-   * Whether the item names this record: it is exactly what the caller sees of it or what is stored, or what layers
-   * with `write` make of it is. What a layer shows on read does not count: two texts can have one view.
+   * Whether the item matches this record: it exactly equals the visible or the stored item, or does so after the
+   * layers with `write`. A view on read does not count: two texts can have one view.
    */
   names(item: AgentInputItem, record: Opened): boolean;
-  /** Whether the item is, exactly, what the caller sees of the record or what is stored. */
+  /** Whether the item exactly equals the visible or the stored item of the record. */
   isExactly(item: AgentInputItem, record: Opened): boolean;
   /**
    * Entries for items that the caller wrote. One that came from a recent read (a rollback writes those objects back)
-   * keeps its header fields, and its stored text where a layer only changes what is read.
+   * keeps its header fields, and its stored text when layers change items on read only.
    */
   entriesOf(items: readonly AgentInputItem[], origins?: readonly (Opened | undefined)[]): Entry[];
   /** The same items with the same header fields, to be written somewhere else. */
   restamped(entries: readonly Entry[]): Entry[];
   /**
-   * Entries that take the place of `going`, each record used once: an item that is exactly one of them keeps its
-   * stored text and its header fields; one that only looks like one under the layers keeps the fields.
+   * Entries that replace `going`, each record used once: an item that exactly equals one of them keeps its stored
+   * text and its header fields; one that is equal only by `compare` keeps the fields.
    */
   restored(entries: readonly Entry[], going: readonly Opened[]): Promise<Entry[]>;
 }
@@ -45,7 +45,7 @@ export function createComparison(stack: Stack): Comparison {
       items.map((item, index) => {
         const origin = origins[index];
         if (origin?.bottom === undefined) return { item, header: {} };
-        // An object that the caller changed after it was read is another text of the same age.
+        // An object that the caller changed after the read has another text and the same stamps.
         const text = isExactly(item, origin) ? origin.bottom.item : item;
         return { item: text, header: fieldsOf(origin.bottom.header) };
       }),
@@ -64,7 +64,7 @@ export function createComparison(stack: Stack): Comparison {
         }
         return undefined;
       };
-      // What is exactly a record is found before another item takes it for its header.
+      // Exact matches first, so that no other item uses such a record for its header.
       const found = entries.map(({ item }) => take(exact, itemKey(item)));
       return entries.map((entry, index) => {
         const same = found[index];
@@ -80,7 +80,7 @@ export function createComparison(stack: Stack): Comparison {
   };
 }
 
-/** What the caller sees of a record, and what is stored. */
+/** The visible and the stored item of a record. */
 function formsOf({ visible, bottom }: Opened): AgentInputItem[] {
   if (bottom === undefined) return [];
   return visible === undefined || visible.item === bottom.item ? [bottom.item] : [visible.item, bottom.item];
@@ -103,7 +103,7 @@ async function poolOf(
   return pool;
 }
 
-/** The header of an entry that is written again; seal and operation belong to the record that it was. */
+/** The header of an entry that is written again; seal and operation tag belong to the earlier record. */
 function fieldsOf(header: Header): Header {
   const { s: _seal, d: _key, o: _operation, ...fields } = header;
   return fields;

@@ -10,15 +10,15 @@ import type { Parts } from './parts.ts';
 import { visibleBeginning, type Receive } from './receive.ts';
 import { hasSkipped } from './calls.ts';
 
-/** What a store's session has below the layers. */
+/** The session of a store below the layers. */
 type CopyingSession = Session & { [COPY_RECORDS](args: CopyRecordsArgs): Promise<void> };
 
-/** How often the beginning is read again because somebody changed it meanwhile. */
+/** How often the beginning is read again because it changed meanwhile. */
 const ATTEMPTS = 4;
 
 /**
- * Copies of the first items, sealed for another session, with their stamps: the records that they were made from are compared by
- * the store in the transaction that writes the copies.
+ * Copies of the first items, sealed for another session, with their stamps: the store compares the original records
+ * in the transaction that writes the copies.
  *
  * @param receiverOf - The engine of a session that this copy of the package wrapped.
  */
@@ -34,7 +34,7 @@ export function createCopies(
     return calls.read('createBranch', { ...origin, operationId }, async (call) => {
       let hasBegun = false;
       for (let attempt = 1; ; attempt++) {
-        // What a cache answers can be old; what was sealed from it is refused by the store then.
+        // The answer of a cache can be outdated; then the store refuses the copies.
         const opened = await pipeline.read(undefined, calls.quiet(call), attempt > 1);
         const beginning = visibleBeginning(opened, count(opened.flatMap(itemOf)));
         if (hasSkipped(beginning)) throw unreadable(call);

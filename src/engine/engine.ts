@@ -24,7 +24,7 @@ import type { CopyBeginning } from '../session-contract.ts';
 import type { Stack } from './stack.ts';
 import { createWrites } from './writes.ts';
 
-/** What `members.ts` puts behind the members of the SDK. */
+/** The functions that `members.ts` calls in the members of the SDK. */
 export interface Engine {
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
   /** @param headers Fields that the entries have from the start, one element an item. */
@@ -41,29 +41,29 @@ export interface Engine {
   applyHistoryMutations(args: SessionHistoryRewriteArgs): Promise<void>;
   /** Only over sessions of our stores. */
   replacePrefix(args: ReplacePrefixArgs): Promise<void>;
-  /** A part of the history, with what the layers know of its items. */
+  /** A page of the history, with details of its items from the layers. */
   readonly page: ReadPage;
   /** Only over sessions of our stores. */
   readonly copyBeginning: CopyBeginning;
-  /** Takes what another session archives here. */
+  /** Receives the entries that another session archives here. */
   readonly receive: Receive;
-  /** A member that layers only watch: passes on as it is, in the order of the calls. */
+  /** A member that layers only observe: it is passed on unchanged, in the order of the calls. */
   observe<T>(kind: CallKind, details: ObservedCall, next: () => Promise<T>): Promise<T>;
-  /** The session is removed from outside: what this process remembers of it goes too. */
+  /** The session is deleted from outside: the state of this process for it is dropped, too. */
   removed<T>(kind: CallKind, origin: CallOrigin, next: () => Promise<T>): Promise<T>;
   /** A call of a function that works below the layers, beside the queue. */
   operate<T>(kind: CallKind, origin: CallOrigin, work: (io: OperationIO) => Promise<T>): Promise<T>;
 }
 
-/** What such a function reads with. */
+/** The reads of such a function. */
 export interface OperationIO {
-  /** Everything as the caller of the session sees it, past a cache. */
+  /** All visible items, without a cache. */
   visibleItems(): Promise<AgentInputItem[]>;
   /** The same with the header of each. */
   visibleEntries(): Promise<Entry[]>;
 }
 
-/** What is known of a call that only passes through. */
+/** The details of a call that is only passed on. */
 export interface ObservedCall {
   readonly runContext?: Context;
   readonly itemCount?: number;
@@ -71,7 +71,7 @@ export interface ObservedCall {
   readonly count?: (result: unknown) => number | undefined;
 }
 
-/** One wrapper's engine: order, pipeline, and what the SDK's contract asks of the members. */
+/** The engine of one wrapper: order of calls, pipeline, and the SDK's contract of the members. */
 export function createEngine(
   inner: Inner,
   stack: Stack,

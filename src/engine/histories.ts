@@ -7,25 +7,25 @@ import type { Opened } from './records.ts';
 /** Ids of one session object whose histories are remembered: a service gives a cleared session a new id. */
 const KEPT_IDS = 4;
 
-/** What one wrapper remembers of one history. */
+/** The state of one wrapper for one history. */
 export interface History {
   readonly memory: Memory;
   readonly operations: OperationLog;
-  /** What the last full read of it said: every record opened, or some were skipped. */
+  /** The result of the last full read: every record opened, or some were skipped. */
   records: 'unread' | 'opened' | 'skipped';
 }
 
 /** Histories that one caller reaches: all of them, or those behind one run context. */
 interface Route {
   readonly histories: Map<string, History>;
-  /** What a clear removed, until something is written: a compaction that comes next replaces it. */
+  /** The headers that a clear removed, until the next write: a compaction that follows replaces these records. */
   cleared?: readonly Pick<Entry, 'header'>[] | undefined;
 }
 
 /**
- * What a wrapper remembers, kept apart by history. A session that routes by the run context has many histories under
- * one id, and only the inner session knows which context leads where, so each `RunContext` is taken for one of its own.
- * What this process saw under another context is asked of the inner session again.
+ * The state of a wrapper, separated by history. A session that routes by the run context has many histories under
+ * one id, and only the inner session knows which context leads to which, so each `RunContext` counts as a separate
+ * one. Data that this process saw under another context is read from the inner session again.
  */
 export interface Histories {
   of(call: SessionCall): History;
@@ -36,7 +36,7 @@ export interface Histories {
   ): (Opened | undefined)[];
   cleared(call: SessionCall): readonly Pick<Entry, 'header'>[] | undefined;
   setCleared(call: SessionCall, entries: readonly Pick<Entry, 'header'>[] | undefined): void;
-  /** Whether any read of this wrapper has skipped records: then a history that was never read must be looked at. */
+  /** Whether any read of this wrapper has skipped records: then a history that was never read must be read first. */
   skippedSomewhere(): boolean;
   setRecords(call: SessionCall, records: 'opened' | 'skipped'): void;
   forget(): void;

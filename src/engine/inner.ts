@@ -21,7 +21,7 @@ import {
   type RecordSource,
 } from '../session-contract.ts';
 
-/** The SDK brands its sessions under a symbol that it does not export; its description is all there is to find it. */
+/** The SDK brands its sessions under a symbol that it does not export; only its description identifies it. */
 const BRAND_DESCRIPTION = 'OPENAI_SESSION_API';
 /** Items that the Conversations API takes in one create call. */
 const CONVERSATIONS_BATCH = 20;
@@ -38,15 +38,15 @@ export interface Inner {
   readonly reference: ReadReference | undefined;
   readonly version: VersionSource | undefined;
   /**
-   * As {@link Inner.getItems} without a run context, but carriers are not written down; present where `addItems` takes such
-   * records as well.
+   * As {@link Inner.getItems} without a run context, but carriers have no text; present when `addItems` accepts
+   * such records as well.
    */
   readonly getRecords: ((limit: number | undefined) => Promise<AgentInputItem[]>) | undefined;
-  /** The `count` records that stand before the last `skip`, all of them when absent; carriers may be unwritten ones. */
+  /** The `count` records that stand before the last `skip`, all of them when absent; carriers may be without text. */
   past(count: number | undefined, skip: number, runContext: Context): Promise<readonly PastRecord[]>;
   /** The session's id, where it is known to stay the same. */
   readonly id: string | undefined;
-  /** Tells the store that a call has begun. */
+  /** Registers a call with the store. */
   readonly admit: Admit | undefined;
   getSessionId(): Promise<string>;
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
@@ -74,7 +74,7 @@ export function innerSession(session: Session): Inner {
   if (typeof session !== 'object' || session === null) {
     return invalidOption('wrapSession', 'session', 'a Session of @openai/agents', session);
   }
-  // By name: optional members of the SDK and our symbols are no part of the type `Session`.
+  // By name: optional members of the SDK and our symbols are not part of the type `Session`.
   const members = session as unknown as Members;
   const missing = REQUIRED.filter((name) => typeof members[name] !== 'function');
   if (missing.length > 0) {
@@ -91,7 +91,7 @@ export function innerSession(session: Session): Inner {
   const admit = members[ADMIT] as Admit | undefined;
   const records = recordsOf(session);
 
-  /** Sessions that did not opt in keep the call shapes that they were written for. */
+  /** Sessions that did not opt in get calls without the context argument. */
   const call = async (name: string, args: unknown[], runContext: Context): Promise<unknown> =>
     await (members[name] as Method).call(
       session,
@@ -109,7 +109,7 @@ export function innerSession(session: Session): Inner {
       await call(method, [items], runContext);
       return;
     }
-    // The service gives ids, so its last record of before tells what is new from what looks the same.
+    // The service adds ids, so its previous last record separates new records from equal ones.
     const [before] = (await inner.getItems(1, runContext)).map(recordIdentity);
     for (let start = 0; start < items.length; start += batch) {
       try {
@@ -121,7 +121,7 @@ export function innerSession(session: Session): Inner {
     }
   }
 
-  /** After a failed batch: `complete` when it was stored after all, else pops what this call had added. */
+  /** After a failed batch: `complete` when it was stored after all, else pops the records that this call had added. */
   async function takeBack(
     before: string | undefined,
     sent: readonly AgentInputItem[],
@@ -147,7 +147,7 @@ export function innerSession(session: Session): Inner {
     }
   }
 
-  /** What the service keeps of items, whether they come from there or go there. */
+  /** The fields that the service keeps of items, for comparing read and written ones. */
   function keysOf(items: readonly AgentInputItem[]): string[] {
     const copies = structuredClone([...items]);
     return (session.prepareHistoryItemsForPersistenceComparison?.(copies) ?? copies).map(itemKey);
@@ -205,7 +205,7 @@ function checkedId(id: unknown): string {
   return id;
 }
 
-/** Of a session that gives its last items only. */
+/** For a session that can only read its last items. */
 async function pastOf(
   inner: Pick<Inner, 'getItems'>,
   count: number | undefined,
@@ -216,7 +216,7 @@ async function pastOf(
   return items.slice(0, Math.max(items.length - skip, 0)).map((record) => ({ record }));
 }
 
-/** What a session of our stores offers in the place of some of its members. */
+/** The functions that a session of our stores offers instead of some of its members. */
 interface Records {
   id(): string | undefined;
   read(limit: number | undefined, inner: Pick<Inner, 'getItems'>): Promise<AgentInputItem[]>;
@@ -224,7 +224,10 @@ interface Records {
   past(count: number | undefined, skip: number): Promise<readonly PastRecord[]> | undefined;
 }
 
-/** Of the very session that offers it: one that inherits from it, or copies its members, may change what they do. */
+/**
+ * Only for the session that offers it: an object that inherits from it, or copies its members, may change their
+ * behaviour.
+ */
 function recordsOf(session: Session): Records | undefined {
   const { [RECORDS]: offered, [DEK_STORE]: dekStore } = session as {
     [RECORDS]?: RecordSource;

@@ -5,9 +5,9 @@ import { sameFields } from '../protocol/header.ts';
 import { isUndeclaredInverse } from './layer-kinds.ts';
 
 /**
- * What the layer's `write` makes of the entries; the same entries when it has none.
+ * The result of the layer's `write` for the entries; the same entries when it has none.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when the layer does not do what it says it does.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when the layer breaks its stated properties.
  */
 export function writeWith(
   layer: SessionLayer,
@@ -22,7 +22,7 @@ export function writeWith(
   });
 }
 
-/** What the layer's `read` makes of them, `undefined` for each that it hides. Throws like {@link writeWith}. */
+/** The result of the layer's `read` for them, `undefined` for each that it hides. Throws like {@link writeWith}. */
 export function readWith(
   layer: SessionLayer,
   entries: readonly Entry[],
@@ -77,7 +77,10 @@ function assertEntries(
 
 const TIMES = ['t', 'e', 'g'] as const;
 
-/** A record that is kept is written again: through `write` if `read` undid it, else past it. A guess would damage it. */
+/**
+ * A kept record is written again: through `write` if `read` undid it, else without `write`. A wrong guess would
+ * damage it.
+ */
 function assertItemsKept(layer: SessionLayer, before: readonly Entry[], after: readonly Entry[]): void {
   if (after.every(({ item }, index) => item === before[index]?.item)) return;
   throw broken(

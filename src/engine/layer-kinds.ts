@@ -20,7 +20,7 @@ export function isInverse(layer: SessionLayer): boolean {
   return isUndeclaredInverse(layer) && layer.stamps !== true;
 }
 
-/** Whether `read` may undo `write`, for all that the hooks tell. */
+/** Whether `read` may undo `write`, as far as the hooks show. */
 export function isUndeclaredInverse(layer: SessionLayer): boolean {
   return (
     layer.reads === undefined &&
@@ -31,14 +31,14 @@ export function isUndeclaredInverse(layer: SessionLayer): boolean {
   );
 }
 
-/** What the order of a stack has to know of a layer, for this and any other copy of the package. */
+/** The properties of a layer for the order check, for this and any other copy of the package. */
 export function describeLayer(layer: SessionLayer): DescribedLayer {
   const is: Readonly<Record<LayerKind, boolean>> = {
     items: isDataLayer(layer),
     seals: layer.seals === true,
     stamps: layer.stamps === true,
     expires: layer.expires === true,
-    // Two of what seals or answers reads cannot both do it.
+    // Two layers that seal, or that answer reads, cannot work in one stack.
     unique: layer.unique === true || layer.seals === true || layer.load !== undefined,
     loads: layer.load !== undefined,
     inverse: isInverse(layer),

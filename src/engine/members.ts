@@ -24,7 +24,7 @@ type SdkSession = Session &
 /** Every member that a session of the SDK can have. */
 export type SessionMember = keyof SdkSession;
 
-/** What a row needs to decide. */
+/** The input of a row. */
 export interface MemberContext {
   readonly inner: Inner;
   readonly stack: Stack;
@@ -83,15 +83,15 @@ export const MEMBERS: { readonly [K in SessionMember]-?: Row<K> } = {
       ? (args) => engine.applyHistoryMutations(args)
       : undefined,
 
-  // The inner session rewrites what it stores natively; an envelope is not that, nor what a codec makes.
+  // The inner session rewrites its own items; it cannot rewrite envelopes or the output of a codec.
   prepareHistoryItemForModelInput: ({ inner, has, stack }) =>
     has('prepareHistoryItemForModelInput') && !stack.opaque
       ? (item) =>
           (inner.session.prepareHistoryItemForModelInput as (item: AgentInputItem) => AgentInputItem)(item)
       : undefined,
 
-  // Synchronous and item by item, as the runner requires. Under an envelope or a codec records come back as they were written,
-  // so the inner session's normalization has nothing to do.
+  // Synchronous and item by item, as the runner requires. Under an envelope or a codec records are read as they
+  // were written, so the inner session does not normalize them.
   prepareHistoryItemsForPersistenceComparison: ({ inner, has, stack }) => {
     const { compare } = stack;
     const native = has('prepareHistoryItemsForPersistenceComparison') && !stack.opaque;
@@ -110,7 +110,8 @@ export const MEMBERS: { readonly [K in SessionMember]-?: Row<K> } = {
     inner.acceptsRunContext || stack.wantsRunContext ? true : undefined,
 
   // Compaction of the inner session reads and writes below the layers, so only observers may stand above it
-  // (wrapSession refuses others). Receipts of ownership belong to the inner object: all arguments pass untouched.
+  // (wrapSession refuses others). Receipts of ownership belong to the inner object: all arguments are passed
+  // unchanged.
   runCompaction: ({ inner, engine, has }) =>
     has('runCompaction')
       ? (...args) =>
@@ -144,7 +145,7 @@ export const MEMBERS: { readonly [K in SessionMember]-?: Row<K> } = {
       : undefined,
 };
 
-/** Methods that the SDK's own compaction session has for itself. */
+/** Internal methods of the SDK's own compaction session. */
 const INTERNAL: readonly string[] = [
   'ownsCompaction',
   'shouldTriggerCompaction',

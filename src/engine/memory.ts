@@ -5,15 +5,18 @@ import { lengthOf } from '../protocol/record-mark.ts';
 import { createShare, type Share } from './budget.ts';
 import type { Opened } from './records.ts';
 
-/** Reads whose objects are known: a rollback reads once more than it restores. */
+/** Reads whose objects are recognized: a rollback reads once more after the read that it restores. */
 const READS = 2;
-/** Objects of a read that hold it, the newest among them: a caller that trims a list or rolls back holds the newest. */
+/**
+ * Objects that are keys of their read, the newest among them: a caller that trims a list or rolls back holds the
+ * newest.
+ */
 const HOLDERS = 8;
 /** Tool calls that are remembered, of those written and of those read. */
 const CALLS = 64;
-/** What an object takes beside its text, about. */
+/** Approximate size of an object without its text. */
 const OBJECT_BYTES = 512;
-/** What the header of a record takes, about. */
+/** Approximate size of the header of a record. */
 const HEADER_BYTES = 256;
 
 /** A read for as long as its caller holds some of its objects: a map of all of them would cost too much. */
@@ -30,17 +33,18 @@ interface Read {
 }
 
 /**
- * What this process saw of a history last. Of items it keeps tool calls only; what it knows of an object that a
- * caller got goes with that object. Bounded over all wrappers: what is forgotten is asked of the inner session again.
+ * The recent state of a history in this process. It keeps tool calls, but no other items; data about an object of a
+ * caller is released with that object. Bounded over all wrappers: evicted data is read from the inner session
+ * again.
  */
 export interface Memory {
   remember(items: readonly AgentInputItem[], opened: readonly Opened[]): void;
   wrote(entries: readonly Entry[]): void;
-  /** What objects that came from reads were read as (a rollback writes those back), by identity. */
+  /** The records of objects from reads (a rollback writes such objects back), by identity. */
   origins(items: readonly AgentInputItem[]): (Opened | undefined)[];
-  /** The newest tool call that matches, among what was written and read last. */
+  /** The newest tool call that matches, among the last written and read ones. */
   find(match: (entry: Entry) => boolean): Entry | undefined;
-  /** The headers of all that the last full read opened; `'forgotten'` when there was no room for them. */
+  /** The headers of all records that the last full read opened; `'forgotten'` when they were evicted. */
   lastFullRead(): readonly Header[] | 'forgotten' | undefined;
   rememberFullRead(opened: readonly Opened[]): void;
   /** The history is gone. */
@@ -128,9 +132,9 @@ export function createMemory(): Memory {
 /** Searches of a whole read, one after the other, that cost less than a map of all its objects. */
 const SEARCHES = 8;
 
-/** Where objects stand in a list: in time that grows with the list and what is looked for, not with their product. */
+/** Finds objects in a list, in time linear in the list and in the number of searches, not in their product. */
 function createFinder(objects: readonly AgentInputItem[]): (item: AgentInputItem) => number {
-  // A rollback restores a list in its order, so the next object usually stands behind the last one found.
+  // A rollback restores a list in its order, so the next object usually follows the last one found.
   let next = 0;
   let searches = 0;
   let places: Map<AgentInputItem, number> | undefined;
@@ -144,7 +148,7 @@ function createFinder(objects: readonly AgentInputItem[]): (item: AgentInputItem
   };
 }
 
-/** The calls among these entries, oldest first. Their order is found from the end: old ones are of little use. */
+/** The calls among these entries, oldest first. Collected from the end: old ones are of little use. */
 function callsAmong(count: number, entryAt: (index: number) => Entry | undefined): Calls {
   const calls: RememberedCall[] = [];
   for (let index = count - 1; index >= 0 && calls.length < CALLS; index--) {

@@ -2,7 +2,7 @@ import type { Entry, HiddenEntry, SessionCall } from '../layer.ts';
 import type { Opened, Written } from './records.ts';
 import type { Stack } from './stack.ts';
 
-/** Tells the layers of a mutation, before it and after it. */
+/** Notifies the layers of a mutation, before and after it. */
 export async function mutating<T>(
   stack: Stack,
   call: SessionCall,

@@ -56,7 +56,7 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
     });
   }
 
-  /** A replacement that is exactly what is seen of its call keeps what is stored of it. */
+  /** A replacement that exactly equals the visible item of its call keeps the stored one. */
   async function unsealedReplacements(
     mutations: readonly SessionHistoryMutation[],
     call: SessionCall,
@@ -74,8 +74,8 @@ export function createMutations({ inner, stack, pipeline, calls, comparison, max
   }
 
   /**
-   * Opens everything, mutates in plaintext, and sends one replacement from the first record that changed. What it
-   * replaced.
+   * Opens everything, mutates in plaintext, and sends one replacement from the first record that changed. Returns
+   * the replaced records.
    */
   async function mutateSealed(
     mutations: SessionHistoryMutation[],

@@ -8,11 +8,11 @@ import type { Opened } from './records.ts';
 import type { Stack } from './stack.ts';
 import { openThrough, readThrough, shownOf } from './through.ts';
 
-/** Records up to entries, in the two steps between which a cache keeps them. */
+/** Opens records to entries, in two steps; a cache keeps the result of the first. */
 export interface Opening {
-  /** Records through the layers that open; what a cache keeps. */
+  /** Opens records through the layers below; a cache keeps the result. */
   openKept(records: readonly AgentInputItem[], call: SessionCall): Promise<(Entry | HiddenEntry)[]>;
-  /** Undoes the codecs, and applies the layers that show. */
+  /** Undoes the codecs, and applies the views. */
   show(kept: readonly (Entry | HiddenEntry)[], call: SessionCall): MaybePromise<Opened[]>;
   /** Both. The layers that inspect have not seen the result yet. */
   openUnseen(records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]>;
@@ -21,7 +21,7 @@ export interface Opening {
 export function createOpening(stack: Stack, clear: boolean): Opening {
   const { loading, unstamped, places } = stack;
   const { above, codecs, below } = places;
-  /** Those that open records, from what a cache keeps or from what is opened first. */
+  /** The layers that open records, below the cache if there is one. */
   const opening = loading === undefined ? below : below.slice(1);
 
   async function openKept(
@@ -42,7 +42,7 @@ export function createOpening(stack: Stack, clear: boolean): Opening {
         const asParts = takesParts(call);
         return entries.map((entry, index): Opened => {
           const record = entry.stored as AgentInputItem;
-          // A cache may have kept it from a call with parts.
+          // A cache may have kept it from a call that takes parts.
           const stored = asParts ? record : plainRecord(record);
           const skipped = 'skipped' in entry ? entry.skipped : undefined;
           return { stored, bottom: bottoms[index], visible: visible[index], skipped };

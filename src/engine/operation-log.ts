@@ -4,17 +4,17 @@ import { createShare, type Share } from './budget.ts';
 /** Sealed transactions that are kept for a repeat. */
 const KEPT = 64;
 /**
- * Characters of sealed records that are kept together; beyond, a transaction is remembered by its digest. So it is
- * when all wrappers together remember too much.
+ * Most characters of sealed records in the log; beyond, a transaction is remembered by its digest only, and also
+ * when all wrappers together hold too much.
  */
 const KEPT_CHARACTERS = 1_048_576;
 
-/** What the wrapper remembers of an operation that it sent. */
+/** The state of an operation that the wrapper sent. */
 export interface SentOperation {
   readonly digest: string;
-  /** The very bytes that were sent; absent when they were too many to keep. */
+  /** The bytes that were sent; absent when they were too many to keep. */
   readonly sealed?: SessionHistoryTransactionArgs;
-  /** The inner session said yes. Until then it may or may not have applied the operation. */
+  /** The inner session acknowledged it. Until then it may or may not have applied the operation. */
   readonly acknowledged: boolean;
 }
 
@@ -31,7 +31,7 @@ export function createOperationLog(): OperationLog {
   let share: Share | undefined;
   const kept = (): number => [...operations.values()].reduce((sum, { characters }) => sum + characters, 0);
 
-  /** The oldest lose their bytes first, and never their identity. */
+  /** The oldest lose their bytes first, and never their digest. */
   function makeRoom(characters: number): void {
     let sum = kept();
     for (const [id, { digest, acknowledged, characters: old }] of operations) {

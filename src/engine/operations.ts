@@ -23,7 +23,7 @@ export function createOperations(parts: Parts): {
     runContext: Context,
   ): Promise<void> {
     if (!stack.transforms) {
-      // Only the envelope is ours to check. What is in it is copied now, because the call may have to wait.
+      // Only the outer form is checked here. The content is copied now, because the call may have to wait.
       const checked = readNow(() => {
         const { operationId, transaction } = readTransactionEnvelope(args) as TransactionEnvelope &
           typeof args;
@@ -42,9 +42,9 @@ export function createOperations(parts: Parts): {
       const snapshot = checked();
       const { transaction } = snapshot;
       if (transaction.type === 'replace_suffix') await calls.assertWritable(call);
-      // Where what is seen is not what is stored, a suffix is compared here, as under an envelope.
+      // When visible items differ from stored ones, a suffix is compared here, as under an envelope.
       const compares = stack.enveloped || (stack.views && transaction.type === 'replace_suffix');
-      // An inner session that gets no items cannot refuse those that are none.
+      // An inner session that gets envelopes cannot refuse invalid items.
       if (compares || stack.opaque) await assertProtocolItems(itemsOf(transaction));
       if (!compares) {
         if (removes(snapshot)) await calls.removing(call);
@@ -64,7 +64,7 @@ export function createOperations(parts: Parts): {
   return { applyHistoryTransaction };
 }
 
-/** What layers see of a transaction. */
+/** The details of a transaction for layers. */
 function namesOf({ operationId, transaction }: SessionHistoryTransactionArgs): {
   readonly operationId: string;
   readonly itemCount: number;

@@ -2,7 +2,7 @@ import { StrongroomError } from '../errors.ts';
 import type { DescribedLayer, LayerKind } from '../session-contract.ts';
 
 /**
- * Checks the order of a stack once, before any I/O, by what its layers are.
+ * Checks the order of a stack once, before any I/O, by the kinds of its layers.
  *
  * @param layers The layers of this stack, outermost first.
  * @param below Those of wrappers around the same session that other copies of this package made.
@@ -29,7 +29,7 @@ export function checkOrder(layers: readonly DescribedLayer[], below: readonly De
     if (sealAt >= 0 && index > sealAt) {
       throw wrongOrder(all, `${layer.name} cannot be below ${all[sealAt]?.name}, which seals the items`);
     }
-    // A cache may keep what a codec opened, because that never changes.
+    // A cache may keep the output of a codec, because it never changes.
     if (loadAt >= 0 && index > loadAt && !is(layer, 'seals') && !is(layer, 'inverse')) {
       throw wrongOrder(
         all,
@@ -45,7 +45,7 @@ export function checkOrder(layers: readonly DescribedLayer[], below: readonly De
   }
 }
 
-/** Layers that need nothing of the items that they get. */
+/** Layers that do not read the content of items. */
 const RECORDS: readonly LayerKind[] = ['seals', 'loads', 'inverse'];
 
 function is({ kinds }: DescribedLayer, kind: LayerKind): boolean {

@@ -6,7 +6,7 @@ import type { ReadPage } from '../session-contract.ts';
 import { hasSkipped } from './calls.ts';
 import type { Parts } from './parts.ts';
 
-/** Pages of what the caller sees: a call `getItems` that opens no other records, past a cache. */
+/** Pages of the visible items: a call `getItems` that opens only their records, without a cache. */
 export function createPages({ inner, stack, pipeline, histories, calls }: Parts): ReadPage {
   return async (where, { before, limit, runContext, actor, purpose }) =>
     calls.read('getItems', { limit, runContext, actor, purpose }, async (call) => {

@@ -8,7 +8,7 @@ import type { Pipeline } from './pipeline.ts';
 import type { Stack } from './stack.ts';
 import { plainCopy } from '../protocol/plain-copy.ts';
 
-/** What the members of one wrapper share. */
+/** The shared parts of the members of one wrapper. */
 export interface Parts {
   readonly inner: Inner;
   readonly stack: Stack;
@@ -22,8 +22,8 @@ export interface Parts {
 export type Context = RunContext<unknown> | undefined;
 
 /**
- * Reads the caller's arguments now, before anything can change them. What it returns gives the result inside the call,
- * or throws why they are refused.
+ * Reads the caller's arguments now, before anything can change them. The returned function gives the result inside
+ * the call, or throws the error of the check.
  */
 export function readNow<T>(read: () => T): () => T {
   try {
@@ -36,7 +36,7 @@ export function readNow<T>(read: () => T): () => T {
   }
 }
 
-/** What is known of arguments that may be refused. */
+/** Details of arguments that may be refused. */
 export function known<T extends object>(read: () => T): Partial<T> {
   try {
     return read();
@@ -54,12 +54,12 @@ export function copiedNow<T>(value: T, copy: (value: T) => unknown = plainCopy):
   }
 }
 
-/** How many items a list has that may be none. */
+/** The number of items of a value that may not be a list. */
 export function countOf(items: unknown): { readonly itemCount?: number } {
   return Array.isArray(items) ? { itemCount: items.length } : {};
 }
 
-/** Seals and transmits; once more when the sealing layer says that sealing anew can help. */
+/** Seals and sends; once more when the sealing layer says that sealing again can help. */
 export async function send<R extends readonly Entry[]>(
   stack: Stack,
   call: SessionCall,

@@ -12,9 +12,9 @@ import { storedOf, type Opened } from './records.ts';
 export interface ReplacePrefixArgs {
   /** How many of the oldest items (as `getItems()` gives them) are replaced; at least 1. */
   readonly count: number;
-  /** What they are: `historyDigest` of them. */
+  /** `historyDigest` of these items. */
   readonly digest: string;
-  /** What takes their place; may not outlive the first of them to expire. */
+  /** The items that replace them; they expire at the latest with the first of them. */
   readonly replacement: readonly AgentInputItem[];
   /** Stable under retries. */
   readonly operationId: string;
@@ -22,7 +22,7 @@ export interface ReplacePrefixArgs {
   readonly archiveTo?: Session;
 }
 
-/** What a store's session has below the layers: it compares and replaces records. */
+/** The session of a store below the layers: it compares and replaces records. */
 interface PrefixSession extends Session {
   replacePrefix(
     args: Omit<ReplacePrefixArgs, 'archiveTo'> & {
@@ -35,7 +35,7 @@ const WHERE = 'replacePrefix';
 
 /**
  * `replacePrefix` of our stores through the stack: the oldest items are compared in plaintext, their records by the
- * store, and what is archived is opened and sealed again for the archive.
+ * store, and archived items are opened and sealed again for the archive.
  *
  * @param receiverOf - The engine of a session that this copy of the package wrapped.
  */
@@ -121,7 +121,7 @@ function operationOf(checked: () => CheckedPrefix): { readonly operationId?: str
   }
 }
 
-/** The records up to the `count`th visible one; hidden ones on the way go with them. */
+/** The records up to the `count`th visible one, with the hidden ones in between. */
 function firstVisible(opened: readonly Opened[], count: number): readonly Opened[] | undefined {
   let seen = 0;
   for (const [index, record] of opened.entries()) {

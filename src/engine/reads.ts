@@ -9,7 +9,7 @@ import { hasSkipped } from './calls.ts';
 import { readNow, type Context, type Parts } from './parts.ts';
 import type { Opened } from './records.ts';
 
-/** `getItems`: the last visible items, and what the next write needs to know of them. */
+/** `getItems`: the last visible items, and the state that the next write needs. */
 export function createReads({ inner, stack, pipeline, histories, calls }: Parts): {
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
 } {
@@ -43,7 +43,7 @@ export function createReads({ inner, stack, pipeline, histories, calls }: Parts)
     const { memory } = histories.of(call);
     let seen = opened;
     if (!opened.every(isVisible)) seen = opened.filter(isVisible);
-    // What is visible was not skipped.
+    // A visible record was not skipped.
     if (call.skippedRecords || (seen !== opened && hasSkipped(opened))) histories.setRecords(call, 'skipped');
     else if (limit === undefined) histories.setRecords(call, 'opened');
     if (limit === undefined && stack.stamped) memory.rememberFullRead(opened);

@@ -3,7 +3,7 @@ import type { CallOrigin, Entry, SessionCall } from '../layer.ts';
 import { send, type Parts } from './parts.ts';
 import { recordsOf, type Opened } from './records.ts';
 
-/** Takes entries that another session hands over, with their stamps, sealed by the stack of this one. */
+/** Receives entries of another session, with their stamps, and seals them with the stack of this one. */
 export type Receive = (
   entries: readonly Entry[],
   details: ReceiveDetails,
@@ -16,7 +16,7 @@ export interface ReceiveDetails extends CallOrigin {
   readonly copiedFrom: string;
 }
 
-/** What the store appends to this session in the transaction of the other one. */
+/** The records that the store appends to this session in the transaction of the other one. */
 export interface Archive {
   readonly sessionId: string;
   readonly items: readonly AgentInputItem[];
@@ -37,7 +37,7 @@ export function createReceive({ stack, pipeline, calls, comparison }: Parts): Re
     });
 }
 
-/** The records up to the `count`th visible one; hidden ones on the way are among them. */
+/** The records up to the `count`th visible one, with the hidden ones in between. */
 export function visibleBeginning(opened: readonly Opened[], count: number): readonly Opened[] {
   let seen = 0;
   for (let index = 0; seen < count; index++) {

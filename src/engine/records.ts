@@ -3,25 +3,25 @@ import type { Entry } from '../layer.ts';
 import { own } from '../protocol/item.ts';
 import type { Stack } from './stack.ts';
 
-/** One record on its way up: what the inner session holds, what it opens to, and what the caller may see. */
+/** One record during a read: the stored record, the opened entry, and the visible entry. */
 export interface Opened {
   readonly stored: AgentInputItem;
   /**
-   * Opened and with all codecs undone, before the layers that show: the item as it is written again. Absent when the
-   * record could not or must not be opened.
+   * Opened and with all codecs undone, before any view: the item as it is written again. Absent when the record
+   * could not or must not be opened.
    */
   readonly bottom?: Entry | undefined;
-  /** What the caller sees; absent when hidden. */
+  /** The visible entry; absent when hidden. */
   readonly visible?: Entry | undefined;
   /** Hidden because it could not be read. */
   readonly skipped?: true | undefined;
 }
 
-/** One item on its way down, in its forms. */
+/** One item during a write, in its forms. */
 export interface Written extends Entry {
-  /** Before any codec: what a later read opens it to. */
+  /** Before any codec: the item that a later read opens. */
   readonly item: AgentInputItem;
-  /** As the layers below the codecs got it: what a cache keeps. */
+  /** The item that the layers below the codecs got; a cache keeps it. */
   readonly kept: AgentInputItem;
   /** The inner session's record. */
   readonly stored: AgentInputItem;

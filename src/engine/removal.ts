@@ -39,7 +39,7 @@ export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
     return tail;
   }
 
-  /** What was removed: at most one visible record, and the hidden ones above it. */
+  /** Returns the removed records: at most one visible record, and the hidden ones above it. */
   async function popByTransaction(call: ActiveCall): Promise<Opened[]> {
     for (let claim = 0; claim < CLAIMS; claim++) {
       const tail = await lastVisible(call);
@@ -62,7 +62,7 @@ export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
     const gone: Opened[] = [];
     const tail = await lastVisible(call);
     if (tail === undefined) return gone;
-    // Hidden records above the last visible one go first, then the visible one itself.
+    // Hidden records above the last visible one are removed first, then the visible one itself.
     for (const looked of tail.toReversed()) {
       const popped = await inner.popItem(runContext);
       if (popped === undefined) return gone;
@@ -70,7 +70,7 @@ export function createRemoval({ inner, stack, pipeline, calls }: Parts): {
         gone.push(looked);
         continue;
       }
-      // Another writer was faster: what came is what is returned, if it can be opened.
+      // Another writer was faster: the popped record is returned, if it can be opened.
       let opened: Opened | undefined;
       try {
         [opened] = await pipeline.open([popped], calls.quiet(call));

@@ -3,7 +3,7 @@ import type { Entry } from '../layer.ts';
 import type { Comparison } from './comparison.ts';
 import type { Opened } from './records.ts';
 
-/** How a list of items takes the place of records: what is written anew, and where old records stay. */
+/** How a list of items replaces records: which entries are written, and where old records stay. */
 export interface Replacement {
   /** Entries to write. */
   readonly fresh: readonly Entry[];
@@ -14,11 +14,11 @@ export interface Replacement {
 }
 
 /**
- * Items at the start that are exactly what is seen or stored keep their raw records. From the first change on everything is sealed
- * anew, an item that equals one that goes under its old stamps: a cache in another process looks at one record at
- * the end, and a record with the same bytes must mean that nothing before it has changed.
+ * Items at the start that exactly equal the visible or stored ones keep their raw records. From the first change on
+ * everything is sealed again, an item that equals a replaced one with its old stamps: a cache in another process
+ * checks one record at the end, and a record with the same bytes must mean that nothing before it has changed.
  *
- * @param going - The visible records that `replacement` takes the place of.
+ * @param going - The visible records that are replaced.
  */
 export async function planReplacement(
   comparison: Comparison,

@@ -6,7 +6,7 @@ import type { Unstamped } from './clear-envelope.ts';
 import { isDataLayer, isInverse } from './layer-kinds.ts';
 import { placesOf, type Places } from './places.ts';
 
-/** The layers around one session, checked, with what the engine needs to know of them as a whole. */
+/** The checked layers around one session, with the properties of the whole stack that the engine needs. */
 export interface Stack {
   /** Outermost first. */
   readonly layers: readonly SessionLayer[];
@@ -18,24 +18,24 @@ export interface Stack {
   readonly stamped: boolean;
   /** The layer by whose stamps items expire, else the outermost that stamps. */
   readonly expiring?: SessionLayer | undefined;
-  /** The smallest of what the stamping layers allow, see {@link SessionLayer.maxAhead}. */
+  /** The smallest bound of the stamping layers, see {@link SessionLayer.maxAhead}. */
   readonly maxAhead?: number | undefined;
-  /** A layer brought the clock. */
+  /** A layer has the option `clock`. */
   readonly hasOwnClock: boolean;
   /** A layer sees items at all; otherwise calls pass through untouched. */
   readonly transforms: boolean;
-  /** A layer has `read`, so what comes back is not what the inner session holds. */
+  /** A layer has `read`, so read items differ from those of the inner session. */
   readonly reads: boolean;
   /** The layer that answers reads. */
   readonly loading?: SessionLayer | undefined;
   readonly wantsRunContext: boolean;
-  /** A layer that neither seals nor stamps has `read`: an item that was read may not be what is stored. */
+  /** A layer that neither seals nor stamps has `read`: a visible item may differ from the stored one. */
   readonly views: boolean;
-  /** The inner session gets no items as the caller has them, but envelopes, or what a codec makes. */
+  /** The inner session does not get the caller's items, but envelopes or the output of a codec. */
   readonly opaque: boolean;
-  /** How a record without an envelope is taken, as all stamping layers together say. */
+  /** How a record without an envelope is treated, from all stamping layers together. */
   readonly unstamped: Unstamped;
-  /** Where the layers do their work. */
+  /** The positions at which the layers work. */
   readonly places: Places;
   /** All `compare` hooks, outermost first; absent when no layer has one. */
   readonly compare?: ((item: AgentInputItem) => AgentInputItem) | undefined;
@@ -119,7 +119,7 @@ function checkKinds(layer: SessionLayer): void {
   }
 }
 
-/** What the engine needs of layers whose order was checked. */
+/** The stack of layers whose order was checked. */
 export function buildStack(layers: readonly SessionLayer[]): Stack {
   const compare = compareOf(layers);
   const compareWritten = compareOf(layers.filter((layer) => layer.write !== undefined));
@@ -152,10 +152,10 @@ export function buildStack(layers: readonly SessionLayer[]): Stack {
   };
 }
 
-/** From the strictest on. */
+/** The strictest first. */
 const UNSTAMPED: readonly Unstamped[] = ['refuse', 'hide', 'keep', 'envelopes'];
 
-/** What one stamping layer does not want is not done because another one would. */
+/** The strictest option of the stamping layers. */
 function strictest(stamping: readonly SessionLayer[]): Unstamped {
   const said = stamping.map(({ unstamped }) => unstamped);
   return UNSTAMPED.find((each) => said.includes(each)) ?? 'refuse';

@@ -17,7 +17,7 @@ export function writeThrough(
   );
 }
 
-/** What these layers open; a record that one of them could not read is marked as skipped. */
+/** Opens records through these layers; a record that one of them could not read is marked as skipped. */
 export async function openThrough(
   through: readonly SessionLayer[],
   entries: readonly (Entry | HiddenEntry)[],
@@ -63,7 +63,7 @@ function readLayer(
 ): MaybePromise<readonly (Entry | undefined)[]> {
   const shown = entries.includes(undefined) ? entries.filter((entry) => entry !== undefined) : entries;
   return after(readWith(layer, shown as readonly Entry[], call), (read) => {
-    // A list of the layer's own, which it may change later.
+    // A copy: the layer may change its list later.
     if (shown === entries) return read.slice();
     let index = 0;
     return entries.map((entry) => (entry === undefined ? undefined : read[index++]));

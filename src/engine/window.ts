@@ -9,8 +9,8 @@ import type { Opened } from './records.ts';
 import type { Stack } from './stack.ts';
 
 /**
- * The records behind the last `limit` visible items (all when absent), opened; `fresh` goes past a caching layer.
- * The layers that inspect have not seen them yet.
+ * The records behind the last `limit` visible items (all when absent), opened; `fresh` bypasses a caching layer.
+ * `inspect` hooks have not been called yet.
  */
 export type Window = (limit: number | undefined, call: SessionCall, fresh: boolean) => MaybePromise<Opened[]>;
 
@@ -69,7 +69,7 @@ export function createWindow(inner: Inner, stack: Stack, opening: Opening): Wind
     }
   }
 
-  /** A doubled window ends with the records of the last one: those are not opened again. */
+  /** A doubled window ends with the records of the previous one, which are not opened again. */
   async function openNew(
     records: readonly AgentInputItem[],
     known: readonly Opened[],

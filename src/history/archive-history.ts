@@ -18,9 +18,9 @@ import { cutWith, parseTrimOptions, type TrimHistoryOptions } from './trim-histo
 /** Options of {@link archiveHistory}. */
 export interface ArchiveHistoryOptions {
   /**
-   * What goes: the items before this index, or before the cut that `trimHistory()` makes with these options. With the
-   * options that the runs use, what is sent to the model stays the same to the byte, because no run would have sent
-   * what was moved.
+   * Which items are moved: those before this index, or before the cut that `trimHistory()` makes with these
+   * options. With the options of the runs, the model's input stays the same byte for byte, because no run would
+   * have sent the moved items.
    */
   readonly before: number | TrimHistoryOptions;
   /**
@@ -28,15 +28,15 @@ export interface ArchiveHistoryOptions {
    * no store of ours: deletions, holds and erasures of the conversation do not reach it.
    */
   readonly to?: Session;
-  /** For the repetition of a call that failed: its message names it. */
+  /** For repeating a failed call: the error message contains it. */
   readonly operationId?: string;
-  /** Longest history that a session without `replacePrefix` is asked to rewrite; default 5,000. */
+  /** Longest history that is rewritten in a session without `replacePrefix`; default 5,000. */
   readonly maxRewriteItems?: number;
 }
 
-/** What {@link archiveHistory} did. */
+/** The result of {@link archiveHistory}. */
 export interface ArchiveReport {
-  /** `'changed'`: the oldest items were replaced by someone else in between; nothing was moved. */
+  /** `'changed'`: another process replaced the oldest items in between; nothing was moved. */
   readonly outcome: 'archived' | 'nothing-to-do' | 'changed';
   /** How many items were appended to the archive. */
   readonly archived: number;
@@ -50,15 +50,15 @@ export interface ArchiveReport {
  * between runs. The cut is moved back to the start of a turn that no call reaches across; system messages and pinned
  * items (`before.pin`) are copied to the archive and stay in the session too.
  *
- * Between two sessions of one store of ours, with the same kind of stack, all of it is one database transaction: the
- * items are compared, taken off, opened, sealed for the archive with their times, and appended there; appends to the
- * session do not conflict with it, and nothing lives longer than it would have. Elsewhere the items are appended to
- * the archive first and then taken off in one `replace_suffix`; if that second step fails, they are in both, never in
- * neither, and the call can be repeated with the `operationId` that the error names. That way is refused under
- * `expire()`, because a copy would begin a new life.
+ * Between two sessions of one store of ours, with the same kind of stack, this is one database transaction: the
+ * items are compared, removed, opened, sealed for the archive with their times, and appended there; appends to the
+ * session do not conflict with it, and no expiry is extended. Elsewhere the items are appended to the archive first
+ * and then removed in one `replace_suffix`; if the second step fails, they are in both sessions, and the call can
+ * be repeated with the `operationId` in the error. This is refused under `expire()`, because a copy would get new
+ * stamps.
  *
  * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when the session has no transactions, more than
- *   `maxRewriteItems` items and no `replacePrefix`, or `expire()` and another store; what the sessions throw.
+ * `maxRewriteItems` items and no `replacePrefix`, or `expire()` and another store; the errors of the sessions.
  *
  * @example
  * ```ts
@@ -95,7 +95,7 @@ export async function archiveHistory(
     (item, index) => cut?.keeps(index) ?? (isSystemMessage(item) || item.type === 'compaction'),
   );
   const nothing: ArchiveReport = { outcome: 'nothing-to-do', archived: 0, left: items.length, operationId };
-  // Only what stays anyway: an archive of it would be the same items again and again.
+  // Only items that also stay: they would be archived again and again.
   if (count === stays.length) return nothing;
 
   const move = { where, items, count, replacement: stays, operationId, maxRewriteItems };
@@ -158,7 +158,7 @@ async function placeOf(where: string, session: Session, to: Session | undefined)
   );
 }
 
-/** A copy through `addItems` gets times of its own. */
+/** A copy through `addItems` gets new times. */
 function refuseLongerLife(where: string, session: Session): void {
   const layer = expiringLayer(session);
   if (layer === undefined) return;

@@ -13,7 +13,7 @@ import { MAIN, type BranchState } from './branches/state.ts';
 
 export type { BranchPoint, BranchStore };
 
-/** Where a branch begins, and who makes it. */
+/** The point where a branch begins, and the caller. */
 export interface CreateBranchOptions extends BranchPoint, CallOrigin {
   /** The branch that is copied. Default: the current one. */
   readonly from?: string;
@@ -25,7 +25,7 @@ export interface DeleteBranchOptions extends CallOrigin {
   readonly force?: boolean;
 }
 
-/** One branch, as {@link Branches.list} tells of it. */
+/** One branch in {@link Branches.list}. */
 export interface BranchInfo {
   /** `'main'` for the conversation itself. */
   readonly name: string;
@@ -46,17 +46,17 @@ export interface BranchComparison {
   readonly items: number;
   /** How many turns begin among them. */
   readonly turns: number;
-  /** What only the first has, from there on. */
+  /** The items of only the first, from there on. */
   readonly first: readonly AgentInputItem[];
-  /** What only the second has. */
+  /** The items of only the second. */
   readonly second: readonly AgentInputItem[];
 }
 
 /** The branches of one conversation. */
 export interface Branches {
   /**
-   * Copies the current branch, or its part up to a point, into a new one: in one transaction (in Redis Cluster in two steps), each
-   * record with its times, so that it expires and is purged when the original is. Does not switch.
+   * Copies the current branch, or its part up to a point, into a new one: in one transaction (in Redis Cluster in
+   * two steps), each record with its times, so that it expires and is purged with the original. Does not switch.
    *
    * @throws StrongroomError `ERR_CONFLICT` when there is a branch of this name; `ERR_INVALID_OPTION` when there is no such turn,
    * content or branch; `ERR_READ_ONLY` when records to copy cannot be opened.
@@ -65,10 +65,10 @@ export interface Branches {
   /** The session of a branch, the conversation's own for `'main'`; an empty session if the branch was not created. */
   session(name: string): Session;
   /**
-   * One session for all runs: each run is on the branch that was current when it began, also when somebody switches meanwhile, and a call
-   * outside of a run on the one that is current then. A run whose branch was deleted is `ERR_CONFLICT` and writes nothing. The
-   * same object for the same session of the conversation. A run that is resumed from its serialized state is a new one: give it
-   * `session(name)`.
+   * One session for all runs: each run is on the branch that was current when it began, also when the current
+   * branch changes meanwhile, and a call outside of a run on the branch that is current then. A run whose branch
+   * was deleted is `ERR_CONFLICT` and writes nothing. The same object for the same session of the conversation. A
+   * run that is resumed from its serialized state is a new one: give it `session(name)`.
    */
   follow(): Session;
   /** The name of the current branch, `'main'` until {@link Branches.switch} is called. */
@@ -88,13 +88,13 @@ export interface Branches {
    * when there is no branch of this name. Nothing was deleted then.
    */
   delete(name: string, options?: DeleteBranchOptions): Promise<void>;
-  /** What two branches have in common, and what each has alone. */
+  /** The common beginning of two branches, and the rest of each. */
   compare(first: string, second: string): Promise<BranchComparison>;
 }
 
 /**
- * Branches of a conversation in a store of ours: copies of its beginning under ids of their own, `~branch~<name>~<id>`, and which
- * of them is current. Names and times of branches are kept in clear. Works in every stack of layers.
+ * Branches of a conversation in a store of ours: copies of its beginning under separate ids, `~branch~<name>~<id>`,
+ * and the current one. Names and times of branches are kept in clear. Works in every stack of layers.
  *
  * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` for a store that is not ours.
  *
@@ -194,7 +194,7 @@ async function createBranch(
     await copy({ ...origin, count, to: branch, operationId, begin });
   } catch (error) {
     if (!isNoted) throw error;
-    // Where it cannot be found out now whether the copies are there, the branch is listed and can be deleted.
+    // Where it is unknown whether the copies were written, the branch is listed and can be deleted.
     if (mayBeWritten(error)) await store.deleteSession(target, { derived: true }).catch(() => undefined);
     await note(() => ({ do: 'delete', name })).catch(() => undefined);
     throw error;
@@ -216,7 +216,7 @@ async function deleteBranch(
   const known = await state();
   if (!isTaken(known, name) && !(await unnoted(known)).includes(name)) throw missing(name);
   let before: BranchState = known;
-  // First, so that nobody can switch to it while it goes; its name is free when it is gone.
+  // First, so that no caller can switch to the branch during its deletion; the name is free after the deletion.
   await note((now) => {
     if (now.current === name && !force) throw isCurrent(name);
     before = now;

@@ -11,8 +11,7 @@ export interface TokenEstimateOptions extends Partial<MediaCosts> {
 }
 
 /**
- * The default estimate with costs of your own: another price for pictures and files, or a factor for another
- * vocabulary.
+ * The default estimate with your own costs: other costs for pictures and files, or a factor for another vocabulary.
  *
  * @throws StrongroomError `ERR_INVALID_OPTION`
  *
@@ -39,7 +38,7 @@ export function tokenEstimate(options: TokenEstimateOptions = {}): TokenCounter 
   return asEstimate((item) => Math.ceil(itemCost(item) * scale));
 }
 
-/** What {@link scaleFromUsage} compares. */
+/** The input of {@link scaleFromUsage}. */
 export interface UsageSample {
   /** What the API reported for one model call: `result.rawResponses.at(-1)?.usage.inputTokens`. */
   readonly inputTokens: number;
@@ -50,8 +49,8 @@ export interface UsageSample {
 }
 
 /**
- * The factor by which the default estimate is off for this model and these texts, from what the API reported. It is
- * rounded up to a step of 5 % and kept between 0.5 and 2.
+ * The factor between the usage that the API reported and the default estimate, for this model and these texts. It
+ * is rounded up to a step of 5 % and kept between 0.5 and 2.
  *
  * A cut depends on the counter, so a factor that changes moves cuts and costs a prompt cache: fix it when the process
  * starts, or store it, and give all replicas the same one.

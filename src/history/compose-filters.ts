@@ -4,7 +4,7 @@ import { invalidOption } from '../options.ts';
 
 /**
  * Several `callModelInputFilter`s as one, the first one first. Each gets what the one before it returned. Items keep
- * their identity through the composite (`preserveInputIdentity`) only when every filter asks for that.
+ * their identity through the composite (`preserveInputIdentity`) only when every filter requests it.
  *
  * @throws StrongroomError `ERR_INVALID_OPTION` when an argument is not a function.
  *
@@ -28,7 +28,7 @@ export function composeFilters<TContext = unknown>(
     let { modelData } = args;
     for (const filter of filters) {
       const { instructions, input } = await filter({ ...args, modelData });
-      // A filter that returns no instructions leaves them as they are, as the runner has it.
+      // A filter that returns no instructions does not change them, as in the runner.
       const kept = instructions ?? modelData.instructions;
       modelData = defined({ input, instructions: kept });
     }

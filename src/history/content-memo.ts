@@ -1,4 +1,7 @@
-/** Entries a generation holds; two are kept, so a history of 100,000 items stays known from run to run. */
+/**
+ * Entries of a generation; two generations are kept, so a history of 100,000 items stays in the memo from run to
+ * run.
+ */
 const GENERATION = 131_072;
 
 /** Numbers by content, for sessions that return new objects on every read. It keeps no text, only hashes of it. */
@@ -7,8 +10,8 @@ export interface ContentMemo {
 }
 
 /**
- * A bounded memo. Its key is a hash of 53 bits whose seeds are drawn for each memo, so an attacker cannot prepare a text that
- * is taken for another one.
+ * A bounded memo. Its key is a hash of 53 bits whose seeds are drawn for each memo, so an attacker cannot prepare a
+ * text with the hash of another one.
  */
 export function createContentMemo(generation: number = GENERATION): ContentMemo {
   const seeds = [seed(), seed()] as const;

@@ -2,12 +2,12 @@ import type { AgentInputItem } from '@openai/agents';
 import { createStructure } from './structure.ts';
 
 /**
- * The items without those that a provider refuses: results without their call, calls without a result,
- * reasoning without what it led to, and what a missing program issued. For histories that are broken already: a run
- * was interrupted, or something cut them in the wrong place. The rest are the same objects in the same order.
+ * The items without those that a provider refuses: results without their call, calls without a result, reasoning
+ * without the item that followed it, and items of a missing program. For histories that are broken already, by an
+ * interrupted run or a wrong cut. The rest are the same objects in the same order.
  *
- * What it prevents, in the words of the Responses API: `No tool call found for function call output with call_id …`,
- * `No tool output found for function call …`, `Item 'rs_…' of type 'reasoning' was provided without its required
+ * Errors of the Responses API that it prevents: `No tool call found for function call output with call_id …`, `No
+ * tool output found for function call …`, `Item 'rs_…' of type 'reasoning' was provided without its required
  * following item.`
  *
  * @param items A whole model input, or a history whose calls are all meant to be answered in it.

@@ -1,9 +1,9 @@
 import { KINDS, move, PIECES, START, type Kind, type Piece, type State } from './token-pieces.ts';
 
 /**
- * How many tokens a text becomes, without a tokenizer: the pieces of `token-pieces.ts`, each with a charge. Counting a
- * long history must cost less than reading it, so the rules are made into a table once, and a text is read through the
- * table, two characters at a time and without a branch.
+ * Estimates the tokens of a text without a tokenizer: the pieces of `token-pieces.ts`, each with a charge. Counting
+ * a long history must cost less than reading it, so the rules are compiled into a table once, and a text is read
+ * with the table, two characters at a time and without branches.
  */
 
 /** Tokens for each of {@link PIECES}, as `tools/calibrate-tokens.ts` fitted them to exact counts. */
@@ -18,7 +18,7 @@ const FOREIGN_SHARE = 0.003;
 /** Bits of a kind. */
 const KIND_BITS = 4;
 
-/** What follows for each state that a text can lead to, by kind of character. */
+/** The transitions of each reachable state, by kind of character. */
 interface Automaton {
   readonly next: readonly (readonly number[])[];
   readonly pieces: readonly (readonly (readonly Piece[])[])[];
@@ -36,7 +36,7 @@ function explore(): Automaton {
   };
   const next: number[][] = [];
   const pieces: (readonly Piece[])[][] = [];
-  // The list grows while it is walked.
+  // The list grows during the loop.
   for (const state of states) {
     const moves = KINDS.map((kind) => move(state, kind));
     next.push(moves.map(({ to }) => numberOf(to)));
@@ -47,9 +47,9 @@ function explore(): Automaton {
 
 /** The automaton with two characters a step: an index is a state and two kinds, {@link KIND_BITS} each. */
 interface Table {
-  /** The next state, shifted as an index wants it. */
+  /** The next state, shifted for use in an index. */
   readonly next: Uint16Array;
-  /** What the two characters cost, in tokens, in English and in other languages. */
+  /** The cost of the two characters in tokens, in English and in other languages. */
   readonly english: Float64Array;
   readonly foreign: Float64Array;
 }
@@ -89,10 +89,10 @@ function at<T>(rows: readonly (readonly T[])[], state: number, kind: number): T 
   return rows[state]?.[kind] as T;
 }
 
-/** Made for the first text that is counted: an import should not pay for it. */
+/** Made for the first text that is counted, to keep the import fast. */
 let tabulated: Table | undefined;
 
-/** Above every ASCII code: what stands in {@link codes} for a character that has none is its kind and this. */
+/** Above every ASCII code: {@link codes} holds the kind plus this for other characters. */
 const BEYOND = 0x80;
 const END = BEYOND + KINDS.indexOf('end');
 
@@ -109,7 +109,7 @@ function kindOfAscii(code: number): Kind {
   return code === 10 || code === 13 ? 'line' : 'mark';
 }
 
-/** Where the scripts stand beyond ASCII, in blocks of 16 UTF-16 units; each reaches to the next. */
+/** The ranges of scripts beyond ASCII, in blocks of 16 UTF-16 units; each ends at the next. */
 const SCRIPTS: readonly (readonly [from: number, kind: Kind])[] = [
   [0x80, 'mark'],
   [0xc0, 'accented'],
@@ -133,7 +133,7 @@ const SCRIPTS: readonly (readonly [from: number, kind: Kind])[] = [
   [0xff10, 'other'],
 ];
 
-/** For each block what stands in {@link codes} for its units. */
+/** For each block, the code in {@link codes} of its units. */
 const CODE_OF_BLOCK = new Uint8Array(0x1000);
 for (const [from, kind] of SCRIPTS) CODE_OF_BLOCK.fill(BEYOND + KINDS.indexOf(kind), from >> 4);
 
@@ -142,7 +142,7 @@ const CHUNK = 65_536;
 const codes = new Uint8Array(CHUNK + 1);
 const encoder = new TextEncoder();
 
-/** Puts a chunk of a text into {@link codes}, with an end behind it. Returns the share of letters with accents. */
+/** Writes a chunk of a text into {@link codes}, followed by an end mark. Returns the share of letters with accents. */
 function load(chunk: string): number {
   const { length } = chunk;
   const { read, written } = encoder.encodeInto(chunk, codes);
@@ -179,7 +179,10 @@ export function estimateText(text: string): number {
   return Math.ceil(tokens);
 }
 
-/** How often each of {@link PIECES} occurs in `text`: what {@link estimateText} charges for, one by one, for the fit. */
+/**
+ * How often each of {@link PIECES} occurs in `text`: the pieces that {@link estimateText} charges for. Used by the
+ * fit.
+ */
 export function countPieces(text: string): number[] {
   const { next, pieces } = explore();
   const counts = PIECES.map(() => 0);

@@ -2,13 +2,13 @@ import type { AgentInputItem } from '@openai/agents';
 import { checkOptions, invalidOption } from '../options.ts';
 
 /**
- * What the framing of an item costs beside its text: the role or type, separators, an id. OpenAI does not publish
- * these; the numbers are upper ends of what chat formats of its models use.
+ * The cost of the framing of an item: the role or type, separators, an id. OpenAI does not publish these; the
+ * numbers are upper bounds of the chat formats of its models.
  */
 const MESSAGE = 4;
 const CALL = 8;
 
-/** What content that is no text costs, in tokens. */
+/** The cost of content that is not text, in tokens. */
 export interface MediaCosts {
   /** A picture at `detail: 'low'`; default 85. */
   readonly lowDetailImage: number;
@@ -22,7 +22,7 @@ export const MEDIA_COSTS: MediaCosts = { lowDetailImage: 85, image: 1_500, file:
 
 export const MEDIA_NAMES: readonly (keyof MediaCosts)[] = ['lowDetailImage', 'image', 'file'];
 
-/** The defaults with what is given in their place, or `ERR_INVALID_OPTION`. */
+/** The defaults, overridden by the given values, or `ERR_INVALID_OPTION`. */
 export function mediaCosts(where: string, given: Partial<MediaCosts>): MediaCosts {
   checkOptions(where, given, MEDIA_NAMES);
   for (const name of MEDIA_NAMES) {
@@ -42,7 +42,10 @@ const AUDIO = 2_000;
 
 type Loose = Readonly<Record<string, unknown>>;
 
-/** What an item costs in tokens, its texts counted by `count`. Every item type has a cost; unknown ones cost their JSON. */
+/**
+ * The cost of an item in tokens, its texts counted by `count`. Every item type has a cost; unknown ones cost their
+ * JSON.
+ */
 export function createItemCost(
   count: (text: string) => number,
   media: MediaCosts = MEDIA_COSTS,
@@ -86,7 +89,7 @@ export function createItemCost(
   };
 
   return (item) => {
-    // Fields of any type of item: what has no size there is not of this type.
+    // Fields of any type of item; an absent field has no cost.
     const fields = item as unknown as Loose;
     switch (fields['type']) {
       case undefined:
@@ -146,7 +149,7 @@ function fileCost(file: unknown, media: MediaCosts): number {
     : Math.max(media.file / 2, Math.ceil(length / BINARY_FILE));
 }
 
-/** Base64 characters that stand in the item itself; 0 for a reference. */
+/** Base64 characters in the item itself; 0 for a reference. */
 function inlineLength(value: unknown): number {
   if (typeof value === 'string') return /^https?:/.test(value) ? 0 : value.length;
   if (typeof value !== 'object' || value === null) return 0;

@@ -8,14 +8,14 @@ import { answeredUntil, checkAmount } from './tool-outputs.ts';
 export interface LimitImagesOptions {
   /** How many of the latest pictures stay, from 0 on. */
   readonly max: number;
-  /** The text in a picture's place; default `'[image removed]'`. */
+  /** The text that replaces a picture; default `'[image removed]'`. */
   readonly placeholder?: string;
 }
 
 /**
- * A `callModelInputFilter` that keeps the latest pictures and puts a text in the place of older ones: in user
- * messages, in tool outputs, in what the assistant drew, and in the screenshots of computer calls (there one
- * transparent pixel, because the API takes no text). Only the request is changed; the store keeps every picture.
+ * A `callModelInputFilter` that keeps the latest pictures and replaces older ones by a text: in user messages, in
+ * tool outputs, in generated images, and in the screenshots of computer calls (there by one transparent pixel,
+ * because the API accepts no text). Only the request is changed; the store keeps every picture.
  *
  * The new input of the run is never changed, because the runner stores new input as a filter returns it: pictures
  * from the last user message on, and in user messages directly before it, always stay and count first.
@@ -65,7 +65,7 @@ function newInputFrom(input: readonly AgentInputItem[]): number {
 
 type Part = { readonly type: string };
 
-/** `keeps` is asked for each picture, the last one first. The item itself when all of them stay. */
+/** `keeps` is called for each picture, the last one first. The item itself when all of them stay. */
 function withoutImages(item: AgentInputItem, placeholder: string, keeps: () => boolean): AgentInputItem {
   if (item.type === 'computer_call_result') {
     return keeps() ? item : { ...item, output: { ...item.output, data: ONE_PIXEL } };

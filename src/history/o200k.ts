@@ -5,7 +5,7 @@ import type { TokenCounter } from './token-counter.ts';
 /**
  * An exact {@link TokenCounter} for the texts of an item in the `o200k_base` vocabulary (GPT-4o, GPT-4.1, GPT-5 and
  * the o-series), with the optional peer `gpt-tokenizer`. Text that looks like a special token (`<|endoftext|>`) is
- * counted as the text it is. Framing, pictures and files cost what they cost in the default estimate.
+ * counted as text. Framing, pictures and files are counted as in the default estimate.
  *
  * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when `gpt-tokenizer` is not installed.
  *

@@ -10,17 +10,17 @@ import { historyOf, PAGES, type PageOfItems, type Pages, type ReadPageOptions } 
 
 /** Options of {@link page}. */
 export interface PageOptions extends CallOrigin {
-  /** `before` of the page that stands after the wanted one. Default: the newest page. */
+  /** `before` of the page after the requested one. Default: the newest page. */
   readonly before?: string | undefined;
   /** How many visible items, from 1 on. Default 20. */
   readonly limit?: number;
 }
 
-/** What is known of an item beside its text. */
+/** Details of an item beside its content. */
 export interface ItemDetails {
-  /** When it was written, in Unix milliseconds; absent where neither a layer nor the store says it. */
+  /** When it was written, in Unix milliseconds; absent when neither a layer nor the store records it. */
   readonly at?: number;
-  /** The agent that said it, where the stack has `attribute()`. */
+  /** The agent that wrote it, where the stack has `attribute()`. */
   readonly agent?: string;
 }
 
@@ -30,8 +30,8 @@ export interface HistoryPage {
   /** One element an item, in the same order. */
   readonly details: readonly ItemDetails[];
   /**
-   * The cursor of the page before this one; absent when nothing stands before it. A text without meaning, for
-   * {@link PageOptions.before} of the same session. Items that are added or taken off meanwhile do not move the page.
+   * The cursor of the page before this one; absent on the first page. An opaque text, for {@link
+   * PageOptions.before} of the same session. Items that are added or removed meanwhile do not move the page.
    */
   readonly before?: string;
 }
@@ -43,8 +43,8 @@ const DEFAULT_LIMIT = 20;
  * page are read and opened, and no others; where some are hidden (`expire()`), older ones in their place. Over other
  * sessions everything after the page is read too, and not opened.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION`; `ERR_CONFLICT` when the item at which the page begins is gone, or was
- * sealed anew (`reencrypt`): begin again without `before`. What reading the session throws.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION`; `ERR_CONFLICT` when the item at which the page begins was
+ * removed, or sealed again (`reencrypt`): begin again without `before`. The errors of reading the session.
  *
  * @example
  * ```ts
@@ -74,7 +74,7 @@ export async function page(session: Session, options: PageOptions = {}): Promise
   };
 }
 
-/** A page with all that is known of its items, of any session. */
+/** A page of any session, with all details of its items. */
 export async function pageOf(
   where: string,
   session: Session,

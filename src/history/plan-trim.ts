@@ -8,7 +8,7 @@ import {
 } from './trim-history.ts';
 
 /**
- * What `trimHistory()` with the same options would do with this history, without a run. A pure function.
+ * The effect of `trimHistory()` with the same options on this history, without a run. A pure function.
  *
  * @param history The items of the session, oldest first.
  * @param options As for `trimHistory()`; `onTrim` is not called.

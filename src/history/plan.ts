@@ -4,7 +4,7 @@ import type { PlanSettings } from './plan/settings.ts';
 import type { HistorySize } from './plan/size.ts';
 import { createStructure, isUserMessage } from './structure.ts';
 
-/** Where the window begins, and what of before it stays. */
+/** Where the window begins, and which earlier items stay. */
 export interface Cut {
   /** Index of the first item of the window. */
   readonly index: number;
@@ -12,21 +12,21 @@ export interface Cut {
   readonly base: number;
   /** The last turn does not fit the budget by itself. */
   readonly overflow: boolean;
-  /** The end of the last turn moved the cut, so the prefix is another one than at the turn before. */
+  /** The end of the last turn moved the cut, so the prefix differs from that of the previous turn. */
   readonly moved: boolean;
   /** Whether an item of the history stays in front of the new input. */
   keeps(index: number): boolean;
   /** Items that a provider would refuse wherever the cut is. */
   readonly orphans: ReadonlySet<number>;
-  /** What one item adds to a {@link HistorySize}. */
+  /** The size of one item. */
   size(index: number): HistorySize;
 }
 
 /**
  * Where to cut, by replaying the history from its oldest item: whenever a turn ends and the window is above the high
  * mark, its start moves to the first turn from which on it is at or below the low mark. The result depends on the
- * items alone and a cut never on what comes after it, so every process finds the same one, and between two cuts the
- * kept prefix stays the same byte by byte, which is what prompt caches need.
+ * items alone and a cut never on later items, so every process finds the same one, and between two cuts the kept
+ * prefix stays the same byte by byte, as prompt caches require.
  *
  * Every item is needed until some index: its own, the last of its unit (the result of a call), or without end (system
  * messages, pinned units). A window that starts at `p` keeps exactly the items that are needed from `p` on, so no

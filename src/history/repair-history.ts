@@ -15,8 +15,8 @@ export interface RepairHistoryOptions {
    */
   readonly dryRun?: boolean;
   /**
-   * Keep calls that are not answered yet when no message and no compaction follows them: a run that waits for an approval
-   * leaves its history like that, and so does a process that died while a tool ran.
+   * Keep calls that are not answered yet when no message and no compaction follows them: this is the history of a
+   * run that waits for an approval, and also of a process that died while a tool ran.
    *
    * @defaultValue false
    */
@@ -29,34 +29,34 @@ export interface RepairHistoryOptions {
  * - `'call-without-result'`: `No tool output found for function call call_….`
  * - `'result-without-call'`: `No tool call found for function call output with call_id call_….`
  * - `'reasoning-without-follower'`: `Item 'rs_…' of type 'reasoning' was provided without its required following item.`
- * - `'owner-missing'`: a program issued the item, and the program or its output is not there.
+ * - `'owner-missing'`: a program issued the item, and the program or its output is missing.
  */
 export type RepairReason =
   'call-without-result' | 'result-without-call' | 'reasoning-without-follower' | 'owner-missing';
 
 /** One item that {@link repairHistory} removed. */
 export interface RepairedItem {
-  /** Where it stood in `getItems()`, from 0 on. */
+  /** Its index in `getItems()`, from 0 on. */
   readonly index: number;
   readonly reason: RepairReason;
   readonly item: AgentInputItem;
 }
 
-/** What {@link repairHistory} did. */
+/** The result of {@link repairHistory}. */
 export interface RepairReport {
-  /** What was removed, oldest first; with `dryRun`, what would be. */
+  /** The removed items, oldest first; with `dryRun`, those that would be removed. */
   readonly removed: readonly RepairedItem[];
-  /** How many items are left; with `dryRun`, would be. */
+  /** How many items are left; with `dryRun`, would be left. */
   readonly left: number;
 }
 
 /**
- * Removes from a stored history what providers refuse: a call without its result after a crash, a result without its
- * call, reasoning without the item that followed it. Such a history fails in every later run. `trimHistory()` and
- * `dropOrphans()` heal what the model sees; this heals what is stored.
+ * Removes items from a stored history that providers refuse: a call without its result after a crash, a result
+ * without its call, reasoning without the item that followed it. Such a history fails in every later run.
+ * `trimHistory()` and `dropOrphans()` repair the model's input; this function repairs the stored history.
  *
- * It changes the session in one transaction or not at all. Kept items keep their stamps: nothing lives longer. Call it
- * between runs: a run that waits for an approval has a call without a result, see `keepPending`.
+ * It changes the session in one transaction or not at all. Kept items keep their stamps, so no expiry is extended.
+ * Call it between runs: a run that waits for an approval has a call without a result, see `keepPending`.
  *
  * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when something is to be removed and the session has no
  * transactions; `ERR_CONFLICT` when the session changed meanwhile: call it again.
@@ -117,12 +117,12 @@ function refused(items: readonly AgentInputItem[], keepPending: boolean): Repair
     .filter(({ index, reason }) => index < pending || reason === 'result-without-call');
 }
 
-/** The index behind the last message or compaction: one after a call shows that the call is not pending. */
+/** The index after the last message or compaction: a call before it is not pending. */
 function startOfPending(items: readonly AgentInputItem[]): number {
   return items.findLastIndex((item) => 'role' in item || item.type === 'compaction') + 1;
 }
 
-/** Says of an item that a provider refuses why it does. */
+/** Returns the reason why a provider refuses an item. */
 function reasonsIn(items: readonly AgentInputItem[]): (index: number) => RepairReason {
   const matcher = createLinkMatcher();
   const withoutCall = new Set<number>();

@@ -6,7 +6,7 @@ import { itemKey } from '../protocol/item.ts';
 import { DEK_STORE, describedLayers, LAYERS, OPERATIONS, STORE_OF } from '../session-contract.ts';
 import { createStructure, isUserMessage } from './structure.ts';
 
-/** What sessions of our stores have, bare (the archive by its id) and wrapped (the archive as a session). */
+/** A session of our stores, bare (the archive by its id) or wrapped (the archive as a session). */
 interface PrefixSession extends Session {
   replacePrefix(
     args: Omit<ReplacePrefixArgs, 'archiveTo'> & { readonly archiveTo?: Session | string },
@@ -18,19 +18,19 @@ type Symbols = Readonly<Record<symbol, unknown>>;
 export interface ReplaceOldest {
   /** For messages, such as `summarizeHistory()`. */
   readonly where: string;
-  /** The history as it was read; what is appended meanwhile stays. */
+  /** The history as it was read; items that are appended meanwhile stay. */
   readonly items: readonly AgentInputItem[];
-  /** How many of the oldest go. */
+  /** How many of the oldest items are replaced. */
   readonly count: number;
   readonly replacement: readonly AgentInputItem[];
   readonly operationId: string;
-  /** A session of the same store that receives what goes, in the same transaction. */
+  /** A session of the same store that receives the replaced items, in the same transaction. */
   readonly archiveTo?: Session;
   /** Longest history that is rewritten as a whole. */
   readonly maxRewriteItems: number;
 }
 
-/** How often a whole rewrite is tried again because something was appended in between. */
+/** How often a whole rewrite is repeated because of an append in between. */
 const ATTEMPTS = 4;
 
 /**
@@ -83,7 +83,7 @@ export async function replaceOldest(session: Session, plan: ReplaceOldest): Prom
       return true;
     } catch (error) {
       const now = await session.getItems();
-      // The transaction can be in the store although its answer was lost.
+      // The transaction may have been applied although its answer was lost.
       if (startsWith(now, after)) return true;
       if (attempt === ATTEMPTS || itemKey(now) === itemKey(current)) throw error;
     }
@@ -111,12 +111,12 @@ export function shareStore(session: Session, other: Session): boolean {
   );
 }
 
-/** By symbol: what our sessions offer to each other is no part of the type `Session`. */
+/** By symbol: the ports of our sessions are not part of the type `Session`. */
 function storeOf(session: Session): unknown {
   return (session as unknown as Symbols)[STORE_OF] ?? (session as unknown as Symbols)[DEK_STORE];
 }
 
-/** The name of the layer by which items of the session have an end that a copy of them would not have. */
+/** The name of the layer by which items of the session expire, which copies of them would not. */
 export function expiringLayer(session: Session): string | undefined {
   return describedLayers(session).find(({ kinds }) => kinds.includes('expires'))?.name;
 }
@@ -129,8 +129,8 @@ export function startsWith(items: readonly AgentInputItem[], prefix: readonly Ag
 }
 
 /**
- * The indexes before which a history can be taken off: at the start of a turn, with no call in front of it that is
- * answered behind it.
+ * The indexes before which a history can be removed: at the start of a turn, with no earlier call that is answered
+ * later.
  */
 export function safeStarts(items: readonly AgentInputItem[]): number[] {
   const structure = createStructure();

@@ -5,19 +5,19 @@ import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import { hasTransactions } from './replace-oldest.ts';
 import { createStructure, isUserMessage } from './structure.ts';
 
-/** What {@link undoTurn} and {@link rewindTo} took off. */
+/** The result of {@link undoTurn} and {@link rewindTo}. */
 export interface RewindReport {
-  /** The items that were removed, oldest first: what a "redo" would add again. */
+  /** The removed items, oldest first: a "redo" would add them again. */
   readonly removed: readonly AgentInputItem[];
   /** How many items are left. */
   readonly left: number;
 }
 
 /**
- * Takes the last turns off a session: the last user message and all that came after it. Call it between runs. In one
+ * Removes the last turns of a session: the last user message and everything after it. Call it between runs. In one
  * transaction where the session has them; elsewhere item by item with `popItem`, where a failure can leave a part.
  *
- * @param turns How many turns, from 1 on; more than there are takes all of them.
+ * @param turns How many turns, from 1 on; a larger number removes all of them.
  * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_CONFLICT` when the session changed meanwhile.
  *
  * @example
@@ -43,14 +43,14 @@ export async function undoTurn(session: Session, turns: number = 1): Promise<Rew
 
 /** Where {@link rewindTo} goes back to. */
 export interface RewindTarget {
-  /** Keep this many turns, from 0 on, with what stands in front of the first one. */
+  /** Keep this many turns, from 0 on, with the items before the first one. */
   readonly turns?: number;
-  /** Keep at most this many items, from 0 on: fewer where that would part a call from its result. */
+  /** Keep at most this many items, from 0 on: fewer where that would separate a call from its result. */
   readonly items?: number;
 }
 
 /**
- * Takes everything off a session that came after a point. As {@link undoTurn}, otherwise.
+ * Removes everything after a point from a session. Otherwise like {@link undoTurn}.
  *
  * @throws StrongroomError `ERR_INVALID_OPTION` unless exactly one of `turns` and `items` is given; `ERR_CONFLICT`.
  *

@@ -5,12 +5,12 @@ import { invalidOption, parseCount } from '../options.ts';
 /**
  * One session id from several parts, such as tenant, user and thread; without parts a new one, a UUID of version 7
  * (RFC 9562, section 5.7): random, and in the order of the milliseconds in which such ids were made. Different parts always give different ids
- * (`'a:b', 'c'` is not `'a', 'b:c'`), the parts come back with {@link parseSessionId}, and nothing in a part can break
- * out of it: each is percent-encoded. The id has only characters that every store, log and URL takes.
+ * (`'a:b', 'c'` is not `'a', 'b:c'`), {@link parseSessionId} returns the parts, and each part is percent-encoded,
+ * so that it cannot contain a separator. The id has only characters that every store, log and URL accepts.
  *
  * It is not a secret: a caller that knows an id can open the session. Check calls with `authorize()`.
  *
- * @throws StrongroomError `ERR_INVALID_OPTION` for an empty part, or text that is no Unicode.
+ * @throws StrongroomError `ERR_INVALID_OPTION` for an empty part, or text that is not well-formed Unicode.
  *
  * @example
  * ```ts

@@ -22,7 +22,7 @@ export interface SessionStats {
 }
 
 /**
- * What a session holds, in numbers. Reads all of it.
+ * Counts of the content of a session. Reads all of it.
  *
  * @example
  * ```ts

@@ -1,11 +1,11 @@
 import type { AgentInputItem } from '@openai/agents';
 import { createLinkMatcher, isResult, type LinkMatcher } from '../protocol/links.ts';
 
-/** Items that a provider accepts only together: all of them stay or all of them go. */
+/** Items that a provider accepts only together: all of them are kept or all are dropped. */
 export interface Unit {
   /** Grows at its end only; empty once the unit has become part of another one. */
   readonly members: number[];
-  /** The units that became part of this one; a holder of data about units empties it. */
+  /** The units that became part of this one; code that keeps data about units empties it. */
   readonly absorbed: Unit[];
   /** Indexes of the first and the last member. */
   first: number;
@@ -15,22 +15,22 @@ export interface Unit {
 }
 
 /**
- * What must stay together in a history, found in one pass. It never looks ahead: what it says of the first n items
- * does not change when more are added, except that a unit can grow.
+ * Finds the units of a history in one pass. It never looks ahead: the result for the first n items does not change
+ * when more are added, except that a unit can grow.
  */
 export interface Structure {
   /** Takes the next item. Returns its unit if the item grew one. */
   add(item: AgentInputItem): Unit | undefined;
   /** Pins the unit of an item, now and as it grows. */
   pin(index: number): void;
-  /** The unit of an item, `undefined` when it stands alone. */
+  /** The unit of an item, `undefined` when it has none. */
   unit(index: number): Unit | undefined;
-  /** The index of the last item that needs this one: its own for an item that stands alone. */
+  /** The index of the last item that needs this one: its own for an item without a unit. */
   neededUntil(index: number): number;
   /**
-   * The items that a provider would refuse, among the first `count`: results without a call, calls without a result,
-   * reasoning without a follower, what a missing program issued. Items from `count` on are input of this run: they
-   * answer calls, and are never named.
+   * The items that a provider would refuse, among the first `count`: results without a call, calls without a
+   * result, reasoning without the next item, items of a missing program. Items from `count` on are input of this
+   * run: they answer calls, and are never included.
    */
   orphans(count: number): Set<number>;
 }
@@ -52,7 +52,7 @@ function isOutput(item: AgentInputItem): boolean {
 }
 
 /**
- * Neighbours from one response of the model. Reasoning needs the item behind it; parallel calls and the text that
+ * Neighbours from one response of the model. Reasoning needs the next item; parallel calls and the text that
  * announces them belong together. Two messages, or reasoning after a message, do not.
  */
 function isOneResponse(before: AgentInputItem, item: AgentInputItem): boolean {
@@ -63,7 +63,7 @@ function isOneResponse(before: AgentInputItem, item: AgentInputItem): boolean {
 export function createStructure(): Structure {
   const items: AgentInputItem[] = [];
   const units: (Unit | undefined)[] = [];
-  /** For a result, the call that it answers and back; `-1` for a result without a call. */
+  /** For a result its call, for a call its result; `-1` for a result without a call. */
   const partner: (number | undefined)[] = [];
   const owner: (number | undefined)[] = [];
   const calls = new Set<number>();
@@ -81,7 +81,7 @@ export function createStructure(): Structure {
     return into;
   }
 
-  /** Brings an item with its unit into another unit. */
+  /** Adds an item and its unit to another unit. */
   function absorb(into: Unit, index: number): void {
     const unit = units[index];
     if (unit === into) return;
@@ -157,7 +157,7 @@ export function createStructure(): Structure {
       for (let index = 0; index < count; index++) {
         if (partner[index] === -1 || owner[index] === -1) drop(index);
         else if (partner[index] === undefined && calls.has(index)) {
-          // A program that this run's input goes on with is still at work.
+          // A program that this run's input continues is still running.
           if ((items[index] as AgentInputItem).type !== 'program' || !continued(index)) drop(index);
         }
       }

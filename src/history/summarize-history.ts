@@ -9,7 +9,7 @@ import { replaceOldest, safeStarts } from './replace-oldest.ts';
 import { isSystemMessage, isUserMessage } from './structure.ts';
 import { countOnce, estimateTokens, type TokenCounter } from './token-counter.ts';
 
-/** An amount of history; of several, whichever binds. */
+/** A limit for a history; of several, the first that is reached. */
 export interface HistoryLimit {
   readonly tokens?: number;
   /** User messages: each starts a turn. */
@@ -17,13 +17,13 @@ export interface HistoryLimit {
   readonly items?: number;
 }
 
-/** What a summary is made from. */
+/** The input of a summary. */
 export interface SummaryInput {
-  /** What is replaced, oldest first, without system messages. Every call has its result. */
+  /** The items to replace, oldest first, without system messages. Every call has its result. */
   readonly items: readonly AgentInputItem[];
-  /** The system messages that stand before it and stay: earlier summaries among them. */
+  /** The system messages before them, which stay, with earlier summaries. */
   readonly previous: readonly string[];
-  /** Fires when `timeout` runs out. */
+  /** Aborted after `timeout`. */
   readonly signal: AbortSignal;
 }
 
@@ -31,32 +31,35 @@ export interface SummaryInput {
 export interface SummarizeHistoryOptions {
   /** Summarize when the history is larger than this, system messages not counted; at least one limit. */
   readonly trigger: HistoryLimit;
-  /** What stays word for word, at most, system messages not counted; default half of `trigger`. The last turn always stays. */
+  /**
+   * How much stays unchanged at most, system messages not counted; default half of `trigger`. The last turn always
+   * stays.
+   */
   readonly keep?: HistoryLimit;
   /**
-   * Writes the summary: a function, or an agent that gets the items and is asked for one (run without tracing, because a
-   * trace holds the conversation).
+   * Writes the summary: a function, or an agent that gets the items (it runs without tracing, because a trace
+   * contains the conversation).
    */
   readonly summarize: ((input: SummaryInput) => string | Promise<string>) | Agent<unknown, 'text'>;
   /**
-   * What stands before the summary in the system message. The default says that it is a record and no instruction,
+   * The text before the summary in the system message. The default says that it is a record and not an instruction,
    * because its content comes from users and tools.
    */
   readonly heading?: string;
-  /** Longest time for `summarize`; default 2 minutes. After it nothing has changed. */
+  /** Longest time for `summarize`; default 2 minutes. After a time-out the session is unchanged. */
   readonly timeout?: Duration;
   /** Counts tokens; default {@link estimateTokens}. */
   readonly tokenCounter?: TokenCounter;
-  /** Longest history that a session without `replacePrefix` is asked to rewrite; default 5,000. */
+  /** Longest history that is rewritten in a session without `replacePrefix`; default 5,000. */
   readonly maxRewriteItems?: number;
 }
 
-/** What {@link summarizeHistory} did. */
+/** The result of {@link summarizeHistory}. */
 export interface SummaryReport {
   /**
-   * `'summarized'`; `'not-needed'`: below the trigger, or there is no place to cut; `'compacted'`: a server-side
-   * compaction item holds the past, which nobody else can read; `'changed'`: the oldest items were replaced by someone
-   * else while the summary was written. Nothing was changed but in the first case.
+   * `'summarized'`; `'not-needed'`: below the trigger, or there is no possible cut; `'compacted'`: a server-side
+   * compaction item holds the past, which only the provider can read; `'changed'`: another process replaced the
+   * oldest items while the summary was written. The session is unchanged except in the first case.
    */
   readonly outcome: 'summarized' | 'not-needed' | 'compacted' | 'changed';
   /** How many items the summary replaced. */
@@ -79,13 +82,13 @@ const REQUEST =
  * Call it between runs of the session, not during one. Earlier summaries stay as they are, so the beginning of the
  * prompt stays the same; `trimHistory()` keeps them, as it keeps all system messages.
  *
- * The summary is written once and replaces the items atomically: before that the oldest items are compared with those
- * that were summarized, and what was appended in the meantime stays. A summary that fails, or takes too long, changes
- * nothing. Under `expire()` it goes when the first item that it replaces would have gone.
+ * The summary is written once and replaces the items atomically: before that the oldest items are compared with
+ * those that were summarized, and items that were appended in the meantime stay. A summary that fails, or takes too
+ * long, changes nothing. Under `expire()` it expires with the first item that it replaces.
  *
  * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_TIMEOUT` when `summarize` takes longer than `timeout`;
  *   `ERR_UNSUPPORTED` when the session has no transactions, or more than `maxRewriteItems` items and no
- *   `replacePrefix`; and what `summarize` throws.
+ * `replacePrefix`; and the errors of `summarize`.
  *
  * @example
  * ```ts
@@ -160,7 +163,7 @@ export async function summarizeHistory(
   };
 }
 
-/** The first place to cut from which on at most `low` is left, else the last one. */
+/** The first possible cut that leaves at most `low`, else the last one. */
 function startOf(
   items: readonly AgentInputItem[],
   low: HistorySize,

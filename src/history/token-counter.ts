@@ -5,8 +5,8 @@ import { estimateText } from './estimate.ts';
 import { createItemCost } from './item-cost.ts';
 
 /**
- * How many tokens an item costs the model: a whole number from 0 on. It is called once for each item, must be
- * synchronous, and must give the same number for the same content, in every process: the cut is computed from it.
+ * The cost of an item in tokens: a whole number from 0 on. It is called once for each item, must be synchronous,
+ * and must give the same number for the same content, in every process: the cut is computed from it.
  */
 export type TokenCounter = (item: AgentInputItem) => number;
 
@@ -21,7 +21,7 @@ export type TokenCounter = (item: AgentInputItem) => number;
  */
 export const estimateTokens: TokenCounter = createItemCost(estimateText);
 
-/** Counters that take less than remembering does. */
+/** Counters that are cheaper than remembering their results. */
 const estimates = new WeakSet<TokenCounter>([estimateTokens]);
 
 /** An estimate of other charges, counted like {@link estimateTokens}. */
@@ -39,8 +39,8 @@ const memos = new WeakMap<TokenCounter, Memo>();
 
 /**
  * `counter`, called once for each item, its result checked: once for the same object (changes in place are not seen),
- * and once for the same content, because most sessions return new objects on every read. An estimate takes
- * less than remembering does, so it is remembered only for frozen items: those of a cache come back as they are.
+ * and once for the same content, because most sessions return new objects on every read. An estimate is cheaper
+ * than remembering it, so it is remembered only for frozen items: a cache returns the same objects again.
  */
 export function countOnce(counter: TokenCounter): TokenCounter {
   let memo = memos.get(counter);

@@ -1,13 +1,13 @@
 /**
- * The rules by which a text falls into pieces, roughly those into which the `o200k_base` vocabulary of OpenAI's models
- * cuts it: words with their leading space, runs of up to three digits, runs of punctuation. One character after the
- * other moves a reader from state to state, and some moves begin a piece or make it dearer.
+ * The rules that split a text into pieces, roughly like the `o200k_base` vocabulary of OpenAI's models: words with
+ * their leading space, runs of up to three digits, runs of punctuation. A state machine reads one character after
+ * the other; some transitions begin a piece or increase its charge.
  */
 
-/** What is charged for, in the order of {@link CHARGES}. */
+/** The pieces that are charged, in the order of {@link CHARGES}. */
 export const PIECES = [
   'word',
-  /** Of a word, each letter behind those that its own charge covers. */
+  /** Of a word, each letter after those that its own charge covers. */
   'letter',
   /** The same where a text in Latin letters is not English: the vocabulary holds long English words whole. */
   'foreignLetter',
@@ -19,7 +19,7 @@ export const PIECES = [
   'mark',
   'lines',
   'blanks',
-  /** Each character of a run of letters and digits that is no word: base64, hashes, keys. */
+  /** Each character of a run of letters and digits that is not a word: base64, hashes, keys. */
   'random',
   /** The same without capital letters. */
   'hex',
@@ -41,11 +41,11 @@ const COVERED = { latin: 6, accented: 4, cyrillic: 3, arabic: 3 } as const;
 
 /**
  * A run of letters and digits is random once it has changed so much: two points for a change (a new word or number
- * inside the run), one point back for a character that goes on with what it was.
+ * inside the run), one point less for a character that continues the word or number.
  */
 const RANDOM_SCORE = 10;
 
-/** What a character can be. */
+/** The kinds of characters. */
 export const KINDS = [
   'mark',
   'lower',
@@ -66,7 +66,7 @@ export const KINDS = [
 
 export type Kind = (typeof KINDS)[number];
 
-/** Where a reader is: in which run, how far (as far as that matters), and how random the run looks. */
+/** The state of the reader: the run, the relevant part of its length, and how random the run looks. */
 export interface State {
   readonly run: Kind | 'random' | 'hex';
   readonly length: number;
@@ -80,7 +80,7 @@ export interface Move {
 
 export const START: State = { run: 'end', length: 0, score: 0 };
 
-/** What one more character of this kind means. */
+/** The transition for one more character of this kind. */
 export function move(from: State, kind: Kind): Move {
   switch (kind) {
     case 'lower':
@@ -98,7 +98,7 @@ export function move(from: State, kind: Kind): Move {
     case 'line':
       return { to: { run: kind, length: 1, score: 0 }, pieces: from.run === kind ? [] : ['lines'] };
     case 'blank': {
-      // One blank belongs to the word or mark behind it.
+      // One blank belongs to the next word or mark.
       const length = from.run === kind ? Math.min(from.length + 1, 3) : 1;
       return { to: { run: kind, length, score: 0 }, pieces: length === 2 ? ['blanks'] : [] };
     }

@@ -7,7 +7,7 @@ export interface ClearedOutput {
   /** Name of the tool; of built-in tools the type of their call. */
   readonly toolName: string;
   readonly callId: string;
-  /** Characters of text that go. */
+  /** Characters of text that are removed. */
   readonly characters: number;
 }
 
@@ -19,7 +19,7 @@ export interface ClearToolOutputsOptions {
   readonly excludeTools?: readonly string[];
   /** Characters of the output's beginning that stay in front of the placeholder; default 0. */
   readonly previewChars?: number;
-  /** What stands in the output's place; default `'[cleared]'`. A function must be pure. */
+  /** The text that replaces the output; default `'[cleared]'`. A function must be pure. */
   readonly placeholder?: string | ((output: ClearedOutput) => string);
   /** Clear the arguments of those calls too, to `{}`; default `false`. */
   readonly clearToolInputs?: boolean;
@@ -31,18 +31,18 @@ export interface ClearToolOutputsOptions {
 }
 
 /**
- * A `callModelInputFilter` that empties old tool outputs, which are most of what an agent's history weighs. The model
- * still sees that the tool was called and that it answered. Only the request is changed: history in the store stays
- * whole, and ids, names and links stay as they are.
+ * A `callModelInputFilter` that empties old tool outputs, which are the largest part of an agent's history. The
+ * model still sees that the tool was called and that it answered. Only the request is changed: the history in the
+ * store stays whole, and ids, names and links do not change.
  *
  * Outputs that no model call has seen yet (those at the end of the input) are never cleared. Works within a long run
- * too. Outputs are those of function tools, shell and apply-patch; screenshots are the matter of {@link limitImages}.
+ * too. Outputs are those of function tools, shell and apply-patch; for screenshots see {@link limitImages}.
  *
  * One limit, from the runner (`runner/sessionPersistence`): new input that a filter changes is *stored* as changed.
  * Tool outputs are rarely new input (an application that answers calls itself); such a run should not use this filter
  * with `keep` smaller than the number of outputs it passes.
  *
- * Against: `Your input exceeds the context window of this model. Please adjust your input and try again.`
+ * Prevents: `Your input exceeds the context window of this model. Please adjust your input and try again.`
  * (`context_length_exceeded`)
  *
  * @throws StrongroomError `ERR_INVALID_OPTION`
@@ -136,7 +136,7 @@ function callTypeOf(item: ToolOutput): string {
   return item.type === 'shell_call_output' ? 'shell_call' : 'apply_patch_call';
 }
 
-/** What stands from here on no model call has answered. */
+/** The index from which on no model call has answered. */
 export function answeredUntil(input: readonly AgentInputItem[]): number {
   const last = input.findLastIndex(
     (item) =>
@@ -146,7 +146,7 @@ export function answeredUntil(input: readonly AgentInputItem[]): number {
       item.type === 'apply_patch_call' ||
       item.type === 'computer_call',
   );
-  // The calls of the last response are answered by what stands behind them.
+  // The items after the calls of the last response answer them.
   return last + 1;
 }
 
@@ -170,7 +170,7 @@ function hasMedia(item: ToolOutput): boolean {
 function withText(item: ToolOutput, text: string): AgentInputItem {
   if (item.type === 'apply_patch_call_output') return { ...item, output: text };
   if (item.type === 'shell_call_output') {
-    // The outcome of each command stays: it is what the model decides by.
+    // The outcome of each command stays, because the model needs it to decide.
     return {
       ...item,
       output: item.output.map((entry, index) => ({ ...entry, stdout: index === 0 ? text : '', stderr: '' })),

@@ -9,9 +9,9 @@ import { countOnce, estimateTokens, type TokenCounter } from './token-counter.ts
 
 /**
  * Options of {@link trimHistory} and `planTrim()`. At least one budget (`maxTokens`, `maxTurns`, `maxItems`,
- * `fraction`) is needed; of several, whichever binds. Budgets count the *history* that is kept, its system messages
- * and pinned items included. The new input of the run is always whole and comes on top, as do instructions, tools
- * and the answer: `reserveTokens` is room for those.
+ * `fraction`) is needed; of several, the tightest applies. Budgets count the *history* that is kept, its system
+ * messages and pinned items included. The new input of the run is never cut and not counted, nor are instructions,
+ * tools and the answer: `reserveTokens` reserves space for those.
  */
 export interface TrimHistoryOptions {
   /** Tokens of kept history, from 1 on. */
@@ -20,23 +20,25 @@ export interface TrimHistoryOptions {
   readonly maxTurns?: number;
   /** Items of kept history, from 1 on. */
   readonly maxItems?: number;
-  /** A token budget as a share of `contextWindow`: above 0, up to 1. Beside `maxTokens`, the smaller one binds. */
+  /** A token budget as a share of `contextWindow`: above 0, up to 1. With `maxTokens`, the smaller one applies. */
   readonly fraction?: number;
   /** The model's input limit in tokens, as its provider documents it. Needed by `fraction`. */
   readonly contextWindow?: number;
   /**
-   * The low water mark as a share of every budget: above 0, up to 1; default 0.5. A cut leaves at most this much, so
-   * that the next turns fit without another cut and the provider's prompt cache keeps hitting. At 1 the window slides
-   * with every turn, and no prefix is ever the same twice.
+   * The low water mark as a share of every budget: above 0, up to 1; default 0.5. A cut leaves at most this much,
+   * so that the next turns fit without another cut and the provider's prompt cache continues to hit. At 1 the
+   * window moves with every turn, and no prefix is ever the same twice.
    */
   readonly keep?: number;
   /** Tokens taken off the token budget: for instructions, tool schemas, the new input and the answer. Default 0. */
   readonly reserveTokens?: number;
-  /** Counts the tokens of an item; default {@link estimateTokens}. One of yours is called once for each content. */
+  /**
+   * Counts the tokens of an item; default {@link estimateTokens}. A custom counter is called once for each content.
+   */
   readonly tokenCounter?: TokenCounter;
   /**
-   * Items that are never dropped, with what belongs to them (the whole call of a result). A pure function of its
-   * arguments, called once for each item in each run.
+   * Items that are never dropped, with their units (the whole call of a result). A pure function of its arguments,
+   * called once for each item in each run.
    */
   readonly pin?: (item: AgentInputItem, index: number) => boolean;
   /**
@@ -46,32 +48,32 @@ export interface TrimHistoryOptions {
    */
   readonly onOverflow?: 'split' | 'keep' | 'throw';
   /**
-   * Told what a run leaves out and why, whenever it leaves something out; ids and numbers, no content. What it throws
-   * becomes a warning of the process and does not fail the run.
+   * Called whenever a run omits items, with the reasons; gets ids and numbers, no content. Its errors become a
+   * process warning and do not fail the run.
    */
   readonly onTrim?: (report: TrimReport) => void;
 }
 
 /** Why an item of the history was not sent to the model. */
 export type DropReason =
-  /** It stands before the cut. */
+  /** It is before the cut. */
   | 'budget'
-  /** The provider would refuse it: half of a pair, or reasoning without what it led to. */
+  /** The provider would refuse it: a call or result without its counterpart, or reasoning without the next item. */
   | 'orphan'
   /** A compaction item replaces it. */
   | 'compaction';
 
-/** What {@link trimHistory} leaves out of one run. */
+/** The items that {@link trimHistory} omits from one run. */
 export interface TrimReport {
   readonly dropped: readonly DroppedItem[];
-  /** The history as it was given, and as it is kept. Tokens are 0 unless a token budget is set. */
+  /** The size of the given and of the kept history. Tokens are 0 unless a token budget is set. */
   readonly before: HistorySize;
   readonly after: HistorySize;
   /** The budgets in force; a missing one is `Infinity`. */
   readonly budget: HistorySize;
   /** Index in the history at which the kept window begins. Stable from run to run until `moved`. */
   readonly cutIndex: number;
-  /** The window moved since the turn before, so this run's prompt misses the provider's cache. */
+  /** The window moved since the previous turn, so this run's prompt misses the provider's cache. */
   readonly moved: boolean;
   /** The last turn alone is larger than the budget. */
   readonly overflow: boolean;
@@ -87,21 +89,21 @@ export interface DroppedItem {
   readonly reason: DropReason;
 }
 
-/** What `planTrim()` returns. */
+/** The result of `planTrim()`. */
 export interface TrimPlan extends TrimReport {
-  /** The kept history: the objects that were given, in their order. */
+  /** The kept history: the same objects, in their order. */
   readonly kept: readonly AgentInputItem[];
 }
 
 /**
- * A `sessionInputCallback` that keeps the history within a budget. It only leaves items out: what a callback returns
- * and did not get would be stored again in every run (`runner/sessionPersistence`).
+ * A `sessionInputCallback` that keeps the history within a budget. It only omits items: the runner would store any
+ * other item that a callback returns, in every run (`runner/sessionPersistence`).
  *
- * - A call and its result, reasoning and what it led to, and parallel calls stay together, for every item type.
- *   Without that the Responses API answers `No tool call found for function call output with call_id …`,
- *   `No tool output found for function call …` or `Item 'rs_…' of type 'reasoning' was provided without its
- *   required following item.`
- * - Halves that are in the store already, from an interrupted run, are left out too.
+ * - A call and its result, reasoning and the next item, and parallel calls stay together, for every item type.
+ *   Without that the Responses API answers `No tool call found for function call output with call_id …`, `No tool
+ *   output found for function call …` or `Item 'rs_…' of type 'reasoning' was provided without its required
+ *   following item.`
+ * - Calls and results that are stored without their counterpart, after an interrupted run, are omitted too.
  * - Cuts are made between turns; system messages stay; a compaction item stays first.
  * - The cut is a pure function of the history and moves rarely (see `keep`), so the prefix stays the same byte by byte
  *   between cuts, also on another replica and after a restart.
@@ -111,8 +113,8 @@ export interface TrimPlan extends TrimReport {
  * costs one pass over the history. A callback that hides stored items switches off the automatic compaction of
  * `OpenAIResponsesCompactionSession` for that run: use one or the other.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for options that cannot be used, and in a run when `onOverflow`
- *   is `'throw'` or `tokenCounter` does not return a number.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for invalid options, and in a run when `onOverflow` is
+ * `'throw'` or `tokenCounter` does not return a number.
  *
  * @example
  * ```ts
@@ -137,7 +139,7 @@ export function trimHistory(options: TrimHistoryOptions): SessionInputCallback {
   };
 }
 
-/** Checked options; shared by everything that needs to know where {@link trimHistory} cuts. */
+/** Checked options; shared by all functions that need the cut of {@link trimHistory}. */
 export interface TrimSettings extends PlanSettings {
   readonly throwOnOverflow: boolean;
   readonly onTrim?: ((report: TrimReport) => void) | undefined;
@@ -218,7 +220,7 @@ function checkShare(where: string, option: string, value: unknown): void {
   }
 }
 
-/** Where these settings cut, or `ERR_INVALID_OPTION` where they refuse to. */
+/** The cut of these settings, or `ERR_INVALID_OPTION` when `onOverflow` is `'throw'`. */
 export function cutWith(
   settings: TrimSettings,
   history: readonly AgentInputItem[],
@@ -229,7 +231,7 @@ export function cutWith(
   return cut;
 }
 
-/** What a cut leaves out. It names every item that goes, so it is made only for who asks. */
+/** The report of a cut. It names every dropped item, so it is made only on request. */
 export function reportOf(settings: TrimSettings, history: readonly AgentInputItem[], cut: Cut): TrimReport {
   const dropped: DroppedItem[] = [];
   const before = { items: 0, turns: 0, tokens: 0 };
@@ -281,7 +283,7 @@ function add(total: { items: number; turns: number; tokens: number }, size: Hist
   total.tokens += size.tokens;
 }
 
-/** A report must not fail a run, and must not fail in silence either. */
+/** An error of the callback must not fail a run, and must not be ignored silently either. */
 function tell(onTrim: (report: TrimReport) => void, report: TrimReport): void {
   const failed = (): void =>
     warn('STRONGROOM_ON_TRIM', 'trimHistory(): onTrim threw an error; the run continued. Correct onTrim.');

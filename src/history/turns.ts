@@ -8,33 +8,33 @@ import { isUserMessage } from './structure.ts';
 
 /** One turn of a conversation: a user message and all that follows it, up to the next one. */
 export interface Turn {
-  /** From 1 on, among the turns that the session shows now. `rewindTo(session, { turns: number - 1 })` takes it off. */
+  /** From 1 on, among the visible turns of the session. `rewindTo(session, { turns: number - 1 })` removes it. */
   readonly number: number;
-  /** When its first item was written, in Unix milliseconds; absent where neither a layer nor the store says it. */
+  /** When its first item was written, in Unix milliseconds; absent when neither a layer nor the store records it. */
   readonly at?: number;
   /** The first line of the user message that has text, at most 200 characters; empty when none has. */
   readonly firstLine: string;
   /** Names of the function tools that were called, each once, in the order of their first calls. */
   readonly tools: readonly string[];
-  /** Names of the agents that spoke, likewise; empty unless the stack has `attribute()`. */
+  /** Names of the agents that answered, likewise; empty unless the stack has `attribute()`. */
   readonly agents: readonly string[];
   /** How many items it has, the user message among them. */
   readonly items: number;
 }
 
-/** A turn, and the items that it is made of. */
+/** A turn with its items. */
 export interface TurnOfItems extends Turn {
   readonly first: PagedItem;
 }
 
 const LONGEST_LINE = 200;
-/** The first half of a character of two units. */
+/** The first unit of a surrogate pair. */
 const HALF = /[\uD800-\uDBFF]$/;
 
 /**
  * Lists the turns of a conversation: for a table of contents, or to choose one for `rewindTo()` or a branch. Reads all of the session.
  *
- * @throws What reading the session throws.
+ * @throws The errors of reading the session.
  *
  * @example
  * ```ts
@@ -78,7 +78,7 @@ function turnOf(number: number, items: readonly PagedItem[]): TurnOfItems {
   });
 }
 
-/** The name of the tool that a call names, with its namespace. */
+/** The name of the tool of a call, with its namespace. */
 export function toolName({
   name,
   namespace,
@@ -89,7 +89,7 @@ export function toolName({
   return namespace === undefined ? name : `${namespace}.${name}`;
 }
 
-/** The first line with text, without half a character at its end. */
+/** The first line with text, without a lone surrogate at its end. */
 function firstLineOf(item: AgentInputItem): string {
   const { content } = item as { readonly content?: unknown };
   const parts: readonly unknown[] = Array.isArray(content) ? content : [{ text: content }];

@@ -22,14 +22,17 @@ export type { TokenUsage } from './usage/tokens.ts';
 
 /** Options of {@link recordUsage}. */
 export interface UsageOptions {
-  /** Where the ledger is, when the conversation is in no store of strongroom: a store of strongroom, wrapped or not. */
+  /**
+   * The store of the ledger, when the conversation is not in a store of strongroom: a store of strongroom, wrapped
+   * or not.
+   */
   readonly store?: UsageStore;
 }
 
 /**
- * What tokens cost, in a unit of yours.
+ * The cost of tokens, in any unit.
  *
- * @param model The name of the model; `''` where it is not known.
+ * @param model The name of the model; `''` when it is unknown.
  */
 export type PriceOf = (usage: TokenUsage, model: string) => number;
 
@@ -45,37 +48,38 @@ export interface UsageSum extends TokenUsage {
   readonly cost?: number;
 }
 
-/** What the runs of a conversation used. */
+/** The usage of the runs of a conversation. */
 export interface SessionUsage extends UsageSum {
   /** Calls of {@link recordUsage}. */
   readonly runs: number;
   /** By the name of the model; `''` where it is not known. */
   readonly models: Readonly<Record<string, UsageSum>>;
-  /** By the name of the agent, as the run says it; `''` where it does not, as for agents that ran as tools. */
+  /** By the name of the agent in the run; `''` where the run has none, as for agents that ran as tools. */
   readonly agents: Readonly<Record<string, UsageSum>>;
   /** By the name of the branch; `''` is the conversation itself. */
   readonly branches: Readonly<Record<string, UsageSum>>;
 }
 
-/** What the runs of one turn used. */
+/** The usage of the runs of one turn. */
 export interface TurnUsage extends UsageSum {
-  /** As of `turns(session)`; absent for turns that are gone: undone, archived or expired. */
+  /** The number in `turns(session)`; absent for turns that are no longer visible: undone, archived or expired. */
   readonly turn?: number;
   readonly runs: number;
 }
 
-/** By the state of a run and the ledger: how much of it was recorded. */
+/** By run state and ledger: how much of the run was recorded. */
 const counted = new WeakMap<object, Map<string, Counted>>();
 
 /**
- * Adds what a run used to the ledger of its conversation: a session of the same store and layers that belongs to it
- * (`~usage~~<id>`), so it is sealed, expires and is erased with it. Nothing is written into the conversation. Call it after each
- * run. Of a run that is resumed in this process, only what is new is counted.
+ * Adds the usage of a run to the ledger of its conversation: a derived session in the same store and layers
+ * (`~usage~~<id>`), so it is sealed, expires and is erased with the conversation. Nothing is written into the
+ * conversation. Call it after each run. For a run that is resumed in this process, only new usage is counted.
  *
  * @param session The conversation, or a branch of it: the session that the run had.
- * @param result What `run()` gave; a streamed one after `completed`.
- * @throws StrongroomError `ERR_INVALID_OPTION` when the result has no usage, or the session is a ledger; `ERR_UNSUPPORTED` for a
- * session of no store of strongroom without the option `store`; what the store throws.
+ * @param result The result of `run()`; a streamed one after `completed`.
+ * @throws StrongroomError `ERR_INVALID_OPTION` when the result has no usage, or the session is a ledger;
+ * `ERR_UNSUPPORTED` for a session that is not from a store of strongroom, without the option `store`; the errors of
+ * the store.
  *
  * @example
  * ```ts
@@ -125,7 +129,7 @@ export async function recordUsage(
   counted.set(state, ofState.set(ledger.id, { responses: responses.length, total: tokensOf(state.usage) }));
 }
 
-/** A run that was resumed from its serialized state has the responses that were recorded before. */
+/** A run that was resumed from its serialized state contains responses that were recorded before. */
 function countedBy(
   response: string | undefined,
   responses: NonNullable<RunWithUsage['rawResponses']>,
@@ -152,7 +156,8 @@ async function currentTurn(where: string, session: Session): Promise<string | un
 }
 
 /**
- * What all runs of a conversation and its branches used. Reads one record: each record of a ledger has the sums of all before it.
+ * The usage of all runs of a conversation and its branches. Reads one record: each record of a ledger has the sums
+ * of all earlier ones.
  *
  * @throws StrongroomError As {@link recordUsage}.
  */
@@ -166,7 +171,7 @@ export async function sessionUsage(
 }
 
 /**
- * What the runs of each turn used, in the order of the turns; of turns that the session does not show any more, one sum at
+ * The usage of the runs of each turn, in the order of the turns; for turns that are no longer visible, one sum at
  * the end. Reads the session and its ledger.
  *
  * @throws StrongroomError As {@link recordUsage}.
@@ -194,7 +199,7 @@ export async function usageByTurn(session: Session, options: UsageReportOptions 
     }));
 }
 
-/** What {@link subjectUsage} needs of a store; every store of ours has it, wrapped or not. */
+/** The part of a store that {@link subjectUsage} needs; every store of ours has it, wrapped or not. */
 export interface SubjectStore extends UsageStore {
   session(id: string, options?: { readonly derived?: boolean }): Session;
   sessions(options: { readonly subject: string; readonly derived: true }): AsyncIterable<{
@@ -204,10 +209,10 @@ export interface SubjectStore extends UsageStore {
 }
 
 /**
- * What all conversations of a person used: reads one record of each.
+ * The usage of all conversations of a subject: reads one record of each.
  *
  * @param subject As given to `session(id, { subject })`.
- * @throws StrongroomError `ERR_INVALID_OPTION`; what the store throws.
+ * @throws StrongroomError `ERR_INVALID_OPTION`; the errors of the store.
  */
 export async function subjectUsage(
   store: SubjectStore,

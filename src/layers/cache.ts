@@ -11,14 +11,15 @@ export type { CacheOptions } from './cache/options.ts';
 
 /**
  * Keeps opened histories in memory, so that a warm read costs one small read of the inner session and no decryption,
- * whatever the length of the history. One layer serves all sessions that it is given to, under common bounds.
+ * whatever the length of the history. One layer serves all sessions of its stacks, under common bounds.
  *
  * - It stands directly above `encrypt()`, below `expire()` and `redact()`: expiry is judged at each read.
- * - A history leaves before every change, and comes back, longer, only after an append that was acknowledged and that
- *   no other change overlapped. After an error it is read again.
+ * - A history is dropped before every change, and kept again with the new items only after an acknowledged append
+ *   that no other change overlapped. After an error it is read again.
  * - Only a read without a limit fills it. A history that alone exceeds a bound is never kept.
- * - What the layers below would no longer open is not answered: at each hit they are asked once for each data key. A key
- *   that was disabled in this process counts at once; one that another process destroyed after `dataKeys.cacheFor`.
+ * - Records that the layers below would no longer open are not returned: at each hit they are checked once for each
+ *   data key. A key that was disabled in this process counts at once; one that another process destroyed after
+ *   `dataKeys.cacheFor`.
  * - It holds plain text in memory. Sessions that choose their history by the run context are kept for each run apart.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`

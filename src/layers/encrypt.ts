@@ -48,7 +48,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     name: 'encrypt',
     seals: true,
     unique: true,
-    // Keys of tenants can come from the run's context, and what one tenant opened is not for another.
+    // Keys of tenants can depend on the run's context, and one tenant must not get entries that another opened.
     ...((typeof keys === 'function' || typeof context === 'function') && {
       wantsRunContext: true,
       opensAs: async (call: SessionCall): Promise<readonly (string | object)[]> => {
@@ -60,7 +60,7 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     ...createReading(settings, dataKeys, scopeOf),
     matches: createMatches(onUndecryptable, dataKeys, scopeOf),
     async removing(call) {
-      // Where items and data keys are in one database, it looks itself, in the transaction that removes.
+      // When items and data keys are in one database, the store checks itself, in the transaction that removes.
       if (call.dekStore !== undefined) return;
       for (const store of (await scopeOf(call)).stores) {
         const hold = await openHoldOn(store, call.sessionId);

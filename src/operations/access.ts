@@ -14,7 +14,7 @@ interface InnerSession extends Session {
   readonly [DEK_STORE]?: DekStore;
 }
 
-/** What the work on keys needs of one wrapped session. */
+/** The parts of one wrapped session that functions on keys need. */
 export interface KeyAccess {
   readonly sessionId: string;
   readonly inner: InnerSession;
@@ -61,7 +61,10 @@ export async function keyAccess(
   return { sessionId, inner, sealer, call, scope: await sealer.scopeOf(call) };
 }
 
-/** The entry in a record, `'shredded'` when its data key was destroyed; throws for every other that does not open. */
+/**
+ * The entry in a record, `'shredded'` when its data key was destroyed; throws for any other record that does not
+ * open.
+ */
 export async function openOrShredded(
   sealer: Sealer,
   record: AgentInputItem,
@@ -75,12 +78,12 @@ export async function openOrShredded(
   }
 }
 
-/** Each is a read and a transaction; a busy session is won between two appends of others. */
+/** Each is a read and a transaction, which succeeds between two appends of other processes. */
 const ATTEMPTS = 100;
 
 /**
- * Replaces all records of a session in one transaction. `transform` gives as many records as it got, or `undefined`
- * when nothing is to be done. A concurrent write is not a failure: the work is read and done again.
+ * Replaces all records of a session in one transaction. `transform` returns as many records as it got, or
+ * `undefined` when nothing has to change. After a concurrent write the records are read and transformed again.
  *
  * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when the inner session has no transactions.
  */

@@ -7,9 +7,9 @@ import { engineOf } from '../wrap-session.ts';
 import { isDekStore, isSession, isStore } from './targets.ts';
 
 /**
- * Runs work on a wrapped session or store as a call of its own: inside the `around` hooks of the layers, so that it is
- * authorized and audited, also when its options are refused. What has no layers, such as a DEK store, is worked on
- * directly.
+ * Runs work on a wrapped session or store as a call of its own: inside the `around` hooks of the layers, so that it
+ * is authorized and audited, also when its options are refused. For a target without layers, such as a DEK store,
+ * the work runs directly.
  *
  * @param options May hold who calls and why (`CallOrigin`).
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when they do and the target has no layers.

@@ -7,7 +7,7 @@ import { checkCall } from '../protocol/call-origin.ts';
 import { asCallOfAll } from './as-call.ts';
 import { placesOfAll, wrappedKeysOf, type KeyTarget } from './key-places.ts';
 
-/** What {@link checkKeys} says of one key-encryption key that stored data keys name. */
+/** The result of {@link checkKeys} for one key-encryption key that stored data keys name. */
 export interface KeyUse {
   readonly kid: string;
   /** Live data keys that it wraps. */
@@ -29,9 +29,10 @@ export interface CheckKeysOptions extends CallOrigin {
  * Which stored data keys a keyring can still open: run it before a key leaves the configuration, and at the start of a
  * deployment. Nothing is unwrapped, so it needs no KMS.
  *
- * @param targets Where data keys live, one or several. A DEK store, or a store: its table. A wrapped store or session:
- * its table, the `dekStore` of its `encrypt()`, and all its records, because data keys can stand in them (`inline`).
- * @throws `ERR_INVALID_OPTION` for a target that is none of these, or for none at all; `ERR_STORE`.
+ * @param targets Where data keys are stored, one target or several. A DEK store, or a store: its table. A wrapped
+ * store or session: its table, the `dekStore` of its `encrypt()`, and all its records, because they can contain
+ * data keys (`inline`).
+ * @throws `ERR_INVALID_OPTION` for another target, or for none; `ERR_STORE`.
  * @example
  * ```ts
  * import { encrypt, generateKey, keyring, wrapStore } from 'strongroom';

@@ -6,13 +6,13 @@ import { asCallOfAll } from './as-call.ts';
 import { placesOfAll, wrappedKeysOf, type KeyTarget } from './key-places.ts';
 
 /**
- * Destroys a key-encryption key in a keyring, unless a stored data key still needs it. Destroy the key where it came
- * from, too.
+ * Destroys a key-encryption key in a keyring, unless a stored data key still needs it. Destroy the key at its
+ * source, too.
  *
- * @param options.dekStores Every place where data keys live that the keyring wrapped, at least one; see
- * {@link checkKeys} for what is looked at. Give the wrapped store where data keys can stand in the records.
- * @throws `ERR_CONFLICT` with how many data keys need the key; `ERR_INVALID_OPTION` for the current key, and for places
- * that are none.
+ * @param options.dekStores All stores of data keys that the keyring wrapped, at least one; see {@link checkKeys}
+ * for what is checked. Pass the wrapped store where records can contain data keys.
+ * @throws `ERR_CONFLICT` with how many data keys need the key; `ERR_INVALID_OPTION` for the current key, and for
+ * invalid targets.
  * @example
  * ```ts
  * import { encrypt, generateKey, keyring, wrapStore } from 'strongroom';

@@ -24,11 +24,11 @@ import { keyPlacesOf } from './key-places.ts';
 import { listed } from './listed.ts';
 
 /**
- * Erases all sessions of a person with everything that belongs to them (branches, archives, ledgers, vaults, …) and with
- * their data keys, also those in the `dekStore` of `encrypt()`; then looks, by other code, for what is left. Sessions under a
- * legal hold are kept and reported. A run that was cut off is run again.
+ * Erases all sessions of a subject with their derived sessions (branches, archives, ledgers, vaults, …) and with
+ * their data keys, also those in the `dekStore` of `encrypt()`; then independent code searches for the rest.
+ * Sessions under a legal hold are kept and reported. Repeat the call after an interruption.
  *
- * The deletion reads each data key of the store once, and the look does again.
+ * The deletion and the search each read all data keys of the store once.
  *
  * @param store A store of strongroom, wrapped or not.
  * @param subject As given to `session(id, { subject })`.
@@ -80,12 +80,12 @@ export async function eraseSession<S extends Session>(
 }
 
 /**
- * Looks again for what was erased: what a restored backup brought back, or a copy. What was written to an erased id later is
- * no finding.
+ * Searches again for erased data: from a restored backup, or from a copy. Records that were written to an erased id
+ * later are not a finding.
  *
- * @param erased A report, or what {@link verifyReceipt} gave.
- * @returns What was found; nothing is changed.
- * @throws {@link StrongroomError} `ERR_UNSUPPORTED` for a store that is none of ours.
+ * @param erased A report, or the result of {@link verifyReceipt}.
+ * @returns The findings; nothing is changed.
+ * @throws {@link StrongroomError} `ERR_UNSUPPORTED` for a store that is not ours.
  */
 export async function verifyErasure<S extends Session>(
   store: Store<S>,
@@ -107,7 +107,7 @@ export async function verifyErasure<S extends Session>(
   return found;
 }
 
-/** A session that was erased and is back. */
+/** An erased session that was restored. */
 export interface ReturnedSession {
   readonly id: string;
   /** When it was erased, in Unix milliseconds. */
@@ -115,9 +115,10 @@ export interface ReturnedSession {
 }
 
 /**
- * Sessions that hold records from before they were erased, by the tombstones that erasures leave with the data keys: where
- * these are in a database of their own, a restored backup of the records does not take them away. It asks once for each session
- * of the store. Where records and tombstones are restored together, only receipts know: {@link verifyErasure}.
+ * Sessions that hold records from before they were erased, by the tombstones that erasures leave with the data
+ * keys: when these are in a separate database, a restored backup of the records does not remove them. It makes one
+ * query for each session of the store. When records and tombstones are restored together, only receipts show it:
+ * {@link verifyErasure}.
  */
 export async function* returnedSessions<S extends Session>(store: Store<S>): AsyncGenerator<ReturnedSession> {
   const { places } = await targetOf(store, 'eraseSubject', {});
@@ -132,12 +133,12 @@ export async function* returnedSessions<S extends Session>(store: Store<S>): Asy
 }
 
 /**
- * Checks a receipt of {@link eraseSubject} or {@link eraseSession}: that the key signed exactly this, and that it is about whom or
- * what you ask. Any program for JWS (RFC 7515) can check the signature.
+ * Checks a receipt of {@link eraseSubject} or {@link eraseSession}: that the key signed this payload, and that it
+ * is about the given subject or session. Any program for JWS (RFC 7515) can check the signature.
  *
  * @param key The public half of the `receiptKey`.
- * @param about Whose receipt it must be.
- * @throws {@link StrongroomError} `ERR_AUTHENTICATION`; `ERR_INVALID_OPTION` for what is no key.
+ * @param about The subject or session that the receipt must be about.
+ * @throws {@link StrongroomError} `ERR_AUTHENTICATION`; `ERR_INVALID_OPTION` for an invalid key.
  */
 export async function verifyReceipt(
   receipt: string,
@@ -154,7 +155,7 @@ export async function verifyReceipt(
       `${where}: the receipt is signed, and not about the ${name} that was asked for.`,
     );
   }
-  // Signed by the user's key, which signs what erase() below made.
+  // Signed by the user's key, which signs the result of erase() below.
   return payload as Erasure;
 }
 
@@ -170,7 +171,7 @@ async function erase(
   const found = { sessions, held, ...about };
   const orphans = await lookForRests({ maintenance, places }, found);
   const at = maintenance.now();
-  // Not in sessionDekStore(), whose log of keys would be made anew beside the session.
+  // Not in sessionDekStore(), whose log of keys would be created again beside the session.
   const registers = places.stores.filter((store) => store.holds !== undefined);
   for (const { id } of sessions) for (const store of registers) await buryIn(store, id, at);
   const erasure: Erasure = defined({

@@ -12,8 +12,8 @@ import { asCall } from './as-call.ts';
 /** Options of {@link exportSession}. */
 export interface ExportSessionOptions extends CallOrigin {
   /**
-   * `true`: plain SDK items, as the session shows them, for the person they are about or for leaving strongroom.
-   * `false`: the records as they are stored, sealed, for a backup.
+   * `true`: plain SDK items, as the session shows them, for the person they are about or for another library.
+   * `false`: the stored records, sealed, for a backup.
    */
   readonly open: boolean;
 }
@@ -34,10 +34,10 @@ export interface SessionExport {
 }
 
 /**
- * Everything of one session. Reads through the whole stack when `open`: expired entries are gone, what `redact` removed
- * stays removed, and a record that does not open throws instead of being left out.
+ * Exports one session. Reads through the whole stack when `open`: expired entries are omitted, values that `redact`
+ * removed stay removed, and a record that does not open throws instead of being omitted.
  *
- * @throws `ERR_INVALID_OPTION`; what reading the session throws.
+ * @throws `ERR_INVALID_OPTION`; the errors of reading the session.
  * @example
  * ```ts
  * import { MemorySession } from '@openai/agents';
@@ -63,7 +63,7 @@ async function document(
   if (typeof open !== 'boolean') invalidOption('exportSession', 'open', 'true or false', open);
   const { inner, sessionId, scope, sealer } = await keyAccess('exportSession', session, originOf(options));
   if (open) {
-    // onUndecryptable may say that a read skips what does not open; a document that claims to be complete may not.
+    // onUndecryptable may let a read skip records that do not open; an export must be complete.
     for (const record of await inner.getItems()) await openOrShredded(sealer, record, scope);
   }
   const entries = open && io !== undefined ? await io.visibleEntries() : undefined;

@@ -31,18 +31,19 @@ export interface HoldOptions extends CallOrigin {
 }
 
 /**
- * Places a legal hold on a session: until it is released nothing of it goes. `clearSession`, `popItem`, compactions,
- * mutations, replacements that do not put everything back, summaries and archives, `deleteSession`, purges, `shred` and
- * `purgeDataKeys` are `ERR_HELD` or pass the session over; `reencrypt` reports it. It is also on what belongs to the session
- * (branches, archives, vaults, …), whenever that is made. Reading and adding go on as before,
- * and so do runs; what a run would undo stays. The record of the hold stays after its release.
+ * Places a legal hold on a session: until it is released nothing of it is removed. `clearSession`, `popItem`,
+ * compactions, mutations, replacements that do not put everything back, summaries and archives, `deleteSession`,
+ * purges, `shred` and `purgeDataKeys` are `ERR_HELD` or skip the session; `reencrypt` reports it. It also covers
+ * the derived sessions (branches, archives, vaults, …), also later ones. Reads, appends and runs continue as
+ * before; items that a failed run would undo stay. The record of the hold stays after its release.
  *
- * On our stores the hold is looked at in the transaction that removes. Elsewhere it lies with the data keys
- * (in every DEK store but `sessionDekStore`), and the wrapper looks before it removes. It does not keep anybody from deleting
- * rows with the database's own means.
+ * On our stores the transaction that removes checks the hold. Elsewhere the hold is stored with the data keys (in
+ * every DEK store but `sessionDekStore`), and the wrapper checks it before it removes. It does not prevent direct
+ * deletion of rows in the database.
  *
- * @param target A wrapped session, the DEK store that has its data keys, or the store or wrapped store that it is of.
- * @throws `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when the DEK store keeps no holds; `ERR_CONFLICT` when the id is taken.
+ * @param target A wrapped session, the DEK store that has its data keys, or its store, wrapped or not.
+ * @throws `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when the DEK store has no holds; `ERR_CONFLICT` when the id is
+ * taken.
  * @example
  * ```ts
  * import { hold, release, sqliteDekStore } from 'strongroom/keys';
@@ -74,7 +75,7 @@ async function place(target: KeyTarget, options: HoldOptions): Promise<HoldRecor
 }
 
 /**
- * Releases a hold. The first release counts, later ones give the same record.
+ * Releases a hold. The first release counts, later ones return the same record.
  *
  * @throws `ERR_INVALID_OPTION` when there is no hold of this id; `ERR_UNSUPPORTED` as {@link hold}.
  */
@@ -106,7 +107,10 @@ async function lift(
   return released;
 }
 
-/** @throws {@link StrongroomError} `ERR_HELD` when a hold on the session, or on one that it was made from, is open in this store. */
+/**
+ * @throws {@link StrongroomError} `ERR_HELD` when a hold on the session, or on one that it was derived from, is
+ * open in this store.
+ */
 export async function openHold(store: DekStore, sessionId: string): Promise<void> {
   const hold = await openHoldOn(store, sessionId);
   if (hold !== undefined) throw heldError(sessionId, hold);
@@ -126,7 +130,7 @@ async function resolve(
     return { stores: found, sessionId, now: Date.now() };
   }
   const access = await keyAccess(where, target, origin);
-  // The session's own database is among them: there a hold stops what removes items, in the same transaction.
+  // The session's own database is among them: there a hold stops removals of items, in the same transaction.
   const stores = access.scope.stores.map((store) => holdsOf(where, store));
   if (stores.length === 0) unsupported(where);
   return { stores, sessionId: access.sessionId, now: access.scope.now };

@@ -14,25 +14,25 @@ import { isKey } from './erasure/tombstones.ts';
 import { isDekStore, isSession, isStore, sessionsOf, type SealedTarget } from './targets.ts';
 
 /**
- * Where wrapped data keys are looked for: a DEK store; a store, whose own table it is; a wrapped store or session, whose
- * table, DEK store of `encrypt()` and records it is.
+ * Where wrapped data keys are looked for: a DEK store; a store, that is its own table; a wrapped store or session,
+ * that is its table, the DEK store of its `encrypt()` and its records.
  */
 export type KeyTarget = DekStore | Store | Session;
 
-/** What a {@link KeyTarget} stands for. */
+/** The resolved places of a {@link KeyTarget}. */
 export interface KeyPlaces {
   readonly stores: readonly DekStore[];
-  /** Only keys of this session are meant. */
+  /** Restricts it to keys of this session. */
   readonly sessionId?: string;
-  /** Whose records can have data keys in them. */
+  /** The sessions whose records can contain data keys. */
   readonly sealed?: SealedTarget | undefined;
-  /** Drops a data key that was destroyed from the memory of this process, as far as the target reaches there. */
+  /** Drops a destroyed data key from the memory of the stack of the target. */
   forget(sessionId: string, did: string): void;
 }
 
 /**
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for anything that names no place: an empty one must not look like
- * one without keys.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for an invalid target: it must not look like one without
+ * keys.
  */
 export async function keyPlacesOf(where: CallKind, target: unknown): Promise<KeyPlaces> {
   if (isDekStore(target)) return { stores: [target], forget: () => undefined };
@@ -44,7 +44,7 @@ export async function keyPlacesOf(where: CallKind, target: unknown): Promise<Key
   return { stores: scope.stores, sessionId, sealed: target, forget: (id, did) => sealer.forget(id, did) };
 }
 
-/** @throws as {@link keyPlacesOf}, also for no target at all. */
+/** @throws as {@link keyPlacesOf}, also without any target. */
 export async function placesOfAll(where: CallKind, targets: unknown): Promise<readonly KeyPlaces[]> {
   const all: readonly unknown[] = Array.isArray(targets) ? targets : [targets];
   if (all.length === 0) {
@@ -80,14 +80,17 @@ function placesOfStore(where: CallKind, store: Store): KeyPlaces {
   };
 }
 
-/** A wrapped data key, wherever it stands. */
+/** A wrapped data key in a store or a record. */
 export interface PlacedKey {
   readonly sessionId: string;
   readonly did: string;
   readonly kid: string;
 }
 
-/** The wrapped data keys of a target, of one key-encryption key if given. Each is named once for each place that has it. */
+/**
+ * The wrapped data keys of a target, only of one key-encryption key if given. Each is returned once for each place
+ * that has it.
+ */
 export async function* wrappedKeysOf(
   where: CallKind,
   { stores, sessionId, sealed }: KeyPlaces,
@@ -105,14 +108,14 @@ export async function* wrappedKeysOf(
   }
 }
 
-/** The wrapped data keys that stand in the records of a session. */
+/** The wrapped data keys in the records of a session. */
 async function* inlineKeysOf(session: Session): AsyncIterable<PlacedKey> {
   const inner = innermostOf(session);
   const sessionId = await inner.getSessionId();
   const seen = new Set<string>();
   for (const record of await inner.getItems()) {
     const text = envelopeText(record);
-    // sr1, header, body, and a fourth segment only where the data key stands in the envelope.
+    // sr1, header, body, and a fourth segment only when the envelope contains the data key.
     if (text === undefined || text.split('.', 4).length < 4) continue;
     try {
       const { header, wrapped = '' } = parseEnvelope(text);
@@ -120,7 +123,7 @@ async function* inlineKeysOf(session: Session): AsyncIterable<PlacedKey> {
       seen.add(wrapped);
       yield { sessionId, did: header.d as string, kid: parseWrappedKey(wrapped).kid };
     } catch {
-      // Reading the session says what is wrong with it.
+      // Reading the session reports the error of this record.
     }
   }
 }

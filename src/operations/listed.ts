@@ -1,7 +1,9 @@
 import { CALLS, type SessionSummary } from '../session-contract.ts';
 import type { SessionsOptions, Store } from '../stores/store.ts';
 
-/** The sessions of a store, for work that is a call of its own: a wrapped one is not asked for them in another call. */
+/**
+ * The sessions of a store, for work that is already a call of its own: listing a wrapped store is not another call.
+ */
 export function listed(store: Store, options: SessionsOptions): AsyncIterable<SessionSummary> {
   return store[CALLS]?.list(options) ?? store.sessions(options);
 }

@@ -10,9 +10,9 @@ import { keyAccess, replaceRecords } from './access.ts';
 import { asCall, asCallOfEach } from './as-call.ts';
 import { sessionsOf } from './targets.ts';
 
-/** What {@link migrate} did, or has done so far. */
+/** The result or progress of {@link migrate}. */
 export interface MigrateReport {
-  /** Sessions looked at. */
+  /** Sessions that were processed. */
   readonly sessions: number;
   /** Plaintext records that were sealed. */
   readonly sealed: number;
@@ -22,7 +22,7 @@ export interface MigrateReport {
 
 /** Options of {@link migrate}. */
 export interface MigrateOptions extends CallOrigin {
-  /** Ends the run between two sessions; another run goes on. */
+  /** Ends the run between two sessions; another run continues. */
   readonly signal?: AbortSignal;
   /** Called after each session. */
   readonly onProgress?: (progress: MigrateReport) => void;
@@ -31,12 +31,12 @@ export interface MigrateOptions extends CallOrigin {
 /**
  * Seals the plaintext records of existing sessions, each session in one transaction: a crash leaves it old or new, and
  * a second run finishes. Every record passes all layers of the stack as if it were written now: `redact` redacts it,
- * `expire` stamps it. Live traffic can go on, because `encrypt()` must have `unsafeAllowPlaintext` for this time. Look
- * at what is sealed: an inserted row is sealed like an old one.
+ * `expire` stamps it. Live traffic can continue, because `encrypt()` must have `unsafeAllowPlaintext` during this
+ * time. Check the plain rows before: an inserted row is sealed like an old one.
  *
  * @param target A session or store that was wrapped in a stack with `encrypt({ unsafeAllowPlaintext })`.
  * @throws `ERR_NOT_SEALED` without that option or after its date; `ERR_UNSUPPORTED` for a session without transactions
- * that has plaintext; what the layers throw: nothing of that session is changed then.
+ * that has plaintext; the errors of the layers: then nothing of that session was changed.
  * @example
  * ```ts
  * import { MemorySession } from '@openai/agents';

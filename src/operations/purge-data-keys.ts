@@ -10,7 +10,7 @@ import { keyPlacesOf, type KeyTarget } from './key-places.ts';
 
 /** Options of {@link purgeDataKeys}. */
 export interface PurgeDataKeysOptions extends CallOrigin {
-  /** Data keys that were made this long ago are destroyed. */
+  /** Data keys of at least this age are destroyed. */
   readonly after: Duration;
   /** Unix milliseconds. @defaultValue `Date.now` */
   readonly clock?: () => number;
@@ -24,7 +24,7 @@ export interface PurgeDataKeysOptions extends CallOrigin {
   readonly signal?: AbortSignal;
 }
 
-/** What {@link purgeDataKeys} did. */
+/** The result of {@link purgeDataKeys}. */
 export interface PurgeDataKeysReport {
   /** The data keys that were destroyed. */
   readonly destroyed: readonly { readonly sessionId: string; readonly did: string; readonly kid: string }[];
@@ -34,13 +34,14 @@ export interface PurgeDataKeysReport {
 
 /**
  * Epoch keys: enforces a retention period by destroying the data keys of its last day, on any inner session and in every
- * copy of the items. A session gets a new data key each `dataKeys.maxAge` (a day by default), so what was written under
- * one key disappears together: nothing lives longer than `after`, and the last entries of a key live up to `maxAge`
- * less. What `inline` data keys in records sealed is not reached.
+ * copy of the items. A session gets a new data key each `dataKeys.maxAge` (a day by default), so all entries under
+ * one key disappear together: no entry lives longer than `after`, and the last entries of a key live up to `maxAge`
+ * less. Entries under `inline` data keys are not reached.
  *
- * @param target A DEK store; a store, whose table of data keys is meant; or a wrapped store or session, whose `encrypt()`
- * also lets go of the keys at once. Other processes let go of them after `dataKeys.cacheFor`.
- * @throws `ERR_INVALID_OPTION`, `ERR_CLOCK` (see {@link PurgeDataKeysOptions.maxAhead}), `ERR_STORE`, `ERR_UNSUPPORTED` where all data keys stand in the records.
+ * @param target A DEK store; a store (its table of data keys); or a wrapped store or session, whose `encrypt()`
+ * also drops the keys at once. Other processes drop them after `dataKeys.cacheFor`.
+ * @throws `ERR_INVALID_OPTION`, `ERR_CLOCK` (see {@link PurgeDataKeysOptions.maxAhead}), `ERR_STORE`,
+ * `ERR_UNSUPPORTED` when all data keys are inline.
  * @example
  * ```ts
  * import { purgeDataKeys, sqliteDekStore } from 'strongroom/keys';

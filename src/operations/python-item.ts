@@ -4,9 +4,10 @@ type Json = Record<string, unknown>;
 
 /**
  * An item of the Python SDK (an input item of the Responses API) as an item of the JavaScript SDK, `undefined` when
- * there is none that says the same.
+ * it has no equivalent.
  *
- * @param names Names of the functions by call id: a result names its function in JavaScript, and not in Python.
+ * @param names Names of the functions by call id: a result contains the name of its function in JavaScript, but not
+ * in Python.
  */
 export function pythonItem(item: Json, names: Map<string, string>): AgentInputItem | undefined {
   switch (item['type'] ?? 'message') {
@@ -131,7 +132,10 @@ function status(item: Json): 'in_progress' | 'completed' | 'incomplete' {
   return given === 'in_progress' || given === 'incomplete' ? given : 'completed';
 }
 
-/** All parts mapped, `undefined` when one of them has no counterpart: half an item would be another item. */
+/**
+ * All parts mapped, `undefined` when one of them has no counterpart: an item without a part would be a different
+ * item.
+ */
 function mapAll(parts: unknown, map: (part: Json) => Json | undefined): Json[] | undefined {
   if (!Array.isArray(parts)) return undefined;
   const mapped = parts.map((part: unknown) =>

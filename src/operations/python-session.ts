@@ -13,16 +13,16 @@ export interface ReadPythonSessionOptions {
   readonly encryptionKey: string;
   /** The session id it was used with. */
   readonly sessionId: string;
-  /** What the underlying Python session holds: the JSON objects, oldest first. */
+  /** The items of the underlying Python session: the JSON objects, oldest first. */
   readonly items: readonly unknown[];
   /**
-   * Whether objects that Python stored without encryption are taken, as Python itself does. Unsafe for the same reason
-   * as `unsafeAllowPlaintext`. @defaultValue false
+   * Whether objects that Python stored without encryption are accepted, as by Python itself. Unsafe for the same
+   * reason as `unsafeAllowPlaintext`. @defaultValue false
    */
   readonly plaintext?: boolean;
 }
 
-/** What {@link readPythonSession} found. */
+/** The result of {@link readPythonSession}. */
 export interface PythonSession {
   /** Items of the JavaScript SDK, in their order. */
   readonly items: readonly AgentInputItem[];
@@ -31,9 +31,9 @@ export interface PythonSession {
 }
 
 /**
- * Reads what the `EncryptedSession` of the OpenAI Agents SDK for Python stored (Fernet under a key derived with HKDF
- * from the session id), and maps its items as far as the two SDKs' items agree: messages, function calls and their
- * results, reasoning. Its time to live is not applied: it says when Python stopped reading, not when data was deleted.
+ * Reads items that the `EncryptedSession` of the OpenAI Agents SDK for Python stored (Fernet under a key derived
+ * with HKDF from the session id), and maps those that both SDKs have: messages, function calls and their results,
+ * reasoning. Its time to live is not applied: it limits only what Python reads, and deletes nothing.
  *
  * @throws `ERR_NOT_SEALED` for plaintext; `ERR_MALFORMED`; `ERR_UNSUPPORTED` for another version;
  * `ERR_AUTHENTICATION` for another key or session, or changed data.
@@ -71,7 +71,7 @@ export function readPythonSession(options: ReadPythonSessionOptions): PythonSess
   return { items, unmapped };
 }
 
-/** Python takes a text of 32 bytes in base64 for those bytes, any other text for itself. */
+/** Python decodes a text that is 32 bytes in base64, and uses any other text as it is. */
 function masterKey(text: string): Uint8Array {
   const decoded = /^[\w-]{43}=$/.test(text)
     ? fromBase64(text.replaceAll('-', '+').replaceAll('_', '/'))

@@ -12,28 +12,29 @@ import { asCall, asCallOfEach } from './as-call.ts';
 import { wrapAnew } from './rewrap.ts';
 import { sessionsWithKeysOf } from './targets.ts';
 
-/** What {@link reencrypt} did. */
+/** The result of {@link reencrypt}. */
 export interface ReencryptReport {
   readonly sessions: number;
-  /** Entries sealed anew. */
+  /** Entries that were sealed again. */
   readonly entries: number;
-  /** Records that had been shredded before, left as they are. */
+  /** Records that were shredded before, which are not changed. */
   readonly shredded: number;
   /** Ids of old data keys that were destroyed in their DEK store. */
   readonly destroyed: readonly string[];
-  /** Sessions whose old data keys a hold keeps from being destroyed. */
+  /** Sessions whose old data keys were not destroyed because of a hold. */
   readonly held: readonly string[];
 }
 
 /** Options of {@link reencrypt}. */
 export interface ReencryptOptions extends CallOrigin {
   /**
-   * How long to wait between the last use of the old data keys here and their destruction. It must be as long as other
-   * processes keep opened data keys (`dataKeys.cacheFor`) and a call of theirs takes, so that none of them seals with one
-   * that is gone; `0` when there are none. @defaultValue `'5m'`; nothing is waited for when no data key is to be destroyed
+   * How long to wait between the last use of the old data keys here and their destruction. It must be at least the
+   * time for which other processes keep opened data keys (`dataKeys.cacheFor`) plus one call of theirs, so that
+   * none of them seals with a destroyed key; `0` without other processes. @defaultValue `'5m'`; there is no wait
+   * when no data key is to be destroyed
    */
   readonly grace?: Duration;
-  /** Ends the run between two sessions, or the waiting. */
+  /** Ends the run between two sessions, or the wait. */
   readonly signal?: AbortSignal;
   /** Called after each session. */
   readonly onProgress?: (progress: { readonly sessions: number; readonly entries: number }) => void;
@@ -42,18 +43,17 @@ export interface ReencryptOptions extends CallOrigin {
 /**
  * Seals every entry again under a new data key and destroys the old ones: for a data key, or a key-encryption key,
  * that may be compromised. One transaction for each session, so that a crash leaves a session unchanged or complete; a second run finishes the work.
- * Stamps stay as they are. Operation tags belong to the old key and are removed: a repeat of an earlier operation is
+ * Stamps do not change. Operation tags belong to the old key and are removed: a repeat of an earlier operation is
  * no longer recognised by its records.
  *
- * Data keys in a DEK store are first marked as open-only, so that every process stops sealing with them when it asks for
- * them again; after `grace` what was sealed meanwhile is sealed anew, too, and once a `grace` has passed with nothing of that
- * kind the old keys are destroyed. Where data
- * keys are inline, a writer in another process goes on with its key until its next epoch: restart writers after a
- * compromise.
+ * Data keys in a DEK store are first marked as open-only, so that every process stops sealing with them when it
+ * loads them again; after `grace`, entries that were sealed under them meanwhile are sealed again, too, and after a
+ * `grace` without such entries the old keys are destroyed. Where data keys are inline, a writer in another process
+ * uses its key until its next epoch: restart writers after a compromise.
  *
  * @param target A wrapped session or a wrapped store.
- * @throws `ERR_UNSUPPORTED` for a session without transactions; what reading throws for records that do not open:
- * nothing of that session is changed then.
+ * @throws `ERR_UNSUPPORTED` for a session without transactions; the error of a record that does not open: then
+ * nothing of that session was changed.
  * @example
  * ```ts
  * import { encrypt, generateKey, keyring, wrapStore } from 'strongroom';
@@ -99,7 +99,10 @@ async function reencryptAll(target: Session | Store, options: ReencryptOptions):
     onProgress?.({ sessions: report.sessions, entries: report.entries });
   }
   const destroyed: string[] = [];
-  /** Destroys the old keys, unless one of them sealed meanwhile: then that is sealed anew, and `true` for another round. */
+  /**
+   * Destroys the old keys, unless one of them sealed meanwhile: then these entries are sealed again, and the result
+   * is `true` for another round.
+   */
   const finish = async (session: Session, old: readonly OldKey[]): Promise<boolean> => {
     const access = await keyAccess('reencrypt', session, origin);
     const dids = new Set(old.map(({ did }) => did));
@@ -118,8 +121,8 @@ async function reencryptAll(target: Session | Store, options: ReencryptOptions):
     for (const { did } of old) access.sealer.forget(access.sessionId, did);
     return false;
   };
-  // Until a round finds nothing that an old key sealed meanwhile: its records have then been gone for a whole `grace`,
-  // so that no read under way still needs a key that is destroyed.
+  // Until a round finds no entry that an old key sealed meanwhile: then no record has needed the old keys for a
+  // whole `grace`, so that no running read still needs a key that is destroyed.
   for (let pending = retired; pending.length > 0;) {
     signal?.throwIfAborted();
     if (graceTime > 0) await wait(graceTime, signal);
@@ -136,7 +139,7 @@ async function reencryptAll(target: Session | Store, options: ReencryptOptions):
   return { ...report, destroyed, held };
 }
 
-/** Ends the use of the session's data keys for new records, and seals those that there are anew. */
+/** Ends the use of the session's data keys for new records, and seals the existing ones again. */
 async function retireAndSeal(
   access: KeyAccess,
 ): Promise<{ readonly old: readonly OldKey[]; readonly entries: number; readonly shredded: number }> {
@@ -161,7 +164,7 @@ async function retire({ scope, sessionId }: KeyAccess): Promise<OldKey[]> {
   for (const store of scope.stores) {
     for await (const record of store.list({ sessionId })) {
       const next = await wrapAnew(record, scope.ring, scope.context.hash, true);
-      // Another process wrapped it again: that data key may still seal, so this run must not destroy this one.
+      // Another process rewrapped it: the data key may still seal, so this run must not destroy it.
       const marked = await store.replaceWrapped(sessionId, record.did, record.wrapped, next);
       if (marked) old.push({ store, did: record.did });
     }
@@ -181,9 +184,9 @@ async function sealAnew(
     if (!concerns(text === undefined ? undefined : readHeader(text))) return undefined;
     return openOrShredded(sealer, record, scope);
   };
-  // What becomes of a record, by its JSON. Kept over attempts: in a busy session the next one has to be quick to win. With
-  // keys in a DEK store it leaves what was appended meanwhile to the next round, because a new data key is written there
-  // first; inline keys have no next round.
+  // The result for a record, by its JSON. Kept across attempts: in a busy session the next attempt has to be fast
+  // to succeed. With keys in a DEK store, entries that are appended meanwhile are left to the next round, because a
+  // new data key is written there first; inline keys have no next round.
   const outcomes = new Map<string, AgentInputItem | 'shredded' | undefined>();
   let first = true;
   await replaceRecords('reencrypt', access, async (records) => {

@@ -31,29 +31,30 @@ export type {
   Orphan,
 } from './erasure/report.ts';
 
-/** Rules at work on one store. */
+/** The rules of one store. */
 export interface Retention {
   /**
    * One run. Only one process runs at a time, by a lock in the database.
    *
-   * @throws The signal's reason when it was aborted; what was deleted stays deleted, and the next run goes on.
-   * {@link StrongroomError} `ERR_CLOCK` when the clock is too far ahead, see {@link RetentionOptions.maxAhead}; nothing was deleted.
+   * @throws The signal's reason when it was aborted; deleted data stays deleted, and the next run continues. {@link
+   * StrongroomError} `ERR_CLOCK` when the clock is too far ahead, see {@link RetentionOptions.maxAhead}; nothing
+   * was deleted.
    */
   run(options?: { readonly dryRun?: boolean; readonly signal?: AbortSignal }): Promise<RetentionReport>;
-  /** Runs now and then every so often, until {@link Retention.stop}. Does not keep the process alive. */
+  /** Runs now and then at each interval, until {@link Retention.stop}. Does not keep the process alive. */
   start(): void;
-  /** Ends the schedule and waits for a run that is under way to stop. */
+  /** Ends the schedule and waits for a current run to stop. */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * Deletes what is past its time, on a schedule, with one active runner among all processes of a store. It needs no key.
- * Deleting a session destroys its data keys too. Sessions under a legal hold are passed over and reported.
+ * Deletes expired data, on a schedule, with one active runner among all processes of a store. It needs no key.
+ * Deleting a session destroys its data keys too. Sessions under a legal hold are skipped and reported.
  *
- * What stays afterwards: backups, replicas that lag, PostgreSQL's dead rows until `VACUUM`, MySQL's undo and binary
- * logs, Redis' append-only file until it is rewritten. Encrypted items are unreadable in all of them once the data key
- * is destroyed and not in the same backup.
+ * The following copies stay: backups, replicas that lag, PostgreSQL's dead rows until `VACUUM`, MySQL's undo and
+ * binary logs, Redis' append-only file until it is rewritten. Encrypted items are unreadable in all of them once
+ * the data key is destroyed and not in the same backup.
  *
  * @param store A store of strongroom, wrapped or not.
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`, `ERR_UNSUPPORTED` for a store without a lock.

@@ -21,9 +21,9 @@ import { isKey } from './erasure/tombstones.ts';
 import { keyPlacesOf } from './key-places.ts';
 import { isDekStore, isStore, sessionsWithKeysOf } from './targets.ts';
 
-/** How far a run over many data keys has come. */
+/** The progress of a run over many data keys. */
 export interface RewrapProgress {
-  /** Data keys looked at. */
+  /** Data keys that were checked. */
   readonly examined: number;
   /** Data keys that the current key wraps now. */
   readonly rewrapped: number;
@@ -31,9 +31,9 @@ export interface RewrapProgress {
   readonly failed: number;
 }
 
-/** What {@link rewrap} did. */
+/** The result of {@link rewrap}. */
 export interface RewrapReport extends RewrapProgress {
-  /** Why data keys stayed as they were, at most 1,000 of them. */
+  /** Why data keys were not rewrapped, at most 1,000 of them. */
   readonly failures: readonly {
     readonly sessionId: string;
     readonly did: string;
@@ -43,14 +43,17 @@ export interface RewrapReport extends RewrapProgress {
 
 /** Options of {@link rewrap}. */
 export interface RewrapOptions extends CallOrigin {
-  /** The keyring that opens the old keys; its current key wraps them anew. Only where the target has no `encrypt()`. */
+  /**
+   * The keyring that opens the old keys; its current key wraps the data keys. Only where the target has no
+   * `encrypt()`.
+   */
   readonly keys?: Keyring;
   /** The `context` that `encrypt()` has, for each session. Only where the target has no `encrypt()`. */
   readonly context?:
     Readonly<Record<string, string>> | ((sessionId: string) => Readonly<Record<string, string>>);
   /** Only data keys that this key wraps. @defaultValue all that the current key does not wrap */
   readonly kid?: string;
-  /** Ends the run between two data keys; what was done stays done, and another run goes on. */
+  /** Ends the run between two data keys; finished work is kept, and another run continues. */
   readonly signal?: AbortSignal;
   /** Called after each data key. */
   readonly onProgress?: (progress: RewrapProgress) => void;
@@ -59,12 +62,12 @@ export interface RewrapOptions extends CallOrigin {
 const MAX_FAILURES = 1_000;
 
 /**
- * Wraps data keys with the current key-encryption key; no item is touched. For a key-encryption key that ends its
- * life as planned. When one was stolen, its thief may have opened the data keys already: see {@link reencrypt}.
+ * Wraps data keys with the current key-encryption key; no item is changed. For the planned end of a key-encryption
+ * key. When a key was stolen, the thief may have opened the data keys already: see {@link reencrypt}.
  *
- * Over a DEK store each data key is replaced by compare-and-swap, so that live traffic and other runs do no harm.
- * Over a wrapped session, or a wrapped store, whose data keys stand in the envelopes (`inline`), the records of a
- * session are replaced in one transaction. Stopped or crashed, it goes on with the next run.
+ * Over a DEK store each data key is replaced by compare-and-swap, so that it is safe beside live traffic and other
+ * runs. Over a wrapped session, or a wrapped store, whose data keys are in the envelopes (`inline`), the records of
+ * a session are replaced in one transaction. After a stop or a crash the next run continues.
  *
  * @param target A DEK store, a store (its table of data keys), a wrapped session, or a wrapped store.
  * @throws `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` for inline keys in a session without transactions;
@@ -131,7 +134,8 @@ async function rewrapSession(session: Session, run: Run, options: RewrapOptions)
     const { ring, context } = access.scope;
     await rewrapDekStore(store, ring, () => context.hash, run, options, access.sessionId);
   }
-  // By the old one, `undefined` where it did not open; kept over attempts, so that each is tried and counted once.
+  // By the old wrapped key, `undefined` when it did not open; kept across attempts, so that each is tried and
+  // counted once.
   const wrappedAnew = new Map<string, string | undefined>();
   await replaceRecords('rewrap', access, async (records) => {
     const { ring, context } = access.scope;
@@ -155,7 +159,7 @@ async function rewrapDekStore(
   for await (const record of store.list({ sessionId, kid: options.kid })) {
     options.signal?.throwIfAborted();
     if (record.kid === ring.current || !isKey(record)) continue;
-    // Outside of the attempt: a context that cannot be one is a mistake of the caller and no damaged data key.
+    // Outside of the attempt: an invalid context is a mistake of the caller and not a damaged data key.
     const contextHash = contextOf(record.sessionId);
     await run.attempt(record, async () => {
       const next = await wrapAnew(record, ring, contextHash);
@@ -201,7 +205,7 @@ async function rewrapRecord(
   return next === undefined ? record : withText(record, formatEnvelope(headerSegment, body, next));
 }
 
-/** The record with another envelope; ids that a backend gave it stay. */
+/** The record with another envelope; ids of the backend stay. */
 function withText(record: AgentInputItem, text: string): AgentInputItem {
   return { ...record, ...carrierOf(text) } as AgentInputItem;
 }
@@ -216,7 +220,7 @@ export async function wrapAnew(
   const binding = { contextHash: toBase64url(contextHash) };
   const { dek, openOnly } = await ring.unwrap(wrapped, binding);
   try {
-    // Never wrap what is not the data key that the record says: a swapped one would get a fresh, honest look.
+    // Never wrap a data key that does not match the id in the record: a swapped key would become a valid one.
     const committed = SUITE_NAMES.some((suite) => constantTimeEqual(dataKeyId(dek, suite, contextHash), did));
     if (!committed) {
       throw new StrongroomError(

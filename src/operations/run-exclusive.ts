@@ -19,13 +19,13 @@ type Input<C, A extends AnyAgent> = string | AgentInputItem[] | RunState<C, A>;
 type WithSession = { readonly session: Session };
 
 /**
- * A run whose turn on the session ends with it, however it ends: with an answer, a provider's error, an abort, a tool
- * error, a guardrail or too many turns. With plain `run()` a run that fails writes nothing, and {@link exclusive} sees
- * the end of it only when its run context is collected as garbage, or after `hold`.
+ * A run whose turn on the session ends when the run ends, with an answer, a provider's error, an abort, a tool
+ * error, a guardrail or too many turns. With plain `run()` a run that fails writes nothing, and {@link exclusive}
+ * detects its end only when its run context is garbage-collected, or after `hold`.
  *
  * @param options Those of the runner; `session` must be wrapped with `exclusive()`. A streamed run keeps its turn until
  * its stream is complete.
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a session without `exclusive()`; what the run throws.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a session without `exclusive()`; the errors of the run.
  *
  * @example
  * ```ts
@@ -59,7 +59,7 @@ export async function runExclusive<A extends AnyAgent, C = undefined>(
   if (enders.length === 0)
     invalidOption('runExclusive', 'session', 'a session wrapped with exclusive()', session);
   const contexts = new Set<RunContext<unknown>>();
-  // Outermost, so that it hears of the run context before a turn begins under it.
+  // Outermost, so that it gets the run context before a turn begins under it.
   const listener: SessionLayer = {
     name: 'runExclusive',
     wantsRunContext: true,

@@ -15,7 +15,7 @@ interface RunStateOptions {
   /** The keyring of `encrypt()`, or another one. */
   readonly keys: Keyring;
   /**
-   * What the state belongs to: a session id, a user, a ticket. Not stored; a state that was sealed for another id does
+   * The owner of the state: a session id, a user, a ticket. Not stored; a state that was sealed for another id does
    * not open, so that a user cannot approve the run of another user.
    */
   readonly id: string;
@@ -27,7 +27,7 @@ interface RunStateOptions {
 
 /** Options of {@link openRunState} and {@link readRunState}. */
 export interface OpenRunStateOptions extends RunStateOptions {
-  /** Refuses states that were sealed longer ago, whatever lifetime they were given. @defaultValue no limit */
+  /** Refuses states that were sealed longer ago, even if their own lifetime is longer. @defaultValue no limit */
   readonly maxAge?: Duration;
 }
 
@@ -36,13 +36,13 @@ export interface SealRunStateOptions extends RunStateOptions {
   /** @defaultValue `'XC20P'` */
   readonly suite?: SuiteName;
   /**
-   * The state does not open any more after this time. It is written into the authenticated header, so that everybody
-   * who opens the state keeps to it. @defaultValue no limit
+   * The state does not open any more after this time. It is written into the authenticated header, so that it
+   * applies to every opener. @defaultValue no limit
    */
   readonly expireAfter?: Duration;
 }
 
-/** What {@link readRunState} gives. */
+/** The result of {@link readRunState}. */
 export interface OpenedRunState {
   /** For `RunState.fromString(agent, state)`. */
   readonly state: string;
@@ -52,15 +52,15 @@ export interface OpenedRunState {
   readonly expiresAt: number | undefined;
 }
 
-/** Run states and items of a session with the same id and context never open as one another. */
+/** Separates run states from items of a session with the same id and context: neither opens as the other. */
 const PURPOSE = 'sr1/purpose';
 
 /**
- * Seals a serialized `RunState`, which holds the whole history in clear, under a data key of its own.
+ * Seals a serialized `RunState`, which holds the whole history in clear, under a new data key.
  *
- * @param state What `RunState.toString()` gives, or the `RunState` itself.
+ * @param state The result of `RunState.toString()`, or the `RunState` itself.
  * @returns An `sr1` envelope with the data key inside: one line of ASCII for a queue, a database, a file.
- * @throws `ERR_INVALID_OPTION`; what wrapping a data key throws.
+ * @throws `ERR_INVALID_OPTION`; the errors of wrapping a data key.
  * @example
  * ```ts
  * import { generateKey, keyring } from 'strongroom';
@@ -117,7 +117,7 @@ export async function openRunState(sealed: string, options: OpenRunStateOptions)
 /**
  * The same as {@link openRunState}, with the times of the authenticated header.
  *
- * @throws what {@link openRunState} throws.
+ * @throws the errors of {@link openRunState}.
  * @example
  * ```ts
  * import type { Keyring } from 'strongroom';

@@ -14,7 +14,7 @@ import { keyAccess } from './access.ts';
 import { openHold } from './holds.ts';
 import { isSession } from './targets.ts';
 
-/** What was destroyed, when, and by whom: keep it where auditors look. It holds no content and no key. */
+/** Records what was destroyed, when, and by whom: keep it for auditors. It holds no content and no key. */
 export interface ShredReceipt {
   readonly type: 'strongroom/shred';
   readonly version: 1;
@@ -43,10 +43,10 @@ export interface ShredOptions extends CallOrigin {
 
 /**
  * Makes a session and all that belongs to it (branches, archives, vaults, …) unreadable for good, in every copy of its items:
- * destroys its data keys, drops them from this process, then removes the rows. Other processes let go of opened keys when their cache does (five minutes by
- * default). It reaches exactly as far as the keys do: a backup of the DEK store still has them, and the default DEK
- * table of our stores lies in the same database as the items; give `encrypt()` a `dekStore` elsewhere for erasure that
- * reaches backups.
+ * destroys its data keys, drops them from this process, then removes the rows. Other processes drop opened keys
+ * after `dataKeys.cacheFor` (five minutes by default). It does not reach copies of the keys: a backup of the DEK
+ * store still has them, and the default DEK table of our stores is in the same database as the items; give
+ * `encrypt()` a `dekStore` elsewhere for an erasure that reaches backups.
  *
  * @throws `ERR_HELD` while a hold is open; `ERR_UNSUPPORTED` when data keys are inline, because copies of the items
  * have them, too. Nothing is destroyed then.
@@ -65,7 +65,7 @@ export async function shred(session: Session, options: ShredOptions = {}): Promi
   const origin = originOf(options);
   const work = async (): Promise<ShredReceipt> => destroy(session, options, origin);
   const engine = isSession(session) ? engineOf(session) : undefined;
-  // As a removal, so that a cache of plaintext above the seal lets go, too.
+  // As a removal, so that a cache of plaintext above the seal drops its entries, too.
   const receipt = await (engine === undefined ? work() : engine.removed('shred', origin, work));
   await options.onReceipt?.(receipt);
   return receipt;
@@ -86,14 +86,14 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
     );
   }
   const derive = deriveOf(inner);
-  // Not a log of destroyed keys: what it says must stay.
+  // Not a log of destroyed keys: its records must stay.
   const tree = ((await derive?.tree(sessionId)) ?? []).filter((id) => lineageOf(id)?.kind !== 'keys');
   const parts = [
     ...tree.map((id) => ({ id, rows: derive?.open(id) as Session })),
     { id: sessionId, rows: inner },
   ];
   for (const { id, rows } of parts) await refuseInlineKeys(id, rows);
-  // Looked at in all stores before anything is destroyed in one; each looks again in its own transaction.
+  // Checked in all stores before anything is destroyed in one; each checks again in its own transaction.
   for (const store of scope.stores) for (const { id } of parts) await openHold(store, id);
   const keys: { did: string; kid: string }[] = [];
   for (const { id } of parts) {
@@ -123,7 +123,7 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
 async function refuseInlineKeys(sessionId: string, rows: Session): Promise<void> {
   for (const record of await rows.getItems()) {
     const text = envelopeText(record);
-    // sr1, header, body, and a fourth segment only where the data key stands in the envelope.
+    // sr1, header, body, and a fourth segment only when the envelope contains the data key.
     if (text === undefined || text.split('.', 4).length < 4) continue;
     throw new StrongroomError(
       'ERR_UNSUPPORTED',
@@ -133,7 +133,10 @@ async function refuseInlineKeys(sessionId: string, rows: Session): Promise<void>
   }
 }
 
-/** Past the layers, which may be read-only; the keys are gone in any case. Of what belongs to the session they forget what they know. */
+/**
+ * Without the layers, which may be read-only; the keys are destroyed in any case. Of what belongs to the session
+ * they forget what they know.
+ */
 async function cleared(session: Session, id: string, rows: Session, origin: CallOrigin): Promise<boolean> {
   const isDerived = lineageOf(id) !== undefined && rows !== innermostOf(session);
   const engine = isDerived ? engineOf(deriveOf(session)?.open(id) ?? session) : undefined;

@@ -35,8 +35,8 @@ export async function* sessionsOf(where: string, target: SealedTarget): AsyncIte
 }
 
 /**
- * The same, and the sessions without items that still have data keys in the store's own table: what they hold expired or
- * was cleared, and their keys name a key-encryption key all the same.
+ * The same, and the sessions without items that still have data keys in the store's own table: their items expired
+ * or were cleared, but their data keys still need a key-encryption key.
  */
 export async function* sessionsWithKeysOf(where: string, target: SealedTarget): AsyncIterable<Session> {
   yield* sessionsOf(where, target);

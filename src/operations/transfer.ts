@@ -19,15 +19,15 @@ export interface TransferOptions extends CallOrigin {
   readonly signal?: AbortSignal;
 }
 
-/** How far a transfer is. */
+/** The progress of a transfer. */
 export interface TransferProgress {
-  /** The session that was just brought over and verified. */
+  /** The session that was just copied and verified. */
   readonly id: string;
   readonly sessions: number;
   readonly items: number;
 }
 
-/** What {@link transfer} did. */
+/** The result of {@link transfer}. */
 export interface TransferReport {
   /** Sessions that are now equal in both stores, those of earlier runs included. */
   readonly sessions: number;
@@ -44,19 +44,21 @@ export interface TransferReport {
 const CHUNK = 500;
 
 /**
- * Copies all sessions from one store to another, of the same or another database. Records move as they are: envelopes
- * stay sealed, no key is needed, times, subjects, wrapped data keys and open holds come along. Each session is verified
- * by count and digest. A transfer that was cut off is run again: what is there already is checked and not written
- * again.
+ * Copies all sessions from one store to another, of the same or another database. Records are copied unchanged:
+ * envelopes stay sealed, no key is needed; times, subjects, wrapped data keys and open holds are copied, too. Each
+ * session is verified by count and digest. After an interruption run it again: existing records are checked and not
+ * written again.
  *
- * Tombstones of destroyed data keys are not copied, so the new database does not record that a session was shredded: keep no
- * copy of the old one, or repeat the erasures there. What was erased in the target does not come back from the source. Stop all writers to both stores: a session that grew after it was read is not equal.
+ * Tombstones of destroyed data keys are not copied, so the new database does not record that a session was
+ * shredded: keep no copy of the old one, or repeat the erasures there. A session that was erased in the target is
+ * not restored from the source. Stop all writers to both stores: a session that grew after it was read is not
+ * equal.
  *
- * @param from A store of strongroom. Of what is wrapped around it only `authorize()`, `audit()` and others that look at calls
- * have a part in it: a call on the store, and one on each session.
+ * @param from A store of strongroom. Of its layers, only those that observe calls, such as `authorize()` and
+ * `audit()`, take part: with a call on the store, and one on each session.
  * @param to The same.
  * @throws {@link StrongroomError} `ERR_CONFLICT` when a session of the same id in `to` is not the beginning of the one
- * in `from`; `ERR_UNSUPPORTED` when one of them is no store of strongroom.
+ * in `from`; `ERR_UNSUPPORTED` when one of them is not a store of strongroom.
  *
  * @example
  * ```ts
@@ -76,14 +78,14 @@ export async function transfer<A extends Session, B extends Session>(
 ): Promise<TransferReport> {
   const origin = originOf(options);
   const above = from?.[CALLS];
-  // One store for both ends is one call.
+  // The same store for both ends is one call.
   const below = Object.is(from, to) ? undefined : to?.[CALLS];
   /** A call on both stores. */
   const onStores = async <T>(work: () => Promise<T>): Promise<T> => {
     const inside = async (): Promise<T> => below?.whole('transfer', origin, work) ?? work();
     return above?.whole('transfer', origin, inside) ?? inside();
   };
-  /** A call on the session of both stores; what is remembered of that of the target goes. */
+  /** A call on the session of both stores; the state that layers hold for the target session is dropped. */
   const onSessions = async <T>(id: string, work: () => Promise<T>): Promise<T> => {
     const inside = async (): Promise<T> => below?.removing(id, 'transfer', origin, work) ?? work();
     return above?.one(id, 'transfer', origin, inside) ?? inside();
@@ -99,7 +101,7 @@ export async function transfer<A extends Session, B extends Session>(
         'transfer: both stores must be stores of strongroom, such as openSqlite() returns.',
       );
     }
-    // Of all sessions: a hold on one that holds no items now keeps those that come.
+    // Of all sessions: a hold on a session without items applies to later items.
     for (const hold of await source.dekStore.holds.list({ open: true }))
       await target.dekStore.holds.place(hold);
     const report = {

@@ -8,8 +8,8 @@ import type { Span } from './spans.ts';
 type Analyze = (text: string, context: TextContext) => MaybePromise<readonly Span[]>;
 
 /**
- * What is found in the text of a message as it would be stored: JSON text literal by literal, by its keys. A find in a
- * literal with escapes is the whole literal, because its places are those of what the literal says.
+ * The finds in the text of a message as it would be stored: JSON text literal by literal, with its keys. A find in
+ * a literal with escapes is the whole literal, because its offsets are those of the unescaped text.
  */
 export function analyzeWhole(
   text: string,

@@ -15,9 +15,9 @@ import type { TextView } from './view-builder.ts';
 const NOTHING: readonly Span[] = [];
 
 /**
- * What is found in one text, in order, without overlaps, in places of the text as it is.
+ * The finds in one text, in order, without overlaps, in offsets of the original text.
  *
- * @param look What is known of the text already.
+ * @param look The clues of the text, if they are known.
  */
 export function analyzeText(
   settings: RedactionSettings,
@@ -39,7 +39,7 @@ export function analyzeText(
       others.push(
         after(analyzeText(settings, decoded, context), (inside) => {
           const [first] = inside;
-          // One edited character changes all that follow, so the encoded text goes as a whole.
+          // One edited character changes all that follow, so the encoded text is replaced as a whole.
           return first === undefined ? [] : [{ ...first, start, end, validated: true }];
         }),
       );

@@ -20,11 +20,11 @@ export interface TextBytes extends Known {
   readonly length: number;
 }
 
-/** What is known of a text as soon as its bytes are written. */
+/** Facts about a text that are known when its bytes are written. */
 interface Known {
   /** When all is folded. */
   readonly isAscii: boolean;
-  /** Whether characters are folded that the bytes do not show, or of which that is not known yet. */
+  /** Whether characters may be folded that the bytes do not show. */
   readonly mayFold: boolean;
   /** Whether characters are folded that the bytes show. */
   readonly isFolded: boolean;
@@ -65,7 +65,7 @@ function withBytes<T>(
   }
 }
 
-/** In pieces, because what is no ASCII is mostly seen early. */
+/** In pieces, because text that is not ASCII is mostly detected early. */
 const PIECE = 4096;
 
 const ASCII: Known = { isAscii: true, mayFold: false, isFolded: false, windowEnds: [] };
@@ -91,7 +91,7 @@ const MOST_WINDOWS = 64;
 const ends = new Int32Array(MOST_WINDOWS);
 
 function copy(text: string, bytes: Uint8Array): Known {
-  // What is imported is loaded anew at each use.
+  // Held in a variable, because an imported binding is loaded again at each use.
   const units = codeUnits();
   const ascii = ASCII_BITS;
   const shift = WINDOW_SHIFT;

@@ -16,7 +16,7 @@ export interface EncodedText {
   readonly decoded: string;
 }
 
-/** Each piece of at most 64 KiB decoded; what decodes to no readable UTF-8 is data and no text. */
+/** Each piece of at most 64 KiB decoded; a piece that does not decode to readable UTF-8 is not text. */
 export function encodedTexts(text: string): readonly EncodedText[] {
   const found: EncodedText[] = [];
   for (const match of text.matchAll(TOKEN)) {
@@ -31,13 +31,14 @@ export function encodedTexts(text: string): readonly EncodedText[] {
 const FEWEST_UNSEARCHED = 512;
 
 /**
- * Characters of long Base64 in a text whose content was not searched: all of it, or with `decoded` what is larger
- * than 64 KiB or no text. Judged by the characters: letters of both cases and digits, so that a name or a hash is none.
+ * Characters of long Base64 in a text whose content was not searched: all of it, or with `decoded` pieces that are
+ * larger than 64 KiB or not text. Recognized by letters of both cases and digits, so that a name or a hash does not
+ * count.
  */
 export function unsearchedLength(text: string, decoded: boolean): number {
   let characters = 0;
   for (let index = FEWEST_UNSEARCHED - 1; index < text.length;) {
-    // Backwards from the first place where a run could be long enough: prose is passed over in long steps.
+    // Backwards from the first place where a run could be long enough: prose is skipped in long steps.
     let start = index;
     while (start > index - FEWEST_UNSEARCHED && isBase64(text.charCodeAt(start))) start--;
     if (start > index - FEWEST_UNSEARCHED) {

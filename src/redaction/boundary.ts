@@ -3,10 +3,10 @@ import { latePattern } from './late.ts';
  * Where a value may begin and end, for all recognizers. Numbers, addresses and keys are written in Latin letters and
  * digits: one of these beside a value makes it a part of a longer word or number. Letters of other scripts do not:
  * Chinese, Japanese, Thai and others write without spaces, Korean and Turkic languages put endings on anything.
- * Digits of all scripts and full-width forms are Latin by now ({@link foldedView}).
+ * Digits of all scripts and full-width forms have been folded to ASCII ({@link foldedView}).
  */
 
-/** What a letter can carry: marks of a decomposed `é`. Those of other scripts are in blocks of their own. */
+/** Most marks after a letter, as in a decomposed `é`. Those of other scripts are in blocks of their own. */
 const MOST_MARKS = 4;
 const LATIN = latePattern(String.raw`^[\p{Script=Latin}\p{Nd}]$`, 'u');
 
@@ -32,14 +32,14 @@ export function isJoinedAfter(text: string, end: number): boolean {
   return code < 0x80 ? isAsciiWord(code) : LATIN().test(String.fromCodePoint(code));
 }
 
-/** Whether the range is no part of a longer word or number. */
+/** Whether the range is not part of a longer word or number. */
 export function standsFree(text: string, start: number, end: number): boolean {
   return !isJoinedBefore(text, start) && !isJoinedAfter(text, end);
 }
 
 /**
- * The end of the run of characters that a value is the beginning of, `end` when none follows: a value that has grown by
- * characters of its own alphabet goes as a whole.
+ * The end of the run of characters that a value is the beginning of, `end` when none follows: a value is extended
+ * by adjacent characters of its own alphabet.
  */
 export function endOfRun(text: string, end: number, isMember: (code: number) => boolean): number {
   let last = end;
@@ -48,8 +48,8 @@ export function endOfRun(text: string, end: number, isMember: (code: number) => 
 }
 
 /**
- * Whether `length` characters of keys (letters, digits, `_+/=~-`) follow each other somewhere. Prose has no such run, and
- * looks at one character in ten to know it.
+ * Whether `length` characters of keys (letters, digits, `_+/=~-`) follow each other somewhere. Prose has no such
+ * run, which is decided by one character in ten.
  */
 export function hasLongRun(text: string, length: number): boolean {
   let free = -1; // the last character known to be none of a run

@@ -14,16 +14,16 @@ import {
 } from './byte-traits.ts';
 import { late } from './late.ts';
 
-/** Of one of the two it is one of the pair. */
+/** A trait of one of the two bytes is one of the pair. */
 const OF_EITHER = AT | EQUALS | TELLING | BACKSLASH | TILDE;
 /** The symbols of both. */
 export const BOTH_SYMBOLS = 0x3ff;
 
 /**
- * What two bytes of ASCII that follow each other are, by both of them as one number of 16 bits, in the order of the
- * machine: their symbols, {@link MARK} when the second look at them can show something, {@link RUN} when both belong to
- * a run. Reading a text by pairs takes half the time of reading it by bytes. Made by the first text: a process that
- * redacts nothing has none.
+ * The traits of two adjacent bytes of ASCII, indexed by both of them as one number of 16 bits, in the order of the
+ * machine: their symbols, {@link MARK} when the detailed check of them can show a clue, {@link RUN} when both
+ * belong to a run. Reading a text by pairs takes half the time of reading it by bytes. Made by the first text: a
+ * process that redacts nothing has none.
  */
 export const pairTraits: () => Int32Array = late(makeTable);
 
@@ -48,7 +48,7 @@ function traitsOf(first: number, second: number): number {
   return symbols | ((one | two) & OF_EITHER) | (one & two & RUN) | mark;
 }
 
-/** Whether the mark `first` can show something when `second` follows it. */
+/** Whether the mark `first` can show a clue when `second` follows it. */
 function isMarkBefore(first: number, second: number): boolean {
   const traits = TRAITS[first] as number;
   if ((traits & MARK) === 0) return false;
@@ -69,7 +69,7 @@ function isMarkBefore(first: number, second: number): boolean {
   }
 }
 
-/** Whether the mark `second` can show something when `first` stands before it. */
+/** Whether the mark `second` can show a clue when `first` precedes it. */
 function isMarkAfter(first: number, second: number): boolean {
   const traits = TRAITS[second] as number;
   if ((traits & MARK) === 0) return false;

@@ -1,12 +1,12 @@
 import { TELLING_CHARACTER } from './recognizers/secret-names.ts';
 
-/** What a byte is: its symbol, by which literals are searched for, and the bits after those of two symbols. */
+/** The traits of a byte: its symbol, for the search of literals, and the bits after those of two symbols. */
 export const SYMBOL_BITS = 0x1f;
 export const AT = 0x400;
 export const EQUALS = 0x800;
 /** See {@link TELLING_CHARACTER}. */
 export const TELLING = 0x1000;
-/** Is looked at together with what stands around it. */
+/** Is checked together with its neighbours. */
 export const MARK = 0x2000;
 export const LETTER = 0x4000;
 export const DIGIT = 0x8000;
@@ -33,7 +33,7 @@ const CLASSES: readonly (readonly [pattern: RegExp, bit: number])[] = [
   [/[0-9A-Fa-f]/g, HEX],
   [/[ ()./-]/g, SEPARATOR],
   [/\\/g, BACKSLASH],
-  // A quote too: what begins a literal of JSON text begins a text. What is no ASCII is 0 here, and may be a space.
+  // A quote too: it begins a literal of JSON text. A byte of other text is 0 here, and may be a space.
   [/[\s"\0]/g, SPACE],
   [/~/g, TILDE],
 ];
@@ -50,7 +50,7 @@ function makeTraits(): Int32Array {
   return made;
 }
 
-/** Letters of either case from 1 to 26, the marks within names, 0 for all else. */
+/** Letters of either case from 1 to 26, then the marks within names, 0 for any other byte. */
 export function symbolOf(code: number): number {
   if ((code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)) return code & SYMBOL_BITS;
   const mark = NAME_MARKS.indexOf(String.fromCharCode(code));

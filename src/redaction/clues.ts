@@ -1,9 +1,9 @@
 import type { Range } from './outputs.ts';
 
 /**
- * What a text shows at one look that a find of some kind cannot do without. A recognizer states its clues, and is asked
- * about a text only when the text shows one: each must be a necessary condition of a find, of every text that holds it,
- * wherever in the text it stands.
+ * Clues: features of a text that one scan detects, each a necessary condition for finds of some kind. A recognizer
+ * states its clues, and is called for a text only when the text has one of them. A text that contains a find must
+ * have the clue, at any position of the find.
  */
 export const CLUE = {
   /** `@` */
@@ -12,7 +12,7 @@ export const CLUE = {
   sixDigits: 0x2,
   nineDigits: 0x4,
   twelveDigits: 0x8,
-  /** `1.2.3.4`: so many digits apart by three full stops. */
+  /** `1.2.3.4`: digits separated by three full stops. */
   fourParts: 0x10,
   /** `::`, or six colons with hexadecimal groups between them. */
   colons: 0x20,
@@ -30,21 +30,21 @@ export const CLUE = {
   pem: 0x1000,
   /** `://` */
   scheme: 0x2000,
-  /** The name of a secret, and a character that tells a secret from words. */
+  /** The name of a secret, and a character that distinguishes a secret from words. */
   secretName: 0x4000,
   /** The word cookie, and `=`. */
   cookie: 0x8000,
-  /** What begins an option or a statement with a password. */
+  /** The beginning of an option or a statement with a password. */
   command: 0x10000,
-  /** What begins an escape, see {@link unescapedViews}. */
+  /** The beginning of an escape, see {@link unescapedViews}. */
   escape: 0x20000,
   /** A backslash: a JSON text with one has other characters than its source shows. */
   backslash: 0x40000,
   /** `~` */
   tilde: 0x80000,
-  /** Not in the text: the key above it tells a secret, whatever the text is. */
+  /** Not in the text: the key above it names a secret, for any text. */
   key: 0x100000,
-  /** Not in the text: of recognizers that state nothing. */
+  /** Not in the text: for recognizers without clues. */
   always: 0x200000,
 } as const;
 
@@ -54,7 +54,7 @@ export interface NumberRange extends Range {
   readonly shows: number;
 }
 
-/** What a text shows. Places that are `undefined` are not known: the whole text has to be searched. */
+/** The clues of a text. Positions that are `undefined` are not known: the whole text has to be searched. */
 export interface Clues {
   /** Bits of {@link CLUE}. */
   readonly seen: number;
@@ -70,7 +70,7 @@ export interface Clues {
   readonly countryCodes: readonly number[] | undefined;
 }
 
-/** All clues: for a text that nobody has looked at. */
+/** All clues: for a text that was not scanned. */
 export const UNKNOWN: Clues = {
   seen: -1,
   hasForeignName: true,

@@ -1,20 +1,20 @@
 import { late } from './late.ts';
 import { windowPlaces } from './recognizers/foreign-windows.ts';
 
-/** Of what is known of a code unit: the character of ASCII that it is or is folded to, otherwise 0. */
+/** Bits of the ASCII character that a code unit is or is folded to, otherwise 0. */
 export const ASCII_BITS = 0x7f;
-/** It is folded to something else, or nobody has looked yet. */
+/** It is folded to other text, or it is not known yet. */
 export const MAY_FOLD = 0x80;
 /** It is folded to one character of ASCII. */
 export const FOLDED = 0x4000;
 /** It is not ASCII, and not folded to one character of it. */
 export const OTHER = 0x8000;
-/** By so many places above are the places of windows of names. */
+/** The shift of the positions in windows of names. */
 export const WINDOW_SHIFT = 8;
 
 const FIRST_OTHER = 0x80;
 
-/** What is known of each code unit: one table, so that a text is read once for all of it. Made by the first text. */
+/** The traits of each code unit: one table, so that a text is read once for all traits. Made for the first text. */
 export const codeUnits: () => Uint16Array = late(makeTable);
 
 function makeTable(): Uint16Array {

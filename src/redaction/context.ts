@@ -7,15 +7,15 @@ const CAMEL = latePattern(String.raw`([\p{Ll}\p{N}])(\p{Lu})`, 'gu');
 /** `SSNNumber` */
 const ACRONYM = latePattern(String.raw`(\p{Lu})(\p{Lu}\p{Ll})`, 'gu');
 
-/** Words of a kind: a set, or what judges by the stem of a word. */
+/** Words of a kind: a set, or a check by the stem of a word. */
 export interface WordSet {
   has(word: string): boolean;
 }
 
-/** What the surroundings say of a find: it is that, it is something else, or nothing. */
+/** The hint of the surroundings of a find: for it, against it, or none. */
 export type Hint = 'supports' | 'denies' | undefined;
 
-/** Words that make the number after them something that identifies a thing and not a person. */
+/** Words after which a number identifies a thing and not a person. */
 const THING_WORDS: ReadonlySet<string> = new Set(
   (
     'id ids uuid guid order orders tracking track shipment parcel package product products item items sku asin isbn ' +
@@ -44,7 +44,7 @@ const WORD = latePattern(
 const ASCII_WORD = /[A-Za-z0-9]+/g;
 const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
 const NOBODY_ASKED = { text: '', start: -1, words: [] };
-/** What stands in the place of a find says nothing about its neighbours; the piece may begin in the middle of one. */
+/** A placeholder is no hint for its neighbours; the piece may begin in the middle of one. */
 const PLACEHOLDER = /(?:<|^)[A-Z][A-Z0-9_]{2,63}(?:[_#][a-z0-9]{16,64})?>/g;
 
 /** The words in the 64 characters that stand before `start` and may name it ({@link leadOf}), nearest first, lower case. */
@@ -55,7 +55,7 @@ export function wordsBefore(text: string, start: number, most: number): readonly
   return asked.words.slice(0, most);
 }
 
-/** What was asked for last: several recognizers ask about one place. */
+/** The last request and its result: several recognizers ask about one place. */
 let asked: { readonly text: string; readonly start: number; readonly words: readonly string[] } =
   NOBODY_ASKED;
 
@@ -77,7 +77,7 @@ function wordsIn(line: string): string[] {
   return (plain.match(ASCII.test(plain) ? ASCII_WORD : WORD()) ?? []).map((word) => word.toLowerCase());
 }
 
-/** A number in its place, as there was before it: what a text says does not change with its finds. */
+/** Replaced by a number, as before the redaction, so that hints do not change with finds. */
 function withoutPlaceholders(line: string): string {
   return line.includes('>') ? line.replace(PLACEHOLDER, ' 0 ') : line;
 }
@@ -92,7 +92,7 @@ export function wordsOfKey(key: string | undefined): readonly string[] {
   return words;
 }
 
-/** The same few keys come again and again. */
+/** The same few keys are used again and again. */
 const KEYS = new Map<string, readonly string[]>();
 const MOST_KEYS = 1000;
 const LONGEST_KEY = 64;
@@ -102,14 +102,14 @@ function readKey(key: string): readonly string[] {
   return (spaced.match(WORD()) ?? []).map((word) => word.toLowerCase());
 }
 
-/** `taxpayer_id`, `Steuer-ID`: here the id is the person's own number, and its name does not deny it. */
+/** `taxpayer_id`, `Steuer-ID`: here the id is a personal number, and the word "id" is not a hint against it. */
 const PERSONAL_ID = words(
   'steuer steueridentifikationsnummer tax taxpayer tin itin ssn social socialsecurity aadhaar aadhar adhaar uidai nino ni ' +
     'insurance nhs nif dni nie fiscale fiscal pesel tfn national citizen passport voter resident identity personal',
 );
 const ID_WORDS = words('id ids number numbers no nr num nummer numero');
 
-/** Whether these words name a number that a person has, whatever else of them is called an id. */
+/** Whether these words name a personal number, even if one of them is "id". */
 export function namesPersonalId(words: readonly string[]): boolean {
   return words.some((word) => PERSONAL_ID.has(word) || PERSONAL_ID.has(withoutId(word)));
 }
@@ -119,11 +119,11 @@ function withoutId(word: string): string {
   return word.replace(/(?:ids?|number|num|no|nr)$/, '');
 }
 
-/** What the keys above a text say. The nearer key decides; a key that says nothing passes the question up. */
+/** The hint of the keys above a text. The nearer key decides; without a hint the next key is checked. */
 export function keyHint(context: TextContext, supporting: WordSet): Hint {
   for (const key of [context.key, context.parentKey]) {
     const words = wordsOfKey(key);
-    // `card_id` names a card by something else; what proves itself may still be found.
+    // `card_id` is an id of a card, not its number; a find that is proven by itself is still possible.
     const named = words.filter((word) => supporting.has(word) || supporting.has(withoutId(word)));
     if (named.length > 0) {
       const others = words.filter((word) => THING_WORDS.has(word));
@@ -135,7 +135,7 @@ export function keyHint(context: TextContext, supporting: WordSet): Hint {
   return undefined;
 }
 
-/** What the nearest word before `start` says that is no filler ("card number is 4111…": card). */
+/** The hint of the nearest word before `start` that is not a filler ("card number is 4111…": card). */
 export function nearestHint(text: string, start: number, supporting: WordSet): Hint {
   const near = wordsBefore(text, start, 6);
   for (const [index, word] of near.entries()) {

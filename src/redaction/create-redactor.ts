@@ -12,15 +12,15 @@ import { createVault, parseVault } from './vault.ts';
 /** Options of {@link createRedactor}. */
 export interface RedactorOptions extends RedactionOptions {
   /**
-   * Where the values behind tokens of the operator `pseudonymize` are kept: a session of its own, wrapped as you wish.
-   * Give the `redact()` layer of the same conversation the same key and the same vault.
+   * Where the values of tokens of the operator `pseudonymize` are kept: a separate session, in any stack. Give the
+   * `redact()` layer of the same conversation the same key and the same vault.
    */
   readonly vault?: Session;
 }
 
 /** The redaction of a `redact()` layer by itself: for the model, tools, logs, exports and tests. */
 export interface Redactor {
-  /** What would be redacted in a text, in order, without overlaps. */
+  /** The finds that would be redacted in a text, in order, without overlaps. */
   analyze(text: string): Promise<readonly RecognizerResult[]>;
   /** The text as it would be stored in a message. */
   redactText(text: string): Promise<string>;
@@ -31,8 +31,8 @@ export interface Redactor {
     readonly unsearched: readonly UnsearchedText[];
   }>;
   /**
-   * The text with the tokens that were issued into the vault turned into their values again; JSON text stays JSON. A
-   * token that was never issued stays as it is.
+   * The text with the tokens that were issued into the vault replaced by their values; JSON text stays JSON. A
+   * token that was never issued is not changed.
    *
    * @param entities Only tokens of these entities; all when absent.
    * @throws {@link StrongroomError} `ERR_INVALID_OPTION` without a vault.
@@ -79,7 +79,7 @@ export function createRedactor(options: RedactorOptions = {}): Redactor {
     },
     async redactText(text) {
       const [redacted] = await redactAll([{ type: 'message', role: 'user', content: text }]);
-      // The item of the line above: a redaction changes texts, never the form of an item.
+      // The item of the line above: a redaction changes texts, never the structure of an item.
       return (redacted as unknown as { item: { content: string } }).item.content;
     },
     async redactItems(items) {

@@ -10,10 +10,10 @@ import { noteUnsearched, type Progress } from './progress.ts';
 import type { Cut } from './runs.ts';
 import type { Span } from './spans.ts';
 
-/** What a text becomes in this round, with these cuts. */
+/** Edits a text in this round, with these cuts. */
 export type EditLeaf = (leaf: Leaf, cuts: readonly Cut[], progress: Progress) => MaybePromise<string>;
 
-/** Stands for a text that was too large to search. */
+/** Replaces a text that was too large to search. */
 const UNSCANNED = '<UNSCANNED>';
 
 export function createEditLeaf(settings: RedactionSettings): EditLeaf {
@@ -40,7 +40,7 @@ export function createEditLeaf(settings: RedactionSettings): EditLeaf {
           );
         }
         if (operator.type === 'pseudonymize') progress.tokens.set(replacement, value);
-        // What stays in later rounds is what the first one has reported.
+        // The first round has reported finds that are not changed in later rounds.
         if (progress.round === 0 || replacement !== value) {
           progress.findings.push({
             entityType: span.entityType,
@@ -98,7 +98,7 @@ export function createEditLeaf(settings: RedactionSettings): EditLeaf {
   return editLeaf;
 }
 
-/** As many digits, all the same: no recognizer takes them for a find, and 16 of them are still a safe integer. */
+/** As many digits, all the same: no recognizer finds them, and 16 of them are still a safe integer. */
 function digitsLike(number: string): string {
   return (number.length < 16 ? '9' : '8').repeat(number.length);
 }

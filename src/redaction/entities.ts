@@ -65,7 +65,7 @@ export type BuiltInEntity =
 /** A built-in entity, or one of a recognizer of your own. */
 export type EntityType = BuiltInEntity | (string & {});
 
-/** On unless `entities` says otherwise: what a checksum, a numbering plan or a fixed form makes precise. */
+/** On by default: entities that a checksum, a numbering plan or a fixed format makes precise. */
 export const DEFAULT_ENTITIES: readonly BuiltInEntity[] = [
   'EMAIL_ADDRESS',
   'PHONE_NUMBER',

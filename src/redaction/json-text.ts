@@ -7,7 +7,7 @@ export interface JsonLiteral {
   /** Offsets in the JSON text; quotes included. */
   readonly start: number;
   readonly end: number;
-  /** What the literal says, escapes resolved. */
+  /** The text of the literal, escapes resolved. */
   readonly text: string;
   readonly key?: string | undefined;
   readonly parentKey?: string | undefined;
@@ -23,7 +23,7 @@ interface Container {
   key: string | undefined;
   index: number;
   expectsKey: boolean;
-  /** What names the values of this object, and how well. */
+  /** The name of the values of this object, and its rank. */
   name: string | undefined;
   rank: number;
   /** Positions of its values among what was found. */
@@ -43,9 +43,9 @@ const CLOSE_BRACE = 125;
 const SHORTEST_NUMBER = 7;
 
 /**
- * The literals of JSON text, or `undefined` when `text` is no JSON. Several values one after another (JSON lines)
- * are JSON text too. Editing these places leaves everything else byte for byte: parsing and printing again would
- * round large numbers, merge duplicate keys and change spacing (ECMA-262, JSON.parse).
+ * The literals of JSON text, or `undefined` when `text` is not JSON. Several values one after another (JSON lines)
+ * are JSON text too. Editing only these ranges keeps everything else byte for byte: parsing and printing again
+ * would round large numbers, merge duplicate keys and change spacing (ECMA-262, JSON.parse).
  *
  * @param scalars Whether a bare string or number counts; objects and arrays always do.
  */
@@ -196,7 +196,7 @@ function noteElement(stack: readonly Container[], position: number): void {
   if (above?.isObject === true && isValueKey(above.key)) above.values.push(position);
 }
 
-/** The member that names an object's value may stand behind it, so this is known at its end. */
+/** The member that names an object's value may follow it, so this is known at the end of the object. */
 function nameValues(object: Container | undefined, found: JsonLiteral[]): void {
   if (object?.name === undefined) return;
   for (const position of object.values) {

@@ -32,7 +32,7 @@ export function keyedHash(key: Uint8Array, purpose: string, entityType: string, 
   return hmac(sha256, key, pae(purpose, entityType, canonicalValue(entityType, value)));
 }
 
-/** One form for all ways of writing a value, so that it has one hash and one token. */
+/** One canonical form for all notations of a value, so that it has one hash and one token. */
 export function canonicalValue(entityType: string, value: string): string {
   const folded = value.normalize('NFKC').trim();
   switch (entityType) {

@@ -1,11 +1,11 @@
 import { tableLead } from './table-text.ts';
 import { latePattern } from './late.ts';
 
-/** What names a value is looked for in so many code units before it. */
+/** A label is looked for in this many code units before a value. */
 const LONGEST_LOOK = 64;
-/** Marks that stand between a label's line and its value: quotes, list and quotation marks, emphasis. */
+/** Marks between a label's line and its value: quotes, list and quotation marks, emphasis. */
 const NO_WORD = /^[\s>*_|"'`“”‘’«»\-–•(#]*$/u;
-/** A line that is a label and no sentence: few words, no number, perhaps a colon. */
+/** A line that is a label and not a sentence: few words, no number, perhaps a colon. */
 const LABEL_LINE = latePattern(
   "^[\\s>*_|\"'`#\\-–•]*(\\p{L}[\\p{L}\\p{M} .()/&'_-]{0,38}?)[\\s*_\"'`]*([:：=](?: {0,2}[|>][+-]?(?=\\s*$))?|)[\\s*_\"'`]*$",
   'u',
@@ -31,8 +31,8 @@ const UNDERLINE = /^\s*[-=]{3,}\s*$/;
 const ASIDE = /\s*\([^()]{0,30}\)/u;
 
 /**
- * What stands before a value and names it, as if it stood on the same line: the text of its own line, else the label
- * on the line above, else the head of its column in a table or in CSV. At most 64 code units.
+ * The text that labels a value, as if it preceded it on the same line: the text of its own line, else the label on
+ * the line above, else the header of its column in a table or in CSV. At most 64 code units.
  */
 export function leadOf(text: string, start: number): string {
   // Cut first: looking for the line's beginning in the whole text would cost its length at each find.
@@ -61,7 +61,7 @@ function labelInMarkup(line: string): string | undefined {
   return element === undefined || LAYOUT.has(element) ? undefined : element;
 }
 
-/** The label on the last line of what stands above, with one blank line between at most. */
+/** The label on the last line above, with at most one blank line between. */
 function labelAbove(above: string): string | undefined {
   const lines = above.split('\n', 64);
   let last = lines.length - 1;

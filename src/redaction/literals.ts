@@ -4,7 +4,8 @@ import { SYMBOL_BITS, symbolOf, TRAITS } from './byte-traits.ts';
 export interface Literals {
   /**
    * By three symbols in a row, five bits each, of which the middle one stands at an even place: 1 when a literal may
-   * begin at the first of them, 2 when one may begin before it. So each literal is met, and every second place is looked at.
+   * begin at the first of them, 2 when one may begin before it. So each literal is found although only every second
+   * position is checked.
    */
   readonly filter: Uint8Array;
   /** The kinds of all literals that stand at `place`, as bits. */

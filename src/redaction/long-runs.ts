@@ -1,6 +1,6 @@
 import type { Range } from './outputs.ts';
 
-/** What a run begins with and how it goes on, both bounded. */
+/** The beginning and the continuation of a run, both bounded. */
 export interface RunPattern {
   /** The run, or its first part; flag `g`. */
   readonly start: RegExp;
@@ -15,8 +15,8 @@ const PART = 1024;
  * regular expression engine a place on its stack for each repetition, and a text of some megabytes exhausts it
  * (`RangeError`); so a run is read in parts.
  *
- * @param first Source of what a run begins with.
- * @param next Source of what repeats; not empty.
+ * @param first Source of the beginning of a run.
+ * @param next Source of the repeated part; not empty.
  */
 export function runPattern(first: string, next: string): RunPattern {
   return {

@@ -9,13 +9,13 @@ import { isSecretKey } from './recognizers/secret-names.ts';
 import { foldedView, plainView } from './text-view.ts';
 import type { TextView } from './view-builder.ts';
 
-/** A text as recognizers see it, and what it shows. */
+/** A text as recognizers get it, and its clues. */
 export interface Look {
   readonly view: TextView;
   readonly clues: Clues;
 }
 
-/** Folds the text where that changes anything. */
+/** Folds the text when that changes anything. */
 export function lookAt(text: string): Look {
   const shown = withAsciiBytes(text, (source) => cluesIn(source, () => text));
   if (shown !== undefined) return { view: plainView(text), clues: shown };
@@ -28,7 +28,7 @@ export function lookAt(text: string): Look {
   });
   if (clues === undefined) return lookAtView(fold());
   return {
-    // Most texts show nothing, and their view is never made.
+    // Most texts have no clues, and their view is never made.
     get view(): TextView {
       return fold();
     },
@@ -41,22 +41,22 @@ export function lookAtView(view: TextView): Look {
   return { view, clues: withCopy(view.text, (source) => cluesIn(source, () => view.text)) };
 }
 
-/** Looks at the text of a field, or of a literal in it; `undefined` when it can hold no find. */
+/** Scans the text of a field, or of a literal in it; `undefined` when it can contain no find. */
 export type Inspect = (
   text: string,
   at: { readonly key?: string | undefined; readonly strictJson?: true },
 ) => Look | undefined;
 
 /**
- * A text is clean when it shows none of the clues of the recognizers that are in use, and no key in or above it tells
- * a secret. Clues are such that this holds for every part of a text too: JSON text without a backslash consists of
- * the literals that it shows, and is not read any further. No text is clean where a recognizer has stated nothing, or
- * where every text is wanted.
+ * A text is clean when it has none of the clues of the recognizers in use, and no key in or above it names a
+ * secret. Then every part of the text is clean, too: the literals of JSON text without a backslash are parts of it,
+ * so the text is not parsed. No text is clean when a recognizer has no clues, or when every text has to be
+ * processed.
  */
 export function createInspect(settings: RedactionSettings): Inspect {
   const { transform, decode, clues } = settings;
   if (transform !== undefined || decode.has('base64') || (clues & CLUE.always) !== 0) return lookAt;
-  // Long Base64 is told, whatever is looked for.
+  // Long Base64 is always reported.
   const telling = clues | CLUE.run16 | (decode.has('percent') ? CLUE.escape : 0);
   return (text, { key, strictJson }) => {
     if (text === '') return undefined;

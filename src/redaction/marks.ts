@@ -10,18 +10,18 @@ const PERCENT = 0x25;
 const AMPERSAND = 0x26;
 const LOWER_CASE = 0x20;
 
-/** What stands around marks, which are told from the first to the last of a text. */
+/** The clues around marks, which are passed in the order of the text. */
 export interface Marks {
   begin(bytes: Uint8Array): void;
   note(index: number): void;
-  /** The clues and places that were seen. */
+  /** The detected clues and positions. */
   end(): Pick<Clues, 'seen' | 'numbers' | 'countryCodes'>;
 }
 
 const NONE: readonly never[] = [];
 const EMPTY = new Uint8Array();
 
-/** Reads digits, colons, hyphens, full stops and what begins an escape; one text at a time. */
+/** Reads digits, colons, hyphens, full stops and the beginnings of escapes; one text at a time. */
 export function createMarks(): Marks {
   let bytes: Uint8Array = EMPTY;
   let numbers: NumberRange[] | undefined;

@@ -1,6 +1,6 @@
 import { LETTER } from './late.ts';
 
-/** Keys of a member that names the value beside it, the telling ones first: `{"name": "SSN", "value": "…"}`. */
+/** Keys of a member that names the value beside it, the specific ones first: `{"name": "SSN", "value": "…"}`. */
 const NAME_KEYS = [
   'name',
   'key',
@@ -36,7 +36,7 @@ export function isValueKey(key: string | undefined): boolean {
   return key !== undefined && VALUE_KEYS.has(key.toLowerCase());
 }
 
-/** How well a member names the value beside it, 0 best; `undefined` when it is no name. */
+/** The rank of a member that names the value beside it, 0 best; `undefined` when it is not a name. */
 export function rankOfName(key: string | undefined, text: string): number | undefined {
   if (key === undefined || text.length > LONGEST_NAME || !LETTER().test(text)) return undefined;
   return RANKS.get(key.toLowerCase());

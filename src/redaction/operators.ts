@@ -7,24 +7,24 @@ import { latePattern } from './late.ts';
 const NO_MASK = latePattern(String.raw`[\p{L}\p{N}@]`, 'u');
 const CHARACTER = latePattern(String.raw`[\p{L}\p{M}\p{N}]`, 'u');
 
-/** What an operator of your own is told beside the value. */
+/** The context that a custom operator gets with the value. */
 export interface OperatorContext {
   readonly entityType: string;
   /** `content[0].text`, `arguments.customer.email`. */
   readonly path: string;
 }
 
-/** What becomes of a find in a number of JSON: a text, `null`, or a number of as many digits, all nines. */
+/** The replacement of a find in a JSON number: a text, `null`, or a number of as many digits, all nines. */
 export type NumberReplacement = 'text' | 'null' | 'digits';
 
 /**
- * What becomes of a find. `numbers` says what stands in the place of a JSON number, for tools whose schema refuses a
- * text there; default `'text'`, the same as for texts. What `custom` returns stays a number when it is digits only.
+ * How a find is replaced. `numbers` sets the replacement of a JSON number, for tools whose schema refuses a text
+ * there; default `'text'`, the same as for texts. The result of `custom` stays a number when it is digits only.
  */
 export type Operator =
-  /** Puts `with` in its place, by default the entity's name: `<EMAIL_ADDRESS>`. */
+  /** Replaces it by `with`, by default the entity's name: `<EMAIL_ADDRESS>`. */
   | { readonly type: 'replace'; readonly with?: string; readonly numbers?: NumberReplacement }
-  /** Takes it out. */
+  /** Removes it. */
   | { readonly type: 'redact'; readonly numbers?: NumberReplacement }
   /**
    * Covers its letters and digits with `char` (default `*`), all but the first and last few (default 0, at most 8,
@@ -37,20 +37,23 @@ export type Operator =
       readonly keepLast?: number;
       readonly numbers?: NumberReplacement;
     }
-  /** Puts 128 bits of its HMAC-SHA-256 in its place: the same for the same value, not reversible without trying all. */
+  /**
+   * Replaces it by 128 bits of its HMAC-SHA-256: the same for the same value, reversible only by trying all values
+   * with the key.
+   */
   | { readonly type: 'hash'; readonly key: HashKey; readonly numbers?: NumberReplacement }
   /**
-   * Puts a token in its place: the same for the same value across turns, processes and retries. With a `vault` the
-   * tokens can be turned back by {@link restoreToolArguments}.
+   * Replaces it by a token: the same for the same value across turns, processes and retries. With a `vault`, {@link
+   * restoreToolArguments} restores the values.
    */
   | { readonly type: 'pseudonymize'; readonly key: HashKey }
-  /** Reports it and leaves it. */
+  /** Reports it and does not change it. */
   | { readonly type: 'keep' }
-  /** Refuses the write with `ERR_PII_BLOCKED`; on the way back it does what `replace` does. */
+  /** Refuses the write with `ERR_PII_BLOCKED`; on reads it works like `replace`. */
   | { readonly type: 'block' }
   /**
-   * Your own. Must give the same for the same value, and something that is not found again; a promise always or
-   * never.
+   * A custom function. It must return the same for the same value, and a text that is not found again; a promise
+   * always or never.
    */
   | {
       readonly type: 'custom';
@@ -60,10 +63,10 @@ export type Operator =
 /** An operator, or the name of one that needs no options. */
 export type OperatorOption = Operator | 'replace' | 'redact' | 'mask' | 'keep' | 'block';
 
-/** An operator that is ready to work. */
+/** A checked operator, ready for use. */
 export interface PreparedOperator {
   readonly type: Operator['type'];
-  /** What stands in the place of a JSON number; absent: what `apply` gives. */
+  /** The replacement of a JSON number; absent: the result of `apply`. */
   readonly numbers?: 'null' | 'digits';
   apply(value: string, context: OperatorContext): MaybePromise<string>;
 }
@@ -79,7 +82,7 @@ const FIELDS: Readonly<Record<Operator['type'], readonly string[]>> = {
   custom: ['apply'],
 };
 
-/** Checks an operator and makes it ready. Throws `ERR_INVALID_OPTION`. */
+/** Checks and prepares an operator. Throws `ERR_INVALID_OPTION`. */
 export function prepareOperator(where: string, option: string, value: unknown): PreparedOperator {
   const operator = (typeof value === 'string' ? { type: value } : value) as Operator;
   const names = Object.keys(FIELDS).join(', ');

@@ -18,54 +18,54 @@ import { latePattern } from './late.ts';
 
 const LETTER_OR_DIGIT = latePattern(String.raw`[\p{L}\p{N}]`, 'u');
 
-/** Where a text that a {@link RedactionOptions.transform} gets stands. */
+/** The location of a text that a {@link RedactionOptions.transform} gets. */
 export interface TransformContext {
   /** `content[0].text`, `arguments.customer.email`; keys that are no identifiers are `*`. */
   readonly path: string;
-  /** The item as it came. Not to be changed. */
+  /** The original item, which must not be changed. */
   readonly item: AgentInputItem;
 }
 
-/** What to find and what becomes of it. */
+/** What to find, and how finds are replaced. */
 export interface RedactionOptions {
   /**
-   * What to find. Default: what a checksum or a fixed form makes precise ({@link BuiltInEntity}; not `URL` and the
-   * identity numbers of countries); `[]` for none but those of `recognizers`, `countries` and `denyList`.
+   * Entities to find. Default: those that a checksum or a fixed format makes precise ({@link BuiltInEntity}; not
+   * `URL` and the identity numbers of countries); `[]` for only those of `recognizers`, `countries` and `denyList`.
    */
   readonly entities?: readonly EntityType[];
-  /** Countries whose identity numbers are to be found too, by ISO 3166-1 code: AU, DE, ES, GB, IN, IT, PL, US. */
+  /** Countries whose identity numbers are also found, by ISO 3166-1 code: AU, DE, ES, GB, IN, IT, PL, US. */
   readonly countries?: readonly Country[];
-  /** What becomes of a find, by entity; `DEFAULT` for all others. Default: `replace`. */
+  /** The operator for finds, by entity; `DEFAULT` for all others. Default: `replace`. */
   readonly operators?: Readonly<Record<string, OperatorOption>>;
-  /** Recognizers of your own, beside the built-in ones. */
+  /** Your own recognizers, in addition to the built-in ones. */
   readonly recognizers?: readonly Recognizer[];
-  /** Values that stay: texts (any case) or patterns that match the whole value. */
+  /** Values that are not replaced: texts (any case) or patterns that match the whole value. */
   readonly allowList?: readonly (string | RegExp)[];
   /** Phrases that are always found, by entity: whole words, any case. */
   readonly denyList?: Readonly<Record<string, readonly string[]>>;
   /**
-   * Your own rewriting of each text, after the recognizers: the literals of JSON text one by one, keys not. It must
-   * give the same for the same text and change nothing when applied twice; a promise always or never.
+   * Your own rewriting of each text, after the recognizers: the literals of JSON text one by one, without keys. It
+   * must be deterministic and idempotent, and return a promise always or never.
    */
   readonly transform?: (text: string, context: TransformContext) => MaybePromise<string>;
-  /** Finds below this score stay, from 0 to 1. Default 0.5. */
+  /** Finds below this score are not replaced, from 0 to 1. Default 0.5. */
   readonly scoreThreshold?: number;
   /**
    * Encodings to look through. `'percent'` (default): percent-encoding, `\u` escapes and numeric character
-   * references. `'base64'`: readable text of at most 64 KiB; the encoded text goes as a whole. `'obfuscated'`: e-mail
-   * addresses that hide from machines, such as `name [at] host [dot] com` and "name at host dot com".
+   * references. `'base64'`: readable text of at most 64 KiB; the encoded text is replaced as a whole.
+   * `'obfuscated'`: obfuscated e-mail addresses, such as `name [at] host [dot] com` and "name at host dot com".
    */
   readonly decode?: readonly ('percent' | 'base64' | 'obfuscated')[];
-  /** Longest field that is searched, in bytes of UTF-8, as it came and as it is stored. Default 32 MiB. */
+  /** Longest field that is searched, in bytes of UTF-8, before and after redaction. Default 32 MiB. */
   readonly maxScanBytes?: number;
   /**
-   * What becomes of a longer one: `'block'` (default) refuses the write with `ERR_PII_BLOCKED`, `'drop'` stores
+   * How a longer field is treated: `'block'` (default) refuses the write with `ERR_PII_BLOCKED`, `'drop'` stores
    * `<UNSCANNED>` in its place.
    */
   readonly onOversize?: 'block' | 'drop';
 }
 
-/** A recognizer, and without which clues it finds nothing. */
+/** A recognizer with its clues. */
 export interface StatedRecognizer {
   readonly recognizer: Recognizer;
   /** Bits of {@link CLUE}. */
@@ -86,7 +86,7 @@ export interface RedactionSettings {
   readonly decode: ReadonlySet<string>;
   readonly maxScanBytes: number;
   readonly onOversize: 'block' | 'drop';
-  /** Known to return promises already now. */
+  /** Whether it is already known that promises are returned. */
   readonly isAsynchronous: boolean;
 }
 
@@ -171,7 +171,7 @@ export function parseRedactionOptions(
   return settings;
 }
 
-/** A vault without an operator that issues tokens would stay empty without a word. Throws `ERR_INVALID_OPTION`. */
+/** Refuses a vault without an operator that issues tokens: it would stay empty. Throws `ERR_INVALID_OPTION`. */
 export function requirePseudonyms(where: string, settings: RedactionSettings): void {
   const operators = [settings.defaultOperator, ...settings.operators.values()];
   if (operators.some((operator) => operator.type === 'pseudonymize')) return;
@@ -228,7 +228,7 @@ function parseAllowList(where: string, allowList: unknown): (value: string) => b
     texts.has(value.normalize('NFKC').toLowerCase()) || patterns.some((pattern) => allows(pattern, value));
 }
 
-/** A value on which the engine's stack does not suffice is not allowed: it goes. */
+/** A value on which the pattern exhausts the engine's stack is not allowed, so it is replaced. */
 function allows(pattern: RegExp, value: string): boolean {
   try {
     return pattern.test(value);
@@ -310,7 +310,7 @@ function parseOperators(
   return prepared;
 }
 
-/** What an operator puts in a find's place must not be found itself: it would be replaced again at each pass. */
+/** A replacement must not be found itself: it would be replaced again at each pass. */
 function checkReplacements(
   where: string,
   settings: RedactionSettings,
@@ -337,7 +337,7 @@ function checkReplacements(
   }
 }
 
-/** A key of an object that is no name of an entity can be anything. */
+/** A key that is not the name of an entity can be anything, also a secret. */
 function shownEntity(name: string): string {
   return ENTITY_NAME.test(name) ? name : '*';
 }

@@ -4,7 +4,7 @@ export interface Range {
   readonly end: number;
 }
 
-/** An edit of a text: what stands from `start` to `end` becomes `replacement`. */
+/** An edit of a text: the range from `start` to `end` is replaced by `replacement`. */
 export interface Edit extends Range {
   readonly replacement: string;
   /** The replacement is the output of an operator that may look like a find. */
@@ -12,8 +12,8 @@ export interface Edit extends Range {
 }
 
 /**
- * Where texts hold outputs of custom operators, by the text as it reads now: a further round over an item finds what
- * edits brought together, and must not hand an operator what it made itself.
+ * The ranges of outputs of custom operators, by the current text: a further round over an item finds values that
+ * edits joined, and must not pass an operator its own output.
  */
 export type Outputs = ReadonlyMap<string, readonly Range[]>;
 
@@ -29,7 +29,10 @@ export function overlapsOne(ranges: readonly Range[], { start, end }: Range): bo
   return low < ranges.length && (ranges[low] as Range).start < end;
 }
 
-/** The text after these edits (sorted, apart), and where outputs stand in it: those of before moved, and the new ones. */
+/**
+ * The text after these edits (sorted, disjoint), and the ranges of outputs in it: the earlier ones, moved, and the
+ * new ones.
+ */
 export function applyEdits(
   text: string,
   edits: readonly Edit[],

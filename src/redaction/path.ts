@@ -1,6 +1,6 @@
 import { StrongroomError } from '../errors.ts';
 
-/** A place in an item, linked to the place above it: extending it costs nothing, however deep a text nests. */
+/** A location in an item, linked to the one above it: extending it has a constant cost at any depth. */
 export interface Path {
   readonly above?: Path;
   readonly segment: string | number;
@@ -16,7 +16,7 @@ export function pathBelow(above: Path | undefined, segment: string | number): Pa
   return above === undefined ? { segment, depth: 0 } : { above, segment, depth: above.depth + 1 };
 }
 
-/** Throws `ERR_INVALID_ITEM` for what nests deeper than {@link DEEPEST_ITEM}. */
+/** Throws `ERR_INVALID_ITEM` for a nesting deeper than {@link DEEPEST_ITEM}. */
 export function checkDepth(path: Path): void {
   if (path.depth < DEEPEST_ITEM) return;
   throw new StrongroomError(

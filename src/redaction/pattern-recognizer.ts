@@ -5,17 +5,17 @@ import { markPure, type Recognizer, type RecognizerResult } from './recognizer.t
 
 /** Options of {@link patternRecognizer}. */
 export interface PatternRecognizerOptions {
-  /** What it finds: capitals, digits and underscores, such as `EMPLOYEE_ID`. */
+  /** The entity that it finds: capitals, digits and underscores, such as `EMPLOYEE_ID`. */
   readonly entity: string;
-  /** One or more patterns; the flags `g` and `y` do not matter, empty matches are passed over. */
+  /** One or more patterns; the flags `g` and `y` do not matter, empty matches are ignored. */
   readonly pattern: RegExp | readonly RegExp[];
-  /** Stands in reports. Default: the entity's name. */
+  /** Name in reports. Default: the entity's name. */
   readonly name?: string;
   /** Score of a match, from 0 to 1. Default 0.6. */
   readonly score?: number;
   /** Words that raise the score by 0.35 when one of them names the value, in the text or as its JSON key. */
   readonly context?: readonly string[];
-  /** Decides on a match: `true` proves it, `false` rejects it, `undefined` says nothing. */
+  /** Decides on a match: `true` proves it, `false` rejects it, `undefined` does neither. */
   readonly validate?: (match: string) => boolean | undefined;
 }
 
@@ -23,7 +23,7 @@ const DEFAULT_SCORE = 0.6;
 const CONTEXT_BONUS = 0.35;
 
 /**
- * A recognizer of patterns.
+ * A recognizer from patterns.
  *
  * @throws `ERR_INVALID_OPTION`.
  *

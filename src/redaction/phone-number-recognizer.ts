@@ -12,11 +12,11 @@ export interface FoundPhoneNumber {
   readonly startsAt: number;
   /** After the last code unit. */
   readonly endsAt: number;
-  /** The number; `isValid` judges it by the numbering plan of its country. */
+  /** The number; `isValid` checks it against the numbering plan of its country. */
   readonly number: { isValid(): boolean };
 }
 
-/** What is used of the module `libphonenumber-js`. */
+/** The functions of the module `libphonenumber-js` that are used. */
 export interface PhoneNumberLibrary {
   /** All telephone numbers in a text. */
   findPhoneNumbersInText(
@@ -30,18 +30,18 @@ export interface PhoneNumberLibrary {
 /** Options of {@link phoneNumberRecognizer}. */
 export interface PhoneNumberRecognizerOptions {
   /**
-   * The module, imported by you: `import * as phone from 'libphonenumber-js/max'`. `max` knows the numbering plans
-   * whole; `min` takes more for valid; `core` comes without metadata and is refused.
+   * The module, imported by you: `import * as phone from 'libphonenumber-js/max'`. `max` has the complete numbering
+   * plans; `min` accepts more numbers as valid; `core` has no metadata and is refused.
    */
   readonly library: PhoneNumberLibrary;
   /**
-   * Whose national numbers are found, by ISO 3166-1 code: `'GB'`. Default: none, so only numbers with `+` and a
-   * calling code are found, whatever the country.
+   * The country whose national numbers are found, by ISO 3166-1 code: `'GB'`. Default: none, so only numbers with
+   * `+` and a calling code are found, of any country.
    */
   readonly defaultCountry?: string;
 }
 
-/** A run of digits with what stands between the digits of telephone numbers; a line break and a wide space end it. */
+/** A run of digits with the separators of telephone numbers; a line break and a wide space end it. */
 export const CANDIDATE: RunPattern = runPattern(
   '\\(?\\+? ?\\(?\\d',
   '(?: ?[()./\\u2010-\\u2015-]{1,2} ?| )?\\d',
@@ -64,16 +64,16 @@ const SHORT_NUMBERS: ReadonlySet<string> = new Set([
 ]);
 const FEWEST_DIGITS = 7;
 const FEWEST_SHORT = 6;
-/** Any number that the plan knows, after its word: four on Niue, Saint Helena and Tokelau. */
+/** The shortest numbers of a plan, after a telephone word: four digits on Niue, Saint Helena and Tokelau. */
 const FEWEST_ANNOUNCED = 4;
 const EXAMPLE = '+44 20 7946 0958';
 
 /**
- * Telephone numbers by the numbering plans of `libphonenumber-js`, an optional peer that you import and hand in. It
- * works beside the built-in recognizer and by its rules: a number that is written without `+` stays under the key or
- * after the word of a thing (`order_id`, "tracking"), and a bare run of digits is a number only after a phone word or
- * under a phone key, because ids have the same lengths: many bare numbers are "valid" somewhere. Synchronous, in
- * proportion to the text.
+ * Telephone numbers by the numbering plans of `libphonenumber-js`, an optional peer that you import and pass. It
+ * works in addition to the built-in recognizer and by its rules: a number without `+` is not replaced under the key
+ * or after the word of a thing (`order_id`, "tracking"), and a bare run of digits is a telephone number only after
+ * a phone word or under a phone key, because ids have the same lengths: many bare numbers are "valid" somewhere.
+ * Synchronous and linear in the text.
  *
  * @throws `ERR_INVALID_OPTION`.
  *
@@ -105,7 +105,10 @@ export function phoneNumberRecognizer(options: PhoneNumberRecognizerOptions): Re
   const plan = defaultCountry === undefined ? {} : { defaultCountry };
   const fewest = SHORT_NUMBERS.has(defaultCountry ?? '') ? FEWEST_SHORT : FEWEST_DIGITS;
 
-  /** What is found from `from` to `to`, in order. What is left between finds is searched as it will stand then. */
+  /**
+   * The finds from `from` to `to`, in order. The text between finds is searched again as it will be after the
+   * redaction.
+   */
   const search = (text: string, from: number, to: number, context: TextContext): RecognizerResult[] => {
     const found: RecognizerResult[] = [];
     let place = from;
@@ -116,7 +119,7 @@ export function phoneNumberRecognizer(options: PhoneNumberRecognizerOptions): Re
         text.slice(offset, stop),
         plan,
       )) {
-        // What reaches the end of the window may go on behind it: the next window has all of it.
+        // A find at the end of the window may continue after it: the next window has all of it.
         if ((stop < to && offset + endsAt === stop) || !number.isValid()) continue;
         const result = judge(text, offset + startsAt, offset + endsAt, fewest, context);
         if (result === undefined) continue;
@@ -136,7 +139,7 @@ export function phoneNumberRecognizer(options: PhoneNumberRecognizerOptions): Re
     analyze(text, context): readonly RecognizerResult[] {
       const found: RecognizerResult[] = [];
       forEachRun(text, CANDIDATE, FEWEST_ANNOUNCED, (index, run) => {
-        // Most runs are ids and dates, which the library need not see.
+        // Most runs are ids and dates, which need no check by the library.
         const isNational = !run.includes('+');
         if (isNational && (defaultCountry === undefined || isBare(text, index, run, context))) return;
         for (const result of search(text, index, index + run.length, context)) found.push(result);
@@ -174,7 +177,7 @@ function judge(
   return isDenied ? undefined : { ...find, score: 0.7 };
 }
 
-/** Tried out, because `libphonenumber-js/core` has functions of these names that ask for metadata. */
+/** Tested by a call, because `libphonenumber-js/core` has functions of these names that require metadata. */
 function isLibrary(library: unknown): library is PhoneNumberLibrary {
   if (typeof library !== 'object' || library === null) return false;
   const { findPhoneNumbersInText, isSupportedCountry } = library as Partial<PhoneNumberLibrary>;

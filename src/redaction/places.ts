@@ -12,7 +12,7 @@ export function placedPattern(pattern: RegExp): PlacedPattern {
 }
 
 /**
- * Calls `each` for every match, in order; it says where to go on.
+ * Calls `each` for every match, in order; it returns where to continue.
  *
  * @param places Where matches can begin, in order; `undefined` when that is not known.
  */
@@ -38,7 +38,7 @@ export function forEachMatch(
   }
 }
 
-/** A pattern of numbers looks at no more characters around a match. */
+/** A pattern of numbers reads at most this many characters around a match. */
 const AROUND = 2;
 
 /**

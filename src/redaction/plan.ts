@@ -9,7 +9,7 @@ import { isProtectedExtra, itemType, mapArray, setOwn, walkItem, type Place, typ
 
 /** A text to be searched: a whole field, or one literal of JSON text. */
 export interface Leaf {
-  /** What the text shows, when it has been looked at already. */
+  /** The result of the scan of the text, if it was scanned already. */
   readonly look?: Look | undefined;
   readonly text: string;
   readonly kind: 'text' | 'key' | 'number' | 'unscanned';
@@ -18,10 +18,10 @@ export interface Leaf {
   readonly run?: object | undefined;
 }
 
-/** The texts of an item that can hold a find, and the way to put others in their places. */
+/** The texts of an item that can contain a find, and a function to replace them. */
 export interface Plan {
   readonly leaves: readonly Leaf[];
-  /** The item with these texts, one for each leaf; the item itself when all are as they were. */
+  /** The item with these texts, one for each leaf; the item itself when none has changed. */
   render(texts: readonly string[]): AgentInputItem;
 }
 
@@ -29,7 +29,7 @@ export interface Plan {
 export const DEEPEST_JSON = 8;
 const LEAST_NUMBER = 1_000_000;
 
-/** How a field becomes leaves, and leaves a field. */
+/** Renders a field from the texts of its leaves. */
 type Render = (texts: readonly string[]) => string;
 
 interface LiteralPart {
@@ -44,8 +44,8 @@ interface LeafPlace {
 }
 
 /**
- * Finds the texts of an item once; nothing is edited yet. Texts that are clean are left out, unless a find can reach
- * from one into the next.
+ * Finds the texts of an item once; nothing is edited yet. Clean texts are omitted, unless a find can reach from one
+ * into the next.
  *
  * @param maxScanBytes A field of more bytes of UTF-8 becomes one `unscanned` leaf.
  */
@@ -151,8 +151,8 @@ export function planItem(item: AgentInputItem, maxScanBytes: number, inspect: In
 }
 
 /**
- * What of an item redaction can never change, with every text blank: the weakest comparison that is still true of
- * an item before and after any redaction.
+ * The parts of an item that redaction never changes, with every text blank: equal for an item before and after any
+ * redaction.
  */
 export function blankItem(item: AgentInputItem): AgentInputItem {
   const extra = (value: unknown): unknown => {
@@ -164,7 +164,7 @@ export function blankItem(item: AgentInputItem): AgentInputItem {
   try {
     return walkItem(item, { text: () => '', data: () => '', extra });
   } catch {
-    // Nested too deep to be walked, so to be stored: equal to nothing.
+    // Nested too deep to be walked or stored: equal to nothing.
     return { type: 'unknown', role: 'user', content: '' } as never;
   }
 }
@@ -180,8 +180,8 @@ interface DataVisitor {
 }
 
 /**
- * Values beyond the protocol. Keys are texts too, numbers of seven digits and more are texts that happen to be
- * numbers. In `providerData` what the protocol protects stays protected.
+ * Values beyond the protocol. Keys are texts too, numbers of seven digits and more are treated as texts. In
+ * `providerData` fields that the protocol protects stay protected.
  */
 function walkData(value: unknown, place: Place, isExtra: boolean, visitor: DataVisitor): unknown {
   if (typeof value === 'string') {
@@ -226,7 +226,7 @@ function walkData(value: unknown, place: Place, isExtra: boolean, visitor: DataV
 /** Two keys that became equal must not lose a value: the later one gets a number. */
 function distinctNames(keys: readonly string[], wanted: readonly string[]): readonly string[] {
   const taken = new Set(keys.filter((key, index) => wanted[index] === key));
-  // Each name goes on counting where it stopped: from 2 for each key would be quadratic in keys of one placeholder.
+  // Each name continues its count: starting from 2 for each key would be quadratic in keys of one placeholder.
   const counts = new Map<string, number>();
   return keys.map((key, index) => {
     const name = wanted[index] as string;
@@ -240,7 +240,7 @@ function distinctNames(keys: readonly string[], wanted: readonly string[]): read
   });
 }
 
-/** What an operator put in the place of a number and stays one: digits, or `null`. */
+/** Whether the replacement of a number is still a JSON number: digits, or `null`. */
 function isJsonNumber(text: string): boolean {
   return text === 'null' || /^(?:0|[1-9]\d*)$/.test(text);
 }

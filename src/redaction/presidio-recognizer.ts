@@ -7,11 +7,11 @@ import { latePattern } from './late.ts';
 export interface PresidioRecognizerOptions {
   /** Where a Presidio analyzer listens: `http://localhost:5002`. */
   readonly url: string;
-  /** What it is asked for. Default: what needs a model, `PERSON`, `LOCATION`, `NRP` and `DATE_TIME`. */
+  /** The requested entities. Default: those that need a model, `PERSON`, `LOCATION`, `NRP` and `DATE_TIME`. */
   readonly entities?: readonly string[];
   /** Language of the text. Default `en`. */
   readonly language?: string;
-  /** Sent with each request, for a proxy that asks for a token. */
+  /** Sent with each request, for a proxy that requires a token. */
   readonly headers?: Readonly<Record<string, string>>;
   /** How long one request may take. Default 10 seconds. */
   readonly timeout?: Duration;
@@ -22,9 +22,9 @@ const DEFAULT_TIMEOUT = 10_000;
 const NO_WORD = latePattern(String.raw`^[^\p{L}]*$`, 'u');
 
 /**
- * Names, places and dates by a Presidio analyzer of your own, over its HTTP API (`POST /analyze`, Microsoft Presidio's
- * OpenAPI description). Asynchronous, so comparisons see no text. When it does not answer, the write fails: nothing
- * is stored unsearched.
+ * Finds names, places and dates with your own Presidio analyzer, over its HTTP API (`POST /analyze`, Microsoft
+ * Presidio's OpenAPI description). Asynchronous, so comparisons see no text. When it does not answer, the write
+ * fails: nothing is stored unsearched.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`; later, from writes, `ERR_TIMEOUT` and `ERR_PII_BLOCKED`.
  *

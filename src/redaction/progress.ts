@@ -3,14 +3,14 @@ import type { Outputs, Range } from './outputs.ts';
 import type { Leaf } from './plan.ts';
 import type { RedactedItem, RedactionFinding, UnsearchedText } from './redacted-item.ts';
 
-/** What has been done to an item so far. */
+/** The progress of the redaction of an item. */
 export interface Progress {
   readonly original: AgentInputItem;
   readonly mayBlock: boolean;
   readonly findings: RedactionFinding[];
   readonly unsearched: UnsearchedText[];
   readonly tokens: Map<string, string>;
-  /** What custom operators have made in the rounds before, and in this one. */
+  /** Outputs of custom operators in earlier rounds, and in this one. */
   outputs: Outputs;
   nextOutputs: Map<string, readonly Range[]>;
   round: number;

@@ -28,7 +28,7 @@ const LITERALS = late(() =>
 );
 
 /**
- * What a text shows, whose variants of characters are folded in its bytes.
+ * The clues of a text whose variants of characters are folded in its bytes.
  *
  * @param read The text with variants folded ({@link foldedView}).
  */
@@ -89,17 +89,17 @@ export function cluesIn(source: TextBytes, read: () => string): Clues {
   };
 }
 
-/** Pairs of bytes that are sieved at a time: so few that their places fit into some pages of memory. */
+/** Pairs of bytes that are filtered at a time: so few that their positions fit into some pages of memory. */
 const BLOCK = 1 << 12;
 /**
- * Places of pairs that are worth a second look: with a mark in them, or at which literals may begin. The place after is
- * noted for the last of so many pairs that a run may be long.
+ * Positions of pairs that need a detailed check: with a mark in them, or at which literals may begin. For a run
+ * that may be long, the position after its last pair is recorded.
  */
 const noted = new Int32Array(BLOCK);
 
 /**
- * Fills {@link noted}. Reads nothing but bytes and tables, calls nothing and stores numbers only: the loop that every character
- * passes takes a third of the time that it takes with a call in it.
+ * Fills {@link noted}. Reads nothing but bytes and tables, calls nothing and stores numbers only: without calls
+ * this loop over every character takes a third of the time.
  *
  * @param row A bit for each of the pairs before `from` that belong to one run, the nearest lowest.
  */
@@ -111,7 +111,7 @@ function sieve(
   table: Int32Array,
   filter: Uint8Array,
 ): { readonly count: number; readonly all: number; readonly row: number } {
-  // What is imported is loaded anew at each use.
+  // Held in a variable, because an imported binding is loaded again at each use.
   const mark = MARK;
   const symbol = SYMBOL_BITS;
   const both = BOTH_SYMBOLS;
@@ -123,7 +123,7 @@ function sieve(
   for (let index = from; index < end; index++) {
     const pair = table[pairs[index] as number] as number;
     all |= pair;
-    // Eleven characters, the shortest header of a token, hold five pairs: the fifth in a row is told.
+    // Eleven characters, the shortest header of a token, hold five pairs: the fifth in a row is recorded.
     inRow = ((inRow << 1) | 1) & (pair >> 31);
     const isFifth = (inRow >> 4) & ~(inRow >> 5) & 1;
     const hit = filter[(before << 10) | (pair & both)] as number;
@@ -142,7 +142,7 @@ const NOTHING: Clues = {
   countryCodes: [],
 };
 
-/** What the run shows in which the pair at `index` stands. */
+/** The clues of the run that contains the pair at `index`. */
 function runAround({ bytes, length }: TextBytes, index: number): number {
   let start = index;
   while (start > 0 && ((TRAITS[bytes[start - 1] as number] as number) & RUN) !== 0) start--;

@@ -1,16 +1,16 @@
 import type { MaybePromise } from '../layer.ts';
 import type { Clues } from './clues.ts';
 
-/** Where a text stands, for recognizers and transforms. */
+/** The location of a text, for recognizers and transforms. */
 export interface TextContext {
   /** Type of the item: `message`, `function_call`, … */
   readonly itemType: string;
   /**
-   * Where in the item: `content[0].text`, `arguments.customer.email`. Keys that are no plain identifiers are
+   * The path in the item: `content[0].text`, `arguments.customer.email`. Keys that are not plain identifiers are
    * shown as `*`, because a key can itself be personal data.
    */
   readonly path: string;
-  /** The nearest object key above the text, as it is; in an array, the key of the array. */
+  /** The nearest object key above the text, unchanged; in an array, the key of the array. */
   readonly key?: string | undefined;
   /** The key above {@link key}. */
   readonly parentKey?: string | undefined;
@@ -33,31 +33,31 @@ export interface RecognizerResult {
 }
 
 /**
- * Finds entities in a text. `analyze` sees the text with Unicode variants folded (full-width digits, zero-width
- * characters); the offsets that it returns are mapped back. It must be deterministic: the runner compares what was
- * stored with what would be stored. A recognizer that ever returns a promise must always do so.
+ * Finds entities in a text. `analyze` gets the text with Unicode variants folded (full-width digits, zero-width
+ * characters); the offsets that it returns are mapped back. It must be deterministic: the runner compares stored
+ * items with those that would be stored now. A recognizer that ever returns a promise must always do so.
  */
 export interface Recognizer {
-  /** Stands in reports. */
+  /** Name in reports. */
   readonly name: string;
-  /** What it can find. */
+  /** The entities that it can find. */
   readonly entities: readonly string[];
   analyze(text: string, context: TextContext): MaybePromise<readonly RecognizerResult[]>;
 }
 
-/** A built-in recognizer: synchronous, with its patterns in the open for the linearity check. */
+/** A built-in recognizer: synchronous, with its patterns exposed for the linearity check. */
 export interface BuiltInRecognizer extends Recognizer {
-  /** Every regular expression that meets text of unbounded length. */
+  /** Every regular expression that is used on text of unbounded length. */
   readonly patterns: readonly RegExp[];
-  /** Bits of {@link CLUE}: in a text that shows none of them it finds nothing, whatever the context. */
+  /** Bits of {@link CLUE}: in a text with none of them it finds nothing, in any context. */
   readonly clues: number;
-  /** @param clues What the text shows; without them the whole text is searched. */
+  /** @param clues The clues of the text; without them the whole text is searched. */
   analyze(text: string, context: TextContext, clues?: Clues): readonly RecognizerResult[];
 }
 
 const pure = new WeakSet<Recognizer>();
 
-/** Marks a recognizer of ours that looks at nothing but the text: it may be tried out when options are checked. */
+/** Marks a recognizer of ours that depends on the text only: it may be called when options are checked. */
 export function markPure<T extends Recognizer>(recognizer: T): T {
   pure.add(recognizer);
   return recognizer;

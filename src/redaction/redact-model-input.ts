@@ -2,11 +2,11 @@ import type { CallModelInputFilter } from '@openai/agents';
 import type { Redactor } from './create-redactor.ts';
 
 /**
- * A `callModelInputFilter` that redacts what goes to the model: history, new input, tool results and the
- * instructions. The runner stores the filtered input, so the store gets the same; what the model answers it does not
- * filter, hence a `redact()` layer on the session as well.
+ * A `callModelInputFilter` that redacts the model's input: history, new input, tool results and the instructions.
+ * The runner stores the filtered input, so the store gets the same; answers of the model are not filtered, so the
+ * session needs a `redact()` layer as well.
  *
- * A tool then receives what the model saw; with `pseudonymize`, wrap it in {@link restoreToolArguments}.
+ * A tool then gets the redacted values; with `pseudonymize`, wrap it in {@link restoreToolArguments}.
  *
  * @example
  * ```ts

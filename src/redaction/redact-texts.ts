@@ -10,7 +10,7 @@ import type { TextContext } from './recognizer.ts';
 import { findAcross, runsOf, type Cut } from './runs.ts';
 import type { Span } from './spans.ts';
 
-/** What all texts of an item become in one round. */
+/** Redacts all texts of an item in one round. */
 export type RedactTexts = (leaves: readonly Leaf[], progress: Progress) => MaybePromise<readonly string[]>;
 
 export function createRedactTexts(

@@ -1,6 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 
-/** One thing that was found; where and what, never the value. */
+/** One find: its location and entity, never the value. */
 export interface RedactionFinding {
   readonly entityType: string;
   /** `content[0].text`, `arguments.customer.email`. */
@@ -12,11 +12,11 @@ export interface RedactionFinding {
   readonly operator: string;
 }
 
-/** A text, or a part of one, that was stored without anybody having searched what it says. */
+/** A text, or a part of one, whose content was not searched. */
 export interface UnsearchedText {
   /**
-   * `oversize`: longer than `maxScanBytes`, `<UNSCANNED>` stands in its place (`onOversize: 'drop'`). `encoded`: runs
-   * of 512 and more characters of Base64 were searched as they stand, what they decode to was not (`decode`).
+   * `oversize`: longer than `maxScanBytes`, replaced by `<UNSCANNED>` (`onOversize: 'drop'`). `encoded`: runs of
+   * 512 and more characters of Base64 were searched without decoding (`decode`).
    */
   readonly reason: 'oversize' | 'encoded';
   /** `content[0].text`, `arguments.customer.email`. */
@@ -26,12 +26,12 @@ export interface UnsearchedText {
   readonly length: number;
 }
 
-/** An item and what was done to it. */
+/** An item and its redaction. */
 export interface RedactedItem {
   /** The same object when nothing was changed. */
   readonly item: AgentInputItem;
   readonly findings: readonly RedactionFinding[];
   readonly unsearched: readonly UnsearchedText[];
-  /** Tokens that stand for values of this item, and the values. */
+  /** Tokens that replace values of this item, and the values. */
   readonly tokens: ReadonlyMap<string, string>;
 }

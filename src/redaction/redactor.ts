@@ -12,21 +12,21 @@ import { createRedactTexts } from './redact-texts.ts';
 import type { RedactedItem } from './redacted-item.ts';
 import type { Span } from './spans.ts';
 
-/** What the layer and the public redactor are made of. */
+/** The engine of the layer and of the public redactor. */
 export interface RedactionEngine {
   analyze(text: string, context: TextContext): MaybePromise<readonly Span[]>;
   /** @param mayBlock Whether the operator `block` refuses the item. */
   redactItem(item: AgentInputItem, mayBlock: boolean): MaybePromise<RedactedItem>;
-  /** Synchronous whatever the recognizers are, and total: it never throws. */
+  /** Synchronous with any recognizers, and never throws. */
   compare(item: AgentInputItem): AgentInputItem;
 }
 
-/** An edit can bring digits together that were apart; after few rounds nothing more is found. */
+/** An edit can join digits that were separate; after few rounds nothing more is found. */
 const MOST_ROUNDS = 6;
 
 const NO_TOKENS: ReadonlyMap<string, string> = new Map();
 
-/** Builds the engine of checked options. */
+/** Builds the engine from checked options. */
 export function createRedactionEngine(settings: RedactionSettings): RedactionEngine {
   // Set for good once a recognizer, an operator or a transform has returned a promise: comparisons cannot wait.
   let isAsynchronous = settings.isAsynchronous;
@@ -51,7 +51,7 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
           progress.round++;
           progress.outputs = progress.nextOutputs;
           progress.nextOutputs = new Map();
-          // Once more over what came out, so that a second redaction of it changes nothing.
+          // Once more over the result, so that a second redaction changes nothing.
           if (next !== item && progress.round < MOST_ROUNDS) return redactRound(next, planOf(next), progress);
           return resultOf(next, progress);
         },
@@ -78,7 +78,7 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
         redacted.then(undefined, () => undefined);
         isAsynchronous = true;
       } catch {
-        // What cannot be redacted cannot be written either: nothing stored is equal to it.
+        // An item that cannot be redacted cannot be written either: no stored item equals it.
       }
       return blankItem(item);
     },

@@ -9,12 +9,12 @@ export interface RestoreToolArgumentsOptions {
 }
 
 /**
- * The same tool, given real values where the model wrote tokens: those that were issued in this session, no others.
- * A token that was made up, or that belongs to another session, reaches the tool as it is. An approval policy that
- * looks at the arguments sees the real values too; the person who approves sees tokens, as the run state does.
+ * The same tool, which gets the values of tokens that were issued in this session. An invented token, or one of
+ * another session, is passed to the tool unchanged. An approval policy that reads the arguments gets the values
+ * too; the person who approves sees tokens, as in the run state.
  *
- * What the tool returns goes to the model through {@link redactModelInput} and to the store through `redact()`, so a
- * value that it repeats becomes its token again.
+ * The result of the tool passes {@link redactModelInput} on its way to the model and `redact()` on its way to the
+ * store, so a value in it is replaced by its token again.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
  *
@@ -47,7 +47,7 @@ export function restoreToolArguments<T extends FunctionTool<never, never, unknow
 ): T {
   const where = 'restoreToolArguments';
   checkOptions(where, options, ['entities']);
-  // `T` is a tool of any parameters, and `never` in its place makes it no subtype of a tool that can be called.
+  // `T` is a tool with any parameters; `never` as their type makes it no subtype of a callable tool.
   const given = tool as unknown as FunctionTool;
   if (
     typeof given !== 'object' ||
@@ -67,7 +67,7 @@ export function restoreToolArguments<T extends FunctionTool<never, never, unknow
   const restored = Object.defineProperties({}, Object.getOwnPropertyDescriptors(given)) as FunctionTool;
   restored.invoke = async (runContext, input, details) =>
     given.invoke(runContext, await redactor.restoreText(input, entities), details);
-  // A policy without parameters is one of the SDK's constants, which it knows by identity.
+  // A policy without parameters is one of the SDK's constants, which the SDK recognizes by identity.
   if (given.needsApproval.length > 0) {
     restored.needsApproval = async (runContext, input, callId) => {
       const text = await redactor.restoreText(JSON.stringify(input), entities);

@@ -3,12 +3,12 @@ import { replaceTokens } from './token.ts';
 
 const DEEPEST_JSON = 8;
 
-/** Whether a text may hold a token at all: without one no vault is read. */
+/** Whether a text may contain a token: without one no vault is read. */
 export function hasTokens(text: string): boolean {
   return /[bcdfghjklmnpqrst]{20}/i.test(text);
 }
 
-/** The text with tokens turned into values, where there is one; JSON text stays JSON text, literal by literal. */
+/** The text with tokens replaced by their known values; JSON text stays JSON text, literal by literal. */
 export function restoreTokens(
   text: string,
   valueOf: (token: string) => string | undefined,

@@ -28,8 +28,8 @@ export function runsOf(leaves: readonly Leaf[]): readonly (readonly number[])[] 
 }
 
 /**
- * Finds that reach over the border of texts that follow each other directly: the first text gets the replacement,
- * the others lose their part. Gives the edits of the texts that it changes.
+ * Finds across adjacent texts: the first text gets the replacement, the part in the others is removed. Returns the
+ * edits of the changed texts.
  */
 export function findAcross(
   run: readonly number[],
@@ -43,7 +43,7 @@ export function findAcross(
     offsets.push(whole.length);
     whole += (leaves[index] as Leaf).text;
   }
-  /** The part of a find that stands in one of the texts, in places of that text. */
+  /** The part of a find in one of the texts, in offsets of that text. */
   const partOf = (span: Span, part: number): Span => {
     const offset = offsets[part] as number;
     const { text } = leaves[run[part] as number] as Leaf;
@@ -53,7 +53,7 @@ export function findAcross(
       end: Math.min(text.length, span.end - offset),
     };
   };
-  // "a@x.com" + "b@x.com" is two addresses: what each text shows by itself needs no find over the border.
+  // "a@x.com" + "b@x.com" is two addresses: finds within each text need no find across them.
   const isKnown = (span: Span, first: number, last: number): boolean => {
     for (let part = first; part <= last; part++) {
       const { start, end } = partOf(span, part);

@@ -17,7 +17,7 @@ export interface SessionVaults {
   around<T>(call: SessionCall, next: () => Promise<T>): Promise<T>;
 }
 
-/** What a cleared vault held, for the items that are written back (the runner compacts by clearing and adding). */
+/** The content of a cleared vault, for items that are written back (the runner compacts by clearing and adding). */
 interface Cleared {
   readonly values: ReadonlyMap<string, string>;
   readonly until: number;

@@ -6,20 +6,20 @@ export interface Span {
   readonly score: number;
   readonly validated: boolean;
   readonly recognizer: string;
-  /** The value as the recognizer saw it, when it saw another writing of it. */
+  /** The value as the recognizer got it, if it differs from the original text. */
   readonly value?: string;
 }
 
 /**
  * One list without overlaps: proven finds before unproven ones, then longer ones, then higher scores, then earlier
- * ones. What loses against a find that it reaches beyond is cut to what remains of it, so that nothing of it shows;
- * finds of one entity that touch become one.
+ * ones. A find that loses against an overlapping one is reduced to its remaining part, so that no part of it stays;
+ * adjacent finds of one entity are merged.
  */
 export function resolveOverlaps(spans: readonly Span[]): readonly Span[] {
   if (spans.length < 2) return spans;
   const byStart = [...spans].sort((a, b) => a.start - b.start || b.end - a.end);
   const result: Span[] = [];
-  // Clusters of finds that overlap are short; each is decided by itself.
+  // Clusters of overlapping finds are short; each is resolved separately.
   for (let from = 0; from < byStart.length;) {
     let end = (byStart[from] as Span).end;
     let to = from + 1;
@@ -34,8 +34,8 @@ export function resolveOverlaps(spans: readonly Span[]): readonly Span[] {
 }
 
 /**
- * Paints the finds in the order of their rank over the stretches between all their boundaries, skipping what is
- * painted: linear but for sorting, whatever the number of finds.
+ * Assigns the finds, in the order of their rank, to the ranges between all their boundaries, skipping assigned
+ * ones: linear except for sorting, for any number of finds.
  */
 function resolveCluster(cluster: readonly Span[]): readonly Span[] {
   const ranked = [...cluster].sort(
@@ -71,7 +71,7 @@ function resolveCluster(cluster: readonly Span[]): readonly Span[] {
   }
   const originals = new Set(cluster.map(rangeKey));
   return joinLeftovers(pieces, originals).map((span) => {
-    // A value goes with the whole range that it was found in.
+    // A value belongs to the whole range in which it was found.
     if (originals.has(rangeKey(span))) return span;
     const { value: _, ...rest } = span;
     return rest;
@@ -92,7 +92,7 @@ function firstFree(nextFree: number[], from: number): number {
   return place;
 }
 
-/** What is left of a loser joins the find beside it: one placeholder instead of two that touch. */
+/** The remaining part of a losing find is merged into the adjacent find: one placeholder instead of two. */
 function joinLeftovers(sorted: readonly Span[], originals: ReadonlySet<string>): readonly Span[] {
   const joined: Span[] = [];
   let lastIsWhole = false;

@@ -12,11 +12,11 @@ const DELIMITERS = ['|', '\t', ';', ','] as const;
 const LONGEST_LINE = 4096;
 const MOST_CELLS = 256;
 const LONGEST_HEAD = 40;
-/** What a head does not hold: values have numbers and addresses. */
+/** Text that a header does not contain: values have numbers and addresses. */
 const NO_HEAD = /\d{4}|[@$€£{}[\]]|\d[.:/-]\d/;
 const AROUND = /^[\s"'*_`]+|[\s"'*_`]+$/g;
 const RULE = /^[\s|:+-]+$/;
-/** Heads of tables that hold names on the left and values on the right. */
+/** Headers of tables with names on the left and values on the right. */
 const VALUE_HEADS: ReadonlySet<string> = new Set([
   'value',
   'values',
@@ -29,14 +29,14 @@ const VALUE_HEADS: ReadonlySet<string> = new Set([
   '',
 ]);
 
-/** Beside these a phone is an article, and the number below it its own. */
+/** Beside these headers "phone" is a product, and the number below it a product number. */
 const ARTICLE_HEADS = /^(?:price|model|sku|stock|colou?r|brand|product|warranty|storage|qty|quantity)$/i;
 
-/** The tables of the text that was asked for last: its finds come one after another. */
+/** The tables of the last text: its finds are processed one after another. */
 let known: { readonly text: string; readonly tables: readonly Table[] } = { text: '', tables: [] };
 
 /**
- * What names the cell in which `start` stands, with what stands before it in the cell: `Phone: `. `undefined` outside
+ * The header of the cell that contains `start`, with the text before it in the cell: `Phone: `. `undefined` outside
  * of tables. The text is read once for all its finds.
  */
 export function tableLead(text: string, start: number): string | undefined {
@@ -47,7 +47,7 @@ export function tableLead(text: string, start: number): string | undefined {
   const cells = splitCells(text.slice(lineStart, start), table.delimiter);
   const cell = cells[cells.length - 1] as string;
   const head = table.heads[cells.length - 1] ?? '';
-  // What the cell itself says stands nearer than its head.
+  // Text in the cell itself is nearer than its header.
   if (LETTER().test(cell)) return undefined;
   const left = headOf(cells[cells.length - 2] ?? '');
   const name = VALUE_HEADS.has(head.toLowerCase()) ? (left ?? head) : head;
@@ -60,7 +60,7 @@ function headOf(cell: string): string | undefined {
   return name.length > LONGEST_HEAD || NO_HEAD.test(name) ? undefined : name;
 }
 
-/** Clauses of a sentence are no cells: those begin without a space, or there are three and more. */
+/** Clauses of a sentence are not cells: cells begin without a space, or there are three and more. */
 function areCells(cells: readonly string[], delimiter: string): boolean {
   if (cells.length < 2 || cells.length > MOST_CELLS) return false;
   if (delimiter === '|' || delimiter === '\t' || cells.length > 2) return true;
@@ -97,7 +97,7 @@ function tablesOf(text: string): readonly Table[] {
   return tables;
 }
 
-/** The table whose heads stand on this line: a second line must have as many cells. */
+/** The table whose headers are on this line: the next line must have as many cells. */
 function tableFrom(text: string, start: number, headEnd: number): Table | undefined {
   if (headEnd - start > LONGEST_LINE) return undefined;
   const line = text.slice(start, headEnd);

@@ -5,10 +5,10 @@ import { latePattern } from './late.ts';
 const DASH = latePattern(String.raw`^\p{Pd}$|^\u2212$`, 'u');
 const SPACE = latePattern(String.raw`^\p{Zs}$`, 'u');
 
-/** Characters that show nothing: soft hyphen, joiners, direction marks, variation selectors, byte order mark. */
+/** Invisible characters: soft hyphen, joiners, direction marks, variation selectors, byte order mark. */
 const INVISIBLE = latePattern(String.raw`^\p{Default_Ignorable_Code_Point}$`, 'u');
 
-/** The zero of each block of decimal digits that Unicode normalization leaves alone (Unicode, `Nd`). */
+/** The zero of each block of decimal digits that Unicode normalization does not change (Unicode, `Nd`). */
 const ZEROS = [
   0x0660, 0x06f0, 0x07c0, 0x0966, 0x09e6, 0x0a66, 0x0ae6, 0x0b66, 0x0be6, 0x0c66, 0x0ce6, 0x0d66, 0x0de6,
   0x0e50, 0x0ed0, 0x0f20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0,
@@ -17,7 +17,10 @@ const ZEROS = [
 
 const FOLDS = new Map<string, string>();
 const MOST_FOLDED = 20_000;
-/** A character that stands for a phrase (U+FDFA: 18 characters) stays, or a view could be many times its text. */
+/**
+ * A character for a whole phrase (U+FDFA: 18 characters) is not folded, or a view could be many times as long as
+ * its text.
+ */
 const LONGEST_FOLDED = 4;
 
 /** The view with nothing changed. */
@@ -27,8 +30,8 @@ export function plainView(text: string): TextView {
 
 /**
  * The text with variants of characters folded: compatibility forms (full-width, mathematical), decimal digits of
- * all scripts, dashes and spaces, invisible characters left out. Folding goes character by character, so that
- * every range of the view has its range in the original, which alone is edited.
+ * all scripts, dashes and spaces, invisible characters omitted. Folding is done character by character, so that
+ * every range of the view maps to a range of the original; only the original is edited.
  */
 export function foldedView(original: string): TextView {
   const units = codeUnits();

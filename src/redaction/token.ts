@@ -5,7 +5,7 @@ const LETTERS = 'bcdfghjklmnpqrst';
 const LETTER_COUNT = 20; // 80 bits: no two values of a session meet by chance
 
 /**
- * A token as we write it, and the few ways in which a model writes it back: other case, Markdown's backslashes, HTML's
+ * A token as we write it, and the variants in which a model writes it: other case, Markdown's backslashes, HTML's
  * entities, without its angle brackets.
  */
 const TOKEN =
@@ -31,7 +31,7 @@ export function tokensIn(text: string): readonly string[] {
   return [...new Set(Array.from(text.matchAll(TOKEN), (match) => canonicalToken(match[1], match[2])))];
 }
 
-/** The text with each token replaced by what `value` has for it; a token without a value stays as it is. */
+/** The text with each token replaced by the result of `value`; a token without a value is not changed. */
 export function replaceTokens(text: string, value: (token: string) => string | undefined): string {
   if (text.length < LETTER_COUNT) return text;
   return text.replace(TOKEN, (source, entity: string, letters: string) => {

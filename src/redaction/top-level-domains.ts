@@ -111,7 +111,7 @@ yokohama you youtube yt yun zappos zara zero zip zm zone zuerich zw ελ ευ б
 新闻 时尚 書籍 机构 淡马锡 游戏 澳門 澳门 点看 移动 组织机构 网址 网店 网站 网络 联通 臺灣 谷歌 购物 通販 集团 電訊盈科 飞利浦 食品 餐厅 香格里拉 香港 닷넷 닷컴 삼성 한국
 `;
 
-/** Names that are no delegated domains but stand in real addresses: RFC 2606, RFC 6762 and common intranets. */
+/** Names that are not delegated domains but used in real addresses: RFC 2606, RFC 6762 and common intranets. */
 const RESERVED =
   'corp example home internal intranet invalid lan local localdomain localhost onion private test';
 

@@ -1,13 +1,13 @@
-/** A text as recognizers see it, and where each of its ranges stands in the original. */
+/** A text as recognizers get it, with the mapping of its ranges to the original. */
 export interface TextView {
   readonly text: string;
   /** The original range of the view's `[start, end)`. */
   original(start: number, end: number): readonly [start: number, end: number];
 }
 
-/** Builds the view of a text in which some pieces read otherwise; everything between them is kept. */
+/** Builds the view of a text in which some pieces are replaced; everything between them is kept. */
 export interface ViewBuilder {
-  /** From `start` to `end` the original reads `text`. In order, without overlaps; `text` may be empty. */
+  /** Replaces the original from `start` to `end` by `text`. In order, without overlaps; `text` may be empty. */
   replace(start: number, end: number, text: string): void;
   /** The view, or `undefined` when nothing was replaced. */
   build(): TextView | undefined;
@@ -26,7 +26,7 @@ export function viewBuilder(view: TextView): ViewBuilder {
   let block = '';
   let length = 0;
   let done = 0;
-  // Of each piece: its first and last place in the view, its first and last place in the source.
+  // For each piece: its first and last offset in the view and in the source.
   let pieces = new Uint32Array(FIELDS * FIRST_SIZE);
   let used = 0;
   const append = (text: string): void => {
@@ -68,7 +68,7 @@ export function viewBuilder(view: TextView): ViewBuilder {
   };
 }
 
-/** Where the unit of the view at `place` begins in the source. */
+/** The offset in the source at which the unit of the view at `place` begins. */
 function startInSource(map: Uint32Array, place: number): number {
   const piece = lastPieceBefore(map, place + 1);
   if (piece < 0) return place;
@@ -76,7 +76,7 @@ function startInSource(map: Uint32Array, place: number): number {
   return place < to ? (map[piece + 2] as number) : (map[piece + 3] as number) + place - to;
 }
 
-/** Where the unit of the view that ends at `place` ends in the source. */
+/** The offset in the source at which the unit of the view that ends at `place` ends. */
 function endInSource(map: Uint32Array, place: number): number {
   const piece = lastPieceBefore(map, place);
   return piece < 0 ? place : (map[piece + 3] as number) + Math.max(0, place - (map[piece + 1] as number));

@@ -2,29 +2,29 @@ import type { AgentInputItem } from '@openai/agents';
 import { namesPersonalId, words, wordsOfKey } from './context.ts';
 import { checkDepth, pathBelow, type Path } from './path.ts';
 
-/** Where a text stands in an item. */
+/** The location of a text in an item. */
 export interface Place {
   readonly path: Path;
   readonly key?: string | undefined;
   readonly parentKey?: string | undefined;
   /** JSON text that must stay JSON text (tool arguments). */
   readonly strictJson?: true;
-  /** Texts that share this follow each other directly: a value can be split over them. */
+  /** Texts that share this are adjacent: a value can be split over them. */
   readonly run?: object;
 }
 
-/** What a walk does with what it meets. Each function returns what is to stand there. */
+/** The functions that a walk calls. Each returns the replacement. */
 export interface Visitor {
   text(text: string, place: Place): string;
-  /** A value that is not part of the protocol: arguments that are no text, whatever their shape. */
+  /** A value that is not part of the protocol: arguments that are not text, of any shape. */
   data(value: unknown, place: Place): unknown;
   /** The fields beyond the protocol: `providerData` and fields that we do not know. */
   extra(value: unknown, place: Place): unknown;
 }
 
 /**
- * Never changed, wherever they stand in the protocol's own structure: what identifies, names, types or seals. Inside
- * tool arguments and results these are ordinary keys.
+ * Fields that are never changed, anywhere in the protocol's own structure: ids, names, types and encrypted content.
+ * Inside tool arguments and results these are ordinary keys.
  */
 const PROTECTED: ReadonlySet<string> = new Set([
   'type',
@@ -77,7 +77,7 @@ const PROTECTED: ReadonlySet<string> = new Set([
   'fileID',
 ]);
 
-/** In `providerData`: its shape is the provider's, so only what identifies, links or seals is left alone. */
+/** In `providerData`: its shape is the provider's, so only ids, links and encrypted content are not changed. */
 const PROTECTED_EXTRA: ReadonlySet<string> = words(
   'type role status fingerprint callid approve signature serverlabel redacteddata encryptedcontent thoughtsignature',
 );
@@ -94,13 +94,13 @@ const PROTECTED_IN: Readonly<Record<string, readonly string[]>> = {
   tool_search_call: ['toolSearchAgentName'],
 };
 
-/** Fields of the protocol that hold arrays of parts, each with a text that may go on in the next. */
+/** Fields of the protocol that hold arrays of parts, each with a text that may continue in the next. */
 const PART_LISTS: ReadonlySet<string> = new Set(['content', 'rawContent', 'output']);
 
 /**
  * Calls the visitor for every text of an item, in a fixed order, and returns the item with what the visitor
- * returned: the item itself when nothing changed. Fields that this version of the protocol does not have are walked
- * too, so that a new item type leaks nothing (protocol of `@openai/agents` 0.20.0; `session-contract`, 4.4).
+ * returned: the item itself when nothing changed. Unknown fields are walked too, so that a new item type leaks
+ * nothing (protocol of `@openai/agents` 0.20.0; `session-contract`, 4.4).
  */
 export function walkItem(item: AgentInputItem, visitor: Visitor): AgentInputItem {
   const type = itemType(item);
@@ -124,8 +124,8 @@ function isProtected(type: string, key: string, value: unknown): boolean {
 }
 
 /**
- * The same for a key inside `providerData`, by whole words (`paid` and `covid` are none), and for a value that is what
- * the key promises: a text, a number or a list of these. An object under such a key is walked.
+ * The same for a key inside `providerData`, by whole words (`paid` and `covid` are none), and for a value of the
+ * right type: a text, a number or a list of these. An object under such a key is walked.
  */
 export function isProtectedExtra(key: string, value: unknown): boolean {
   if (key.length > 64 || !isPlain(value)) return false;
@@ -142,7 +142,7 @@ function isPlain(value: unknown): boolean {
   return typeof value !== 'object' || value === null || value instanceof Uint8Array;
 }
 
-/** Numbers, flags and nothing are left as they are, so their place does not matter. */
+/** Numbers, booleans and `null` are not changed, so their location does not matter. */
 function mayHoldText(value: unknown): boolean {
   return typeof value === 'string' || (typeof value === 'object' && value !== null);
 }
@@ -198,7 +198,7 @@ function walkPart(
   return textChanged ? withoutEchoes(walked) : walked;
 }
 
-/** Token probabilities repeat the text token by token: they go when the text changes. */
+/** Token probabilities repeat the text token by token: they are dropped when the text changes. */
 function withoutEchoes(part: Record<string, unknown>): Record<string, unknown> {
   const { providerData } = part;
   if (typeof providerData !== 'object' || providerData === null || !('logprobs' in providerData)) return part;
@@ -206,7 +206,7 @@ function withoutEchoes(part: Record<string, unknown>): Record<string, unknown> {
   return { ...part, providerData: rest };
 }
 
-/** Of a file only its name is text; its content, address and id are not. */
+/** Only the name of a file is text; its content, address and id are not. */
 function walkFile(value: unknown, place: Place, visitor: Visitor): unknown {
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
   return mapObject(value, (member, key) =>

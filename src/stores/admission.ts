@@ -4,28 +4,28 @@ import type { Admit } from '../session-contract.ts';
 import { closedError } from './failure.ts';
 import { inTime, TimeoutError } from './in-time.ts';
 
-/** What one session has let in. */
+/** The admitted calls of one session. */
 export interface Scope {
   readonly admit: Admit;
-  /** A call that is let in for itself, or as a part of one that was. */
+  /** Runs a call that is admitted by itself, or as a part of an admitted one. */
   run<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** Who may still use the database while a store closes. */
+/** Decides which calls may still use the database while a store closes. */
 export interface Admission {
   scope(): Scope;
   /** @throws {@link StrongroomError} `ERR_CLOSED` once `close()` was called. */
   readonly assertOpen: () => void;
-  /** @throws {@link StrongroomError} `ERR_CLOSED` when nothing is left that was let in. */
+  /** @throws {@link StrongroomError} `ERR_CLOSED` when no admitted call is running. */
   readonly assertUsable: () => void;
   /**
-   * Lets nobody in any more, waits for those who are, and then runs `end`; for everybody who calls it. A driver can wait for ever
-   * for a connection whose other side is gone, so `end` has a limit of its own.
+   * Refuses new calls, waits for admitted ones, and then runs `end` once, for all callers. A driver can wait for
+   * ever for a connection whose other side does not answer, so `end` has its own time limit.
    */
   close(end: () => Promise<void>): Promise<void>;
 }
 
-/** Milliseconds that calls which were let in have to end: each has a limit of its own, but many can stand in line. */
+/** Milliseconds that admitted calls have to end: each has its own time limit, but many can be queued. */
 const PATIENCE = 30_000;
 
 export function createAdmission(name: string, patience: number = PATIENCE): Admission {

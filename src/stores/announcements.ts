@@ -2,56 +2,57 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { warn } from '../warning.ts';
 import { inTime } from './in-time.ts';
 
-/** What a database tells by itself. */
+/** Announcements of changes by a database. */
 export interface Announcements {
-  /** Begins to listen, and goes on until {@link Announcements.close}. Called once. */
+  /** Listens until {@link Announcements.close}. Called once. */
   listen(listener: AnnouncementListener): void;
   close(): Promise<void>;
 }
 
-/** Who wants to hear it. */
+/** The listener of announcements. */
 export interface AnnouncementListener {
   /**
-   * Somebody changed a session, or says so: it can be anybody, and they can have said it before. So it is no more than a
-   * reason to look.
+   * A session may have changed. The announcement can be forged or repeated, so it is only a reason to query the
+   * database.
    *
    * @param name The name under which the session is announced.
    */
   readonly changed: (name: string) => void;
   /**
-   * From now on every change is told, under these names, or changes may be missed (`undefined`). Both make void what was told
-   * before.
+   * From now on every change is announced, under these names, or changes may be missed (`undefined`). Both
+   * invalidate earlier announcements.
    */
   readonly live: (nameOf: Channel['nameOf'] | undefined) => void;
 }
 
-/** A connection on which a database tells of changes. */
+/** A connection on which a database announces changes. */
 export interface Channel {
-  /** Resolves when an announcement of our own came back over it: a connection can look well and carry nothing. */
+  /** Resolves when an announcement of our own came back over it: a connection can seem open and deliver nothing. */
   readonly check: () => Promise<void>;
-  /** Under which name changes of a session are announced on it: one that tells nobody else which session it is. */
+  /** The name under which changes of a session are announced on it, which does not reveal the session. */
   readonly nameOf: (sessionId: string) => string;
-  /** Aborted when the connection is gone; absent where that cannot happen. */
+  /** Aborted when the connection is lost; absent where that cannot happen. */
   readonly gone?: AbortSignal;
   readonly close: () => void | Promise<void>;
 }
 
-/** What a channel is opened with. */
+/** The arguments for opening a channel. */
 export interface Opening {
   readonly changed: AnnouncementListener['changed'];
-  /** All of it may have changed. */
+  /** Called when all sessions may have changed. */
   readonly everything: () => void;
-  /** Nobody waits for the channel any more: what was begun for it has to end. */
+  /** Aborted when the channel is no longer needed: work that was begun for it has to end. */
   readonly signal: AbortSignal;
 }
 
-/** How often a channel is checked: what it misses is believed for no longer than this and {@link PATIENCE}. */
+/** How often a channel is checked: a missed announcement is detected within this time and {@link PATIENCE}. */
 const CHECK_EVERY = 5_000;
 /** How long a channel may take to open, and an announcement to come back. */
 const PATIENCE = 5_000;
 
 /**
- * Announcements over channels: when one is gone or silent the next is opened, and in between nothing counts as told.
+ * Announcements over channels: when one is lost or silent the next is opened, and in between announcements are not
+ * used.
  *
  * @param where The store's factory, for the warning that it cannot listen.
  */
@@ -64,7 +65,7 @@ export function announcementsOver(
   let warned = false;
   let isLive = false;
 
-  /** Until the channel is gone, silent, or no longer wanted. */
+  /** Runs until the channel is lost, silent, or no longer needed. */
   async function attend(channel: Channel, listener: AnnouncementListener): Promise<void> {
     const { gone } = channel;
     const over = gone === undefined ? closing.signal : AbortSignal.any([closing.signal, gone]);
@@ -80,7 +81,7 @@ export function announcementsOver(
       const abandoned = new AbortController();
       try {
         const { changed } = listener;
-        // Before the channel was checked nothing counts as told, so nothing becomes void.
+        // Before the channel was checked announcements are not used, so there is nothing to invalidate.
         const everything = (): void => {
           if (channel !== undefined && isLive) listener.live(channel.nameOf);
         };
@@ -106,7 +107,7 @@ export function announcementsOver(
       isLive = false;
       listener.live(undefined);
       abandoned.abort();
-      // One that fell silent may never say that it is closed.
+      // A silent connection may never report that it is closed.
       await inTime(Promise.resolve(channel?.close()), PATIENCE).catch(() => undefined);
       if (!(await passes(wait, closing.signal))) return;
     }
@@ -123,7 +124,7 @@ export function announcementsOver(
   };
 }
 
-/** Waits, and keeps no process alive. Whether the time passed before the signal came. */
+/** Waits without keeping the process alive. Returns whether the time passed before the abort. */
 async function passes(milliseconds: number, signal: AbortSignal): Promise<boolean> {
   try {
     await delay(milliseconds, undefined, { signal, ref: false });

@@ -1,6 +1,6 @@
 import type { Batch } from './driver.ts';
 
-/** Makes each append for itself; what they reject with comes back in their order. */
+/** Makes each append separately; returns their errors in order. */
 export function appendEach(
   batches: readonly Batch[],
   append: (batch: Batch) => Promise<void>,

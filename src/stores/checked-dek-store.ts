@@ -1,7 +1,7 @@
 import { checkDek, checkHold, checkWrapped, type DekStore, type HoldStore } from '../keys/dek-store.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 
-/** A DEK store of a database that refuses what does not fit, and every call after it was closed. */
+/** A DEK store of a database that refuses invalid records, and every call after it was closed. */
 export function checkedDekStore(
   name: string,
   dekStore: DekStore & { readonly holds: HoldStore },

@@ -3,31 +3,31 @@ import { StrongroomError } from '../errors.ts';
 /** A password, or one with the time when it stops working (Unix milliseconds). */
 export type Password = string | { readonly password: string; readonly expiresAt: number };
 
-/** Gives the password of today. Called again before it expires, and when a connection is opened without one. */
+/** Returns the current password. Called again before it expires, and when a connection is opened without one. */
 export type PasswordProvider = () => Password | Promise<Password>;
 
-/** How long before its end a password is replaced: a tenth of its life, at most two minutes. */
+/** How long before its expiry a password is replaced: a tenth of its lifetime, at most two minutes. */
 const MARGIN = 120_000;
 
 /** Where connections get the current password from. */
 export interface Credentials {
   /**
-   * Fetched once for many who ask at the same time.
+   * Fetched once for concurrent callers.
    *
    * @param refused A password that the server refused: another one is fetched, unless there is one already.
    */
   current(refused?: string): Promise<string>;
-  /** A connection whose password has not expired; those that have outlived theirs are thrown away. */
+  /** A connection whose password has not expired; others are closed. */
   lend<C extends object>(
     connect: () => Promise<C>,
     throwAway: (connection: C) => void,
-    /** What stays the same when a connection is lent again. */
+    /** The object that stays the same when the pool hands out a connection again. */
     identity?: (connection: C) => object,
   ): Promise<C>;
 }
 
 /**
- * @param endless How long a password without an end is good for: for one connection, because it may have changed, or
+ * @param endless How long a password without an expiry is used: for one connection, because it may have changed, or
  * until it is refused.
  */
 export function credentials(
@@ -54,7 +54,7 @@ export function credentials(
       return;
     }
     const margin = Math.min(MARGIN, Math.max(expiresAt - Date.now(), 0) / 10);
-    // Jitter: the processes of a service do not ask all at once.
+    // Jitter, so that the processes of a service do not all ask at once.
     known = { password, expiresAt, refreshAt: expiresAt - margin * (1 + Math.random() / 2) };
   }
 

@@ -5,8 +5,8 @@ import { GUARD, type GuardingDekStore, MAINTENANCE } from '../session-contract.t
 import type { Store } from './store.ts';
 
 /**
- * The table of data keys of a store as a DEK store for the items of another database. It does not guard: appends over
- * there cannot look into this database.
+ * The table of data keys of a store as a DEK store for the items of another database. It cannot guard appends: the
+ * other database cannot check keys in this one.
  */
 export function dekDatabase(where: string, store: Store<Session>): DekDatabase {
   const table = store[MAINTENANCE]?.dekStore as (Partial<GuardingDekStore> & DekDatabase) | undefined;

@@ -6,17 +6,17 @@ import type { Announcements } from './announcements.ts';
 import type { Since } from './marks.ts';
 
 /**
- * One record as databases keep it. A carrier is taken apart, so that its bytes are stored as bytes and its times as
- * columns; any other item is its JSON.
+ * One record as it is stored. A carrier is split, so that its bytes are stored as bytes and its times as columns;
+ * any other item is stored as JSON.
  */
 export interface StoredRecord {
-  /** `null` for a plain item; for a carrier what is left of the envelope's header (see record.ts). */
+  /** `null` for a plain item; for a carrier the rest of the envelope's header (see record.ts). */
   readonly head: string | null;
   /** Id of the data key, for a carrier that has one. */
   readonly did: string | null;
   /** The JSON of a plain item, or the bytes of the envelope's body. */
   readonly body: string | Uint8Array;
-  /** The data key as a compact JWE, when it lives in the envelope. */
+  /** The data key as a compact JWE, when it is stored in the envelope. */
   readonly wrapped: string | null;
   /** Sealed under a key of this database, so that its data key must be in the table when it is written. */
   readonly needsKey?: true;
@@ -24,23 +24,23 @@ export interface StoredRecord {
   readonly writtenAt: number;
   /** Unix milliseconds: the header's `e`. */
   readonly expiresAt: number | null;
-  /** Unix milliseconds: the header's `g`, or when the oldest of what this record replaces was written. */
+  /** Unix milliseconds: the header's `g`, or the time of writing of the oldest record that this one replaces. */
   readonly bornAt: number | null;
 }
 
-/** What a change needs to see before it decides. */
+/** The data that a change needs for its decision. */
 export interface Look {
   /** How many records, counted from `from`. */
   readonly records: number | 'all';
   /** Default `'end'`. Records come in their order in either case. */
   readonly from?: 'start' | 'end';
-  /** Key of an operation whose digest is wanted. */
+  /** Key of an operation whose digest is read. */
   readonly operation?: string | undefined;
-  /** Who must have a lease for a change to be made; what was applied before is not made again. */
+  /** The owner that must have a lease for the change; an operation that was applied before is not made again. */
   readonly fence?: Fence;
 }
 
-/** What {@link Look} asked for, true until the change commits. */
+/** The result of {@link Look}, valid until the change commits. */
 export interface View {
   readonly records: readonly StoredRecord[];
   /** Digest of the operation, when it was applied before. */
@@ -49,23 +49,26 @@ export interface View {
 
 /** One atomic change of one history. */
 export interface Change {
-  /** Which records of the view go; `'all'` is the whole history, seen or not. */
+  /** Which records of the view are removed; `'all'` is the whole history, in the view or not. */
   readonly remove: { readonly start: number; readonly count: number } | 'all' | 'none';
-  /** Records that take the place of the removed ones; at the end when none are removed. */
+  /** Records that replace the removed ones; appended when none are removed. */
   readonly insert: readonly StoredRecord[];
-  /** What an append moves the version on by. Default: a new mark. */
+  /** The number that an append adds to the version. Default: a new mark. */
   readonly mark?: number;
   /** Written to the operation log. */
   readonly operation?: { readonly key: string; readonly digest: string };
-  /** The operation log starts anew. */
+  /** Clears the operation log. */
   readonly forgetOperations?: true;
-  /** The session goes with everything in it, as by {@link StoreDriver.deleteSession}; nothing else is looked at. */
+  /**
+   * Deletes the session with everything in it, like {@link StoreDriver.deleteSession}; the other members are
+   * ignored.
+   */
   readonly drop?: true;
   /** Appended to another session in the same transaction. */
   readonly archive?: { readonly sessionId: string; readonly records: readonly StoredRecord[] } | undefined;
 }
 
-/** What one step of a purge did. */
+/** The result of one step of a purge. */
 export interface PurgeStep {
   /** Sessions that lost records, one entry a record. */
   readonly sessions: readonly string[];
@@ -78,9 +81,9 @@ export interface Batch {
   readonly sessionId: string;
   readonly records: readonly StoredRecord[];
   readonly subject?: string | undefined;
-  /** What it moves the version on by: a new mark. */
+  /** The number that it adds to the version: a new mark. */
   readonly mark: number;
-  /** The row of a new data key, where the driver says that it {@link StoreDriver.takesKeys}. */
+  /** The row of a new data key, if the driver has {@link StoreDriver.takesKeys}. */
   readonly key?: DekRecord | undefined;
 }
 
@@ -91,22 +94,22 @@ export interface Expired {
 }
 
 /**
- * What a database does natively. Everything else of a store, and every rule of the SDK, is in session.ts and
- * store.ts, once. Every method is atomic; methods reject with `ERR_STORE` when the database fails.
+ * The functions that differ between databases. All other parts of a store, and every rule of the SDK, are in
+ * session.ts and store.ts, once. Every method is atomic; methods reject with `ERR_STORE` when the database fails.
  */
 export interface StoreDriver {
   /** The factory's name, for messages. */
   readonly name: string;
-  /** The last `count` records in their order, all when absent. With `skip`, those that stand before the last `skip`. */
+  /** The last `count` records in their order, all when absent. With `skip`, those before the last `skip`. */
   readonly read: (sessionId: string, count?: number, skip?: number) => MaybePromise<readonly StoredRecord[]>;
   /**
-   * Appends all or nothing, contiguous. A record whose data key has a tombstone here is `ERR_SHREDDED`, one whose data
-   * key must be here and is not is `ERR_KEY_UNKNOWN`, found in the same transaction.
+   * Appends all or nothing, contiguous. A record whose data key has a tombstone here is `ERR_SHREDDED`, one whose
+   * data key must be here and is missing is `ERR_KEY_UNKNOWN`; both are checked in the same transaction.
    */
   readonly append: (batch: Batch) => Promise<void>;
   /**
-   * An append stores the data key that it brings along in its own transaction, or is `ERR_STORE` when there is one of that name. From
-   * other drivers a data key is stored before the append.
+   * An append stores the data key in its arguments in the same transaction, or is `ERR_STORE` when there is one of
+   * that name. With other drivers the data key is stored before the append.
    */
   readonly takesKeys?: true | undefined;
   /**
@@ -115,10 +118,10 @@ export interface StoreDriver {
    */
   readonly appendMany: (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]>;
   /**
-   * Looks, lets `decide` choose, applies its choice, all in one serializable step. `decide` is pure, waits for nothing but
-   * the event loop, can be called again when the step has to be repeated, and leaves everything as it is when it
-   * throws or returns `undefined`. Inserts are checked as {@link StoreDriver.append} checks them. `ERR_CONFLICT` when
-   * the fence is down.
+   * Reads the view, calls `decide`, and applies its result, all in one serializable step. `decide` is pure, waits
+   * for nothing but the event loop, can be called again when the step has to be repeated, and nothing is changed
+   * when it throws or returns `undefined`. Inserts are checked as {@link StoreDriver.append} checks them.
+   * `ERR_CONFLICT` when another owner has the lease of the fence.
    */
   readonly change: (
     sessionId: string,
@@ -127,19 +130,19 @@ export interface StoreDriver {
     subject?: string,
   ) => Promise<void>;
   /**
-   * Which state the history is in, in one small read: see marks.ts.
+   * The version of the history, in one small read: see marks.ts.
    *
-   * @param since What was seen before.
+   * @param since An earlier version, and the appends since.
    */
   readonly version: (sessionId: string, since?: Since) => MaybePromise<VersionAnswer>;
-  /** Present when the database tells of changes by itself. */
+  /** Present when the database announces changes. */
   readonly announcements?: Announcements | undefined;
   /** Whether the operation is in the log. */
   readonly applied: (sessionId: string, operationKey: string) => Promise<boolean>;
   readonly dekStore: DekStore & { readonly holds: HoldStore };
   /**
-   * The next sessions with items after the id `after`, in the order of the database; of one subject if given. A session that
-   * belongs to another one has the subject of its root, also after a purge took the root.
+   * The next sessions with items after the id `after`, in the order of the database; of one subject if given. A
+   * derived session has the subject of its root, also after a purge removed the root.
    */
   readonly summaries: (
     after: string | undefined,
@@ -155,17 +158,17 @@ export interface StoreDriver {
   readonly ofSubject: (subject: string) => Promise<readonly string[]>;
   /** Deletes at most `batch` expired records, none of sessions under a hold. */
   readonly purge: (expired: Expired, batch: number) => Promise<PurgeStep>;
-  /** What {@link StoreDriver.purge} would delete: one entry a record, as there. */
+  /** The records that {@link StoreDriver.purge} would delete: one entry a record, as there. */
   readonly expired: (expired: Expired) => Promise<readonly { readonly id: string; readonly items: number }[]>;
-  /** What a clock is compared with before something is deleted by it. Absent where there is nothing. */
+  /** The time that a clock is compared with before a deletion by it. Absent when there is none. */
   readonly reference?: ReadReference | undefined;
   readonly leases: Leases;
   /**
-   * Deletes records, operation log and data keys (tombstones stay) of this session, not of those that belong to it. `ERR_HELD`
-   * under a hold on it or on a session that it was made from; so is whatever removes.
+   * Deletes records, operation log and data keys (tombstones stay) of this session, not of those that belong to it.
+   * `ERR_HELD` under a hold on it or on a session that it was derived from, like every removal.
    */
   readonly deleteSession: (sessionId: string) => Promise<void>;
   readonly ping: () => Promise<void>;
-  /** Waits for what is under way. Called once. */
+  /** Waits for running calls. Called once. */
   readonly close: () => Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** What the entry point of every store exports besides its own names. */
+/** The common exports of the entry points of all stores. */
 export { historyDigest } from '../protocol/digest.ts';
 export type { StoreSession } from './session.ts';
 export type { ReplacePrefixArgs } from './session/prefix.ts';

@@ -9,7 +9,7 @@ export function closedError(name: string): StrongroomError {
   );
 }
 
-/** What is known about a write when the database failed. `yes`: the session has it, but not indexes elsewhere. */
+/** Whether a failed write was stored. `yes`: the session has it, but not the indexes elsewhere. */
 export type Outcome = Written;
 
 const HINTS: Readonly<Record<Outcome, string>> = {
@@ -21,9 +21,9 @@ const HINTS: Readonly<Record<Outcome, string>> = {
 };
 
 /**
- * The database's own error in ours. Its text stays in `cause`: drivers quote statements and values in theirs.
+ * Wraps the error of the database. Its text stays in `cause`: messages of drivers quote statements and values.
  *
- * @param outcome Left out for reads.
+ * @param outcome Omitted for reads.
  */
 export function storeError(name: string, what: string, cause: unknown, outcome?: Outcome): unknown {
   if (isStrongroomError(cause)) return cause;
@@ -38,14 +38,14 @@ export function storeError(name: string, what: string, cause: unknown, outcome?:
 
 const failures = new WeakMap<object, { readonly name: string; readonly what: string }>();
 
-/** The same failure, of which something else is known: it happened in a part of the call. */
+/** The same error with another outcome: it happened in a part of the call. */
 export function withOutcome(error: unknown, outcome: Outcome | undefined): unknown {
   const failure = failures.get(error as object);
   if (failure === undefined) return error;
   return storeError(failure.name, failure.what, (error as Error).cause, outcome);
 }
 
-/** A part of a call: what fails in it without saying what was written, says this. */
+/** Runs a part of a call: gives its errors this outcome, if they have none. */
 export async function saying<T>(outcome: Outcome, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -65,7 +65,7 @@ export function shreddedError(sessionId: string, did: string): StrongroomError {
   );
 }
 
-/** A record was sealed under a data key of this database that is not there: the database lost it. */
+/** A record was sealed under a data key of this database that is missing: the database lost it. */
 export function lostKeyError(sessionId: string, did: string): StrongroomError {
   return new StrongroomError(
     'ERR_KEY_UNKNOWN',
@@ -76,7 +76,7 @@ export function lostKeyError(sessionId: string, did: string): StrongroomError {
   );
 }
 
-/** What was found of the data keys that some records name. */
+/** A problem with the data key of a record. */
 export interface KeyProblem {
   readonly did: string;
   readonly problem: 'destroyed' | 'lost';
@@ -86,7 +86,7 @@ export function keyError(sessionId: string, { did, problem }: KeyProblem): Stron
   return problem === 'destroyed' ? shreddedError(sessionId, did) : lostKeyError(sessionId, did);
 }
 
-/** Whose session it is was said when it was first written, and stays: an erasure by subject must find it. */
+/** The subject of a session is set by its first write and never changes: an erasure by subject must find it. */
 export function subjectError(sessionId: string): StrongroomError {
   const error = new StrongroomError(
     'ERR_CONFLICT',
@@ -104,7 +104,7 @@ export function isSubjectError(error: unknown): boolean {
   return typeof error === 'object' && error !== null && subjectErrors.has(error);
 }
 
-/** The store says that it had a history, and does not have it any more. */
+/** The error for a history that the store had and lost. */
 export function lostHistoryError(name: string, sessionId: string): StrongroomError {
   const error = new StrongroomError(
     'ERR_MALFORMED',
@@ -126,7 +126,7 @@ export function isLostHistory(error: unknown): boolean {
 /**
  * Whether the database has the newest schema that this version of strongroom knows.
  *
- * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when it has one of a version to come: what its rows mean is unknown.
+ * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when it has a later one: the meaning of its rows is unknown.
  */
 export function isCurrentSchema(name: string, found: number, known: number): boolean {
   if (found <= known) return found === known;

@@ -1,8 +1,9 @@
 import type { Expired, StoredRecord } from './driver.ts';
 
 /**
- * The least times of some records, Unix milliseconds. A database keeps such bounds with each session, indexed, and a
- * purge looks at them: no record of the session expires or was born earlier, though the one that did may be gone.
+ * The earliest times of some records, Unix milliseconds. A database keeps such bounds for each session, indexed,
+ * for the purge: no record of the session expires or was written earlier. The record with the earliest time may
+ * have been removed.
  */
 export interface FirstTimes {
   /** `null` when none expires. */
@@ -36,7 +37,7 @@ export function isExpired(
   return writtenBefore !== undefined && (bornAt ?? writtenAt) <= writtenBefore;
 }
 
-/** What a purge goes by: a bound of the session, the SQL over its items that it bounds, and the time. */
+/** A rule of a purge: a bound of the session, the SQL expression of its items that it bounds, and the time. */
 export interface PurgeRule {
   readonly bound: 'first_expiry_at' | 'first_birth_at';
   readonly column: string;
@@ -51,5 +52,5 @@ export function purgeRules({ now, writtenBefore }: Expired): PurgeRule[] {
   return rules;
 }
 
-/** Sessions that one step of a purge looks through: it reads all their records while their writers wait. */
+/** Sessions that one step of a purge processes: it reads all their records while their writers wait. */
 export const SESSIONS_A_STEP = 100;

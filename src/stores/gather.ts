@@ -1,14 +1,17 @@
 import type { Batch, StoreDriver } from './driver.ts';
 
-/** An open gathering: the next append of each expected session waits until the others have come, or never will. */
+/**
+ * An open gathering: the next append of each expected session waits until the others were called, or cannot be any
+ * more.
+ */
 export interface Gathering {
   /** The call for this session is over, whether it appended or not. */
   over(sessionId: string): void;
 }
 
 /**
- * Lets single appends of different sessions reach the database in one call, so that bulk writing goes through the
- * same sessions, and the layers around them, as any other.
+ * Combines single appends of different sessions into one call to the database, so that bulk writes use the same
+ * sessions and layers as others.
  */
 export function createGathering(driver: Pick<StoreDriver, 'append' | 'appendMany'>): {
   readonly append: StoreDriver['append'];
@@ -56,7 +59,7 @@ export function createGathering(driver: Pick<StoreDriver, 'append' | 'appendMany
       });
     },
     expect(sessionIds) {
-      // A session that is expected by another gathering travels alone.
+      // A session that is expected by another gathering is written separately.
       const free = sessionIds.filter((id) => !gatherings.has(id));
       const open: Open = { expected: new Set(free), waiting: new Map() };
       for (const id of free) gatherings.set(id, open);
@@ -79,7 +82,7 @@ export interface AppendBatch<Item> {
   readonly subject?: string;
 }
 
-/** `appendMany` over the sessions that `session` gives; a session that occurs twice gets its items together. */
+/** `appendMany` over the sessions that `session` returns; a session that occurs twice gets its items together. */
 export async function appendThrough<Item>(
   batches: readonly AppendBatch<Item>[],
   session: (id: string, options: { readonly subject?: string }) => { addItems(items: Item[]): Promise<void> },

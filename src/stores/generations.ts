@@ -1,9 +1,9 @@
-/** Which connections of a pool were made before the server behind its address was found to be the wrong one. */
+/** Marks the connections of a pool that were made before its server turned out to be the wrong one. */
 export interface Generations {
   /** How often that happened. */
   readonly number: () => number;
   readonly isOld: (connection: object) => boolean;
-  /** The server of this connection takes no writes any more: all connections that exist are old. */
+  /** The server of this connection refuses writes: all existing connections become old. */
   readonly moved: (connection: object) => void;
   /** Aborted when that happens next. */
   readonly signal: () => AbortSignal;
@@ -17,10 +17,10 @@ interface Emitter {
 const known = new WeakMap<object, Generations>();
 
 /**
- * After a failover the idle connections of a pool lead to the old server as much as the one that was refused. A pool
- * does not give them out by themselves, so they are dropped when they are lent.
+ * After a failover the idle connections of a pool lead to the old server as much as the one that was refused. A
+ * pool does not list them, so they are closed when they are handed out.
  *
- * @param event Under which the pool tells of a connection that it made.
+ * @param event The event of the pool for a new connection.
  */
 export function generationsOf(pool: object, event: 'connect' | 'connection'): Generations {
   const found = known.get(pool);
@@ -34,7 +34,7 @@ export function generationsOf(pool: object, event: 'connect' | 'connection'): Ge
   const isOld = (connection: object): boolean => {
     let generation = made.get(connection);
     if (generation === undefined) {
-      // Made before anybody listened; of a pool that tells nothing, seen for the first time.
+      // Made before we listened; or, for a pool without events, seen for the first time.
       generation = emits ? 0 : now;
       made.set(connection, generation);
     }
@@ -44,7 +44,7 @@ export function generationsOf(pool: object, event: 'connect' | 'connection'): Ge
     number: () => now,
     isOld,
     moved(connection) {
-      // Others may have been told the same of their connections.
+      // Other calls may have got the same error on their connections.
       if (isOld(connection)) return;
       now++;
       moving.abort();

@@ -3,7 +3,7 @@ export class TimeoutError extends Error {}
 
 /** @param late Runs when the time is over, before the error is thrown. */
 export function inTime<T>(work: Promise<T>, timeout: number, late?: () => void): Promise<T> {
-  // By hand: every call of a store passes here, and a race makes three promises more.
+  // Written by hand: every call of a store uses it, and `Promise.race` creates three more promises.
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       late?.();

@@ -19,14 +19,14 @@ export interface CreateStoreOptions {
 const WHERE = 'createStore';
 
 /**
- * Many sessions in a database of your own. The driver says how one table of keys and values is read and written; sessions,
- * transactions, purges, data keys, legal holds and leases are made of that. An append reads once and commits once, another
- * change lists once in between; a commit that finds another writer's change is decided on again. `storeContract` of
- * `strongroom/testing` says whether the driver keeps its rules, and docs/own-store.md shows one.
+ * Many sessions in a database of your own. The driver reads and writes one table of keys and values; sessions,
+ * transactions, purges, data keys, legal holds and leases are built on it. An append reads once and commits once,
+ * other changes also list once; when another writer changed an expected value, the change is decided again.
+ * `storeContract` of `strongroom/testing` tests the driver, and docs/own-store.md shows one.
  *
- * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for what is no driver. Later calls: `ERR_STORE` with the driver's error
- * as `cause`, also for an answer of the driver that cannot be right; `ERR_CONFLICT` when other writers are always faster;
- * `ERR_UNSUPPORTED` for a table that a newer version of strongroom wrote; `ERR_CLOSED`.
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for an invalid driver. Later calls: `ERR_STORE` with the
+ * driver's error as `cause`, also for an invalid answer of the driver; `ERR_CONFLICT` when other writers are always
+ * faster; `ERR_UNSUPPORTED` for a table that a newer version of strongroom wrote; `ERR_CLOSED`.
  *
  * @example
  * ```ts

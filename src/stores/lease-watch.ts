@@ -1,15 +1,15 @@
 import { boundedMap } from '../bounded-map.ts';
 
-/** A lease of somebody else, as a database has it. */
+/** A lease of another owner, as stored in the database. */
 export interface ForeignLease {
   readonly owner: string;
-  /** When it ends by the database's clock: another time after each renewal. */
+  /** When it expires by the database's clock: another time after each renewal. */
   readonly ends: number;
-  /** Whether that is over, by the same clock. */
+  /** Whether it has expired, by the same clock. */
   readonly ended: boolean;
 }
 
-/** How long the caller wants the lease for, and how long it is going to go on asking; milliseconds. */
+/** The duration of the requested lease, and how long the caller will retry; milliseconds. */
 export interface LeaseWish {
   readonly milliseconds: number;
   readonly patience: number;
@@ -18,13 +18,13 @@ export interface LeaseWish {
 const MOST_LEASES = 1_000;
 
 /**
- * Decides when a lease of somebody else may be taken over. The clock of a server can jump, and then leases seem over whose
- * owners are well, or seem to last for another hour. So a lease is watched by this process's own clock, which cannot jump: an
- * owner that is well renews it three times in its time.
+ * Decides when a lease of another owner may be taken over. The clock of a server can jump, and then leases of live
+ * owners seem expired, or seem to last for another hour. So a lease is observed by this process's monotonic clock:
+ * a live owner renews it three times in its duration.
  *
  * @param precision By how many milliseconds two answers of the database about one end can differ.
- * @returns Whether it may be taken over: it was not renewed for all its time; or it has ended by the database's clock and was
- * not renewed for half of its time, less when the caller does not wait that long.
+ * @returns Whether it may be taken over: it was not renewed for its whole duration; or it has expired by the
+ * database's clock and was not renewed for half of its duration, less when the caller does not wait that long.
  */
 export function leaseWatch(precision: number, now: () => number = () => performance.now()) {
   const watched = boundedMap<{ readonly lease: ForeignLease; readonly since: number }>(MOST_LEASES);

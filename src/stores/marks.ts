@@ -4,12 +4,12 @@ import type { AppendStep, HistoryVersion, VersionAnswer } from '../layer.ts';
 export const MARKS: number = 2 ** 48;
 
 /**
- * By how much a change moves the version of its history on. At random, so that a history that went back in time (a server
- * that lost its last moments, a backup) and got other changes since never has a version that it had before. The
- * writer chooses the mark, and so knows the version of the history afterwards if there was no other writer.
+ * The number that a change adds to the version of its history. Random, so that a history that was restored to an
+ * earlier state (a server that lost its last commits, a backup) and changed since never has an earlier version
+ * again. The writer chooses the mark, and so knows the version afterwards if there was no other writer.
  *
- * It is no secret, so it does not come from the system's generator, whose call takes as long as a twentieth of an append
- * to SQLite. The time in it keeps apart what clones of this process draw (see crypto/random.ts).
+ * It is not a secret, so it does not come from the system's generator, whose call takes a twentieth of the time of
+ * an append to SQLite. The time in it separates the marks of clones of this process (see crypto/random.ts).
  *
  * @returns From 1 to 2^48 - 1.
  */
@@ -39,7 +39,7 @@ export function afterAppend(
 
 /**
  * @param next The version after one more append.
- * @param since What was seen before: see `VersionSource.compare`.
+ * @param since The earlier version: see `VersionSource.compare`.
  */
 export function answerOf(
   { generation, end }: CountedVersion,
@@ -54,7 +54,7 @@ export function answerOf(
   return { version, follows: expected.generation === generation && expected.end === end };
 }
 
-/** What was seen of a history, and what this process appended to it since. */
+/** An earlier version of a history, and the appends of this process since. */
 export interface Since {
   readonly version: HistoryVersion;
   readonly steps: readonly AppendStep[];

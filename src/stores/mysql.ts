@@ -28,7 +28,7 @@ export type { MysqlConnection, MysqlPool } from './mysql/pool.ts';
 
 /** Options of {@link openMysql}. */
 export interface MysqlOptions {
-  /** What the names of the tables begin with. Lower-case letters, digits and `_`. Default `'strongroom_'`. */
+  /** Prefix of the names of the tables. Lower-case letters, digits and `_`. Default `'strongroom_'`. */
   readonly prefix?: string;
   /**
    * `false` when the database user may not create tables: run {@link mysqlSetup}'s statements by hand. Default `true`.
@@ -43,9 +43,9 @@ export interface MysqlOptions {
   /** With a URL: the most connections. Default 10. */
   readonly maxConnections?: number;
   /**
-   * With a URL: where the password comes from, for passwords and tokens that change. Asked once for many connections,
-   * again before it expires or when the server refuses it; a connection does not outlive the password that it was
-   * opened with.
+   * With a URL: where the password comes from, for passwords and tokens that change. Called once for many
+   * connections, again before it expires or when the server refuses it; a connection does not outlive the password
+   * that it was opened with.
    */
   readonly password?: PasswordProvider;
   /** With a URL: `false` for connections of this store's own, see `openPostgres`. Default `true`. */
@@ -75,7 +75,8 @@ const DEK_OPTIONS = OPTIONS.filter((option) => option !== 'operationLog');
  * creates its tables if they are missing. One call's items are limited by the server's `max_allowed_packet`. Tested
  * with MariaDB; MySQL itself was not available to the authors.
  *
- * @param target `mysql://user:password@host/database`, or `{ pool }` with a pool of yours, which stays yours.
+ * @param target `mysql://user:password@host/database`, or `{ pool }` with your own pool, which the store never
+ * closes.
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
  * `cause`, `ERR_UNSUPPORTED` for tables of a newer version of strongroom and for tables without transactions, `ERR_CLOSED`.
  *
@@ -174,7 +175,7 @@ function poolOfTarget(target: MysqlTarget, options: MysqlOptions, timeout: numbe
     );
   }
   checkPool(pool as MysqlPool);
-  // Yours: closing the store leaves it open.
+  // A pool of the application: closing the store leaves it open.
   const connections = fromPool(pool as MysqlPool, { timeout, own: false, close: () => Promise.resolve() });
   return () => Promise.resolve(connections);
 }
@@ -214,13 +215,13 @@ function poolOfUrl(url: string, options: MysqlOptions, timeout: number): () => P
       uri: url.replace(/^mariadb:/, 'mysql:'),
       connectionLimit: max,
       connectTimeout: timeout,
-      // One that nobody used for a while is given back, as `pg` does: others may be waiting for it.
+      // An idle connection is closed, as by `pg`: others may be waiting for it.
       ...(max > 1 && { maxIdle: max - 1, idleTimeout: IDLE_TIMEOUT }),
       charset: 'utf8mb4',
       resetOnRelease: false,
       enableKeepAlive: true,
     });
-    // It rejects over a connection that is cut already; there is nothing left of that to close.
+    // It rejects for a connection that is cut already, which needs no closing.
     const end = (): Promise<void> => pool.end().catch(() => undefined);
     checkPool(pool);
     const generations = generationsOf(pool, 'connection');

@@ -4,16 +4,16 @@ import { decodeRecord, encodeRecord } from './record.ts';
 import type { StoreDriver, StoredRecord } from './driver.ts';
 
 /**
- * Facts that a function keeps about a conversation, JSON objects that hold nothing of its items, as records of a derived session.
- * They pass no layer, no purge takes them, and they go with the conversation.
+ * Facts that a function records about a conversation, JSON objects without content of its items, as records of a
+ * derived session. They pass no layer, no purge removes them, and they are deleted with the conversation.
  */
 export interface Notes {
   read(sessionId: string): Promise<readonly object[]>;
   /**
-   * Appends what `decide` returns, in one transaction with the look at what is there.
+   * Appends the result of `decide`, in one transaction with the read of the existing notes.
    *
-   * @param decide Can be called again; throws to leave everything as it is.
-   * @param summary One note that says the same as all that are given.
+   * @param decide Can be called again; throws to change nothing.
+   * @param summary One note that is equivalent to all the given ones.
    */
   append(
     sessionId: string,
@@ -24,7 +24,7 @@ export interface Notes {
 
 /** No purge by age reaches it: the range of a JavaScript date. */
 const NEVER = 8.64e15;
-/** Notes that are kept one by one. */
+/** Notes that are kept before they are merged. */
 const MOST = 64;
 
 export function createNotes(driver: Pick<StoreDriver, 'read' | 'change'>, now: () => number): Notes {
@@ -51,7 +51,7 @@ export function createNotes(driver: Pick<StoreDriver, 'read' | 'change'>, now: (
       try {
         await attempt(true);
       } catch (error) {
-        // Under a hold nothing is replaced, and the conversation goes on.
+        // Under a hold nothing is replaced, and the conversation continues.
         if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
         await attempt(false);
       }

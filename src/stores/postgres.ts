@@ -39,9 +39,9 @@ export type { PostgresPool } from './postgres/pool.ts';
 
 /** Options of {@link openPostgres}. */
 export interface PostgresOptions {
-  /** Schema of the tables, made if it is missing. Default: the first one of the connection's `search_path`. */
+  /** Schema of the tables, created if it is missing. Default: the first one of the connection's `search_path`. */
   readonly schema?: string;
-  /** What the names of the tables begin with. Lower-case letters, digits and `_`. Default `'strongroom_'`. */
+  /** Prefix of the names of the tables. Lower-case letters, digits and `_`. Default `'strongroom_'`. */
   readonly prefix?: string;
   /**
    * `false` when the database user may not create tables: run {@link postgresSetup}'s statements by hand. A schema
@@ -51,14 +51,15 @@ export interface PostgresOptions {
   /** How long a call waits for a connection, and for the answer to a statement. Default `'30s'`. */
   readonly timeout?: Duration;
   /**
-   * The database announces each change (a trigger and `LISTEN`), so that `cache()` asks it for nothing while nothing
-   * changes. What another process stored is then seen a moment later instead of at once. Takes one connection more; where
-   * it is down, and behind a pooler that does not deliver announcements, each cached read asks again. Writers need
-   * not set it: the trigger is the table's. Default `false`.
+   * The database announces each change (a trigger and `LISTEN`), so that `cache()` queries nothing while nothing
+   * changes. Items of another process are then visible a little later instead of at once. Needs one more
+   * connection; while it is down, and behind a pooler that does not deliver announcements, each cached read queries
+   * the database. Writers need not set it: the trigger belongs to the table. Default `false`.
    */
   readonly push?: boolean;
   /**
-   * `true`: go on although tables of ours are `UNLOGGED`, which a crash of the server empties. Default `false`: they are refused.
+   * `true`: accept that tables of ours are `UNLOGGED`, which a crash of the server empties. Default `false`: they
+   * are refused.
    */
   readonly allowUnlogged?: boolean;
   /** How many operations of a session are remembered for idempotence. Default 256. */
@@ -68,8 +69,8 @@ export interface PostgresOptions {
   /** With a URL: the most connections. Default 10. */
   readonly maxConnections?: number;
   /**
-   * With a URL: where the password comes from, for passwords and tokens that change. Asked once for many connections,
-   * again before it expires; a connection does not outlive the password that it was opened with.
+   * With a URL: where the password comes from, for passwords and tokens that change. Called once for many
+   * connections, again before it expires; a connection does not outlive the password that it was opened with.
    */
   readonly password?: PasswordProvider;
   /**
@@ -81,7 +82,7 @@ export interface PostgresOptions {
   readonly poolKey?: string;
 }
 
-/** An existing pool: `pg.Pool` or something of its shape, or a PGlite database. The store never closes it. */
+/** An existing pool: `pg.Pool` or an object of its shape, or a PGlite database. The store never closes it. */
 export interface PostgresTarget {
   readonly pool: PostgresPool | PGliteLike;
 }
@@ -108,7 +109,7 @@ const DEK_OPTIONS = OPTIONS.filter((option) => !['push', 'allowUnlogged', 'opera
  * creates its tables if they are missing. Any number of processes can use one database: changes of one session happen
  * one after the other, an append is one round trip.
  *
- * @param target `postgres://user@host/database`, or `{ pool }` with a pool of yours, which stays yours.
+ * @param target `postgres://user@host/database`, or `{ pool }` with your own pool, which the store never closes.
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
  * `cause`, `ERR_UNSUPPORTED` for tables of a newer version of strongroom and for `UNLOGGED` ones, `ERR_CLOSED`.
  *
@@ -225,7 +226,7 @@ function poolOfTarget(
 ): () => Promise<PostgresConnections> {
   refuseUrlOptions(WHERE, options);
   const pool: unknown = typeof target === 'object' && target !== null ? target.pool : undefined;
-  // Yours: closing the store leaves it open.
+  // A pool of the application: closing the store leaves it open.
   const keep = (): Promise<void> => Promise.resolve();
   if (hasMethods(pool, ['query', 'transaction', 'close'])) {
     const database = fromPGlite(pool as PGliteLike, keep);
@@ -320,7 +321,7 @@ interface UrlPool {
   readonly generations: Generations;
 }
 
-/** A connection beside the pool: one that listens must not be missing there. */
+/** A separate connection: one that listens cannot serve the pool. */
 async function dedicated(client: pgModule.Client): Promise<Listening> {
   client.on('error', () => undefined);
   await client.connect();
@@ -330,7 +331,7 @@ async function dedicated(client: pgModule.Client): Promise<Listening> {
   return { client: client as unknown as ListeningClient, close: () => client.end() };
 }
 
-/** The option `password` of `pg` yields to the URL, also where the URL has none. */
+/** `pg` ignores the option `password` when there is a URL, even one without a password. */
 function withPassword(
   Client: typeof pgModule.Client,
   password: () => Promise<string>,

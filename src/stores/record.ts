@@ -16,14 +16,14 @@ import type { Header } from '../layer.ts';
 import type { StoredRecord } from './driver.ts';
 import type { KeyProblem } from './failure.ts';
 
-/** What is left of a header when data key and times have columns of their own. `t: null`: it had none. */
+/** The rest of a header when data key and times have their own columns. `t: null`: it had none. */
 type Rest = Omit<Header, 'd' | 't' | 'e' | 'g'> & { t?: null };
 
 /** The bare name of a suite. */
 const SEALED_HEAD = /^[A-Z][\w-]{0,31}$/;
 
 /**
- * Takes an item apart for the database.
+ * Splits an item for the database.
  *
  * @param now Unix milliseconds, for items that state no time themselves.
  * @throws {@link StrongroomError} `ERR_INVALID_ITEM` when the item cannot be stored without loss.
@@ -34,7 +34,7 @@ export function encodeRecord(item: AgentInputItem, now: number): StoredRecord {
   return encodeCarrier(item, now) ?? encodePlain(snapshotItem(item), now);
 }
 
-/** As {@link encodeRecord} for each of a write, of which most have one header. */
+/** Like {@link encodeRecord} for each item of a write, most of which have the same header. */
 export function createEncoder(now: number): (item: AgentInputItem) => StoredRecord {
   let last: { readonly parts: Envelope; readonly record: StoredRecord } | undefined;
   return (item) => {
@@ -60,7 +60,7 @@ function encodePlain(item: AgentInputItem, now: number): StoredRecord {
   return { ...plain, body: encodeItem(item), writtenAt: now };
 }
 
-/** `undefined` for anything that would not be rendered again exactly as it is. */
+/** `undefined` for a carrier that would not be rendered again exactly. */
 function encodeCarrier(item: AgentInputItem, now: number): StoredRecord | undefined {
   if (typeof item !== 'object' || item === null || !hasKeys(item, ['type', 'role', 'content']))
     return undefined;
@@ -76,12 +76,12 @@ function encodeCarrier(item: AgentInputItem, now: number): StoredRecord | undefi
   }
 }
 
-/** `undefined` for what would not be rendered again exactly as it is. */
+/** `undefined` for parts that would not be rendered again exactly. */
 function encodeParts(
   { header, headerSegment, body, wrapped }: Envelope,
   now: number,
 ): StoredRecord | undefined {
-  // Longer than a column for it: text that somebody pasted.
+  // Longer than its column: pasted text.
   if (wrapped !== undefined && wrapped.length > MAX_BYTES.wrapped) return undefined;
   const { d, t, e, g, ...rest } = header;
   const record: StoredRecord = {
@@ -95,16 +95,16 @@ function encodeParts(
   };
   // Suite, data key and times are rendered in one way only.
   if (record.head === header.s) return record;
-  // The rest is rendered again as it is, or it would not have been parsed.
+  // The other segments are rendered again exactly, or they would not have been parsed.
   return formatHeader(headerOf(record)) === headerSegment ? record : undefined;
 }
 
-/** The id of a data key that is not in the database's table stands before the head: 43 characters and a space. */
+/** The id of a data key that is not in the database's table is stored before the head: 43 characters and a space. */
 export function withDid({ did, head }: StoredRecord): string {
   return `${did} ${head}`;
 }
 
-/** Undoes {@link withDid}. @param did What the table says. */
+/** Undoes {@link withDid}. @param did The id from the table. */
 export function withoutDid(head: string | null, did: string | null): Pick<StoredRecord, 'head' | 'did'> {
   if (head === null || head[0] === '{' || head[43] !== ' ') return { head, did };
   return { head: head.slice(44), did: head.slice(0, 43) };
@@ -125,7 +125,7 @@ export function neededDids(records: readonly StoredRecord[]): ReadonlySet<string
 /**
  * Why a record must not be written.
  *
- * @param key What the table says of its data key.
+ * @param key The state of its data key in the table.
  */
 export function keyProblem(
   { did, needsKey }: StoredRecord,
@@ -136,7 +136,7 @@ export function keyProblem(
   return key.destroyed ? { did, problem: 'destroyed' } : undefined;
 }
 
-/** Whether a record is nothing but JSON and the time when it came. */
+/** Whether a record is only JSON and its time of writing. */
 export function isPlain({ head, expiresAt, bornAt }: StoredRecord): boolean {
   return head === null && expiresAt === null && bornAt === null;
 }
@@ -146,7 +146,7 @@ function hasKeys(value: object, expected: readonly string[]): boolean {
   return keys.length === expected.length && expected.every((key, index) => keys[index] === key);
 }
 
-/** The usual rest is the suite alone, and then it is its bare name. */
+/** The usual rest is the suite alone, stored as its bare name. */
 function encodeRest(rest: Rest): string {
   return Object.keys(rest).length === 1 && rest.s !== undefined ? rest.s : JSON.stringify(rest);
 }
@@ -174,8 +174,8 @@ function envelopeOf(record: StoredRecord): string {
 /**
  * The item again, a fresh plain object.
  *
- * @throws {@link StrongroomError} `ERR_MALFORMED` when the database returned something that was not written so,
- * `ERR_KEY_UNKNOWN` when the row of its data key is gone.
+ * @throws {@link StrongroomError} `ERR_MALFORMED` when the stored record is damaged, `ERR_KEY_UNKNOWN` when the row
+ * of its data key is missing.
  */
 export function decodeRecord(record: StoredRecord, sessionId: string): AgentInputItem {
   try {
@@ -199,14 +199,14 @@ export function decodeRecord(record: StoredRecord, sessionId: string): AgentInpu
 }
 
 /**
- * A record whose times are unreadable: reading its item throws, and other work goes on. It has the last time of a `Date`, so
- * that no purge deletes it and what replaces it inherits no time from it.
+ * A record whose times are unreadable: reading its item throws, and other work continues. It has the last time of a
+ * `Date`, so that no purge deletes it and a replacement inherits no time from it.
  */
 export function damagedRecord(body: Uint8Array): StoredRecord {
   return { head: null, did: null, wrapped: null, body, writtenAt: 8.64e15, expiresAt: null, bornAt: null };
 }
 
-/** As {@link decodeRecord} for each of a history, without writing sealed ones down. */
+/** Like {@link decodeRecord} for each record of a history, without the text of sealed ones. */
 export function createDecoder(sessionId: string): (record: StoredRecord) => AgentInputItem {
   // Records that were written together have one header.
   let last:
@@ -226,7 +226,7 @@ export function createDecoder(sessionId: string): (record: StoredRecord) => Agen
         const parts = { header, headerSegment, body: alone(body), ...(wrapped !== null && { wrapped }) };
         if (isSealed(parts)) return sealedRecord(parts);
       } catch {
-        // What is wrong with it is said below.
+        // The error is reported below.
       }
     }
     return decodeRecord(record, sessionId);
@@ -243,12 +243,15 @@ function haveOneHeader(one: StoredRecord, other: StoredRecord): boolean {
   );
 }
 
-/** A copy of what is a small part of a larger buffer, such as a packet of a driver: keeping the part would keep the whole buffer. */
+/**
+ * A copy of a small part of a larger buffer, such as a packet of a driver: keeping the part would keep the whole
+ * buffer.
+ */
 function alone(body: Uint8Array): Uint8Array {
   return body.buffer.byteLength > 2 * body.length ? new Uint8Array(body) : body;
 }
 
-/** Plain records with the times of those which they are copies of. Carriers state their own. */
+/** Plain records with the times of their originals. Carriers have their own. */
 export function withTimesOf(
   records: readonly StoredRecord[],
   originals: readonly (StoredRecord | undefined)[],
@@ -262,8 +265,8 @@ export function withTimesOf(
 }
 
 /**
- * The plain records with the birth of the oldest of those which they replace, so that rewriting history does not
- * extend its life. Carriers state their own times.
+ * The plain records with the birth of the oldest replaced record, so that rewriting a history does not extend its
+ * expiry. Carriers have their own times.
  */
 export function inheritBirth(
   records: readonly StoredRecord[],

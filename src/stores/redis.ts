@@ -23,24 +23,26 @@ export type { RedisTarget } from './redis/source.ts';
 
 /** Options of {@link openRedis}. */
 export interface RedisOptions {
-  /** What all keys begin with. Printable ASCII without braces, at most 64 characters. Default `'strongroom'`. */
+  /** Prefix of all keys. Printable ASCII without braces, at most 64 characters. Default `'strongroom'`. */
   readonly prefix?: string;
   /**
-   * The server tells of each change (`CLIENT TRACKING`), so that `cache()` asks it for nothing while nothing changes.
-   * What another process stored is then seen a moment later instead of at once. Takes one connection more; where it is
-   * down, each cached read asks again. Needs one server, by a URL or a client of `createClient` of `redis`. Default `false`.
+   * The server announces each change (`CLIENT TRACKING`), so that `cache()` queries nothing while nothing changes.
+   * Items of another process are then visible a little later instead of at once. Needs one more connection; while
+   * it is down, each cached read queries the server. Needs one server, by a URL or a client of `createClient` of
+   * `redis`. Default `false`.
    */
   readonly push?: boolean;
   /**
-   * `true`: go on although the server evicts any key when its memory is full (`maxmemory-policy allkeys-…`), so that histories
-   * and data keys disappear. Default `false`: such a server is refused. See docs/stores.md.
+   * `true`: accept that the server evicts any key when its memory is full (`maxmemory-policy allkeys-…`), so that
+   * histories and data keys disappear. Default `false`: such a server is refused. See docs/stores.md.
    */
   readonly allowEviction?: boolean;
   /** How long a call waits for the connection and its answer. Default `'30s'`. */
   readonly timeout?: Duration;
   /**
-   * Sessions end so long after their last write, whatever their records say: their keys expire in the server. What is only
-   * read is not kept by it. Default: none. Records with an expiry (`expire()`) take their keys along without it.
+   * The keys of a session expire in the server this long after its last write, also if its records last longer. A
+   * read does not extend the time. Default: none. Without it, the keys of a session expire with its records if all
+   * of them have an expiry (`expire()`).
    */
   readonly idle?: Duration;
   /** How many operations of a session are remembered for idempotence. Default 256. */
@@ -59,12 +61,13 @@ const DEK_OPTIONS = ['prefix', 'timeout', 'clock'] as const;
 /**
  * Many sessions in Redis 6.2 or later (or Valkey), one server or a Redis Cluster, through the package `redis`, or a client of
  * `ioredis`. Connects at the first call. The keys of one session are in one hash slot, and every change of one is one Lua
- * script; `archiveTo` of `replacePrefix` takes two steps when the archive is in another slot. How much an acknowledged write
- * is worth is the server's decision: with `appendonly yes` and `appendfsync always` it survives a crash, with the default up to
- * a second is lost; a failover of a cluster loses what the replica did not have yet. See docs/stores.md.
+ * script; `archiveTo` of `replacePrefix` takes two steps when the archive is in another slot. The server's settings
+ * decide how durable an acknowledged write is: with `appendonly yes` and `appendfsync always` it survives a crash,
+ * with the default up to a second is lost; a failover of a cluster loses what the replica did not have yet. See
+ * docs/stores.md.
  *
  * @param target `redis://` or `rediss://` URL; a list of URLs of some nodes of a cluster, of which the first one's user and
- * password are those of nodes that are not in it; or `{ client }`, which stays yours.
+ * password are those of nodes that are not in it; or `{ client }`, which the store never closes.
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
  * `cause`, `ERR_INVALID_OPTION` for a single node of a cluster, `ERR_UNSUPPORTED` for keys of a newer version of strongroom and
  * for a server that evicts keys, `ERR_CLOSED`.
@@ -102,7 +105,7 @@ export function openRedis(
   const now = clockOf(WHERE, options.clock);
 
   const source = sourceOf(target, timeout);
-  /** Connections that were made: each may lead to another server than the one before. */
+  /** The number of connections that were made: each may lead to another server than the previous one. */
   let era = 0;
   let over = new AbortController();
   let ready: { readonly era: number; readonly done: Promise<void> } | undefined;
@@ -137,7 +140,7 @@ export function openRedis(
         const connected = source.duplicable?.();
         if (connected === undefined) throw new Error('The connection was lost.');
         const channel = await track(connected, prefix, opening);
-        // What listens to a server that is no longer the one we write to hears of nothing.
+        // A channel to a server that we no longer write to gets no announcements.
         const signals = channel.gone === undefined ? [over.signal] : [over.signal, channel.gone];
         return { ...channel, gone: AbortSignal.any(signals) };
       })
@@ -175,7 +178,7 @@ function sourceOf(target: string | readonly string[] | RedisTarget, timeout: num
  * Data keys and legal holds in Redis or Valkey, in another database than the items: an erasure then reaches every copy of the items,
  * backups included, as far as the backups of this database do not hold the keys. It has the tables of {@link openRedis}, of
  * which it uses those for data keys and holds. A lost data key is a lost session:
- * let the server keep what it acknowledges (`appendonly yes`, `appendfsync always`) and evict nothing.
+ * let the server keep acknowledged writes (`appendonly yes`, `appendfsync always`) and evict nothing.
  *
  * @param target As for {@link openRedis}.
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Later calls: `ERR_STORE`, `ERR_CLOSED`, `ERR_HELD` from `destroy`.

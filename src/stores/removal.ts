@@ -1,8 +1,8 @@
 import type { Change, View } from './driver.ts';
 
 /**
- * Whether records go that do not come back with the same change, so that a legal hold forbids it. What is not seen
- * counts as something.
+ * Whether a change removes records that it does not insert again, so that a legal hold forbids it. Records outside
+ * of the view count as removed.
  */
 export function removes({ remove, insert }: Change, view: View, isWhole: boolean): boolean {
   if (remove === 'none') return false;
@@ -13,7 +13,7 @@ export function removes({ remove, insert }: Change, view: View, isWhole: boolean
   return going.some((record) => !kept.has(record));
 }
 
-/** Whether a change of a session that is not there leaves nothing of it: then nobody may find that it was asked for. */
+/** Whether a change of a missing session stores nothing: then it must not create the session. */
 export function leavesNothing({ insert, operation, archive }: Change): boolean {
   return insert.length === 0 && operation === undefined && archive === undefined;
 }

@@ -39,7 +39,7 @@ import { replacePrefix, type ReplacePrefixArgs } from './session/prefix.ts';
 import { createReading } from './session/reading.ts';
 import { applyTransaction } from './session/transaction.ts';
 
-/** A session of a store: the SDK's `Session` with the optional members that a database can do well. */
+/** A session of a store: the SDK's `Session` with the optional members that a database supports well. */
 export interface StoreSession extends Session {
   replaceHistoryWithCompaction(items: AgentInputItem[]): Promise<void>;
   /** Atomic and idempotent by `operationId`; the log keeps the last operations of a session. */
@@ -48,8 +48,7 @@ export interface StoreSession extends Session {
   /**
    * Compares and replaces the oldest items in one transaction. Appends do not conflict with it.
    *
-   * @throws `ERR_CONFLICT` when the oldest items are others, or the operation id was used
-   * for something else.
+   * @throws `ERR_CONFLICT` when the oldest items differ, or the operation id was used for another operation.
    */
   replacePrefix(args: ReplacePrefixArgs): Promise<void>;
   readonly [OPERATIONS]: { has(operationId: string): Promise<boolean> };
@@ -63,19 +62,19 @@ export interface StoreSession extends Session {
   readonly [COPY_RECORDS]: (args: CopyRecordsArgs) => Promise<void>;
 }
 
-/** Whose session it is, as far as this process knows. */
+/** The subject of the session, as far as this process knows. */
 export interface Owner {
   subject?: string | undefined;
-  /** It is somebody else's. */
+  /** Called when the session has another subject. */
   readonly refused?: () => void;
 }
 
 /**
- * The one implementation of the SDK's rules over what a database does natively.
+ * The implementation of the SDK's rules over a driver.
  *
  * @param now Unix milliseconds, for items that state no time themselves.
- * @param version Of this session, without what this process appends.
- * @param owner Whose session it is; can become known later.
+ * @param version Of this session, without the appends of this process. @param owner The subject of the session; can
+ * become known later.
  * @param isGuarded Whether a data key must be in this database, when a record names it.
  */
 export function createStoreSession(
@@ -92,7 +91,7 @@ export function createStoreSession(
 
   const encode = createEncode(now, isGuarded);
   const decode = (record: StoredRecord): AgentInputItem => decodeRecord(record, sessionId);
-  /** In its turn, under the fence of the moment when it was called. */
+  /** Queued, with the fence at the time of the call. */
   const mutate = <T>(work: (change: ChangeHistory, fence: Fence | undefined) => Promise<T>): Promise<T> => {
     const under = fence;
     const change: ChangeHistory = (look, decide) =>
@@ -123,7 +122,7 @@ export function createStoreSession(
       return await mutate(async (change) => {
         let popped: AgentInputItem | undefined;
         await change({ records: 1 }, ({ records: [last] }) => {
-          // Decoded before it is removed: what cannot be handed out stays.
+          // Decoded before it is removed: a record that cannot be returned stays.
           popped = last === undefined ? undefined : decode(last);
           return last === undefined ? undefined : { remove: { start: 0, count: 1 }, insert: [] };
         });

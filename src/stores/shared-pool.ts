@@ -5,11 +5,12 @@ interface Shared<T> {
 }
 
 const anyone = {};
-/** By who asks (the password provider is an identity: two tenants may use one URL), then by target and options. */
+/** By identity of the caller (its password provider: two tenants may use one URL), then by target and options. */
 const registry = new WeakMap<object, Map<string, Shared<{ end(): Promise<void> }>>>();
 
 /**
- * The pool of this key: made by the first caller (two that race make one), ended when the last owner released it.
+ * The pool of this key: created by the first caller (concurrent ones share it), ended when the last owner released
+ * it.
  *
  * @param key `undefined` for a pool of its own.
  * @param identity Pools are shared only between callers with the same one.

@@ -17,9 +17,10 @@ export interface SqliteDekStoreOptions {
 export type SqliteDekStore = DekDatabase;
 
 /**
- * Data keys in an SQLite file of their own, on the built-in `node:sqlite` (Node.js 22.13 and later). Apart from the
- * items, so that a backup of the items does not hold their keys: give this file its own place and its own, short
- * backups. What is acknowledged survives a power cut (`synchronous=FULL`), and what is destroyed is overwritten.
+ * Data keys in an SQLite file of their own, on the built-in `node:sqlite` (Node.js 22.13 and later). Separate from
+ * the items, so that a backup of the items does not contain their keys: give this file its own place and its own,
+ * short-lived backups. Acknowledged writes survive a power cut (`synchronous=FULL`), and destroyed keys are
+ * overwritten.
  *
  * @param path The file, of this store alone; `':memory:'` for one that lives as long as the store.
  * @throws `ERR_INVALID_OPTION`. Later calls: `ERR_STORE`, `ERR_CLOSED`, `ERR_HELD` from `destroy`.
@@ -40,7 +41,7 @@ export function sqliteDekStore(path: string, options: SqliteDekStoreOptions = {}
   const now = clockOf(where, options.clock);
   let closed = false;
   let opening: Promise<SqliteDekStore> | undefined;
-  // Loaded with the first call: the rest of `strongroom/keys` runs where there are no files.
+  // Loaded with the first call: the rest of `strongroom/keys` runs on runtimes without files.
   const file = async (): Promise<SqliteDekStore> => {
     if (closed)
       throw new StrongroomError(
@@ -52,7 +53,7 @@ export function sqliteDekStore(path: string, options: SqliteDekStoreOptions = {}
       () => import('./sqlite/dek-file.ts'),
       'sqliteDekStore needs node:sqlite, which this runtime does not have. Use Node.js 22.13 or later, or another DEK store.',
     ).then(({ openDekFile }) => openDekFile(path, busyTimeout, now));
-    // What failed is tried again by the next call.
+    // After a failure the next call tries again.
     opening.catch(() => (opening = undefined));
     return opening;
   };

@@ -12,7 +12,7 @@ export * from './entry.ts';
 export interface SqliteOptions {
   /**
    * `'normal'` (default, `synchronous=NORMAL`): a crash of the process loses nothing, a power cut may lose the last
-   * commits, the file stays consistent. `'full'` (`synchronous=FULL`): what was acknowledged survives a power cut;
+   * commits, the file stays consistent. `'full'` (`synchronous=FULL`): acknowledged writes survive a power cut;
    * every append waits for the disk.
    */
   readonly durability?: 'normal' | 'full';
@@ -30,8 +30,9 @@ const WHERE = 'openSqlite';
  * Many sessions in one SQLite file, on the built-in `node:sqlite` (Node.js 22.13 and later, Bun, Deno). Connects at
  * the first call. WAL mode: several processes can use one file on one machine, on a local disk (not over a network
  * file system, see https://sqlite.org/wal.html). A new file can be read by its owner only. Deleted records are
- * overwritten; what the write-ahead log still holds of them goes with the next checkpoint, at the latest when the
- * last process closes the file. On a read-only file system nothing can be opened, not even to be read: the log stands beside the file.
+ * overwritten; the write-ahead log holds them until the next checkpoint, at the latest until the last process
+ * closes the file. A file on a read-only file system cannot be opened, not even for reading: the log must be
+ * written beside it.
  *
  * @param path The file; `':memory:'` for a database that lives as long as the store.
  * @throws `ERR_INVALID_OPTION`. Later calls: `ERR_STORE` with the database's error as
@@ -60,7 +61,7 @@ export function openSqlite(path: string, options: SqliteOptions = {}): Store<Sto
     busyTimeout: parseDuration(WHERE, 'busyTimeout', busyTimeout),
   });
   const driver = sqliteDriver(connection, parseCount(WHERE, 'operationLog', operationLog), now);
-  // There is no other clock that one of yours could be compared with.
+  // There is no other clock to compare an explicit one with.
   const reference = options.clock === undefined ? processReference() : undefined;
   return createStore({ ...driver, reference }, now);
 }

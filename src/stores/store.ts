@@ -37,46 +37,48 @@ export type { AppendBatch, DeletionReport, Derived, SessionSummary };
 /** Options of {@link Store.session}. */
 export interface SessionOptions {
   /**
-   * Whose session this is: kept beside it from the next write on, so that all sessions of a person can be found. The
-   * first one that was written stays: whatever would change a session that was opened with another one is `ERR_CONFLICT`,
-   * in every process; so are reads, where the same process opened it with the right one before. It is no permission.
+   * The subject of the session: stored from the next write on, so that all sessions of a person can be found. The
+   * first one that was written stays: every change of a session that was opened with another one is `ERR_CONFLICT`,
+   * in every process; so are reads, if the same process opened it with the right one before. It is not a
+   * permission.
    */
   readonly subject?: string;
-  /** `true` for a session that belongs to another one, see `derivedId()`. Its id is refused otherwise. */
+  /** `true` for a derived session, see `derivedId()`. Its id is refused otherwise. */
   readonly derived?: boolean;
 }
 
 /** Options of {@link Store.purgeExpired}. */
 export interface PurgeOptions {
   /**
-   * The policy of today: what was written longer ago is expired, whatever its own stamp says. Milliseconds or a
+   * The current policy: records of at least this age are expired, independent of their stamps. Milliseconds or a
    * duration such as `'30d'`. Default: only stamps count.
    */
   readonly after?: Duration;
-  /** Records a transaction; other writers get their turn in between. Default 1,000. */
+  /** Records a transaction; other writers can run in between. Default 1,000. */
   readonly batch?: number;
   /**
-   * How far the store's clock may be ahead of the database's (SQLite and PGlite: of what has passed since the store was opened);
-   * farther is `ERR_CLOCK`, because a wrong clock would delete for good what is still needed. `'any'` trusts the clock. A
-   * `clock` of yours is trusted where the database runs in this process. Default `'5m'`, SQLite and PGlite `'30d'`.
+   * How far the store's clock may be ahead of the database's (SQLite and PGlite: of the time since the store was
+   * opened); farther is `ERR_CLOCK`, because a wrong clock would delete records that are still needed. `'any'`
+   * trusts the clock. An explicit `clock` is trusted when the database runs in this process. Default `'5m'`, SQLite
+   * and PGlite `'30d'`.
    */
   readonly maxAhead?: Duration | 'any';
-  /** Ends the purge between two batches: it rejects with the signal's reason, what was deleted stays deleted. */
+  /** Ends the purge between two batches: it rejects with the signal's reason, deleted records stay deleted. */
   readonly signal?: AbortSignal;
 }
 
 /** Options of {@link Store.sessions}. */
 export interface SessionsOptions {
-  /** Only the sessions of this subject. What belongs to a session has its subject. */
+  /** Only the sessions of this subject. A derived session has the subject of its root. */
   readonly subject?: string;
   /**
-   * `false`: conversations. `true`: what belongs to them (branches, archives, ledgers, vaults, …), with root, parent and kind.
-   * `'all'`: both. Default `false`.
+   * `false`: conversations. `true`: derived sessions (branches, archives, ledgers, vaults, …), with root, parent
+   * and kind. `'all'`: both. Default `false`.
    */
   readonly derived?: Derived;
 }
 
-/** What {@link Store.purgeExpired} did. */
+/** The result of {@link Store.purgeExpired}. */
 export interface PurgeReport {
   /** Records deleted. */
   readonly items: number;
@@ -87,7 +89,7 @@ export interface PurgeReport {
 /** A database that holds many sessions. */
 export interface Store<S extends Session = Session> {
   /**
-   * The session of this id: the same object for the same id as long as anyone holds it (the SDK's runner keeps
+   * The session of this id: the same object for the same id as long as it is referenced (the SDK's runner keeps
    * state by identity). Nothing is stored before the first write.
    *
    * @param id Non-empty, at most 512 bytes in UTF-8, compared exactly. `~<letters>~…` is reserved, see `derivedId()`.
@@ -95,52 +97,52 @@ export interface Store<S extends Session = Session> {
    */
   session(id: string, options?: SessionOptions): S;
   /**
-   * The sessions that hold items. What changes while it is read may or may not be seen. `runContext`, `actor` and `purpose`
-   * are for the layers of a wrapped store, here and below; a store without layers refuses them.
+   * The sessions that hold items. Concurrent changes may or may not be included. `runContext`, `actor` and
+   * `purpose` are for the layers of a wrapped store, here and below; a store without layers refuses them.
    */
   sessions(options?: SessionsOptions & CallOrigin): AsyncIterable<SessionSummary>;
   /**
-   * Appends to many sessions in one round trip, to each all or nothing. One call, as if `addItems` were called on each
-   * session at once: what failed for one is thrown after the others are stored.
+   * Appends to many sessions in one round trip, to each all or nothing. One call, as if `addItems` were called on
+   * each session at once: an error of one is thrown after the others are stored.
    */
   appendMany?(batches: readonly AppendBatch<AgentInputItem>[], origin?: CallOrigin): Promise<void>;
   /**
    * Deletes expired records by the times in their clear headers, without any key: `e` has passed, or with `after`,
    * `(g ?? t) + after` has (for an item without a header the time when the store got it). In batches: it can be
-   * ended and run again at any time. Sessions under a legal hold are passed over. A session that loses its last item
+   * ended and run again at any time. Sessions under a legal hold are skipped. A session that loses its last item
    * disappears from {@link Store.sessions}.
    *
    * @throws {@link StrongroomError} `ERR_CLOCK` when the clock is too far ahead, see {@link PurgeOptions.maxAhead}; nothing was deleted.
    */
   purgeExpired(options?: PurgeOptions & CallOrigin): Promise<PurgeReport>;
   /**
-   * Deletes the session's items, its operation log and its data keys (a tombstone of each key stays, so that another
-   * process cannot store what it seals under one), and all sessions that belong to it, each in a step of its own and itself last:
-   * a deletion that was cut off is called again.
+   * Deletes the session's items, its operation log and its data keys (a tombstone of each key stays, so that
+   * another process cannot store records under one), and all its derived sessions, each in a separate step and the
+   * session itself last: repeat an interrupted deletion.
    *
-   * @throws {@link StrongroomError} `ERR_HELD` while a legal hold is open on the session, on one that it was made from, or on one
-   * that belongs to it; nothing was deleted.
+   * @throws {@link StrongroomError} `ERR_HELD` while a legal hold is open on the session, on one that it was
+   * derived from, or on a derived one; nothing was deleted.
    */
   deleteSession(id: string, options?: Pick<SessionOptions, 'derived'> & CallOrigin): Promise<DeletionReport>;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   /**
-   * Waits for every call that was made before, also those that wait for others, for at most 30 seconds; then closes what
-   * the store opened itself. A purge ends after its batch with `ERR_CLOSED`. Can be repeated; later calls of anything
+   * Waits for every earlier call, also queued ones, for at most 30 seconds; then closes the connections that the
+   * store opened itself. A purge ends after its batch with `ERR_CLOSED`. Can be repeated; later calls of anything
    * else are `ERR_CLOSED` at once.
    */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
-  /** How work on a wrapped store goes through its layers. A store without layers has none. */
+  /** Passes work on a wrapped store through its layers. A store without layers has none. */
   readonly [CALLS]?: StoreCalls;
-  /** What retention and exclusive() do to a store. */
+  /** The functions of a store for retention and exclusive(). */
   readonly [MAINTENANCE]?: Maintenance;
-  /** How wrappers let appends of several sessions travel together. */
+  /** Lets wrappers combine appends of several sessions. */
   readonly [GATHER]?: (sessionIds: readonly string[]) => Gathering;
 }
 
 const PAGE = 200;
-/** Data keys that must be there, each told just before a write that needs it. */
+/** Data keys that must exist, each registered just before a write that needs it. */
 const MOST_GUARDED = 10_000;
 const DEFAULT_PURGE_BATCH = 1_000;
 
@@ -245,7 +247,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
         items += step.sessions.length;
         for (const id of step.sessions) sessions.add(id);
         if (!step.more) return { items, sessions: sessions.size };
-        // A database that answers at once would keep this loop in microtasks, and the process from its other work.
+        // With a synchronous database this loop would run in microtasks only, and block other work of the process.
         await slices.next();
       }
     },

@@ -1,18 +1,21 @@
 import { lineageOf } from '../derived-id.ts';
 import type { Maintenance } from './maintenance.ts';
 
-/** What `deleteSession()` of a store reached. */
+/** The result of `deleteSession()` of a store. */
 export interface DeletionReport {
-  /** How many sessions that belonged to it went with it, by kind: branches, archives, ledgers, vaults, … */
+  /** How many derived sessions were deleted with it, by kind: branches, archives, ledgers, vaults, … */
   readonly derived: Readonly<Record<string, number>>;
 }
 
-/** After that many somebody is always faster, and what is made later is as new as a session that is written to after its deletion. */
+/**
+ * A derived session that is made after the last round counts as new, like a session that is written to after its
+ * deletion.
+ */
 const ROUNDS = 5;
 
 /**
- * Deletes a session and all that belongs to it: what was made from others first, so that what is left after a crash is still
- * found from the top.
+ * Deletes a session and its derived sessions, the deepest first, so that after a crash the rest is still found from
+ * the root.
  *
  * @param remove Deletes one session.
  * @throws {@link StrongroomError} `ERR_HELD`.
@@ -23,7 +26,7 @@ export async function deleteTree(
   remove: (id: string) => Promise<unknown>,
 ): Promise<DeletionReport> {
   const derived: string[] = [];
-  // Others may go on making some while these go.
+  // Other processes may make derived sessions during the deletion.
   for (let round = 0; round < ROUNDS; round++) {
     const found = await tree(id);
     if (round > 0 && found.length === 0) break;

@@ -1,6 +1,6 @@
 /**
- * Takes positions by key, each once and the first of a key first. Searching all that are left for each item would be
- * quadratic in the length of a history.
+ * Takes positions by key, each once and the first of a key first. Searching all remaining ones for each item would
+ * be quadratic in the length of a history.
  *
  * @param keys Of all positions, in order.
  */

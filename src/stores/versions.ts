@@ -4,19 +4,19 @@ import { after } from '../maybe-promise.ts';
 import type { StoreDriver } from './driver.ts';
 import type { Since } from './marks.ts';
 
-/** Sessions whose version is kept in memory; of others it is asked for. */
+/** Sessions whose version is kept in memory; for others it is queried. */
 const MOST = 10_000;
 
 /**
  * Versions of histories. While the database announces changes by itself, an answer is kept until a change is announced,
- * so that nobody asks again before something changed. An announcement is never believed to say what changed: it can only
- * make somebody ask.
+ * so that it is not queried again before a change. The content of an announcement is never trusted: it only causes
+ * a query.
  */
 export function createVersions(
   driver: Pick<StoreDriver, 'announcements' | 'version'>,
 ): (sessionId: string) => Omit<VersionSource, 'stepOf'> {
   interface Kept {
-    /** Under which its changes are announced. */
+    /** The name under which its changes are announced. */
     readonly name: string;
     version?: HistoryVersion;
   }
@@ -31,7 +31,7 @@ export function createVersions(
   let nameOf: ((sessionId: string) => string) | undefined;
   let listening = false;
 
-  /** Not before somebody wants to know: a store connects when it is used. */
+  /** Not before the first query: a store connects at its first use. */
   function listen(): void {
     if (listening) return;
     listening = true;
@@ -49,7 +49,7 @@ export function createVersions(
 
   function ask(sessionId: string, since?: Since): MaybePromise<VersionAnswer> {
     listen();
-    // What is announced while the answer is under way takes the place of this, so that an old answer is not kept.
+    // An announcement during the query replaces this entry, so that an outdated answer is not kept.
     const name = kept.get(sessionId)?.name ?? nameOf?.(sessionId);
     const asked = name === undefined ? undefined : { name };
     if (asked !== undefined) {

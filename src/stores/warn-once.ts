@@ -1,6 +1,6 @@
 import { warn } from '../warning.ts';
 
-/** Gives what says each message once a process. */
+/** Returns a function that emits each message once a process. */
 export function createWarnOnce(code: string, where: string): (message: string) => void {
   const said = new Set<string>();
   return (message) => {

@@ -8,6 +8,18 @@ const PHRASES: readonly (readonly [phrase: RegExp, instead: string])[] = [
   [/\bsomething else than\b/i, 'the type that is required'],
   [/\b(?:leave|leaves|left) (?:it|them) away\b/i, 'omit'],
   [/\ba text that is (?:not empty|no)\b/i, 'a non-empty string'],
+  [/\b(?:crowded|pushe[sd]) (?:it )?out\b/i, 'evicted'],
+  [/\ba moment ago\b/i, 'recently'],
+  [/\ba moment of chance\b/i, 'a random time'],
+  [/\btells? of\b/i, 'reports, announces'],
+  [/\bspeaks? (?:for|of)\b/i, 'supports, mentions'],
+  [/\bgoes with\b/i, 'is deleted with, belongs to'],
+  [/\bof its own accord\b/i, 'by itself'],
+  [/\bso to speak\b/i, 'omit'],
+  [/\bunder way\b/i, 'running, in flight'],
+  [/\bsuffices?\b/i, 'is enough'],
+  [/\bwhat becomes?\b/i, 'the subject itself'],
+  [/\bfound out\b/i, 'detected'],
 ];
 
 /** Lists of words that recognizers look for in the texts of users. */

@@ -6,13 +6,13 @@ import type { Pipeline } from '../pipeline.ts';
 import type { Opened } from '../records.ts';
 import { writtenItems, type Transaction } from './items.ts';
 
-/** How far back the records of an operation are looked for. */
+/** How many records are searched for those of an operation. */
 const OPERATION_WINDOW = 256;
 
 /**
- * Whether another process, or this one before it forgot, applied the operation: its records carry its tag.
+ * Whether another process, or this one before an eviction, applied the operation: its records carry its tag.
  *
- * @throws {@link StrongroomError} `ERR_CONFLICT` when what carries the tag is something else.
+ * @throws {@link StrongroomError} `ERR_CONFLICT` when records with the tag have other content.
  */
 export async function wasApplied(
   { inner, pipeline, comparison, calls }: Parts,
@@ -21,7 +21,8 @@ export async function wasApplied(
   call: SessionCall,
 ): Promise<boolean> {
   const result = writtenItems(transaction);
-  // Asked before the records are read: what was applied by then is among them, unless it was removed again.
+  // Queried before the records are read: an operation applied by then has its records among them, unless they were
+  // removed again.
   const isApplied = (await inner.applied(operationId)) === true;
   const records = await inner.getItems(OPERATION_WINDOW, call.runContext);
   const anchor =
@@ -40,7 +41,7 @@ export async function wasApplied(
       })
     );
   };
-  // What a replacement left as it was kept its old records, with other tags or none. Their number is not known.
+  // Unchanged items of a replacement kept their old records, with other tags or none. Their number is not known.
   const keptAtMost = transaction.type === 'append_items' ? 0 : result.length;
   const whole = at >= 0 && Array.from({ length: keptAtMost + 1 }, (_, kept) => kept).some(isWhole);
   if (!whole) throw conflictError(SENTENCES.reused);

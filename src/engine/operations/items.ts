@@ -12,7 +12,7 @@ export function itemsOf(transaction: Transaction): readonly AgentInputItem[] {
     : [...transaction.expectedSuffix, ...transaction.replacement];
 }
 
-/** What the inner session checks itself can be of any shape, and reading it can throw. */
+/** A transaction that the inner session checks itself can have any shape, and reading it can throw. */
 export function removes({ transaction }: SessionHistoryTransactionArgs): boolean {
   try {
     return transaction.type === 'replace_suffix' && transaction.expectedSuffix.length > 0;

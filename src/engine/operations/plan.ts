@@ -12,7 +12,7 @@ export interface Plan {
   readonly fresh: readonly Entry[];
   readonly call: SessionCall;
   readonly going: readonly Opened[];
-  /** Each is tried when a legal hold forbids the one before. */
+  /** Each is tried when a legal hold forbids the previous one. */
   sealed(stored: AgentInputItem[]): SessionHistoryTransactionArgs[];
 }
 
@@ -32,7 +32,7 @@ export function planAppend(
 }
 
 /**
- * Compares in plaintext, and prepares a replacement that hands the inner session its own raw records. `undefined`
+ * Compares in plaintext, and prepares a replacement that passes the inner session its own raw records. `undefined`
  * when the history ends otherwise than the caller expects.
  */
 export async function planSuffix(
@@ -57,7 +57,7 @@ export async function planSuffix(
     transaction: { type: 'replace_suffix', expectedSuffix: expected, replacement: records },
   });
   const keepsVisible = plan.kept === visible.length;
-  // Hidden records go with a replacement. Where they may not, all records stay and what is new follows them.
+  // A replacement also removes hidden records. Where they must stay, all records stay and the new ones follow.
   const onlyHiddenGo = keepsVisible && going.length > visible.length;
   const mayGo = async (): Promise<void> => {
     await calls.assertRemovable(going, call);

@@ -7,7 +7,7 @@ import { wasApplied } from './applied.ts';
 import { isHeld, planAppend, planSuffix, type Plan } from './plan.ts';
 import { rewritten } from './rewritten.ts';
 
-/** What was written, or `undefined` when the operation turned out to have been applied before. */
+/** The written records, or `undefined` when the operation had been applied before. */
 export async function transactSealed(
   parts: Parts,
   { operationId, transaction }: SessionHistoryTransactionArgs,

@@ -32,7 +32,7 @@ export function isCurrent(name: string): StrongroomError {
   );
 }
 
-/** Whether what failed can have left something. */
+/** Whether the failed call may have written something. */
 export function mayBeWritten(error: unknown): boolean {
   if (!isStrongroomError(error)) return true;
   return error.written === undefined ? error.code === 'ERR_STORE' : error.written !== 'no';

@@ -4,7 +4,7 @@ import { StrongroomError } from '../../errors.ts';
 import { DERIVE, FOLLOW, LAYERS, type Follow } from '../../session-contract.ts';
 import type { BranchState } from './state.ts';
 
-/** What the session that follows asks. */
+/** The queries of the following session. */
 export interface Following {
   readonly state: () => Promise<BranchState>;
   readonly sessionOf: (name: string) => Session;
@@ -14,7 +14,7 @@ export interface Following {
 type Context = RunContext<unknown> | undefined;
 type Member = (...args: unknown[]) => Promise<unknown>;
 
-/** Members that take the run context, and at which place. */
+/** Members that take the run context, and its argument position. */
 const WITH_CONTEXT: Readonly<Record<string, number>> = {
   getItems: 1,
   addItems: 1,
@@ -23,7 +23,7 @@ const WITH_CONTEXT: Readonly<Record<string, number>> = {
   replaceHistoryWithCompaction: 1,
   applyHistoryTransaction: 1,
 };
-/** Members of the conversation's session that say nothing of one history. */
+/** Members of the conversation's session that do not depend on a history. */
 const OF_ALL = [
   'prepareHistoryItemForModelInput',
   'prepareHistoryItemsForPersistenceComparison',
@@ -34,8 +34,8 @@ const OF_ALL = [
 const followers = new WeakMap<Session, Session>();
 
 /**
- * The session that is, in each run, the branch that was current when the run came to it first. Calls without a run context go to
- * the branch that is current then.
+ * A session that is, in each run, the branch that was current at the first call of the run. Calls without a run
+ * context use the branch that is current then.
  */
 export function followerOf(main: Session, following: Following): Session {
   const known = followers.get(main);
@@ -48,7 +48,7 @@ export function followerOf(main: Session, following: Following): Session {
 function createFollower(main: Session, { state, sessionOf, exists }: Following): Session {
   /** By run context. */
   const runs = new WeakMap<object, string>();
-  /** Of the last run: changes of its calls come without its context. */
+  /** Of the last run: mutations of its calls have no run context. */
   let latest: WeakRef<RunContext<unknown>> | undefined;
 
   async function branchOf(runContext: Context): Promise<Session> {
@@ -90,7 +90,8 @@ function createFollower(main: Session, { state, sessionOf, exists }: Following):
   }
   const brand = brandOf(main);
   if (brand !== undefined) follower[brand.symbol] = brand.value;
-  // What belongs to the conversation (a ledger, a vault) belongs to all its branches. Other ports are of one history.
+  // Derived sessions of the conversation (a ledger, a vault) belong to all its branches. Other ports belong to one
+  // history.
   for (const port of [LAYERS, DERIVE])
     if (port in main) Object.defineProperty(follower, port, { value: members[port] });
   const follow: Follow = async (runContext) => {
@@ -99,6 +100,6 @@ function createFollower(main: Session, { state, sessionOf, exists }: Following):
     return sessionOf(name ?? (await state()).current);
   };
   Object.defineProperty(follower, FOLLOW, { value: follow });
-  // The loop gave it each member that the conversation's session has.
+  // The loop added each member of the conversation's session.
   return follower as unknown as Session;
 }

@@ -7,9 +7,9 @@ import { isUserMessage } from '../structure.ts';
 
 /** Where a branch leaves the conversation; at its end when nothing is given, else by one of the four. */
 export interface BranchPoint extends RewindTarget {
-  /** Before this turn, counted from 1: the branch has what came before it, and the turn can be asked anew. */
+  /** Before this turn, counted from 1: the branch has the items before it, and the turn can be repeated. */
   readonly turn?: number;
-  /** Before the first turn whose message contains this text, in capitals or not. */
+  /** Before the first turn whose message contains this text, ignoring case. */
   readonly content?: string;
 }
 
@@ -43,7 +43,7 @@ export function parsePoint(
           .toLowerCase()
           .includes(wanted),
       ) ??
-      // What was looked for can be what somebody said.
+      // The text can be content, so the message does not quote it.
       notFound(
         `${where}: no message of a user contains the content that was given. Look for another text, or give turn.`,
       );

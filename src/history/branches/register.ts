@@ -7,7 +7,7 @@ import { CALLS, MAINTENANCE, type StoreCalls } from '../../session-contract.ts';
 import { missing, unsupported, WHERE } from './errors.ts';
 import { MAIN, stateOf, summaryOf, type BranchNote, type BranchState } from './state.ts';
 
-/** What a store offers to {@link branches} beyond its sessions. */
+/** The functions that a store offers to {@link branches} in addition to its sessions. */
 export interface BranchMaintenance {
   readonly now: () => number;
   readonly tree: (id: string) => Promise<readonly string[]>;
@@ -21,7 +21,7 @@ export interface BranchMaintenance {
   };
 }
 
-/** What {@link branches} needs of a store; every store of ours has it, wrapped or not. */
+/** The part of a store that {@link branches} needs; every store of ours has it, wrapped or not. */
 export interface BranchStore {
   session(id: string, options?: { readonly derived?: boolean }): Session;
   deleteSession(id: string, options?: { readonly derived?: boolean } & CallOrigin): Promise<unknown>;
@@ -38,14 +38,14 @@ export interface Register {
   readonly exists: (state: BranchState, name: string) => boolean;
   /** The name is not free: it exists, or is being deleted. */
   readonly isTaken: (state: BranchState, name: string) => boolean;
-  /** Writes down what `decide` returns of the state at that moment. */
+  /** Appends the note that `decide` returns for the current state. */
   readonly note: (decide: (state: BranchState) => BranchNote | undefined) => Promise<void>;
   /** Branches that were made by an earlier version, or left by a process that died. */
   readonly unnoted: (known: BranchState) => Promise<readonly string[]>;
   readonly assertExists: (name: string) => Promise<void>;
-  /** From here on it is one like the others. */
+  /** Registers such a branch. */
   readonly adopt: (name: string) => Promise<void>;
-  /** Who calls, of options that have no other names than these. */
+  /** The call origin in the options, which may have only these names. */
   readonly checkOrigin: (options: object, names: readonly string[]) => CallOrigin;
 }
 

@@ -1,7 +1,7 @@
-/** What is kept of a branch beside its items. */
+/** The recorded properties of a branch. */
 export interface BranchFacts {
   readonly name: string;
-  /** Unix milliseconds; not known of a branch of an earlier version. */
+  /** Unix milliseconds; unknown for a branch of an earlier version. */
   readonly created?: number;
   /** The branch that it was made from. */
   readonly from?: string;
@@ -9,13 +9,16 @@ export interface BranchFacts {
   readonly leaves?: true;
 }
 
-/** What is known of the branches of a conversation. */
+/** The state of the branches of a conversation. */
 export interface BranchState {
   readonly current: string;
   readonly branches: ReadonlyMap<string, BranchFacts>;
 }
 
-/** What becomes of branches, oldest first; two processes that do something at once do it in the order in which it is written. */
+/**
+ * A change of the branches. Notes are applied in the order in which they were stored, also those of concurrent
+ * processes.
+ */
 export type BranchNote =
   | { readonly do: 'create'; readonly branch: BranchFacts }
   | { readonly do: 'switch'; readonly name: string }

@@ -32,7 +32,7 @@ export function createReplay(
 
   /**
    * The last steps of a turn that is larger than the budget, with the message that asked for them where that fits:
-   * without it, what the model did has no visible cause.
+   * without it, the model's actions have no visible cause.
    */
   function splitTurn(turn: number, end: number, sizeFrom: (start: number) => MutableSize): void {
     const asks =

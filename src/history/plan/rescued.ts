@@ -1,12 +1,12 @@
 import type { Unit } from '../structure.ts';
 import { addTo, emptySize, type HistorySize, type MutableSize } from './size.ts';
 
-/** The part of a unit that stands before the cut. */
+/** The part of a unit before the cut. */
 export interface Part {
-  /** How many of the members have been looked at; of those behind the cut each joins when the cut passes it. */
+  /** How many of the members have been processed; each of those after the cut joins when the cut passes it. */
   counted: number;
   readonly pinned: boolean;
-  /** What of it nothing else keeps. */
+  /** The size of its items that are not kept for another reason. */
   readonly before: MutableSize;
 }
 

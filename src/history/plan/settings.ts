@@ -6,7 +6,7 @@ import type { HistorySize } from './size.ts';
 export interface PlanSettings {
   /** The budget. */
   readonly high: HistorySize;
-  /** What a cut leaves at most. */
+  /** The largest size after a cut. */
   readonly low: HistorySize;
   readonly counter?: TokenCounter | undefined;
   readonly pin?: ((item: AgentInputItem, index: number) => boolean) | undefined;

@@ -1,11 +1,11 @@
 import type { HistorySize, MutableSize } from './size.ts';
 
-/** What each item of a history adds to a size, and whether it stays wherever the cut is. */
+/** The size of each item of a history, and whether it stays for every cut. */
 export interface Weights {
   /** 1 for an item that starts a turn. */
   readonly turns: Uint8Array;
   readonly tokens: Float64Array;
-  /** 1 for an item that is kept wherever the cut is. */
+  /** 1 for an item that is kept for every cut. */
   readonly always: Uint8Array;
   sizeOf(index: number): HistorySize;
   change(total: MutableSize, index: number, sign: 1 | -1): void;

@@ -3,18 +3,18 @@ import { createRescued, type Part } from './rescued.ts';
 import { addTo, emptySize, type MutableSize } from './size.ts';
 import type { Weights } from './weights.ts';
 
-/** What a cut keeps of the items so far, and what it weighs. */
+/** The items so far that a cut keeps, and their size. */
 export interface Window {
   /** Index of the first item of the window. */
   start(): number;
   /** An item joins at the end. */
   add(index: number): void;
-  /** A unit got a member at or behind the cut: those before the cut stay now. */
+  /** A unit got a member at or after the cut: its members before the cut now stay. */
   extend(unit: Unit | undefined): void;
   total(): MutableSize;
-  /** For each start from the cut to `end`: what the window would weigh. */
+  /** For each start from the cut to `end`: the size of the window. */
   sizesUntil(end: number): (start: number) => MutableSize;
-  /** @param newAnchor The message that asked for the turn that is cut inside; -1 for none. */
+  /** @param newAnchor The user message of the turn that is cut inside; -1 for none. */
   moveTo(start: number, newAnchor: number): void;
   keeps(index: number): boolean;
 }
@@ -26,7 +26,7 @@ export function createWindow(count: number, base: number, weights: Weights, stru
   const window = emptySize();
   const carried = emptySize();
   const rescued = createRescued();
-  /** Units that reach across the cut, or did: each member is looked at once, however often its unit grows. */
+  /** Units that reach across the cut, or did: each member is processed once, however often its unit grows. */
   const parts = new WeakMap<Unit, Part>();
   /** The message that asked for the turn that was cut inside; -1 for none. */
   let anchor = -1;
@@ -105,7 +105,7 @@ export function createWindow(count: number, base: number, weights: Weights, stru
         if (unit.last < start) continue;
         parts.set(unit, (part = { counted: unit.members.length, pinned: unit.pinned, before: emptySize() }));
       }
-      // What grows later needs its size although it goes for now.
+      // A unit that grows later needs its size, although it is dropped now.
       rescued.release(unit);
       weights.change(part.before, index, 1);
       if (unit.last >= start) rescued.add(unit, part);

@@ -7,7 +7,7 @@ import type { VersionSource } from '../../layer.ts';
 import { hasTransactions } from '../replace-oldest.ts';
 import type { UsageCell } from './tokens.ts';
 
-/** A store of ours, wrapped or not: where ledgers of conversations that are elsewhere are kept. */
+/** A store of ours, wrapped or not, for the ledgers of conversations that are elsewhere. */
 export interface UsageStore {
   session(id: string, options: { readonly derived: true }): Session;
 }
@@ -31,23 +31,23 @@ export interface Ledger {
   readonly branch: string;
   last(): Promise<UsageRecord | undefined>;
   all(): Promise<readonly UsageRecord[]>;
-  /** Appends what `next` makes of the last record; nothing when that is `undefined`. */
+  /** Appends the result of `next` for the last record; nothing when it is `undefined`. */
   append(next: (last: UsageRecord | undefined) => UsageRecord | undefined): Promise<void>;
 }
 
 const KIND = 'strongroom.usage';
 /**
- * Stands before the first record: all histories that do not exist have one version, and this one has its own from then on. Anybody
- * may write it at any time, because nobody counts it.
+ * Written before the first record: all missing histories have the same version, and this item gives the ledger its
+ * own. It may be written at any time, because it is not counted.
  */
 const OPENING: AgentInputItem = { type: 'unknown', providerData: { type: KIND, opens: true } };
-/** Each is two reads and a transaction: what others append in between is another attempt. */
+/** Each is two reads and a transaction; an append in between needs another attempt. */
 const ATTEMPTS = 100;
 
 /**
- * @param store Where the ledger is, when the session is of no store of ours.
- * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when there is no place beside the session; `ERR_INVALID_OPTION` for a session
- * that is a ledger itself.
+ * @param store The store of the ledger, when the session is not from a store of ours.
+ * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when the session cannot have a derived session;
+ * `ERR_INVALID_OPTION` for a session that is a ledger itself.
  */
 export async function openLedger(
   where: string,
@@ -78,7 +78,7 @@ export async function openLedger(
       `${where}: usage is kept beside the conversation in its store, and this session is of no store of strongroom. Pass a store for it: { store: openSqlite(…) }, wrapped as you wish.`,
     );
   }
-  /** The last record, `'none'` of a ledger that has no items to see. */
+  /** The last record, `'none'` for a ledger without visible items. */
   const newest = async (): Promise<UsageRecord | 'none' | undefined> => {
     for (let limit = 1; ; limit *= 2) {
       const items = await ledger.getItems(limit);
@@ -105,10 +105,11 @@ export async function openLedger(
           await ledger.addItems([OPENING]);
           continue;
         }
-        // What was read is of another state: its sums would be, too.
+        // The record is of another state, so its sums would be wrong.
         if ((await source.read()) !== version) continue;
         try {
-          // Each state of a history has one version, and each operation is applied once: of all who read this state one goes on.
+          // Each state of a history has one version, and each operation is applied once: of all appends that read
+          // this state, one succeeds.
           await ledger.applyHistoryTransaction({
             operationId: `${KIND} after ${version}`,
             transaction: { type: 'append_items', items: [itemOf(record)] },
@@ -139,7 +140,7 @@ function itemOf(record: UsageRecord): AgentInputItem {
   return { type: 'unknown', providerData: { type: KIND, ...record } };
 }
 
-/** `undefined` for what opens a ledger. */
+/** `undefined` for the opening item of a ledger. */
 function parseRecord(item: AgentInputItem): UsageRecord | undefined {
   const data = item.type === 'unknown' ? item.providerData : undefined;
   if (data?.['type'] === KIND && data['opens'] === true) return undefined;

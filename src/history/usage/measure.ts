@@ -9,30 +9,30 @@ import {
   type UsageCell,
 } from './tokens.ts';
 
-/** What `recordUsage()` reads of a run: a `RunResult`, a finished `StreamedRunResult`, or the like. */
+/** The part of a run that `recordUsage()` reads: a `RunResult`, a finished `StreamedRunResult`, or the like. */
 export interface RunWithUsage {
   readonly state: { readonly usage: SdkUsage };
-  /** Each model call, with what it gave. Without it the run is counted as a whole. */
+  /** Each model call, with its output. Without it the run is counted as a whole. */
   readonly rawResponses?: readonly {
     readonly usage: SdkUsage;
     readonly output: readonly unknown[];
     readonly responseId?: string | undefined;
     readonly providerData?: Readonly<Record<string, unknown>> | undefined;
   }[];
-  /** Says which agent each output is of. */
+  /** Has the agent of each output. */
   readonly newItems?: readonly object[];
   readonly lastAgent?: { readonly name: string } | undefined;
   /** Says which branch the run was on, where its session follows branches. */
   readonly runContext?: object;
 }
 
-/** How much of a run was counted before: one that is resumed has the responses of before, too. */
+/** How much of a run was counted before: a resumed run contains the earlier responses, too. */
 export interface Counted {
   readonly responses: number;
   readonly total: TokenUsage;
 }
 
-/** What a run used, by agent and model, without what was counted before. */
+/** The usage of a run, by agent and model, without usage that was counted before. */
 export function measureRun(result: RunWithUsage, branch: string, before: Counted | undefined): UsageCell[] {
   const total = tokensOf(result.state.usage);
   const responses = (result.rawResponses ?? []).slice(before?.responses ?? 0);
@@ -47,7 +47,7 @@ export function measureRun(result: RunWithUsage, branch: string, before: Counted
     cells = addCells(cells, [{ ...names, ...tokensOf(usage) }]);
   }
   const counted = cells.reduce<TokenUsage>((sum, cell) => addTokens(sum, cell), before?.total ?? NO_TOKENS);
-  // What agents used that ran as tools, for example: nobody says of which model it is.
+  // For example the usage of agents that ran as tools: its model is unknown.
   const rest = addTokens(total, counted, -1);
   if (isNothing(rest)) return cells;
   const isWhole = responses.length === 0 && before === undefined;
@@ -55,7 +55,7 @@ export function measureRun(result: RunWithUsage, branch: string, before: Counted
   return addCells(cells, [{ branch, ...names, ...rest }]);
 }
 
-/** What is looked at of an agent; nothing says that it is there. */
+/** The members of an agent that are read; each may be missing. */
 interface SomeAgent {
   readonly name?: unknown;
   readonly model?: unknown;

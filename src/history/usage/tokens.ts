@@ -14,7 +14,7 @@ export interface TokenUsage {
   readonly outputDetails: Readonly<Record<string, number>>;
 }
 
-/** What one model used for one agent in one branch; `''` where that is not known, and for the conversation itself. */
+/** The usage of one model for one agent in one branch; `''` for an unknown one, and for the conversation itself. */
 export interface UsageCell extends TokenUsage {
   readonly branch: string;
   readonly agent: string;
@@ -83,7 +83,7 @@ function plus(
   return sum;
 }
 
-/** @param sign -1 takes away; what would be less than nothing is nothing. */
+/** @param sign -1 subtracts; a negative result becomes 0. */
 export function addTokens(one: TokenUsage, other: TokenUsage, sign: 1 | -1 = 1): TokenUsage {
   const of = (
     name:
@@ -105,7 +105,7 @@ export function isNothing({ requests, totalTokens, inputTokens, outputTokens }: 
   return requests === 0 && totalTokens === 0 && inputTokens === 0 && outputTokens === 0;
 }
 
-/** More cells than this become one of their model: the kept totals stand in every record. */
+/** More cells than this are merged by model, because every record contains the totals. */
 const MOST_CELLS = 256;
 
 export function addCells(cells: readonly UsageCell[], more: readonly UsageCell[]): UsageCell[] {

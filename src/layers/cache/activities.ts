@@ -1,9 +1,9 @@
 import type { Session } from '@openai/agents';
 import type { SessionCall } from '../../layer.ts';
 
-/** What this process does to one session. */
+/** The changes of this process to one session. */
 export interface Activity {
-  /** Counts mutations: whatever was read in another generation may be out of date. */
+  /** Counts mutations: a read in another generation may be outdated. */
   generation: number;
   /** Mutations in progress. */
   active: number;

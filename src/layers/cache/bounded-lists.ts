@@ -1,12 +1,12 @@
 import { LRUCache } from 'lru-cache';
 
-/** What can be kept under bounds of items and bytes. */
+/** A list with its size in items and bytes. */
 export interface Sized {
   readonly items: number;
   readonly bytes: number;
 }
 
-/** Lists by key, the least recently used ones leaving first. */
+/** Lists by key; the least recently used ones are evicted first. */
 export interface BoundedLists<L extends Sized> {
   get(key: string): L | undefined;
   /** Keeps the list, unless it alone is larger than a bound. Its size must not change until it is deleted. */
@@ -16,7 +16,7 @@ export interface BoundedLists<L extends Sized> {
   dropOver(isOver: (list: L) => boolean): void;
 }
 
-/** `lru-cache` bounds one sum; the second one is kept beside it, so that both hold exactly. */
+/** `lru-cache` bounds one sum; the second one is counted separately, so that both bounds are exact. */
 export function createBoundedLists<L extends Sized>(
   maxItems: number = Number.MAX_SAFE_INTEGER,
   maxBytes: number = Number.MAX_SAFE_INTEGER,
@@ -34,7 +34,7 @@ export function createBoundedLists<L extends Sized>(
     set(key, list) {
       lists.delete(key);
       if (list.items > maxItems || list.bytes > maxBytes) return;
-      // An empty list counts as one item: there must be an end to empty lists too.
+      // An empty list counts as one item: the number of empty lists must be bounded, too.
       lists.set(key, list, { size: Math.max(1, list.items) });
       bytes += list.bytes;
       while (tooManyBytes()) lists.pop();

@@ -4,8 +4,9 @@ import { keyFor, type Known } from './known.ts';
 import type { List } from './lists.ts';
 
 /**
- * Whether the inner session still ends with what the list ends with: all that was appended since the last check,
- * and the record before it. Without that one, a record that another writer put in between would be lost for good.
+ * Whether the inner session still ends with the end of the list: all records that were appended since the last
+ * check, and the record before them. Without that one, a record that another writer added in between would never be
+ * read.
  */
 export async function endsWithKnown(list: List, length: number, io: LayerIO): Promise<boolean> {
   const expected = list.known.slice(Math.max(0, list.checked - 1), length);
@@ -20,8 +21,9 @@ export async function endsWithKnown(list: List, length: number, io: LayerIO): Pr
 }
 
 /**
- * Whether the history is what the list was when it was checked, and what this process appended since. What was announced is
- * not enough after an append of our own: others may have been faster, and what was said be older than ours.
+ * Whether the history is the list at its last check plus the appends of this process since then. An announcement is
+ * not enough after an append of our own: others may have been faster, and the announcement may be older than our
+ * append.
  */
 export function compare(
   { version, steps, stepCount }: List,

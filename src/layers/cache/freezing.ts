@@ -1,4 +1,4 @@
-/** Freezes plain data through and through. `false` for data with bytes, which cannot be frozen: it stays as it was. */
+/** Freezes plain data deeply. `false` for data with bytes, which cannot be frozen: it is not changed. */
 export function freezeAll(value: unknown): boolean {
   if (holdsBytes(value)) return false;
   deepFreeze(value);

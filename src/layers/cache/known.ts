@@ -17,7 +17,7 @@ import type { CacheSettings } from './options.ts';
 /** One record of a kept history. */
 export type Known = SharedEntry | HiddenEntry;
 
-/** Makes what is kept of the entries of one call. */
+/** Makes the kept entries of one call. */
 export interface Keeping {
   readonly keep: (entry: Entry | HiddenEntry) => Known;
   /** The same record was read again. */
@@ -25,7 +25,7 @@ export interface Keeping {
 }
 
 export function createKeeping({ mode, freeze }: CacheSettings, call: SessionCall): Keeping {
-  // Rows that somebody edited by hand are found by comparing all that is in them.
+  // Rows that were edited by hand are detected only by comparing their whole content.
   const marks = mode !== 'verify' && takesParts(call);
   let last: AgentInputItem | undefined;
 
@@ -37,7 +37,7 @@ export function createKeeping({ mode, freeze }: CacheSettings, call: SessionCall
 
   return {
     keep(entry) {
-      // What was skipped is opened again, from its record.
+      // A skipped record is opened again.
       if (isSkipped(entry)) return entry as HiddenEntry;
       const stored = keptRecord(entry.stored as AgentInputItem);
       const { item } = entry;
@@ -57,12 +57,12 @@ export function isSkipped(entry: Entry | HiddenEntry): boolean {
   return 'skipped' in entry;
 }
 
-/** Whether its place is taken by a mark, which only calls that take parts may see. */
+/** Whether a mark replaces its record, which only calls that take parts may get. */
 export function isMarked({ stored }: Known): boolean {
   return isMark(stored);
 }
 
-/** What is equal for equal records, of some that are compared with these. */
+/** A key that is equal for equal records, for comparison with these. */
 export function keyFor(known: readonly Known[]): (record: AgentInputItem) => string {
   return known.some(isMarked) ? markKey : recordKey;
 }
@@ -80,9 +80,9 @@ export async function openUnknown(
   }
   const keyOf = keyFor(before);
   const unused = new Map<string, Known[]>();
-  // From the end, so that the first one of equal records is the one to pop.
+  // From the end, so that the first one of equal records is popped.
   await mapInSlices(before.toReversed(), (known) => {
-    // What a layer skipped may have become readable, and if not, the engine has to hear of it again.
+    // A skipped record may have become readable; if not, it has to be reported to the engine again.
     if (isSkipped(known)) return;
     const key = keyOf(known.stored);
     const same = unused.get(key);
@@ -100,14 +100,14 @@ export async function openUnknown(
   );
 }
 
-/** The entries as they leave the cache: those that it keeps, where nobody changes them, else copies. */
+/** The entries that a read returns: the kept ones when nothing can change them, else copies. */
 export function handOutAll(
   known: readonly Known[],
   call: SessionCall,
 ): MaybePromise<readonly (Entry | HiddenEntry)[]> {
   const sharing = sharingOf(call);
   if (sharing === undefined) return mapInSlices(known, handOut);
-  // The engine copies the items at the end, where nobody on the way changes them.
+  // No layer changes the items, and the engine copies them at the end.
   sharing.given = true;
   return known;
 }

@@ -4,13 +4,16 @@ import { after } from '../../maybe-promise.ts';
 import type { Known } from './known.ts';
 import type { List } from './lists.ts';
 
-/** What the layers between the cache and the inner session decide of what is kept. */
+/** The decisions of the layers between the cache and the inner session about kept entries. */
 export interface LayersBelow {
-  /** A cache key. Calls with other layers, or with the key of another tenant, must not get what these layers opened. */
+  /**
+   * A cache key. Calls with other layers, or with the key of another tenant, must not get entries that these layers
+   * opened.
+   */
   keyOf(call: SessionCall): MaybePromise<string>;
   /** Adds one entry of each name that is new. */
   addingTo(examples: Map<string, Entry>, call: SessionCall): (known: Known) => void;
-  /** Whether the layers below would open now what they opened then: a key may be gone, a date have passed. */
+  /** Whether the layers below would still open the list: a key may be destroyed, a date may have passed. */
   stillOpens(list: List, call: SessionCall): MaybePromise<boolean>;
 }
 
@@ -28,7 +31,7 @@ export function createLayersBelow(cache: () => SessionLayer): LayersBelow {
     return below;
   }
 
-  /** The last key of each stack, where nothing but the session decides it. */
+  /** The last key of each stack, when it depends on the session only. */
   const fixed = new WeakMap<
     readonly SessionLayer[],
     { readonly inner: object; readonly sessionId: string; readonly key: string }

@@ -5,20 +5,20 @@ import { isMarked, isSkipped, type Known } from './known.ts';
 import type { CacheSettings } from './options.ts';
 import { sizeOf } from './size.ts';
 
-/** What can be said of all records of a list together. */
+/** Properties of all records of a list together. */
 export interface Sums {
   readonly items: number;
   /** 0 where bytes have no bound. */
   readonly bytes: number;
   /** Some were skipped. */
   readonly skips: boolean;
-  /** Marks take the place of some. */
+  /** Some are replaced by marks. */
   readonly marked: boolean;
 }
 
 const NONE: Sums = { items: 0, bytes: 0, skips: false, marked: false };
 
-/** @param before Of the records before these. */
+/** @param before Those of the records before these. */
 export function sumsOf(
   known: readonly Known[],
   { maxBytes }: Pick<CacheSettings, 'maxBytes'>,
@@ -37,7 +37,7 @@ export function sumsOf(
 /** One kept history. */
 export interface List extends Sums {
   readonly known: Known[];
-  /** One entry of each name that the layers below give: what decides whether all of them may still be shown. */
+  /** One entry of each name of {@link SessionLayer.opensBy}, to check whether all of them may still be shown. */
   readonly examples: Map<string, Entry>;
   /** How many records from the start the inner session is known to have had, … */
   checked: number;
@@ -50,25 +50,25 @@ export interface List extends Sums {
   generation: number;
   /** When its oldest record was opened. */
   readonly openedAt: number;
-  /** Keeps the session alive, so that a later look for the same session finds the same object and this list. */
+  /** Holds the session, so that a later look-up of the same session finds the same object and this list. */
   readonly session: Session;
 }
 
 /** The kept histories, under the bounds of size and of time. */
 export interface Lists {
   get(key: string): List | undefined;
-  /** The list under this key, if nothing has happened that could have changed the session since. */
+  /** The list under this key, if no change of the session was begun since. */
   current(key: string, generation: number, now: number): List | undefined;
   set(key: string, list: List): void;
   delete(key: string): void;
-  /** Drops the least recently used lists for as long as their time is over. */
+  /** Drops the least recently used lists as long as they are older than `ttl`. */
   dropOver(now: number): void;
 }
 
 export function createLists({ maxItems, maxBytes, ttl }: CacheSettings): Lists {
   const lists = createBoundedLists<List>(maxItems, maxBytes);
 
-  /** A clock that went back says nothing about the age. */
+  /** A negative age means that the clock was set back. */
   const isOver = ({ openedAt }: List, now: number): boolean => now < openedAt || now - openedAt >= ttl;
 
   return {

@@ -33,16 +33,16 @@ interface Load {
   readonly isUndisturbed: () => boolean;
 }
 
-/** What was found out about a list. */
+/** The result of checking a list. */
 interface Comparison {
   readonly unchanged: boolean;
-  /** Of the history now, where it was asked for. */
+  /** The current version of the history, if it was read. */
   readonly version?: HistoryVersion | undefined;
 }
 
 /**
- * Reads: from memory where nothing has changed, otherwise anew, opening only what is not known. A read from memory makes no
- * promise unless somebody whom it asks does.
+ * Reads: from memory when nothing has changed, otherwise from the inner session, opening only unknown records. A
+ * read from memory creates no promise unless a layer or the version source does.
  */
 export function createLoad(
   settings: CacheSettings,
@@ -81,7 +81,7 @@ export function createLoad(
   function compareWith(list: List, length: number, { call, io }: Load): MaybePromise<Comparison> {
     if (mode === 'owner') return { unchanged: true };
     const { version: versions } = io;
-    // Without a seal two equal records cannot be told apart, so an end that is as it was proves nothing.
+    // Without a seal two equal records cannot be distinguished, so an unchanged end proves nothing.
     if (mode === 'verify' || (!call.sealed && versions === undefined)) return { unchanged: false };
     if (versions === undefined) {
       return after(endsWithKnown(list, length, io), (unchanged) => ({ unchanged }));
@@ -92,21 +92,21 @@ export function createLoad(
     });
   }
 
-  /** @param version Of the history, where it is known already. */
+  /** @param version The version of the history, if it is known already. */
   async function readAnew(
     { call, io, key, now, generation, isUndisturbed }: Load,
     list: List | undefined,
     version: HistoryVersion | undefined,
   ): Promise<readonly (Entry | HiddenEntry)[]> {
     const isFull = call.limit === undefined;
-    // Read before the records: what is added in between makes the kept version older than its records, never newer.
+    // Read before the records: an append in between makes the kept version older than its records, never newer.
     const before = isFull && mode === 'tail' ? (version ?? (await io.version?.read())) : undefined;
     const records = await io.raw(call.limit);
     const known = await openUnknown(records, list?.known ?? [], io, createKeeping(settings, call));
     if (isFull) {
       const examples = new Map<string, Entry>();
       await mapInSlices(known, below.addingTo(examples, call));
-      // What was read during a change may be the state before or after it.
+      // A read during a change may return the state before or after it.
       if (isUndisturbed()) {
         lists.dropOver(now);
         lists.set(key, {
@@ -123,7 +123,7 @@ export function createLoad(
         });
       }
     }
-    // A copy of the list: what is appended next goes to its end.
+    // A copy of the list: later appends are added to its end.
     return handOutAll(known.slice(), call);
   }
 

@@ -5,7 +5,10 @@ import type { LayersBelow } from './layers-below.ts';
 import { sumsOf, type Lists } from './lists.ts';
 import type { CacheSettings } from './options.ts';
 
-/** A list leaves before every change; after an acknowledged append that no other change overlapped it comes back. */
+/**
+ * A list is dropped before every change; after an acknowledged append that no other change overlapped it is kept
+ * again.
+ */
 export function createMutation(
   settings: CacheSettings,
   lists: Lists,
@@ -26,7 +29,7 @@ export function createMutation(
         (found) => {
           key = found;
         },
-        // The layer that cannot say it now fails the call itself.
+        // A layer that fails here fails the call itself.
         () => undefined,
       );
     return {
@@ -37,7 +40,7 @@ export function createMutation(
         lists.delete(key);
         // A repeated transaction is acknowledged too, and appends nothing.
         if (appended === undefined || call.kind !== 'addItems') return;
-        // Another change before this one was done, or since: the list lacks what it wrote.
+        // Another change overlapped this one or came since: the list lacks its records.
         if (before.generation !== generation - 1 || activity.generation !== generation) return;
         const known = appended.map(createKeeping(settings, call).keep);
         const last = appended.at(-1)?.stored;
@@ -47,7 +50,7 @@ export function createMutation(
         known.forEach(below.addingTo(before.examples, call));
         lists.set(key, {
           ...before,
-          // Without its step nobody can tell what the version is now.
+          // Without its step the current version is unknown.
           version: last !== undefined && step === undefined ? undefined : before.version,
           stepCount: before.steps.length,
           ...sumsOf(known, settings, before),

@@ -3,38 +3,39 @@ import { checkOptions, invalidOption, parseCount, parseDuration, type Duration }
 
 /** Options of {@link cache}. At least one of `maxItems` and `maxBytes` is required. */
 export interface CacheOptions {
-  /** Most items in all kept histories together; at least 1. The least recently used history leaves first. */
+  /** Most items in all kept histories together; at least 1. The least recently used history is evicted first. */
   readonly maxItems?: number;
   /**
-   * Most bytes in all kept histories together; at least 1. An estimate that is a little above what was measured: the texts
-   * of each item, two bytes a character where one of them is beyond Latin-1, its objects, and 320 bytes. Records that are kept, too
-   * (in mode `'verify'`, over sessions of other stores, under layers that are not of this package), add their own size.
+   * Most bytes in all kept histories together; at least 1. An estimate a little above the measured size: the texts
+   * of each item, two bytes a character where one of them is beyond Latin-1, its objects, and 320 bytes. Records
+   * that are kept, too (in mode `'verify'`, over sessions of other stores, under layers that are not of this
+   * package), add their own size.
    */
   readonly maxBytes?: number;
   /**
-   * How long an opened history is used before it is read and opened anew, whatever the mode; milliseconds, or a text
-   * such as `'5m'`. A history whose time is over leaves memory when it is next asked for, when the cache is next
-   * filled, or when it is crowded out.
+   * How long an opened history is used before it is read and opened again, in every mode; milliseconds, or a text
+   * such as `'5m'`. An outdated history is dropped at its next read, when the cache is next filled, or when it is
+   * evicted.
    *
    * @defaultValue '5m'
    */
   readonly ttl?: Duration;
   /**
-   * What a read checks before it is answered from memory:
-   * - `'tail'`: on the stores of strongroom the version of the history, which every change moves on, wherever in the history
-   *   and by whichever process it was made. One row, and none at all where the store was opened with `push`. On any
-   *   other session the last record known before this process wrote, and all that it wrote since: one small read,
-   *   which sees what other writers add, remove and replace, also in the middle when they go through a stack of this
-   *   package; not what somebody edits in the middle past it. Without a store's version and without a seal it works
-   *   as `'verify'`.
-   * - `'verify'`: every record. Reads everything, opens only what is new.
+   * The check before a read is answered from memory:
+   * - `'tail'`: on the stores of strongroom the version of the history, which changes with every change in the
+   *   history, by any process. One row, and none at all where the store was opened with `push`. On any other
+   *   session the last record known before this process wrote, and all its writes since: one small read, which
+   *   detects records that other writers add, remove and replace, also in the middle when they use a stack of this
+   *   package; not edits in the middle without a stack. Without a store's version and without a seal it works as
+   *   `'verify'`.
+   * - `'verify'`: every record. Reads everything, opens only new records.
    * - `'owner'`: nothing. Only where no other process and no other code ever writes to the session.
    *
    * @defaultValue 'tail'
    */
   readonly mode?: 'tail' | 'verify' | 'owner';
   /**
-   * Hand out the kept items themselves, deeply frozen, instead of a copy for each read. Faster, and a callback that
+   * Return the kept items themselves, deeply frozen, instead of a copy for each read. Faster, and a callback that
    * changes an item throws. Items that hold bytes are copied, because bytes cannot be frozen.
    *
    * @defaultValue false

@@ -10,14 +10,17 @@ const TEXT = 24;
 const BYTES = 192;
 /** An entry with its places in lists, its header, and the mark of its record. */
 const ENTRY = 320;
-/** What a record takes that is kept, beside its bytes or its text. */
+/** Size of a kept record without its bytes or its text. */
 const RECORD = 256;
-/** What the engine knows of an object of the last two reads goes with the object, and a frozen one stays here. */
+/**
+ * The engine keeps data about an object of the last two reads as long as the object, and a frozen object stays in
+ * the cache.
+ */
 const FROZEN = 96;
 
 const IS_WIDE = /[^\0-\u00ff]/;
 
-/** What a record takes while it is kept: an estimate that is a little above what was measured. */
+/** The size of a kept record: an estimate a little above the measured one. */
 export function sizeOf(known: Known): number {
   const record = isMarked(known) ? 0 : RECORD + sizeOfRecord(known);
   const { item } = known;

@@ -11,14 +11,14 @@ import { decodeItem } from '../../protocol/item.ts';
 import { sealedRecord } from '../../protocol/sealed-record.ts';
 import { failed, type Failure } from './undecryptable.ts';
 
-/** What the entries of one write have in common. */
+/** The common properties of the entries of one write. */
 export interface SealedWrite {
   readonly suite: SuiteName;
   readonly now: number;
   readonly operationId: string | undefined;
   /** How many entries there are. */
   readonly count: number;
-  /** The records are for a store of ours, which takes them apart: they are not written down. */
+  /** The records are for a store of ours, which splits them: their text is not made. */
   readonly asParts: boolean;
 }
 
@@ -54,7 +54,7 @@ interface WrittenHeader {
   readonly headerSegment: string;
 }
 
-/** The headers of a write. Most of its entries have the same, which is rendered once. */
+/** The headers of a write. Most of its entries have the same header, which is rendered once. */
 function createHeaders(
   { did, derived }: DataKey,
   { suite, now, operationId }: SealedWrite,

@@ -39,7 +39,7 @@ export function createMatches(
       }
       return -1;
     } catch (error) {
-      // What cannot be opened is not taken for a match: the same policy as for reading decides whether that is enough.
+      // An unreadable record does not match; the policy of reads decides whether it throws.
       if (!isUndecryptable(error)) throw error;
       skipOrThrow(onUndecryptable, error, record, undefined, call);
       return -1;

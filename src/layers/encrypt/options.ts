@@ -15,7 +15,7 @@ export interface AllowPlaintextOptions {
   readonly until: Date | string | number;
   /**
    * Whether unsealed envelopes (of a stack with `expire` and without `encrypt`) are opened; by default they are plain
-   * text, because a user may have pasted one. Nothing of their headers is believed but an expiry.
+   * text, because a user may have pasted one. Only an expiry of their headers is used.
    */
   readonly envelopes?: boolean;
   /** Called with the number of plaintext records that one read accepted. */
@@ -31,66 +31,67 @@ export interface DataKeyOptions {
   /** … or after this many bytes of plaintext sealed by this process. @defaultValue 1_073_741_824 (1 GiB) */
   readonly maxBytes?: number;
   /**
-   * How long an opened data key is used before its store and its key-encryption key are asked again. It bounds how
-   * long this process goes on with a key that another one destroyed or disabled. @defaultValue `'5m'`
+   * How long an opened data key is used before it is loaded from its store and unwrapped again. It bounds how long
+   * this process uses a key that another one destroyed or disabled. @defaultValue `'5m'`
    */
   readonly cacheFor?: Duration;
   /**
-   * How many opened data keys are kept, about 8 KiB each; what is evicted is overwritten. A session whose key was evicted
-   * goes on with the same one, for which its key-encryption key is asked again: with a KMS let this be more than the
-   * sessions that take turns in one process. @defaultValue 10_000
+   * How many opened data keys are kept, about 8 KiB each; an evicted key is overwritten. A session whose key was
+   * evicted continues with the same one, which is unwrapped again: with a KMS use a number above that of the
+   * sessions that alternate in one process. @defaultValue 10_000
    */
   readonly maxCached?: number;
   /**
-   * How many data keys one read may need. Every one that is not in memory is asked for, and who writes to the database
-   * chooses how many records name one. @defaultValue 10_000
+   * How many data keys one read may need. Each one that is not in memory is loaded, and a writer of the database
+   * controls how many the records name. @defaultValue 10_000
    */
   readonly maxPerRead?: number;
 }
 
 /** Options of {@link encrypt}. */
 export interface EncryptOptions {
-  /** The keyring, or a function that gives it for a call: a keyring per tenant. */
+  /** The keyring, or a function that returns it for a call: a keyring per tenant. */
   readonly keys: Keyring | ((call: SessionCall) => MaybePromise<Keyring>);
   /** `'XC20P'` (XChaCha20-Poly1305) or `'XAES-256-GCM'`. Both are read. @defaultValue `'XC20P'` */
   readonly suite?: SuiteName;
   /**
-   * Where wrapped data keys live. @defaultValue the data key table of the store that the session belongs to; without
-   * one `'inline'`, in each envelope
+   * Where wrapped data keys are stored. @defaultValue the data key table of the store that the session belongs to;
+   * without one `'inline'`, in each envelope
    */
   readonly dekStore?: DekStore | 'inline';
   /**
-   * What entries are bound to beside their session id, for example `{ tenant }`. It is not stored: an entry that was
-   * written with other values does not open.
+   * The context that entries are bound to in addition to their session id, for example `{ tenant }`. It is not
+   * stored: an entry that was written with other values does not open.
    */
   readonly context?:
     | Readonly<Record<string, string>>
     | ((call: SessionCall) => MaybePromise<Readonly<Record<string, string>>>);
   /**
-   * What happens with a record that does not open. By default `'SHREDDED'` is skipped and all else throws. After a
-   * skip of anything else the session is read-only until it can be read whole. `'KEY_UNAVAILABLE'` always throws:
-   * the same read can succeed later.
+   * How a record that does not open is treated. By default `'SHREDDED'` is skipped and any other reason throws.
+   * After a skip for another reason the session is read-only until all records can be read. `'KEY_UNAVAILABLE'`
+   * always throws: the same read can succeed later.
    */
   readonly onUndecryptable?: UndecryptablePolicy;
   /**
-   * Accepts plaintext records until a date, for the time of a migration. Unsafe, because a writer of the
-   * database can then insert messages.
+   * Accepts plaintext records until a date, during a migration. Unsafe, because a writer of the database can then
+   * insert messages.
    */
   readonly unsafeAllowPlaintext?: AllowPlaintextOptions;
   /** Limits of data keys. */
   readonly dataKeys?: DataKeyOptions;
   /**
-   * `'item'`: each record for itself. `'sequence'`: records are numbered, too, so that a read finds duplicates, another
-   * order, gaps, and records that were removed and put back, among those of one writer. Concurrent writers are no
-   * finding. Costs about 27 characters a record, some more after a removal. Deleting the newest or the oldest records, or restoring an
-   * old state of the whole session, cannot be seen without an anchor outside the store.
+   * `'item'`: each record for itself. `'sequence'`: records are numbered, too, so that a read detects duplicates,
+   * another order, gaps, and records that were removed and restored, among those of one writer. Concurrent writers
+   * are not reported. Costs about 27 characters a record, some more after a removal. Deleting the newest or the
+   * oldest records, or restoring an old state of the whole session, cannot be detected without an anchor outside
+   * the store.
    * @defaultValue `'item'`
    */
   readonly integrity?: 'item' | 'sequence';
   /**
-   * What happens with a finding of `integrity: 'sequence'`. By default duplicates, another order and records that were
-   * put back throw `ERR_AUTHENTICATION`, and a gap is a process warning: another process that removes a record, or a purge by
-   * another policy than the one that was written, leaves one, too.
+   * How a finding of `integrity: 'sequence'` is treated. By default duplicates, another order and restored records
+   * throw `ERR_AUTHENTICATION`, and a gap is a process warning: another process that removes a record, or a purge
+   * by another policy than the stored one, also leaves a gap.
    */
   readonly onIntegrity?: (finding: IntegrityFinding) => 'throw' | 'ignore';
 }

@@ -21,7 +21,7 @@ import type { ScopeOf } from './scope.ts';
 import { attempt, skipOrThrow, type Failure } from './undecryptable.ts';
 import { openKeys, releaseAll } from './wanted-keys.ts';
 
-/** Sealed records become entries. */
+/** Opens sealed records to entries. */
 export interface Reading {
   readonly read: (entries: readonly Entry[], call: SessionCall) => Promise<(Entry | undefined)[]>;
   readonly stillOpens: (entries: readonly Entry[], call: SessionCall) => MaybePromise<boolean>;
@@ -40,7 +40,7 @@ export function createReading(
     let last: Sealed | undefined;
     for (const result of parsed) {
       if (!('envelope' in result)) continue;
-      // Neighbours mostly have one data key, and its wrapped form is long.
+      // Neighbours mostly have the same data key, and its wrapped form is long.
       if (last === undefined || !sameKey(last.envelope, result.envelope)) {
         wanted.set(keyOf(result.envelope), result.envelope);
       }
@@ -110,7 +110,7 @@ export function createReading(
     return all;
   }
 
-  /** Whether a read ends with this failure, so that it need not ask for the other keys. */
+  /** Whether a read ends with this failure, so that it need not load the other keys. */
   function stopsReading({ code }: StrongroomError): boolean {
     return code === 'ERR_KEY_UNAVAILABLE' || (onUndecryptable === undefined && code !== 'ERR_SHREDDED');
   }

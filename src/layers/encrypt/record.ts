@@ -12,7 +12,7 @@ import { decodeItem } from '../../protocol/item.ts';
 import { isMark } from '../../protocol/record-mark.ts';
 import { partsOf } from '../../protocol/sealed-record.ts';
 
-/** Plaintext is accepted until then. */
+/** The option that accepts plaintext, while it applies. */
 export interface Accepting {
   readonly until: number;
   readonly envelopes: boolean;
@@ -31,7 +31,7 @@ export interface Sealed {
   readonly envelope: Envelope;
 }
 
-/** What a record is: sealed, or plaintext that is accepted for now. */
+/** The class of a record: sealed, or plaintext that is accepted for now. */
 export function classify(record: AgentInputItem, accepting: Accepting | undefined): Plain | Sealed {
   const parts = partsOf(record);
   if (parts !== undefined) return { envelope: parts };
@@ -41,7 +41,7 @@ export function classify(record: AgentInputItem, accepting: Accepting | undefine
     if (accepting !== undefined) return plain;
     return notSealed('it is plain text where a sealed record is required');
   }
-  // Pasted text may begin like an envelope; it is none of ours unless it has a header.
+  // Pasted text may begin like an envelope; it is not one without a valid header.
   if (accepting !== undefined && readHeader(text) === undefined) return plain;
   const envelope = parseEnvelope(text);
   if (envelope.header.s !== 'none') return { envelope };
@@ -92,7 +92,7 @@ export function referenceOf({ header, stored }: Entry): KeyReference | undefined
   const parts = partsOf(stored);
   if (parts !== undefined) return parts;
   if (isMark(stored)) return stored;
-  // The fourth segment. What stands before it can be long, and was looked at when the record was opened.
+  // The fourth segment. The segments before it can be long, and were checked when the record was opened.
   const text = envelopeText(stored) ?? '';
   const headerEnd = text.indexOf('.', text.indexOf('.') + 1);
   const bodyEnd = text.indexOf('.', headerEnd + 1);
@@ -105,7 +105,9 @@ export function nameOf(entry: Entry): string {
   return reference === undefined ? '' : keyOf(reference);
 }
 
-/** Data keys differ by all that finds them; a suite changed in the header must not find the same one. */
+/**
+ * The key contains everything that identifies a data key; a record with a changed suite must not find the same one.
+ */
 export function keyOf({ header, wrapped }: KeyReference): string {
   return wrapped === undefined ? `${header.s}.${header.d}` : `${header.s}.${header.d}.${wrapped}`;
 }

@@ -50,8 +50,8 @@ export function createScopeOf({
 }
 
 /**
- * What a function given as an option returns. Without its answer no key is to be had, whatever error it threw: that of a
- * network must not look like one of the session.
+ * The result of a function that is an option. Its errors mean that no key is available: a network error of it must
+ * not look like one of the session.
  */
 async function ask<T>(
   option: 'keys' | 'context',
@@ -70,7 +70,7 @@ async function ask<T>(
   }
 }
 
-/** Where the context is the same for every call, that of a session is hashed once. */
+/** When the context is the same for every call, it is hashed once for a session. */
 function fixedContexts(entries: Context | undefined): (sessionId: string) => BindingContext {
   const known = boundedMap<BindingContext>(MAX_CONTEXTS);
   return (sessionId) => {

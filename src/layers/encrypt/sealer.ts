@@ -10,7 +10,10 @@ import { acceptingAt, classify, type Sealed } from './record.ts';
 import type { ScopeOf } from './scope.ts';
 import type { Writing } from './writing.ts';
 
-/** What rotation, shredding and migration need of an `encrypt()` layer, so that callers do not pass its options twice. */
+/**
+ * The functions of an `encrypt()` layer that rotation, shredding and migration need, so that callers do not pass
+ * its options twice.
+ */
 export interface Sealer {
   scopeOf(call: SessionCall): MaybePromise<DataKeyScope>;
   /** The option `dekStore`. */
@@ -19,9 +22,12 @@ export interface Sealer {
   acceptsPlaintext(scope: DataKeyScope): boolean;
   /** The entry in a plaintext record that is allowed now, `undefined` for a sealed record; throws for others. */
   accepts(record: AgentInputItem, scope: DataKeyScope): Omit<Entry, 'stored'> | undefined;
-  /** The entry in a sealed record; throws why it does not open. */
+  /** The entry in a sealed record; throws the reason when it does not open. */
   open(record: AgentInputItem, scope: DataKeyScope): Promise<Entry>;
-  /** Records of these entries under a new data key. Stamps stay; operation tags go, they belong to the old key. */
+  /**
+   * Records of these entries under a new data key. Stamps stay; operation tags are dropped, they belong to the old
+   * key.
+   */
   reseal(entries: readonly Entry[], scope: DataKeyScope): Promise<AgentInputItem[]>;
   /** Drops the session's data keys from memory, or one of them. */
   forget(sessionId: string, did?: string): void;

@@ -16,16 +16,16 @@ export type UndecryptableReason =
   | 'AUTHENTICATION'
   | 'SHREDDED';
 
-/** Which record does not open. Nothing of its content. */
+/** Identifies a record that does not open, without its content. */
 export interface UndecryptableReference {
   readonly sessionId: string;
-  /** Position in the records of this read, 0 for the oldest; absent when a single record was looked at. */
+  /** Position in the records of this read, 0 for the oldest; absent when a single record was opened. */
   readonly index?: number;
   /** How many records this read opened. */
   readonly count?: number;
   /** Id of the data key, when the record names one. */
   readonly did?: string;
-  /** When the record says it was written, Unix milliseconds; not authenticated. */
+  /** The time of writing in the record, Unix milliseconds; not authenticated. */
   readonly writtenAt?: number;
   /** The error that is thrown unless the record is skipped. */
   readonly error: StrongroomError;
@@ -56,7 +56,7 @@ export function isUndecryptable(error: unknown): error is StrongroomError {
   return isStrongroomError(error) && UNDECRYPTABLE.has(error.code);
 }
 
-/** The result, or the error when it is one of a record that does not open. */
+/** The result, or the failure when the error is that of a record that does not open. */
 export function attempt<T>(action: () => T): T | Failure {
   try {
     return action();
@@ -66,16 +66,16 @@ export function attempt<T>(action: () => T): T | Failure {
   }
 }
 
-/** What the option `onUndecryptable` is. */
+/** The type of the option `onUndecryptable`. */
 export type UndecryptablePolicy = (
   reason: UndecryptableReason,
   reference: UndecryptableReference,
 ) => 'throw' | 'skip';
 
 /**
- * Returns when the policy skips the record; tells the engine, unless its data key was destroyed on purpose.
+ * Returns when the policy skips the record; reports it to the engine, unless its data key was destroyed on purpose.
  *
- * @param place Where the record stands in the read, if it is one of many.
+ * @param place The position of the record in the read, if it is one of many.
  */
 export function skipOrThrow(
   policy: UndecryptablePolicy | undefined,

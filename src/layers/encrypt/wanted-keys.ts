@@ -5,15 +5,15 @@ import type { DataKey, DataKeyScope } from '../../keys/data-keys/types.ts';
 import type { KeyReference } from './record.ts';
 import { isUndecryptable, type Failure } from './undecryptable.ts';
 
-/** How many data keys one read asks for at a time. */
+/** How many data keys one read loads at a time. */
 const PARALLEL_KEYS = 16;
 
-/** The data keys of one read by {@link keyOf}, or why there is none. */
+/** The data keys of one read by {@link keyOf}, or the failure. */
 export type FoundKeys = ReadonlyMap<string, DataKey | Failure>;
 
 /**
- * The data keys of these envelopes or why there is none, a few at a time. After a failure that `stops`, those that come
- * later are left out; all that come earlier are there.
+ * The data keys of these envelopes or their failures, loaded a few at a time. After a failure that `stops`, later
+ * ones are omitted; all earlier ones are included.
  */
 export async function openKeys(
   dataKeys: DataKeys,

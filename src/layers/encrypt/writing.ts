@@ -15,10 +15,13 @@ import type { ScopeOf } from './scope.ts';
 import { SEQUENCE_FIELD } from './sequence/field.ts';
 import type { SequenceWriter } from './sequence/writer.ts';
 
-/** Entries become sealed records. */
+/** Seals entries to records. */
 export interface Writing {
   readonly write: (entries: readonly Entry[], call: SessionCall) => MaybePromise<readonly Entry[]>;
-  /** Records of these entries under a new data key. Stamps stay; operation tags go, they belong to the old key. */
+  /**
+   * Records of these entries under a new data key. Stamps stay; operation tags are dropped, they belong to the old
+   * key.
+   */
   readonly reseal: (entries: readonly Entry[], scope: DataKeyScope) => Promise<AgentInputItem[]>;
 }
 
@@ -77,7 +80,7 @@ export function createWriting(
     return isThenable(result) ? result.finally(() => dataKeys.release(key)) : result;
   }
 
-  /** The headers of what is written, each with its number. */
+  /** The headers of the written entries, each with its number. */
   function numbered(entries: readonly Entry[], call: SessionCall): readonly Header[] {
     const headers = entries.map(({ header }) => header);
     const fields = sequence?.number(headers, call);
@@ -107,14 +110,14 @@ export function createWriting(
   return { write, reseal };
 }
 
-/** A kept item comes with the header that it had; its number was that of another record. */
+/** A kept item has its earlier header; its number was that of another record. */
 function withoutNumber(header: Header): Header {
   if (!(SEQUENCE_FIELD in header)) return header;
   const { [SEQUENCE_FIELD]: _number, ...rest } = header;
   return rest;
 }
 
-/** What this key seals is written only if the key is still there. */
+/** Records under this key are written only if the key still exists. */
 function guard({ did, place }: DataKey, { guarding }: DataKeyScope): void {
   if (place === guarding && isGuarding(guarding)) guarding[GUARD](did);
 }

@@ -4,10 +4,13 @@ import { StrongroomError } from '../../errors.ts';
 import { loadJose } from '../../load-jose.ts';
 import { invalidOption } from '../../options.ts';
 
-/** A key for receipts as a JWK (RFC 7517): private for signing, public for checking. Its `alg` decides, else its type. */
+/**
+ * A key for receipts as a JWK (RFC 7517): private for signing, public for verifying. Its `alg` sets the algorithm,
+ * else its type.
+ */
 export type ReceiptKey = Readonly<JWK>;
 
-/** Of keys that do not say it themselves (RFC 7518 section 3.1, RFC 8037, RFC 9864). */
+/** Algorithms for keys without `alg` (RFC 7518 section 3.1, RFC 8037, RFC 9864). */
 const ALGORITHMS: Readonly<Record<string, string>> = {
   'P-256': 'ES256',
   'P-384': 'ES384',
@@ -18,7 +21,7 @@ const ALGORITHMS: Readonly<Record<string, string>> = {
 
 const TYPE = 'strongroom-erasure+json';
 
-/** @throws {@link StrongroomError} `ERR_INVALID_OPTION` for what is no key, or only a public one. */
+/** @throws {@link StrongroomError} `ERR_INVALID_OPTION` for an invalid key, or a public one. */
 export function checkReceiptKey(where: string, key: unknown): asserts key is ReceiptKey {
   const { kty, d } = (typeof key === 'object' && key !== null ? key : {}) as JWK;
   if (typeof kty !== 'string' || typeof d !== 'string' || algorithmOf(key as JWK) === undefined) {
@@ -31,7 +34,7 @@ function algorithmOf({ alg, crv, kty }: JWK): string | undefined {
   return alg ?? ALGORITHMS[crv ?? ''] ?? ALGORITHMS[kty ?? ''];
 }
 
-/** The payload with a member a line, so that people can read it, too. */
+/** Signs the payload with one member a line, so that people can read it. */
 export async function signReceipt(where: string, payload: object, key: ReceiptKey): Promise<string> {
   const { CompactSign, importJWK } = await loadJose();
   const alg = algorithmOf(key) as string;
@@ -55,7 +58,7 @@ export async function openReceipt(where: string, receipt: string, key: ReceiptKe
   const alg = typeof key === 'object' && key !== null ? algorithmOf(key) : undefined;
   if (alg === undefined) return invalidOption(where, 'key', 'a public JWK (EC, OKP or RSA)', undefined);
   const { compactVerify, importJWK } = await loadJose();
-  // The half that checks, also of a private key.
+  // The public half, also of a private key.
   const { d: _d, p: _p, q: _q, dp: _dp, dq: _dq, qi: _qi, key_ops: _ops, ...half } = key;
   let checking: Awaited<ReturnType<typeof importJWK>>;
   try {
@@ -64,7 +67,7 @@ export async function openReceipt(where: string, receipt: string, key: ReceiptKe
     return invalidOption(where, 'key', 'a public JWK (EC, OKP or RSA)', undefined);
   }
   try {
-    // The algorithm is the key's, whatever the receipt says.
+    // The algorithm is that of the key, not that of the receipt.
     const { payload, protectedHeader } = await compactVerify(receipt, checking, { algorithms: [alg] });
     if (protectedHeader.typ !== TYPE) throw new Error('another type');
     return JSON.parse(fromUtf8(payload));

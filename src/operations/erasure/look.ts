@@ -5,8 +5,8 @@ import type { KeyPlaces } from '../key-places.ts';
 import type { Erasure, Orphan } from './report.ts';
 
 /*
- * Looks for what is left of erased sessions. It shares no code with what erases them, not even what takes ids apart: a mistake in
- * one must not hide in the other.
+ * Searches for the rest of erased sessions. It shares no code with the erasure, not even the parser of ids, so that
+ * a mistake in one is detected by the other.
  */
 
 /** Where to look. */
@@ -16,9 +16,10 @@ interface Places {
 }
 
 /**
- * By the id of each session, by the conversations that they belonged to, by the subject, and by the data keys of all of them.
+ * Searches by the id of each session, by their conversations, by the subject, and by the data keys of all of them.
  *
- * @param since What was written later is no rest: the id is in use again. Absent right after the erasure.
+ * @param since Records that were written later are not a rest: the id is in use again. Absent right after the
+ * erasure.
  */
 export async function lookForRests(
   { maintenance, places }: Places,
@@ -58,7 +59,7 @@ export async function lookForRests(
   return [...orphans.values()];
 }
 
-/** All keys of the store; of one that cannot list them, those of the sessions that are known. */
+/** All keys of the store; for one that cannot list them, those of the known sessions. */
 async function* keysIn(store: DekStore, known: ReadonlySet<string>): AsyncGenerator<DekRecord> {
   try {
     yield* store.list();
@@ -74,7 +75,7 @@ function isOld({ writtenAt }: StoredRecord, since: number | undefined): boolean 
   return since === undefined || writtenAt <= since || writtenAt >= 8.64e15;
 }
 
-/** Whether it is this session, or stands in a derived id after what that begins with. */
+/** Whether it is this session, or one derived from it. */
 function belongsTo(id: string, session: string): boolean {
   return id === session || (id.startsWith('~') && id.endsWith(`~${session}`));
 }

@@ -5,7 +5,7 @@ import type { Maintenance } from '../../stores/maintenance.ts';
 import type { KeyPlaces } from '../key-places.ts';
 import type { ErasedKey, ErasedSession } from './report.ts';
 
-/** What an erasure works on. */
+/** The target of an erasure. */
 export interface ErasureTarget {
   readonly maintenance: Maintenance;
   readonly places: KeyPlaces;
@@ -13,16 +13,16 @@ export interface ErasureTarget {
   readonly remove: (id: string) => Promise<void>;
 }
 
-/** What an erasure removed. */
+/** The sessions that an erasure removed. */
 export interface Removed {
   readonly sessions: ErasedSession[];
   readonly held: string[];
 }
 
-/** Erases sessions with all that belongs to them: what was made from others first, so that a run that was cut off is run again. */
+/** Erases sessions with their derived sessions, the deepest first, so that an interrupted run can be repeated. */
 export async function eraseTrees(target: ErasureTarget, ids: readonly string[]): Promise<Removed> {
   const { maintenance, places } = target;
-  // One that belongs to another of them goes with that one.
+  // A session that is derived from another of them is erased with it.
   const tops = ids.filter((id) => !ancestorsOf(id).some((above) => ids.includes(above)));
   const left = await keysWithoutRows(places.stores, tops);
   const removed: Removed = { sessions: [], held: [] };
@@ -34,7 +34,7 @@ export async function eraseTrees(target: ErasureTarget, ids: readonly string[]):
       continue;
     }
     try {
-      // All keys before any row: where they are kept in sessions of the same store, those are among the rows.
+      // All keys before any row: keys in sessions of the same store are among the rows.
       const sessions: ErasedSession[] = [];
       for (const id of [...all, top]) sessions.push(await takeKeys(target, id));
       for (const session of sessions) {
@@ -43,7 +43,7 @@ export async function eraseTrees(target: ErasureTarget, ids: readonly string[]):
         removed.sessions.push(session);
       }
     } catch (error) {
-      // A hold that was placed meanwhile.
+      // A hold was placed meanwhile.
       if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
       removed.held.push(top);
     }
@@ -55,7 +55,7 @@ function deepestFirst(one: string, other: string): number {
   return ancestorsOf(other).length - ancestorsOf(one).length;
 }
 
-/** A purge takes the row of a session that it emptied, and leaves its keys. */
+/** A purge removes the row of a session that it emptied, but not its keys. */
 async function keysWithoutRows(
   stores: readonly DekStore[],
   tops: readonly string[],
@@ -67,7 +67,7 @@ async function keysWithoutRows(
         for (const above of ancestorsOf(sessionId)) found.get(above)?.add(sessionId);
       }
     } catch (error) {
-      // One that only knows the keys of a session that it is asked for.
+      // A store that can only list the keys of a given session.
       if (!isStrongroomError(error) || error.code !== 'ERR_UNSUPPORTED') throw error;
     }
   }
@@ -88,7 +88,7 @@ async function isHeld({ maintenance, places }: ErasureTarget, ids: readonly stri
   return false;
 }
 
-/** What is going to be erased, with its keys destroyed where they are not in the database of the rows. */
+/** The session to erase, after destroying its keys that are not in the database of the rows. */
 async function takeKeys({ maintenance, places }: ErasureTarget, id: string): Promise<ErasedSession> {
   const keys: ErasedKey[] = [];
   for (const store of places.stores) {

@@ -1,17 +1,17 @@
 import type { CallOrigin } from '../../layer.ts';
 import type { ReceiptKey } from './jws.ts';
 
-/** A data key that is gone. */
+/** A destroyed data key. */
 export interface ErasedKey {
   readonly did: string;
   /** The key-encryption key that wrapped it. */
   readonly kid: string;
 }
 
-/** A session that is gone. */
+/** An erased session. */
 export interface ErasedSession {
   readonly id: string;
-  /** `'conversation'`, or what belonged to one: `'branch'`, `'archive'`, `'usage'`, `'vault'`, `'keys'`, … */
+  /** `'conversation'`, or the kind of a derived session: `'branch'`, `'archive'`, `'usage'`, `'vault'`, `'keys'`, … */
   readonly kind: string;
   /** Records that it had. */
   readonly records: number;
@@ -19,12 +19,12 @@ export interface ErasedSession {
   readonly keys: readonly ErasedKey[];
 }
 
-/** Something that is left of what was erased, or came back. */
+/** Erased data that still exists, or was restored. */
 export interface Orphan {
   readonly sessionId: string;
-  /** As of {@link ErasedSession}. */
+  /** Like {@link ErasedSession.kind}. */
   readonly kind: string;
-  /** `'session'`: the database knows the session, by its conversation or its subject, although it has no records. */
+  /** `'session'`: the database has the session, by its conversation or its subject, although it has no records. */
   readonly what: 'records' | 'key' | 'session';
   readonly count: number;
 }
@@ -35,7 +35,7 @@ export interface ErasedCount {
   readonly records: number;
 }
 
-/** What an erasure did, without content. It is what a receipt says. */
+/** The result of an erasure, without content: the payload of a receipt. */
 export interface Erasure {
   readonly type: 'strongroom/erasure';
   readonly version: 1;
@@ -49,17 +49,17 @@ export interface Erasure {
   readonly by?: string;
   readonly sessions: readonly ErasedSession[];
   readonly kinds: Readonly<Record<string, ErasedCount>>;
-  /** Sessions that a legal hold kept, with all that belongs to them. */
+  /** Sessions under a legal hold, with their derived sessions. */
   readonly held: readonly string[];
-  /** What the look afterwards found. */
+  /** The findings of the search afterwards. */
   readonly orphans: readonly Orphan[];
-  /** Where erased data may be that this function does not reach. */
+  /** Places with copies of the data that this function does not reach. */
   readonly notReached: readonly string[];
 }
 
-/** What an erasure did. */
+/** The report of an erasure. */
 export interface ErasureReport extends Erasure {
-  /** Ids of the sessions that are gone, with all that belonged to them. */
+  /** Ids of the deleted sessions, with their derived sessions. */
   readonly deleted: readonly string[];
   /** The same as a JWS in its compact form, where a `receiptKey` was given. */
   readonly receipt?: string;

@@ -3,19 +3,19 @@ import { sha256 } from '../../crypto/hash.ts';
 import type { DekRecord, DekStore } from '../../keys/dek-store.ts';
 
 /*
- * That a session was erased is written where its data keys were, as tombstones of keys that never were: every DEK store keeps
- * those, beside the records or elsewhere, in one form. They hold the id and the time.
+ * The erasure of a session is recorded in its DEK store, as tombstones of keys that never existed: every DEK store
+ * keeps tombstones, beside the records or elsewhere, in the same form. They hold the id and the time.
  */
 
-/** Erasures of one session have numbers: a tombstone keeps the time when it was made. */
+/** Erasures of one session are numbered: a tombstone cannot change its time. */
 function nameOf(number: number): string {
   return toBase64url(sha256(utf8(`strongroom erasure ${number}`)));
 }
 
-/** More erasures of one id than anybody makes. */
+/** The most erasures of one id that are recorded. */
 const MOST = 1_000;
 
-/** Stands in place of a wrapped key until the tombstone is made of it: no work on keys takes it for one. */
+/** The value in place of a wrapped key until the record becomes a tombstone; operations on keys skip it. */
 const NO_KEY = 'erased';
 
 export function isKey({ wrapped }: DekRecord): boolean {
@@ -27,12 +27,12 @@ export async function buryIn(store: DekStore, sessionId: string, now: number): P
     const did = nameOf(number);
     const made = await store.put({ sessionId, did, kid: NO_KEY, wrapped: NO_KEY, createdAt: now });
     const found = made ? undefined : await store.get(sessionId, did);
-    // Also where a process died between the two steps.
+    // Also if a process died between `put` and `destroy`.
     if (found === undefined || !('destroyedAt' in found)) return void (await store.destroy(sessionId, did));
   }
 }
 
-/** When a session was erased last, in Unix milliseconds; `undefined` if it never was, as far as this store knows. */
+/** The time of the last erasure of a session, in Unix milliseconds; `undefined` if this store has recorded none. */
 export async function erasedAt(store: DekStore, sessionId: string): Promise<number | undefined> {
   let last: number | undefined;
   for (let number = 0; number < MOST; number++) {

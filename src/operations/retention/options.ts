@@ -6,20 +6,24 @@ import { checkCall, originOf } from '../../protocol/call-origin.ts';
 import { warn } from '../../warning.ts';
 import type { RetentionReport } from './report.ts';
 
-/** Stands in errors. */
+/** The name in errors. */
 export const WHERE = 'retention';
 
 /** Options of {@link retention}: at least one rule. */
 export interface RetentionOptions extends Omit<CallOrigin, 'runContext'> {
-  /** Purges expired records; with a duration also what was written longer ago, see `purgeExpired`. */
+  /** Purges expired records; with a duration also records of at least this age, see `purgeExpired`. */
   readonly expired?: true | Duration;
-  /** Deletes sessions whose first item is older, a conversation with all that belongs to it. */
+  /** Deletes sessions whose first item is older, a conversation with its derived sessions. */
   readonly maxAge?: Duration;
-  /** Deletes conversations whose last item is older, that of a branch or another session of theirs included, with all that belongs to them. */
+  /**
+   * Deletes conversations whose last item is older, with their derived sessions. Items of branches and other
+   * derived sessions count.
+   */
   readonly maxIdle?: Duration;
   /**
-   * Keeps the last items of each conversation and each branch. It counts records and cannot see links inside sealed ones: a cut between a
-   * call and its result leaves half of the pair. Prefer a summary (`strongroom/history`) for sessions that go on.
+   * Keeps the last items of each conversation and each branch. It counts records and cannot see links inside sealed
+   * ones: a cut between a call and its result leaves one without the other. Prefer a summary (`strongroom/history`)
+   * for sessions that continue.
    */
   readonly keepLast?: number;
   /**
@@ -33,7 +37,7 @@ export interface RetentionOptions extends Omit<CallOrigin, 'runContext'> {
   readonly batch?: number;
   /** Gets the report of each scheduled run. */
   readonly onReport?: (report: RetentionReport) => void;
-  /** Gets the error of a scheduled run; the next one runs all the same. Default: a process warning. */
+  /** Gets the error of a scheduled run; the next one runs nevertheless. Default: a process warning. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -41,7 +45,7 @@ export interface RetentionOptions extends Omit<CallOrigin, 'runContext'> {
 export interface RetentionSettings {
   readonly origin: CallOrigin;
   readonly expired: boolean;
-  /** What is written longer ago is taken for expired. */
+  /** Records of at least this age count as expired. */
   readonly after: number | undefined;
   readonly age: number | undefined;
   readonly idle: number | undefined;

@@ -10,11 +10,11 @@ import { listed } from '../listed.ts';
 import { WHERE, type RetentionSettings } from './options.ts';
 import type { RetentionReport } from './report.ts';
 
-/** What the rules work on. */
+/** The target of the rules. */
 export interface RetentionTarget {
   readonly store: Store<Session>;
   readonly maintenance: Maintenance;
-  /** Work that removes from a session, as a call of its own on a wrapped store. */
+  /** Runs work that removes from a session, as a call of its own on a wrapped store. */
   readonly remove: <T>(id: string, work: () => Promise<T>) => Promise<T>;
   /** Deletes a session, as such a call. */
   readonly erase: (id: string) => Promise<unknown>;
@@ -82,17 +82,18 @@ export async function applyRules(
   return report;
 }
 
-/** What the rules say of a session. */
+/** The decision of the rules about a session. */
 type Judge = (summary: SessionSummary) => {
-  /** It goes, if that is still so. */
+  /** The session is deleted if this still applies. */
   readonly condition: DropCondition | undefined;
-  /** How many of its oldest items go. */
+  /** How many of its oldest items are deleted. */
   readonly excess: number;
 };
 
 /**
- * A conversation is as young as the youngest of what belongs to it: somebody may go on in a branch. What belongs to one goes with
- * it, and by its own age; by itself when it is silent only where there is no conversation any more.
+ * A conversation is as young as its youngest derived session: a user may continue in a branch. A derived session is
+ * deleted with its conversation, and by its own age; by its own inactivity only when the conversation no longer
+ * exists.
  */
 async function judgeOf(
   store: RetentionTarget['store'],
@@ -121,10 +122,10 @@ async function judgeOf(
 }
 
 /**
- * The session first, by the condition that is looked at again; then what belonged to it. What a crash leaves of that is judged by
- * itself in the next run.
+ * The session first, by a condition that is checked again; then its derived sessions. After a crash the next run
+ * judges the remaining ones by themselves.
  *
- * @returns Ids of what belonged to it; `undefined` when the session stayed.
+ * @returns Ids of its derived sessions; `undefined` when the session was kept.
  */
 async function dropTree(
   { maintenance, remove, erase }: RetentionTarget,

@@ -20,7 +20,7 @@ export async function runOnce(
   const { dryRun = false, signal } = runOptions;
   signal?.throwIfAborted();
   if (dryRun) return await applyRules(target, settings, true, signal);
-  // Of this run: an owner that is kept would be the owner in each clone of the process, too.
+  // A new name for each run: with a fixed name each clone of the process would be the same owner.
   const owner = randomName();
   if (!(await target.maintenance.leases.acquire(LEASE, owner, LEASE_TIME))) {
     const none = { items: 0, sessions: 0 };

@@ -7,23 +7,23 @@ import { CALLS, type StoreCalls } from '../../session-contract.ts';
 import type { Store } from '../../stores/store.ts';
 import { listed } from '../listed.ts';
 
-/** A session of a person, readable. */
+/** A session of a subject, in clear. */
 export interface ExportedSession {
   readonly id: string;
-  /** `'conversation'`, or what belongs to one: `'branch'`, `'archive'`, `'usage'`, … */
+  /** `'conversation'`, or the kind of a derived session: `'branch'`, `'archive'`, `'usage'`, … */
   readonly kind: string;
-  /** The conversation that it belongs to. */
+  /** Its conversation. */
   readonly root: string;
   readonly items: readonly AgentInputItem[];
 }
 
 /**
- * All sessions of a person and what belongs to them, without data keys and vaults, as the store gives them: through the layers of a wrapped store they are readable, which is
- * what a request for access asks for.
+ * All sessions of a subject and their derived sessions, without data keys and vaults: through the layers of a
+ * wrapped store they are in clear, as a request for access requires.
  *
  * @param subject As given to `session(id, { subject })`.
- * @param origin Who asks and why. On a wrapped store this is a call on the store and one on each session; a store without
- * layers cannot report it and refuses it (`ERR_INVALID_OPTION`).
+ * @param origin The caller and the reason. On a wrapped store this is a call on the store and one on each session;
+ * a store without layers cannot report it and refuses it (`ERR_INVALID_OPTION`).
  *
  * @example
  * ```ts

@@ -7,9 +7,9 @@ import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { KEY_FORMS, KEY_PREFIXES } from './key-prefixes.ts';
 import { isPlaceholder, looksRandom } from './randomness.ts';
 
-/** Every key with a prefix has so many characters without a gap. */
+/** Every key with a prefix has this many characters without a gap. */
 const SHORTEST = 15;
-/** Of a key with full stops: names of modules have fewer digits. */
+/** For a key with full stops: names of modules have fewer digits. */
 const LEAST_DIGITS = 5;
 const SHORTEST_DOTTED = 20;
 const SLUG = /^(?:[a-z]{2,}[_-]){3}/;
@@ -38,7 +38,7 @@ export const apiKeyRecognizer: BuiltInRecognizer = {
       ...KEY_FORMS.map(([, , , pattern]) => pattern),
     ];
   },
-  // Keys of Azure can have full stops in place of a run, and have a tilde.
+  // Keys of Azure can have full stops within a run, and have a tilde.
   clues: CLUE.run15 | CLUE.tilde,
   analyze(text, _context, { keyPrefixes } = UNKNOWN): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
@@ -61,7 +61,7 @@ export const apiKeyRecognizer: BuiltInRecognizer = {
 };
 
 function keyEnd(text: string, start: number, prefix: string): number | undefined {
-  // `blog-sk-learn` and `task_fw_…`: what is so short begins a word or nothing.
+  // `blog-sk-learn` and `task_fw_…`: a prefix this short counts only at the start of a word.
   if (prefix.length <= 3 && /[_-]/.test(text[start - 1] ?? '')) return undefined;
   for (const body of BODIES().get(prefix) as readonly RegExp[]) {
     body.lastIndex = start + prefix.length;
@@ -74,7 +74,7 @@ function keyEnd(text: string, start: number, prefix: string): number | undefined
   return dottedKeyEnd(text, start + prefix.length, prefix);
 }
 
-/** The end of `sk-ab12.cd34.…`, a key whose full stops leave no run that is long enough; `sk-learn.svm` is none. */
+/** The end of `sk-ab12.cd34.…`, a key with only short runs between its full stops; `sk-learn.svm` is not one. */
 function dottedKeyEnd(text: string, start: number, prefix: string): number | undefined {
   if (prefix !== 'sk-') return undefined;
   const end = endOfKey(text, start);
@@ -83,7 +83,7 @@ function dottedKeyEnd(text: string, start: number, prefix: string): number | und
   return digits >= LEAST_DIGITS && !SLUG.test(body) && looksRandom(body, SHORTEST_DOTTED) ? end : undefined;
 }
 
-/** What follows a prefix that is short enough to begin words. */
+/** Whether the text after a prefix that can begin words is that of a key. */
 function isShortKey(body: string): boolean {
   return (!SLUG.test(body) && looksRandom(body)) || isScrambled(body);
 }
@@ -96,8 +96,8 @@ function isScrambled(body: string): boolean {
 }
 
 /**
- * A key that goes on in characters of keys goes as a whole, `sk-….…` too. A stroke separates the segments of a URL and
- * `=` a name from its value: there it ends.
+ * A key is extended over adjacent key characters, as in `sk-….…`. A slash separates the segments of a URL and `=` a
+ * name from its value: there it ends.
  */
 export function endOfKey(text: string, end: number): number {
   let last = end;

@@ -51,7 +51,7 @@ const ISSUERS: readonly (readonly [from: number, to: number, lengths: readonly n
   [6759, 6759, [12, 13, 14, 15, 16, 17, 18, 19]], // Maestro
   [676, 676, [12, 13, 14, 15, 16, 17, 18, 19]], // Maestro
 ];
-/** With a card word beside it, a number of these first digits is taken for a card of whatever issuer. */
+/** With a card word beside it, a number with these first digits is a card of any issuer. */
 const PLAUSIBLE_FIRST = /^[1-6]/;
 const NEEDS_WORD: ReadonlySet<number> = new Set([12, 13, 17, 18, 19]);
 
@@ -92,7 +92,7 @@ function analyzeRun(
   context: TextContext,
   found: RecognizerResult[],
 ): void {
-  // A run can be as long as the text, so its groups are not all held at a time.
+  // A run can be as long as the text, so its groups are read one by one.
   const ahead = run.matchAll(/\d+/g);
   let groups: Group[] = [];
   for (let first = 0; ; first++) {

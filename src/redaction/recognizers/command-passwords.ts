@@ -3,7 +3,10 @@ import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isPassword, type Style } from './password-shape.ts';
 import { secretResult } from './secret-result.ts';
 
-/** Short options mean a password in some programs and a port or a path in others, so the program stands before them. */
+/**
+ * Short options mean a password in some programs and a port or a path in others, so the pattern includes the
+ * program.
+ */
 const COMMANDS: readonly (readonly [needed: string, style: Style, pattern: RegExp])[] = [
   // curl -u ada:password
   ['-u', 'command', /(?:^|\s)(?:-u|--user|--proxy-user)[ =]{1,2}["']?[^\s"':]{1,128}:([^\s"']{3,256})/g],
@@ -25,7 +28,7 @@ const COMMANDS: readonly (readonly [needed: string, style: Style, pattern: RegEx
   ],
 ];
 
-/** Passwords by their place in a command. */
+/** Passwords by their position in a command. */
 export const commandPasswordRecognizer: BuiltInRecognizer = {
   name: 'command-password',
   entities: ['PASSWORD'],

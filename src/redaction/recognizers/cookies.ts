@@ -11,7 +11,7 @@ const COOKIE_KEYS: ReadonlySet<string> = words(
 );
 const LONGEST_KEY = 'set-cookies'.length;
 
-/** What a browser sends back is a credential as a whole: every value of the header that looks like one. */
+/** Every value of a cookie header that looks like a credential. */
 export const cookieRecognizer: BuiltInRecognizer = {
   name: 'cookie',
   entities: ['API_KEY'],

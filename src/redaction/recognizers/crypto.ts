@@ -10,7 +10,7 @@ const BASE58_ADDRESS = /(?<!\w)[13LMDT][1-9A-HJ-NP-Za-km-z]{25,34}(?!\w)/g;
 const BECH32_ADDRESS = /(?<!\w)(?:bc1|tb1|ltc1|BC1|TB1|LTC1)[02-9ac-hj-np-zAC-HJ-NP-Z]{11,71}(?!\w)/g;
 const ETHEREUM_ADDRESS = /(?<!\w)0x[0-9A-Fa-f]{40}(?!\w)/g;
 
-/** Bitcoin (Base58Check, BIP 173, BIP 350) and its kin, Ethereum (EIP-55): each proven by its checksum. */
+/** Bitcoin (Base58Check, BIP 173, BIP 350) and related currencies, Ethereum (EIP-55): each proven by its checksum. */
 export const cryptoRecognizer: BuiltInRecognizer = {
   name: 'crypto',
   entities: ['CRYPTO'],
@@ -69,7 +69,7 @@ function polymod(values: readonly number[]): number {
   return check >>> 0;
 }
 
-/** One case throughout carries no checksum; 40 hexadecimal digits after 0x are hardly anything else. */
+/** One case throughout carries no checksum; 40 hexadecimal digits after 0x are hardly ever another value. */
 function isEthereum(address: string): boolean {
   const body = address.slice(2);
   const lower = body.toLowerCase();

@@ -5,7 +5,7 @@ import { latePattern } from '../late.ts';
 
 const MARK = latePattern(String.raw`\p{M}`, 'u');
 
-/** RFC 5322, 3.2.3 (atext) and letters of all scripts (RFC 6531), but for what separates: see {@link isSeparator}. */
+/** RFC 5322, 3.2.3 (atext) and letters of all scripts (RFC 6531), except separators: see {@link isSeparator}. */
 const LOCAL_CHARACTER = latePattern(String.raw`[\p{L}\p{M}\p{N}._+'!#$%&*=^~-]`, 'u');
 /** RFC 5321, 4.5.3.1.3: addresses of mailing lists (VERP) are longer than the 64 characters of a local part. */
 const LONGEST_LOCAL = 254;
@@ -21,7 +21,7 @@ const UNSPACED = latePattern(
 const LATIN_LETTER = latePattern(String.raw`\p{Script=Latin}`, 'u');
 const FOREIGN_LETTER = latePattern(String.raw`(?!\p{Script=Latin})[\p{L}]`, 'u');
 const PIXEL_DENSITY = /^\d(?:\.\d)?x$/i;
-/** There a password may hold what ends the authority of other URLs. */
+/** In these URLs a password may contain characters that end the authority of other URLs. */
 const DATABASE_USER =
   /(?<![A-Za-z0-9+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]*:(?!\d{1,5}[/?#])[^\s"'<>@]*$/;
 const REPOSITORY_USERS: ReadonlySet<string> = new Set(['git', 'hg', 'svn']);
@@ -32,9 +32,9 @@ const RETURN_PATH = latePattern(
 );
 
 /**
- * E-mail addresses, internationalized ones too (RFC 6531). Found from the `@` outwards, as far as the characters of
- * an address go: linear for any text. The domain must end in a real top-level domain, which tells `icon@2x.png` and
- * `pkg@1.2.3` apart; `git@host:path` is a repository.
+ * E-mail addresses, internationalized ones too (RFC 6531). Found from the `@` outwards, over the characters of an
+ * address: linear for any text. The domain must end in a real top-level domain, unlike `icon@2x.png` and
+ * `pkg@1.2.3`; `git@host:path` is a repository.
  */
 export const emailRecognizer: BuiltInRecognizer = {
   name: 'email',
@@ -72,7 +72,7 @@ function localStart(text: string, at: number, free: number): number {
     start -= size;
   }
   start = afterSeparator(text, afterLabel(text, start, at), at);
-  // In text that is escaped once more than it should be, the letter after a backslash is no part of the address.
+  // In text that is escaped once more than it should be, the letter after a backslash is not part of the address.
   if (text[start - 1] === '\\' && /^[nrtbf]$/.test(text[start] ?? '') && at - start > 1) start++;
   while (start < at && /[.'+!#$%&*=^~-]/.test(text[start] as string)) start++;
   return start;
@@ -80,7 +80,8 @@ function localStart(text: string, at: number, free: number): number {
 
 /**
  * The characters that an address may have and that also stand between addresses: `=` and `&` of a query, `%` of an
- * encoding, two of Markdown's `*` and `~`. They separate where they are used so; otherwise the run goes as a whole.
+ * encoding, two of Markdown's `*` and `~`. They separate only where they are used as separators; otherwise the run
+ * is one address.
  */
 function afterSeparator(text: string, start: number, at: number): number {
   const run = text.slice(start, at);
@@ -99,7 +100,7 @@ function afterSeparator(text: string, start: number, at: number): number {
   return start + cut;
 }
 
-/** Of "联系jane@…" and "Почтаjane@…" what follows the label; a local part of one alphabet stays whole. */
+/** In "联系jane@…" and "Почтаjane@…" the address begins after the label; a local part of one alphabet stays whole. */
 function afterLabel(text: string, start: number, at: number): number {
   let sawLatin = false;
   let marksEnd: number | undefined;
@@ -111,7 +112,7 @@ function afterLabel(text: string, start: number, at: number): number {
       const end = marksEnd ?? index + 1;
       const next = text[end] as string;
       marksEnd = undefined;
-      // A letter of an unspaced script ends where anything else begins, others only where Latin letters do.
+      // A letter of an unspaced script ends before any other character, other letters only before Latin ones.
       if (UNSPACED().test(character)) {
         if (end < at && !UNSPACED().test(next)) return end;
       } else if (FOREIGN_LETTER().test(character)) {
@@ -161,7 +162,7 @@ function usableLength(label: string, isLast: boolean): number {
 
 function isNoMailbox(text: string, start: number, at: number, end: number): boolean {
   const user = text.slice(start, at).toLowerCase();
-  // scheme://user:password@host: what stands before the @ is a password, and found as one.
+  // scheme://user:password@host: the text before the @ is a password, and found as one.
   const before = text.slice(Math.max(0, start - 160), start);
   if (before.includes('://')) {
     if (/:\/\/[^\s/?#@"'<>]*:[^\s/?#"'<>]*$/.test(before)) return true;

@@ -1,7 +1,7 @@
 import { late } from '../late.ts';
 import { FOREIGN_NAME_ENDS } from './secret-names.ts';
 
-/** So many code units in a row of a name beyond ASCII are looked for at once; of a shorter name two. */
+/** This many adjacent code units of a name beyond ASCII are looked for at once; of a shorter name two. */
 const LONG = 4;
 const SHORT = 2;
 
@@ -10,7 +10,7 @@ const SHORT = 2;
  * code unit `state = ((state << 1) | WINDOW_STARTS) & places`, where `places` are those of {@link windowPlaces}.
  */
 export const WINDOW_STARTS: number = 1 | (1 << LONG);
-/** A window may end where the state has one of these: letters of different names are taken for a name too. */
+/** A window may end where the state has one of these: letters of different names can match, too. */
 export const WINDOW_ENDS: number = (1 << (LONG - 1)) | (1 << (LONG + SHORT - 1));
 
 /**
@@ -54,7 +54,7 @@ function hashOf(text: string, start: number, end: number): number {
   return hash;
 }
 
-/** Of each name code units that stand in a row in each match, the first beyond ASCII among them; each with its variants. */
+/** For each name, adjacent code units of every match, with the first one beyond ASCII; each with its variants. */
 function windows(): readonly (readonly string[])[] {
   return FOREIGN_NAME_ENDS.here.source.split('|').map(windowOf);
 }

@@ -4,7 +4,7 @@ import { CLUE, UNKNOWN } from '../clues.ts';
 import { forEachMatch, placedPattern } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
-/** Between two characters: a separator, or one line break with what indents or quotes the next line. */
+/** Between two characters: a separator, or one line break with the indentation or quotation mark of the next line. */
 const CANDIDATE = placedPattern(
   /(?:(?<![A-Za-z0-9])|(?<=[Ii][Bb][Aa][Nn]))[A-Za-z]{2}\d{2}(?:(?:[ .-]{0,2}|[ \t]{0,2}\r?\n[ \t>|*]{0,8})[A-Za-z0-9]){11,30}/,
 );
@@ -34,7 +34,7 @@ export const ibanRecognizer: BuiltInRecognizer = {
     forEachMatch(text, CANDIDATE, countryCodes, ({ index }) => {
       const isApart = !isJoinedBefore(text, index) || /iban$/i.test(text.slice(index - 4, index));
       const end = isApart ? ibanEnd(text, index) : undefined;
-      // Another one can begin inside what was no IBAN.
+      // An IBAN can begin inside a candidate that was not one.
       if (end === undefined) return index + 4;
       found.push({ entityType: 'IBAN_CODE', start: index, end, score: 1, validated: true });
       return end;

@@ -5,14 +5,14 @@ import { forEachNumber } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
 
 const V4 = /(?<![\w.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?!\w|\.\d|-[A-Za-z])/g;
-/** What follows the address of an interface (RFC 4007, 11). */
+/** The zone of an address (RFC 4007, 11). */
 const ZONE = /%[0-9A-Za-z]{1,15}/y;
 const IP_WORDS = words('ip ips ipv4 ipv6 addr address host client remote server gateway subnet dns');
-/** What stands before four numbers with points that are no address. */
+/** Words before four numbers with points that are not an address. */
 const VERSION_WORDS = words(
   'v ver version versions section chapter clause paragraph article oid objectidentifier versionadded versionchanged rev revision semver',
 );
-/** What can stand before a version as well as before an address: the numbers decide. */
+/** Words that precede versions as well as addresses: the numbers decide. */
 const PRODUCT_WORDS = words(
   'release build firmware chrome firefox safari edge opera driver sdk upgrade update assembly',
 );
@@ -22,7 +22,7 @@ const RANGE_BEFORE =
   /(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?: (?:to|through|thru|until|bis|hasta|à|a) | ?(?:->|=>|→|–|—|-|\.\.\.?) ?)$/;
 const LONGEST_RANGE = 32;
 
-/** IPv4 and IPv6 addresses, all ranges; versions and section numbers are told apart by their form and their word. */
+/** IPv4 and IPv6 addresses, all ranges; versions and section numbers are excluded by their form and their word. */
 export const ipRecognizer: BuiltInRecognizer = {
   name: 'ip',
   entities: ['IP_ADDRESS'],

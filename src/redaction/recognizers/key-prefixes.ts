@@ -1,7 +1,7 @@
 /**
- * What begins a key of a provider, and what follows it. Facts, as the rules of kept secret scanners (gitleaks,
- * detect-secrets) and the providers' own pages gave them in November 2026. A body without an upper bound goes as far
- * as its alphabet does.
+ * The prefixes of keys of providers, and the form of their bodies. Facts of November 2026 from the rules of secret
+ * scanners (gitleaks, detect-secrets) and from the providers' own pages. A body without an upper bound extends over
+ * its alphabet.
  */
 export const KEY_PREFIXES: readonly (readonly [provider: string, prefixes: string, body: string])[] = [
   ['Anthropic, OpenAI, OpenRouter, DeepSeek, Langfuse', 'sk- pk-lf-', '[A-Za-z0-9_-]{16,}'],
@@ -157,7 +157,7 @@ export const KEY_PREFIXES: readonly (readonly [provider: string, prefixes: strin
   ],
 ];
 
-/** Keys without a prefix: a literal within them, how many characters of keys stand in a row in them, and the whole. */
+/** Keys without a prefix: a literal within them, the length of their run of key characters, and the whole pattern. */
 export const KEY_FORMS: readonly (readonly [
   provider: string,
   literal: string,

@@ -35,7 +35,7 @@ const TOUCHING = latePattern(
 );
 /** A command line and a file of pairs have only space there: `--token x`, `aws_secret_access_key x`. */
 const SPACE = /[ \t]{1,8}/y;
-/** From the end of a line to the one word of the next. */
+/** From the end of a line to the only word of the next. */
 const BELOW = /\r?\n(?:[ \t]{0,8}\r?\n)?[ \t>]{0,8}(?=\S{6,512}[ \t]{0,8}(?:[\r\n]|$))/y;
 /** `WITH PASSWORD 'x'` */
 const SPACE_AND_QUOTE = /[ \t]{1,4}(?=["'`])/y;
@@ -46,12 +46,12 @@ const CELL =
   /[ \t]{0,4}:?<\/(?:th|td|dt|b|strong|label|span)>\s{0,16}:?\s{0,4}<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>[ \t]{0,4}/iy;
 const OPEN_TAG = />[ \t]{0,2}(?=[^\s<>]{1,512}<\/)/y;
 const SCHEME = /(?:basic|bearer|token|digest|apikey|api-key|negotiate|key|jwt|bot)[ \t]{1,4}/iy;
-/** After a scheme whatever is no word: RFC 7235, 2.1 (token68). */
+/** After a scheme any text that is not a word: RFC 7235, 2.1 (token68). */
 const CREDENTIALS = /^(?![A-Z]?[a-z]+$)[A-Za-z0-9._~+/=-]{8,}$/;
 const USER_BEFORE = /\b(?:user|username|login|email)["']?[ \t]{0,4}[:=]/i;
 const CREDENTIAL_KEYS = /^(?:auth|basic_?auth|credentials?|smtp|login|account|db|database|proxy)$/i;
 const OPENING = /\\{0,3}["'`]/y;
-/** After `=`: up to what separates pairs of a query, a shell and a connection string. */
+/** After `=`: up to the separators of a query, a shell and a connection string. */
 const ASSIGNED_VALUE = /[^\s"'`&;,<>\\]{1,1024}/y;
 /** Tokens have `=` at their end only. */
 const ASSIGNED_TOKEN = /[^\s"'`&;,<>\\=]{1,1024}={0,2}/y;
@@ -74,7 +74,7 @@ export const namedSecretRecognizer: BuiltInRecognizer = {
     if ((clues.seen & CLUE.secretName) === 0) return found;
     const isAscii = ASCII.test(text);
     if (isAscii && !TELLING_CHARACTER.test(text)) return found;
-    // One pass for all names; what stands around a name is looked at where one is.
+    // One pass for all names; the text around a name is read only where there is one.
     findAfterNames(NAME_ENDS, text, clues.names, found);
     if (clues.hasForeignName && !isAscii) findAfterNames(FOREIGN_NAME_ENDS, text, undefined, found);
     forEachMatch(text, BEARER, clues.names, (match) => {
@@ -116,7 +116,7 @@ function findUnderKey(text: string, context: TextContext, found: RecognizerResul
 }
 
 function findAfterName(text: string, at: number, nameEnd: number): RecognizerResult | undefined {
-  // What follows a name is cheaper to look at than the name.
+  // The text after a name is cheaper to check than the name.
   const separated = skip(text, nameEnd, SEPARATOR);
   if (separated === undefined && !TOUCHABLE.test(text[nameEnd] ?? '') && text[nameEnd] !== '\n')
     return undefined;
@@ -135,7 +135,7 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
   if (opening !== undefined) {
     const close = text.indexOf(text.slice(place, opening), opening);
     if (close === -1 || close - opening > LONGEST_QUOTED) return undefined;
-    // Without a sign between them it may be prose: the password "letmein" is what people call weak.
+    // Without a sign between them it may be prose: 'the password "letmein" is weak'.
     return judge(kind, name, text, opening, close, isCommand && !/[_-]/.test(name) ? 'plain' : 'quoted');
   }
   const assigned = kind === 'token' ? ASSIGNED_TOKEN : ASSIGNED_VALUE;
@@ -147,7 +147,7 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
   return judge(kind, name, text, place, end, isVariable ? 'assigned' : isCommand ? 'command' : 'plain');
 }
 
-/** `pass` is a word of many things, but not after a user: `auth: { user: 'ada', pass: '…' }`. */
+/** `pass` has many meanings, but after a user it is a password: `auth: { user: 'ada', pass: '…' }`. */
 function passOfUser(text: string, start: number, name: string): SecretKind | undefined {
   if (!isPassKey(name)) return undefined;
   return USER_BEFORE.test(text.slice(Math.max(0, start - 120), start)) ? 'password' : undefined;
@@ -158,7 +158,7 @@ function besideOrBelow(text: string, separated: number): number | undefined {
   return /[\r\n]/.test(text[separated] ?? '') ? skip(text, separated, BELOW) : separated;
 }
 
-/** Where a value begins that no sign separates from its name: in a tag, on a command line, touching. */
+/** The beginning of a value without a separator after its name: in a tag, on a command line, or adjacent. */
 function afterTouching(text: string, start: number, nameEnd: number): number | undefined {
   const paired = skip(text, nameEnd, PAIR) ?? skip(text, nameEnd, CELL);
   if (paired !== undefined) return paired;

@@ -10,7 +10,7 @@ interface NationalId {
   readonly words: ReadonlySet<string>;
   /** Over the letters and digits, upper case. */
   isValid(characters: string): boolean;
-  /** Whether this way of writing it is enough without a word. */
+  /** Whether this notation is enough without a word. */
   isEvident(source: string): boolean;
 }
 
@@ -119,7 +119,7 @@ const NATIONAL_IDS: readonly NationalId[] = [
   },
 ];
 
-/** National identity numbers; off unless named in `entities` or brought by `countries`. */
+/** National identity numbers; off unless named in `entities` or enabled by `countries`. */
 export const nationalIdRecognizers: readonly BuiltInRecognizer[] = NATIONAL_IDS.map((id) => ({
   name: id.entity.toLowerCase().replaceAll('_', '-'),
   entities: [id.entity],

@@ -5,7 +5,7 @@ import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 
 const PAIRS = /[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}(?!\w|[:-][0-9A-Fa-f])/g;
 const FOURS = /[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?!\w|\.[0-9A-Fa-f])/g;
-/** A group before the address: it is the end of something longer. `MAC:` and `AP-` are no groups. */
+/** A group before the address: it is the end of a longer value. `MAC:` and `AP-` are not groups. */
 const GROUP_BEFORE = /(?:^|\W)(?:[0-9A-Fa-f]{1,2}[:-]|[0-9A-Fa-f]{4}\.|\d{1,20}[.:-])$/;
 const MAC_WORDS = words('mac ethernet bssid hwaddr ether physical');
 const HTTP_URL = /(?<!\w)(?:https?|ftps?|wss?):\/\/[^\s<>"'`\\^{|}]{2,2048}/gi;

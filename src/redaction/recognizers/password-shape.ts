@@ -7,10 +7,10 @@ const WORDS = latePattern(String.raw`^[\p{L}_ -]+$`, 'u');
 const SYMBOL = latePattern(String.raw`[^\p{L}\p{N}'’.,:;!?()/_-]`, 'u');
 const CAMEL = latePattern(String.raw`\p{Ll}\p{Lu}`, 'u');
 
-/** How a value is written: the less a writing says by itself, the more the value has to. */
+/** The notation of a value: the less specific it is, the more the value has to look like a password. */
 export type Style = 'quoted' | 'assigned' | 'command' | 'plain';
 
-/** Words that stand where a password would. */
+/** Words in the place of a password. */
 const NO_PASSWORD = words(
   'true false null none nil undefined yes no on off required optional missing invalid incorrect wrong expired empty blank ' +
     'unset set hidden masked encrypted hashed plain plaintext string text str input varchar char bytes any object number ' +
@@ -20,7 +20,7 @@ const NO_PASSWORD = words(
     'argon2 scrypt sha256 md5 readonly writeonly autocomplete current-password new-password minlength maxlength',
 );
 
-/** Passwords look like anything: how they are written says how much has to speak for one. */
+/** A password can be any text, so the notation decides how much the value has to look like one. */
 export function isPassword(value: string, style: Style, name: string): boolean {
   if (value.length < 4 || value.length > 256 || isStandIn(value) || isReference(value)) return false;
   if (/\s/.test(value)) return style === 'quoted' && /phrase/i.test(name) && !/[.:]$/.test(value);

@@ -22,7 +22,7 @@ export function isInternational(digits: string): boolean {
   if (code === undefined) return false;
   if (code === '1') return digits.length === 11 && isNorthAmerican(digits.slice(1));
   const national = digits.slice(code.length);
-  // The fewest digits are those of islands: Niue and Tokelau have four.
+  // Islands have the shortest numbers: four digits on Niue and Tokelau.
   const fewest = code.length === 3 ? 4 : 5;
   return (
     national.length >= fewest &&
@@ -32,15 +32,16 @@ export function isInternational(digits: string): boolean {
   );
 }
 
-/** Written as in North America, whatever its plan says: made-up numbers are written so too. */
+/** Written as in North America, even if its plan has no such number, like fictional ones. */
 export const AMERICAN: RegExp = /^(?:\(?\+1\)?|001)[ .-]?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}$/;
 
-/** `00` and what would stand after `+`, in groups; groups of two throughout are bytes. */
+/** `00` and the digits of an international number, in groups; only groups of two are bytes. */
 export function isDialledAbroad(source: string, digits: string): boolean {
   const prefix = /^(?:0011|011)(?=[ -]\d)/.exec(source)?.[0]; // from Australia, from North America
   if (prefix !== undefined && isInternational(digits.slice(prefix.length))) return true;
   if (!/^\(?00[ .-]?\(?[1-9]/.test(source)) return false;
-  // A bare run can be a padded id or a barcode: it needs a whole number of some country, and no check digit.
+  // A bare run can be a padded id or a barcode: it needs a complete number of some country, and no valid check
+  // digit.
   if (source === digits) {
     return (
       !digits.startsWith('001') &&
@@ -68,7 +69,7 @@ export function isNorthAmerican(digits: string): boolean {
   return /^1?[2-9]\d{2}[2-9]\d{6}$/.test(digits);
 }
 
-/** How a number that nothing announces is written; `plain` shapes need a numbering plan besides. */
+/** The shape of a number without a label; `plain` shapes also need a numbering plan. */
 export function shapeOf(source: string, digits: string): 'marked' | 'plain' | undefined {
   if (/^(?:1[ .-]?)?\( ?\d{3} ?\)[ .-]{0,2}\d{3}[ .-]?\d{4}$/.test(source)) return 'marked';
   if (/^(?:1-)?\d{3}-\d{3}-\d{4}$/.test(source)) return 'marked';
@@ -108,7 +109,7 @@ export function isGrouped(source: string, digits: string, isNamed: boolean): boo
   return /^\(?\d{1,5}\)?(?:[ ./-]{1,2}\(?\d{1,8}\)?){1,6}$/.test(source);
 }
 
-/** What has groups too: four octets, decimals and pairs of them, years, ISBNs, days with a time. */
+/** Other numbers with groups: four octets, decimals and pairs of them, years, ISBNs, days with a time. */
 const OTHER_NUMBERS: readonly RegExp[] = [
   /^\d{1,3}(?:\.\d{1,3}){3}$/,
   /^0\.\d/,

@@ -4,7 +4,7 @@ import { latePattern } from '../late.ts';
 
 const LATIN_CHARACTER = latePattern(String.raw`[\p{Script=Latin}\p{N}]`, 'u');
 
-/** Latin words for a telephone or what it receives, as they stand before a number or as a key. */
+/** Latin words for a telephone or its messages, before a number or as a key. */
 const LATIN = words(
   'phone phones telephone telephones tel tels tele telf tlf tfno mobile mobiles mob cell cells cellphone cellphones ' +
     'cellular fax faxes telefax faks telefaks whatsapp viber sms hotline helpline landline handy handynr handynummer ' +
@@ -14,14 +14,14 @@ const LATIN = words(
     'tālr mobilais mobilus ponsel hp telp telpon thoại sđt sdt simu fón guthán ffôn fono fone fones telemóvel ' +
     'telemovel mobiel mobiele gsmnummer telnr telno phonenum ph',
 );
-/** Words that name the number and not the thing: what follows one needs no colon. */
+/** Words that name the number and not the thing: they need no colon. */
 const NUMBER_OF_PHONE = words(
   'tel tels tele telf tlf telp telnr telno fax faks telefax ph mob hp whatsapp handynr handynummer rufnummer mobilnr ' +
     'mobilnummer phonenumber mobilenumber phoneno phonenum msisdn sđt sdt cel puhelinnumero símanúmer gsmnummer ' +
     'тел моб τηλ κιν טל հեռ',
 );
 const LATIN_STEM = /^(?:t[eé]l[eé](?:f[oó]n|phon|foon|pon)|telefón)/;
-/** In words of other scripts, wherever in them: endings and compounds are written together. */
+/** Anywhere in words of other scripts: endings and compounds are written together. */
 const STEMS = stems(
   // Chinese, Japanese, Korean
   '电话 電話 手机 手機 座机 座機 传真 傳真 联系方式 聯絡方式 热线 熱線 拨打 撥打 致电 致電 携帯 ケータイ ファックス ファクス ' +
@@ -51,7 +51,7 @@ function isPhoneWord(word: string): boolean {
   return LATIN.has(folded) || LATIN_STEM.test(folded) || SHORT_WORDS.has(folded) || STEMS.test(folded);
 }
 
-/** Words and keys that speak for a telephone number. */
+/** Words and keys that support a telephone number. */
 export const PHONE_WORDS: { has(word: string): boolean } = { has: isPhoneWord };
 
 /** "phone *number is* 415…", "tel*:* 415…": a phone as a thing ("the phone 1008948180") has none of these. */
@@ -81,7 +81,10 @@ const TOUCHING = latePattern(
 /** Ten digits of a mobile in India or Russia, after a word in another script. */
 const MOBILE = /^[6-9]\d{9}$/;
 const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
-/** What no id looks like, so that the bare word is enough: numbers of a trunk prefix, mobiles of China and Russia. */
+/**
+ * Forms that ids do not have, so that the bare word is enough: numbers with a trunk prefix, mobiles of China and
+ * Russia.
+ */
 const NATIONAL = /^(?:0[1-9]\d{7,9}|00[1-9]\d{8,12}|1[3-9]\d{9}|[78]9\d{9})$/;
 /** "phone: …", "Phone # …", "[Phone] …", "--phone …", and "Phone – …" at the beginning of a line */
 const ANNOUNCING = latePattern(
@@ -92,7 +95,7 @@ const SIGN = /[📞📱📲☎☏✆📠]\ufe0f?[: ]{0,3}$/u;
 /** "my number is …" */
 const OWN_NUMBER = /\b(?:my|his|her|their|our|your|new|old) number(?: is| was|:| to)? {0,2}$/i;
 
-/** Whether the text before `start` says that a telephone number comes now, so that any run of digits is one. */
+/** Whether the text before `start` announces a telephone number, so that any run of digits is one. */
 export function isAnnouncedInText(text: string, start: number, digits: string): boolean {
   const before = leadOf(text, start).slice(-40);
   if (CALLING.test(before)) return true;
@@ -113,7 +116,7 @@ export function isAnnouncedInText(text: string, start: number, digits: string): 
   return false;
 }
 
-/** Whether a telephone is spoken of near a number that is written like one. */
+/** Whether a telephone is mentioned near a number that is written like one. */
 export function isMentioned(text: string, start: number, end: number): boolean {
   if (OWN_NUMBER.test(leadOf(text, start).slice(-40))) return true;
   const before = wordsBefore(text, start, 8);
@@ -122,11 +125,11 @@ export function isMentioned(text: string, start: number, end: number): boolean {
   return after.length > 0 && (KINDS.has(after[0] as string) || isPhoneWord(after[0] as string));
 }
 
-/** `contactNumber`, `callback_no`, `caller_id`: no word for a telephone, but a number that people are called by. */
+/** `contactNumber`, `callback_no`, `caller_id`: no word for a telephone, but keys of telephone numbers. */
 const CALLED =
   /^(?:emergency|primary|customer|daytime|evening|home|work)?(?:contact|callback|callers?)(?:number|num|no|id)$/;
 
-/** Whether a key says so of a number that looks like none of an order. */
+/** Whether such a key labels a number that does not look like an order number. */
 export function isCalledBy(key: string | undefined, digits: string): boolean {
   return key !== undefined && NATIONAL.test(digits) && CALLED.test(wordsOfKey(key).join(''));
 }

@@ -39,9 +39,9 @@ const PIECES = [
 const EXTENSION =
   /^ {0,2}[,;]? ?(?:x|ext\.?=?|extn\.?|extension|durchwahl|poste|anexo|ramal|доб\.?|内線|내선|分机|分機) {0,2}\d{1,6}(?![\w%])/iu;
 
-/** Fewer are extensions, short codes and house numbers. */
+/** Shorter numbers are extensions, short codes and house numbers. */
 const FEWEST_DIGITS = 7;
-/** After its word or under its key a number is one with six too, as in Andorra and Greenland. */
+/** After a telephone word or under a telephone key six digits are enough, as in Andorra and Greenland. */
 const FEWEST_ANNOUNCED = 6;
 const MOST_DIGITS = 15; // E.164, 6.2.1
 /** Code units of the longest writing, brackets and spaces included. */
@@ -49,9 +49,9 @@ export const LONGEST = 34;
 
 /**
  * Telephone numbers: with `+` or `00` and a calling code that exists, in the separated shapes of North America and of
- * countries that dial `0`, in other groups where a telephone is spoken of, and anything plausible directly after its
- * word ("phone: …") or under a phone key. A bare run of digits is a telephone number only there: ids have the same
- * lengths.
+ * countries that dial `0`, in other groups near words about telephones, and any plausible number directly after a
+ * telephone word ("phone: …") or under a phone key. A bare run of digits is a telephone number only there: ids have
+ * the same lengths.
  */
 export const phoneRecognizer: BuiltInRecognizer = {
   name: 'phone',
@@ -95,7 +95,7 @@ function findInRun(
   });
 }
 
-/** "+44 20 7946 0958 2024-01-15": what stands after an international number is no part of it. */
+/** "+44 20 7946 0958 2024-01-15": the text after an international number is not part of it. */
 function judgeBeginning(
   text: string,
   start: number,
@@ -113,7 +113,7 @@ function judgeBeginning(
 
 function judge(text: string, from: number, run: string, context: TextContext): RecognizerResult | undefined {
   if (run.length > LONGEST) return undefined;
-  // A bracket that is not closed is one of the sentence.
+  // A bracket that is not closed belongs to the sentence.
   const isOpen = run.startsWith('(') && !run.includes(')');
   const source = isOpen ? run.replace(/^\( ?/, '') : run;
   const start = from + run.length - source.length;
@@ -142,7 +142,7 @@ export function extensionLength(text: string, end: number): number {
   return EXTENSION.exec(text.slice(end, end + 24))?.[0].length ?? 0;
 }
 
-/** Whether a find is no part of a longer word, number or name. */
+/** Whether a find is not part of a longer word, number or name. */
 export function standsAlone(text: string, start: number, end: number): boolean {
   const before = text[start - 1] ?? '';
   const next = text[end] ?? '';

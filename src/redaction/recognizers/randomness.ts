@@ -6,12 +6,13 @@ const PLACEHOLDER = latePattern(
 );
 
 const SHORTEST = 16;
-/** So many characters of a value say what it is. */
+/** This many characters of a value are checked. */
 const LOOK = 128;
 
 /**
- * Stands for a secret and is none: `YOUR_API_KEY_HERE`, `xxxxxx`, `********`, `${TOKEN}`, or what an operator made of one.
- * The symbols of Base64 can repeat in a secret: each session token of AWS has some bytes of ones in a row, `//////////`.
+ * Whether it is a stand-in for a secret: `YOUR_API_KEY_HERE`, `xxxxxx`, `********`, `${TOKEN}`, or the output of an
+ * operator. The symbols of Base64 can repeat in a secret: each session token of AWS has some bytes of ones in a
+ * row, `//////////`.
  */
 export function isStandIn(value: string): boolean {
   return PLACEHOLDER().test(value.slice(0, LOOK));
@@ -31,7 +32,7 @@ export function looksRandom(value: string, shortest: number = SHORTEST): boolean
   return /[A-Za-z]/.test(piece) && digits >= (isMixed ? 1 : 3) && new Set(piece).size >= 10;
 }
 
-/** A place where a secret is kept and no secret: a path, an address, a variable, a call. */
+/** Whether it refers to a secret and is not one: a path, an address, a variable, a call. */
 export function isReference(value: string): boolean {
   return (
     /^[a-z][a-z0-9+.-]{1,24}:\/\//i.test(value) ||

@@ -1,7 +1,7 @@
 import { words, wordsOfKey } from '../context.ts';
 import { placedPattern, type PlacedPattern } from '../places.ts';
 
-/** What a name promises: a secret that machines make, or one that people choose. */
+/** The kind of secret that a name announces: machine-made, or chosen by a person. */
 export type SecretKind = 'token' | 'password';
 
 /** Whose keys are secrets: `api_key`, "access key". */
@@ -12,18 +12,18 @@ const KEY = '[ _.-]?key';
 const NAMES =
   'token|secret|passphrase|password|passwort|passwd|passcode|passord|pass|pwd|credentials?|authorization|jsessionid|phpsessid|sessid|connect\\.sid|kennwort|contrasena|clave|senha|mot de passe|mdp|parola|parole|sifre|haslo|heslo|wachtwoord|adgangskode|salasana|kata sandi|lozinka|geslo|parool|salasona|fjalekalimi?|nenosiri|kata laluan|pasahitza|contrasenya|contrasinal|pasfhocal';
 
-/** The ends of names of secrets, longer ones first: scanned for, whatever stands before them. */
+/** The ends of names of secrets, longer ones first; any text may precede them. */
 export const NAME_ENDS: PlacedPattern = placedPattern(
   new RegExp(`secret${KEY}(?:[ _.-]?base)?|(?:${KEY_OWNERS.join('|')})${KEY}|${NAMES}`, 'i'),
 );
-/** One of these is what every match of {@link NAME_ENDS} begins with, in any case. */
+/** Every match of {@link NAME_ENDS} begins with one of these, in any case. */
 export const NAME_LITERALS: readonly string[] = [
   ...KEY_OWNERS.flatMap((owner) => ['', ' ', '_', '.', '-'].map((separator) => `${owner}${separator}key`)),
   ...NAMES.split('|').map((name) => name.replace(/.\?$/, '').replaceAll('\\', '')),
 ];
-/** Stand before a credential without a sign between them (RFC 7235, 2.1). */
+/** They precede a credential without a separator (RFC 7235, 2.1). */
 export const CREDENTIAL_SCHEMES: readonly string[] = ['bearer', 'token', 'basic'];
-/** In a text of ASCII without one of these nothing is told from a word. */
+/** An ASCII text without one of these has no value that can be distinguished from a word. */
 export const TELLING_CHARACTER: RegExp = /[\d=:@#$%^&*]/;
 /** The names of secrets with letters beyond ASCII, as they are written within a sentence and at its beginning. */
 export const FOREIGN_NAME_ENDS: PlacedPattern = placedPattern(
@@ -34,7 +34,7 @@ const TOKEN_END =
   /(?:token|secret|apikey|accesskey|secretkey|secretkeybase|privatekey|masterkey|signingkey|encryptionkey|accountkey|authkey|servicekey|licensekey|subscriptionkey|sharedkey|credential|credentials|authorization|jsessionid|phpsessid|sessid|connectsid)$/;
 const PASSWORD_END =
   /(?:password|passwd|passwort|passphrase|passcode|pwd|kennwort|contraseña|contrasena|senha|motdepasse|mdp|parola|şifre|sifre|hasło|haslo|heslo|lösenord|wachtwoord|adgangskode|passord|salasana|jelszó|parole|mậtkhẩu|katasandi|пароль|пароля|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمةالمرور|كلمةالسر|رمزعبور|סיסמה|पासवर्ड|পাসওয়ার্ড|κωδικός|lozinka|geslo|parool|salasona|salasõna|fjalekalimi?|fjalëkalimi?|nenosiri|katalaluan|pasahitza|contrasenya|contrasinal|pasfhocal|parolă|slaptažodis|lykilorð|лозинк[аи]|нууцүг|құпиясөз|գաղտնաբառ|პაროლი|گذرواژه|پاسورڈ|کلمهعبور|الرقمالسري|كلمةسر|ססמה|கடவுச்சொல்|పాస్వర్డ్|ಪಾಸ್ವರ್ಡ್|പാസ്വേഡ്|પાસવર્ડ|ਪਾਸਵਰਡ|මුරපදය|ລະຫັດຜ່ານ|ពាក្យសម្ងាត់|စကားဝှက်|የይለፍቃል|暗証番号)$/;
-/** Names of one word are words of prose too: `pass` and `clave` count with something before them (`db_pass`). */
+/** Names that are also words of prose: `pass` and `clave` count only as part of a longer name (`db_pass`). */
 const AMBIGUOUS = words('pass clave');
 /** `next_page_token`, `token_count`, `csrf_token` of a form is one that is used once; a design token is a colour. */
 const HARMLESS = words(
@@ -46,7 +46,7 @@ const NUMBERED = /\d{1,2}$/;
 const KNOWN = new Map<string, SecretKind | undefined>();
 const MOST_KNOWN = 2000;
 
-/** {@link secretKind} of a JSON key, remembered: the same few keys come again and again. */
+/** {@link secretKind} of a JSON key, cached: the same few keys are used again and again. */
 export function secretKindOfKey(key: string | undefined): SecretKind | undefined {
   if (key === undefined || key.length > 128) return undefined;
   if (KNOWN.has(key)) return KNOWN.get(key);
@@ -55,7 +55,7 @@ export function secretKindOfKey(key: string | undefined): SecretKind | undefined
   return kind;
 }
 
-/** Whether the whole text under this key can be a secret; the key above may have to tell it too. */
+/** Whether the whole text under this key can be a secret; the key above may also have to be checked. */
 export function isSecretKey(key: string): boolean {
   return secretKindOfKey(key) !== undefined || isPassKey(key);
 }
@@ -65,7 +65,7 @@ export function isPassKey(key: string | undefined): boolean {
   return key?.length === 4 && key.toLowerCase() === 'pass';
 }
 
-/** What kind of secret a key or a name in a text stands for, if any. */
+/** The kind of secret that a key or a name in a text announces, if any. */
 export function secretKind(name: string): SecretKind | undefined {
   if (name.length > 128) return undefined;
   const parts = wordsOfKey(name).map((word) => word.normalize('NFKC'));

@@ -11,13 +11,13 @@ const KEY_BODY = /[A-Za-z0-9+/=:,.\s-]*(?:\\[nrt])?/y;
 /** The last `@` before the path ends a password (WHATWG URL, authority state): passwords hold `@` unencoded. */
 const USER_INFO =
   /(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:([^\s/?#"'<>]{1,2048})@/g;
-/** Those of databases and queues also hold what ends an authority; digits before it are a port. */
+/** Those of databases and queues may also contain characters that end an authority; digits before them are a port. */
 const LOOSE_USER_INFO =
   /(?<![A-Za-z0-9+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:(?!\d{1,5}[/?#])((?:[^\s"'<>@:]|:(?!\/\/)){1,256})@/g;
 
 /**
  * JSON web tokens in the compact form: signed and unsecured ones (RFC 7515, RFC 7519) of two and three parts, encrypted
- * ones (RFC 7516) of five, which may be empty. A run with more parts goes as a whole.
+ * ones (RFC 7516) of five, which may be empty. A run with more parts is replaced as a whole.
  */
 export const jwtRecognizer: BuiltInRecognizer = {
   name: 'jwt',
@@ -48,7 +48,7 @@ function tokenEnd(text: string, start: number, place: number): number | undefine
     const partEnd = endOfRun(text, end, isBase64Url);
     characters += partEnd - end;
     const isLast = text[partEnd] !== '.' || part >= MOST_PARTS;
-    // The full stop after an unsecured token may be its own; behind a signature it ends the sentence.
+    // The full stop after an unsecured token may belong to it; after a signature it ends the sentence.
     if (!isLast) end = partEnd + 1;
     else {
       if (partEnd === end && part > 2) end--;
@@ -88,7 +88,7 @@ export const privateKeyRecognizer: BuiltInRecognizer = {
       const last = /-----END (?:[A-Z0-9]{2,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----/.exec(
         text.slice(start, bodyEnd),
       );
-      // Without its footer the key ends where its alphabet does.
+      // Without its footer the key ends with its alphabet.
       const end = last === null ? bodyEnd : start + last.index + last[0].length;
       found.push({
         entityType: 'PRIVATE_KEY',

@@ -8,9 +8,9 @@ const CANDIDATE = /(?<!\w|\d[-.]|\d )\d{3}([-. ]?)\d{2}\1\d{4}(?!\w|[-.]\d| \d)/
 const SSN_WORDS = words('ssn ssns social socialsecurity ss sozialversicherungsnummer tin taxpayer');
 
 /**
- * US social security numbers. Written `123-45-6789` they stand for themselves; with spaces, points or nothing
- * between they need their word or key. Numbers that are never issued are none (area 000, 666, 900 to 999; group 00;
- * serial 0000: SSA, "SSN randomization").
+ * US social security numbers. Written as `123-45-6789` they need no label; with spaces, points or no separator they
+ * need a word or key. Numbers that are never issued are excluded (area 000, 666, 900 to 999; group 00; serial 0000:
+ * SSA, "SSN randomization").
  */
 export const usSsnRecognizer: BuiltInRecognizer = {
   name: 'us-ssn',

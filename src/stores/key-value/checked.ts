@@ -6,13 +6,13 @@ import type { KeyRange, KeyValue, KeyValueCommit, KeyValueDriver } from './datab
 import { decodeJson, encodeJson, keyOf, LAYOUT_VERSION, rangeOf } from './layout.ts';
 import { pairsOf } from './pages.ts';
 
-/** A driver whose answers are what they have to be, and whose errors are ours. */
+/** A driver with checked answers and our errors. */
 export type Database = Omit<KeyValueDriver, 'close'>;
 
 const METHODS = ['get', 'list', 'commit'] as const;
 const MORE_METHODS = ['time', 'close'] as const;
 
-/** @throws {@link StrongroomError} `ERR_INVALID_OPTION` for what is no driver. */
+/** @throws {@link StrongroomError} `ERR_INVALID_OPTION` for an invalid driver. */
 export function checkDriver(where: string, driver: unknown): asserts driver is KeyValueDriver {
   if (typeof driver !== 'object' || driver === null)
     return invalidOption(where, 'driver', 'an object', driver);
@@ -31,8 +31,8 @@ export function checkDriver(where: string, driver: unknown): asserts driver is K
 }
 
 /**
- * The driver with its answers checked: a mistake in it must not be taken for an empty history. Before the first call the
- * version of the layout is looked up, or written.
+ * The driver with its answers checked: a mistake in it must not look like an empty history. Before the first call
+ * the version of the layout is looked up, or written.
  */
 export function checkedDatabase(driver: KeyValueDriver): Database {
   const { name } = driver;
@@ -129,7 +129,7 @@ export function checkedDatabase(driver: KeyValueDriver): Database {
   };
 }
 
-/** What version 2 has more than version 1; can be repeated. */
+/** Adds the keys of version 2 that version 1 lacks; can be repeated. */
 async function addTrees(database: Pick<Database, 'get' | 'list' | 'commit'>): Promise<void> {
   for await (const [key, found] of pairsOf(database, rangeOf('session'))) {
     const { id } = decodeJson(found) as { readonly id: string };

@@ -40,7 +40,7 @@ export async function forgetOperations(draft: Draft, row: SessionRow): Promise<S
   return { ...row, oldest: 0, next: 0 };
 }
 
-/** Leaves a tombstone of the data key, if there is one; gives what is there of it afterwards. */
+/** Replaces the data key, if it exists, by a tombstone; returns the tombstone. */
 export async function destroyDek(
   draft: Draft,
   sessionId: string,

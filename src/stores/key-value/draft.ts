@@ -4,35 +4,38 @@ import type { Database } from './checked.ts';
 import type { KeyRange, KeyValue } from './database.ts';
 import { decodeJson, encodeJson } from './layout.ts';
 
-/** A change while it is decided on: what it has read must still be so when it is committed. */
+/** A change before its commit: the values that it has read must not change until then. */
 export interface Draft {
   /** The values under these keys, each of which the commit expects to be the same. */
   read(...keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>;
   /** The same for one value of JSON. */
   readJson<T>(key: string): Promise<T | undefined>;
-  /** What is under the range now. The commit expects nothing of it: something that was read must change whenever it does. */
+  /**
+   * The current pairs of the range. The commit has no condition on them: a value that was read must change with
+   * them.
+   */
   list(range: KeyRange): Promise<readonly KeyValue[]>;
   expect(key: string, value: Uint8Array | undefined): void;
   put(key: string, value: Uint8Array): void;
   putJson(key: string, value: unknown): void;
   remove(key: string): void;
-  /** Whether all that was read is still so. */
+  /** Whether all values that were read are unchanged. */
   isCurrent(): Promise<boolean>;
 }
 
-/** Thrown by a decision that was made on what is not so any more: it is made again. */
+/** Thrown by a decision that is based on outdated data: it is made again. */
 export class Outdated extends Error {}
 
 const ATTEMPTS = 200;
-/** Attempts that follow each other at once. */
+/** Attempts without a pause. */
 const PATIENCE = 3;
 const MOST_DELAY = 20;
 
 /**
- * Decides on a change and makes it; again, when somebody else changed what it was decided on.
+ * Decides on a change and commits it; again, when another writer changed the data of the decision.
  *
- * @param what Is changed, for the message.
- * @param decide Reads and writes through the draft. What it writes is not stored when it throws.
+ * @param what The changed object, for the message.
+ * @param decide Reads and writes through the draft. Its writes are not stored when it throws.
  * @throws {@link StrongroomError} `ERR_CONFLICT` when others are always faster.
  */
 export async function attempt<T>(
@@ -111,7 +114,7 @@ function isSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boo
   return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
 
-/** Waits for a random time, longer after more attempts: callers that are in each other's way must not stay in step. */
+/** Waits for a random time, longer after more attempts: conflicting callers must not retry in step. */
 function outOfStep(number: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, Math.random() * Math.min(number, MOST_DELAY));

@@ -20,9 +20,10 @@ interface KeyValueOptions {
 }
 
 /**
- * {@link StoreDriver} over one table of keys and values (see layout.ts). Each change reads, decides, and commits what it
- * writes together with what must not have changed since; when something has, it is decided on again. All changes of a session's
- * records and operations change its row, whose generation moves at random, so that the row alone says whether they are the same.
+ * {@link StoreDriver} over one table of keys and values (see layout.ts). Each change reads, decides, and commits
+ * its writes together with the values that must not have changed since; when one has, it is decided again. All
+ * changes of a session's records and operations change its row, whose generation grows by random steps, so that
+ * comparing the row is enough.
  */
 export function keyValueDriver(driver: KeyValueDriver, options: KeyValueOptions): StoreDriver {
   const { now } = options;

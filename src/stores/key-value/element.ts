@@ -17,7 +17,7 @@ type Meta = readonly [
 /** JSON has no line feed in it, so that one can end it. */
 const LINE_FEED = 0x0a;
 
-/** One record as a value: a line of JSON, then the body as it is. */
+/** One record as a value: a line of JSON, then the body. */
 export function encodeElement(record: StoredRecord): Uint8Array {
   const { head, did, wrapped, writtenAt, expiresAt, bornAt, body } = record;
   const meta: Meta = [head, did, wrapped, writtenAt, expiresAt, bornAt];

@@ -38,7 +38,7 @@ export function keyValueHistory(
   const append = (batch: Batch): Promise<void> =>
     attemptOn(database, batch.sessionId, async (draft) => {
       const { sessionId, subject, records } = batch;
-      // In one round trip; what follows finds them read.
+      // In one round trip; the later reads of these keys need none.
       await draft.read(sessionKeyOf(sessionId), ...dekKeysOf(sessionId, records));
       const before = await draft.readJson<SessionRow>(sessionKeyOf(sessionId));
       const row = claimed(before ?? (await newSession(draft, sessionId)), subject);
@@ -104,14 +104,14 @@ async function appended(
   return await insertRecords(draft, next, row.end, records);
 }
 
-/** What a change is decided on. */
+/** The data that a change is decided on. */
 interface Seen {
   readonly before: SessionRow | undefined;
   readonly view: View;
   /** The records of the view as they are stored. */
   readonly pairs: readonly KeyValue[];
   readonly range: KeyRange;
-  /** Who has the lease of the fence. */
+  /** The owner of the lease of the fence. */
   readonly owner: string | undefined;
   /** Whether the view begins with the first record of the history. */
   readonly hasStart: boolean;
@@ -123,7 +123,7 @@ async function lookAt(draft: Draft, sessionId: string, look: Look): Promise<Seen
   const operationKey =
     look.operation === undefined ? undefined : keyOf('operation', sessionId, look.operation);
   const leaseKey = look.fence === undefined ? undefined : leaseKeyOf(look.fence.lease);
-  // In one round trip; what follows finds them read.
+  // In one round trip; the later reads of these keys need none.
   await draft.read(
     ...[sessionKeyOf(sessionId), heldKeyOf(sessionId), operationKey, leaseKey].filter(
       (key) => key !== undefined,
@@ -134,7 +134,7 @@ async function lookAt(draft: Draft, sessionId: string, look: Look): Promise<Seen
   const fromEnd = look.from !== 'start';
   const isWhole = look.records === 'all';
   const limit = isWhole ? undefined : look.records;
-  // What is there without a row came after the row was looked for, and the commit fails.
+  // Items without a row were added after the row was read, and the commit fails.
   const isEmpty = before === undefined || limit === 0;
   const found = isEmpty ? [] : await draft.list({ ...range, limit, reverse: fromEnd });
   const pairs = fromEnd ? found.toReversed() : found;
@@ -148,8 +148,8 @@ async function lookAt(draft: Draft, sessionId: string, look: Look): Promise<Seen
 }
 
 /**
- * The records and the operation log were read at different moments. No commit finds that out when the decision is an error,
- * so an error is believed when both still are as they were.
+ * The records and the operation log were read at different moments. No commit detects that when the decision is an
+ * error, so an error is thrown only if both are unchanged.
  */
 async function decided(
   draft: Draft,
@@ -167,7 +167,7 @@ async function decided(
 async function changed(draft: Draft, row: SessionRow, seen: Seen, change: Change): Promise<SessionRow> {
   const { remove, insert, archive } = change;
   const stored = new Set(seen.view.records);
-  // Those which stay may well be of a destroyed data key.
+  // Records that stay may have a destroyed data key.
   await checkDeks(
     draft,
     row.id,
@@ -196,7 +196,7 @@ interface Room {
   readonly records: readonly StoredRecord[];
 }
 
-/** Removes what goes, and finds the numbers for what takes its place. */
+/** Removes records, and finds the numbers for their replacement. */
 async function makeRoom(
   draft: Draft,
   row: SessionRow,
@@ -220,18 +220,18 @@ async function makeRoom(
   const beyond = after(seen.range, lastKey);
   const next = seen.hasEnd ? seen.pairs[end] : (await draft.list({ ...beyond, limit: 1 }))[0];
   if (next === undefined) return { row: left, ...atEnd };
-  // What replaces records inside the history takes the numbers that end with theirs.
+  // Replacements inside the history use the numbers that end with the last removed one.
   const first = itemNumberOf(lastKey) - insert.length + 1;
   const isAtStart = remove.start === 0 && seen.hasStart;
   if (isAtStart || insert.length <= going.length) return { row: left, first, records: insert };
-  // There are too few numbers in the middle: what follows moves with them to the end.
+  // There are too few numbers in the middle: the later records move with them to the end.
   const tail = seen.hasEnd ? seen.pairs.slice(end) : await draft.list(beyond);
   for (const [key] of tail) draft.remove(key);
   const following = await decodeElements(tail);
   return { row: without(left, tail), first: row.end, records: [...insert, ...following] };
 }
 
-/** Writes the operation to the log, and takes the oldest ones out of it. */
+/** Writes the operation to the log, and removes the oldest ones from it. */
 async function logOperation(
   draft: Draft,
   row: SessionRow,

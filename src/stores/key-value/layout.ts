@@ -55,10 +55,13 @@ export function after({ to }: KeyRange, key: string): KeyRange {
 
 /** Digits of the greatest whole number of JavaScript. */
 const DIGITS = 16;
-/** Numbers can be negative: what replaces the beginning of a history stands before its first number. */
+/** Numbers can be negative: the replacement of the beginning of a history gets numbers before its first one. */
 const MIDDLE = 2 ** 52;
 
-/** A number so that keys have its order. Times that are less than 0 or no whole numbers are moved to the next one that is. */
+/**
+ * Encodes a number so that keys have its order. A time that is negative or not a whole number is moved to the next
+ * valid one.
+ */
 function ordered(number: number): string {
   const whole = Math.min(Math.max(Math.ceil(number), 0), Number.MAX_SAFE_INTEGER);
   return String(whole).padStart(DIGITS, '0');
@@ -77,7 +80,7 @@ export function appliedKeyOf(sessionId: string, position: number): string {
   return keyOf('applied', sessionId, ordered(position));
 }
 
-/** What a purge goes by. */
+/** The bounds that a purge uses. */
 export type Bound = 'expiry' | 'birth';
 
 export function boundKeyOf(bound: Bound, time: number, sessionId: string): string {
@@ -93,7 +96,7 @@ export function encodeJson(value: unknown): Uint8Array {
   return utf8(JSON.stringify(value));
 }
 
-/** @throws {@link StrongroomError} `ERR_MALFORMED` for a value that nobody wrote so. */
+/** @throws {@link StrongroomError} `ERR_MALFORMED` for a damaged value. */
 export function decodeJson(value: Uint8Array): unknown {
   try {
     return JSON.parse(fromUtf8(value));

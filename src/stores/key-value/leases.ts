@@ -20,8 +20,8 @@ export function leaseKeyOf(name: string): string {
 const WHAT = 'the leases';
 
 /**
- * They end by the clock of the database and by what was seen of them, see lease-watch.ts; without that clock when they were
- * watched for their whole length.
+ * They expire by the clock of the database and by observation, see lease-watch.ts; without that clock after an
+ * observation for their whole duration.
  */
 export function keyValueLeases(database: Database): Leases {
   const mayTake = leaseWatch(0);
@@ -71,7 +71,7 @@ const MOST_A_PURGE = 1_000;
 
 /**
  * Removes leases that ended long ago, and those that an earlier purge of this process found ended and that were not renewed
- * since: a clock that jumped ahead must not take them from owners that are well.
+ * since: a clock that jumped ahead must not remove them from live owners.
  */
 export function leasePurge(database: Database): () => Promise<void> {
   let found: ReadonlySet<string> = new Set();

@@ -3,7 +3,7 @@ import { after, decodeJson } from './layout.ts';
 
 const PAGE = 200;
 
-/** What is under the range, read in pages: each is of one moment, all together are not. */
+/** The pairs of the range, read in pages: each page is a consistent snapshot, all together are not. */
 export async function* pairsOf(
   database: Pick<KeyValueDriver, 'list'>,
   range: KeyRange,

@@ -13,7 +13,7 @@ import { pairsOf } from './pages.ts';
 import { saveSession, sessionKeyOf, without, type SessionRow } from './session-row.ts';
 
 interface Purged {
-  /** Records that went. */
+  /** Records that were deleted. */
   readonly gone: number;
   readonly more: boolean;
   readonly isHeld: boolean;
@@ -60,7 +60,8 @@ export function keyValuePurge(database: Database): Pick<StoreDriver, 'purge' | '
         return result;
       }
       const generation = going.length === 0 ? row.generation : movedOn(row.generation, newMark());
-      // Also where nothing was deleted: what set the bound is gone, and the session would be looked through again.
+      // Also when nothing was deleted: the record that set the bound was removed, and the session would be
+      // processed again.
       saveSession(draft, id, row, { ...without(row, going), ...firstTimes(left), generation });
       return result;
     });

@@ -10,7 +10,7 @@ import type { Draft } from './draft.ts';
 import { encodeElement } from './element.ts';
 import { boundKeyOf, decodeJson, itemKeyOf, keyOf, rangeOf, type Bound } from './layout.ts';
 
-/** What is kept of a session. It changes with every change of the session's records and operations. */
+/** The row of a session. It changes with every change of the session's records and operations. */
 export interface SessionRow {
   readonly id: string;
   readonly subject: string | null;
@@ -31,8 +31,8 @@ export interface SessionRow {
 }
 
 /**
- * The row of a session that is not there yet. One that belongs to another has the subject of its root, which the commit expects
- * as it was found: so a root that goes leaves its subject to all there are ({@link leaveSubject}).
+ * The row of a new session. A derived session has the subject of its root, which the commit expects unchanged: so
+ * all derived sessions get the subject when the root is removed ({@link leaveSubject}).
  */
 export async function newSession(draft: Draft, id: string): Promise<SessionRow> {
   const lineage = lineageOf(id);
@@ -42,7 +42,7 @@ export async function newSession(draft: Draft, id: string): Promise<SessionRow> 
   return { id, subject: root?.subject ?? null, generation: 0, end: 0, ...empty, oldest: 0, next: 0 };
 }
 
-/** What belongs to a session that goes keeps its subject, so that it is found by it. */
+/** Gives the sessions derived from a removed one its subject, so that they are found by it. */
 export async function leaveSubject(draft: Draft, { id, subject }: SessionRow): Promise<void> {
   if (subject === null || lineageOf(id) !== undefined) return;
   for (const [, value] of await draft.list(rangeOf('tree', id))) {
@@ -58,7 +58,7 @@ export function sessionKeyOf(sessionId: string): string {
 
 const BOUNDS: readonly Bound[] = ['expiry', 'birth'];
 
-/** Writes the row and its entries in the indexes. @param next Absent: the row goes. */
+/** Writes the row and its entries in the indexes. @param next Absent: the row is removed. */
 export function saveSession(
   draft: Draft,
   id: string,
@@ -90,7 +90,7 @@ export function claimed(row: SessionRow, subject: string | undefined): SessionRo
   return { ...row, subject };
 }
 
-/** The row without the records that go; the bounds stay, which may be earlier than need be. */
+/** The row without the removed records; the bounds stay and may be too early. */
 export function without(row: SessionRow, going: readonly KeyValue[]): SessionRow {
   const items = row.items - going.length;
   if (items === 0) return emptied(row);
@@ -106,7 +106,7 @@ export function emptied(row: SessionRow): SessionRow {
   return { ...row, items: 0, bytes: 0, expiry: null, birth: null };
 }
 
-/** Puts records under the numbers from `first` on, and gives the row with them. */
+/** Writes records under the numbers from `first` on, and returns the new row. */
 export async function insertRecords(
   draft: Draft,
   row: SessionRow,

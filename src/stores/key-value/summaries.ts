@@ -26,7 +26,7 @@ export function keyValueSummaries(database: Database): StoreDriver['summaries'] 
     return values.flatMap((value) => (value === undefined ? [] : [decodeJson(value) as SessionRow]));
   }
 
-  /** What belongs to a session of the subject and has no subject itself has that one. */
+  /** Includes derived sessions without a subject of their own. */
   async function rowsOfSubject(subject: string): Promise<SessionRow[]> {
     const own = await rowsOf(await idsIn(database, rangeOf('subject', subject)));
     const trees = await Promise.all(own.map(async ({ id }) => idsIn(database, rangeOf('tree', id))));

@@ -21,12 +21,12 @@ import { LOWER_BOUNDS } from './dialect.ts';
 /** SQLSTATE of an exception that a statement raises itself. */
 const REFUSAL = '45000';
 
-/** A statement is kept for each number of records up to this one: a turn of a conversation is a few. */
+/** A statement is prepared for each number of records up to this one: a turn of a conversation is a few. */
 const MOST_KEPT = 16;
 
 /**
- * Appends each batch in a transaction. MariaDB runs a whole one that is sent as one compound statement, which saves
- * four of five round trips; MySQL has that only in stored procedures, which take a right that few users have.
+ * Appends each batch in a transaction. MariaDB runs a whole transaction as one compound statement, which saves four
+ * of five round trips; MySQL allows that only in stored procedures, which need a permission that few users have.
  */
 export function mysqlAppend(
   dialect: SqlDialect,
@@ -74,7 +74,8 @@ export function mysqlAppend(
         return;
       } catch (error) {
         if (!isRefusal(error)) throw error;
-        // The data key is destroyed or lost, or the subject another: the other way finds that too, and says it.
+        // The data key is destroyed or lost, or the subject differs: the append in steps detects that too, and
+        // throws the error.
       }
     }
     await inSteps(batch);
@@ -93,8 +94,8 @@ type Shape = 'keyed' | 'any';
 
 /**
  * When it fails inside, its transaction stays open until the connection is rolled back, which the runner does. User
- * variables carry the session's number and place from the update that locks it: a `SELECT … FOR UPDATE` before it
- * would take as long as the update.
+ * variables pass on the session's number and position from the update that locks it: a `SELECT … FOR UPDATE` before
+ * it would take as long as the update.
  */
 function compoundAppend(dialect: SqlDialect, shape: Shape, count: number): string {
   const sessions = dialect.table('sessions');

@@ -28,10 +28,10 @@ export function mysqlDialect(prefix: string): SqlDialect {
     name: 'openMysql',
     table: (name) => tableName(prefix, name),
     // The isolation level is set when a connection is taken into use, see pool.ts.
-    // The settings of a connection say how long it may last, see settings.ts.
+    // The settings of a connection limit its duration, see settings.ts.
     begin: () => 'START TRANSACTION',
     forShare: 'LOCK IN SHARE MODE',
-    // `INSERT IGNORE` would also cut what does not fit.
+    // `INSERT IGNORE` would also truncate values that do not fit.
     async insertNew(client, { table, columns, places, values }) {
       try {
         await client.query(

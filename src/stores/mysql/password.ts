@@ -3,11 +3,12 @@ import { credentials, type PasswordProvider } from '../credentials.ts';
 import { underneath, type MysqlPool } from './pool.ts';
 
 /**
- * The pool, with the password of the moment. `mysql2` takes a password, not a function: a pool copies its settings to
- * each connection that it opens, so the password is put there before one is asked for.
+ * The pool, with the current password. `mysql2` accepts a password, not a function: a pool copies its settings to
+ * each connection that it opens, so the password is set there before a connection is requested.
  */
 export function withPassword(pool: Pool, provider: PasswordProvider): MysqlPool {
-  // A pool does not say when it opens a connection, so a password without an end is asked for when one is refused.
+  // A pool does not report when it opens a connection, so a password without an expiry is requested again when it
+  // is refused.
   const secret = credentials(provider, 'until refused');
   // mysql2 reads it at each connection; its types do not name it.
   const { connectionConfig } = pool.pool.config as unknown as { connectionConfig: { password?: string } };

@@ -21,7 +21,7 @@ export interface MysqlConnection {
   destroy(): void;
 }
 
-/** A statement with the options that decide what its rows look like, whatever those of the pool are. */
+/** A statement with the options for its rows, which override those of the pool. */
 interface MysqlStatement {
   readonly sql: string;
   readonly rowsAsArray?: boolean;
@@ -33,7 +33,7 @@ interface MysqlStatement {
   readonly namedPlaceholders?: boolean;
 }
 
-/** The settings of a pool of `mysql2/promise`, as it keeps them. */
+/** The internal settings of a pool of `mysql2/promise`. */
 export function configOf(pool: object): PoolConfig | undefined {
   return (pool as { pool?: { config?: PoolConfig } }).pool?.config;
 }
@@ -43,14 +43,14 @@ interface PoolConfig {
   readonly connectionConfig?: { readonly clientFlags?: number };
 }
 
-/** What stays the same when a pool lends a connection again, in a new wrapper. */
+/** The object that stays the same when a pool hands out a connection again, in a new wrapper. */
 export function underneath(connection: object): object {
   return (connection as { connection?: object }).connection ?? connection;
 }
 
 /**
- * Errors that say a statement cannot be prepared, or not with such values, before anything of it ran: no more of them
- * fit the server (`max_prepared_stmt_count`), an older server or MySQL, a proxy that lends others' connections.
+ * Errors of a statement that cannot be prepared, or not with such values, before any part of it ran: the limit of
+ * the server (`max_prepared_stmt_count`), an older server or MySQL, a proxy that shares connections.
  */
 const NOT_PREPARED = [
   'ER_MAX_PREPARED_STMT_COUNT_REACHED',
@@ -59,7 +59,7 @@ const NOT_PREPARED = [
   'ER_UNKNOWN_STMT_HANDLER',
 ];
 
-/** Nothing of a block ran: `sql_mode` says `ORACLE`, which has another grammar for blocks. */
+/** No part of a block ran: `sql_mode` is `ORACLE`, which has another grammar for blocks. */
 const NOT_PARSED = [1064, 4161];
 
 const ENDS = ['COMMIT', 'ROLLBACK'];
@@ -68,14 +68,14 @@ const ENDS = ['COMMIT', 'ROLLBACK'];
 export interface MysqlPoolOptions {
   /** Milliseconds for one statement, and for getting a connection. */
   readonly timeout: number;
-  /** Nobody else uses the connections: what is set once stays so. */
+  /** No other program uses the connections: settings persist. */
   readonly own: boolean;
   readonly close: () => Promise<void>;
   /** Of the pool. Default: of `pool`. */
   readonly generations?: Generations;
 }
 
-/** What is asked once of a pool. */
+/** Facts about the server of a pool, read once. */
 interface Server {
   readonly isMariaDb: boolean;
   readonly settings: string;
@@ -97,7 +97,7 @@ export function fromPool(pool: MysqlPool, options: MysqlPoolOptions): SqlPool {
     }
   }
 
-  /** What is known of a server is not known of the next one. */
+  /** Facts about a server do not apply to the next one. */
   async function serverOf(connection: MysqlConnection): Promise<Server> {
     if (generation !== generations.number()) {
       generation = generations.number();
@@ -159,7 +159,7 @@ export function fromPool(pool: MysqlPool, options: MysqlPoolOptions): SqlPool {
         try {
           const result = await run(connection, settled(sql, settings), values, form);
           isSet = true;
-          // A block answers with what is in it, and then for itself.
+          // A block returns the results of its statements, and then its own.
           return Array.isArray(result) ? (result as unknown[])[0] : result;
         } catch (error) {
           if (!NOT_PARSED.includes((error as { errno?: number }).errno ?? 0)) throw error;
@@ -184,7 +184,7 @@ export function fromPool(pool: MysqlPool, options: MysqlPoolOptions): SqlPool {
           return;
         }
         connection.release();
-        // The settings are documented to stay, so they are made again behind what such a pool does to a connection.
+        // The settings are documented to stay, so they are set again after such a pool resets a connection.
         if (resets && isSet) connection.query({ sql: settings }).catch(() => undefined);
       },
     };

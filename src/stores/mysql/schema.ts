@@ -5,16 +5,16 @@ export function tableName(prefix: string, name: TableName): string {
   return `\`${prefix}${name}\``;
 }
 
-/** A statement, or one that is left out where the condition holds: MySQL has no `IF` in `ALTER TABLE`, MariaDB has. */
+/** A statement, or one that is skipped when the condition holds: MySQL has no `IF` in `ALTER TABLE`, MariaDB has. */
 export type Step = string | { readonly unless: string; readonly statement: string };
 
 /**
  * The statements of each version, in order; they are never changed, only added (see CONTRIBUTING.md): a database of
  * the version before gets this one. Each can be repeated: MySQL commits every one of them at once.
  *
- * Ids are bytes (`varbinary`), because collations make one id of two: by case, accents or trailing spaces. An item is
- * `longtext`, never `json`, which re-orders keys. Times are indexed as bounds of whole sessions (see first-times.ts),
- * which an append does not change.
+ * Ids are bytes (`varbinary`), because collations treat different ids as equal: by case, accents or trailing
+ * spaces. An item is `longtext`, never `json`, which re-orders keys. Times are indexed as bounds of whole sessions
+ * (see first-times.ts), which an append does not change.
  */
 export function migrations(prefix: string): readonly (readonly Step[])[] {
   const table = (name: TableName): string => tableName(prefix, name);
@@ -82,7 +82,7 @@ export function migrations(prefix: string): readonly (readonly Step[])[] {
         expires_at bigint NOT NULL
       ) ${engine}`,
     ],
-    // The first version was edited in place for a while: a database has what it had when it was made.
+    // The first version was edited in place for a while: a database has the schema of the time when it was created.
     [
       {
         unless: hasColumn(`${prefix}sessions`, 'first_birth_at'),
@@ -102,7 +102,7 @@ export function migrations(prefix: string): readonly (readonly Step[])[] {
         statement: `ALTER TABLE ${table('leases')} DROP COLUMN token`,
       },
     ],
-    // The conversation that a session belongs to, which its id says: so that all that belongs to one is found without a scan.
+    // The conversation of a session, from its id: so that the derived sessions of one are found without a scan.
     [
       {
         unless: hasColumn(`${prefix}sessions`, 'root'),
@@ -132,7 +132,7 @@ function conditional({ unless, statement }: Exclude<Step, string>): string[] {
 }
 
 /**
- * What a set-up by hand runs.
+ * The statements of a set-up by hand.
  *
  * @param from The version that the database has, 0 for an empty one.
  */

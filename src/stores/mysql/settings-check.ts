@@ -11,10 +11,11 @@ const OURS = ['sessions', 'items', 'operations', 'deks', 'leases', 'holds'];
 const VARIABLES = ['innodb_flush_log_at_trx_commit', 'innodb_doublewrite', 'log_bin', 'sync_binlog'];
 
 /**
- * Whether the server keeps what it acknowledges, as far as it says so (MariaDB manual, *InnoDB System Variables* and *Binary Log*).
+ * Checks whether the server keeps acknowledged writes, as far as its settings show (MariaDB manual, *InnoDB System
+ * Variables* and *Binary Log*).
  *
- * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when a table of ours has an engine without transactions: half of a call could
- * stay.
+ * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when a table of ours has an engine without transactions: a call
+ * could be stored in part.
  */
 export async function checkSettings(runner: SqlRunner, prefix: string): Promise<void> {
   const tables = OURS.map((table) => `${prefix}${table}`);

@@ -1,9 +1,10 @@
 /**
- * What our statements need of a connection: each is committed by itself or by `COMMIT`, nothing is cut to fit a column,
- * row locks lock no gaps between rows, and a lock is waited for no longer than the call lasts. MariaDB ends a transaction that waits
- * for its client for longer, on connections that nobody else uses: when the network swallows the client, its locks would stay.
+ * The settings of a connection that our statements need: autocommit, no truncation to fit a column, row locks
+ * without gap locks, and no longer wait for a lock than the time limit of the call. On connections that no other
+ * program uses, MariaDB also ends a transaction that waits for its client for longer: when the network fails, its
+ * locks would stay.
  *
- * @param own Nobody else uses the connection.
+ * @param own No other program uses the connection.
  */
 export function settingsOf(timeout: number, isMariaDb: boolean, own: boolean): string {
   const seconds = Math.max(1, Math.ceil(timeout / 1_000));
@@ -15,7 +16,7 @@ export function settingsOf(timeout: number, isMariaDb: boolean, own: boolean): s
   );
 }
 
-/** The statement behind the settings, in one round trip. MariaDB only. */
+/** The statement after the settings, in one round trip. MariaDB only. */
 export function withSettings(settings: string, sql: string): string {
   return `BEGIN NOT ATOMIC ${settings}; ${sql.replace(/^BEGIN NOT ATOMIC\b/, 'BEGIN')}; END`;
 }

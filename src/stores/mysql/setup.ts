@@ -6,11 +6,11 @@ const WHERE = 'openMysql';
 /** Seconds that a process waits for another one which changes the schema. */
 const PATIENCE = 60;
 
-/** Any number of processes may do this at once: a named lock of the server lets one after the other. */
+/** Any number of processes may do this at once: a named lock of the server runs them one after the other. */
 export async function setUp(runner: SqlRunner, prefix: string): Promise<void> {
   const known = migrations(prefix).length;
   const schema = tableName(prefix, 'schema');
-  // A replica is read-only: where everything is there, nothing is written and no lock is taken.
+  // A replica is read-only: when the schema is complete, nothing is written and no lock is taken.
   const { rows: found } = await runner.read(
     'SELECT 1 FROM information_schema.tables WHERE table_schema = database() AND table_name = ?',
     [`${prefix}schema`],
@@ -42,14 +42,17 @@ export async function setUp(runner: SqlRunner, prefix: string): Promise<void> {
   });
 }
 
-/** The condition is asked for: to prepare a statement is not possible everywhere (`max_prepared_stmt_count`). */
+/**
+ * The condition is a query of its own: preparing a statement is not possible everywhere
+ * (`max_prepared_stmt_count`).
+ */
 async function take(client: SqlClient, step: Step): Promise<void> {
   if (typeof step === 'string') return void (await client.query(step));
   const { rows } = await client.query(`SELECT ${step.unless} AS done`);
   if (Number(rows[0]?.['done']) !== 1) await client.query(step.statement);
 }
 
-/** For a store that creates no tables. Where there are none, the first statement says so. */
+/** For a store that creates no tables. If they are missing, the first statement fails. */
 export async function checkVersion(runner: SqlRunner, prefix: string): Promise<void> {
   const known = migrations(prefix).length;
   const version = await versionOf(tableName(prefix, 'schema'), (sql) => runner.read(sql));

@@ -1,6 +1,9 @@
 import type { SqlValue } from '../sql/client.ts';
 
-/** What a prepared statement is given. Text is bytes: a string would be converted to the charset of the connection. */
+/**
+ * A value of a prepared statement. Text is sent as bytes: a string would be converted to the charset of the
+ * connection.
+ */
 export type MysqlValue = Buffer | number | null;
 
 export function toMysql(value: SqlValue): MysqlValue {

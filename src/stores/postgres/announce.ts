@@ -12,8 +12,8 @@ export interface ListeningClient {
 }
 
 /**
- * Makes the database announce each change by any program: a trigger on the row of the session, which every
- * change updates. Its function is the schema's, see schema.ts.
+ * Makes the database announce each change by any program: a trigger on the row of the session, which every change
+ * updates. Its function is part of the schema, see schema.ts.
  */
 export function announceStatements(names: PostgresNames): string[] {
   const { trigger, called } = announceNames(names);
@@ -38,7 +38,7 @@ const hash = (...pieces: readonly Uint8Array[]): Buffer => {
   return digest.digest();
 };
 
-/** What only they know who may read the table of the secret: where changes are announced, and under which name. */
+/** The channel and the names of announcements, which only roles that may read the table of the secret know. */
 interface Secret {
   readonly channel: string;
   readonly nameOf: Channel['nameOf'];
@@ -53,15 +53,16 @@ function secretOf(hex: string): Secret {
   };
 }
 
-/** Numbered places, for clients that are not ours. */
+/** Numbered placeholders, for clients of the application. */
 export const numbered = (sql: string): string => {
   let place = 0;
   return sql.replace(/\?/g, () => `$${++place}`);
 };
 
 /**
- * Sends a test announcement to the listeners of the channel, if the trigger would send it: with another secret it goes to another
- * channel, and without the trigger it goes nowhere. Three values: what is said, and those of {@link ANNOUNCES}.
+ * Sends a test announcement to the listeners of the channel, if the trigger would send it: with another secret it
+ * is sent to another channel, and without the trigger not at all. Three values: the text, and those of {@link
+ * ANNOUNCES}.
  */
 const sayOn = (
   names: PostgresNames,
@@ -72,8 +73,9 @@ const sayOn = (
  * Through `LISTEN` on a connection that does nothing else.
  *
  * @param close Ends the connection.
- * @param run Runs a statement on another connection: a pooler that hands connections on between transactions takes `LISTEN`
- * and delivers to the client that has the connection at the moment, which is this one while it runs statements.
+ * @param run Runs a statement on another connection: a pooler that shares connections between transactions accepts
+ * `LISTEN` and delivers to the client that has the connection at that time, which is this one while it runs
+ * statements.
  */
 export async function listen(
   client: ListeningClient,
@@ -94,7 +96,7 @@ export async function listen(
   return { gone: gone.signal, close, check, nameOf: secret.nameOf };
 }
 
-/** What comes over the channel: names of sessions, and what listeners say to find out whether they hear. */
+/** Handles messages of the channel: names of sessions, and the test announcements of listeners. */
 export function echoes(
   names: PostgresNames,
   changed: AnnouncementListener['changed'],
@@ -108,7 +110,7 @@ export function echoes(
       else if (payload === expected) arrived();
     },
     async check() {
-      // Another one each time, so that none counts that comes late, or again.
+      // Another one each time, so that a late or repeated one does not count.
       expected = `!${randomName()}`;
       const back = new Promise<void>((resolve) => (arrived = resolve));
       await run(sayOn(names), [expected, ...announceValues(names)]);

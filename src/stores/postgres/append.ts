@@ -9,9 +9,10 @@ import { ON_CONFLICT } from './dialect.ts';
 
 /**
  * Appends in one statement, which is its own transaction: one round trip instead of five. Sessions whose data key
- * was destroyed, and those of another subject, are left out and reported; the rows of the keys are share-locked, so that none is destroyed meanwhile.
- * One session has statements of its own, without the joins by session; plain items have one without data keys and
- * without the columns that they leave empty. Decision 63 measures what they save.
+ * was destroyed, and those of another subject, are skipped and reported; the rows of the keys are share-locked, so
+ * that none is destroyed meanwhile. One session has statements of its own, without the joins by session; plain
+ * items have one without data keys and without the columns that are empty for them. Decision 63 has the
+ * measurements.
  */
 export function postgresAppend(
   dialect: SqlDialect,

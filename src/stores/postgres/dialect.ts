@@ -7,8 +7,8 @@ import type { SqlDialect } from '../sql/dialect.ts';
 import { tableName, type PostgresNames } from './schema.ts';
 
 /**
- * What an `INSERT` of a session `s` does with one that is there: nothing, and it gives no row, when it is of another
- * subject. `least` takes no notice of `NULL`.
+ * The conflict clause for an `INSERT` of an existing session `s`: it returns no row, and changes nothing, when the
+ * subject differs. `least` takes no notice of `NULL`.
  */
 export const ON_CONFLICT: string = `ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excluded.next_seq,
   generation = (s.generation + excluded.generation) % ${MARKS},
@@ -17,7 +17,7 @@ export const ON_CONFLICT: string = `ON CONFLICT (id) DO UPDATE SET next_seq = s.
   first_birth_at = least(s.first_birth_at, excluded.first_birth_at)
   WHERE excluded.subject IS NULL OR s.subject IS NULL OR s.subject = excluded.subject`;
 
-/** A process that is busy for a moment must not lose its transaction. */
+/** A process that is busy for a short time must not lose its transaction. */
 const LEAST_IDLE = 1_000;
 
 export function postgresDialect(names: PostgresNames): SqlDialect {

@@ -3,7 +3,7 @@ interface Limited {
   statement_timeout?: number | false | undefined;
 }
 
-/** The time limit for statements that a server is told when a connection begins, as long as nobody refuses it. */
+/** The time limit for statements that is sent when a connection begins, unless it is refused. */
 export interface ServerLimit {
   /** Whether connections are opened with it. */
   readonly isTold: () => boolean;
@@ -12,8 +12,8 @@ export interface ServerLimit {
 }
 
 /**
- * PgBouncer refuses what it does not know of (`ignore_startup_parameters` is empty by default), and says which. To set the limit
- * behind it is no way out: in transaction mode other programs would get the connection with our limit.
+ * PgBouncer refuses unknown parameters (`ignore_startup_parameters` is empty by default), and names them. Setting
+ * the limit later does not work: in transaction mode other programs would get the connection with our limit.
  *
  * @param settings All that connections are made with.
  */

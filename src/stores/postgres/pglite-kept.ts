@@ -20,7 +20,7 @@ function speaksProtocol(database: Partial<PGliteProtocol>): database is PGlitePr
   return METHODS.every((name) => typeof database[name] === 'function');
 }
 
-/** The columns of the statements that were prepared, by name. Stores of one database share what it has. */
+/** The columns of the prepared statements, by name. Stores of one database share them. */
 const prepared = new WeakMap<object, Map<string, readonly Column[]>>();
 
 /**
@@ -28,7 +28,8 @@ const prepared = new WeakMap<object, Map<string, readonly Column[]>>();
  * its time, and its own reading of rows most of the rest.
  *
  * @param ours Whether the transaction that is open, if any, is of the caller.
- * @returns Nothing when it did not run: the database cannot do it, or is in a transaction of somebody else.
+ * @returns `undefined` when it did not run: the database lacks the methods, or is in a transaction of the
+ * application.
  */
 export type RunKept = (
   statement: KeptStatement,
@@ -47,7 +48,7 @@ function overProtocol(database: PGliteProtocol): RunKept {
 
   async function send(message: Uint8Array): Promise<Buffer> {
     const answer: Uint8Array[] = [];
-    // What it passes is a part of its memory that the next answer overwrites.
+    // The passed bytes are a part of its memory that the next answer overwrites.
     await database.execProtocolRawStream(message, {
       syncToFs: false,
       onRawData: (data) => void answer.push(data.slice()),
@@ -65,26 +66,27 @@ function overProtocol(database: PGliteProtocol): RunKept {
     try {
       return resultOf(await send(executeMessages(name, columns, values)), columns, statement.tuples);
     } catch (error) {
-      // Somebody may have deallocated it, or changed its tables. The runner repeats what that ended.
+      // It may have been deallocated, or its tables changed. The runner repeats a statement that failed for this
+      // reason.
       columnsByName.delete(name);
       throw error;
     }
   }
 
-  /** Commits, and brings what was announced: PGlite reads this answer itself and tells its listeners. */
+  /** Commits, and delivers notifications: PGlite reads this answer itself and calls its listeners. */
   async function sync(ours: boolean): Promise<void> {
     await database.execProtocol(SYNC, { syncToFs: !ours });
   }
 
   return async (statement, values, ours) =>
     await database.runExclusive(async () => {
-      // The lock is of single queries: a transaction of somebody else can be open while we have it.
+      // The lock is for single queries: a transaction of the application can be open while we hold it.
       if (!database.ready || (database.isInTransaction() && !ours)) return undefined;
       let result: SqlResult;
       try {
         result = await execute(statement, values);
       } catch (error) {
-        // What went wrong first is what the caller is to hear.
+        // The caller gets the first error.
         await sync(ours).catch(() => undefined);
         throw error;
       }

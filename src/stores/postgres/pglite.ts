@@ -83,7 +83,7 @@ export function fromPGlite(database: PGliteLike, close: () => Promise<void>): Po
         return await run(open.transaction, statement, values);
       },
     };
-    /** A transaction that is still open is not to be committed. */
+    /** A transaction that is still open must not be committed. */
     const abandon = (): void => {
       const abandoned = open;
       open = undefined;
@@ -103,7 +103,7 @@ export function fromPGlite(database: PGliteLike, close: () => Promise<void>): Po
 
 const NO_ROWS: SqlResult = { rows: [], changes: 0 };
 
-/** PGlite is in this process, but what makes it announce can be taken away like any other. */
+/** PGlite is in this process, but its trigger can be dropped like any other. */
 async function listenPGlite(
   database: PGliteLike,
   names: PostgresNames,

@@ -48,8 +48,8 @@ export interface PostgresPoolClient {
 }
 
 /**
- * SQLSTATE when a connection does not have what was prepared on it, or has it already: a proxy between lends others'
- * connections (PgBouncer in transaction mode without `max_prepared_statements`).
+ * SQLSTATE when a prepared statement is missing on a connection, or exists already: a proxy shares connections
+ * (PgBouncer in transaction mode without `max_prepared_statements`).
  */
 const PREPARED_ELSEWHERE = ['26000', '42P05'];
 
@@ -64,8 +64,8 @@ function hearErrors(client: PostgresPoolClient): void {
 }
 
 /**
- * The last words of a server that dies can come in one packet with its welcome. They are read before the caller that waits for the
- * connection runs, and after the pool stopped to listen for errors.
+ * The error of a server that stops can arrive in one packet with the end of the login. It is read after the pool
+ * has stopped to listen for errors, and before the caller that waits for the connection runs.
  */
 export function hearErrorsOfNew(pool: PostgresPool): void {
   if (pool.on === undefined || watched.has(pool)) return;
@@ -73,7 +73,7 @@ export function hearErrorsOfNew(pool: PostgresPool): void {
   pool.on('connect', hearErrors);
 }
 
-/** `pg` reads what comes in this format as text, which destroys bytes. */
+/** `pg` reads values in this format as text, which destroys bytes. */
 export function binaryError(): StrongroomError {
   return new StrongroomError(
     'ERR_INVALID_OPTION',
@@ -86,7 +86,10 @@ export interface PostgresPoolOptions {
   readonly close: () => Promise<void>;
   /** Opens a connection for listening. Default: one of the pool, kept for as long as the store listens. */
   readonly connect?: () => Promise<Listening>;
-  /** Whether the server ends statements that take too long. `false`: it is told so in each transaction. Default: not our affair. */
+  /**
+   * Whether the server ends statements that take too long. `false`: the limit is set in each transaction. Default:
+   * the store sets no limit.
+   */
   readonly isLimited?: () => boolean;
   /** Of the pool. Default: of `pool`. */
   readonly generations?: Generations;
@@ -118,7 +121,7 @@ export function fromPool(
   async function acquire(): Promise<SqlLoan> {
     const connecting = connected();
     const client = await inTime(connecting, timeout, () => {
-      // It may still come: it must not stay out of the pool.
+      // It may still arrive, and must then be released.
       connecting.then(
         (late) => late.release(),
         () => undefined,
@@ -133,7 +136,7 @@ export function fromPool(
       async query(statement, values = []): Promise<SqlResult> {
         const query = {
           ...(typeof statement === 'object' && keeps ? nameOf(statement) : { text: textOf(statement) }),
-          // Given up here, it would go on waiting for its lock there.
+          // Otherwise, after our time-out it would still wait for its lock on the server.
           ...(!isLimited() &&
             isBegin(statement) && { text: `${statement}; SET LOCAL statement_timeout = ${timeout}` }),
           ...rowModeOf(statement),
@@ -177,7 +180,7 @@ export function fromPool(
             }
           },
         );
-        // One that leads to the old server hears of nothing.
+        // A channel to the old server gets no announcements.
         const signals = channel.gone === undefined ? [moving] : [moving, channel.gone];
         return { ...channel, gone: AbortSignal.any(signals) };
       } catch (error) {
@@ -200,7 +203,7 @@ export interface Listening {
 
 async function keep(pool: PostgresPool): Promise<Listening> {
   const client = await pool.connect();
-  // It listens, so no other call may get it. The type of a pool's client here has only what the store needs of it.
+  // It listens, so no other call may get it. Our type of a pool's client has only the members that the store needs.
   return { client: client as unknown as ListeningClient, close: () => client.release(true) };
 }
 
@@ -216,15 +219,18 @@ const STATES: Readonly<Record<string, string>> = {
   '57014': 'the database cancelled the statement',
 };
 const TRANSIENT = ['40001', '40P01', '55P03', ...PREPARED_ELSEWHERE];
-/** What poolers say instead, with codes of other things. */
+/** Messages of poolers for the same, with codes of other errors. */
 const POOLER_FULL =
   /no more connections allowed|max_(?:client_conn|db_client|user_client)|max clients reached/i;
 const FULL =
   'the database has no connection left: lower maxConnections of its users, or raise its limit (max_connections, or that of ' +
   'the role, the database or the pooler)';
-/** It takes no writes (a standby, or told so), or no connections yet. */
+/** It refuses writes (a standby, or by a setting), or does not accept connections yet. */
 const REFUSED = ['25006', '57P03'];
-/** An administrator ends the server or the connection. What it did is undone: it does not end between a commit and its answer. */
+/**
+ * An administrator ends the server or the connection. The transaction is rolled back: it does not end between a
+ * commit and its answer.
+ */
 const ENDING = '57P01';
 /** It ends because another of its processes crashed, at any moment; or the transaction had waited for its client for too long. */
 const SHUTDOWN = ['57P02', '25P03'];
@@ -234,7 +240,7 @@ function stateOf(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** What the pool of `pg` says when its own clock was faster than ours: no code, only words. */
+/** Messages of the pool of `pg` when its time-out came before ours; they have no code. */
 const POOL_TIMEOUTS = [
   'timeout exceeded when trying to connect',
   'Connection terminated due to connection timeout',

@@ -17,8 +17,8 @@ export function tableName({ schema, prefix }: PostgresNames, name: TableName): s
  * the version before gets this one.
  *
  * Text, never `jsonb`: that re-orders keys, changes numbers and cannot hold `\u0000`. Ids compare by bytes
- * (`COLLATE "C"`). Envelope bodies are ciphertext, so nothing is gained by compressing them (`STORAGE EXTERNAL`).
- * Times are indexed as bounds of whole sessions (see first-times.ts), which an append does not change.
+ * (`COLLATE "C"`). Envelope bodies are ciphertext, so compression would not help (`STORAGE EXTERNAL`). Times are
+ * indexed as bounds of whole sessions (see first-times.ts), which an append does not change.
  */
 export function migrations(names: PostgresNames): readonly (readonly string[])[] {
   const table = (name: TableName): string => tableName(names, name);
@@ -87,7 +87,7 @@ export function migrations(names: PostgresNames): readonly (readonly string[])[]
         expires_at bigint NOT NULL
       )`,
     ],
-    // The first version was edited in place for a while: a database has what it had when it was made.
+    // The first version was edited in place for a while: a database has the schema of the time when it was created.
     [
       `ALTER TABLE ${table('sessions')} ADD COLUMN IF NOT EXISTS first_expiry_at bigint`,
       `ALTER TABLE ${table('sessions')} ADD COLUMN IF NOT EXISTS first_birth_at bigint`,
@@ -112,9 +112,9 @@ export function migrations(names: PostgresNames): readonly (readonly string[])[]
       `CREATE INDEX IF NOT EXISTS ${index('holds_open')} ON ${table('holds')} (session) WHERE released_at IS NULL`,
       `ALTER TABLE ${table('leases')} DROP COLUMN IF EXISTS token`,
     ],
-    // Announcements name no session, and go where only they listen who may read the secret.
+    // Announcements name no session, and use a channel whose name only roles that may read the secret know.
     announceFunction(names),
-    // The conversation that a session belongs to, which its id says: so that all that belongs to one is found without a scan.
+    // The conversation of a session, from its id: so that the derived sessions of one are found without a scan.
     [
       `ALTER TABLE ${table('sessions')} ADD COLUMN root text COLLATE "C"`,
       `UPDATE ${table('sessions')} SET root = regexp_replace(id, '${ROOT_PATTERN}(.)', '\\2')
@@ -124,7 +124,7 @@ export function migrations(names: PostgresNames): readonly (readonly string[])[]
   ];
 }
 
-/** What announces changes: the trigger's and its function's names, and the table of the secret. */
+/** The names for announcements: of the trigger, of its function, and of the table of the secret. */
 export function announceNames(names: PostgresNames): {
   readonly trigger: string;
   readonly called: string;
@@ -174,7 +174,7 @@ $create$, (SELECT nspname FROM pg_namespace n JOIN pg_class c ON c.relnamespace 
 }
 
 /**
- * What a set-up by hand runs.
+ * The statements of a set-up by hand.
  *
  * @param from The version that the database has, 0 for an empty one.
  */

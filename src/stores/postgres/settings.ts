@@ -8,7 +8,7 @@ import { tableName, type PostgresNames } from './schema.ts';
 const WHERE = 'openPostgres';
 const warnOnce = createWarnOnce('STRONGROOM_POSTGRES', WHERE);
 
-/** What each setting means when it is off (PostgreSQL manual, *Write Ahead Log*). */
+/** The effect of each setting when it is off (PostgreSQL manual, *Write Ahead Log*). */
 const OFF: Readonly<Record<string, string>> = {
   fsync:
     'the server does not wait for its disk (fsync off), so a crash of the machine can damage the whole database. Set fsync to on.',
@@ -23,9 +23,10 @@ const OFF: Readonly<Record<string, string>> = {
 const OURS = ['sessions', 'items', 'operations', 'deks', 'leases', 'holds'] as const;
 
 /**
- * Whether the server keeps what it acknowledges, as far as it says so.
+ * Checks whether the server keeps acknowledged writes, as far as its settings show.
  *
- * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when a table of ours is emptied by a crash, and that was not accepted.
+ * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when a crash empties a table of ours, and the options do not
+ * accept that.
  */
 export async function checkSettings(
   runner: SqlRunner,
@@ -35,7 +36,7 @@ export async function checkSettings(
   const settings = Object.keys(OFF)
     .map((name) => `current_setting('${name}', true) AS ${name}`)
     .join(', ');
-  // A database that only speaks PostgreSQL's language may not know of either.
+  // A database that is only compatible with PostgreSQL may not have either.
   const found = await ifAsked(
     () =>
       runner.read(

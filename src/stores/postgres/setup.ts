@@ -6,7 +6,7 @@ import { migrations, tableName, type PostgresNames } from './schema.ts';
 /**
  * Any number of processes may do this at once: the first one works, the others wait and find it done.
  *
- * @param push Whether the database shall announce changes.
+ * @param push Whether the database must announce changes.
  */
 export async function setUp(runner: SqlRunner, names: PostgresNames, push: boolean): Promise<void> {
   const announces = async (client: SqlClient): Promise<boolean> =>
@@ -23,7 +23,7 @@ export async function setUp(runner: SqlRunner, names: PostgresNames, push: boole
     }
     await client.query('SELECT pg_advisory_xact_lock(hashtext(?))', [`strongroom ${schema}`]);
     if (names.schema !== undefined) {
-      // `IF NOT EXISTS` would ask for the right to create schemas even where there is nothing to create.
+      // `IF NOT EXISTS` would need the right to create schemas even if the schema exists.
       const present = await client.query('SELECT to_regnamespace(?) AS name', [`"${names.schema}"`]);
       if (present.rows[0]?.['name'] === null) await client.query(`CREATE SCHEMA "${names.schema}"`);
     }
@@ -43,7 +43,7 @@ export async function setUp(runner: SqlRunner, names: PostgresNames, push: boole
   });
 }
 
-/** For a store that creates no tables. Where there are none, the first statement says so. */
+/** For a store that creates no tables. If they are missing, the first statement fails. */
 export async function checkVersion(runner: SqlRunner, names: PostgresNames): Promise<void> {
   const known = migrations(names).length;
   const { rows } = await runner.read(`SELECT max(version) AS version FROM ${tableName(names, 'schema')}`);

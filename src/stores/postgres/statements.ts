@@ -31,7 +31,7 @@ export interface NamedStatement {
 
 const named = new WeakMap<KeptStatement, NamedStatement>();
 
-/** The name tells the text, so that connections which a proxy mixes up never run another statement by it. */
+/** The name is derived from the text, so that on connections which a proxy shares it never means another statement. */
 export function nameOf(statement: KeptStatement): NamedStatement {
   let found = named.get(statement);
   if (found === undefined) {

@@ -1,6 +1,6 @@
 /**
- * How values are read, whatever parsers an application has set for itself: what is no number, boolean or bytes is text.
- * Nothing in our tables is beyond what a number holds exactly.
+ * How values are read, independent of the application's own type parsers: numbers, booleans and bytes; all other
+ * types are text. All integers in our tables are exact as numbers.
  */
 export const TYPES: { getTypeParser(oid: number): (text: string) => unknown } = {
   getTypeParser: (oid) => PARSERS.get(oid) ?? String,

@@ -1,8 +1,9 @@
 import type { SqlResult, SqlRow, SqlValue } from '../sql/client.ts';
 
-// Messages of PostgreSQL's protocol 3 (PostgreSQL manual, "Message Formats"): a letter, the length, and what is in it.
+// Messages of PostgreSQL's protocol 3 (PostgreSQL manual, "Message Formats"): a letter, the length, and the
+// content.
 
-/** What a statement answers with. */
+/** A column of a result. */
 export interface Column {
   readonly name: string;
   /** Object id of its type. */
@@ -10,7 +11,7 @@ export interface Column {
 }
 
 const [BOOL, BYTEA] = [16, 17];
-/** int8, int2, int4, oid, float4, float8. Nothing in our tables is beyond what a number holds exactly. */
+/** int8, int2, int4, oid, float4, float8. All integers in our tables are exact as numbers. */
 const NUMBERS = [20, 21, 23, 26, 700, 701];
 
 export const SYNC: Uint8Array = message('S', Buffer.alloc(0));
@@ -25,7 +26,7 @@ export function prepareMessages(name: string, text: string): Uint8Array {
   ]);
 }
 
-/** Runs a prepared statement. Bytes travel as they are, everything else as text. */
+/** Runs a prepared statement. Bytes are sent in binary, other values as text. */
 export function executeMessages(
   name: string,
   columns: readonly Column[],
@@ -77,7 +78,10 @@ function toElement(value: string | number | null): string {
   return `"${value.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 }
 
-/** What {@link prepareMessages} were answered. @throws What the server says, with the fields that PGlite's errors have. */
+/**
+ * Parses the answer to {@link prepareMessages}. @throws The error of the server, with the fields of PGlite's
+ * errors.
+ */
 export function columnsOf(answer: Buffer): readonly Column[] {
   for (const { letter, at } of messages(answer)) {
     if (letter !== 'T') continue;
@@ -93,10 +97,10 @@ export function columnsOf(answer: Buffer): readonly Column[] {
 }
 
 /**
- * What {@link executeMessages} were answered.
+ * Parses the answer to {@link executeMessages}.
  *
  * @param tuples Rows by the places of the columns, not by their names.
- * @throws As {@link columnsOf}.
+ * @throws Like {@link columnsOf}.
  */
 export function resultOf(answer: Buffer, columns: readonly Column[], tuples: boolean): SqlResult {
   const rows: SqlRow[] = [];

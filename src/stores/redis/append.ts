@@ -17,7 +17,7 @@ export function redisAppend(
 ): Pick<StoreDriver, 'append' | 'appendMany'> {
   const { commands, idle, keysOf, indexed } = parts;
   const { of: listsOf, onList } = parts.lists;
-  /** What it reads before it writes says nothing of what was written. */
+  /** A failed read before the write means that nothing was written. */
   const append = (batch: Batch): Promise<void> => saying('no', () => appended(batch));
 
   async function appended({ sessionId, records, subject, mark }: Batch): Promise<void> {
@@ -81,7 +81,7 @@ export function redisAppend(
   return {
     append,
 
-    // Commands that are sent in one turn travel together.
+    // Commands that are sent in one turn share a packet.
     appendMany: (batches) => appendEach(batches, append),
   };
 }

@@ -18,7 +18,7 @@ import { signed, throwRefusal } from './refusals.ts';
 import { CHANGE } from './scripts.ts';
 import { versionOf } from './version.ts';
 
-/** How a change that was decided on is made. */
+/** The application of a decided change. */
 interface Application {
   readonly from: 'start' | 'end';
   readonly count: number | 'all';
@@ -27,7 +27,7 @@ interface Application {
   readonly subject: string | undefined;
 }
 
-/** Makes the change that was decided on; whether the history still had the version that was looked at. */
+/** Applies a decided change; returns whether the history still had the version that was read. */
 type Apply = (
   sessionId: string,
   looked: Pick<Looked, 'version' | 'length'>,
@@ -36,12 +36,12 @@ type Apply = (
 ) => Promise<boolean>;
 
 const ATTEMPTS = 200;
-/** Attempts after which a change takes the list away from those who append meanwhile: they need several steps then. */
+/** Attempts after which a change renames the list, so that concurrent appends need several steps. */
 const PATIENCE = 3;
 
 /**
- * Reads what a change is decided on, with a version, and makes the change with a script that does nothing when the version has
- * moved on: then it is decided on again.
+ * Reads the data of the decision with a version, and applies the change with a script that does nothing when the
+ * version has changed: then it is decided again.
  */
 export function redisChange(
   parts: RedisParts,
@@ -60,7 +60,7 @@ export function redisChange(
     const lists = await listsOf(sessionId);
     const target = archive === undefined ? undefined : await listsOf(archive.sessionId);
     const stored = new Set(view.records);
-    // Those which stay may well be of a destroyed data key.
+    // Records that stay may have a destroyed data key.
     const fresh = insert.filter((record) => !stored.has(record));
     const dids = [...didsOf(fresh)];
     const entries = { ...entriesOf(insert, subject), dids };
@@ -185,7 +185,7 @@ async function applyApart(
 ): Promise<boolean> {
   const { archive, ...change } = application.change;
   const { key = '', digest = '' } = change.operation ?? {};
-  // What would be refused must not be in the archive.
+  // A change that would be refused must not be in the archive.
   await assertNotHeldAbove(parts, sessionId);
   const [hold] = (await parts.commands.read('HKEYS', parts.keysOf(sessionId).holds)) as Buffer[];
   if (hold !== undefined) throw heldError(sessionId, hold.toString());
@@ -204,7 +204,7 @@ async function applyApart(
   }
 }
 
-/** What the script is told of the change, beside the names of the lists. What is `undefined` is left out. */
+/** The arguments of the script for the change, except the names of the lists. `undefined` members are omitted. */
 function settingsOf(
   looked: Pick<Looked, 'version' | 'length'>,
   view: View,
@@ -213,7 +213,7 @@ function settingsOf(
 ): { readonly removes: boolean; readonly nothing: boolean; readonly [setting: string]: unknown } {
   const { remove, insert, operation } = change;
   const some = typeof remove === 'object' ? remove : undefined;
-  // What was seen is the same whatever was appended since.
+  // Appends since then do not change the data of the decision.
   const appends = count === 0 || (from === 'start' && view.records.length === count);
   const first = from === 'start' ? 0 : looked.length - view.records.length;
   return {

@@ -10,7 +10,7 @@ export type RedisArgument = string | Buffer;
 /** Sends one command; bulk strings come back as `Buffer`. */
 export interface SendCommand {
   (command: readonly RedisArgument[]): Promise<unknown>;
-  /** How each primary of a cluster is asked by itself. Absent where there is one server. */
+  /** Sends commands to each primary of a cluster. Absent with one server. */
   readonly primaries?: () => Promise<readonly SendCommand[]>;
 }
 
@@ -21,14 +21,14 @@ export class NotSentError extends Error {}
 export interface RedisCommands {
   read(...command: RedisArgument[]): Promise<unknown>;
   write(...command: RedisArgument[]): Promise<unknown>;
-  /** What each primary of a cluster answers, or the one server. */
+  /** The answers of each primary of a cluster, or of the one server. */
   readEach(...command: RedisArgument[]): Promise<unknown[]>;
   /** The keys that match, of all of them. */
   keysLike(pattern: string): AsyncIterable<string>;
   /**
-   * A write that says again what is so already if it is repeated, as part of a call.
+   * An idempotent write, as part of a call.
    *
-   * @param outcome What is known of the call as a whole when this write fails.
+   * @param outcome The outcome of the call as a whole when this write fails.
    */
   entry(outcome: Outcome, ...command: RedisArgument[]): Promise<unknown>;
   /** @param reads Whether it changes nothing. */
@@ -62,29 +62,32 @@ const REPLIES: Readonly<Record<string, string>> = {
   WRONGTYPE: 'a key with this prefix has another type: choose another prefix',
 };
 
-/** The server did nothing, and soon does what it is told; or another one does, behind the same address. */
+/** The server did nothing, and will accept the command soon; or another one will, at the same address. */
 const SOON = ['LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN'];
-/** It takes no writes: after a failover its address may lead to one that does. */
+/** It refuses writes: after a failover its address may lead to a server that accepts them. */
 const ELSEWHERE = ['READONLY', 'NOREPLICAS'];
-/** Of servers to which a connection is of no use. */
+/** Errors of servers to which a connection is useless. */
 const MOVED_ON = ['LOADING', 'MASTERDOWN', ...ELSEWHERE];
 
-/** How a command is repeated, and what its failure means. */
+/** Whether a command is repeated, and the meaning of its failure. */
 interface Kind {
-  /** It can be sent again when nobody knows whether it arrived. */
+  /** It can be sent again when it is unknown whether it arrived. */
   readonly repeatable: boolean;
-  /** @param own What is known of this command alone. */
+  /** @param own The outcome of this command alone. */
   outcome(own: Outcome): Outcome | undefined;
 }
 
 const READ: Kind = { repeatable: true, outcome: () => undefined };
 const WRITE: Kind = { repeatable: false, outcome: (own) => own };
 
-/** What is done with a connection of no use. */
+/** How a useless connection is discarded. */
 export interface Discarding {
-  /** A call waited for it in vain, or got none (`undefined`): it may be dead without anybody having been told. */
+  /** A call got no answer on it, or got no connection (`undefined`): it may be dead without an error. */
   readonly abandon: (connection: SendCommand | undefined) => void;
-  /** Its server refused what another one behind the address may take; what is under way on it is answered still. */
+  /**
+   * Its server refused a command that another one at the address may accept; commands in flight on it still get
+   * their answers.
+   */
   readonly replace: (connection: SendCommand) => void;
 }
 
@@ -95,7 +98,7 @@ export function redisCommands(
 ): RedisCommands {
   const failure = (error: unknown, kind: Kind): unknown => {
     const message = error instanceof Error ? error.message : '';
-    // A script that is refused a command is not undone.
+    // A script is not rolled back when one of its commands is refused.
     if (message.includes('The user executing the script')) {
       return storeError(WHERE, REPLIES['NOPERM'] as string, error, kind.outcome('unknown'));
     }
@@ -115,7 +118,7 @@ export function redisCommands(
     return storeError(WHERE, what, error, kind.outcome('unknown'));
   };
 
-  /** What was never sent is tried again until the time is over: the client connects anew meanwhile. */
+  /** A command that was never sent is repeated until the time is over: the client reconnects meanwhile. */
   async function run(work: (send: SendCommand) => Promise<unknown>, kind: Kind): Promise<unknown> {
     const deadline = performance.now() + timeout;
     let unsent: unknown;
@@ -126,23 +129,23 @@ export function redisCommands(
       try {
         const left = Math.max(deadline - performance.now(), 1);
         const sending = send().then((found) => {
-          // A connection that comes too late must not carry out what its caller has given up.
+          // On a connection that comes too late the command must not run: its caller has got a time-out.
           if (performance.now() >= deadline) throw new TimeoutError(`No connection in ${timeout} ms.`);
           sent = true;
           return work((connection = found));
         });
         return await inTime(sending, left);
       } catch (thrown) {
-        // Of the connection, or of what has to be done before any call.
+        // An error of the connection, or of a step before any call.
         if (isStrongroomError(thrown)) throw sent ? thrown : withOutcome(thrown, kind.outcome('no'));
-        // When the time runs out, what earlier attempts failed with says more than that. Not for a write whose last
-        // attempt may have reached the server.
+        // After a time-out the error of an earlier attempt is more useful. Not for a write whose last attempt may
+        // have reached the server.
         const error =
           thrown instanceof TimeoutError && (kind.repeatable || !sent) ? (unsent ?? thrown) : thrown;
         if (neverSent(error)) unsent = error;
         const reply = replyOf(error);
         if (MOVED_ON.includes(reply) && connection !== undefined) replace(connection);
-        // Where a server takes no writes for good, every call would last as long as it may.
+        // If a server refuses writes permanently, every call would take its whole time limit.
         const elsewhere: boolean = ELSEWHERE.includes(reply) && !moved;
         moved ||= elsewhere;
         const repeatable =
@@ -213,7 +216,7 @@ export function textOf(value: unknown): string {
 
 const digests = new WeakMap<Script, string>();
 
-/** What the server calls it by. */
+/** The digest by which the server identifies it. */
 function digestOf(script: Script): string {
   let digest = digests.get(script);
   if (digest === undefined) {
@@ -232,15 +235,15 @@ export function isReply(error: unknown): boolean {
   return ['ErrorReply', 'SimpleError', 'BlobError', 'ReplyError'].includes(nameOf(error));
 }
 
-/** It answers a new connection so, and closes it: nothing was carried out. */
+/** The server sends this on a new connection and closes it: nothing was done. */
 function isFull(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('ERR max number of clients reached');
 }
 
-/** What a script was refused, where that is in the text of its own error: before Redis 7. */
+/** The error of a command that was refused in a script, which is in the text of the script's error before Redis 7. */
 const IN_SCRIPT = new RegExp(`@user_script: ?\\d+: -?(${[...SOON, ...ELSEWHERE].join('|')}) `);
 
-/** The first word of an error reply; the one after it when that says nothing. */
+/** The first word of an error reply; the second one when the first is generic. */
 function replyOf(error: unknown): string {
   const message = error instanceof Error ? error.message : '';
   return (IN_SCRIPT.exec(message) ?? /^(?:ERR )?([A-Z]+)\b/.exec(message))?.[1] ?? '';

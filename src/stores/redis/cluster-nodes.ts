@@ -5,10 +5,13 @@ import { addressOf, withAddress } from './cluster-address.ts';
 import type { Source } from './connection-source.ts';
 
 const WHERE = 'openRedis';
-/** Milliseconds that a node has to say which node has which slots; and to answer before others are asked whether it still has its own. */
+/**
+ * Milliseconds that a node has to return the slots; and to answer before other nodes are asked whether it still has
+ * its own.
+ */
 export const PATIENCE = 1_000;
 
-/** One node: a connection of its own, made when something is to be sent there. */
+/** One node: its own connection, made when a command is sent there. */
 export interface Node {
   readonly source: Source;
   connect(): Promise<SendCommand>;
@@ -16,15 +19,15 @@ export interface Node {
   connection?: SendCommand;
 }
 
-/** The nodes of a cluster that are connected, and those that can be asked. */
+/** The connected nodes of a cluster, and the known addresses. */
 export interface Nodes {
   /** @throws `ERR_CLOSED` after {@link Nodes.close}, for a node that is not connected. */
   at(address: string): Node;
-  /** Of those that are connected, and then of those that were given, each in an order of chance. */
+  /** Those of connected nodes, then the given ones, each in random order. */
   addresses(): Set<string>;
-  /** Lets go of those that are no primary. */
+  /** Closes the connections to nodes that are not primaries. */
   retire(primaries: ReadonlySet<string>): void;
-  /** Lets go of each that does not answer now. */
+  /** Abandons each node that does not answer now. */
   abandonSilent(): void;
   onConnection(called: () => void): void;
   isClosed(): boolean;
@@ -52,7 +55,7 @@ export function clusterNodes(urls: readonly string[], open: (url: string) => Sou
     return node;
   }
 
-  /** What a node that is no primary any more has under way gets a moment to end. */
+  /** Commands in flight on a node that is no longer a primary get some time to end. */
   function retire(primaries: ReadonlySet<string>): void {
     for (const [address, { source, connection }] of nodes) {
       if (primaries.has(address)) continue;

@@ -9,13 +9,13 @@ import { keyOf, slotOf } from './slot.ts';
 import type { Source } from './connection-source.ts';
 
 const WHERE = 'openRedis';
-/** A slot can be on its way more than once; a circle of nodes that send each other away ends here. */
+/** A slot can move more than once; this bounds a circle of redirections. */
 const REDIRECTIONS = 16;
 
 /**
- * A cluster by the URLs of some of its nodes. Each primary has the connection that a server alone has, which says whether a
- * command was sent. Not with `createCluster` of `redis`: it cannot be opened while a primary is down, and it learns of a
- * failover seconds later, by a setting that not every supported version has.
+ * A cluster by the URLs of some of its nodes. Each primary has the connection of a single server, which reports
+ * whether a command was sent. Not with `createCluster` of `redis`: it cannot be opened while a primary is down, and
+ * it learns of a failover seconds later, by a setting that not every supported version has.
  *
  * @param open Makes the connection to one node.
  */
@@ -36,9 +36,9 @@ export function fromUrls(urls: readonly string[], timeout: number, open: (url: s
       return connection;
     },
     onConnection: (called) => nodes.onConnection(called),
-    // A node that was the primary names the one that is.
+    // A former primary names the current one.
     replace: () => undefined,
-    // One of the nodes fell silent: its own answer tells which.
+    // One of the nodes does not answer: a probe of each node shows which.
     abandon() {
       nodes.abandonSilent();
       owners.refresh();
@@ -62,7 +62,7 @@ function clusterConnection(nodes: Nodes, owners: SlotOwners, timeout: number): S
   const send = async (command: readonly RedisArgument[]): Promise<unknown> => {
     const deadline = performance.now() + timeout;
     const slot = slotOf(keyOf(command));
-    // A primary that falls silent can be replaced meanwhile: then its connection ends.
+    // A primary that does not answer can be replaced meanwhile: then its connection ends.
     const impatience = setInterval(() => owners.refresh(), PATIENCE);
     try {
       for (let asked: string | undefined, redirections = 0; ; redirections++) {
@@ -74,7 +74,7 @@ function clusterConnection(nodes: Nodes, owners: SlotOwners, timeout: number): S
         const connection = await connectionTo(address);
         if (performance.now() > deadline) throw new NotSentError(`No connection in ${timeout} ms.`);
         try {
-          // What is sent in one turn travels together: nothing comes between the two.
+          // Commands that are sent in one turn share a packet: nothing comes between the two.
           if (asked !== undefined) connection(['ASKING']).catch(() => undefined);
           return await connection(command);
         } catch (error) {

@@ -5,9 +5,9 @@ import type { Duplicable } from './tracking.ts';
 export interface Source extends Discarding {
   readonly connect: () => Promise<SendCommand>;
   readonly close: () => Promise<void>;
-  /** Calls back whenever a connection was made, by the client itself too. */
+  /** Registers a callback for each new connection, also one of the client itself. */
   readonly onConnection: (made: () => void) => void;
   readonly isCluster?: boolean;
-  /** What is connected, for another connection to the same target; absent where that cannot listen. */
+  /** The connected client, to make another connection to the same target; absent when that cannot listen. */
   readonly duplicable?: () => Duplicable | undefined;
 }

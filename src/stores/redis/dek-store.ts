@@ -19,7 +19,7 @@ const PAGE = 100;
 export function redisDekStore(parts: RedisParts): DekStore & { readonly holds: HoldStore } {
   const { commands, prefix, now, keysOf } = parts;
   const { onList } = parts.lists;
-  /** A set without which `list` would not know where to look. */
+  /** The set of sessions with data keys, which `list` needs. */
   const sessions = `${prefix}:dek-sessions`;
   const fields = async (key: string): Promise<[field: string, value: string][]> => {
     const flat = ((await commands.script(FIELDS, [key], [], true)) as Buffer[]).map(String);

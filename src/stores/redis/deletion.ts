@@ -14,11 +14,11 @@ export interface Deletion {
   /**
    * Removes everything of a session.
    *
-   * @param version Does nothing, and says so, when the history has another one.
+   * @param version Does nothing, and returns `false`, when the history has another one.
    * @throws {@link StrongroomError} `ERR_HELD`.
    */
   readonly drop: (sessionId: string, version?: string) => Promise<boolean>;
-  /** Takes a session without items out of the indexes; one that got items meanwhile goes back in. */
+  /** Removes a session without items from the indexes; one that got items meanwhile is added again. */
   readonly forget: (sessionId: string, subject?: string) => Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export function redisDeletion(parts: RedisParts, entries: IndexEntries): Deletio
     const owner = await commands.read('HGET', keys.meta, 'subject');
     const subject = owner === null ? undefined : textOf(owner);
     if (subject !== undefined) await leaveSubject(sessionId, subject);
-    // It is listed, and nothing says where its items are: the server may have lost that.
+    // It is listed, but has no list name: the server may have lost it.
     const isLost =
       (await commands.read('ZSCORE', ids, sessionId)) !== null &&
       (await commands.read('EXISTS', keys.meta)) === 0;
@@ -55,7 +55,7 @@ export function redisDeletion(parts: RedisParts, entries: IndexEntries): Deletio
     return true;
   }
 
-  /** Lists whose name nobody knows any more. */
+  /** Removes lists whose name was lost. */
   async function removeOrphans(sessionId: string): Promise<void> {
     const pattern = `${keysOf(sessionId)
       .items('')

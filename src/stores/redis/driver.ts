@@ -22,18 +22,19 @@ export interface RedisDriverOptions {
   /** Milliseconds after the last write when the keys of a session end; 0 for none. */
   readonly idle: number;
   readonly close: () => Promise<void>;
-  /** Looks at the settings of the server. */
+  /** Checks the settings of the server. */
   readonly check: () => Promise<void>;
-  /** Calls back whenever a connection was made. */
+  /** Registers a callback for each new connection. */
   readonly onConnection: (made: () => void) => void;
-  /** What the server tells of changes by itself, if it shall. */
+  /** Announcements of the server, if they are enabled. */
   readonly announcements?: Announcements | undefined;
 }
 
 /**
  * {@link StoreDriver} over Redis. A session's history is a list; every change of it is one Lua script in the slot of
- * the session, or one `RPUSHX` to the list by its name. Indexes over all sessions live in other slots: they are written before
- * the session, so that nothing stored is missing in them, and a reader of an entry checks whether the session still has records.
+ * the session, or one `RPUSHX` to the list by its name. Indexes over all sessions are in other slots: they are
+ * written before the session, so that no stored session is missing in them, and a reader of an entry checks whether
+ * the session still has records.
  */
 export function redisDriver(commands: RedisCommands, options: RedisDriverOptions): StoreDriver {
   const { prefix, operationLog, now } = options;

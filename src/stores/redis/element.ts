@@ -3,9 +3,10 @@ import { damagedRecord, isPlain } from '../record.ts';
 import type { RedisArgument } from './client.ts';
 
 // A record is one element of a list. A plain item that inherits no time is the Unix milliseconds at which it was written,
-// a space and its JSON: that costs a reader next to nothing. Any other record is a line of JSON `[written, expires, born,
-// data key, head, wrapped]`, then the body's bytes. The scripts read the times of both (`TIMES`). Before the last record of
-// an append stands its mark between tildes: it tells the history apart from any other of the same length (`VERSION_OF`).
+// a space and its JSON: that is cheap to read. Any other record is a line of JSON `[written, expires, born, data
+// key, head, wrapped]`, then the body's bytes. The scripts read the times of both (`TIMES`). The last record of an
+// append is preceded by its mark between tildes: it distinguishes the history from any other of the same length
+// (`VERSION_OF`).
 
 const TILDE = 126;
 const NEW_LINE = 10;
@@ -21,7 +22,7 @@ export function encodeElement(record: StoredRecord, mark?: number): RedisArgumen
     return `${before}${writtenAt} ${body as string}`;
   }
   const line = `${before}[${writtenAt},${expiresAt},${bornAt},${quoted(did)},${quoted(head)},${quoted(wrapped)}]`;
-  // Text stays text: the client sends it together with what is around it.
+  // Text stays text: the client sends it in one packet with its neighbours.
   if (typeof body === 'string') return `${line}\n${body}`;
   return Buffer.concat([Buffer.from(`${line}\n`), body]);
 }

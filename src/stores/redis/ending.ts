@@ -6,8 +6,8 @@ export interface Endable {
 }
 
 /**
- * Ends a client that does not connect anew by itself. One that is destroyed before it has its socket gets it nevertheless,
- * and keeps it for good: so it is destroyed as soon as it has it.
+ * Ends a client that does not reconnect by itself. A client that is destroyed before it has its socket gets one
+ * nevertheless, and keeps it for ever: so it is destroyed as soon as it has it.
  */
 export function createEnding(client: Endable): () => void {
   let hasSocket = false;

@@ -20,21 +20,21 @@ export interface IndexEntries {
   readonly births: string;
   /** The sessions of a subject. */
   readonly subjectKey: (subject: string) => string;
-  /** Ids of the sessions that belong to a conversation. */
+  /** Ids of the derived sessions of a conversation. */
   readonly derived: (root: string) => Promise<string[]>;
   /** Ids of the sessions that have this subject themselves. */
   readonly ofSubject: (subject: string) => Promise<string[]>;
-  /** What belongs to a session that goes keeps its subject, so that it is found by it. */
+  /** Gives the sessions derived from a removed one its subject, so that they are found by it. */
   readonly leaveSubject: (sessionId: string, subject: string) => Promise<void>;
   /**
-   * So that the session is found by listings and by the purge. Scores only go down.
+   * Writes the entries by which listings and the purge find the session. Scores are only lowered.
    *
-   * @param outcome What is known of the call when this fails.
+   * @param outcome The outcome of the call when this fails.
    */
   readonly index: (sessionId: string, entries: Entries, outcome: Outcome) => Promise<void>;
   /**
-   * A deletion may have taken the entries since they were written, and a purge may have raised their scores: what comes
-   * after the records stays, because either of them looks at the records again at its end.
+   * A deletion may have removed the entries since they were written, and a purge may have raised their scores.
+   * Entries that are written after the records stay, because both check the records again at their end.
    */
   readonly confirm: (sessionId: string, list: string, entries: Entries) => Promise<void>;
 }

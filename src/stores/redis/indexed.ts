@@ -1,10 +1,10 @@
-/** What must hold before some records may be pushed to a list without anything else. */
+/** The conditions under which some records may be pushed to a list without another check. */
 export interface Entries {
   /** The index by age has this score or a lower one: the earliest birth, in Unix milliseconds; `Infinity` without records. */
   readonly birth: number;
   /** The index by expiry, likewise; `Infinity` when none expires. */
   readonly expiry: number;
-  /** Whose session it is, and listed as. */
+  /** The subject of the session, under which it is listed. */
   readonly subject: string | undefined;
   /** Data keys that are not destroyed. */
   readonly dids: readonly string[];
@@ -12,9 +12,12 @@ export interface Entries {
   readonly latest: number;
 }
 
-/** What this process knows of sessions: the names of their lists, and what holds as long as a list has its name. */
+/**
+ * The state of this process for sessions: the names of their lists, and the conditions that hold as long as a list
+ * has its name.
+ */
 export interface Indexed {
-  /** The name that the list had when this process last heard of it. */
+  /** The last known name of the list. */
   list(sessionId: string): string | undefined;
   /** The name of the list to which records with these entries can be pushed, if there still is one of that name. */
   covers(sessionId: string, entries: Entries): string | undefined;
@@ -31,12 +34,11 @@ export interface Indexed {
 }
 
 /**
- * Whatever could make an entry untrue gives the list another name first: a purge before it raises a score, a deletion,
- * another owner, the destruction of a data key. So a push by name needs no look at any of them.
+ * Every change that could make an entry wrong renames the list first: a purge before it raises a score, a deletion,
+ * another owner, the destruction of a data key. So a push by name needs no check of them.
  *
- * @param limit Sessions that are remembered; the one that was named first goes first.
- * @param trust Milliseconds after which entries are written again: a failover can lose what an index was told, and the
- * session does not show it.
+ * @param limit Sessions that are remembered; the oldest is dropped first. @param trust Milliseconds after which
+ * entries are written again: a failover can lose an index entry, and the session does not show it.
  */
 export function createIndexed(
   limit = 10_000,

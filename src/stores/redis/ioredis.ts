@@ -9,17 +9,17 @@ export interface IoRedisClient {
   nodes?(role: 'master'): IoRedisClient[];
 }
 
-/** Options of {@link IoRedisClient} that change what the store gets, or whom it asks. */
+/** Options of {@link IoRedisClient} that change the answers, or the server that is asked. */
 export interface IoRedisOptions {
   readonly stringNumbers?: boolean | undefined;
   readonly scaleReads?: unknown;
 }
 
-/** What `ioredis` makes of a call, and gives to `sendCommand`. */
+/** The command object of `ioredis`, for `sendCommand`. */
 interface Command {
   readonly promise: Promise<unknown>;
   reject: (error: Error) => void;
-  /** Called when the bytes go to a connection. */
+  /** Called when the bytes are sent to a connection. */
   toWritable: (stream: unknown) => string | Buffer;
 }
 
@@ -66,20 +66,20 @@ function callerOf(client: IoRedisClient, timeout: number): SendCommand {
   };
 }
 
-/** What goes to a connection in place of a command that may have been carried out. */
+/** Sent instead of a command that may have been carried out. */
 const NOTHING = '*1\r\n$4\r\nPING\r\n';
 
 /**
- * When a connection breaks, `ioredis` sends again what had no answer, once there is another connection
- * (`autoResendUnfulfilledCommands`, and `retryDelayOnFailover` of a cluster): an append that was carried out would be doubled. So
- * a command that was written is written again only after the server refused it, and never after its caller was told that it
- * failed. The caller knows what can be repeated.
+ * When a connection breaks, `ioredis` sends commands without an answer again on the next connection
+ * (`autoResendUnfulfilledCommands`, and `retryDelayOnFailover` of a cluster): an append that was carried out would
+ * be duplicated. So a command that was sent is sent again only after the server refused it, and never after its
+ * caller got an error. The caller knows which commands can be repeated.
  */
 function sendOnce(command: Command, timeout: number, send: () => Promise<unknown>): Promise<unknown> {
   const deadline = performance.now() + timeout;
   let isWritten = false;
   let isOver = false;
-  /** What a cluster answered to it last. */
+  /** The last answer of a cluster to it. */
   let answer: Error | undefined;
   const { toWritable, reject } = command;
   const fail = (error: Error): void => {
@@ -96,7 +96,7 @@ function sendOnce(command: Command, timeout: number, send: () => Promise<unknown
   };
   command.reject = fail;
   const promise = send();
-  // A cluster has put its own in place of it, which sends again after a delay.
+  // A cluster has replaced it by its own function, which sends again after a delay.
   const { reject: retry } = command;
   command.reject = (error) => {
     if (isWritten && !isReply(error)) return fail(error);

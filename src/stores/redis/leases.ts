@@ -4,10 +4,13 @@ import type { RedisCommands } from './client.ts';
 import { leaseKey } from './keys.ts';
 import { ACQUIRE, RENEW, TAKE_OVER } from './scripts.ts';
 
-/** By how many milliseconds the end of a key that nobody touched can differ between two looks: its parts are two clocks. */
+/**
+ * By how many milliseconds the expiry of an unchanged key can differ between two reads: it is computed from two
+ * clocks.
+ */
 const PRECISION = 1_000;
 
-/** How much longer a key lasts than its lease: a clock that jumps ahead by less does not take it away. */
+/** How much longer a key lasts than its lease: a clock that jumps ahead by less does not remove it. */
 const LONGEST_RESERVE = 2 * 3_600_000;
 
 function reserveOf(milliseconds: number): number {
@@ -15,8 +18,8 @@ function reserveOf(milliseconds: number): number {
 }
 
 /**
- * Leases are keys with a time. The key lasts longer than the lease, and who may have one that has ended is decided by what was
- * seen of it (see lease-watch.ts).
+ * Leases are keys with a time. The key lasts longer than the lease, and an expired one is taken over by observation
+ * (see lease-watch.ts).
  */
 export function redisLeases(prefix: string, commands: RedisCommands): Leases {
   const mayTake = leaseWatch(PRECISION);

@@ -17,8 +17,8 @@ export function latestExpiry(records: readonly StoredRecord[]): number {
 }
 
 /**
- * What the scripts are told (see `LIFE` in scripts.ts): until when the new records need the keys, the clock of this process, the idle time (0:
- * none), and whether a hold on a session above is open, which the slot of this one need not know of.
+ * The argument of the scripts (see `LIFE` in scripts.ts): until when the new records need the keys, the clock of
+ * this process, the idle time (0: none), and whether a hold on an ancestor is open, which can be in another slot.
  */
 export async function lifeOf(
   parts: RedisParts,

@@ -6,7 +6,7 @@ import { textOf, type RedisCommands } from './client.ts';
 import type { Indexed } from './indexed.ts';
 import { sessionKeys } from './keys.ts';
 
-/** The list of a session under its present name, and under the one that it gets if it has to have another. */
+/** The list of a session under its current name, and under the next one if it must be renamed. */
 export interface Lists {
   /** `''` when there is none. */
   readonly list: string;
@@ -16,9 +16,9 @@ export interface Lists {
 }
 
 /**
- * Runs a script that is told the name of the session's list, once more when the list has another name meanwhile.
+ * Runs a script with the name of the session's list, again when the list was renamed meanwhile.
  *
- * @param first The names to begin with, where they were asked for before.
+ * @param first The names to begin with, if they were read before.
  */
 export type OnList = (
   sessionId: string,
@@ -26,15 +26,15 @@ export type OnList = (
   first?: Lists,
 ) => Promise<unknown>;
 
-/** How often a list may get another name while one call runs. */
+/** How often a list may be renamed during one call. */
 const ATTEMPTS = 200;
 
-/** Where the items of sessions are. */
+/** The names of the lists of sessions. */
 export interface ListNames {
   readonly onList: OnList;
-  /** The last `count` elements, all when absent; of those that stand before the last `skip`. */
+  /** The last `count` elements, all when absent; of those before the last `skip`. */
   readonly range: (sessionId: string, count?: number, skip?: number) => Promise<Buffer[]>;
-  /** The names for a script that answers `moved` itself. */
+  /** The names for a script that returns `moved` itself. */
   readonly of: (sessionId: string) => Promise<Lists>;
 }
 
@@ -80,7 +80,8 @@ export function listNames(commands: RedisCommands, prefix: string, indexed: Inde
           // Nothing stands before those.
           if (skip > 0 && (await commands.read('EXISTS', items(list))) === 1) return [];
         }
-        // Empty, or of another name: a name never comes back, so one that is the same after the look was so before.
+        // Empty, or renamed: a name is never used again, so the same name after the read means that it did not
+        // change.
         const present = await ask(sessionId);
         if (present === '') return [];
         if (present === list) throw lostHistoryError('openRedis', sessionId);
@@ -90,7 +91,7 @@ export function listNames(commands: RedisCommands, prefix: string, indexed: Inde
   };
 }
 
-/** A moment of chance, longer after more attempts: callers that are in each other's way must not stay in step. */
+/** Waits for a random time, longer after more attempts: conflicting callers must not retry in step. */
 export function outOfStep(attempt: number): Promise<void> {
   return delay(Math.random() * Math.min(attempt, 20));
 }
@@ -100,7 +101,7 @@ export function isGone(answer: unknown): boolean {
   return Array.isArray(answer) && Buffer.isBuffer(answer[0]) && answer[0].toString() === 'gone';
 }
 
-/** The name that a script found instead of the one it was told. */
+/** The name that a script found instead of the one in its arguments. */
 export function movedTo(answer: unknown): string | undefined {
   if (!Array.isArray(answer) || !Buffer.isBuffer(answer[0]) || answer[0].toString() !== 'moved')
     return undefined;

@@ -1,7 +1,7 @@
 import type { RedisParts } from './parts.ts';
 import { LOOK } from './scripts.ts';
 
-/** What a change is decided on. */
+/** The data that a change is decided on. */
 export interface Looked {
   readonly version: string;
   readonly digest: string;
@@ -13,7 +13,7 @@ export interface Looked {
  * Reads records, `count` from one end and all when it is negative, with the version of the history and the digest of an
  * operation.
  *
- * @param takes Gives the list another name, so that nobody appends to it with one command for the moment.
+ * @param takes Renames the list, so that no other process appends to it with one command meanwhile.
  */
 export async function look(
   { commands, keysOf, indexed, lists: { onList } }: RedisParts,

@@ -40,8 +40,8 @@ export function nodeCommands(client: NodeRedisClient): SendCommand {
 }
 
 /**
- * The client follows a slot that has moved. What is for a node without a connection is not given to it: it would keep that
- * until the node is back, and fail it after a failover, when nobody knows any more that it was never sent.
+ * The client follows a slot that has moved. It gets no command for a node without a connection: it would queue the
+ * command until the node is back, and fail it after a failover, when it is unknown that it was never sent.
  */
 export function nodeClusterCommands(cluster: NodeRedisCluster): SendCommand {
   const binary = cluster.withTypeMapping({ [BLOB_STRING]: Buffer });
@@ -52,7 +52,7 @@ export function nodeClusterCommands(cluster: NodeRedisCluster): SendCommand {
   const send = async (command: readonly RedisArgument[]): Promise<unknown> => {
     const key = keyOf(command);
     assertReady(cluster.slots[slotOf(key)]?.master);
-    // Replicas can lack what was acknowledged.
+    // Replicas can lack acknowledged writes.
     return await binary.sendCommand(key, false, [...command]);
   };
   const primaries = (): Promise<SendCommand[]> =>

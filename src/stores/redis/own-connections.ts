@@ -15,31 +15,31 @@ export interface OwnClient extends Endable {
   readonly isReady: boolean;
   readonly send: SendCommand;
   connect(): Promise<unknown>;
-  /** Waits for what is under way. */
+  /** Waits for commands in flight. */
   close(): Promise<unknown>;
   on(event: 'connect' | 'ready' | 'end' | 'error', listener: () => void): unknown;
 }
 
-/** What a client of `redis` is made with. */
+/** The options of a client of `redis`. */
 export function ownOptions(timeout: number): {
   readonly disableOfflineQueue: true;
   readonly socket: { readonly connectTimeout: number; readonly reconnectStrategy: false };
 } {
   return {
-    // A command that cannot be sent fails, and is repeated here: one that waits in a queue could still be carried
-    // out long after its caller was told that it failed.
+    // A command that cannot be sent fails, and is repeated here: one in a queue could still be carried out long
+    // after its caller got an error.
     disableOfflineQueue: true,
     socket: {
       connectTimeout: Math.min(timeout, 10_000),
-      // Connecting is tried again here, within the time of the call that wants it: a client that is ended while it connects
-      // anew by itself stays connected.
+      // Connecting is repeated here, within the time of the call that needs it: a client that is ended while it
+      // reconnects by itself stays connected.
       reconnectStrategy: false,
     },
   };
 }
 
 /**
- * One connection at a time, of clients that `make` makes: another one when it was lost, abandoned or is to be replaced.
+ * One connection at a time, of clients that `make` makes: another one when it was lost, abandoned or replaced.
  */
 export function ownConnections(make: () => Promise<OwnClient>, timeout: number): Source {
   interface Opened {
@@ -54,7 +54,7 @@ export function ownConnections(make: () => Promise<OwnClient>, timeout: number):
   /** Connections that were replaced and still wait for answers. */
   const closing = new Set<Promise<void>>();
 
-  /** Nobody would end a connection that is opened later. */
+  /** A connection that is opened later would never be closed. */
   let isClosed = false;
 
   async function open(): Promise<SendCommand> {
@@ -97,14 +97,14 @@ export function ownConnections(make: () => Promise<OwnClient>, timeout: number):
   return {
     connect: () =>
       (connecting ??= open().catch((error: unknown) => {
-        // Also what failed before there was a client: a driver that could not be loaded.
+        // Also for an error before there was a client: a driver that could not be loaded.
         connecting = undefined;
         throw error;
       })),
     onConnection(called) {
       made = called;
     },
-    // The question above the cast is what tells the clients of the two packages apart.
+    // The check above the cast distinguishes the clients of the two packages.
     duplicable: () =>
       current !== undefined && 'duplicate' in current.client
         ? (current.client as unknown as Duplicable)
@@ -119,7 +119,7 @@ export function ownConnections(make: () => Promise<OwnClient>, timeout: number):
       const ended: Promise<void> = closed(old)
         .then(() => turn())
         .then(() => {
-          // What the last answers taught is of the old server, too.
+          // The state from earlier answers belongs to the old server, too.
           made();
           closing.delete(ended);
         });
@@ -133,7 +133,7 @@ export function ownConnections(make: () => Promise<OwnClient>, timeout: number):
   };
 }
 
-/** How another client with the same target is made, for the store alone; `undefined` where that cannot be. */
+/** Makes another client with the same target, for the store alone; `undefined` when this is not possible. */
 export function duplicateOf(client: object, timeout: number): (() => Promise<OwnClient>) | undefined {
   if (typeof (client as { duplicate?: unknown }).duplicate !== 'function') return undefined;
   // Only ioredis has `callBuffer`; its own types are not imported where only `redis` is installed.

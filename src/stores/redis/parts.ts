@@ -3,7 +3,7 @@ import type { RedisCommands } from './client.ts';
 import { sessionKeys, type SessionKeys } from './keys.ts';
 import { listNames, type ListNames } from './lists.ts';
 
-/** What the parts of the driver share. */
+/** The shared parts of the driver. */
 export interface RedisParts {
   readonly commands: RedisCommands;
   readonly prefix: string;

@@ -21,7 +21,7 @@ export function redisPurge(
   const { commands, keysOf, indexed, lists } = parts;
   const { onList } = lists;
 
-  /** @returns How many records went, and whether expired ones are left. */
+  /** @returns How many records were deleted, and whether expired ones are left. */
   async function purgeSession(
     id: string,
     before: number | undefined,
@@ -72,7 +72,7 @@ export function redisPurge(
           ? 0
           : commands.script(RESCORE, [births], [id, textOf(birthBefore), String(oldest)]),
       ]);
-      // Written to since: the scores that were just set may be too late for what came.
+      // Written to since: the new scores may be too late for the new records.
       const same = (await versionOf(parts, id))[0] === String(version);
       if (same || more === 1) return { gone: total, more: more === 1 };
     }
@@ -125,7 +125,7 @@ export function redisPurge(
   };
 }
 
-/** What a purge would delete. */
+/** The records that a purge would delete. */
 async function expiredIn(
   parts: RedisParts,
   { expiries, births }: Pick<IndexEntries, 'expiries' | 'births'>,

@@ -1,9 +1,9 @@
 import { hostOf } from './cluster-address.ts';
 
-/** Where a node sends a command that it does not carry out. */
+/** The node to which a command is redirected. */
 export interface Redirection {
   readonly target: string;
-  /** The slot is on its way: the next command goes to its present owner again. */
+  /** The slot is moving: the next command goes to its current owner again. */
   readonly once: boolean;
 }
 

@@ -1,13 +1,13 @@
 import { isLostHistory, keyError, subjectError, type KeyProblem } from '../failure.ts';
 
-/** As the scripts want them: `+` before those that must be here. */
+/** In the form of the scripts: `+` before those that must exist here. */
 export function signed(dids: readonly string[], needed: ReadonlySet<string>): string[] {
   return dids.map((did) => (needed.has(did) ? `+${did}` : `-${did}`));
 }
 
 const REFUSALS: Readonly<Record<string, KeyProblem['problem']>> = { destroyed: 'destroyed', missing: 'lost' };
 
-/** @throws {@link StrongroomError} when a script answered that a data key is not there. */
+/** @throws {@link StrongroomError} when a script reported that a data key is missing. */
 export function throwRefusal(sessionId: string, state: string, did: string): void {
   if (state === 'owned') throw subjectError(sessionId);
   const problem = REFUSALS[state];

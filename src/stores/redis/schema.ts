@@ -14,7 +14,7 @@ const LOCK = 30_000;
 const PATIENCE = 10 * 60_000;
 const PAGE = 200;
 
-/** Calls it from time to time, so that nobody else begins the same. */
+/** Renews the lock, so that no other process begins the same. */
 type KeepLock = () => Promise<void>;
 type Migration = (commands: RedisCommands, prefix: string, keepLock: KeepLock) => Promise<void>;
 
@@ -25,7 +25,8 @@ type Migration = (commands: RedisCommands, prefix: string, keepLock: KeepLock) =
  */
 const MIGRATIONS: readonly Migration[] = [
   nameLists,
-  // The last element of an append has a mark. What is there needs none; earlier programs take one with a mark for damaged.
+  // The last element of an append has a mark. Existing elements need none; earlier programs treat one with a mark
+  // as damaged.
   () => Promise.resolve(),
   unnameEmpty,
   addTrees,
@@ -69,7 +70,7 @@ export async function prepareSchema(commands: RedisCommands, prefix: string): Pr
 /** 0 when there are no keys. */
 async function versionOf(commands: RedisCommands, prefix: string): Promise<number> {
   const found = await commands.read('GET', `${prefix}:schema`);
-  // It can have been evicted, and the sessions not.
+  // The version may have been evicted, but not the sessions.
   if (found === null) return (await commands.read('EXISTS', `${prefix}:ids`)) === 1 ? 1 : 0;
   const text = textOf(found);
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
@@ -92,7 +93,7 @@ async function unnameEmpty(commands: RedisCommands, prefix: string, keepLock: Ke
   });
 }
 
-/** What belongs to a conversation is found by it, without a look at all sessions. */
+/** The derived sessions of a conversation are found without a scan of all sessions. */
 async function addTrees(commands: RedisCommands, prefix: string, keepLock: KeepLock): Promise<void> {
   await eachSession(commands, prefix, keepLock, async (id) => {
     const lineage = lineageOf(id);

@@ -1,16 +1,16 @@
-/** A Lua script: it runs alone on the server, and all of it or nothing, as long as its types are right. */
+/** A Lua script: it runs atomically on the server, as long as its types are right. */
 export interface Script {
   readonly name: string;
   readonly source: string;
 }
 
 /**
- * A session's history is one list, and the list has a name, which `meta` states. It gets another name when something ends
- * on which a process relied that pushes to it without looking (see `Indexed`): the old name never comes back, and
- * `RPUSHX` to it does nothing. The answer for a caller who has another name than the present one; `''` is none.
+ * A session's history is one list, and the list has a name, which `meta` states. It is renamed when a condition
+ * ends on which pushes without a check rely (see `Indexed`): the old name is never used again, and `RPUSHX` to it
+ * does nothing. The answer for a caller with an outdated name; `''` is none.
  *
- * A history that became empty has no name. So where there is a name and no list, the server lost it: `gone`, for those who
- * say where it is.
+ * A history that became empty has no name. So a name without a list means that the server lost it: `gone`, for
+ * callers that passed the name.
  */
 const MOVED = `
 local function moved(meta, list, items)
@@ -98,8 +98,8 @@ end
 `;
 
 /**
- * Why nothing sealed under `dids`, from `first` to `last`, may be written. Before each id stands `+` when its data key must
- * be here, else `-`. Tombstones begin with `!`.
+ * Why records under `dids`, from `first` to `last`, must not be written. Each id is preceded by `+` when its data
+ * key must exist here, else by `-`. Tombstones begin with `!`.
  */
 const REFUSED = `
 local function refused(key, dids, first, last)
@@ -114,9 +114,9 @@ end
 
 /**
  * Generation, which anything but an append replaces by a random number, length, and the mark of the append that ended
- * with the last element: length alone comes again when the server lost its last moments and others appended since. An
- * element without a mark (see element.ts) is its own. This is also what a change is compared with that was decided on
- * something read before.
+ * with the last element: length alone can repeat when the server lost its last writes and others appended since. An
+ * element without a mark (see element.ts) is its own mark. Changes that were decided on an earlier read compare
+ * this, too.
  */
 const VERSION_OF = `
 local function mark(items, at)
@@ -130,7 +130,7 @@ local function version(items, meta)
 end
 `;
 
-/** The first subject that was given stays. The answer for one who gives another. */
+/** The first subject stays. The answer for a caller with another one. */
 const DESCRIBE = `
 local function owned(meta, subject)
   local owner = subject and subject ~= '' and redis.call('HGET', meta, 'subject')
@@ -219,9 +219,10 @@ return { 'ok', version(items, KEYS[3]), digest, redis.call('LLEN', items), recor
 
 /**
  * KEYS items, next items, meta, ops, deks, turn, holds and, with an archive, its items, next items, meta, ops, deks, holds. ARGV options as JSON,
- * then `inserted` records, then those for the archive. Answers `lost` when somebody else than `owner` has the turn, or
- * nobody, `stale` with the name of the list when the session changed since it was looked at (where appends do not
- * matter, its generation) or the operation was applied, `moved` for the archive, else the names of the lists that have the records now.
+ * then `inserted` records, then those for the archive. Returns `lost` when `owner` does not have the turn, `stale`
+ * with the name of the list when the session changed since it was read (where appends do not matter, its
+ * generation) or the operation was applied, `moved` for the archive, else the names of the lists that have the
+ * records now.
  */
 export const CHANGE: Script = {
   name: 'change',
@@ -333,9 +334,10 @@ return { 'ok', '' }
 };
 
 /**
- * KEYS items, next items, meta, ops, holds, deks. ARGV list, next list, now, written before ('': no policy), most, generation, life. How many
- * went, whether expired ones are left, version, earliest expiry and birth of the rest ('' when there is none), how many
- * are left: the indexes are set to those times afterwards, so what is left is a list of the next name.
+ * KEYS items, next items, meta, ops, holds, deks. ARGV list, next list, now, written before ('': no policy), most,
+ * generation, life. How many were deleted, whether expired ones are left, version, earliest expiry and birth of the
+ * rest ('' when there is none), how many are left: the indexes are set to those times afterwards, so the remaining
+ * list gets the next name.
  */
 export const PURGE: Script = {
   name: 'purge',
@@ -377,13 +379,16 @@ return { gone, more, version(KEYS[2], KEYS[3]), text(earliest), text(oldest), #k
 `,
 };
 
-/** KEYS a list, meta. ARGV its name. Not the list that the session has, which can have been made anew meanwhile. */
+/**
+ * KEYS a list, meta. ARGV its name. Not the current list of the session, which may have been created again
+ * meanwhile.
+ */
 export const REMOVE_ORPHAN: Script = {
   name: 'remove orphan',
   source: `if redis.call('HGET', KEYS[2], 'list') ~= ARGV[1] then redis.call('UNLINK', KEYS[1]) end`,
 };
 
-/** KEYS items, meta. A history that was cleared before that took its name. */
+/** KEYS items, meta. For a history that was cleared by a version that kept its name. */
 export const UNNAME: Script = {
   name: 'unname',
   source: `if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HDEL', KEYS[2], 'list') end`,
@@ -420,13 +425,15 @@ return { #records, bytes, text(first), text(last), redis.call('HGET', KEYS[2], '
 `,
 };
 
-/** KEYS meta. ARGV subject: of a session that is there and has none. */
+/** KEYS meta. ARGV subject: for an existing session without a subject. */
 export const LEAVE_SUBJECT: Script = {
   name: 'leave subject',
   source: `if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSETNX', KEYS[1], 'subject', ARGV[1]) end`,
 };
 
-/** KEYS deks. ARGV did, expected, next wrapped, next kid. 1 when it was replaced, -1 when what is there is no record. */
+/**
+ * KEYS deks. ARGV did, expected, next wrapped, next kid. 1 when it was replaced, -1 when the value is not a record.
+ */
 export const REWRAP: Script = {
   name: 'rewrap',
   source: `
@@ -444,7 +451,7 @@ return 1
 
 /**
  * KEYS deks, holds, items, next items, meta. ARGV list, next list, now, did ('': all). Ids and times of destruction, or
- * the hold. A process that knew a key as alive in the list may not go on pushing to it: it gets the next name.
+ * the hold. A process that relies on the key must not push to the list any more: it gets the next name.
  */
 export const DESTROY: Script = {
   name: 'destroy',
@@ -482,12 +489,12 @@ return 1
 `,
 };
 
-/** KEYS a hash. Its fields and values in turn, whatever the protocol makes of a map. */
+/** KEYS a hash. Its fields and values alternating, in every version of the protocol. */
 export const FIELDS: Script = { name: 'fields', source: `return redis.call('HGETALL', KEYS[1])` };
 
 /**
- * KEYS lease. ARGV owner, milliseconds that the key lasts. 1, or what is there: its owner, for how long the key lasts, and when
- * it ends. A key that lasts longer was written before the clock went back.
+ * KEYS lease. ARGV owner, milliseconds that the key lasts. 1, or the existing lease: its owner, for how long the
+ * key lasts, and when it expires. A key that lasts longer was written before the clock was set back.
  */
 export const ACQUIRE: Script = {
   name: 'acquire',
@@ -506,7 +513,10 @@ return 1
 `,
 };
 
-/** KEYS lease. ARGV owner, milliseconds that the key lasts, the owner and the latest end that were seen. 1, or 0 after a renewal. */
+/**
+ * KEYS lease. ARGV owner, milliseconds that the key lasts, the owner and the latest expiry that were read. 1, or 0
+ * after a renewal.
+ */
 export const TAKE_OVER: Script = {
   name: 'takeOver',
   source: `${CLOCK}
@@ -528,8 +538,8 @@ return 1
 };
 
 /**
- * KEYS list without a name, list with one, next items, meta. ARGV next list. What a program that knows names has
- * appended since comes after what was there before.
+ * KEYS list without a name, list with one, next items, meta. ARGV next list. Records that a program with names has
+ * appended since follow the earlier ones.
  */
 export const ADOPT: Script = {
   name: 'adopt',

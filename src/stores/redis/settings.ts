@@ -6,11 +6,12 @@ const WHERE = 'openRedis';
 const warnOnce = createWarnOnce('STRONGROOM_REDIS', WHERE);
 
 /**
- * Whether the server keeps what it acknowledges, as far as it says so; of a cluster, each primary. Redis manual, *Key eviction*:
- * `allkeys-…` lets any key go when memory is full, `volatile-…` those that end by themselves, which are the leases of
- * `exclusive()`.
+ * Checks whether the server keeps acknowledged writes, as far as its settings show; of a cluster, each primary.
+ * Redis manual, *Key eviction*: `allkeys-…` evicts any key when memory is full, `volatile-…` those with a time to
+ * live, which are the leases of `exclusive()`.
  *
- * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when histories can be evicted, and that was not accepted.
+ * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when histories can be evicted, and the options do not accept
+ * that.
  */
 export async function checkSettings(commands: RedisCommands, allowEviction: boolean): Promise<void> {
   const [memories, persistences] = await Promise.all([
@@ -40,7 +41,7 @@ export async function checkSettings(commands: RedisCommands, allowEviction: bool
 }
 
 /**
- * A store that knows one node of a cluster of several finds a part of the sessions, and is refused the others one by one.
+ * A store with one node of a larger cluster finds a part of the sessions, and gets an error for each of the others.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` when the server is such a node.
  */
@@ -78,7 +79,7 @@ function checkPolicy(policy: string, limit: string, allowEviction: boolean): voi
   }
 }
 
-/** `undefined` when the user may not ask. */
+/** `undefined` when the user has no permission. */
 async function infoOf(
   commands: RedisCommands,
   section: string,
@@ -102,7 +103,7 @@ async function savesNothing(commands: RedisCommands): Promise<boolean[]> {
   });
 }
 
-/** What the server refuses is not known; that it does not answer is an error like any other. */
+/** A refused query means "unknown"; a missing answer is an error like any other. */
 async function asked(commands: RedisCommands, ...command: string[]): Promise<unknown[] | undefined> {
   try {
     return await commands.readEach(...command);

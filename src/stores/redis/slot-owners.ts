@@ -5,22 +5,22 @@ import { hostOf } from './cluster-address.ts';
 import { PATIENCE, type Nodes } from './cluster-nodes.ts';
 
 const WHERE = 'openRedis';
-/** How often nodes are asked at most, in milliseconds: many calls can fail at the same moment. */
+/** The shortest time between two queries of nodes, in milliseconds: many calls can fail at the same time. */
 const PAUSE = 50;
 
-/** Which primary has which slot, as far as is known. */
+/** The known primaries of slots. */
 export interface SlotOwners {
   /** The address of the primary that has a slot. */
   of(slot: number): string | undefined;
-  /** A node said where the slot is now. */
+  /** A node reported the new owner of the slot. */
   moved(slot: number, address: string): void;
   /** The addresses of all primaries. */
   primaries(): string[];
-  /** Finds out who has which slots. What waits for that waits by trying again. */
+  /** Reads the owners of all slots. Callers do not wait for it, but retry. */
   refresh(): void;
-  /** Whether a node has said it once. */
+  /** Whether the owners were read once. */
   isKnown(): boolean;
-  /** @throws when nobody could say, and nothing is known from before. */
+  /** @throws when no node answered, and nothing is known from before. */
   ask(): Promise<void>;
 }
 
@@ -80,7 +80,7 @@ export function slotOwners(nodes: Nodes): SlotOwners {
 /**
  * The reply has `[from, to, primary, ...replicas]` for each range, a node being `[host, port, ...]`.
  *
- * @param asked The host of the node that answered, which can leave out its own.
+ * @param asked The host of the node that answered, which may omit its own.
  */
 function ownersOf(reply: unknown, asked: string): string[] {
   const owners: string[] = [];

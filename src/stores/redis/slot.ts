@@ -28,7 +28,7 @@ function hashed(key: string): string {
   return start < 0 || end < 0 || end === start + 1 ? key : key.slice(start + 1, end);
 }
 
-/** The first key of a command that has one, as those of the store do that are not sent to each primary. */
+/** The first key of a command; all commands of the store have one, except those for each primary. */
 export function keyOf([name, first = '', , third = '']: readonly RedisArgument[]): string {
   return String(name).startsWith('EVAL') ? String(third) : String(first);
 }

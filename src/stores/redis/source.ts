@@ -17,7 +17,7 @@ import type { Duplicable } from './tracking.ts';
 
 const WHERE = 'openRedis';
 
-/** A client of yours, of the package `redis` or `ioredis`, of one server or of a cluster. The store never closes it. */
+/** Your own client, of the package `redis` or `ioredis`, for one server or a cluster. The store never closes it. */
 export interface RedisTarget {
   readonly client: NodeRedisClient | NodeRedisCluster | IoRedisClient;
 }
@@ -51,7 +51,7 @@ export function fromClient(target: RedisTarget, timeout: number): Source {
   const send = commandsOf(target.client, timeout);
   const emitter = client as Emitter;
   const listeners: (() => void)[] = [];
-  /** In place of the client, since its server takes no writes any more. */
+  /** Replaces the client when its server refuses writes. */
   let own: Source | undefined;
   return {
     async connect() {
@@ -64,9 +64,9 @@ export function fromClient(target: RedisTarget, timeout: number): Source {
       }
       return Promise.resolve(send);
     },
-    // Yours: whether its connection is alive is its own affair, and closing the store leaves it open.
+    // A client of the application: it manages its connection itself, and closing the store leaves it open.
     abandon: (connection) => own?.abandon(connection),
-    // Cutting it would make the outcome of all your commands unknown that are under way.
+    // Cutting it would make the outcome of the application's commands in flight unknown.
     replace(connection) {
       if (own !== undefined) return own.replace(connection);
       const make = send.primaries === undefined ? duplicateOf(client as object, timeout) : undefined;

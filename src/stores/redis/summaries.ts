@@ -41,7 +41,7 @@ export function redisSummaries(
     return (range as Buffer[]).map(String);
   }
 
-  /** Those that may be of the subject: what belongs to a session of it and has no subject itself has that one. */
+  /** Candidates for the subject, with derived sessions without a subject of their own. */
   async function allOf(subject: string): Promise<string[]> {
     const own = await ofSubject(subject);
     // Also of roots whose keys have ended.

@@ -25,16 +25,16 @@ export interface Duplicable {
 }
 
 /**
- * Through `CLIENT TRACKING` in broadcasting mode (Redis manual, client-side caching): the server tells of every key
- * with our prefix that is changed, by whomever. Each change of a history changes the key of its items.
+ * Through `CLIENT TRACKING` in broadcasting mode (Redis manual, client-side caching): the server announces every
+ * changed key with our prefix, for changes by any client. Each change of a history changes the key of its items.
  */
 export async function track(
   source: Duplicable,
   prefix: string,
   { changed, everything, signal }: Opening,
 ): Promise<Channel> {
-  // It must not connect anew by itself: what was told in between would be lost. And a client that is destroyed while it
-  // connects anew ends up connected, for good.
+  // It must not reconnect by itself: announcements in between would be lost. And a client that is destroyed while
+  // it reconnects stays connected for ever.
   const socket = { ...source.options?.socket, reconnectStrategy: false as const };
   const client = source.duplicate({ RESP: 3, emitInvalidate: true, socket });
   const gone = new AbortController();
@@ -56,7 +56,7 @@ export async function track(
   try {
     await client.connect();
     client.unref();
-    // The client asks for tracking of what it reads; the mode can only be changed when it is off.
+    // The client enables tracking of its reads; the mode can only be changed when it is off.
     await client.sendCommand(['CLIENT', 'TRACKING', 'OFF']);
     await client.sendCommand(['CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', tracked]);
   } catch (error) {

@@ -25,17 +25,20 @@ export function redisVersion(parts: RedisParts): StoreDriver['version'] {
   };
 }
 
-/** Where the last elements of these appends are, counted from the end, the newest first; then where the one before them is. */
+/**
+ * The positions of the last elements of these appends, counted from the end, the newest first; then the position of
+ * the one before them.
+ */
 function placesOf({ steps }: Since): number[] {
   let place = 0;
   return steps.length === 0 ? [] : [0, ...steps.toReversed().map(({ records }) => (place += records))];
 }
 
 /**
- * Whether the list has grown by these appends and by nothing else. Each of them is found in its place, and so is the element
- * before them: a list that lost its end and grew again to this length has others there.
+ * Whether the list has grown by these appends only. Each of them is at its position, and so is the element before
+ * them: a list that lost its end and grew again to this length has others there.
  *
- * @param marks What is at {@link placesOf}.
+ * @param marks The marks at {@link placesOf}.
  */
 function follows({ version: before, steps }: Since, now: string, marks: readonly string[]): boolean {
   const [first] = steps;

@@ -11,10 +11,10 @@ import { saying } from '../failure.ts';
 import { newMark } from '../marks.ts';
 import type { Changing } from './changing.ts';
 
-/** `addItems`, and what the appends of this process moved the version on by. */
+/** `addItems`, and the marks of the appends of this process. */
 export interface Appends {
   readonly addItems: (items: AgentInputItem[]) => Promise<void>;
-  /** Somebody asked for the version: from now on steps are remembered. */
+  /** The version was read: from now on steps are remembered. */
   readonly watch: () => void;
   /** The acknowledged append whose last item is this object. */
   readonly stepOf: (last: AgentInputItem) => AppendStep | undefined;
@@ -58,10 +58,11 @@ export function createAppends(
 type Insert = (key?: DekRecord) => Promise<void>;
 
 /**
- * Appends records, and the row of the data key that sealed them if no database has it: in one transaction where the driver
- * can do that, else before. In its turn among the changes of the session, so that nobody else brings the row.
+ * Appends records, and the row of the data key that sealed them if it is not stored yet: in one transaction where
+ * the driver can do that, else before. Queued with the changes of the session, so that no other call writes the
+ * row.
  *
- * @param together The append can take the row along, if the driver does.
+ * @param together Whether the append can include the row, if the driver supports it.
  */
 async function insertWithRow(
   driver: StoreDriver,

@@ -5,12 +5,12 @@ import type { Encode } from './encode.ts';
 
 export type ChangeHistory = (look: Look, decide: Parameters<StoreDriver['change']>[2]) => Promise<void>;
 
-/** What a change of a history is made with. */
+/** The parts that a change of a history needs. */
 export interface Changing {
   readonly sessionId: string;
   readonly encode: Encode;
   readonly decode: (record: StoredRecord) => AgentInputItem;
-  /** In its turn, under the fence of the moment when it was called. */
+  /** Queued, with the fence at the time of the call. */
   readonly mutate: <T>(work: (change: ChangeHistory, fence: Fence | undefined) => Promise<T>) => Promise<T>;
   /** Unix milliseconds. */
   readonly now: () => number;

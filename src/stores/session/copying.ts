@@ -32,7 +32,7 @@ export async function copyRecords(
   });
 }
 
-/** The same without layers: records move as they are. */
+/** The same without layers: records are copied unchanged. */
 export async function copyBeginning(
   { decode, mutate }: Pick<Changing, 'decode' | 'mutate'>,
   { count, to, operationId, begin }: CopyPlan,

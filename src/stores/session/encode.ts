@@ -4,7 +4,7 @@ import { mapInSlices } from '../../slices.ts';
 import type { StoredRecord } from '../driver.ts';
 import { createEncoder } from '../record.ts';
 
-/** At once, while the call is made, unless the list is a copy that nobody else has. */
+/** Synchronous, during the call, unless the list is a private copy. */
 export type Encode = (
   items: readonly AgentInputItem[],
   isCopy?: boolean,
@@ -25,7 +25,7 @@ export function createEncode(now: () => number, isGuarded: (did: string) => bool
     };
     if (!isCopy) return snapshotList(items, toRecord);
     const encoding = mapInSlices(items, toRecord, 1);
-    // Somebody looks at it when it is the turn of the call.
+    // Its error is handled when the call is run.
     if (encoding instanceof Promise) encoding.catch(() => undefined);
     return encoding;
   };

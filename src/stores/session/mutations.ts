@@ -22,7 +22,7 @@ export async function applyMutations(
   });
 }
 
-/** The smallest run of records that has to be written anew; `undefined` when the lists are equal. */
+/** The smallest run of records that has to be rewritten; `undefined` when the lists are equal. */
 function difference(
   records: readonly StoredRecord[],
   before: readonly AgentInputItem[],
@@ -45,7 +45,7 @@ function difference(
   const written = after.slice(start, next.length - end).map((item) => encodeRecord(item, now));
   if (count === 0 && written.length === 0) return undefined;
   const replaced = records.slice(start, start + count);
-  // Records inside the run that did not change are kept, so that only what was rewritten has new times.
+  // Records inside the run that did not change are kept, so that only rewritten records have new times.
   const kept = new Map(replaced.map((record, index) => [old[start + index], record]));
   const insert = inheritBirth(written, replaced).map(
     (record, index) => kept.get(next[start + index]) ?? record,

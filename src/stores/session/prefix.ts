@@ -13,9 +13,9 @@ import type { Changing } from './changing.ts';
 export interface ReplacePrefixArgs {
   /** How many of the oldest items are replaced; at least 1. */
   readonly count: number;
-  /** What they are: {@link historyDigest} of them as `getItems()` gives them. */
+  /** {@link historyDigest} of these items as `getItems()` returns them. */
   readonly digest: string;
-  /** What takes their place. */
+  /** The items that replace them. */
   readonly replacement: readonly AgentInputItem[];
   /** Stable under retries. */
   readonly operationId: string;
@@ -76,7 +76,7 @@ export async function replacePrefix(
   });
 }
 
-/** A session of a store archives by id, or takes what a stack sealed for the archive. */
+/** A session of a store archives by id, or accepts records that a stack sealed for the archive. */
 function readArchive(archiveTo: unknown, sessionId: string): ReplacePrefixArgs['archiveTo'] {
   const where = 'replacePrefix';
   if (archiveTo === undefined) return undefined;

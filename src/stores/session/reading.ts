@@ -6,10 +6,10 @@ import { mapInSlices } from '../../slices.ts';
 import type { StoreDriver, StoredRecord } from '../driver.ts';
 import { createDecoder } from '../record.ts';
 
-/** More than any history has, and a count that every database takes. */
+/** More than any history has, and a count that every database accepts. */
 const MOST_ROWS = 0x7fff_ffff;
 
-/** What reads of one session are made with, in their turn. */
+/** The parts that reads of one session need. */
 export interface Reading {
   items(
     limit: number | undefined,

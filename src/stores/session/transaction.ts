@@ -50,7 +50,7 @@ async function replaceSuffix(
   if (!matches) {
     throw conflictError(SENTENCES.suffix);
   }
-  // An item that stays keeps its record, with the times that it was written with.
+  // An item that stays keeps its record, with its original times.
   const take = unusedPositions(keysOfStored);
   const fresh = inheritBirth(records, stored);
   const replacing = (item: AgentInputItem, index: number): StoredRecord => {

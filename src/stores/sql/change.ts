@@ -13,7 +13,7 @@ interface Target {
   readonly rows: readonly SqlRow[];
 }
 
-/** Writes what was decided, in a transaction that has the lock on the session. */
+/** Applies a decided change, in a transaction that has the lock on the session. */
 export function sqlChange(
   dialect: SqlDialect,
   { operationLog, now }: { readonly operationLog: number; readonly now: () => number },
@@ -64,8 +64,8 @@ export function sqlChange(
       const first = seqOf(rows[remove.start]);
       const last = seqOf(rows[remove.start + remove.count - 1]);
       await client.query(deleteBetween, [session, first, last]);
-      // What replaces records inside the history takes the numbers that end with theirs. They suffice, or the
-      // records were the first ones: numbers can be negative.
+      // Replacements inside the history use the numbers that end with the last removed one. There are enough of
+      // them, unless the first records were replaced; then the numbers can be negative.
       const after = await client.query(findAfter, [session, last]);
       if (after.rows.length > 0) firstSeq = last - change.insert.length + 1;
     }
@@ -87,7 +87,7 @@ export function sqlChange(
     }
     if (change.forgetOperations) await client.query(deleteOperations, [session]);
     if (change.operation !== undefined) await log(client, session, change.operation);
-    // What was inserted has moved the version on.
+    // Inserted records have changed the version.
     if (remove !== 'none' && change.insert.length === 0) {
       await client.query(moveOn, [newMark(), session]);
     }
@@ -107,7 +107,10 @@ export function sqlChange(
   return { drop, apply };
 }
 
-/** What belongs to sessions that go keeps their subject, so that it is found by it. @param going Their numbers. */
+/**
+ * Gives the sessions derived from removed ones their subject, so that they are found by it. @param going Their
+ * numbers.
+ */
 export async function leaveSubjects(
   dialect: SqlDialect,
   client: SqlClient,

@@ -3,27 +3,27 @@ import { isStrongroomError } from '../../errors.ts';
 import { storeError, withOutcome, type Outcome } from '../failure.ts';
 
 export type SqlValue = string | number | null | Uint8Array | readonly (string | number | null)[];
-/** By the names of the columns, or by their places where the statement says so. */
+/** By the names of the columns, or by their positions if the statement has `tuples`. */
 export type SqlRow = Record<string | number, unknown>;
 
 export interface SqlResult {
   readonly rows: readonly SqlRow[];
-  /** How many rows a statement that is no query found. */
+  /** How many rows a statement other than a query found. */
   readonly changes: number;
 }
 
-/** A statement with `?` for values; as an object when a database is to keep its plan: {@link kept}. */
+/** A statement with `?` for values; as an object when a database should keep its plan: {@link kept}. */
 export type Statement = string | KeptStatement;
 
 export interface KeptStatement {
   readonly sql: string;
-  /** Rows come as arrays: a row of many columns takes less time then. */
+  /** Rows are arrays, which is faster for many columns. */
   readonly tuples: boolean;
 }
 
 /**
- * A statement that each connection parses and plans once, if its database can do that. For texts that are few: a
- * connection keeps all that it has seen.
+ * A statement that each connection parses and plans once, if its database can do that. For few different texts: a
+ * connection keeps all of them.
  */
 export function kept(sql: string, { tuples = false }: { readonly tuples?: boolean } = {}): KeptStatement {
   return { sql, tuples };
@@ -34,11 +34,11 @@ export interface SqlClient {
   query(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
 }
 
-/** A connection that is lent. */
+/** A connection that a pool handed out. */
 export interface SqlLoan extends SqlClient {
-  /** Gives it back; with an error it is closed, because nobody knows what state it is in. */
+  /** Releases it; after an error it is closed, because its state is unknown. */
   release(broken?: boolean): void;
-  /** Its server takes no writes: no connection that exists by now is lent again. */
+  /** Its server refuses writes: no existing connection is handed out again. */
   moved?(): void;
 }
 
@@ -50,19 +50,19 @@ export interface SqlPool {
   close(): Promise<void>;
 }
 
-/** What a failure of the database means. */
+/** The meaning of a failure of the database. */
 export interface FailureKind {
   /** The server rolled the transaction back so that others could go on: the same work can succeed when repeated. */
   readonly transient?: boolean;
-  /** The connection is gone, so an answer may be lost. */
+  /** The connection is lost, so an answer may be lost. */
   readonly disconnected?: boolean;
   /** No answer within the time of the call: it has none left for another attempt. */
   readonly late?: boolean;
   /** The server has no connection left for now: see patient-pool.ts. */
   readonly full?: boolean;
   /**
-   * The server took nothing of it and will take nothing: it became a replica, or ends. Behind its address there may be another
-   * one by now.
+   * The server did nothing and refuses writes: it became a replica, or is ending. Its address may lead to another
+   * server by now.
    */
   readonly refused?: boolean;
   /** For the message. */
@@ -71,7 +71,7 @@ export interface FailureKind {
 
 /** Runs work on a pool. */
 export interface SqlRunner {
-  /** A statement that only reads; repeated once when its connection had died unnoticed, not after a silence. */
+  /** A statement that only reads; repeated once after a lost connection, not after a time-out. */
   read(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
   /** One statement that is a transaction of its own. */
   write(statement: Statement, values?: readonly SqlValue[]): Promise<SqlResult>;
@@ -103,7 +103,7 @@ export function createRunner(
     try {
       connections = await pool();
     } catch (error) {
-      // Nothing of this call was written, whatever became of the set-up that had to come first.
+      // Nothing of this call was written, even if the set-up before it was done in part.
       throw isStrongroomError(error) ? withOutcome(error, 'no') : failure(error, 'no');
     }
     try {
@@ -139,7 +139,10 @@ export function createRunner(
     );
   }
 
-  /** Repeats what the server undid; and once over another connection what never reached it, or was refused. */
+  /**
+   * Repeats work that the server rolled back; and, once over another connection, work that never reached it or was
+   * refused.
+   */
   async function repeating<T>(work: () => Promise<T>, reads = false): Promise<T> {
     let isAnew = false;
     for (let attempt = 1; ; attempt++) {
@@ -169,7 +172,7 @@ export function createRunner(
       loan.release();
       return result;
     } catch (error) {
-      // An error of ours comes from the work, over a connection that is well.
+      // An error of ours comes from the work; the connection is usable.
       const kind: FailureKind = isStrongroomError(error) ? { what: error.message } : kindOf(error);
       if (kind.refused) loan.moved?.();
       const lost = committing || kind.refused === true || kind.disconnected === true;
@@ -189,14 +192,14 @@ export function createRunner(
   };
 }
 
-/** Rows as the statement wants them, also from a pool that takes no notice of that. */
+/** Rows in the form that the statement requires, also from a pool that ignores it. */
 export function rowsFor(statement: Statement, rows: readonly unknown[]): readonly SqlRow[] {
   const isWrong =
     typeof statement === 'object' && statement.tuples && rows.length > 0 && !Array.isArray(rows[0]);
   return (isWrong ? rows.map((row) => Object.values(row as object)) : rows) as SqlRow[];
 }
 
-/** Places for so many values. */
+/** Placeholders for this many values. */
 export function list(count: number): string {
   return Array.from({ length: count }, () => '?').join(', ');
 }

@@ -151,8 +151,8 @@ function sqlHolds(dialect: SqlDialect, runner: SqlRunner): HoldStore {
 }
 
 /**
- * Keeps holds from being placed on the session until the transaction ends, and waits for running changes of it: every
- * later removal then sees a hold that was placed.
+ * Prevents holds on the session until the transaction ends, and waits for running changes of it: every later
+ * removal then finds a placed hold.
  */
 async function lockSession(dialect: SqlDialect, client: SqlClient, sessionId: string): Promise<void> {
   await client.query(kept(`SELECT number FROM ${dialect.table('sessions')} WHERE id = ? FOR UPDATE`), [
@@ -160,7 +160,7 @@ async function lockSession(dialect: SqlDialect, client: SqlClient, sessionId: st
   ]);
 }
 
-/** The same for all that belongs to one conversation: a hold on a session is on what belongs to it. */
+/** The same for all sessions of one conversation: a hold on a session covers its derived sessions. */
 async function lockTree(dialect: SqlDialect, client: SqlClient, sessionId: string): Promise<void> {
   const root = rootOf(sessionId);
   await lockSession(dialect, client, root);
@@ -171,7 +171,7 @@ async function lockTree(dialect: SqlDialect, client: SqlClient, sessionId: strin
 }
 
 /**
- * Asked in the transaction that removes, behind a lock on the session. A hold is also on what belongs to its session.
+ * Called in the transaction that removes, after locking the session. A hold also covers derived sessions.
  *
  * @throws {@link StrongroomError} `ERR_HELD`.
  */

@@ -1,7 +1,7 @@
 import type { StoredRecord } from '../driver.ts';
 import type { SqlClient, SqlValue } from './client.ts';
 
-/** A number that names a session in other tables, and the first of the sequence numbers that were reserved. */
+/** The number of a session in other tables, and the first of the reserved sequence numbers. */
 export interface Reservation {
   readonly session: number;
   readonly firstSeq: number;
@@ -14,12 +14,12 @@ export interface NewRow {
   readonly table: TableName;
   /** With commas between them. */
   readonly columns: string;
-  /** A place for each value, or an expression. */
+  /** A placeholder for each value, or an expression. */
   readonly places: string;
   readonly values: readonly SqlValue[];
 }
 
-/** Where the SQL databases differ. */
+/** The differences between the SQL databases. */
 export interface SqlDialect {
   /** The factory's name. */
   readonly name: string;
@@ -27,7 +27,7 @@ export interface SqlDialect {
   table(name: TableName): string;
   /**
    * Begins a transaction in which every statement sees what is committed when the statement starts. Where the server can, it ends
-   * a transaction that waits for its client for longer than `timeout` milliseconds: when the network swallows the client, nobody
+   * a transaction that waits for its client for longer than `timeout` milliseconds: when the network fails, nothing
    * else would end it, and the session would stay locked for hours.
    */
   begin(timeout: number): string;
@@ -44,8 +44,8 @@ export interface SqlDialect {
    * (see first-times.ts), reserves numbers.
    *
    * @param session Its `mark` moves its version on; 0 does not.
-   * @param coming What is going to be inserted. Default: nothing, and then the version is left as it is.
-   * @param numbers How many numbers that takes. Default: one each.
+   * @param coming The records to insert. Default: none, and then the version does not change. @param numbers How
+   * many numbers they need. Default: one each.
    */
   reserve(
     client: SqlClient,

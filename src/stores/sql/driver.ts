@@ -12,20 +12,20 @@ import { assertStands, sqlLeases } from './leases.ts';
 import { sqlPurge } from './purge.ts';
 import { sqlSummaries } from './summaries.ts';
 
-/** What {@link sqlDriver} needs besides a database. */
+/** Options of {@link sqlDriver}. */
 export interface SqlDriverOptions {
   readonly operationLog: number;
   readonly now: () => number;
   readonly ping: () => Promise<void>;
   readonly reference: ReadReference;
   readonly close: () => Promise<void>;
-  /** What the database tells of changes by itself, if it does. */
+  /** Announcements of the database, if it has them. */
   readonly announcements?: Announcements | undefined;
-  /** {@link StoreDriver.appendMany}, which each database does in its own way. */
+  /** {@link StoreDriver.appendMany}, which differs between databases. */
   readonly append: (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]>;
 }
 
-/** A `LIMIT` that is none, in a statement that has one. */
+/** A `LIMIT` without an effect, for a statement that has one. */
 const ALL = Number.MAX_SAFE_INTEGER;
 
 /**

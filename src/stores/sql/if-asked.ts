@@ -2,8 +2,8 @@ import type { StrongroomError } from '../../errors.ts';
 import type { FailureKind } from './client.ts';
 
 /**
- * The answer to a question that not every database takes; `undefined` where it is refused. That the database does not answer at all
- * is an error like any other.
+ * The answer to a query that not every database allows; `undefined` when it is refused. A missing answer is an
+ * error like any other.
  */
 export async function ifAsked<T>(
   question: () => Promise<T>,

@@ -4,8 +4,8 @@ import { single, text, type SqlClient, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
 
 /**
- * Leases in a table. They end by the server's clock, because those of the machines may differ, and by what was seen of them
- * (see lease-watch.ts). The owner keeps the lease after its end, until another owner takes it over.
+ * Leases in a table. They expire by the server's clock, because those of the machines may differ, and by
+ * observation (see lease-watch.ts). The owner keeps the lease after its end, until another owner takes it over.
  */
 export function sqlLeases(dialect: SqlDialect, runner: SqlRunner): Leases {
   const leases = dialect.table('leases');
@@ -68,7 +68,7 @@ const MOST_A_PURGE = 1_000;
 
 /**
  * Removes leases that ended long ago, and those that an earlier purge of this process found ended and that were not renewed since:
- * a clock that jumped ahead must not take them from owners that are well.
+ * a clock that jumped ahead must not remove them from live owners.
  */
 export function leasePurge(dialect: SqlDialect, runner: SqlRunner): () => Promise<void> {
   const leases = dialect.table('leases');
@@ -93,7 +93,7 @@ export function leasePurge(dialect: SqlDialect, runner: SqlRunner): () => Promis
 }
 
 /**
- * Until the transaction ends nobody else can get the lease.
+ * No other owner can get the lease until the transaction ends.
  *
  * @throws {@link StrongroomError} `ERR_CONFLICT`.
  */

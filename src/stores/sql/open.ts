@@ -16,17 +16,19 @@ export interface SqlStoreOptions {
   readonly clock?: () => number;
 }
 
-/** What an SQL store is made of. */
+/** The parts of an SQL store. */
 export interface SqlStoreParts<P extends SqlPool> {
   readonly dialect: SqlDialect;
   readonly kindOf: (error: unknown) => FailureKind;
-  /** The place of the connections, made by the first call that needs one. */
+  /** The connections, made by the first call that needs one. */
   readonly open: (timeout: number) => () => Promise<P>;
-  /** Makes the tables that are missing, and brings those of an earlier version to the present one. */
+  /** Creates missing tables, and migrates those of an earlier version. */
   readonly setUp: (runner: SqlRunner) => Promise<void>;
   /** Refuses tables of another version. */
   readonly checkVersion: (runner: SqlRunner) => Promise<void>;
-  /** Refuses, or warns of, a server that does not keep what it acknowledges. Not asked of a database in this process. */
+  /**
+   * Refuses, or warns of, a server that does not keep acknowledged writes. Not used for a database in this process.
+   */
   readonly checkSettings: (runner: SqlRunner) => Promise<void>;
   /** See {@link SqlDriverOptions.append}. */
   readonly append: (runner: SqlRunner) => SqlDriverOptions['append'];

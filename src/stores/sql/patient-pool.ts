@@ -6,8 +6,8 @@ const FIRST_WAIT = 10;
 const LONGEST_WAIT = 250;
 
 /**
- * A pool that waits while the server has no connection left, because one comes free when somebody else is done. Nothing was sent
- * by then, so nothing can happen twice.
+ * A pool that waits while the server has no connection left, until another client releases one. Nothing was sent by
+ * then, so nothing can happen twice.
  *
  * @param timeout Milliseconds, for all attempts together.
  * @param isFull Whether the server refused one connection more.
@@ -20,7 +20,7 @@ export function patientPool<P extends SqlPool>(
   async function again(refused: unknown, deadline: number): Promise<SqlLoan> {
     let refusal = refused;
     for (let wait = FIRST_WAIT; ; wait = Math.min(wait * 2, LONGEST_WAIT)) {
-      // Different for each, so that those who wait do not all come back at once.
+      // Random, so that waiting callers do not all retry at once.
       const pause = wait * (0.5 + Math.random());
       const left = deadline - performance.now() - pause;
       if (left <= 0) throw refusal;
@@ -29,7 +29,7 @@ export function patientPool<P extends SqlPool>(
       try {
         return await inTime(acquiring, left, () => giveBack(acquiring));
       } catch (error) {
-        // That the server is full says more than that the time is over.
+        // The error of the full server is more useful than a time-out.
         if (error instanceof TimeoutError) throw refusal;
         if (!isFull(error)) throw error;
         refusal = error;
@@ -51,7 +51,7 @@ export function patientPool<P extends SqlPool>(
   };
 }
 
-/** It may still come: it must not stay out of the pool. */
+/** It may still arrive, and must then be released. */
 function giveBack(acquiring: Promise<SqlLoan>): void {
   acquiring.then(
     (late) => late.release(),

@@ -14,8 +14,8 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
   const removeEndedLeases = leasePurge(dialect, runner);
   const operations = dialect.table('operations');
   const holds = dialect.table('holds');
-  // Holds are few. One is also on what belongs to its session: on all of a root, and on what has the id of another one, with a
-  // `~` before it, at its end.
+  // Holds are few. One also covers derived sessions: all of a root, and those whose id ends with `~` and the id of
+  // the session.
   const endsWith = (id: string, end: string): string =>
     `right(${id}, length(${end}) + 1) = concat('~', ${end})`;
   const notHeld = `s.id NOT IN (SELECT session FROM ${holds} WHERE released_at IS NULL)
@@ -23,8 +23,8 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
       AND (h.session = s.root OR (${endsWith('s.id', 'h.session')} AND ${endsWith('h.session', 's.root')}))))`;
 
   /**
-   * The sessions are locked before their rows are touched, as by every other change: no deadlock, and a session that
-   * gets an item meanwhile is not taken for an empty one.
+   * The sessions are locked before their rows are changed, as by every other change: no deadlock, and a session
+   * that gets an item meanwhile is not treated as empty.
    */
   async function purgeSessions(
     client: SqlClient,
@@ -38,7 +38,7 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
     );
     const names = locked.rows.map((row) => text(row['id']));
     if (names.length === 0) return [];
-    // One may have been placed while the lock was waited for.
+    // One may have been placed during the wait for the lock.
     const asked = [...new Set(names.flatMap((id) => [id, ...ancestorsOf(id)]))];
     const { rows: open } = await client.query(
       `SELECT session FROM ${holds} WHERE released_at IS NULL AND session IN (${list(asked.length)})`,
@@ -71,7 +71,8 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
         [newMark(), ...changed],
       );
     }
-    // Also of those which had nothing to delete: what set their bound is gone, and they would be looked through again.
+    // Also for those without deleted records: the record that set their bound was removed, and they would be
+    // processed again.
     await client.query(
       `UPDATE ${sessions} SET ${bound} = (SELECT min(${column}) FROM ${items} WHERE session = number)
        WHERE number IN (${list(numbers.length)})`,
@@ -104,7 +105,7 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
         const room = batch - purged.length;
         if (room === 0) return { sessions: purged, more: true };
         const most = Math.min(room, SESSIONS_A_STEP);
-        // In the order of the index: a scan of the table would pass over all that earlier batches deleted.
+        // In the order of the index: a scan of the table would skip all rows that earlier batches deleted.
         const { rows } = await runner.read(
           `SELECT number FROM ${sessions} s WHERE ${rule.bound} <= ? AND ${notHeld} ORDER BY ${rule.bound} LIMIT ?`,
           [rule.time, most],

@@ -7,7 +7,7 @@ import type { SqlDialect } from './dialect.ts';
 export function sqlSummaries(dialect: SqlDialect, runner: SqlRunner): StoreDriver['summaries'] {
   const sessions = dialect.table('sessions');
   const items = dialect.table('items');
-  // A session that belongs to another one has the subject of its root.
+  // A derived session has the subject of its root.
   const ofSubject = `s.id IN (SELECT o.id FROM ${sessions} o WHERE o.subject = ? UNION ALL
     SELECT d.id FROM ${sessions} r JOIN ${sessions} d ON d.root = r.id WHERE r.subject = ? AND d.subject IS NULL)`;
   return async (after, count, subject) => {
@@ -39,7 +39,7 @@ export function sqlSummaries(dialect: SqlDialect, runner: SqlRunner): StoreDrive
   };
 }
 
-/** Written into the statement: some drivers send numbers as a type that `LIMIT` does not take. */
+/** Written into the statement: some drivers send numbers as a type that `LIMIT` does not accept. */
 function limit(count: number | undefined): string {
   return count === undefined ? '' : `LIMIT ${Math.trunc(count)}`;
 }

@@ -14,20 +14,20 @@ export interface ConnectionOptions {
 }
 
 /**
- * One connection, opened by the first call. It does one thing after the other, in the order of the calls, so that it
- * serves all sessions: what does not end at once, because it works in slices or waits for another process's lock, keeps
- * the others out. Waiting is asynchronous: SQLite's own busy handler would stop the whole process. Where the event loop
- * has no time left, calls wait for a turn of it, because a database that answers at once would never let it go on.
+ * One connection, opened by the first call. It runs one call after the other, in the order of the calls, so that it
+ * serves all sessions: a call that works in slices or waits for another process's lock makes the others wait.
+ * Waiting is asynchronous: SQLite's own busy handler would stop the whole process. When the slice of the event loop
+ * is used up, calls wait for a turn of it, because a synchronous database would block it.
  */
 export interface Connection {
   read<T>(work: (statements: Statements) => MaybePromise<T>): Promise<T>;
-  /** The same, without a promise where nobody is waited for. */
+  /** The same, without a promise when there is nothing to wait for. */
   readNow<T>(work: (statements: Statements) => MaybePromise<T>): MaybePromise<T>;
   /**
-   * In one `BEGIN IMMEDIATE` transaction, rolled back when `work` throws. On a full disk it is tried once more in the room that
-   * the log has.
+   * In one `BEGIN IMMEDIATE` transaction, rolled back when `work` throws. On a full disk it is tried once more in
+   * the space of the log.
    *
-   * @param removes Whether it makes room, for the message.
+   * @param removes Whether it frees space, for the message.
    */
   write<T>(work: (statements: Statements) => MaybePromise<T>, removes?: () => boolean): Promise<T>;
   close(): Promise<void>;

@@ -3,7 +3,7 @@ import type { Connection } from './connection.ts';
 import type { Row, Statements } from './statements.ts';
 import { assertNotHeld, sqliteHolds } from './holds.ts';
 
-/** As floating point: a whole number that somebody edited beyond 2^53 would fail in the driver. */
+/** As floating point: an edited whole number beyond 2^53 would fail in the driver. */
 const COLUMNS = `key, session, did, kid, wrapped, CAST(created_at AS REAL) AS created_at,
   CAST(destroyed_at AS REAL) AS destroyed_at`;
 

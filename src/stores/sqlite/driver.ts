@@ -26,7 +26,7 @@ const INSERT = `INSERT INTO strongroom_items (session, seq, head, dek, written_a
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const INSERT_PLAIN = 'INSERT INTO strongroom_items (session, seq, written_at, body) VALUES (?, ?, ?, ?)';
 
-/** What SQLite does natively for {@link StoreDriver}. */
+/** {@link StoreDriver} over SQLite. */
 export function sqliteDriver(connection: Connection, operationLog: number, now: () => number): StoreDriver {
   const { read, lookAt } = sqliteReading(connection);
   const write = (batch: Batch): Promise<void> =>
@@ -167,15 +167,15 @@ function touch({ run }: Statements, key: number): void {
 }
 
 /**
- * An append leaves a gap of random size between the numbers of its items and those before, so that the number of the last
- * item is the sum of all marks, and the version moves on without another row to be written.
+ * An append leaves a gap of random size before the numbers of its items, so that the number of the last item is the
+ * sum of all marks, and the version changes without writing another row.
  */
 function gapOf(mark: number, end: number): number {
   // Numbers of items are exact up to 2^53.
   return mark % (end < 2 ** 52 ? 2 ** 32 : 2 ** 16);
 }
 
-/** The version after an append. The one that makes the session gives it its generation, and leaves no gap. */
+/** The version after an append. The append that creates the session sets its generation, and leaves no gap. */
 function after({ generation, end }: CountedVersion, { mark, records }: AppendStep): CountedVersion {
   if (generation === 0) return { generation: mark, end: records };
   return { generation, end: end + gapOf(mark, end) + records };
@@ -185,7 +185,7 @@ interface SessionEnd {
   readonly session: number;
   readonly generation: number;
   readonly nextSeq: number;
-  /** The data key of what comes, where the statement that found the session looked for it. */
+  /** The data key of the new records, where the statement that found the session also read it. */
   readonly dek?: { readonly did: string; readonly found: Dek | undefined };
 }
 
@@ -196,11 +196,11 @@ interface Dek {
 }
 
 /**
- * The session, made if it is missing, and the number of its next item: nobody else writes during the transaction, so
- * that it need not be kept anywhere.
+ * The session, created if it is missing, and the number of its next item, which is not stored: no other process
+ * writes during the transaction.
  *
- * @param coming What is about to be inserted.
- * @param generation Of a session that is made.
+ * @param coming The records to insert.
+ * @param generation For a new session.
  */
 function endOf(
   { get, run }: Statements,
@@ -341,9 +341,9 @@ function didInTable(record: StoredRecord | undefined): string | null {
 
 interface Application {
   readonly sessionId: string;
-  /** What the change was decided on, as the database has it, … */
+  /** The rows that the change was decided on, … */
   readonly rows: readonly Tuple[];
-  /** … and as `decide` saw it. */
+  /** … and the records that `decide` got. */
   readonly records: readonly StoredRecord[];
   readonly change: Change;
   readonly operationLog: number;
@@ -368,8 +368,8 @@ function* apply(statements: Statements, application: Application): Generator<voi
       const sql = 'DELETE FROM strongroom_items WHERE session = ? AND seq BETWEEN ? AND ?';
       run(sql, key, seqOf(rows[index]), seqOf(rows[end]));
     }
-    // What replaces records inside the history takes the numbers that end with theirs. They suffice, or the records
-    // were the first ones: numbers can be negative.
+    // Replacements inside the history use the numbers that end with the last removed one. There are enough of them,
+    // unless the first records were replaced; then the numbers can be negative.
     const after = get('SELECT 1 FROM strongroom_items WHERE session = ? AND seq > ? LIMIT 1', key, last);
     if (after !== undefined) firstSeq = last - change.insert.length + 1;
   }

@@ -6,7 +6,7 @@ export const NAME = 'openSqlite';
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html). */
 const SQLITE_BUSY = 5;
 export const SQLITE_FULL = 13;
-/** What the file system says when the file is made, in SQLite's terms. */
+/** Errors of the file system when the file is created, as result codes of SQLite. */
 const FILE_ERRORS: Readonly<Record<string, number>> = {
   EROFS: 8,
   ENOSPC: SQLITE_FULL,

@@ -7,11 +7,11 @@ import { NAME } from './failures.ts';
 import { migrate } from './schema.ts';
 import { checkFile } from './settings.ts';
 
-/** The database of a connection, opened when it is first asked for. */
+/** The database of a connection, opened at its first use. */
 export interface Handle {
   /** @throws `ERR_CLOSED` after {@link Handle.close}. */
   readonly connect: () => DatabaseSync;
-  /** As it is; opens nothing. */
+  /** The opened database, if any; opens nothing. */
   readonly opened: () => DatabaseSync | undefined;
   readonly close: () => void;
 }
@@ -23,8 +23,8 @@ export function createHandle(path: string, durability: 'normal' | 'full'): Handl
   function connect(): DatabaseSync {
     if (closed) throw closedError(NAME);
     if (database !== undefined) return database;
-    // Conversations are private: the file is its owner's alone unless it exists with other rights. SQLite gives the
-    // log and index files beside it the same rights.
+    // Conversations are private: only the owner can read the file, unless it exists with other rights. SQLite gives
+    // the log and index files beside it the same rights.
     if (path !== ':memory:') makeFile(path);
     const opened = new (loadSqlite().DatabaseSync)(path);
     try {

@@ -3,8 +3,8 @@ import type { Connection } from './connection.ts';
 import type { Statements } from './statements.ts';
 
 /**
- * Milliseconds on the clock that runs since the machine started. It is the same for all processes of the machine, which are
- * all that can have the file open, and nobody can set it.
+ * Milliseconds of the monotonic clock of the machine. It is the same for all processes of the machine, and only
+ * they can have the file open.
  */
 function machineTime(): number {
   return Number(process.hrtime.bigint() / 1_000_000n);
@@ -16,7 +16,7 @@ export function sqliteLeases(connection: Connection): Leases {
     acquire: (name, owner, milliseconds) =>
       connection.write(({ run }) => {
         const now = machineTime();
-        // One that lasts longer than its time is from before the machine was started anew.
+        // One that lasts longer than its duration is from before a restart of the machine.
         run(
           'UPDATE strongroom_leases SET expires_at = ?2 WHERE name = ?1 AND expires_at > ?2',
           name,
@@ -51,7 +51,7 @@ export function stands({ get }: Statements, { lease, owner }: Fence): boolean {
 /** No lease lasts as long. */
 const DAY = 86_400_000;
 
-/** Those that ended; those that seem to last for days are from before the machine was started anew. */
+/** Removes expired leases; those that seem to last for days are from before a restart of the machine. */
 export function removeEndedLeases({ run }: Statements): void {
   const now = machineTime();
   run('DELETE FROM strongroom_leases WHERE expires_at <= ? OR expires_at > ?', now, now + DAY);

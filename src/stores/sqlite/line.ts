@@ -6,8 +6,8 @@ import { storeError } from '../failure.ts';
 import { failure, isBusy, NAME } from './failures.ts';
 
 /**
- * Runs work when it is its turn; while another process has a lock, it is tried again. Makes no promise for work that makes
- * none and can begin at once.
+ * Runs work in order; while another process has a lock, it is tried again. Creates no promise for synchronous work
+ * that can begin at once.
  */
 export type InOrder = <T>(work: () => MaybePromise<T>) => MaybePromise<T>;
 
@@ -16,14 +16,14 @@ const MAX_WAIT = 20;
 
 /** @param busyTimeout Milliseconds that a call waits for another process's lock. */
 export function createLine(busyTimeout: number): InOrder {
-  /** Calls that wait, in their order. Each has asked for a turn of the event loop, which is for the first of them. */
+  /** Waiting calls, in their order. Each has requested a turn of the event loop, which is for the first of them. */
   const line: (() => void)[] = [];
-  /** The call that waits for a lock or works in slices: later ones stay behind it. */
+  /** The call that waits for a lock or works in slices: later ones wait for it. */
   let using: Promise<unknown> | undefined;
-  /** Turns that came while nobody could use them. */
+  /** Turns that no call could use. */
   let unused = 0;
 
-  /** Runs at once when nobody waits and the event loop has time, else behind those who wait. */
+  /** Runs at once when no call waits and the event loop has time, else after the waiting calls. */
   function inOrder<T>(work: () => MaybePromise<T>): MaybePromise<T> {
     if (line.length === 0 && using === undefined && !slices.isCrowded()) return attempt(work);
     return new Promise((resolve) => {
@@ -32,7 +32,7 @@ export function createLine(busyTimeout: number): InOrder {
     });
   }
 
-  /** One turn of the event loop for each call, so that other work of the process gets in between. */
+  /** One turn of the event loop for each call, so that other work of the process can run in between. */
   function askForTurn(): void {
     void slices.next().then(serve);
   }
@@ -57,7 +57,7 @@ export function createLine(busyTimeout: number): InOrder {
     }
   }
 
-  /** Nobody else uses the connection until then. */
+  /** No other call uses the connection until then. */
   async function keepOthersOut<T>(result: Promise<T>): Promise<T> {
     using = result;
     try {
@@ -71,7 +71,7 @@ export function createLine(busyTimeout: number): InOrder {
   async function retry<T>(work: () => MaybePromise<T>): Promise<T> {
     const deadline = performance.now() + busyTimeout;
     for (let wait = 1; ; wait = Math.min(wait * 2, MAX_WAIT)) {
-      // Different for each process, so that they do not meet again.
+      // Random, so that processes do not retry in step.
       await delay(wait * (0.5 + Math.random() / 2));
       try {
         return await work();

@@ -1,8 +1,8 @@
 import { invalidOption } from '../../options.ts';
 
 /**
- * Checks the name of a database file. A URI is none: SQLite would take its parameters, and the rights of the file would be set
- * on another one.
+ * Checks the name of a database file. A URI is refused: SQLite would apply its parameters, and the rights would be
+ * set on another file.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
  */

@@ -7,15 +7,15 @@ import type { Statements } from './statements.ts';
 import { removeEndedLeases } from './leases.ts';
 
 /**
- * Holds are few: the list is made once a statement. A hold is also on what belongs to its session: on all of a root, and on what
- * has the id of another one, with a `~` before it, at its end.
+ * Holds are few: the list is made once a statement. A hold also covers derived sessions: all of a root, and those
+ * whose id ends with `~` and the id of the session.
  */
 const NOT_HELD = `AND s.id NOT IN (SELECT session FROM strongroom_holds WHERE released_at IS NULL)
   AND (s.root IS NULL OR NOT EXISTS (SELECT 1 FROM strongroom_holds h WHERE h.released_at IS NULL
     AND (h.session = s.root OR (substr(s.id, -length(h.session) - 1) = '~' || h.session
       AND substr(h.session, -length(s.root) - 1) = '~' || s.root))))`;
 
-/** Records that one statement deletes: it cannot be left before its end. */
+/** Records that one statement deletes: it cannot be interrupted. */
 const MOST_A_STATEMENT = 256;
 
 /** Deletes expired records, a batch in one transaction. */
@@ -65,7 +65,8 @@ function* purge(statements: Statements, expired: Expired, batch: number): Genera
         removeSession(statements, key, id);
         continue;
       }
-      // Also where nothing was deleted: what set the bound is gone, and the session would be looked through again.
+      // Also when nothing was deleted: the record that set the bound was removed, and the session would be
+      // processed again.
       run(
         `UPDATE strongroom_sessions SET generation = (generation + ?) % ${MARKS},
            ${bound} = (SELECT min(${column}) FROM strongroom_items WHERE session = ?) WHERE key = ?`,
@@ -81,7 +82,7 @@ function* purge(statements: Statements, expired: Expired, batch: number): Genera
   return { sessions, more: false };
 }
 
-/** What belongs to the session keeps its subject, so that it is found by it. */
+/** Its derived sessions keep its subject, so that they are found by it. */
 export function removeSession({ run }: Statements, key: number, id: string): void {
   run(
     `UPDATE strongroom_sessions SET subject = (SELECT subject FROM strongroom_sessions WHERE key = ?)

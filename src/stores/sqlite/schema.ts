@@ -71,8 +71,8 @@ const MIGRATIONS: readonly (string | ((database: DatabaseSync) => void))[] = [
   ) WITHOUT ROWID;
   `,
   completeDraft,
-  // Items name their data key by its number. Without AUTOINCREMENT SQLite gives the number of a row that was deleted to the
-  // next one, and items of the lost key would be taken for items of that one.
+  // Items name their data key by its number. Without AUTOINCREMENT SQLite reuses the number of a deleted row, and
+  // items of the lost key would count as items of the new one.
   `
   ALTER TABLE strongroom_deks RENAME TO strongroom_deks_before;
   CREATE TABLE strongroom_deks (
@@ -92,7 +92,7 @@ const MIGRATIONS: readonly (string | ((database: DatabaseSync) => void))[] = [
   addRoots,
 ];
 
-/** The conversation that a session belongs to, which its id says: so that all that belongs to one is found without a scan. */
+/** The conversation of a session, from its id: so that the derived sessions of one are found without a scan. */
 function addRoots(database: DatabaseSync): void {
   database.exec(`
     ALTER TABLE strongroom_sessions ADD COLUMN root TEXT;
@@ -106,7 +106,7 @@ function addRoots(database: DatabaseSync): void {
   }
 }
 
-/** The first version was edited in place for a while: a database has what it had when it was made. */
+/** The first version was edited in place for a while: a database has the schema of the time when it was created. */
 function completeDraft(database: DatabaseSync): void {
   const columnsOf = (table: string): unknown[] =>
     database
@@ -158,7 +158,7 @@ function completeDraft(database: DatabaseSync): void {
   }
 }
 
-/** Brings the database to the newest schema; safe when several processes do it at once. */
+/** Migrates the database to the newest schema; safe for concurrent processes. */
 export function migrate(database: DatabaseSync, name: string): void {
   database.exec('BEGIN IMMEDIATE');
   try {

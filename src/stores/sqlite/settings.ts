@@ -16,7 +16,7 @@ const NETWORK: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
- * Warns once a process of a file whose log does not do what it should (https://sqlite.org/wal.html).
+ * Warns once a process of a file whose log may not work (https://sqlite.org/wal.html).
  *
  * @param mode The journal mode that the file has.
  * @param typeOf The number of the file system of a folder.

@@ -5,14 +5,14 @@ export type Row = Record<string, SQLOutputValue>;
 /** Statements, prepared once. */
 export interface Statements {
   readonly all: (sql: string, ...values: SQLInputValue[]) => Row[];
-  /** As {@link Statements.all}, with the columns in their order: many rows cost two thirds of what objects do. */
+  /** As {@link Statements.all}, with the columns in their order: many rows take two thirds of the time of objects. */
   readonly tuples: (sql: string, ...values: SQLInputValue[]) => SQLOutputValue[][];
   readonly get: (sql: string, ...values: SQLInputValue[]) => Row | undefined;
   /** How many rows it changed. */
   readonly run: (sql: string, ...values: SQLInputValue[]) => number;
 }
 
-/** Statements of a connection, and the way to let them go before it is closed. */
+/** Statements of a connection, and a function to release them before it is closed. */
 export interface PreparedStatements {
   readonly statements: Statements;
   readonly forget: () => void;
@@ -39,7 +39,7 @@ export function prepareOnce(connect: () => DatabaseSync): PreparedStatements {
   const statements: Statements = {
     tuples: (sql, ...values) => {
       const rows: unknown[] = tuples(sql).all(...values);
-      // Node.js before 22.16 gives objects.
+      // Node.js before 22.16 returns objects.
       return (
         Array.isArray(rows[0] ?? []) ? rows : rows.map((row) => Object.values(row as Row))
       ) as SQLOutputValue[][];

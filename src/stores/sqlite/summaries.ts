@@ -2,7 +2,7 @@ import { defined } from '../../defined.ts';
 import type { StoreDriver } from '../driver.ts';
 import type { Connection } from './connection.ts';
 
-/** Of a session that belongs to another one, the subject of its root. */
+/** For a derived session, the subject of its root. */
 const SUBJECT = 'coalesce(s.subject, (SELECT subject FROM strongroom_sessions WHERE id = s.root))';
 
 const OF_SUBJECT = `AND s.id IN (SELECT id FROM strongroom_sessions WHERE subject = ?3

@@ -15,7 +15,7 @@ export function createTransact(handle: Handle, statements: Statements): Transact
       opened.exec('BEGIN IMMEDIATE');
       return opened;
     } catch (error) {
-      // One that is busy is asked again.
+      // A busy database is tried again.
       throw isStrongroomError(error) || isBusy(error) ? error : failure(error, 'no');
     }
   }
@@ -44,8 +44,8 @@ export function createTransact(handle: Handle, statements: Statements): Transact
   }
 
   /**
-   * A log that is carried over into the database file begins anew in the room that it has on the disk: a deletion, which needs no
-   * more than that, succeeds on a full one.
+   * After a checkpoint the log is overwritten from its beginning, in its existing space on the disk: a deletion,
+   * which needs no more, succeeds on a full disk.
    */
   function inRoom<T>(work: () => MaybePromise<T>): MaybePromise<T> {
     const again = (error: unknown): MaybePromise<T> => {
@@ -64,7 +64,7 @@ export function createTransact(handle: Handle, statements: Statements): Transact
     try {
       return handle.opened()?.prepare('PRAGMA wal_checkpoint(RESTART)').get()?.['busy'] === 0;
     } catch {
-      // There is no room for that either; what failed before says it.
+      // There is no space for that either; the earlier error is thrown.
       return false;
     }
   }
@@ -82,7 +82,7 @@ function commit(opened: DatabaseSync): void {
     opened.exec('COMMIT');
   } catch (error) {
     rollback(opened);
-    // No room in the log for the frame that commits, so there is none.
+    // There was no space in the log for the commit frame, so nothing was committed.
     throw failure(error, resultCode(error) === SQLITE_FULL ? 'no' : 'unknown');
   }
 }

@@ -6,14 +6,14 @@ import type { Header } from '../../../layer.ts';
  */
 export const SEQUENCE_FIELD = 'x-q';
 
-/** Where a record stands in what its writer wrote. */
+/** The position of a record among those of its writer. */
 export interface SequenceNumber {
   readonly writer: string;
   readonly number: number;
   readonly notes: readonly Note[];
 }
 
-/** Numbers of a writer, both ends included, that a record says may be missing before it. */
+/** Numbers of a writer, both ends included, that may be missing before a record. */
 export interface Note {
   readonly writer: string;
   readonly from: number;

@@ -4,11 +4,11 @@ import { isMark, markKey } from '../../../protocol/record-mark.ts';
 import { headerOfEntry } from '../record.ts';
 import { sequenceOf, type Note, type SequenceNumber } from './field.ts';
 
-/** What is wrong with the order of a session's records. */
+/** A finding in the order of a session's records. */
 export interface IntegrityFinding {
   /**
-   * `duplicate`: a record is there twice. `reorder`: a writer's records stand in another order than it wrote them.
-   * `gap`: one of them is missing between two others. `replay`: one stands there again that had been removed.
+   * `duplicate`: a record exists twice. `reorder`: a writer's records are in another order than it wrote them.
+   * `gap`: one of them is missing between two others. `replay`: a removed record was restored.
    */
   readonly kind: 'duplicate' | 'reorder' | 'gap' | 'replay';
   readonly sessionId: string;
@@ -16,10 +16,10 @@ export interface IntegrityFinding {
   readonly index: number;
 }
 
-/** What a list of records shows. */
+/** The findings in a list of records. */
 export interface SequenceFindings {
   readonly findings: readonly IntegrityFinding[];
-  /** Two processes went on with the numbers of one writer: copies of one memory. */
+  /** Two processes used the numbers of one writer: copies of one memory. */
   readonly cloned: boolean;
 }
 
@@ -34,8 +34,8 @@ const CLOCK_TOLERANCE = 60_000;
 /**
  * Compares the records of each writer with each other only: records of concurrent writers may be in any order.
  *
- * @param entries - The records of one read, in their order; what is hidden counts as present.
- * @param now - Records that may have expired by then are not missed.
+ * @param entries - The records of one read, in their order; hidden ones count as present.
+ * @param now - Records that may have expired by then are not reported as missing.
  */
 export function sequenceFindings(
   entries: readonly (Entry | HiddenEntry)[],
@@ -91,7 +91,7 @@ function numberOf(entry: Entry | HiddenEntry): Numbered | undefined {
   return found && { ...found, name: `${found.writer}.${found.number}`, writtenAt: header?.t };
 }
 
-/** A number that was given twice, at different times, was given by copies of one process, and so was every later one. */
+/** If a number was used twice, at different times, copies of one process used it and every later one. */
 function clonesIn(numbers: readonly (Numbered | undefined)[]): Map<string, number> {
   const times = new Map<string, number | undefined>();
   const clones = new Map<string, number>();
@@ -106,12 +106,12 @@ function clonesIn(numbers: readonly (Numbered | undefined)[]): Map<string, numbe
   return clones;
 }
 
-/** The same for a copy of a record, also for one that was sealed anew. */
+/** Equal for a copy of a record, also for one that was sealed again. */
 function identityOf({ name, writtenAt }: Numbered): string {
   return `${name} ${writtenAt}`;
 }
 
-/** A record without a number is known by its text: no two seals are equal. */
+/** A record without a number is identified by its text: no two seals are equal. */
 function textOf(entry: Entry | HiddenEntry | undefined): string | undefined {
   const record = entry?.stored;
   if (record === undefined || (!isMark(record) && envelopeText(record) === undefined)) return undefined;

@@ -4,7 +4,7 @@ import type { IntegrityFinding } from './findings.ts';
 import { createSequenceReport } from './report.ts';
 import type { SequenceWriter } from './writer.ts';
 
-/** The hooks of a layer that numbers its records: reads are judged, and removals noted. */
+/** The hooks of a layer that numbers its records: they check reads, and record removals. */
 export function sequenceHooks(
   sequence: SequenceWriter,
   onIntegrity: ((finding: IntegrityFinding) => 'throw' | 'ignore') | undefined,
@@ -14,14 +14,14 @@ export function sequenceHooks(
     inspect: (entries: readonly (Entry | HiddenEntry)[], call: SessionCall) =>
       report(entries, call.sessionId, call.now()),
     mutation: (call: SessionCall) => {
-      // All that was there goes; over some sessions it stays, before what is written.
+      // All records are replaced; over some sessions they stay, before the new ones.
       if (call.kind === 'replaceHistoryWithCompaction') sequence.restart(call);
       return {
         done: (appended?: readonly Entry[], removed?: readonly (Entry | HiddenEntry)[]) => {
-          // What takes the place of the oldest records has numbers of its own.
+          // The replacement of the oldest records has its own numbers.
           if (call.kind === 'replacePrefix') return;
           if (appended === undefined && removed === undefined) sequence.restart(call);
-          // Else what took their place says that they are gone.
+          // Otherwise the records that replace them state the removal.
           else if (!sequence.wrote(call)) sequence.removed((removed ?? []).map(headerOfEntry), call);
         },
       };

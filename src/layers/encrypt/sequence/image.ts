@@ -1,11 +1,11 @@
-/** What tells a process from a copy of its memory: a process that was forked, or a machine started from a snapshot. */
+/** Distinguishes a process from a copy of its memory: a forked process, or a machine started from a snapshot. */
 export interface MemoryImage {
   readonly pid: number | undefined;
   /** Difference of the two clocks of a process; it jumps when memory is restored later than it was saved. */
   readonly offset: number;
 }
 
-/** More than two readings of clocks differ by, and less than a snapshot takes to be restored. */
+/** More than the difference of two clock readings, and less than the restore of a snapshot takes. */
 const JUMP = 1_000;
 
 export function memoryImage(): MemoryImage {

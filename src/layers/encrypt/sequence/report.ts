@@ -10,14 +10,14 @@ const MEANING = {
   replay: 'put back after they had been removed',
 } as const;
 
-/** Sessions that are remembered for having been warned of. */
+/** How many sessions with a warning are remembered. */
 const WARNED = 10_000;
 
 /**
- * Judges each read: by default duplicates, another order and records that were put back throw; the first gap of a session is
+ * Checks each read: by default duplicates, another order and restored records throw; the first gap of a session is
  * a process warning, and so are copies of one process.
  *
- * @throws {@link StrongroomError} `ERR_AUTHENTICATION`, from what this returns.
+ * @throws {@link StrongroomError} `ERR_AUTHENTICATION`, from the returned function.
  */
 export function createSequenceReport(
   onIntegrity: ((finding: IntegrityFinding) => 'throw' | 'ignore') | undefined,

@@ -6,24 +6,24 @@ import { memoryImage, sameImage, type MemoryImage } from './image.ts';
 /** Characters of a writer's name: 48 bits. */
 const WRITER_LENGTH = 8;
 
-/** What a stack has numbered in one session. */
+/** The numbering of a stack in one session. */
 interface Chain {
   readonly writer: string;
   next: number;
-  /** The latest expiry of its records: one that expires before it can leave before its predecessors. */
+  /** The latest expiry of its records: a record that expires earlier can be removed before its predecessors. */
   latest: number;
-  /** What the next record says may be missing before it. */
+  /** Notes of the next record on numbers that may be missing before it. */
   notes: readonly Note[];
   image: MemoryImage;
 }
 
-/** Numbers for all that a stack writes: one chain a session, for as long as every change is acknowledged. */
+/** Numbers for all records that a stack writes: one chain a session, as long as every change is acknowledged. */
 export interface SequenceWriter {
   /** The field of each record of one write, in their order. */
   number(headers: readonly Header[], call: SessionCall): string[];
   /** Whether the call has numbered records. */
   wrote(call: SessionCall): boolean;
-  /** Records that this stack removed: the next record says that they are gone. */
+  /** Records that this stack removed: the next record gets a note on them. */
   removed(headers: readonly (Header | undefined)[], call: SessionCall): void;
   /** Later records begin a new chain, because it is unknown whether the last records were stored. */
   restart(call: SessionCall): void;
@@ -44,7 +44,7 @@ export function createSequenceWriter(): SequenceWriter {
     const chains = chainsOf(call);
     const known = chains.get(call.sessionId);
     const image = memoryImage();
-    // A copy of this process would go on with the same writer and the same numbers.
+    // A copy of this process would use the same writer and the same numbers.
     if (known !== undefined && sameImage(known.image, image)) {
       known.image = image;
       return known;
@@ -61,7 +61,7 @@ export function createSequenceWriter(): SequenceWriter {
     wrote: ({ result }) => writing.has(result),
     number(headers, call) {
       if (headers.length > 0) writing.add(call.result);
-      // What takes the place of the oldest records stands before what this chain has written already.
+      // The replacement of the oldest records comes before the records that this chain has written already.
       const atStart = call.kind === 'replacePrefix';
       const chain = atStart ? newChain(memoryImage()) : chainOf(call);
       const gone = removalNotes((call.replaces ?? []).map(({ header }) => header));
@@ -77,7 +77,7 @@ export function createSequenceWriter(): SequenceWriter {
     removed(headers, call) {
       const chain = chainsOf(call).get(call.sessionId);
       if (chain === undefined) return;
-      // Of other writers nothing is said: one of them may have gone on before this stack writes again.
+      // No notes on other writers: one of them may write again before this stack does.
       const own = removalNotes(headers).filter((note) => note.writer === chain.writer);
       chain.notes = mergeNotes([...chain.notes, ...own]);
     },
@@ -97,7 +97,7 @@ function newChain(image: MemoryImage): Chain {
   };
 }
 
-/** What the record after this one says: a record that expires before older ones is no gap when it is gone. */
+/** The notes of the next record: when a record that expires before older ones is missing, this is not a gap. */
 function notesAfter(chain: Chain, number: number, header: Header): Note[] {
   const expiry = header.e ?? Number.POSITIVE_INFINITY;
   if (expiry >= chain.latest) {
@@ -115,7 +115,7 @@ function notesAfter(chain: Chain, number: number, header: Header): Note[] {
   ];
 }
 
-/** One note for each writer of the records, and what those records said themselves. */
+/** One note for each writer of the records, and the notes of those records. */
 function removalNotes(headers: readonly (Header | undefined)[]): Note[] {
   const ranges = new Map<string, Note>();
   const said: Note[] = [];
@@ -125,7 +125,7 @@ function removalNotes(headers: readonly (Header | undefined)[]): Note[] {
     const { writer, number } = found;
     said.push(...found.notes);
     const range = ranges.get(writer);
-    // The writer of the newest record last: if there is no room for all, that one stays.
+    // The writer of the newest record last: if there is no space for all, its note is kept.
     ranges.delete(writer);
     ranges.set(writer, {
       writer,
