@@ -154,6 +154,10 @@ export interface StoreDriver {
    * from the transaction on that makes it.
    */
   readonly derived: (root: string) => Promise<readonly string[]>;
+  /** An open hold on one of these sessions themselves, whatever others there are. At most 200 are asked for at once. */
+  readonly heldOf: (
+    sessionIds: readonly string[],
+  ) => Promise<{ readonly sessionId: string; readonly hold: string } | undefined>;
   /** Ids of the sessions, also of those without items, that have this subject themselves. */
   readonly ofSubject: (subject: string) => Promise<readonly string[]>;
   /** Deletes at most `batch` expired records, none of sessions under a hold. */

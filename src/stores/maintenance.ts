@@ -49,6 +49,8 @@ export interface Maintenance {
   expired(writtenBefore?: number): Promise<readonly { readonly id: string; readonly items: number }[]>;
 }
 
+const MOST_ASKED = 200;
+
 export function createMaintenance(driver: StoreDriver, now: () => number): Maintenance {
   return {
     leases: driver.leases,
@@ -66,15 +68,11 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
     derived: (root) => driver.derived(root),
     ofSubject: (subject) => driver.ofSubject(subject),
     async assertNotHeld(sessionIds) {
-      const holds = await driver.dekStore.holds.list({ open: true });
-      if (holds.length === 0) return;
-      const going = new Set(sessionIds);
-      const above = new Set(sessionIds.flatMap((id) => [id, ...ancestorsOf(id)]));
-      // What is held may hold nothing yet, and is in no tree then.
-      const hold = holds.find(
-        ({ sessionId }) => above.has(sessionId) || ancestorsOf(sessionId).some((id) => going.has(id)),
-      );
-      if (hold !== undefined) throw heldError(hold.sessionId, hold.id);
+      const asked = [...new Set(sessionIds.flatMap((id) => [id, ...ancestorsOf(id)]))];
+      for (let start = 0; start < asked.length; start += MOST_ASKED) {
+        const held = await driver.heldOf(asked.slice(start, start + MOST_ASKED));
+        if (held !== undefined) throw heldError(held.sessionId, held.hold);
+      }
     },
     async dropIf(sessionId, { firstBefore, lastBefore }) {
       let dropped = false;

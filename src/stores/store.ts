@@ -329,6 +329,7 @@ function guardDriver(
     summaries: guard(driver.summaries),
     derived: guard(driver.derived),
     ofSubject: guard(driver.ofSubject),
+    heldOf: guard(driver.heldOf),
     purge: guard(driver.purge),
     expired: guard(driver.expired),
     reference,

@@ -1,6 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { createClient } from 'redis';
 import { afterAll, describe, expect, test } from 'vitest';
+import { derivedId } from '../../src/derived-id.ts';
 import { carrierOf, formatEnvelope, formatHeader } from '../../src/protocol/envelope.ts';
 import type { Header } from '../../src/layer.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
@@ -58,6 +59,30 @@ const { url, absent } = await announce('Redis', 'openRedis, in detail');
 
 describe.skipIf(absent)('openRedis, in detail', () => {
   const prefix = uniqueName('detail');
+
+  test.each([
+    ['before it', ['usage', 'root']],
+    ['after it', ['root', 'usage']],
+  ])('finds the ledger of a conversation that ended by itself by its subject (made %s)', async (_, order) => {
+    await using store = openRedis(url, { prefix });
+    const root = uniqueName('root');
+    const subject = `person of ${root}`;
+    const usage = derivedId({ kind: 'usage', of: root });
+    for (const each of order) {
+      const session =
+        each === 'root' ? store.session(root, { subject }) : store.session(usage, { derived: true });
+      await session.addItems([message(each)]);
+    }
+    const client = createClient({ url });
+    await client.connect();
+    // As the server does at the end of their time.
+    await client.del(await client.keys(`${prefix}:{${root}}:*`));
+    await client.close();
+    const found: string[] = [];
+    for await (const { id } of store.sessions({ subject, derived: 'all' })) found.push(id);
+    expect(found).toEqual([usage]);
+  });
+
   afterAll(() => deleteRedisKeys(url, prefix));
 
   test('works on a client of the caller, which must be connected, and leaves it open', async () => {

@@ -26,6 +26,19 @@ export async function openHolds(draft: Draft, sessionId: string): Promise<readon
   return values.flatMap((value) => (value === undefined ? [] : (decodeJson(value) as string[])));
 }
 
+/** An open hold on one of these sessions. */
+export async function openHoldIn(
+  database: Database,
+  sessionIds: readonly string[],
+): Promise<{ readonly sessionId: string; readonly hold: string } | undefined> {
+  const values = await database.get(sessionIds.map(heldKeyOf));
+  for (const [index, value] of values.entries()) {
+    const [hold] = value === undefined ? [] : (decodeJson(value) as string[]);
+    if (hold !== undefined) return { sessionId: sessionIds[index] as string, hold };
+  }
+  return undefined;
+}
+
 export function keyValueHolds(database: Database): HoldStore {
   return {
     place: (hold) =>

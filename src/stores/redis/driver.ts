@@ -8,6 +8,7 @@ import { textOf, type RedisCommands } from './client.ts';
 import { redisDekStore } from './dek-store.ts';
 import { redisDeletion } from './deletion.ts';
 import { decodeElements } from './element.ts';
+import { openHold } from './hold-above.ts';
 import { indexEntries } from './index-entries.ts';
 import { redisLeases } from './leases.ts';
 import { redisParts } from './parts.ts';
@@ -56,6 +57,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     summaries: redisSummaries(parts, entries),
     derived: entries.derived,
     ofSubject: entries.ofSubject,
+    heldOf: (sessionIds) => openHold(parts, sessionIds),
     ...redisPurge(parts, entries, deletion),
     leases: redisLeases(prefix, commands),
     async reference() {

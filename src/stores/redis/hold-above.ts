@@ -19,13 +19,20 @@ export async function assertNotHeldAbove(places: Places, sessionId: string): Pro
 }
 
 /** The id of an open hold on a session that this one was made from. */
-export async function holdAbove(
+export async function holdAbove(places: Places, sessionId: string): Promise<string | undefined> {
+  return (await openHold(places, ancestorsOf(sessionId)))?.hold;
+}
+
+/** An open hold on one of these sessions. */
+export async function openHold(
   { commands, keysOf }: Places,
-  sessionId: string,
-): Promise<string | undefined> {
-  for (const ancestor of ancestorsOf(sessionId)) {
-    const [hold] = (await commands.read('HKEYS', keysOf(ancestor).holds)) as Buffer[];
-    if (hold !== undefined) return hold.toString();
+  sessionIds: readonly string[],
+): Promise<{ readonly sessionId: string; readonly hold: string } | undefined> {
+  const found = await Promise.all(
+    sessionIds.map(async (id) => (await commands.read('HKEYS', keysOf(id).holds)) as Buffer[]),
+  );
+  for (const [index, [hold]] of found.entries()) {
+    if (hold !== undefined) return { sessionId: sessionIds[index] as string, hold: hold.toString() };
   }
   return undefined;
 }

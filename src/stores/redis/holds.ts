@@ -29,20 +29,24 @@ export function redisHolds(
     return found === null ? undefined : parseHold(id, textOf(found));
   }
 
-  /** The session first, then what belongs to it. */
+  /** The session first: what is not listed by then is made after the hold stands above it. */
   async function note(sessionId: string, script: Script, hold: string): Promise<void> {
+    await noteOn(sessionId, script, hold);
     const tree = await commands.read('ZRANGE', treeKey(prefix, rootOf(sessionId)), '0', '-1');
-    const below = (tree as Buffer[]).map(String).filter((id) => ancestorsOf(id).includes(sessionId));
-    for (const id of [sessionId, ...below]) {
-      const { meta, ops, deks, holds } = keysOf(id);
-      // What is still held above keeps its keys.
-      const life = script === RELEASE ? await lifeOf(parts, id) : '';
-      await saying('unknown', () =>
-        parts.lists.onList(id, ({ list, items }) =>
-          commands.script(script, [holds, meta, items, ops, deks], [list, hold, life]),
-        ),
-      );
+    for (const id of (tree as Buffer[]).map(String)) {
+      if (ancestorsOf(id).includes(sessionId)) await noteOn(id, script, hold);
     }
+  }
+
+  async function noteOn(id: string, script: Script, hold: string): Promise<void> {
+    const { meta, ops, deks, holds } = keysOf(id);
+    // What is still held above keeps its keys.
+    const life = script === RELEASE ? await lifeOf(parts, id) : '';
+    await saying('unknown', () =>
+      parts.lists.onList(id, ({ list, items }) =>
+        commands.script(script, [holds, meta, items, ops, deks], [list, hold, life]),
+      ),
+    );
   }
 
   return {

@@ -1,6 +1,7 @@
 import { lineageOf } from '../../derived-id.ts';
+import { isStrongroomError } from '../../errors.ts';
 import type { StoredRecord } from '../driver.ts';
-import { type Outcome } from '../failure.ts';
+import { withOutcome, type Outcome } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { didsOf } from '../record.ts';
 import type { Entries } from './indexed.ts';
@@ -84,15 +85,34 @@ export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts):
 
   async function leaveSubject(sessionId: string, subject: string): Promise<void> {
     if (lineageOf(sessionId) !== undefined) return;
-    for (const id of await derived(sessionId)) {
-      await commands.entry('no', 'ZADD', subjectKey(subject), '0', id);
-      await commands.script(LEAVE_SUBJECT, [keysOf(id).meta], [subject]);
+    for (const id of await derived(sessionId)) await leaveTo(id, subject);
+  }
+
+  async function leaveTo(sessionId: string, subject: string): Promise<void> {
+    await commands.entry('no', 'ZADD', subjectKey(subject), '0', sessionId);
+    await commands.script(LEAVE_SUBJECT, [keysOf(sessionId).meta], [subject]);
+  }
+
+  /**
+   * The keys of a root can end by themselves, when nobody is there to leave its subject. Both do it, each after it was written: the
+   * one that comes second finds the other.
+   */
+  async function handDown(sessionId: string, subject: string | undefined): Promise<void> {
+    const lineage = lineageOf(sessionId);
+    try {
+      if (lineage !== undefined) {
+        const found = await commands.read('HGET', keysOf(lineage.root).meta, 'subject');
+        if (found !== null) await leaveTo(sessionId, textOf(found));
+      } else if (subject !== undefined) await leaveSubject(sessionId, subject);
+    } catch (error) {
+      // The records are there by then.
+      throw isStrongroomError(error) ? withOutcome(error, 'yes') : error;
     }
   }
 
   async function confirm(sessionId: string, list: string, entries: Entries): Promise<void> {
     indexed.name(sessionId, list);
-    await index(sessionId, entries, 'yes');
+    await Promise.all([index(sessionId, entries, 'yes'), handDown(sessionId, entries.subject)]);
     if (list !== '') indexed.note(sessionId, list, entries);
   }
 

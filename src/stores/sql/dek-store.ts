@@ -180,12 +180,23 @@ export async function assertNotHeld(
   client: SqlClient,
   sessionId: string,
 ): Promise<void> {
-  const ids = [sessionId, ...ancestorsOf(sessionId)];
+  const held = await openHold(dialect, client, [sessionId, ...ancestorsOf(sessionId)]);
+  if (held !== undefined) throw heldError(sessionId, held.hold);
+}
+
+/** An open hold on one of these sessions. */
+export async function openHold(
+  dialect: SqlDialect,
+  client: SqlClient,
+  sessionIds: readonly string[],
+): Promise<{ readonly sessionId: string; readonly hold: string } | undefined> {
   const { rows } = await client.query(
-    `SELECT id FROM ${dialect.table('holds')} WHERE session IN (${list(ids.length)}) AND released_at IS NULL LIMIT 1`,
-    ids,
+    `SELECT id, session FROM ${dialect.table('holds')}
+     WHERE session IN (${list(sessionIds.length)}) AND released_at IS NULL LIMIT 1`,
+    sessionIds,
   );
-  if (rows[0] !== undefined) throw heldError(sessionId, text(rows[0]['id']));
+  const [row] = rows;
+  return row && { sessionId: text(row['session']), hold: text(row['id']) };
 }
 
 function toHold(row: SqlRow): HoldRecord {

@@ -5,7 +5,7 @@ import { afterAppend, answerOf } from '../marks.ts';
 import { withoutDid } from '../record.ts';
 import { leavesNothing, removes } from '../removal.ts';
 import { kept, NOTHING, text, type SqlRow, type SqlRunner } from './client.ts';
-import { assertNotHeld, sqlDekStore } from './dek-store.ts';
+import { assertNotHeld, openHold, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
 import { sqlChange } from './change.ts';
 import { assertStands, sqlLeases } from './leases.ts';
@@ -128,6 +128,9 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     derived: (root) => idsWhere('root', root),
 
     ofSubject: (subject) => idsWhere('subject', subject),
+
+    heldOf: (sessionIds) =>
+      openHold(dialect, { query: (statement, values) => runner.read(statement, values) }, sessionIds),
 
     ...sqlPurge(dialect, runner),
 

@@ -14,7 +14,7 @@ import { isPlain, keyProblem, withDid } from '../record.ts';
 import { leavesNothing, removes } from '../removal.ts';
 import type { Connection } from './connection.ts';
 import { insertDek, sqliteDekStore } from './dek-store.ts';
-import { assertNotHeld } from './holds.ts';
+import { assertNotHeld, openHold } from './holds.ts';
 import { sqliteLeases, stands } from './leases.ts';
 import { removeSession, sqlitePurge } from './purge.ts';
 import { FIRST_PAGE, seqOf, SESSION_KEY, type Tuple } from './pages.ts';
@@ -114,6 +114,8 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     derived: (root) => idsWhere('root', root),
 
     ofSubject: (subject) => idsWhere('subject', subject),
+
+    heldOf: (sessionIds) => connection.read((statements) => openHold(statements, sessionIds)),
 
     ...sqlitePurge(connection),
 

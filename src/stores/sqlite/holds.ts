@@ -44,12 +44,21 @@ export function sqliteHolds(connection: Connection): HoldStore {
 }
 
 /** @throws {@link StrongroomError} `ERR_HELD`. In the transaction that deletes. */
-export function assertNotHeld({ get }: Statements, sessionId: string): void {
+export function assertNotHeld(statements: Statements, sessionId: string): void {
+  const held = openHold(statements, [sessionId, ...ancestorsOf(sessionId)]);
+  if (held !== undefined) throw heldError(sessionId, held.hold);
+}
+
+export function openHold(
+  { get }: Statements,
+  sessionIds: readonly string[],
+): { readonly sessionId: string; readonly hold: string } | undefined {
   const held = get(
-    `SELECT id FROM strongroom_holds WHERE session IN (SELECT value FROM json_each(?)) AND released_at IS NULL LIMIT 1`,
-    JSON.stringify([sessionId, ...ancestorsOf(sessionId)]),
+    `SELECT id, session FROM strongroom_holds
+     WHERE session IN (SELECT value FROM json_each(?)) AND released_at IS NULL LIMIT 1`,
+    JSON.stringify(sessionIds),
   );
-  if (held !== undefined) throw heldError(sessionId, held['id'] as string);
+  return held && { sessionId: held['session'] as string, hold: held['id'] as string };
 }
 
 function toHold(row: Row): HoldRecord {
