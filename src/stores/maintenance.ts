@@ -45,8 +45,11 @@ export interface Maintenance {
   records(sessionId: string): Promise<readonly StoredRecord[]>;
   /** Appends records of another store, with the times that they have. */
   append(sessionId: string, records: readonly StoredRecord[], subject?: string): Promise<void>;
-  /** What a purge would delete. */
-  expired(writtenBefore?: number): Promise<readonly { readonly id: string; readonly items: number }[]>;
+  /** What a purge would delete, or would have deleted at an earlier time. */
+  expired(
+    writtenBefore?: number,
+    at?: number,
+  ): Promise<readonly { readonly id: string; readonly items: number }[]>;
 }
 
 const MOST_ASKED = 200;
@@ -95,6 +98,6 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
     notes: createNotes(driver, now),
     records: async (sessionId) => driver.read(sessionId),
     append: (sessionId, records, subject) => driver.append({ sessionId, records, mark: newMark(), subject }),
-    expired: (writtenBefore) => driver.expired({ now: now(), writtenBefore }),
+    expired: (writtenBefore, at = now()) => driver.expired({ now: at, writtenBefore }),
   };
 }

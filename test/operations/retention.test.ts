@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { AgentInputItem } from '@openai/agents';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   eraseSubject,
   exportSubject,
@@ -55,6 +55,37 @@ describe('retention', () => {
     clock.advance('25d');
     expect((await rules.run()).deleted).toEqual(['old']);
     expect(await store.session('old and held').getItems()).toHaveLength(1);
+  });
+
+  test('warns when nothing has purged for longer than the shortest period', async () => {
+    const clock = fakeClock();
+    await using store = openSqlite(':memory:', { clock });
+    const warned: string[] = [];
+    const warn = vi
+      .spyOn(process, 'emitWarning')
+      .mockImplementation((message) => void warned.push(String(message)));
+    try {
+      const rules = retention(store, { expired: '30d', maxAge: '90d' });
+      await store.session('a').addItems(messages('a'));
+      await store.session('held').addItems(messages('a'));
+      await hold(store, 'held');
+      clock.advance('31d');
+      await rules.run({ dryRun: true });
+      await rules.run();
+      await store.session('a').addItems(messages('b'));
+      clock.advance('59d');
+      await rules.run();
+      expect(warned).toEqual([]);
+      await store.session('b').addItems(messages('c'));
+      clock.advance('61d');
+      await rules.run();
+      await rules.run();
+      expect(warned).toEqual([
+        'retention: nothing has purged this store for longer than the shortest period of the rules: 1 sessions have records that were to be deleted by then. Call start(), or run() more often.',
+      ]);
+    } finally {
+      warn.mockRestore();
+    }
   });
 
   test('purges expired records by policy, and counts them in a dry run', async () => {

@@ -8,6 +8,7 @@ import type { Store } from '../../stores/store.ts';
 import { countKinds } from '../../stores/tree.ts';
 import { listed } from '../listed.ts';
 import { WHERE, type RetentionSettings } from './options.ts';
+import { overdueSessions, warnOfOverdue } from './overdue.ts';
 import type { RetentionReport } from './report.ts';
 
 /** The target of the rules. */
@@ -30,7 +31,10 @@ export async function applyRules(
   const { store, maintenance, remove } = target;
   const { expired, after, age, idle, keep, batch, origin } = settings;
   const needsClock = expired || age !== undefined || idle !== undefined;
-  if (needsClock) await maintenance.checkClock(WHERE, settings.maxAhead);
+  if (needsClock) {
+    await maintenance.checkClock(WHERE, settings.maxAhead);
+    if (!dryRun) warnOfOverdue(await overdueSessions(maintenance, settings));
+  }
   const now = maintenance.now();
   const report = {
     dryRun,

@@ -1,0 +1,28 @@
+import type { Maintenance } from '../../stores/maintenance.ts';
+import { warn } from '../../warning.ts';
+import { WHERE, type RetentionSettings } from './options.ts';
+
+/**
+ * How many sessions have records that were to be deleted longer ago than the shortest period of the rules: what a purge that ran as
+ * often as that would have found. Nothing of it is kept anywhere, so it does not matter who purges.
+ */
+export async function overdueSessions(
+  maintenance: Maintenance,
+  { expired, after, age, idle }: RetentionSettings,
+): Promise<number> {
+  const periods = [after, age, idle].filter((period) => period !== undefined);
+  if (periods.length === 0 || (!expired && age === undefined)) return 0;
+  const then = maintenance.now() - Math.min(...periods);
+  const oldest = [after, age].filter((period) => period !== undefined);
+  const writtenBefore = oldest.length === 0 ? undefined : then - Math.min(...oldest);
+  return (await maintenance.expired(writtenBefore, expired ? then : 0)).length;
+}
+
+/** Said before a run, which then does what was left. */
+export function warnOfOverdue(sessions: number): void {
+  if (sessions === 0) return;
+  warn(
+    'STRONGROOM_RETENTION_OVERDUE',
+    `${WHERE}: nothing has purged this store for longer than the shortest period of the rules: ${sessions} sessions have records that were to be deleted by then. Call start(), or run() more often.`,
+  );
+}
