@@ -242,8 +242,9 @@ export interface SessionLayer {
   /** Transforms entries on their way to the store; returns as many as it gets, in their order. */
   write?(entries: readonly Entry[], call: SessionCall): MaybePromise<readonly Entry[]>;
   /**
-   * Before entries are sealed and stored: what all layers that see items made of them, with the header fields that they gave
-   * them. What must be stored before them, and last as long, is stored here. Throws to refuse the write.
+   * Called before entries are sealed and stored, with the entries as all layers that see items left them, header
+   * fields included. A layer stores here what must be stored before the entries and last as long. Throws to refuse
+   * the write.
    */
   settled?(entries: readonly Entry[], call: SessionCall): MaybePromise<void>;
   /** Transforms entries on their way back; returns as many as it gets, `undefined` for one to hide. */

@@ -215,7 +215,7 @@ export interface Pages {
   readonly read: ReadPage;
   /** Of the innermost session; those of our stores have one. */
   readonly version: Pick<VersionSource, 'read'> | undefined;
-  /** As `addItems`, with header fields that the entries have from the start: one element an item. */
+  /** As `addItems`, with header fields that the entries have from the start: one element for each item. */
   readonly append: (items: AgentInputItem[], headers: readonly Header[]) => Promise<void>;
 }
 

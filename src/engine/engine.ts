@@ -27,7 +27,7 @@ import { createWrites } from './writes.ts';
 /** The functions that `members.ts` calls in the members of the SDK. */
 export interface Engine {
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
-  /** @param headers Fields that the entries have from the start, one element an item. */
+  /** @param headers Fields that the entries have from the start, one element for each item. */
   addItems(
     items: AgentInputItem[],
     runContext: Context,

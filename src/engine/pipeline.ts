@@ -10,15 +10,16 @@ import type { Stack } from './stack.ts';
 import { writeThrough } from './through.ts';
 import { createWindow } from './window.ts';
 
-/** Entries down to records, records up to entries. */
+/** Converts entries to records and records to entries. */
 export interface Pipeline {
-  /** As many entries as came. */
+  /** Returns as many entries as it gets. */
   write(entries: readonly Entry[], call: SessionCall): MaybePromise<readonly Written[]>;
   /** Opens raw records through all layers. */
   open(records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]>;
   /**
    * The records behind the last `limit` visible items (all when absent), oldest first: filter, then limit, by
-   * doubling the window. `fresh` goes past a caching layer. Items of a call whose entries are shared are not the caller's.
+   * doubling the window. `fresh` bypasses a caching layer. Items of a call with shared entries must be copied
+   * before the caller gets them.
    */
   read(limit: number | undefined, call: SessionCall, fresh: boolean): MaybePromise<Opened[]>;
   /** The index of the record in the operation, -1 when it is not of it. */
@@ -64,7 +65,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     });
   }
 
-  /** What layers stamped and none sealed becomes an envelope. */
+  /** Entries that layers stamped and none sealed become envelopes. */
   function enclosed(
     entries: readonly Entry[],
     { sessionId, operationId }: SessionCall,
@@ -75,7 +76,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
 
   const inspectors = layers.filter((layer) => layer.inspect !== undefined);
 
-  /** What is returned is judged as a whole, wherever its parts came from. */
+  /** Checks the result as a whole, opened now or from a cache. */
   function inspected(opened: Opened[], call: SessionCall): MaybePromise<Opened[]> {
     if (inspectors.length === 0) return opened;
     const entries = opened.map(({ stored, bottom }) => bottom ?? { stored });

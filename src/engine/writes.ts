@@ -21,7 +21,7 @@ export interface Writes {
 export function createWrites(parts: Parts): Writes {
   const { inner, stack, pipeline, histories, calls, comparison, maxItemBytes } = parts;
 
-  /** The list as it is now, and where its items were read. */
+  /** The list as it is now, and the records of items that were read. */
   function taken(items: unknown, runContext: Context): Taken {
     const list = readNow(() => listed(items));
     const known = orNone(list);
@@ -93,7 +93,7 @@ export function createWrites(parts: Parts): Writes {
     });
   }
 
-  /** The headers of what goes. They are read again if there was no room for them; what cannot be read has none. */
+  /** The headers of the removed records. They are read again if they were evicted; an unreadable record has none. */
   async function clearing(call: SessionCall): Promise<readonly Header[] | undefined> {
     const known = histories.of(call).memory.lastFullRead();
     if (known !== 'forgotten') return known;
@@ -124,7 +124,7 @@ export function createWrites(parts: Parts): Writes {
       let entries = comparison.entriesOf(snapshots, origins);
       let writing = call;
       if (stack.stamped || stack.views) {
-        // What is kept keeps stamps and stored text, what is new may not outlive what it replaces.
+        // Kept items keep stamps and stored text; new ones may not expire later than those that they replace.
         going = await pipeline.read(undefined, calls.quiet(call), true);
         await calls.assertRemovable(going, call);
         const replaced = going.flatMap((record) => record.bottom ?? []);
@@ -152,14 +152,14 @@ function withHeaders(entries: readonly Entry[], headers: readonly Header[] | und
     : entries.map((entry, index) => ({ ...entry, header: headers[index] ?? {} }));
 }
 
-/** What a caller handed over, read once. */
+/** The items of a caller, read once. */
 interface Taken {
   readonly checked: () => AgentInputItem[];
   readonly origins: readonly (Opened | undefined)[];
   readonly itemCount: number;
 }
 
-/** For an inner session that looks at the items itself. */
+/** For an inner session that checks the items itself. */
 function takenAsTheyAre(items: unknown): Pick<Taken, 'checked' | 'itemCount'> {
   const checked = readNow(() => copiedNow(listed(items)));
   return { checked, itemCount: orNone(checked).length };
@@ -173,7 +173,7 @@ function orNone(list: () => AgentInputItem[]): readonly AgentInputItem[] {
   }
 }
 
-/** What failed before anything was sent wrote nothing, whatever it was that failed: a key service, a read. */
+/** An error before anything was sent means that nothing was written, for any cause: a key service, a read. */
 async function unlessSent<T>(work: (sent: () => void) => Promise<T>): Promise<T> {
   let isSent = false;
   try {

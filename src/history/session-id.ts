@@ -37,11 +37,11 @@ export function parseSessionId(id: string): string[] | undefined {
 }
 
 /**
- * The subject of a session whose id {@link sessionId} made: its first parts, such as tenant and user, joined as they are in the
- * id. All sessions of a person then have one subject, which the id itself says.
+ * The subject of a session whose id {@link sessionId} made: the first parts of the id, such as tenant and user,
+ * joined as in the id. All sessions of a person then have the same subject.
  *
  * @param id The id of a session, or of one that belongs to it.
- * @param parts How many parts say whose session it is, from 1 on. Default 1.
+ * @param parts How many parts of the id identify the person, at least 1. Default 1.
  * @throws StrongroomError `ERR_INVALID_OPTION` for an id that {@link sessionId} did not make, or that has fewer parts.
  *
  * @example

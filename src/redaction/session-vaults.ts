@@ -9,9 +9,9 @@ import { createVault, parseVault, type TokenUse, type Vault } from './vault.ts';
 
 /** The vaults of a layer, one a session. */
 export interface SessionVaults {
-  /** The values of the tokens that a write has just issued, until its entries are settled. */
+  /** The values of the tokens that a write has issued, until its entries are settled. */
   note(redacted: readonly RedactedItem[], call: SessionCall): void;
-  /** Stores the values of tokens before the records that hold them, for as long as these last. */
+  /** Stores the values of tokens before the records that hold the tokens, for the lifetime of these records. */
   settled(entries: readonly Entry[], call: SessionCall): Promise<void>;
   /** Clears the vault with its session. */
   around<T>(call: SessionCall, next: () => Promise<T>): Promise<T>;
@@ -34,7 +34,7 @@ export function createSessionVaults(
   if (typeof vault !== 'function') parseVault('redact', vault);
   const cleared = createByHistory<Cleared>((call) => call.inner, MOST_CLEARED);
 
-  /** Of a call that is sealed anew the values are kept with its items, which hold the same tokens. */
+  /** A call that is sealed again keeps the values with its items, which hold the same tokens. */
   const noted = new WeakMap<SessionCall, Map<string, string>>();
 
   const vaultOf = (call: SessionCall): Vault => {

@@ -4,32 +4,33 @@ import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { invalidOption } from '../options.ts';
 import { PAGES, type Pages } from '../session-contract.ts';
 
-/** What a record needs of the vault. */
+/** A token of a record, and its value. */
 export interface TokenUse {
-  /** Absent where the record only repeats a token: then the vault has it, or nobody. */
+  /** Absent if the record only repeats a token: then only the vault can have the value. */
   readonly value?: string | undefined;
   /** When the record expires, in Unix milliseconds; absent for never. */
   readonly until?: number | undefined;
 }
 
 /**
- * The values behind tokens, in a session of the user's choice: wrapped in `encrypt()`, in another database, or
- * both. Nothing of it is kept in memory.
+ * The values of tokens, in a session of the user's choice: wrapped in `encrypt()`, in another database, or both.
+ * They are not kept in memory.
  */
 export interface Vault {
   /**
-   * Stores what does not stand among the newest tokens already, for a text that is on its way to the model. The record that
-   * holds it takes it over, see {@link Vault.use}.
+   * Stores the tokens that are not among the newest ones already, for a text that is sent to the model. The record
+   * that holds a token takes it over, see {@link Vault.use}.
    */
   issue(tokens: ReadonlyMap<string, string>): Promise<void>;
   /**
-   * Makes the values of these tokens last as long as the records that are about to be written: each use that lasts longer than what
-   * the vault has is one more item, which expires with its record and is purged as that is. Resolves before the records are written.
+   * Extends the lifetime of the values of these tokens to that of the records that are about to be written: each
+   * use that outlasts the items of the vault adds an item, which expires with its record and is purged like it.
+   * Resolves before the records are written.
    *
    * @param now Unix milliseconds.
    */
   use(tokens: ReadonlyMap<string, TokenUse>, now: number): Promise<void>;
-  /** The values of those of these tokens that were issued in this session; reads back no further than to find them. */
+  /** The values of the given tokens that were issued in this session; reads back only as far as necessary. */
   find(tokens: Iterable<string>): Promise<ReadonlyMap<string, string>>;
   /** The values of all tokens that were issued in this session. */
   values(): Promise<ReadonlyMap<string, string>>;
@@ -54,11 +55,11 @@ export function parseVault(where: string, session: unknown): Session {
 
 /**
  * Least number of newest items that a write or a look for a token reads. A write that read all of them would make the work
- * of a long conversation grow with its square; a token that stands further back is stored once more instead.
+ * of a long conversation grow with its square; an older token is stored once more instead.
  */
 const WINDOW = 256;
 
-/** What one item of the vault says. */
+/** The content of an item of the vault. */
 interface Kept {
   readonly token: string;
   readonly value: string;
@@ -68,7 +69,7 @@ interface Kept {
   readonly issued?: true | undefined;
 }
 
-/** One item a token and use. */
+/** One item for each token and use. */
 export function createVault(session: Session): Vault {
   const newest = async (limit?: number): Promise<readonly Kept[]> =>
     (limit === undefined ? await session.getItems() : await session.getItems(limit)).map(entryOf);
@@ -77,7 +78,7 @@ export function createVault(session: Session): Vault {
     const items = entries.map(itemOf);
     const pages = (session as { readonly [PAGES]?: Pages })[PAGES];
     if (now === undefined || pages === undefined) return session.addItems(items);
-    // Where the vault has envelopes, its records say when they expire, so that a purge needs no key.
+    // The headers of envelopes in the vault contain the expiry, so that a purge needs no key.
     return pages.append(
       items,
       entries.map(({ until }) => (until === undefined ? {} : { t: now, e: until })),
@@ -90,7 +91,7 @@ export function createVault(session: Session): Vault {
     const found = new Map<string, string>();
     for (let limit = WINDOW; wanted.size > 0; limit *= 2) {
       const items = await session.getItems(limit);
-      // What was read before stands at the end.
+      // The items of the previous read are at the end.
       const unread = limit === WINDOW ? items : items.slice(0, Math.max(0, items.length - limit / 2));
       for (const { token, value } of unread.map(entryOf)) if (wanted.delete(token)) found.set(token, value);
       if (items.length < limit) break;
@@ -98,7 +99,7 @@ export function createVault(session: Session): Vault {
     return found;
   }
 
-  /** What was issued for the model, of tokens that a record holds now. Where that fails it stays. */
+  /** Removes the items that were issued for the model, of tokens that a record holds now. If that fails, they stay. */
   async function takeOver(tokens: ReadonlySet<string>): Promise<void> {
     if (!hasTransactions(session)) return;
     const items = await session.getItems(2 * WINDOW);
@@ -119,7 +120,7 @@ export function createVault(session: Session): Vault {
         },
       });
     } catch (error) {
-      // Somebody else wrote to it, or it is held: the next use takes it over.
+      // Another process wrote to it, or it is held: the next use takes the item over.
       const isLater = isStrongroomError(error) && ['ERR_CONFLICT', 'ERR_HELD'].includes(error.code);
       if (!isLater) throw error;
     }

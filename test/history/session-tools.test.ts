@@ -165,7 +165,7 @@ describe('sessionId()', () => {
 });
 
 describe('subjectOf()', () => {
-  it('is the first parts of an id, the same for all sessions of a person', () => {
+  it('returns the first parts of an id, the same for all sessions of a person', () => {
     const [one, other] = [sessionId('acme:1', 'jane', 'a'), sessionId('acme:1', 'jane', 'b')];
     expect(subjectOf(one, 2)).toBe(sessionId('acme:1', 'jane'));
     expect(subjectOf(other, 2)).toBe(subjectOf(one, 2));
@@ -173,7 +173,7 @@ describe('subjectOf()', () => {
     expect(subjectOf(sessionId('acme', '1:jane'), 2)).not.toBe(subjectOf(sessionId('acme:1', 'jane'), 2));
   });
 
-  it('refuses ids that are made otherwise, or too short', () => {
+  it('refuses ids that sessionId() did not make, and ids with too few parts', () => {
     for (const act of [
       () => subjectOf('a b'),
       () => subjectOf(sessionId('acme'), 2),

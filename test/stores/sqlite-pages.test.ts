@@ -50,20 +50,23 @@ describe('a long history', () => {
     expect(await rowsRead(() => session.getItems())).toBe(2_002);
   });
 
-  it.each([255, 256, 257, 258, 512, 513, 1_280, 1_281])('of %i items comes as it is', async (count) => {
-    const path = file(`${count}.db`);
-    await using store = openSqlite(path);
-    const session = store.session('s');
-    await session.addItems(messages(count));
-    for (let read = 0; read < 2; read++) expect(await session.getItems()).toEqual(messages(count));
-    // A process that has seen nothing of the database yet.
-    await using fresh = openSqlite(path);
-    expect(await fresh.session('s').getItems()).toEqual(messages(count));
-    await session.popItem();
-    expect(await fresh.session('s').getItems()).toEqual(messages(count - 1));
-  });
+  it.each([255, 256, 257, 258, 512, 513, 1_280, 1_281])(
+    'of %i items is read completely and in order',
+    async (count) => {
+      const path = file(`${count}.db`);
+      await using store = openSqlite(path);
+      const session = store.session('s');
+      await session.addItems(messages(count));
+      for (let read = 0; read < 2; read++) expect(await session.getItems()).toEqual(messages(count));
+      // A process that has seen nothing of the database yet.
+      await using fresh = openSqlite(path);
+      expect(await fresh.session('s').getItems()).toEqual(messages(count));
+      await session.popItem();
+      expect(await fresh.session('s').getItems()).toEqual(messages(count - 1));
+    },
+  );
 
-  it('comes as one state while another process replaces it', async () => {
+  it('is read as one state while another process replaces it', async () => {
     const path = file('replaced.db');
     await using store = openSqlite(path);
     await using other = openSqlite(path);

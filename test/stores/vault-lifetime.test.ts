@@ -83,7 +83,7 @@ describe.each(stores.filter(({ absent }) => !absent))('a vault on $name', ({ ope
     expect(await entries(id)).toBe(0);
   });
 
-  it('keeps it under a hold on the conversation, and not after', async () => {
+  it('keeps a value under a hold on the conversation, and not after its release', async () => {
     const { id, token } = await conversation(46, 31);
     const placed = await hold(stack, { sessionId: id, reason: 'case 7' });
     await store.purgeExpired();
@@ -93,7 +93,7 @@ describe.each(stores.filter(({ absent }) => !absent))('a vault on $name', ({ ope
     expect(await entries(id)).toBe(0);
   });
 
-  it('goes with the conversation, and leaves what a branch needs', async () => {
+  it('is deleted with the conversation, except for the values that a branch needs', async () => {
     const { id, token } = await conversation(20, 10);
     await branches(stack, id).create('retry');
     const branch = derivedId({ kind: 'branch', of: id, name: 'retry' });

@@ -19,27 +19,30 @@ const PAGE_AFTER = `SELECT ${PAGE_ROW} FROM strongroom_items
 const PLACE = `SELECT seq, (SELECT generation FROM strongroom_sessions WHERE id = ?1) FROM strongroom_items
   WHERE session = (SELECT key FROM strongroom_sessions WHERE id = ?1) ORDER BY seq LIMIT 1 OFFSET ?2`;
 
-/** What a read of a whole history begins with. */
+/** The first page of a read of a whole history. */
 interface FirstPage {
   readonly records: StoredRecord[];
-  /** Present when there may be more: behind which number, in which generation, and how many to ask for. */
+  /**
+   * Present if there may be more records: the number to continue after, the generation, and the size of the next
+   * page.
+   */
   readonly next?: { readonly after: number; readonly generation: unknown; readonly size: number };
 }
 
-/** Reads of a whole history, against whose order its pages are read more slowly. */
+/** Reads whole histories in the order of the table, which is faster than backwards. */
 export function createReadForwards(
   connection: Connection,
   { toRecords, lastWrite }: ToRecords,
 ): (sessionId: string) => Promise<StoredRecord[]> {
-  /** The oldest records, and where the next page begins if there are more. */
+  /** The oldest records, and the start of the next page if there are more. */
   function firstPage(sessionId: string, statements: Statements): FirstPage {
     const before = lastWrite();
-    // Most histories end here: the columns that pages need besides cost such a read a fifth.
+    // Most histories end here; the additional columns of pages would make such a read a fifth slower.
     let rows = statements.tuples(READ_ALL, sessionId, FIRST_PAGE + 1);
     if (rows.length <= FIRST_PAGE) return { records: toRecords(rows, statements) };
     const [place] = statements.tuples(PLACE, sessionId, FIRST_PAGE);
     let [after, generation] = place ?? [];
-    // Two statements see two moments, unless no other connection wrote between them.
+    // Two statements see the same state only if no other connection wrote between them.
     if (place === undefined || lastWrite(statements) !== before) {
       rows = statements.tuples(PAGE_AFTER, sessionId, FIRST_PAGE, Number.MIN_SAFE_INTEGER);
       [after, generation] = rows.at(-1)?.slice(7) ?? [];
@@ -52,8 +55,9 @@ export function createReadForwards(
   }
 
   /**
-   * From the start, each page a call of its own, so that others come in between. What is appended meanwhile comes with the
-   * last page; any other change gives the history another generation: then all of it is read again.
+   * From the start, each page in a separate call, so that other calls can run in between. Records that are appended
+   * meanwhile are in the last page; any other change gives the history another generation: then all of it is read
+   * again.
    */
   async function readForwards(sessionId: string): Promise<StoredRecord[]> {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {

@@ -5,19 +5,22 @@ import type { Statements } from './statements.ts';
 
 export const SESSION_KEY = '(SELECT key FROM strongroom_sessions WHERE id = ?)';
 export const RECORD: string = 'head, body, wrapped, written_at, expires_at, born_at, dek';
-/** Each statement sees one moment, so every page says which generation of the history it is of. */
+/** Each statement sees one state, so every page includes the generation of the history. */
 export const PAGE_ROW: string = `${RECORD}, seq, (SELECT generation FROM strongroom_sessions WHERE id = ?1)`;
 
-/** Records of the first page: what most histories have, in one statement. */
+/** Records of the first page: one statement reads most histories. */
 export const FIRST_PAGE = 256;
-/** Of any later one. */
+/** The most records of a later page. */
 const MOST_A_PAGE = 1_024;
-/** Bytes that a page should have. */
+/** The usual size of a page in bytes. */
 const PAGE_BYTES = 1_048_576;
-/** How often a read in pages begins anew. One that never ends it would starve; then it is made in one statement. */
+/**
+ * How often a read in pages is started. After that, one statement reads all, so that frequent changes cannot starve
+ * the read.
+ */
 export const ATTEMPTS = 4;
 
-/** As many records as make a page of the usual size, if they are as long as these. */
+/** The number of records of this length that make a page of the usual size. */
 export function nextSize(page: readonly Tuple[]): number {
   const bytes = page.reduce((sum, row) => sum + (row[1] as string | Uint8Array).length, 1);
   return Math.min(Math.max(Math.floor((PAGE_BYTES * page.length) / bytes), 1), MOST_A_PAGE);
@@ -33,10 +36,13 @@ export type Tuple = readonly SQLOutputValue[];
 /** How many ids of data keys are remembered. */
 const MOST_DIDS = 1_000;
 
-/** Rows become records. */
+/** Converts rows to records. */
 export interface ToRecords {
   readonly toRecords: (rows: readonly Tuple[], statements: Statements) => StoredRecord[];
-  /** A number that changes when another connection writes: as it was seen last, or with these statements now. */
+  /**
+   * A number that changes when another connection writes: the last known one, or with these statements the current
+   * one.
+   */
   readonly lastWrite: (statements?: Statements) => unknown;
 }
 

@@ -51,8 +51,8 @@ export function sqliteReading(connection: Connection): {
     );
 
   /**
-   * From the end backwards, each page a call of its own, so that others come in between. Appends put nothing before a
-   * page, and any other change gives the history another generation: then all of it is read again.
+   * From the end backwards, each page a call of its own, so that others can run in between. Appends add nothing
+   * before a page, and any other change gives the history another generation: then all of it is read again.
    */
   async function readInPages(sessionId: string, count: number): Promise<StoredRecord[]> {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
@@ -83,7 +83,7 @@ export function sqliteReading(connection: Connection): {
     return readAtOnce(sessionId, count === Number.POSITIVE_INFINITY ? -1 : count);
   }
 
-  /** What a change needs to see. The transaction is open, so that it is of one moment in any number of pages. */
+  /** Reads the view of a change. The transaction is open, so that all pages are one snapshot. */
   function* lookAt(
     statements: Statements,
     session: number | undefined,
