@@ -6,7 +6,7 @@ import type { StoreDriver, StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
 import { createNotes, type Notes } from './notes.ts';
 
-/** Conditions under which a session goes; both look at what was written, not at what was read. Unix milliseconds. */
+/** Conditions under which a session is deleted; both depend on writes, not on reads. Unix milliseconds. */
 export interface DropCondition {
   /** The oldest item was written at this time or before. */
   readonly firstBefore?: number;
@@ -14,34 +14,37 @@ export interface DropCondition {
   readonly lastBefore?: number;
 }
 
-/** Work on whole sessions, each step one transaction that looks again before it deletes. */
+/** Work on whole sessions, each step one transaction that checks again before it deletes. */
 export interface Maintenance {
   readonly leases: Leases;
   readonly dekStore: DekStore & { readonly holds: HoldStore };
   /** The store's clock. */
   now(): number;
   /**
-   * That the store's clock may decide what is deleted.
+   * Checks that the store's clock may be used for deletions.
    *
-   * @param maxAhead Milliseconds that it may be ahead; default: what the store says.
+   * @param maxAhead Milliseconds that it may be ahead; default: the bound of the store.
    * @throws {@link StrongroomError} `ERR_CLOCK`.
    */
   checkClock(where: string, maxAhead: number | undefined): Promise<void>;
-  /** Ids of the sessions that belong to this one, those that were made from others first. */
+  /** Ids of the sessions derived from this one, the deepest first. */
   tree(sessionId: string): Promise<readonly string[]>;
   /** The same for a conversation, as the database says it. */
   derived(root: string): Promise<readonly string[]>;
   /** Ids of the sessions, also of those without items, that have this subject themselves. */
   ofSubject(subject: string): Promise<readonly string[]>;
-  /** Before any of them goes. @throws {@link StrongroomError} `ERR_HELD` when one of them, or what belongs to one, is under a hold. */
+  /**
+   * Called before any of them is deleted. @throws {@link StrongroomError} `ERR_HELD` when one of them, or what
+   * belongs to one, is under a hold.
+   */
   assertNotHeld(sessionIds: readonly string[]): Promise<void>;
   /** Facts of a function about a conversation, in a session of their own: see {@link Notes}. */
   readonly notes: Notes;
-  /** Deletes the session if it still meets one of the conditions. `ERR_HELD` under a hold. */
+  /** Deletes the session if one of the conditions still applies. `ERR_HELD` under a hold. */
   dropIf(sessionId: string, condition: DropCondition): Promise<boolean>;
-  /** Deletes all but the last `keep` items; how many went. `ERR_HELD` under a hold. */
+  /** Deletes all but the last `keep` items; returns how many. `ERR_HELD` under a hold. */
   trim(sessionId: string, keep: number): Promise<number>;
-  /** All records of a session as the database has them. */
+  /** All stored records of a session. */
   records(sessionId: string): Promise<readonly StoredRecord[]>;
   /** Appends records of another store, with the times that they have. */
   append(sessionId: string, records: readonly StoredRecord[], subject?: string): Promise<void>;

@@ -3,8 +3,8 @@ import { warn } from '../../warning.ts';
 import { WHERE, type RetentionSettings } from './options.ts';
 
 /**
- * How many sessions have records that were to be deleted longer ago than the shortest period of the rules: what a purge that ran as
- * often as that would have found. Nothing of it is kept anywhere, so it does not matter who purges.
+ * The number of sessions with records whose deletion is overdue by more than the shortest period of the rules: a
+ * purge at that interval would have found them. This state is not stored anywhere, so any process can purge.
  */
 export async function overdueSessions(
   maintenance: Maintenance,
@@ -18,7 +18,7 @@ export async function overdueSessions(
   return (await maintenance.expired(writtenBefore, expired ? then : 0)).length;
 }
 
-/** Said before a run, which then does what was left. */
+/** Warns before a run, which then deletes the overdue records. */
 export function warnOfOverdue(sessions: number): void {
   if (sessions === 0) return;
   warn(

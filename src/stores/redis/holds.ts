@@ -11,9 +11,10 @@ import type { RedisParts } from './parts.ts';
 import { HOLD, RELEASE, type Script } from './scripts.ts';
 
 /*
- * A hold is also on what belongs to its session, whose keys are in other slots of a cluster, out of reach of the script that
- * removes there. So a hold is noted in each of these slots as well, and who removes reads the notes of the sessions above first.
- * What is made while a hold is placed is either listed by then and gets the note, or made after the hold stands above it.
+ * A hold also covers the derived sessions, whose keys are in other slots of a cluster, out of reach of the script
+ * that removes there. So a hold is stored in each of these slots as well, and a removal reads the holds of the
+ * parent sessions first. A session that is created while a hold is placed is either listed already and gets the
+ * hold, or created after its parent has it.
  */
 
 /** The records of all holds are in one hash; beside the data keys of a session are the ids of those that are open. */
@@ -40,7 +41,7 @@ export function redisHolds(
 
   async function noteOn(id: string, script: Script, hold: string): Promise<void> {
     const { meta, ops, deks, holds } = keysOf(id);
-    // What is still held above keeps its keys.
+    // A session below another held session keeps its keys.
     const life = script === RELEASE ? await lifeOf(parts, id) : '';
     await saying('unknown', () =>
       parts.lists.onList(id, ({ list, items }) =>
@@ -52,7 +53,7 @@ export function redisHolds(
   return {
     async place(hold) {
       const taken = await commands.write('HSETNX', key, hold.id, JSON.stringify(hold));
-      // The one who repeats a call that was cut off makes it whole.
+      // Repeating an interrupted call completes it.
       const record = taken === 1 ? hold : await find(hold.id);
       if (record !== undefined && record.releasedAt === undefined) {
         await note(record.sessionId, HOLD, record.id);
