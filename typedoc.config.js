@@ -8,6 +8,11 @@ export default {
   ),
   // Parts of a type that stands in the documentation itself; nobody names them alone.
   intentionallyNotExported: [
+    'BranchMaintenance',
+    'CopyBeginning',
+    'CopyRecordsArgs',
+    'Derive',
+    'SdkUsage',
     'Keys',
     'Always',
     'Sometimes',

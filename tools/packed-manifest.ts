@@ -15,8 +15,6 @@ type Target = string | Readonly<Record<string, string>>;
 
 interface Manifest {
   readonly exports: Readonly<Record<string, Target>>;
-  /** Files that bundles for browsers replace, and what replaces them. */
-  readonly browser: Readonly<Record<string, string>>;
   readonly scripts?: Readonly<Record<string, string>>;
   readonly [name: string]: unknown;
 }
@@ -31,10 +29,7 @@ export function packedManifest({ scripts: _scripts, ...manifest }: Manifest): Ma
       return [entry, others];
     }),
   );
-  const browser = Object.fromEntries(
-    Object.entries(manifest.browser).filter(([file]) => !file.startsWith('./src/')),
-  );
-  return { ...kept, exports, browser };
+  return { ...kept, exports };
 }
 
 if (import.meta.main) {

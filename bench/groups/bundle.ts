@@ -62,7 +62,13 @@ export async function bundle(program: string, condition?: 'strongroom-source'): 
     plugins: [
       {
         name: 'program',
-        resolveId: (id: string) => (id === name ? id : null),
+        resolveId: (id: string) => {
+          if (id === name) return id;
+          // What `browser` of package.json does for the build.
+          return condition !== undefined && id.endsWith('/aes.ts')
+            ? join(ROOT, 'src/crypto/aes-at-once.ts')
+            : null;
+        },
         load: (id: string) => (id === name ? program : null),
       },
     ],

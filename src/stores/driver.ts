@@ -68,6 +68,12 @@ export interface Change {
   readonly archive?: { readonly sessionId: string; readonly records: readonly StoredRecord[] } | undefined;
 }
 
+/** An open hold, and the session that it is on. */
+export interface HeldSession {
+  readonly sessionId: string;
+  readonly hold: string;
+}
+
 /** The result of one step of a purge. */
 export interface PurgeStep {
   /** Sessions that lost records, one entry a record. */
@@ -155,9 +161,9 @@ export interface StoreDriver {
    */
   readonly derived: (root: string) => Promise<readonly string[]>;
   /** An open hold on one of these sessions themselves, whatever others there are. At most 200 are asked for at once. */
-  readonly heldOf: (
-    sessionIds: readonly string[],
-  ) => Promise<{ readonly sessionId: string; readonly hold: string } | undefined>;
+  readonly heldOf: (sessionIds: readonly string[]) => Promise<HeldSession | undefined>;
+  /** The open holds on derived sessions, also on those that hold nothing yet; damaged records are left out. */
+  readonly heldDerived: () => Promise<readonly HeldSession[]>;
   /** Ids of the sessions, also of those without items, that have this subject themselves. */
   readonly ofSubject: (subject: string) => Promise<readonly string[]>;
   /** Deletes at most `batch` expired records, none of sessions under a hold. */

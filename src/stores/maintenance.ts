@@ -79,6 +79,12 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
         const held = await driver.heldOf(asked.slice(start, start + MOST_ASKED));
         if (held !== undefined) throw heldError(held.sessionId, held.hold);
       }
+      // A held session without a row is not in the tree.
+      const going = new Set(sessionIds);
+      const below = (await driver.heldDerived()).find(({ sessionId }) =>
+        ancestorsOf(sessionId).some((id) => going.has(id)),
+      );
+      if (below !== undefined) throw heldError(below.sessionId, below.hold);
     },
     async dropIf(sessionId, { firstBefore, lastBefore }) {
       let dropped = false;

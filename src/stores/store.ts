@@ -330,6 +330,7 @@ function guardDriver(
     derived: guard(driver.derived),
     ofSubject: guard(driver.ofSubject),
     heldOf: guard(driver.heldOf),
+    heldDerived: guard(driver.heldDerived),
     purge: guard(driver.purge),
     expired: guard(driver.expired),
     reference,

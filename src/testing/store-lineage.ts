@@ -14,6 +14,10 @@ export const LINEAGE: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new
   ['keeps the subject of a session that was purged for what belongs to it', keepsSubjects],
   ['deletes a session with all that belongs to it', deletesTrees],
   ['removes nothing of what belongs to a session under a legal hold', holdsTrees],
+  [
+    'deletes no conversation with a derived session that is under a legal hold and holds nothing yet',
+    holdsEmpty,
+  ],
   ['makes no session by clearing one that is not there', clearsNothing],
 ] satisfies [string, (bench: Bench) => Promise<void>][]);
 
@@ -172,6 +176,21 @@ async function holdsTrees({ store, other, id }: Bench): Promise<void> {
   await holds.release(`${hold.id}-2`, 10);
   await other.purgeExpired();
   assert.deepEqual(await idsOf(store, ids, { derived: 'all' }), []);
+}
+
+async function holdsEmpty({ store, other, id }: Bench): Promise<void> {
+  const [held, free] = [treeOf(id()), treeOf(id())];
+  for (const { root } of [held, free]) await store.session(root).addItems(numbered('item', 2));
+  const { holds } = store.session(held.root)[DEK_STORE];
+  assert.ok(holds !== undefined, 'the DEK store of a store keeps holds');
+  const hold = { id: `hold-${randomUUID()}`, sessionId: held.twig, reason: 'case 7', placedAt: 5 };
+  await holds.place(hold);
+  await rejects('ERR_HELD', other.deleteSession(held.root));
+  assert.equal((await store.session(held.root).getItems()).length, 2);
+  await other.deleteSession(free.root);
+  await holds.release(hold.id, 9);
+  await other.deleteSession(held.root);
+  assert.deepEqual(await idsOf(store, [held.root, free.root], { derived: 'all' }), []);
 }
 
 async function clearsNothing({ store, other, id }: Bench): Promise<void> {

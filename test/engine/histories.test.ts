@@ -92,9 +92,13 @@ async function headersOf(session: MemorySession): Promise<ReturnType<typeof read
 describe('the state of a wrapper belongs to one history, not to all histories of its session', () => {
   test('the same operation under two tenants is two operations', async () => {
     const inner = routing();
-    const session = wrapSession(inner, [encrypt({ keys: fixedKeyring() })]) as unknown as Wrapper;
+    // An operation seals to the same bytes within a millisecond: the time tells what was sealed from what was remembered.
+    let now = 1_000;
+    const layers = [expire({ after: '1h', clock: () => now }), encrypt({ keys: fixedKeyring() })];
+    const session = wrapSession(inner, layers) as unknown as Wrapper;
     const [a, b] = [run('a'), run('b')];
     await session.applyHistoryTransaction(append('same'), a);
+    now++;
     await session.applyHistoryTransaction(append('same'), b);
     const [ofA, ofB] = [await inner.of('a').getItems(), await inner.of('b').getItems()];
     expect(envelopeText(ofB[0] as AgentInputItem)).not.toBe(envelopeText(ofA[0] as AgentInputItem));

@@ -7,7 +7,7 @@ import { dropSession } from './deletion.ts';
 import { attemptOn } from './draft.ts';
 import { keyValueHistory } from './history.ts';
 import { keyValueLeases } from './leases.ts';
-import { openHoldIn } from './holds.ts';
+import { derivedHolds, openHoldIn } from './holds.ts';
 import { rangeOf } from './layout.ts';
 import { idsIn } from './pages.ts';
 import { keyValuePurge } from './purge.ts';
@@ -36,6 +36,7 @@ export function keyValueDriver(driver: KeyValueDriver, options: KeyValueOptions)
     dekStore: keyValueDekStore(database, now),
     summaries: keyValueSummaries(database),
     heldOf: (sessionIds) => openHoldIn(database, sessionIds),
+    heldDerived: () => derivedHolds(database),
     ofSubject: (subject) => idsIn(database, rangeOf('subject', subject)),
     derived: (root) => idsIn(database, rangeOf('tree', root)),
     ...keyValuePurge(database),

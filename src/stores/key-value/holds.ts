@@ -1,6 +1,7 @@
 import { defined } from '../../defined.ts';
-import { ancestorsOf } from '../../derived-id.ts';
+import { ancestorsOf, lineageOf } from '../../derived-id.ts';
 import { heldError, type HoldRecord, type HoldStore } from '../../keys/dek-store.ts';
+import type { HeldSession } from '../driver.ts';
 import type { Database } from './checked.ts';
 import { attempt, type Draft } from './draft.ts';
 import { decodeJson, keyOf, rangeOf } from './layout.ts';
@@ -30,13 +31,23 @@ export async function openHolds(draft: Draft, sessionId: string): Promise<readon
 export async function openHoldIn(
   database: Database,
   sessionIds: readonly string[],
-): Promise<{ readonly sessionId: string; readonly hold: string } | undefined> {
+): Promise<HeldSession | undefined> {
   const values = await database.get(sessionIds.map(heldKeyOf));
   for (const [index, value] of values.entries()) {
     const [hold] = value === undefined ? [] : (decodeJson(value) as string[]);
     if (hold !== undefined) return { sessionId: sessionIds[index] as string, hold };
   }
   return undefined;
+}
+
+/** The open holds on derived sessions. */
+export async function derivedHolds(database: Database): Promise<readonly HeldSession[]> {
+  const holds = await keyValueHolds(database).list({ open: true });
+  return holds.map(({ id, sessionId }) => ({ sessionId, hold: id })).filter(isOnDerived);
+}
+
+function isOnDerived({ sessionId }: HeldSession): boolean {
+  return lineageOf(sessionId) !== undefined;
 }
 
 export function keyValueHolds(database: Database): HoldStore {

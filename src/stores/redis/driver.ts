@@ -9,6 +9,7 @@ import { redisDekStore } from './dek-store.ts';
 import { redisDeletion } from './deletion.ts';
 import { decodeElements } from './element.ts';
 import { openHold } from './hold-above.ts';
+import { derivedHolds } from './holds.ts';
 import { indexEntries } from './index-entries.ts';
 import { redisLeases } from './leases.ts';
 import { redisParts } from './parts.ts';
@@ -58,6 +59,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
     derived: entries.derived,
     ofSubject: entries.ofSubject,
     heldOf: (sessionIds) => openHold(parts, sessionIds),
+    heldDerived: () => derivedHolds(parts),
     ...redisPurge(parts, entries, deletion),
     leases: redisLeases(prefix, commands),
     async reference() {

@@ -1,5 +1,6 @@
 import { ancestorsOf } from '../../derived-id.ts';
 import { heldError } from '../../keys/dek-store.ts';
+import type { HeldSession } from '../driver.ts';
 import type { RedisCommands } from './client.ts';
 import type { SessionKeys } from './keys.ts';
 
@@ -27,7 +28,7 @@ export async function holdAbove(places: Places, sessionId: string): Promise<stri
 export async function openHold(
   { commands, keysOf }: Places,
   sessionIds: readonly string[],
-): Promise<{ readonly sessionId: string; readonly hold: string } | undefined> {
+): Promise<HeldSession | undefined> {
   const found = await Promise.all(
     sessionIds.map(async (id) => (await commands.read('HKEYS', keysOf(id).holds)) as Buffer[]),
   );

@@ -1,7 +1,8 @@
 import { defined } from '../../defined.ts';
-import { ancestorsOf, rootOf } from '../../derived-id.ts';
+import { ancestorsOf, lineageOf, rootOf } from '../../derived-id.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { HoldRecord, HoldStore } from '../../keys/dek-store.ts';
+import type { HeldSession } from '../driver.ts';
 import { saying } from '../failure.ts';
 import { textOf } from './client.ts';
 import { treeKey } from './keys.ts';
@@ -77,6 +78,16 @@ export function redisHolds(
         .sort((a, b) => a.placedAt - b.placedAt);
     },
   };
+}
+
+/** The open holds on derived sessions. The note in the slot of a session still holds it where the record is damaged. */
+export async function derivedHolds({ commands, prefix }: RedisParts): Promise<readonly HeldSession[]> {
+  const records = (await commands.read('HVALS', `${prefix}:holds`)) as Buffer[];
+  return records.flatMap((record) => {
+    const { id, sessionId, releasedAt } = parseObject(record.toString());
+    if (typeof id !== 'string' || typeof sessionId !== 'string' || releasedAt !== undefined) return [];
+    return lineageOf(sessionId) === undefined ? [] : [{ sessionId, hold: id }];
+  });
 }
 
 function parseHold(id: string, value: string): HoldRecord {

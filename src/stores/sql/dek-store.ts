@@ -18,6 +18,7 @@ import {
   type SqlRunner,
   type SqlValue,
 } from './client.ts';
+import type { HeldSession } from '../driver.ts';
 import type { SqlDialect } from './dialect.ts';
 
 const PAGE = 200;
@@ -184,12 +185,21 @@ export async function assertNotHeld(
   if (held !== undefined) throw heldError(sessionId, held.hold);
 }
 
+/** The open holds on derived sessions. */
+export async function derivedHolds(dialect: SqlDialect, client: SqlClient): Promise<readonly HeldSession[]> {
+  const { rows } = await client.query(
+    `SELECT id, session FROM ${dialect.table('holds')} WHERE released_at IS NULL AND session LIKE '~%'`,
+    [],
+  );
+  return rows.map((row) => ({ sessionId: text(row['session']), hold: text(row['id']) }));
+}
+
 /** An open hold on one of these sessions. */
 export async function openHold(
   dialect: SqlDialect,
   client: SqlClient,
   sessionIds: readonly string[],
-): Promise<{ readonly sessionId: string; readonly hold: string } | undefined> {
+): Promise<HeldSession | undefined> {
   const { rows } = await client.query(
     `SELECT id, session FROM ${dialect.table('holds')}
      WHERE session IN (${list(sessionIds.length)}) AND released_at IS NULL LIMIT 1`,

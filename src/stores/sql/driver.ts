@@ -4,8 +4,8 @@ import type { Batch, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { afterAppend, answerOf } from '../marks.ts';
 import { withoutDid } from '../record.ts';
 import { leavesNothing, removes } from '../removal.ts';
-import { kept, NOTHING, text, type SqlRow, type SqlRunner } from './client.ts';
-import { assertNotHeld, openHold, sqlDekStore } from './dek-store.ts';
+import { kept, NOTHING, text, type SqlClient, type SqlRow, type SqlRunner } from './client.ts';
+import { assertNotHeld, derivedHolds, openHold, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
 import { sqlChange } from './change.ts';
 import { assertStands, sqlLeases } from './leases.ts';
@@ -60,6 +60,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     return rows.map((row) => text(row['id']));
   }
 
+  const reader: SqlClient = { query: (statement, values) => runner.read(statement, values) };
   const { drop, apply } = sqlChange(dialect, options);
   return {
     name: dialect.name,
@@ -129,8 +130,9 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
 
     ofSubject: (subject) => idsWhere('subject', subject),
 
-    heldOf: (sessionIds) =>
-      openHold(dialect, { query: (statement, values) => runner.read(statement, values) }, sessionIds),
+    heldOf: (sessionIds) => openHold(dialect, reader, sessionIds),
+
+    heldDerived: () => derivedHolds(dialect, reader),
 
     ...sqlPurge(dialect, runner),
 

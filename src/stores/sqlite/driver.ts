@@ -14,7 +14,7 @@ import { isPlain, keyProblem, withDid } from '../record.ts';
 import { leavesNothing, removes } from '../removal.ts';
 import type { Connection } from './connection.ts';
 import { insertDek, sqliteDekStore } from './dek-store.ts';
-import { assertNotHeld, openHold } from './holds.ts';
+import { assertNotHeld, derivedHolds, openHold } from './holds.ts';
 import { sqliteLeases, stands } from './leases.ts';
 import { removeSession, sqlitePurge } from './purge.ts';
 import { FIRST_PAGE, seqOf, SESSION_KEY, type Tuple } from './pages.ts';
@@ -116,6 +116,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     ofSubject: (subject) => idsWhere('subject', subject),
 
     heldOf: (sessionIds) => connection.read((statements) => openHold(statements, sessionIds)),
+    heldDerived: () => connection.read(derivedHolds),
 
     ...sqlitePurge(connection),
 

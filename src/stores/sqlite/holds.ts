@@ -1,6 +1,7 @@
 import { defined } from '../../defined.ts';
 import { ancestorsOf } from '../../derived-id.ts';
 import { heldError, type HoldRecord, type HoldStore } from '../../keys/dek-store.ts';
+import type { HeldSession } from '../driver.ts';
 import type { Connection } from './connection.ts';
 import type { Row, Statements } from './statements.ts';
 
@@ -49,10 +50,14 @@ export function assertNotHeld(statements: Statements, sessionId: string): void {
   if (held !== undefined) throw heldError(sessionId, held.hold);
 }
 
-export function openHold(
-  { get }: Statements,
-  sessionIds: readonly string[],
-): { readonly sessionId: string; readonly hold: string } | undefined {
+/** The open holds on derived sessions. */
+export function derivedHolds({ all }: Statements): readonly HeldSession[] {
+  return all(
+    "SELECT id, session FROM strongroom_holds WHERE released_at IS NULL AND session LIKE '~%' ORDER BY number",
+  ).map((row) => ({ sessionId: row['session'] as string, hold: row['id'] as string }));
+}
+
+export function openHold({ get }: Statements, sessionIds: readonly string[]): HeldSession | undefined {
   const held = get(
     `SELECT id, session FROM strongroom_holds
      WHERE session IN (SELECT value FROM json_each(?)) AND released_at IS NULL LIMIT 1`,
