@@ -18,7 +18,7 @@ const { exports, browser } = JSON.parse(readFileSync(join(ROOT, 'package.json'),
 /** Bundles for browsers replace some files by others, so each of these is a file of its own. */
 const replaced = Object.entries(browser)
   .flat()
-  .filter((file) => file.startsWith('./src/'));
+  .map((file) => file.replace('./dist/', './src/').replace(/\.js$/, '.ts'));
 const sources = Object.values(exports).flatMap((target) =>
   typeof target === 'string' ? [] : [target['strongroom-source']],
 );
