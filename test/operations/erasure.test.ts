@@ -617,6 +617,17 @@ describe('a derived session of a conversation', () => {
     expect(await all(table.list())).toEqual([]);
   });
 
+  test('of an id that ends like the erased one is no finding, and stays', async () => {
+    const store = openSqlite(':memory:');
+    const stack = wrapStore(store, [encrypt({ keys })]);
+    for (const id of ['b', 'a~b', '~a', 'a~~b']) await stack.session(id).addItems([message(id)]);
+    const near = derivedId({ kind: 'branch', of: 'a~b', name: 'c' });
+    await stack.session(near, { derived: true }).addItems([message('near')]);
+    expect(await eraseSession(stack, 'b')).toMatchObject({ orphans: [], sessions: [{ id: 'b' }] });
+    expect(await stack.session(near, { derived: true }).getItems()).toEqual([message('near')]);
+    expect(await stack.session('a~b').getItems()).toEqual([message('a~b')]);
+  });
+
   test('can be written again after an erasure, without a finding', async () => {
     const clock = fakeClock();
     await using store = openSqlite(':memory:', { clock });

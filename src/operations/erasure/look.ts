@@ -75,9 +75,17 @@ function isOld({ writtenAt }: StoredRecord, since: number | undefined): boolean 
   return since === undefined || writtenAt <= since || writtenAt >= 8.64e15;
 }
 
-/** Whether it is this session, or one derived from it. */
+/** What stands before the parent in a derived id. */
+const DERIVED = /^~[a-z]{1,16}~[^~]*~/;
+
+/** Whether it is this session, or one derived from it: `~vault~~a~b` is derived from `a~b` and not from `b`. */
 function belongsTo(id: string, session: string): boolean {
-  return id === session || (id.startsWith('~') && id.endsWith(`~${session}`));
+  for (let rest = id; ;) {
+    if (rest === session) return true;
+    const [before = ''] = DERIVED.exec(rest) ?? [];
+    if (before === '') return false;
+    rest = rest.slice(before.length);
+  }
 }
 
 function kindOf(id: string): string {
