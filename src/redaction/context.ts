@@ -42,7 +42,8 @@ const WORD = latePattern(
 );
 /** The same of ASCII, in a third of the time. */
 const ASCII_WORD = /[A-Za-z0-9]+/g;
-const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
+/** A text of nothing but ASCII. */
+export const ASCII: RegExp = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
 const NOBODY_ASKED = { text: '', start: -1, words: [] };
 /** A placeholder is no hint for its neighbours; the piece may begin in the middle of one. */
 const PLACEHOLDER = /(?:<|^)[A-Z][A-Z0-9_]{2,63}(?:[_#][a-z0-9]{16,64})?>/g;

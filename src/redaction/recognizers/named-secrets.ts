@@ -1,4 +1,6 @@
 import { CLUE, UNKNOWN, type Clues } from '../clues.ts';
+import { ASCII } from '../context.ts';
+import { latePattern } from '../late.ts';
 import { forEachMatch, placedPattern, type PlacedPattern } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
 import { isPassword, type Style } from './password-shape.ts';
@@ -14,9 +16,7 @@ import {
   type SecretKind,
 } from './secret-names.ts';
 import { secretResult } from './secret-result.ts';
-import { latePattern } from '../late.ts';
 
-const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
 const NAME_CHARACTER = latePattern(String.raw`[\p{L}\p{M}\p{N}_.-]`, 'u');
 const LONGEST_NAME = 64;
 /** `[0]`, a quote that closes the name, Markdown's emphasis, then `=`, `:`, `=>` or "is"; particles may touch. */

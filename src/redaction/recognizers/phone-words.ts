@@ -1,4 +1,4 @@
-import { words, wordsAfter, wordsBefore, wordsOfKey } from '../context.ts';
+import { ASCII, words, wordsAfter, wordsBefore, wordsOfKey } from '../context.ts';
 import { leadOf } from '../labels.ts';
 import { latePattern } from '../late.ts';
 
@@ -80,7 +80,6 @@ const TOUCHING = latePattern(
 );
 /** Ten digits of a mobile in India or Russia, after a word in another script. */
 const MOBILE = /^[6-9]\d{9}$/;
-const ASCII = /^[\x00-\x7f]*$/; // eslint-disable-line no-control-regex -- the whole of ASCII is meant
 /**
  * Forms that ids do not have, so that the bare word is enough: numbers with a trunk prefix, mobiles of China and
  * Russia.
