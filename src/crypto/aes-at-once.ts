@@ -1,9 +1,9 @@
-import { aeskw, ecb, gcm } from '@noble/ciphers/aes.js';
+import { aeskw, ctr, gcm } from '@noble/ciphers/aes.js';
 import type { Aes, AesKeyWrap } from './aes.ts';
 
 // The functions of `aes.ts`, where AES is loaded already.
 
-const AES: Aes = { ecb, gcm };
+const AES: Aes = { ctr, gcm };
 
 export const loadAes = async (): Promise<Aes> => Promise.resolve(AES);
 

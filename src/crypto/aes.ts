@@ -2,7 +2,7 @@ import type * as aes from '@noble/ciphers/aes.js';
 import { loadModule } from '../load-module.ts';
 
 /** The functions of `@noble/ciphers` that seal. */
-export type Aes = Pick<typeof aes, 'ecb' | 'gcm'>;
+export type Aes = Pick<typeof aes, 'ctr' | 'gcm'>;
 /** The functions of `@noble/ciphers` that wrap keys. */
 export type AesKeyWrap = Pick<typeof aes, 'aeskw' | 'gcm'>;
 

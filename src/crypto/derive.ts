@@ -1,8 +1,9 @@
 import { StrongroomError } from '../errors.ts';
 import { NONCE_BYTES, type Aead } from './aead.ts';
 import { le64, pae, paeBefore, toBase64url, writeAscii } from './encoding.ts';
-import { derivation, hmacSha256, sha256 } from './hash.ts';
+import { sha256 } from './hash.ts';
 import { hedgedMessage, MAX_SEGMENT } from './hedged-message.ts';
+import { derivation, hmacSha256 } from './mac.ts';
 import { suite, type SuiteName } from './suite.ts';
 
 const NO_SALT = new Uint8Array(0);

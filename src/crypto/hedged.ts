@@ -1,5 +1,5 @@
 import { pae } from './encoding.ts';
-import { hmacSha256 } from './hash.ts';
+import { hmacSha256 } from './mac.ts';
 import { randomBytes } from './random.ts';
 
 const RANDOM_BYTES = 32;

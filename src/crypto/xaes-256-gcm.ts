@@ -6,6 +6,8 @@ import { NONCE_BYTES, TAG_BYTES, type Aead, type AeadFactory } from './aead.ts';
 
 // XAES-256-GCM, C2SP specification: derives a key for every nonce with two blocks of AES-256.
 
+const BLOCK_BYTES = 16;
+
 interface Native {
   readonly node: NodeCrypto;
   readonly bulk: Bulk;
@@ -72,7 +74,15 @@ interface Blocks {
 function nobleBlocks(key: Uint8Array): Blocks {
   const copy = new Uint8Array(key);
   return {
-    encrypt: (blocks) => loadedAes().ecb(copy, { disablePadding: true }).encrypt(blocks),
+    encrypt(blocks) {
+      const out = new Uint8Array(blocks.length);
+      for (let start = 0; start < blocks.length; start += BLOCK_BYTES) {
+        const block = blocks.subarray(start, start + BLOCK_BYTES);
+        // Zeros in counter mode become the encrypted counter. ECB would bring the decryption of AES into bundles.
+        out.set(loadedAes().ctr(copy, block).encrypt(new Uint8Array(BLOCK_BYTES)), start);
+      }
+      return out;
+    },
     wipe: () => void copy.fill(0),
   };
 }

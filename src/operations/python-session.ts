@@ -2,7 +2,7 @@ import { cbc } from '@noble/ciphers/aes.js';
 import type { AgentInputItem } from '@openai/agents';
 import { fromBase64, fromBase64url, fromUtf8, toBase64url, utf8 } from '../crypto/encoding.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
-import { hkdfSha256, hmacSha256 } from '../crypto/hash.ts';
+import { hkdfSha256, hmacSha256 } from '../crypto/mac.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { pythonItem } from './python-item.ts';

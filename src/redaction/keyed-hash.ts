@@ -1,6 +1,5 @@
-import { hmac } from '@noble/hashes/hmac.js';
-import { sha256 } from '@noble/hashes/sha2.js';
 import { fromBase64url, pae } from '../crypto/encoding.ts';
+import { hmacSha256 } from '../crypto/mac.ts';
 import { invalidOption } from '../options.ts';
 import { latePattern } from './late.ts';
 
@@ -29,7 +28,10 @@ export function parseHashKey(where: string, option: string, key: unknown): Uint8
 
 /** HMAC-SHA-256 over a purpose, the entity and the value in its one canonical form. */
 export function keyedHash(key: Uint8Array, purpose: string, entityType: string, value: string): Uint8Array {
-  return hmac(sha256, key, pae(purpose, entityType, canonicalValue(entityType, value)));
+  const mac = hmacSha256(key);
+  const hash = mac(pae(purpose, entityType, canonicalValue(entityType, value)));
+  mac.wipe();
+  return hash;
 }
 
 /** One canonical form for all notations of a value, so that it has one hash and one token. */

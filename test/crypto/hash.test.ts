@@ -2,7 +2,8 @@ import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toBase64url } from '../../src/crypto/encoding.ts';
-import { derivation, hmacSha256, hkdfSha256, sha256 } from '../../src/crypto/hash.ts';
+import { sha256 } from '../../src/crypto/hash.ts';
+import { derivation, hmacSha256, hkdfSha256 } from '../../src/crypto/mac.ts';
 
 const text = (bytes: ArrayBuffer | Uint8Array): string => toBase64url(new Uint8Array(bytes));
 

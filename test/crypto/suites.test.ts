@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadAes } from '../../src/crypto/aes.ts';
 import { nativeBulk } from '../../src/crypto/bulk.ts';
-import { hkdfSha256 } from '../../src/crypto/hash.ts';
+import { hkdfSha256 } from '../../src/crypto/mac.ts';
 import { randomBytes } from '../../src/crypto/random.ts';
 import type { AeadFactory } from '../../src/crypto/aead.ts';
 import { suite, SUITE_NAMES } from '../../src/crypto/suite.ts';

@@ -1,8 +1,7 @@
-/**
- * SHA-256 in one call, its digest as a text with one character a byte. On small inputs like ours it takes a third
- * of the time of a hash object of `node:crypto`; objects for a MAC or a derivation take even longer.
- */
-export type HashInOneCall = (data: Uint8Array) => string;
+import { DIGEST_BYTES, sha256Into, sha256InPieces } from './hash.ts';
+
+// HMAC and HKDF are a few lines over a hash, and one code for all runtimes: objects of `node:crypto` for a MAC or a
+// derivation take several times as long as its hash of small inputs, and those of `@noble/hashes` are more code.
 
 /** HMAC-SHA256 under one key. */
 export interface Mac {
@@ -14,32 +13,21 @@ export interface Mac {
 
 /** Of SHA-256, in bytes. */
 const BLOCK = 64;
-const DIGEST = 32;
 /** Longer inputs are hashed piece by piece: copying them would cost more. */
 const MOST = 16_384;
 
 // Calls are synchronous and do not nest.
 const scratch = new Uint8Array(BLOCK + MOST);
 
-export function bytesOf(digest: string): Uint8Array {
-  const bytes = new Uint8Array(digest.length);
-  for (let index = 0; index < digest.length; index++) bytes[index] = digest.charCodeAt(index);
-  return bytes;
-}
-
 /**
- * HMAC (RFC 2104) as two hashes: `H((K ⊕ opad) ‖ H((K ⊕ ipad) ‖ text))`.
- *
- * @param hashPieces As `hash`, for long inputs.
+ * HMAC-SHA256 (RFC 2104) under a key that stays the same over many calls, as two hashes:
+ * `H((K ⊕ opad) ‖ H((K ⊕ ipad) ‖ text))`.
  */
-export function macByHashes(
-  hash: HashInOneCall,
-  hashPieces: (pieces: readonly Uint8Array[]) => Uint8Array,
-  key: Uint8Array,
-): Mac {
+export function hmacSha256(key: Uint8Array): Mac {
   const inner = new Uint8Array(BLOCK);
-  inner.set(key.length > BLOCK ? bytesOf(hash(key)) : key);
-  const outer = new Uint8Array(BLOCK + DIGEST);
+  if (key.length > BLOCK) sha256Into(key, inner, 0);
+  else inner.set(key);
+  const outer = new Uint8Array(BLOCK + DIGEST_BYTES);
   for (let index = 0; index < BLOCK; index++) {
     outer[index] = (inner[index] as number) ^ 0x5c;
     inner[index] = (inner[index] as number) ^ 0x36;
@@ -49,7 +37,10 @@ export function macByHashes(
     let end = BLOCK;
     for (const piece of pieces) end += piece.length;
     if (end > scratch.length) {
-      outer.set(hashPieces([inner, ...pieces]), BLOCK);
+      const hash = sha256InPieces();
+      hash.update(inner);
+      for (const piece of pieces) hash.update(piece);
+      outer.set(hash.digest(), BLOCK);
       return;
     }
     scratch.set(inner);
@@ -58,15 +49,15 @@ export function macByHashes(
       scratch.set(piece, offset);
       offset += piece.length;
     }
-    const digest = hash(scratch.subarray(0, end));
+    sha256Into(scratch.subarray(0, end), outer, BLOCK);
     // No key and no input stays in memory.
     scratch.fill(0, 0, end);
-    for (let index = 0; index < DIGEST; index++) outer[BLOCK + index] = digest.charCodeAt(index);
   }
 
   const mac = (...pieces: readonly Uint8Array[]): Uint8Array => {
     innerHash(pieces);
-    const digest = bytesOf(hash(outer));
+    const digest = new Uint8Array(DIGEST_BYTES);
+    sha256Into(outer, digest, 0);
     outer.fill(0, BLOCK);
     return digest;
   };
@@ -84,19 +75,19 @@ export interface Derivation {
   wipe(): void;
 }
 
-/** @param macOf HMAC-SHA256 under a key. */
-export function deriveByMacs(macOf: (key: Uint8Array) => Mac, key: Uint8Array, salt: Uint8Array): Derivation {
-  const extract = macOf(salt);
+/** HKDF-SHA256 (RFC 5869), for several keys from one. */
+export function derivation(key: Uint8Array, salt: Uint8Array): Derivation {
+  const extract = hmacSha256(salt);
   const pseudorandomKey = extract(key);
   extract.wipe();
-  const mac = macOf(pseudorandomKey);
+  const mac = hmacSha256(pseudorandomKey);
   pseudorandomKey.fill(0);
   return {
     expand(info, length) {
-      if (length > 255 * DIGEST) throw new RangeError('HKDF gives at most 255 digests.');
+      if (length > 255 * DIGEST_BYTES) throw new RangeError('HKDF gives at most 255 digests.');
       const result = new Uint8Array(length);
       let block = new Uint8Array(0);
-      for (let count = 1, offset = 0; offset < length; count++, offset += DIGEST) {
+      for (let count = 1, offset = 0; offset < length; count++, offset += DIGEST_BYTES) {
         block = new Uint8Array(mac(block, info, Uint8Array.of(count)));
         result.set(block.subarray(0, length - offset), offset);
       }
@@ -104,4 +95,12 @@ export function deriveByMacs(macOf: (key: Uint8Array) => Mac, key: Uint8Array, s
     },
     wipe: mac.wipe,
   };
+}
+
+/** One key by {@link derivation}. */
+export function hkdfSha256(key: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+  const keys = derivation(key, salt);
+  const result = keys.expand(info, length);
+  keys.wipe();
+  return result;
 }
