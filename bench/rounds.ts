@@ -39,18 +39,35 @@ export interface Result {
 export interface Rounds {
   readonly rounds: number;
   readonly runs: number;
+  /** `false` where an earlier measurement of the process has done the same work; {@link WARM_UP} when absent. */
+  readonly warmUp?: WarmUp | false;
+}
+
+/** How long each candidate works before it is measured. */
+export interface WarmUp {
+  /** Enough calls for a candidate to be steady. */
+  readonly calls: number;
+  /** At most this time for each candidate, with its preparations. */
+  readonly milliseconds: number;
 }
 
 /**
- * Measures candidates side by side: every round runs each of them once, beginning with another one each time, and a
- * ratio is taken inside a round. Other work on the machine then affects all of them alike.
+ * V8 compiles what runs often, in steps and in another thread: a call of the full stack is steady after some 2,000
+ * calls, and takes three times as long before. A server is past them after its first minute, so that is what is
+ * measured. The group `start` measures processes that have just started.
+ */
+export const WARM_UP: WarmUp = { calls: 10_000, milliseconds: 1_000 };
+
+/**
+ * Measures candidates side by side, after a warm-up: every round runs each of them once, beginning with another one
+ * each time, and a ratio is taken inside a round. Other work on the machine then affects all of them alike.
  *
  * @param base Index of the candidate that the others are multiples of.
  * @param runs About how often the work runs in one measurement, in a few slices of which the fastest counts.
  */
 export async function compare(
   candidates: readonly Candidate[],
-  { rounds, runs }: Rounds,
+  { rounds, runs, warmUp = WARM_UP }: Rounds,
   base: number = 0,
 ): Promise<Result[]> {
   const samplers = candidates.map((candidate): Sampler => ({
@@ -64,7 +81,27 @@ export async function compare(
       return time;
     },
   }));
+  if (warmUp !== false) await warm(samplers, runs, warmUp);
   return compareSamples(samplers, rounds, base);
+}
+
+/** Candidates take turns, so that code that they share is compiled for all of them. */
+async function warm(
+  samplers: readonly Sampler[],
+  runs: number,
+  { calls, milliseconds }: WarmUp,
+): Promise<void> {
+  const spent = samplers.map(() => 0);
+  const isWarm = (index: number, times: number): boolean =>
+    times * runs >= calls || (spent[index] as number) >= milliseconds;
+  for (let times = 0; !samplers.every((_, index) => isWarm(index, times)); times++) {
+    for (const [index, sampler] of samplers.entries()) {
+      if (isWarm(index, times)) continue;
+      const start = performance.now();
+      await sampler.sample();
+      spent[index] = (spent[index] as number) + performance.now() - start;
+    }
+  }
 }
 
 /** The same for measurements that are taken elsewhere: in processes of their own, or of something else than time. */
@@ -79,7 +116,7 @@ export async function compareSamples(
 /** The measurements of each candidate in each round. */
 export async function interleave(samplers: readonly Sampler[], rounds: number): Promise<number[][]> {
   const samples = samplers.map((): number[] => []);
-  // The round before the first one warms up and does not count.
+  // The round before the first one does not count: it fills caches, also those of the operating system.
   for (let round = -1; round < rounds; round++) {
     for (let turn = 0; turn < samplers.length; turn++) {
       const index = (turn + round + samplers.length) % samplers.length;
@@ -110,6 +147,25 @@ export function against(
   });
 }
 
+/** Milliseconds, by the clock on the wall: what a user waits for. */
+const onTheWall = (): number => performance.now();
+
+/** Milliseconds that the processors worked for this process, in all of its threads. */
+const ofProcessors = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+};
+
+let clock = onTheWall;
+
+/**
+ * Measures the processor time of this process from now on. On a machine that does other work at the same time, that is
+ * the part of a measurement that can be compared; it has nothing of what a server or another process does.
+ */
+export function countProcessorTime(): void {
+  clock = ofProcessors;
+}
+
 /** The fastest of a few slices: other work on a shared machine can only make a slice slower. */
 const SLICES = 5;
 
@@ -118,13 +174,13 @@ export async function timeOf(work: (run: number) => MaybePromise<unknown>, runs:
   let fastest = Number.POSITIVE_INFINITY;
   const slice = Math.ceil(runs / SLICES);
   for (let done = 0; done < runs; done += slice) {
-    const start = performance.now();
+    const start = clock();
     for (let run = 0; run < slice; run++) {
       const result = work(done + run);
       // Awaiting a value that is not a promise would cost more than some of the work.
       if (result instanceof Promise) await result;
     }
-    fastest = Math.min(fastest, ((performance.now() - start) * 1_000) / slice);
+    fastest = Math.min(fastest, ((clock() - start) * 1_000) / slice);
   }
   return fastest;
 }

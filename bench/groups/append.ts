@@ -5,6 +5,8 @@ import { compare } from '../rounds.ts';
 import { fill, sqlitePlaces } from '../stacks.ts';
 
 const HISTORY = 100;
+/** Appends of one measurement. */
+const RUNS = 100;
 
 export const appendGroup: Group = {
   title: 'Appends on SQLite',
@@ -13,21 +15,18 @@ export const appendGroup: Group = {
     const places = sqlitePlaces(await generateKey());
     let made = 0;
     try {
-      const sessions = places.map((place) => place.session('history'));
-      for (const session of sessions) {
-        await fill(session, conversation(HISTORY * TURN));
-        await session.getItems();
-      }
-      const names = places.map(({ name }) => name);
       const append = await compare(
-        sessions.map((session, index) => ({
-          name: names[index] as string,
-          prepare: (runs: number) => {
-            const turns = turnsOf(runs, made++ * 4_096);
+        places.map((place) => ({
+          name: place.name,
+          prepare: async (runs: number) => {
+            const turns = turnsOf(runs, made * 4_096);
+            const session = place.session(`history ${made++}`);
+            await fill(session, conversation(HISTORY * TURN));
+            await session.getItems();
             return async (run: number) => session.addItems(turns[run] ?? []);
           },
         })),
-        { rounds, runs: 50 },
+        { rounds, runs: RUNS },
         1,
       );
       const first = await compare(
@@ -39,13 +38,13 @@ export const appendGroup: Group = {
             return async (run: number) => fresh[run]?.addItems(turns[run] ?? []);
           },
         })),
-        { rounds, runs: 50 },
+        { rounds, runs: RUNS },
         1,
       );
       yield {
         title: 'addItems(4)',
         unit: 'time',
-        base: names[1] as string,
+        base: places[1].name,
         columns: [
           { title: `after ${HISTORY} turns`, results: append },
           { title: 'first of a new session', results: first },

@@ -8,6 +8,9 @@ import type { SessionByHand } from '../sessions-by-hand.ts';
 /** Characters of text in an item: about 400 bytes of JSON, the mean of recorded conversations, and about 1 KB. */
 const LENGTHS = [300, 900];
 
+/** Short, because every length and history runs the same code, and an append makes the history longer. */
+const WARM_UP = { calls: 500, milliseconds: 200 };
+
 export const storesGroup: Group = {
   title: 'Bare stores',
   note: 'Each store without any layer against a session by hand over the same driver, with histories of different lengths.',
@@ -28,7 +31,7 @@ export const storesGroup: Group = {
               title: count.toLocaleString('en'),
               results: await compare(
                 sessions.map(({ name, session }) => ({ name, prepare: () => () => work(session) })),
-                { rounds, runs },
+                { rounds, runs, warmUp: WARM_UP },
               ),
             });
             read?.push(
