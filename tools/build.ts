@@ -3,6 +3,8 @@
  * slower. Code that only some entry points need is in separate files, so that no entry point loads code that it
  * does not use. TypeScript writes the declarations beside it, one for each file of `src`; they hold the
  * documentation, so the code is without comments.
+ *
+ * Usage: node tools/build.ts [folder]; default: dist.
  */
 import { readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
@@ -10,18 +12,22 @@ import { rolldown } from 'rolldown';
 import { importGraph } from './import-graph.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
+const OUT = resolve(process.argv[2] ?? join(ROOT, 'dist'));
 
-const { exports, browser } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+const { exports, bin, browser } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   exports: Record<string, string | { readonly 'strongroom-source': string }>;
+  bin: Record<string, string>;
   browser: Record<string, string>;
 };
 /** Bundles for browsers replace some files by others, so each of these is a file of its own. */
-const replaced = Object.entries(browser)
-  .flat()
-  .map((file) => file.replace('./dist/', './src/').replace(/\.js$/, '.ts'));
+const replaced = Object.entries(browser).flat().map(sourceOf);
 const sources = Object.values(exports).flatMap((target) =>
   typeof target === 'string' ? [] : [target['strongroom-source']],
 );
+
+function sourceOf(built: string): string {
+  return built.replace('./dist/', './src/').replace(/\.js$/, '.ts');
+}
 
 /** The folders of which most entry points need some files, and those of which many do. */
 const BASE = /^src\/(?:[\w-]+\.ts|(?:crypto|protocol)\/)/;
@@ -46,7 +52,7 @@ function loadsOnly(
 
 const build = await rolldown({
   input: Object.fromEntries(
-    [...sources, ...replaced].map((source) => [
+    [...sources, ...Object.values(bin).map(sourceOf), ...replaced].map((source) => [
       source.replace(/^\.\/src\/(.*)\.ts$/, '$1'),
       join(ROOT, source),
     ]),
@@ -58,7 +64,7 @@ const build = await rolldown({
 });
 try {
   await build.write({
-    dir: join(ROOT, 'dist'),
+    dir: OUT,
     format: 'esm',
     chunkFileNames: 'shared/[name].js',
     comments: { annotation: true, jsdoc: false, legal: true },

@@ -10,8 +10,10 @@ const SOURCES = resolve(import.meta.dirname, '../src');
 
 /** From the top down. A room is a folder of `src`, or a file that stands directly in it. */
 export const FLOORS: readonly (readonly string[])[] = [
+  ['cli'],
   ['index.ts'],
   ['testing'],
+  ['config'],
   ['operations'],
   ['wrap-store.ts'],
   ['wrap-session.ts'],

@@ -110,6 +110,8 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './kms/aws': { eager: CORE, lazy: ['jose', '@aws-sdk/client-kms'] },
   './kms/vault': { eager: CORE, lazy: ['jose'] },
   './kms/pkcs11': { eager: [...CORE, 'node'], lazy: ['jose'] },
+  // One file for the application and for the command line: key files are read with Node's own module.
+  './config': { eager: [...CORE, 'node'], lazy: ['jose', '@openai/agents'] },
   './testing': { eager: [...CORE, 'node', '@openai/agents'], lazy: ['jose', '@openai/agents'] },
 };
 

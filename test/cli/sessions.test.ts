@@ -1,0 +1,78 @@
+import { rm } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { linesOf } from '../support/built-cli.ts';
+import { filledProject } from '../support/cli-project.ts';
+
+describe('strongroom sessions', () => {
+  it('lists every session with its counts, without any key', async () => {
+    const project = await filledProject({ one: 3, two: 1 }, { subject: 'person-7' });
+    await rm(project.path('key.json'));
+    const { code, stdout, stderr } = await project.run(['sessions', '--subject', 'person-7']);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const stored: unknown[] = [];
+    for await (const summary of project.store.sessions()) stored.push({ event: 'session', ...summary });
+    const lines = linesOf(stdout);
+    expect(lines.slice(0, -1)).toEqual(stored);
+    expect(lines.at(-1)).toMatchObject({ event: 'sum', sessions: 2, items: 4 });
+    expect(linesOf((await project.run(['sessions', '--subject', 'other'])).stdout)).toEqual([
+      { event: 'sum', sessions: 0, items: 0, bytes: 0 },
+    ]);
+  });
+
+  it('is a call on the store: audited under the name that was given', async () => {
+    const project = await filledProject({ one: 1 });
+    await project.run(['sessions', '--actor', 'anna', '--purpose', 'on call']);
+    expect(linesOf(await project.read('audit.jsonl'))).toMatchObject([
+      { operation: 'sessions', actor: 'anna', purpose: 'on call', outcome: 'success' },
+    ]);
+  });
+
+  it('shows ids in a terminal without the control characters that their writer put into them', async () => {
+    const project = await filledProject({ 'one\u001b[2J\u202e': 1 });
+    const { code, stdout } = await project.terminal(['sessions']).finished;
+    expect(code).toBe(0);
+    expect(stdout).toContain(String.raw`one\u001b[2J\u202e  1 item · `);
+    expect(stdout).toContain('1 session, 1 item, ');
+  });
+});
+
+describe('a configuration', () => {
+  it('is needed, and the message says how to make one', async () => {
+    const project = await filledProject({});
+    await rm(project.path('strongroom.config.mjs'));
+    const { code, stderr } = await project.run(['sessions']);
+    expect(code).toBe(2);
+    expect(linesOf(stderr)).toEqual([
+      {
+        event: 'error',
+        code: 'USAGE',
+        message:
+          'This folder has no strongroom.config.ts (or .mts, .mjs, .js). Make one with "strongroom init", or name it with --config.',
+      },
+    ]);
+  });
+
+  it('can be TypeScript', async () => {
+    const project = await filledProject({ one: 1 });
+    await project.write(
+      'other.config.ts',
+      `import { defineConfig } from 'strongroom/config';
+       import { openSqlite } from 'strongroom/sqlite';
+       const path: string = 'conversations.db';
+       export default defineConfig({ store: () => openSqlite(path) });`,
+    );
+    const { code, stdout } = await project.run(['sessions', '-c', 'other.config.ts']);
+    expect(code).toBe(0);
+    expect(linesOf(stdout)).toMatchObject([{ id: 'one', items: 1 }, { event: 'sum' }]);
+  });
+
+  it('that exports something else is refused', async () => {
+    const project = await filledProject({}, { config: 'export default {};' });
+    const { code, stderr } = await project.run(['sessions']);
+    expect(code).toBe(2);
+    expect(stderr).toContain(
+      'has no configuration as its default export. Write: export default defineConfig({ … }).',
+    );
+  });
+});
