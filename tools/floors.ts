@@ -37,6 +37,7 @@ export const FLOORS: readonly (readonly string[])[] = [
     'warning.ts',
     'error-name.ts',
     'clock.ts',
+    'policy.ts',
   ],
   ['load-module.ts', 'options.ts', 'defined.ts'],
   ['errors.ts'],

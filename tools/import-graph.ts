@@ -95,7 +95,7 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './redaction': { eager: ['@noble/hashes'], lazy: [] },
   './keys': { eager: CORE, lazy: ['@openai/agents', 'node'] },
   './observe': { eager: ['@noble/hashes'], lazy: ['@opentelemetry/api'] },
-  './resilience': { eager: [], lazy: [] },
+  './resilience': { eager: ['cockatiel'], lazy: [] },
   './transfer': { eager: ['@noble/hashes'], lazy: [] },
   // An erasure goes through the layers of a wrapped store, and signs its receipt.
   './retention': { eager: ['@noble/hashes'], lazy: ['jose', '@openai/agents'] },
@@ -107,12 +107,13 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './postgres': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'pg'] },
   './mysql': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'mysql2'] },
   './redis': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'redis'] },
-  './kms/aws': { eager: CORE, lazy: ['jose', '@aws-sdk/client-kms'] },
-  './kms/vault': { eager: CORE, lazy: ['jose'] },
-  './kms/pkcs11': { eager: [...CORE, 'node'], lazy: ['jose'] },
+  // Calls of a key service are repeated by cockatiel.
+  './kms/aws': { eager: [...CORE, 'cockatiel'], lazy: ['jose', '@aws-sdk/client-kms'] },
+  './kms/vault': { eager: [...CORE, 'cockatiel'], lazy: ['jose'] },
+  './kms/pkcs11': { eager: [...CORE, 'cockatiel', 'node'], lazy: ['jose'] },
   // One file for the application and for the command line: key files are read with Node's own module.
   './config': { eager: [...CORE, 'node'], lazy: ['jose', '@openai/agents'] },
-  './testing': { eager: [...CORE, 'node', '@openai/agents'], lazy: ['jose', '@openai/agents'] },
+  './testing': { eager: [...CORE, 'cockatiel', 'node', '@openai/agents'], lazy: ['jose', '@openai/agents'] },
 };
 
 /** Entry points that load more than allowed, one line a finding: of the sources, or of the build. */

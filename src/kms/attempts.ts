@@ -1,5 +1,7 @@
-import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
+import { checkPolicy, execute, repeating, type Policy } from '../policy.ts';
+
+export type { Policy };
 
 /** Options of every KMS adapter, in addition to its client. */
 export interface KmsOptions {
@@ -21,9 +23,14 @@ export interface KmsOptions {
    * ("full jitter": many processes do not retry at the same time). @defaultValue `'100ms'`
    */
   readonly backoff?: Duration;
+  /**
+   * A policy of the package `cockatiel` instead of `timeout`, `attempts` and `backoff`, such as a circuit breaker or a
+   * bulkhead, for `handleAll`: it sees only failures that may pass. What the service refuses counts as an answer.
+   */
+  readonly policy?: Policy;
 }
 
-const KMS_OPTIONS = ['kid', 'timeout', 'attempts', 'backoff'] as const;
+const KMS_OPTIONS = ['kid', 'timeout', 'attempts', 'backoff', 'policy'] as const;
 
 const MAX_ATTEMPTS = 10;
 const MAX_WAIT = 5_000;
@@ -33,11 +40,21 @@ export interface AttemptLimits {
   readonly timeout: number;
   readonly attempts: number;
   readonly backoff: number;
+  /** Decides instead of the others. */
+  readonly policy?: Policy | undefined;
 }
 
 /** @throws {@link StrongroomError} `ERR_INVALID_OPTION` */
 export function checkKmsOptions(where: string, options: KmsOptions, known: readonly string[]): AttemptLimits {
   checkOptions(where, options, [...known, ...KMS_OPTIONS]);
+  const { policy } = options;
+  if (policy !== undefined) {
+    checkPolicy(where, policy);
+    for (const name of ['timeout', 'attempts', 'backoff'] as const) {
+      if (options[name] === undefined) continue;
+      invalidOption(where, name, 'absent beside policy, which decides instead', options[name]);
+    }
+  }
   const attempts: unknown = options.attempts ?? 3;
   if (!Number.isSafeInteger(attempts) || (attempts as number) < 1 || (attempts as number) > MAX_ATTEMPTS) {
     invalidOption(where, 'attempts', `a whole number of 1 to ${MAX_ATTEMPTS}`, attempts);
@@ -46,20 +63,9 @@ export function checkKmsOptions(where: string, options: KmsOptions, known: reado
     attempts: attempts as number,
     timeout: parseDuration(where, 'timeout', options.timeout ?? '5s'),
     backoff: parseDuration(where, 'backoff', options.backoff ?? '100ms'),
+    policy,
   };
 }
-
-/** Sources of waiting and randomness; tests pass their own. */
-export interface AttemptSources {
-  wait(milliseconds: number): Promise<void>;
-  /** 0 (included) to 1 (excluded). */
-  random(): number;
-}
-
-const REAL: AttemptSources = {
-  wait: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
-  random: () => Math.random(),
-};
 
 /**
  * Runs `action` until it succeeds, fails for good, or the attempts are used up; the last error is thrown. An attempt
@@ -69,33 +75,26 @@ export async function withAttempts<T>(
   limits: AttemptLimits,
   repeats: (error: unknown) => boolean,
   action: (signal: AbortSignal) => Promise<T>,
-  sources: AttemptSources = REAL,
 ): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await withTimeout(limits.timeout, action);
-    } catch (error) {
-      if (attempt >= limits.attempts || !repeats(error)) throw error;
-      const most = Math.min(MAX_WAIT, limits.backoff * 2 ** (attempt - 1));
-      await sources.wait(sources.random() * most);
-    }
-  }
+  const { policy, attempts, backoff, timeout } = limits;
+  if (policy !== undefined) return underPolicy(policy, repeats, action);
+  const own = repeating({ retries: attempts - 1, delay: backoff, maxDelay: MAX_WAIT, timeout, repeats });
+  return execute(own, action, { timeout });
 }
 
-async function withTimeout<T>(milliseconds: number, action: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      const error = new StrongroomError('ERR_TIMEOUT', `No answer within ${milliseconds} ms.`);
-      // Reject before the abort: an action that obeys its signal would otherwise reject first, with its own error.
-      reject(error);
-      controller.abort(error);
-    }, milliseconds);
+async function underPolicy<T>(
+  policy: Policy,
+  repeats: (error: unknown) => boolean,
+  action: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const outcome = await execute(policy, async (signal) => {
+    try {
+      return { value: await action(signal) };
+    } catch (error) {
+      if (signal.aborted || repeats(error)) throw error;
+      return { error };
+    }
   });
-  try {
-    return await Promise.race([action(controller.signal), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  if ('error' in outcome) throw outcome.error;
+  return outcome.value;
 }

@@ -6,7 +6,7 @@ import { isKid } from '../keys/jwk.ts';
 import { loadJose } from '../load-jose.ts';
 import type { KeyBinding, KeyProvider, WrappedKey } from '../keys/provider.ts';
 import { DEK_ENCRYPTION, dekHeader, notOpened } from '../keys/wrapped-key.ts';
-import { withAttempts, type AttemptLimits, type AttemptSources } from './attempts.ts';
+import { withAttempts, type AttemptLimits } from './attempts.ts';
 
 /** What a failure of a key service means. */
 export interface Verdict {
@@ -62,7 +62,6 @@ export function kmsProvider(
   kid: unknown,
   service: KeyService,
   limits: AttemptLimits,
-  sources?: AttemptSources,
 ): KeyProvider {
   if (!isKid(kid)) {
     throw new StrongroomError(
@@ -74,7 +73,7 @@ export function kmsProvider(
 
   async function call<T>(task: string, action: (signal: AbortSignal) => Promise<T>): Promise<T> {
     try {
-      return await withAttempts(limits, (error) => judge(service, error).transient, action, sources);
+      return await withAttempts(limits, (error) => judge(service, error).transient, action);
     } catch (cause) {
       const { code, reason } = judge(service, cause);
       throw new StrongroomError(

@@ -1,10 +1,24 @@
 import { MemorySession, type Session } from '@openai/agents';
+import {
+  bulkhead,
+  circuitBreaker,
+  ConsecutiveBreaker,
+  ConstantBackoff,
+  fallback,
+  handleAll,
+  handleWhen,
+  noop,
+  retry,
+  timeout,
+  TimeoutStrategy,
+  wrap,
+} from 'cockatiel';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { StrongroomError } from '../../src/errors.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import { keyring } from '../../src/keys/keyring.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
-import { resilient, type ResilientOptions } from '../../src/layers/resilient.ts';
+import { isTemporary, resilient, type Policy, type ResilientOptions } from '../../src/layers/resilient.ts';
 import { faultySession, type FaultTime } from '../../src/testing/faulty-session.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
 import { handMadeCall, userMessage } from './hand-made-call.ts';
@@ -126,7 +140,7 @@ describe('resilient', () => {
       reason: {
         code: 'ERR_TIMEOUT',
         message: expect.stringMatching(
-          /^resilient: getItems on session "session-1" took longer than 2000 ms\./,
+          /^resilient: getItems on session "session-1": No answer within 2000 ms\./,
         ),
       },
     });
@@ -187,9 +201,171 @@ describe('resilient', () => {
     [{ maxDelay: -1 }, /resilient: maxDelay must be/],
     [{ retryOn: true }, /resilient: retryOn must be a function/],
     [{ attempts: 3 }, /resilient: unknown option "attempts"/],
+    [{ policy: 'retry' }, /resilient: policy must be a policy of the package cockatiel, got a string/],
+    [{ policy: noop, retries: 1 }, /resilient: retries must be absent beside policy, which decides instead/],
+    [{ policy: noop, retryOn: () => true }, /resilient: retryOn must be absent beside policy/],
   ])('bad options are refused: %#', (options, message) => {
     expect(() => resilient(options as ResilientOptions)).toThrow(
       expect.objectContaining({ code: 'ERR_INVALID_OPTION', message: expect.stringMatching(message) }),
     );
+  });
+});
+
+describe('resilient with a policy of cockatiel', () => {
+  const twice = retry(handleAll, { maxAttempts: 2, backoff: new ConstantBackoff(10) });
+  const breaker = (): Policy =>
+    circuitBreaker(handleWhen(isTemporary), { halfOpenAfter: 10_000, breaker: new ConsecutiveBreaker(2) });
+
+  test('a read is repeated as the policy says', async () => {
+    const { next, attempts } = failing(2);
+    expect(await around({ policy: twice }, next)).toEqual({ status: 'fulfilled', value: 'result' });
+    expect(attempts()).toBe(3);
+  });
+
+  test.each([
+    'popItem',
+    'clearSession',
+    'addItems',
+    'replaceHistoryWithCompaction',
+    'applyHistoryMutations',
+  ] as const)(
+    '%s is tried once, although the policy repeats it, and rejects with its own error',
+    async (kind) => {
+      const { next, attempts } = failing(9);
+      const result = await around({ policy: twice }, next, handMadeCall({ kind }));
+      expect(result).toMatchObject({ status: 'rejected', reason: { message: 'connection lost' } });
+      expect(attempts()).toBe(1);
+    },
+  );
+
+  test('an append of which nothing was written, and a transaction with an operation id, are repeated', async () => {
+    const unwritten = failing(2, new StrongroomError('ERR_STORE', 'x', { written: 'no' }));
+    await around({ policy: twice }, unwritten.next, handMadeCall({ kind: 'addItems' }));
+    expect(unwritten.attempts()).toBe(3);
+    const named = failing(2);
+    const call = handMadeCall({ kind: 'applyHistoryTransaction', operationId: 'operation-1' });
+    expect((await around({ policy: twice }, named.next, call)).status).toBe('fulfilled');
+    expect(named.attempts()).toBe(3);
+  });
+
+  describe('a change that runs longer than the policy waits is not given up, nor made twice', () => {
+    const policy = wrap(twice, timeout(1_000, TimeoutStrategy.Aggressive));
+    const named = handMadeCall({ kind: 'applyHistoryTransaction', operationId: 'operation-1' });
+    const slow = (end: () => string) => {
+      let attempts = 0;
+      const next = async (): Promise<string> => {
+        attempts++;
+        await new Promise((resolve) => {
+          setTimeout(resolve, 60_000);
+        });
+        return end();
+      };
+      return { next, attempts: () => attempts };
+    };
+
+    test('when it ends, that is the result', async () => {
+      const { next, attempts } = slow(() => 'late');
+      expect(await around({ policy }, next, named)).toEqual({ status: 'fulfilled', value: 'late' });
+      expect(attempts()).toBe(1);
+    });
+
+    test('when it fails, that is the error', async () => {
+      const { next, attempts } = slow(() => {
+        throw new Error('late');
+      });
+      const call = handMadeCall({ kind: 'clearSession' });
+      expect(await around({ policy }, next, call)).toMatchObject({ reason: { message: 'late' } });
+      expect(attempts()).toBe(1);
+    });
+  });
+
+  test('a read that takes longer than the policy allows is ERR_TIMEOUT', async () => {
+    const policy = timeout(1_000, TimeoutStrategy.Aggressive);
+    const result = await around({ policy }, () => new Promise(() => undefined));
+    expect(result).toMatchObject({
+      reason: {
+        code: 'ERR_TIMEOUT',
+        message: 'resilient: getItems on session "session-1": No answer in the time that the policy allows.',
+      },
+    });
+  });
+
+  test('an open breaker refuses reads and writes of every session of the layer, and says that nothing was written', async () => {
+    const layer = resilient({ policy: breaker() });
+    const sessions = [1, 2].map((id) => {
+      const faulty = faultySession(new MemorySession({ sessionId: `session-${id}` }));
+      return { faulty, session: wrapSession(faulty.session, [layer]) };
+    });
+    const [one, two] = sessions as [(typeof sessions)[0], (typeof sessions)[0]];
+    for (const member of ['getItems', 'addItems'] as const) {
+      one.faulty.arm({ member, when: 'before' });
+      const calling =
+        member === 'getItems' ? one.session.getItems() : one.session.addItems([userMessage('x')]);
+      expect((await settled<unknown>(calling)).status).toBe('rejected');
+    }
+    for (const refused of [() => two.session.getItems(), () => two.session.addItems([userMessage('x')])]) {
+      expect(await settled<unknown>(refused())).toMatchObject({
+        reason: {
+          code: 'ERR_STORE',
+          written: 'no',
+          message: expect.stringMatching(
+            /^resilient: \w+ on session "session-2": The call was not tried: the circuit breaker of the policy is open/,
+          ),
+        },
+      });
+    }
+    vi.advanceTimersByTime(10_001);
+    expect(await two.session.getItems()).toEqual([]);
+  });
+
+  test('calls that are refused for good do not open a breaker that handles isTemporary', async () => {
+    const policy = breaker();
+    for (let call = 0; call < 5; call++) {
+      await around({ policy }, failing(1, new StrongroomError('ERR_ACCESS_DENIED', 'x')).next);
+    }
+    expect((await around({ policy }, failing(0).next)).status).toBe('fulfilled');
+  });
+
+  test('a bulkhead bounds how many calls run at once', async () => {
+    const layer = resilient({ policy: bulkhead(2, 10) });
+    let most = 0;
+    let running = 0;
+    const next = async (): Promise<string> => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => {
+        setTimeout(resolve, 10);
+      });
+      running--;
+      return 'result';
+    };
+    await settled(Promise.all(Array.from({ length: 8 }, async () => layer.around?.(handMadeCall(), next))));
+    expect(most).toBe(2);
+  });
+
+  test('a call inside of a call is in its slot of the bulkhead, so that it does not wait for itself', async () => {
+    const layer = resilient({ policy: bulkhead(1, 10) });
+    const inside = async (): Promise<string | undefined> =>
+      layer.around?.(handMadeCall({ sessionId: 'vault' }), async () => 'of the vault');
+    const outer = layer.around?.(handMadeCall({ kind: 'addItems' }), inside);
+    expect(await outer).toBe('of the vault');
+  });
+
+  test('a call on a whole store is not under the policy: the calls that follow it are', async () => {
+    const layer = resilient({ policy: bulkhead(1) });
+    const each = async (): Promise<string | undefined> =>
+      layer.around?.(handMadeCall({ kind: 'shred' }), async () => 'erased');
+    expect(await layer.around?.(handMadeCall({ kind: 'eraseSubject', sessionId: '' }), each)).toBe('erased');
+  });
+
+  test('a policy that answers by itself is refused: it would invent history', async () => {
+    const policy = fallback(handleAll, []) as unknown as Policy;
+    expect(await around({ policy }, failing(9).next)).toMatchObject({
+      reason: {
+        code: 'ERR_INVALID_OPTION',
+        message: expect.stringMatching(
+          /^resilient: getItems on session "session-1": The policy answered a call by itself/,
+        ),
+      },
+    });
   });
 });
