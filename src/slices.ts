@@ -6,13 +6,19 @@ export interface SliceHost {
   readonly now: () => number;
   /** Runs `work` in a later turn of the event loop, after pending work of the host. */
   readonly later: (work: () => void) => void;
+  /**
+   * Runs `work` in this turn, after all jobs (reactions of promises) and those that follow from them; absent where a
+   * runtime has no such function.
+   */
+  readonly afterJobs?: (work: () => void) => void;
 }
 
 /**
  * Shares the event loop of a process. A turn of the loop begins with the first work of ours in it, and may take as
  * long as the budget. Later work waits in one queue for all sessions and stores. Every turn resumes the first
- * waiter, regardless of the budget, so that work always continues, and as many more as the previous turn had time
- * for: sessions that do the same at the same time take half of the time that they take one by one.
+ * waiter, regardless of the budget, so that work always continues. When a waiter has done what it can do in this
+ * turn, the next one is resumed if the turn still has time: many short calls share a turn, and no turn takes longer
+ * than the budget and the last step of one of them.
  */
 export interface Slices {
   /** Whether this turn has used its budget: work that can be interrupted then waits for {@link Slices.next}. */
@@ -25,19 +31,11 @@ export interface Slices {
   readonly setBudget: (milliseconds: number) => void;
 }
 
-/** Bounds the growth where more would not help. */
-const MOST_A_TURN = 64;
-
 export function createSlices(host: SliceHost, milliseconds: number): Slices {
   let budget = milliseconds;
   /** When the work of this turn began, while there is any. */
   let began: number | undefined;
   const line: (() => void)[] = [];
-  /**
-   * How many waiters a turn resumes: their work follows after that, so that only the next turn knows how long it
-   * took.
-   */
-  let many = 1;
 
   function begin(): number {
     began = host.now();
@@ -46,13 +44,20 @@ export function createSlices(host: SliceHost, milliseconds: number): Slices {
   }
 
   function turn(): void {
-    const took = began === undefined ? 0 : host.now() - began;
-    if (took > budget) many = Math.ceil(many / 2);
-    else if (took < budget / 2 && many <= line.length) many = Math.min(many * 2, MOST_A_TURN);
     began = undefined;
     if (line.length === 0) return;
     begin();
-    for (const call of line.splice(0, many)) call();
+    resumeFirst();
+  }
+
+  function resumeFirst(): void {
+    line.shift()?.();
+    // Its work follows in jobs: only after them is it known how long it took.
+    if (line.length > 0) host.afterJobs?.(resumeNext);
+  }
+
+  function resumeNext(): void {
+    if (!isOver()) resumeFirst();
   }
 
   const isOver = (): boolean => {
@@ -85,13 +90,23 @@ export const slices: Slices = createSlices(hostOfThisRuntime(), DEFAULT_TIME_SLI
 
 /** Read once: fake timers of a test must not stop it. */
 function hostOfThisRuntime(): SliceHost {
-  const { performance, setImmediate } = globalThis as {
+  const { performance, process, queueMicrotask, setImmediate } = globalThis as unknown as {
     performance: { now(): number };
+    process?: { nextTick?: (work: () => void) => void };
+    queueMicrotask: (work: () => void) => void;
     setImmediate?: (work: () => void) => unknown;
   };
   const now = performance.now.bind(performance);
-  if (setImmediate !== undefined) return { now, later: (work) => void setImmediate(work) };
-  return { now, later: createMessages() };
+  if (setImmediate === undefined) return { now, later: createMessages() };
+  const nextTick = process?.nextTick?.bind(process);
+  return {
+    now,
+    later: (work) => void setImmediate(work),
+    // Jobs come before what one of them leaves for the next tick.
+    ...(nextTick !== undefined && {
+      afterJobs: (work: () => void) => queueMicrotask(() => nextTick(work)),
+    }),
+  };
 }
 
 /** For runtimes without `setImmediate`: their timers wait for at least four milliseconds, messages do not. */

@@ -7,23 +7,29 @@ import {
   inSlices,
   mapInSlices,
   slices,
+  type SliceHost,
   type Slices,
 } from '../src/slices.ts';
 
 /** An event loop that turns when it is told to, and a clock that goes on by what work is said to take. */
-function handMade(budget: number): {
+function handMade(
+  budget: number,
+  host: Pick<SliceHost, 'afterJobs'> = { afterJobs: (work) => queueMicrotask(() => process.nextTick(work)) },
+): {
   readonly loop: Slices;
   readonly takes: (time: number) => void;
   readonly turn: () => Promise<void>;
+  readonly time: () => number;
 } {
   let time = 0;
   let later: (() => void)[] = [];
-  const loop = createSlices({ now: () => time, later: (work) => void later.push(work) }, budget);
+  const loop = createSlices({ ...host, now: () => time, later: (work) => void later.push(work) }, budget);
   return {
     loop,
     takes(milliseconds) {
       time += milliseconds;
     },
+    time: () => time,
     async turn() {
       const works = later;
       later = [];
@@ -46,9 +52,13 @@ describe('the queue for the event loop', () => {
     expect(loop.isOver()).toBe(false);
   });
 
-  test.each([0, 10])(
-    'resumes all waiters in the order of their calls, with a budget of %i',
-    async (budget) => {
+  test.each([
+    [0, 300],
+    [10, 30],
+    [1_000, 1],
+  ])(
+    'with a budget of %i, resumes 300 waiters of a millisecond in %i turns, in the order of their calls',
+    async (budget, expected) => {
       const { loop, takes, turn } = handMade(budget);
       const called: number[] = [];
       for (let each = 0; each < 300; each++) {
@@ -60,30 +70,38 @@ describe('the queue for the event loop', () => {
       let turns = 0;
       for (; called.length < 300; turns++) await turn();
       expect(called).toEqual(Array.from({ length: 300 }, (_, each) => each));
-      // Somebody goes on in every turn, and a turn with time for more calls more.
-      const [least, most] = budget === 0 ? [300, 300] : [30, 100];
-      expect(turns).toBeGreaterThanOrEqual(least);
-      expect(turns).toBeLessThanOrEqual(most);
+      expect(turns).toBe(expected);
     },
   );
 
-  test('resumes fewer when the previous turn took too long', async () => {
-    const { loop, takes, turn } = handMade(10);
+  test('looks at the clock after all jobs of a waiter, so that a turn is longer than the budget by one waiter only', async () => {
+    const { loop, takes, turn, time } = handMade(10);
     let called = 0;
-    let cost = 0;
-    for (let each = 0; each < 200; each++) {
-      void loop.next().then(() => {
+    for (let each = 0; each < 50; each++) {
+      void loop.next().then(async () => {
         called++;
-        takes(cost);
+        for (let job = 0; job < 7; job++) {
+          await Promise.resolve();
+          takes(1);
+        }
       });
     }
-    for (let each = 0; each < 5; each++) await turn();
-    cost = 10;
-    await turn();
-    for (let each = 0; each < 10; each++) await turn();
-    const before = called;
-    await turn();
-    expect(called - before).toBe(1);
+    for (let turns = 1; turns <= 25; turns++) {
+      const before = time();
+      await turn();
+      expect(called).toBe(turns * 2);
+      expect(time() - before).toBe(14);
+    }
+  });
+
+  test('resumes one waiter a turn where a runtime cannot run work after all jobs', async () => {
+    const { loop, turn } = handMade(10, {});
+    let called = 0;
+    for (let each = 0; each < 5; each++) void loop.next().then(() => called++);
+    for (let turns = 1; turns <= 5; turns++) {
+      await turn();
+      expect(called).toBe(turns);
+    }
   });
 
   test('puts new work behind waiting work, also when a turn has time', async () => {

@@ -2,6 +2,7 @@ import { checkAhead } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import type { CallKind, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import { createQueues } from '../queue.ts';
+import { slices } from '../slices.ts';
 import { createBegin, quiet, type ActiveCall, type CallDetails } from './active-call.ts';
 import type { Histories } from './histories.ts';
 import type { Inner } from './inner.ts';
@@ -93,6 +94,8 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
     details: CallDetails,
     work: (call: ActiveCall) => MaybePromise<T>,
   ): Promise<T> {
+    // Also the part of each call before its first record adds up where many sessions do something at the same time.
+    if (slices.isCrowded()) await slices.next();
     const begun = begin(kind, details);
     const call = begun instanceof Promise ? await begun : begun;
     const checked = (): MaybePromise<T> => {

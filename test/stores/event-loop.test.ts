@@ -64,6 +64,39 @@ async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
 beforeEach(() => slices.setBudget(0));
 afterEach(() => slices.setBudget(DEFAULT_TIME_SLICE));
 
+test('begins one call after the other, in their order, when a turn has no time for more', async () => {
+  let turn = 0;
+  const began: string[] = [];
+  const turns = new Set<number>();
+  const layers: Layers = [
+    {
+      name: 'watch',
+      around: (call, next) => {
+        began.push(`${call.kind} ${call.sessionId}`);
+        turns.add(turn);
+        return next();
+      },
+    },
+  ];
+  const sessions = Array.from({ length: 20 }, (_, number) =>
+    wrapSession(new MemorySession({ sessionId: `${number}` }), layers),
+  );
+  let counting = true;
+  const count = (): void => {
+    turn++;
+    if (counting) setImmediate(count);
+  };
+  setImmediate(count);
+  await Promise.all(
+    sessions.flatMap((session) => [session.addItems([message('hello')]), session.getItems()]),
+  );
+  counting = false;
+  expect(turns.size).toBe(40);
+  // A read waits for the write before it.
+  const ids = sessions.map((_, number) => number);
+  expect(began).toEqual([...ids.map((id) => `addItems ${id}`), ...ids.map((id) => `getItems ${id}`)]);
+});
+
 let files = 0;
 const places = [
   ['in a file', (clock?: () => number) => openSqlite(file(`loop-${files++}.db`), clock && { clock })],
