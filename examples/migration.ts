@@ -1,9 +1,14 @@
 /** Into strongroom and out again: plain rows, rows of Python's EncryptedSession, and an export. See docs/migration.md. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { MemorySession } from '@openai/agents';
 import { encrypt, generateKey, keyring, redact, wrapStore } from 'strongroom';
 import { derivedId } from 'strongroom/history';
 import { exportSession, migrate, readPythonSession, sessionDekStore } from 'strongroom/keys';
+import { readPythonStore } from 'strongroom/python';
 import { openSqlite } from 'strongroom/sqlite';
 
 const keys = keyring({ current: await generateKey() });
@@ -55,6 +60,24 @@ const { items, unmapped } = readPythonSession({
 await sessions.session('user-2').addItems([...items]);
 console.log(`${items.length} items read, ${unmapped.length} without a counterpart`);
 // #endregion
+
+const folder = mkdtempSync(join(tmpdir(), 'strongroom-example-'));
+const agentsDb = join(folder, 'agents.db');
+const made = new DatabaseSync(agentsDb);
+made.exec(`CREATE TABLE agent_sessions (session_id TEXT PRIMARY KEY);
+  CREATE TABLE agent_messages (id INTEGER PRIMARY KEY, session_id TEXT, message_data TEXT, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP);
+  INSERT INTO agent_messages (session_id, message_data) VALUES ('user-3', '{"role": "user", "content": "Hello"}')`);
+made.close();
+// #region python-store
+// Or { postgres: 'postgres://…' }, { mysql: 'mysql://…' }; with { encryptionKey } below EncryptedSession.
+await using python = readPythonStore({ sqlite: agentsDb });
+const adopted = await python.migrate(sessions, {
+  onProgress: ({ done, total }) => console.log(`${done} of ${total} sessions`),
+});
+console.log(adopted); // conflicts, erased, orphans, unreadable: look at them
+// #endregion
+assert.deepEqual([adopted.sessions, adopted.items, adopted.conflicts], [1, 1, []]);
+rmSync(folder, { recursive: true });
 
 // The keys of an earlier version, one of them destroyed.
 const earlier = sessionDekStore((name) => store.session(name), { keySessionId: (name) => `${name}:keys` });

@@ -97,6 +97,8 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './observe': { eager: ['@noble/hashes'], lazy: ['@opentelemetry/api'] },
   './resilience': { eager: ['cockatiel'], lazy: [] },
   './transfer': { eager: ['@noble/hashes'], lazy: [] },
+  // Writes through the layers of the target; reads by the driver of the database that Python wrote.
+  './python': { eager: CORE, lazy: ['@openai/agents', 'jose', 'node', 'pg', 'mysql2'] },
   // An erasure goes through the layers of a wrapped store, and signs its receipt.
   './retention': { eager: ['@noble/hashes'], lazy: ['jose', '@openai/agents'] },
   // The stores use the SDK's error messages, and need Node's own modules.

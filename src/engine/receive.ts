@@ -3,7 +3,7 @@ import type { CallOrigin, Entry, SessionCall } from '../layer.ts';
 import { send, type Parts } from './parts.ts';
 import { recordsOf, type Opened } from './records.ts';
 
-/** Receives entries of another session, with their stamps, and seals them with the stack of this one. */
+/** Receives entries of another session or system, with their stamps, and seals them with the stack of this one. */
 export type Receive = (
   entries: readonly Entry[],
   details: ReceiveDetails,
@@ -11,9 +11,10 @@ export type Receive = (
 ) => Promise<void>;
 
 export interface ReceiveDetails extends CallOrigin {
-  readonly kind: 'archive' | 'createBranch';
+  readonly kind: 'archive' | 'createBranch' | 'migrate';
   readonly operationId: string;
-  readonly copiedFrom: string;
+  /** Absent for entries of another system. */
+  readonly copiedFrom?: string;
 }
 
 /** The records that the store appends to this session in the transaction of the other one. */
@@ -25,7 +26,7 @@ export interface Archive {
 export function createReceive({ stack, pipeline, calls, comparison }: Parts): Receive {
   return async (entries, { kind, copiedFrom, ...details }, store) =>
     calls.mutate(kind, { ...details, itemCount: entries.length }, async (call, appended) => {
-      const receiving: SessionCall = { ...call, copiedFrom };
+      const receiving: SessionCall = copiedFrom === undefined ? call : { ...call, copiedFrom };
       const sealed = await send(
         stack,
         call,

@@ -24,6 +24,14 @@ export function pythonItem(item: Json, names: Map<string, string>): AgentInputIt
   }
 }
 
+/**
+ * An item without an equivalent as an item of another kind, which the JavaScript SDK sends to the model as it is.
+ * Nothing of it is lost.
+ */
+export function keptPythonItem({ id, ...rest }: Json): AgentInputItem {
+  return { type: 'unknown', ...(typeof id === 'string' && { id }), providerData: rest };
+}
+
 function message(item: Json): AgentInputItem | undefined {
   const { role, content } = item;
   if (role === 'user') {
@@ -88,7 +96,7 @@ function assistantPart(part: Json): Json | undefined {
 }
 
 function functionCall(item: Json, names: Map<string, string>): AgentInputItem | undefined {
-  const { call_id: callId, name, arguments: input, id } = item;
+  const { call_id: callId, name, arguments: input, id, namespace } = item;
   if (typeof callId !== 'string' || typeof name !== 'string' || typeof input !== 'string') return undefined;
   names.set(callId, name);
   return {
@@ -96,6 +104,7 @@ function functionCall(item: Json, names: Map<string, string>): AgentInputItem | 
     type: 'function_call',
     callId,
     name,
+    ...(typeof namespace === 'string' && { namespace }),
     arguments: input,
     status: status(item),
   };
@@ -103,14 +112,15 @@ function functionCall(item: Json, names: Map<string, string>): AgentInputItem | 
 
 function functionResult(item: Json, names: ReadonlyMap<string, string>): AgentInputItem | undefined {
   const { call_id: callId, output } = item;
-  if (typeof callId !== 'string' || typeof output !== 'string') return undefined;
+  const result = typeof output === 'string' ? { type: 'text', text: output } : mapAll(output, userPart);
+  if (typeof callId !== 'string' || result === undefined) return undefined;
   return {
     type: 'function_call_result',
     callId,
     name: names.get(callId) ?? '',
     status: status(item),
-    output: { type: 'text', text: output },
-  };
+    output: result,
+  } as AgentInputItem;
 }
 
 function reasoning(item: Json): AgentInputItem | undefined {

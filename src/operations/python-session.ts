@@ -56,12 +56,12 @@ export function readPythonSession(options: ReadPythonSessionOptions): PythonSess
   }
   if (typeof sessionId !== 'string') invalidOption(where, 'sessionId', 'a text', sessionId);
   if (!Array.isArray(stored)) invalidOption(where, 'items', 'an array', stored);
-  const key = hkdfSha256(masterKey(encryptionKey), utf8(sessionId), utf8('agents.session-store.hkdf.v1'), 32);
+  const key = pythonKey(encryptionKey, sessionId);
   const items: AgentInputItem[] = [];
   const unmapped: { index: number; type: string }[] = [];
   const names = new Map<string, string>();
   stored.forEach((value: unknown, index) => {
-    const item = openItem(value, key, index, plaintext);
+    const item = openPythonItem(value, key, `Item ${index + 1}`, plaintext);
     const mapped = pythonItem(item, names);
     const { type = 'message' } = item;
     if (mapped !== undefined) items.push(mapped);
@@ -69,6 +69,11 @@ export function readPythonSession(options: ReadPythonSessionOptions): PythonSess
   });
   key.fill(0);
   return { items, unmapped };
+}
+
+/** The Fernet key of one session: the first half signs, the second encrypts. Overwrite it after use. */
+export function pythonKey(encryptionKey: string, sessionId: string): Uint8Array {
+  return hkdfSha256(masterKey(encryptionKey), utf8(sessionId), utf8('agents.session-store.hkdf.v1'), 32);
 }
 
 /** Python decodes a text that is 32 bytes in base64, and uses any other text as it is. */
@@ -79,65 +84,74 @@ function masterKey(text: string): Uint8Array {
   return decoded ?? utf8(text);
 }
 
-function openItem(
+/**
+ * The item in one stored object.
+ *
+ * @param key `undefined`: an encrypted object is `ERR_KEY_UNKNOWN`.
+ * @param label Names the object in errors.
+ */
+export function openPythonItem(
   value: unknown,
-  key: Uint8Array,
-  index: number,
+  key: Uint8Array | undefined,
+  label: string,
   plaintext: boolean,
 ): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    malformed(index, 'it is not an object');
+    malformed(label, 'it is not an object');
   const record = value as Record<string, unknown>;
   if (record['__enc__'] !== 1) {
     if (plaintext) return record;
     throw new StrongroomError(
       'ERR_NOT_SEALED',
-      `Item ${index + 1} is plain text: an old row, or a row that was inserted without encryption. Inspect it, then set plaintext: true.`,
+      `${label} is plain text: an old row, or a row that was inserted without encryption. Inspect it, then set plaintext: true.`,
     );
   }
   if (record['v'] !== 1 || record['kid'] !== 'hkdf-v1') {
+    throw new StrongroomError('ERR_UNSUPPORTED', `${label} has an unknown version. Update strongroom.`);
+  }
+  if (key === undefined) {
     throw new StrongroomError(
-      'ERR_UNSUPPORTED',
-      `Item ${index + 1} has an unknown version. Update strongroom.`,
+      'ERR_KEY_UNKNOWN',
+      `${label} is encrypted. Pass the encryption_key of Python's EncryptedSession as encryptionKey.`,
     );
   }
   const token = record['payload'];
   const text =
-    typeof token === 'string' ? openFernet(token, key, index) : malformed(index, 'it has no payload');
+    typeof token === 'string' ? openFernet(token, key, label) : malformed(label, 'it has no payload');
   let item: unknown;
   try {
     item = JSON.parse(text);
   } catch {
-    malformed(index, 'it is not JSON');
+    malformed(label, 'it is not JSON');
   }
   if (typeof item !== 'object' || item === null || Array.isArray(item))
-    malformed(index, 'its payload is not an object');
+    malformed(label, 'its payload is not an object');
   return item as Record<string, unknown>;
 }
 
 /** Fernet: 0x80 ‖ time (8) ‖ IV (16) ‖ AES-128-CBC ‖ HMAC-SHA-256; the key is 16 bytes to sign, 16 to encrypt. */
-function openFernet(token: string, key: Uint8Array, index: number): string {
+function openFernet(token: string, key: Uint8Array, label: string): string {
   const bytes = fromBase64url(token.replace(/={0,2}$/, ''));
   if (bytes === undefined || bytes.length < 73 || bytes[0] !== 0x80)
-    malformed(index, 'its payload is not a Fernet token');
+    malformed(label, 'its payload is not a Fernet token');
   const signed = bytes.subarray(0, -32);
   const expected = toBase64url(hmacSha256(key.slice(0, 16))(signed));
   if (!constantTimeEqual(expected, toBase64url(bytes.subarray(-32)))) {
     throw new StrongroomError(
       'ERR_AUTHENTICATION',
-      `Item ${index + 1} cannot be decrypted: the encryption key or the session id is wrong, or the item was changed. Check both first.`,
+      `${label} cannot be decrypted: the encryption key or the session id is wrong, or the item was changed. Check both first.`,
     );
   }
   try {
     return fromUtf8(cbc(key.slice(16), bytes.slice(9, 25)).decrypt(bytes.slice(25, -32)));
   } catch {
-    return malformed(index, 'its token is authentic but damaged');
+    return malformed(label, 'its token is authentic but damaged');
   }
 }
 
-function malformed(index: number, what: string): never {
+function malformed(label: string, what: string): never {
   throw new StrongroomError(
     'ERR_MALFORMED',
-    `Item ${index + 1} is not an item of the EncryptedSession of the Python SDK: ${what}. Restore it, or leave it out.`,
+    `${label} is not an item of the EncryptedSession of the Python SDK: ${what}. Restore it, or leave it out.`,
   );
 }

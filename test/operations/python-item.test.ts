@@ -10,6 +10,29 @@ const user = (content: unknown): Json => ({ role: 'user', content });
 
 describe('an item of the Python SDK', () => {
   it.each<[string, Json, Json]>([
+    [
+      'a result of parts',
+      { type: 'function_call_output', call_id: 'c', output: [text] },
+      {
+        type: 'function_call_result',
+        callId: 'c',
+        name: '',
+        status: 'completed',
+        output: [text],
+      },
+    ],
+    [
+      'a call of a function in a namespace',
+      { type: 'function_call', call_id: 'c', name: 'n', arguments: '{}', namespace: 's' },
+      {
+        type: 'function_call',
+        callId: 'c',
+        name: 'n',
+        namespace: 's',
+        arguments: '{}',
+        status: 'completed',
+      },
+    ],
     ['a user message of text', user('a'), { type: 'message', role: 'user', content: 'a' }],
     ['a user message of parts', user([text]), { type: 'message', role: 'user', content: [text] }],
     [
@@ -157,7 +180,10 @@ describe('an item of the Python SDK', () => {
     ['a call without name', { type: 'function_call', call_id: 'c', arguments: '{}' }],
     ['a call without arguments', { type: 'function_call', call_id: 'c', name: 'f' }],
     ['a result without id', { type: 'function_call_output', output: 'x' }],
-    ['a result of parts', { type: 'function_call_output', call_id: 'c', output: [] }],
+    [
+      'a result with a part of another type',
+      { type: 'function_call_output', call_id: 'c', output: [{ type: 'x' }] },
+    ],
     ['reasoning without summary', { type: 'reasoning' }],
     ['a summary without text', { type: 'reasoning', summary: [{}] }],
   ])('has no counterpart when it is %s', (_, item) => {
