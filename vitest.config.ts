@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig, type ViteUserConfig } from 'vitest/config';
 
 const ALL = ['test/**/*.test.ts'];
@@ -17,8 +18,8 @@ const config: ViteUserConfig = defineConfig({
     // No test is decided by time: this only ends one that hangs.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // Much of the work waits for servers and processes: one worker less than cores leaves half of two cores idle.
-    maxWorkers: '100%',
+    // Much of the work waits for servers and processes: as many workers as cores would leave a part of them idle.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     globalSetup: 'test/support/templates-folder.ts',
     projects: [
       { extends: true, test: { name: 'sharing', include: SHARING, isolate: false } },

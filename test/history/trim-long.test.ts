@@ -128,8 +128,13 @@ describe(`a history of ${ITEMS} items`, { timeout: 600_000 }, () => {
     };
     for (const words of [10, 100]) {
       const history = read(words);
-      const before = await bytes();
-      const planned = (await whilePlanned(history)) - before;
+      const differences: number[] = [];
+      // The engine frees memory of other tests of the process while it is measured: the middle of three counts.
+      for (let attempt = 0; attempt < 3; attempt++) {
+        const before = await bytes();
+        differences.push((await whilePlanned(history)) - before);
+      }
+      const planned = differences.sort((a, b) => a - b)[1];
       expect(planned).toBeGreaterThan(16 * items);
       expect(planned).toBeLessThan(300 * items);
       expect(history).toHaveLength(items);

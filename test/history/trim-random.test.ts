@@ -7,7 +7,7 @@ import { violations } from './support/provider-rules.ts';
 import { call, randomHistory, result, seeded, user } from './support/random-history.ts';
 
 /** The soak asks for 100,000. */
-const HISTORIES = Number(process.env['STRONGROOM_HISTORIES'] ?? 3_000);
+const HISTORIES = Number(process.env['STRONGROOM_HISTORIES'] ?? 1_000);
 
 describe('trimHistory() over random histories of every item type', () => {
   it(

@@ -8,7 +8,7 @@ import { violations } from './support/provider-rules.ts';
 import { randomHistory, seeded } from './support/random-history.ts';
 
 /** The soak asks for 2,000. */
-const RUNS = Number(process.env['STRONGROOM_RUNS'] ?? 150);
+const RUNS = Number(process.env['STRONGROOM_RUNS'] ?? 60);
 
 const keys = keyring({ current: await generateKey() });
 

@@ -186,7 +186,7 @@ describe('a fault at any inner call leaves history unchanged or complete, and a 
   describe.each([BARE, ...STACKS])('under $name', (stack) => {
     const inners = INNERS.filter((inner) => inner.reshapes !== true || stack.enveloped);
     test.each(inners)('around $name', async (inner) => {
-      await expect(property(inner, stack, rounds(20, 600))).resolves.toBeUndefined();
+      await expect(property(inner, stack, rounds(10, 600))).resolves.toBeUndefined();
     });
   });
 

@@ -18,7 +18,7 @@ describe('two wrappers over one session, interleaved, agree with a plain list', 
     // A service that keeps items in its own shape equals a list only when it sees envelopes.
     const inners = INNERS.filter((inner) => inner.reshapes !== true || stack.enveloped);
     test.each(inners)('around $name', async (inner) => {
-      await expect(property(inner, stack, rounds(20, 600))).resolves.toBeUndefined();
+      await expect(property(inner, stack, rounds(10, 600))).resolves.toBeUndefined();
     });
   });
 

@@ -14,9 +14,9 @@ import { openSqlite } from '../../src/stores/sqlite.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
 import { rounds } from '../support/soak.ts';
 
-const KILLS = rounds(3, 30);
+const KILLS = rounds(2, 30);
 /** Items acknowledged from one kill to the next. */
-const ITEMS_A_KILL = rounds(8, 60);
+const ITEMS_A_KILL = rounds(5, 60);
 // Data keys stay opened for a tenth of a second in the workers; the rest is for a call that waits for its turn.
 const GRACE = '3s';
 const WORKER = join(import.meta.dirname, 'rotation-worker.ts');

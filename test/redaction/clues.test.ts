@@ -90,6 +90,8 @@ describe.each(OPTIONS)(
         const items = readFileSync(CONVERSATIONS, 'utf8')
           .split('\n')
           .filter((line) => line !== '')
+          // The short form takes every fourth conversation.
+          .filter((_, line) => line % rounds(4, 1) === 0)
           .flatMap((line) => (JSON.parse(line) as { items: AgentInputItem[] }).items);
         expect(firstDifference(pair, items)).toBeUndefined();
       },
@@ -100,7 +102,7 @@ describe.each(OPTIONS)(
 
 test('a text without the clue of an escape is unchanged by resolving escapes', () => {
   const next = numbers(7);
-  const otherwise = Array.from({ length: rounds(2_000, 200_000) }, () => randomText(next)).filter((text) => {
+  const otherwise = Array.from({ length: rounds(800, 200_000) }, () => randomText(next)).filter((text) => {
     const { view, clues } = lookAt(text);
     return (clues.seen & CLUE.escape) === 0 && unescapedViews(view).length > 0;
   });
@@ -116,7 +118,7 @@ test('a text has the same clues after folding of character variants', () => {
     if (/\d/.test(character) && next(2) === 0) return String.fromCharCode(0x0660 + Number(character));
     return code > 0x20 && code < 0x7f ? String.fromCharCode(code + 0xfee0) : character;
   };
-  const otherwise = Array.from({ length: rounds(2_000, 200_000) }, () =>
+  const otherwise = Array.from({ length: rounds(800, 200_000) }, () =>
     Array.from(randomText(next), (character) => (next(6) === 0 ? variantOf(character) : character)).join(''),
   ).filter((text) => {
     const folded = foldedView(text).text;

@@ -6,7 +6,7 @@ import { numbers, randomText } from './random-text.ts';
 
 /** How many seeds, and how many texts of each: the long form is a million, in parts that each report when they are done. */
 const SEEDS = Array.from({ length: rounds(1, 20) }, (_, index) => 8 + index);
-const TEXTS = rounds(3_000, 50_000);
+const TEXTS = rounds(1_500, 50_000);
 
 test.each(SEEDS)(
   'random texts are redacted or refused by a typed error, and a second redaction changes nothing (seed %i)',

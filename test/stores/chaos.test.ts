@@ -20,8 +20,8 @@ import { startWriter, type Writer } from './writer.ts';
 // `npm run soak`.
 const SOAKING = rounds(0, 1) === 1;
 
-const WRITERS = rounds(3, 8);
-const KILLS = rounds(3, 100);
+const WRITERS = rounds(2, 8);
+const KILLS = rounds(2, 100);
 const RESTARTS = rounds(2, 20);
 const CUTS = rounds(3, 60);
 const FAILOVERS = rounds(1, 10);

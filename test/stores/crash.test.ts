@@ -16,12 +16,12 @@ import { bySession, contradiction, type Call } from './linear.ts';
 import { startWriter, type Writer } from './writer.ts';
 import { rounds } from '../support/soak.ts';
 
-const KILLS = rounds(5, 200);
+const KILLS = rounds(3, 200);
 const RESTARTS = rounds(2, 20);
-const PROCESSES = rounds(5, 8);
+const PROCESSES = rounds(3, 8);
 const SESSIONS = 50;
 /** Milliseconds. */
-const MIXED = rounds(1_200, 60_000);
+const MIXED = rounds(400, 60_000);
 /** How much more a process may keep in memory after the second half of its calls than after the first. */
 const MOST_GROWTH = 8 * 1024 * 1024;
 const TIMEOUT = rounds(120_000, 1_800_000);
@@ -31,7 +31,7 @@ async function textsOf(store: Store<StoreSession>, id: string): Promise<string[]
 }
 
 /** @param writers How many write at the same time. */
-function crashes(target: () => string, name: () => string, writers = 5, kills = KILLS): void {
+function crashes(target: () => string, name: () => string, writers = rounds(3, 5), kills = KILLS): void {
   test(
     'loses no acknowledged item when a writer is killed, and keeps no partial call and no lock',
     async () => {
@@ -94,7 +94,7 @@ describe('PGlite in a folder, when its process dies', () => {
     () => 'unused',
     // A folder is one process's at a time, and each of them starts a database.
     1,
-    rounds(2, 200),
+    rounds(1, 200),
   );
 });
 
