@@ -75,6 +75,7 @@ export type CallKind =
   | 'rewrap'
   | 'reencrypt'
   | 'checkKeys'
+  | 'report'
   | 'purgeDataKeys'
   | 'destroyKey';
 

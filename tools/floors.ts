@@ -13,7 +13,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['cli'],
   ['index.ts'],
   ['testing'],
-  ['config'],
+  ['config', 'report'],
   ['operations'],
   ['wrap-store.ts'],
   ['wrap-session.ts'],

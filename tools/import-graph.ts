@@ -113,6 +113,8 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './kms/aws': { eager: [...CORE, 'cockatiel'], lazy: ['jose', '@aws-sdk/client-kms'] },
   './kms/vault': { eager: [...CORE, 'cockatiel'], lazy: ['jose'] },
   './kms/pkcs11': { eager: [...CORE, 'cockatiel', 'node'], lazy: ['jose'] },
+  // It reads and writes audit logs.
+  './report': { eager: [...CORE, 'node'], lazy: ['jose', '@openai/agents'] },
   // One file for the application and for the command line: key files are read with Node's own module.
   './config': { eager: [...CORE, 'node'], lazy: ['jose', '@openai/agents'] },
   './testing': { eager: [...CORE, 'cockatiel', 'node', '@openai/agents'], lazy: ['jose', '@openai/agents'] },

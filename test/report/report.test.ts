@@ -1,0 +1,449 @@
+import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import type { Session } from '@openai/agents';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { generateKey } from '../../src/keys/generate-key.ts';
+import { keyring } from '../../src/keys/keyring.ts';
+import { memoryDekStore } from '../../src/keys/memory-dek-store.ts';
+import { audit } from '../../src/layers/audit.ts';
+import { authorize } from '../../src/layers/authorize.ts';
+import { encrypt } from '../../src/layers/encrypt.ts';
+import { hold } from '../../src/operations/holds.ts';
+import { eraseSession, retention, type RetentionOptions } from '../../src/operations/retention.ts';
+import {
+  auditFile,
+  auditLines,
+  complianceReport,
+  renderReport,
+  type ComplianceReport,
+} from '../../src/report/index.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import type { Store } from '../../src/stores/store.ts';
+import { fakeClock } from '../../src/testing/fake-clock.ts';
+import { wrapStore } from '../../src/wrap-store.ts';
+import { coded, failure } from '../crypto/failure.ts';
+import { temporaryFolder } from '../stores/folder.ts';
+import { reviewStore, SECRET, type ReviewStore } from './review-store.ts';
+
+const file = temporaryFolder();
+const DAY = 86_400_000;
+
+const message = (content: string) => ({ type: 'message' as const, role: 'user' as const, content });
+const codes = ({ findings }: ComplianceReport): string[] => findings.map(({ code }) => code);
+const due = ({ itemsByDue }: ComplianceReport): number => itemsByDue.reduce((sum, each) => sum + each.due, 0);
+
+describe('the report of a year of use', () => {
+  let review: ReviewStore;
+  let report: ComplianceReport;
+  let database: DatabaseSync;
+
+  beforeAll(async () => {
+    review = await reviewStore(file('.'));
+    const { sessions, rule, keys, receipts, receiptKey, log } = review;
+    report = await complianceReport(sessions, {
+      name: 'production',
+      rule,
+      keys,
+      receipts,
+      receiptKeys: [receiptKey],
+      auditLog: auditLines(log),
+      actor: 'auditor',
+      purpose: 'yearly review',
+    });
+    database = new DatabaseSync(review.database, { readOnly: true });
+  });
+  afterAll(async () => {
+    database.close();
+    await review.sessions.close();
+  });
+
+  /** The one number that a query returns. */
+  const sql = (query: string, ...values: (string | number)[]): number =>
+    Object.values(database.prepare(query).get(...values) as object)[0] as number;
+
+  test('counts what the tables hold', () => {
+    const { totals, records, kinds } = report;
+    expect(totals).toMatchObject({
+      conversations: sql(
+        `SELECT count(DISTINCT s.key) FROM strongroom_sessions s JOIN strongroom_items i ON i.session = s.key WHERE s.root IS NULL`,
+      ),
+      sessions: sql('SELECT count(DISTINCT session) FROM strongroom_items'),
+      items: sql('SELECT count(*) FROM strongroom_items'),
+      bytes: sql(
+        'SELECT sum(octet_length(body) + ifnull(octet_length(head), 0) + ifnull(octet_length(wrapped), 0)) FROM strongroom_items',
+      ),
+      subjects: sql(
+        `SELECT count(DISTINCT subject) FROM strongroom_sessions s WHERE EXISTS (SELECT 1 FROM strongroom_items WHERE session = s.key)`,
+      ),
+      oldestAt: sql('SELECT min(written_at) FROM strongroom_items'),
+      newestAt: sql('SELECT max(written_at) FROM strongroom_items'),
+    });
+    expect(records.sealed).toBe(sql('SELECT count(*) FROM strongroom_items WHERE dek IS NOT NULL'));
+    expect(records.unsealed).toBe(0);
+    expect(kinds.reduce((sum, { items }) => sum + items, 0)).toBe(totals.items);
+  });
+
+  test('has each item in one class of its age, as the columns of the database give it', () => {
+    for (const { from = 0, to = Number.MAX_SAFE_INTEGER, kept, due: late, held } of report.itemsByAge) {
+      const count = sql(
+        `SELECT count(*) FROM (SELECT ?1 - iif(born_at < 8640000000000000, born_at, written_at) AS age FROM strongroom_items)
+         WHERE age >= ?2 AND age < ?3`,
+        report.at,
+        from,
+        to,
+      );
+      expect(kept + late + held).toBe(count);
+    }
+    expect(report.itemsByAge.map(({ from }) => from)).toContain(60 * DAY);
+  });
+
+  test('finds due what a run of the rule would delete, and held what a hold keeps', async () => {
+    const { expired, deleted, held } = await retention(review.sessions, review.rule).run({ dryRun: true });
+    expect(expired.items).toBeGreaterThan(0);
+    const doomed = deleted.flatMap((id) => [id]);
+    const dueItems = sql(
+      `SELECT count(*) FROM strongroom_items i JOIN strongroom_sessions s ON s.key = i.session
+       WHERE s.id IN (${doomed.map(() => '?').join(',')}) OR
+         (coalesce(i.born_at, i.written_at) <= ${report.at - 60 * DAY} AND s.id NOT IN (SELECT session FROM strongroom_holds WHERE released_at IS NULL))`,
+      ...doomed,
+    );
+    expect(due(report)).toBe(dueItems);
+    expect(report.dueSessions.filter((session) => session.held).map(({ id }) => id)).toEqual(held);
+    expect(codes(report)).toContain('overdue');
+  });
+
+  test('has the data keys of each key, and the records under them', () => {
+    for (const { kid, dataKeys, sessions, records, oldestAt } of report.keys.keys) {
+      expect(dataKeys).toBe(
+        sql(
+          'SELECT count(*) FROM strongroom_deks WHERE kid = ? AND wrapped IS NOT NULL AND destroyed_at IS NULL',
+          kid,
+        ),
+      );
+      expect(sessions).toBe(
+        sql(
+          'SELECT count(DISTINCT session) FROM strongroom_deks WHERE kid = ? AND destroyed_at IS NULL',
+          kid,
+        ),
+      );
+      expect(records).toBe(
+        sql(
+          'SELECT count(*) FROM strongroom_items i JOIN strongroom_deks d ON d.key = i.dek WHERE d.kid = ?',
+          kid,
+        ),
+      );
+      expect(oldestAt ?? 0).toBe(
+        sql(
+          'SELECT ifnull(min(created_at), 0) FROM strongroom_deks WHERE kid = ? AND destroyed_at IS NULL',
+          kid,
+        ),
+      );
+    }
+    expect(report.keys.keys.map(({ kid, state, opens }) => [kid, state, opens])).toEqual([
+      ['2026-summer', 'current', true],
+      ['2026-spring', 'previous', true],
+    ]);
+    const inTable = sql('SELECT count(*) FROM strongroom_deks WHERE destroyed_at IS NULL');
+    expect(report.keys.ages.reduce((sum, { dataKeys }) => sum + dataKeys, 0)).toBe(inTable);
+  });
+
+  test('lists holds with what they keep, and receipts that it verified', () => {
+    expect(
+      report.holds.map(({ id, sessionId, items, releasedBy }) => ({ id, sessionId, items, releasedBy })),
+    ).toEqual([
+      {
+        id: 'case-7',
+        sessionId: 'chat-38',
+        items: sql(
+          `SELECT count(*) FROM strongroom_items i JOIN strongroom_sessions s ON s.key = i.session WHERE s.id = 'chat-38'`,
+        ),
+        releasedBy: undefined,
+      },
+      expect.objectContaining({ id: 'case-9', items: 0, releasedBy: 'counsel' }),
+    ]);
+    expect(report.erasures).toMatchObject([
+      { name: 'R-1041.jws', signature: 'verified', subject: 'person-13', by: 'privacy desk', foundAgain: 0 },
+      { name: 'R-1077.jws', signature: 'verified', subject: 'person-2', foundAgain: 0 },
+    ]);
+  });
+
+  test('counts calls and redactions as the lines of the audit log have them', async () => {
+    await review.flush();
+    const lines = readFileSync(review.log, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines.filter(({ actor }) => actor === 'auditor')).toMatchObject([
+      { operation: 'checkKeys' },
+      { operation: 'checkKeys' },
+      { operation: 'report', purpose: 'yearly review', outcome: 'success' },
+    ]);
+    // All calls that had ended before the log was read.
+    const before = lines.slice(
+      0,
+      lines.findIndex(({ actor }) => actor === 'auditor'),
+    );
+    const counted = (outcome: string): number => before.filter((line) => line['outcome'] === outcome).length;
+    const { log } = report;
+    expect(log?.calls).toMatchObject({ success: counted('success'), failure: counted('failure') });
+    expect(log?.calls.byActor.find(({ name }) => name === 'mallory')).toMatchObject({
+      success: 0,
+      failure: 3,
+    });
+    expect(log?.calls.byError).toEqual([{ error: 'ERR_ACCESS_DENIED', calls: 3 }]);
+    const cards = lines
+      .filter(({ type }) => type === 'redaction')
+      .reduce((sum, { counts }) => sum + ((counts as Record<string, number>)['CREDIT_CARD'] ?? 0), 0);
+    expect(cards).toBeGreaterThan(0);
+    expect(log?.redactions.byEntity.find(({ entity }) => entity === 'CREDIT_CARD')?.count).toBe(cards);
+    const overTime = log?.redactions.overTime.periods.reduce(
+      (sum, { counts }) => sum + (counts['CREDIT_CARD'] ?? 0),
+      0,
+    );
+    expect(overTime).toBe(cards);
+  });
+
+  test('has nothing of the content, neither as JSON nor as a page, and the page escapes ids', () => {
+    const page = renderReport(report);
+    for (const text of [JSON.stringify(report), page]) {
+      expect(text).not.toContain(SECRET);
+      expect(text).not.toContain('guest0@example.org');
+    }
+    expect(page).toContain('Case 7: &lt;b&gt;claim&lt;/b&gt; of a customer');
+    expect(page).not.toMatch(/<script|<img|<b>|javascript:/);
+    expect(page).not.toMatch(/(?:src|href)="(?!#|data:,")/);
+  });
+});
+
+describe('the rule', () => {
+  async function reported(
+    rule: RetentionOptions,
+    fill: (store: Store<Session>, clock: ReturnType<typeof fakeClock>) => Promise<void>,
+  ) {
+    const clock = fakeClock();
+    await using store = openSqlite(':memory:', { clock });
+    await fill(store, clock);
+    const dryRun = await retention(store, rule).run({ dryRun: true });
+    return { report: await complianceReport(store, { rule }), dryRun };
+  }
+
+  test('counts a session with its derived sessions, items above keepLast, and holds as a run does', async () => {
+    const { report, dryRun } = await reported({ maxIdle: '30d', keepLast: 2 }, async (store, clock) => {
+      await store.session('silent').addItems([message('1'), message('2')]);
+      await store.session('~branch~b~silent', { derived: true }).addItems([message('1')]);
+      await store.session('held').addItems([message('1'), message('2'), message('3')]);
+      await hold(store, { sessionId: 'held', reason: 'case' });
+      clock.advance('31d');
+      await store
+        .session('long')
+        .addItems([message('1'), message('2'), message('3'), message('4'), message('5')]);
+    });
+    expect(dryRun).toMatchObject({
+      deleted: ['silent'],
+      derived: { branch: 1 },
+      trimmed: { items: 3 },
+      held: ['held'],
+    });
+    expect(due(report)).toBe(3);
+    expect(report.trimmable).toBe(dryRun.trimmed.items);
+    expect(report.itemsByDue.reduce((sum, { held }) => sum + held, 0)).toBe(3);
+    expect(codes(report)).toEqual(expect.arrayContaining(['trimmable', 'held']));
+  });
+
+  test('is overdue after a day, and not before', async () => {
+    const fill = async (
+      store: Store<Session>,
+      clock: ReturnType<typeof fakeClock>,
+      after: number,
+    ): Promise<void> => {
+      await store.session('a').addItems([message('1')]);
+      clock.advance(after);
+    };
+    const early = await reported({ expired: '30d' }, (store, clock) => fill(store, clock, 31 * DAY));
+    expect(early.report.overdue).toBe(0);
+    expect(codes(early.report)).toContain('due');
+    const late = await reported({ expired: '30d' }, (store, clock) => fill(store, clock, 31 * DAY + 1));
+    expect(late.report.overdue).toBe(1);
+    expect(late.report.itemsByAge.find(({ from }) => from === 30 * DAY)).toMatchObject({
+      to: 90 * DAY,
+      due: 1,
+    });
+  });
+
+  test('that is none is that of the stamps; items without one are reported', async () => {
+    const clock = fakeClock();
+    await using store = openSqlite(':memory:', { clock });
+    await store.session('a').addItems([message('1')]);
+    const report = await complianceReport(store);
+    expect(report.rule).toEqual({ expired: true });
+    expect(report).toMatchObject({ itemsWithoutEnd: 1, overdue: 0 });
+    expect(codes(report)).toEqual(expect.arrayContaining(['unsealed', 'no-end', 'no-log', 'no-subject']));
+  });
+
+  test('with an unknown member is refused', async () => {
+    await using store = openSqlite(':memory:');
+    expect(await failure(() => complianceReport(store, { rule: { maxAgee: '1d' } as never }))).toEqual(
+      coded('ERR_INVALID_OPTION', /unknown option "maxAgee"/),
+    );
+    expect(await failure(() => complianceReport({} as never))).toEqual(
+      coded('ERR_UNSUPPORTED', /^report needs a store of strongroom/),
+    );
+    expect(await failure(() => complianceReport(store, { receipts: ['x'] as never }))).toEqual(
+      coded('ERR_INVALID_OPTION', /receipts/),
+    );
+  });
+});
+
+describe('keys', () => {
+  test('that are missing, destroyed, inline or unknown to the keyring are told apart', async () => {
+    const dekStore = memoryDekStore();
+    const keys = keyring({ current: { ...(await generateKey()), kid: 'old' } });
+    await using bare = openSqlite(':memory:');
+    const elsewhere = wrapStore(bare, [encrypt({ keys, dekStore })]);
+    await elsewhere.session('elsewhere').addItems([message('1'), message('2')]);
+    await wrapStore(bare, [encrypt({ keys, dekStore: 'inline' })])
+      .session('inline')
+      .addItems([message('1')]);
+    const shredded = elsewhere.session('shredded');
+    await shredded.addItems([message('1'), message('2'), message('3')]);
+    // As after the loss of the rows' deletion: the keys are gone and the rows are still there.
+    await dekStore.destroy('shredded');
+    const whole = await complianceReport(elsewhere, { keys });
+    expect(whole.keys).toMatchObject({
+      keys: [{ kid: 'old', dataKeys: 2, sessions: 2, records: 3, opens: true }],
+      destroyed: { dataKeys: 1, records: 3 },
+      missing: { dataKeys: 0, records: 0 },
+    });
+    const other = await complianceReport(bare, { keys: keyring({ current: await generateKey() }) });
+    expect(other.keys.missing).toEqual({ dataKeys: 2, records: 5 });
+    expect(other.keys.keys.find(({ kid }) => kid === 'old')).toMatchObject({
+      state: 'unknown',
+      opens: false,
+      dataKeys: 1,
+    });
+    expect(codes(other).slice(0, 2)).toEqual(['key-missing', 'key-closed']);
+  });
+});
+
+describe('erasures', () => {
+  test('that a restored backup undid are found by receipt and by tombstone; a changed receipt is not believed', async () => {
+    const clock = fakeClock(Date.now());
+    const { generateKeyPair, exportJWK } = await import('jose');
+    const pair = await generateKeyPair('ES256', { extractable: true });
+    const other = await exportJWK((await generateKeyPair('ES256')).publicKey);
+    const [receiptKey, publicKey] = [await exportJWK(pair.privateKey), await exportJWK(pair.publicKey)];
+    const keys = keyring({ current: await generateKey() });
+    const dekStore = memoryDekStore({ clock });
+    const open = (path: string) => wrapStore(openSqlite(path, { clock }), [encrypt({ keys, dekStore })]);
+    await using store = open(file('before.db'));
+    await store.session('gone').addItems([message('1')]);
+    await store.close();
+    copyFileSync(file('before.db'), file('backup.db'));
+    await using again = open(file('before.db'));
+    clock.advance('1d');
+    const { receipt = '' } = await eraseSession(again, 'gone', { receiptKey });
+    await using restored = open(file('backup.db'));
+    const changed = receipt.replace(/\.(.)/, (_, first: string) => `.${first === 'A' ? 'B' : 'A'}`);
+    const given = [
+      { name: 'a', receipt },
+      { name: 'b', receipt: changed },
+      { name: 'c', receipt: 'none' },
+    ];
+    const report = await complianceReport(restored, { receipts: given, receiptKeys: [other, publicKey] });
+    expect(report.erasures).toEqual([
+      expect.objectContaining({
+        name: 'a',
+        signature: 'verified',
+        sessionId: 'gone',
+        records: 1,
+        keys: 1,
+        foundAgain: 1,
+      }),
+      { name: 'b', signature: 'invalid' },
+      { name: 'c', signature: 'invalid' },
+    ]);
+    expect(report.returned).toEqual([{ id: 'gone', erasedAt: clock() }]);
+    expect(codes(report)).toEqual(expect.arrayContaining(['returned', 'found-again', 'receipt-invalid']));
+    const unchecked = await complianceReport(again, { receipts: given });
+    expect(unchecked.erasures.map(({ name, signature }) => [name, signature])).toEqual([
+      ['a', 'unchecked'],
+      ['b', 'invalid'],
+      ['c', 'invalid'],
+    ]);
+    expect(unchecked.returned).toEqual([]);
+  });
+});
+
+describe('the audit log', () => {
+  test('is appended by several writers, a line an event, readable for its owner only', async () => {
+    const path = file('shared.jsonl');
+    const [one, other] = [auditFile(path), auditFile(path)];
+    const event = {
+      time: 0,
+      sessionId: 's',
+      operation: 'getItems',
+      outcome: 'success',
+      durationMs: 1,
+    } as const;
+    await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        (index % 2 === 0 ? one : other).write({ ...event, time: index }),
+      ),
+    );
+    const lines: unknown[] = [];
+    for await (const line of auditLines(path)) lines.push(JSON.parse(line));
+    expect(lines).toHaveLength(50);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(await failure(() => auditFile(file('none/log')).write(event))).toMatchObject({ code: 'ENOENT' });
+    expect(await failure(() => auditFile(''))).toEqual(coded('ERR_INVALID_OPTION', /path/));
+  });
+
+  test('with other lines is counted without them, and hostile times and names stay bounded', async () => {
+    const path = file('hostile.jsonl');
+    const line = { operation: 'getItems', outcome: 'success' };
+    const lines = [
+      'no json',
+      '[]',
+      'null',
+      '{"time":1}',
+      JSON.stringify({ ...line, time: 9e15 }),
+      JSON.stringify({ type: 'redaction', time: 1, counts: { A: -1 } }),
+      ...Array.from({ length: 3_000 }, (_, index) =>
+        JSON.stringify({ ...line, time: DAY * 365 * index, actor: `actor-${index}` }),
+      ),
+      JSON.stringify({ ...line, time: -8.64e15, actor: '__proto__' }),
+    ];
+    writeFileSync(path, `${lines.join('\n')}\n\n`);
+    await using store = openSqlite(':memory:');
+    const { log, findings } = await complianceReport(store, { auditLog: auditLines(path) });
+    expect(log).toMatchObject({ lines: 3_007, unreadable: 7 });
+    expect(log?.calls.byActor.length).toBeLessThanOrEqual(1_001);
+    expect(log?.calls.overTime).toMatchObject({ unit: 'month' });
+    expect(log?.calls.overTime.periods).toHaveLength(31);
+    expect(findings.find(({ code }) => code === 'log-lines')?.text).toBe(
+      '7 lines of the audit log are not understood and not counted.',
+    );
+  });
+});
+
+test('a report is a call that authorize() can refuse, and ends when its signal does', async () => {
+  const events: unknown[] = [];
+  await using bare = openSqlite(':memory:');
+  await bare.session('a').addItems([message('1')]);
+  const store = wrapStore(bare, [
+    audit({ sink: (event) => void events.push(event) }),
+    authorize({ check: ({ actor }) => actor === 'auditor' }),
+  ]);
+  expect(await failure(() => complianceReport(store))).toEqual(coded('ERR_ACCESS_DENIED', /report/));
+  const { layers } = await complianceReport(store, { actor: 'auditor' });
+  expect(layers).toEqual(['audit', 'authorize']);
+  expect(events).toMatchObject([
+    { operation: 'report', outcome: 'failure' },
+    { operation: 'report', outcome: 'success', actor: 'auditor' },
+  ]);
+  expect(await failure(() => complianceReport(bare, { actor: 'x' }))).toEqual(
+    coded('ERR_INVALID_OPTION', /no layers/),
+  );
+  const ended = new Error('ended');
+  expect(await failure(() => complianceReport(bare, { signal: AbortSignal.abort(ended) }))).toBe(ended);
+});
