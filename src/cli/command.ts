@@ -19,7 +19,7 @@ export interface Context {
   readonly dryRun: boolean;
   config(): Promise<LoadedConfig>;
   /** Opens the store of the configuration; it is closed after the command. */
-  open(how?: { readonly keyless?: boolean }): Promise<Opened>;
+  readonly open: (how?: { readonly keyless?: boolean }) => Promise<Opened>;
   /** @throws {@link CommandError} `NOT_CONFIRMED`. Not asked with `--yes`, nor with `--dry-run`. */
   confirm(question: Question): Promise<void>;
 }

@@ -13,8 +13,8 @@ export interface LoadedConfig {
   readonly file: string;
   readonly config: Config;
   /** @param keyless Without reading any key: only for work that needs none. */
-  open(keyless: boolean): Opened;
-  receiptKey(): ReceiptKey | undefined;
+  readonly open: (keyless: boolean) => Opened;
+  readonly receiptKey: () => ReceiptKey | undefined;
 }
 
 /**

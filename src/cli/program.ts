@@ -1,12 +1,47 @@
 import { Command, CommanderError } from 'commander';
 import { createDefine, type Define, type Outcome } from './command.ts';
+import { registerBranches } from './commands/branches.ts';
+import { registerErase, registerShred } from './commands/erase.ts';
+import { registerExport } from './commands/export.ts';
+import { registerHold } from './commands/hold.ts';
+import { registerImport } from './commands/import.ts';
+import { registerInit } from './commands/init.ts';
+import { registerInspect } from './commands/inspect.ts';
 import { registerKeygen } from './commands/keygen.ts';
+import { registerMigrate } from './commands/migrate.ts';
+import { registerPurge } from './commands/purge.ts';
+import { registerReceipt } from './commands/receipt.ts';
+import { registerReencrypt } from './commands/reencrypt.ts';
+import { registerRotate, registerRewrap } from './commands/rewrap.ts';
 import { registerSessions } from './commands/sessions.ts';
+import { registerTransfer } from './commands/transfer.ts';
+import { registerUsage } from './commands/usage.ts';
+import { registerVerify } from './commands/verify.ts';
 import { EXIT, exitCodeOf, type ExitCode } from './exit-codes.ts';
 import { createOutput } from './output.ts';
 
 /** In the order of `--help`. */
-const COMMANDS: readonly ((define: Define) => void)[] = [registerKeygen, registerSessions];
+const COMMANDS: readonly ((define: Define, program: Command) => void)[] = [
+  registerInit,
+  registerKeygen,
+  registerSessions,
+  registerInspect,
+  registerVerify,
+  registerRotate,
+  registerRewrap,
+  registerReencrypt,
+  registerPurge,
+  registerHold,
+  registerErase,
+  registerShred,
+  registerReceipt,
+  registerExport,
+  registerImport,
+  registerTransfer,
+  registerMigrate,
+  registerBranches,
+  registerUsage,
+];
 
 /** Runs the command line and returns its exit code. Prints errors; never rejects. */
 export async function main(version: string, args: readonly string[]): Promise<ExitCode> {
@@ -20,7 +55,7 @@ export async function main(version: string, args: readonly string[]): Promise<Ex
     output: createOutput({ out: process.stdout, err: process.stderr }, args.includes('--json')),
   };
   const define = createDefine(program, outcome);
-  for (const register of COMMANDS) register(define);
+  for (const register of COMMANDS) register(define, program);
   try {
     await program.parseAsync(args, { from: 'user' });
     return outcome.code;

@@ -77,8 +77,8 @@ export interface Opened {
 }
 
 interface Openers {
-  open(keyless: boolean): Opened;
-  receiptKey(): ReceiptKey | undefined;
+  readonly open: (keyless: boolean) => Opened;
+  readonly receiptKey: () => ReceiptKey | undefined;
 }
 
 const openers = new WeakMap<object, Openers>();
@@ -143,8 +143,7 @@ export function defineConfig<S extends Session>(options: ConfigOptions<S>): Conf
   Object.defineProperty(config, BRAND, { value: true });
   openers.set(config, {
     open,
-    receiptKey: () =>
-      receiptKey === undefined ? undefined : (loadKeyAt(WHERE, 'receiptKey', receiptKey) as ReceiptKey),
+    receiptKey: () => (receiptKey === undefined ? undefined : loadKeyAt(WHERE, 'receiptKey', receiptKey)),
   });
   return config;
 }

@@ -87,7 +87,7 @@ function parseKey(where: string, place: string, text: string): JWK {
   } catch {
     key = undefined;
   }
-  if (typeof key === 'object' && key !== null && !Array.isArray(key)) return key as JWK;
+  if (typeof key === 'object' && key !== null && !Array.isArray(key)) return key;
   throw new StrongroomError(
     'ERR_INVALID_OPTION',
     `${where}: ${place} does not hold a JWK in JSON. Make a key with "strongroom keygen".`,

@@ -164,10 +164,10 @@ async function erase(
   where: string,
   ids: readonly string[],
   about: { readonly subject: string } | { readonly sessionId: string },
-  { reason, by, receiptKey }: EraseOptions,
+  { reason, by, receiptKey, signal, onProgress }: EraseOptions,
 ): Promise<ErasureReport> {
   const { maintenance, places } = target;
-  const { sessions, held } = await eraseTrees(target, ids);
+  const { sessions, held } = await eraseTrees(target, ids, { signal, onProgress });
   const found = { sessions, held, ...about };
   const orphans = await lookForRests({ maintenance, places }, found);
   const at = maintenance.now();
@@ -209,7 +209,7 @@ const NOT_REACHED: readonly string[] = [
 ];
 
 function checkEraseOptions(where: string, store: Store | undefined, options: EraseOptions): void {
-  checkCall(where, options, ['reason', 'by', 'receiptKey']);
+  checkCall(where, options, ['reason', 'by', 'receiptKey', 'signal', 'onProgress']);
   const { reason, by, receiptKey } = options;
   for (const [name, value] of Object.entries({ reason, by })) {
     if (value !== undefined && typeof value !== 'string') invalidOption(where, name, 'a text', value);

@@ -33,3 +33,10 @@ export {
 export { migrate, type MigrateOptions, type MigrateReport } from './migrate.ts';
 export { exportSession, type ExportSessionOptions, type SessionExport } from './export-session.ts';
 export { readPythonSession, type PythonSession, type ReadPythonSessionOptions } from './python-session.ts';
+export {
+  verifySessions,
+  type UnreadableRecord,
+  type VerifyOptions,
+  type VerifyReport,
+} from './verify-sessions.ts';
+export { importSession, type ImportReport, type ImportSessionOptions } from './import-session.ts';

@@ -5,12 +5,12 @@ import { CALLS, MAINTENANCE } from '../session-contract.ts';
 import type { Maintenance } from '../stores/maintenance.ts';
 import type { Store } from '../stores/store.ts';
 import { checkRetentionOptions, WHERE, type RetentionOptions } from './retention/options.ts';
-import type { RetentionReport } from './retention/report.ts';
+import type { RetentionReport, RetentionRunOptions } from './retention/report.ts';
 import type { RetentionTarget } from './retention/rules.ts';
 import { runOnce } from './retention/run.ts';
 
 export type { RetentionOptions } from './retention/options.ts';
-export type { RetentionReport } from './retention/report.ts';
+export type { RetentionProgress, RetentionReport, RetentionRunOptions } from './retention/report.ts';
 export { exportSubject, type ExportedSession } from './retention/subject.ts';
 export {
   eraseSession,
@@ -23,6 +23,7 @@ export {
 export type { ReceiptKey } from './erasure/jws.ts';
 export type {
   EraseOptions,
+  EraseProgress,
   ErasedCount,
   ErasedKey,
   ErasedSession,
@@ -40,7 +41,7 @@ export interface Retention {
    * StrongroomError} `ERR_CLOCK` when the clock is too far ahead, see {@link RetentionOptions.maxAhead}; nothing
    * was deleted.
    */
-  run(options?: { readonly dryRun?: boolean; readonly signal?: AbortSignal }): Promise<RetentionReport>;
+  run(options?: RetentionRunOptions): Promise<RetentionReport>;
   /** Runs now and then at each interval, until {@link Retention.stop}. Does not keep the process alive. */
   start(): void;
   /** Ends the schedule and waits for a current run to stop. */

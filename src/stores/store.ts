@@ -65,6 +65,8 @@ export interface PurgeOptions {
   readonly maxAhead?: Duration | 'any';
   /** Ends the purge between two batches: it rejects with the signal's reason, deleted records stay deleted. */
   readonly signal?: AbortSignal;
+  /** Called after each batch, with what was deleted so far. */
+  readonly onProgress?: (progress: PurgeReport) => void;
 }
 
 /** Options of {@link Store.sessions}. */
@@ -228,12 +230,12 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
     async purgeExpired(options = {}) {
       const where = `${driver.name}: purgeExpired`;
       refuseOrigin(where, options);
-      checkOptions(where, options, ['after', 'batch', 'maxAhead', 'signal']);
+      checkOptions(where, options, ['after', 'batch', 'maxAhead', 'signal', 'onProgress']);
       const after = options.after === undefined ? undefined : parseDuration(where, 'after', options.after);
       const batch =
         options.batch === undefined ? DEFAULT_PURGE_BATCH : parseCount(where, 'batch', options.batch);
       const maxAhead = parseMaxAhead(where, options.maxAhead);
-      const { signal } = options;
+      const { signal, onProgress } = options;
       signal?.throwIfAborted();
       const at = now();
       await checkAhead(where, at, whole.reference, maxAhead);
@@ -246,6 +248,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
         const step = await whole.purge(expired, batch);
         items += step.sessions.length;
         for (const id of step.sessions) sessions.add(id);
+        onProgress?.({ items, sessions: sessions.size });
         if (!step.more) return { items, sessions: sessions.size };
         // With a synchronous database this loop would run in microtasks only, and block other work of the process.
         await slices.next();

@@ -68,7 +68,8 @@ describe('a configuration', () => {
   });
 
   it('that exports something else is refused', async () => {
-    const project = await filledProject({}, { config: 'export default {};' });
+    const project = await filledProject({});
+    await project.write('strongroom.config.mjs', 'export default {};');
     const { code, stderr } = await project.run(['sessions']);
     expect(code).toBe(2);
     expect(stderr).toContain(

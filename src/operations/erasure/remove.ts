@@ -3,7 +3,7 @@ import { isStrongroomError } from '../../errors.ts';
 import { openHoldOn, type DekStore } from '../../keys/dek-store.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
 import type { KeyPlaces } from '../key-places.ts';
-import type { ErasedKey, ErasedSession } from './report.ts';
+import type { EraseOptions, ErasedKey, ErasedSession } from './report.ts';
 
 /** The target of an erasure. */
 export interface ErasureTarget {
@@ -20,13 +20,19 @@ export interface Removed {
 }
 
 /** Erases sessions with their derived sessions, the deepest first, so that an interrupted run can be repeated. */
-export async function eraseTrees(target: ErasureTarget, ids: readonly string[]): Promise<Removed> {
+export async function eraseTrees(
+  target: ErasureTarget,
+  ids: readonly string[],
+  { signal, onProgress }: { readonly [K in 'signal' | 'onProgress']?: EraseOptions[K] | undefined } = {},
+): Promise<Removed> {
   const { maintenance, places } = target;
   // A session that is derived from another of them is erased with it.
   const tops = ids.filter((id) => !ancestorsOf(id).some((above) => ids.includes(above)));
   const left = await keysWithoutRows(places.stores, tops);
   const removed: Removed = { sessions: [], held: [] };
-  for (const top of tops) {
+  for (const [done, top] of tops.entries()) {
+    signal?.throwIfAborted();
+    if (done > 0) onProgress?.({ done, total: tops.length });
     const tree = await maintenance.tree(top);
     const all = [...new Set([...(left.get(top) ?? []), ...tree])].toSorted(deepestFirst);
     if (await isHeld(target, [...all, top])) {
@@ -48,6 +54,7 @@ export async function eraseTrees(target: ErasureTarget, ids: readonly string[]):
       removed.held.push(top);
     }
   }
+  if (tops.length > 0) onProgress?.({ done: tops.length, total: tops.length });
   return removed;
 }
 

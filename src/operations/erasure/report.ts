@@ -73,4 +73,19 @@ export interface EraseOptions extends CallOrigin {
   readonly by?: string;
   /** A private key as a JWK; the report then has a `receipt` that {@link verifyReceipt} checks. */
   readonly receiptKey?: ReceiptKey;
+  /**
+   * Ends the erasure between two sessions: it rejects with the signal's reason, what was erased stays erased, and
+   * there is no receipt. A repeat erases the rest, and its receipt names only that.
+   */
+  readonly signal?: AbortSignal;
+  /** Called after each conversation, with the number of conversations done. */
+  readonly onProgress?: (progress: EraseProgress) => void;
+}
+
+/** The progress of an erasure. */
+export interface EraseProgress {
+  /** Conversations that were erased or found under a hold. */
+  readonly done: number;
+  /** Conversations to look at. */
+  readonly total: number;
 }

@@ -14,3 +14,23 @@ export interface RetentionReport {
   /** Sessions that match a rule and are under a legal hold. */
   readonly held: readonly string[];
 }
+
+/** What a run has done so far. */
+export interface RetentionProgress {
+  /** Expired records that were deleted. */
+  readonly expired: number;
+  /** Sessions that were deleted as a whole, without those that belong to them. */
+  readonly deleted: number;
+  /** Sessions that were cut by `keepLast`. */
+  readonly trimmed: number;
+}
+
+/** Options of one run. */
+export interface RetentionRunOptions {
+  /** Deletes nothing, and reports what would be deleted. Default `false`. */
+  readonly dryRun?: boolean;
+  /** Ends the run between two steps. */
+  readonly signal?: AbortSignal;
+  /** Called after each batch of expired records and after each session that a rule changed. Not with `dryRun`. */
+  readonly onProgress?: (progress: RetentionProgress) => void;
+}

@@ -9,7 +9,7 @@ import { countKinds } from '../../stores/tree.ts';
 import { listed } from '../listed.ts';
 import { WHERE, type RetentionSettings } from './options.ts';
 import { overdueSessions, warnOfOverdue } from './overdue.ts';
-import type { RetentionReport } from './report.ts';
+import type { RetentionProgress, RetentionReport } from './report.ts';
 
 /** The target of the rules. */
 export interface RetentionTarget {
@@ -27,6 +27,7 @@ export async function applyRules(
   settings: RetentionSettings,
   dryRun: boolean,
   signal: AbortSignal | undefined,
+  onProgress?: (progress: RetentionProgress) => void,
 ): Promise<RetentionReport> {
   const { store, maintenance, remove } = target;
   const { expired, after, age, idle, keep, batch, origin } = settings;
@@ -45,6 +46,8 @@ export async function applyRules(
     trimmed: { items: 0, sessions: 0 },
     held: [] as string[],
   };
+  const tell = (purged: number): void =>
+    onProgress?.({ expired: purged, deleted: report.deleted.length, trimmed: report.trimmed.sessions });
   const policy = after === undefined ? undefined : now - after;
   if (expired) {
     if (dryRun) {
@@ -53,7 +56,14 @@ export async function applyRules(
       report.expired = { items, sessions: found.length };
     } else {
       report.expired = await store.purgeExpired(
-        defined({ after, batch, maxAhead: settings.givenAhead, signal, ...origin }),
+        defined({
+          after,
+          batch,
+          maxAhead: settings.givenAhead,
+          signal,
+          onProgress: onProgress && (({ items }: { readonly items: number }) => tell(items)),
+          ...origin,
+        }),
       );
     }
   }
@@ -78,6 +88,7 @@ export async function applyRules(
           sessions: report.trimmed.sessions + (count > 0 ? 1 : 0),
         };
       }
+      if (!dryRun && (condition !== undefined || excess > 0)) tell(report.expired.items);
     } catch (error) {
       if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
       report.held.push(id);

@@ -3,7 +3,7 @@ import { StrongroomError } from '../../errors.ts';
 import { checkOptions } from '../../options.ts';
 import { renewLease } from '../../renew-lease.ts';
 import { WHERE, type RetentionSettings } from './options.ts';
-import type { RetentionReport } from './report.ts';
+import type { RetentionReport, RetentionRunOptions } from './report.ts';
 import { applyRules, type RetentionTarget } from './rules.ts';
 
 const LEASE = 'job retention';
@@ -14,10 +14,10 @@ const LEASE_TIME = 60_000;
 export async function runOnce(
   target: RetentionTarget,
   settings: RetentionSettings,
-  runOptions: { readonly dryRun?: boolean; readonly signal?: AbortSignal } = {},
+  runOptions: RetentionRunOptions = {},
 ): Promise<RetentionReport> {
-  checkOptions(`${WHERE}: run`, runOptions, ['dryRun', 'signal']);
-  const { dryRun = false, signal } = runOptions;
+  checkOptions(`${WHERE}: run`, runOptions, ['dryRun', 'signal', 'onProgress']);
+  const { dryRun = false, signal, onProgress } = runOptions;
   signal?.throwIfAborted();
   if (dryRun) return await applyRules(target, settings, true, signal);
   // A new name for each run: with a fixed name each clone of the process would be the same owner.
@@ -45,6 +45,7 @@ export async function runOnce(
       settings,
       false,
       signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]),
+      onProgress,
     );
   } finally {
     stopRenewing();

@@ -1,0 +1,79 @@
+import { createReadStream, existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { isStrongroomError } from '../../errors.ts';
+import { importSession } from '../../operations/import-session.ts';
+import { isReserved } from '../../derived-id.ts';
+import type { Define } from '../command.ts';
+import { CommandError, EXIT } from '../exit-codes.ts';
+import { counted, shown } from '../output.ts';
+
+interface ExportLine {
+  readonly type?: unknown;
+  readonly sessionId?: unknown;
+  readonly subject?: unknown;
+}
+
+export function registerImport(define: Define): void {
+  define(
+    'import',
+    'write the sessions of an export into the store, through its layers; needs the keys',
+    async (context, file: string) => {
+      const { output, origin, signal } = context;
+      if (!existsSync(file)) throw new CommandError('USAGE', `The file ${file} does not exist.`);
+      const { store } = await context.open();
+      let total = 0;
+      for await (const _ of linesOf(file)) total++;
+      const progress = output.progress({ unit: 'sessions', total });
+      const sums = { sessions: 0, written: 0, already: 0, conflicts: 0 };
+      for await (const document of linesOf(file)) {
+        signal.throwIfAborted();
+        const { sessionId: id, subject } = document;
+        if (typeof id !== 'string')
+          throw new CommandError('USAGE', `${file} is not a file that export wrote.`);
+        if (!context.dryRun) {
+          const session = store.session(id, {
+            ...(typeof subject === 'string' && { subject }),
+            ...(isReserved(id) && { derived: true }),
+          });
+          try {
+            const { written, already } = await importSession(session, document, origin);
+            sums.written += written;
+            sums.already += already;
+          } catch (error) {
+            if (!isStrongroomError(error) || error.code !== 'ERR_CONFLICT') throw error;
+            sums.conflicts++;
+            output.line('conflict', { id }, `${shown(id)} holds other items, and was left as it is.`);
+          }
+        }
+        progress.at(++sums.sessions);
+      }
+      progress.end();
+      output.line(
+        context.dryRun ? 'would' : 'result',
+        sums,
+        context.dryRun
+          ? `Would import ${counted(sums.sessions, 'session')}.`
+          : `Imported ${counted(sums.sessions - sums.conflicts, 'session')}: ${counted(sums.written, 'item')} written, ${counted(sums.already, 'item')} there before.`,
+      );
+      return sums.conflicts === 0 ? EXIT.done : EXIT.findings;
+    },
+    { changes: true },
+  ).argument('<file>', 'of strongroom export');
+}
+
+async function* linesOf(file: string): AsyncIterable<ExportLine> {
+  let isFirst = true;
+  for await (const line of createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity })) {
+    let document: unknown;
+    try {
+      document = JSON.parse(line);
+    } catch {
+      // An error of JSON.parse quotes the line.
+      throw new CommandError('USAGE', `${file} is not a file that export wrote, or is damaged.`);
+    }
+    if (!isFirst) yield document as ExportLine;
+    else if ((document as ExportLine).type !== 'strongroom/exports')
+      throw new CommandError('USAGE', `${file} is not a file that export wrote.`);
+    isFirst = false;
+  }
+}

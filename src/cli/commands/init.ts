@@ -1,0 +1,77 @@
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { generateKey } from '../../keys/generate-key.ts';
+import type { Define } from '../command.ts';
+import { CommandError } from '../exit-codes.ts';
+import { writeKey } from './keygen.ts';
+
+interface InitFlags {
+  readonly store: string;
+  readonly mjs?: true;
+}
+
+/** How each store is opened, and the `import` that it needs. */
+const STORES: Readonly<
+  Record<string, { readonly open: string; readonly from: string; readonly name: string }>
+> = {
+  sqlite: { open: `openSqlite('conversations.db')`, name: 'openSqlite', from: 'strongroom/sqlite' },
+  postgres: {
+    open: `openPostgres(process.env.DATABASE_URL ?? '')`,
+    name: 'openPostgres',
+    from: 'strongroom/postgres',
+  },
+  mysql: { open: `openMysql(process.env.DATABASE_URL ?? '')`, name: 'openMysql', from: 'strongroom/mysql' },
+  redis: { open: `openRedis(process.env.REDIS_URL ?? '')`, name: 'openRedis', from: 'strongroom/redis' },
+};
+
+const KEY_FILE = 'strongroom.key.json';
+
+export function registerInit(define: Define): void {
+  define(
+    'init',
+    'write a configuration and a key into this folder',
+    async ({ output }, { store, mjs }: InitFlags) => {
+      const how = STORES[store];
+      if (how === undefined) {
+        throw new CommandError('USAGE', `init: --store must be one of ${Object.keys(STORES).join(', ')}.`);
+      }
+      const file = mjs === true ? 'strongroom.config.mjs' : 'strongroom.config.ts';
+      if (existsSync(file)) throw new CommandError('USAGE', `init: ${file} exists, and is left as it is.`);
+      if (!existsSync(KEY_FILE)) writeKey(KEY_FILE, await generateKey(), 0o600);
+      ignore(KEY_FILE);
+      writeFileSync(file, configOf(how), { flag: 'wx' });
+      output.line('init', { config: file, key: KEY_FILE }, `Wrote ${file} and the key ${KEY_FILE}.`);
+      output.hint(
+        `Import ${file} in the application: const sessions = config.open();\n` +
+          `Keep a copy of ${KEY_FILE} in a secret store, and never in the repository. Next: strongroom doctor.`,
+      );
+    },
+    { configured: false },
+  )
+    .option('--store <name>', Object.keys(STORES).join(', '), 'sqlite')
+    .option('--mjs', 'strongroom.config.mjs, for Node.js before 22.18');
+}
+
+function configOf({ open, name, from }: (typeof STORES)[string]): string {
+  return `import { cache, complianceRunConfig, encrypt, expire, redact } from 'strongroom';
+import { defineConfig } from 'strongroom/config';
+import { ${name} } from '${from}';
+
+/** For the application (\`config.open()\`, \`new Runner(config.run)\`) and for the command line. */
+export default defineConfig({
+  store: () => ${open},
+  keys: { current: { file: new URL('${KEY_FILE}', import.meta.url) } },
+  // Outermost first: as the data travels from run() to the database.
+  layers: ({ keys }) => [redact(), expire({ after: '30d' }), cache({ maxItems: 50_000 }), encrypt({ keys })],
+  retention: { expired: true },
+  run: complianceRunConfig(),
+});
+`;
+}
+
+/** Where the folder is one of git, so that the key cannot be committed by accident. */
+function ignore(name: string): void {
+  if (!existsSync('.git') && !existsSync('.gitignore')) return;
+  const known = existsSync('.gitignore') ? readFileSync('.gitignore', 'utf8') : '';
+  if (known.split('\n').includes(name)) return;
+  appendFileSync('.gitignore', `${known === '' || known.endsWith('\n') ? '' : '\n'}${name}\n`);
+}

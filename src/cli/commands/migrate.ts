@@ -1,0 +1,39 @@
+import { migrate } from '../../operations/migrate.ts';
+import type { Define } from '../command.ts';
+import { EXIT } from '../exit-codes.ts';
+import { counted } from '../output.ts';
+import { countSessions, oneOrAll } from '../targets.ts';
+
+export function registerMigrate(define: Define): void {
+  define(
+    'migrate',
+    'seal the plain items of existing sessions; encrypt() needs unsafeAllowPlaintext meanwhile',
+    async (context, id?: string) => {
+      const { output, origin, signal } = context;
+      const { store } = await context.open();
+      const total = id === undefined ? (await countSessions(store)).sessions : 1;
+      if (context.dryRun) {
+        output.line(
+          'would',
+          { sessions: total },
+          `Would look for plain items in ${counted(total, 'session')}.`,
+        );
+        return EXIT.done;
+      }
+      const progress = output.progress({ unit: 'sessions', total });
+      const report = await migrate(oneOrAll(store, id), {
+        ...origin,
+        signal,
+        onProgress: ({ sessions }) => progress.at(sessions),
+      });
+      progress.end();
+      output.line(
+        'result',
+        report,
+        `Sealed ${counted(report.sealed, 'item')} of ${counted(report.sessions, 'session')}; ${counted(report.already, 'item')} were sealed before.`,
+      );
+      return EXIT.done;
+    },
+    { changes: true },
+  ).argument('[session]', 'only this session');
+}

@@ -1,0 +1,61 @@
+import { reencrypt } from '../../operations/reencrypt.ts';
+import { sessionsWithKeysOf } from '../../operations/targets.ts';
+import type { Duration } from '../../options.ts';
+import type { Define } from '../command.ts';
+import { EXIT } from '../exit-codes.ts';
+import { counted, shown } from '../output.ts';
+import { oneOrAll } from '../targets.ts';
+
+interface ReencryptFlags {
+  readonly grace?: Duration;
+}
+
+export function registerReencrypt(define: Define): void {
+  define(
+    'reencrypt',
+    'seal every item under new data keys and destroy the old ones: after a key was stolen',
+    async (context, id: string | undefined, { grace }: ReencryptFlags) => {
+      const { output, origin, signal } = context;
+      const { store } = await context.open();
+      const target = oneOrAll(store, id);
+      let total = 0;
+      for await (const _ of sessionsWithKeysOf('reencrypt', target)) total++;
+      if (context.dryRun) {
+        output.line('would', { sessions: total }, `Would seal ${counted(total, 'session')} anew.`);
+        return EXIT.done;
+      }
+      await context.confirm({
+        what: `This seals ${counted(total, 'session')} anew and destroys the old data keys: backups of the items cannot be read afterwards.`,
+        word: id ?? 'reencrypt',
+      });
+      const progress = output.progress({ unit: 'sessions', total });
+      const report = await reencrypt(target, {
+        ...origin,
+        signal,
+        // "0" of the command line is the number.
+        ...(grace !== undefined && { grace: /^\d+$/.test(String(grace)) ? Number(grace) : grace }),
+        onProgress: ({ sessions }) => {
+          progress.at(sessions);
+          if (sessions === total)
+            output.hint('All items are sealed anew. Waiting until no process uses the old keys …');
+        },
+      });
+      progress.end();
+      for (const held of report.held)
+        output.line('held', { id: held }, `held: ${shown(held)} keeps its old data keys`);
+      const { destroyed, held, ...sums } = report;
+      output.line(
+        'result',
+        { ...sums, destroyed: destroyed.length, held: held.length },
+        `Sealed ${counted(sums.entries, 'item')} of ${counted(sums.sessions, 'session')} anew; destroyed ${counted(destroyed.length, 'data key')}.`,
+      );
+      return held.length === 0 ? EXIT.done : EXIT.findings;
+    },
+    { changes: true, asks: true },
+  )
+    .argument('[session]', 'only this session')
+    .option(
+      '--grace <duration>',
+      'how long other processes may still use the old data keys, such as 5m (default); 0 if there are none',
+    );
+}

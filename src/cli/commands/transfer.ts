@@ -1,0 +1,70 @@
+import { resolve } from 'node:path';
+import { transfer } from '../../operations/transfer.ts';
+import { listed } from '../../operations/listed.ts';
+import { openSqlite } from '../../stores/sqlite.ts';
+import type { Store } from '../../stores/store.ts';
+import type { Context, Define } from '../command.ts';
+import { CommandError, EXIT } from '../exit-codes.ts';
+import { loadConfig } from '../load-config.ts';
+import { counted, shown } from '../output.ts';
+
+interface TransferFlags {
+  readonly to?: string;
+  readonly toFile?: string;
+}
+
+export function registerTransfer(define: Define): void {
+  define(
+    'transfer',
+    'copy all sessions to another store, sealed as they are; needs no key',
+    async (context, flags: TransferFlags) => {
+      const { output, origin, signal } = context;
+      const { store } = await context.open({ keyless: true });
+      let total = 0;
+      let items = 0;
+      for await (const summary of listed(store, { derived: 'all' })) {
+        total++;
+        items += summary.items;
+      }
+      if (context.dryRun) {
+        output.line(
+          'would',
+          { sessions: total, items },
+          `Would copy ${counted(total, 'session')} with ${counted(items, 'item')}.`,
+        );
+        return EXIT.done;
+      }
+      await using target = await openTarget(context, flags);
+      const progress = output.progress({ unit: 'sessions', total });
+      const report = await transfer(store, target, {
+        ...origin,
+        signal,
+        onProgress: ({ sessions }) => progress.at(sessions),
+      });
+      progress.end();
+      const { erased, ...sums } = report;
+      for (const id of erased)
+        output.line('erased', { id }, `${shown(id)} was erased in the target, and was not copied.`);
+      output.line(
+        'result',
+        { ...sums, erased: erased.length },
+        `${counted(sums.sessions, 'session')} are equal in both stores; ${counted(sums.items, 'item')} were written now.`,
+      );
+      return EXIT.done;
+    },
+    { changes: true },
+  )
+    .option('--to <file>', 'the configuration of the target')
+    .option('--to-file <file>', 'a SQLite file as the target, such as for an archive');
+}
+
+async function openTarget(_context: Context, { to, toFile }: TransferFlags): Promise<Store> {
+  if ((to === undefined) === (toFile === undefined)) {
+    throw new CommandError(
+      'USAGE',
+      'transfer: give either --to with a configuration, or --to-file with a SQLite file.',
+    );
+  }
+  if (toFile !== undefined) return openSqlite(resolve(toFile));
+  return (await loadConfig(to, process.cwd())).open(true).store;
+}

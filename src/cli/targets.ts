@@ -1,0 +1,24 @@
+import type { Session } from '@openai/agents';
+import { holdsConversation, isReserved } from '../derived-id.ts';
+import { listed } from '../operations/listed.ts';
+import type { Store } from '../stores/store.ts';
+
+/** The session of an id from the command line, which can name what belongs to a conversation, too. */
+export function sessionOf(store: Store, id: string): Session {
+  return store.session(id, isReserved(id) ? { derived: true } : {});
+}
+
+export function oneOrAll(store: Store, id: string | undefined): Session | Store {
+  return id === undefined ? store : sessionOf(store, id);
+}
+
+/** How many sessions hold items of conversations, and how many items: what verify and migrate look at. */
+export async function countSessions(store: Store): Promise<{ sessions: number; items: number }> {
+  const sums = { sessions: 0, items: 0 };
+  for await (const { id, items } of listed(store, { derived: 'all' })) {
+    if (!holdsConversation(id)) continue;
+    sums.sessions++;
+    sums.items += items;
+  }
+  return sums;
+}
