@@ -35,6 +35,7 @@ export interface Conversations {
 
 /** All conversations of a user have the subject `tenant:user`: `eraseSubject(store, 'acme:ada')` finds them. */
 export function openConversations({ store, keysOf, sink }: ConversationsOptions): Conversations {
+  // #region stack
   const log = audit({ sink, actor: (call) => ownerOf(callerOf(call)) });
   const sessions = wrapStore(store, [
     log,
@@ -49,6 +50,7 @@ export function openConversations({ store, keysOf, sink }: ConversationsOptions)
       context: (call) => ({ tenant: tenantOf(call) }),
     }),
   ]);
+  // #endregion
   return {
     of(caller, id) {
       // A tenant without a key is refused here, before the database is asked.

@@ -12,8 +12,8 @@ import type { Store } from '../../src/index.ts';
 import { temporaryFolder } from '../stores/folder.ts';
 import { ownServer, withoutBinaries, type OwnServer } from '../stores/own-server.ts';
 import { announce, uniqueName } from '../stores/servers.ts';
+import { settings, startService, type Send, type ServiceProcess } from '../../tools/service-process.ts';
 import { read } from './service-parts.ts';
-import { settings, startService, type Send, type ServiceProcess } from './service-process.ts';
 
 const what = 'processes of the agent service';
 const pathOf = temporaryFolder();

@@ -1,8 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 
+const SERVICE = resolve(import.meta.dirname, '..', 'examples', 'service');
 const NODE = ['--conditions=strongroom-source', '--disable-warning=ExperimentalWarning'];
 
 type Environment = Readonly<Record<string, string>>;
@@ -10,8 +12,10 @@ type Environment = Readonly<Record<string, string>>;
 /** Sends a request to a process, or to the handler in this one. */
 export type Send = (path: string, init?: RequestInit) => Response | Promise<Response>;
 
-/** A process of the service, as its host file starts it. */
+/** A process of the service of `examples/service`, as its host file starts it. */
 export interface ServiceProcess {
+  /** Its own port, on this machine. */
+  readonly port: number;
   /** `fetch` of a path of it. */
   readonly send: Send;
   /** What it wrote to its standard output, line by line. */
@@ -22,25 +26,26 @@ export interface ServiceProcess {
 
 /** What `setup.ts` writes for two tenants. */
 export function settings(): Environment {
-  return parseEnv(run('setup.ts', ['acme', 'globex'])) as Environment;
+  return parseEnv(run('setup.ts', ['acme', 'globex'], {})) as Environment;
 }
 
-function run(file: string, args: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    [...NODE, `examples/service/${file}`, ...args],
-    {
-      env: plain(),
-      encoding: 'utf8',
-    },
-  );
+/** What `token.ts` prints. */
+export function token(environment: Environment, tenant: string, user: string): string {
+  return run('token.ts', [tenant, user], environment).trim();
+}
+
+function run(file: string, args: readonly string[], environment: Environment): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...NODE, join(SERVICE, file), ...args], {
+    env: { ...plain(), ...environment },
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(`${file}: ${stderr}`);
   return stdout;
 }
 
 /** Starts `node.ts` on a free port, and resolves when it listens. */
 export async function startService(environment: Environment): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [...NODE, 'examples/service/node.ts'], {
+  const child = spawn(process.execPath, [...NODE, join(SERVICE, 'node.ts')], {
     env: { ...plain(), PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -55,6 +60,7 @@ export async function startService(environment: Environment): Promise<ServicePro
     exited.then(([code]) => reject(new Error(`The service ended with ${code}.`)), reject);
   });
   return {
+    port,
     send: async (path, init) => fetch(`http://127.0.0.1:${port}${path}`, init),
     lines,
     async end(signal) {
