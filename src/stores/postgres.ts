@@ -279,7 +279,9 @@ function poolOfUrl(
   const make = async (): Promise<UrlPool> => {
     const { Client, Pool } = await importPg();
     const secret = password === undefined ? undefined : credentials(password);
-    const Connection = secret === undefined ? Client : withPassword(Client, () => secret.current());
+    let used: string | undefined;
+    const Connection =
+      secret === undefined ? Client : withPassword(Client, async () => (used = await secret.current()));
     const config: pgModule.PoolConfig = {
       connectionString: url,
       max,
@@ -298,7 +300,12 @@ function poolOfUrl(
     const listening = (): Promise<Listening> => limit.open(() => dedicated(new Connection(config)));
     const open = (): Promise<PostgresPoolClient> => limit.open(() => pool.connect());
     const connect = (): Promise<PostgresPoolClient> =>
-      secret === undefined ? open() : secret.lend(open, (client) => client.release(true));
+      secret === undefined
+        ? open()
+        : secret.lend(
+            async () => unlessRefused(open, () => secret.current(used)),
+            (client) => client.release(true),
+          );
     return { pool: { connect, end }, end, listening, limit, generations: generationsOf(pool, 'connect') };
   };
   return async () => {
@@ -319,6 +326,23 @@ interface UrlPool {
   readonly listening: () => Promise<Listening>;
   readonly limit: ServerLimit;
   readonly generations: Generations;
+}
+
+/** Each attempt after the first is with another password, if there is one. */
+const LOGINS = 3;
+
+/** A password can be replaced between the call of its provider and the login. */
+async function unlessRefused<T>(open: () => Promise<T>, renew: () => Promise<unknown>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await open();
+    } catch (error) {
+      // invalid_password, and invalid_authorization_specification.
+      const { code } = (error ?? {}) as { readonly code?: unknown };
+      if (attempt === LOGINS || (code !== '28P01' && code !== '28000')) throw error;
+      await renew();
+    }
+  }
 }
 
 /** A separate connection: one that listens cannot serve the pool. */
