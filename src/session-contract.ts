@@ -109,7 +109,7 @@ export async function historyOf(session: Session, runContext?: object): Promise<
 
 /**
  * Under this symbol a session of a store, or its wrapper, copies its first items to another session of the store,
- * in one transaction: see {@link CopyBeginning}.
+ * in one transaction, or lets a branch share them: see {@link CopyBeginning}.
  */
 export const COPY: unique symbol = Symbol.for('strongroom.copy') as never;
 
@@ -117,6 +117,8 @@ export const COPY: unique symbol = Symbol.for('strongroom.copy') as never;
 export interface CopyPlan extends CallOrigin {
   /** Returns how many of the items of `getItems()` are copied. Can be called again with another history. */
   readonly count: (items: readonly AgentInputItem[]) => number;
+  /** All items are copied: `count` is not called where the records are shared. */
+  readonly whole?: boolean;
   /** A session of the same store in the same layers; the copies are appended there. */
   readonly to: Session;
   /** Stable under retries. */
@@ -127,12 +129,12 @@ export interface CopyPlan extends CallOrigin {
 
 /**
  * Each copy keeps the times and header fields of its original, so no expiry is extended. Returns how many items
- * were copied.
+ * were copied; `undefined` if they are shared and were not read.
  *
  * @throws {@link StrongroomError} `ERR_READ_ONLY` when a record of the beginning cannot be opened; `ERR_CONFLICT`
  * when others keep changing the beginning. Then nothing was copied.
  */
-export type CopyBeginning = (plan: CopyPlan) => Promise<number>;
+export type CopyBeginning = (plan: CopyPlan) => Promise<number | undefined>;
 
 /**
  * The arguments of a copy in a store: the beginning is compared, and the records that were sealed for the other
@@ -151,6 +153,17 @@ export interface CopyRecordsArgs {
 
 /** Under this symbol a session of a store takes {@link CopyRecordsArgs}. `ERR_CONFLICT` when the beginning differs. */
 export const COPY_RECORDS: unique symbol = Symbol.for('strongroom.copyRecords') as never;
+
+/** The arguments of {@link SHARE_RECORDS}: as those of a copy, without the copies. */
+export interface ShareRecordsArgs {
+  readonly to: string;
+  /** The expected first records. Default: all records that are there, whatever they are. */
+  readonly beginning?: { readonly count: number; readonly digest: string };
+  readonly operationId: string;
+}
+
+/** Under this symbol a session of a store lets a branch without records share its first ones; absent where it cannot. */
+export const SHARE_RECORDS: unique symbol = Symbol.for('strongroom.shareRecords') as never;
 
 /** Under this symbol a session offers the version of its history, as a `VersionSource`. */
 export const VERSION: unique symbol = Symbol.for('strongroom.version') as never;

@@ -25,7 +25,7 @@ const root = resolve(checkout);
 const load = async <T>(path: string): Promise<T> =>
   (await import(pathToFileURL(join(root, 'src', path)).href)) as T;
 const { wrapStore, encrypt, expire, keyring } = await load<typeof core>('index.ts');
-const { sqliteDekStore } = await load<typeof keys>('keys/index.ts');
+const { sqliteDekStore } = await load<typeof keys>('operations/index.ts');
 
 const folder = resolve(import.meta.dirname, '../test/stores/schema-fixtures');
 mkdirSync(folder, { recursive: true });

@@ -13,6 +13,7 @@ import {
   type Envelope,
 } from '../protocol/envelope.ts';
 import { decodeItem, encodeItem } from '../protocol/item.ts';
+import { mayShare, recordOrigin } from '../protocol/record-origin.ts';
 
 /**
  * Header field of unsealed envelopes that names the session for which they were written. It distinguishes our rows
@@ -65,7 +66,9 @@ export function discloseClear(record: AgentInputItem, sessionId: string, unstamp
       'A record of this session is sealed, and this stack has no encrypt() layer. Add encrypt() with the keys that sealed it.',
     );
   }
-  if (mayBePasted && envelope.header[WRITTEN_FOR] !== writtenFor(sessionId)) return plain;
+  const origin = recordOrigin(record);
+  const writer = origin !== undefined && mayShare(sessionId, origin) ? origin : sessionId;
+  if (mayBePasted && envelope.header[WRITTEN_FOR] !== writtenFor(writer)) return plain;
   const { [WRITTEN_FOR]: _session, ...header } = envelope.header;
   try {
     return { item: decodeItem(fromUtf8(envelope.body)), header, stored: record };

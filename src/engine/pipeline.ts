@@ -14,6 +14,8 @@ import { createWindow } from './window.ts';
 export interface Pipeline {
   /** Returns as many entries as it gets. */
   write(entries: readonly Entry[], call: SessionCall): MaybePromise<readonly Written[]>;
+  /** The layers store what has to last as long as these entries, as before a write. */
+  settle(entries: readonly Entry[], call: SessionCall): Promise<void>;
   /** Opens raw records through all layers. */
   open(records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]>;
   /**
@@ -60,9 +62,13 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
   ): MaybePromise<readonly Entry[]> {
     if (settling.length === 0) return writing;
     return after(writing, async (plain) => {
-      for (const layer of settling) await layer.settled?.(plain, call);
+      await settle(plain, call);
       return plain;
     });
+  }
+
+  async function settle(entries: readonly Entry[], call: SessionCall): Promise<void> {
+    for (const layer of settling) await layer.settled?.(entries, call);
   }
 
   /** Entries that layers stamped and none sealed become envelopes. */
@@ -107,5 +113,5 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     return -1;
   }
 
-  return { write, open, read, matches };
+  return { write, settle, open, read, matches };
 }

@@ -3,9 +3,13 @@ import type { CallOrigin, Entry, SessionCall } from '../layer.ts';
 import { send, type Parts } from './parts.ts';
 import { recordsOf, type Opened } from './records.ts';
 
-/** Receives entries of another session or system, with their stamps, and seals them with the stack of this one. */
+/**
+ * Receives entries of another session or system, with their stamps, and seals them with the stack of this one.
+ *
+ * @param entries `undefined` for shared ones that were not opened.
+ */
 export type Receive = (
-  entries: readonly Entry[],
+  entries: readonly Entry[] | undefined,
   details: ReceiveDetails,
   store: (archive: Archive) => Promise<void>,
 ) => Promise<void>;
@@ -15,6 +19,8 @@ export interface ReceiveDetails extends CallOrigin {
   readonly operationId: string;
   /** Absent for entries of another system. */
   readonly copiedFrom?: string;
+  /** The records themselves become part of this session: nothing is sealed. */
+  readonly shares?: boolean;
 }
 
 /** The records that the store appends to this session in the transaction of the other one. */
@@ -24,9 +30,14 @@ export interface Archive {
 }
 
 export function createReceive({ stack, pipeline, calls, comparison }: Parts): Receive {
-  return async (entries, { kind, copiedFrom, ...details }, store) =>
-    calls.mutate(kind, { ...details, itemCount: entries.length }, async (call, appended) => {
+  return async (entries, { kind, copiedFrom, shares, ...details }, store) =>
+    calls.mutate(kind, { ...details, itemCount: entries?.length }, async (call, appended) => {
       const receiving: SessionCall = copiedFrom === undefined ? call : { ...call, copiedFrom };
+      if (entries !== undefined) call.result.items = entries.length;
+      if (shares === true || entries === undefined) {
+        await pipeline.settle(entries ?? [], receiving);
+        return store({ sessionId: call.sessionId, items: [] });
+      }
       const sealed = await send(
         stack,
         call,
@@ -34,7 +45,6 @@ export function createReceive({ stack, pipeline, calls, comparison }: Parts): Re
         async (written) => store({ sessionId: call.sessionId, items: recordsOf(stack, written) }),
       );
       appended(sealed);
-      call.result.items = entries.length;
     });
 }
 

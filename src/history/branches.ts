@@ -7,7 +7,7 @@ import { itemKey } from '../protocol/item.ts';
 import { CALLS, COPY, type CopyBeginning } from '../session-contract.ts';
 import { isCurrent, mayBeWritten, missing, taken, unsupported, WHERE } from './branches/errors.ts';
 import { followerOf } from './branches/follow.ts';
-import { parsePoint, startsOf, type BranchPoint } from './branches/point.ts';
+import { isWhole, parsePoint, startsOf, type BranchPoint } from './branches/point.ts';
 import { createRegister, type BranchStore, type Register } from './branches/register.ts';
 import { MAIN, type BranchState } from './branches/state.ts';
 
@@ -191,7 +191,7 @@ async function createBranch(
   try {
     const copy = (source as { readonly [COPY]?: CopyBeginning })[COPY] ?? unsupported();
     const operationId = `strongroom-branch-${randomName()}`;
-    await copy({ ...origin, count, to: branch, operationId, begin });
+    await copy({ ...origin, count, whole: isWhole(options), to: branch, operationId, begin });
   } catch (error) {
     if (!isNoted) throw error;
     // Where it is unknown whether the copies were written, the branch is listed and can be deleted.

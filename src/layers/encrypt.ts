@@ -2,6 +2,7 @@ import { createDataKeys } from '../keys/data-keys.ts';
 import { isGone } from '../keys/data-keys/look-up.ts';
 import { heldError, openHoldOn } from '../keys/dek-store.ts';
 import type { SessionCall, SessionLayer } from '../layer.ts';
+import { withOrigins } from '../protocol/record-origin.ts';
 import { withParts } from '../protocol/sealed-record.ts';
 import { createMatches } from './encrypt/matching.ts';
 import { checkEncryptOptions, type EncryptOptions } from './encrypt/options.ts';
@@ -78,5 +79,6 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     },
   });
   sealers.set(layer, createSealer(settings, dataKeys, scopeOf, writing));
-  return layer;
+  // An inline key cannot be wrapped anew in a record that two sessions have.
+  return settings.dekStore === 'inline' ? layer : withOrigins(layer);
 }

@@ -6,10 +6,13 @@ import { parseDuration, type Duration } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
 import { envelopeText, readHeader } from '../protocol/envelope.ts';
 import { mapInSlices, slices } from '../slices.ts';
+import { deriveOf } from '../session-contract.ts';
 import type { Store } from '../stores/store.ts';
+import { innermostOf } from '../wrap-session.ts';
 import { keyAccess, openOrShredded, replaceRecords, type KeyAccess } from './access.ts';
 import { asCall, asCallOfEach } from './as-call.ts';
 import { wrapAnew } from './rewrap.ts';
+import { kinOf } from './shared-keys.ts';
 import { sessionsWithKeysOf } from './targets.ts';
 
 /** The result of {@link reencrypt}. */
@@ -43,7 +46,7 @@ export interface ReencryptOptions extends CallOrigin {
 /**
  * Seals every entry again under a new data key and destroys the old ones: for a data key, or a key-encryption key,
  * that may be compromised. One transaction for each session, so that a crash leaves a session unchanged or complete; a second run finishes the work.
- * Stamps do not change. Operation tags belong to the old key and are removed: a repeat of an earlier operation is
+ * Stamps do not change. A branch that shared records of the session has its own afterwards. Operation tags belong to the old key and are removed: a repeat of an earlier operation is
  * no longer recognised by its records.
  *
  * Data keys in a DEK store are first marked as open-only, so that every process stops sealing with them when it
@@ -106,10 +109,13 @@ async function reencryptAll(target: Session | Store, options: ReencryptOptions):
   const finish = async (session: Session, old: readonly OldKey[]): Promise<boolean> => {
     const access = await keyAccess('reencrypt', session, origin);
     const dids = new Set(old.map(({ did }) => did));
-    const { entries } = await sealAnew(access, (header) => header?.d !== undefined && dids.has(header.d));
-    report.entries += entries;
-    if (entries > 0) return true;
+    const isOld = (header: Header | undefined): boolean => header?.d !== undefined && dids.has(header.d);
+    let { entries } = await sealAnew(access, isOld);
     try {
+      for (const other of old.length === 0 ? [] : await sharersOf(session))
+        entries += (await sealAnew(await keyAccess('reencrypt', other, origin), isOld)).entries;
+      report.entries += entries;
+      if (entries > 0) return true;
       for (const { store, did } of old) {
         await store.destroy(access.sessionId, did);
         destroyed.push(did);
@@ -146,6 +152,13 @@ async function retireAndSeal(
   const old = await retire(access);
   access.sealer.forget(access.sessionId);
   return { old, ...(await sealAnew(access, () => true)) };
+}
+
+/** The other histories that can have records of this session: those which share some. */
+async function sharersOf(session: Session): Promise<Session[]> {
+  const derive = deriveOf(session);
+  if (derive === undefined) return [];
+  return (await kinOf(await innermostOf(session).getSessionId(), derive.tree)).map((id) => derive.open(id));
 }
 
 interface OldKey {

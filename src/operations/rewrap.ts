@@ -12,6 +12,7 @@ import type { CallOrigin } from '../layer.ts';
 import { invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
 import { carrierOf, envelopeText, formatEnvelope, parseEnvelope } from '../protocol/envelope.ts';
+import { recordOrigin } from '../protocol/record-origin.ts';
 import { slices } from '../slices.ts';
 import type { Store } from '../stores/store.ts';
 import { layersOfStore } from '../wrap-store.ts';
@@ -180,7 +181,8 @@ async function rewrapRecord(
 ): Promise<AgentInputItem> {
   options.signal?.throwIfAborted();
   const text = envelopeText(record);
-  if (text === undefined) return record;
+  // One that another session has, too, is that one's; a stack with keys in its records shares none.
+  if (text === undefined || recordOrigin(record) !== undefined) return record;
   let envelope;
   let kid: string;
   try {

@@ -1,4 +1,4 @@
-import type { Session } from '@openai/agents';
+import type { AgentInputItem, Session } from '@openai/agents';
 import { defined } from '../defined.ts';
 import { lineageOf } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
@@ -6,12 +6,14 @@ import type { DekRecord } from '../keys/dek-store.ts';
 import type { CallOrigin } from '../layer.ts';
 import { invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
-import { envelopeText } from '../protocol/envelope.ts';
+import { envelopeText, readHeader } from '../protocol/envelope.ts';
+import { recordOrigin } from '../protocol/record-origin.ts';
 import { deriveOf } from '../session-contract.ts';
 import { countKinds } from '../stores/tree.ts';
 import { engineOf, innermostOf } from '../wrap-session.ts';
 import { keyAccess } from './access.ts';
 import { openHold } from './holds.ts';
+import { destroyUnneeded, keysOfOthers, type SharedRecord } from './shared-keys.ts';
 import { isSession } from './targets.ts';
 
 /** Records what was destroyed, when, and by whom: keep it for auditors. It holds no content and no key. */
@@ -43,7 +45,8 @@ export interface ShredOptions extends CallOrigin {
 
 /**
  * Makes a session and all that belongs to it (branches, archives, vaults, …) unreadable for good, in every copy of its items:
- * destroys its data keys, drops them from this process, then removes the rows. Other processes drop opened keys
+ * destroys its data keys, drops them from this process, then removes the rows. Records that a branch shares with the conversation or with
+ * another branch stay readable there, and so do their data keys. Other processes drop opened keys
  * after `dataKeys.cacheFor` (five minutes by default). It does not reach copies of the keys: a backup of the DEK
  * store still has them, and the default DEK table of our stores is in the same database as the items; give
  * `encrypt()` a `dekStore` elsewhere for an erasure that reaches backups.
@@ -95,12 +98,18 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
   for (const { id, rows } of parts) await refuseInlineKeys(id, rows);
   // Checked in all stores before anything is destroyed in one; each checks again in its own transaction.
   for (const store of scope.stores) for (const { id } of parts) await openHold(store, id);
+  const needed = await keysOfOthers(
+    parts.map(({ id }) => id),
+    async (root) => (await derive?.tree(root)) ?? [],
+    async (id) => sharedRecords((await derive?.open(id).getItems()) ?? []),
+  );
   const keys: { did: string; kid: string }[] = [];
   for (const { id } of parts) {
     for (const store of scope.stores) {
       const found: DekRecord[] = [];
       for await (const record of store.list({ sessionId: id })) found.push(record);
-      const destroyed = new Set((await store.destroy(id)).map(({ did }) => did));
+      const gone = await destroyUnneeded(store, id, needed.get(id));
+      const destroyed = new Set(gone.map(({ did }) => did));
       for (const { did, kid } of found) if (destroyed.has(did)) keys.push({ did, kid });
     }
     sealer.forget(id);
@@ -117,6 +126,15 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
     rowsCleared,
     reason,
     by,
+  });
+}
+
+/** As they are stored. */
+function sharedRecords(items: readonly AgentInputItem[]): SharedRecord[] {
+  return items.flatMap((item) => {
+    const origin = recordOrigin(item);
+    const text = origin === undefined ? undefined : envelopeText(item);
+    return text === undefined ? [] : [{ origin, did: readHeader(text)?.d }];
   });
 }
 

@@ -171,10 +171,14 @@ async function bringKeys(
   id: string,
   records: readonly StoredRecord[],
 ): Promise<ReadonlySet<string>> {
-  for await (const record of from.dekStore.list({ sessionId: id })) await to.dekStore.put(record);
+  const owners = new Map<string, string>();
+  for (const { did, origin = id } of records) if (did !== null) owners.set(did, origin);
+  // A record that is shared with another session has a data key of that one, which may not be there any more.
+  for (const sessionId of new Set([id, ...owners.values()]))
+    for await (const record of from.dekStore.list({ sessionId })) await to.dekStore.put(record);
   const lost = new Set<string>();
-  for (const did of new Set(records.flatMap((record) => (record.did === null ? [] : [record.did])))) {
-    const found = await from.dekStore.get(id, did);
+  for (const [did, owner] of owners) {
+    const found = await from.dekStore.get(owner, did);
     if (found !== undefined && 'destroyedAt' in found) lost.add(did);
   }
   return lost;

@@ -2,6 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { isStrongroomError } from '../errors.ts';
 import type { Header } from '../layer.ts';
 import { envelopeText, parseEnvelope, recordKey, type Envelope } from './envelope.ts';
+import { recordOrigin, withOrigin } from './record-origin.ts';
 import { partsOf, recordLength } from './sealed-record.ts';
 
 /** Bytes of the tag that ends the body of a sealed envelope, in every suite. */
@@ -48,7 +49,8 @@ export function markOf(record: AgentInputItem, last: AgentInputItem | undefined)
   const known = isMark(last) ? last.wrapped : undefined;
   const wrapped = parts.wrapped === known ? known : parts.wrapped;
   // It replaces a record, for code that checks for marks first.
-  return new RecordMark(header, tagOf(body), wrapped, recordLength(record)) as unknown as AgentInputItem;
+  const mark = new RecordMark(header, tagOf(body), wrapped, recordLength(record));
+  return withOrigin(mark as unknown as AgentInputItem, recordOrigin(record));
 }
 
 export function isMark(record: unknown): record is RecordMark {

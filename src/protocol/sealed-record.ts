@@ -2,6 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import type { KeyRow } from '../keys/data-keys/types.ts';
 import type { SessionCall, SessionLayer } from '../layer.ts';
 import { formatEnvelope, recordKey, type Envelope } from './envelope.ts';
+import { recordOrigin, withOrigin } from './record-origin.ts';
 
 /**
  * A carrier without its text: its header and its body, as they came from a database or go there. Only between a
@@ -54,7 +55,7 @@ export function partsOf(record: AgentInputItem): Envelope | undefined {
 
 /** The record as a plain carrier, for code outside of this package. */
 export function plainRecord(record: AgentInputItem): AgentInputItem {
-  return record instanceof SealedRecord ? record.toJSON() : record;
+  return record instanceof SealedRecord ? withOrigin(record.toJSON(), recordOrigin(record)) : record;
 }
 
 /** The length of {@link recordKey}, without making the key. */

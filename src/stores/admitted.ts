@@ -1,4 +1,12 @@
-import { ADMIT, COPY, COPY_RECORDS, OPERATIONS, RECORDS, VERSION } from '../session-contract.ts';
+import {
+  ADMIT,
+  COPY,
+  COPY_RECORDS,
+  OPERATIONS,
+  RECORDS,
+  SHARE_RECORDS,
+  VERSION,
+} from '../session-contract.ts';
 import type { Scope } from './admission.ts';
 import type { StoreSession } from './session.ts';
 
@@ -22,6 +30,7 @@ export function admitted(session: StoreSession, scope: Scope): StoreSession {
     [VERSION]: { ...session[VERSION], read: enter(async () => session[VERSION].read()) },
     [COPY]: enter((plan) => session[COPY](plan)),
     [COPY_RECORDS]: enter((args) => session[COPY_RECORDS](args)),
+    ...(session[SHARE_RECORDS] !== undefined && { [SHARE_RECORDS]: enter(session[SHARE_RECORDS]) }),
     [ADMIT]: scope.admit,
   };
   const admittedSession: StoreSession = {

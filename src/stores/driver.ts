@@ -26,6 +26,8 @@ export interface StoredRecord {
   readonly expiresAt: number | null;
   /** Unix milliseconds: the header's `g`, or the time of writing of the oldest record that this one replaces. */
   readonly bornAt: number | null;
+  /** The session that it was written for, when that is another one: see {@link Change.share}. */
+  readonly origin?: string | undefined;
 }
 
 /** The data that a change needs for its decision. */
@@ -66,6 +68,20 @@ export interface Change {
   readonly drop?: true;
   /** Appended to another session in the same transaction. */
   readonly archive?: { readonly sessionId: string; readonly records: readonly StoredRecord[] } | undefined;
+  /** Only where the driver {@link StoreDriver.shares}. */
+  readonly share?: Share | undefined;
+}
+
+/**
+ * Another session, a branch without records, begins with the first records of this one from now on, without copies of
+ * them: both histories have them, each with this session as its origin in the other one. A change that removes them
+ * here leaves them to the other session in the same transaction, except a purge, which removes them from both (from
+ * neither that is under a hold); a change of the other session does not change this one.
+ */
+export interface Share {
+  readonly sessionId: string;
+  /** How many; they are all there. */
+  readonly count: number | 'all';
 }
 
 /** An open hold, and the session that it is on. */
@@ -113,6 +129,8 @@ export interface StoreDriver {
    * data key must be here and is missing is `ERR_KEY_UNKNOWN`; both are checked in the same transaction.
    */
   readonly append: (batch: Batch) => Promise<void>;
+  /** Changes can {@link Share} records. Without it, branches have copies. */
+  readonly shares?: true | undefined;
   /**
    * An append stores the data key in its arguments in the same transaction, or is `ERR_STORE` when there is one of
    * that name. With other drivers the data key is stored before the append.

@@ -104,6 +104,16 @@ export function isSubjectError(error: unknown): boolean {
   return typeof error === 'object' && error !== null && subjectErrors.has(error);
 }
 
+/** A branch that has records of its own cannot begin with those of another session. */
+export function notEmptyError(sessionId: string, branchId: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_CONFLICT',
+    `Session ${JSON.stringify(branchId)} has items already, so it cannot begin with those of ${JSON.stringify(sessionId)}. ` +
+      'Nothing was changed. Delete it first, or choose another name.',
+    { written: 'no' },
+  );
+}
+
 /** The error for a history that the store had and lost. */
 export function lostHistoryError(name: string, sessionId: string): StrongroomError {
   const error = new StrongroomError(

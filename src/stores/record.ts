@@ -8,6 +8,7 @@ import {
   parseEnvelope,
   type Envelope,
 } from '../protocol/envelope.ts';
+import { withOrigin } from '../protocol/record-origin.ts';
 import { partsOf, plainRecord, sealedRecord } from '../protocol/sealed-record.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { MAX_BYTES } from '../limits.ts';
@@ -179,7 +180,7 @@ function envelopeOf(record: StoredRecord): string {
  */
 export function decodeRecord(record: StoredRecord, sessionId: string): AgentInputItem {
   try {
-    if (record.head !== null) return carrierOf(envelopeOf(record));
+    if (record.head !== null) return withOrigin(carrierOf(envelopeOf(record)), record.origin);
     if (typeof record.body === 'string') return decodeItem(record.body);
   } catch {
     // The parser's message quotes the text.
@@ -224,7 +225,7 @@ export function createDecoder(sessionId: string): (record: StoredRecord) => Agen
       try {
         const { header, headerSegment } = headOf(record);
         const parts = { header, headerSegment, body: alone(body), ...(wrapped !== null && { wrapped }) };
-        if (isSealed(parts)) return sealedRecord(parts);
+        if (isSealed(parts)) return withOrigin(sealedRecord(parts), record.origin);
       } catch {
         // The error is reported below.
       }

@@ -14,6 +14,6 @@ export function removes({ remove, insert }: Change, view: View, isWhole: boolean
 }
 
 /** Whether a change of a missing session stores nothing: then it must not create the session. */
-export function leavesNothing({ insert, operation, archive }: Change): boolean {
-  return insert.length === 0 && operation === undefined && archive === undefined;
+export function leavesNothing({ insert, operation, archive, share }: Change): boolean {
+  return insert.length === 0 && operation === undefined && archive === undefined && share === undefined;
 }

@@ -26,13 +26,15 @@ import {
   OPERATIONS,
   RECORDS,
   type RecordSource,
+  SHARE_RECORDS,
+  type ShareRecordsArgs,
 } from '../session-contract.ts';
 import type { StoreDriver, StoredRecord } from './driver.ts';
 import { isSubjectError } from './failure.ts';
 import { createDecoder, decodeRecord, inheritBirth } from './record.ts';
 import type { ChangeHistory, Changing } from './session/changing.ts';
 import { createAppends } from './session/append.ts';
-import { copyBeginning, copyRecords } from './session/copying.ts';
+import { copyBeginning, copyRecords, shareRecords } from './session/copying.ts';
 import { createEncode } from './session/encode.ts';
 import { applyMutations } from './session/mutations.ts';
 import { replacePrefix, type ReplacePrefixArgs } from './session/prefix.ts';
@@ -60,6 +62,7 @@ export interface StoreSession extends Session {
   readonly [DERIVE]?: Derive;
   readonly [COPY]: CopyBeginning;
   readonly [COPY_RECORDS]: (args: CopyRecordsArgs) => Promise<void>;
+  readonly [SHARE_RECORDS]?: (args: ShareRecordsArgs) => Promise<void>;
 }
 
 /** The subject of the session, as far as this process knows. */
@@ -153,7 +156,10 @@ export function createStoreSession(
 
     replacePrefix: (args) => replacePrefix(changing, args),
 
-    [COPY]: (plan) => copyBeginning(changing, plan),
+    [COPY]: (plan) => copyBeginning(changing, plan, driver.shares === true),
+    ...(driver.shares === true && {
+      [SHARE_RECORDS]: (args: ShareRecordsArgs) => shareRecords(changing, args),
+    }),
     [COPY_RECORDS]: (args) => copyRecords(changing, args),
 
     [OPERATIONS]: {

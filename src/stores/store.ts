@@ -324,6 +324,7 @@ function guardDriver(
     read: guard(driver.read),
     append: guard(driver.append),
     takesKeys: driver.takesKeys,
+    shares: driver.shares,
     appendMany: guard(driver.appendMany),
     change: guard(driver.change),
     version: guard(driver.version),

@@ -34,6 +34,9 @@ function scopeOf(given: Partial<DataKeyScope> & { stores: readonly DekStore[] })
     context: bindingContext(sessionId),
     inline: false,
     now: 1_000,
+    of: () => {
+      throw new Error('these tests share no records');
+    },
     ...given,
   };
 }

@@ -106,16 +106,20 @@ function suite(kind: Kind): void {
     expect(await goesOn((clock) => kind.open(place, { clock }))).toEqual(['held']);
   });
 
-  test.each(fixtures.FIXTURES)('finds the derived sessions of a conversation of %s', async (version) => {
-    const place = await kind.restore(version, { from: 'cleared', to: TWIG });
-    await using store = kind.open(place);
-    expect(await store[MAINTENANCE]?.tree('plain')).toEqual([TWIG]);
-    await store.session(TWIG, { derived: true }).addItems([message('one')]);
-    expect((await all(store.sessions({ subject: 'ada', derived: true }))).map(({ id }) => id)).toEqual([
-      TWIG,
-    ]);
-    expect(await store.deleteSession('plain')).toEqual({ derived: { branch: 1 } });
-  });
+  // From v4 on, each session is stored with its conversation, and a row of the fixture cannot be renamed.
+  test.each(fixtures.FIXTURES.filter((version) => version < 'v4'))(
+    'finds the derived sessions of a conversation of %s',
+    async (version) => {
+      const place = await kind.restore(version, { from: 'cleared', to: TWIG });
+      await using store = kind.open(place);
+      expect(await store[MAINTENANCE]?.tree('plain')).toEqual([TWIG]);
+      await store.session(TWIG, { derived: true }).addItems([message('one')]);
+      expect((await all(store.sessions({ subject: 'ada', derived: true }))).map(({ id }) => id)).toEqual([
+        TWIG,
+      ]);
+      expect(await store.deleteSession('plain')).toEqual({ derived: { branch: 1 } });
+    },
+  );
 
   test.each(fixtures.FIXTURES)('migrates a database of %s to the schema of a new one', async (version) => {
     const [old, fresh] = [await kind.restore(version), uniqueName('schema')];

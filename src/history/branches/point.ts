@@ -15,6 +15,11 @@ export interface BranchPoint extends RewindTarget {
 
 const NAMES = ['turns', 'items', 'turn', 'content'] as const;
 
+/** Whether no point is given. */
+export function isWhole(options: BranchPoint): boolean {
+  return NAMES.every((name) => options[name] === undefined);
+}
+
 /** How many of the items a branch begins with. */
 export function parsePoint(
   where: string,
@@ -48,7 +53,7 @@ export function parsePoint(
         `${where}: no message of a user contains the content that was given. Look for another text, or give turn.`,
       );
   }
-  if (turns === undefined && items === undefined) return (list) => list.length;
+  if (isWhole(options)) return (list) => list.length;
   const target = defined({ turns, items });
   rewindIndex(where, [], target);
   return (list) => rewindIndex(where, list, target);

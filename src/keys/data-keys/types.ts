@@ -33,6 +33,12 @@ export interface DataKeyScope {
   /** The store of this list whose missing keys the append itself detects. */
   readonly guarding?: DekStore | undefined;
   readonly now: number;
+  /**
+   * The scope of another session whose records this one shares.
+   *
+   * @throws {@link StrongroomError} `ERR_AUTHENTICATION` for one whose records it cannot share.
+   */
+  readonly of: (origin: string) => DataKeyScope | Promise<DataKeyScope>;
 }
 
 /**

@@ -1,6 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
 import { constantTimeEqual } from '../../crypto/equal.ts';
-import type { SuiteName } from '../../crypto/suite.ts';
 import type { DataKeys } from '../../keys/data-keys.ts';
 import type { DataKey } from '../../keys/data-keys/types.ts';
 import type { SessionCall } from '../../layer.ts';
@@ -8,6 +7,7 @@ import { envelopeText, parseEnvelope } from '../../protocol/envelope.ts';
 import { headerOf } from './record.ts';
 import type { ScopeOf } from './scope.ts';
 import { isUndecryptable, skipOrThrow, type UndecryptablePolicy } from './undecryptable.ts';
+import { openingIn, wantedKey } from './wanted-keys.ts';
 
 /** Which of an operation's records a record is, by the tag in its header. */
 export type Matches = (
@@ -28,12 +28,7 @@ export function createMatches(
     let key: DataKey | undefined;
     try {
       const envelope = parseEnvelope(envelopeText(record) as string);
-      key = await dataKeys.opening(
-        await scopeOf(call),
-        header.s as SuiteName,
-        header.d as string,
-        envelope.wrapped,
-      );
+      key = await openingIn(dataKeys, await scopeOf(call), wantedKey(envelope, record));
       for (let index = 0; index < count; index++) {
         if (constantTimeEqual(key.derived.operationTag(operationId, index), header.o)) return index;
       }

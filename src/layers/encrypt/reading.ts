@@ -8,18 +8,10 @@ import type { Envelope } from '../../protocol/envelope.ts';
 import { mapInSlices } from '../../slices.ts';
 import { openEntry } from './entry.ts';
 import type { EncryptSettings } from './options.ts';
-import {
-  acceptingAt,
-  classify,
-  keyOf,
-  referenceOf,
-  sameKey,
-  type KeyReference,
-  type Sealed,
-} from './record.ts';
+import { acceptingAt, classify, keyOf, referenceOf, sameKey, type Sealed } from './record.ts';
 import type { ScopeOf } from './scope.ts';
 import { attempt, skipOrThrow, type Failure } from './undecryptable.ts';
-import { openKeys, releaseAll } from './wanted-keys.ts';
+import { openKeys, releaseAll, wantedKey, type WantedKey } from './wanted-keys.ts';
 
 /** Opens sealed records to entries. */
 export interface Reading {
@@ -36,13 +28,13 @@ export function createReading(
     const scope = await scopeOf(call);
     const accepting = acceptingAt(plaintext, scope.now);
     const parsed = await mapInSlices(entries, (entry) => attempt(() => classify(entry.item, accepting)), 1);
-    const wanted = new Map<string, Envelope>();
+    const wanted = new Map<string, WantedKey>();
     let last: Sealed | undefined;
-    for (const result of parsed) {
+    for (const [index, result] of parsed.entries()) {
       if (!('envelope' in result)) continue;
       // Neighbours mostly have the same data key, and its wrapped form is long.
       if (last === undefined || !sameKey(last.envelope, result.envelope)) {
-        wanted.set(keyOf(result.envelope), result.envelope);
+        wanted.set(keyOf(result.envelope), wantedKey(result.envelope, entries[index]?.item));
       }
       last = result;
     }
@@ -86,7 +78,7 @@ export function createReading(
 
   function opensUnder(scope: DataKeyScope, entries: readonly Entry[]): MaybePromise<boolean> {
     const accepting = acceptingAt(plaintext, scope.now);
-    const wanted = new Map<string, KeyReference>();
+    const wanted = new Map<string, WantedKey>();
     for (const entry of entries) {
       const reference = referenceOf(entry);
       if (reference === undefined) {
@@ -94,14 +86,16 @@ export function createReading(
         continue;
       }
       const { header, wrapped } = reference;
-      if (!dataKeys.isOpen(scope, header.s as SuiteName, header.d as string, wrapped)) {
-        wanted.set(keyOf(reference), reference);
-      }
+      const key = wantedKey(reference, entry.stored);
+      const isKept =
+        key.origin === undefined &&
+        dataKeys.isOpen(scope, header.s as SuiteName, header.d as string, wrapped);
+      if (!isKept) wanted.set(keyOf(reference), key);
     }
     return wanted.size === 0 || allOpen(scope, wanted);
   }
 
-  async function allOpen(scope: DataKeyScope, wanted: ReadonlyMap<string, KeyReference>): Promise<boolean> {
+  async function allOpen(scope: DataKeyScope, wanted: ReadonlyMap<string, WantedKey>): Promise<boolean> {
     let all = true;
     for (const key of (await openKeys(dataKeys, limits.maxPerRead, scope, wanted, () => true)).values()) {
       if ('failure' in key) all = false;

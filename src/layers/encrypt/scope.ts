@@ -7,6 +7,7 @@ import type { DekStore } from '../../keys/dek-store.ts';
 import type { Keyring } from '../../keys/keyring.ts';
 import type { MaybePromise, SessionCall } from '../../layer.ts';
 import { after } from '../../maybe-promise.ts';
+import { mayShare } from '../../protocol/record-origin.ts';
 import { isGuarding } from '../../session-contract.ts';
 import { checkKeyring, type EncryptSettings } from './options.ts';
 
@@ -30,7 +31,7 @@ export function createScopeOf({
           bindingContext(call.sessionId, checkContext('encrypt', entries)),
         )
       : fixed(call.sessionId);
-  return (call) =>
+  const scopeOf: ScopeOf = (call) =>
     after(ringOf(call), (ring) =>
       after(contextOf(call), (binding) => {
         const stores: DekStore[] = [];
@@ -44,9 +45,22 @@ export function createScopeOf({
           inline: dekStore === 'inline',
           guarding: isGuarding(call.dekStore) ? call.dekStore : undefined,
           now: call.now(),
+          of: (origin) =>
+            mayShare(call.sessionId, origin)
+              ? scopeOf({ ...call, sessionId: origin })
+              : moved(call.sessionId, origin),
         };
       }),
     );
+  return scopeOf;
+}
+
+function moved(sessionId: string, origin: string): never {
+  throw new StrongroomError(
+    'ERR_AUTHENTICATION',
+    `The database gives session ${JSON.stringify(sessionId)} a record of session ${JSON.stringify(origin)}, which it cannot share: ` +
+      'it was moved from another conversation. Restore the history from a backup.',
+  );
 }
 
 /**

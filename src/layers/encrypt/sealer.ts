@@ -1,5 +1,4 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { SuiteName } from '../../crypto/suite.ts';
 import type { DataKeys } from '../../keys/data-keys.ts';
 import type { DataKeyScope } from '../../keys/data-keys/types.ts';
 import type { DekStore } from '../../keys/dek-store.ts';
@@ -8,6 +7,7 @@ import { openEntry } from './entry.ts';
 import type { EncryptSettings } from './options.ts';
 import { acceptingAt, classify, type Sealed } from './record.ts';
 import type { ScopeOf } from './scope.ts';
+import { openingIn, wantedKey } from './wanted-keys.ts';
 import type { Writing } from './writing.ts';
 
 /**
@@ -52,8 +52,7 @@ export function createSealer(
     acceptsPlaintext: (scope) => acceptingAt(plaintext, scope.now) !== undefined,
     async open(record, scope) {
       const result = classify(record, undefined) as Sealed;
-      const { header, wrapped } = result.envelope;
-      const key = await dataKeys.opening(scope, header.s as SuiteName, header.d as string, wrapped);
+      const key = await openingIn(dataKeys, scope, wantedKey(result.envelope, record));
       try {
         const entry = openEntry(key, result.envelope, record);
         if ('failure' in entry) throw entry.failure;

@@ -1,12 +1,35 @@
+import type { AgentInputItem } from '@openai/agents';
 import type { SuiteName } from '../../crypto/suite.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { DataKeys } from '../../keys/data-keys.ts';
 import type { DataKey, DataKeyScope } from '../../keys/data-keys/types.ts';
+import { recordOrigin } from '../../protocol/record-origin.ts';
 import type { KeyReference } from './record.ts';
 import { isUndecryptable, type Failure } from './undecryptable.ts';
 
 /** How many data keys one read loads at a time. */
 const PARALLEL_KEYS = 16;
+
+/** A data key that a read needs, and the session that has it where that is another one. */
+export interface WantedKey {
+  readonly reference: KeyReference;
+  readonly origin: string | undefined;
+}
+
+/** Of a record or an entry. */
+export function wantedKey(reference: KeyReference, record: AgentInputItem | undefined): WantedKey {
+  return { reference, origin: record && recordOrigin(record) };
+}
+
+/** The data key of a record in the scope of its session. */
+export async function openingIn(
+  dataKeys: DataKeys,
+  scope: DataKeyScope,
+  { reference: { header, wrapped }, origin }: WantedKey,
+): Promise<DataKey> {
+  const own = origin === undefined ? scope : await scope.of(origin);
+  return dataKeys.opening(own, header.s as SuiteName, header.d as string, wrapped);
+}
 
 /** The data keys of one read by {@link keyOf}, or the failure. */
 export type FoundKeys = ReadonlyMap<string, DataKey | Failure>;
@@ -19,7 +42,7 @@ export async function openKeys(
   dataKeys: DataKeys,
   maxPerRead: number,
   scope: DataKeyScope,
-  wanted: ReadonlyMap<string, KeyReference>,
+  wanted: ReadonlyMap<string, WantedKey>,
   stops: (failure: StrongroomError) => boolean,
 ): Promise<FoundKeys> {
   if (wanted.size > maxPerRead) throw tooManyKeys(scope.sessionId, wanted.size, maxPerRead);
@@ -29,10 +52,10 @@ export async function openKeys(
   const queue = wanted.entries();
   let failed: unknown;
   const worker = async (): Promise<void> => {
-    for (const [name, { header, wrapped }] of queue) {
+    for (const [name, key] of queue) {
       if (failed !== undefined || stopped) return;
       try {
-        found.set(name, await dataKeys.opening(scope, header.s as SuiteName, header.d as string, wrapped));
+        found.set(name, await openingIn(dataKeys, scope, key));
       } catch (error) {
         if (isUndecryptable(error)) {
           found.set(name, { failure: error });

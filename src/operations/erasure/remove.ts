@@ -3,6 +3,7 @@ import { isStrongroomError } from '../../errors.ts';
 import { openHoldOn, type DekStore } from '../../keys/dek-store.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
 import type { KeyPlaces } from '../key-places.ts';
+import { destroyUnneeded, keysOfOthers } from '../shared-keys.ts';
 import type { EraseOptions, ErasedKey, ErasedSession } from './report.ts';
 
 /** The target of an erasure. */
@@ -42,7 +43,12 @@ export async function eraseTrees(
     try {
       // All keys before any row: keys in sessions of the same store are among the rows.
       const sessions: ErasedSession[] = [];
-      for (const id of [...all, top]) sessions.push(await takeKeys(target, id));
+      const needed = await keysOfOthers(
+        [...all, top],
+        async (root) => maintenance.derived(root),
+        async (id) => maintenance.records(id),
+      );
+      for (const id of [...all, top]) sessions.push(await takeKeys(target, id, needed.get(id)));
       for (const session of sessions) {
         await target.remove(session.id);
         for (const { did } of session.keys) places.forget(session.id, did);
@@ -96,12 +102,18 @@ async function isHeld({ maintenance, places }: ErasureTarget, ids: readonly stri
 }
 
 /** The session to erase, after destroying its keys that are not in the database of the rows. */
-async function takeKeys({ maintenance, places }: ErasureTarget, id: string): Promise<ErasedSession> {
+async function takeKeys(
+  { maintenance, places }: ErasureTarget,
+  id: string,
+  needed: ReadonlySet<string> | undefined,
+): Promise<ErasedSession> {
   const keys: ErasedKey[] = [];
   for (const store of places.stores) {
-    for await (const { did, kid } of store.list({ sessionId: id })) keys.push({ did, kid });
+    for await (const { did, kid } of store.list({ sessionId: id }))
+      if (needed?.has(did) !== true) keys.push({ did, kid });
   }
   const records = (await maintenance.records(id)).length;
-  for (const store of places.stores) if (store !== maintenance.dekStore) await store.destroy(id);
+  for (const store of places.stores)
+    if (store !== maintenance.dekStore) await destroyUnneeded(store, id, needed);
   return { id, kind: lineageOf(id)?.kind ?? 'conversation', records, keys };
 }

@@ -1,6 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { CopyPlan, CopyRecordsArgs } from '../../session-contract.ts';
+import type { CopyPlan, CopyRecordsArgs, ShareRecordsArgs } from '../../session-contract.ts';
 import { digestInSlices, digestOf, operationKey } from '../../protocol/digest.ts';
+import { mayShare } from '../../protocol/record-origin.ts';
 import { assertSameOperation, conflictError, SENTENCES } from '../../protocol/transaction.ts';
 import { mapInSlices } from '../../slices.ts';
 import { withTimesOf } from '../record.ts';
@@ -32,12 +33,41 @@ export async function copyRecords(
   });
 }
 
-/** The same without layers: records are copied unchanged. */
-export async function copyBeginning(
+/** Lets a branch share the first records of this session, if those are still the first ones. */
+export async function shareRecords(
   { decode, mutate }: Pick<Changing, 'decode' | 'mutate'>,
-  { count, to, operationId, begin }: CopyPlan,
-): Promise<number> {
+  { to, beginning, operationId }: ShareRecordsArgs,
+): Promise<void> {
+  const { count = 0, digest } = beginning ?? {};
+  const content = beginning === undefined ? `share ${to}` : `share ${count} ${digest} ${to}`;
+  const operation = { key: operationKey(operationId), digest: digestOf(content) };
+  await mutate((change) =>
+    change({ records: count, from: 'start', operation: operation.key }, async (view) => {
+      if (assertSameOperation(view.operation, operation.digest)) return undefined;
+      if (beginning !== undefined) {
+        const found = view.records.length < count ? [] : await mapInSlices(view.records, decode, 1);
+        if (found.length < count || (await digestInSlices(found)) !== digest)
+          throw conflictError(SENTENCES.prefix);
+      }
+      const share = { sessionId: to, count: beginning === undefined ? ('all' as const) : count };
+      return { remove: 'none', insert: [], operation, share };
+    }),
+  );
+}
+
+/** The same without layers: records are copied unchanged, or shared. */
+export async function copyBeginning(
+  { sessionId, decode, mutate }: Pick<Changing, 'sessionId' | 'decode' | 'mutate'>,
+  { count, whole, to, operationId, begin }: CopyPlan,
+  canShare: boolean,
+): Promise<number | undefined> {
   const target = await to.getSessionId();
+  const shares = canShare && mayShare(target, sessionId);
+  if (shares && whole === true) {
+    await begin();
+    await shareRecords({ decode, mutate }, { to: target, operationId });
+    return undefined;
+  }
   const operation = { key: operationKey(operationId), digest: digestOf(`copy ${target}`) };
   let copied = 0;
   await begin();
@@ -48,7 +78,10 @@ export async function copyBeginning(
       const records = view.records.slice(0, count(items));
       copied = records.length;
       if (copied === 0) return undefined;
-      return { remove: 'none', insert: [], operation, archive: { sessionId: target, records } };
+      const given = shares
+        ? { share: { sessionId: target, count: copied } }
+        : { archive: { sessionId: target, records } };
+      return { remove: 'none', insert: [], operation, ...given };
     }),
   );
   return copied;

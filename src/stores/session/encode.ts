@@ -1,5 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import { isOwn, snapshotList } from '../../protocol/item.ts';
+import { recordOrigin } from '../../protocol/record-origin.ts';
 import { mapInSlices } from '../../slices.ts';
 import type { StoredRecord } from '../driver.ts';
 import { createEncoder } from '../record.ts';
@@ -19,7 +20,10 @@ export function createEncode(now: () => number, isGuarded: (did: string) => bool
     const at = now();
     const encodeOne = createEncoder(at);
     const toRecord = (item: AgentInputItem): StoredRecord => {
-      const record = encodeOne(item);
+      const origin = recordOrigin(item);
+      const encoded = encodeOne(item);
+      // A record of another session is kept as it was sealed.
+      const record = origin === undefined || encoded.head === null ? encoded : { ...encoded, origin };
       const { did, wrapped } = record;
       return did !== null && wrapped === null && isGuarded(did) ? { ...record, needsKey: true } : record;
     };

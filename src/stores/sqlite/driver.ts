@@ -6,8 +6,8 @@ import { after as andThen } from '../../maybe-promise.ts';
 import { lostTurnError } from '../../session-contract.ts';
 import { inSlices } from '../../slices.ts';
 import { appendEach } from '../append-each.ts';
-import type { Batch, Change, StoreDriver, StoredRecord } from '../driver.ts';
-import { keyError, subjectError } from '../failure.ts';
+import type { Batch, Change, Share, StoreDriver, StoredRecord } from '../driver.ts';
+import { keyError, notEmptyError, subjectError } from '../failure.ts';
 import { firstTimes, isEarlier } from '../first-times.ts';
 import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
 import { isPlain, keyProblem, withDid } from '../record.ts';
@@ -19,12 +19,25 @@ import { sqliteLeases, stands } from './leases.ts';
 import { removeSession, sqlitePurge } from './purge.ts';
 import { FIRST_PAGE, seqOf, SESSION_KEY, type Tuple } from './pages.ts';
 import { sqliteReading } from './reading.ts';
+import { sharedLength, sharedRows } from './shared-reading.ts';
+import { beginningOf, forgetBeginning, leave, mayHaveShare, share, shorten, takeOver } from './shares.ts';
 import type { Row, Statements } from './statements.ts';
 import { sqliteSummaries } from './summaries.ts';
 
 const INSERT = `INSERT INTO strongroom_items (session, seq, head, dek, written_at, expires_at, born_at, wrapped, body)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const INSERT_PLAIN = 'INSERT INTO strongroom_items (session, seq, written_at, body) VALUES (?, ?, ?, ?)';
+
+/** An item of another session. */
+const INSERT_FOREIGN = `INSERT INTO strongroom_items (session, seq, head, dek, written_at, expires_at, born_at, wrapped, body, origin)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+/**
+ * The last number of a session `s`. Later items have higher numbers than those that it shares, also after these are gone:
+ * no other history gets them by its number.
+ */
+const LAST = `(SELECT max(n) FROM (SELECT max(seq) AS n FROM strongroom_items WHERE session = s.key
+  UNION ALL SELECT max(high) FROM strongroom_shares WHERE session = s.key
+  UNION ALL SELECT max(high) FROM strongroom_shares WHERE base = s.key))`;
 
 /** {@link StoreDriver} over SQLite. */
 export function sqliteDriver(connection: Connection, operationLog: number, now: () => number): StoreDriver {
@@ -42,6 +55,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
 
     append: write,
     takesKeys: true,
+    shares: true,
 
     // Each in a transaction of its own: a database in this process has no round trips to save.
     appendMany: (batches) => appendEach(batches, write),
@@ -59,7 +73,8 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
                   session,
                   look.operation,
                 );
-          return andThen(inSlices(lookAt(statements, session, look)), ({ rows, records }) => {
+          const isShared = mayHaveShare(sessionId);
+          return andThen(inSlices(lookAt(statements, session, look, isShared)), ({ rows, records }) => {
             const view = {
               records,
               operation: operation?.['digest'] as string | undefined,
@@ -85,8 +100,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     version: (sessionId, since) =>
       connection.readNow(({ get }) => {
         const row = get(
-          `SELECT generation, (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last
-           FROM strongroom_sessions s WHERE id = ?`,
+          `SELECT generation, ${LAST} AS last FROM strongroom_sessions s WHERE id = ?`,
           sessionId,
         );
         const last = (row?.['last'] as number | null | undefined) ?? -1;
@@ -141,13 +155,29 @@ function findSession({ get }: Statements, sessionId: string): number | undefined
 function* drop(statements: Statements, sessionId: string, now: number): Generator<void, void> {
   assertNotHeld(statements, sessionId);
   const session = findSession(statements, sessionId);
+  let origins: Row[] = [];
   if (session !== undefined) {
+    leave(statements, session);
+    origins = statements.all(
+      'SELECT DISTINCT origin FROM strongroom_items WHERE origin IS NOT NULL AND session = ?',
+      session,
+    );
     yield* removeItems(statements, session);
     removeSession(statements, session, sessionId);
   }
   statements.run('DELETE FROM strongroom_leases WHERE name = ?', `session ${sessionId}`);
-  statements.run(
-    'UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ? WHERE session = ? AND wrapped IS NOT NULL',
+  destroyDeks(statements, sessionId, now);
+  // Sessions that are gone left their data keys to these records.
+  for (const { origin } of origins as { origin: string }[]) {
+    if (findSession(statements, origin) === undefined) destroyDeks(statements, origin, now);
+  }
+}
+
+/** Those of a session, except for the ones that records need which other sessions have taken over. */
+function destroyDeks({ run }: Statements, sessionId: string, now: number): void {
+  run(
+    `UPDATE strongroom_deks SET wrapped = NULL, destroyed_at = ?1 WHERE session = ?2 AND wrapped IS NOT NULL
+     AND key NOT IN (SELECT dek FROM strongroom_items WHERE origin = ?2 AND dek IS NOT NULL)`,
     now,
     sessionId,
   );
@@ -216,7 +246,7 @@ function endOf(
   const did = didInTable(coming[0]);
   const found = get(
     `SELECT s.key, subject, generation, first_expiry_at, first_birth_at,
-       (SELECT max(seq) FROM strongroom_items WHERE session = s.key) AS last,
+       ${LAST} AS last,
        d.key AS dek, d.wrapped IS NULL AS destroyed
      FROM strongroom_sessions s LEFT JOIN strongroom_deks d ON d.session = s.id AND d.did = ?2 WHERE s.id = ?1`,
     sessionId,
@@ -295,7 +325,7 @@ function* insert(
   if (known !== undefined) deks.set(known.did, known.found);
   for (const [index, record] of records.entries()) {
     if (index % 16 === 15) yield;
-    if (isPlain(record)) {
+    if (isPlain(record) && record.origin === undefined) {
       statements.run(INSERT_PLAIN, key, firstSeq + index, record.writtenAt, record.body);
       continue;
     }
@@ -303,7 +333,7 @@ function* insert(
     const problem = keyProblem(record, dek);
     if (problem !== undefined && !stored?.has(record)) throw keyError(sessionId, problem);
     statements.run(
-      INSERT,
+      record.origin === undefined ? INSERT : INSERT_FOREIGN,
       key,
       firstSeq + index,
       record.did !== null && dek === undefined ? withDid(record) : record.head,
@@ -313,6 +343,7 @@ function* insert(
       record.bornAt,
       record.wrapped,
       record.body,
+      ...(record.origin === undefined ? [] : [record.origin]),
     );
   }
 }
@@ -329,17 +360,51 @@ function dekOf(
 ): Dek | undefined {
   const did = didInTable(record);
   if (did === null) return undefined;
-  if (!known.has(did)) {
+  const name = record.origin === undefined ? did : `${did} ${record.origin}`;
+  if (!known.has(name)) {
     const sql = 'SELECT key, wrapped IS NULL AS destroyed FROM strongroom_deks WHERE session = ? AND did = ?';
-    const row = get(sql, sessionId, did);
-    known.set(did, row && { key: row['key'] as number, destroyed: row['destroyed'] === 1 });
+    const row = get(sql, record.origin ?? sessionId, did);
+    known.set(name, row && { key: row['key'] as number, destroyed: row['destroyed'] === 1 });
   }
-  return known.get(did);
+  return known.get(name);
 }
 
 /** Of the data key that is looked up in the table, if there is one. */
 function didInTable(record: StoredRecord | undefined): string | null {
   return record?.wrapped === null ? record.did : null;
+}
+
+/** Before the items with these numbers are removed from a session: others keep what they share of them. */
+function removeShared(statements: Statements, key: number, first: number, last: number): void {
+  leave(statements, key, first);
+  const beginning = beginningOf(statements, key);
+  if (beginning === undefined || first > beginning.high) return;
+  const [newest] = sharedRows(statements, key, { from: 'end', count: 1 });
+  // The end of a history is removed by looking less far; any other part leaves rows that have to be moved or kept.
+  if (last === seqOf(newest)) shorten(statements, key, first);
+  else takeOver(statements, key);
+}
+
+/** A branch begins with the first items of this session. */
+function begin(
+  statements: Statements,
+  key: number,
+  sessionId: string,
+  { sessionId: branchId, count }: Share,
+  rows: readonly Tuple[],
+): void {
+  const [last] =
+    count === 'all' ? sharedRows(statements, key, { from: 'end', count: 1 }) : rows.slice(count - 1, count);
+  if (last === undefined) return;
+  const mark = newMark();
+  const { session: branch } = endOf(statements, branchId, undefined, [], mark);
+  if (beginningOf(statements, branch) !== undefined || sharedLength(statements, branch) > 0) {
+    throw notEmptyError(sessionId, branchId);
+  }
+  // The items can be those that this session shares itself.
+  const base = mayHaveShare(sessionId) ? (last[10] as number) : key;
+  share(statements, branch, { base, high: seqOf(last) });
+  touch(statements, branch);
 }
 
 interface Application {
@@ -362,9 +427,12 @@ function* apply(statements: Statements, application: Application): Generator<voi
   const { session: key } = endOf(statements, sessionId, subject, change.insert, mark);
   let firstSeq: number | undefined;
   if (remove === 'all') {
+    leave(statements, key);
+    forgetBeginning(statements, key);
     yield* removeItems(statements, key);
   } else if (remove !== 'none' && remove.count > 0) {
     const last = seqOf(rows[remove.start + remove.count - 1]);
+    removeShared(statements, key, seqOf(rows[remove.start]), last);
     for (let index = remove.start; index < remove.start + remove.count; index += FIRST_PAGE) {
       if (index > remove.start) yield;
       const end = Math.min(index + FIRST_PAGE, remove.start + remove.count) - 1;
@@ -384,6 +452,7 @@ function* apply(statements: Statements, application: Application): Generator<voi
   if (change.archive !== undefined) {
     yield* append(statements, { ...change.archive, mark: newMark() });
   }
+  if (change.share !== undefined) begin(statements, key, sessionId, change.share, rows);
   if (change.forgetOperations) run('DELETE FROM strongroom_operations WHERE session = ?', key);
   if (change.operation !== undefined) {
     run(

@@ -30,7 +30,7 @@ export function generationOf({ get }: Statements, sessionId: string): unknown {
   return get('SELECT generation FROM strongroom_sessions WHERE id = ?', sessionId)?.['generation'];
 }
 
-/** A row of {@link RECORD}. */
+/** A row of {@link RECORD}; those of shared histories have more columns. */
 export type Tuple = readonly SQLOutputValue[];
 
 /** How many ids of data keys are remembered. */
@@ -75,6 +75,7 @@ export function createToRecords(): ToRecords {
       writtenAt: row[3] as number,
       expiresAt: row[4] as number | null,
       bornAt: row[5] as number | null,
+      ...(typeof row[9] === 'string' && { origin: row[9] }),
     };
   }
 

@@ -1,10 +1,13 @@
+import { ancestorsOf } from '../../derived-id.ts';
 import { inSlices } from '../../slices.ts';
 import type { Expired, PurgeStep, StoreDriver } from '../driver.ts';
 import { purgeRules, SESSIONS_A_STEP } from '../first-times.ts';
 import { MARKS, newMark } from '../marks.ts';
 import type { Connection } from './connection.ts';
-import type { Statements } from './statements.ts';
+import { openHold } from './holds.ts';
 import { removeEndedLeases } from './leases.ts';
+import { isEmpty, protectHeld, purgedFor } from './shares.ts';
+import type { Statements } from './statements.ts';
 
 /**
  * Holds are few: the list is made once a statement. A hold also covers derived sessions: all of a root, and those
@@ -41,7 +44,7 @@ export function sqlitePurge(connection: Connection): Pick<StoreDriver, 'purge' |
 }
 
 function* purge(statements: Statements, expired: Expired, batch: number): Generator<void, PurgeStep> {
-  const { all, get, run } = statements;
+  const { all, run } = statements;
   const sessions: string[] = [];
   for (const { bound, column, time } of purgeRules(expired)) {
     const due = all(
@@ -52,6 +55,11 @@ function* purge(statements: Statements, expired: Expired, batch: number): Genera
     for (const { key, id } of due as { key: number; id: string }[]) {
       const room = batch - sessions.length;
       if (room === 0) return { sessions, more: true };
+      protectHeld(
+        statements,
+        key,
+        (heir) => openHold(statements, [heir, ...ancestorsOf(heir)]) !== undefined,
+      );
       let deleted = 0;
       for (let some = 1; some > 0 && deleted < room; deleted += some) {
         yield;
@@ -60,8 +68,10 @@ function* purge(statements: Statements, expired: Expired, batch: number): Genera
         some = run(sql, key, time, Math.min(room - deleted, MOST_A_STATEMENT));
       }
       for (let item = 0; item < deleted; item++) sessions.push(id);
-      const isEmpty = get('SELECT 1 FROM strongroom_items WHERE session = ? LIMIT 1', key) === undefined;
-      if (isEmpty && deleted > 0) {
+      const heirs = deleted > 0 ? purgedFor(statements, key) : [];
+      for (const heir of heirs)
+        if (isEmpty(statements, heir)) removeSession(statements, heir, idOf(statements, heir));
+      if (deleted > 0 && isEmpty(statements, key)) {
         removeSession(statements, key, id);
         continue;
       }
@@ -82,6 +92,10 @@ function* purge(statements: Statements, expired: Expired, batch: number): Genera
   return { sessions, more: false };
 }
 
+function idOf({ get }: Statements, key: number): string {
+  return get('SELECT id FROM strongroom_sessions WHERE key = ?', key)?.['id'] as string;
+}
+
 /** Its derived sessions keep its subject, so that they are found by it. */
 export function removeSession({ run }: Statements, key: number, id: string): void {
   run(
@@ -92,4 +106,5 @@ export function removeSession({ run }: Statements, key: number, id: string): voi
   );
   run('DELETE FROM strongroom_operations WHERE session = ?', key);
   run('DELETE FROM strongroom_sessions WHERE key = ?', key);
+  run('DELETE FROM strongroom_shares WHERE session = ?', key);
 }

@@ -14,6 +14,8 @@ import {
   SESSION_KEY,
   type Tuple,
 } from './pages.ts';
+import { onOneState, sharedRows, type Extent } from './shared-reading.ts';
+import { mayHaveShare } from './shares.ts';
 import type { Statements } from './statements.ts';
 
 const READ_LAST = `SELECT ${RECORD} FROM strongroom_items WHERE session = ${SESSION_KEY} ORDER BY seq DESC LIMIT ?`;
@@ -39,6 +41,7 @@ export function sqliteReading(connection: Connection): {
     statements: Statements,
     session: number | undefined,
     look: Look,
+    isShared: boolean,
   ) => Generator<void, { readonly rows: Tuple[]; readonly records: StoredRecord[] }>;
 } {
   const rows = createToRecords();
@@ -49,6 +52,29 @@ export function sqliteReading(connection: Connection): {
     connection.readNow((statements) =>
       toRecords(statements.tuples(READ_LAST, sessionId, count).reverse(), statements),
     );
+
+  const readShared = (sessionId: string, extent: Extent): Promise<StoredRecord[]> =>
+    connection.read((statements) =>
+      onOneState(statements, () =>
+        toRecords(sharedRows(statements, keyOf(statements, sessionId), extent).reverse(), statements),
+      ),
+    );
+
+  /** The next page from the end. */
+  function pageBefore(
+    statements: Statements,
+    sessionId: string,
+    asked: number,
+    before: number | undefined,
+  ): Tuple[] {
+    if (mayHaveShare(sessionId)) {
+      const extent = { from: 'end', count: asked, beyond: before } as const;
+      return onOneState(statements, () => sharedRows(statements, keyOf(statements, sessionId), extent));
+    }
+    return before === undefined
+      ? statements.tuples(LAST_PAGE, sessionId, asked)
+      : statements.tuples(PAGE_BEFORE, sessionId, asked, before);
+  }
 
   /**
    * From the end backwards, each page a call of its own, so that others can run in between. Appends add nothing
@@ -63,10 +89,7 @@ export function sqliteReading(connection: Connection): {
       for (let size = FIRST_PAGE; ;) {
         const asked = Math.min(size, left);
         const page = await connection.read((statements) => {
-          const rows =
-            before === undefined
-              ? statements.tuples(LAST_PAGE, sessionId, asked)
-              : statements.tuples(PAGE_BEFORE, sessionId, asked, before);
+          const rows = pageBefore(statements, sessionId, asked, before);
           const now = rows.length > 0 ? rows[0]?.[8] : generationOf(statements, sessionId);
           if (before !== undefined && now !== generation) return undefined;
           generation = now;
@@ -80,6 +103,7 @@ export function sqliteReading(connection: Connection): {
         if (page.length < asked || left === 0) return pages.length === 1 ? page : pages.toReversed().flat();
       }
     }
+    if (mayHaveShare(sessionId)) return readShared(sessionId, { from: 'end', count });
     return readAtOnce(sessionId, count === Number.POSITIVE_INFINITY ? -1 : count);
   }
 
@@ -88,6 +112,7 @@ export function sqliteReading(connection: Connection): {
     statements: Statements,
     session: number | undefined,
     { records: count, from = 'end' }: Look,
+    isShared: boolean,
   ): Generator<void, { readonly rows: Tuple[]; readonly records: StoredRecord[] }> {
     const rows: Tuple[] = [];
     const records: StoredRecord[] = [];
@@ -96,10 +121,11 @@ export function sqliteReading(connection: Connection): {
     let size = FIRST_PAGE;
     while (left > 0) {
       const asked = Math.min(size, left);
-      const page =
-        rows.length === 0
-          ? statements.tuples(LOOK_AT[from], session, asked)
-          : statements.tuples(LOOK_BEYOND[from], session, asked, seqOf(rows.at(-1)));
+      const beyond = rows.length === 0 ? undefined : seqOf(rows.at(-1));
+      let page: Tuple[];
+      if (isShared) page = sharedRows(statements, session, { from, count: asked, beyond });
+      else if (beyond === undefined) page = statements.tuples(LOOK_AT[from], session, asked);
+      else page = statements.tuples(LOOK_BEYOND[from], session, asked, beyond);
       rows.push(...page);
       records.push(...toRecords(page, statements));
       if (page.length < asked) break;
@@ -116,12 +142,14 @@ export function sqliteReading(connection: Connection): {
 
   return {
     async read(sessionId, count, skip = 0) {
-      if (count === undefined && skip === 0) return await readForwards(sessionId);
+      const isShared = mayHaveShare(sessionId);
+      if (count === undefined && skip === 0 && !isShared) return await readForwards(sessionId);
       if (count === undefined || count > FIRST_PAGE) {
         const all = count === undefined ? Number.POSITIVE_INFINITY : count + skip;
         const records = await readInPages(sessionId, all);
         return skip === 0 ? records : records.slice(0, Math.max(records.length - skip, 0));
       }
+      if (isShared) return await readShared(sessionId, { from: 'end', count, skip });
       if (skip === 0) return await readAtOnce(sessionId, count);
       return await connection.read((statements) =>
         toRecords(statements.tuples(READ_PAST, sessionId, count, skip).reverse(), statements),
@@ -129,4 +157,8 @@ export function sqliteReading(connection: Connection): {
     },
     lookAt,
   };
+}
+
+function keyOf({ get }: Statements, sessionId: string): number | undefined {
+  return get('SELECT key FROM strongroom_sessions WHERE id = ?', sessionId)?.['key'] as number | undefined;
 }

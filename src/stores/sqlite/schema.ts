@@ -90,6 +90,18 @@ const MIGRATIONS: readonly (string | ((database: DatabaseSync) => void))[] = [
   DROP TABLE strongroom_deks_before;
   `,
   addRoots,
+  // A branch begins with the records of the session `base` up to the number `high`, and has no copies of them. Records
+  // that it has taken over name the session that they were written for.
+  `
+  CREATE TABLE strongroom_shares (
+    session INTEGER PRIMARY KEY,
+    base INTEGER NOT NULL,
+    high INTEGER NOT NULL
+  );
+  CREATE INDEX strongroom_shares_base ON strongroom_shares (base);
+  ALTER TABLE strongroom_items ADD COLUMN origin TEXT;
+  CREATE INDEX strongroom_items_origin ON strongroom_items (origin, session) WHERE origin IS NOT NULL;
+  `,
 ];
 
 /** The conversation of a session, from its id: so that the derived sessions of one are found without a scan. */
