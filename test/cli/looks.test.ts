@@ -1,0 +1,100 @@
+import { rm } from 'node:fs/promises';
+import { Agent, run, Usage } from '@openai/agents';
+import { assistantMessage, modelResponse, ScriptedModel } from '@openai/agents/testing';
+import { describe, expect, it } from 'vitest';
+import { recordUsage } from '../../src/history/index.ts';
+import { linesOf } from '../support/built-cli.ts';
+import { CANARY, filledProject } from '../support/cli-project.ts';
+
+describe('strongroom inspect', () => {
+  it('shows the headers of records without any key, and no content', async () => {
+    const project = await filledProject({ one: 3 });
+    await rm(project.path('key.json'));
+    const { code, stdout, stderr } = await project.run(['inspect', 'one', '--last', '2']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const lines = linesOf(stdout);
+    expect(lines).toMatchObject([
+      { event: 'record', index: 1, kind: 'sealed', kid: project.key.kid, header: { s: 'XC20P' } },
+      { event: 'record', index: 2, kind: 'sealed' },
+      { event: 'sum', records: 3 },
+    ]);
+    const { writtenAt, expiresAt } = lines[0] as { writtenAt: number; expiresAt: number };
+    expect(expiresAt - writtenAt).toBe(30 * 86_400_000);
+    expect(stdout).not.toContain(CANARY);
+  });
+
+  it('shows the items when that is asked for, as an audited read', async () => {
+    const project = await filledProject({ one: 2 });
+    const running = project.terminal(['inspect', 'one', '--items', '--actor', 'anna', '--purpose', 'case 7']);
+    const { code, stdout } = await running.finished;
+    expect(code).toBe(0);
+    expect(stdout).toContain(`${CANARY} 1`);
+    expect(linesOf(await project.read('audit.jsonl'))).toMatchObject([
+      { operation: 'getItems', sessionId: 'one', actor: 'anna', purpose: 'case 7', itemsOut: 2 },
+    ]);
+  });
+});
+
+describe('strongroom branches', () => {
+  it('makes, lists, switches and deletes branches', async () => {
+    const project = await filledProject({ one: 3 });
+    expect((await project.run(['branches', 'create', 'one', 'second', '--turn', '3'])).code).toBe(0);
+    expect((await project.run(['branches', 'switch', 'one', 'second'])).code).toBe(0);
+    const { stdout } = await project.run(['branches', 'list', 'one']);
+    expect(linesOf(stdout)).toMatchObject([
+      { event: 'branch', name: 'main', current: false, items: 3 },
+      { event: 'branch', name: 'second', current: true, items: 2, from: 'main' },
+    ]);
+    expect(stdout).not.toContain(CANARY);
+    const shown = await project.terminal(['branches', 'list', 'one']).finished;
+    expect(shown.stdout).toMatch(
+      /^ {3}main {4}3 items {2}3 turns\s+\r\n\* {2}second {2}2 items {2}2 turns {2}from main · /,
+    );
+    const asked = project.terminal(['branches', 'delete', 'one', 'second', '--force']);
+    await asked.shows('Type second to go on:');
+    asked.type('second\r');
+    expect((await asked.finished).code).toBe(0);
+    const missing = await project.run(['branches', 'switch', 'one', 'third']);
+    expect(missing.code).toBe(1);
+    expect(linesOf(missing.stderr)).toMatchObject([{ code: 'ERR_INVALID_OPTION' }]);
+  });
+});
+
+describe('strongroom usage', () => {
+  it('shows the tokens that runs of a session used', async () => {
+    const project = await filledProject({});
+    const session = project.store.session('one', { subject: 'person-7' });
+    const usage = { inputTokens: 1_200, outputTokens: 30, totalTokens: 1_230 };
+    const model = new ScriptedModel([
+      modelResponse({
+        output: [assistantMessage('Hello')],
+        usage: new Usage({ requests: 1, ...usage }),
+      }),
+    ]);
+    await recordUsage(session, await run(new Agent({ name: 'Desk', model }), 'Hello', { session }));
+    for (const args of [['one'], ['--subject', 'person-7']]) {
+      const { code, stdout } = await project.run(['usage', ...args]);
+      expect(code).toBe(0);
+      expect(linesOf(stdout)).toMatchObject([{ event: 'usage', runs: 1, ...usage }]);
+    }
+    const shown = await project.terminal(['usage', 'one']).finished;
+    expect(shown.stdout.replaceAll('\r', '')).toContain('1 run\n');
+    expect(shown.stdout).toMatch(/all +1,200 {2}30 {6}1,230/);
+    expect(shown.stdout).toMatch(/agent Desk +1,200 {2}30 {6}1,230/);
+  });
+});
+
+describe('wrong use', () => {
+  it.each([
+    [['unknown'], "unknown command 'unknown'"],
+    [['sessions', '--unknown'], "unknown option '--unknown'"],
+    [['usage'], 'usage: give either a session or --subject.'],
+    [['erase'], 'erase: give either --subject or --session.'],
+    [['inspect', 'one', '--last', '0'], '--last must be a whole number from 1.'],
+  ])('of %j is exit code 2, with the reason', async (args, reason) => {
+    const project = await filledProject({});
+    const { code, stdout, stderr } = await project.run(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(reason);
+  });
+});

@@ -1,0 +1,197 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { MAINTENANCE } from '../../src/session-contract.ts';
+import type { Store } from '../../src/index.ts';
+import { linesOf } from '../support/built-cli.ts';
+import { CANARY, endedAndRepeated, filledProject, manySessions } from '../support/cli-project.ts';
+
+const DAY = 86_400_000;
+
+async function idsOf(store: Store): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { id } of store.sessions()) ids.push(id);
+  return ids;
+}
+
+describe('strongroom purge', () => {
+  it('says what the rules would delete, and deletes it when that is confirmed', async () => {
+    const project = await filledProject({ one: 3, two: 2 }, { at: Date.now() - 31 * DAY });
+    const planned = await project.run(['purge', '--dry-run']);
+    expect(linesOf(planned.stdout)).toMatchObject([
+      { event: 'result', dryRun: true, expired: { items: 5, sessions: 2 }, deleted: 0, held: 0 },
+    ]);
+    expect((await project.run(['purge'])).code).toBe(4);
+    expect(await idsOf(project.store)).toEqual(['one', 'two']);
+    const asked = project.terminal(['purge']);
+    await asked.shows('This deletes 5 expired items of 2 sessions, 0 whole sessions');
+    asked.type('purge\r');
+    const { code, stdout } = await asked.finished;
+    expect(code).toBe(0);
+    expect(stdout).toContain('[####################] 5 of 5 deletions · ');
+    expect(stdout).toContain('Deleted 5 expired items of 2 sessions');
+    expect(await idsOf(project.store)).toEqual([]);
+  });
+
+  it('finishes when it is started again after Ctrl-C, with the progress of what was left', async () => {
+    const project = await filledProject(manySessions(8, 1), {
+      at: Date.now() - 100 * DAY,
+      rest: `retention: { maxIdle: '90d' },`,
+    });
+    const { ended, repeated } = await endedAndRepeated(project, ['purge', '--yes'], {
+      kind: 'retention',
+      at: 4,
+      by: 'SIGINT',
+    });
+    expect(ended.code).toBe(130);
+    expect(repeated.code).toBe(0);
+    const [result] = linesOf(repeated.stdout) as { deleted: number }[];
+    expect(result?.deleted).toBeGreaterThan(3);
+    expect(result?.deleted).toBeLessThan(8);
+    expect(linesOf(repeated.stderr).at(-1)).toMatchObject({ done: result?.deleted, total: result?.deleted });
+    expect(await idsOf(project.store)).toEqual([]);
+  });
+
+  it('reports sessions under a hold, and needs no key', async () => {
+    const project = await filledProject(
+      { one: 1 },
+      {
+        at: Date.now() - 100 * DAY,
+        rest: `retention: { maxAge: '90d' },`,
+        keys: `{ current: { env: 'NO_SUCH' } }`,
+      },
+    );
+    await project.run(['hold', 'one', '--reason', 'case 7']);
+    const { code, stdout } = await project.run(['purge', '--yes']);
+    expect(code).toBe(3);
+    expect(linesOf(stdout)).toMatchObject([
+      { event: 'held', id: 'one' },
+      { event: 'result', deleted: 0, held: 1 },
+    ]);
+  });
+});
+
+describe('strongroom hold and release', () => {
+  it('place, list and release a hold under the name of the caller', async () => {
+    const project = await filledProject({ one: 1 });
+    const placed = await project.run([
+      'hold',
+      'one',
+      '--reason',
+      'case 7',
+      '--id',
+      'h1',
+      '--actor',
+      'counsel',
+    ]);
+    expect(linesOf(placed.stdout)).toMatchObject([
+      { event: 'hold', id: 'h1', sessionId: 'one', reason: 'case 7', placedBy: 'counsel' },
+    ]);
+    const listed = await project.terminal(['holds']).finished;
+    expect(listed.stdout).toMatch(/^h1 {2}on one · [-\d]+ [:\d]+ by counsel · case 7\r\n$/);
+    const held = await project.run(['erase', '--session', 'one', '--yes']);
+    expect(held.code).toBe(3);
+    expect(linesOf(held.stdout)).toMatchObject([
+      { event: 'held', id: 'one' },
+      { event: 'result', held: 1 },
+    ]);
+    const asked = project.terminal(['release', 'h1']);
+    await asked.shows('Type h1 to go on:');
+    asked.type('h1\r');
+    expect(await asked.finished).toMatchObject({ code: 0 });
+    expect(linesOf((await project.run(['holds'])).stdout)).toEqual([]);
+    expect(linesOf((await project.run(['holds', '--all'])).stdout)).toMatchObject([{ id: 'h1' }]);
+  });
+});
+
+describe('strongroom erase', () => {
+  it('erases a subject with a signed receipt, which receipt verify checks, also against the store', async () => {
+    const project = await filledProject(
+      { one: 2, two: 1 },
+      { subject: 'person-7', rest: `receiptKey: { file: 'signing.json' },` },
+    );
+    await project.run(['keygen', '--receipt', '--out', 'signing.json', '--public-out', 'public.json']);
+    const planned = await project.run(['erase', '--subject', 'person-7', '--dry-run']);
+    expect(linesOf(planned.stdout)).toEqual([
+      { event: 'would', id: 'one' },
+      { event: 'would', id: 'two' },
+      { event: 'sum', sessions: 2, items: 3, held: false },
+    ]);
+    const asked = project.terminal([
+      'erase',
+      '--subject',
+      'person-7',
+      '--reason',
+      'request',
+      '--receipt',
+      'r.jws',
+    ]);
+    await asked.shows('This erases 2 sessions of subject person-7 with 3 items for good.');
+    asked.type('person-7\r');
+    const { code, stdout } = await asked.finished;
+    expect(code).toBe(0);
+    expect(stdout).toContain('Erased 2 sessions with 3 items and 2 data keys. The receipt is in r.jws.');
+    expect(await idsOf(project.store)).toEqual([]);
+
+    const verified = await project.run(['receipt', 'verify', 'r.jws', '--key', 'public.json', '--search']);
+    expect(verified.code).toBe(0);
+    expect(linesOf(verified.stdout)).toMatchObject([
+      { event: 'receipt', subject: 'person-7', reason: 'request', sessions: 2 },
+      { event: 'result', orphans: 0 },
+    ]);
+    const about = ['receipt', 'verify', 'r.jws', '--key', 'public.json', '--subject', 'person-8'];
+    const other = await project.terminal(about).finished;
+    expect(other.code).toBe(1);
+    expect(other.stdout).toContain('ERR_AUTHENTICATION');
+    expect(other.stdout).not.toContain((JSON.parse(await project.read('signing.json')) as { d: string }).d);
+  });
+
+  it('finishes when it is started again after it was killed', async () => {
+    const project = await filledProject(manySessions(8, 2), { subject: 'person-7' });
+    const { ended, repeated } = await endedAndRepeated(project, ['erase', '--subject', 'person-7', '--yes'], {
+      kind: 'eraseSubject',
+      at: 4,
+      by: 'SIGKILL',
+    });
+    expect(ended.signal).toBe('SIGKILL');
+    expect(await idsOf(project.store)).toEqual([]);
+    expect(repeated.code).toBe(0);
+    expect(linesOf(repeated.stdout).at(-1)).toMatchObject({ event: 'result', sessions: 5, orphans: 0 });
+    expect(linesOf(repeated.stderr).at(-1)).toMatchObject({ unit: 'conversations', done: 5 });
+    for await (const key of project.store[MAINTENANCE]?.dekStore.list() ?? []) expect(key.wrapped).toBe('');
+  });
+
+  it('refuses a receipt before it erases anything, when nothing can sign it', async () => {
+    const project = await filledProject({ one: 1 });
+    const { code, stderr } = await project.run(['erase', '--session', 'one', '--receipt', 'r.jws', '--yes']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('--receipt needs receiptKey in the configuration');
+    expect(await idsOf(project.store)).toEqual(['one']);
+  });
+});
+
+describe('strongroom shred', () => {
+  it('destroys the data keys of a session', async () => {
+    const project = await filledProject({ one: 2, two: 1 });
+    const asked = project.terminal(['shred', 'one', '--reason', 'request']);
+    await asked.shows('Type one to go on:');
+    asked.type('one\r');
+    const { code, stdout } = await asked.finished;
+    expect(code).toBe(0);
+    expect(stdout).toContain('Destroyed 1 data key of one and removed the rows.');
+    expect(await idsOf(project.store)).toEqual(['two']);
+    const without = await project.run(['shred', 'two', '--yes', '--actor', 'anna']);
+    expect(linesOf(without.stdout)).toMatchObject([
+      { event: 'shred', sessionId: 'two', by: 'anna', rowsCleared: true },
+    ]);
+  });
+});
+
+describe('the audit log and the output of what removes', () => {
+  it('have the caller and nothing of the content', async () => {
+    const project = await filledProject({ one: 1 });
+    const { stdout, stderr } = await project.run(['erase', '--session', 'one', '--yes', '--actor', 'anna']);
+    const audit = await readFile(project.path('audit.jsonl'), 'utf8');
+    expect(audit).toContain('"actor":"anna"');
+    expect(stdout + stderr + audit).not.toContain(CANARY);
+  });
+});
