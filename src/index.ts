@@ -12,6 +12,7 @@ export type {
   Layers,
   MaybePromise,
   SessionCall,
+  Work,
   SessionLayer,
   VersionSource,
 } from './layer.ts';

@@ -79,6 +79,22 @@ export type CallKind =
   | 'purgeDataKeys'
   | 'destroyKey';
 
+/** What the layers of strongroom did in a call: counts, never content. Absent: nothing. */
+export interface Work {
+  /** Records that `encrypt()` opened or sealed. */
+  opened?: number;
+  sealed?: number;
+  /** Reads that `cache()` answered from memory, and those that needed the history. */
+  cacheHits?: number;
+  cacheMisses?: number;
+  /** Items that `expire()` hid. */
+  expired?: number;
+  /** Records that `purgeExpired()` deleted. */
+  purged?: number;
+  /** What `redact()` replaced, by entity type. */
+  redacted?: Record<string, number>;
+}
+
 /** One call of a session member, as layers see it. A layer never sees the member itself. */
 export interface SessionCall {
   readonly kind: CallKind;
@@ -133,6 +149,8 @@ export interface SessionCall {
   readonly result: {
     items?: number;
     servedFrom?: 'backup' | 'nothing';
+    /** Filled by layers and stores of strongroom. */
+    work?: Work;
     /**
      * Set when all `around` hooks have passed the call on and the session (or the layer that answers for it) has
      * not returned yet. While it is not set, an error of the call comes from a layer.

@@ -2,7 +2,7 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from './errors.ts';
 import { derivedId, type DerivedId } from './derived-id.ts';
 import type { DekStore } from './keys/dek-store.ts';
-import type { CallKind, CallOrigin, Header, VersionSource } from './layer.ts';
+import type { CallKind, CallOrigin, Header, SessionCall, VersionSource } from './layer.ts';
 
 /*
  * Ports that sessions and stores of strongroom offer to each other beyond the SDK's `Session`. Each is a symbol of
@@ -58,6 +58,9 @@ function isDescribed(value: unknown): value is DescribedLayer {
     kinds.every((kind) => LAYER_KINDS.includes(kind as LayerKind))
   );
 }
+
+/** On a session of a store of ours: the name of the function that opened the store, such as `openSqlite`. */
+export const STORE_NAME: unique symbol = Symbol.for('strongroom.storeName') as never;
 
 /** On a wrapper: the store of its session. Only sessions of one store archive to each other in one transaction. */
 export const STORE_OF: unique symbol = Symbol.for('strongroom.store') as never;
@@ -349,7 +352,7 @@ export type Derived = boolean | 'all';
 /** Calls on a wrapped store that are not calls of a member of one of its sessions. */
 export interface StoreCalls {
   /** One call on the whole store: layers see an empty session id. */
-  whole<T>(kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
+  whole<T>(kind: CallKind, origin: CallOrigin, work: (call: SessionCall) => Promise<T>): Promise<T>;
   /** A call on one session, for work below its layers. */
   one<T>(id: string, kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
   /** The sessions, without the layers. */

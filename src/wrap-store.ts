@@ -4,6 +4,7 @@ import { stackClock } from './engine/stack.ts';
 import type { SessionLayer, SessionCall, Layers, CallKind, CallOrigin } from './layer.ts';
 import { invalidOption } from './options.ts';
 import { checkCall, originOf } from './protocol/call-origin.ts';
+import { countWork } from './protocol/work.ts';
 import { CALLS, type StoreCalls, MAINTENANCE, GATHER } from './session-contract.ts';
 import { appendThrough } from './stores/gather.ts';
 import type { DeletionReport, Store } from './stores/store.ts';
@@ -53,7 +54,10 @@ export function wrapStore<S extends Session>(
   const bare = bares.get(store) ?? store;
   const around = [...layersOf(probe), ...layersOfStore(store)];
   const calls: StoreCalls = {
-    whole: async (kind, origin, work) => runAround(around, storeCall(kind, origin, around), work),
+    async whole(kind, origin, work) {
+      const call = storeCall(kind, origin, around);
+      return runAround(around, call, async () => work(call));
+    },
     async one(id, kind, origin, work) {
       const engine = engineOf(wrapped.session(id, { derived: true }));
       return engine === undefined ? work() : engine.operate(kind, origin, work);
@@ -100,9 +104,11 @@ export function wrapStore<S extends Session>(
     },
     async purgeExpired(purgeOptions = {}) {
       const { runContext: _context, actor: _actor, purpose: _purpose, ...own } = purgeOptions;
-      return calls.whole('purgeExpired', originOf(purgeOptions), async () => {
+      return calls.whole('purgeExpired', originOf(purgeOptions), async (call) => {
         checkCall('purgeExpired', purgeOptions, Object.keys(own));
-        return bare.purgeExpired(own);
+        const report = await bare.purgeExpired(own);
+        countWork(call, 'purged', report.items);
+        return report;
       });
     },
     async deleteSession(id, options = {}) {

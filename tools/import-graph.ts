@@ -94,7 +94,7 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './history': { eager: ['@noble/hashes'], lazy: ['gpt-tokenizer', '@openai/agents'] },
   './redaction': { eager: ['@noble/hashes'], lazy: [] },
   './keys': { eager: CORE, lazy: ['@openai/agents', 'node'] },
-  './observe': { eager: ['@noble/hashes'], lazy: ['@opentelemetry/api'] },
+  './observe': { eager: ['@noble/hashes'], lazy: ['@opentelemetry/api', '@openai/agents'] },
   './resilience': { eager: ['cockatiel'], lazy: [] },
   './transfer': { eager: ['@noble/hashes'], lazy: [] },
   // Writes through the layers of the target; reads by the driver of the database that Python wrote.

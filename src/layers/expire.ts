@@ -6,6 +6,7 @@ import { after as andThen } from '../maybe-promise.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
 import { callKey, ownerKey, resultKey } from '../protocol/links.ts';
 import { withParts } from '../protocol/sealed-record.ts';
+import { countWork } from '../protocol/work.ts';
 
 /** Options of {@link expire}. */
 export interface ExpireOptions {
@@ -163,17 +164,22 @@ export function expire(options: ExpireOptions): SessionLayer {
     const now = call.now();
     const cutoff = cutoffOf(call, now);
     let missing = 0;
+    let expired = 0;
     const visible = entries.map((entry) => {
       const { header } = entry;
       if (header.t !== undefined && header.t > now + CLOCK_TOLERANCE)
         throw writtenInFuture(call, header.t - now);
-      if (expiryOf(header) <= cutoff) return undefined;
+      if (expiryOf(header) <= cutoff) {
+        expired += 1;
+        return undefined;
+      }
       if (header.t === undefined && !call.sealed) {
         if (unstamped === 'throw') missing += 1;
         if (unstamped === 'hide') return undefined;
       }
       return entry;
     });
+    countWork(call, 'expired', expired);
     if (missing > 0) throw notStamped(call, missing, entries.length);
     return visible;
   }

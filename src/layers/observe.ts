@@ -1,14 +1,15 @@
 import type * as telemetry from '@opentelemetry/api';
-import type { Attributes, Meter, Span, Tracer } from '@opentelemetry/api';
-import { toBase64url, utf8 } from '../crypto/encoding.ts';
-import { sha256 } from '../crypto/hash.ts';
-import { defined } from '../defined.ts';
+import type { Meter, Span, Tracer } from '@opentelemetry/api';
 import { errorName } from '../error-name.ts';
 import { isStrongroomError } from '../errors.ts';
 import type { SessionCall, SessionLayer } from '../layer.ts';
 import { loadModule } from '../load-module.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { loadSdk } from '../load-sdk.ts';
+import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
 import { warn } from '../warning.ts';
+import { inAgentsSpan } from './observe/agents-span.ts';
+import { describeCall, shownId } from './observe/described.ts';
+import { createInstruments, type Instruments } from './observe/instruments.ts';
 
 /** Options of {@link observe}. */
 export interface ObserveOptions {
@@ -23,21 +24,42 @@ export interface ObserveOptions {
   readonly tracer?: Tracer;
   /** @defaultValue the meter `strongroom` of the global provider */
   readonly meter?: Meter;
+  /**
+   * Whether calls are also custom spans of the SDK's own tracing, inside its traces: `run()` makes one unless tracing is
+   * disabled. The SDK exports its traces to OpenAI unless other processors are set.
+   *
+   * @defaultValue true
+   */
+  readonly agentsSpans?: boolean;
+  /**
+   * A read that takes longer is a process warning (`STRONGROOM_SLOW_LOAD`), at most once a minute, and counts in
+   * `strongroom.slow_loads`. `false`: never.
+   *
+   * @defaultValue '3s'
+   */
+  readonly slowLoad?: Duration | false;
 }
 
-const HASH_CHARACTERS = 16;
+/** Between two warnings of slow reads, in milliseconds. */
+const WARNING_PAUSE = 60_000;
 
 /**
- * A span, a duration and item counts for every call on a session, through OpenTelemetry, and never content: no item,
- * no error message. Needs the package `@opentelemetry/api`, and does nothing until a provider is registered. It may
- * stand anywhere in a stack: outermost it measures all of it, innermost the database alone; spans of a database
- * driver become children of its spans.
+ * A span, a duration and counts for every call on a session, through OpenTelemetry and in the SDK's own traces, and
+ * never content: no item, no error message. Needs the package `@opentelemetry/api`, and does nothing until a provider is
+ * registered. It may stand anywhere in a stack: outermost it measures all of it, innermost the database alone; spans of
+ * a database driver become children of its spans. With two in a stack, calls and items are counted by both, and the
+ * work of the layers once.
  *
  * - Span `session <operation>`, kind internal: `strongroom.operation`, `gen_ai.conversation.id` (see `sessionId`),
- *   `strongroom.items.in`, `strongroom.items.out`, and after a failure `error.type`: a strongroom error's code, else
- *   the name of the error's class.
+ *   `strongroom.session.type` (`sqlite`, `MemorySession`, …), `strongroom.session.kind` (`conversation`, or what belongs
+ *   to one: `branch`, `usage`, `vault`, …), `strongroom.items.in`, `strongroom.items.out`, `strongroom.served_from`, and
+ *   after a failure `error.type`: a strongroom error's code, else the name of the error's class.
+ * - The same as a custom span of the SDK (`withCustomSpan()`), inside a trace of the SDK only.
  * - Histogram `strongroom.operation.duration` in seconds, by `strongroom.operation` and `error.type`.
- * - Counter `strongroom.items`, by `strongroom.operation` and `strongroom.direction` (`in`, `out`).
+ * - Counters, by `strongroom.operation`: `strongroom.items` (also by `strongroom.direction`, `in` or `out`),
+ *   `strongroom.failures` (by `error.type`), `strongroom.slow_loads`, `strongroom.cache.hits` and `strongroom.cache.misses`,
+ *   `strongroom.records.opened`, `.sealed`, `.expired` (hidden by a read) and `.purged`, and `strongroom.redactions` (by
+ *   `strongroom.entity`).
  *
  * It never fails a call: the first failure of its own is a process warning (`STRONGROOM_OBSERVE`). Without the package
  * every call fails with `ERR_UNSUPPORTED`, which says how to install it.
@@ -55,42 +77,29 @@ const HASH_CHARACTERS = 16;
  * ```
  */
 export function observe(options: ObserveOptions = {}): SessionLayer {
-  checkOptions('observe', options, ['sessionId', 'tracer', 'meter']);
-  const { sessionId = 'hash' } = options;
-  if (sessionId !== 'hash' && sessionId !== 'plain' && sessionId !== 'omit') {
-    invalidOption('observe', 'sessionId', "'hash', 'plain' or 'omit'", sessionId);
-  }
-  if (options.tracer !== undefined && typeof options.tracer.startActiveSpan !== 'function') {
-    invalidOption('observe', 'tracer', 'an OpenTelemetry Tracer', options.tracer);
-  }
-  if (options.meter !== undefined && typeof options.meter.createHistogram !== 'function') {
-    invalidOption('observe', 'meter', 'an OpenTelemetry Meter', options.meter);
-  }
+  const { sessionId, agentsSpans, slowLoad } = checkObserve(options);
   let api: Api | undefined;
+  let sdk: Awaited<ReturnType<typeof loadSdk>> | undefined;
   let instruments: Instruments | undefined;
   let warned = false;
+  let slowWarnedAt = Number.NEGATIVE_INFINITY;
 
   /** A failure of telemetry does not fail the call. */
+  function failed(error: unknown): void {
+    if (warned) return;
+    warned = true;
+    warn(
+      'STRONGROOM_OBSERVE',
+      `observe: recording failed (${errorName(error) ?? typeof error}). Calls go on without telemetry; further failures are not reported.`,
+    );
+  }
+
   function quietly(work: () => void): void {
     try {
       work();
     } catch (error) {
-      if (warned) return;
-      warned = true;
-      warn(
-        'STRONGROOM_OBSERVE',
-        `observe: recording failed (${errorName(error) ?? typeof error}). Calls go on without telemetry; further failures are not reported.`,
-      );
+      failed(error);
     }
-  }
-
-  function spanAttributes(call: SessionCall): Attributes {
-    return defined({
-      'strongroom.operation': call.kind,
-      'gen_ai.conversation.id':
-        sessionId === 'omit' ? undefined : sessionId === 'plain' ? call.sessionId : hash(call.sessionId),
-      'strongroom.items.in': call.itemCount,
-    });
   }
 
   /** A missing package is a mistake and an error; a temporary failure to load it only loses telemetry. */
@@ -99,17 +108,37 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
       return (api = await loadApi());
     } catch (error) {
       if (isStrongroomError(error) && error.code === 'ERR_UNSUPPORTED') throw error;
-      quietly(() => {
-        throw error;
-      });
+      failed(error);
       return undefined;
     }
   }
 
+  async function loadAgents(): Promise<typeof sdk> {
+    try {
+      return (sdk = await loadSdk());
+    } catch (error) {
+      failed(error);
+      return undefined;
+    }
+  }
+
+  function warnOfSlow(call: SessionCall, end: number, milliseconds: number): void {
+    if (end - slowWarnedAt < WARNING_PAUSE) return;
+    slowWarnedAt = end;
+    const shown = shownId(call.sessionId, sessionId);
+    const which = shown === undefined ? 'a session' : `session ${JSON.stringify(shown)}`;
+    const items = call.result.items === undefined ? '' : ` for ${call.result.items} items`;
+    warn(
+      'STRONGROOM_SLOW_LOAD',
+      `observe: a read of ${which} took ${Math.round(milliseconds)} ms${items}, longer than slowLoad. cache() makes repeated reads cheap, archiveHistory() and summarizeHistory() make histories shorter.`,
+    );
+  }
+
   function finish(call: SessionCall, span: Span | undefined, start: number, failure?: string): void {
-    const seconds = (performance.now() - start) / 1_000;
-    const operation = { 'strongroom.operation': call.kind };
+    const end = performance.now();
+    const milliseconds = end - start;
     const itemsOut = failure === undefined ? call.result.items : undefined;
+    const isSlow = call.kind === 'getItems' && milliseconds > slowLoad;
     quietly(() => {
       if (itemsOut !== undefined) span?.setAttribute('strongroom.items.out', itemsOut);
       const { servedFrom } = call.result;
@@ -124,20 +153,19 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
       // A meter of the API does not follow a provider that is registered later, so it is created late.
       const meter = options.meter ?? api?.metrics.getMeter('strongroom');
       if (meter === undefined) return;
-      instruments ??= instrumentsOf(meter);
-      const { duration, items } = instruments;
-      duration.record(seconds, defined({ ...operation, 'error.type': failure }));
-      if (call.itemCount !== undefined) {
-        items.add(call.itemCount, { ...operation, 'strongroom.direction': 'in' });
-      }
-      if (itemsOut !== undefined) items.add(itemsOut, { ...operation, 'strongroom.direction': 'out' });
+      instruments ??= createInstruments(meter);
+      instruments(call, { seconds: milliseconds / 1_000, itemsOut, failure, isSlow });
     });
+    if (isSlow) warnOfSlow(call, end, milliseconds);
   }
 
   return {
     name: 'observe',
     async around(call, next) {
       const { SpanKind, trace } = api ?? (await load()) ?? {};
+      const described = describeCall(call, sessionId);
+      const agents = agentsSpans ? (sdk ?? (await loadAgents())) : undefined;
+      const inside = agents === undefined ? next : () => inAgentsSpan(agents, call, described, next, failed);
       const start = performance.now();
       const measured = async <T>(span: Span | undefined, work: () => Promise<T>): Promise<T> => {
         try {
@@ -152,13 +180,13 @@ export function observe(options: ObserveOptions = {}): SessionLayer {
       let running: ReturnType<typeof next> | undefined;
       quietly(() => {
         if (SpanKind === undefined || trace === undefined) return;
-        const spanOptions = { kind: SpanKind.INTERNAL, attributes: spanAttributes(call) };
+        const spanOptions = { kind: SpanKind.INTERNAL, attributes: described };
         const tracer = options.tracer ?? trace.getTracer('strongroom');
         tracer.startActiveSpan(`session ${call.kind}`, spanOptions, (span) => {
-          running = measured(span, next);
+          running = measured(span, inside);
         });
       });
-      return running ?? measured(undefined, next);
+      return running ?? measured(undefined, inside);
     },
   };
 }
@@ -173,26 +201,29 @@ function loadApi(): Promise<Api> {
   );
 }
 
-interface Instruments {
-  readonly duration: ReturnType<Meter['createHistogram']>;
-  readonly items: ReturnType<Meter['createCounter']>;
+interface Settings extends Required<Pick<ObserveOptions, 'sessionId' | 'agentsSpans'>> {
+  /** Milliseconds, infinite for never. */
+  readonly slowLoad: number;
 }
 
-function instrumentsOf(meter: Meter): Instruments {
+function checkObserve(options: ObserveOptions): Settings {
+  checkOptions('observe', options, ['sessionId', 'tracer', 'meter', 'agentsSpans', 'slowLoad']);
+  const { sessionId = 'hash', agentsSpans = true, slowLoad = '3s' } = options;
+  if (sessionId !== 'hash' && sessionId !== 'plain' && sessionId !== 'omit') {
+    invalidOption('observe', 'sessionId', "'hash', 'plain' or 'omit'", sessionId);
+  }
+  if (typeof agentsSpans !== 'boolean') {
+    invalidOption('observe', 'agentsSpans', 'true or false', agentsSpans);
+  }
+  if (options.tracer !== undefined && typeof options.tracer.startActiveSpan !== 'function') {
+    invalidOption('observe', 'tracer', 'an OpenTelemetry Tracer', options.tracer);
+  }
+  if (options.meter !== undefined && typeof options.meter.createHistogram !== 'function') {
+    invalidOption('observe', 'meter', 'an OpenTelemetry Meter', options.meter);
+  }
   return {
-    duration: meter.createHistogram('strongroom.operation.duration', {
-      description: 'Duration of calls on a session.',
-      unit: 's',
-      // The boundaries that the semantic conventions give for database operations.
-      advice: { explicitBucketBoundaries: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10] },
-    }),
-    items: meter.createCounter('strongroom.items', {
-      description: 'Items handed to a session and given back by it.',
-      unit: '{item}',
-    }),
+    sessionId,
+    agentsSpans,
+    slowLoad: slowLoad === false ? Number.POSITIVE_INFINITY : parseDuration('observe', 'slowLoad', slowLoad),
   };
-}
-
-function hash(sessionId: string): string {
-  return toBase64url(sha256(utf8(sessionId))).slice(0, HASH_CHARACTERS);
 }

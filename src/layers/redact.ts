@@ -3,6 +3,7 @@ import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../layer.ts
 import { after, isThenable, together } from '../maybe-promise.ts';
 import { invalidOption } from '../options.ts';
 import { withParts } from '../protocol/sealed-record.ts';
+import { countRedacted } from '../protocol/work.ts';
 import { parseRedactionOptions, requirePseudonyms, type RedactionOptions } from '../redaction/options.ts';
 import type { RedactedItem, RedactionFinding, UnsearchedText } from '../redaction/redacted-item.ts';
 import { createRedactionEngine } from '../redaction/redactor.ts';
@@ -76,6 +77,13 @@ export function redact(options: RedactOptions = {}): SessionLayer {
   if (vaults !== undefined) requirePseudonyms('redact', settings);
 
   const tell = (when: 'write' | 'read', redacted: readonly RedactedItem[], call: SessionCall): void => {
+    for (const { findings } of redacted) {
+      if (findings.length > 0)
+        countRedacted(
+          call,
+          findings.map(({ entityType }) => entityType),
+        );
+    }
     if (onRedaction === undefined) return;
     const findings = redacted.flatMap((result, item) =>
       result.findings.map((finding) => ({ ...finding, item })),

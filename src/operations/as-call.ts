@@ -37,7 +37,7 @@ async function insideLayers<T>(
 ): Promise<T> {
   const origin = originOf(options);
   const calls = isStore(target) ? target[CALLS] : undefined;
-  if (calls !== undefined) return calls.whole(kind, origin, work);
+  if (calls !== undefined) return calls.whole(kind, origin, async () => work());
   const engine = isSession(target) ? engineOf(target) : undefined;
   return engine === undefined ? work() : engine.operate(kind, origin, work);
 }

@@ -28,6 +28,7 @@ import {
   type RecordSource,
   SHARE_RECORDS,
   type ShareRecordsArgs,
+  STORE_NAME,
 } from '../session-contract.ts';
 import type { StoreDriver, StoredRecord } from './driver.ts';
 import { isSubjectError } from './failure.ts';
@@ -54,6 +55,7 @@ export interface StoreSession extends Session {
    */
   replacePrefix(args: ReplacePrefixArgs): Promise<void>;
   readonly [OPERATIONS]: { has(operationId: string): Promise<boolean> };
+  readonly [STORE_NAME]: string;
   readonly [DEK_STORE]: DekStore;
   readonly [LEASES]: SessionLeases;
   readonly [ADMIT]?: Admit;
@@ -166,6 +168,7 @@ export function createStoreSession(
       has: async (operationId: string) =>
         queue.read(() => driver.applied(sessionId, operationKey(operationId))),
     },
+    [STORE_NAME]: driver.name,
     [DEK_STORE]: driver.dekStore,
     [LEASES]: {
       ...driver.leases,

@@ -9,6 +9,7 @@ import type {
 } from '../../layer.ts';
 import { after } from '../../maybe-promise.ts';
 import { takesParts } from '../../protocol/sealed-record.ts';
+import { countWork } from '../../protocol/work.ts';
 import { mapInSlices } from '../../slices.ts';
 import type { ActivityOf } from './activities.ts';
 import { compare, endsWithKnown } from './changes.ts';
@@ -71,11 +72,11 @@ export function createLoad(
   function loadKept(reading: Load, list: List): Loaded {
     const { call, io } = reading;
     const { length } = list.known;
-    return after(compareWith(list, length, reading), ({ unchanged, version }) =>
-      unchanged && (!list.marked || takesParts(call))
-        ? answer(list, length, call, io)
-        : readAnew(reading, list, version),
-    );
+    return after(compareWith(list, length, reading), ({ unchanged, version }) => {
+      if (!unchanged || (list.marked && !takesParts(call))) return readAnew(reading, list, version);
+      countWork(call, 'cacheHits', 1);
+      return answer(list, length, call, io);
+    });
   }
 
   function compareWith(list: List, length: number, { call, io }: Load): MaybePromise<Comparison> {
@@ -98,6 +99,7 @@ export function createLoad(
     list: List | undefined,
     version: HistoryVersion | undefined,
   ): Promise<readonly (Entry | HiddenEntry)[]> {
+    countWork(call, 'cacheMisses', 1);
     const isFull = call.limit === undefined;
     // Read before the records: an append in between makes the kept version older than its records, never newer.
     const before = isFull && mode === 'tail' ? (version ?? (await io.version?.read())) : undefined;

@@ -5,6 +5,7 @@ import type { DataKey, DataKeyScope } from '../../keys/data-keys/types.ts';
 import type { Entry, MaybePromise, SessionCall } from '../../layer.ts';
 import { after } from '../../maybe-promise.ts';
 import type { Envelope } from '../../protocol/envelope.ts';
+import { countWork } from '../../protocol/work.ts';
 import { mapInSlices } from '../../slices.ts';
 import { openEntry } from './entry.ts';
 import type { EncryptSettings } from './options.ts';
@@ -41,6 +42,7 @@ export function createReading(
     const found = await openKeys(dataKeys, limits.maxPerRead, scope, wanted, stopsReading);
     try {
       let plain = 0;
+      let count = 0;
       let previous: { envelope: Envelope; key: DataKey | Failure } | undefined;
       const open = (result: (typeof parsed)[number], index: number): Entry | undefined => {
         const record = (entries[index] as Entry).item;
@@ -60,11 +62,15 @@ export function createReading(
           previous = { envelope, key };
           entry = 'failure' in key ? key : openEntry(key, envelope, record);
         }
-        if (!('failure' in entry)) return entry;
+        if (!('failure' in entry)) {
+          count++;
+          return entry;
+        }
         skipOrThrow(onUndecryptable, entry.failure, record, { index, count: entries.length }, call);
         return undefined;
       };
       const opened = await mapInSlices(parsed, open, 1);
+      countWork(call, 'opened', count);
       if (plain > 0) accepting?.onPlaintext?.(plain, call.sessionId);
       return opened;
     } finally {

@@ -9,6 +9,7 @@ import { after, isThenable } from '../../maybe-promise.ts';
 import { encodeItem } from '../../protocol/item.ts';
 import { takesParts } from '../../protocol/sealed-record.ts';
 import { GUARD, isGuarding } from '../../session-contract.ts';
+import { countWork } from '../../protocol/work.ts';
 import { mapInSlices } from '../../slices.ts';
 import { createSeal } from './entry.ts';
 import type { ScopeOf } from './scope.ts';
@@ -63,6 +64,7 @@ export function createWriting(
     });
     return after(sealing, (sealed) => {
       counters.seals += entries.length;
+      countWork(call, 'sealed', entries.length);
       dataKeys.sealed(key, entries.length, bytes);
       guard(key, scope);
       return sealed;
