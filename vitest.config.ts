@@ -13,7 +13,7 @@ const SHARING = [
 
 const config: ViteUserConfig = defineConfig({
   // Examples import `strongroom` by its name; tests of them, too, meet the sources and not a stale `dist`.
-  ssr: { resolve: { conditions: ['strongroom-source', 'module', 'node', 'development|production'] } },
+  ssr: { resolve: { conditions: ['strongroom-source', 'node', 'development|production'] } },
   test: {
     // No test is decided by time: this only ends one that hangs.
     testTimeout: 120_000,
