@@ -69,6 +69,11 @@ export function lineageOf(id: string): Lineage | undefined {
   return kind === '' ? undefined : { root: lineageOf(parent)?.root ?? parent, parent, kind };
 }
 
+/** Whether the history of a session can begin with records of another one (decision 85). */
+export function isBranch(id: string): boolean {
+  return lineageOf(id)?.kind === 'branch';
+}
+
 /** The conversation of a session: itself, if it is one. */
 export function rootOf(id: string): string {
   return lineageOf(id)?.root ?? id;

@@ -123,7 +123,7 @@ for (const each of [file, dekFile]) {
 
 {
   const url = new URL(SERVERS.MariaDB);
-  const tables = ['schema', 'sessions', 'items', 'operations', 'deks', 'holds', 'leases'].map(
+  const tables = ['schema', 'sessions', 'items', 'shares', 'operations', 'deks', 'holds', 'leases'].map(
     (each) => `${PLACE}_${each}`,
   );
   const client = ['-h', url.hostname, '-P', url.port, '-u', url.username, url.pathname.slice(1)];

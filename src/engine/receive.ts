@@ -33,10 +33,11 @@ export function createReceive({ stack, pipeline, calls, comparison }: Parts): Re
   return async (entries, { kind, copiedFrom, shares, ...details }, store) =>
     calls.mutate(kind, { ...details, itemCount: entries?.length }, async (call, appended) => {
       const receiving: SessionCall = copiedFrom === undefined ? call : { ...call, copiedFrom };
-      if (entries !== undefined) call.result.items = entries.length;
       if (shares === true || entries === undefined) {
         await pipeline.settle(entries ?? [], receiving);
-        return store({ sessionId: call.sessionId, items: [] });
+        await store({ sessionId: call.sessionId, items: [] });
+        if (entries !== undefined) call.result.items = entries.length;
+        return;
       }
       const sealed = await send(
         stack,
@@ -45,6 +46,7 @@ export function createReceive({ stack, pipeline, calls, comparison }: Parts): Re
         async (written) => store({ sessionId: call.sessionId, items: recordsOf(stack, written) }),
       );
       appended(sealed);
+      call.result.items = entries.length;
     });
 }
 

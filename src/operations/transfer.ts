@@ -58,7 +58,8 @@ const CHUNK = 500;
  * `audit()`, take part: with a call on the store, and one on each session.
  * @param to The same.
  * @throws {@link StrongroomError} `ERR_CONFLICT` when a session of the same id in `to` is not the beginning of the one
- * in `from`; `ERR_UNSUPPORTED` when one of them is not a store of strongroom.
+ * in `from`; `ERR_UNSUPPORTED` when one of them is not a store of strongroom, or when a branch has sealed records of its conversation and `to`
+ * cannot share records: run `reencrypt()` first.
  *
  * @example
  * ```ts
@@ -137,7 +138,7 @@ async function transferSession(
   id: string,
   subject: string | undefined,
 ): Promise<{ readonly items: number; readonly shredded: number }> {
-  const all = await source.records(id);
+  const all = recordsFor(target, id, await source.records(id));
   const lost = await bringKeys(source, target, id, all);
   const records = all.filter(({ did, wrapped }) => did === null || wrapped !== null || !lost.has(did));
   const digest = (list: readonly StoredRecord[]): string =>
@@ -162,6 +163,24 @@ async function transferSession(
     );
   }
   return { items: missing.length, shredded: all.length - records.length };
+}
+
+/** Without the origins of records, where the target knows none. */
+function recordsFor(
+  target: Maintenance,
+  id: string,
+  records: readonly StoredRecord[],
+): readonly StoredRecord[] {
+  if (target.shares) return records;
+  // An envelope can be read in the session that it was written for.
+  if (records.some(({ origin, head }) => origin !== undefined && head !== null)) {
+    throw new StrongroomError(
+      'ERR_UNSUPPORTED',
+      `transfer: session ${JSON.stringify(id)} shares sealed or stamped records with the conversation that it was branched from, and the target cannot ` +
+        'share records. Run reencrypt() over the source first, which gives each branch records of its own, or exclude the branch.',
+    );
+  }
+  return records.map(({ origin: _origin, ...record }) => record);
 }
 
 /** @returns Ids of the keys that the source has destroyed. */

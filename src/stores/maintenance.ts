@@ -44,6 +44,8 @@ export interface Maintenance {
   dropIf(sessionId: string, condition: DropCondition): Promise<boolean>;
   /** Deletes all but the last `keep` items; returns how many. `ERR_HELD` under a hold. */
   trim(sessionId: string, keep: number): Promise<number>;
+  /** Whether a record can be of another session than the one that has it, see `Change.share`. */
+  readonly shares: boolean;
   /** All stored records of a session. */
   records(sessionId: string): Promise<readonly StoredRecord[]>;
   /** Appends records of another store, with the times that they have. */
@@ -105,6 +107,7 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
       return trimmed;
     },
     notes: createNotes(driver, now),
+    shares: driver.shares === true,
     records: async (sessionId) => driver.read(sessionId),
     append: (sessionId, records, subject) => driver.append({ sessionId, records, mark: newMark(), subject }),
     expired: (writtenBefore, at = now()) => driver.expired({ now: at, writtenBefore }),

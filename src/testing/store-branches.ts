@@ -15,6 +15,7 @@ export const BRANCHES: ReadonlyMap<string, (bench: Bench) => Promise<void>> = ne
   ['begins a branch with records that have the times of their originals', keepsTimes],
   ['leaves a branch and its source alone, whatever is done to either, in both orders', goApart],
   ['leaves a branch what it began with when the branch that it was made from is deleted', outlivesSource],
+  ['makes whole branches beside removals in what they are made from', racesRemovals],
   ['pages through a branch across its beginning', pagesAcross],
   ['purges what a branch began with, and nothing of a branch that is held', purgesBeginnings],
   ['notices by its version that the beginning of a branch was purged', movesVersions],
@@ -91,11 +92,11 @@ async function textsOf(session: StoreSession): Promise<string[]> {
   return (await session.getItems()).map(textOf);
 }
 
-/** Every deed on the source, on the branch, or on a branch of the branch, before two others on another of them. */
+/** Every deed on the source, on the branch, or on a branch of the branch, before another one on another of them. */
 async function goApart({ store, other, id }: Bench): Promise<void> {
   const names = Object.keys(DEEDS);
   for (const [turn, first] of names.entries()) {
-    for (const index of [turn + 1, turn + 4]) {
+    for (const index of [turn + (turn % 2 === 0 ? 1 : 4)]) {
       const second = names[index % names.length] as string;
       const root = id(`${first}-${second}`);
       await store.session(root).addItems(numbered('item', 6));
@@ -127,6 +128,35 @@ async function goApart({ store, other, id }: Bench): Promise<void> {
         assert.equal(counts.get(await session.getSessionId()) ?? 0, texts[at]?.length, `count of ${at}`);
       await store.deleteSession(root);
       for (const session of sessions) assert.deepEqual(await session.getItems(), []);
+    }
+  }
+}
+
+async function racesRemovals({ store, other, id }: Bench): Promise<void> {
+  const root = id();
+  const session = store.session(root);
+  await session.addItems(numbered('item', 9));
+  const [here, there] = [branches(store, root), branches(other, root)];
+  const branch = (await here.create('b')) as StoreSession;
+  for (let round = 1; round <= 4; round++) {
+    await Promise.all([
+      session.popItem(),
+      there.create(`of-main-${round}`, { from: 'main' }),
+      here.create(`of-b-${round}`, { from: 'b' }),
+      other.session(await branch.getSessionId(), { derived: true }).popItem(),
+    ]);
+    for (const name of [`of-main-${round}`, `of-b-${round}`]) {
+      const texts = await textsOf(there.session(name) as StoreSession);
+      assert.ok(texts.length === 10 - round || texts.length === 9 - round, `${name} has ${texts.length}`);
+      assert.deepEqual(texts, numbered('item', texts.length).map(textOf), name);
+    }
+  }
+  assert.equal((await session.getItems()).length, 5);
+  await Promise.all([session.clearSession(), branch.clearSession()]);
+  for (let round = 1; round <= 4; round++) {
+    for (const name of [`of-main-${round}`, `of-b-${round}`]) {
+      const { length } = await here.session(name).getItems();
+      assert.ok(length >= 9 - round, `${name} has ${length} after its source was cleared`);
     }
   }
 }

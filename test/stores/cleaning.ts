@@ -11,7 +11,7 @@ export async function dropPostgresSchema(url: string, schema: string): Promise<v
 
 export async function dropMysqlTables(url: string, prefix: string): Promise<void> {
   const connection = await createConnection(url);
-  for (const table of ['schema', 'sessions', 'items', 'operations', 'deks', 'holds', 'leases']) {
+  for (const table of ['schema', 'sessions', 'items', 'shares', 'operations', 'deks', 'holds', 'leases']) {
     await connection.query(`DROP TABLE IF EXISTS ${prefix}${table}`);
   }
   await connection.end();

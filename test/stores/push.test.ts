@@ -457,7 +457,7 @@ describe.skipIf(postgres.absent)('openPostgres with push', () => {
     const { session, source, settled } = await counted(store, id, key);
     await session.addItems([message('one')]);
     await admin.query(`CREATE ROLE ${role} LOGIN; GRANT USAGE ON SCHEMA ${schema} TO ${role};
-      GRANT ALL ON ${['schema', 'sessions', 'items', 'operations', 'deks', 'holds', 'leases'].map((name) => `${schema}.strongroom_${name}`).join()} TO ${role}`);
+      GRANT ALL ON ${['schema', 'sessions', 'items', 'shares', 'operations', 'deks', 'holds', 'leases'].map((name) => `${schema}.strongroom_${name}`).join()} TO ${role}`);
     try {
       await using writer = openPostgres(url.href, { schema, createTables: false });
       await eventually(settled);

@@ -1,7 +1,10 @@
 import { DatabaseSync } from 'node:sqlite';
 import type { AgentInputItem, Session } from '@openai/agents';
 import type { JWK } from 'jose';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { createConnection } from 'mysql2/promise';
+import { Client } from 'pg';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { memoryDriver } from '../../examples/support/memory-driver.ts';
 import { branches } from '../../src/history/index.ts';
 import {
   cache,
@@ -17,13 +20,113 @@ import { memoryDekStore, reencrypt, rewrap, shred } from '../../src/operations/i
 import { eraseSession } from '../../src/operations/retention.ts';
 import { transfer } from '../../src/operations/transfer.ts';
 import { SHARE_RECORDS } from '../../src/session-contract.ts';
+import { createStore } from '../../src/stores/index.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
+import type { StoreSession } from '../../src/stores/session.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { assistant, user } from '../history/support/random-history.ts';
+import { dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
 import { temporaryFolder } from './folder.ts';
+import { openStore } from './open-store.ts';
+import { announce, uniqueName } from './servers.ts';
 
 const path = temporaryFolder();
-let files = 0;
+const servers = {
+  PostgreSQL: await announce('PostgreSQL', 'shared records'),
+  MariaDB: await announce('MariaDB', 'shared records'),
+};
+const prefix = uniqueName('shared');
+let places = 0;
+
+/** A database of its own. */
+interface Place {
+  readonly open: () => Store<StoreSession>;
+  /** How many rows its tables have. */
+  readonly rows: () => Promise<number>;
+  /** Runs a statement; `?` before the name of a table. */
+  readonly run: (statement: string) => Promise<unknown>;
+  readonly clean: () => Promise<void>;
+}
+
+const TABLES = ['sessions', 'items', 'shares', 'operations', 'deks', 'holds', 'leases'];
+const count = (table: string): string => `SELECT count(*) AS n FROM ${table}`;
+
+function inFile(): Place {
+  const file = path(`place-${++places}.db`);
+  const run = (statement: string): unknown[] => {
+    const database = new DatabaseSync(file);
+    try {
+      return database.prepare(statement.replaceAll('?', 'strongroom_')).all();
+    } finally {
+      database.close();
+    }
+  };
+  return {
+    open: () => openSqlite(file),
+    rows: () =>
+      Promise.resolve(
+        TABLES.reduce((sum, table) => sum + (run(count(`?${table}`))[0] as { n: number }).n, 0),
+      ),
+    run: (statement) => Promise.resolve(run(statement)),
+    clean: () => Promise.resolve(),
+  };
+}
+
+function inPostgres(url: string): Place {
+  const schema = `${prefix}_${++places}`;
+  const run = async (statement: string): Promise<{ n: string }[]> => {
+    const client = new Client(url);
+    await client.connect();
+    try {
+      return (await client.query(statement.replaceAll('?', `${schema}.strongroom_`))).rows as { n: string }[];
+    } finally {
+      await client.end();
+    }
+  };
+  return {
+    open: () => openStore(url, schema),
+    async rows() {
+      let sum = 0;
+      for (const table of TABLES) sum += Number((await run(count(`?${table}`)))[0]?.n);
+      return sum;
+    },
+    run,
+    clean: () => dropPostgresSchema(url, schema),
+  };
+}
+
+function inMysql(url: string): Place {
+  const name = `${prefix}_${++places}`;
+  const run = async (statement: string): Promise<{ n: string }[]> => {
+    const client = await createConnection(url);
+    try {
+      return (await client.query(statement.replaceAll('?', `${name}_`)))[0] as unknown as { n: string }[];
+    } finally {
+      await client.end();
+    }
+  };
+  return {
+    open: () => openStore(url, name),
+    async rows() {
+      let sum = 0;
+      for (const table of TABLES) sum += Number((await run(count(`?${table}`)))[0]?.n);
+      return sum;
+    },
+    run,
+    clean: () => dropMysqlTables(url, `${name}_`),
+  };
+}
+
+const KINDS = [
+  { kind: 'SQLite', absent: false, make: inFile },
+  {
+    kind: 'PostgreSQL',
+    absent: servers.PostgreSQL.absent,
+    make: (): Place => inPostgres(servers.PostgreSQL.url),
+  },
+  { kind: 'MariaDB', absent: servers.MariaDB.absent, make: (): Place => inMysql(servers.MariaDB.url) },
+];
+
 let keys: Keyring;
 beforeAll(async () => {
   keys = keyring({ current: await generateKey() });
@@ -45,66 +148,60 @@ function counter(): { readonly layer: SessionLayer; readonly opened: () => numbe
   };
 }
 
-function rowsIn(file: string): number {
-  const database = new DatabaseSync(file, { readOnly: true });
-  try {
-    const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
-    return tables.reduce(
-      (sum, { name }) =>
-        sum + Number(database.prepare(`SELECT count(*) AS n FROM "${String(name)}"`).get()?.['n']),
-      0,
-    );
-  } finally {
-    database.close();
-  }
-}
-
 const long = Array.from({ length: 10_000 }, (_, index): AgentInputItem =>
   index % 2 === 0 ? user(`question ${index}`) : assistant(`answer ${index}`),
 );
 
-describe('a branch of a conversation of 10,000 items', () => {
-  it('costs less than 50 rows, and opens no item when it begins with all of them', async () => {
-    const file = path('long.db');
-    const { layer, opened } = counter();
-    await using store = openSqlite(file);
-    const stack = wrapStore(store, [layer, expire({ after: '30d' }), encrypt({ keys })]);
-    await stack.session('chat').addItems([...long]);
-    const before = rowsIn(file);
-    const branch = await branches(stack, 'chat').create('retry');
-    expect(rowsIn(file) - before).toBeLessThan(50);
-    expect(opened()).toBe(0);
-    await branch.addItems([user('again')]);
-    expect(await branch.getItems(3)).toEqual([...long.slice(-2), user('again')]);
-    expect(await stack.session('chat').getItems(2)).toEqual(long.slice(-2));
+describe.each(KINDS)('a branch of a conversation of 10,000 items, in $kind', ({ absent, make }) => {
+  let place: Place;
+  beforeEach(() => {
+    place = make();
   });
+  afterEach(() => place.clean());
 
-  it('copies no row when it begins with a part of them, either', async () => {
-    const file = path('part.db');
-    await using store = openSqlite(file);
-    await store.session('chat').addItems([...long]);
-    const before = rowsIn(file);
-    const branch = await branches(store, 'chat').create('earlier', { turn: 4_000 });
-    expect(rowsIn(file) - before).toBeLessThan(50);
-    expect(await branch.getItems(2)).toEqual(long.slice(7_996, 7_998));
-  });
+  it.skipIf(absent)(
+    'costs less than 50 rows, and opens no item when it begins with all of them',
+    async () => {
+      const { layer, opened } = counter();
+      await using store = place.open();
+      const stack = wrapStore(store, [layer, expire({ after: '30d' }), encrypt({ keys })]);
+      await stack.session('chat').addItems([...long]);
+      const before = await place.rows();
+      const branch = await branches(stack, 'chat').create('retry');
+      expect((await place.rows()) - before).toBeLessThan(50);
+      expect(opened()).toBe(0);
+      await branch.addItems([user('again')]);
+      expect(await branch.getItems(3)).toEqual([...long.slice(-2), user('again')]);
+      expect(await stack.session('chat').getItems(2)).toEqual(long.slice(-2));
+    },
+    60_000,
+  );
 
-  it('pays for an undo with no row, and for a change of its middle once', async () => {
-    const file = path('middle.db');
-    await using store = openSqlite(file);
-    await store.session('chat').addItems([...long]);
-    const branch = await branches(store, 'chat').create('retry');
-    const before = rowsIn(file);
-    await branch.popItem();
-    expect(rowsIn(file)).toBe(before);
-    expect(await store.session('chat').getItems(1)).toEqual(long.slice(-1));
-    await store.session('chat').popItem();
-    // The conversation removes a record that the branch does not have any more.
-    expect(rowsIn(file)).toBe(before - 1);
-    await store.session('chat').popItem();
-    expect(rowsIn(file)).toBe(before - 3 + 9_999);
-    expect(await branch.getItems()).toEqual(long.slice(0, 9_999));
-  });
+  it.skipIf(absent)(
+    'copies no row when it begins with a part of them, and few when their end is removed',
+    async () => {
+      await using store = place.open();
+      const session = store.session('chat');
+      await session.addItems([...long]);
+      const before = await place.rows();
+      const tree = branches(store, 'chat');
+      const branch = await tree.create('earlier', { turn: 4_000 });
+      const whole = await tree.create('whole');
+      expect((await place.rows()) - before).toBeLessThan(50);
+      expect(await branch.getItems(2)).toEqual(long.slice(7_996, 7_998));
+      for (let item = 0; item < 4; item++) await session.popItem();
+      await branch.popItem();
+      expect((await place.rows()) - before).toBeLessThan(50);
+      expect(await branch.getItems(1)).toEqual(long.slice(7_996, 7_997));
+      expect(await whole.getItems(5)).toEqual(long.slice(-5));
+      // Who removes what others share from the beginning pays for it.
+      await session.clearSession();
+      expect(await place.rows()).toBeGreaterThan(before + 7_000);
+      expect(await whole.getItems()).toEqual(long);
+      expect(await branch.getItems(1)).toEqual(long.slice(7_996, 7_997));
+    },
+    60_000,
+  );
 });
 
 interface Family {
@@ -125,8 +222,8 @@ const all = {
   twig: [...parts.main, ...parts.branch, ...parts.twig],
 };
 
-async function family(file = path(`family-${++files}.db`), options: object = {}): Promise<Family> {
-  const store = wrapStore(openSqlite(file), [cache({ maxItems: 100 }), encrypt({ keys, ...options })]);
+async function family(open: () => Store<StoreSession>, options: object = {}): Promise<Family> {
+  const store = wrapStore(open(), [cache({ maxItems: 100 }), encrypt({ keys, ...options })]);
   const main = store.session('chat');
   await main.addItems([...parts.main]);
   const tree = branches(store, 'chat');
@@ -138,8 +235,11 @@ async function family(file = path(`family-${++files}.db`), options: object = {})
 }
 
 /** As another process reads it, with nothing in a cache. */
-async function fresh(file: string, options: object = {}): Promise<Record<string, AgentInputItem[]>> {
-  await using store = wrapStore(openSqlite(file), [encrypt({ keys, ...options })]);
+async function fresh(
+  open: () => Store<StoreSession>,
+  options: object = {},
+): Promise<Record<string, AgentInputItem[]>> {
+  await using store = wrapStore(open(), [encrypt({ keys, ...options })]);
   const tree = branches(store, 'chat');
   return {
     main: await store.session('chat').getItems(),
@@ -148,30 +248,46 @@ async function fresh(file: string, options: object = {}): Promise<Record<string,
   };
 }
 
-describe('a record that two histories share', () => {
+// MariaDB has the statements of PostgreSQL.
+const DIFFERENT = KINDS.filter(({ kind, absent }) => !absent && kind !== 'MariaDB');
+
+describe.each(DIFFERENT)('a record that two histories share, in $kind', ({ make }) => {
+  const made: { store?: Store }[] = [];
+  let place: Place;
+  const familyIn = async (at: Place, options: object = {}): Promise<Family> => {
+    const one = await family(at.open, options);
+    made.push(one);
+    return one;
+  };
+  beforeEach(() => {
+    place = make();
+  });
+  afterEach(async () => {
+    for (const { store } of made.splice(0)) await store?.close();
+    await place.clean();
+  });
+
   it.each(['main', 'branch', 'twig'] as const)('is sealed anew for each when %s is', async (name) => {
-    const file = path(`anew-${name}.db`);
-    const made = await family(file);
+    const made = await familyIn(place);
     const report = await reencrypt(made[name], { grace: 0 });
     expect(report).toMatchObject({ sessions: 1, shredded: 0, held: [] });
-    expect(await fresh(file)).toEqual(all);
+    expect(await fresh(place.open)).toEqual(all);
     // No key that is left out opens anything: the rest of them seals the rest.
     expect(await reencrypt(made.store, { grace: 0 })).toMatchObject({ sessions: 3, shredded: 0 });
-    expect(await fresh(file)).toEqual(all);
+    expect(await fresh(place.open)).toEqual(all);
   });
 
   it('is reached once by a rewrap', async () => {
-    const file = path('rewrap.db');
     const old = await generateKey();
     const keyringOf = (...previous: JWK[]): { keys: Keyring } => ({
       keys: keyring({ current: next, previous }),
     });
     const next = await generateKey();
-    await family(file, { keys: keyring({ current: old }) });
-    await using store = wrapStore(openSqlite(file), [encrypt(keyringOf(old))]);
+    await familyIn(place, { keys: keyring({ current: old }) });
+    await using store = wrapStore(place.open(), [encrypt(keyringOf(old))]);
     // One data key for each session that wrote something: the records are sealed under these, whoever has them.
     expect(await rewrap(store)).toMatchObject({ examined: 3, rewrapped: 3, failed: 0 });
-    expect(await fresh(file, keyringOf())).toEqual(all);
+    expect(await fresh(place.open, keyringOf())).toEqual(all);
   });
 
   describe.each([
@@ -179,63 +295,81 @@ describe('a record that two histories share', () => {
     { where: 'elsewhere', options: (): object => ({ dekStore: memoryDekStore() }) },
   ])('with data keys $where', ({ options }) => {
     it('stays readable where it is shared when one of them is shredded, and is unreadable when all are', async () => {
-      const file = path(`shred-${++files}.db`);
       const given = options();
-      const { main, branch, twig } = await family(file, given);
+      const { main, branch, twig } = await familyIn(place, given);
       await shred(branch);
-      expect(await fresh(file, given)).toEqual({ ...all, branch: [] });
+      expect(await fresh(place.open, given)).toEqual({ ...all, branch: [] });
       await twig.addItems([user('four')]);
       await shred(twig);
-      expect(await fresh(file, given)).toEqual({ ...all, branch: [], twig: [] });
+      expect(await fresh(place.open, given)).toEqual({ ...all, branch: [], twig: [] });
       const receipt = await shred(main);
       expect(receipt.rowsCleared).toBe(true);
-      expect(await fresh(file, given)).toEqual({ main: [], branch: [], twig: [] });
+      expect(await fresh(place.open, given)).toEqual({ main: [], branch: [], twig: [] });
     });
 
     it('stays readable when the branch that it came from is erased, and goes with the conversation', async () => {
-      const file = path(`erase-${++files}.db`);
       const given = options();
-      const { store, branch } = await family(file, given);
+      const { store, branch } = await familyIn(place, given);
       await eraseSession(store, await branch.getSessionId(), { derived: true });
-      expect(await fresh(file, given)).toEqual({ ...all, branch: [] });
+      expect(await fresh(place.open, given)).toEqual({ ...all, branch: [] });
       const report = await eraseSession(store, 'chat');
       expect(report.orphans).toEqual([]);
-      expect(await fresh(file, given)).toEqual({ main: [], branch: [], twig: [] });
+      expect(await fresh(place.open, given)).toEqual({ main: [], branch: [], twig: [] });
     });
   });
 
   it('opens in another store, also when the branch that it came from is gone', async () => {
-    const { store } = await family();
+    const { store } = await familyIn(place);
     await branches(store, 'chat').delete('branch');
-    const file = path('target.db');
-    const source = path('source.db');
-    const made = await family(source);
-    await branches(made.store, 'chat').delete('branch');
-    await using from = openSqlite(source);
-    await using target = openSqlite(file);
+    const elsewhere = make();
+    await using from = place.open();
+    await using target = elsewhere.open();
     await transfer(from, target);
-    expect(await fresh(file)).toEqual({ ...all, branch: [] });
+    expect(await fresh(elsewhere.open)).toEqual({ ...all, branch: [] });
     expect(await transfer(from, target)).toMatchObject({ items: 0 });
+    await elsewhere.clean();
+  });
+
+  it('goes to a store that cannot share as a record of its own, sealed ones after reencrypt()', async () => {
+    const { store, twig } = await familyIn(place);
+    await using from = place.open();
+    await using target = createStore(memoryDriver(new Map()));
+    await expect(transfer(from, target)).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED',
+      message: expect.stringContaining('Run reencrypt() over the source first'),
+    });
+    await reencrypt(store, { grace: 0 });
+    await using empty = createStore(memoryDriver(new Map()));
+    await transfer(from, empty);
+    const seen = wrapStore(empty, [encrypt({ keys })]);
+    expect(await branches(seen, 'chat').session('twig').getItems()).toEqual(all.twig);
+    expect(await twig.getItems()).toEqual(all.twig);
   });
 
   it('is not opened where the database moved it to, outside of its conversation', async () => {
-    const file = path('moved.db');
-    await family(file);
-    await using store = wrapStore(openSqlite(file), [encrypt({ keys })]);
+    const { store } = await familyIn(place);
     await store.session('other').addItems([user('mine')]);
     await branches(store, 'other').create('branch');
-    const database = new DatabaseSync(file);
-    database.exec(`UPDATE strongroom_shares SET base = (SELECT key FROM strongroom_sessions WHERE id = 'chat')
-      WHERE session = (SELECT key FROM strongroom_sessions WHERE id = '~branch~branch~other')`);
-    database.close();
-    await expect(branches(store, 'other').session('branch').getItems()).rejects.toMatchObject({
+    const [key] = (await place.run("SELECT * FROM ?sessions WHERE id = 'chat'")) as {
+      key?: number;
+      number?: number;
+    }[];
+    const [branch] = (await place.run(
+      "SELECT * FROM ?sessions WHERE id = '~branch~branch~other'",
+    )) as (typeof key)[];
+    const keyOf = (row: typeof key): number => Number(row?.key ?? row?.number);
+    await place.run(
+      `UPDATE ?shares SET base = ${keyOf(key)}, high = 9999999 WHERE session = ${keyOf(branch)}`,
+    );
+    await using seen = wrapStore(place.open(), [encrypt({ keys })]);
+    await expect(branches(seen, 'other').session('branch').getItems()).rejects.toMatchObject({
       code: 'ERR_AUTHENTICATION',
       message: expect.stringContaining('it was moved from another conversation'),
     });
   });
 
   it('does not become the beginning of a branch that has items', async () => {
-    await using store = openSqlite(':memory:');
+    await using store = place.open();
     const session = store.session('chat');
     await session.addItems([...parts.main]);
     const branch = store.session('~branch~b~chat', { derived: true });

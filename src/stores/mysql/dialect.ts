@@ -45,6 +45,8 @@ export function mysqlDialect(prefix: string): SqlDialect {
       }
     },
     bytes: (column) => `CONVERT(${column} USING binary) AS ${/\w+$/.exec(column)?.[0] ?? column}`,
+    // MariaDB cannot.
+    lateral: false,
     // In UTC: the hour that a time zone repeats in autumn is two hours.
     clock: "(timestampdiff(MICROSECOND, '1970-01-01 00:00:00', utc_timestamp(3)) DIV 1000)",
     async reserve(client, { id, subject, mark }, coming = [], numbers = coming.length) {

@@ -113,6 +113,20 @@ export function migrations(prefix: string): readonly (readonly Step[])[] {
        SET root = regexp_replace(CONVERT(id USING utf8mb4), '(?s)${ROOT_PATTERN}(?=.)', '')
        WHERE id LIKE '~%' AND CONVERT(id USING utf8mb4) REGEXP '(?s)${ROOT_PATTERN}.'`,
     ],
+    // A branch begins with the items of the session `base` up to the number `high`, and has no copies of them. Items that it
+    // has taken over name the session that they were written for.
+    [
+      `CREATE TABLE IF NOT EXISTS ${table('shares')} (
+        session bigint NOT NULL PRIMARY KEY,
+        base bigint NOT NULL,
+        high bigint NOT NULL,
+        KEY by_base (base)
+      ) ${engine}`,
+      {
+        unless: hasColumn(`${prefix}items`, 'origin'),
+        statement: `ALTER TABLE ${table('items')} ADD COLUMN origin varbinary(512)`,
+      },
+    ],
   ];
 }
 

@@ -41,6 +41,7 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
       return changes === 1;
     },
     bytes: (column) => column,
+    lateral: true,
     clock: 'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)',
     async reserve(client, { id, subject, mark }, coming = [], numbers = coming.length) {
       const { expiry, birth } = firstTimes(coming);

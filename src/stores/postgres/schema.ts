@@ -121,6 +121,13 @@ export function migrations(names: PostgresNames): readonly (readonly string[])[]
        WHERE id ~ '${ROOT_PATTERN}.'`,
       `CREATE INDEX ${index('sessions_root')} ON ${table('sessions')} (root) WHERE root IS NOT NULL`,
     ],
+    // A branch begins with the items of the session `base` up to the number `high`, and has no copies of them. Items that it
+    // has taken over name the session that they were written for.
+    [
+      `CREATE TABLE ${table('shares')} (session bigint PRIMARY KEY, base bigint NOT NULL, high bigint NOT NULL)`,
+      `CREATE INDEX ${index('shares_base')} ON ${table('shares')} (base)`,
+      `ALTER TABLE ${table('items')} ADD COLUMN origin text COLLATE "C"`,
+    ],
   ];
 }
 

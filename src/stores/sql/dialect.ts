@@ -37,6 +37,8 @@ export interface SqlDialect {
   insertNew(client: SqlClient, row: NewRow): Promise<boolean>;
   /** A text column, for a list of columns, as the bytes that it was written with, whatever the charset of the connection. */
   bytes(column: string): string;
+  /** A part of a `FROM` can refer to the parts before it. */
+  readonly lateral: boolean;
   /** The server's clock in whole Unix milliseconds. */
   readonly clock: string;
   /**
@@ -57,4 +59,5 @@ export interface SqlDialect {
   deleteItems(client: SqlClient, items: ReadonlyMap<number, readonly number[]>): Promise<void>;
 }
 
-export type TableName = 'schema' | 'sessions' | 'items' | 'operations' | 'deks' | 'leases' | 'holds';
+export type TableName =
+  'schema' | 'sessions' | 'items' | 'shares' | 'operations' | 'deks' | 'leases' | 'holds';

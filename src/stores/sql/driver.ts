@@ -1,15 +1,27 @@
 import type { ReadReference } from '../../clock.ts';
+import { isBranch } from '../../derived-id.ts';
 import type { Announcements } from '../announcements.ts';
+import { appendEach } from '../append-each.ts';
 import type { Batch, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { afterAppend, answerOf } from '../marks.ts';
 import { withoutDid } from '../record.ts';
 import { leavesNothing, removes } from '../removal.ts';
-import { kept, NOTHING, text, type SqlClient, type SqlRow, type SqlRunner } from './client.ts';
+import {
+  kept,
+  NOTHING,
+  text,
+  type SqlClient,
+  type SqlRow,
+  type SqlRunner,
+  type Statement,
+} from './client.ts';
 import { assertNotHeld, derivedHolds, openHold, sqlDekStore } from './dek-store.ts';
 import type { SqlDialect } from './dialect.ts';
 import { sqlChange } from './change.ts';
+import { insertItems } from './insert-items.ts';
 import { assertStands, sqlLeases } from './leases.ts';
 import { sqlPurge } from './purge.ts';
+import { partsOf } from './shares.ts';
 import { sqlSummaries } from './summaries.ts';
 
 /** Options of {@link sqlDriver}. */
@@ -49,6 +61,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     start: kept(`SELECT ${record}, i.seq ${from} WHERE i.session = ? ORDER BY i.seq ASC LIMIT ?`, { tuples }),
     end: kept(`SELECT ${record}, i.seq ${from} WHERE i.session = ? ORDER BY i.seq DESC LIMIT ?`, { tuples }),
   };
+  const ofBranch = sharedHistory(dialect, `${texts}, i.body, i.written_at, i.expires_at, i.born_at, d.did`);
   const readVersion = kept(`SELECT generation, next_seq FROM ${sessions} WHERE id = ?`);
   const digestOf = kept(`SELECT digest FROM ${operations} WHERE session = ? AND operation = ?`);
   const isApplied = kept(
@@ -60,12 +73,29 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     return rows.map((row) => text(row['id']));
   }
 
+  /** Records that were written for another session come from transfers only, so that the fast statements know none. */
+  async function appendAny(batches: readonly Batch[]): Promise<readonly (Error | undefined)[]> {
+    const isPlainBatch = ({ records }: Batch): boolean => records.every(({ origin }) => origin === undefined);
+    if (batches.every(isPlainBatch)) return options.append(batches);
+    return appendEach(batches, async (batch) => {
+      const { sessionId: id, records, subject, mark } = batch;
+      await runner.transaction(async (client) => {
+        const reservation = await dialect.reserve(client, { id, subject, mark }, records);
+        await insertItems(dialect, client, { id, ...reservation }, records);
+      });
+    });
+  }
+
   const reader: SqlClient = { query: (statement, values) => runner.read(statement, values) };
   const { drop, apply } = sqlChange(dialect, options);
   return {
     name: dialect.name,
 
     async read(sessionId, count, skip = 0) {
+      if (isBranch(sessionId)) {
+        const { statement, values } = ofBranch('id', sessionId, 'end', count, skip);
+        return (await runner.read(statement, values)).rows.map(toRecord).reverse();
+      }
       const args = [sessionId, count ?? ALL];
       const { rows } = await (skip === 0
         ? runner.read(readLast, args)
@@ -74,23 +104,23 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     },
 
     async append(batch) {
-      const [error] = await options.append([batch]);
+      const [error] = await appendAny([batch]);
       if (error !== undefined) throw error;
     },
 
-    appendMany: options.append,
+    appendMany: appendAny,
+
+    shares: true,
 
     async change(sessionId, look, decide, subject) {
       await runner.transaction(async (client) => {
         const { session, isNew } = await dialect.reserve(client, { id: sessionId, subject, mark: 0 });
         const ascending = look.from === 'start';
-        const { rows } =
-          look.records === 0
-            ? { rows: [] }
-            : await client.query(lookAt[look.from ?? 'end'], [
-                session,
-                look.records === 'all' ? ALL : look.records,
-              ]);
+        const count = look.records === 'all' ? undefined : look.records;
+        const { statement, values } = isBranch(sessionId)
+          ? ofBranch('number', session, look.from ?? 'end', count)
+          : { statement: lookAt[look.from ?? 'end'], values: [session, count ?? ALL] };
+        const { rows } = count === 0 ? { rows: [] } : await client.query(statement, values);
         const ordered = ascending ? rows : [...rows].reverse();
         const applied =
           look.operation === undefined
@@ -149,8 +179,50 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   };
 }
 
-/** @param row A tuple of `record`. */
+/** A read of the history of a branch: its parts are of several sessions, and one statement sees one state of them. */
+function sharedHistory(
+  dialect: SqlDialect,
+  record: string,
+): (
+  by: 'id' | 'number',
+  session: string | number,
+  from: 'start' | 'end',
+  count: number | undefined,
+  skip?: number,
+) => { readonly statement: Statement; readonly values: readonly (string | number)[] } {
+  const sessions = dialect.table('sessions');
+  const items = dialect.table('items');
+  const known = new Map<string, Statement>();
+  const statementOf = (by: 'id' | 'number', order: 'ASC' | 'DESC', isBounded: boolean): Statement => {
+    const name = `${by} ${order} ${isBounded}`;
+    // A long beginning is not read for the few rows that are wanted.
+    const rows = isBounded
+      ? `CROSS JOIN LATERAL (SELECT * FROM ${items} WHERE session = p.number AND seq <= p.high ORDER BY seq ${order} LIMIT ?) i`
+      : `JOIN ${items} i ON i.session = p.number AND i.seq <= p.high`;
+    const statement =
+      known.get(name) ??
+      kept(
+        `WITH RECURSIVE ${partsOf(dialect, `${sessions} WHERE ${by} = ?`)}
+         SELECT ${record}, i.seq, p.number, coalesce(i.origin, CASE WHEN p.place > 0 THEN o.id END)
+         FROM parts p JOIN ${sessions} o ON o.number = p.number ${rows} LEFT JOIN ${dialect.table('deks')} d ON d.number = i.dek
+         ORDER BY i.seq ${order} LIMIT ? OFFSET ?`,
+        { tuples: true },
+      );
+    known.set(name, statement);
+    return statement;
+  };
+  return (by, session, from, count, skip = 0) => {
+    const bounds = dialect.lateral && count !== undefined ? [count + skip] : [];
+    return {
+      statement: statementOf(by, from === 'start' ? 'ASC' : 'DESC', bounds.length > 0),
+      values: [session, ...bounds, count ?? ALL, skip],
+    };
+  };
+}
+
+/** @param row A tuple of `record`, of a branch with the number of the item, that of its session, and its origin. */
 function toRecord(row: SqlRow): StoredRecord {
+  const origin = row[10] ?? null;
   return {
     ...withoutDid(textOrNull(row[0]), textOrNull(row[7])),
     body: row[1] === null ? (row[3] as Uint8Array) : text(row[1]),
@@ -158,6 +230,7 @@ function toRecord(row: SqlRow): StoredRecord {
     writtenAt: Number(row[4]),
     expiresAt: numberOrNull(row[5]),
     bornAt: numberOrNull(row[6]),
+    ...(origin !== null && { origin: text(origin) }),
   };
 }
 

@@ -5,12 +5,15 @@ import { MARKS, newMark } from '../marks.ts';
 import { leaveSubjects } from './change.ts';
 import { list, text, type SqlClient, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
+import { openHold } from './dek-store.ts';
 import { leasePurge } from './leases.ts';
+import { sqlShares, type Heir } from './shares.ts';
 
 /** Deletes expired records, a batch in one transaction of a few statements, however many sessions they are of. */
 export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriver, 'purge' | 'expired'> {
   const sessions = dialect.table('sessions');
   const items = dialect.table('items');
+  const shares = sqlShares(dialect);
   const removeEndedLeases = leasePurge(dialect, runner);
   const operations = dialect.table('operations');
   const holds = dialect.table('holds');
@@ -63,14 +66,17 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
       if (seqs === undefined) expired.set(session, [Number(row['seq'])]);
       else seqs.push(Number(row['seq']));
     }
+    const changed = [...expired.keys()];
+    const heirs = changed.length === 0 ? [] : await shares.heirsOf(client, changed);
+    await protectHeld(dialect, client, heirs);
     if (expired.size > 0) {
       await dialect.deleteItems(client, expired);
-      const changed = [...expired.keys()];
       await client.query(
         `UPDATE ${sessions} SET generation = (generation + ?) % ${MARKS} WHERE number IN (${list(changed.length)})`,
         [newMark(), ...changed],
       );
     }
+    await shares.purged(client, heirs);
     // Also for those without deleted records: the record that set their bound was removed, and they would be
     // processed again.
     await client.query(
@@ -78,7 +84,7 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
        WHERE number IN (${list(numbers.length)})`,
       numbers,
     );
-    await dropEmpty(client, [...expired.keys()]);
+    await dropEmpty(client, [...changed, ...heirs.map(({ number }) => number)]);
     return [...expired].flatMap(([session, seqs]) =>
       Array<string>(seqs.length).fill(ids.get(session) as string),
     );
@@ -88,7 +94,8 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
     if (changed.length === 0) return;
     const { rows } = await client.query(
       `SELECT number FROM ${sessions} WHERE number IN (${list(changed.length)})
-       AND NOT EXISTS (SELECT 1 FROM ${items} WHERE session = number)`,
+       AND NOT EXISTS (SELECT 1 FROM ${items} WHERE session = number)
+       AND NOT EXISTS (SELECT 1 FROM ${dialect.table('shares')} WHERE session = number)`,
       changed,
     );
     if (rows.length === 0) return;
@@ -132,4 +139,12 @@ export function sqlPurge(dialect: SqlDialect, runner: SqlRunner): Pick<StoreDriv
       return rows.map((row) => ({ id: text(row['id']), items: Number(row['item_count']) }));
     },
   };
+}
+
+/** A branch under a hold keeps the history that it has. */
+async function protectHeld(dialect: SqlDialect, client: SqlClient, heirs: readonly Heir[]): Promise<void> {
+  for (const { number, id } of heirs) {
+    const held = await openHold(dialect, client, [id, ...ancestorsOf(id)]);
+    if (held !== undefined) await sqlShares(dialect).takeOver(client, number);
+  }
 }

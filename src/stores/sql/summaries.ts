@@ -2,6 +2,7 @@ import { defined } from '../../defined.ts';
 import type { StoreDriver } from '../driver.ts';
 import { text, type SqlRunner } from './client.ts';
 import type { SqlDialect } from './dialect.ts';
+import { partsOf } from './shares.ts';
 
 /** Sessions with items, in the order of their ids. */
 export function sqlSummaries(dialect: SqlDialect, runner: SqlRunner): StoreDriver['summaries'] {
@@ -14,16 +15,19 @@ export function sqlSummaries(dialect: SqlDialect, runner: SqlRunner): StoreDrive
     const conditions = [
       ...(after === undefined ? [] : ['s.id > ?']),
       ...(subject === undefined ? [] : [ofSubject]),
-      `EXISTS (SELECT 1 FROM ${items} WHERE session = s.number)`,
+      `(EXISTS (SELECT 1 FROM ${items} WHERE session = s.number)
+        OR EXISTS (SELECT 1 FROM ${dialect.table('shares')} WHERE session = s.number))`,
     ];
     const { rows } = await runner.read(
-      `SELECT s.id, s.subject, count(*) AS item_count, min(i.written_at) AS first_at, max(i.written_at) AS last_at,
+      `WITH RECURSIVE page AS (
+         SELECT s.number, s.id, coalesce(s.subject, (SELECT r.subject FROM ${sessions} r WHERE r.id = s.root)) AS subject
+         FROM ${sessions} s WHERE ${conditions.join(' AND ')} ORDER BY s.id ${limit(count)}
+       ), ${partsOf(dialect, 'page')}
+       SELECT s.id, s.subject, count(*) AS item_count, min(i.written_at) AS first_at, max(i.written_at) AS last_at,
        sum(coalesce(octet_length(i.item), 0) + coalesce(octet_length(i.body), 0)
          + coalesce(octet_length(i.head), 0) + coalesce(octet_length(i.wrapped), 0)) AS bytes
-     FROM (SELECT s.number, s.id, coalesce(s.subject, (SELECT r.subject FROM ${sessions} r WHERE r.id = s.root)) AS subject
-           FROM ${sessions} s WHERE ${conditions.join(' AND ')}
-           ORDER BY s.id ${limit(count)}) s
-     JOIN ${items} i ON i.session = s.number GROUP BY s.number, s.id, s.subject ORDER BY s.id`,
+       FROM page s JOIN parts p ON p.top = s.number JOIN ${items} i ON i.session = p.number AND i.seq <= p.high
+       GROUP BY s.number, s.id, s.subject ORDER BY s.id`,
       [...(after === undefined ? [] : [after]), ...(subject === undefined ? [] : [subject, subject])],
     );
     return rows.map((row) =>

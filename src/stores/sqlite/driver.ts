@@ -1,4 +1,4 @@
-import { lineageOf } from '../../derived-id.ts';
+import { isBranch, lineageOf } from '../../derived-id.ts';
 import type { AppendStep } from '../../layer.ts';
 import { takenError } from '../../keys/data-keys/key-row.ts';
 import type { DekRecord } from '../../keys/dek-store.ts';
@@ -20,7 +20,7 @@ import { removeSession, sqlitePurge } from './purge.ts';
 import { FIRST_PAGE, seqOf, SESSION_KEY, type Tuple } from './pages.ts';
 import { sqliteReading } from './reading.ts';
 import { sharedLength, sharedRows } from './shared-reading.ts';
-import { beginningOf, forgetBeginning, leave, mayHaveShare, share, shorten, takeOver } from './shares.ts';
+import { beginningOf, forgetBeginning, leave, share, shorten, takeOver } from './shares.ts';
 import type { Row, Statements } from './statements.ts';
 import { sqliteSummaries } from './summaries.ts';
 
@@ -73,7 +73,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
                   session,
                   look.operation,
                 );
-          const isShared = mayHaveShare(sessionId);
+          const isShared = isBranch(sessionId);
           return andThen(inSlices(lookAt(statements, session, look, isShared)), ({ rows, records }) => {
             const view = {
               records,
@@ -402,7 +402,7 @@ function begin(
     throw notEmptyError(sessionId, branchId);
   }
   // The items can be those that this session shares itself.
-  const base = mayHaveShare(sessionId) ? (last[10] as number) : key;
+  const base = isBranch(sessionId) ? (last[10] as number) : key;
   share(statements, branch, { base, high: seqOf(last) });
   touch(statements, branch);
 }

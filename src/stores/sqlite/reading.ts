@@ -1,3 +1,4 @@
+import { isBranch } from '../../derived-id.ts';
 import type { MaybePromise } from '../../layer.ts';
 import type { Look, StoreDriver, StoredRecord } from '../driver.ts';
 import type { Connection } from './connection.ts';
@@ -15,7 +16,6 @@ import {
   type Tuple,
 } from './pages.ts';
 import { onOneState, sharedRows, type Extent } from './shared-reading.ts';
-import { mayHaveShare } from './shares.ts';
 import type { Statements } from './statements.ts';
 
 const READ_LAST = `SELECT ${RECORD} FROM strongroom_items WHERE session = ${SESSION_KEY} ORDER BY seq DESC LIMIT ?`;
@@ -67,7 +67,7 @@ export function sqliteReading(connection: Connection): {
     asked: number,
     before: number | undefined,
   ): Tuple[] {
-    if (mayHaveShare(sessionId)) {
+    if (isBranch(sessionId)) {
       const extent = { from: 'end', count: asked, beyond: before } as const;
       return onOneState(statements, () => sharedRows(statements, keyOf(statements, sessionId), extent));
     }
@@ -103,7 +103,7 @@ export function sqliteReading(connection: Connection): {
         if (page.length < asked || left === 0) return pages.length === 1 ? page : pages.toReversed().flat();
       }
     }
-    if (mayHaveShare(sessionId)) return readShared(sessionId, { from: 'end', count });
+    if (isBranch(sessionId)) return readShared(sessionId, { from: 'end', count });
     return readAtOnce(sessionId, count === Number.POSITIVE_INFINITY ? -1 : count);
   }
 
@@ -142,7 +142,7 @@ export function sqliteReading(connection: Connection): {
 
   return {
     async read(sessionId, count, skip = 0) {
-      const isShared = mayHaveShare(sessionId);
+      const isShared = isBranch(sessionId);
       if (count === undefined && skip === 0 && !isShared) return await readForwards(sessionId);
       if (count === undefined || count > FIRST_PAGE) {
         const all = count === undefined ? Number.POSITIVE_INFINITY : count + skip;

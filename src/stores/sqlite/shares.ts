@@ -1,17 +1,12 @@
-import { lineageOf } from '../../derived-id.ts';
 import { MARKS, newMark } from '../marks.ts';
 import type { Row, Statements } from './statements.ts';
 
 /**
- * Branches share the records of their beginning (decision 85): the history of a session is its own items, after those
- * of the session `base` with numbers up to `high`, and so on. Its own numbers are higher than `high`. Only
- * branches share, so that other sessions are read as before.
+ * The items with numbers up to `high` of one session, as a part of a history: branches share the records of their
+ * beginning (decision 85). The history of a session is its own items, after those of the session `base` with numbers up to
+ * `high`, and so on. Its own numbers are higher than `high`. Only branches share, so that other sessions are read as
+ * before.
  */
-export function mayHaveShare(sessionId: string): boolean {
-  return lineageOf(sessionId)?.kind === 'branch';
-}
-
-/** The items with numbers up to `high` of one session, as a part of a history. */
 export interface Part {
   readonly key: number;
   /** The id of the session, which its records were written for unless they say otherwise; `null` for the own items. */
@@ -100,8 +95,8 @@ function boundTimes({ run }: Statements, session: number): void {
 }
 
 /**
- * Before items of a session with numbers from `from` on are removed: the branches that share some of them get its items
- * as their own, as far as they share them. What it shares itself, they share with its base.
+ * Before items of a session with numbers from `from` on are removed: the branches that share some of them get these as their
+ * own, and share less. What the session shares itself, they share with its base, when it may lose that.
  */
 export function leave(statements: Statements, session: number, from: number = Number.MIN_SAFE_INTEGER): void {
   const { all, run } = statements;
@@ -112,17 +107,21 @@ export function leave(statements: Statements, session: number, from: number = Nu
   ) as { session: number; high: number }[];
   if (heirs.length === 0) return;
   const own = beginningOf(statements, session);
+  const isKept = from > (own?.high ?? Number.MIN_SAFE_INTEGER);
   for (const { session: heir, high } of heirs) {
     run(
       `INSERT INTO strongroom_items (session, ${COLUMNS}, origin)
        SELECT ?, ${COLUMNS}, coalesce(origin, (SELECT id FROM strongroom_sessions WHERE key = ?2))
-       FROM strongroom_items WHERE session = ?2 AND seq <= ?3`,
+       FROM strongroom_items WHERE session = ?2 AND seq BETWEEN ?3 AND ?4`,
       heir,
       session,
+      from,
       high,
     );
-    forgetBeginning(statements, heir);
-    if (own !== undefined) share(statements, heir, { base: own.base, high: Math.min(own.high, high) });
+    if (isKept) shorten(statements, heir, from);
+    else forgetBeginning(statements, heir);
+    if (!isKept && own !== undefined)
+      share(statements, heir, { base: own.base, high: Math.min(own.high, high) });
     boundTimes(statements, heir);
   }
 }
