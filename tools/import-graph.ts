@@ -107,6 +107,7 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   './stores': { eager: CORE, lazy: ['@openai/agents'] },
   // Drivers are loaded when a store connects, and only from the entry point that is named after the database.
   './postgres': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'pg'] },
+  './dapr': { eager: CORE, lazy: ['@openai/agents'] },
   './lakebase': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'pg'] },
   './mysql': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'mysql2'] },
   './redis': { eager: [...CORE, 'node'], lazy: ['@openai/agents', 'redis'] },
