@@ -13,17 +13,21 @@ async function open(): Promise<(id: string) => SessionByHand> {
     return handWrittenSqlite(join(folder, 'by-hand.db')).session;
   }
   const { openSqlite } = await import('strongroom/sqlite');
-  if (candidate === 'our store, bare') return openSqlite(join(folder, 'bare.db')).session;
+  if (candidate === 'our store, bare') {
+    const store = openSqlite(join(folder, 'bare.db'));
+    return (id) => store.session(id);
+  }
   const { cache, encrypt, expire, keyring, redact, wrapStore } = await import('strongroom');
   const key = JSON.parse(readFileSync(join(folder, 'key.json'), 'utf8')) as Parameters<
     typeof keyring
   >[0]['current'];
-  return wrapStore(openSqlite(join(folder, 'full.db')), [
+  const sessions = wrapStore(openSqlite(join(folder, 'full.db')), [
     redact(),
     expire({ after: '30d' }),
     cache({ maxItems: 1_000_000 }),
     encrypt({ keys: keyring({ current: key }) }),
-  ]).session;
+  ]);
+  return (id) => sessions.session(id);
 }
 
 const WORKS: Readonly<Record<string, () => Promise<number>>> = {
