@@ -16,7 +16,7 @@ const BLOCK = /(?:<!-- cut: (?<source>\S+?)(?:#(?<region>\S+))? -->\n)?```ts\n(?
 
 /** The papers that are checked, relative to the root of the repository. */
 export function papers(): string[] {
-  return globSync(['*.md', 'docs/**/*.md'], { cwd: ROOT })
+  return globSync(['*.md', 'llms.txt', 'docs/**/*.md'], { cwd: ROOT })
     .filter((file) => !file.startsWith(join('docs', 'api')))
     .toSorted();
 }
