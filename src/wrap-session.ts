@@ -1,4 +1,5 @@
 import type { Session } from '@openai/agents';
+import { ledgerMembers } from './protocol/ledger.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import { brandOf, innerSession } from './engine/inner.ts';
 import { describeLayer, isDataLayer } from './engine/layer-kinds.ts';
@@ -133,6 +134,7 @@ export function wrapSession<S extends Session>(
     inner.dekStore !== undefined && storeOf(other) === inner.dekStore ? engineOf(other)?.receive : undefined,
   );
   const wrapper = buildMembers({ inner, stack, engine, has });
+  Object.assign(wrapper, ledgerMembers(inner.id, wrapper));
   if (hasReplacePrefix(innermost)) wrapper['replacePrefix'] = engine.replacePrefix.bind(engine);
   const brand = brandOf(innermost);
   if (brand !== undefined) wrapper[brand.symbol] = brand.value;

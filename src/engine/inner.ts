@@ -8,6 +8,7 @@ import { isWellFormed } from '../limits.ts';
 import { after } from '../maybe-promise.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../protocol/item.ts';
+import { passOn } from '../protocol/ledger.ts';
 import { plainRecord, rowOf, SealedRecord } from '../protocol/sealed-record.ts';
 import {
   DEK_STORE,
@@ -105,6 +106,7 @@ export function innerSession(session: Session): Inner {
     items: AgentInputItem[],
     runContext: Context,
   ): Promise<void> {
+    passOn(records?.id(), items);
     if (items.length <= batch) {
       await call(method, [items], runContext);
       return;
@@ -186,7 +188,10 @@ export function innerSession(session: Session): Inner {
     clearSession: async (runContext) => void (await call('clearSession', [], runContext)),
     replaceHistoryWithCompaction: async (items, runContext) =>
       append('replaceHistoryWithCompaction', items, runContext),
-    transact: async (args, runContext) => void (await call('applyHistoryTransaction', [args], runContext)),
+    async transact(args, runContext) {
+      passOn(records?.id(), args);
+      await call('applyHistoryTransaction', [args], runContext);
+    },
     async applied(operationId) {
       const operations = members[OPERATIONS] as { has(id: string): Promise<boolean> } | undefined;
       return operations === undefined ? undefined : await operations.has(operationId);

@@ -7,6 +7,7 @@ import type {
 import type { DekStore } from '../keys/dek-store.ts';
 import type { VersionSource } from '../layer.ts';
 import { operationKey } from '../protocol/digest.ts';
+import { ledgerMembers } from '../protocol/ledger.ts';
 import { createQueue } from '../queue.ts';
 import { SealedRecord } from '../protocol/sealed-record.ts';
 import {
@@ -189,6 +190,7 @@ export function createStoreSession(
       stepOf: appends.stepOf,
     },
   };
+  Object.assign(members, ledgerMembers(sessionId, members));
   const session: StoreSession = {
     ...members,
     [RECORDS]: {

@@ -1,5 +1,11 @@
-import { Agent, handoff, MemorySession, run, Runner, tool, Usage } from '@openai/agents';
-import { assistantMessage, functionCall, modelResponse, ScriptedModel } from '@openai/agents/testing';
+import { Agent, handoff, MemorySession, run, Runner, tool, Usage, type AgentInputItem } from '@openai/agents';
+import {
+  assistantMessage,
+  functionCall,
+  modelResponder,
+  modelResponse,
+  ScriptedModel,
+} from '@openai/agents/testing';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
   recordUsage,
@@ -22,6 +28,7 @@ import {
 } from '../../src/index.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { user } from '../history/support/random-history.ts';
+import { rounds } from '../support/soak.ts';
 import { everyStore } from './every-store.ts';
 import { uniqueName } from './servers.ts';
 
@@ -301,6 +308,86 @@ describe('recordUsage()', () => {
     expect(await sessionUsage(session, { store })).toMatchObject({ runs: 1, inputTokens: 1 });
     await store.close();
   });
+
+  it('reads one record of a long ledger for a sum, and a few for its next record', async () => {
+    const store = openSqlite(':memory:');
+    let opened = 0;
+    const counter: SessionLayer = {
+      name: 'counter',
+      reads: 'view',
+      read(entries) {
+        opened += entries.length;
+        return entries;
+      },
+    };
+    const sessions = wrapStore(store, [counter, encrypt({ keys })]);
+    const session = sessions.session('chat', { subject: 'person-7' });
+    await session.addItems([user('Hello')]);
+    await recordUsage(session, runOf(7));
+    const ledger = sessions.session('~usage~~chat', { derived: true });
+    const [record] = await ledger.getItems(1);
+    const many = Array.from({ length: 1_000 }, () => structuredClone(record as AgentInputItem));
+    for (let batch = 0; batch < rounds(1, 100); batch++) await ledger.addItems(many);
+    opened = 0;
+    expect(await sessionUsage(session)).toMatchObject({ inputTokens: 7 });
+    expect(opened).toBe(1);
+    expect(await subjectUsage(sessions, 'person-7')).toMatchObject({ inputTokens: 7 });
+    expect(opened).toBe(2);
+    opened = 0;
+    await recordUsage(session, runOf(5));
+    expect(opened).toBeLessThan(5);
+    expect(await sessionUsage(session)).toMatchObject({ inputTokens: 12 });
+    await store.close();
+  });
+
+  it.each([
+    ['bare', false, []],
+    ['bare', true, []],
+    ['under observers', true, [{ name: 'observer' }]],
+    ['under every layer', false, full()],
+    ['under every layer', true, full()],
+  ] as const)(
+    'a run on a ledger %s (with records: %s) fails, stores nothing and shows a model nothing',
+    async (_how, hasRecords, layers) => {
+      const store = openSqlite(':memory:');
+      const sessions = wrapStore(store, layers);
+      if (hasRecords) await recordUsage(sessions.session('chat'), runOf(7));
+      const ledger =
+        layers.length === 0
+          ? store.session('~usage~~chat', { derived: true })
+          : sessions.session('~usage~~chat', { derived: true });
+      const before = await ledger.getItems();
+      const inputs: unknown[] = [];
+      const model = new ScriptedModel([
+        modelResponder(({ request }) => {
+          inputs.push(request.input);
+          return [assistantMessage('yes')];
+        }),
+      ]);
+      const refusal = {
+        code: 'ERR_UNSUPPORTED',
+        written: 'no',
+        message: expect.stringMatching(/^Session "~usage~~chat" is the usage ledger of a conversation/),
+      };
+      await expect(
+        runner.run(new Agent({ name: 'A', model }), 'Hello', { session: ledger }),
+      ).rejects.toMatchObject(refusal);
+      expect(JSON.stringify(inputs)).not.toContain('strongroom.usage');
+      expect(hasRecords ? inputs : []).toEqual([]);
+      await expect(ledger.addItems([user('Hello')])).rejects.toMatchObject(refusal);
+      await expect(ledger.replaceHistoryWithCompaction([user('Hello')])).rejects.toMatchObject(refusal);
+      const transaction = { type: 'append_items' as const, items: [user('Hello')] };
+      await expect(ledger.applyHistoryTransaction({ operationId: 'one', transaction })).rejects.toMatchObject(
+        refusal,
+      );
+      expect(await ledger.getItems()).toEqual(before);
+      await recordUsage(sessions.session('chat'), runOf(3));
+      expect(await sessionUsage(sessions.session('chat'))).toMatchObject({
+        inputTokens: hasRecords ? 10 : 3,
+      });
+      await store.close();
+    },
+  );
 
   it('refuses what is no result of a run, and a ledger', async () => {
     const store = openSqlite(':memory:');

@@ -4,6 +4,7 @@ import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import { invalidOption } from '../../options.ts';
 import { deriveOf, historyOf, PAGES, VERSION, type Pages } from '../../session-contract.ts';
 import type { VersionSource } from '../../layer.ts';
+import { USAGE_RECORD } from '../../protocol/ledger.ts';
 import { hasTransactions } from '../replace-oldest.ts';
 import type { UsageCell } from './tokens.ts';
 
@@ -35,12 +36,11 @@ export interface Ledger {
   append(next: (last: UsageRecord | undefined) => UsageRecord | undefined): Promise<void>;
 }
 
-const KIND = 'strongroom.usage';
 /**
  * Written before the first record: all missing histories have the same version, and this item gives the ledger its
  * own. It may be written at any time, because it is not counted.
  */
-const OPENING: AgentInputItem = { type: 'unknown', providerData: { type: KIND, opens: true } };
+const OPENING: AgentInputItem = { type: 'unknown', providerData: { type: USAGE_RECORD, opens: true } };
 /** Each is two reads and a transaction; an append in between needs another attempt. */
 const ATTEMPTS = 100;
 
@@ -111,7 +111,7 @@ export async function openLedger(
           // Each state of a history has one version, and each operation is applied once: of all appends that read
           // this state, one succeeds.
           await ledger.applyHistoryTransaction({
-            operationId: `${KIND} after ${version}`,
+            operationId: `${USAGE_RECORD} after ${version}`,
             transaction: { type: 'append_items', items: [itemOf(record)] },
           });
           return;
@@ -137,14 +137,14 @@ function versionOf(session: Session): Pick<VersionSource, 'read'> | undefined {
 }
 
 function itemOf(record: UsageRecord): AgentInputItem {
-  return { type: 'unknown', providerData: { type: KIND, ...record } };
+  return { type: 'unknown', providerData: { type: USAGE_RECORD, ...record } };
 }
 
 /** `undefined` for the opening item of a ledger. */
 function parseRecord(item: AgentInputItem): UsageRecord | undefined {
   const data = item.type === 'unknown' ? item.providerData : undefined;
-  if (data?.['type'] === KIND && data['opens'] === true) return undefined;
-  if (data?.['type'] !== KIND || !Array.isArray(data['cells']) || !Array.isArray(data['sums'])) {
+  if (data?.['type'] === USAGE_RECORD && data['opens'] === true) return undefined;
+  if (data?.['type'] !== USAGE_RECORD || !Array.isArray(data['cells']) || !Array.isArray(data['sums'])) {
     throw new StrongroomError(
       'ERR_MALFORMED',
       'The usage ledger of this conversation contains an item that is no record of usage. Write to ledgers with recordUsage() only; delete the ledger to begin anew.',
