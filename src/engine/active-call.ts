@@ -2,7 +2,7 @@ import type { CallKind, Entry, MaybePromise, SessionCall } from '../layer.ts';
 import { after } from '../maybe-promise.ts';
 import { isCall } from '../protocol/links.ts';
 import { allTakeParts, TAKES_PARTS } from '../protocol/sealed-record.ts';
-import { TAKES_SHARED } from '../protocol/shared-entries.ts';
+import { TAKES_SHARED, type Sharing } from '../protocol/shared-entries.ts';
 import type { Histories } from './histories.ts';
 import type { Inner } from './inner.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -48,7 +48,10 @@ export function createBegin(inner: Inner, stack: Stack, pipeline: Pipeline, hist
 
   function callOf(sessionId: string, kind: CallKind, details: CallDetails): ActiveCall {
     const { limit, itemCount, operationId, runContext, actor, purpose } = details;
-    const call: ActiveCall = {
+    const call: ActiveCall & {
+      readonly [TAKES_PARTS]: boolean;
+      readonly [TAKES_SHARED]: Sharing | undefined;
+    } = {
       kind,
       sessionId,
       limit,
@@ -63,8 +66,8 @@ export function createBegin(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       sealed: stack.sealed,
       dekStore: inner.dekStore,
       version: inner.version,
-      ...(takesRecords && KINDS_WITH_PARTS.includes(kind) && { [TAKES_PARTS]: true }),
-      ...(takesSharedEntries && kind === 'getItems' && { [TAKES_SHARED]: { given: false } }),
+      [TAKES_PARTS]: takesRecords && KINDS_WITH_PARTS.includes(kind),
+      [TAKES_SHARED]: takesSharedEntries && kind === 'getItems' ? { given: false } : undefined,
       result: {},
       now() {
         const now = stack.now();

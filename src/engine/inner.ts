@@ -5,7 +5,7 @@ import { storeRow } from '../keys/data-keys/key-row.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import type { MaybePromise, VersionSource } from '../layer.ts';
 import { isWellFormed } from '../limits.ts';
-import { after } from '../maybe-promise.ts';
+import { isThenable } from '../maybe-promise.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../protocol/item.ts';
 import { passOn } from '../protocol/ledger.ts';
@@ -93,12 +93,12 @@ export function innerSession(session: Session): Inner {
   const records = recordsOf(session);
 
   /** Sessions that did not opt in get calls without the context argument. */
-  const call = async (name: string, args: unknown[], runContext: Context): Promise<unknown> =>
-    await (members[name] as Method).call(
-      session,
-      ...args,
-      ...(acceptsRunContext && runContext ? [runContext] : []),
-    );
+  const send = (name: string, args: readonly unknown[], runContext: Context): unknown => {
+    const withContext = acceptsRunContext && runContext ? [...args, runContext] : args;
+    return (members[name] as Method).apply(session, withContext as unknown[]);
+  };
+  const call = async (name: string, args: readonly unknown[], runContext: Context): Promise<unknown> =>
+    await send(name, args, runContext);
 
   /** One call where the backend allows it; in batches over Conversations, taken back when a later one fails. */
   async function append(
@@ -108,7 +108,7 @@ export function innerSession(session: Session): Inner {
   ): Promise<void> {
     passOn(records?.id(), items);
     if (items.length <= batch) {
-      await call(method, [items], runContext);
+      await send(method, [items], runContext);
       return;
     }
     // The service adds ids, so its previous last record separates new records from equal ones.
@@ -182,8 +182,10 @@ export function innerSession(session: Session): Inner {
       }
       return items as AgentInputItem[];
     },
-    addItems: async (items, runContext) =>
-      after(records?.toAppend(items) ?? items, (list) => append('addItems', list, runContext)),
+    async addItems(items, runContext) {
+      const list = records?.toAppend(items) ?? items;
+      await append('addItems', isThenable(list) ? await list : list, runContext);
+    },
     popItem: async (runContext) => (await call('popItem', [], runContext)) as AgentInputItem | undefined,
     clearSession: async (runContext) => void (await call('clearSession', [], runContext)),
     replaceHistoryWithCompaction: async (items, runContext) =>

@@ -146,7 +146,7 @@ export const MEMBERS: { readonly [K in SessionMember]-?: Row<K> } = {
 };
 
 /** Internal methods of the SDK's own compaction session. */
-const INTERNAL: readonly string[] = [
+const INTERNAL = [
   'ownsCompaction',
   'shouldTriggerCompaction',
   'runCompactionOperation',
@@ -158,20 +158,18 @@ const INTERNAL: readonly string[] = [
   'ensureCompactionCandidates',
 ];
 
+const KNOWN: ReadonlySet<string> = new Set([...Object.keys(MEMBERS), ...INTERNAL, 'constructor']);
+
 /** Methods of `session` that are neither the SDK's nor ours: the wrapper will not have them. */
 export function unknownMembers(session: object, known: readonly string[]): string[] {
   const names = new Set<string>();
   for (let at: object | null = session; at !== null && at !== Object.prototype;) {
-    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
-      if (typeof value === 'function' && name !== 'constructor') names.add(name);
+    for (const name of Object.getOwnPropertyNames(at)) {
+      if (KNOWN.has(name) || known.includes(name) || name.startsWith('_')) continue;
+      // The value of an accessor is not asked for.
+      if (typeof Object.getOwnPropertyDescriptor(at, name)?.value === 'function') names.add(name);
     }
     at = Object.getPrototypeOf(at) as object | null;
   }
-  return [...names].filter(
-    (name) =>
-      !Object.hasOwn(MEMBERS, name) &&
-      !known.includes(name) &&
-      !INTERNAL.includes(name) &&
-      !name.startsWith('_'),
-  );
+  return [...names];
 }

@@ -100,10 +100,11 @@ export function createMemory(): Memory {
       account();
     },
     origins(items) {
-      const finders = reads.flatMap((each) => {
-        const known = each.read.deref();
-        return known === undefined ? [] : { find: createFinder(known.items), opened: known.opened };
-      });
+      const finders: { readonly find: Finder; readonly opened: readonly Opened[] }[] = [];
+      for (const { read: last } of reads) {
+        const known = last.deref();
+        if (known !== undefined) finders.push({ find: createFinder(known.items), opened: known.opened });
+      }
       return items.map((item) => {
         for (const { find, opened } of finders) {
           const at = find(item);
@@ -132,8 +133,11 @@ export function createMemory(): Memory {
 /** Searches of a whole read, one after the other, that cost less than a map of all its objects. */
 const SEARCHES = 8;
 
+/** The position of an object, -1 when it is not there. */
+type Finder = (item: AgentInputItem) => number;
+
 /** Finds objects in a list, in time linear in the list and in the number of searches, not in their product. */
-function createFinder(objects: readonly AgentInputItem[]): (item: AgentInputItem) => number {
+function createFinder(objects: readonly AgentInputItem[]): Finder {
   // A rollback restores a list in its order, so the next object usually follows the last one found.
   let next = 0;
   let searches = 0;

@@ -1,4 +1,4 @@
-import type { Entry, HiddenEntry, SessionCall } from '../layer.ts';
+import type { Entry, HiddenEntry, SessionCall, SessionLayer } from '../layer.ts';
 import type { Opened, Written } from './records.ts';
 import type { Stack } from './stack.ts';
 
@@ -11,10 +11,14 @@ export async function mutating<T>(
     removed: (records: readonly Opened[]) => void,
   ) => Promise<T>,
 ): Promise<T> {
-  const watchers = stack.layers.flatMap((layer) => {
+  const watchers: {
+    readonly watcher: ReturnType<NonNullable<SessionLayer['mutation']>>;
+    readonly keeps: boolean;
+  }[] = [];
+  for (const layer of stack.layers) {
     const watcher = layer.mutation?.(call);
-    return watcher === undefined ? [] : [{ watcher, keeps: layer === stack.loading }];
-  });
+    if (watcher !== undefined) watchers.push({ watcher, keeps: layer === stack.loading });
+  }
   let appended: readonly Written[] | undefined;
   let removed: readonly (Entry | HiddenEntry)[] | undefined;
   try {

@@ -16,7 +16,7 @@ export function snapshotItem(item: AgentInputItem): AgentInputItem {
   if (typeof item !== 'object' || item === null || Array.isArray(item)) {
     throw new StrongroomError('ERR_INVALID_ITEM', 'An item must be an object.');
   }
-  return readable(() => snapshot(item, { segments: [], ancestors: new Set() })) as AgentInputItem;
+  return readable(() => snapshot(item, { keys: [], objects: new Set() })) as AgentInputItem;
 }
 
 /**
@@ -74,68 +74,65 @@ export function readable<T>(read: () => T): T {
 }
 
 /**
- * The current position of a snapshot. One object for the whole item: a path for each value would cost as much as
- * the item.
+ * The current position of a snapshot: the objects that are being copied, and the key of each but the first in the one
+ * before. One for the whole item: a path for each value would cost as much as the item.
  */
 interface Place {
-  readonly segments: (string | number)[];
-  readonly ancestors: Set<object>;
+  readonly keys: (string | number)[];
+  readonly objects: Set<object>;
 }
 
-function snapshot(value: unknown, place: Place): unknown {
+/** @param key Of this value in the innermost object; absent for the item itself. */
+function snapshot(value: unknown, place: Place, key?: string | number): unknown {
   switch (typeof value) {
     case 'string':
     case 'boolean':
       return value;
     case 'number':
       if (Number.isFinite(value)) return value;
-      return refuse(place, 'a number that JSON cannot hold');
+      return refuse(place, key, 'a number that JSON cannot hold');
     case 'object':
       break;
     default:
-      return refuse(place, `a ${typeof value}`);
+      return refuse(place, key, `a ${typeof value}`);
   }
   if (value === null) return null;
   if (value instanceof Uint8Array) return new Uint8Array(value);
-  const { ancestors } = place;
-  if (ancestors.has(value)) return refuse(place, 'a cycle');
-  if (ancestors.size >= MAX_DEPTH) return refuse(place, `nested more than ${MAX_DEPTH} levels deep`);
-  ancestors.add(value);
+  const { keys, objects } = place;
+  if (objects.has(value)) return refuse(place, key, 'a cycle');
+  if (objects.size >= MAX_DEPTH) return refuse(place, key, `nested more than ${MAX_DEPTH} levels deep`);
+  if (key !== undefined) keys.push(key);
+  objects.add(value);
   const copy = Array.isArray(value) ? snapshotArray(value, place) : snapshotObject(value, place);
-  ancestors.delete(value);
+  objects.delete(value);
+  if (key !== undefined) keys.pop();
   return copy;
 }
 
 function snapshotArray(list: readonly unknown[], place: Place): unknown[] {
   const copy: unknown[] = [];
-  for (let index = 0; index < list.length; index++) {
-    place.segments.push(index);
-    copy.push(snapshot(list[index], place));
-    place.segments.pop();
-  }
+  for (let index = 0; index < list.length; index++) copy.push(snapshot(list[index], place, index));
   return copy;
 }
 
 function snapshotObject(value: object, place: Place): Record<string, unknown> {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    return refuse(place, 'an instance of a class');
+    return refuse(place, undefined, 'an instance of a class');
   }
   const copy: Record<string, unknown> = {};
   for (const key of Object.keys(value)) {
     const member = (value as Record<string, unknown>)[key];
-    if (member === undefined) continue;
-    place.segments.push(key);
-    setOwn(copy, key, snapshot(member, place));
-    place.segments.pop();
+    if (member !== undefined) setOwn(copy, key, snapshot(member, place, key));
   }
   return copy;
 }
 
-function refuse({ segments }: Place, what: string): never {
+function refuse({ keys }: Place, key: string | number | undefined, what: string): never {
+  const path = itemPath(key === undefined ? keys : [...keys, key]);
   throw new StrongroomError(
     'ERR_INVALID_ITEM',
-    `${itemPath(segments)} is ${what}, which cannot be stored without loss. Use JSON values or a Uint8Array.`,
+    `${path} is ${what}, which cannot be stored without loss. Use JSON values or a Uint8Array.`,
   );
 }
 

@@ -12,7 +12,7 @@ export function createTransact(handle: Handle, statements: Statements): Transact
   function begin(): DatabaseSync {
     try {
       const opened = handle.connect();
-      opened.exec('BEGIN IMMEDIATE');
+      statements.run('BEGIN IMMEDIATE');
       return opened;
     } catch (error) {
       // A busy database is tried again.
@@ -29,12 +29,12 @@ export function createTransact(handle: Handle, statements: Statements): Transact
       throw undone(opened, error);
     }
     if (!(result instanceof Promise)) {
-      commit(opened);
+      commit(statements, opened);
       return result;
     }
     return result.then(
       (value) => {
-        commit(opened);
+        commit(statements, opened);
         return value;
       },
       (error: unknown) => {
@@ -77,9 +77,9 @@ function undone(opened: DatabaseSync, error: unknown): unknown {
   return isStrongroomError(error) ? error : failure(error, 'no');
 }
 
-function commit(opened: DatabaseSync): void {
+function commit({ run }: Statements, opened: DatabaseSync): void {
   try {
-    opened.exec('COMMIT');
+    run('COMMIT');
   } catch (error) {
     rollback(opened);
     // There was no space in the log for the commit frame, so nothing was committed.
