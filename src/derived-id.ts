@@ -71,7 +71,7 @@ export function lineageOf(id: string): Lineage | undefined {
 
 /** Whether the history of a session can begin with records of another one (decision 85). */
 export function isBranch(id: string): boolean {
-  return lineageOf(id)?.kind === 'branch';
+  return id.startsWith('~branch~') && lineageOf(id) !== undefined;
 }
 
 /** The conversation of a session: itself, if it is one. */

@@ -149,6 +149,7 @@ export function openRedis(
     prefix,
     operationLog: parseCount(WHERE, 'operationLog', operationLog),
     now,
+    isAlone: source.isCluster !== true,
     idle: options.idle === undefined ? 0 : parseDuration(WHERE, 'idle', options.idle),
     onConnection: (made) =>
       source.onConnection(() => {

@@ -3,7 +3,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { createClient, type RedisClientType } from 'redis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encrypt, expire, generateKey, keyring, wrapStore } from '../../src/index.ts';
-import { archiveHistory, undoTurn } from '../../src/history/index.ts';
+import { archiveHistory, branches, undoTurn } from '../../src/history/index.ts';
 import { hold, release } from '../../src/operations/index.ts';
 import { openRedis } from '../../src/stores/redis.ts';
 import { user } from '../history/support/random-history.ts';
@@ -104,6 +104,53 @@ describe.skipIf(absent)('keys of a session in Redis', () => {
     await undoTurn(session);
     offset = 0;
     expect(await end(id)).toBe(first);
+  });
+
+  it('of a branch end with what it shares, and data keys with what a branch has taken over', async () => {
+    const id = uniqueName('shared');
+    const session = store.session(id);
+    await session.addItems([user('first')]);
+    const first = await end(id);
+    offset = 10 * DAY;
+    await session.addItems([user('ten days later')]);
+    const branch = await branches(store, id).create('b');
+    const branchId = await branch.getSessionId();
+    const later = await end(id);
+    expect(later).toBeGreaterThan(first + 9 * DAY);
+    expect(await end(branchId)).toBe(later);
+    await undoTurn(session);
+    // The branch has the later record now, and its data key is one of the conversation.
+    expect(Object.fromEntries(await ends(id))).toMatchObject({ items: first, meta: first, deks: later });
+    expect(await end(branchId)).toBe(later);
+    expect(await branch.getItems()).toEqual([user('first'), user('ten days later')]);
+    offset = 0;
+    await session.addItems([user('again')]);
+    expect((await ends(id)).get('deks')).toBe(later);
+    await session.clearSession();
+    expect((await ends(id)).get('deks')).toBe(later);
+    offset = 10 * DAY;
+    expect(await branch.getItems()).toEqual([user('first'), user('ten days later')]);
+    offset = 0;
+  });
+
+  it('of a conversation end without its branch that is under a hold, which has records of its own', async () => {
+    const id = uniqueName('held-branch');
+    const short = wrapStore(bare, [expire({ after: 1_000 }), encrypt({ keys })]);
+    await short.session(id).addItems([user('short')]);
+    const tree = branches(short, id);
+    const [free, held] = [await tree.create('free'), await tree.create('held')];
+    const heldId = await held.getSessionId();
+    const until = await end(id);
+    const placed = await hold(held, { reason: 'a claim' });
+    await delay(until - Date.now() + 20);
+    // The data key stays for the branch.
+    expect(await ends(id)).toEqual(new Map([['deks', -1]]));
+    expect(await ends(await free.getSessionId())).toEqual(new Map());
+    expect(await end(heldId)).toBe(-1);
+    const still = wrapStore(bare, [encrypt({ keys })]).session(heldId, { derived: true });
+    expect(await still.getItems()).toEqual([user('short')]);
+    await release(store, placed.id);
+    expect(await end(heldId)).toBeGreaterThan(0);
   });
 
   it('are gone without a purge when all is expired, and the session begins anew', async () => {

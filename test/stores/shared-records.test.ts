@@ -3,6 +3,7 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import type { JWK } from 'jose';
 import { createConnection } from 'mysql2/promise';
 import { Client } from 'pg';
+import { createClient, type RedisClientType } from 'redis';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { memoryDriver } from '../../examples/support/memory-driver.ts';
 import { branches } from '../../src/history/index.ts';
@@ -25,7 +26,7 @@ import { openSqlite } from '../../src/stores/sqlite.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { assistant, user } from '../history/support/random-history.ts';
-import { dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
+import { deleteRedisKeys, dropMysqlTables, dropPostgresSchema } from './cleaning.ts';
 import { temporaryFolder } from './folder.ts';
 import { openStore } from './open-store.ts';
 import { announce, uniqueName } from './servers.ts';
@@ -34,6 +35,7 @@ const path = temporaryFolder();
 const servers = {
   PostgreSQL: await announce('PostgreSQL', 'shared records'),
   MariaDB: await announce('MariaDB', 'shared records'),
+  Redis: await announce('Redis', 'shared records'),
 };
 const prefix = uniqueName('shared');
 let places = 0;
@@ -43,13 +45,17 @@ interface Place {
   readonly open: () => Store<StoreSession>;
   /** How many rows its tables have. */
   readonly rows: () => Promise<number>;
-  /** Runs a statement; `?` before the name of a table. */
-  readonly run: (statement: string) => Promise<unknown>;
+  /** The branch `branch` of `other` begins with the records of `chat`, by the hand of somebody. */
+  readonly move: () => Promise<unknown>;
   readonly clean: () => Promise<void>;
 }
 
 const TABLES = ['sessions', 'items', 'shares', 'operations', 'deks', 'holds', 'leases'];
 const count = (table: string): string => `SELECT count(*) AS n FROM ${table}`;
+
+const MOVE = (key: string): string =>
+  `UPDATE ?shares SET high = 9999999, base = (SELECT ${key} FROM ?sessions WHERE id = 'chat')
+   WHERE session = (SELECT ${key} FROM ?sessions WHERE id = '~branch~branch~other')`;
 
 function inFile(): Place {
   const file = path(`place-${++places}.db`);
@@ -67,7 +73,7 @@ function inFile(): Place {
       Promise.resolve(
         TABLES.reduce((sum, table) => sum + (run(count(`?${table}`))[0] as { n: number }).n, 0),
       ),
-    run: (statement) => Promise.resolve(run(statement)),
+    move: () => Promise.resolve(run(MOVE('key'))),
     clean: () => Promise.resolve(),
   };
 }
@@ -90,7 +96,7 @@ function inPostgres(url: string): Place {
       for (const table of TABLES) sum += Number((await run(count(`?${table}`)))[0]?.n);
       return sum;
     },
-    run,
+    move: () => run(MOVE('number')),
     clean: () => dropPostgresSchema(url, schema),
   };
 }
@@ -112,8 +118,46 @@ function inMysql(url: string): Place {
       for (const table of TABLES) sum += Number((await run(count(`?${table}`)))[0]?.n);
       return sum;
     },
-    run,
+    move: () => run(MOVE('number')),
     clean: () => dropMysqlTables(url, `${name}_`),
+  };
+}
+
+/** Elements of lists, and fields of hashes. */
+const ELEMENTS = `local sum = 0
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  local kind = redis.call('TYPE', key).ok
+  if kind == 'list' then sum = sum + redis.call('LLEN', key)
+  elseif kind == 'hash' then sum = sum + redis.call('HLEN', key)
+  elseif kind == 'zset' then sum = sum + redis.call('ZCARD', key)
+  else sum = sum + 1 end
+end
+return sum`;
+
+function inRedis(url: string): Place {
+  const name = `${prefix}-${++places}`;
+  const using = async <T>(work: (client: RedisClientType) => Promise<T>): Promise<T> => {
+    const client = createClient({ url }) as RedisClientType;
+    await client.connect();
+    try {
+      return await work(client);
+    } finally {
+      client.destroy();
+    }
+  };
+  return {
+    open: () => openStore(url, name),
+    rows: () =>
+      using(async (client) => Number(await client.eval(ELEMENTS, { keys: [], arguments: [`${name}:*`] }))),
+    move: () =>
+      using(async (client) => {
+        const branch = `${name}:{${encodeURIComponent('~branch~branch~other')}}`;
+        const list = `${branch}:items:${await client.hGet(`${branch}:meta`, 'list')}`;
+        const marker = (await client.lIndex(list, 0)) ?? '';
+        await client.lSet(list, 0, marker.replace(/other$/, 'chat'));
+        await client.hSet(`${name}:{chat}:meta`, '>~branch~branch~other', '1');
+      }),
+    clean: () => deleteRedisKeys(url, name),
   };
 }
 
@@ -124,6 +168,7 @@ const KINDS = [
     absent: servers.PostgreSQL.absent,
     make: (): Place => inPostgres(servers.PostgreSQL.url),
   },
+  { kind: 'Redis', absent: servers.Redis.absent, make: (): Place => inRedis(servers.Redis.url) },
   { kind: 'MariaDB', absent: servers.MariaDB.absent, make: (): Place => inMysql(servers.MariaDB.url) },
 ];
 
@@ -350,17 +395,7 @@ describe.each(DIFFERENT)('a record that two histories share, in $kind', ({ make 
     const { store } = await familyIn(place);
     await store.session('other').addItems([user('mine')]);
     await branches(store, 'other').create('branch');
-    const [key] = (await place.run("SELECT * FROM ?sessions WHERE id = 'chat'")) as {
-      key?: number;
-      number?: number;
-    }[];
-    const [branch] = (await place.run(
-      "SELECT * FROM ?sessions WHERE id = '~branch~branch~other'",
-    )) as (typeof key)[];
-    const keyOf = (row: typeof key): number => Number(row?.key ?? row?.number);
-    await place.run(
-      `UPDATE ?shares SET base = ${keyOf(key)}, high = 9999999 WHERE session = ${keyOf(branch)}`,
-    );
+    await place.move();
     await using seen = wrapStore(place.open(), [encrypt({ keys })]);
     await expect(branches(seen, 'other').session('branch').getItems()).rejects.toMatchObject({
       code: 'ERR_AUTHENTICATION',

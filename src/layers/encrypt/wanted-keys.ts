@@ -22,13 +22,14 @@ export function wantedKey(reference: KeyReference, record: AgentInputItem | unde
 }
 
 /** The data key of a record in the scope of its session. */
-export async function openingIn(
+export function openingIn(
   dataKeys: DataKeys,
   scope: DataKeyScope,
   { reference: { header, wrapped }, origin }: WantedKey,
 ): Promise<DataKey> {
-  const own = origin === undefined ? scope : await scope.of(origin);
-  return dataKeys.opening(own, header.s as SuiteName, header.d as string, wrapped);
+  const open = (own: DataKeyScope): Promise<DataKey> =>
+    dataKeys.opening(own, header.s as SuiteName, header.d as string, wrapped);
+  return origin === undefined ? open(scope) : Promise.resolve(scope.of(origin)).then(open);
 }
 
 /** The data keys of one read by {@link keyOf}, or the failure. */

@@ -2,12 +2,12 @@ import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import { heldError } from '../../keys/dek-store.ts';
 import { lostTurnError, type Fence } from '../../session-contract.ts';
 import type { Change, StoreDriver, View } from '../driver.ts';
-import { lostHistoryError, saying, withOutcome } from '../failure.ts';
+import { lostHistoryError, notEmptyError, saying, withOutcome } from '../failure.ts';
 import { newMark } from '../marks.ts';
 import { didsOf, neededDids } from '../record.ts';
 import { leavesNothing, removes } from '../removal.ts';
 import type { Deletion } from './deletion.ts';
-import { decodeElements, encodeAppend } from './element.ts';
+import { encodeAppend } from './element.ts';
 import { assertNotHeldAbove } from './hold-above.ts';
 import { entriesOf, type IndexEntries } from './index-entries.ts';
 import { movedTo, outOfStep, type Lists } from './lists.ts';
@@ -45,7 +45,7 @@ const PATIENCE = 3;
  */
 export function redisChange(
   parts: RedisParts,
-  { index, confirm }: IndexEntries,
+  { index, indexLike, confirm }: IndexEntries,
   { drop }: Deletion,
   operationLog: number,
 ): StoreDriver['change'] {
@@ -54,11 +54,12 @@ export function redisChange(
 
   const apply: Apply = async (sessionId, looked, view, application) => {
     const { change, subject } = application;
-    const { insert, operation, archive, mark = newMark() } = change;
+    const { insert, operation, archive, share, mark = newMark() } = change;
+    const other = archive?.sessionId ?? share?.sessionId;
     const settings = settingsOf(looked, view, application, operationLog);
     if (settings.removes) await assertNotHeldAbove(parts, sessionId);
     const lists = await listsOf(sessionId);
-    const target = archive === undefined ? undefined : await listsOf(archive.sessionId);
+    const target = other === undefined ? undefined : await listsOf(other);
     const stored = new Set(view.records);
     // Records that stay may have a destroyed data key.
     const fresh = insert.filter((record) => !stored.has(record));
@@ -68,6 +69,7 @@ export function redisChange(
     if (!covered && !settings.nothing) await index(sessionId, entries, 'no');
     const archived = { ...entriesOf(archive?.records ?? []), dids: [] };
     if (archive !== undefined) await index(archive.sessionId, archived, 'no');
+    if (share !== undefined) await indexLike(share.sessionId, sessionId);
     const life = await lifeOf(parts, sessionId, entries.latest);
 
     const options = {
@@ -78,26 +80,19 @@ export function redisChange(
       generation: String(mark),
       dids: signed(dids, neededDids(fresh)),
       life,
-      archive: target && {
-        id: archive?.sessionId,
+      ...(parts.shares && { prefix: parts.prefix }),
+      [share === undefined ? 'archive' : 'share']: target && {
+        id: other,
         list: target.list,
         next: target.next,
-        life: await lifeOf(parts, archive?.sessionId ?? '', archived.latest),
+        count: share?.count,
+        life: await lifeOf(parts, other ?? '', archived.latest),
       },
     };
     const { meta, ops, deks, turn, holds } = keysOf(sessionId);
     const changing = commands.script(
       CHANGE,
-      [
-        lists.items,
-        lists.nextItems,
-        meta,
-        ops,
-        deks,
-        turn,
-        holds,
-        ...archiveKeys(archive?.sessionId, target),
-      ],
+      [lists.items, lists.nextItems, meta, ops, deks, turn, holds, ...archiveKeys(other, target)],
       [
         JSON.stringify(options),
         ...encodeAppend(insert, mark),
@@ -116,8 +111,9 @@ export function redisChange(
       indexed.name(sessionId, detail as string);
       return false;
     }
-    if (archive !== undefined && state === 'moved') {
-      indexed.name(archive.sessionId, movedTo(answer) as string);
+    if (state === 'taken') throw notEmptyError(sessionId, other as string);
+    if (other !== undefined && state === 'moved') {
+      indexed.name(other, movedTo(answer) as string);
       return false;
     }
     if (archive !== undefined && state === 'gone') throw lostHistoryError('openRedis', archive.sessionId);
@@ -129,6 +125,10 @@ export function redisChange(
     // It has another name when its keys end earlier than before.
     else indexed.name(sessionId, detail as string);
     if (archive !== undefined) await confirm(archive.sessionId, name as string, archived);
+    if (share !== undefined) {
+      await confirm(share.sessionId, '', entriesOf([]));
+      await indexLike(share.sessionId, sessionId);
+    }
     return true;
   };
 
@@ -150,7 +150,7 @@ export function redisChange(
         look(parts, sessionId, from, count === 'all' ? -1 : count, operation, attempt >= PATIENCE),
       );
       const view: View = {
-        records: decodeElements(looked.records),
+        records: looked.records,
         operation: looked.digest === '' ? undefined : looked.digest,
       };
       const change = await decide(view);

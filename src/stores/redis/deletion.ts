@@ -1,8 +1,7 @@
-import { lineageOf } from '../../derived-id.ts';
+import { lineageOf, rootOf } from '../../derived-id.ts';
 import { heldError } from '../../keys/dek-store.ts';
 import { saying } from '../failure.ts';
 import { textOf } from './client.ts';
-import { decodeElements } from './element.ts';
 import { assertNotHeldAbove } from './hold-above.ts';
 import { entriesOf, type IndexEntries } from './index-entries.ts';
 import { treeKey } from './keys.ts';
@@ -23,7 +22,7 @@ export interface Deletion {
 }
 
 export function redisDeletion(parts: RedisParts, entries: IndexEntries): Deletion {
-  const { commands, prefix, now, keysOf, indexed, lists } = parts;
+  const { commands, prefix, now, shares, keysOf, indexed, lists } = parts;
   const { onList } = lists;
   const { ids, births, expiries, subjectKey, leaveSubject, index } = entries;
 
@@ -41,7 +40,7 @@ export function redisDeletion(parts: RedisParts, entries: IndexEntries): Deletio
       commands.script(
         DROP,
         [items, keys.meta, keys.ops, keys.deks, keys.holds, keys.turn],
-        [list, String(now()), version],
+        [list, String(now()), version, shares ? prefix : '', sessionId, rootOf(sessionId)],
       ),
     );
     const [state, detail] = (answer as Buffer[]).map(String);
@@ -75,7 +74,7 @@ export function redisDeletion(parts: RedisParts, entries: IndexEntries): Deletio
     const { records } = await look(parts, sessionId, 'start', -1, '');
     if (records.length === 0) return;
     const owner = await commands.read('HGET', keysOf(sessionId).meta, 'subject');
-    const found = entriesOf(decodeElements(records), owner === null ? undefined : textOf(owner));
+    const found = entriesOf(records, owner === null ? undefined : textOf(owner));
     await index(sessionId, found, 'yes');
   }
 

@@ -1,6 +1,7 @@
 import { SERVER_BOUND } from '../../clock.ts';
 import type { Announcements } from '../announcements.ts';
 import type { StoreDriver } from '../driver.ts';
+import { isBranch } from '../../derived-id.ts';
 import { saying } from '../failure.ts';
 import { redisAppend } from './append.ts';
 import { redisChange } from './change.ts';
@@ -12,6 +13,7 @@ import { openHold } from './hold-above.ts';
 import { derivedHolds } from './holds.ts';
 import { indexEntries } from './index-entries.ts';
 import { redisLeases } from './leases.ts';
+import { readParts } from './look.ts';
 import { redisParts } from './parts.ts';
 import { redisPurge } from './purge.ts';
 import { redisSummaries } from './summaries.ts';
@@ -23,6 +25,8 @@ export interface RedisDriverOptions {
   readonly now: () => number;
   /** Milliseconds after the last write when the keys of a session end; 0 for none. */
   readonly idle: number;
+  /** One server has all keys, so that scripts can follow the references of branches. */
+  readonly isAlone: boolean;
   readonly close: () => Promise<void>;
   /** Checks the settings of the server. */
   readonly check: () => Promise<void>;
@@ -40,14 +44,20 @@ export interface RedisDriverOptions {
  */
 export function redisDriver(commands: RedisCommands, options: RedisDriverOptions): StoreDriver {
   const { prefix, operationLog, now } = options;
-  const parts = redisParts(commands, prefix, now, options.idle);
+  const shares = options.isAlone;
+  const parts = redisParts(commands, prefix, now, options.idle, shares);
   const { keysOf, indexed, lists } = parts;
   options.onConnection(() => indexed.forgetAll());
   const entries = indexEntries(parts);
   const deletion = redisDeletion(parts, entries);
   return {
     name: 'openRedis',
-    read: async (sessionId, count, skip) => decodeElements(await lists.range(sessionId, count, skip)),
+    read: async (sessionId, count, skip) =>
+      shares && isBranch(sessionId)
+        ? readParts(parts, sessionId, count, skip)
+        : decodeElements(await lists.range(sessionId, count, skip)),
+    // Keys that end when nobody writes would end under a branch that is written to.
+    ...(shares && options.idle === 0 && { shares }),
     ...redisAppend(parts, entries),
     change: redisChange(parts, entries, deletion, operationLog),
     version: redisVersion(parts),

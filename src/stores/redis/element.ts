@@ -4,9 +4,12 @@ import type { RedisArgument } from './client.ts';
 
 // A record is one element of a list. A plain item that inherits no time is the Unix milliseconds at which it was written,
 // a space and its JSON: that is cheap to read. Any other record is a line of JSON `[written, expires, born, data
-// key, head, wrapped]`, then the body's bytes. The scripts read the times of both (`TIMES`). The last record of an
+// key, head, wrapped]`, then the body's bytes; the session that it was written for can follow in the line, when that is another one. The scripts read the times of both (`TIMES`). The last record of an
 // append is preceded by its mark between tildes: it distinguishes the history from any other of the same length
 // (`VERSION_OF`).
+
+/** Where the head of a record stands, in the first element of a branch: it is no record (see shared-scripts.ts). */
+export const SHARE = 'share';
 
 const TILDE = 126;
 const NEW_LINE = 10;
@@ -17,11 +20,11 @@ const NINE = 57;
 /** @param mark Of the append that ends with this record. */
 export function encodeElement(record: StoredRecord, mark?: number): RedisArgument {
   const before = mark === undefined ? '' : `~${mark}~`;
-  const { writtenAt, expiresAt, bornAt, did, head, wrapped, body } = record;
-  if (isPlain(record) && isCount(writtenAt)) {
+  const { writtenAt, expiresAt, bornAt, did, head, wrapped, body, origin } = record;
+  if (isPlain(record) && isCount(writtenAt) && origin === undefined) {
     return `${before}${writtenAt} ${body as string}`;
   }
-  const line = `${before}[${writtenAt},${expiresAt},${bornAt},${quoted(did)},${quoted(head)},${quoted(wrapped)}]`;
+  const line = `${before}[${writtenAt},${expiresAt},${bornAt},${quoted(did)},${quoted(head)},${quoted(wrapped)}${origin === undefined ? '' : `,${quoted(origin)}`}]`;
   // Text stays text: the client sends it in one packet with its neighbours.
   if (typeof body === 'string') return `${line}\n${body}`;
   return Buffer.concat([Buffer.from(`${line}\n`), body]);
@@ -78,13 +81,22 @@ function linedDecoder(): (element: Buffer) => StoredRecord {
       previous = line === undefined ? undefined : element;
     }
     if (line === undefined) return damagedRecord(element);
-    const [writtenAt, expiresAt, bornAt, did, head, wrapped] = line;
+    const [writtenAt, expiresAt, bornAt, did, head, wrapped, origin] = line;
     const body = head === null ? element.toString('utf8', end + 1) : element.subarray(end + 1);
-    return { writtenAt, expiresAt, bornAt, did, head, wrapped, body };
+    const record = { writtenAt, expiresAt, bornAt, did, head, wrapped, body };
+    return origin === undefined ? record : { ...record, origin };
   };
 }
 
-type Line = [number, number | null, number | null, string | null, string | null, string | null];
+type Line = [
+  number,
+  number | null,
+  number | null,
+  string | null,
+  string | null,
+  string | null,
+  (string | undefined)?,
+];
 
 function parseLine(text: string): Line | undefined {
   try {
@@ -93,4 +105,15 @@ function parseLine(text: string): Line | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Parts of a shared history, as scripts return them: the session that each was written for, and its elements. */
+export function decodeParts(parts: readonly unknown[], sessionId: string): StoredRecord[] {
+  const records: StoredRecord[] = [];
+  for (let at = 0; at < parts.length; at += 2) {
+    const id = String(parts[at]);
+    for (const record of decodeElements(parts[at + 1] as Buffer[]))
+      records.push(id === sessionId || record.origin !== undefined ? record : { ...record, origin: id });
+  }
+  return records;
 }

@@ -1,5 +1,5 @@
 import { defined } from '../../defined.ts';
-import { ancestorsOf, lineageOf, rootOf } from '../../derived-id.ts';
+import { ancestorsOf, isBranch, lineageOf, rootOf } from '../../derived-id.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { HoldRecord, HoldStore } from '../../keys/dek-store.ts';
 import type { HeldSession } from '../driver.ts';
@@ -46,7 +46,11 @@ export function redisHolds(
     const life = script === RELEASE ? await lifeOf(parts, id) : '';
     await saying('unknown', () =>
       parts.lists.onList(id, ({ list, items }) =>
-        commands.script(script, [holds, meta, items, ops, deks], [list, hold, life]),
+        commands.script(
+          script,
+          [holds, meta, items, ops, deks],
+          [list, hold, life, parts.shares && isBranch(id) ? prefix : '', id],
+        ),
       ),
     );
   }

@@ -33,6 +33,8 @@ export interface IndexEntries {
    * @param outcome The outcome of the call when this fails.
    */
   readonly index: (sessionId: string, entries: Entries, outcome: Outcome) => Promise<void>;
+  /** Writes the entries of a branch, as early as those of the session that has the records. */
+  readonly indexLike: (branch: string, sessionId: string) => Promise<void>;
   /**
    * A deletion may have removed the entries since they were written, and a purge may have raised their scores.
    * Entries that are written after the records stay, because both check the records again at their end.
@@ -48,7 +50,7 @@ export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts):
 
   async function index(
     sessionId: string,
-    { birth, expiry, subject }: Entries,
+    { birth, expiry, subject }: Pick<Entries, 'birth' | 'expiry'> & Partial<Entries>,
     outcome: Outcome,
   ): Promise<void> {
     const lineage = lineageOf(sessionId);
@@ -66,6 +68,15 @@ export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts):
         ? []
         : [commands.entry(outcome, 'ZADD', subjectKey(subject), '0', sessionId)]),
     ]);
+  }
+
+  async function indexLike(branch: string, sessionId: string): Promise<void> {
+    const [birth, expiry] = await Promise.all([
+      commands.read('ZSCORE', births, sessionId),
+      commands.read('ZSCORE', expiries, sessionId),
+    ]);
+    const scoreOf = (found: unknown): number => (found === null ? Infinity : Number(textOf(found)));
+    await index(branch, { birth: birth === null ? 0 : scoreOf(birth), expiry: scoreOf(expiry) }, 'no');
   }
 
   async function all(key: string): Promise<string[]> {
@@ -116,7 +127,7 @@ export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts):
     if (list !== '') indexed.note(sessionId, list, entries);
   }
 
-  return { ids, expiries, births, subjectKey, derived, ofSubject, leaveSubject, index, confirm };
+  return { ids, expiries, births, subjectKey, derived, ofSubject, leaveSubject, index, indexLike, confirm };
 }
 
 export function entriesOf(records: readonly StoredRecord[], subject?: string): Entries {

@@ -1,12 +1,15 @@
+import { isBranch } from '../../derived-id.ts';
+import type { StoredRecord } from '../driver.ts';
+import { decodeElements, decodeParts } from './element.ts';
 import type { RedisParts } from './parts.ts';
-import { LOOK } from './scripts.ts';
+import { LOOK, LOOK_SHARED, VIEW } from './scripts.ts';
 
 /** The data that a change is decided on. */
 export interface Looked {
   readonly version: string;
   readonly digest: string;
   readonly length: number;
-  readonly records: Buffer[];
+  readonly records: StoredRecord[];
 }
 
 /**
@@ -16,7 +19,7 @@ export interface Looked {
  * @param takes Renames the list, so that no other process appends to it with one command meanwhile.
  */
 export async function look(
-  { commands, keysOf, indexed, lists: { onList } }: RedisParts,
+  { commands, prefix, shares, keysOf, indexed, lists: { onList } }: RedisParts,
   sessionId: string,
   from: 'start' | 'end',
   count: number,
@@ -24,13 +27,29 @@ export async function look(
   takes = false,
 ): Promise<Looked> {
   const { meta, ops } = keysOf(sessionId);
+  const isShared = shares && isBranch(sessionId);
   let name = '';
   const answer = await onList(sessionId, ({ list, items, next, nextItems }) => {
     name = takes && list !== '' ? next : list;
-    const args = [list, takes ? next : '', from, String(count), operation];
-    return commands.script(LOOK, [items, nextItems, meta, ops], args, !takes);
+    const args = [list, takes ? next : '', from, String(count), operation, prefix, sessionId];
+    return commands.script(isShared ? LOOK_SHARED : LOOK, [items, nextItems, meta, ops], args, !takes);
   });
   if (takes) indexed.name(sessionId, name);
   const [, version, digest, length, records] = answer as [Buffer, Buffer, Buffer, number, Buffer[]];
-  return { version: String(version), digest: String(digest), length, records };
+  const decoded = isShared ? decodeParts(records, sessionId) : decodeElements(records);
+  return { version: String(version), digest: String(digest), length, records: decoded };
+}
+
+/** The last records of a branch, of those before the last `skip`. */
+export async function readParts(
+  { commands, prefix, keysOf, lists: { onList } }: RedisParts,
+  sessionId: string,
+  count = -1,
+  skip = 0,
+): Promise<StoredRecord[]> {
+  const { meta } = keysOf(sessionId);
+  const answer = await onList(sessionId, ({ list, items }) =>
+    commands.script(VIEW, [items, meta], [list, prefix, sessionId, String(count), String(skip)], true),
+  );
+  return decodeParts((answer as unknown[]).slice(1), sessionId);
 }

@@ -11,6 +11,8 @@ export interface RedisParts {
   readonly now: () => number;
   /** Milliseconds after the last write when the keys of a session end; 0 for none. */
   readonly idle: number;
+  /** Branches can share records: all keys are on one server. */
+  readonly shares: boolean;
   readonly keysOf: (sessionId: string) => SessionKeys;
   readonly indexed: Indexed;
   readonly lists: ListNames;
@@ -21,8 +23,18 @@ export function redisParts(
   prefix: string,
   now: () => number,
   idle: number,
+  shares: boolean,
 ): RedisParts {
   const indexed = createIndexed();
   const keysOf = (sessionId: string): SessionKeys => sessionKeys(prefix, sessionId);
-  return { commands, prefix, now, idle, keysOf, indexed, lists: listNames(commands, prefix, indexed) };
+  return {
+    commands,
+    prefix,
+    now,
+    idle,
+    shares,
+    keysOf,
+    indexed,
+    lists: listNames(commands, prefix, indexed),
+  };
 }

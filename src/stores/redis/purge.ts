@@ -3,7 +3,7 @@ import { isExpired } from '../first-times.ts';
 import { newMark } from '../marks.ts';
 import { textOf } from './client.ts';
 import type { Deletion } from './deletion.ts';
-import { decodeElements } from './element.ts';
+import { decodeElements, SHARE } from './element.ts';
 import { holdAbove } from './hold-above.ts';
 import type { IndexEntries } from './index-entries.ts';
 import { lifeOf } from './life.ts';
@@ -18,7 +18,7 @@ export function redisPurge(
   { expiries, births, leaveSubject }: IndexEntries,
   { forget }: Deletion,
 ): Pick<StoreDriver, 'purge' | 'expired'> {
-  const { commands, keysOf, indexed, lists } = parts;
+  const { commands, prefix, shares, keysOf, indexed, lists } = parts;
   const { onList } = lists;
 
   /** @returns How many records were deleted, and whether expired ones are left. */
@@ -46,7 +46,17 @@ export function redisPurge(
         return commands.script(
           PURGE,
           [items, nextItems, meta, ops, holds, deks],
-          [list, next, String(at), cutoff, String(most - total), String(newMark()), life],
+          [
+            list,
+            next,
+            String(at),
+            cutoff,
+            String(most - total),
+            String(newMark()),
+            life,
+            shares ? prefix : '',
+            id,
+          ],
         );
       });
       const [gone, more, version, earliest, oldest, left] = answer as [
@@ -146,7 +156,8 @@ async function expiredIn(
     if ((await commands.read('HLEN', keysOf(id).holds)) !== 0) continue;
     if ((await holdAbove(parts, id)) !== undefined) continue;
     const records = decodeElements(await unlessLost(lists.range(id), []));
-    const items = records.filter((record) => isExpired(record, expired)).length;
+    // What a branch shares is purged where it is.
+    const items = records.filter((record) => record.head !== SHARE && isExpired(record, expired)).length;
     if (items > 0) found.push({ id, items });
   }
   return found;

@@ -30,6 +30,8 @@ const MIGRATIONS: readonly Migration[] = [
   () => Promise.resolve(),
   unnameEmpty,
   addTrees,
+  // The list of a branch can begin with an element that refers to another session; earlier programs treat it as damaged.
+  () => Promise.resolve(),
 ];
 
 /** The version of what this program writes. */

@@ -1,3 +1,5 @@
+import { NEEDED, PARTS, SHARED } from './shared-scripts.ts';
+
 /** A Lua script: it runs atomically on the server, as long as its types are right. */
 export interface Script {
   readonly name: string;
@@ -81,9 +83,14 @@ local function settle(lasts, life, meta, holds, keys)
   if at and at <= server then at = server + 60000 end
   if tonumber(idle) > 0 and (not at or server + tonumber(idle) < at) then at = server + tonumber(idle) end
   if held == '1' or redis.call('HLEN', holds) > 0 then at = nil end
+  -- Records that branches have taken over need the data keys for as long as they last.
+  local left = at and redis.call('HGET', meta, 'left')
+  local longer = left and (left == 'never' or tonumber(left) > at) and left
   keys[#keys + 1] = meta
   for _, key in ipairs(keys) do
-    if at then redis.call('PEXPIREAT', key, string.format('%.0f', at)) else redis.call('PERSIST', key) end
+    if longer and string.sub(key, -5) == ':deks' then
+      if longer == 'never' then redis.call('PERSIST', key) else redis.call('PEXPIREAT', key, longer) end
+    elseif at then redis.call('PEXPIREAT', key, string.format('%.0f', at)) else redis.call('PERSIST', key) end
   end
 end
 local function wanted(life) return string.match(life, '^%w+') end
@@ -217,6 +224,47 @@ return { 'ok', version(items, KEYS[3]), digest, redis.call('LLEN', items), recor
 `,
 };
 
+/** As {@link LOOK}, of a branch: with the parts of its history instead of records. ARGV also prefix, id. */
+export const LOOK_SHARED: Script = {
+  name: 'look shared',
+  source: `${MOVED}${RENAME}${VERSION_OF}${PARTS}
+local items = KEYS[1]
+local away = moved(KEYS[3], ARGV[1], KEYS[1])
+if away then return away end
+if ARGV[1] ~= '' and ARGV[2] ~= '' then
+  rename(KEYS[3], KEYS[1], KEYS[2], ARGV[2])
+  items = KEYS[2]
+end
+local digest = ''
+if ARGV[5] ~= '' then
+  local logged = redis.call('HGET', KEYS[4], ARGV[5])
+  if logged then digest = string.match(logged, ' (.*)$') end
+end
+local parts = partsOf(ARGV[6], ARGV[7], items, redis.call('LLEN', items))
+if lost then return { 'gone', lost } end
+local length, count = lengthOf(parts), tonumber(ARGV[4])
+local from, to = 0, length
+if count >= 0 and ARGV[3] == 'start' then to = math.min(count, length)
+elseif count >= 0 then from = math.max(length - count, 0) end
+return { 'ok', version(items, KEYS[3]), digest, length, slice(parts, from, to) }
+`,
+};
+
+/** KEYS items, meta. ARGV list, prefix, id, count (-1: all), how many are left out at the end. The parts of a history. */
+export const VIEW: Script = {
+  name: 'view',
+  source: `${MOVED}${PARTS}
+local away = moved(KEYS[2], ARGV[1], KEYS[1])
+if away then return away end
+local parts = partsOf(ARGV[2], ARGV[3], KEYS[1], redis.call('LLEN', KEYS[1]))
+if lost then return { 'gone', lost } end
+local to, count = lengthOf(parts) - tonumber(ARGV[5]), tonumber(ARGV[4])
+local answer = slice(parts, count < 0 and 0 or math.max(to - count, 0), math.max(to, 0))
+table.insert(answer, 1, 'ok')
+return answer
+`,
+};
+
 /**
  * KEYS items, next items, meta, ops, deks, turn, holds and, with an archive, its items, next items, meta, ops, deks, holds. ARGV options as JSON,
  * then `inserted` records, then those for the archive. Returns `lost` when `owner` does not have the turn, `stale`
@@ -226,7 +274,7 @@ return { 'ok', version(items, KEYS[3]), digest, redis.call('LLEN', items), recor
  */
 export const CHANGE: Script = {
   name: 'change',
-  source: `${MOVED}${RENAME}${LIFE}${PUSH}${REFUSED}${DESCRIBE}${VERSION_OF}
+  source: `${MOVED}${RENAME}${LIFE}${PUSH}${REFUSED}${DESCRIBE}${VERSION_OF}${SHARED}
 local options = cjson.decode(ARGV[1])
 if options.owner and redis.call('GET', KEYS[6]) ~= options.owner then return { 'lost', '' } end
 local items, list = KEYS[1], options.list
@@ -237,6 +285,9 @@ if seen ~= options.version then return { 'stale', list } end
 if options.operation and redis.call('HEXISTS', KEYS[4], options.operation) == 1 then return { 'stale', list } end
 away = options.archive and moved(KEYS[10], options.archive.list, KEYS[8])
 if away then return away end
+away = options.share and moved(KEYS[10], options.share.list)
+if away then return away end
+if options.share and options.share.list ~= '' then return { 'taken', '' } end
 local hold = options.removes and redis.call('HKEYS', KEYS[7])[1]
 if hold then return { 'held', hold } end
 local problem = refused(KEYS[5], options.dids, 1, #options.dids)
@@ -252,6 +303,12 @@ local before = list ~= '' and lastsOf(KEYS[3], items) or 'none'
 if list == '' then
   rename(KEYS[3], KEYS[1], KEYS[2], options.next)
   items, list = KEYS[2], options.next
+end
+if options.prefix and options.remove == 'all' then
+  leave(options.prefix, options.id, items, 0)
+  release(options.prefix, options.id, items)
+elseif options.prefix and options.remove ~= 'none' then
+  options.index, options.count = beforeRemoval(options.prefix, options.id, items, options.index, options.count)
 end
 if options.remove == 'all' then
   redis.call('DEL', items)
@@ -303,6 +360,31 @@ if list ~= '' then
   end
   settle(lasts, options.life, KEYS[3], KEYS[7], { items, KEYS[4], KEYS[5] })
 end
+if options.share then
+  local parts = partsOf(options.prefix, options.id, items, list ~= '' and redis.call('LLEN', items) or 0)
+  local count = options.share.count == 'all' and lengthOf(parts) or options.share.count
+  local base, first
+  for _, part in ipairs(parts) do
+    local size = part.last - part.first + 1
+    if count > 0 and not first then first = redis.call('LINDEX', part.key, part.first) end
+    if count > 0 and count <= size then
+      base = part
+      redis.call('HSET', tagOf(options.prefix, part.id) .. ':meta', '>' .. options.share.id, part.first + count)
+    end
+    count = count - size
+  end
+  if base then
+    local lasts = lastsOf(tagOf(options.prefix, base.id) .. ':meta', base.key)
+    local written = string.format('%.0f', times(first) or 0)
+    local marker = '[' .. written .. ',' .. (tonumber(lasts) and lasts or 'null') .. ',' .. written .. ',null,"share",null]\\n' .. base.id
+    describe(KEYS[10], options.generation, options.share.id)
+    redis.call('HSET', KEYS[10], 'list', options.share.next, 'generation', options.generation)
+    redis.call('RPUSH', KEYS[9], marker)
+    settle(lasts, options.share.life, KEYS[10], KEYS[13], { KEYS[9], KEYS[11], KEYS[12] })
+    if redis.call('HLEN', KEYS[13]) > 0 then keep(options.prefix, options.share.id, KEYS[9]) end
+  end
+  return { 'ok', list, '' }
+end
 if #archived == 0 then return { 'ok', list, '' } end
 local target, name = KEYS[8], options.archive.list
 if name == '' then target, name = KEYS[9], options.archive.next end
@@ -315,19 +397,34 @@ return { 'ok', list, name }
 `,
 };
 
-/** KEYS items, meta, ops, deks, holds, turn. ARGV list, now, version ('': any). A tombstone for each live data key. */
+/**
+ * KEYS items, meta, ops, deks, holds, turn. ARGV list, now, version ('': any), prefix ('': nothing is shared), id, root. A
+ * tombstone for each live data key that no record of another session needs.
+ */
 export const DROP: Script = {
   name: 'drop',
-  source: `${MOVED}${VERSION_OF}
+  source: `${MOVED}${LIFE}${VERSION_OF}${SHARED}${NEEDED}
 local away = moved(KEYS[2], ARGV[1])
 if away then return away end
 if ARGV[3] ~= '' and version(KEYS[1], KEYS[2]) ~= ARGV[3] then return { 'stale', '' } end
 local hold = redis.call('HKEYS', KEYS[5])[1]
 if hold then return { 'held', hold } end
+local prefix, id, needed, origins = ARGV[4], ARGV[5], {}, {}
+if prefix ~= '' then
+  leave(prefix, id, KEYS[1], 0)
+  release(prefix, id, KEYS[1])
+  for _, record in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+    local valid, fields = pcall(cjson.decode, string.match(record, '%[[^\\n]*') or '')
+    if valid and type(fields) == 'table' and type(fields[7]) == 'string' then origins[fields[7]] = true end
+  end
+  needed = neededOf(prefix, ARGV[6], id)
+end
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[6])
-local deks = redis.call('HGETALL', KEYS[4])
-for at = 1, #deks, 2 do
-  if string.sub(deks[at + 1], 1, 1) ~= '!' then redis.call('HSET', KEYS[4], deks[at], '!' .. ARGV[2]) end
+bury(KEYS[4], needed, ARGV[2])
+-- Sessions that are gone left their data keys to these records.
+for origin in pairs(origins) do
+  local tag = tagOf(prefix, origin)
+  if redis.call('EXISTS', tag .. ':meta') == 0 then bury(tag .. ':deks', neededOf(prefix, ARGV[6], origin), ARGV[2]) end
 end
 return { 'ok', '' }
 `,
@@ -335,13 +432,13 @@ return { 'ok', '' }
 
 /**
  * KEYS items, next items, meta, ops, holds, deks. ARGV list, next list, now, written before ('': no policy), most,
- * generation, life. How many were deleted, whether expired ones are left, version, earliest expiry and birth of the
+ * generation, life, prefix ('': nothing is shared), id. How many were deleted, whether expired ones are left, version, earliest expiry and birth of the
  * rest ('' when there is none), how many are left: the indexes are set to those times afterwards, so the remaining
  * list gets the next name.
  */
 export const PURGE: Script = {
   name: 'purge',
-  source: `${MOVED}${RENAME}${LIFE}${PUSH}${VERSION_OF}
+  source: `${MOVED}${RENAME}${LIFE}${PUSH}${VERSION_OF}${SHARED}
 local away = moved(KEYS[3], ARGV[1], KEYS[1])
 if away then return away end
 if redis.call('HLEN', KEYS[5]) > 0 then return { 0, 0, '', '', '', -1 } end
@@ -349,9 +446,25 @@ local now, before, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]
 local records = redis.call('LRANGE', KEYS[1], 0, -1)
 local kept, gone, more = {}, 0, 0
 local earliest, oldest
-for _, record in ipairs(records) do
+local prefix, id, heirs, less = ARGV[8], ARGV[9], {}, {}
+if prefix ~= '' then
+  heirs = allHeirsOf(prefix, id, {})
+  for _, heir in ipairs(heirs) do
+    local tag = tagOf(prefix, heir)
+    local list = listOf(tag)
+    if list and redis.call('HLEN', tag .. ':holds') > 0 then takeOver(prefix, heir, list) end
+  end
+  heirs = heirsOf(prefix, id)
+end
+local base = prefix ~= '' and baseOf(KEYS[1])
+for at, record in ipairs(records) do
   local _, expires, born = times(record)
-  local expired = (expires and expires <= now) or (before and born and born <= before)
+  local expired = not (base and at == 1) and ((expires and expires <= now) or (before and born and born <= before))
+  if expired and gone < most then
+    for _, heir in ipairs(heirs) do
+      if at <= heir.count then less[heir.id] = (less[heir.id] or 0) + 1 end
+    end
+  end
   if expired and gone < most then
     gone = gone + 1
   else
@@ -362,6 +475,21 @@ for _, record in ipairs(records) do
   end
 end
 if gone > 0 then
+  for _, heir in ipairs(heirs) do
+    local left = heir.count - (less[heir.id] or 0)
+    local tag = tagOf(prefix, heir.id)
+    local list = listOf(tag)
+    if left > 0 then redis.call('HSET', KEYS[3], '>' .. heir.id, left) else redis.call('HDEL', KEYS[3], '>' .. heir.id) end
+    if left == 0 and list and baseOf(list) == id then
+      redis.call('LPOP', list)
+      shift(prefix, heir.id, -1)
+      unnameEmpty(tag, list)
+    end
+  end
+  for _, heir in ipairs(prefix ~= '' and allHeirsOf(prefix, id, {}) or {}) do
+    local tag = tagOf(prefix, heir)
+    if redis.call('EXISTS', tag .. ':meta') == 1 then redis.call('HSET', tag .. ':meta', 'generation', ARGV[6]) end
+  end
   redis.call('DEL', KEYS[1])
   push(KEYS[1], kept, 1)
 end
@@ -406,13 +534,19 @@ return answer
 `,
 };
 
-/** KEYS items, meta. ARGV list. Items, bytes, first, last, subject. */
+/** KEYS items, meta. ARGV list, prefix ('': nothing is shared), id. Items, bytes, first, last, subject. */
 export const STATS: Script = {
   name: 'stats',
-  source: `${MOVED}${TIMES}
+  source: `${MOVED}${TIMES}${PARTS}
 local away = moved(KEYS[2], ARGV[1], KEYS[1])
 if away then return away end
-local records = redis.call('LRANGE', KEYS[1], 0, -1)
+local records = {}
+if ARGV[2] == '' then records = redis.call('LRANGE', KEYS[1], 0, -1)
+else
+  for _, part in ipairs(partsOf(ARGV[2], ARGV[3], KEYS[1], redis.call('LLEN', KEYS[1]))) do
+    for _, record in ipairs(redis.call('LRANGE', part.key, part.first, part.last)) do records[#records + 1] = record end
+  end
+end
 local bytes, first, last = 0, nil, nil
 for _, record in ipairs(records) do
   bytes = bytes + #record
@@ -557,13 +691,17 @@ return 1
 `,
 };
 
-/** KEYS holds, meta, items, ops, deks. ARGV list, id of the hold. The keys of a held session do not end. */
+/**
+ * KEYS holds, meta, items, ops, deks. ARGV list, id of the hold, '', prefix ('': nothing is shared), id. The keys of a held
+ * session do not end; a branch gets records of its own, because those of its base can.
+ */
 export const HOLD: Script = {
   name: 'hold',
-  source: `${MOVED}
+  source: `${MOVED}${LIFE}${SHARED}
 local away = moved(KEYS[2], ARGV[1])
 if away then return away end
 redis.call('HSET', KEYS[1], ARGV[2], '1')
+if ARGV[4] ~= '' and ARGV[1] ~= '' then keep(ARGV[4], ARGV[5], KEYS[3]) end
 for at = 2, 5 do redis.call('PERSIST', KEYS[at]) end
 return { 'ok' }
 `,

@@ -1,5 +1,5 @@
 import { defined } from '../../defined.ts';
-import { lineageOf } from '../../derived-id.ts';
+import { isBranch, lineageOf } from '../../derived-id.ts';
 import type { SessionSummary } from '../../session-contract.ts';
 import type { StoreDriver } from '../driver.ts';
 import { textOf } from './client.ts';
@@ -10,12 +10,14 @@ import { STATS } from './scripts.ts';
 
 /** Sessions with items, in the order of their ids. */
 export function redisSummaries(
-  { commands, keysOf, lists: { onList } }: RedisParts,
+  { commands, prefix, shares, keysOf, lists: { onList } }: RedisParts,
   { ids, derived, ofSubject, subjectKey }: IndexEntries,
 ): StoreDriver['summaries'] {
   async function summary(id: string, wanted: string | undefined): Promise<SessionSummary | undefined> {
     const { meta } = keysOf(id);
-    const answer = await onList(id, ({ list, items }) => commands.script(STATS, [items, meta], [list], true));
+    const answer = await onList(id, ({ list, items }) =>
+      commands.script(STATS, [items, meta], [list, shares && isBranch(id) ? prefix : '', id], true),
+    );
     const [count, bytes, first, last, owner] = answer as [number, number, Buffer, Buffer, Buffer];
     if (count === 0) return undefined;
     const subject = owner.length > 0 ? owner.toString() : await subjectOfRoot(id, wanted);
