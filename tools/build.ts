@@ -9,18 +9,18 @@
 import { readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
+import { BROWSER_FILES, browserField } from './browser-files.ts';
 import { importGraph } from './import-graph.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const OUT = resolve(process.argv[2] ?? join(ROOT, 'dist'));
 
-const { exports, bin, browser } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+const { exports, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   exports: Record<string, string | { readonly 'strongroom-source': string }>;
   bin: Record<string, string>;
-  browser: Record<string, string>;
 };
-/** Bundles for browsers replace some files by others, so each of these is a file of its own. */
-const replaced = Object.entries(browser).flat().map(sourceOf);
+/** Each of these is an entry, so that its code is in a file of its own. */
+const forBrowsers = [...BROWSER_FILES].flat();
 const sources = Object.values(exports).flatMap((target) =>
   typeof target === 'string' ? [] : [target['strongroom-source']],
 );
@@ -41,7 +41,7 @@ function loadsOnly(
   lazy: readonly string[] = [],
 ): boolean {
   const file = relative(ROOT, id);
-  if (!rooms.test(file) || file === 'src/index.ts' || replaced.includes(`./${file}`)) return false;
+  if (!rooms.test(file) || file === 'src/index.ts' || forBrowsers.includes(file)) return false;
   const graph = importGraph(file);
   const isOne =
     (packages: readonly string[]) =>
@@ -52,10 +52,9 @@ function loadsOnly(
 
 const build = await rolldown({
   input: Object.fromEntries(
-    [...sources, ...Object.values(bin).map(sourceOf), ...replaced].map((source) => [
-      source.replace(/^\.\/src\/(.*)\.ts$/, '$1'),
-      join(ROOT, source),
-    ]),
+    [...sources, ...Object.values(bin).map(sourceOf), ...forBrowsers.map((file) => `./${file}`)].map(
+      (source) => [source.replace(/^\.\/src\/(.*)\.ts$/, '$1'), join(ROOT, source)],
+    ),
   ),
   platform: 'neutral',
   external: /^[^./]/,
@@ -63,10 +62,12 @@ const build = await rolldown({
   treeshake: { moduleSideEffects: false },
 });
 try {
-  await build.write({
+  const { output } = await build.write({
     dir: OUT,
     format: 'esm',
     chunkFileNames: 'shared/[name].js',
+    // A file that replaces another for browsers needs the same names.
+    minifyInternalExports: false,
     comments: { annotation: true, jsdoc: false, legal: true },
     codeSplitting: {
       // It imports modules that other files name, which tools/import-graph.ts has to distinguish from a computed
@@ -89,6 +90,17 @@ try {
       ],
     },
   });
+  const exportsOf = (file: string): string =>
+    output
+      .flatMap((chunk) =>
+        `./dist/${chunk.fileName}` === file && chunk.type === 'chunk' ? chunk.exports : [],
+      )
+      .toSorted()
+      .join();
+  for (const [file, other] of Object.entries(browserField)) {
+    if (exportsOf(file) === '' || exportsOf(file) !== exportsOf(other))
+      throw new Error(`${other} cannot replace ${file} for browsers: their exports differ.`);
+  }
 } finally {
   await build.close();
 }

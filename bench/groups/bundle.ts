@@ -1,6 +1,7 @@
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
+import { BROWSER_FILES } from '../../tools/browser-files.ts';
 import { buildPackage } from '../children/run.ts';
 import type { Group } from '../group.ts';
 import { against } from '../rounds.ts';
@@ -22,7 +23,7 @@ const BUNDLES: Readonly<Record<string, string>> = {
 
 export const bundleGroup: Group = {
   title: 'Bundles',
-  note: 'Bytes of a bundle for a browser or an edge runtime, with all dependencies, by rolldown, minified.',
+  note: 'Bytes of a bundle for a browser or an edge runtime, with all dependencies, by rolldown, minified, without comments.',
   async *measure() {
     buildPackage();
     const names = Object.keys(BUNDLES).map((name) => ({ name }));
@@ -45,6 +46,11 @@ export const bundleGroup: Group = {
   },
 };
 
+/** What `browser` of package.json does for the build, for the sources. */
+const replaced = new Map(
+  Array.from(BROWSER_FILES, (pair) => pair.map((file) => join(ROOT, file)) as [string, string]),
+);
+
 /**
  * A program with everything that it imports, as one minified file.
  *
@@ -62,12 +68,11 @@ export async function bundle(program: string, condition?: 'strongroom-source'): 
     plugins: [
       {
         name: 'program',
-        resolveId: (id: string) => {
+        resolveId: (id: string, importer: string | undefined) => {
           if (id === name) return id;
-          // What `browser` of package.json does for the build.
-          return condition !== undefined && id.endsWith('/aes.ts')
-            ? join(ROOT, 'src/crypto/aes-at-once.ts')
-            : null;
+          return condition === undefined || importer === undefined
+            ? null
+            : (replaced.get(resolve(dirname(importer), id)) ?? null);
         },
         load: (id: string) => (id === name ? program : null),
       },
@@ -75,7 +80,12 @@ export async function bundle(program: string, condition?: 'strongroom-source'): 
     logLevel: 'silent',
   });
   try {
-    const { output } = await build.generate({ format: 'esm', minify: true, codeSplitting: false });
+    const { output } = await build.generate({
+      format: 'esm',
+      minify: true,
+      comments: false,
+      codeSplitting: false,
+    });
     return output.map((chunk) => (chunk.type === 'chunk' ? chunk.code : '')).join('');
   } finally {
     await build.close();

@@ -1,3 +1,4 @@
+import { FIELD_NAMES } from './field-names.ts';
 import { cloneItem } from './item.ts';
 
 /** Makes deep copies of values of one shape: plain data with the same keys in the same order, at all levels. */
@@ -18,16 +19,6 @@ const SPREADS: readonly ((value: object) => Record<string, unknown>)[] = [
   (value) => ({ ...value }),
   (value) => ({ ...value }),
 ];
-
-/** Keys of the SDK's items. Only shapes of these are remembered, because other keys can be text of a user. */
-const KEYS: ReadonlySet<string> = new Set(
-  (
-    'type id role content status providerData text image file filename detail audio format transcript refusal callId name ' +
-    'namespace arguments output data mediaType url fileId action actions commands maxOutputLength timeoutMs stdout stderr ' +
-    'outcome exitCode rawContent encrypted_content created_by caller callerId tools execution call_id operation path diff code ' +
-    'fingerprint result x y button keys scroll_x scroll_y annotations logprobs phase summary mode'
-  ).split(' '),
-);
 
 /** How many shapes are remembered; later ones are copied without a copier of their own. */
 const MOST_SHAPES = 1_000;
@@ -66,7 +57,8 @@ export function copierOf(value: unknown): Copier | undefined {
 function copierOfObject(value: object): Copier {
   let at = NOTHING;
   for (const key of Object.keys(value)) {
-    if (!KEYS.has(key)) return ANY;
+    // A shape is remembered, and other keys can be text of a user.
+    if (!FIELD_NAMES.has(key)) return ANY;
     const next = after(at, key, copierOf((value as Record<string, unknown>)[key]));
     if (next === undefined) return ANY;
     at = next;

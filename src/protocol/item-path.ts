@@ -1,12 +1,4 @@
-/** Field names of the SDK's item types. Every other key may be content: a name, a card number, a token. */
-const FIELDS: ReadonlySet<string> = new Set(
-  (
-    'action actions arguments audio button callId caller callerId code commands content created_by detail ' +
-    'diff encrypted_content execution exitCode file fileId filename format id image keys maxOutputLength ' +
-    'mediaType mode moveTo name namespace operation outcome output path phase providerData rawContent refusal ' +
-    'role scroll_x scroll_y status stderr stdout text timeoutMs tools transcript type url x y'
-  ).split(' '),
-);
+import { FIELD_NAMES } from './field-names.ts';
 
 const SHOWN_SEGMENTS = 24;
 
@@ -26,5 +18,5 @@ export function shownPath(path: string): string {
 }
 
 function shownKey(key: string): string {
-  return FIELDS.has(key) ? key : '*';
+  return FIELD_NAMES.has(key) ? key : '*';
 }
