@@ -65,6 +65,8 @@ export interface Lineage {
  * take ids apart by the same form (see `ROOT_PATTERN`).
  */
 export function lineageOf(id: string): Lineage | undefined {
+  // Of almost every call: the id of a conversation.
+  if (!id.startsWith('~')) return undefined;
   const [, kind = '', , parent = ''] = FORM.exec(id) ?? [];
   return kind === '' ? undefined : { root: lineageOf(parent)?.root ?? parent, parent, kind };
 }
