@@ -19,6 +19,8 @@ export interface Output {
   /** @param total How many units there are, where it is known. */
   progress(what: { readonly unit: string; readonly total?: number }): Progress;
   error(error: unknown): void;
+  /** A process warning. */
+  warning(code: string, message: string): void;
 }
 
 /** The parts of the process that an output needs. */
@@ -45,6 +47,10 @@ export function createOutput({ out, err }: Streams, wantsJson: boolean): Output 
     progress({ unit, total }) {
       progress = createProgress({ err, mode: json ? 'json' : terminal ? 'terminal' : 'none', unit, total });
       return progress;
+    },
+    warning(code, message) {
+      progress?.hide();
+      err.write(json ? `${JSON.stringify({ event: 'warning', code, message })}\n` : `${code}  ${message}\n`);
     },
     error(error) {
       progress?.hide();

@@ -5,6 +5,7 @@ import { registerErase, registerShred } from './commands/erase.ts';
 import { registerExport } from './commands/export.ts';
 import { registerHold } from './commands/hold.ts';
 import { registerImport } from './commands/import.ts';
+import { registerDoctor } from './commands/doctor.ts';
 import { registerInit } from './commands/init.ts';
 import { registerInspect } from './commands/inspect.ts';
 import { registerKeygen } from './commands/keygen.ts';
@@ -23,6 +24,7 @@ import { createOutput } from './output.ts';
 /** In the order of `--help`. */
 const COMMANDS: readonly ((define: Define, program: Command) => void)[] = [
   registerInit,
+  registerDoctor,
   registerKeygen,
   registerSessions,
   registerInspect,
@@ -54,6 +56,12 @@ export async function main(version: string, args: readonly string[]): Promise<Ex
     code: EXIT.done,
     output: createOutput({ out: process.stdout, err: process.stderr }, args.includes('--json')),
   };
+  // Node's own listener would print text between the lines for programs.
+  process.removeAllListeners('warning');
+  process.on('warning', ({ name, message, ...rest }) => {
+    if (name !== 'ExperimentalWarning')
+      outcome.output.warning((rest as { readonly code?: string }).code ?? name, message);
+  });
   const define = createDefine(program, outcome);
   for (const register of COMMANDS) register(define, program);
   try {

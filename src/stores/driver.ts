@@ -3,6 +3,7 @@ import type { MaybePromise, VersionAnswer } from '../layer.ts';
 import type { ReadReference } from '../clock.ts';
 import type { Fence, Leases, SessionSummary } from '../session-contract.ts';
 import type { Announcements } from './announcements.ts';
+import type { StoreCheckup } from './checkup.ts';
 import type { Since } from './marks.ts';
 
 /**
@@ -197,6 +198,8 @@ export interface StoreDriver {
    */
   readonly deleteSession: (sessionId: string) => Promise<void>;
   readonly ping: () => Promise<void>;
+  /** For `strongroom doctor`. Absent where there is nothing to look at. */
+  readonly checkup?: (() => Promise<StoreCheckup>) | undefined;
   /** Waits for running calls. Called once. */
   readonly close: () => Promise<void>;
 }

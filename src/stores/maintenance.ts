@@ -1,3 +1,4 @@
+import type { StoreCheckup } from './checkup.ts';
 import { ancestorsOf, rootOf } from '../derived-id.ts';
 import { heldError, type DekStore, type HoldStore } from '../keys/dek-store.ts';
 import { checkAhead } from '../clock.ts';
@@ -50,6 +51,8 @@ export interface Maintenance {
   records(sessionId: string): Promise<readonly StoredRecord[]>;
   /** Appends records of another store, with the times that they have. */
   append(sessionId: string, records: readonly StoredRecord[], subject?: string): Promise<void>;
+  /** What the database lacks, where its driver can tell. */
+  readonly checkup: (() => Promise<StoreCheckup>) | undefined;
   /** What a purge would delete, or would have deleted at an earlier time. */
   expired(
     writtenBefore?: number,
@@ -110,6 +113,7 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
     shares: driver.shares === true,
     records: async (sessionId) => driver.read(sessionId),
     append: (sessionId, records, subject) => driver.append({ sessionId, records, mark: newMark(), subject }),
+    checkup: driver.checkup,
     expired: (writtenBefore, at = now()) => driver.expired({ now: at, writtenBefore }),
   };
 }

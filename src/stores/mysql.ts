@@ -15,6 +15,7 @@ import { checkVersion, setUp } from './mysql/setup.ts';
 import { generationsOf, type Generations } from './generations.ts';
 import { sharedPool } from './shared-pool.ts';
 import type { SqlPool } from './sql/client.ts';
+import { mysqlCheckup } from './mysql/checkup.ts';
 import { openSqlStore } from './sql/open.ts';
 import { checkUrlOptions, refuseUrlOptions, URL_OPTIONS } from './sql/url-options.ts';
 import type { StoreSession } from './session.ts';
@@ -102,6 +103,7 @@ export function openMysql(target: string | MysqlTarget, options: MysqlOptions = 
     setUp: (runner) => setUp(runner, prefix),
     checkVersion: (runner) => checkVersion(runner, prefix),
     checkSettings: (runner) => checkSettings(runner, prefix),
+    checkup: (runner) => mysqlCheckup(runner, prefix),
     append: (runner) => mysqlAppend(dialect, runner),
   });
 }

@@ -25,6 +25,7 @@ import { checkSettings } from './postgres/settings.ts';
 import { checkVersion, setUp } from './postgres/setup.ts';
 import { sharedPool } from './shared-pool.ts';
 import { announcementsOver } from './announcements.ts';
+import { postgresCheckup } from './postgres/checkup.ts';
 import { openSqlStore } from './sql/open.ts';
 import { checkUrlOptions, refuseUrlOptions, URL_OPTIONS } from './sql/url-options.ts';
 import type { StoreSession } from './session.ts';
@@ -142,6 +143,7 @@ export function openPostgres(
     setUp: (runner) => setUp(runner, names, push),
     checkVersion: (runner) => checkVersion(runner, names),
     checkSettings: (runner) => checkSettings(runner, names, allowUnlogged),
+    checkup: (runner) => postgresCheckup(runner, names),
     append: (runner) => postgresAppend(dialect, runner),
     ...(push && {
       announcements: (prepared) =>

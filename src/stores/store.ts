@@ -349,6 +349,7 @@ function guardDriver(
     },
     deleteSession: guard(driver.deleteSession),
     ping: guard(driver.ping),
+    checkup: driver.checkup && guard(driver.checkup),
     close: driver.close,
     dekStore,
   };

@@ -1,3 +1,4 @@
+import { redisCheckup } from './checkup.ts';
 import { SERVER_BOUND } from '../../clock.ts';
 import type { Announcements } from '../announcements.ts';
 import type { StoreDriver } from '../driver.ts';
@@ -82,6 +83,7 @@ export function redisDriver(commands: RedisCommands, options: RedisDriverOptions
       await commands.readEach('PING');
       await options.check();
     },
+    checkup: () => redisCheckup(commands),
     close: options.close,
   };
 }

@@ -80,7 +80,7 @@ function checkPolicy(policy: string, limit: string, allowEviction: boolean): voi
 }
 
 /** `undefined` when the user has no permission. */
-async function infoOf(
+export async function infoOf(
   commands: RedisCommands,
   section: string,
 ): Promise<ReadonlyMap<string, string>[] | undefined> {

@@ -2,6 +2,7 @@ import type { ReadReference } from '../../clock.ts';
 import { isBranch } from '../../derived-id.ts';
 import type { Announcements } from '../announcements.ts';
 import { appendEach } from '../append-each.ts';
+import type { StoreCheckup } from '../checkup.ts';
 import type { Batch, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { afterAppend, answerOf } from '../marks.ts';
 import { withoutDid } from '../record.ts';
@@ -29,6 +30,7 @@ export interface SqlDriverOptions {
   readonly operationLog: number;
   readonly now: () => number;
   readonly ping: () => Promise<void>;
+  readonly checkup: () => Promise<StoreCheckup>;
   readonly reference: ReadReference;
   readonly close: () => Promise<void>;
   /** Announcements of the database, if it has them. */
@@ -175,6 +177,7 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     announcements: options.announcements,
     reference: options.reference,
     ping: options.ping,
+    checkup: options.checkup,
     close: options.close,
   };
 }

@@ -1,6 +1,7 @@
 import { invalidOption, parseCount, parseDuration, type Duration } from '../../options.ts';
 import { clockOf, processReference, SERVER_BOUND } from '../../clock.ts';
 import type { Announcements } from '../announcements.ts';
+import type { StoreCheckup } from '../checkup.ts';
 import type { StoreSession } from '../session.ts';
 import { createStore, type Store } from '../store.ts';
 import { createRunner, type FailureKind, type SqlPool, type SqlRunner } from './client.ts';
@@ -30,6 +31,7 @@ export interface SqlStoreParts<P extends SqlPool> {
    * Refuses, or warns of, a server that does not keep acknowledged writes. Not used for a database in this process.
    */
   readonly checkSettings: (runner: SqlRunner) => Promise<void>;
+  readonly checkup: (runner: SqlRunner) => Promise<StoreCheckup>;
   /** See {@link SqlDriverOptions.append}. */
   readonly append: (runner: SqlRunner) => SqlDriverOptions['append'];
   /** Over connections to a database that is set up. */
@@ -87,6 +89,7 @@ export function openSqlStore<P extends SqlPool>(
       await runner.read('SELECT 1');
       await checkSettings();
     },
+    checkup: () => parts.checkup(runner),
     reference: async () => {
       if ((await prepared()).inProcess) return await ofProcess?.();
       const { rows } = await runner.read(`SELECT ${dialect.clock} AS now`);

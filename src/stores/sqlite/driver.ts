@@ -1,4 +1,5 @@
 import { isBranch, lineageOf } from '../../derived-id.ts';
+import { sqliteCheckup } from './checkup.ts';
 import type { AppendStep } from '../../layer.ts';
 import { takenError } from '../../keys/data-keys/key-row.ts';
 import type { DekRecord } from '../../keys/dek-store.ts';
@@ -141,6 +142,8 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
         (statements) => inSlices(drop(statements, sessionId, now())),
         () => true,
       ),
+
+    checkup: () => sqliteCheckup(connection),
 
     ping: () => connection.read(({ get }) => void get('SELECT 1')),
     close: () => connection.close(),

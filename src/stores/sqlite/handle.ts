@@ -73,7 +73,7 @@ function makeFile(path: string): void {
   }
 }
 
-function loadSqlite(): typeof sqliteModule {
+export function loadSqlite(): typeof sqliteModule {
   const loaded = process.getBuiltinModule?.('node:sqlite') as typeof sqliteModule | undefined;
   if (loaded !== undefined) return loaded;
   throw new StrongroomError(
