@@ -15,7 +15,7 @@ const CALM = `retention: { expired: true }, run: { tracingDisabled: true, modelS
 function findingsOf({ stdout }: Finished): unknown[] {
   return linesOf(stdout)
     .filter(({ event }) => event === 'finding')
-    .map(({ level, check }) => `${level} ${check}`);
+    .map(({ level, check }) => `${String(level)} ${String(check)}`);
 }
 
 describe('strongroom doctor', () => {
