@@ -92,6 +92,11 @@ try {
     step(`type-check the papers (${moduleResolution})`, 'npx', ['tsc'], project);
   }
 
+  step('run the command line', 'npx', ['strongroom', '--help'], project);
+  step('write a configuration', 'npx', ['strongroom', 'init', '--mjs'], project);
+  const found = step('look at the new store', 'npx', ['strongroom', 'doctor'], project);
+  if (!found.includes('"errors":0,"warnings":0')) throw new Error(`strongroom doctor found: ${found}`);
+
   // `node` is an ordinary package whose install script links the binary; npm requires permission for that.
   writeFileSync(
     join(oldNode, 'package.json'),

@@ -72,8 +72,7 @@ function codeOf(error: unknown): string {
 }
 
 /**
- * An id or a reason on a terminal. Whoever wrote it could have put control characters into it, which a terminal obeys: they are shown
- * as escapes.
+ * An id or a reason on a terminal, which obeys control characters: they are shown as escapes.
  */
 export function shown(text: string): string {
   const quoted = JSON.stringify(text).slice(1, -1);

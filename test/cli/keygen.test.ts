@@ -56,7 +56,7 @@ describe('strongroom keygen', () => {
     const key = JSON.parse(await project.read('key.json')) as { kid: string };
     expect(stdout.replaceAll('\r', '')).toBe(
       `Wrote the key ${key.kid} (EdDSA) to key.json.\n` +
-        'Whoever has this key can sign receipts. Give its public half (--public-out) to those who check them.\n',
+        'Everybody with this key can sign receipts. Give its public half (--public-out) to those who check them.\n',
     );
     expect(code).toBe(0);
   });

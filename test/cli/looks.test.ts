@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { Agent, run, Usage } from '@openai/agents';
 import { assistantMessage, modelResponse, ScriptedModel } from '@openai/agents/testing';
 import { describe, expect, it } from 'vitest';
@@ -96,5 +96,17 @@ describe('wrong use', () => {
     const { code, stdout, stderr } = await project.run(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain(reason);
+  });
+});
+
+describe('docs/cli.md', () => {
+  it('has every command of the help', async () => {
+    const project = await filledProject({});
+    const { code, stdout } = await project.run(['--help']);
+    expect(code).toBe(0);
+    const commands = [...stdout.matchAll(/^ {2}(?<name>[a-z]+) /gm)].map(({ groups }) => groups?.['name']);
+    expect(commands.length).toBeGreaterThan(20);
+    const paper = await readFile('docs/cli.md', 'utf8');
+    expect(commands.filter((name) => name !== 'help' && !paper.includes(`\`${name}`))).toEqual([]);
   });
 });

@@ -45,7 +45,7 @@ export function registerKeygen(define: Define): void {
       context.output.hint(
         receipt === undefined
           ? 'Keep a copy in a secret store: without this key nothing that is sealed with it can be read.'
-          : 'Whoever has this key can sign receipts. Give its public half (--public-out) to those who check them.',
+          : 'Everybody with this key can sign receipts. Give its public half (--public-out) to those who check them.',
       );
     },
     { configured: false },

@@ -70,7 +70,7 @@ export async function checkRecords(
       'warning',
       'vault.endless',
       `${counted(found.endlessVaults.size, 'vault')} hold values that never expire, such as ${example(found.endlessVaults)}.`,
-      'Add expire() to the layers, so that a value goes with the last item that holds its token.',
+      'Add expire() to the layers, so that a value is deleted with the last item that holds its token.',
     );
   }
   const looked = `Looked into ${counted(found.records, 'record')} of ${counted(found.sessions, 'session')}`;

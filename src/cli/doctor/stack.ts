@@ -17,7 +17,7 @@ export async function checkStack(store: Store, hasRetention: boolean, report: Re
     report(
       'warning',
       'stack.plaintext',
-      'encrypt() accepts plain items (unsafeAllowPlaintext): whoever can write to the database can insert messages.',
+      'encrypt() accepts plain items (unsafeAllowPlaintext): a writer of the database can insert messages.',
       'Run strongroom migrate, and remove the option.',
     );
   }
