@@ -20,6 +20,8 @@ import { registerUsage } from './commands/usage.ts';
 import { registerVerify } from './commands/verify.ts';
 import { EXIT, exitCodeOf, type ExitCode } from './exit-codes.ts';
 import { createOutput } from './output.ts';
+import { registerReport } from './report/command.ts';
+import { registerServe } from './serve/command.ts';
 
 /** In the order of `--help`. */
 const COMMANDS: readonly ((define: Define, program: Command) => void)[] = [
@@ -43,6 +45,8 @@ const COMMANDS: readonly ((define: Define, program: Command) => void)[] = [
   registerMigrate,
   registerBranches,
   registerUsage,
+  registerReport,
+  registerServe,
 ];
 
 /** Runs the command line and returns its exit code. Prints errors; never rejects. */

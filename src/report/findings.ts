@@ -44,7 +44,13 @@ function ofRecords({ records, seals, totals }: Facts): Finding[] {
     return [finding('problem', 'unsealed', text, seals === true ? 'Run migrate().' : step)];
   }
   if (totals.items === 0) return [finding('notice', 'empty', 'The store holds no items.')];
-  return [finding('good', 'sealed', `All ${count(records.sealed, 'record')} that hold content are sealed.`)];
+  return [
+    finding(
+      'good',
+      'sealed',
+      `${records.sealed === 1 ? 'The one record that holds content is' : `All ${count(records.sealed, 'record')} that hold content are`} sealed.`,
+    ),
+  ];
 }
 
 function ofRetention({ overdue, itemsByDue, itemsWithoutEnd, trimmable, rule }: Facts): Finding[] {

@@ -39,9 +39,7 @@ export function bars(
   const several = shown.filter(Boolean).length > 1;
   return markup`<figure class="chart">
     <table class="bars">
-      <caption>
-        ${caption}
-      </caption>
+      <caption>${caption}</caption>
       <thead>
         <tr>
           <th scope="col">${heading}</th>
@@ -56,7 +54,7 @@ export function bars(
       <tbody>
         ${rows.map(
           ({ label, values, past = false }) => markup`<tr${past && markup` class="past"`}>
-          <th scope="row"${Array.from(label).length > 18 && markup` class="long"`}>${label}</th>
+          <th scope="row">${label}</th>
           <td class="bar" aria-hidden="true">${bar(values, series, most)}</td>
           ${values.filter(isShown).map((value) => markup`<td class="n${value === 0 && ' none'}">${number(value)}</td>`)}
         </tr>`,
@@ -148,7 +146,7 @@ export function columns(
     </div>
     <details>
       <summary>Numbers by ${unit}</summary>
-      <table>
+      <div class="scroll" role="region" tabindex="0" aria-label="${caption}, numbers"><table>
         <thead>
           <tr>
             <th scope="col">${unit === 'day' ? 'Day (UTC)' : `First day of the ${unit} (UTC)`}</th>
@@ -164,7 +162,7 @@ export function columns(
               </tr>`,
           )}
         </tbody>
-      </table>
+      </table></div>
     </details>
   </figure>`;
 }
@@ -213,35 +211,23 @@ export function table(
   heads: readonly TableColumn[],
   rows: readonly (readonly Cell[])[],
 ): Html {
-  return markup`<table class="stack" role="table">
-    <caption>
-      ${caption}
-    </caption>
-    <thead role="rowgroup">
-      <tr role="row">
-        ${heads.map(
-          ({ name, isNumber = false }) =>
-            markup`<th scope="col" role="columnheader" ${isNumber && markup` class="n"`}>${name}</th>`,
-        )}
-      </tr>
-    </thead>
-    <tbody role="rowgroup">
-      ${rows.map(
-        ([first, ...cells]) =>
-          markup`<tr role="row">
-            <th scope="row" role="rowheader">${first}</th>
-            ${cells.map(
-              (cell, index) =>
-                markup`<td
-                  role="cell"
-                  data-label="${heads[index + 1]?.name}"
-                  ${heads[index + 1]?.isNumber === true && markup` class="n"`}
-                >
-                  ${typeof cell === 'object' ? cell : markup`<span>${cell === undefined ? '–' : cell}</span>`}
-                </td>`,
-            )}
-          </tr>`,
+  const numeric = heads.map(({ isNumber = false }) => isNumber && markup` class="n"`);
+  const rowOf = ([first, ...cells]: readonly Cell[]): Html => markup`<tr role="row">
+      <th scope="row" role="rowheader">${first}</th>${cells.map(
+        (cell, index) => markup`
+      <td role="cell" data-label="${heads[index + 1]?.name}"${numeric[index + 1]}>${shown(cell)}</td>`,
       )}
-    </tbody>
+    </tr>`;
+  return markup`<table class="stack" role="table">
+    <caption>${caption}</caption>
+    <thead role="rowgroup"><tr role="row">${heads.map(
+      ({ name }, index) => markup`<th scope="col" role="columnheader"${numeric[index]}>${name}</th>`,
+    )}</tr></thead>
+    <tbody role="rowgroup">${rows.map(rowOf)}</tbody>
   </table>`;
+}
+
+/** On a narrow page a cell is a name and one element. */
+function shown(cell: Cell): Html {
+  return typeof cell === 'object' ? cell : markup`<span>${cell ?? '–'}</span>`;
 }

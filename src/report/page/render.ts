@@ -584,11 +584,11 @@ function section(id: string, title: string, content: Html): Html {
   </section>`;
 }
 
-function footerOf(): Html {
+export function footerOf(): Html {
   return markup`<h2>Where the numbers come from</h2>
     <p class="soft">
       Sessions, items, ages and keys: from the store, whose records were all read once, without opening any.
-      Sizes are those of the records, without the overhead of the database. A date of deletion is the earliest
+      Sizes are those of the records, without the overhead of the database. A record that a branch shares with its conversation counts in both. A date of deletion is the earliest
       of the stamp of the item and the rule. Receipts: from the files that were given. Calls and redactions:
       from the audit log that was given; whoever can write that file can change it.
     </p>

@@ -43,12 +43,16 @@ a:focus-visible, button:focus-visible, input:focus-visible, summary:focus-visibl
 code, .id, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; font-size: .875em; }
 .id { overflow-wrap: anywhere; } .id.short { white-space: nowrap; }
 nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .35rem 1.1rem; padding: 0; margin: 1.25rem 0 0; font-size: .9375rem; }
+header > nav:first-child { margin-bottom: clamp(1.25rem, 4vw, 2.25rem); }
+header > nav:first-child ul { margin: 0; }
+h1.id { font-size: clamp(1.3rem, 4.5vw, 1.9rem); }
 section { padding-block: 2rem; border-top: 1px solid var(--line); }
 section > h2 { margin-bottom: .35rem; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: 1px; background: var(--panel); border: 1px solid var(--line); border-radius: 10px; overflow: hidden; margin: 1rem 0 0; }
 .figures > div { box-shadow: 0 0 0 1px var(--line); padding: .9rem 1.1rem 1rem; }
 .figures dt { color: var(--soft); font-size: .875rem; }
 .figures dd { margin: .1rem 0 0; font-size: 1.6rem; font-weight: 620; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; line-height: 1.2; }
+.figures .date { font-size: 1.2rem; white-space: nowrap; line-height: 1.6; }
 .figures small { display: block; color: var(--soft); font-size: .8125rem; font-weight: 400; letter-spacing: 0; margin-top: .2rem; line-height: 1.35; }
 .findings { list-style: none; margin: 1rem 0 0; padding: 0; display: grid; gap: .5rem; }
 .findings li { display: grid; grid-template-columns: 6.2rem 1fr; gap: .25rem .75rem; background: var(--panel); border: 1px solid var(--line); border-left: 4px solid var(--mark); border-radius: 8px; padding: .65rem 1rem; }
@@ -72,7 +76,8 @@ thead th { color: var(--soft); font-size: .8125rem; font-weight: 500; vertical-a
 th:last-child, td:last-child { padding-right: 0; }
 .n { text-align: right; white-space: nowrap; }
 .none { color: var(--soft); }
-.stack .n { padding-right: 1.25rem; }
+.stack .n:not(:last-child) { padding-right: 1.25rem; }
+.stack thead .n { white-space: normal; }
 .bars th[scope=row] { white-space: nowrap; font-size: .9375rem; }
 .bars .bar { width: 100%; padding-block: .6rem; vertical-align: middle; }
 .bars .n { font-size: .9375rem; }
@@ -88,10 +93,13 @@ th:last-child, td:last-child { padding-right: 0; }
 .columns .scale { display: flex; flex-direction: column; justify-content: space-between; text-align: right; }
 .columns .axis, .columns .scale { font-size: .8125rem; color: var(--soft); font-variant-numeric: tabular-nums; }
 details { margin-top: .75rem; }
+details .scroll { overflow-x: auto; margin-top: .5rem; }
+details thead .n { white-space: normal; overflow-wrap: anywhere; min-width: 4.5rem; }
 summary { cursor: pointer; color: var(--accent); font-size: .9375rem; width: fit-content; }
 .two { display: grid; gap: 0 2.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); align-items: start; }
 .two > * { min-width: 0; }
-footer { padding-block: 1.5rem 4rem; border-top: 1px solid var(--line); }
+footer { padding-block: 0 4rem; }
+footer::before { content: ''; display: block; border-top: 1px solid var(--line); padding-bottom: 1.5rem; }
 .empty { color: var(--soft); background: var(--panel); border: 1px dashed var(--line); border-radius: 8px; padding: .8rem 1rem; max-width: none; }
 button, .button { font: inherit; font-weight: 600; color: var(--paper); background: var(--accent); border: 0; border-radius: 7px; padding: .55rem 1.1rem; cursor: pointer; }
 input, textarea { font: inherit; color: var(--ink); background: var(--panel); border: 1px solid var(--soft); border-radius: 7px; padding: .5rem .7rem; width: 100%; }
@@ -114,7 +122,10 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .35rem 0 0; backgr
   .bars th[scope=row], .bars .n { font-size: .8125rem; }
   .bars th, .bars td { padding-right: .5rem; }
   .bars thead th { font-size: .75rem; }
-  .bars th[scope=row].long { white-space: normal; overflow-wrap: anywhere; min-width: 6.5rem; }
+  .bars th[scope=row] { white-space: normal; overflow-wrap: anywhere; min-width: 5.6rem; }
+  .bars .bar svg { min-width: 3rem; }
+}
+@media screen and (max-width: 54rem) {
   .stack thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .stack, .stack caption, .stack tbody, .stack tr, .stack th, .stack td { display: block; width: auto; }
   .stack tr { border-bottom: 1px solid var(--line); padding-block: .6rem; }
@@ -132,6 +143,9 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .35rem 0 0; backgr
   section, figure, tr, .findings li { break-inside: avoid; }
   section { break-inside: auto; padding-block: 1rem; }
   h2, h3, figcaption, caption { break-after: avoid; }
+  .stack { font-size: 8.5pt; }
+  .stack th, .stack td, .stack .n { padding-right: .5rem; }
+  .stack thead th { white-space: normal; }
   svg, .findings li, .figures > div { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   details::details-content { content-visibility: visible; block-size: auto; }
 }
