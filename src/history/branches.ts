@@ -15,7 +15,7 @@ export type { BranchPoint, BranchStore };
 
 /** The point where a branch begins, and the caller. */
 export interface CreateBranchOptions extends BranchPoint, CallOrigin {
-  /** The branch that is copied. Default: the current one. */
+  /** The branch that it is made from. Default: the current one. */
   readonly from?: string;
 }
 
@@ -55,8 +55,10 @@ export interface BranchComparison {
 /** The branches of one conversation. */
 export interface Branches {
   /**
-   * Copies the current branch, or its part up to a point, into a new one: in one transaction (in Redis Cluster in
-   * two steps), each record with its times, so that it expires and is purged with the original. Does not switch.
+   * Makes a branch that begins with the current one, or with its part up to a point, in one transaction. It shares the
+   * records where the store and the layers can do that, without opening them when no point is given; else each is
+   * copied with its times (in Redis Cluster in two steps). Either way they expire and are purged with the original.
+   * Does not switch.
    *
    * @throws StrongroomError `ERR_CONFLICT` when there is a branch of this name; `ERR_INVALID_OPTION` when there is no such turn,
    * content or branch; `ERR_READ_ONLY` when records to copy cannot be opened.
@@ -93,7 +95,7 @@ export interface Branches {
 }
 
 /**
- * Branches of a conversation in a store of ours: copies of its beginning under separate ids, `~branch~<name>~<id>`,
+ * Branches of a conversation in a store of ours: sessions that begin with its records, under separate ids, `~branch~<name>~<id>`,
  * and the current one. Names and times of branches are kept in clear. Works in every stack of layers.
  *
  * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` for a store that is not ours.

@@ -227,23 +227,24 @@ describe.each(KINDS)('a branch of a conversation of 10,000 items, in $kind', ({ 
     async () => {
       await using store = place.open();
       const session = store.session('chat');
-      await session.addItems([...long]);
+      const items = long.slice(0, 2_000);
+      await session.addItems([...items]);
       const before = await place.rows();
       const tree = branches(store, 'chat');
-      const branch = await tree.create('earlier', { turn: 4_000 });
+      const branch = await tree.create('earlier', { turn: 800 });
       const whole = await tree.create('whole');
       expect((await place.rows()) - before).toBeLessThan(50);
-      expect(await branch.getItems(2)).toEqual(long.slice(7_996, 7_998));
+      expect(await branch.getItems(2)).toEqual(items.slice(1_596, 1_598));
       for (let item = 0; item < 4; item++) await session.popItem();
       await branch.popItem();
       expect((await place.rows()) - before).toBeLessThan(50);
-      expect(await branch.getItems(1)).toEqual(long.slice(7_996, 7_997));
-      expect(await whole.getItems(5)).toEqual(long.slice(-5));
+      expect(await branch.getItems(1)).toEqual(items.slice(1_596, 1_597));
+      expect(await whole.getItems(5)).toEqual(items.slice(-5));
       // Who removes what others share from the beginning pays for it.
       await session.clearSession();
-      expect(await place.rows()).toBeGreaterThan(before + 7_000);
-      expect(await whole.getItems()).toEqual(long);
-      expect(await branch.getItems(1)).toEqual(long.slice(7_996, 7_997));
+      expect(await place.rows()).toBeGreaterThan(before + 1_000);
+      expect(await whole.getItems()).toEqual(items);
+      expect(await branch.getItems(1)).toEqual(items.slice(1_596, 1_597));
     },
     60_000,
   );
