@@ -32,6 +32,7 @@ export default {
     'PostgresPoolClient',
     'RecordSource',
     'RedisArgument',
+    'ShareRecordsArgs',
   ],
   plugin: ['./tools/typedoc-links.mjs'],
   out: 'docs/api',
@@ -42,5 +43,16 @@ export default {
   treatWarningsAsErrors: true,
   validation: { notExported: true, invalidLink: true, notDocumented: false },
   readme: 'README.md',
+  // Every paper, so that the built documentation needs no repository and no network.
+  projectDocuments: [
+    'docs/*.md',
+    'docs/decisions/*.md',
+    'SECURITY.md',
+    'SPEC.md',
+    'CHANGELOG.md',
+    'CONTRIBUTING.md',
+    'SKILL.md',
+  ],
+  highlightLanguages: ['bash', 'console', 'hcl', 'javascript', 'json', 'python', 'sql', 'typescript'],
   disableSources: true,
 };

@@ -27,6 +27,7 @@ export function bearerTokens(key: JWK): Authenticate {
     const verified = await jwtVerify(token, await importJWK(key, ALGORITHM), {
       audience: AUDIENCE,
       algorithms: [ALGORITHM],
+      requiredClaims: ['exp'],
     }).catch(() => {
       throw refusal('unauthenticated', 'The token is not valid, or has expired. Send a new one.');
     });

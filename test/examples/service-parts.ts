@@ -1,5 +1,6 @@
 import { Runner, type ModelProvider } from '@openai/agents';
 import type { Hono } from 'hono';
+import type { JWK } from 'jose';
 import { createRunner, agent } from '../../examples/service/agent.ts';
 import { createApp } from '../../examples/service/app.ts';
 import { bearerTokens, issueToken, type Caller } from '../../examples/service/callers.ts';
@@ -13,7 +14,7 @@ export const BO: Caller = { tenant: 'acme', user: 'bo' };
 /** The user of another tenant who has the name of the first. */
 export const OTHER_ADA: Caller = { tenant: 'globex', user: 'ada@example.com' };
 
-const tokenKey = { kty: 'oct', k: Buffer.alloc(32, 7).toString('base64url') };
+export const TOKEN_KEY: JWK = { kty: 'oct', k: Buffer.alloc(32, 7).toString('base64url') };
 
 /** The service in this process, over a store of the test. */
 export interface TestService {
@@ -44,7 +45,7 @@ export function serviceOver(store: Store, keys: TenantKeys, modelProvider?: Mode
     agent,
     runner:
       modelProvider === undefined ? createRunner() : new Runner({ ...complianceRunConfig(), modelProvider }),
-    authenticate: bearerTokens(tokenKey),
+    authenticate: bearerTokens(TOKEN_KEY),
     conversations,
     runs,
     ping: async () => store.ping(),
@@ -60,7 +61,7 @@ export function serviceOver(store: Store, keys: TenantKeys, modelProvider?: Mode
       app.request('/invocations', {
         method: 'POST',
         headers: {
-          authorization: `Bearer ${await issueToken(tokenKey, caller)}`,
+          authorization: `Bearer ${await issueToken(TOKEN_KEY, caller)}`,
           'content-type': 'application/json',
         },
         body: typeof body === 'string' ? body : JSON.stringify(body),

@@ -1,11 +1,12 @@
 import { RunContext, type ModelProvider } from '@openai/agents';
+import { importJWK, SignJWT } from 'jose';
 import { ScriptedModel, assistantMessage, modelStreamResponder } from '@openai/agents/testing';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { issueToken } from '../../examples/service/callers.ts';
 import { fromEnvironment } from '../../examples/service/settings.ts';
 import { sessionId } from '../../src/history/index.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
-import { ADA, BO, OTHER_ADA, eventsOf, makeKeys, read, serviceOver } from './service-parts.ts';
+import { ADA, BO, OTHER_ADA, eventsOf, makeKeys, read, serviceOver, TOKEN_KEY } from './service-parts.ts';
 
 const keys = await makeKeys();
 const stores: ReturnType<typeof openSqlite>[] = [];
@@ -24,6 +25,12 @@ const turn = (input: string, id?: string, more: object = {}): object => ({
   ...(id !== undefined && { custom_inputs: { session_id: id } }),
   ...more,
 });
+
+/** A token of Ada that is signed with the right key. */
+async function signed(claim: (token: SignJWT) => SignJWT): Promise<string> {
+  const token = new SignJWT({ tenant: ADA.tenant }).setProtectedHeader({ alg: 'HS256' }).setSubject(ADA.user);
+  return claim(token).sign(await importJWK(TOKEN_KEY, 'HS256'));
+}
 
 async function refused(response: Response): Promise<{ status: number; code: string; message: string }> {
   const { error } = (await response.json()) as { error: { code: string; message: string } };
@@ -143,6 +150,19 @@ describe('the agent service refuses', () => {
     expect(swapped.errors).toMatchObject([{ code: 'ERR_KEY_UNKNOWN' }]);
   });
 
+  it('to seal for a tenant with the key of another', async () => {
+    const store = newStore();
+    const { id } = await read(await serviceOver(store, keys).ask(OTHER_ADA, turn('My name is Ada.')));
+    const others = await makeKeys();
+    const service = serviceOver(store, {
+      ...others,
+      globex: (keys as Required<typeof keys>).globex as never,
+    });
+    expect((await read(await service.ask(OTHER_ADA, turn('What is my name?', id)))).text).toBe(
+      'You told me: My name is Ada.',
+    );
+  });
+
   it.each([
     ['no JSON', '{', 'The body is not JSON'],
     ['an empty body', '', 'The body is not JSON'],
@@ -185,6 +205,16 @@ describe('the agent service refuses', () => {
       code: 'forbidden',
     });
     const forged = await issueToken({ kty: 'oct', k: Buffer.alloc(32, 8).toString('base64url') }, ADA);
+    const tokens = await Promise.all([
+      signed((token) => token.setAudience('another-service').setExpirationTime('1h')),
+      signed((token) => token.setAudience('agent-service').setExpirationTime('-1s')),
+      signed((token) => token.setAudience('agent-service')),
+    ]);
+    for (const token of tokens) {
+      const headers = { authorization: `Bearer ${token}` };
+      const response = await service.app.request('/invocations', { method: 'POST', headers, body: '{}' });
+      expect(await refused(response)).toMatchObject({ status: 401, code: 'unauthenticated' });
+    }
     for (const headers of [{}, { authorization: 'Bearer x' }, { authorization: `Bearer ${forged}` }]) {
       const response = await service.app.request('/invocations', { method: 'POST', headers, body: '{}' });
       expect(await refused(response)).toMatchObject({ status: 401, code: 'unauthenticated' });
