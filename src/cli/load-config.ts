@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { openersOf, type Config, type Opened } from '../config/define-config.ts';
 import type { ReceiptKey } from '../operations/erasure/jws.ts';
+import { messageOf } from './error-message.ts';
 import { CommandError } from './exit-codes.ts';
 
 /** In this order. */
@@ -62,7 +63,6 @@ async function importConfig(file: string): Promise<unknown> {
   try {
     return await import(pathToFileURL(file).href);
   } catch (error) {
-    const reason = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown error';
-    throw new CommandError('USAGE', `${file} cannot be loaded: ${reason}`);
+    throw new CommandError('USAGE', `${file} cannot be loaded: ${messageOf(error)}`);
   }
 }

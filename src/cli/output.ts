@@ -1,5 +1,6 @@
 import { stripVTControlCharacters, styleText } from 'node:util';
 import { isStrongroomError } from '../errors.ts';
+import { messageOf } from './error-message.ts';
 import { CommandError } from './exit-codes.ts';
 import { createProgress, type Progress } from './progress.ts';
 
@@ -55,14 +56,13 @@ export function createOutput({ out, err }: Streams, wantsJson: boolean): Output 
     error(error) {
       progress?.hide();
       const code = codeOf(error);
-      const message = error instanceof Error ? error.message : 'unknown error';
-      const name = error instanceof Error && code === 'FAILED' ? `${error.name}: ` : '';
+      const message = messageOf(error);
       if (json) {
-        err.write(`${JSON.stringify({ event: 'error', code, message: `${name}${message}` })}\n`);
+        err.write(`${JSON.stringify({ event: 'error', code, message })}\n`);
         return;
       }
       const mark = terminal ? styleText('red', code) : code;
-      err.write(`${mark}  ${name}${message}\n`);
+      err.write(`${mark}  ${message}\n`);
     },
   };
 }

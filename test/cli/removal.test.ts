@@ -51,6 +51,19 @@ describe('strongroom purge', () => {
     expect(await idsOf(project.store)).toEqual([]);
   });
 
+  it('waits for another process that runs the rules', async () => {
+    const project = await filledProject({ one: 1 }, { at: Date.now() - 31 * DAY });
+    const leases = project.store[MAINTENANCE]?.leases;
+    // Longer than the test: only its release lets the command go on.
+    await leases?.acquire('job retention', 'another', 600_000);
+    const running = project.terminal(['purge', '--yes']);
+    await running.shows('Another process is running the rules, or died less than a minute ago. Waiting …');
+    expect(await idsOf(project.store)).toEqual(['one']);
+    await leases?.release('job retention', 'another');
+    expect(await running.finished).toMatchObject({ code: 0 });
+    expect(await idsOf(project.store)).toEqual([]);
+  });
+
   it('reports sessions under a hold, and needs no key', async () => {
     const project = await filledProject(
       { one: 1 },

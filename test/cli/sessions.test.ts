@@ -1,4 +1,5 @@
-import { rm } from 'node:fs/promises';
+import { cp, realpath, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { linesOf } from '../support/built-cli.ts';
 import { filledProject } from '../support/cli-project.ts';
@@ -38,6 +39,34 @@ describe('strongroom sessions', () => {
 });
 
 describe('a configuration', () => {
+  it('of another copy of the package is refused, because layers are known by identity', async () => {
+    const project = await filledProject({});
+    const other = project.path('other');
+    await cp(
+      await realpath(project.path('node_modules/strongroom')),
+      join(other, 'node_modules/strongroom'),
+      {
+        recursive: true,
+        verbatimSymlinks: true,
+      },
+    );
+    await project.write('other/strongroom.config.mjs', await project.read('strongroom.config.mjs'));
+    const { code, stderr } = await project.run(['sessions', '-c', 'other/strongroom.config.mjs']);
+    expect(code).toBe(2);
+    expect(stderr).toContain(
+      'uses another copy of strongroom than this command. Run the one of the project: npx strongroom.',
+    );
+  });
+
+  it('that fails over a secret is refused without showing the secret', async () => {
+    const project = await filledProject({});
+    await project.write('strongroom.config.mjs', `export default JSON.parse('hunter2-is-secret');`);
+    const { code, stderr } = await project.run(['sessions']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('cannot be loaded: SyntaxError: a text is not valid JSON.');
+    expect(stderr).not.toContain('hunter2');
+  });
+
   it('is needed, and the message says how to make one', async () => {
     const project = await filledProject({});
     await rm(project.path('strongroom.config.mjs'));
