@@ -78,6 +78,10 @@ export function auditFile(path: string, options: AuditFileOptions = {}): AuditFi
 
 /** The lines of an audit log, read as a stream. @throws the error of the file system when it cannot be opened. */
 export async function* auditLines(path: string): AsyncGenerator<string> {
-  await using file = await open(path);
-  yield* file.readLines();
+  const file = await open(path);
+  try {
+    yield* file.readLines();
+  } finally {
+    await file.close();
+  }
 }

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { circles, floorViolations, importsUnder } from '../../tools/floors.ts';
 import { importGraph, violations } from '../../tools/import-graph.ts';
@@ -41,5 +43,14 @@ describe('the floor plan', () => {
       'cellar/wine.ts: tools/floors.ts has no floor for cellar.',
     ]);
     expect(circles(wrong)).toEqual(['history/plan.ts → history/structure.ts → history/plan.ts']);
+  });
+});
+
+describe('the sources', () => {
+  it('have no `using`, which the oldest Node that `engines` allows cannot parse', () => {
+    const found = [...importsUnder().keys()].filter((file) =>
+      /^(?! *\*).*\busing \w+ = /m.test(readFileSync(join('src', file), 'utf8').replace(/^ *\*.*$/gm, '')),
+    );
+    expect(found).toEqual([]);
   });
 });

@@ -34,13 +34,13 @@ export function registerTransfer(define: Define): void {
         );
         return EXIT.done;
       }
-      await using target = await openTarget(context, flags);
+      const target = await openTarget(context, flags);
       const progress = output.progress({ unit: 'sessions', total });
       const report = await transfer(store, target, {
         ...origin,
         signal,
         onProgress: ({ sessions }) => progress.at(sessions),
-      });
+      }).finally(() => target.close());
       progress.end();
       const { erased, ...sums } = report;
       for (const id of erased)
