@@ -3,9 +3,11 @@
  * network. A fake one shows what a program sees while its KMS is down.
  */
 import { KMSClient } from '@aws-sdk/client-kms';
+import { KeyManagementServiceClient } from '@google-cloud/kms';
 import { MemorySession } from '@openai/agents';
 import { encrypt, isStrongroomError, keyring, wrapSession, type KeyProvider } from 'strongroom';
 import { awsKms } from 'strongroom/kms/aws';
+import { gcpKms } from 'strongroom/kms/gcp';
 import { pkcs11, type Pkcs11Module } from 'strongroom/kms/pkcs11';
 import { vaultTransit } from 'strongroom/kms/vault';
 import { fakeKms } from 'strongroom/testing';
@@ -28,6 +30,14 @@ function inVault(): KeyProvider {
     token: () => process.env['VAULT_TOKEN'] ?? '', // asked for each call: a renewed token is used at once
     key: 'conversations',
   });
+  // #endregion
+}
+
+// Not called: Google's client looks for credentials on the network as soon as it is made.
+export function inGoogleCloud(): KeyProvider {
+  // #region gcp
+  const keyRing = 'projects/clinic/locations/europe-west3/keyRings/agents';
+  return gcpKms({ client: new KeyManagementServiceClient(), keyName: `${keyRing}/cryptoKeys/conversations` });
   // #endregion
 }
 
