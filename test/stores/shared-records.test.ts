@@ -17,7 +17,7 @@ import {
   type SessionLayer,
 } from '../../src/index.ts';
 import type { Keyring } from '../../src/keys/keyring.ts';
-import { memoryDekStore, reencrypt, rewrap, shred } from '../../src/operations/index.ts';
+import { hold, memoryDekStore, reencrypt, release, rewrap, shred } from '../../src/operations/index.ts';
 import { eraseSession } from '../../src/operations/retention.ts';
 import { transfer } from '../../src/operations/transfer.ts';
 import { SHARE_RECORDS } from '../../src/session-contract.ts';
@@ -235,6 +235,9 @@ describe.each(KINDS)('a branch of a conversation of 10,000 items, in $kind', ({ 
       const whole = await tree.create('whole');
       expect((await place.rows()) - before).toBeLessThan(50);
       expect(await branch.getItems(2)).toEqual(items.slice(1_596, 1_598));
+      const placed = await hold(store, { sessionId: 'chat', reason: 'a claim' });
+      expect((await place.rows()) - before).toBeLessThan(50);
+      await release(store, placed.id);
       for (let item = 0; item < 4; item++) await session.popItem();
       await branch.popItem();
       expect((await place.rows()) - before).toBeLessThan(50);

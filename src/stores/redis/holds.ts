@@ -33,24 +33,21 @@ export function redisHolds(
 
   /** The session first: what is not listed by then is made after the hold stands above it. */
   async function note(sessionId: string, script: Script, hold: string): Promise<void> {
-    await noteOn(sessionId, script, hold);
+    // Where the conversation is held, so is what a branch shares with it.
+    await noteOn(sessionId, script, hold, parts.shares && isBranch(sessionId));
     const tree = await commands.read('ZRANGE', treeKey(prefix, rootOf(sessionId)), '0', '-1');
     for (const id of (tree as Buffer[]).map(String)) {
       if (ancestorsOf(id).includes(sessionId)) await noteOn(id, script, hold);
     }
   }
 
-  async function noteOn(id: string, script: Script, hold: string): Promise<void> {
+  async function noteOn(id: string, script: Script, hold: string, keeps = false): Promise<void> {
     const { meta, ops, deks, holds } = keysOf(id);
     // A session below another held session keeps its keys.
     const life = script === RELEASE ? await lifeOf(parts, id) : '';
     await saying('unknown', () =>
       parts.lists.onList(id, ({ list, items }) =>
-        commands.script(
-          script,
-          [holds, meta, items, ops, deks],
-          [list, hold, life, parts.shares && isBranch(id) ? prefix : '', id],
-        ),
+        commands.script(script, [holds, meta, items, ops, deks], [list, hold, life, keeps ? prefix : '', id]),
       ),
     );
   }
