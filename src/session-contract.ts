@@ -2,7 +2,7 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from './errors.ts';
 import { derivedId, type DerivedId } from './derived-id.ts';
 import type { DekStore } from './keys/dek-store.ts';
-import type { CallKind, CallOrigin, Header, SessionCall, VersionSource } from './layer.ts';
+import type { CallKind, CallOrigin, Entry, Header, SessionCall, VersionSource } from './layer.ts';
 
 /*
  * Ports that sessions and stores of strongroom offer to each other beyond the SDK's `Session`. Each is a symbol of
@@ -361,6 +361,6 @@ export interface StoreCalls {
   removing<T>(id: string, kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
   /** Deletes the session. */
   erase(id: string, kind: CallKind, origin: CallOrigin): Promise<void>;
-  /** All items of the session as its caller sees them. */
-  items(id: string, kind: CallKind, origin: CallOrigin): Promise<AgentInputItem[]>;
+  /** All items of the session as its caller sees them, with their headers. */
+  entries(id: string, kind: CallKind, origin: CallOrigin): Promise<Entry[]>;
 }

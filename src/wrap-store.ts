@@ -69,11 +69,11 @@ export function wrapStore<S extends Session>(
     },
     erase: async (id, kind, origin) =>
       calls.removing(id, kind, origin, async () => void (await bare.deleteSession(id, { derived: true }))),
-    async items(id, kind, origin) {
+    async entries(id, kind, origin) {
       const session = wrapped.session(id, { derived: true });
       const engine = engineOf(session);
-      if (engine === undefined) return session.getItems();
-      return engine.operate(kind, origin, async (io) => io.visibleItems());
+      if (engine === undefined) return (await session.getItems()).map((item) => ({ item, header: {} }));
+      return engine.operate(kind, origin, async (io) => io.visibleEntries());
     },
   };
   const wrapped: Store<Wrapped<S>> = {

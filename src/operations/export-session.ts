@@ -1,13 +1,14 @@
 import type { AgentInputItem, Session } from '@openai/agents';
-import { defined } from '../defined.ts';
 import type { OperationIO } from '../engine/engine.ts';
 import type { CallOrigin } from '../layer.ts';
 import { invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
-import { agentOf } from '../protocol/agent-field.ts';
 import { encodeItem } from '../protocol/item.ts';
 import { keyAccess, openOrShredded } from './access.ts';
 import { asCall } from './as-call.ts';
+import { detailsOf, type ItemDetails } from './item-details.ts';
+
+export type { ItemDetails };
 
 /** Options of {@link exportSession}. */
 export interface ExportSessionOptions extends CallOrigin {
@@ -28,7 +29,7 @@ export interface SessionExport {
   readonly open: boolean;
   readonly items: readonly AgentInputItem[];
   /** With `open`, one element an item: when it was written (Unix milliseconds), and which agent said it, where that is known. */
-  readonly details?: readonly { readonly at?: number; readonly agent?: string }[];
+  readonly details?: readonly ItemDetails[];
   /** The same as JSON; bytes in items become `{"$bytes":"<base64>"}`. */
   toJSON(): unknown;
 }
@@ -68,7 +69,7 @@ async function document(
   }
   const entries = open && io !== undefined ? await io.visibleEntries() : undefined;
   const items = entries?.map(({ item }) => item) ?? (await inner.getItems());
-  const details = entries?.map(({ header }) => defined({ at: header.t, agent: agentOf(header) }));
+  const details = entries?.map(detailsOf);
   const head = {
     type: 'strongroom/export',
     version: 1,

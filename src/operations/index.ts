@@ -31,7 +31,12 @@ export {
   type SealRunStateOptions,
 } from './run-state.ts';
 export { migrate, type MigrateOptions, type MigrateReport } from './migrate.ts';
-export { exportSession, type ExportSessionOptions, type SessionExport } from './export-session.ts';
+export {
+  exportSession,
+  type ExportSessionOptions,
+  type ItemDetails,
+  type SessionExport,
+} from './export-session.ts';
 export { readPythonSession, type PythonSession, type ReadPythonSessionOptions } from './python-session.ts';
 export {
   verifySessions,

@@ -12,6 +12,7 @@ import { runOnce } from './retention/run.ts';
 export type { RetentionOptions } from './retention/options.ts';
 export type { RetentionProgress, RetentionReport, RetentionRunOptions } from './retention/report.ts';
 export { exportSubject, type ExportedSession } from './retention/subject.ts';
+export type { ItemDetails } from './item-details.ts';
 export {
   eraseSession,
   eraseSubject,

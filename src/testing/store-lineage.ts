@@ -22,14 +22,14 @@ export const LINEAGE: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new
 ] satisfies [string, (bench: Bench) => Promise<void>][]);
 
 /** The ids of a conversation and of its derived sessions. */
-function treeOf(root: string): { root: string; branch: string; twig: string; vault: string; usage: string } {
+function treeOf(root: string): { root: string; branch: string; twig: string; vault: string; notes: string } {
   const branch = derivedId({ kind: 'branch', of: root, name: 'a~b %' });
   return {
     root,
     branch,
     twig: derivedId({ kind: 'branch', of: branch, name: 'twig' }),
     vault: derivedId({ kind: 'vault', of: branch }),
-    usage: derivedId({ kind: 'usage', of: root }),
+    notes: derivedId({ kind: 'notes', of: root }),
   };
 }
 
@@ -62,13 +62,13 @@ async function listsApart({ store, other, id }: Bench): Promise<void> {
   assert.deepEqual(await idsOf(other, ids, {}), [tree.root]);
   assert.deepEqual(await idsOf(other, ids, { derived: 'all' }), ids.toSorted());
   const derived = await summaries(other, ids, { derived: true });
-  const { root, branch, twig, vault, usage } = tree;
+  const { root, branch, twig, vault, notes } = tree;
   assert.deepEqual(
     derived.map(({ id: derivedFrom, root: top, parent, kind }) => [derivedFrom, top, parent, kind]),
     [
       [branch, root, root, 'branch'],
       [twig, root, branch, 'branch'],
-      [usage, root, root, 'usage'],
+      [notes, root, root, 'notes'],
       [vault, root, branch, 'vault'],
     ].toSorted(([one = ''], [another = '']) => (one < another ? -1 : 1)),
   );
@@ -80,10 +80,10 @@ async function listsApart({ store, other, id }: Bench): Promise<void> {
 
 async function opensBeside({ store, other, id }: Bench): Promise<void> {
   const root = id();
-  const ledger = await openBeside(store.session(root), { kind: 'usage' });
-  assert.equal(ledger, open(store, derivedId({ kind: 'usage', of: root })));
-  await ledger?.addItems(numbered('ledger', 1));
-  assert.deepEqual(await other[MAINTENANCE]?.tree(root), [derivedId({ kind: 'usage', of: root })]);
+  const notes = await openBeside(store.session(root), { kind: 'notes' });
+  assert.equal(notes, open(store, derivedId({ kind: 'notes', of: root })));
+  await notes?.addItems(numbered('note', 1));
+  assert.deepEqual(await other[MAINTENANCE]?.tree(root), [derivedId({ kind: 'notes', of: root })]);
 }
 
 async function inheritsSubjects({ store, other, id }: Bench): Promise<void> {
@@ -93,7 +93,7 @@ async function inheritsSubjects({ store, other, id }: Bench): Promise<void> {
   // A vault is written before the items whose values it has.
   await open(store, tree.vault).addItems(numbered('value', 1));
   await store.session(tree.root, { subject }).addItems(numbered('item', 1));
-  for (const each of [tree.branch, tree.twig, tree.usage])
+  for (const each of [tree.branch, tree.twig, tree.notes])
     await open(other, each).addItems(numbered(each, 1));
   assert.deepEqual(await idsOf(other, ids, { subject }), [tree.root]);
   const all = await summaries(other, ids, { subject, derived: 'all' });
@@ -108,12 +108,12 @@ const LONG_AGO = Date.UTC(1980, 0);
 const EXPIRED = envelope({ s: 'none', t: LONG_AGO, e: LONG_AGO + 1 });
 
 async function keepsSubjects({ store, other, id }: Bench): Promise<void> {
-  const { root, usage } = treeOf(id());
+  const { root, notes } = treeOf(id());
   const subject = `person-${randomUUID()}`;
   await store.session(root, { subject }).addItems([EXPIRED]);
-  await open(store, usage).addItems(numbered('ledger', 1));
+  await open(store, notes).addItems(numbered('ledger', 1));
   await other.purgeExpired();
-  assert.deepEqual(await idsOf(other, [root, usage], { subject, derived: 'all' }), [usage]);
+  assert.deepEqual(await idsOf(other, [root, notes], { subject, derived: 'all' }), [notes]);
 }
 
 async function deletesTrees({ store, other, id }: Bench): Promise<void> {
@@ -125,12 +125,12 @@ async function deletesTrees({ store, other, id }: Bench): Promise<void> {
     await store.session(tree.root)[DEK_STORE].put(dek(each, 'key'));
   }
   // A session without items still exists.
-  await open(store, tree.usage).clearSession();
+  await open(store, tree.notes).clearSession();
   const deks = other.session(tree.root)[DEK_STORE];
   const { derived } = await other.deleteSession(tree.branch, { derived: true });
   assert.deepEqual(derived, { branch: 1, vault: 1 });
   assert.deepEqual(await idsOf(store, ids, { derived: 'all' }), [tree.root]);
-  assert.deepEqual(await store.deleteSession(tree.root), { derived: { usage: 1 } });
+  assert.deepEqual(await store.deleteSession(tree.root), { derived: { notes: 1 } });
   for (const each of ids) {
     assert.deepEqual(await open(other, each).getItems(), [], each);
     assert.ok('destroyedAt' in ((await deks.get(each, dekId('key'))) ?? {}), each);
@@ -150,7 +150,7 @@ async function holdsTrees({ store, other, id }: Bench): Promise<void> {
   await open(store, tree.twig).addItems([EXPIRED]);
   await holds.place(hold);
   // Also on sessions that are created later.
-  for (const each of [tree.root, tree.branch, tree.vault, tree.usage]) {
+  for (const each of [tree.root, tree.branch, tree.vault, tree.notes]) {
     await open(store, each).addItems([EXPIRED]);
     await store.session(tree.root)[DEK_STORE].put(dek(each, 'key'));
   }
@@ -166,10 +166,10 @@ async function holdsTrees({ store, other, id }: Bench): Promise<void> {
     await idsOf(store, ids, { derived: 'all' }),
     [tree.branch, tree.twig, tree.vault].toSorted(),
   );
-  await open(store, tree.usage).addItems([EXPIRED]);
+  await open(store, tree.notes).addItems([EXPIRED]);
   await holds.place({ ...hold, id: `${hold.id}-2`, sessionId: tree.root });
   await holds.release(hold.id, 9);
-  await rejects('ERR_HELD', other.deleteSession(tree.usage, { derived: true }));
+  await rejects('ERR_HELD', other.deleteSession(tree.notes, { derived: true }));
   await rejects('ERR_HELD', open(other, tree.vault).clearSession());
   await other.purgeExpired();
   assert.equal((await idsOf(store, ids, { derived: 'all' })).length, 4);

@@ -39,6 +39,7 @@ import { rewrap } from '../../src/operations/rewrap.ts';
 import { shred } from '../../src/operations/shred.ts';
 import { transfer } from '../../src/operations/transfer.ts';
 import { DEK_STORE, MAINTENANCE, openBeside } from '../../src/session-contract.ts';
+import { USAGE_RECORD } from '../../src/protocol/ledger.ts';
 import { createStore } from '../../src/stores/index.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
@@ -94,6 +95,12 @@ const steps = fc.array(
   { maxLength: 12 },
 );
 
+/** A ledger takes nothing else. */
+const usageRecord = (text: string): AgentInputItem => ({
+  type: 'unknown',
+  providerData: { type: USAGE_RECORD, text },
+});
+
 /** Grows a tree, and gives the ids of all that was ever written to. */
 async function grow(
   sessions: Store,
@@ -102,10 +109,10 @@ async function grow(
   canary: string,
   plan: readonly Step[],
 ): Promise<string[]> {
-  const texts = (id: string): AgentInputItem[] => [
-    message(`${canary} in ${id}`),
-    message(`write to ${canary}@example.org`),
-  ];
+  const texts = (id: string, of = id): AgentInputItem[] =>
+    [`${canary} in ${of}`, `write to ${canary}@example.org`].map((text) =>
+      lineageOf(id)?.kind === 'usage' ? usageRecord(text) : message(text),
+    );
   await sessions.session(root, { subject }).addItems(texts(root));
   const ids = [root];
   const open = (id: string): Session => sessions.session(id, { derived: lineageOf(id) !== undefined });
@@ -118,8 +125,9 @@ async function grow(
     else {
       const beside = (await openBeside(session, { kind: what, name: `${ids.length}` })) as Session;
       if (what === 'archive') await archiveHistory(session, { before: 1_000, to: beside });
-      await beside.addItems(texts(id));
-      ids.push(await beside.getSessionId());
+      const besideId = await beside.getSessionId();
+      await beside.addItems(texts(besideId, id));
+      ids.push(besideId);
     }
   }
   return ids;
@@ -517,6 +525,10 @@ describe('a derived session of a conversation', () => {
     expect(exported.map(({ id, kind, root }) => [id, kind, root])).toEqual(
       ids.toSorted().map((id) => [id, lineageOf(id)?.kind ?? 'conversation', 'root']),
     );
+    for (const { items, details = [] } of exported) {
+      expect(details).toHaveLength(items.length);
+      for (const { at } of details) expect(at).toBeTypeOf('number');
+    }
     const held = await hold(store, { sessionId: ids[2] as string, reason: 'case 7' });
     await expect(shred(sessions.session('root'))).rejects.toMatchObject({ code: 'ERR_HELD' });
     expect(await sessions.session('root').getItems()).toHaveLength(2);
@@ -556,7 +568,7 @@ describe('a derived session of a conversation', () => {
     const clock = fakeClock();
     await using store = openSqlite(':memory:', { clock });
     const usage = derivedId({ kind: 'usage', of: 'gone' });
-    await store.session(usage, { derived: true }).addItems([message('ledger')]);
+    await store.session(usage, { derived: true }).addItems([usageRecord('ledger')]);
     clock.advance('31d');
     expect(await retention(store, { maxIdle: '30d' }).run()).toMatchObject({ deleted: [usage] });
   });

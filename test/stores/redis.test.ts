@@ -4,6 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { derivedId } from '../../src/derived-id.ts';
 import { carrierOf, formatEnvelope, formatHeader } from '../../src/protocol/envelope.ts';
 import type { Header } from '../../src/layer.ts';
+import { USAGE_RECORD } from '../../src/protocol/ledger.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { historyDigest, openRedis } from '../../src/stores/redis.ts';
 import { deleteRedisKeys } from './cleaning.ts';
@@ -71,7 +72,7 @@ describe.skipIf(absent)('openRedis, in detail', () => {
     for (const each of order) {
       const session =
         each === 'root' ? store.session(root, { subject }) : store.session(usage, { derived: true });
-      await session.addItems([message(each)]);
+      await session.addItems([{ type: 'unknown', providerData: { type: USAGE_RECORD } }]);
     }
     const client = createClient({ url });
     await client.connect();

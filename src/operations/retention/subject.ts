@@ -5,6 +5,7 @@ import { checkText, MAX_BYTES } from '../../limits.ts';
 import { checkCall, originOf, refuseOrigin } from '../../protocol/call-origin.ts';
 import { CALLS, type StoreCalls } from '../../session-contract.ts';
 import type { Store } from '../../stores/store.ts';
+import { detailsOf, type ItemDetails } from '../item-details.ts';
 import { listed } from '../listed.ts';
 
 /** A session of a subject, in clear. */
@@ -15,6 +16,8 @@ export interface ExportedSession {
   /** Its conversation. */
   readonly root: string;
   readonly items: readonly AgentInputItem[];
+  /** Of a wrapped store: one element an item. */
+  readonly details?: readonly ItemDetails[];
 }
 
 /**
@@ -43,11 +46,13 @@ export async function* exportSubject<S extends Session>(
   await asked(calls, 'exportSubject', subject, origin);
   for await (const { id, kind, root } of listed(store, { subject, derived: 'all' })) {
     if (!holdsConversation(id)) continue;
-    const items =
-      calls === undefined
-        ? store.session(id, { derived: true }).getItems()
-        : calls.items(id, 'exportSubject', origin);
-    yield { id, kind: kind ?? 'conversation', root: root ?? id, items: await items };
+    const session = { id, kind: kind ?? 'conversation', root: root ?? id };
+    if (calls === undefined) {
+      yield { ...session, items: await store.session(id, { derived: true }).getItems() };
+    } else {
+      const entries = await calls.entries(id, 'exportSubject', origin);
+      yield { ...session, items: entries.map(({ item }) => item), details: entries.map(detailsOf) };
+    }
   }
 }
 
