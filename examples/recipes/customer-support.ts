@@ -85,6 +85,7 @@ console.log(
 console.log('redacted:', found);
 assert.equal(stored.length, 32);
 assert.ok(sent.length < JSON.stringify(stored).length / 2);
+assert.equal(model.calls.at(-1)?.request.input.length, 19);
 assert.doesNotMatch(JSON.stringify(stored), /Lovelace|ada@example/);
 
 // #region customer

@@ -71,7 +71,8 @@ const callModelInputFilter = redactModelInput(createRedactor(rules));
 // #endregion
 
 const model = new ScriptedModel([
-  [assistantMessage('How long have you had the headache?')],
+  // Answers do not pass the filter of the model's input: redact() keeps the number in this one out of the store.
+  [assistantMessage('I have opened MRN-7654321. How long have you had the headache?')],
   [assistantMessage('Thank you. Dr. Lee will see you on Monday.')],
 ]);
 const agent = new Agent({ name: 'Intake', model });
@@ -108,7 +109,7 @@ const notes = await exportSession(session, { open: true, actor: 'dr-lee', purpos
 await hold(session, { reason: 'complaint 4711', actor: 'dr-lee', purpose: 'complaint 4711' });
 // #endregion
 assert.match(JSON.stringify(notes.items), /headache/);
-assert.doesNotMatch(JSON.stringify(notes.items), /219-09-9999|MRN-0012345|iVBOR/);
+assert.doesNotMatch(JSON.stringify(notes.items), /219-09-9999|MRN-\d|iVBOR/);
 await assert.rejects(exportSession(session, { open: true, actor: 'dr-lee' }), { code: 'ERR_ACCESS_DENIED' });
 await assert.rejects(exportSession(session, { open: true, actor: 'dr-ray', purpose: 'curiosity' }), {
   code: 'ERR_ACCESS_DENIED',
