@@ -9,12 +9,12 @@ const COLUMNS = `key, session, did, kid, wrapped, CAST(created_at AS REAL) AS cr
 
 /** The number of its row, `undefined` when there is one of its name, destroyed or not. */
 export function insertDek(
-  { get }: Statements,
+  { insert }: Statements,
   { sessionId, did, kid, wrapped, createdAt }: DekRecord,
 ): number | undefined {
   const sql = `INSERT INTO strongroom_deks (session, did, kid, wrapped, created_at) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (session, did) DO NOTHING RETURNING key`;
-  return get(sql, sessionId, did, kid, wrapped, createdAt)?.['key'] as number | undefined;
+    ON CONFLICT (session, did) DO NOTHING`;
+  return insert(sql, sessionId, did, kid, wrapped, createdAt);
 }
 
 /** Wrapped data keys, their tombstones and legal holds, in tables beside the items. */

@@ -239,7 +239,7 @@ interface Dek {
  * @param generation For a new session.
  */
 function endOf(
-  { get, run }: Statements,
+  { get, run, insert: insertRow }: Statements,
   sessionId: string,
   subject: string | undefined,
   coming: readonly StoredRecord[],
@@ -284,17 +284,17 @@ function endOf(
       }),
     };
   }
-  const made = get(
+  const session = insertRow(
     `INSERT INTO strongroom_sessions (id, subject, root, generation, first_expiry_at, first_birth_at)
-     VALUES (?, ?, ?, ?, ?, ?) RETURNING key`,
+     VALUES (?, ?, ?, ?, ?, ?)`,
     sessionId,
     subject ?? null,
     lineageOf(sessionId)?.root ?? null,
     generation,
     first.expiry,
     first.birth,
-  ) as Row;
-  return { session: made['key'] as number, generation, nextSeq: 0 };
+  ) as number;
+  return { session, generation, nextSeq: 0 };
 }
 
 function* append(
