@@ -104,7 +104,7 @@ describe.skipIf(postgres.absent)('on PostgreSQL, with the full stack,', () => {
         });
       }
     }
-    const pool = new Pool({ connectionString: postgres.url, Client: Counting as never });
+    const pool = new Pool({ connectionString: postgres.url, Client: Counting });
     try {
       const { reads, appends, cold } = await sentDuring(openPostgres({ pool }, { schema: name }), sent);
       expect(reads).toEqual([['SELECT'], ['SELECT'], ['SELECT']]);
