@@ -3,10 +3,13 @@
  * network. A fake one shows what a program sees while its KMS is down.
  */
 import { KMSClient } from '@aws-sdk/client-kms';
+import type { TokenCredential } from '@azure/core-auth';
+import { CryptographyClient } from '@azure/keyvault-keys';
 import { KeyManagementServiceClient } from '@google-cloud/kms';
 import { MemorySession } from '@openai/agents';
 import { encrypt, isStrongroomError, keyring, wrapSession, type KeyProvider } from 'strongroom';
 import { awsKms } from 'strongroom/kms/aws';
+import { azureKeyVault } from 'strongroom/kms/azure';
 import { gcpKms } from 'strongroom/kms/gcp';
 import { pkcs11, type Pkcs11Module } from 'strongroom/kms/pkcs11';
 import { vaultTransit } from 'strongroom/kms/vault';
@@ -40,6 +43,16 @@ export function inGoogleCloud(): KeyProvider {
   return gcpKms({ client: new KeyManagementServiceClient(), keyName: `${keyRing}/cryptoKeys/conversations` });
   // #endregion
 }
+
+// #region azure
+// credential: such as new DefaultAzureCredential() of @azure/identity
+export function inAzure(credential: TokenCredential): KeyProvider {
+  const keyId = 'https://clinic.vault.azure.net/keys/conversations/0123456789abcdef0123456789abcdef';
+  // maxRetries: 0, because azureKeyVault repeats calls itself.
+  const client = new CryptographyClient(keyId, credential, { retryOptions: { maxRetries: 0 } });
+  return azureKeyVault({ client, keyId });
+}
+// #endregion
 
 // #region pkcs11
 // const module = new PKCS11(); // of pkcs11js

@@ -114,6 +114,7 @@ const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly 
   // Calls of a key service are repeated by cockatiel.
   './kms/aws': { eager: [...CORE, 'cockatiel'], lazy: ['jose', '@aws-sdk/client-kms'] },
   // The client is the caller's; only its types are imported.
+  './kms/azure': { eager: [...CORE, 'cockatiel'], lazy: ['jose'] },
   './kms/gcp': { eager: [...CORE, 'cockatiel'], lazy: ['jose'] },
   './kms/vault': { eager: [...CORE, 'cockatiel'], lazy: ['jose'] },
   './kms/pkcs11': { eager: [...CORE, 'cockatiel', 'node'], lazy: ['jose'] },
