@@ -4,7 +4,8 @@ import { memoryDriver } from '../../examples/support/memory-driver.ts';
 import { createStore, type KeyValueDriver, type SessionSummary } from '../../src/stores/index.ts';
 import { keyValueDriver } from '../../src/stores/key-value/driver.ts';
 import { derivedId } from '../../src/derived-id.ts';
-import { LEASES, MAINTENANCE, OPERATIONS } from '../../src/session-contract.ts';
+import { page } from '../../src/history/index.ts';
+import { LEASES, MAINTENANCE, OPERATIONS, RECORDS } from '../../src/session-contract.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
 import { storeContract, type StoreContractOptions } from '../../src/testing/store-contract.ts';
 import { numbered, textOf } from '../../src/testing/store-bench.ts';
@@ -452,5 +453,61 @@ describe('the contract refuses a driver that', () => {
       if (failed !== undefined) break;
     }
     expect(failed).toBeDefined();
+  });
+});
+
+describe('a page of a long history', () => {
+  /** A store that counts the records that its database gives back. */
+  function counting() {
+    const driver = memoryDriver(new Map());
+    const counted = { records: 0, changed: undefined as (() => Promise<void>) | undefined };
+    const store = createStore({
+      ...driver,
+      async list(range) {
+        const pairs = await driver.list(range);
+        counted.records += pairs.filter(([key]) => key.startsWith('item/')).length;
+        const change = counted.changed;
+        counted.changed = undefined;
+        await change?.();
+        return pairs;
+      },
+    });
+    return { store, counted };
+  }
+
+  test('costs its own records and four more, wherever it is', async () => {
+    const { store, counted } = counting();
+    const session = store.session('long');
+    await session.addItems(numbered('item', 300));
+    for (let count = 0; count < 7; count++) await session.popItem();
+    let before: string | undefined;
+    for (let end = 293; end > 200; end -= 20) {
+      counted.records = 0;
+      const found = await page(session, { limit: 20, ...(before !== undefined && { before }) });
+      expect(found.items.map(textOf)).toEqual(
+        numbered('item', 300)
+          .slice(end - 20, end)
+          .map(textOf),
+      );
+      // One on each side of the page, and the first and the last record.
+      expect(counted.records).toBeLessThanOrEqual(24);
+      before = found.before;
+    }
+  });
+
+  test('is right when the history changes meanwhile', async () => {
+    const { store, counted } = counting();
+    const session = store.session('long');
+    await session.addItems(numbered('item', 60));
+    const { before } = await page(session, { limit: 10 });
+    counted.changed = () => session.addItems(numbered('later', 3));
+    const second = await page(session, { limit: 10, ...(before !== undefined && { before }) });
+    expect(second.items.map(textOf)).toEqual(numbered('item', 60).slice(40, 50).map(textOf));
+    counted.changed = async () => {
+      await session.clearSession();
+      await session.addItems(numbered('fresh', 63));
+    };
+    const past = await session[RECORDS].past(10, 10);
+    expect(past.map(({ record }) => textOf(record))).toEqual(numbered('fresh', 63).slice(43, 53).map(textOf));
   });
 });

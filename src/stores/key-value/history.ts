@@ -10,7 +10,7 @@ import { dropSession, forgetOperations } from './deletion.ts';
 import { attemptOn, Outdated, type Draft } from './draft.ts';
 import { decodeElements } from './element.ts';
 import { assertNotHeld, heldKeyOf } from './holds.ts';
-import { after, appliedKeyOf, decodeJson, itemNumberOf, keyOf, rangeOf } from './layout.ts';
+import { after, appliedKeyOf, decodeJson, itemKeyOf, itemNumberOf, keyOf, rangeOf } from './layout.ts';
 import { leaseKeyOf, type LeaseRow } from './leases.ts';
 import {
   checkDeks,
@@ -47,6 +47,9 @@ export function keyValueHistory(
 
   return {
     async read(sessionId, count, skip = 0) {
+      const page =
+        count === undefined || skip === 0 ? undefined : await pageOf(database, sessionId, count, skip);
+      if (page !== undefined) return await decodeElements(page);
       const range = rangeOf('item', sessionId);
       const pairs = await database.list(
         count === undefined ? range : { ...range, limit: count + skip, reverse: true },
@@ -92,6 +95,36 @@ export function keyValueHistory(
       return value !== undefined;
     },
   };
+}
+
+/**
+ * The `count` items before the last `skip`, without reading those: where the numbers of all items follow each other, that
+ * of an item tells its position. `undefined` where they do not, or where the history changes meanwhile.
+ */
+async function pageOf(
+  database: Database,
+  sessionId: string,
+  count: number,
+  skip: number,
+): Promise<readonly KeyValue[] | undefined> {
+  const rowKey = sessionKeyOf(sessionId);
+  const [before] = await database.get([rowKey]);
+  if (before === undefined) return [];
+  const { items, generation } = decodeJson(before) as SessionRow;
+  const range = rangeOf('item', sessionId);
+  const [[first], [last]] = await Promise.all([
+    database.list({ ...range, limit: 1 }),
+    database.list({ ...range, limit: 1, reverse: true }),
+  ]);
+  if (first === undefined || last === undefined) return undefined;
+  const [start, end] = [itemNumberOf(first[0]), itemNumberOf(last[0]) + 1];
+  if (end - start !== items) return undefined;
+  const to = itemKeyOf(sessionId, Math.max(end - skip, start));
+  const found = await database.list({ from: range.from, to, limit: count, reverse: true });
+  const [now] = await database.get([rowKey]);
+  // Every change of the items changes the row.
+  if (now === undefined || (decodeJson(now) as SessionRow).generation !== generation) return undefined;
+  return found.toReversed();
 }
 
 async function appended(
