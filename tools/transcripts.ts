@@ -26,16 +26,14 @@ export async function withTranscripts(paper: string): Promise<string> {
   const environment = settings();
   const service = await startService({ ...environment, DATABASE_URL: join(folder, 'conversations.db') });
   const ids = fixedIds();
+  const [ada, bo] = ['ada', 'bo'].map((user) => token(environment, 'acme', user));
+  const env = { ...process.env, TOKEN: ada, BO: bo };
   const execute = (command: string): string => {
     const { status, stdout, stderr } = spawnSync(
       'bash',
       ['-c', ids.real(command).replaceAll('localhost:3000', `127.0.0.1:${service.port}`)],
       {
-        env: {
-          ...process.env,
-          TOKEN: token(environment, 'acme', 'ada'),
-          BO: token(environment, 'acme', 'bo'),
-        },
+        env,
         encoding: 'utf8',
         timeout: 60_000,
       },
