@@ -116,6 +116,12 @@ try {
       );
       if (printed.trim() === '') throw new Error(`${file} printed nothing.`);
     }
+    step(
+      `${version}: run the command line`,
+      node,
+      ['node_modules/strongroom/dist/cli/main.js', 'verify'],
+      project,
+    );
     const kind = step(`${version}: require() from CommonJS`, node, ['common.cjs'], project).trim();
     if (kind !== 'function') throw new Error(`require('strongroom').wrapSession is a ${kind}.`);
   }

@@ -77,7 +77,11 @@ describe('strongroom export and import', () => {
 
   it('leave a session with other items alone, and say so in a terminal', async () => {
     const project = await filledProject({ one: 1 });
-    await project.run(['export', 'one', '--out', 'out.jsonl']);
+    const exported = await project.terminal(['export', 'one', '--out', 'out.jsonl']).finished;
+    expect(exported.code).toBe(0);
+    expect(exported.stdout).toContain('[####################] 1 of 1 sessions · ');
+    expect(exported.stdout).toContain('Exported 1 session in clear to out.jsonl.');
+    expect(exported.stdout).not.toContain(CANARY);
     const copy = openCopy(project, 'copy.db');
     await copy.session('one').addItems([{ role: 'user', content: 'another' }]);
     await project.write('copy.config.mjs', configOf({ layers: 'encrypt({ keys })' }));

@@ -114,6 +114,19 @@ describe('strongroom hold and release', () => {
     expect(linesOf((await project.run(['holds'])).stdout)).toEqual([]);
     expect(linesOf((await project.run(['holds', '--all'])).stdout)).toMatchObject([{ id: 'h1' }]);
   });
+
+  it('work with and without a terminal', async () => {
+    const project = await filledProject({ one: 1 });
+    const placed = await project.terminal(['hold', 'one', '--reason', 'case 8', '--id', 'h2']).finished;
+    expect(placed).toMatchObject({ code: 0, stdout: 'Placed the hold h2 on one.\r\n' });
+    expect((await project.run(['release', 'h2'])).code).toBe(4);
+    expect(linesOf((await project.run(['release', 'h2', '--dry-run'])).stdout)).toEqual([
+      { event: 'would', id: 'h2' },
+    ]);
+    expect(linesOf((await project.run(['holds'])).stdout)).toMatchObject([{ id: 'h2' }]);
+    const released = await project.run(['release', 'h2', '--yes', '--actor', 'counsel']);
+    expect(linesOf(released.stdout)).toMatchObject([{ event: 'release', id: 'h2', releasedBy: 'counsel' }]);
+  });
 });
 
 describe('strongroom erase', () => {
