@@ -39,7 +39,7 @@ function ofClock({ clock }: Facts): Finding[] {
 function ofRecords({ records, seals, totals }: Facts): Finding[] {
   const { unsealed, sessionsUnsealed } = records;
   if (unsealed > 0) {
-    const text = `${count(unsealed, 'record')} in ${count(sessionsUnsealed, 'session')} ${unsealed === 1 ? 'is' : 'are'} not sealed: whoever reads the database reads ${unsealed === 1 ? 'it' : 'them'}.`;
+    const text = `${count(unsealed, 'record')} in ${count(sessionsUnsealed, 'session')} ${unsealed === 1 ? 'is' : 'are'} not sealed: everyone who reads the database reads ${unsealed === 1 ? 'it' : 'them'}.`;
     const step = 'Add encrypt() to the stack and run migrate().';
     return [finding('problem', 'unsealed', text, seals === true ? 'Run migrate().' : step)];
   }

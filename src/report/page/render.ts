@@ -590,7 +590,7 @@ export function footerOf(): Html {
       Sessions, items, ages and keys: from the store, whose records were all read once, without opening any.
       Sizes are those of the records, without the overhead of the database. A record that a branch shares with its conversation counts in both. A date of deletion is the earliest
       of the stamp of the item and the rule. Receipts: from the files that were given. Calls and redactions:
-      from the audit log that was given; whoever can write that file can change it.
+      from the audit log that was given; everyone who can write that file can change it.
     </p>
     <p class="soft">
       Not seen: backups, replicas and logs of the database, other stores, traces, and copies at the model
