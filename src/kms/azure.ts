@@ -1,4 +1,3 @@
-import type { CryptographyClient } from '@azure/keyvault-keys';
 import { StrongroomError } from '../errors.ts';
 import type { KeyProvider } from '../keys/provider.ts';
 import { invalidOption } from '../options.ts';
@@ -8,20 +7,44 @@ import { isNetworkError, networkVerdict } from './network-error.ts';
 
 export type { KmsOptions } from './attempts.ts';
 
+/** The part of the `CryptographyClient` of `@azure/keyvault-keys` that is used. */
+export interface AzureCryptographyClient {
+  readonly keyID: string | undefined;
+  wrapKey(
+    algorithm: AzureKeyWrap,
+    key: Uint8Array,
+    options: { abortSignal: AbortSignal },
+  ): Promise<AzureResult>;
+  unwrapKey(
+    algorithm: AzureKeyWrap,
+    encryptedKey: Uint8Array,
+    options: { abortSignal: AbortSignal },
+  ): Promise<AzureResult>;
+}
+
+/** How a key wraps another one. */
+export type AzureKeyWrap = 'RSA-OAEP-256' | 'A256KW';
+
+/** The answer of the client. */
+export interface AzureResult {
+  readonly result: Uint8Array;
+  readonly keyID?: string | undefined;
+}
+
 /** Options of {@link azureKeyVault}. */
 export interface AzureKeyVaultOptions extends KmsOptions {
   /**
    * The official client, made for the same version of the key. Create it with `retryOptions: { maxRetries: 0 }`, or its
    * own repetitions multiply with those of `attempts`.
    */
-  readonly client: CryptographyClient;
+  readonly client: AzureCryptographyClient;
   /**
    * The identifier of one version of a key, `https://<vault>/keys/<name>/<version>`. Without a version it is refused:
    * the newest one would be used, which does not unwrap what an earlier one wrapped. The default of `kid`.
    */
   readonly keyId: string;
   /** `'RSA-OAEP-256'` (default) for RSA keys, `'A256KW'` for AES keys of a Managed HSM. */
-  readonly algorithm?: 'RSA-OAEP-256' | 'A256KW';
+  readonly algorithm?: AzureKeyWrap;
 }
 
 const KEY_ID = /^https:\/\/[A-Za-z0-9.-]+(?::\d+)?\/keys\/[A-Za-z0-9-]{1,127}\/[0-9a-f]{32}$/;
@@ -50,7 +73,7 @@ export function azureKeyVault(options: AzureKeyVaultOptions): KeyProvider {
   const where = 'azureKeyVault';
   const limits = checkKmsOptions(where, options, ['client', 'keyId', 'algorithm']);
   const { client, keyId, algorithm = 'RSA-OAEP-256' } = options;
-  const given = (client ?? {}) as Partial<CryptographyClient>;
+  const given = (client ?? {}) as Partial<AzureCryptographyClient>;
   if (typeof given.wrapKey !== 'function' || typeof given.unwrapKey !== 'function')
     invalidOption(where, 'client', 'a CryptographyClient of @azure/keyvault-keys', client);
   if (typeof keyId !== 'string' || !KEY_ID.test(keyId))
@@ -61,10 +84,7 @@ export function azureKeyVault(options: AzureKeyVaultOptions): KeyProvider {
     invalidOption(where, 'algorithm', "'RSA-OAEP-256' or 'A256KW'", algorithm);
 
   /** The bytes as a copy of our own. */
-  const resultOf = (answer: {
-    readonly result: Uint8Array;
-    readonly keyID?: string | undefined;
-  }): Uint8Array => {
+  const resultOf = (answer: AzureResult): Uint8Array => {
     if (answer.keyID !== keyId) {
       throw new StrongroomError(
         'ERR_AUTHENTICATION',
