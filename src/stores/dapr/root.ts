@@ -91,7 +91,7 @@ export function createRoots(state: StateApi, component: string, prefix: string):
       try {
         return await state.swap(key, JSON.stringify(next), etag);
       } catch (error) {
-        // The request may have been made, or may still be under way. Once the etag is another one, it is decided.
+        // The request may have been made, or may still be running. Once the etag is another one, it is decided.
         const now = await state.read(key).catch(() => undefined);
         if (now === undefined || now.etag === etag) throw error;
         return (JSON.parse(now.value) as Root).commits.includes(id);

@@ -27,8 +27,8 @@ export interface Heir {
 }
 
 /**
- * What branches share. Whoever refers to items of a session has the lock on the row of that session when the
- * reference is made, and whoever removes items has it, too: so no removal misses a reference. A branch that is locked before
+ * What branches share. A transaction that refers to items of a session has the lock on the row of that session when the
+ * reference is made, and one that removes items has it, too: so no removal misses a reference. A branch that is locked before
  * its base can meet a change of the base that waits for it; the server ends one of them, and it is made again.
  */
 export interface SqlShares {
