@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { transfer } from '../../operations/transfer.ts';
+import { transfer, type TransferReport } from '../../operations/transfer.ts';
 import { listed } from '../../operations/listed.ts';
 import { openSqlite } from '../../stores/sqlite.ts';
 import type { Store } from '../../stores/store.ts';
@@ -36,11 +36,16 @@ export function registerTransfer(define: Define): void {
       }
       const target = await openTarget(context, flags);
       const progress = output.progress({ unit: 'sessions', total });
-      const report = await transfer(store, target, {
-        ...origin,
-        signal,
-        onProgress: ({ sessions }) => progress.at(sessions),
-      }).finally(() => target.close());
+      let report: TransferReport;
+      try {
+        report = await transfer(store, target, {
+          ...origin,
+          signal,
+          onProgress: ({ sessions }) => progress.at(sessions),
+        });
+      } finally {
+        await target.close();
+      }
       progress.end();
       const { erased, ...sums } = report;
       for (const id of erased)
