@@ -7,6 +7,7 @@ import { MEMBERS, unknownMembers, type MemberContext, type SessionMember } from 
 import { checkOrder } from './engine/order.ts';
 import type { ReplacePrefixArgs } from './engine/prefix.ts';
 import { buildStack, flattenLayers } from './engine/stack.ts';
+import { existingWrapper, rememberWrapper } from './engine/wrappers.ts';
 import { StrongroomError } from './errors.ts';
 import type { Layers, SessionLayer } from './layer.ts';
 import { checkOptions, parseCount } from './options.ts';
@@ -72,8 +73,6 @@ interface Wrapping {
 }
 
 const wrappings = new WeakMap<Session, Wrapping>();
-/** Wrappers by innermost session: the runner keys state by identity, so the same wrapping is the same object. */
-const wrappers = new WeakMap<Session, WeakRef<Session>[]>();
 const warned = new Set<string>();
 
 const DEFAULT_MAX_ITEM_BYTES = 32 * 1_024 * 1_024;
@@ -159,8 +158,7 @@ export function wrapSession<S extends Session>(
   // The members table built it: each member exists exactly when the stack supports it.
   const result = wrapper as unknown as Session;
   wrappings.set(result, { inner: innermost, layers: all, maxItemBytes, engine });
-  const known = (wrappers.get(innermost) ?? []).filter((reference) => reference.deref() !== undefined);
-  wrappers.set(innermost, [...known, new WeakRef(result)]);
+  rememberWrapper(innermost, all, maxItemBytes, result);
   return result as Wrapped<S>;
 }
 
@@ -177,26 +175,6 @@ export function layersOf(session: Session): readonly SessionLayer[] {
 /** The innermost session of a wrapper, or the session itself. */
 export function innermostOf(session: Session): Session {
   return wrappings.get(session)?.inner ?? session;
-}
-
-function existingWrapper(
-  innermost: Session,
-  layers: readonly SessionLayer[],
-  maxItemBytes: number,
-): Session | undefined {
-  for (const reference of wrappers.get(innermost) ?? []) {
-    const wrapper = reference.deref();
-    const wrapping = wrapper === undefined ? undefined : wrappings.get(wrapper);
-    if (
-      wrapping !== undefined &&
-      wrapping.maxItemBytes === maxItemBytes &&
-      wrapping.layers.length === layers.length &&
-      wrapping.layers.every((layer, index) => layer === layers[index])
-    ) {
-      return wrapper;
-    }
-  }
-  return undefined;
 }
 
 function buildMembers(context: MemberContext): Record<string | symbol, unknown> {

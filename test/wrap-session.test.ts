@@ -1,5 +1,5 @@
 import { MemorySession, type AgentInputItem, type Session } from '@openai/agents';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { StrongroomError, wrapSession, type Entry, type SessionLayer } from '../src/index.ts';
 
 const user = (text: string): AgentInputItem => ({ type: 'message', role: 'user', content: text });
@@ -59,6 +59,39 @@ describe('wrapSession', () => {
     expect(wrapSession(inner, [outer, [lower]])).toBe(nested);
     await nested.addItems([user('a')]);
     expect(await nested.getItems()).toEqual([user('A')]);
+  });
+
+  it('tells layers in another order, fewer layers and another limit from the same wrapping', () => {
+    const inner = new MemorySession();
+    const [one, two] = [upperCase(), upperCase()];
+    const wrap = (): Session[] => [
+      wrapSession(inner, []),
+      wrapSession(inner, [one]),
+      wrapSession(inner, [one, two]),
+      wrapSession(inner, [two, one]),
+      wrapSession(inner, [one], { maxItemBytes: 1_000 }),
+      wrapSession(new MemorySession(), [one]),
+    ];
+    const [first, second] = [wrap(), wrap()];
+    expect(new Set(first).size).toBe(6);
+    expect(second.map((session) => first.indexOf(session))).toEqual([0, 1, 2, 3, 4, -1]);
+  });
+
+  it('looks at no other wrapper of a session that was wrapped a thousand times', () => {
+    const inner = new MemorySession();
+    const shared = upperCase();
+    const made = Array.from({ length: 1_000 }, () => wrapSession(inner, [shared, upperCase()]));
+    const layers = [shared, upperCase()];
+    const looks = vi.spyOn(WeakRef.prototype, 'deref');
+    try {
+      const session = wrapSession(inner, layers);
+      expect(looks).toHaveBeenCalledTimes(0);
+      expect(wrapSession(inner, layers)).toBe(session);
+      expect(looks).toHaveBeenCalledTimes(1);
+    } finally {
+      looks.mockRestore();
+    }
+    expect(new Set(made).size).toBe(1_000);
   });
 
   it('applies the limit after hiding, and doubles its window to find enough', async () => {
