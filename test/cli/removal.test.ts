@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { MAINTENANCE } from '../../src/session-contract.ts';
 import type { Store } from '../../src/index.ts';
@@ -48,6 +49,35 @@ describe('strongroom purge', () => {
     expect(result?.deleted).toBeGreaterThan(3);
     expect(result?.deleted).toBeLessThan(8);
     expect(linesOf(repeated.stderr).at(-1)).toMatchObject({ done: result?.deleted, total: result?.deleted });
+    expect(await idsOf(project.store)).toEqual([]);
+  });
+
+  it('finishes when it is started again after it was killed, once the lock of the dead process has expired', async () => {
+    const project = await filledProject(manySessions(8, 1), {
+      at: Date.now() - 100 * DAY,
+      rest: `retention: { maxIdle: '90d' },`,
+    });
+    const env = { END_KIND: 'retention', END_AT: '4', END_BY: 'SIGKILL' };
+    expect((await project.run(['purge', '--yes'], { env })).signal).toBe('SIGKILL');
+    const left = (await idsOf(project.store)).length;
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThan(8);
+
+    const repeated = project.terminal(['purge', '--yes']);
+    await repeated.shows('Another process is running the rules, or died less than a minute ago. Waiting …');
+    expect(await idsOf(project.store)).toHaveLength(left);
+    // The minute passes: the end of the lock is in the database, by the monotonic clock of the machine.
+    const database = new DatabaseSync(project.path('conversations.db'));
+    const moved = database
+      .prepare(`UPDATE strongroom_leases SET expires_at = expires_at - 60000 WHERE name = 'job retention'`)
+      .run();
+    database.close();
+    expect(moved.changes).toBe(1);
+
+    const { code, stdout } = await repeated.finished;
+    expect(code).toBe(0);
+    expect(stdout).toContain(`[####################] ${left} of ${left} deletions · `);
+    expect(stdout).toContain(`${left} whole sessions`);
     expect(await idsOf(project.store)).toEqual([]);
   });
 
@@ -164,8 +194,15 @@ describe('strongroom erase', () => {
       { event: 'receipt', subject: 'person-7', reason: 'request', sessions: 2 },
       { event: 'result', orphans: 0 },
     ]);
-    const about = ['receipt', 'verify', 'r.jws', '--key', 'public.json', '--subject', 'person-8'];
-    const other = await project.terminal(about).finished;
+    const other = await project.terminal([
+      'receipt',
+      'verify',
+      'r.jws',
+      '--key',
+      'public.json',
+      '--subject',
+      'person-8',
+    ]).finished;
     expect(other.code).toBe(1);
     expect(other.stdout).toContain('ERR_AUTHENTICATION');
     expect(other.stdout).not.toContain((JSON.parse(await project.read('signing.json')) as { d: string }).d);
