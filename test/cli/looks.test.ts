@@ -58,6 +58,22 @@ describe('strongroom branches', () => {
     expect(missing.code).toBe(1);
     expect(linesOf(missing.stderr)).toMatchObject([{ code: 'ERR_INVALID_OPTION' }]);
   });
+
+  it('says in a terminal what it did, and deletes without one only when told not to ask', async () => {
+    const project = await filledProject({ one: 3 });
+    const made = await project.terminal(['branches', 'create', 'one', 'second']).finished;
+    expect(made).toMatchObject({ code: 0, stdout: 'Made the branch second of one.\r\n' });
+    const switched = await project.terminal(['branches', 'switch', 'one', 'second']).finished;
+    expect(switched).toMatchObject({ code: 0, stdout: 'The current branch of one is second.\r\n' });
+    expect((await project.run(['branches', 'switch', 'one', 'main'])).code).toBe(0);
+    expect((await project.run(['branches', 'delete', 'one', 'second'])).code).toBe(4);
+    const deleted = await project.run(['branches', 'delete', 'one', 'second', '--yes']);
+    expect(deleted.code).toBe(0);
+    expect(linesOf(deleted.stdout)).toEqual([{ event: 'deleted', name: 'second' }]);
+    expect(linesOf((await project.run(['branches', 'list', 'one'])).stdout)).toMatchObject([
+      { name: 'main' },
+    ]);
+  });
 });
 
 describe('strongroom usage', () => {

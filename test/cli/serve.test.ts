@@ -405,6 +405,19 @@ describe('strongroom serve', () => {
     expect(stdout + stderr).not.toContain(CANARY);
   });
 
+  it('shows the link and how to end it in a terminal, until Ctrl-C there', async () => {
+    const project = await filledProject({ one: 1 });
+    const running = project.terminal(['serve', '--actor', 'anna']);
+    await running.shows('Open this link: it works once, within ten minutes. Ctrl-C ends the viewer.');
+    const link = /http:\/\/127\.0\.0\.1:\d+\/\S+/.exec(running.output())?.[0] ?? '';
+    expect((await ask(link)).status).toBe(303);
+    running.type('\u0003');
+    const { code, stdout } = await running.finished;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}\/enter\?link=[\w-]{43}\r\n/);
+    expect(stdout).not.toContain(CANARY);
+  });
+
   it('refuses an address that others reach, a taken port, and a port that is none', async () => {
     const project = await filledProject({});
     const remote = await project.run(['serve', '--host', '192.0.2.7']);

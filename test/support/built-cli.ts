@@ -37,6 +37,8 @@ export interface Running {
   readonly finished: Promise<Finished>;
   /** Resolves when the output so far, without escape sequences, has this text. */
   shows(text: string | RegExp): Promise<void>;
+  /** The output so far, without escape sequences. */
+  output(): string;
   type(text: string): void;
 }
 
@@ -118,6 +120,7 @@ function follow(child: ChildProcess): Running {
     process: child,
     finished,
     type: (text) => void child.stdin?.write(text),
+    output: () => stdout + stderr,
     shows: (text) =>
       new Promise((found, failed) => {
         const look = (): void => {
