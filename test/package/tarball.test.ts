@@ -15,6 +15,10 @@ describe('the package.json of the tarball', () => {
     expect(JSON.stringify(packed)).not.toMatch(/strongroom-source|"\.\/src/);
   });
 
+  it('leaves out what `npm run docs` builds into docs, which would be three times the rest', () => {
+    expect(manifest['files']).toEqual(expect.arrayContaining(['docs', '!docs/api']));
+  });
+
   it('replaces for browsers the files of the build that have the code of the replaced sources', () => {
     expect(packed['browser']).toEqual(browserField);
   });
