@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { openersOf, type Config, type Opened } from '../config/define-config.ts';
 import type { ReceiptKey } from '../operations/erasure/jws.ts';
 import { messageOf } from './error-message.ts';
 import { CommandError } from './exit-codes.ts';
+import { isCommonJs } from './is-common-js.ts';
 
 /** In this order. */
 const NAMES = ['ts', 'mts', 'mjs', 'js'].map((extension) => `strongroom.config.${extension}`);
@@ -28,6 +29,12 @@ export async function loadConfig(given: string | undefined, folder: string): Pro
     throw new CommandError(
       'USAGE',
       `${file} is TypeScript, and Node.js ${process.versions.node} does not run it. Use Node.js 22.18 or later, or write the configuration as strongroom.config.mjs.`,
+    );
+  }
+  if (/\.[jt]s$/.test(file) && isCommonJs(dirname(file))) {
+    throw new CommandError(
+      'USAGE',
+      `${file} is CommonJS for Node.js, because the package.json of its folder has "type": "commonjs". Rename it to end in .m${file.slice(-2)}, or set "type": "module".`,
     );
   }
   const loaded = (await importConfig(file)) as { readonly default?: unknown };

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { encrypt, generateKey, keyring, wrapStore } from '../../src/index.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
@@ -165,6 +165,16 @@ describe('strongroom init', () => {
     const again = await project.run(['init']);
     expect(again.code).toBe(2);
     expect(again.stderr).toContain('init: strongroom.config.ts exists, and is left as it is.');
+  });
+
+  it('writes one that works in a folder that npm init made, whose package.json says commonjs', async () => {
+    const project = await filledProject({});
+    await project.write('package.json', '{ "type": "commonjs" }');
+    await rm(project.path('strongroom.config.mjs'));
+    const { code, stdout } = await project.terminal(['init']).finished;
+    expect(code).toBe(0);
+    expect(stdout).toContain('Wrote strongroom.config.mjs and the key strongroom.key.json.');
+    expect((await project.run(['verify'])).code).toBe(0);
   });
 });
 

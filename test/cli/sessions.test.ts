@@ -96,6 +96,23 @@ describe('a configuration', () => {
     expect(linesOf(stdout)).toMatchObject([{ id: 'one', items: 1 }, { event: 'sum' }]);
   });
 
+  it('that Node.js takes for CommonJS is refused, with what to do', async () => {
+    const project = await filledProject({});
+    await project.write('package.json', '{ "type": "commonjs" }');
+    await project.write('strongroom.config.ts', 'export default 1;');
+    const { code, stderr } = await project.run(['sessions']);
+    expect(code).toBe(2);
+    expect(linesOf(stderr)).toEqual([
+      {
+        event: 'error',
+        code: 'USAGE',
+        message: expect.stringMatching(
+          /strongroom\.config\.ts is CommonJS for Node\.js, .* Rename it to end in \.mts, or set "type": "module"\.$/,
+        ) as string,
+      },
+    ]);
+  });
+
   it('that exports something else is refused', async () => {
     const project = await filledProject({});
     await project.write('strongroom.config.mjs', 'export default {};');

@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import { generateKey } from '../../keys/generate-key.ts';
 import type { Define } from '../command.ts';
 import { CommandError } from '../exit-codes.ts';
+import { isCommonJs } from '../is-common-js.ts';
 import { writeKey } from './keygen.ts';
 
 interface InitFlags {
@@ -34,7 +35,8 @@ export function registerInit(define: Define): void {
       if (how === undefined) {
         throw new CommandError('USAGE', `init: --store must be one of ${Object.keys(STORES).join(', ')}.`);
       }
-      const file = mjs === true ? 'strongroom.config.mjs' : 'strongroom.config.ts';
+      const isModule = mjs === true || isCommonJs(process.cwd());
+      const file = isModule ? 'strongroom.config.mjs' : 'strongroom.config.ts';
       if (existsSync(file)) throw new CommandError('USAGE', `init: ${file} exists, and is left as it is.`);
       if (!existsSync(KEY_FILE)) writeKey(KEY_FILE, await generateKey(), 0o600);
       ignore(KEY_FILE);
@@ -48,7 +50,10 @@ export function registerInit(define: Define): void {
     { configured: false },
   )
     .option('--store <name>', Object.keys(STORES).join(', '), 'sqlite')
-    .option('--mjs', 'strongroom.config.mjs, for Node.js before 22.18');
+    .option(
+      '--mjs',
+      'strongroom.config.mjs, for Node.js before 22.18; written anyway where package.json has "type": "commonjs"',
+    );
 }
 
 function configOf({ open, name, from }: (typeof STORES)[string]): string {
