@@ -224,7 +224,19 @@ export interface PageOfItems {
   readonly before: string | undefined;
 }
 
-export type ReadPage = (where: string, options: ReadPageOptions) => Promise<PageOfItems>;
+/** Reads the `count` records that stand before the last `skip` of a history, all of them when absent, oldest first. */
+export type ReadPast = (count: number | undefined, skip: number) => Promise<readonly PastRecord[]>;
+
+/** The visible items of records, one element a record; `undefined` for a hidden one. */
+export type ShowRecords = (
+  records: readonly AgentInputItem[],
+) => Promise<readonly (Omit<PagedItem, 'key'> | undefined)[]>;
+
+/** One call that finds a page by these reads. How it does so comes from the caller: applications without pages do not bundle it. */
+export type ReadPage = (
+  options: Omit<ReadPageOptions, 'before'>,
+  find: (read: ReadPast, show: ShowRecords) => Promise<PageOfItems>,
+) => Promise<PageOfItems>;
 
 /** Reads of a wrapped session for functions, in addition to its members. */
 export interface Pages {

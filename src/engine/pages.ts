@@ -1,6 +1,5 @@
 import { agentOf } from '../protocol/agent-field.ts';
 import { cloneItem } from '../protocol/item.ts';
-import { readPage } from '../protocol/page.ts';
 import { plainRecord, takesParts } from '../protocol/sealed-record.ts';
 import type { ReadPage } from '../session-contract.ts';
 import { hasSkipped } from './calls.ts';
@@ -8,11 +7,9 @@ import type { Parts } from './parts.ts';
 
 /** Pages of the visible items: a call `getItems` that opens only their records, without a cache. */
 export function createPages({ inner, stack, pipeline, histories, calls }: Parts): ReadPage {
-  return async (where, { before, limit, runContext, actor, purpose }) =>
+  return async ({ limit, runContext, actor, purpose }, find) =>
     calls.read('getItems', { limit, runContext, actor, purpose }, async (call) => {
-      const page = await readPage(
-        where,
-        { before, limit },
+      const page = await find(
         async (count, skip) => {
           call.result.unanswered = true;
           const records = await inner.past(count, skip, runContext);

@@ -4,9 +4,17 @@ import { innerSession } from '../engine/inner.ts';
 import type { CallOrigin } from '../layer.ts';
 import { invalidOption, parseCount } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
-import { readPage } from '../protocol/page.ts';
 import { plainRecord } from '../protocol/sealed-record.ts';
-import { historyOf, PAGES, type PageOfItems, type Pages, type ReadPageOptions } from '../session-contract.ts';
+import {
+  historyOf,
+  PAGES,
+  type PageOfItems,
+  type Pages,
+  type ReadPageOptions,
+  type ReadPast,
+  type ShowRecords,
+} from '../session-contract.ts';
+import { readPage } from './read-page.ts';
 
 /** Options of {@link page}. */
 export interface PageOptions extends CallOrigin {
@@ -83,11 +91,11 @@ export async function pageOf(
   if (typeof session?.getItems !== 'function') invalidOption(where, 'session', 'a session', session);
   const history = await historyOf(session, options.runContext);
   const offered = (history as { readonly [PAGES]?: Pages })[PAGES];
-  if (offered !== undefined) return offered.read(where, options);
+  const find = async (read: ReadPast, show: ShowRecords): Promise<PageOfItems> =>
+    readPage(where, options, read, show);
+  if (offered !== undefined) return offered.read(options, find);
   const inner = innerSession(history);
-  return readPage(
-    where,
-    options,
+  return find(
     async (count, skip) => {
       const records = await inner.past(count, skip, options.runContext);
       return records.map((past) => ({ ...past, record: plainRecord(past.record) }));

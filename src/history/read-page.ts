@@ -1,18 +1,9 @@
-import type { AgentInputItem } from '@openai/agents';
 import { toBase64url, utf8 } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { StrongroomError } from '../errors.ts';
 import { invalidOption } from '../options.ts';
-import type { PagedItem, PageOfItems, PastRecord } from '../session-contract.ts';
-import { recordKey } from './envelope.ts';
-
-/** Reads the `count` records that stand before the last `skip` of a history, all of them when absent, oldest first. */
-export type ReadPast = (count: number | undefined, skip: number) => Promise<readonly PastRecord[]>;
-
-/** The visible items of records, one element a record; `undefined` for a hidden one. */
-export type ShowRecords = (
-  records: readonly AgentInputItem[],
-) => Promise<readonly (Omit<PagedItem, 'key'> | undefined)[]>;
+import { recordKey } from '../protocol/envelope.ts';
+import type { PagedItem, PageOfItems, PastRecord, ReadPast, ShowRecords } from '../session-contract.ts';
 
 /** The oldest record of a page: how many records of the history are not older, and which one it is. */
 interface Edge {
@@ -32,7 +23,7 @@ const FORM = /^([1-9]\d{0,14})\.([\w-]{16})$/;
  * Identifies a record in one history: always for sealed records, for others unless they are equal and of the same
  * millisecond.
  */
-export function keyOfRecord({ record, writtenAt }: PastRecord): string {
+function keyOfRecord({ record, writtenAt }: PastRecord): string {
   return toBase64url(sha256(utf8(`${writtenAt ?? ''} ${recordKey(record)}`)).subarray(0, KEY_BYTES));
 }
 
