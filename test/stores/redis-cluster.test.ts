@@ -237,6 +237,21 @@ describe.skipIf(withoutCluster('openRedis on a cluster of three'))('openRedis on
       expect(await store.deleteSession('branched')).toMatchObject({ derived: { branch: 6, branches: 1 } });
     });
 
+    test('keeps the notes on branches while the conversation goes on, also with an idle time', async () => {
+      await using store = await open(cluster.urls, { prefix, idle: '1h' });
+      await store.session('noted').addItems([message('1')]);
+      await branches(store, 'noted').create('b');
+      const notes = `${prefix}:{${derivedId({ kind: 'branches', of: 'noted' })}}:meta`;
+      for (const [key, never] of [
+        [notes, true],
+        [`${prefix}:{noted}:meta`, false],
+      ] as const) {
+        const ends = await (await cluster.ownerOf(key)).ask('PEXPIRETIME', key);
+        expect(Number(ends) === -1).toBe(never);
+      }
+      await store.deleteSession('noted');
+    });
+
     test('waits for a moving slot, says so when that takes too long, and loses nothing', async () => {
       const id = uniqueName('moving');
       const tag = `${prefix}:{${id}}`;

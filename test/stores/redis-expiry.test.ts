@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentInputItem } from '@openai/agents';
 import { createClient, type RedisClientType } from 'redis';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { encrypt, expire, generateKey, keyring, wrapStore } from '../../src/index.ts';
 import { archiveHistory, branches, undoTurn } from '../../src/history/index.ts';
 import { hold, release } from '../../src/operations/index.ts';
@@ -216,6 +216,130 @@ describe.skipIf(absent)('keys of a session in Redis', () => {
     for (const each of await left()) expect(each).toBeGreaterThan(3_590_000);
     await idle.close();
     await deleteRedisKeys(url, own);
+  });
+
+  describe('of the notes on branches', () => {
+    const notesOf = (id: string): string => `~branches~~${id}`;
+    afterEach(() => {
+      offset = 0;
+    });
+
+    it('end with the conversation or the branch that ends last, and are moved on by appends to either', async () => {
+      const id = uniqueName('notes');
+      const session = store.session(id);
+      await session.addItems([user('first')]);
+      const branch = await branches(store, id).create('b');
+      const branchId = await branch.getSessionId();
+      expect([...(await ends(notesOf(id))).keys()].sort()).toEqual(['items', 'meta']);
+      expect(await end(notesOf(id))).toBe(await latest(id));
+      for (const [days, writer, writerId] of [
+        [10, session, id],
+        [20, branch, branchId],
+        [30, session, id],
+      ] as const) {
+        offset = days * DAY;
+        await writer.addItems([user('moved on')]);
+        expect(await end(notesOf(id))).toBe(await latest(writerId));
+      }
+      offset = 15 * DAY;
+      await branch.addItems([user('ends before the others')]);
+      expect(await end(notesOf(id))).toBe(await end(id));
+      offset = 30 * DAY;
+      await undoTurn(session);
+      expect(await end(notesOf(id))).toBe(await end(branchId));
+      await branches(store, id).switch('b');
+      expect(await end(notesOf(id))).toBe(await end(branchId));
+    });
+
+    it('end earlier when the branch that ends last is deleted', async () => {
+      for (const remove of [
+        async (id: string) => branches(store, id).delete('b'),
+        async (_: string, branchId: string) => store.deleteSession(branchId, { derived: true }),
+      ]) {
+        const id = uniqueName('deleted');
+        await store.session(id).addItems([user('first')]);
+        const branch = await branches(store, id).create('b');
+        offset = 10 * DAY;
+        await branch.addItems([user('later')]);
+        expect(await end(notesOf(id))).toBeGreaterThan((await end(id)) + 9 * DAY);
+        await remove(id, await branch.getSessionId());
+        offset = 0;
+        expect(await end(notesOf(id))).toBe(await end(id));
+      }
+    });
+
+    it('do not end while a record of a branch has no expiry', async () => {
+      const id = uniqueName('endless');
+      await store.session(id).addItems([user('first')]);
+      const branchId = await (await branches(store, id).create('b')).getSessionId();
+      const plain = wrapStore(bare, [encrypt({ keys })]).session(branchId, { derived: true });
+      await plain.addItems([user('stays')]);
+      expect(await end(notesOf(id))).toBe(-1);
+      await plain.popItem();
+      expect(await end(notesOf(id))).toBe(await end(id));
+    });
+
+    it('do not end under a hold on the conversation or on one branch, also when made under it', async () => {
+      for (const heldIs of ['conversation', 'branch']) {
+        const id = uniqueName(`notes-held-${heldIs}`);
+        await store.session(id).addItems([user('first')]);
+        const branch = await branches(store, id).create('b');
+        const sessionId = heldIs === 'branch' ? await branch.getSessionId() : id;
+        const one = await hold(store, { sessionId, reason: 'case 7' });
+        const two = await hold(store, { sessionId, reason: 'case 8' });
+        expect(await end(notesOf(id))).toBe(-1);
+        await store.session(id).addItems([user('while held')]);
+        await branches(store, id).create('later');
+        await branches(store, id).switch('later');
+        expect(await end(notesOf(id))).toBe(-1);
+        await release(store, one.id);
+        expect(await end(notesOf(id))).toBe(-1);
+        await release(store, two.id);
+        expect(await end(notesOf(id))).toBe(await latest(id));
+      }
+      const id = uniqueName('notes-made-held');
+      await store.session(id).addItems([user('first')]);
+      const placed = await hold(store, { sessionId: id, reason: 'case 7' });
+      await branches(store, id).create('b');
+      expect(await end(notesOf(id))).toBe(-1);
+      await release(store, placed.id);
+      expect(await end(notesOf(id))).toBe(await latest(id));
+    });
+
+    it('are gone with the last branch, not before, and no key of the conversation is left', async () => {
+      const id = uniqueName('notes-gone');
+      const short = wrapStore(bare, [expire({ after: 500 }), encrypt({ keys })]);
+      const longer = wrapStore(bare, [expire({ after: 1_500 }), encrypt({ keys })]);
+      await short.session(id).addItems([user('short')]);
+      const branchId = await (await branches(short, id).create('b')).getSessionId();
+      await branches(short, id).switch('b');
+      const until = await end(id);
+      await longer.session(branchId, { derived: true }).addItems([user('longer')]);
+      await delay(until - Date.now() + 20);
+      expect((await ends(id)).has('items')).toBe(false);
+      expect((await branches(longer, id).list()).map(({ name, current }) => [name, current])).toContainEqual([
+        'b',
+        true,
+      ]);
+      await delay((await end(branchId)) - Date.now() + 20);
+      for (const each of [id, branchId, notesOf(id)]) expect(await ends(each)).toEqual(new Map());
+      await short.session(id).addItems([user('again')]);
+      expect((await branches(short, id).list()).find(({ current }) => current)?.name).toBe('main');
+    });
+
+    it('under an idle time end after the last write to the conversation, not to the notes', async () => {
+      const own = uniqueName('idle-notes');
+      const idle = openRedis(url, { prefix: own, idle: '1h' });
+      await idle.session('chat').addItems([user('first')]);
+      const branch = await branches(idle, 'chat').create('b');
+      const keysOfNotes = await client.keys(`${own}:{~branches~~chat}:*`);
+      expect(keysOfNotes).toHaveLength(2);
+      for (const key of await client.keys(`${own}:{*chat}:*`)) await client.pExpire(key, 60_000);
+      await branch.addItems([user('later')]);
+      for (const key of keysOfNotes) expect(await client.pTTL(key)).toBeGreaterThan(3_590_000);
+      await idle.close();
+      await deleteRedisKeys(url, own);
+    });
   });
 
   it('of an archive end when what was moved there does', async () => {

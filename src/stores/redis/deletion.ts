@@ -6,6 +6,7 @@ import { assertNotHeldAbove } from './hold-above.ts';
 import { entriesOf, type IndexEntries } from './index-entries.ts';
 import { treeKey } from './keys.ts';
 import { look } from './look.ts';
+import { notesBeside } from './notes-end.ts';
 import type { RedisParts } from './parts.ts';
 import { DROP, REMOVE_ORPHAN } from './scripts.ts';
 
@@ -36,11 +37,12 @@ export function redisDeletion(parts: RedisParts, entries: IndexEntries): Deletio
     const isLost =
       (await commands.read('ZSCORE', ids, sessionId)) !== null &&
       (await commands.read('EXISTS', keys.meta)) === 0;
+    const notes = shares ? notesBeside(prefix, sessionId) : '';
     const answer = await onList(sessionId, ({ list, items }) =>
       commands.script(
         DROP,
         [items, keys.meta, keys.ops, keys.deks, keys.holds, keys.turn],
-        [list, String(now()), version, shares ? prefix : '', sessionId, rootOf(sessionId)],
+        [list, String(now()), version, shares ? prefix : '', sessionId, rootOf(sessionId), notes],
       ),
     );
     const [state, detail] = (answer as Buffer[]).map(String);

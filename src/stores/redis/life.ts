@@ -1,6 +1,7 @@
 import { lineageOf } from '../../derived-id.ts';
 import type { StoredRecord } from '../driver.ts';
 import { holdAbove } from './hold-above.ts';
+import { isNotes, notesBeside } from './notes-end.ts';
 import type { RedisParts } from './parts.ts';
 
 /*
@@ -18,18 +19,21 @@ export function latestExpiry(records: readonly StoredRecord[]): number {
 
 /**
  * The argument of the scripts (see `LIFE` in scripts.ts): until when the new records need the keys, the clock of
- * this process, the idle time (0: none), and whether a hold on an ancestor is open, which can be in another slot.
+ * this process, the idle time (0: none), whether a hold on an ancestor is open, which can be in another slot, and the notes that
+ * it can concern.
  */
 export async function lifeOf(
   parts: RedisParts,
   sessionId: string,
   latest: number = Number.NEGATIVE_INFINITY,
 ): Promise<string> {
-  const { now, idle } = parts;
+  const { now, prefix, shares } = parts;
+  // Conversations can be written to for longer than the notes on their branches.
+  const idle = isNotes(sessionId) ? 0 : parts.idle;
   const isEndless = latest === Number.POSITIVE_INFINITY && idle === 0;
   const held =
     !isEndless && lineageOf(sessionId) !== undefined && (await holdAbove(parts, sessionId)) !== undefined;
-  return `${textOf(latest)}:${Math.floor(now())}:${idle}:${held ? 1 : 0}`;
+  return `${textOf(latest)}:${Math.floor(now())}:${idle}:${held ? 1 : 0}:${shares ? notesBeside(prefix, sessionId) : ''}`;
 }
 
 function textOf(latest: number): string {

@@ -1,3 +1,4 @@
+import { NOTES_END } from './notes-end.ts';
 import { NEEDED, PARTS, SHARED } from './shared-scripts.ts';
 
 /** A Lua script: it runs atomically on the server, as long as its types are right. */
@@ -55,10 +56,10 @@ end
 
 /**
  * When the keys of a session end (see life.ts). `lasts` is a time in Unix milliseconds, or `never`. `life` is what the process
- * says: `lasts of the new records (none: there are none):its clock:idle time:held`. Where the clock of the process is far
+ * says: `lasts of the new records (none: there are none):its clock:idle time:held:notes` (see notes-end.ts). Where the clock of the process is far
  * behind that of the server, the time that is left counts, and what is over already stays for another minute.
  */
-const LIFE = `${TIMES}${CLOCK}
+const LIFE = `${TIMES}${CLOCK}${NOTES_END}
 local function later(one, other)
   if one == 'never' or other == 'none' then return one end
   if other == 'never' or one == 'none' then return other end
@@ -77,7 +78,7 @@ local function lastsOf(meta, items)
 end
 local function settle(lasts, life, meta, holds, keys)
   redis.call('HSET', meta, 'lasts', lasts)
-  local now, idle, held = string.match(life, '^%w+:(%d+):(%d+):(%d)$')
+  local now, idle, held, notes = string.match(life, '^%w+:(%d+):(%d+):(%d):(.*)$')
   local server, at = clock(), tonumber(lasts)
   if at and server - tonumber(now) > 300000 then at = at + server - tonumber(now) end
   if at and at <= server then at = server + 60000 end
@@ -92,6 +93,7 @@ local function settle(lasts, life, meta, holds, keys)
       if longer == 'never' then redis.call('PERSIST', key) else redis.call('PEXPIREAT', key, longer) end
     elseif at then redis.call('PEXPIREAT', key, string.format('%.0f', at)) else redis.call('PERSIST', key) end
   end
+  settleNotes(notes)
 end
 local function wanted(life) return string.match(life, '^%w+') end
 `;
@@ -398,7 +400,7 @@ return { 'ok', list, name }
 };
 
 /**
- * KEYS items, meta, ops, deks, holds, turn. ARGV list, now, version ('': any), prefix ('': nothing is shared), id, root. A
+ * KEYS items, meta, ops, deks, holds, turn. ARGV list, now, version ('': any), prefix ('': nothing is shared), id, root, notes. A
  * tombstone for each live data key that no record of another session needs.
  */
 export const DROP: Script = {
@@ -420,6 +422,7 @@ if prefix ~= '' then
   needed = neededOf(prefix, ARGV[6], id)
 end
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[6])
+settleNotes(ARGV[7])
 bury(KEYS[4], needed, ARGV[2])
 -- Sessions that are gone left their data keys to these records.
 for origin in pairs(origins) do
@@ -692,7 +695,7 @@ return 1
 };
 
 /**
- * KEYS holds, meta, items, ops, deks. ARGV list, id of the hold, '', prefix ('': nothing is shared), id. The keys of a held
+ * KEYS holds, meta, items, ops, deks. ARGV list, id of the hold, '', prefix ('': nothing is shared), id, notes. The keys of a held
  * session do not end; a branch gets records of its own, because those of its base can.
  */
 export const HOLD: Script = {
@@ -703,6 +706,7 @@ if away then return away end
 redis.call('HSET', KEYS[1], ARGV[2], '1')
 if ARGV[4] ~= '' and ARGV[1] ~= '' then keep(ARGV[4], ARGV[5], KEYS[3]) end
 for at = 2, 5 do redis.call('PERSIST', KEYS[at]) end
+settleNotes(ARGV[6])
 return { 'ok' }
 `,
 };

@@ -7,12 +7,16 @@
  * Used after `LIFE` (scripts.ts).
  */
 
-/** Finds the parts of a history: elements `first` to `last` of a list, written for the session `id`. */
-export const PARTS = `
+/** As `sessionKeys` (keys.ts): what the keys of a session begin with. */
+export const TAG_OF: string = `
 local function tagOf(prefix, id)
   local encoded = string.gsub(id, "[^%w%-_%.!~%*'%(%)]", function(byte) return string.format('%%%02X', string.byte(byte)) end)
   return prefix .. ':{' .. encoded .. '}'
 end
+`;
+
+/** Finds the parts of a history: elements `first` to `last` of a list, written for the session `id`. */
+export const PARTS: string = `${TAG_OF}
 local function listOf(tag)
   local name = redis.call('HGET', tag .. ':meta', 'list')
   return name and tag .. ':items:' .. name
