@@ -3,11 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { recordUsage } from '../../src/history/index.ts';
+import { encrypt, keyring, wrapStore } from '../../src/index.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
+import { openPostgres } from '../../src/stores/postgres.ts';
 import { assertNoPlaintext } from '../../src/testing/plaintext.ts';
 import { dropPostgresSchema } from '../stores/cleaning.ts';
 import { announce, uniqueName } from '../stores/servers.ts';
 import { startWriter } from '../stores/writer.ts';
+import { projectWith } from '../support/built-cli.ts';
 import type { Said } from './observed.ts';
 
 const { url, absent } = await announce('PostgreSQL', 'a run that is observed from run() to the database');
@@ -69,6 +73,7 @@ describe.skipIf(absent)('a run with every layer on, observed by a collector', ()
   };
   let received: readonly { readonly path: string; readonly body: string }[] = [];
   let log = '';
+  let key: Awaited<ReturnType<typeof generateKey>>;
 
   const bodies = <T>(path: string): T[] =>
     received.filter((each) => each.path === path).map(({ body }) => JSON.parse(body) as T);
@@ -98,15 +103,23 @@ describe.skipIf(absent)('a run with every layer on, observed by a collector', ()
   };
 
   beforeAll(async () => {
+    key = await generateKey();
     const collector = startWriter(new URL('collector.ts', import.meta.url), []);
     await collector.reached(1);
     const address = `http://127.0.0.1:${collector.lines()[0] ?? ''}`;
-    const key = JSON.stringify(await generateKey());
     const program = fileURLToPath(new URL('observed-process.ts', import.meta.url));
     // All that the SDK logs, and all warnings, are on its standard output and error.
     const { stdout, stderr } = await promisify(execFile)(
       process.execPath,
-      ['--disable-warning=ExperimentalWarning', program, address, url, schema, key, JSON.stringify(said)],
+      [
+        '--disable-warning=ExperimentalWarning',
+        program,
+        address,
+        url,
+        schema,
+        JSON.stringify(key),
+        JSON.stringify(said),
+      ],
       // In tests the SDK does not trace.
       { env: { ...process.env, DEBUG: 'openai-agents*', NODE_ENV: 'production' } },
     );
@@ -190,5 +203,64 @@ describe.skipIf(absent)('a run with every layer on, observed by a collector', ()
     assertNoPlaintext(everything, Object.values(texts));
     const unnamed = received.filter(({ path }) => path !== '/audit' && path !== '/errors');
     expect(unnamed.filter(({ body }) => body.includes(id))).toEqual([]);
+  });
+
+  test('leaves nothing of the conversation in what the command line prints about its database', async () => {
+    const { id, ...texts } = said;
+    const keys = (file: string): string => `
+import { encrypt } from 'strongroom';
+import { defineConfig } from 'strongroom/config';
+import { openPostgres } from 'strongroom/postgres';
+export default defineConfig({
+  store: () => openPostgres(process.env.URL, { schema: process.env.SCHEMA }),
+  keys: { current: { file: '${file}' } },
+  layers: ({ keys }) => [encrypt({ keys })],
+  retention: { expired: true },
+  auditLog: 'audit.jsonl',
+});`;
+    const project = await projectWith(keys('key.json'));
+    await project.write('key.json', JSON.stringify(key));
+    await project.write('wrong.json', JSON.stringify(await generateKey()));
+    await project.write('wrong.config.mjs', keys('wrong.json'));
+    await project.write(
+      'audit.jsonl',
+      bodies('/audit')
+        .map((event) => JSON.stringify(event))
+        .join('\n'),
+    );
+    await using store = openPostgres(url, { schema });
+    const session = wrapStore(store, [encrypt({ keys: keyring({ current: key }) })]).session(id);
+    const usage = { requests: 1, inputTokens: 120, outputTokens: 30, totalTokens: 150 };
+    await recordUsage(session, { state: { usage }, rawResponses: [] });
+
+    const env = { URL: url, SCHEMA: schema, DEBUG: 'openai-agents*', NODE_ENV: 'production' };
+    expect(await project.run(['branches', 'create', id, 'second'], { env })).toMatchObject({ code: 0 });
+    const wrongKey = ['-c', 'wrong.config.mjs'];
+    // Each with and without a terminal, its exit code, and a text that shows that the command found the conversation.
+    const commands: readonly [readonly string[], number, string][] = [
+      [['doctor', '--all'], 3, 'complianceRunConfig()'],
+      [['sessions', '--all'], 0, `~vault~~${id}`],
+      [['verify'], 0, '18'],
+      [['inspect', id], 0, key.kid as string],
+      [['usage', id], 0, '120'],
+      [['branches', 'list', id], 0, 'second'],
+      [['report'], 3, '1 conversation has no subject'],
+      [['verify', ...wrongKey], 3, 'ERR_KEY_UNKNOWN'],
+      [['inspect', id, '--items', ...wrongKey], 1, 'ERR_KEY_UNKNOWN'],
+    ];
+    let printed = '';
+    for (const [args, code, text] of commands) {
+      const both = [project.run(args, { env }), project.terminal(args, { env }).finished];
+      for (const { code: ended, stdout, stderr } of await Promise.all(both)) {
+        expect({ args, ended }).toEqual({ args, ended: code });
+        expect(stdout + stderr).toContain(text);
+        printed += stdout + stderr;
+      }
+    }
+    assertNoPlaintext(printed, Object.values(texts));
+    // With the key, and only because the items are asked for, they are printed: there was something to find.
+    const { stdout } = await project.run(['inspect', id, '--items'], { env });
+    expect(stdout).toContain(said.answer);
+    expect(() => assertNoPlaintext(stdout, Object.values(texts))).toThrow('Plaintext in the store');
   });
 });
