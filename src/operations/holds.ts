@@ -13,6 +13,7 @@ import type { CallOrigin } from '../layer.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
+import { MAINTENANCE } from '../session-contract.ts';
 import { keyAccess } from './access.ts';
 import { asCall } from './as-call.ts';
 import { keyPlacesOf, type KeyTarget } from './key-places.ts';
@@ -127,7 +128,9 @@ async function resolve(
     const places = await keyPlacesOf(where, target);
     const found = places.stores.map((store) => holdsOf(where, store));
     if (found.length === 0) unsupported(where);
-    return { stores: found, sessionId, now: Date.now() };
+    // A DEK store has no clock.
+    const now = isStore(target) ? target[MAINTENANCE]?.now() : undefined;
+    return { stores: found, sessionId, now: now ?? Date.now() };
   }
   const access = await keyAccess(where, target, origin);
   // The session's own database is among them: there a hold stops removals of items, in the same transaction.

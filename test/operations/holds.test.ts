@@ -148,6 +148,19 @@ describe('under a legal hold', () => {
     await store.close();
   });
 
+  test('has the times of the clock of its store, with and without layers', async () => {
+    let now = 1_000;
+    await using bare = openSqlite(':memory:', { clock: () => now });
+    for (const [id, store] of [
+      ['bare', bare],
+      ['wrapped', wrapStore(bare, [encrypt({ keys })])],
+    ] as const) {
+      expect(await hold(store, { sessionId: 's', id, reason: 'case 7' })).toMatchObject({ placedAt: now });
+      now += 500;
+      expect(await release(store, id)).toMatchObject({ placedAt: now - 500, releasedAt: now });
+    }
+  });
+
   test('reencrypt skips the session, reports it, and continues with the others', async () => {
     const store = wrapStore(openSqlite(':memory:'), [encrypt({ keys })]);
     for (const id of ['s', 'other']) await store.session(id).addItems([message(id)]);
