@@ -157,6 +157,12 @@ export interface CopyRecordsArgs {
 /** Under this symbol a session of a store takes {@link CopyRecordsArgs}. `ERR_CONFLICT` when the beginning differs. */
 export const COPY_RECORDS: unique symbol = Symbol.for('strongroom.copyRecords') as never;
 
+/**
+ * Under this symbol a session of a store brings the `createCopies` of `engine/copies.ts`, which makes {@link COPY} of its
+ * wrapper: applications that bundle no store do not bundle that either.
+ */
+export const COPY_THROUGH: unique symbol = Symbol.for('strongroom.copyThrough') as never;
+
 /** The arguments of {@link SHARE_RECORDS}: as those of a copy, without the copies. */
 export interface ShareRecordsArgs {
   readonly to: string;

@@ -13,7 +13,7 @@ import type { Layers, SessionLayer } from './layer.ts';
 import { checkOptions, parseCount } from './options.ts';
 import {
   COPY,
-  COPY_RECORDS,
+  COPY_THROUGH,
   DERIVE,
   describedLayers,
   LAYERS,
@@ -152,7 +152,8 @@ export function wrapSession<S extends Session>(
     };
     Object.defineProperty(wrapper, DERIVE, { value: derive });
   }
-  if (COPY_RECORDS in innermost) Object.defineProperty(wrapper, COPY, { value: engine.copyBeginning });
+  const copying = (innermost as { readonly [COPY_THROUGH]?: Parameters<Engine['copies']>[0] })[COPY_THROUGH];
+  if (copying !== undefined) Object.defineProperty(wrapper, COPY, { value: engine.copies(copying) });
   Object.defineProperty(wrapper, LAYERS, { value: Object.freeze([...described, ...foreign]) });
 
   // The members table built it: each member exists exactly when the stack supports it.

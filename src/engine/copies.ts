@@ -35,10 +35,10 @@ const ATTEMPTS = 4;
 export function createCopies(
   { inner, stack, pipeline, calls }: Parts,
   receiverOf: (session: Session) => Receive | undefined,
-): { copyBeginning: CopyBeginning } {
+): CopyBeginning {
   const settles = stack.layers.some((layer) => layer.settled !== undefined);
 
-  const copyBeginning: CopyBeginning = async ({ count, whole, to, operationId, begin, ...origin }) => {
+  return async ({ count, whole, to, operationId, begin, ...origin }) => {
     const receive = receiverOf(to);
     if (receive === undefined) {
       return invalidOption('createBranch', 'to', 'a session of the same store, wrapped in layers', to);
@@ -88,7 +88,6 @@ export function createCopies(
       }
     });
   };
-  return { copyBeginning };
 }
 
 /** Whether the branch can begin with the records themselves. */

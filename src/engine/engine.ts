@@ -15,7 +15,7 @@ import { createOperations } from './operations.ts';
 import type { Context, Parts } from './parts.ts';
 import { createPages } from './pages.ts';
 import { createPipeline } from './pipeline.ts';
-import { createCopies } from './copies.ts';
+import type { createCopies } from './copies.ts';
 import { createPrefix, type ReplacePrefixArgs } from './prefix.ts';
 import { createReceive, type Receive } from './receive.ts';
 import { createReads } from './reads.ts';
@@ -44,7 +44,7 @@ export interface Engine {
   /** A page of the history, with details of its items from the layers. */
   readonly page: ReadPage;
   /** Only over sessions of our stores. */
-  readonly copyBeginning: CopyBeginning;
+  copies(create: typeof createCopies): CopyBeginning;
   /** Receives the entries that another session archives here. */
   readonly receive: Receive;
   /** A member that layers only observe: it is passed on unchanged, in the order of the calls. */
@@ -126,7 +126,7 @@ export function createEngine(
     ...createMutations(parts),
     ...createPrefix(parts, receiverOf),
     page: createPages(parts),
-    ...createCopies(parts, receiverOf),
+    copies: (create) => create(parts, receiverOf),
     receive: createReceive(parts),
     observe,
     operate,

@@ -4,6 +4,7 @@ import type {
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
+import { createCopies } from '../engine/copies.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import type { VersionSource } from '../layer.ts';
 import { operationKey } from '../protocol/digest.ts';
@@ -13,6 +14,7 @@ import { SealedRecord } from '../protocol/sealed-record.ts';
 import {
   COPY,
   COPY_RECORDS,
+  COPY_THROUGH,
   type CopyBeginning,
   type CopyRecordsArgs,
   DEK_STORE,
@@ -65,6 +67,7 @@ export interface StoreSession extends Session {
   readonly [DERIVE]?: Derive;
   readonly [COPY]: CopyBeginning;
   readonly [COPY_RECORDS]: (args: CopyRecordsArgs) => Promise<void>;
+  readonly [COPY_THROUGH]: typeof createCopies;
   readonly [SHARE_RECORDS]?: (args: ShareRecordsArgs) => Promise<void>;
 }
 
@@ -164,6 +167,7 @@ export function createStoreSession(
       [SHARE_RECORDS]: (args: ShareRecordsArgs) => shareRecords(changing, args),
     }),
     [COPY_RECORDS]: (args) => copyRecords(changing, args),
+    [COPY_THROUGH]: createCopies,
 
     [OPERATIONS]: {
       has: async (operationId: string) =>
