@@ -377,7 +377,7 @@ export interface StoreCalls {
   list(options: { readonly subject?: string; readonly derived?: Derived }): AsyncIterable<SessionSummary>;
   /** A call that changes a session below its layers; the state that layers hold for the session is dropped. */
   removing<T>(id: string, kind: CallKind, origin: CallOrigin, work: () => Promise<T>): Promise<T>;
-  /** Deletes the session. */
+  /** Deletes this one session; in a store of ours none that belongs to it. */
   erase(id: string, kind: CallKind, origin: CallOrigin): Promise<void>;
   /** All items of the session as its caller sees them, with their headers. */
   entries(id: string, kind: CallKind, origin: CallOrigin): Promise<Entry[]>;

@@ -68,7 +68,11 @@ export function wrapStore<S extends Session>(
       return engine === undefined ? work() : engine.removed(kind, origin, work);
     },
     erase: async (id, kind, origin) =>
-      calls.removing(id, kind, origin, async () => void (await bare.deleteSession(id, { derived: true }))),
+      calls.removing(id, kind, origin, async () => {
+        const maintenance = bare[MAINTENANCE];
+        if (maintenance === undefined) await bare.deleteSession(id, { derived: true });
+        else await maintenance.drop(id);
+      }),
     async entries(id, kind, origin) {
       const session = wrapped.session(id, { derived: true });
       const engine = engineOf(session);
@@ -122,7 +126,7 @@ export function wrapStore<S extends Session>(
         // Its derived sessions through the layers as well: these hold state for them, and authorize and audit the
         // deletion.
         return deleteTree(maintenance, id, async (each) =>
-          each === id ? bare.deleteSession(id, own) : calls.erase(each, 'deleteSession', origin),
+          each === id ? maintenance.drop(id) : calls.erase(each, 'deleteSession', origin),
         );
       };
       const engine = engineOf(wrapped.session(id, own));

@@ -28,6 +28,9 @@ import { listed } from './listed.ts';
  * their data keys, also those in the `dekStore` of `encrypt()`; then independent code searches for the rest.
  * Sessions under a legal hold are kept and reported. Repeat the call after an interruption.
  *
+ * It does not stop other processes, and ends while they write: `orphans` has what they left until `at`. Stop them, and
+ * call it again, then {@link eraseSession} for each conversation of the report, whose later branches have no subject.
+ *
  * The deletion and the search each read all data keys of the store once.
  *
  * @param store A store of strongroom, wrapped or not.
@@ -169,8 +172,9 @@ async function erase(
   const { maintenance, places } = target;
   const { sessions, held } = await eraseTrees(target, ids, { signal, onProgress });
   const found = { sessions, held, ...about };
-  const orphans = await lookForRests({ maintenance, places }, found);
+  // Before the search, so that all that was written until then is deleted or found.
   const at = maintenance.now();
+  const orphans = await lookForRests({ maintenance, places }, found);
   // Not in sessionDekStore(), whose log of keys would be created again beside the session.
   const registers = places.stores.filter((store) => store.holds !== undefined);
   for (const { id } of sessions) for (const store of registers) await buryIn(store, id, at);
@@ -239,7 +243,7 @@ async function targetOf(store: Store, kind: CallKind, options: CallOrigin): Prom
     maintenance,
     places: await keyPlacesOf(kind, store),
     async remove(id) {
-      if (calls === undefined) await store.deleteSession(id, { derived: true });
+      if (calls === undefined) await maintenance.drop(id);
       else await calls.erase(id, kind, origin);
     },
   };

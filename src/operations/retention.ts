@@ -82,8 +82,7 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
   const target: RetentionTarget = {
     store,
     maintenance,
-    erase: async (id) =>
-      calls === undefined ? store.deleteSession(id, { derived: true }) : calls.erase(id, WHERE, origin),
+    erase: async (id) => (calls === undefined ? maintenance.drop(id) : calls.erase(id, WHERE, origin)),
     remove: async (id, work) => (calls === undefined ? work() : calls.removing(id, WHERE, origin, work)),
   };
   const run: Retention['run'] = async (runOptions) => runOnce(target, settings, runOptions);

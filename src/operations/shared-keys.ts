@@ -32,7 +32,14 @@ export async function keysOfOthers(
 ): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   const needed = new Map(going.map((id) => [id, new Set<string>()]));
   const others = new Set<string>();
-  for (const id of going) for (const other of await kinOf(id, derived)) others.add(other);
+  // Once for each conversation: a tree of many branches would list itself for each of them.
+  const known = new Map<string, readonly string[]>();
+  const listOnce = async (root: string): Promise<readonly string[]> => {
+    const list = known.get(root) ?? (await derived(root));
+    known.set(root, list);
+    return list;
+  };
+  for (const id of going) for (const other of await kinOf(id, listOnce)) others.add(other);
   for (const other of others) {
     if (needed.has(other)) continue;
     for (const { origin, did } of await records(other))

@@ -43,6 +43,8 @@ export interface Maintenance {
   readonly notes: Notes;
   /** Deletes the session if one of the conditions still applies. `ERR_HELD` under a hold. */
   dropIf(sessionId: string, condition: DropCondition): Promise<boolean>;
+  /** Deletes this one session with its data keys, and none that belongs to it. `ERR_HELD` under a hold. */
+  drop(sessionId: string): Promise<void>;
   /** Deletes all but the last `keep` items; returns how many. `ERR_HELD` under a hold. */
   trim(sessionId: string, keep: number): Promise<number>;
   /** Whether a record can be of another session than the one that has it, see `Change.share`. */
@@ -101,6 +103,7 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
       });
       return dropped;
     },
+    drop: (sessionId) => driver.deleteSession(sessionId),
     async trim(sessionId, keep) {
       let trimmed = 0;
       await driver.change(sessionId, { records: 'all' }, ({ records }) => {

@@ -13,6 +13,11 @@ export interface DeletionReport {
  */
 const ROUNDS = 5;
 
+/*
+ * A writer that makes derived sessions faster than they are deleted would make each round longer than the one before:
+ * the rounds end when there are more to delete than before.
+ */
+
 /**
  * Deletes a session and its derived sessions, the deepest first, so that after a crash the rest is still found from
  * the root.
@@ -26,10 +31,12 @@ export async function deleteTree(
   remove: (id: string) => Promise<unknown>,
 ): Promise<DeletionReport> {
   const derived: string[] = [];
+  let before = 0;
   // Other processes may make derived sessions during the deletion.
   for (let round = 0; round < ROUNDS; round++) {
     const found = await tree(id);
-    if (round > 0 && found.length === 0) break;
+    if (round > 0 && (found.length === 0 || found.length > before)) break;
+    before = found.length;
     await assertNotHeld([...found, id]);
     for (const each of found) await remove(each);
     derived.push(...found);

@@ -10,7 +10,7 @@ import type { EraseOptions, ErasedKey, ErasedSession } from './report.ts';
 export interface ErasureTarget {
   readonly maintenance: Maintenance;
   readonly places: KeyPlaces;
-  /** Deletes one session, as a call of its own on a wrapped store. */
+  /** Deletes this one session and none that belongs to it, as a call of its own on a wrapped store. */
   readonly remove: (id: string) => Promise<void>;
 }
 
@@ -34,26 +34,21 @@ export async function eraseTrees(
   for (const [done, top] of tops.entries()) {
     signal?.throwIfAborted();
     if (done > 0) onProgress?.({ done, total: tops.length });
-    const tree = await maintenance.tree(top);
-    const all = [...new Set([...(left.get(top) ?? []), ...tree])].toSorted(deepestFirst);
-    if (await isHeld(target, [...all, top])) {
-      removed.held.push(top);
-      continue;
-    }
     try {
-      // All keys before any row: keys in sessions of the same store are among the rows.
-      const sessions: ErasedSession[] = [];
-      const needed = await keysOfOthers(
-        [...all, top],
-        async (root) => maintenance.derived(root),
-        async (id) => maintenance.records(id),
-      );
-      for (const id of [...all, top]) sessions.push(await takeKeys(target, id, needed.get(id)));
-      for (const session of sessions) {
-        await target.remove(session.id);
-        for (const { did } of session.keys) places.forget(session.id, did);
-        removed.sessions.push(session);
+      const tree = new Set([...(left.get(top) ?? []), ...(await maintenance.tree(top))]);
+      const going = [...[...tree].toSorted(deepestFirst), top];
+      if (await isHeld(target, going)) {
+        removed.held.push(top);
+        continue;
       }
+      const sessions = await takeKeysOf(target, going);
+      await removeThese(target, sessions.slice(0, -1), removed);
+      // Once more, for what another process made meanwhile. No third time, and not for more than that: one that is faster
+      // would never let it end. The search reports the rest.
+      const late = await maintenance.tree(top);
+      if (late.length > 0 && late.length <= going.length)
+        await removeThese(target, await takeKeysOf(target, late), removed);
+      await removeThese(target, sessions.slice(-1), removed);
     } catch (error) {
       // A hold was placed meanwhile.
       if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
@@ -62,6 +57,40 @@ export async function eraseTrees(
   }
   if (tops.length > 0) onProgress?.({ done: tops.length, total: tops.length });
   return removed;
+}
+
+/** All keys before any row: keys in sessions of the same store are among the rows. */
+async function takeKeysOf(target: ErasureTarget, ids: readonly string[]): Promise<ErasedSession[]> {
+  const { maintenance } = target;
+  const needed = await keysOfOthers(
+    ids,
+    async (root) => maintenance.derived(root),
+    async (id) => maintenance.records(id),
+  );
+  const sessions: ErasedSession[] = [];
+  for (const id of ids) sessions.push(await takeKeys(target, id, needed.get(id)));
+  return sessions;
+}
+
+async function removeThese(
+  { places, remove }: ErasureTarget,
+  sessions: readonly ErasedSession[],
+  removed: Removed,
+): Promise<void> {
+  for (const session of sessions) {
+    await remove(session.id);
+    for (const { did } of session.keys) places.forget(session.id, did);
+    const at = removed.sessions.findIndex(({ id }) => id === session.id);
+    const before = removed.sessions[at];
+    if (before === undefined) removed.sessions.push(session);
+    // It was made again meanwhile.
+    else
+      removed.sessions[at] = {
+        ...before,
+        records: before.records + session.records,
+        keys: [...before.keys, ...session.keys],
+      };
+  }
 }
 
 function deepestFirst(one: string, other: string): number {

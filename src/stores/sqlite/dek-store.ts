@@ -7,6 +7,8 @@ import { assertNotHeld, sqliteHolds } from './holds.ts';
 const COLUMNS = `key, session, did, kid, wrapped, CAST(created_at AS REAL) AS created_at,
   CAST(destroyed_at AS REAL) AS destroyed_at`;
 
+const PAGE = 200;
+
 /** The number of its row, `undefined` when there is one of its name, destroyed or not. */
 export function insertDek(
   { insert }: Statements,
@@ -51,7 +53,7 @@ export function sqliteDekStore(
         const page = await connection.read(({ all }) =>
           all(
             `SELECT ${COLUMNS} FROM strongroom_deks WHERE key > ?1 AND wrapped IS NOT NULL
-               AND (?2 IS NULL OR session = ?2) AND (?3 IS NULL OR kid = ?3) ORDER BY key LIMIT 200`,
+               AND (?2 IS NULL OR session = ?2) AND (?3 IS NULL OR kid = ?3) ORDER BY key LIMIT ${PAGE}`,
             after,
             sessionId ?? null,
             kid ?? null,
@@ -59,7 +61,8 @@ export function sqliteDekStore(
         );
         for (const row of page) yield toDek(row);
         const last = page.at(-1);
-        if (last === undefined) return;
+        // A page that is not full is the last one, also while another process adds keys.
+        if (last === undefined || page.length < PAGE) return;
         after = last['key'] as number;
       }
     },
