@@ -152,7 +152,15 @@ test('functions on all sessions include branches and exclude data keys', async (
   expect(await reencrypt(sessions, { grace: 0 })).toMatchObject({ sessions: 2, entries: 2 });
   const exported = [];
   for await (const session of exportSubject(sessions, 'a')) exported.push(session);
-  expect(exported).toEqual([{ id: branch, kind: 'branch', root: 'alice', items: [message('branch')] }]);
+  expect(exported).toEqual([
+    {
+      id: branch,
+      kind: 'branch',
+      root: 'alice',
+      items: [message('branch')],
+      details: [{ at: expect.any(Number) as number }],
+    },
+  ]);
   expect(await eraseSubject(sessions, 'a')).toMatchObject({
     deleted: [derivedId({ kind: 'keys', of: branch }), branch],
     held: [],

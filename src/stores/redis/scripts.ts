@@ -415,10 +415,11 @@ local prefix, id, needed, origins = ARGV[4], ARGV[5], {}, {}
 if prefix ~= '' then
   leave(prefix, id, KEYS[1], 0)
   release(prefix, id, KEYS[1])
-  for _, record in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+  -- Only branches have records of others.
+  if isBranch(id) then each(KEYS[1], function(record)
     local valid, fields = pcall(cjson.decode, string.match(record, '%[[^\\n]*') or '')
     if valid and type(fields) == 'table' and type(fields[7]) == 'string' then origins[fields[7]] = true end
-  end
+  end) end
   needed = neededOf(prefix, ARGV[6], id)
 end
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[6])

@@ -223,18 +223,27 @@ local function beforeRemoval(prefix, id, items, at, count)
 end
 `;
 
-/** The data keys of a session that records need which other sessions of the conversation have taken over. */
+/**
+ * The data keys of a session that records need which branches of the conversation have taken over. Records are read in parts: a
+ * deletion has to work on a server without free memory.
+ */
 export const NEEDED = `
+local function isBranch(id) return string.sub(id, 1, 8) == '~branch~' end
+local function each(list, visit)
+  for first = 0, redis.call('LLEN', list) - 1, 128 do
+    for _, record in ipairs(redis.call('LRANGE', list, first, first + 127)) do visit(record) end
+  end
+end
 local function neededOf(prefix, root, id)
   local needed, mark = {}, ',' .. cjson.encode(id) .. ']\\n'
   local kin = redis.call('ZRANGE', prefix .. ':tree:' .. root, 0, -1)
   for _, other in ipairs(kin) do
-    local list = other ~= id and listOf(tagOf(prefix, other))
-    for _, record in ipairs(list and redis.call('LRANGE', list, 0, -1) or {}) do
+    local list = other ~= id and isBranch(other) and listOf(tagOf(prefix, other))
+    if list then each(list, function(record)
       local found = string.find(record, mark, 1, true)
       local valid, fields = pcall(cjson.decode, found and string.match(record, '%[[^\\n]*') or '')
       if found and valid and type(fields[4]) == 'string' and fields[7] == id then needed[fields[4]] = true end
-    end
+    end) end
   end
   return needed
 end
