@@ -103,6 +103,15 @@ try {
     JSON.stringify({ private: true, allowScripts: { node: true } }),
   );
   step(`install Node ${oldestNode}`, 'npm', ['install', `node@${oldestNode}`], oldNode);
+  // What `node:sqlite` of the oldest Node.js cannot do shows nowhere else.
+  writeFileSync(
+    join(project, 'contract.test.mjs'),
+    `import { describe, test } from 'node:test';
+import { openSqlite } from 'strongroom/sqlite';
+import { storeContract } from 'strongroom/testing';
+storeContract({ describe, test }, { open: () => openSqlite('contract.db') });
+`,
+  );
   const nodes = [process.execPath, join(oldNode, 'node_modules', 'node', 'bin', 'node')];
   for (const node of nodes) {
     const version = step('ask the version', node, ['--version'], project).trim();
@@ -120,6 +129,12 @@ try {
       `${version}: run the command line`,
       node,
       ['node_modules/strongroom/dist/cli/main.js', 'verify'],
+      project,
+    );
+    step(
+      `${version}: the contract of stores on openSqlite`,
+      node,
+      ['--disable-warning=ExperimentalWarning', '--test', 'contract.test.mjs'],
       project,
     );
     const kind = step(`${version}: require() from CommonJS`, node, ['common.cjs'], project).trim();

@@ -1,4 +1,11 @@
-import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
+import type {
+  DatabaseSync,
+  SQLInputValue,
+  SQLOutputValue,
+  StatementResultingChanges,
+  StatementSync,
+} from 'node:sqlite';
+import { byPosition } from './by-position.ts';
 
 export type Row = Record<string, SQLOutputValue>;
 
@@ -23,37 +30,56 @@ export interface PreparedStatements {
   readonly forget: () => void;
 }
 
-export function prepareOnce(connect: () => DatabaseSync): PreparedStatements {
-  const prepared = new Map<string, StatementSync>();
-  const preparedTuples = new Map<string, StatementSync>();
+/** A prepared statement, and which value each of its question marks takes. */
+interface Prepared {
+  readonly statement: StatementSync;
+  readonly order: readonly number[] | undefined;
+}
 
-  const statement = (sql: string): StatementSync => {
+export function prepareOnce(connect: () => DatabaseSync): PreparedStatements {
+  const prepared = new Map<string, Prepared>();
+  const preparedTuples = new Map<string, Prepared>();
+
+  const prepare = (sql: string): Prepared => {
+    const { sql: plain, order } = byPosition(sql);
+    return { statement: connect().prepare(plain), order };
+  };
+  const statement = (sql: string): Prepared => {
     let found = prepared.get(sql);
-    if (found === undefined) prepared.set(sql, (found = connect().prepare(sql)));
+    if (found === undefined) prepared.set(sql, (found = prepare(sql)));
     return found;
   };
-  const tuples = (sql: string): StatementSync => {
+  const tuples = (sql: string): Prepared => {
     let found = preparedTuples.get(sql);
     if (found === undefined) {
-      found = connect().prepare(sql);
-      found.setReturnArrays?.(true);
+      found = prepare(sql);
+      found.statement.setReturnArrays?.(true);
       preparedTuples.set(sql, found);
     }
     return found;
   };
+  const all = ({ statement: of, order }: Prepared, values: SQLInputValue[]): Row[] =>
+    of.all(...inOrder(values, order));
+  const run = (sql: string, values: SQLInputValue[]): StatementResultingChanges => {
+    const { statement: of, order } = statement(sql);
+    return of.run(...inOrder(values, order));
+  };
   const statements: Statements = {
     tuples: (sql, ...values) => {
-      const rows: unknown[] = tuples(sql).all(...values);
+      const rows: unknown[] = all(tuples(sql), values);
       // Node.js before 22.16 returns objects.
       return (
         Array.isArray(rows[0] ?? []) ? rows : rows.map((row) => Object.values(row as Row))
       ) as SQLOutputValue[][];
     },
-    all: (sql, ...values) => statement(sql).all(...values),
-    get: (sql, ...values) => statement(sql).get(...values),
-    run: (sql, ...values) => Number(statement(sql).run(...values).changes),
+    all: (sql, ...values) => all(statement(sql), values),
+    get: (sql, ...values) => {
+      const { statement: of, order } = statement(sql);
+      return of.get(...inOrder(values, order));
+    },
+    run: (sql, ...values) => Number(run(sql, values).changes),
     insert: (sql, ...values) => {
-      const { changes, lastInsertRowid } = statement(sql).run(...values);
+      const { changes, lastInsertRowid } = run(sql, values);
       return Number(changes) === 0 ? undefined : Number(lastInsertRowid);
     },
   };
@@ -65,4 +91,8 @@ export function prepareOnce(connect: () => DatabaseSync): PreparedStatements {
       preparedTuples.clear();
     },
   };
+}
+
+function inOrder(values: SQLInputValue[], order: readonly number[] | undefined): SQLInputValue[] {
+  return order === undefined ? values : order.map((value) => values[value] as SQLInputValue);
 }

@@ -88,6 +88,12 @@ function commit({ run }: Statements, opened: DatabaseSync): void {
 }
 
 function rollback(database: DatabaseSync): void {
-  // Some failures have rolled back already.
-  if (database.isTransaction) database.exec('ROLLBACK');
+  // Some failures have rolled back already. Node.js before 22.16 does not say whether a transaction is open.
+  const isOpen: boolean | undefined = database.isTransaction;
+  if (isOpen === false) return;
+  try {
+    database.exec('ROLLBACK');
+  } catch (error) {
+    if (isOpen === true) throw error;
+  }
 }
