@@ -89,7 +89,7 @@ function commit({ run }: Statements, opened: DatabaseSync): void {
 
 function rollback(database: DatabaseSync): void {
   // Some failures have rolled back already. Node.js before 22.16 does not say whether a transaction is open.
-  const isOpen: boolean | undefined = database.isTransaction;
+  const { isTransaction: isOpen } = database as { readonly isTransaction?: boolean };
   if (isOpen === false) return;
   try {
     database.exec('ROLLBACK');
