@@ -1,15 +1,18 @@
 import type { Session } from '@openai/agents';
+import { isBranch, lineageOf } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
 import type { CallOrigin } from '../layer.ts';
 import { checkCall, originOf, refuseOrigin } from '../protocol/call-origin.ts';
-import { historyDigest } from '../protocol/digest.ts';
-import { CALLS, MAINTENANCE } from '../session-contract.ts';
+import { digestInSlices, historyDigest } from '../protocol/digest.ts';
+import { CALLS, MAINTENANCE, type SessionSummary } from '../session-contract.ts';
+import { mapInSlices } from '../slices.ts';
 import type { StoredRecord } from '../stores/driver.ts';
 import type { Maintenance } from '../stores/maintenance.ts';
 import { decodeRecord } from '../stores/record.ts';
 import type { Store } from '../stores/store.ts';
 import { erasedAt } from './erasure/tombstones.ts';
 import { listed } from './listed.ts';
+import { createBeginnings, originsOf, type Beginnings } from './transfer/beginnings.ts';
 
 /** Options of {@link transfer}. */
 export interface TransferOptions extends CallOrigin {
@@ -31,7 +34,7 @@ export interface TransferProgress {
 export interface TransferReport {
   /** Sessions that are now equal in both stores, those of earlier runs included. */
   readonly sessions: number;
-  /** Items that this run wrote. */
+  /** Items that this run wrote. Those that a branch shares with its conversation in the target, too, are not written for it. */
   readonly items: number;
   /** Items whose data key was destroyed: they are unreadable, so they are not copied. */
   readonly shredded: number;
@@ -47,7 +50,8 @@ const CHUNK = 500;
  * Copies all sessions from one store to another, of the same or another database. Records are copied unchanged:
  * envelopes stay sealed, no key is needed; times, subjects, wrapped data keys and open holds are copied, too. Each
  * session is verified by count and digest. After an interruption run it again: existing records are checked and not
- * written again.
+ * written again. Branches come last: where `to` can share records, a branch refers to those that the target has
+ * already, and only the others are written.
  *
  * Tombstones of destroyed data keys are not copied, so the new database does not record that a session was
  * shredded: keep no copy of the old one, or repeat the erasures there. A session that was erased in the target is
@@ -112,39 +116,85 @@ export async function transfer<A extends Session, B extends Session>(
       derived: {} as Record<string, number>,
       erased: [] as string[],
     };
-    for await (const { id, subject, kind, firstAt } of listed(from, { derived: 'all' })) {
+    const copy = async (summary: SessionSummary, beginnings?: Beginnings): Promise<void> => {
+      const { id, subject, kind, firstAt } = summary;
       options.signal?.throwIfAborted();
       const erased = await erasedAt(target.dekStore, id);
       if (erased !== undefined && firstAt <= erased) {
         report.erased.push(id);
-        continue;
+        return;
       }
       const { items, shredded } = await onSessions(id, async () =>
-        transferSession(source, target, id, subject),
+        transferSession(source, target, { id, subject, beginnings }),
       );
       report.sessions++;
       if (kind !== undefined) report.derived[kind] = (report.derived[kind] ?? 0) + 1;
       report.items += items;
       report.shredded += shredded;
       options.onProgress?.({ id, sessions: report.sessions, items: report.items });
+    };
+    const isSharing = source.shares && target.shares;
+    /** By the session that they belong to. */
+    const branches = new Map<string, SessionSummary[]>();
+    for await (const summary of listed(from, { derived: 'all' })) {
+      const parent = isSharing && isBranch(summary.id) ? lineageOf(summary.id)?.parent : undefined;
+      const others = parent === undefined ? undefined : branches.get(parent);
+      if (parent === undefined) await copy(summary);
+      else if (others === undefined) branches.set(parent, [summary]);
+      else others.push(summary);
+    }
+    for (const [parent, summaries] of branches) {
+      const beginnings = createBeginnings();
+      // Nothing of a session that was erased comes back, its data keys included.
+      if (!report.erased.includes(parent))
+        beginnings.add(parent, (await recordsOf(source, target, parent)).records);
+      for (const summary of await inOrder(source, summaries)) await copy(summary, beginnings);
     }
     return report;
   });
 }
 
+/** Branches after those that they were made from. */
+async function inOrder(
+  source: Maintenance,
+  summaries: readonly SessionSummary[],
+): Promise<readonly SessionSummary[]> {
+  if (summaries.length === 1) return summaries;
+  const origins = new Map<string, number>();
+  for (const { id } of summaries) origins.set(id, originsOf(await source.records(id)));
+  return summaries.toSorted((one, other) => (origins.get(one.id) ?? 0) - (origins.get(other.id) ?? 0));
+}
+
+interface Transferred {
+  readonly id: string;
+  readonly subject: string | undefined;
+  /** Of a branch: what the target has already of its conversation. */
+  readonly beginnings: Beginnings | undefined;
+}
+
 async function transferSession(
   source: Maintenance,
   target: Maintenance,
-  id: string,
-  subject: string | undefined,
+  { id, subject, beginnings }: Transferred,
 ): Promise<{ readonly items: number; readonly shredded: number }> {
-  const all = recordsFor(target, id, await source.records(id));
-  const lost = await bringKeys(source, target, id, all);
-  const records = all.filter(({ did, wrapped }) => did === null || wrapped !== null || !lost.has(did));
+  const { records, shredded } = await recordsOf(source, target, id);
   const digest = (list: readonly StoredRecord[]): string =>
     historyDigest(list.map((record) => decodeRecord(record, id)));
 
-  const present = await target.records(id);
+  let present = await target.records(id);
+  const beginning = present.length === 0 ? beginnings?.find(id, records) : undefined;
+  if (beginning !== undefined) {
+    const { base, count } = beginning;
+    const wanted = records.slice(0, count);
+    const wantedDigest = digest(wanted);
+    await target.begin(id, base, count, async (found) => {
+      if (found.some(({ origin = base }, index) => origin !== wanted[index]?.origin)) return false;
+      const items = await mapInSlices(found, (record) => decodeRecord(record, base), 1);
+      return (await digestInSlices(items)) === wantedDigest;
+    });
+    // When the base was changed in the meantime, the branch gets its own records.
+    present = await target.records(id);
+  }
   if (present.length > records.length || digest(present) !== digest(records.slice(0, present.length))) {
     throw new StrongroomError(
       'ERR_CONFLICT',
@@ -162,7 +212,20 @@ async function transferSession(
       `transfer: session ${JSON.stringify(id)} was changed during the transfer. Stop the writers and run the transfer again.`,
     );
   }
-  return { items: missing.length, shredded: all.length - records.length };
+  beginnings?.add(id, records);
+  return { items: missing.length, shredded };
+}
+
+/** The records of a session that can be read; their data keys are in the target afterwards. */
+async function recordsOf(
+  source: Maintenance,
+  target: Maintenance,
+  id: string,
+): Promise<{ readonly records: readonly StoredRecord[]; readonly shredded: number }> {
+  const all = recordsFor(target, id, await source.records(id));
+  const lost = await bringKeys(source, target, id, all);
+  const records = all.filter(({ did, wrapped }) => did === null || wrapped !== null || !lost.has(did));
+  return { records, shredded: all.length - records.length };
 }
 
 /** Without the origins of records, where the target knows none. */

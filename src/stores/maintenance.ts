@@ -2,6 +2,7 @@ import type { StoreCheckup } from './checkup.ts';
 import { ancestorsOf, rootOf } from '../derived-id.ts';
 import { heldError, type DekStore, type HoldStore } from '../keys/dek-store.ts';
 import { checkAhead } from '../clock.ts';
+import type { MaybePromise } from '../layer.ts';
 import type { Leases } from '../session-contract.ts';
 import type { StoreDriver, StoredRecord } from './driver.ts';
 import { newMark } from './marks.ts';
@@ -53,6 +54,18 @@ export interface Maintenance {
   records(sessionId: string): Promise<readonly StoredRecord[]>;
   /** Appends records of another store, with the times that they have. */
   append(sessionId: string, records: readonly StoredRecord[], subject?: string): Promise<void>;
+  /**
+   * A branch without records begins with the first records of another session, if `isMeant` says in the same
+   * transaction that these are the right ones. Only where the store {@link Maintenance.shares}.
+   *
+   * @throws {@link StrongroomError} `ERR_CONFLICT` when the branch has records.
+   */
+  begin(
+    sessionId: string,
+    base: string,
+    count: number,
+    isMeant: (records: readonly StoredRecord[]) => MaybePromise<boolean>,
+  ): Promise<void>;
   /** What the database lacks, where its driver can tell. */
   readonly checkup: (() => Promise<StoreCheckup>) | undefined;
   /** What a purge would delete, or would have deleted at an earlier time. */
@@ -116,6 +129,12 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
     shares: driver.shares === true,
     records: async (sessionId) => driver.read(sessionId),
     append: (sessionId, records, subject) => driver.append({ sessionId, records, mark: newMark(), subject }),
+    begin: (sessionId, base, count, isMeant) =>
+      driver.change(base, { records: count, from: 'start' }, async ({ records }) =>
+        records.length === count && (await isMeant(records))
+          ? { remove: 'none', insert: [], share: { sessionId, count } }
+          : undefined,
+      ),
     checkup: driver.checkup,
     expired: (writtenBefore, at = now()) => driver.expired({ now: at, writtenBefore }),
   };

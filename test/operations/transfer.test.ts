@@ -1,15 +1,21 @@
+import { DatabaseSync } from 'node:sqlite';
 import type { AgentInputItem } from '@openai/agents';
 import { describe, expect, test } from 'vitest';
+import { branches } from '../../src/history/index.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import { keyring } from '../../src/keys/keyring.ts';
 import { cache } from '../../src/layers/cache.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
+import { eraseSession } from '../../src/operations/retention.ts';
 import { transfer } from '../../src/operations/transfer.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
 import { DEK_STORE } from '../../src/session-contract.ts';
 import { emptyPGlite } from '../stores/empty-pglite.ts';
+import { temporaryFolder } from '../stores/folder.ts';
+
+const path = temporaryFolder();
 
 function messages(...texts: string[]): AgentInputItem[] {
   return texts.map((content) => ({ type: 'message', role: 'user', content }));
@@ -106,5 +112,36 @@ describe('transfer', () => {
       message:
         'transfer: the target already has a different session "c". Delete it in the target, or exclude it from the transfer.',
     });
+  });
+
+  test('gives a branch records of its own when its conversation in the target was changed meanwhile', async () => {
+    const file = path('changed.db');
+    await using from = openSqlite(':memory:');
+    await using to = openSqlite(file);
+    await from.session('a').addItems(messages('one', 'two'));
+    await (await branches(from, 'a').create('b')).addItems(messages('three'));
+    const onProgress = ({ id }: { readonly id: string }): void => {
+      if (id !== 'a') return;
+      const database = new DatabaseSync(file);
+      database.exec('UPDATE strongroom_items SET body = (SELECT max(body) FROM strongroom_items)');
+      database.close();
+    };
+    await transfer(from, to, { onProgress });
+    expect(await to.session('a').getItems()).toEqual(messages('two', 'two'));
+    expect(await branches(to, 'a').session('b').getItems()).toEqual(messages('one', 'two', 'three'));
+  });
+
+  test('does not bring data keys of a conversation that was erased in the target for its branches', async () => {
+    await using from = openSqlite(':memory:');
+    await using to = openSqlite(':memory:');
+    const layers = [encrypt({ keys: keyring({ current: await generateKey() }) })];
+    const [old, next] = [wrapStore(from, layers), wrapStore(to, layers)];
+    await old.session('a').addItems(messages('one'));
+    await branches(old, 'a').create('b');
+    await transfer(from, to);
+    await eraseSession(next, 'a');
+    expect(await transfer(from, to)).toMatchObject({ sessions: 0, items: 0 });
+    for await (const key of to.session('a')[DEK_STORE].list({ sessionId: 'a' }))
+      expect(key).toMatchObject({ destroyedAt: expect.any(Number) });
   });
 });

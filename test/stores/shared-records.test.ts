@@ -426,3 +426,110 @@ describe.each(DIFFERENT)('a record that two histories share, in $kind', ({ make 
     expect(await branch.getItems()).toEqual(parts.main);
   });
 });
+
+const ROUTES = [
+  ['SQLite', 'PostgreSQL'],
+  ['PostgreSQL', 'Redis'],
+  ['Redis', 'SQLite'],
+  ['SQLite', 'SQLite'],
+].map(([from, to]) => {
+  const [one, other] = [from, to].map((name) => KINDS.find(({ kind }) => kind === name));
+  if (one === undefined || other === undefined) throw new Error('There is no such kind.');
+  return { from: one, to: other, name: `${one.kind} to ${other.kind}`, absent: one.absent || other.absent };
+});
+
+describe.each(ROUTES)('a transfer of a conversation with three branches, $name', ({ from, to, absent }) => {
+  const items = long.slice(0, 1_000);
+  const added = long.slice(1_000, 1_200);
+  let source: Place;
+  let target: Place;
+  beforeEach(() => {
+    source = from.make();
+    target = to.make();
+  });
+  afterEach(async () => {
+    await source.clean();
+    await target.clean();
+  });
+
+  /** The twig begins with the branch 'z', which comes after it in the order of the ids. */
+  async function fill(stack: Store): Promise<Record<string, AgentInputItem[]>> {
+    await stack.session('chat').addItems([...items]);
+    const tree = branches(stack, 'chat');
+    const whole = await tree.create('z');
+    await whole.addItems([...added]);
+    const twig = await tree.create('twig', { from: 'z' });
+    await twig.addItems([user('of the twig')]);
+    const early = await tree.create('early', { turn: 301 });
+    await early.addItems([user('of the early one')]);
+    return {
+      chat: items,
+      z: [...items, ...added],
+      twig: [...items, ...added, user('of the twig')],
+      early: [...items.slice(0, 600), user('of the early one')],
+    };
+  }
+
+  async function read(stack: Store): Promise<Record<string, AgentInputItem[]>> {
+    const found: Record<string, AgentInputItem[]> = { chat: await stack.session('chat').getItems() };
+    const tree = branches(stack, 'chat');
+    for (const name of ['z', 'twig', 'early']) found[name] = await tree.session(name).getItems();
+    return found;
+  }
+
+  /** Ends a transfer after the branch 'z', and between the beginning of the twig and the records of its own. */
+  async function begin(one: Store<StoreSession>, other: Store<StoreSession>): Promise<void> {
+    const controller = new AbortController();
+    const cut = transfer(one, other, {
+      signal: controller.signal,
+      onProgress: ({ id }) => {
+        if (id === '~branch~z~chat') controller.abort();
+      },
+    });
+    await expect(cut).rejects.toMatchObject({ name: 'AbortError' });
+    const base = other.session('~branch~z~chat', { derived: true });
+    await base[SHARE_RECORDS]?.({ to: '~branch~twig~chat', operationId: 'begun' });
+  }
+
+  it.skipIf(absent).each([
+    { sealed: true, ended: true },
+    { sealed: true, ended: false },
+    { sealed: false, ended: false },
+  ])(
+    'writes each record once, and again none (sealed: $sealed, ended and repeated: $ended)',
+    async ({ sealed, ended }) => {
+      await using one = source.open();
+      await using other = target.open();
+      const stackOf = (store: Store): Store => (sealed ? wrapStore(store, [encrypt({ keys })]) : store);
+      const histories = await fill(stackOf(one));
+      if (ended) await begin(one, other);
+      const report = await transfer(one, other);
+      expect(report).toMatchObject({ derived: { branch: 3 } });
+      expect(report.items).toBeLessThan(ended ? 20 : 1_220);
+      expect(await transfer(one, other)).toMatchObject({ items: 0 });
+      expect(await target.rows()).toBeLessThan(1_300);
+      expect(await read(stackOf(other))).toEqual(histories);
+      // What the conversation in the target loses stays in the branches.
+      await other.session('chat').clearSession();
+      expect(await read(stackOf(other))).toEqual({ ...histories, chat: [] });
+    },
+    60_000,
+  );
+
+  it.skipIf(absent)(
+    'brings a branch under a hold, which keeps it',
+    async () => {
+      await using one = source.open();
+      await using other = target.open();
+      const histories = await fill(wrapStore(one, [encrypt({ keys })]));
+      await hold(one, { sessionId: '~branch~twig~chat', reason: 'a claim' });
+      await transfer(one, other);
+      const stack = wrapStore(other, [encrypt({ keys })]);
+      await stack.session('chat').clearSession();
+      expect(await read(stack)).toEqual({ ...histories, chat: [] });
+      const twig = branches(stack, 'chat').session('twig');
+      await expect(twig.clearSession()).rejects.toMatchObject({ code: 'ERR_HELD' });
+    },
+    60_000,
+  );
+});
