@@ -8,6 +8,7 @@ import { cache } from '../../src/layers/cache.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
+import { reencrypt } from '../../src/operations/index.ts';
 import { eraseSession } from '../../src/operations/retention.ts';
 import { transfer } from '../../src/operations/transfer.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
@@ -140,6 +141,8 @@ describe('transfer', () => {
     await branches(old, 'a').create('b');
     await transfer(from, to);
     await eraseSession(next, 'a');
+    // Its new data key has no tombstone in the target.
+    await reencrypt(old.session('a'), { grace: 0 });
     expect(await transfer(from, to)).toMatchObject({ sessions: 0, items: 0 });
     for await (const key of to.session('a')[DEK_STORE].list({ sessionId: 'a' }))
       expect(key).toMatchObject({ destroyedAt: expect.any(Number) });
