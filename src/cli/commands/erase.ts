@@ -1,5 +1,4 @@
-import { writeFileSync } from 'node:fs';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { defined } from '../../defined.ts';
 import { isReserved } from '../../derived-id.ts';
 import { eraseSession, eraseSubject, type ErasureReport } from '../../operations/retention.ts';
