@@ -74,7 +74,8 @@ async function usesOf(
   });
 }
 
-function problemOf(ring: Keyring, kid: string): ErrorCode | undefined {
+/** Why nobody can open what this key wrapped with this keyring; `undefined` when it opens. */
+export function problemOf(ring: Keyring, kid: string): ErrorCode | undefined {
   try {
     ring.checkOpens(kid);
     return undefined;

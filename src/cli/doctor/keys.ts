@@ -1,7 +1,8 @@
 import type { Opened } from '../../config/define-config.ts';
-import { isStrongroomError, type ErrorCode } from '../../errors.ts';
+import type { ErrorCode } from '../../errors.ts';
 import type { Keyring } from '../../keys/keyring.ts';
 import { keyAccess } from '../../operations/access.ts';
+import { problemOf } from '../../operations/check-keys.ts';
 import { keyPlacesOf, wrappedKeysOf } from '../../operations/key-places.ts';
 import type { Store } from '../../stores/store.ts';
 import { layersOfStore } from '../../wrap-store.ts';
@@ -68,14 +69,4 @@ function createRingOf(store: Store): (sessionId: string) => Promise<Keyring> {
     last = { id, ring: scope.ring };
     return scope.ring;
   };
-}
-
-function problemOf(ring: Keyring, kid: string): ErrorCode | undefined {
-  try {
-    ring.checkOpens(kid);
-    return undefined;
-  } catch (error) {
-    if (isStrongroomError(error)) return error.code;
-    throw error;
-  }
 }
