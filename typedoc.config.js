@@ -33,6 +33,8 @@ export default {
     'RecordSource',
     'RedisArgument',
     'ShareRecordsArgs',
+    'Parts',
+    'Receive',
   ],
   plugin: ['./tools/typedoc-links.mjs'],
   out: 'docs/api',

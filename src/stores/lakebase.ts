@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { uuidV7 } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import type { PasswordProvider } from './credentials.ts';
@@ -228,7 +228,7 @@ function providerOf(client: LakebaseClient, name: string): PasswordProvider {
   if (known !== undefined) return known;
   const provider: PasswordProvider = async () => {
     const { token, expiration_time: expiry } = await asked('a token', () =>
-      client.database.generateDatabaseCredential({ request_id: randomUUID(), instance_names: [name] }),
+      client.database.generateDatabaseCredential({ request_id: uuidV7(), instance_names: [name] }),
     );
     const expiresAt = expiry === undefined ? Number.NaN : Date.parse(expiry);
     if (typeof token === 'string' && token !== '' && Number.isFinite(expiresAt))

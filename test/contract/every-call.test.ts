@@ -17,9 +17,9 @@ const STRIKES: readonly Strike[] = (['live', 'serialized'] as const).flatMap((re
   ]),
 );
 
-/** The rows of a table that this column tries: all in the long form, else every second one, the others in the next column. */
+/** The rows of a table that this column tries: all in the long form, else every third one, others in the next columns. */
 const share = <T>(rows: readonly T[], column: number): T[] =>
-  rows.filter((_, row) => rounds((row + column) % 2, 0) === 0);
+  rows.filter((_, row) => rounds((row + column) % 3, 0) === 0);
 
 /** How often the tool ran, and how many items are remembered, once the run went through. */
 async function aftermath(

@@ -109,7 +109,7 @@ describe(`a history of ${ITEMS} items`, { timeout: 600_000 }, () => {
       return heapUsed + arrayBuffers;
     };
     // Enough that bytes for an item stand out from what else a process does.
-    const items = Math.max(ITEMS, 10_000);
+    const items = Math.max(ITEMS, 5_000);
     const settings = parseTrimOptions('test', { maxTokens: 2_000 });
     const read = (words: number): AgentInputItem[] =>
       JSON.parse(

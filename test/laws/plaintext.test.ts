@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { AgentInputItem, Session } from '@openai/agents';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { rounds } from '../support/soak.ts';
 import { audit, cache, encrypt, expire, wrapStore, type Layers } from '../../src/index.ts';
 import { cloneItem } from '../../src/protocol/item.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
@@ -121,7 +122,7 @@ async function property(inner: InnerCase, stack: StackCase, numRuns: number): Pr
 describe('no text that went through a sealing stack can be read in the store', () => {
   describe.each(STACKS.filter(({ hides }) => hides === 'everything'))('under $name', (stack) => {
     test.each(INNERS)('around $name', async (inner) => {
-      await expect(property(inner, stack, 25)).resolves.toBeUndefined();
+      await expect(property(inner, stack, rounds(10, 25))).resolves.toBeUndefined();
     });
   });
 

@@ -21,12 +21,12 @@ import { startWriter, type Writer } from './writer.ts';
 const SOAKING = rounds(0, 1) === 1;
 
 const WRITERS = rounds(2, 8);
-const KILLS = rounds(2, 100);
+const KILLS = rounds(1, 100);
 const RESTARTS = rounds(2, 20);
 const CUTS = rounds(3, 60);
 const FAILOVERS = rounds(1, 10);
 /** Each process that dies keeps a session for some seconds; with few sessions all that are left would soon wait for those. */
-const SESSIONS = rounds(16, 48);
+const SESSIONS = rounds(8, 48);
 const TIMEOUT = rounds(120_000, 3_600_000);
 
 const program = new URL('run-process.ts', import.meta.url);

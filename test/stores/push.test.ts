@@ -25,7 +25,7 @@ import { announce, uniqueName } from './servers.ts';
 import { VERSION } from '../../src/session-contract.ts';
 
 /** Each waits until an answer is late. One connection left behind shows after the first already. */
-const LOSSES = rounds(2, 4);
+const LOSSES = rounds(1, 4);
 
 /** Announcements arrive when they arrive; this only ends a test in which they never do. */
 const eventually = (condition: () => unknown): Promise<unknown> =>
