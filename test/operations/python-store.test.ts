@@ -214,7 +214,7 @@ describe.skipIf(!hasPython)('a database of the Python SDK', () => {
 
     it('of SQLAlchemySession in PostgreSQL is adopted whole', async (context) => {
       const { url, absent } = await announce('PostgreSQL', 'Python sessions in PostgreSQL');
-      context.skip(absent);
+      context.skip(absent, 'PostgreSQL does not answer');
       const prefix = `${uniqueName('py')}_`;
       await using pool = Object.assign(new Pool({ connectionString: url, max: 2 }), {
         async [Symbol.asyncDispose](this: Pool) {
@@ -229,7 +229,7 @@ describe.skipIf(!hasPython)('a database of the Python SDK', () => {
 
     it('of SQLAlchemySession in MariaDB is adopted whole', async (context) => {
       const { url, absent } = await announce('MariaDB', 'Python sessions in MariaDB');
-      context.skip(absent);
+      context.skip(absent, 'MariaDB does not answer');
       const prefix = `${uniqueName('py')}_`;
       await using pool = Object.assign(createPool({ uri: url, charset: 'utf8mb4', timezone: 'Z' }), {
         async [Symbol.asyncDispose](this: ReturnType<typeof createPool>) {
