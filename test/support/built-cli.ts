@@ -86,7 +86,8 @@ export async function projectWith(config: string): Promise<Project> {
       return running.finished;
     },
     terminal: (args, { env } = {}) =>
-      begin(['script', '-qefc', [...node, ...args].map(quoted).join(' '), '/dev/null'], env),
+      // A shell that stays between the terminal and the command would get Ctrl-C too, and dash then ends with 130.
+      begin(['script', '-qefc', `exec ${[...node, ...args].map(quoted).join(' ')}`, '/dev/null'], env),
   };
   return project;
 }
