@@ -1,7 +1,7 @@
 /**
  * Tables of measurements in the papers, written from the results of `npm run bench` in `bench/results`, so that no
  * number is typed by hand. They stand between `<!-- bench: GROUP -->` and `<!-- /bench -->`; with `#PANEL` behind
- * the group only that one of its panels.
+ * the group only that one of its panels. `goals` and `overview` are tables of all groups.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,9 @@ import type { Panel } from '../bench/group.ts';
 import { RESULTS, type GroupResults } from '../bench/results.ts';
 import type { Result } from '../bench/rounds.ts';
 import { amount, digits } from '../bench/table.ts';
+import { goalsTable, measuredPanels } from './goals-table.ts';
+import { markdownTable } from './markdown-table.ts';
+import { overviewTable } from './overview-table.ts';
 
 const BLOCK =
   /(?<start><!-- bench: (?<group>[\w-]+)(?:#(?<panel>[^>]+?))? -->\n)[\s\S]*?(?<end><!-- \/bench -->)/g;
@@ -24,6 +27,8 @@ export function withMeasuredTables(text: string, folder: string = RESULTS): stri
 }
 
 function tablesOf(group: string, only: string | undefined, folder: string): string {
+  if (group === 'goals') return `\n${goalsTable(measuredPanels(folder))}\n`;
+  if (group === 'overview') return `\n${overviewTable(measuredPanels(folder))}\n`;
   const file = join(folder, `${group}.json`);
   if (!existsSync(file)) return `\n${notMeasured(group)}\n\n`;
   const { note, environment, panels } = JSON.parse(readFileSync(file, 'utf8')) as GroupResults;
@@ -45,8 +50,7 @@ function markdown({ title, unit, base, columns }: Panel): string {
     column.title,
     ...column.results.map((result) => (result.name === base ? amount(result.median, unit) : ratio(result))),
   ]);
-  const lines = [[title, ...names], names.concat('').map(() => '---'), ...rows];
-  return `${lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`;
+  return markdownTable([[title, ...names], ...rows]);
 }
 
 function ratio({ ratio: median, spread: [low, high] }: Result): string {

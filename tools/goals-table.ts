@@ -1,0 +1,39 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { verdicts, type Goal, type Verdict } from '../bench/goals.ts';
+import type { Panel } from '../bench/group.ts';
+import type { GroupResults } from '../bench/results.ts';
+import { digits } from '../bench/table.ts';
+import { markdownTable } from './markdown-table.ts';
+
+const WORDS: Readonly<Record<Verdict['holds'], string>> = {
+  wanted: 'better than wanted',
+  must: 'yes',
+  no: '**no**',
+};
+
+/** The panels of every group that was measured. */
+export function measuredPanels(folder: string): Panel[] {
+  return globSync('*.json', { cwd: folder })
+    .toSorted()
+    .flatMap((file) => (JSON.parse(readFileSync(join(folder, file), 'utf8')) as GroupResults).panels);
+}
+
+/** Each goal of `bench/goals.ts` beside what was measured, also where it is missed. */
+export function goalsTable(panels: readonly Panel[]): string {
+  return markdownTable([
+    ['goal', 'measured', 'must', 'wanted', 'holds'],
+    ...verdicts(panels).map(({ goal, measured, holds }) => [
+      `${goal.panel}, ${goal.column}${unitOf(goal, panels)}`,
+      digits(measured),
+      String(goal.must),
+      String(goal.wanted),
+      WORDS[holds],
+    ]),
+  ]);
+}
+
+function unitOf({ as, panel }: Goal, panels: readonly Panel[]): string {
+  if (as === 'ratio') return '';
+  return panels.find(({ title }) => title === panel)?.unit === 'time' ? ' (ms)' : ' (kB)';
+}
