@@ -9,6 +9,14 @@ export interface BoundedMap<V> {
   readonly size: number;
 }
 
+/** An entry, between those that were used just before and just after it. */
+interface Entry<V> {
+  readonly key: string;
+  readonly value: V;
+  older: Entry<V>;
+  newer: Entry<V>;
+}
+
 /**
  * At most `max` entries, those used last. It allocates memory for its entries only: `lru-cache` with `max`
  * allocates for all of them at once, 16 KiB for each thousand, in every `encrypt()` layer.
@@ -16,35 +24,50 @@ export interface BoundedMap<V> {
  * @param removed Called for every entry that is removed.
  */
 export function boundedMap<V>(max: number, removed: (value: V) => void = () => undefined): BoundedMap<V> {
-  // A Map keeps the order of insertion: the entry that was used longest ago comes first.
-  const entries = new Map<string, V>();
-  let newest: string | undefined;
-  function remove(key: string): void {
-    const value = entries.get(key);
-    if (value === undefined) return;
-    entries.delete(key);
-    if (key === newest) newest = undefined;
-    removed(value);
+  const entries = new Map<string, Entry<V>>();
+  // The entries in the order of their use, in a ring: both of its ends meet here. A Map keeps an order, too, but it
+  // steps over all deleted entries to find its first one, thousands of them in a map that is full.
+  const ends = {} as Entry<V>;
+  ends.older = ends;
+  ends.newer = ends;
+
+  function unlink({ older, newer }: Entry<V>): void {
+    older.newer = newer;
+    newer.older = older;
+  }
+  function use(entry: Entry<V>): void {
+    entry.older = ends.older;
+    entry.newer = ends;
+    ends.older.newer = entry;
+    ends.older = entry;
+  }
+  function remove(entry: Entry<V> | undefined): void {
+    if (entry === undefined) return;
+    entries.delete(entry.key);
+    unlink(entry);
+    removed(entry.value);
+  }
+  function get(key: string): Entry<V> | undefined {
+    const entry = entries.get(key);
+    if (entry === undefined || entry === ends.older) return entry;
+    unlink(entry);
+    use(entry);
+    return entry;
   }
   return {
-    get(key) {
-      const value = entries.get(key);
-      if (value === undefined || key === newest) return value;
-      entries.delete(key);
-      entries.set(key, value);
-      newest = key;
-      return value;
-    },
+    get: (key) => get(key)?.value,
     set(key, value) {
-      if (entries.get(key) === value) entries.delete(key);
-      else remove(key);
-      entries.set(key, value);
-      newest = key;
-      if (entries.size > max) remove(entries.keys().next().value as string);
+      const known = get(key);
+      if (known?.value === value) return;
+      remove(known);
+      const entry = { key, value, older: ends, newer: ends };
+      entries.set(key, entry);
+      use(entry);
+      if (entries.size > max) remove(ends.newer);
     },
-    delete: remove,
+    delete: (key) => remove(entries.get(key)),
     deleteWhere(matches) {
-      for (const [key, value] of entries) if (matches(value)) remove(key);
+      for (const entry of entries.values()) if (matches(entry.value)) remove(entry);
     },
     get size() {
       return entries.size;
