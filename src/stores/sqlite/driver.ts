@@ -40,6 +40,12 @@ const LAST = `(SELECT max(n) FROM (SELECT max(seq) AS n FROM strongroom_items WH
   UNION ALL SELECT max(high) FROM strongroom_shares WHERE session = s.key
   UNION ALL SELECT max(high) FROM strongroom_shares WHERE base = s.key))`;
 
+// Text that a call puts together is a new string, which has to be joined and hashed before its statement is found.
+const VERSION_OF = `SELECT generation, ${LAST} FROM strongroom_sessions s WHERE id = ?`;
+const END_OF = `SELECT s.key, subject, generation, first_expiry_at, first_birth_at, ${LAST} AS last,
+    d.key AS dek, d.wrapped IS NULL AS destroyed
+  FROM strongroom_sessions s LEFT JOIN strongroom_deks d ON d.session = s.id AND d.did = ?2 WHERE s.id = ?1`;
+
 /** {@link StoreDriver} over SQLite. */
 export function sqliteDriver(connection: Connection, operationLog: number, now: () => number): StoreDriver {
   const { read, lookAt } = sqliteReading(connection);
@@ -99,17 +105,9 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     },
 
     version: (sessionId, since) =>
-      connection.readNow(({ get }) => {
-        const row = get(
-          `SELECT generation, ${LAST} AS last FROM strongroom_sessions s WHERE id = ?`,
-          sessionId,
-        );
-        const last = (row?.['last'] as number | null | undefined) ?? -1;
-        return answerOf(
-          { generation: (row?.['generation'] as number | undefined) ?? 0, end: last + 1 },
-          after,
-          since,
-        );
+      connection.readNow(({ tuples }) => {
+        const [generation, last] = (tuples(VERSION_OF, sessionId)[0] ?? []) as readonly (number | null)[];
+        return answerOf({ generation: generation ?? 0, end: (last ?? -1) + 1 }, after, since);
       }),
 
     applied: (sessionId, operationKey) =>
@@ -247,14 +245,7 @@ function endOf(
 ): SessionEnd {
   const first = firstTimes(coming);
   const did = didInTable(coming[0]);
-  const found = get(
-    `SELECT s.key, subject, generation, first_expiry_at, first_birth_at,
-       ${LAST} AS last,
-       d.key AS dek, d.wrapped IS NULL AS destroyed
-     FROM strongroom_sessions s LEFT JOIN strongroom_deks d ON d.session = s.id AND d.did = ?2 WHERE s.id = ?1`,
-    sessionId,
-    did,
-  );
+  const found = get(END_OF, sessionId, did);
   if (found !== undefined) {
     const session = found['key'] as number;
     const expiry = found['first_expiry_at'] as number | null;
