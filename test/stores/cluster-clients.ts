@@ -24,6 +24,8 @@ export const CLUSTER_CLIENTS: readonly (readonly [name: string, open: OpenCluste
       const client = createCluster({
         rootNodes: urls.map((url) => ({ url })),
         topologyRefreshOnReconnectionAttemptStrategy: 200,
+        // Five seconds by default, which a process of a busy machine may not get.
+        defaults: { socket: { connectTimeout: 60_000 } },
       });
       client.on('error', () => undefined);
       await client.connect();

@@ -123,7 +123,7 @@ function cli(...args: string[]): Promise<unknown> {
 }
 
 async function ask(url: string, command: readonly string[]): Promise<unknown> {
-  const client = createClient({ url, RESP: 2, socket: { reconnectStrategy: false, connectTimeout: 2_000 } });
+  const client = createClient({ url, RESP: 2, socket: { reconnectStrategy: false, connectTimeout: 60_000 } });
   client.on('error', () => undefined);
   await client.connect();
   try {
