@@ -1,7 +1,7 @@
 import { StrongroomError } from '../errors.ts';
 import { NONCE_BYTES, type Aead } from './aead.ts';
-import { le64, pae, paeBefore, toBase64url, writeAscii } from './encoding.ts';
-import { sha256 } from './hash.ts';
+import { le64, pae, paeBefore, putLe64, toBase64url, writeAscii } from './encoding.ts';
+import { DIGEST_BYTES, sha256 } from './hash.ts';
 import { hedgedMessage, MAX_SEGMENT } from './hedged-message.ts';
 import { derivation, hmacSha256 } from './mac.ts';
 import { suite, type SuiteName } from './suite.ts';
@@ -48,7 +48,7 @@ export interface DerivedKeys {
   readonly did: string;
   /** The suite under `kEnc`. */
   readonly aead: Aead;
-  /** The AAD of an entry: `PAE("sr1/item", header segment, ctx)`, in a buffer that the next call overwrites. */
+  /** The AAD of an entry: `PAE("sr1/item", header segment, ctx)`, in a buffer that the next call of any key overwrites. */
   associatedData(headerSegment: string): Uint8Array;
   /**
    * The nonce of an entry without an operation, derived from fresh random bytes, header and plaintext: a random
@@ -70,10 +70,20 @@ export interface DerivedKeys {
   wipe(): void;
 }
 
+const infos = new Map<string, Uint8Array>();
+
+/** `PAE(purpose, suite, context hash)` without the hash, which is its end. There are three for each suite. */
+function infoBefore(purpose: string, suiteName: SuiteName): Uint8Array {
+  const name = `${purpose} ${suiteName}`;
+  let info = infos.get(name);
+  if (info === undefined) infos.set(name, (info = paeBefore(DIGEST_BYTES, purpose, suiteName)));
+  return info;
+}
+
 /** The id of a data key under a suite and a context. */
 export function dataKeyId(dek: Uint8Array, suiteName: SuiteName, contextHash: Uint8Array): string {
   const keys = derivation(dek, NO_SALT);
-  const did = toBase64url(keys.expand(pae('sr1/id', suiteName, contextHash), 32));
+  const did = toBase64url(keys.expand(DIGEST_BYTES, infoBefore('sr1/id', suiteName), contextHash));
   keys.wipe();
   return did;
 }
@@ -88,7 +98,8 @@ export function deriveKeys(
   context: Pick<BindingContext, 'bytes' | 'hash'>,
 ): DerivedKeys {
   const keys = derivation(dek, NO_SALT);
-  const derive = (purpose: string): Uint8Array => keys.expand(pae(purpose, suiteName, context.hash), 32);
+  const derive = (purpose: string): Uint8Array =>
+    keys.expand(DIGEST_BYTES, infoBefore(purpose, suiteName), context.hash);
   const did = toBase64url(derive('sr1/id'));
   const encryptionKey = derive('sr1/enc');
   const syntheticKey = derive('sr1/syn');
@@ -113,7 +124,7 @@ export function deriveKeys(
       refuseWiped();
       return aead;
     },
-    associatedData: associatedDataOf(context.bytes),
+    associatedData: (headerSegment) => associatedData(headerSegment, context.bytes),
     operationTag: (operationId, index) =>
       toBase64url(synthetic(pae('op', operationId, le64(index))).subarray(0, 16)),
     nonce: (headerSegment, plaintext, drawn) =>
@@ -130,25 +141,32 @@ export function deriveKeys(
   };
 }
 
-/** `PAE("sr1/item", …, ctx)`, prepared once except for the header: it is needed for every entry. */
-function associatedDataOf(context: Uint8Array): (headerSegment: string) => Uint8Array {
-  const empty = pae('sr1/item', '', context);
-  const lengthAt = 8 + 8 + 'sr1/item'.length;
-  const tail = empty.slice(lengthAt + 8);
-  const buffer = new Uint8Array(empty.length + MAX_SEGMENT);
-  buffer.set(empty.subarray(0, lengthAt));
-  let last: string | undefined;
-  let view = buffer.subarray(0, 0);
-  return (headerSegment) => {
-    // Entries that are written together have one header.
-    if (headerSegment === last) return view;
-    if (headerSegment.length > MAX_SEGMENT) throw new RangeError('A header segment is too long.');
-    const length = writeAscii(headerSegment, buffer.subarray(lengthAt + 8));
-    buffer[lengthAt] = length & 0xff;
-    buffer[lengthAt + 1] = length >> 8;
-    buffer.set(tail, lengthAt + 8 + length);
-    last = headerSegment;
-    view = buffer.subarray(0, empty.length + length);
-    return view;
-  };
+const LABEL = pae('sr1/item', '', '').subarray(0, 8 + 8 + 'sr1/item'.length);
+const SEGMENT_AT = LABEL.length + 8;
+
+// One for all keys, which takes no memory for each of them: calls are synchronous and do not nest.
+let buffer = new Uint8Array(0);
+let view = buffer;
+let lastSegment: string | undefined;
+let lastContext: Uint8Array | undefined;
+
+/** `PAE("sr1/item", header segment, context)`. */
+function associatedData(headerSegment: string, context: Uint8Array): Uint8Array {
+  // Entries that are written together have one header.
+  if (headerSegment === lastSegment && context === lastContext) return view;
+  if (headerSegment.length > MAX_SEGMENT) throw new RangeError('A header segment is too long.');
+  const most = SEGMENT_AT + MAX_SEGMENT + 8 + context.length;
+  if (most > buffer.length) {
+    buffer = new Uint8Array(most);
+    buffer.set(LABEL);
+  }
+  const length = writeAscii(headerSegment, buffer.subarray(SEGMENT_AT));
+  const contextAt = SEGMENT_AT + length + 8;
+  putLe64(buffer, LABEL.length, length);
+  putLe64(buffer, contextAt - 8, context.length);
+  buffer.set(context, contextAt);
+  lastSegment = headerSegment;
+  lastContext = context;
+  view = buffer.subarray(0, contextAt + context.length);
+  return view;
 }

@@ -18,16 +18,18 @@ const MOST = 16_384;
 
 // Calls are synchronous and do not nest.
 const scratch = new Uint8Array(BLOCK + MOST);
+const outerScratch = new Uint8Array(BLOCK + DIGEST_BYTES);
 
 /**
  * HMAC-SHA256 (RFC 2104) under a key that stays the same over many calls, as two hashes:
  * `H((K ⊕ opad) ‖ H((K ⊕ ipad) ‖ text))`.
  */
 export function hmacSha256(key: Uint8Array): Mac {
+  // V8 keeps arrays of at most 64 bytes in its heap; for a larger one it asks the system for memory.
   const inner = new Uint8Array(BLOCK);
   if (key.length > BLOCK) sha256Into(key, inner, 0);
   else inner.set(key);
-  const outer = new Uint8Array(BLOCK + DIGEST_BYTES);
+  const outer = new Uint8Array(BLOCK);
   for (let index = 0; index < BLOCK; index++) {
     outer[index] = (inner[index] as number) ^ 0x5c;
     inner[index] = (inner[index] as number) ^ 0x36;
@@ -40,7 +42,7 @@ export function hmacSha256(key: Uint8Array): Mac {
       const hash = sha256InPieces();
       hash.update(inner);
       for (const piece of pieces) hash.update(piece);
-      outer.set(hash.digest(), BLOCK);
+      outerScratch.set(hash.digest(), BLOCK);
       return;
     }
     scratch.set(inner);
@@ -49,16 +51,17 @@ export function hmacSha256(key: Uint8Array): Mac {
       scratch.set(piece, offset);
       offset += piece.length;
     }
-    sha256Into(scratch.subarray(0, end), outer, BLOCK);
+    sha256Into(scratch.subarray(0, end), outerScratch, BLOCK);
     // No key and no input stays in memory.
     scratch.fill(0, 0, end);
   }
 
   const mac = (...pieces: readonly Uint8Array[]): Uint8Array => {
     innerHash(pieces);
+    outerScratch.set(outer);
     const digest = new Uint8Array(DIGEST_BYTES);
-    sha256Into(outer, digest, 0);
-    outer.fill(0, BLOCK);
+    sha256Into(outerScratch, digest, 0);
+    outerScratch.fill(0);
     return digest;
   };
   return Object.assign(mac, {
@@ -69,9 +72,12 @@ export function hmacSha256(key: Uint8Array): Mac {
   });
 }
 
+const NO_BLOCK = new Uint8Array(0);
+
 /** Keys derived from one key (RFC 5869). */
 export interface Derivation {
-  expand(info: Uint8Array, length: number): Uint8Array;
+  /** @param info Its pieces. */
+  expand(length: number, ...info: readonly Uint8Array[]): Uint8Array;
   wipe(): void;
 }
 
@@ -82,15 +88,18 @@ export function derivation(key: Uint8Array, salt: Uint8Array): Derivation {
   extract.wipe();
   const mac = hmacSha256(pseudorandomKey);
   pseudorandomKey.fill(0);
+  const counter = new Uint8Array(1);
   return {
-    expand(info, length) {
+    expand(length, ...info) {
       if (length > 255 * DIGEST_BYTES) throw new RangeError('HKDF gives at most 255 digests.');
       const result = new Uint8Array(length);
-      let block = new Uint8Array(0);
-      for (let count = 1, offset = 0; offset < length; count++, offset += DIGEST_BYTES) {
-        block = new Uint8Array(mac(block, info, Uint8Array.of(count)));
+      let block: Uint8Array = NO_BLOCK;
+      for (let offset = 0; offset < length; offset += DIGEST_BYTES) {
+        counter[0] = offset / DIGEST_BYTES + 1;
+        block = mac(block, ...info, counter);
         result.set(block.subarray(0, length - offset), offset);
       }
+      block.fill(0);
       return result;
     },
     wipe: mac.wipe,
@@ -100,7 +109,7 @@ export function derivation(key: Uint8Array, salt: Uint8Array): Derivation {
 /** One key by {@link derivation}. */
 export function hkdfSha256(key: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
   const keys = derivation(key, salt);
-  const result = keys.expand(info, length);
+  const result = keys.expand(length, info);
   keys.wipe();
   return result;
 }

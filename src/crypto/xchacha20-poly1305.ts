@@ -41,16 +41,19 @@ export const nobleXchacha20poly1305: AeadFactory = (key) => {
   };
 };
 
+// For all keys: calls are synchronous and do not nest.
+const nonceWords = new Uint32Array(4);
+const nonceHead = new Uint8Array(nonceWords.buffer);
+const subkeyWords = new Uint32Array(8);
+const subkey = new Uint8Array(subkeyWords.buffer);
+const shortNonce = new Uint8Array(12);
+
 /** The subkey of each nonce by noble's HChaCha20 (section 2.2), the bulk by a native ChaCha20-Poly1305. */
 function hybridXchacha20poly1305(key: Uint8Array, bulk: Bulk): Aead {
-  const keyWords = new Uint32Array(8);
-  new Uint8Array(keyWords.buffer).set(key);
-  const nonceWords = new Uint32Array(4);
-  const nonceHead = new Uint8Array(nonceWords.buffer);
-  const subkeyWords = new Uint32Array(8);
-  const subkey = new Uint8Array(subkeyWords.buffer);
-  const shortNonce = new Uint8Array(12);
-  /** Leaves the subkey and the 12-byte nonce in the scratch arrays: calls are synchronous and do not nest. */
+  subkey.set(key);
+  const keyWords = subkeyWords.slice();
+  subkey.fill(0);
+  /** Leaves the subkey and the 12-byte nonce in the scratch arrays. */
   const derive = (nonce: Uint8Array): void => {
     nonceHead.set(nonce.subarray(0, 16));
     shortNonce.set(nonce.subarray(16, NONCE_BYTES), 4);

@@ -1,11 +1,11 @@
 import type { CryptoKey, JWK } from 'jose';
 import { fromBase64url } from '../crypto/encoding.ts';
-import { hedged } from '../crypto/hedged.ts';
+import { HEDGE_BYTES, hedged, hedgedWith } from '../crypto/hedged.ts';
 import { randomBytes } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { loadJose } from '../load-jose.ts';
 import { isEphemeralKey, type CheckedJwk } from './jwk.ts';
-import { nativeKeyWrap } from './native-key-wrap.ts';
+import { headerSegmentOf, nativeKeyWrap } from './native-key-wrap.ts';
 import { passwordProvider } from './password-provider.ts';
 import type { KeyProvider } from './provider.ts';
 import { DEK_ENCRYPTION, dekHeader, notOpened } from './wrapped-key.ts';
@@ -59,15 +59,20 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
 function nativeProvider({ kid, alg, sealing }: CheckedJwk): KeyProvider | undefined {
   const native = nativeKeyWrap(fromBase64url(sealing.k as string) as Uint8Array);
   if (native === undefined) return undefined;
+  const header = headerSegmentOf(dekHeader(alg, kid, undefined));
+  const openOnly = headerSegmentOf(dekHeader(alg, kid, { openOnly: true }));
   return {
     kid,
     alg,
     writeOnly: false,
     async wrap(dek, { contextHash }, options) {
-      const contentKey = hedged('sr1/content-key', dek, contextHash);
+      // One call of the system's generator for both.
+      const random = randomBytes(HEDGE_BYTES + NONCE_BYTES);
+      const contentKey = hedgedWith(random.subarray(0, HEDGE_BYTES), 'sr1/content-key', dek, contextHash);
       try {
         // The content key is used for this message only, so any nonce is safe.
-        return native.wrap(dek, contentKey, randomBytes(NONCE_BYTES), dekHeader(alg, kid, options));
+        const nonce = random.subarray(HEDGE_BYTES);
+        return native.wrap(dek, contentKey, nonce, options?.openOnly === true ? openOnly : header);
       } finally {
         contentKey.fill(0);
       }

@@ -12,7 +12,12 @@ export interface NativeKeyWrap {
    * @param contentKey 32 bytes for this data key alone.
    * @param nonce 12 bytes.
    */
-  readonly wrap: (dek: Uint8Array, contentKey: Uint8Array, nonce: Uint8Array, header: object) => string;
+  readonly wrap: (
+    dek: Uint8Array,
+    contentKey: Uint8Array,
+    nonce: Uint8Array,
+    headerSegment: string,
+  ) => string;
   /** Throws when anything is not as it was wrapped. */
   readonly unwrap: (segments: readonly Uint8Array[], headerSegment: string) => Uint8Array;
 }
@@ -39,15 +44,15 @@ function keyWrap(node: NodeCrypto, kek: Uint8Array): NativeKeyWrap {
   const key = node.createSecretKey(kek);
   const options = { authTagLength: TAG_BYTES };
   return {
-    wrap(dek, contentKey, nonce, header) {
-      const wrapping = node.createCipheriv('id-aes256-wrap', key, INITIAL_VALUE);
-      const encryptedKey = joined(wrapping.update(contentKey), wrapping.final());
-      const headerSegment = toBase64url(utf8(JSON.stringify(header)));
+    wrap(dek, contentKey, nonce, headerSegment) {
+      // `update` gives all bytes, and `final` none, as the test below shows.
+      const encryptedKey = node.createCipheriv('id-aes256-wrap', key, INITIAL_VALUE).update(contentKey);
       const cipher = node.createCipheriv('aes-256-gcm', node.createSecretKey(contentKey), nonce, options);
       cipher.setAAD(utf8(headerSegment));
-      const ciphertext = joined(cipher.update(dek), cipher.final());
-      const segments = [encryptedKey, nonce, ciphertext, cipher.getAuthTag()];
-      return [headerSegment, ...segments.map(toBase64url)].join('.');
+      const ciphertext = toBase64url(cipher.update(dek));
+      cipher.final();
+      const tag = toBase64url(cipher.getAuthTag());
+      return `${headerSegment}.${toBase64url(encryptedKey)}.${toBase64url(nonce)}.${ciphertext}.${tag}`;
     },
     unwrap([, encryptedKey, nonce, ciphertext, tag], headerSegment) {
       if (encryptedKey?.length !== WRAPPED_BYTES || !nonce || !ciphertext || !tag) throw new RangeError();
@@ -67,6 +72,11 @@ function keyWrap(node: NodeCrypto, kek: Uint8Array): NativeKeyWrap {
       }
     },
   };
+}
+
+/** The first segment of a compact JWE. */
+export function headerSegmentOf(header: object): string {
+  return toBase64url(utf8(JSON.stringify(header)));
 }
 
 /** The concatenation, in a buffer outside of the pool of small buffers, which is never wiped. Wipes the pieces. */
@@ -93,7 +103,7 @@ function answersRightly(node: NodeCrypto): boolean {
   const [header] = KNOWN.split('.') as [string];
   try {
     const { wrap, unwrap } = keyWrap(node, range(1, 32));
-    const made = wrap(range(4, 32), range(2, 32), range(3, 12), { alg: 'A256KW', enc: 'A256GCM' });
+    const made = wrap(range(4, 32), range(2, 32), range(3, 12), header);
     if (made !== KNOWN || toBase64url(unwrap(parts, header)) !== toBase64url(range(4, 32))) return false;
     const refuses = (...given: Parameters<typeof unwrap>): boolean => {
       try {

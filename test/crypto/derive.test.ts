@@ -77,6 +77,22 @@ describe('derived keys', () => {
     }
   });
 
+  it('authenticate the own context of each, in any order of calls', () => {
+    const contexts = ['s', 't', 'u'.repeat(512)].map((id) => bindingContext(id));
+    const keys = contexts.map((context) => deriveKeys(dek, 'XC20P', context));
+    for (const [segment, index] of [
+      ['e30', 0],
+      ['e30', 1],
+      ['e30', 2],
+      ['AAAA', 2],
+      ['AAAA', 0],
+      ['e30', 0],
+    ] as const) {
+      const expected = pae('sr1/item', segment, contexts[index]?.bytes as Uint8Array);
+      expect(keys[index]?.associatedData(segment)).toEqual(expected);
+    }
+  });
+
   it('give the same tag and nonce for the same operation, index and content only', () => {
     const keys = deriveKeys(dek, 'XC20P', bindingContext('s'));
     expect(keys.operationTag('op-1', 11)).toHaveLength(22);

@@ -3,7 +3,7 @@ import { CompactEncrypt, compactDecrypt } from 'jose';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { toBase64url } from '../../src/crypto/encoding.ts';
 import { generateKey, keyring } from '../../src/index.ts';
-import { nativeKeyWrap, type NativeKeyWrap } from '../../src/keys/native-key-wrap.ts';
+import { headerSegmentOf, nativeKeyWrap, type NativeKeyWrap } from '../../src/keys/native-key-wrap.ts';
 import { dekHeader, parseWrappedKey } from '../../src/keys/wrapped-key.ts';
 import { coded, failure } from '../crypto/failure.ts';
 
@@ -37,7 +37,7 @@ describe('A256KW by node:crypto', () => {
     await fc.assert(
       fc.asyncProperty(given, async ({ kek, dek, contentKey, nonce, kid, openOnly }) => {
         const header = dekHeader('A256KW', kid, { openOnly });
-        const own = native(kek).wrap(dek, contentKey, nonce, header);
+        const own = native(kek).wrap(dek, contentKey, nonce, headerSegmentOf(header));
         const byJose = await new CompactEncrypt(dek)
           .setProtectedHeader(header)
           .setContentEncryptionKey(contentKey)
@@ -58,7 +58,8 @@ describe('A256KW by node:crypto', () => {
         fc.nat(),
         fc.integer({ min: 1, max: 255 }),
         async ({ kek, dek, contentKey, nonce, kid }, part, at, mask) => {
-          const text = native(kek).wrap(dek, contentKey, nonce, dekHeader('A256KW', kid, undefined));
+          const header = headerSegmentOf(dekHeader('A256KW', kid, undefined));
+          const text = native(kek).wrap(dek, contentKey, nonce, header);
           const other = kek.map((byte, index) => (index === at % 32 ? byte ^ mask : byte));
           expect(refuses(() => native(other).unwrap(...partsOf(text)))).toBe(true);
           const segments = text.split('.');
@@ -86,9 +87,22 @@ describe('A256KW by node:crypto', () => {
     for (const spy of spies) spy.mockRestore();
   });
 
+  it('draws random bytes once for a data key, and wipes those that are secret', async () => {
+    const drawn = vi.spyOn(globalThis.crypto, 'getRandomValues');
+    const ring = keyring({ current: await generateKey() });
+    drawn.mockClear();
+    const { wrapped } = await ring.wrap(new Uint8Array(32).fill(7), { contextHash: 'context' });
+    const [bytesOfCall, ...others] = drawn.mock.calls.map(([array]) => array as Uint8Array);
+    drawn.mockRestore();
+    expect(others).toEqual([]);
+    expect(bytesOfCall?.subarray(0, 32)).toEqual(new Uint8Array(32));
+    expect(toBase64url(bytesOfCall?.subarray(32) as Uint8Array)).toBe(wrapped.split('.')[2]);
+  });
+
   it('refuses parts of other sizes than a data key has', () => {
     const kek = new Uint8Array(32).fill(1);
-    const text = native(kek).wrap(kek, kek, kek.subarray(0, 12), dekHeader('A256KW', 'k', undefined));
+    const made = headerSegmentOf(dekHeader('A256KW', 'k', undefined));
+    const text = native(kek).wrap(kek, kek, kek.subarray(0, 12), made);
     const [segments, header] = partsOf(text);
     for (const part of [1, 2, 4]) {
       const shorter = segments.map((segment, index) => (index === part ? segment.subarray(1) : segment));
