@@ -102,7 +102,7 @@ export async function verifyErasure<S extends Session>(
       invalidOption(where, 'erased', 'the report of an erasure', undefined);
     checkCall(where, origin, []);
     const { maintenance, places } = await targetOf(store, 'eraseSubject', origin);
-    found = await lookForRests({ maintenance, places }, erased, erased.at);
+    found = (await lookForRests({ maintenance, places }, erased, erased.at)).orphans;
   };
   const calls = store?.[CALLS];
   if (calls === undefined) refuseOrigin(where, origin);
@@ -174,7 +174,7 @@ async function erase(
   const found = { sessions, held, ...about };
   // Before the search, so that all that was written until then is deleted or found.
   const at = maintenance.now();
-  const orphans = await lookForRests({ maintenance, places }, found);
+  const { orphans, needed } = await lookForRests({ maintenance, places }, found);
   // Not in sessionDekStore(), whose log of keys would be created again beside the session.
   const registers = places.stores.filter((store) => store.holds !== undefined);
   for (const { id } of sessions) for (const store of registers) await buryIn(store, id, at);
@@ -189,6 +189,7 @@ async function erase(
     kinds: countKinds(sessions),
     held,
     orphans,
+    needed: needed.length > 0 ? needed : undefined,
     notReached: NOT_REACHED,
   });
   const receipt = receiptKey === undefined ? undefined : await signReceipt(where, erasure, receiptKey);

@@ -30,6 +30,7 @@ export type {
   ErasedSession,
   Erasure,
   ErasureReport,
+  NeededKeys,
   Orphan,
 } from './erasure/report.ts';
 

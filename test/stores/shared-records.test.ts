@@ -18,7 +18,7 @@ import {
 } from '../../src/index.ts';
 import type { Keyring } from '../../src/keys/keyring.ts';
 import { hold, memoryDekStore, reencrypt, release, rewrap, shred } from '../../src/operations/index.ts';
-import { eraseSession } from '../../src/operations/retention.ts';
+import { eraseSession, verifyErasure } from '../../src/operations/retention.ts';
 import { transfer } from '../../src/operations/transfer.ts';
 import { SHARE_RECORDS } from '../../src/session-contract.ts';
 import { createStore } from '../../src/stores/index.ts';
@@ -358,12 +358,39 @@ describe.each(DIFFERENT)('a record that two histories share, in $kind', ({ make 
 
     it('stays readable when the branch that it came from is erased, and goes with the conversation', async () => {
       const given = options();
-      const { store, branch } = await familyIn(place, given);
-      await eraseSession(store, await branch.getSessionId(), { derived: true });
+      const { store, branch, twig } = await familyIn(place, given);
+      const id = await branch.getSessionId();
+      const of = await eraseSession(store, id, { derived: true });
+      // The twig shares a record of the branch.
+      expect(of).toMatchObject({ orphans: [], needed: [{ sessionId: id, count: 1 }] });
+      expect(await verifyErasure(store, of)).toEqual([]);
       expect(await fresh(place.open, given)).toEqual({ ...all, branch: [] });
+      await eraseSession(store, await twig.getSessionId(), { derived: true });
+      // Now nothing needs it, and only its own store of keys can still have it.
+      const rest = 'dekStore' in given ? [{ sessionId: id, kind: 'branch', what: 'key', count: 1 }] : [];
+      expect(await verifyErasure(store, of)).toEqual(rest);
+      expect(await eraseSession(store, id, { derived: true })).toMatchObject({ orphans: [] });
+      expect(await verifyErasure(store, of)).toEqual([]);
       const report = await eraseSession(store, 'chat');
       expect(report.orphans).toEqual([]);
+      expect(report).not.toHaveProperty('needed');
       expect(await fresh(place.open, given)).toEqual({ main: [], branch: [], twig: [] });
+    });
+
+    it('does not excuse a key of the conversation that came back with a branch', async () => {
+      const { store } = await familyIn(place, options());
+      const erased = {
+        type: 'strongroom/erasure' as const,
+        version: 1 as const,
+        at: Date.now() + 60_000,
+        sessions: [{ id: 'chat', kind: 'conversation', records: 1, keys: [] }],
+        kinds: {},
+        held: [],
+        orphans: [],
+        notReached: [],
+      };
+      const found = await verifyErasure(store, erased);
+      expect(found).toContainEqual({ sessionId: 'chat', kind: 'conversation', what: 'key', count: 1 });
     });
   });
 

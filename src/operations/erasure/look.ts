@@ -2,7 +2,7 @@ import type { DekRecord, DekStore } from '../../keys/dek-store.ts';
 import type { StoredRecord } from '../../stores/driver.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
 import type { KeyPlaces } from '../key-places.ts';
-import type { Erasure, Orphan } from './report.ts';
+import type { Erasure, NeededKeys, Orphan } from './report.ts';
 
 /*
  * Searches for the rest of erased sessions. It shares no code with the erasure, not even the parser of ids, so that
@@ -15,6 +15,12 @@ interface Places {
   readonly places: Pick<KeyPlaces, 'stores'>;
 }
 
+/** What a search finds. */
+export interface Rests {
+  readonly orphans: readonly Orphan[];
+  readonly needed: readonly NeededKeys[];
+}
+
 /**
  * Searches by the id of each session, by their conversations, by the subject, and by the data keys of all of them.
  *
@@ -25,7 +31,7 @@ export async function lookForRests(
   { maintenance, places }: Places,
   { sessions, held, subject }: Pick<Erasure, 'sessions' | 'held' | 'subject'>,
   since?: number,
-): Promise<Orphan[]> {
+): Promise<Rests> {
   const orphans = new Map<string, Orphan>();
   const note = (sessionId: string, what: Orphan['what'], count: number): void => {
     const name = `${what} ${sessionId}`;
@@ -48,15 +54,51 @@ export async function lookForRests(
     else if (records.length === 0 && since === undefined && !erased.has(id)) note(id, 'session', 1);
     else if (records.length === 0 && owned.includes(id)) note(id, 'session', 1);
   }
+  const needed = new Map<string, number>();
+  const isNeeded = neededBy(maintenance, erased);
   for (const store of places.stores) {
-    for await (const { sessionId, createdAt } of keysIn(store, known)) {
-      const isOfThem = known.has(sessionId) || tops.some((top) => belongsTo(sessionId, top));
-      if (isOfThem && !isKept(sessionId) && (since === undefined || createdAt <= since)) {
-        note(sessionId, 'key', 1);
-      }
+    for await (const { sessionId, did, createdAt } of keysIn(store, known)) {
+      const isWithTop = tops.some((top) => belongsTo(sessionId, top));
+      const isOfThem = known.has(sessionId) || isWithTop;
+      if (!isOfThem || isKept(sessionId) || (since !== undefined && createdAt > since)) continue;
+      // With its conversation, all that could need it was erased.
+      if (!isWithTop && (await isNeeded(sessionId, did)))
+        needed.set(sessionId, (needed.get(sessionId) ?? 0) + 1);
+      else note(sessionId, 'key', 1);
     }
   }
-  return [...orphans.values()];
+  return {
+    orphans: [...orphans.values()],
+    needed: Array.from(needed, ([sessionId, count]) => ({ sessionId, count })),
+  };
+}
+
+/** Tells whether a record that a history of the same conversation still has was sealed under this key of a session. */
+function neededBy(
+  maintenance: Maintenance,
+  erased: ReadonlySet<string>,
+): (sessionId: string, did: string) => Promise<boolean> {
+  const keysOf = new Map<string, Promise<ReadonlySet<string>>>();
+  async function read(top: string): Promise<ReadonlySet<string>> {
+    const names = new Set<string>();
+    for (const id of [top, ...(await maintenance.derived(top))]) {
+      if (erased.has(id)) continue;
+      for (const { origin, did } of await maintenance.records(id))
+        if (origin !== undefined && typeof did === 'string') names.add(nameOf(origin, did));
+    }
+    return names;
+  }
+  return async (sessionId, did) => {
+    const top = topOf(sessionId);
+    let keys = keysOf.get(top);
+    if (keys === undefined) keysOf.set(top, (keys = read(top)));
+    return (await keys).has(nameOf(sessionId, did));
+  };
+}
+
+/** Ids of data keys have no space. */
+function nameOf(sessionId: string, did: string): string {
+  return `${did} ${sessionId}`;
 }
 
 /** All keys of the store; for one that cannot list them, those of the known sessions. */
@@ -77,6 +119,12 @@ function isOld({ writtenAt }: StoredRecord, since: number | undefined): boolean 
 
 /** What stands before the parent in a derived id. */
 const DERIVED = /^~[a-z]{1,16}~[^~]*~/;
+
+/** The session that a derived one belongs to at last; another one itself. */
+function topOf(id: string): string {
+  const [before = ''] = DERIVED.exec(id) ?? [];
+  return before === '' ? id : topOf(id.slice(before.length));
+}
 
 /** Whether it is this session, or one derived from it: `~vault~~a~b` is derived from `a~b` and not from `b`. */
 function belongsTo(id: string, session: string): boolean {

@@ -29,6 +29,12 @@ export interface Orphan {
   readonly count: number;
 }
 
+/** Data keys of an erased session that stay, because records that other histories share were sealed under them. */
+export interface NeededKeys {
+  readonly sessionId: string;
+  readonly count: number;
+}
+
 /** How many sessions and records of a kind. */
 export interface ErasedCount {
   readonly sessions: number;
@@ -53,6 +59,11 @@ export interface Erasure {
   readonly held: readonly string[];
   /** The findings of the search afterwards. */
   readonly orphans: readonly Orphan[];
+  /**
+   * Data keys that stay after the erasure of a branch without its conversation, for records that this or another
+   * branch shares. They go with the conversation. Absent when there are none.
+   */
+  readonly needed?: readonly NeededKeys[];
   /** Places with copies of the data that this function does not reach. */
   readonly notReached: readonly string[];
 }
