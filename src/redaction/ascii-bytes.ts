@@ -57,9 +57,9 @@ function withBytes<T>(
   const bytes = isShort ? shared : new Uint8Array(length + (length & 1) + BEHIND);
   const pairs = isShort ? sharedPairs : new Uint16Array(bytes.buffer);
   try {
-    const known = fill(text, bytes);
+    const { isAscii, mayFold, isFolded, windowEnds } = fill(text, bytes);
     bytes.fill(0, length, length + BEHIND);
-    return look({ ...known, bytes, pairs, length });
+    return look({ isAscii, mayFold, isFolded, windowEnds, bytes, pairs, length });
   } finally {
     bytes.fill(0, 0, length);
   }

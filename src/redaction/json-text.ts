@@ -126,9 +126,7 @@ function scan(
     const code = text.charCodeAt(index);
     const top = stack[stack.length - 1];
     if (code === QUOTE) {
-      const end = endOfString(text, index);
-      const source = text.slice(index, end);
-      const value = source.includes('\\') ? (JSON.parse(source) as string) : source.slice(1, -1);
+      const { end, value } = stringAt(text, index);
       if (top?.isObject === true && top.expectsKey) {
         top.key = value;
         top.expectsKey = false;
@@ -226,6 +224,14 @@ function place(
   return top.isObject
     ? { key: top.key, parentKey: top.ownKey, path }
     : { key: top.ownKey, parentKey: undefined, path };
+}
+
+/** The string that begins at this quote. Most have no escape, and end at the next quote. */
+function stringAt(text: string, start: number): { readonly end: number; readonly value: string } {
+  const plain = text.slice(start + 1, text.indexOf('"', start + 1));
+  if (!plain.includes('\\')) return { end: start + plain.length + 2, value: plain };
+  const end = endOfString(text, start);
+  return { end, value: JSON.parse(text.slice(start, end)) as string };
 }
 
 function endOfString(text: string, start: number): number {

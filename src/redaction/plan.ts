@@ -21,8 +21,8 @@ export interface Leaf {
 /** The texts of an item that can contain a find, and a function to replace them. */
 export interface Plan {
   readonly leaves: readonly Leaf[];
-  /** The item with these texts, one for each leaf; the item itself when none has changed. */
-  render(texts: readonly string[]): AgentInputItem;
+  /** The planned item with these texts, one for each leaf; the item itself when none has changed. */
+  readonly render: (item: AgentInputItem, texts: readonly string[]) => AgentInputItem;
 }
 
 /** JSON text in JSON text doubles its escapes at each level, so that real nesting is shallow. */
@@ -43,42 +43,37 @@ interface LeafPlace {
   readonly parentKey?: string | undefined;
 }
 
+/** Finds the texts of an item. */
+export type PlanItem = (item: AgentInputItem) => Plan;
+
+/** Of an item without a text that can contain a find, as most are. */
+const NOTHING_TO_DO: Plan = { leaves: [], render: (item) => item };
+
 /**
  * Finds the texts of an item once; nothing is edited yet. Clean texts are omitted, unless a find can reach from one
- * into the next.
+ * into the next. The functions of the walk are made once for all items.
  *
  * @param maxScanBytes A field of more bytes of UTF-8 becomes one `unscanned` leaf.
  */
-export function planItem(item: AgentInputItem, maxScanBytes: number, inspect: Inspect): Plan {
-  const leaves: Leaf[] = [];
-  const type = itemType(item);
-  const fields: Render[] = [];
+export function createPlanItem(maxScanBytes: number, inspect: Inspect): PlanItem {
+  // Of the item that is being planned: a walk is synchronous.
+  let type = '';
+  let leaves: Leaf[] = [];
+  let fields: (Render | undefined)[] = [];
 
-  const addField = (text: string, place: Place): void => {
-    const render = isLarger(text, maxScanBytes) ? planUnscanned(text, place) : planText(text, place, 0);
-    fields.push(render ?? (() => text));
+  const addField = (text: string, place: Place): string => {
+    fields.push(isLarger(text, maxScanBytes) ? planUnscanned(text, place) : planText(text, place, 0));
+    return text;
   };
-  const addLeaf = (
-    kind: Leaf['kind'],
-    text: string,
-    at: LeafPlace,
-    more?: { readonly run?: object | undefined; readonly look?: Look | undefined },
-  ): Render => {
+  const addLeaf = (kind: Leaf['kind'], text: string, at: LeafPlace, look?: Look, run?: object): Render => {
     const index = leaves.length;
-    const { run, look } = more ?? {};
-    leaves.push({
-      kind,
-      text,
-      context: contextOf(type, at, kind === 'key'),
-      run,
-      look,
-    });
+    leaves.push({ kind, text, context: contextOf(type, at, kind === 'key'), run, look });
     return (texts) => texts[index] as string;
   };
   /** A key or a number. */
   const planWord = (kind: 'key' | 'number', text: string, at: LeafPlace): Render | undefined => {
     const look = inspect(text, at);
-    return look === undefined ? undefined : addLeaf(kind, text, at, { look });
+    return look === undefined ? undefined : addLeaf(kind, text, at, look);
   };
   const planUnscanned = (text: string, place: Place): Render => {
     const render = addLeaf('unscanned', text, place);
@@ -93,7 +88,7 @@ export function planItem(item: AgentInputItem, maxScanBytes: number, inspect: In
     const { run } = at;
     if (look === undefined && run === undefined) return undefined;
     const literals = depth < DEEPEST_JSON ? jsonLiterals(text, at, at.strictJson === true) : undefined;
-    if (literals === undefined) return addLeaf('text', text, at, { run, look });
+    if (literals === undefined) return addLeaf('text', text, at, look, run);
     const parts: LiteralPart[] = [];
     for (const literal of literals) {
       const { kind } = literal;
@@ -106,47 +101,60 @@ export function planItem(item: AgentInputItem, maxScanBytes: number, inspect: In
     return parts.length === 0 ? undefined : (texts) => renderJson(text, parts, texts);
   };
 
-  const collect: Visitor = {
-    text: (text, place) => (addField(text, place), text),
-    data: (value, place) => walkData(value, place, false, collectData),
-    extra: (value, place) => walkData(value, place, true, collectData),
-  };
   const collectData: DataVisitor = {
-    text: (text, place) => (addField(text, place), text),
-    number: (number, place) => {
-      const text = String(number);
-      fields.push(planWord('number', text, place) ?? (() => text));
+    text: addField,
+    number(number, place) {
+      fields.push(planWord('number', String(number), place));
       return number;
     },
-    key: (key, place) => {
-      fields.push(planWord('key', key, place) ?? (() => key));
+    key(key, place) {
+      fields.push(planWord('key', key, place));
       return key;
     },
   };
-  walkItem(item, collect);
+  const collect: Visitor = {
+    text: addField,
+    data: (value, place) => walkData(value, place, false, collectData),
+    extra: (value, place) => walkData(value, place, true, collectData),
+  };
 
-  return {
-    leaves,
-    render(texts) {
-      let next = 0;
-      const take = (): string => (fields[next++] as Render)(texts);
-      const fill: Visitor = {
-        text: take,
-        data: (value, place) => walkData(value, place, false, fillData),
-        extra: (value, place) => walkData(value, place, true, fillData),
-      };
-      const fillData: DataVisitor = {
-        text: take,
-        number: (number) => {
-          const text = take();
-          if (text === String(number)) return number;
-          if (!isJsonNumber(text)) return text;
-          return text === 'null' ? null : Number(text);
-        },
-        key: take,
-      };
-      return walkItem(item, fill);
-    },
+  return (item) => {
+    const [outerType, outerLeaves, outerFields] = [type, leaves, fields];
+    type = itemType(item);
+    leaves = [];
+    fields = [];
+    try {
+      walkItem(item, collect);
+      return leaves.length === 0 ? NOTHING_TO_DO : { leaves, render: createRender(fields) };
+    } finally {
+      // Nothing of the item is kept, and an accessor of the item may have redacted another one.
+      type = outerType;
+      leaves = outerLeaves;
+      fields = outerFields;
+    }
+  };
+}
+
+/** @param fields In the order of the walk; `undefined` for a text that stays as it is. */
+function createRender(fields: readonly (Render | undefined)[]): Plan['render'] {
+  return (item, texts) => {
+    let next = 0;
+    const take = (text: string): string => fields[next++]?.(texts) ?? text;
+    const fillData: DataVisitor = {
+      text: take,
+      number: (number) => {
+        const text = take(String(number));
+        if (text === String(number)) return number;
+        if (!isJsonNumber(text)) return text;
+        return text === 'null' ? null : Number(text);
+      },
+      key: take,
+    };
+    return walkItem(item, {
+      text: take,
+      data: (value, place) => walkData(value, place, false, fillData),
+      extra: (value, place) => walkData(value, place, true, fillData),
+    });
   };
 }
 

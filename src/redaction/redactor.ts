@@ -5,7 +5,7 @@ import { analyzeText } from './analyze.ts';
 import { applyTransform } from './apply-transform.ts';
 import { createInspect, type Look } from './look.ts';
 import type { RedactionSettings } from './options.ts';
-import { blankItem, planItem, type Leaf, type Plan } from './plan.ts';
+import { blankItem, createPlanItem, type Leaf, type Plan } from './plan.ts';
 import { beginProgress, resultOf, type Progress } from './progress.ts';
 import type { TextContext } from './recognizer.ts';
 import { createRedactTexts } from './redact-texts.ts';
@@ -25,13 +25,14 @@ export interface RedactionEngine {
 const MOST_ROUNDS = 6;
 
 const NO_TOKENS: ReadonlyMap<string, string> = new Map();
+const NONE: readonly never[] = [];
 
 /** Builds the engine from checked options. */
 export function createRedactionEngine(settings: RedactionSettings): RedactionEngine {
   // Set for good once a recognizer, an operator or a transform has returned a promise: comparisons cannot wait.
   let isAsynchronous = settings.isAsynchronous;
 
-  const inspect = createInspect(settings);
+  const planOf = createPlanItem(settings.maxScanBytes, createInspect(settings));
 
   const analyze = (text: string, context: TextContext, look?: Look): MaybePromise<readonly Span[]> =>
     analyzeText(settings, text, context, look);
@@ -47,7 +48,7 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
           : texts,
         (final): MaybePromise<RedactedItem> => {
           const isSame = final.every((text, index) => text === (plan.leaves[index] as Leaf).text);
-          const next = isSame ? item : plan.render(final);
+          const next = isSame ? item : plan.render(item, final);
           progress.round++;
           progress.outputs = progress.nextOutputs;
           progress.nextOutputs = new Map();
@@ -59,11 +60,9 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
     );
   };
 
-  const planOf = (item: AgentInputItem): Plan => planItem(item, settings.maxScanBytes, inspect);
-
   const redactItem = (item: AgentInputItem, mayBlock: boolean): MaybePromise<RedactedItem> => {
     const plan = planOf(item);
-    if (plan.leaves.length === 0) return { item, findings: [], unsearched: [], tokens: NO_TOKENS };
+    if (plan.leaves.length === 0) return { item, findings: NONE, unsearched: NONE, tokens: NO_TOKENS };
     return redactRound(item, plan, beginProgress(item, mayBlock));
   };
 

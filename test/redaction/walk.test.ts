@@ -94,4 +94,17 @@ describe('the item walker', () => {
       expect(JSON.stringify(item)).toBe(before);
     }
   });
+
+  test('an accessor that redacts another item hides no text of its own', async () => {
+    const layer = redact();
+    const item = {
+      type: 'message',
+      role: 'user',
+      content: ADDRESS,
+      get note(): string {
+        return String(layer.compare?.({ type: 'message', role: 'user', content: ADDRESS }).type);
+      },
+    } as AgentInputItem;
+    expect(await throughWrite(layer, item)).toMatchObject({ content: '<EMAIL_ADDRESS>' });
+  });
 });
