@@ -26,8 +26,12 @@ export function createQueue(): Queue {
 }
 
 /** Starts at once, because there is nothing to wait for; an exception becomes a rejection. */
-async function begin<T>(work: () => Promise<T>): Promise<T> {
-  return work();
+function begin<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return work();
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 /**

@@ -59,6 +59,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   const queueOf = createQueues(inner.acceptsRunContext);
 
   const begin = createBegin(inner, stack, pipeline, histories);
+  const isSurrounded = stack.layers.some(hasAround);
 
   /** A store that closes waits for calls from the moment when they are made, and refuses later ones at once. */
   async function letIn<T>(kind: CallKind, details: CallDetails, work: () => Promise<T>): Promise<T> {
@@ -103,7 +104,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       details.checked?.();
       return work(call);
     };
-    return await (stack.layers.some(hasAround) ? around(call, async () => checked()) : checked());
+    return await (isSurrounded ? around(call, async () => checked()) : checked());
   }
 
   return {

@@ -5,7 +5,7 @@ import { storeRow } from '../keys/data-keys/key-row.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import type { MaybePromise, VersionSource } from '../layer.ts';
 import { isWellFormed } from '../limits.ts';
-import { isThenable } from '../maybe-promise.ts';
+import { after } from '../maybe-promise.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../protocol/item.ts';
 import { passOn } from '../protocol/ledger.ts';
@@ -182,10 +182,10 @@ export function innerSession(session: Session): Inner {
       }
       return items as AgentInputItem[];
     },
-    async addItems(items, runContext) {
-      const list = records?.toAppend(items) ?? items;
-      await append('addItems', isThenable(list) ? await list : list, runContext);
-    },
+    addItems: (items, runContext) =>
+      after(records?.toAppend(items) ?? items, (list) =>
+        append('addItems', list, runContext),
+      ) as Promise<void>,
     popItem: async (runContext) => (await call('popItem', [], runContext)) as AgentInputItem | undefined,
     clearSession: async (runContext) => void (await call('clearSession', [], runContext)),
     replaceHistoryWithCompaction: async (items, runContext) =>

@@ -55,17 +55,16 @@ interface RememberedCall extends Entry {
   readonly bytes: number;
 }
 
+/** The last tool calls, oldest first. */
 interface Calls {
-  readonly entries: readonly RememberedCall[];
-  readonly bytes: number;
+  readonly entries: RememberedCall[];
+  bytes: number;
 }
-
-const NO_CALLS: Calls = { entries: [], bytes: 0 };
 
 export function createMemory(): Memory {
   let reads: readonly KnownRead[] = [];
-  let written = NO_CALLS;
-  let read = NO_CALLS;
+  let written = noCalls();
+  let read = noCalls();
   let full: readonly Header[] | 'forgotten' | undefined;
   let share: Share | undefined;
 
@@ -76,8 +75,8 @@ export function createMemory(): Memory {
   }
 
   function makeRoom(): void {
-    written = NO_CALLS;
-    read = NO_CALLS;
+    written = noCalls();
+    read = noCalls();
     if (full !== undefined) full = 'forgotten';
   }
 
@@ -94,10 +93,15 @@ export function createMemory(): Memory {
       account();
     },
     wrote(entries) {
-      const calls = callsAmong(entries.length, (index) => entries[index]);
-      if (calls.entries.length === 0) return;
-      written = callsOf([...written.entries, ...calls.entries].slice(-CALLS));
-      account();
+      let isNew = false;
+      for (const entry of entries) {
+        if (!isCall(entry.item)) continue;
+        add(written, callOf(entry));
+        if (written.entries.length > CALLS)
+          written.bytes -= (written.entries.shift() as RememberedCall).bytes;
+        isNew = true;
+      }
+      if (isNew) account();
     },
     origins(items) {
       const finders: { readonly find: Finder; readonly opened: readonly Opened[] }[] = [];
@@ -122,8 +126,8 @@ export function createMemory(): Memory {
       account();
     },
     forget() {
-      written = NO_CALLS;
-      read = NO_CALLS;
+      written = noCalls();
+      read = noCalls();
       full = undefined;
       account();
     },
@@ -152,18 +156,26 @@ function createFinder(objects: readonly AgentInputItem[]): Finder {
   };
 }
 
-/** The calls among these entries, oldest first. Collected from the end: old ones are of little use. */
-function callsAmong(count: number, entryAt: (index: number) => Entry | undefined): Calls {
-  const calls: RememberedCall[] = [];
-  for (let index = count - 1; index >= 0 && calls.length < CALLS; index--) {
-    const entry = entryAt(index);
-    if (entry === undefined || !isCall(entry.item)) continue;
-    const bytes = OBJECT_BYTES + (entry.stored === undefined ? 0 : 2 * lengthOf(entry.stored));
-    calls.push({ item: entry.item, header: entry.header, bytes });
-  }
-  return callsOf(calls.reverse());
+function noCalls(): Calls {
+  return { entries: [], bytes: 0 };
 }
 
-function callsOf(entries: readonly RememberedCall[]): Calls {
-  return { entries, bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0) };
+function add(calls: Calls, call: RememberedCall): void {
+  calls.entries.push(call);
+  calls.bytes += call.bytes;
+}
+
+function callOf({ item, header, stored }: Entry): RememberedCall {
+  return { item, header, bytes: OBJECT_BYTES + (stored === undefined ? 0 : 2 * lengthOf(stored)) };
+}
+
+/** The last calls among these entries. Collected from the end: old ones are of little use. */
+function callsAmong(count: number, entryAt: (index: number) => Entry | undefined): Calls {
+  const calls = noCalls();
+  for (let index = count - 1; index >= 0 && calls.entries.length < CALLS; index--) {
+    const entry = entryAt(index);
+    if (entry !== undefined && isCall(entry.item)) add(calls, callOf(entry));
+  }
+  calls.entries.reverse();
+  return calls;
 }

@@ -1,5 +1,6 @@
 import type { RunContext } from '@openai/agents';
 import type { Entry, MaybePromise, SessionCall } from '../layer.ts';
+import { isThenable } from '../maybe-promise.ts';
 import type { Calls } from './calls.ts';
 import type { Comparison } from './comparison.ts';
 import type { Inner } from './inner.ts';
@@ -66,7 +67,9 @@ export async function send<R extends readonly Entry[]>(
   seal: () => MaybePromise<R>,
   transmit: (sealed: R) => Promise<void>,
 ): Promise<R> {
-  const sealed = await seal();
+  const sealing = seal();
+  // Most stacks seal at once; waiting for that would cost a promise.
+  const sealed = isThenable(sealing) ? await sealing : sealing;
   try {
     await transmit(sealed);
     return sealed;

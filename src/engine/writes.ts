@@ -4,7 +4,7 @@ import type { SessionCall, Header, CallOrigin, Entry } from '../layer.ts';
 import { listed } from '../protocol/item.ts';
 import { snapshotItems } from '../protocol/snapshot-items.ts';
 import { copiedNow, readNow, send, type Context, type Parts } from './parts.ts';
-import { recordsOf, type Opened } from './records.ts';
+import { recordsOf, type Opened, type Written } from './records.ts';
 
 /** The members of the SDK that write without a transaction. */
 export interface Writes {
@@ -32,7 +32,7 @@ export function createWrites(parts: Parts): Writes {
     };
   }
 
-  async function addItems(
+  function addItems(
     items: AgentInputItem[],
     runContext: Context,
     origin: CallOrigin = {},
@@ -49,15 +49,14 @@ export function createWrites(parts: Parts): Writes {
     const details = { ...origin, itemCount, runContext, checked };
     return calls.mutate('addItems', details, async (call, appended) => {
       const snapshots = checked();
-      if (snapshots.length === 0) {
-        appended([]);
-        return;
-      }
+      if (snapshots.length === 0) return appended([]);
       const { memory } = histories.of(call);
       const replaces = snapshots.some(isCompaction) ? histories.cleared(call) : undefined;
       const writing = replaces === undefined ? call : { ...call, replaces };
-      const written = await unlessSent((sent) =>
-        send(
+      let isSent = false;
+      let written: readonly Written[];
+      try {
+        written = await send(
           stack,
           call,
           () =>
@@ -66,11 +65,13 @@ export function createWrites(parts: Parts): Writes {
               writing,
             ),
           (sealed) => {
-            sent();
+            isSent = true;
             return inner.addItems(recordsOf(stack, sealed), runContext);
           },
-        ),
-      );
+        );
+      } catch (error) {
+        throw isSent ? error : unwritten(error);
+      }
       histories.setCleared(call, undefined);
       memory.wrote(written);
       appended(written);
@@ -174,16 +175,9 @@ function orNone(list: () => AgentInputItem[]): readonly AgentInputItem[] {
 }
 
 /** An error before anything was sent means that nothing was written, for any cause: a key service, a read. */
-async function unlessSent<T>(work: (sent: () => void) => Promise<T>): Promise<T> {
-  let isSent = false;
-  try {
-    return await work(() => (isSent = true));
-  } catch (error) {
-    if (!isSent && isStrongroomError(error) && error.written === undefined) {
-      Object.assign(error, { written: 'no' });
-    }
-    throw error;
-  }
+function unwritten(error: unknown): unknown {
+  if (isStrongroomError(error) && error.written === undefined) Object.assign(error, { written: 'no' });
+  return error;
 }
 
 function isCompaction(item: AgentInputItem): boolean {

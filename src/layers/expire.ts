@@ -4,6 +4,7 @@ import { StrongroomError } from '../errors.ts';
 import type { Entry, Header, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import { after as andThen } from '../maybe-promise.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
+import { sameFields } from '../protocol/header.ts';
 import { callKey, ownerKey, resultKey } from '../protocol/links.ts';
 import { withParts } from '../protocol/sealed-record.ts';
 import { countWork } from '../protocol/work.ts';
@@ -112,7 +113,7 @@ export function expire(options: ExpireOptions): SessionLayer {
 
   /** The earliest time of writing and the earliest expiry of stamped records. */
   function lifeOf(headers: readonly Header[]): Life {
-    const life = { birth: Number.POSITIVE_INFINITY, expiry: Number.POSITIVE_INFINITY };
+    const life = { ...ENDLESS };
     for (const header of headers) {
       const birth = birthOf(header) as number;
       life.birth = Math.min(life.birth, birth);
@@ -125,11 +126,14 @@ export function expire(options: ExpireOptions): SessionLayer {
     const now = call.now();
     const cutoff = cutoffOf(call, now);
     // Expired items were hidden from the caller that made the replacement, so it contains none of them.
-    const replaced = lifeOf(
-      (call.replaces ?? [])
-        .map(({ header }) => header)
-        .filter((header) => header.t !== undefined && expiryOf(header) > cutoff),
-    );
+    const replaced =
+      call.replaces === undefined
+        ? ENDLESS
+        : lifeOf(
+            call.replaces
+              .map(({ header }) => header)
+              .filter((header) => header.t !== undefined && expiryOf(header) > cutoff),
+          );
     return andThen(earlierCalls(entries, call), (earlier) => stamped(entries, now, replaced, earlier));
   };
 
@@ -140,16 +144,25 @@ export function expire(options: ExpireOptions): SessionLayer {
     earlier: ReadonlyMap<string, Header>,
   ): readonly Entry[] {
     const inBatch = new Map<string, Header>();
+    /** Most items of a write get one header. */
+    let last: (Life & { readonly from: Header; readonly header: Header }) | undefined;
 
     function stamp({ item, header }: Entry): Header {
       // Written back after a rollback: the old stamps stay.
       if (header.t !== undefined) return { ...header, e: header.e ?? (header.g ?? header.t) + after };
-      const calls = linksOf(item).flatMap((key) => inBatch.get(key) ?? earlier.get(key) ?? []);
+      const links = linksOf(item);
+      const calls =
+        links.length === 0 ? [] : links.flatMap((key) => inBatch.get(key) ?? earlier.get(key) ?? []);
       // A result takes both unchanged, or a purge that reads stamps only would separate it from its call.
       const own = calls.length > 0 ? lifeOf(calls) : { birth: now, expiry: now + after };
       const birth = Math.min(own.birth, replaced.birth);
       const expiry = Math.min(own.expiry, replaced.expiry);
-      return { ...header, t: now, e: expiry, ...(birth !== now && { g: birth }) };
+      if (last?.birth === birth && last.expiry === expiry && sameFields(last.from, header)) {
+        return last.header;
+      }
+      const made = { ...header, t: now, e: expiry, ...(birth !== now && { g: birth }) };
+      last = { birth, expiry, from: header, header: made };
+      return made;
     }
 
     return entries.map((entry) => {
@@ -213,9 +226,16 @@ interface Life {
   readonly expiry: number;
 }
 
+const ENDLESS: Life = { birth: Number.POSITIVE_INFINITY, expiry: Number.POSITIVE_INFINITY };
+
+const NO_LINKS: readonly string[] = [];
+
 /** The links of an item to earlier ones: its call, and the program that issued it. */
-function linksOf(item: Entry['item']): string[] {
-  return [resultKey(item), ownerKey(item)].filter((key) => key !== undefined);
+function linksOf(item: Entry['item']): readonly string[] {
+  const result = resultKey(item);
+  const owner = ownerKey(item);
+  if (owner === undefined) return result === undefined ? NO_LINKS : [result];
+  return result === undefined ? [owner] : [result, owner];
 }
 
 /** The headers of the newest stamped calls that results of this batch answer: one look back for all of them. */

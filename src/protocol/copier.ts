@@ -57,8 +57,6 @@ export function copierOf(value: unknown): Copier | undefined {
 function copierOfObject(value: object): Copier {
   let at = NOTHING;
   for (const key of Object.keys(value)) {
-    // A shape is remembered, and other keys can be text of a user.
-    if (!FIELD_NAMES.has(key)) return ANY;
     const next = after(at, key, copierOf((value as Record<string, unknown>)[key]));
     if (next === undefined) return ANY;
     at = next;
@@ -73,7 +71,8 @@ function after(at: Beginning, key: string, copier: Copier | undefined): Beginnin
     if (by === undefined) at.nested.set(copier, (by = new Map()));
   }
   let found = by.get(key);
-  if (found === undefined && shapes < MOST_SHAPES) {
+  // A shape is remembered, and other keys can be text of a user.
+  if (found === undefined && shapes < MOST_SHAPES && FIELD_NAMES.has(key)) {
     shapes++;
     found = beginningWith(copier === undefined ? at.copiers : [...at.copiers, [key, copier]]);
     by.set(key, found);

@@ -37,11 +37,14 @@ export function createMutation(
         activity.active -= 1;
         const before = key === undefined ? undefined : lists.get(key);
         if (key === undefined || before === undefined) return;
-        lists.delete(key);
         // A repeated transaction is acknowledged too, and appends nothing.
-        if (appended === undefined || call.kind !== 'addItems') return;
-        // Another change overlapped this one or came since: the list lacks its records.
-        if (before.generation !== generation - 1 || activity.generation !== generation) return;
+        const isAppend = appended !== undefined && call.kind === 'addItems';
+        // Else another change overlapped this one or came since: the list lacks its records.
+        const isNext = before.generation === generation - 1 && activity.generation === generation;
+        if (!isAppend || !isNext) {
+          lists.delete(key);
+          return;
+        }
         const known = appended.map(createKeeping(settings, call).keep);
         const last = appended.at(-1)?.stored;
         const step = last === undefined ? undefined : call.version?.stepOf(last);
