@@ -8,6 +8,7 @@ import { USAGE_RECORD } from '../../src/protocol/ledger.ts';
 import { openMysql } from '../../src/stores/mysql.ts';
 import { historyDigest, openRedis } from '../../src/stores/redis.ts';
 import { deleteRedisKeys } from './cleaning.ts';
+import { startProxy } from './proxy.ts';
 import { announce, uniqueName } from './servers.ts';
 
 function message(content: string): AgentInputItem {
@@ -131,6 +132,25 @@ describe.skipIf(absent)('openRedis, in detail', () => {
     await session.addItems([message('after')]);
     expect(await session.getItems()).toEqual([message('before'), message('after')]);
     await Promise.all([admin.close(), client.close()]);
+  });
+
+  test('lets a client of the caller send nothing after its call has failed', async () => {
+    const proxy = await startProxy(url);
+    const client = createClient({ url: proxy.url });
+    client.on('error', () => undefined);
+    await client.connect();
+    await using store = openRedis({ client }, { prefix, timeout: '300ms' });
+    const session = store.session('late');
+    await session.addItems([message('before')]);
+    proxy.refuse();
+    proxy.cut();
+    await expect.poll(() => client.isReady).toBe(false);
+    await expect(session.addItems([message('late')])).rejects.toMatchObject({ code: 'ERR_STORE' });
+    await proxy.accept();
+    await client.ping();
+    expect(await session.getItems()).toEqual([message('before')]);
+    client.destroy();
+    await proxy.close();
   });
 
   test('keeps the keys of a session in one slot, and names a key of another type', async () => {

@@ -65,9 +65,9 @@ describe.skipIf(redis.absent)('on Redis, with the full stack,', () => {
       withTypeMapping(mapping: Parameters<typeof withTypeMapping>[0]) {
         const inner = withTypeMapping(mapping);
         return {
-          sendCommand(command: [string, ...string[]]) {
+          sendCommand(command: [string, ...string[]], options?: object) {
             sent.push(command[0]);
-            return inner.sendCommand(command);
+            return inner.sendCommand(command, options);
           },
         };
       },

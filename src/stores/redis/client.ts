@@ -9,7 +9,8 @@ export type RedisArgument = string | Buffer;
 
 /** Sends one command; bulk strings come back as `Buffer`. */
 export interface SendCommand {
-  (command: readonly RedisArgument[]): Promise<unknown>;
+  /** @param until When its caller stops waiting, by `performance.now()`. */
+  (command: readonly RedisArgument[], until?: number): Promise<unknown>;
   /** Sends commands to each primary of a cluster. Absent with one server. */
   readonly primaries?: () => Promise<readonly SendCommand[]>;
 }
@@ -119,7 +120,10 @@ export function redisCommands(
   };
 
   /** A command that was never sent is repeated until the time is over: the client reconnects meanwhile. */
-  async function run(work: (send: SendCommand) => Promise<unknown>, kind: Kind): Promise<unknown> {
+  async function run(
+    work: (send: SendCommand, until: number) => Promise<unknown>,
+    kind: Kind,
+  ): Promise<unknown> {
     const deadline = performance.now() + timeout;
     let unsent: unknown;
     let moved = false;
@@ -132,7 +136,7 @@ export function redisCommands(
           // On a connection that comes too late the command must not run: its caller has got a time-out.
           if (performance.now() >= deadline) throw new TimeoutError(`No connection in ${timeout} ms.`);
           sent = true;
-          return work((connection = found));
+          return work((connection = found), deadline);
         });
         return await inTime(sending, left);
       } catch (thrown) {
@@ -167,18 +171,19 @@ export function redisCommands(
   }
 
   return {
-    read: (...command) => run((sendCommand) => sendCommand(command), READ),
-    write: (...command) => run((sendCommand) => sendCommand(command), WRITE),
+    read: (...command) => run((sendCommand, until) => sendCommand(command, until), READ),
+    write: (...command) => run((sendCommand, until) => sendCommand(command, until), WRITE),
     readEach: (...command) =>
       run(
-        async (sendCommand) => Promise.all((await primariesOf(sendCommand)).map((node) => node(command))),
+        async (sendCommand, until) =>
+          Promise.all((await primariesOf(sendCommand)).map((node) => node(command, until))),
         READ,
       ) as Promise<unknown[]>,
     async *keysLike(pattern) {
       for (const node of (await run(primariesOf, READ)) as readonly SendCommand[]) {
         for (let cursor = '0'; ;) {
           const step = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', '1000'];
-          const [next, keys] = (await run(() => node(step), READ)) as [Buffer, Buffer[]];
+          const [next, keys] = (await run((_, until) => node(step, until), READ)) as [Buffer, Buffer[]];
           yield* keys.map(textOf);
           cursor = textOf(next);
           if (cursor === '0') break;
@@ -186,17 +191,20 @@ export function redisCommands(
       }
     },
     entry: (outcome, ...command) =>
-      run((sendCommand) => sendCommand(command), { repeatable: true, outcome: () => outcome }),
+      run((sendCommand, until) => sendCommand(command, until), {
+        repeatable: true,
+        outcome: () => outcome,
+      }),
     script(script, keys, args, reads = false) {
       const digest = digestOf(script);
       const rest = [String(keys.length), ...keys, ...args];
       return run(
-        async (sendCommand) => {
+        async (sendCommand, until) => {
           try {
-            return await sendCommand(['EVALSHA', digest, ...rest]);
+            return await sendCommand(['EVALSHA', digest, ...rest], until);
           } catch (error) {
             if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-            return await sendCommand(['EVAL', script.source, ...rest]);
+            return await sendCommand(['EVAL', script.source, ...rest], until);
           }
         },
         reads ? READ : WRITE,
@@ -256,7 +264,9 @@ function neverSent(error: unknown): boolean {
     error instanceof NotSentError ||
     // ioredis, without its queue.
     message.startsWith("Stream isn't writeable") ||
-    ['ClientOfflineError', 'ClientClosedError', 'ReconnectStrategyError'].includes(nameOf(error)) ||
+    ['AbortError', 'ClientOfflineError', 'ClientClosedError', 'ReconnectStrategyError'].includes(
+      nameOf(error),
+    ) ||
     code === 'ECONNREFUSED'
   );
 }

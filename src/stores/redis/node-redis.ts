@@ -1,10 +1,11 @@
 import { NotSentError, type RedisArgument, type SendCommand } from './client.ts';
 import { keyOf, slotOf } from './slot.ts';
+import { AT_ONCE, type CommandOptions } from './unsent.ts';
 
 /** The part of a client of `createClient` of `redis` (node-redis) that is used. */
 export interface NodeRedisClient {
   withTypeMapping(mapping: Record<number, unknown>): {
-    sendCommand(command: RedisArgument[]): Promise<unknown>;
+    sendCommand(command: RedisArgument[], options?: object): Promise<unknown>;
   };
   readonly isOpen: boolean;
   connect(): Promise<unknown>;
@@ -34,9 +35,18 @@ export function isNodeCluster(client: object): client is NodeRedisCluster {
   return 'nodeClient' in client;
 }
 
-export function nodeCommands(client: NodeRedisClient): SendCommand {
+/** @param options For each command, if the client is to have others than its own. */
+export function nodeCommands(
+  client: NodeRedisClient,
+  options?: (until: number | undefined) => CommandOptions,
+): SendCommand {
   const binary = client.withTypeMapping({ [BLOB_STRING]: Buffer });
-  return (command) => binary.sendCommand([...command]);
+  return (command, until) => binary.sendCommand([...command], options?.(until));
+}
+
+/** For a client of ours (see `ownOptions`). */
+export function ownCommands(client: NodeRedisClient): SendCommand {
+  return nodeCommands(client, () => AT_ONCE);
 }
 
 /**

@@ -4,7 +4,7 @@ import { inTime } from '../in-time.ts';
 import type { SendCommand } from './client.ts';
 import { createEnding, type Endable } from './ending.ts';
 import { ioCommands, type IoRedisClient } from './ioredis.ts';
-import { nodeCommands, type NodeRedisClient } from './node-redis.ts';
+import { ownCommands, type NodeRedisClient } from './node-redis.ts';
 import type { Source } from './connection-source.ts';
 import type { Duplicable } from './tracking.ts';
 
@@ -143,7 +143,7 @@ export function duplicateOf(client: object, timeout: number): (() => Promise<Own
     const theirs = client as NodeDuplicable;
     const own = ownOptions(timeout);
     const other = theirs.duplicate({ ...own, socket: { ...theirs.options?.socket, ...own.socket } });
-    return Promise.resolve(Object.assign(other, { send: nodeCommands(other) }));
+    return Promise.resolve(Object.assign(other, { send: ownCommands(other) }));
   };
 }
 

@@ -9,11 +9,13 @@ import {
   isNodeCluster,
   nodeClusterCommands,
   nodeCommands,
+  ownCommands,
   type NodeRedisClient,
   type NodeRedisCluster,
 } from './node-redis.ts';
 import { duplicateOf, ownConnections, ownOptions } from './own-connections.ts';
 import type { Duplicable } from './tracking.ts';
+import { whileAwaited } from './unsent.ts';
 
 const WHERE = 'openRedis';
 
@@ -95,7 +97,14 @@ export function fromClient(target: RedisTarget, timeout: number): Source {
 
 function commandsOf(client: RedisTarget['client'], timeout: number): SendCommand {
   if ('callBuffer' in client) return ioCommands(client, timeout);
-  return isNodeCluster(client) ? nodeClusterCommands(client) : nodeCommands(client);
+  if (isNodeCluster(client)) return nodeClusterCommands(client);
+  // An application that has chosen a time keeps it.
+  return nodeCommands(client, hasTimeout(client) ? undefined : whileAwaited());
+}
+
+function hasTimeout(client: NodeRedisClient): boolean {
+  const { options } = client as { options?: { commandOptions?: { timeout?: number } } };
+  return options?.commandOptions?.timeout !== undefined;
 }
 
 export function fromUrl(url: string, timeout: number): Source {
@@ -111,7 +120,7 @@ export function fromUrl(url: string, timeout: number): Source {
   return ownConnections(async () => {
     const { createClient } = await importRedis();
     const client = createClient({ url, ...ownOptions(timeout) });
-    return Object.assign(client, { send: nodeCommands(client) });
+    return Object.assign(client, { send: ownCommands(client) });
   }, timeout);
 }
 
