@@ -29,7 +29,7 @@ export const serversGroup: Group = {
         ];
         const whole = await compare(
           places.map((place) => wholeConversation(place, turns)),
-          { rounds, runs: 1 },
+          { rounds, runs: 5 },
         );
         const columns: Column[] = [{ title: `${turns} turns`, results: whole }];
         for (const place of places)
