@@ -48,9 +48,20 @@ export function listNames(commands: RedisCommands, prefix: string, indexed: Inde
 
   async function of(sessionId: string): Promise<Lists> {
     const list = indexed.list(sessionId) ?? (await ask(sessionId));
-    const next = randomNumber().toString(36);
     const { items } = sessionKeys(prefix, sessionId);
-    return { list, items: items(list), next, nextItems: items(next) };
+    let name: string | undefined;
+    const next = (): string => (name ??= randomNumber().toString(36));
+    return {
+      list,
+      items: items(list),
+      // Not for a read: a call of the system's generator costs as much as the rest of it.
+      get next() {
+        return next();
+      },
+      get nextItems() {
+        return items(next());
+      },
+    };
   }
 
   return {

@@ -4,7 +4,7 @@ import { textOf } from './client.ts';
 import type { RedisParts } from './parts.ts';
 import { VERSION } from './scripts.ts';
 
-/** The version, and the marks of the elements at these places, counted from the end. */
+/** The version, which has the mark of the last element, and the marks of the elements at these places, counted from the end. */
 export async function versionOf(
   { commands, keysOf, lists: { onList } }: RedisParts,
   sessionId: string,
@@ -26,12 +26,12 @@ export function redisVersion(parts: RedisParts): StoreDriver['version'] {
 }
 
 /**
- * The positions of the last elements of these appends, counted from the end, the newest first; then the position of
- * the one before them.
+ * The positions of the last elements of these appends but the newest one, counted from the end, the newest first; then the
+ * position of the one before them.
  */
 function placesOf({ steps }: Since): number[] {
   let place = 0;
-  return steps.length === 0 ? [] : [0, ...steps.toReversed().map(({ records }) => (place += records))];
+  return steps.toReversed().map(({ records }) => (place += records));
 }
 
 /**
@@ -44,7 +44,7 @@ function follows({ version: before, steps }: Since, now: string, marks: readonly
   const [first] = steps;
   if (first === undefined) return now === before;
   const [generationBefore, lengthBefore, markBefore = ''] = before.split(':');
-  const [generation, length] = now.split(':');
+  const [generation, length, markNow] = now.split(':');
   const grown = steps.reduce((sum, { records }) => sum + records, Number(lengthBefore));
   // The first append made the session.
   const made = generationBefore === '0' && generation === String(first.mark);
@@ -52,6 +52,6 @@ function follows({ version: before, steps }: Since, now: string, marks: readonly
   return (
     (generation === generationBefore || made) &&
     Number(length) === grown &&
-    expected.every((mark, index) => mark === marks[index])
+    expected.every((mark, index) => mark === (index === 0 ? markNow : marks[index - 1]))
   );
 }
