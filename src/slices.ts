@@ -192,14 +192,16 @@ export function mapInSlices<T, U>(
   every: number = 16,
   loop: Slices = slices,
 ): U[] | Promise<U[]> {
-  const result: U[] = [];
+  // Each element is replaced by its result: a list that grows is copied several times.
+  const result: unknown[] = [...list];
+  let done = 0;
   const more = (): boolean => {
-    const end = Math.min(result.length + every, list.length);
-    for (let index = result.length; index < end; index++) result.push(map(list[index] as T, index));
-    return end < list.length;
+    const end = Math.min(done + every, result.length);
+    for (; done < end; done++) result[done] = map(result[done] as T, done);
+    return done < result.length;
   };
-  while (more()) if (loop.isOver()) return mapLater(result, more, loop);
-  return result;
+  while (more()) if (loop.isOver()) return mapLater(result as U[], more, loop);
+  return result as U[];
 }
 
 async function mapLater<U>(result: U[], more: () => boolean, loop: Slices): Promise<U[]> {

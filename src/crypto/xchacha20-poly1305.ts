@@ -55,8 +55,9 @@ function hybridXchacha20poly1305(key: Uint8Array, bulk: Bulk): Aead {
   subkey.fill(0);
   /** Leaves the subkey and the 12-byte nonce in the scratch arrays. */
   const derive = (nonce: Uint8Array): void => {
-    nonceHead.set(nonce.subarray(0, 16));
-    shortNonce.set(nonce.subarray(16, NONCE_BYTES), 4);
+    // Two views would take longer than these 24 bytes.
+    for (let index = 0; index < 16; index++) nonceHead[index] = nonce[index] as number;
+    for (let index = 16; index < NONCE_BYTES; index++) shortNonce[index - 12] = nonce[index] as number;
     hchacha(SIGMA, keyWords, nonceWords, subkeyWords);
   };
   return {

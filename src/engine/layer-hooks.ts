@@ -1,5 +1,5 @@
 import { StrongroomError } from '../errors.ts';
-import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
+import type { Entry, Header, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import { after } from '../maybe-promise.ts';
 import { sameFields } from '../protocol/header.ts';
 import { isUndeclaredInverse } from './layer-kinds.ts';
@@ -53,25 +53,34 @@ function assertEntries(
     if (entry === undefined && hook === 'read') continue;
     const was = (before[index] as Entry).header;
     const header = (entry as Partial<Entry> | undefined)?.header;
-    if (header === was || layer.seals === true) continue;
-    if (typeof header !== 'object') {
-      throw broken(layer, `returned an entry without a header from ${hook}. Return { ...entry, item }`);
-    }
-    if (layer.stamps === true) {
-      if (TIMES.some((field) => was[field] !== undefined && header[field] === undefined)) {
-        throw broken(
-          layer,
-          `took away times that are in the header of an entry, in ${hook}. Return { ...entry.header, … } with fields of its own`,
-        );
-      }
-    } else if (!sameFields(header, was)) {
+    if (header !== was && layer.seals !== true) assertHeader(layer, hook, was, header);
+  }
+}
+
+/** Apart, because a function that a loop creates costs memory for each item, also where none is needed. */
+function assertHeader(
+  layer: SessionLayer,
+  hook: 'write' | 'read',
+  was: Header,
+  header: Header | undefined,
+): void {
+  if (typeof header !== 'object') {
+    throw broken(layer, `returned an entry without a header from ${hook}. Return { ...entry, item }`);
+  }
+  if (layer.stamps === true) {
+    if (TIMES.some((field) => was[field] !== undefined && header[field] === undefined)) {
       throw broken(
         layer,
-        hook === 'write'
-          ? 'writes header fields and does not say so, which would lose them. Give it stamps: true, or leave the header as it is'
-          : 'changes header fields in read and does not say that it writes any. Give it stamps: true, or leave the header as it is',
+        `took away times that are in the header of an entry, in ${hook}. Return { ...entry.header, … } with fields of its own`,
       );
     }
+  } else if (!sameFields(header, was)) {
+    throw broken(
+      layer,
+      hook === 'write'
+        ? 'writes header fields and does not say so, which would lose them. Give it stamps: true, or leave the header as it is'
+        : 'changes header fields in read and does not say that it writes any. Give it stamps: true, or leave the header as it is',
+    );
   }
 }
 

@@ -2,6 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import type { Entry, HiddenEntry, MaybePromise, SessionCall } from '../layer.ts';
 import { after } from '../maybe-promise.ts';
 import { plainRecord, takesParts } from '../protocol/sealed-record.ts';
+import { isShared } from '../protocol/shared-entries.ts';
 import { mapInSlices, slices } from '../slices.ts';
 import { discloseClear } from './clear-envelope.ts';
 import type { Opened } from './records.ts';
@@ -44,8 +45,11 @@ export function createOpening(stack: Stack, clear: boolean): Opening {
           const record = entry.stored as AgentInputItem;
           // A cache may have kept it from a call that takes parts.
           const stored = asParts ? record : plainRecord(record);
+          const shown = visible[index];
+          // Nothing to make where a cache keeps the entry and no layer changed it.
+          if (shown === entry && stored === record && isShared(shown)) return shown;
           const skipped = 'skipped' in entry ? entry.skipped : undefined;
-          return { stored, bottom: bottoms[index], visible: visible[index], skipped };
+          return { stored, bottom: bottoms[index], visible: shown, skipped };
         });
       });
     });

@@ -23,8 +23,19 @@ const COPIER: unique symbol = Symbol('strongroom.copier');
 /** An entry of a cache: its item never changes. */
 export interface SharedEntry extends Entry {
   readonly stored: AgentInputItem;
+  /**
+   * Itself: where the layers show it as it is, it is also the engine's account of its record, which every read would
+   * make anew otherwise.
+   */
+  readonly bottom: Entry;
+  readonly visible: Entry;
   /** Copies its item for a caller. */
   readonly [COPIER]: Copier;
+}
+
+/** Whether a cache keeps this very entry. */
+export function isShared(entry: Entry): entry is SharedEntry {
+  return (entry as Partial<SharedEntry>).visible === entry;
 }
 
 /** @param frozen Whether the item is frozen, so that callers may get it. */
@@ -34,13 +45,26 @@ export function sharedEntry(
   stored: AgentInputItem,
   frozen: boolean,
 ): SharedEntry {
-  return { item, header, stored, [COPIER]: frozen ? itself : (copierOf(item) ?? cloneItem) };
+  return withRecord({ item, header, [COPIER]: frozen ? itself : (copierOf(item) ?? cloneItem) }, stored);
 }
 
+type Writable<T> = { -readonly [K in keyof T]?: T[K] | undefined };
+
 /** The same item with another record. */
-export function withRecord(entry: SharedEntry, stored: AgentInputItem): SharedEntry {
-  const { item, header, [COPIER]: copier } = entry;
-  return { item, header, stored, [COPIER]: copier };
+export function withRecord(
+  { item, header, [COPIER]: copier }: Pick<SharedEntry, 'item' | 'header' | typeof COPIER>,
+  stored: AgentInputItem,
+): SharedEntry {
+  // With all properties from the start, so that the object has room for them.
+  const entry: Writable<SharedEntry> = {
+    item,
+    header,
+    stored,
+    bottom: undefined,
+    visible: undefined,
+    [COPIER]: copier,
+  };
+  return (entry.bottom = entry.visible = entry as SharedEntry);
 }
 
 /**

@@ -224,7 +224,11 @@ export function createDecoder(sessionId: string): (record: StoredRecord) => Agen
     if (head !== null && typeof body !== 'string') {
       try {
         const { header, headerSegment } = headOf(record);
-        const parts = { header, headerSegment, body: alone(body), ...(wrapped !== null && { wrapped }) };
+        const own = alone(body);
+        const parts =
+          wrapped === null
+            ? { header, headerSegment, body: own }
+            : { header, headerSegment, body: own, wrapped };
         if (isSealed(parts)) return withOrigin(sealedRecord(parts), record.origin);
       } catch {
         // The error is reported below.

@@ -89,14 +89,14 @@ export async function openUnknown(
     if (same === undefined) unused.set(key, [known]);
     else same.push(known);
   });
-  const found = await mapInSlices(records, (stored) => {
-    return { stored, known: unused.get(keyOf(stored))?.pop() };
-  });
-  const missing = found.filter(({ known }) => known === undefined).map(({ stored }) => stored);
+  const found = await mapInSlices(records, (stored) => unused.get(keyOf(stored))?.pop());
+  const missing = records.filter((_, index) => found[index] === undefined);
   const opened = missing.length === 0 ? [] : await io.open(missing);
   let next = 0;
-  return await mapInSlices(found, ({ stored, known }) =>
-    known === undefined ? keep(opened[next++] as Entry | HiddenEntry) : again(known, stored),
+  return await mapInSlices(found, (known, index) =>
+    known === undefined
+      ? keep(opened[next++] as Entry | HiddenEntry)
+      : again(known, records[index] as AgentInputItem),
   );
 }
 

@@ -1,3 +1,4 @@
+import type { AgentInputItem } from '@openai/agents';
 import type { SuiteName } from '../../crypto/suite.ts';
 import type { StrongroomError } from '../../errors.ts';
 import type { DataKeys } from '../../keys/data-keys.ts';
@@ -5,11 +6,12 @@ import type { DataKey, DataKeyScope } from '../../keys/data-keys/types.ts';
 import type { Entry, MaybePromise, SessionCall } from '../../layer.ts';
 import { after } from '../../maybe-promise.ts';
 import type { Envelope } from '../../protocol/envelope.ts';
+import { partsOf } from '../../protocol/sealed-record.ts';
 import { countWork } from '../../protocol/work.ts';
 import { mapInSlices } from '../../slices.ts';
 import { openEntry } from './entry.ts';
 import type { EncryptSettings } from './options.ts';
-import { acceptingAt, classify, keyOf, referenceOf, sameKey, type Sealed } from './record.ts';
+import { acceptingAt, classify, keyOf, referenceOf, sameKey, type Plain } from './record.ts';
 import type { ScopeOf } from './scope.ts';
 import { attempt, skipOrThrow, type Failure } from './undecryptable.ts';
 import { openKeys, releaseAll, wantedKey, type WantedKey } from './wanted-keys.ts';
@@ -20,6 +22,9 @@ export interface Reading {
   readonly stillOpens: (entries: readonly Entry[], call: SessionCall) => MaybePromise<boolean>;
 }
 
+/** What a record is, or why that is not known. */
+type Class = Envelope | Plain | Failure;
+
 export function createReading(
   { onUndecryptable, plaintext, limits }: EncryptSettings,
   dataKeys: DataKeys,
@@ -28,14 +33,17 @@ export function createReading(
   async function read(entries: readonly Entry[], call: SessionCall): Promise<(Entry | undefined)[]> {
     const scope = await scopeOf(call);
     const accepting = acceptingAt(plaintext, scope.now);
-    const parsed = await mapInSlices(entries, (entry) => attempt(() => classify(entry.item, accepting)), 1);
+    const classified = (record: AgentInputItem): Class => attempt(() => classify(record, accepting));
+    // Most are in parts, for which no function has to be made.
+    const parsed = await mapInSlices(entries, ({ item }): Class => partsOf(item) ?? classified(item), 1);
     const wanted = new Map<string, WantedKey>();
-    let last: Sealed | undefined;
-    for (const [index, result] of parsed.entries()) {
-      if (!('envelope' in result)) continue;
+    let last: Envelope | undefined;
+    for (let index = 0; index < parsed.length; index++) {
+      const result = parsed[index] as Class;
+      if ('plain' in result || 'failure' in result) continue;
       // Neighbours mostly have the same data key, and its wrapped form is long.
-      if (last === undefined || !sameKey(last.envelope, result.envelope)) {
-        wanted.set(keyOf(result.envelope), wantedKey(result.envelope, entries[index]?.item));
+      if (last === undefined || !sameKey(last, result)) {
+        wanted.set(keyOf(result), wantedKey(result, entries[index]?.item));
       }
       last = result;
     }
@@ -43,8 +51,9 @@ export function createReading(
     try {
       let plain = 0;
       let count = 0;
-      let previous: { envelope: Envelope; key: DataKey | Failure } | undefined;
-      const open = (result: (typeof parsed)[number], index: number): Entry | undefined => {
+      let previous: Envelope | undefined;
+      let key: DataKey | Failure | undefined;
+      const open = (result: Class, index: number): Entry | undefined => {
         const record = (entries[index] as Entry).item;
         if ('plain' in result) {
           plain++;
@@ -54,13 +63,10 @@ export function createReading(
         if ('failure' in result) {
           entry = result;
         } else {
-          const { envelope } = result;
-          const key =
-            previous !== undefined && sameKey(previous.envelope, envelope)
-              ? previous.key
-              : (found.get(keyOf(envelope)) as DataKey | Failure);
-          previous = { envelope, key };
-          entry = 'failure' in key ? key : openEntry(key, envelope, record);
+          if (previous === undefined || !sameKey(previous, result)) key = found.get(keyOf(result));
+          previous = result;
+          const own = key as DataKey | Failure;
+          entry = 'failure' in own ? own : openEntry(own, result, record);
         }
         if (!('failure' in entry)) {
           count++;

@@ -27,14 +27,10 @@ export interface Plain {
   readonly plain: { readonly item: AgentInputItem; readonly header: Header };
 }
 
-export interface Sealed {
-  readonly envelope: Envelope;
-}
-
-/** The class of a record: sealed, or plaintext that is accepted for now. */
-export function classify(record: AgentInputItem, accepting: Accepting | undefined): Plain | Sealed {
+/** The envelope of a sealed record, or plaintext that is accepted for now. */
+export function classify(record: AgentInputItem, accepting: Accepting | undefined): Plain | Envelope {
   const parts = partsOf(record);
-  if (parts !== undefined) return { envelope: parts };
+  if (parts !== undefined) return parts;
   const plain: Plain = { plain: { item: record, header: {} } };
   const text = envelopeText(record);
   if (text === undefined) {
@@ -44,7 +40,7 @@ export function classify(record: AgentInputItem, accepting: Accepting | undefine
   // Pasted text may begin like an envelope; it is not one without a valid header.
   if (accepting !== undefined && readHeader(text) === undefined) return plain;
   const envelope = parseEnvelope(text);
-  if (envelope.header.s !== 'none') return { envelope };
+  if (envelope.header.s !== 'none') return envelope;
   if (accepting === undefined) return notSealed('its envelope is not sealed');
   if (!accepting.envelopes) return plain;
   const { e } = envelope.header;

@@ -3,9 +3,10 @@ import type { DataKeys } from '../../keys/data-keys.ts';
 import type { DataKeyScope } from '../../keys/data-keys/types.ts';
 import type { DekStore } from '../../keys/dek-store.ts';
 import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../../layer.ts';
+import type { Envelope } from '../../protocol/envelope.ts';
 import { openEntry } from './entry.ts';
 import type { EncryptSettings } from './options.ts';
-import { acceptingAt, classify, type Sealed } from './record.ts';
+import { acceptingAt, classify } from './record.ts';
 import type { ScopeOf } from './scope.ts';
 import { openingIn, wantedKey } from './wanted-keys.ts';
 import type { Writing } from './writing.ts';
@@ -51,10 +52,10 @@ export function createSealer(
     },
     acceptsPlaintext: (scope) => acceptingAt(plaintext, scope.now) !== undefined,
     async open(record, scope) {
-      const result = classify(record, undefined) as Sealed;
-      const key = await openingIn(dataKeys, scope, wantedKey(result.envelope, record));
+      const envelope = classify(record, undefined) as Envelope;
+      const key = await openingIn(dataKeys, scope, wantedKey(envelope, record));
       try {
-        const entry = openEntry(key, result.envelope, record);
+        const entry = openEntry(key, envelope, record);
         if ('failure' in entry) throw entry.failure;
         return entry;
       } finally {

@@ -68,15 +68,17 @@ export function createToRecords(): ToRecords {
 
   function toRecord(row: Tuple, statements: Statements): StoredRecord {
     const did = row[6] === null ? null : didOf(row[6] as number, statements);
-    return {
-      ...withoutDid(row[0] as string | null, did),
+    const named = withoutDid(row[0] as string | null, did);
+    const record: StoredRecord = {
+      head: named.head,
+      did: named.did,
       body: row[1] as string | Uint8Array,
       wrapped: row[2] as string | null,
       writtenAt: row[3] as number,
       expiresAt: row[4] as number | null,
       bornAt: row[5] as number | null,
-      ...(typeof row[9] === 'string' && { origin: row[9] }),
     };
+    return typeof row[9] === 'string' ? { ...record, origin: row[9] } : record;
   }
 
   function lastWrite(statements?: Statements): unknown {
