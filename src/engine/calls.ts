@@ -1,6 +1,7 @@
 import { checkAhead } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import type { CallKind, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
+import { isThenable } from '../maybe-promise.ts';
 import { createQueues } from '../queue.ts';
 import { slices } from '../slices.ts';
 import { createBegin, quiet, type ActiveCall, type CallDetails } from './active-call.ts';
@@ -62,7 +63,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   const isSurrounded = stack.layers.some(hasAround);
 
   /** A store that closes waits for calls from the moment when they are made, and refuses later ones at once. */
-  async function letIn<T>(kind: CallKind, details: CallDetails, work: () => Promise<T>): Promise<T> {
+  async function letIn<T>(kind: CallKind, details: CallDetails, work: () => MaybePromise<T>): Promise<T> {
     let leave: (() => void) | undefined;
     try {
       leave = inner.admit?.();
@@ -104,12 +105,14 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       details.checked?.();
       return work(call);
     };
-    return await (isSurrounded ? around(call, async () => checked()) : checked());
+    const result = isSurrounded ? around(call, async () => checked()) : checked();
+    // A read from memory has its answer at once.
+    return isThenable(result) ? await result : result;
   }
 
   return {
     read: (kind, details, work) =>
-      letIn(kind, details, async () => queueOf(details.runContext).read(() => run(kind, details, work))),
+      letIn(kind, details, () => queueOf(details.runContext).read(() => run(kind, details, work))),
     mutate: (kind, details, work) =>
       letIn(kind, details, () =>
         queueOf(details.runContext).mutate(() =>
