@@ -2,6 +2,7 @@ import { withAsciiBytes, withCopy } from './ascii-bytes.ts';
 import { CLUE, type Clues } from './clues.ts';
 import { mayBeJson } from './json-text.ts';
 import { isValueKey } from './named-values.ts';
+import { overlapsOne } from './outputs.ts';
 import type { RedactionSettings } from './options.ts';
 import { cluesIn } from './read-clues.ts';
 import { isCookieKey } from './recognizers/cookies.ts';
@@ -13,12 +14,17 @@ import type { TextView } from './view-builder.ts';
 export interface Look {
   readonly view: TextView;
   readonly clues: Clues;
+  /** Whether the view is the text itself. */
+  readonly isAscii?: true;
 }
+
+/** Clues that stand at {@link Clues.numbers}. */
+const IN_NUMBERS = CLUE.sixDigits | CLUE.nineDigits | CLUE.twelveDigits | CLUE.fourParts;
 
 /** Folds the text when that changes anything. */
 export function lookAt(text: string): Look {
   const shown = withAsciiBytes(text, (source) => cluesIn(source, () => text));
-  if (shown !== undefined) return { view: plainView(text), clues: shown };
+  if (shown !== undefined) return { view: plainView(text), clues: shown, isAscii: true };
   let view: TextView | undefined;
   const fold = (): TextView => (view ??= foldedView(text));
   const clues = withCopy(text, (source) => {
@@ -41,11 +47,22 @@ export function lookAtView(view: TextView): Look {
   return { view, clues: withCopy(view.text, (source) => cluesIn(source, () => view.text)) };
 }
 
-/** Scans the text of a field, or of a literal in it; `undefined` when it can contain no find. */
-export type Inspect = (
-  text: string,
-  at: { readonly key?: string | undefined; readonly strictJson?: true },
-) => Look | undefined;
+/** Scans the text of a field, or of a literal in it. */
+export interface Inspect {
+  /** `undefined` when it can contain no find. */
+  readonly look: (
+    text: string,
+    at: { readonly key?: string | undefined; readonly strictJson?: true },
+  ) => Look | undefined;
+  /**
+   * Whether a literal of JSON text can contain no find, by the scan of the whole text: all clues of the text are
+   * numbers in other places. A long text beside a long number, as in many arguments of tools, is not scanned again.
+   */
+  readonly isClean: (
+    whole: Look | undefined,
+    literal: { readonly start: number; readonly end: number; readonly key?: string | undefined },
+  ) => boolean;
+}
 
 /**
  * A text is clean when it has none of the clues of the recognizers in use, and no key in or above it names a
@@ -55,17 +72,26 @@ export type Inspect = (
  */
 export function createInspect(settings: RedactionSettings): Inspect {
   const { transform, decode, clues } = settings;
-  if (transform !== undefined || decode.has('base64') || (clues & CLUE.always) !== 0) return lookAt;
+  if (transform !== undefined || decode.has('base64') || (clues & CLUE.always) !== 0) {
+    return { look: lookAt, isClean: () => false };
+  }
   // Long Base64 is always reported.
   const telling = clues | CLUE.run16 | (decode.has('percent') ? CLUE.escape : 0);
-  return (text, { key, strictJson }) => {
-    if (text === '') return undefined;
-    const look = lookAt(text);
-    const { seen } = look.clues;
-    if ((seen & telling) !== 0 || tellsSecret(key)) return look;
-    if (mayBeJson(text, strictJson === true) && ((seen & CLUE.backslash) !== 0 || hasTellingKey(text)))
-      return look;
-    return undefined;
+  const elsewhere = (telling & ~IN_NUMBERS) | CLUE.backslash;
+  return {
+    look(text, { key, strictJson }) {
+      if (text === '') return undefined;
+      const look = lookAt(text);
+      const { seen } = look.clues;
+      if ((seen & telling) !== 0 || tellsSecret(key)) return look;
+      if (mayBeJson(text, strictJson === true) && ((seen & CLUE.backslash) !== 0 || hasTellingKey(text)))
+        return look;
+      return undefined;
+    },
+    isClean(whole, { start, end, key }) {
+      if (whole?.isAscii !== true || (whole.clues.seen & elsewhere) !== 0 || tellsSecret(key)) return false;
+      return whole.clues.numbers !== undefined && !overlapsOne(whole.clues.numbers, { start, end });
+    },
   };
 }
 

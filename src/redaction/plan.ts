@@ -72,7 +72,7 @@ export function createPlanItem(maxScanBytes: number, inspect: Inspect): PlanItem
   };
   /** A key or a number. */
   const planWord = (kind: 'key' | 'number', text: string, at: LeafPlace): Render | undefined => {
-    const look = inspect(text, at);
+    const look = inspect.look(text, at);
     return look === undefined ? undefined : addLeaf(kind, text, at, look);
   };
   const planUnscanned = (text: string, place: Place): Render => {
@@ -84,13 +84,14 @@ export function createPlanItem(maxScanBytes: number, inspect: Inspect): PlanItem
     at: LeafPlace & { readonly strictJson?: true; readonly run?: object },
     depth: number,
   ): Render | undefined => {
-    const look = inspect(text, at);
+    const look = inspect.look(text, at);
     const { run } = at;
     if (look === undefined && run === undefined) return undefined;
     const literals = depth < DEEPEST_JSON ? jsonLiterals(text, at, at.strictJson === true) : undefined;
     if (literals === undefined) return addLeaf('text', text, at, look, run);
     const parts: LiteralPart[] = [];
     for (const literal of literals) {
+      if (inspect.isClean(look, literal)) continue;
       const { kind } = literal;
       const render =
         kind === 'string'

@@ -107,4 +107,16 @@ describe('the item walker', () => {
     } as AgentInputItem;
     expect(await throughWrite(layer, item)).toMatchObject({ content: '<EMAIL_ADDRESS>' });
   });
+
+  test('a number in JSON text is found behind characters that folding omits', async () => {
+    const item: AgentInputItem = {
+      type: 'function_call',
+      callId: 'c',
+      name: 'f',
+      arguments: `{"note":"${'\u00ad'.repeat(60)}","to":"4111 1111 1111 1111"}`,
+    };
+    expect(await throughWrite(redact(), item)).toMatchObject({
+      arguments: expect.stringContaining('"to":"<CREDIT_CARD>"') as string,
+    });
+  });
 });
