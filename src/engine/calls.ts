@@ -63,18 +63,21 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   const isSurrounded = stack.layers.some(hasAround);
 
   /** A store that closes waits for calls from the moment when they are made, and refuses later ones at once. */
-  async function letIn<T>(kind: CallKind, details: CallDetails, work: () => MaybePromise<T>): Promise<T> {
+  function letIn<T>(kind: CallKind, details: CallDetails, work: () => MaybePromise<T>): Promise<T> {
     let leave: (() => void) | undefined;
     try {
       leave = inner.admit?.();
     } catch (error) {
-      return await around(await begin(kind, details), async () => Promise.reject(error as Error));
+      return refused(kind, details, error);
     }
-    try {
-      return await work();
-    } finally {
-      leave?.();
-    }
+    const result = Promise.resolve(work());
+    // Before the caller knows, because this waits first.
+    if (leave !== undefined) void result.then(leave, leave);
+    return result;
+  }
+
+  async function refused(kind: CallKind, details: CallDetails, error: unknown): Promise<never> {
+    return await around(await begin(kind, details), async () => Promise.reject(error as Error));
   }
 
   async function removing(call: SessionCall): Promise<void> {

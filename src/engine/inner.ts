@@ -51,7 +51,8 @@ export interface Inner {
   readonly admit: Admit | undefined;
   getSessionId(): Promise<string>;
   getItems(limit: number | undefined, runContext: Context): Promise<AgentInputItem[]>;
-  addItems(items: AgentInputItem[], runContext: Context): Promise<void>;
+  /** Waits for nothing but the session, and throws at once what it throws. */
+  addItems(items: AgentInputItem[], runContext: Context): MaybePromise<void>;
   popItem(runContext: Context): Promise<AgentInputItem | undefined>;
   clearSession(runContext: Context): Promise<void>;
   replaceHistoryWithCompaction(items: AgentInputItem[], runContext: Context): Promise<void>;
@@ -65,6 +66,7 @@ function recordIdentity(record: AgentInputItem): string {
   return record.id ?? itemKey(record);
 }
 
+type Append = 'addItems' | 'replaceHistoryWithCompaction';
 type Method = (...args: unknown[]) => unknown;
 type Members = Record<string, Method | undefined> & Record<symbol, unknown>;
 
@@ -101,16 +103,13 @@ export function innerSession(session: Session): Inner {
     await send(name, args, runContext);
 
   /** One call where the backend allows it; in batches over Conversations, taken back when a later one fails. */
-  async function append(
-    method: 'addItems' | 'replaceHistoryWithCompaction',
-    items: AgentInputItem[],
-    runContext: Context,
-  ): Promise<void> {
+  function append(method: Append, items: AgentInputItem[], runContext: Context): MaybePromise<void> {
     passOn(records?.id(), items);
-    if (items.length <= batch) {
-      await send(method, [items], runContext);
-      return;
-    }
+    if (items.length > batch) return inBatches(method, items, runContext);
+    return send(method, [items], runContext) as MaybePromise<void>;
+  }
+
+  async function inBatches(method: Append, items: AgentInputItem[], runContext: Context): Promise<void> {
     // The service adds ids, so its previous last record separates new records from equal ones.
     const [before] = (await inner.getItems(1, runContext)).map(recordIdentity);
     for (let start = 0; start < items.length; start += batch) {
@@ -183,9 +182,7 @@ export function innerSession(session: Session): Inner {
       return items as AgentInputItem[];
     },
     addItems: (items, runContext) =>
-      after(records?.toAppend(items) ?? items, (list) =>
-        append('addItems', list, runContext),
-      ) as Promise<void>,
+      after(records?.toAppend(items) ?? items, (list) => append('addItems', list, runContext)),
     popItem: async (runContext) => (await call('popItem', [], runContext)) as AgentInputItem | undefined,
     clearSession: async (runContext) => void (await call('clearSession', [], runContext)),
     replaceHistoryWithCompaction: async (items, runContext) =>

@@ -65,7 +65,7 @@ export async function send<R extends readonly Entry[]>(
   stack: Stack,
   call: SessionCall,
   seal: () => MaybePromise<R>,
-  transmit: (sealed: R) => Promise<void>,
+  transmit: (sealed: R) => MaybePromise<void>,
 ): Promise<R> {
   const sealing = seal();
   // Most stacks seal at once; waiting for that would cost a promise.

@@ -159,7 +159,7 @@ function walkField(type: string, value: unknown, place: Place, visitor: Visitor)
     const isParts = place.key !== undefined && PART_LISTS.has(place.key);
     let run: object | undefined;
     return mapArray(value, (element, index) => {
-      const at: Place = { ...place, path: pathBelow(place.path, index) };
+      const at: Place = { path: pathBelow(place.path, index), key: place.key, parentKey: place.parentKey };
       if (!isParts || !hasText(element)) {
         run = undefined;
         return walkField(type, element, at, visitor);

@@ -9,7 +9,10 @@ export interface Sized {
 /** Lists by key; the least recently used ones are evicted first. */
 export interface BoundedLists<L extends Sized> {
   get(key: string): L | undefined;
-  /** Keeps the list, unless it alone is larger than a bound. Its size must not change until it is deleted. */
+  /**
+   * Keeps the list instead of an earlier one, unless it alone is larger than a bound. It is a new object each time, and
+   * its size must not change until it is deleted.
+   */
   set(key: string, list: L): void;
   delete(key: string): void;
   /** Drops the least recently used lists for as long as they are over. */
@@ -32,9 +35,11 @@ export function createBoundedLists<L extends Sized>(
   return {
     get: (key) => lists.get(key),
     set(key, list) {
-      lists.delete(key);
-      if (list.items > maxItems || list.bytes > maxBytes) return;
-      // An empty list counts as one item: the number of empty lists must be bounded, too.
+      if (list.items > maxItems || list.bytes > maxBytes) {
+        lists.delete(key);
+        return;
+      }
+      // It replaces an earlier list under the key, which costs less than to delete that first. An empty list counts as one item: the number of empty lists must be bounded, too.
       lists.set(key, list, { size: Math.max(1, list.items) });
       bytes += list.bytes;
       while (tooManyBytes()) lists.pop();
