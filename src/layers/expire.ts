@@ -238,19 +238,16 @@ function linksOf(item: Entry['item']): readonly string[] {
   return result === undefined ? [owner] : [result, owner];
 }
 
+const NO_CALLS: ReadonlyMap<string, Header> = new Map();
+
 /** The headers of the newest stamped calls that results of this batch answer: one look back for all of them. */
-function earlierCalls(entries: readonly Entry[], call: SessionCall): MaybePromise<Map<string, Header>> {
+function earlierCalls(
+  entries: readonly Entry[],
+  call: SessionCall,
+): MaybePromise<ReadonlyMap<string, Header>> {
+  const wanted = wantedCalls(entries);
+  if (wanted === undefined) return NO_CALLS;
   const found = new Map<string, Header>();
-  const wanted = new Set<string>();
-  const inBatch = new Set<string>();
-  for (const { item, header } of entries) {
-    if (header.t === undefined) {
-      for (const key of linksOf(item)) if (!inBatch.has(key)) wanted.add(key);
-    }
-    const opens = callKey(item);
-    if (opens !== undefined) inBatch.add(opens);
-  }
-  if (wanted.size === 0) return found;
   // The search goes from the newest entry backwards and ends when this returns true.
   const looking = call.lookBack(({ item, header }) => {
     const opens = callKey(item);
@@ -258,6 +255,20 @@ function earlierCalls(entries: readonly Entry[], call: SessionCall): MaybePromis
     return wanted.size === 0;
   });
   return looking.then(() => found);
+}
+
+/** The calls before these entries that some of them answer. */
+function wantedCalls(entries: readonly Entry[]): Set<string> | undefined {
+  let wanted: Set<string> | undefined;
+  let inBatch: Set<string> | undefined;
+  for (const { item, header } of entries) {
+    if (header.t === undefined) {
+      for (const key of linksOf(item)) if (inBatch?.has(key) !== true) (wanted ??= new Set()).add(key);
+    }
+    const opens = callKey(item);
+    if (opens !== undefined) (inBatch ??= new Set()).add(opens);
+  }
+  return wanted;
 }
 
 /** The time that items are compared with: the same for all calls of one run, within limits. */

@@ -13,10 +13,16 @@ export const MAX_DEPTH = 1_000;
  * @throws {@link StrongroomError} `ERR_INVALID_ITEM`, naming the path and never the value.
  */
 export function snapshotItem(item: AgentInputItem): AgentInputItem {
+  return readable(() => sizedSnapshot(item, beginSnapshots()));
+}
+
+/** {@link snapshotItem} of one item after the other; the last one throws for all. */
+export function sizedSnapshot(item: AgentInputItem, at: Snapshots): AgentInputItem {
   if (typeof item !== 'object' || item === null || Array.isArray(item)) {
     throw new StrongroomError('ERR_INVALID_ITEM', 'An item must be an object.');
   }
-  return readable(() => snapshot(item, { keys: [], objects: [] })) as AgentInputItem;
+  at.size = 0;
+  return snapshot(item, at) as AgentInputItem;
 }
 
 /**
@@ -29,7 +35,7 @@ export function snapshotList<T = AgentInputItem>(
   copy: (item: AgentInputItem) => T = snapshotItem as (item: AgentInputItem) => T,
 ): T[] {
   const list = listed(items);
-  return readable(() => list.map(copy));
+  return readable(() => list.map((item) => copy(item)));
 }
 
 /**
@@ -78,17 +84,26 @@ export function readable<T>(read: () => T): T {
 
 /**
  * The current position of a snapshot: the objects that are being copied, and the key of each but the first in the one
- * before. One for the whole item: a path for each value would cost as much as the item.
+ * before. One for all items of a list: a path for each value would cost as much as the item.
  */
-interface Place {
+export interface Snapshots {
   readonly keys: (string | number)[];
   readonly objects: object[];
+  /** At least the bytes of the item's JSON, without building it: six is the most that a UTF-16 unit can get. */
+  size: number;
+}
+
+export function beginSnapshots(): Snapshots {
+  return { keys: [], objects: [], size: 0 };
 }
 
 /** @param key Of this value in the innermost object; absent for the item itself. */
-function snapshot(value: unknown, place: Place, key?: string | number): unknown {
+function snapshot(value: unknown, place: Snapshots, key?: string | number): unknown {
+  place.size += 32;
   switch (typeof value) {
     case 'string':
+      place.size += 6 * value.length;
+      return value;
     case 'boolean':
       return value;
     case 'number':
@@ -100,7 +115,10 @@ function snapshot(value: unknown, place: Place, key?: string | number): unknown 
       return refuse(place, key, `a ${typeof value}`);
   }
   if (value === null) return null;
-  if (value instanceof Uint8Array) return new Uint8Array(value);
+  if (value instanceof Uint8Array) {
+    place.size += 2 * value.length;
+    return new Uint8Array(value);
+  }
   const { keys, objects } = place;
   // Items are flat: looking through the few objects above takes less time than a set of them.
   if (objects.includes(value)) return refuse(place, key, 'a cycle');
@@ -113,13 +131,13 @@ function snapshot(value: unknown, place: Place, key?: string | number): unknown 
   return copy;
 }
 
-function snapshotArray(list: readonly unknown[], place: Place): unknown[] {
+function snapshotArray(list: readonly unknown[], place: Snapshots): unknown[] {
   const copy: unknown[] = [];
   for (let index = 0; index < list.length; index++) copy.push(snapshot(list[index], place, index));
   return copy;
 }
 
-function snapshotObject(value: object, place: Place): Record<string, unknown> {
+function snapshotObject(value: object, place: Snapshots): Record<string, unknown> {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null && Object.getPrototypeOf(prototype) !== null) {
     return refuse(place, undefined, 'an instance of a class');
@@ -127,12 +145,14 @@ function snapshotObject(value: object, place: Place): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
   for (const key of Object.keys(value)) {
     const member = (value as Record<string, unknown>)[key];
-    if (member !== undefined) setOwn(copy, key, snapshot(member, place, key));
+    if (member === undefined) continue;
+    place.size += 6 * key.length;
+    setOwn(copy, key, snapshot(member, place, key));
   }
   return copy;
 }
 
-function refuse({ keys }: Place, key: string | number | undefined, what: string): never {
+function refuse({ keys }: Snapshots, key: string | number | undefined, what: string): never {
   const path = itemPath(key === undefined ? keys : [...keys, key]);
   throw new StrongroomError(
     'ERR_INVALID_ITEM',

@@ -11,6 +11,7 @@ import {
   type Keyring,
 } from '../../src/index.ts';
 import { encodeItem, itemKey, MAX_DEPTH, snapshotItem } from '../../src/protocol/item.ts';
+import { snapshotItems } from '../../src/protocol/snapshot-items.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { coded, failure } from '../crypto/failure.ts';
 
@@ -101,3 +102,27 @@ it('a repeated value is not a cycle, one that contains itself is', () => {
   loop['self'] = { loop };
   expect(() => snapshotItem({ role: 'user', content: 'x', providerData: loop })).toThrow(/is a cycle/);
 });
+
+const LARGE: readonly (readonly [name: string, providerData: Record<string, unknown>])[] = [
+  ['text', { text: 'x'.repeat(5_000) }],
+  ['text of characters that JSON escapes', { text: '\0'.repeat(900) }],
+  ['bytes', { bytes: new Uint8Array(4_000) }],
+  ['a key', { ['k'.repeat(5_000)]: true }],
+  ['many numbers', { numbers: Array.from({ length: 250 }, () => -1.234_567_890_123_456e-300) }],
+  [
+    'keys that are escaped',
+    Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`${'$'.repeat(index)}bytes`, 0])),
+  ],
+  ['many empty lists', { lists: Array.from({ length: 2_000 }, () => []) }],
+];
+
+it.each(LARGE)(
+  'an item that is large by %s is refused, and one byte of JSON less is not',
+  (_name, providerData) => {
+    const item: AgentInputItem = { role: 'user', content: 'x', providerData };
+    const bytes = Buffer.byteLength(encodeItem(item));
+    expect(bytes).toBeGreaterThan(5_000);
+    expect(snapshotItems([item], bytes)).toEqual([item]);
+    expect(() => snapshotItems([item], bytes - 1)).toThrow(`has ${bytes} bytes of JSON`);
+  },
+);
