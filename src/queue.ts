@@ -2,6 +2,7 @@ import type { MaybePromise } from './layer.ts';
 
 /** Mutations run one after the other in the order of the calls; a read waits for the mutations called before it. */
 export interface Queue {
+  /** @param work An async function: nothing is thrown at once. It starts at once when nobody is waited for. */
   mutate<T>(work: () => Promise<T>): Promise<T>;
   /** At once, and without a promise if `work` makes none, when nobody is waited for. */
   read<T>(work: () => MaybePromise<T>): MaybePromise<T>;
@@ -12,7 +13,7 @@ export function createQueue(): Queue {
   let last: Promise<void> | undefined;
   return {
     mutate(work) {
-      const mine = last === undefined ? begin(work) : last.then(work);
+      const mine = last === undefined ? work() : last.then(work);
       const over = (): void => {
         if (last === mineOver) last = undefined;
       };
@@ -23,15 +24,6 @@ export function createQueue(): Queue {
     },
     read: (work) => (last === undefined ? work() : last.then(work)),
   };
-}
-
-/** Starts at once, because there is nothing to wait for; an exception becomes a rejection. */
-function begin<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return work();
-  } catch (error) {
-    return Promise.reject(error);
-  }
 }
 
 /**

@@ -60,7 +60,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   const queueOf = createQueues(inner.acceptsRunContext);
 
   const begin = createBegin(inner, stack, pipeline, histories);
-  const isSurrounded = stack.layers.some(hasAround);
+  const isSurrounded = stack.layers.some((layer) => layer.around !== undefined);
 
   /** A store that closes waits for calls from the moment when they are made, and refuses later ones at once. */
   function letIn<T>(kind: CallKind, details: CallDetails, work: () => MaybePromise<T>): Promise<T> {
@@ -77,15 +77,14 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   }
 
   async function refused(kind: CallKind, details: CallDetails, error: unknown): Promise<never> {
-    return await around(await begin(kind, details), async () => Promise.reject(error as Error));
+    return await runAround(stack.layers, await begin(kind, details), async () => {
+      throw error;
+    });
   }
 
   async function removing(call: SessionCall): Promise<void> {
     for (const layer of stack.layers) await layer.removing?.(call);
   }
-
-  const around = <T>(call: SessionCall, work: () => Promise<T>): Promise<T> =>
-    runAround(stack.layers, call, work);
 
   function assertReadable(records: readonly Opened[], call: SessionCall): void {
     if (!hasSkipped(records)) return;
@@ -108,7 +107,7 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
       details.checked?.();
       return work(call);
     };
-    const result = isSurrounded ? around(call, async () => checked()) : checked();
+    const result = isSurrounded ? runAround(stack.layers, call, async () => checked()) : checked();
     // A read from memory has its answer at once.
     return isThenable(result) ? await result : result;
   }
@@ -147,17 +146,12 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   };
 }
 
-function hasAround(layer: SessionLayer): boolean {
-  return layer.around !== undefined;
-}
-
 /** Runs `work` inside the `around` hooks, outermost first. */
 export async function runAround<T>(
   layers: readonly SessionLayer[],
   call: SessionCall,
   work: () => Promise<T>,
 ): Promise<T> {
-  if (!layers.some(hasAround)) return await work();
   let next = work;
   for (const layer of layers.toReversed()) {
     if (layer.around === undefined) continue;

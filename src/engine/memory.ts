@@ -89,16 +89,17 @@ export function createMemory(): Memory {
         holders.set(items[length - 1 - index] as AgentInputItem, latest);
       }
       reads = [{ read: new WeakRef(latest), holders }, ...reads.slice(0, READS - 1)];
-      read = callsAmong(opened.length, (index) => opened[index]?.bottom);
+      read = callsAmong(opened);
       account();
     },
     wrote(entries) {
       let isNew = false;
       for (const entry of entries) {
         if (!isCall(entry.item)) continue;
-        add(written, callOf(entry));
-        if (written.entries.length > CALLS)
+        add(written, entry);
+        if (written.entries.length > CALLS) {
           written.bytes -= (written.entries.shift() as RememberedCall).bytes;
+        }
         isNew = true;
       }
       if (isNew) account();
@@ -126,8 +127,7 @@ export function createMemory(): Memory {
       account();
     },
     forget() {
-      written = noCalls();
-      read = noCalls();
+      makeRoom();
       full = undefined;
       account();
     },
@@ -160,21 +160,18 @@ function noCalls(): Calls {
   return { entries: [], bytes: 0 };
 }
 
-function add(calls: Calls, call: RememberedCall): void {
-  calls.entries.push(call);
-  calls.bytes += call.bytes;
+function add(calls: Calls, { item, header, stored }: Entry): void {
+  const bytes = OBJECT_BYTES + (stored === undefined ? 0 : 2 * lengthOf(stored));
+  calls.entries.push({ item, header, bytes });
+  calls.bytes += bytes;
 }
 
-function callOf({ item, header, stored }: Entry): RememberedCall {
-  return { item, header, bytes: OBJECT_BYTES + (stored === undefined ? 0 : 2 * lengthOf(stored)) };
-}
-
-/** The last calls among these entries. Collected from the end: old ones are of little use. */
-function callsAmong(count: number, entryAt: (index: number) => Entry | undefined): Calls {
+/** The last calls among these records. Collected from the end: old ones are of little use. */
+function callsAmong(opened: readonly Opened[]): Calls {
   const calls = noCalls();
-  for (let index = count - 1; index >= 0 && calls.entries.length < CALLS; index--) {
-    const entry = entryAt(index);
-    if (entry !== undefined && isCall(entry.item)) add(calls, callOf(entry));
+  for (let index = opened.length - 1; index >= 0 && calls.entries.length < CALLS; index--) {
+    const entry = opened[index]?.bottom;
+    if (entry !== undefined && isCall(entry.item)) add(calls, entry);
   }
   calls.entries.reverse();
   return calls;

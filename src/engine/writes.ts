@@ -32,19 +32,28 @@ export function createWrites(parts: Parts): Writes {
     };
   }
 
+  /** To an inner session that checks the items itself. */
+  function passOn(
+    member: 'addItems' | 'replaceHistoryWithCompaction',
+    items: AgentInputItem[],
+    runContext: Context,
+    origin?: CallOrigin,
+  ): Promise<void> {
+    const checked = readNow(() => copiedNow(listed(items)));
+    const itemCount = orNone(checked).length;
+    return calls.mutate(member, { ...origin, itemCount, runContext, checked }, async (call) => {
+      await inner[member](checked(), runContext);
+      call.result.items = itemCount;
+    });
+  }
+
   function addItems(
     items: AgentInputItem[],
     runContext: Context,
     origin: CallOrigin = {},
     headers?: readonly Header[],
   ): Promise<void> {
-    if (!stack.transforms) {
-      const { checked, itemCount } = takenAsTheyAre(items);
-      return calls.mutate('addItems', { ...origin, itemCount, runContext, checked }, async (call) => {
-        await inner.addItems(checked(), runContext);
-        call.result.items = itemCount;
-      });
-    }
+    if (!stack.transforms) return passOn('addItems', items, runContext, origin);
     const { checked, origins, itemCount } = taken(items, runContext);
     const details = { ...origin, itemCount, runContext, checked };
     return calls.mutate('addItems', details, async (call, appended) => {
@@ -107,14 +116,7 @@ export function createWrites(parts: Parts): Writes {
   }
 
   async function replaceHistoryWithCompaction(items: AgentInputItem[], runContext: Context): Promise<void> {
-    if (!stack.transforms) {
-      const { checked, itemCount } = takenAsTheyAre(items);
-      const details = { itemCount, runContext, checked };
-      return calls.mutate('replaceHistoryWithCompaction', details, async (call) => {
-        await inner.replaceHistoryWithCompaction(checked(), runContext);
-        call.result.items = itemCount;
-      });
-    }
+    if (!stack.transforms) return passOn('replaceHistoryWithCompaction', items, runContext);
     const { checked, origins, itemCount } = taken(items, runContext);
     const details = { itemCount, runContext, checked };
     return calls.mutate('replaceHistoryWithCompaction', details, async (call, _appended, removed) => {
@@ -158,12 +160,6 @@ interface Taken {
   readonly checked: () => AgentInputItem[];
   readonly origins: readonly (Opened | undefined)[];
   readonly itemCount: number;
-}
-
-/** For an inner session that checks the items itself. */
-function takenAsTheyAre(items: unknown): Pick<Taken, 'checked' | 'itemCount'> {
-  const checked = readNow(() => copiedNow(listed(items)));
-  return { checked, itemCount: orNone(checked).length };
 }
 
 function orNone(list: () => AgentInputItem[]): readonly AgentInputItem[] {

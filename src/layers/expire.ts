@@ -4,7 +4,6 @@ import { StrongroomError } from '../errors.ts';
 import type { Entry, Header, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import { after as andThen } from '../maybe-promise.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
-import { sameFields } from '../protocol/header.ts';
 import { callKey, ownerKey, resultKey } from '../protocol/links.ts';
 import { withParts } from '../protocol/sealed-record.ts';
 import { countWork } from '../protocol/work.ts';
@@ -113,7 +112,7 @@ export function expire(options: ExpireOptions): SessionLayer {
 
   /** The earliest time of writing and the earliest expiry of stamped records. */
   function lifeOf(headers: readonly Header[]): Life {
-    const life = { ...ENDLESS };
+    const life = { birth: Number.POSITIVE_INFINITY, expiry: Number.POSITIVE_INFINITY };
     for (const header of headers) {
       const birth = birthOf(header) as number;
       life.birth = Math.min(life.birth, birth);
@@ -126,14 +125,11 @@ export function expire(options: ExpireOptions): SessionLayer {
     const now = call.now();
     const cutoff = cutoffOf(call, now);
     // Expired items were hidden from the caller that made the replacement, so it contains none of them.
-    const replaced =
-      call.replaces === undefined
-        ? ENDLESS
-        : lifeOf(
-            call.replaces
-              .map(({ header }) => header)
-              .filter((header) => header.t !== undefined && expiryOf(header) > cutoff),
-          );
+    const replaced = lifeOf(
+      (call.replaces ?? [])
+        .map(({ header }) => header)
+        .filter((header) => header.t !== undefined && expiryOf(header) > cutoff),
+    );
     return andThen(earlierCalls(entries, call), (earlier) => stamped(entries, now, replaced, earlier));
   };
 
@@ -144,25 +140,16 @@ export function expire(options: ExpireOptions): SessionLayer {
     earlier: ReadonlyMap<string, Header>,
   ): readonly Entry[] {
     const inBatch = new Map<string, Header>();
-    /** Most items of a write get one header. */
-    let last: (Life & { readonly from: Header; readonly header: Header }) | undefined;
 
     function stamp({ item, header }: Entry): Header {
       // Written back after a rollback: the old stamps stay.
       if (header.t !== undefined) return { ...header, e: header.e ?? (header.g ?? header.t) + after };
-      const links = linksOf(item);
-      const calls =
-        links.length === 0 ? [] : links.flatMap((key) => inBatch.get(key) ?? earlier.get(key) ?? []);
+      const calls = linksOf(item).flatMap((key) => inBatch.get(key) ?? earlier.get(key) ?? []);
       // A result takes both unchanged, or a purge that reads stamps only would separate it from its call.
       const own = calls.length > 0 ? lifeOf(calls) : { birth: now, expiry: now + after };
       const birth = Math.min(own.birth, replaced.birth);
       const expiry = Math.min(own.expiry, replaced.expiry);
-      if (last?.birth === birth && last.expiry === expiry && sameFields(last.from, header)) {
-        return last.header;
-      }
-      const made = { ...header, t: now, e: expiry, ...(birth !== now && { g: birth }) };
-      last = { birth, expiry, from: header, header: made };
-      return made;
+      return { ...header, t: now, e: expiry, ...(birth !== now && { g: birth }) };
     }
 
     return entries.map((entry) => {
@@ -226,28 +213,24 @@ interface Life {
   readonly expiry: number;
 }
 
-const ENDLESS: Life = { birth: Number.POSITIVE_INFINITY, expiry: Number.POSITIVE_INFINITY };
-
-const NO_LINKS: readonly string[] = [];
-
 /** The links of an item to earlier ones: its call, and the program that issued it. */
-function linksOf(item: Entry['item']): readonly string[] {
-  const result = resultKey(item);
-  const owner = ownerKey(item);
-  if (owner === undefined) return result === undefined ? NO_LINKS : [result];
-  return result === undefined ? [owner] : [result, owner];
+function linksOf(item: Entry['item']): string[] {
+  return [resultKey(item), ownerKey(item)].filter((key) => key !== undefined);
 }
 
-const NO_CALLS: ReadonlyMap<string, Header> = new Map();
-
 /** The headers of the newest stamped calls that results of this batch answer: one look back for all of them. */
-function earlierCalls(
-  entries: readonly Entry[],
-  call: SessionCall,
-): MaybePromise<ReadonlyMap<string, Header>> {
-  const wanted = wantedCalls(entries);
-  if (wanted === undefined) return NO_CALLS;
+function earlierCalls(entries: readonly Entry[], call: SessionCall): MaybePromise<Map<string, Header>> {
   const found = new Map<string, Header>();
+  const wanted = new Set<string>();
+  const inBatch = new Set<string>();
+  for (const { item, header } of entries) {
+    if (header.t === undefined) {
+      for (const key of linksOf(item)) if (!inBatch.has(key)) wanted.add(key);
+    }
+    const opens = callKey(item);
+    if (opens !== undefined) inBatch.add(opens);
+  }
+  if (wanted.size === 0) return found;
   // The search goes from the newest entry backwards and ends when this returns true.
   const looking = call.lookBack(({ item, header }) => {
     const opens = callKey(item);
@@ -255,20 +238,6 @@ function earlierCalls(
     return wanted.size === 0;
   });
   return looking.then(() => found);
-}
-
-/** The calls before these entries that some of them answer. */
-function wantedCalls(entries: readonly Entry[]): Set<string> | undefined {
-  let wanted: Set<string> | undefined;
-  let inBatch: Set<string> | undefined;
-  for (const { item, header } of entries) {
-    if (header.t === undefined) {
-      for (const key of linksOf(item)) if (inBatch?.has(key) !== true) (wanted ??= new Set()).add(key);
-    }
-    const opens = callKey(item);
-    if (opens !== undefined) (inBatch ??= new Set()).add(opens);
-  }
-  return wanted;
 }
 
 /** The time that items are compared with: the same for all calls of one run, within limits. */

@@ -10,19 +10,15 @@ export const MAX_DEPTH = 1_000;
  * A plain deep copy of an item, each property read once. Properties that are `undefined` are omitted, as in JSON;
  * any other value that JSON would change or lose is refused, and so are more than {@link MAX_DEPTH} levels.
  *
+ * @param at Of items that are copied one after the other; after an error it is not used again.
  * @throws {@link StrongroomError} `ERR_INVALID_ITEM`, naming the path and never the value.
  */
-export function snapshotItem(item: AgentInputItem): AgentInputItem {
-  return readable(() => sizedSnapshot(item, beginSnapshots()));
-}
-
-/** {@link snapshotItem} of one item after the other; the last one throws for all. */
-export function sizedSnapshot(item: AgentInputItem, at: Snapshots): AgentInputItem {
+export function snapshotItem(item: AgentInputItem, at: Snapshots = beginSnapshots()): AgentInputItem {
   if (typeof item !== 'object' || item === null || Array.isArray(item)) {
     throw new StrongroomError('ERR_INVALID_ITEM', 'An item must be an object.');
   }
   at.size = 0;
-  return snapshot(item, at) as AgentInputItem;
+  return readable(() => snapshot(item, at)) as AgentInputItem;
 }
 
 /**

@@ -1,12 +1,12 @@
 import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { beginSnapshots, encodeItem, listed, readable, sizedSnapshot } from './item.ts';
+import { beginSnapshots, encodeItem, listed, snapshotItem } from './item.ts';
 
 /** Copies the items of the caller, each property read once, so that later changes have no effect. */
 export function snapshotItems(items: readonly AgentInputItem[], maxItemBytes: number): AgentInputItem[] {
   const at = beginSnapshots();
   return listed(items).map((item, index, { length }) => {
-    const snapshot = readable(() => sizedSnapshot(item, at));
+    const snapshot = snapshotItem(item, at);
     if (at.size > maxItemBytes) {
       const bytes = new TextEncoder().encode(encodeItem(snapshot)).length;
       if (bytes > maxItemBytes) {

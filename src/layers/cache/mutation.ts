@@ -37,11 +37,14 @@ export function createMutation(
         activity.active -= 1;
         const before = key === undefined ? undefined : lists.get(key);
         if (key === undefined || before === undefined) return;
-        // A repeated transaction is acknowledged too, and appends nothing.
-        const isAppend = appended !== undefined && call.kind === 'addItems';
-        // Else another change overlapped this one or came since: the list lacks its records.
-        const isNext = before.generation === generation - 1 && activity.generation === generation;
-        if (!isAppend || !isNext) {
+        if (
+          // A repeated transaction is acknowledged too, and appends nothing.
+          appended === undefined ||
+          call.kind !== 'addItems' ||
+          // Another change overlapped this one or came since: the list lacks its records.
+          before.generation !== generation - 1 ||
+          activity.generation !== generation
+        ) {
           lists.delete(key);
           return;
         }

@@ -98,15 +98,8 @@ export function referenceOf({ header, stored }: Entry): KeyReference | undefined
 /** Equal for entries that one data key opens, and for all plaintext. */
 export function nameOf(entry: Entry): string {
   const reference = referenceOf(entry);
-  if (reference === undefined) return '';
-  // Records of one write share their header: one text, which has its hash already, instead of an equal one each time.
-  if (last?.header !== reference.header || last.wrapped !== reference.wrapped) {
-    last = { header: reference.header, wrapped: reference.wrapped, name: keyOf(reference) };
-  }
-  return last.name;
+  return reference === undefined ? '' : keyOf(reference);
 }
-
-let last: (KeyReference & { readonly name: string }) | undefined;
 
 /**
  * The key contains everything that identifies a data key; a record with a changed suite must not find the same one.
