@@ -1,3 +1,4 @@
+import { getOrMake } from './get-or-make.ts';
 import type { MaybePromise } from './layer.ts';
 
 /** Mutations run one after the other in the order of the calls; a read waits for the mutations called before it. */
@@ -34,13 +35,12 @@ export function createQueues(
   routes: boolean,
 ): (runContext: { readonly context: unknown } | undefined) => Queue {
   const shared = createQueue();
+  if (!routes) return () => shared;
   const queues = new WeakMap<object, Queue>();
   return (runContext) => {
-    if (!routes || runContext === undefined) return shared;
+    if (runContext === undefined) return shared;
     const { context } = runContext;
     const caller = typeof context === 'object' && context !== null ? context : runContext;
-    let queue = queues.get(caller);
-    if (queue === undefined) queues.set(caller, (queue = createQueue()));
-    return queue;
+    return getOrMake(queues, caller, createQueue);
   };
 }

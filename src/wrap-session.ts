@@ -1,19 +1,21 @@
 import type { Session } from '@openai/agents';
 import { ledgerMembers } from './protocol/ledger.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
+import type { RareCalls } from './engine/rare-calls.ts';
 import { brandOf, innerSession } from './engine/inner.ts';
 import { describeLayer, isDataLayer } from './engine/layer-kinds.ts';
 import { MEMBERS, unknownMembers, type MemberContext, type SessionMember } from './engine/members.ts';
 import { checkOrder } from './engine/order.ts';
 import type { ReplacePrefixArgs } from './engine/prefix.ts';
 import { buildStack, flattenLayers } from './engine/stack.ts';
-import { existingWrapper, rememberWrapper } from './engine/wrappers.ts';
+import { wrappersIn } from './engine/wrappers.ts';
 import { StrongroomError } from './errors.ts';
 import type { Layers, SessionLayer } from './layer.ts';
 import { checkOptions, parseCount } from './options.ts';
 import {
   COPY,
   COPY_THROUGH,
+  type CopyBeginning,
   DERIVE,
   describedLayers,
   LAYERS,
@@ -115,7 +117,8 @@ export function wrapSession<S extends Session>(
       : parseCount('wrapSession', 'maxItemBytes', options.maxItemBytes);
 
   const inner = innerSession(innermost);
-  const existing = existingWrapper(innermost, all, maxItemBytes);
+  const wrappers = wrappersIn(all, maxItemBytes);
+  const existing = wrappers.get(innermost)?.deref();
   if (existing !== undefined) return existing as Wrapped<S>;
 
   const described = all.map(describeLayer);
@@ -130,16 +133,19 @@ export function wrapSession<S extends Session>(
   warnOfUnknownMembers(innermost);
 
   const engine = createEngine(inner, stack, maxItemBytes, (other) =>
-    inner.dekStore !== undefined && storeOf(other) === inner.dekStore ? engineOf(other)?.receive : undefined,
+    inner.dekStore !== undefined && storeOf(other) === inner.dekStore
+      ? engineOf(other)?.rare().receive
+      : undefined,
   );
   const wrapper = buildMembers({ inner, stack, engine, has });
   Object.assign(wrapper, ledgerMembers(inner.id, wrapper));
-  if (hasReplacePrefix(innermost)) wrapper['replacePrefix'] = engine.replacePrefix.bind(engine);
+  if (hasReplacePrefix(innermost))
+    wrapper['replacePrefix'] = (args: ReplacePrefixArgs) => engine.rare().replacePrefix(args);
   const brand = brandOf(innermost);
   if (brand !== undefined) wrapper[brand.symbol] = brand.value;
   if (inner.dekStore !== undefined) Object.defineProperty(wrapper, STORE_OF, { value: inner.dekStore });
   const pages: Pages = {
-    read: engine.page,
+    read: (options, find) => engine.rare().page(options, find),
     version: inner.version,
     append: async (items, headers) => engine.addItems(items, undefined, {}, headers),
   };
@@ -152,14 +158,19 @@ export function wrapSession<S extends Session>(
     };
     Object.defineProperty(wrapper, DERIVE, { value: derive });
   }
-  const copying = (innermost as { readonly [COPY_THROUGH]?: Parameters<Engine['copies']>[0] })[COPY_THROUGH];
-  if (copying !== undefined) Object.defineProperty(wrapper, COPY, { value: engine.copies(copying) });
+  const copying = (innermost as { readonly [COPY_THROUGH]?: Parameters<RareCalls['copies']>[0] })[
+    COPY_THROUGH
+  ];
+  if (copying !== undefined) {
+    const copy: CopyBeginning = (plan) => engine.rare().copies(copying)(plan);
+    Object.defineProperty(wrapper, COPY, { value: copy });
+  }
   Object.defineProperty(wrapper, LAYERS, { value: Object.freeze([...described, ...foreign]) });
 
   // The members table built it: each member exists exactly when the stack supports it.
   const result = wrapper as unknown as Session;
   wrappings.set(result, { inner: innermost, layers: all, maxItemBytes, engine });
-  rememberWrapper(innermost, all, maxItemBytes, result);
+  wrappers.set(innermost, new WeakRef(result));
   return result as Wrapped<S>;
 }
 

@@ -60,12 +60,12 @@ export function wrapStore<S extends Session>(
     },
     async one(id, kind, origin, work) {
       const engine = engineOf(wrapped.session(id, { derived: true }));
-      return engine === undefined ? work() : engine.operate(kind, origin, work);
+      return engine === undefined ? work() : engine.rare().operate(kind, origin, work);
     },
     list: (sessionsOptions) => bare.sessions(sessionsOptions),
     async removing(id, kind, origin, work) {
       const engine = engineOf(wrapped.session(id, { derived: true }));
-      return engine === undefined ? work() : engine.removed(kind, origin, work);
+      return engine === undefined ? work() : engine.rare().removed(kind, origin, work);
     },
     erase: async (id, kind, origin) =>
       calls.removing(id, kind, origin, async () => {
@@ -77,7 +77,7 @@ export function wrapStore<S extends Session>(
       const session = wrapped.session(id, { derived: true });
       const engine = engineOf(session);
       if (engine === undefined) return (await session.getItems()).map((item) => ({ item, header: {} }));
-      return engine.operate(kind, origin, async (io) => io.visibleEntries());
+      return engine.rare().operate(kind, origin, async (io) => io.visibleEntries());
     },
   };
   const wrapped: Store<Wrapped<S>> = {
@@ -130,7 +130,7 @@ export function wrapStore<S extends Session>(
         );
       };
       const engine = engineOf(wrapped.session(id, own));
-      return engine === undefined ? work() : engine.removed('deleteSession', origin, work);
+      return engine === undefined ? work() : engine.rare().removed('deleteSession', origin, work);
     },
     [CALLS]: calls,
     ...(store[MAINTENANCE] !== undefined && { [MAINTENANCE]: store[MAINTENANCE] }),

@@ -50,3 +50,17 @@ it('keeps the entries that were used last, in any order of calls', () => {
     }),
   );
 });
+
+it('removes those that were used longest ago, as long as they match', () => {
+  const removed: number[] = [];
+  const map = boundedMap<number, number>(Infinity, (value) => removed.push(value));
+  for (const value of [1, 2, 3, 4]) map.set(value, value);
+  map.get(1);
+  map.deleteWhile((oldest) => oldest < 4);
+  expect(removed).toEqual([2, 3]);
+  map.deleteWhile(() => true);
+  expect(removed).toEqual([2, 3, 4, 1]);
+  expect(map.size).toBe(0);
+  map.set(5, 5);
+  expect(map.get(5)).toBe(5);
+});

@@ -236,6 +236,19 @@ describe('wrapSession', () => {
     );
   });
 
+  it('checks the layers as they are for each session, also when they changed since another one', () => {
+    const outer: SessionLayer & { seals?: boolean } = { name: 'outer', write: (entries) => entries };
+    const layers = [outer, upperCase()];
+    wrapSession(new MemorySession(), layers);
+    outer.seals = true;
+    expect(() => wrapSession(new MemorySession(), layers)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_LAYER_ORDER',
+        message: expect.stringContaining('upper cannot be below outer, which seals') as string,
+      }) as Error,
+    );
+  });
+
   it('refuses a value that is not a session and one that is not a layer', () => {
     expect(() => wrapSession({} as Session, [])).toThrow(
       /it has no getSessionId, getItems, addItems, popItem, clearSession/,

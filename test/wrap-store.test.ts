@@ -1,5 +1,5 @@
 import { MemorySession, type AgentInputItem } from '@openai/agents';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { SessionCall, SessionLayer } from '../src/layer.ts';
 import { openSqlite } from '../src/stores/sqlite.ts';
 import { fakeClock } from '../src/testing/fake-clock.ts';
@@ -35,6 +35,28 @@ describe('wrapStore', () => {
     expect(await session.getItems()).toEqual([hello]);
     expect(JSON.stringify(await store.session('a').getItems())).toContain('sr1.');
     expect(session.applyHistoryTransaction).toBeTypeOf('function');
+  });
+
+  test('makes no weak map for one more session, which the garbage collector would look at each time', async () => {
+    await using store = openSqlite(':memory:');
+    const sessions = wrapStore(store, [stamping(fakeClock())]);
+    await sessions.session('a').addItems([hello]);
+    const made = vi.fn();
+    vi.stubGlobal(
+      'WeakMap',
+      class extends WeakMap<object, unknown> {
+        constructor() {
+          super();
+          made();
+        }
+      },
+    );
+    try {
+      await sessions.session('b').addItems([hello]);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+    expect(made).not.toHaveBeenCalled();
   });
 
   test('lists, purges and closes through the store, without the layers', async () => {

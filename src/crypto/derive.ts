@@ -3,7 +3,7 @@ import { NONCE_BYTES, type Aead } from './aead.ts';
 import { le64, pae, paeBefore, putLe64, toBase64url, writeAscii } from './encoding.ts';
 import { DIGEST_BYTES, sha256 } from './hash.ts';
 import { hedgedMessage, MAX_SEGMENT } from './hedged-message.ts';
-import { derivation, hmacSha256 } from './mac.ts';
+import { derivation, hmacSha256, type Mac } from './mac.ts';
 import { suite, type SuiteName } from './suite.ts';
 
 const NO_SALT = new Uint8Array(0);
@@ -70,14 +70,11 @@ export interface DerivedKeys {
   wipe(): void;
 }
 
-const infos = new Map<string, Uint8Array>();
+const infos: Record<string, Uint8Array> = {};
 
 /** `PAE(purpose, suite, context hash)` without the hash, which is its end. There are three for each suite. */
 function infoBefore(purpose: string, suiteName: SuiteName): Uint8Array {
-  const name = `${purpose} ${suiteName}`;
-  let info = infos.get(name);
-  if (info === undefined) infos.set(name, (info = paeBefore(DIGEST_BYTES, purpose, suiteName)));
-  return info;
+  return (infos[`${purpose} ${suiteName}`] ??= paeBefore(DIGEST_BYTES, purpose, suiteName));
 }
 
 /** The id of a data key under a suite and a context. */
@@ -104,25 +101,21 @@ export function deriveKeys(
   const encryptionKey = derive('sr1/enc');
   const syntheticKey = derive('sr1/syn');
   keys.wipe();
-  const aead = suite(suiteName)(encryptionKey);
-  const hmac = hmacSha256(syntheticKey);
+  let made: { readonly aead: Aead; readonly hmac: Mac } | undefined = {
+    aead: suite(suiteName)(encryptionKey),
+    hmac: hmacSha256(syntheticKey),
+  };
   encryptionKey.fill(0);
-  let wiped = false;
-  const refuseWiped = (): void => {
-    if (wiped)
-      throw new Error('A data key was used after it was zeroed. Report this as a bug of strongroom.');
+  syntheticKey.fill(0);
+  const unwiped = (): { readonly aead: Aead; readonly hmac: Mac } => {
+    if (made !== undefined) return made;
+    throw new Error('A data key was used after it was zeroed. Report this as a bug of strongroom.');
   };
-  const synthetic = (...data: readonly Uint8Array[]): Uint8Array => {
-    refuseWiped();
-    return hmac(...data);
-  };
-  const nonceOf = (plaintext: Uint8Array, ...pieces: readonly (string | Uint8Array)[]): Uint8Array =>
-    synthetic(paeBefore(plaintext.length, ...pieces), plaintext).subarray(0, NONCE_BYTES);
+  const synthetic = (...data: readonly Uint8Array[]): Uint8Array => unwiped().hmac(...data);
   return {
     did,
     get aead() {
-      refuseWiped();
-      return aead;
+      return unwiped().aead;
     },
     associatedData: (headerSegment) => associatedData(headerSegment, context.bytes),
     operationTag: (operationId, index) =>
@@ -130,13 +123,14 @@ export function deriveKeys(
     nonce: (headerSegment, plaintext, drawn) =>
       synthetic(...hedgedMessage(headerSegment, plaintext, drawn)).subarray(0, NONCE_BYTES),
     operationNonce: (operationId, index, headerSegment, plaintext) =>
-      nonceOf(plaintext, 'nonce', operationId, le64(index), headerSegment),
+      synthetic(
+        paeBefore(plaintext.length, 'nonce', operationId, le64(index), headerSegment),
+        plaintext,
+      ).subarray(0, NONCE_BYTES),
     wipe() {
-      if (wiped) return;
-      wiped = true;
-      aead.wipe();
-      hmac.wipe();
-      syntheticKey.fill(0);
+      made?.aead.wipe();
+      made?.hmac.wipe();
+      made = undefined;
     },
   };
 }

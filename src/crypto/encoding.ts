@@ -106,7 +106,15 @@ export function putLe64(target: Uint8Array, offset: number, value: number): void
 /** PASETO's pre-authentication encoding: the count, then each piece after its length. */
 export function pae(...pieces: readonly (string | Uint8Array)[]): Uint8Array {
   const parts = pieces.map((piece) => (typeof piece === 'string' ? utf8(piece) : piece));
-  return joined(parts, parts.length);
+  const out = new Uint8Array(8 + parts.reduce((sum, part) => sum + 8 + part.length, 0));
+  putLe64(out, 0, parts.length);
+  let offset = 8;
+  for (const part of parts) {
+    putLe64(out, offset, part.length);
+    out.set(part, offset + 8);
+    offset += 8 + part.length;
+  }
+  return out;
 }
 
 /**
@@ -114,20 +122,7 @@ export function pae(...pieces: readonly (string | Uint8Array)[]): Uint8Array {
  * long.
  */
 export function paeBefore(length: number, ...pieces: readonly (string | Uint8Array)[]): Uint8Array {
-  const parts = pieces.map((piece) => (typeof piece === 'string' ? utf8(piece) : piece));
-  const out = joined(parts, parts.length + 1, 8);
+  const out = pae(...pieces, '');
   putLe64(out, out.length - 8, length);
-  return out;
-}
-
-function joined(parts: readonly Uint8Array[], count: number, room = 0): Uint8Array {
-  const out = new Uint8Array(8 + parts.reduce((sum, part) => sum + 8 + part.length, room));
-  putLe64(out, 0, count);
-  let offset = 8;
-  for (const part of parts) {
-    putLe64(out, offset, part.length);
-    out.set(part, offset + 8);
-    offset += 8 + part.length;
-  }
   return out;
 }

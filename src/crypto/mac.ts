@@ -13,63 +13,56 @@ export interface Mac {
 
 /** Of SHA-256, in bytes. */
 const BLOCK = 64;
+const IPAD = 0x36;
+const OPAD = 0x5c;
 /** Longer inputs are hashed piece by piece: copying them would cost more. */
 const MOST = 16_384;
 
 // Calls are synchronous and do not nest.
 const scratch = new Uint8Array(BLOCK + MOST);
-const outerScratch = new Uint8Array(BLOCK + DIGEST_BYTES);
+const outer = new Uint8Array(BLOCK + DIGEST_BYTES);
 
 /**
  * HMAC-SHA256 (RFC 2104) under a key that stays the same over many calls, as two hashes:
  * `H((K ⊕ opad) ‖ H((K ⊕ ipad) ‖ text))`.
  */
 export function hmacSha256(key: Uint8Array): Mac {
-  // V8 keeps arrays of at most 64 bytes in its heap; for a larger one it asks the system for memory.
+  // `K ⊕ ipad`. V8 has arrays of at most 64 bytes in its heap; for a larger one it asks the system for memory.
   const inner = new Uint8Array(BLOCK);
   if (key.length > BLOCK) sha256Into(key, inner, 0);
   else inner.set(key);
-  const outer = new Uint8Array(BLOCK);
-  for (let index = 0; index < BLOCK; index++) {
-    outer[index] = (inner[index] as number) ^ 0x5c;
-    inner[index] = (inner[index] as number) ^ 0x36;
-  }
-
-  function innerHash(pieces: readonly Uint8Array[]): void {
-    let end = BLOCK;
-    for (const piece of pieces) end += piece.length;
-    if (end > scratch.length) {
-      const hash = sha256InPieces();
-      hash.update(inner);
-      for (const piece of pieces) hash.update(piece);
-      outerScratch.set(hash.digest(), BLOCK);
-      return;
-    }
-    scratch.set(inner);
-    let offset = BLOCK;
-    for (const piece of pieces) {
-      scratch.set(piece, offset);
-      offset += piece.length;
-    }
-    sha256Into(scratch.subarray(0, end), outerScratch, BLOCK);
-    // No key and no input stays in memory.
-    scratch.fill(0, 0, end);
-  }
-
+  for (let index = 0; index < BLOCK; index++) inner[index] = (inner[index] as number) ^ IPAD;
   const mac = (...pieces: readonly Uint8Array[]): Uint8Array => {
-    innerHash(pieces);
-    outerScratch.set(outer);
+    innerHash(inner, pieces);
+    for (let index = 0; index < BLOCK; index++) outer[index] = (inner[index] as number) ^ IPAD ^ OPAD;
     const digest = new Uint8Array(DIGEST_BYTES);
-    sha256Into(outerScratch, digest, 0);
-    outerScratch.fill(0);
+    sha256Into(outer, digest, 0);
+    outer.fill(0);
     return digest;
   };
-  return Object.assign(mac, {
-    wipe() {
-      inner.fill(0);
-      outer.fill(0);
-    },
-  });
+  return Object.assign(mac, { wipe: () => void inner.fill(0) });
+}
+
+/** Leaves `H((K ⊕ ipad) ‖ text)` at its place in the input of the outer hash. */
+function innerHash(inner: Uint8Array, pieces: readonly Uint8Array[]): void {
+  let end = BLOCK;
+  for (const piece of pieces) end += piece.length;
+  if (end > scratch.length) {
+    const hash = sha256InPieces();
+    hash.update(inner);
+    for (const piece of pieces) hash.update(piece);
+    outer.set(hash.digest(), BLOCK);
+    return;
+  }
+  scratch.set(inner);
+  let offset = BLOCK;
+  for (const piece of pieces) {
+    scratch.set(piece, offset);
+    offset += piece.length;
+  }
+  sha256Into(scratch.subarray(0, end), outer, BLOCK);
+  // No key and no input stays in memory.
+  scratch.fill(0, 0, end);
 }
 
 const NO_BLOCK = new Uint8Array(0);

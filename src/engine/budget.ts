@@ -1,3 +1,5 @@
+import { boundedMap } from '../bounded-map.ts';
+
 /**
  * Most bytes of state of all wrappers of this process together: sealed transactions, tool calls, and the stamps of
  * a last full read. The least recently used state is evicted first. `cache()` has its own bounds.
@@ -15,18 +17,13 @@ interface Held {
   readonly bytes: number;
 }
 
-/** Least recently used first. Weak, so that the state of an unreferenced wrapper is released with it. */
-const held = new Map<number, Held>();
+/** Weak, so that the state of an unreferenced wrapper is released with it. */
+const held = boundedMap<Held, number>(Infinity, ({ bytes }) => {
+  total -= bytes;
+});
 let total = 0;
 let lastId = 0;
-/** The one with the newest report. */
-let newest = 0;
-const collected = new FinalizationRegistry<number>(drop);
-
-function drop(id: number): void {
-  total -= held.get(id)?.bytes ?? 0;
-  held.delete(id);
-}
+const collected = new FinalizationRegistry<number>(held.delete);
 
 /** Bytes of state that the wrappers of this process hold now. */
 export function rememberedBytes(): number {
@@ -39,21 +36,16 @@ export function createShare(forget: () => void): Share {
   const share = {
     forget,
     use(bytes: number): void {
-      // It is the newest one already, with the same bytes.
-      if (id === newest && held.get(id)?.bytes === bytes) return;
-      drop(id);
+      if (held.get(id)?.bytes === bytes) return;
+      held.delete(id);
       if (bytes === 0) return;
       held.set(id, { share: reference, bytes });
-      newest = id;
       total += bytes;
-      // The oldest is looked up only when something must be evicted: a Map steps over all deleted entries to find
-      // it.
-      if (total <= MAX_REMEMBERED_BYTES) return;
-      for (const [oldest, { share: other }] of held) {
-        if (total <= MAX_REMEMBERED_BYTES) return;
-        drop(oldest);
-        other.deref()?.forget();
-      }
+      held.deleteWhile(({ share: oldest }) => {
+        if (total <= MAX_REMEMBERED_BYTES) return false;
+        oldest.deref()?.forget();
+        return true;
+      });
     },
   };
   const reference = new WeakRef(share);

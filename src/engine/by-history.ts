@@ -1,3 +1,4 @@
+import { getOrMake } from '../get-or-make.ts';
 import type { SessionCall } from '../layer.ts';
 
 /** One value for each history. */
@@ -19,16 +20,14 @@ export function createByHistory<T>(
   ownerOf: (call: SessionCall) => object,
   most: number = Number.POSITIVE_INFINITY,
 ): ByHistory<T> {
-  const owners = new WeakMap<object, WeakMap<object, Map<string, T>>>();
+  const byOwner = new WeakMap<object, Map<string, T>>();
+  const byContext = new WeakMap<object, typeof byOwner>();
 
   function valuesOf(call: SessionCall): Map<string, T> {
     const owner = ownerOf(call);
-    const route = call.routesByRunContext ? (call.runContext ?? owner) : owner;
-    const routes = owners.get(owner) ?? new WeakMap<object, Map<string, T>>();
-    owners.set(owner, routes);
-    const values = routes.get(route) ?? new Map<string, T>();
-    routes.set(route, values);
-    return values;
+    const context = call.routesByRunContext ? call.runContext : undefined;
+    const route = context === undefined ? byOwner : getOrMake(byContext, owner, () => new WeakMap());
+    return getOrMake(route, context ?? owner, () => new Map());
   }
 
   return {

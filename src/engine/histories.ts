@@ -1,4 +1,5 @@
 import type { AgentInputItem, RunContext } from '@openai/agents';
+import { getOrMake } from '../get-or-make.ts';
 import type { Entry, SessionCall } from '../layer.ts';
 import { createMemory, type Memory } from './memory.ts';
 import { createOperationLog, type OperationLog } from './operation-log.ts';
@@ -45,24 +46,29 @@ export interface Histories {
 /** @param routes Whether the inner session chooses its history by the run context. */
 export function createHistories(routes: boolean): Histories {
   let everyone: Route = { histories: new Map() };
-  let byContext = new WeakMap<RunContext<unknown>, Route>();
+  let byContext: WeakMap<RunContext<unknown>, Route> | undefined;
   let skipped = false;
 
   function routeOf({ runContext }: { readonly runContext?: RunContext<unknown> | undefined }): Route {
     if (!routes || runContext === undefined) return everyone;
-    let route = byContext.get(runContext);
-    if (route === undefined) byContext.set(runContext, (route = { histories: new Map() }));
-    return route;
+    byContext ??= new WeakMap();
+    return getOrMake(byContext, runContext, () => ({ histories: new Map() }));
   }
 
   function of(call: SessionCall): History {
     const { histories } = routeOf(call);
     const known = histories.get(call.sessionId);
     if (known !== undefined) return known;
-    const history: History = { memory: createMemory(), operations: createOperationLog(), records: 'unread' };
+    let operations: OperationLog | undefined;
+    const history: History = {
+      memory: createMemory(),
+      get operations() {
+        return (operations ??= createOperationLog());
+      },
+      records: 'unread',
+    };
     histories.set(call.sessionId, history);
-    const [oldest] = histories.keys();
-    if (histories.size > KEPT_IDS && oldest !== undefined) histories.delete(oldest);
+    if (histories.size > KEPT_IDS) histories.delete(histories.keys().next().value as string);
     return history;
   }
 
@@ -89,7 +95,7 @@ export function createHistories(routes: boolean): Histories {
         operations.forget();
       }
       everyone = { histories: new Map() };
-      byContext = new WeakMap();
+      byContext = undefined;
       skipped = false;
     },
   };

@@ -60,7 +60,7 @@ export const MEMBERS: { readonly [K in SessionMember]-?: Row<K> } = {
   popItem:
     ({ engine }) =>
     (runContext?: Context) =>
-      engine.popItem(runContext),
+      engine.rare().popItem(runContext),
   clearSession:
     ({ engine }) =>
     (runContext?: Context) =>
@@ -74,13 +74,13 @@ export const MEMBERS: { readonly [K in SessionMember]-?: Row<K> } = {
 
   applyHistoryTransaction: ({ engine, has }) =>
     has('applyHistoryTransaction')
-      ? (args, runContext) => engine.applyHistoryTransaction(args, runContext as Context)
+      ? (args, runContext) => engine.rare().applyHistoryTransaction(args, runContext as Context)
       : undefined,
 
   // Under an envelope or a codec the inner session cannot see call ids: open, mutate in plaintext, replace in one transaction.
   applyHistoryMutations: ({ engine, has, stack, inner }) =>
     has('applyHistoryMutations') && (!stack.opaque || inner.hasTransactions)
-      ? (args) => engine.applyHistoryMutations(args)
+      ? (args) => engine.rare().applyHistoryMutations(args)
       : undefined,
 
   // The inner session rewrites its own items; it cannot rewrite envelopes or the output of a codec.
@@ -115,16 +115,18 @@ export const MEMBERS: { readonly [K in SessionMember]-?: Row<K> } = {
   runCompaction: ({ inner, engine, has }) =>
     has('runCompaction')
       ? (...args) =>
-          engine.observe(
-            'runCompaction',
-            { runContext: args[1] as Context, mutates: true },
-            async () => await (inner.session as SdkSession).runCompaction(...args),
-          )
+          engine
+            .rare()
+            .observe(
+              'runCompaction',
+              { runContext: args[1] as Context, mutates: true },
+              async () => await (inner.session as SdkSession).runCompaction(...args),
+            )
       : undefined,
   getItemsWithCompactionOwnership: ({ inner, engine, has }) =>
     has('getItemsWithCompactionOwnership')
       ? (...args) =>
-          engine.observe(
+          engine.rare().observe(
             'getItemsWithCompactionOwnership',
             {
               runContext: args[0] as Context,
@@ -137,11 +139,13 @@ export const MEMBERS: { readonly [K in SessionMember]-?: Row<K> } = {
   addItemsWithCompactionOwnership: ({ inner, engine, has }) =>
     has('addItemsWithCompactionOwnership')
       ? (...args) =>
-          engine.observe(
-            'addItemsWithCompactionOwnership',
-            { runContext: args[2] as Context, ...countOf(args[0]), mutates: true },
-            async () => await (inner.session as SdkSession).addItemsWithCompactionOwnership(...args),
-          )
+          engine
+            .rare()
+            .observe(
+              'addItemsWithCompactionOwnership',
+              { runContext: args[2] as Context, ...countOf(args[0]), mutates: true },
+              async () => await (inner.session as SdkSession).addItemsWithCompactionOwnership(...args),
+            )
       : undefined,
 };
 

@@ -1,5 +1,5 @@
 import type { Session } from '@openai/agents';
-import type { OperationIO } from '../engine/engine.ts';
+import type { OperationIO } from '../engine/rare-calls.ts';
 import type { CallKind } from '../layer.ts';
 import { originOf, refuseOrigin } from '../protocol/call-origin.ts';
 import { CALLS } from '../session-contract.ts';
@@ -39,7 +39,7 @@ async function insideLayers<T>(
   const calls = isStore(target) ? target[CALLS] : undefined;
   if (calls !== undefined) return calls.whole(kind, origin, async () => work());
   const engine = isSession(target) ? engineOf(target) : undefined;
-  return engine === undefined ? work() : engine.operate(kind, origin, work);
+  return engine === undefined ? work() : engine.rare().operate(kind, origin, work);
 }
 
 /** The same for one session of a store, after the call on the store; a session that was the target is in its call. */

@@ -1,5 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
-import type { OperationIO } from '../engine/engine.ts';
+import type { OperationIO } from '../engine/rare-calls.ts';
 import type { CallOrigin } from '../layer.ts';
 import { invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';

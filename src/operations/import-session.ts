@@ -55,7 +55,7 @@ export async function importSession(
   }
   const { items, times } = parseDocument(where, document);
   const origin = originOf(options);
-  const present = await engine.operate('exportSession', origin, async (io) => io.visibleItems());
+  const present = await engine.rare().operate('exportSession', origin, async (io) => io.visibleItems());
   const compared = (list: readonly AgentInputItem[]): string[] =>
     (session.prepareHistoryItemsForPersistenceComparison?.([...list]) ?? list).map(itemKey);
   const expected = compared(items);

@@ -69,7 +69,7 @@ export async function shred(session: Session, options: ShredOptions = {}): Promi
   const work = async (): Promise<ShredReceipt> => destroy(session, options, origin);
   const engine = isSession(session) ? engineOf(session) : undefined;
   // As a removal, so that a cache of plaintext above the seal drops its entries, too.
-  const receipt = await (engine === undefined ? work() : engine.removed('shred', origin, work));
+  const receipt = await (engine === undefined ? work() : engine.rare().removed('shred', origin, work));
   await options.onReceipt?.(receipt);
   return receipt;
 }
@@ -160,7 +160,7 @@ async function cleared(session: Session, id: string, rows: Session, origin: Call
   const engine = isDerived ? engineOf(deriveOf(session)?.open(id) ?? session) : undefined;
   const clear = async (): Promise<void> => rows.clearSession();
   try {
-    await (engine === undefined ? clear() : engine.removed('shred', origin, clear));
+    await (engine === undefined ? clear() : engine.rare().removed('shred', origin, clear));
     return true;
   } catch {
     return false;

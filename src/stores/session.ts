@@ -19,7 +19,7 @@ import {
   type CopyRecordsArgs,
   DEK_STORE,
   type DERIVE,
-  type ADMIT,
+  ADMIT,
   type Admit,
   LEASES,
   type Derive,
@@ -33,6 +33,7 @@ import {
   type ShareRecordsArgs,
   STORE_NAME,
 } from '../session-contract.ts';
+import type { Scope } from './admission.ts';
 import type { StoreDriver, StoredRecord } from './driver.ts';
 import { isSubjectError } from './failure.ts';
 import { createDecoder, decodeRecord, inheritBirth } from './record.ts';
@@ -84,7 +85,8 @@ export interface Owner {
  * @param now Unix milliseconds, for items that state no time themselves.
  * @param version Of this session, without the appends of this process. @param owner The subject of the session; can
  * become known later.
- * @param isGuarded Whether a data key must be in this database, when a record names it.
+ * @param isGuarded Whether a data key must be in this database, when a record names it. @param scope Of the calls for
+ * which the store waits when it closes; it refuses later ones at once.
  */
 export function createStoreSession(
   driver: StoreDriver,
@@ -93,6 +95,7 @@ export function createStoreSession(
   now: () => number,
   owner: Owner = {},
   isGuarded: (did: string) => boolean = () => false,
+  scope?: Scope,
 ): StoreSession {
   // Calls take effect in the order in which they were made, also on a pool of connections.
   const queue = createQueue();
@@ -120,58 +123,67 @@ export function createStoreSession(
 
   const reading = createReading(driver, queue, sessionId);
 
-  const members: Omit<StoreSession, typeof RECORDS> = {
+  const run = <T>(call: () => Promise<T>): Promise<T> => (scope === undefined ? call() : scope.run(call));
+
+  const members: RecordSource['members'] = {
     getSessionId: async () => sessionId,
 
-    getItems: async (limit?: number) => reading.items(limit, decode),
+    getItems: (limit?: number) => run(() => reading.items(limit, decode)),
 
-    addItems: appends.addItems,
+    addItems: (items) => run(() => appends.addItems(items)),
+  };
 
-    async popItem(): Promise<AgentInputItem | undefined> {
-      return await mutate(async (change) => {
-        let popped: AgentInputItem | undefined;
-        await change({ records: 1 }, ({ records: [last] }) => {
-          // Decoded before it is removed: a record that cannot be returned stays.
-          popped = last === undefined ? undefined : decode(last);
-          return last === undefined ? undefined : { remove: { start: 0, count: 1 }, insert: [] };
+  const session: StoreSession = {
+    ...members,
+
+    popItem: () =>
+      run(() =>
+        mutate(async (change) => {
+          let popped: AgentInputItem | undefined;
+          await change({ records: 1 }, ({ records: [last] }) => {
+            // Decoded before it is removed: a record that cannot be returned stays.
+            popped = last === undefined ? undefined : decode(last);
+            return last === undefined ? undefined : { remove: { start: 0, count: 1 }, insert: [] };
+          });
+          return popped;
+        }),
+      ),
+
+    clearSession: () =>
+      run(() =>
+        mutate((change) =>
+          change({ records: 0 }, () => ({ remove: 'all', insert: [], forgetOperations: true })),
+        ),
+      ),
+
+    replaceHistoryWithCompaction: (items: AgentInputItem[]) =>
+      run(async () => {
+        const encoded = encode(items);
+        await mutate(async (change) => {
+          const records = await encoded;
+          await change({ records: 'all' }, (view) => ({
+            remove: 'all',
+            insert: inheritBirth(records, view.records),
+          }));
         });
-        return popped;
-      });
-    },
+      }),
 
-    async clearSession(): Promise<void> {
-      await mutate((change) =>
-        change({ records: 0 }, () => ({ remove: 'all', insert: [], forgetOperations: true })),
-      );
-    },
+    applyHistoryTransaction: (args) => run(() => applyTransaction(changing, args)),
 
-    async replaceHistoryWithCompaction(items: AgentInputItem[]): Promise<void> {
-      const encoded = encode(items);
-      await mutate(async (change) => {
-        const records = await encoded;
-        await change({ records: 'all' }, (view) => ({
-          remove: 'all',
-          insert: inheritBirth(records, view.records),
-        }));
-      });
-    },
+    applyHistoryMutations: (args) => run(() => applyMutations(changing, args)),
 
-    applyHistoryTransaction: (args) => applyTransaction(changing, args),
+    replacePrefix: (args) => run(() => replacePrefix(changing, args)),
 
-    applyHistoryMutations: (args) => applyMutations(changing, args),
-
-    replacePrefix: (args) => replacePrefix(changing, args),
-
-    [COPY]: (plan) => copyBeginning(changing, plan, driver.shares === true),
+    [COPY]: (plan) => run(() => copyBeginning(changing, plan, driver.shares === true)),
     ...(driver.shares === true && {
-      [SHARE_RECORDS]: (args: ShareRecordsArgs) => shareRecords(changing, args),
+      [SHARE_RECORDS]: (args: ShareRecordsArgs) => run(() => shareRecords(changing, args)),
     }),
-    [COPY_RECORDS]: (args) => copyRecords(changing, args),
+    [COPY_RECORDS]: (args) => run(() => copyRecords(changing, args)),
     [COPY_THROUGH]: createCopies,
 
     [OPERATIONS]: {
-      has: async (operationId: string) =>
-        queue.read(() => driver.applied(sessionId, operationKey(operationId))),
+      has: (operationId: string) =>
+        run(async () => queue.read(() => driver.applied(sessionId, operationKey(operationId)))),
     },
     [STORE_NAME]: driver.name,
     [DEK_STORE]: driver.dekStore,
@@ -183,28 +195,28 @@ export function createStoreSession(
     },
     [VERSION]: {
       known: () => version.known(),
-      read() {
-        appends.watch();
-        return queue.read(() => version.read());
-      },
+      read: () =>
+        run(async () => {
+          appends.watch();
+          return queue.read(() => version.read());
+        }),
       compare(before, since) {
         appends.watch();
         return queue.read(() => version.compare(before, since));
       },
       stepOf: appends.stepOf,
     },
-  };
-  Object.assign(members, ledgerMembers(sessionId, members));
-  const session: StoreSession = {
-    ...members,
+    ...(scope !== undefined && { [ADMIT]: scope.admit }),
     [RECORDS]: {
       of: () => session,
       members,
       made: SealedRecord,
       id: sessionId,
-      read: async (limit) => reading.items(limit, createDecoder(sessionId)),
-      past: (count, skip) => reading.past(count, skip),
+      read: (limit) => run(() => reading.items(limit, createDecoder(sessionId))),
+      past: (count, skip) => run(() => reading.past(count, skip)),
     },
   };
-  return session;
+  const ledger = ledgerMembers(sessionId, session);
+  Object.assign(members, ledger);
+  return Object.assign(session, ledger);
 }

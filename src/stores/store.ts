@@ -25,7 +25,6 @@ import { checkedDekStore } from './checked-dek-store.ts';
 import type { StoreDriver } from './driver.ts';
 import { createMaintenance, type Maintenance } from './maintenance.ts';
 import { createAdmission } from './admission.ts';
-import { admitted } from './admitted.ts';
 import { subjectError } from './failure.ts';
 import { appendThrough, createGathering, type AppendBatch, type Gathering } from './gather.ts';
 import { deleteTree, type DeletionReport } from './tree.ts';
@@ -159,6 +158,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
   const { assertOpen } = admission;
   const own = admission.scope();
   const guarded = boundedMap<true>(MOST_GUARDED);
+  const isGuarded = (did: string): boolean => guarded.get(did) === true;
   const direct = guardDriver(driver, admission.assertUsable, (did) => guarded.set(did, true));
   const gathering = createGathering(direct);
   const whole: StoreDriver = { ...direct, append: gathering.append };
@@ -182,17 +182,14 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
         const owner = subjects.get(known) ?? {};
         if (subject === undefined || (owner.subject ??= subject) === subject) return known;
         const refused = refusing(whole, subjectError(id));
-        return admitted(createStoreSession(refused, id, versions(id), now, { subject }), admission.scope());
+        return createStoreSession(refused, id, versions(id), now, { subject }, undefined, admission.scope());
       }
       const owner: Owner = {
         subject,
         // The next call, with the right subject or none, must not get this session.
         refused: () => void (live.get(id)?.deref() === session && live.delete(id)),
       };
-      const session: StoreSession = admitted(
-        createStoreSession(whole, id, versions(id), now, owner, (did) => guarded.get(did) === true),
-        admission.scope(),
-      );
+      const session = createStoreSession(whole, id, versions(id), now, owner, isGuarded, admission.scope());
       Object.defineProperty(session, DERIVE, { value: derive });
       subjects.set(session, owner);
       live.set(id, new WeakRef(session));

@@ -1,4 +1,5 @@
 import type { Session } from '@openai/agents';
+import { getOrMake } from '../../get-or-make.ts';
 import type { SessionCall } from '../../layer.ts';
 
 /** The changes of this process to one session. */
@@ -13,9 +14,5 @@ export type ActivityOf = (call: SessionCall) => Activity;
 
 export function createActivities(): ActivityOf {
   const activities = new WeakMap<Session, Activity>();
-  return ({ inner }) => {
-    let activity = activities.get(inner);
-    if (activity === undefined) activities.set(inner, (activity = { generation: 0, active: 0 }));
-    return activity;
-  };
+  return ({ inner }) => getOrMake(activities, inner, () => ({ generation: 0, active: 0 }));
 }

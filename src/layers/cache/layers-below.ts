@@ -1,3 +1,4 @@
+import { getOrMake } from '../../get-or-make.ts';
 import { createIdentities } from '../../identities.ts';
 import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../../layer.ts';
 import { after } from '../../maybe-promise.ts';
@@ -22,14 +23,8 @@ export function createLayersBelow(cache: () => SessionLayer): LayersBelow {
   const identity = createIdentities();
   const ofStacks = new WeakMap<readonly SessionLayer[], readonly SessionLayer[]>();
 
-  function layersBelow({ layers }: SessionCall): readonly SessionLayer[] {
-    let below = ofStacks.get(layers);
-    if (below === undefined) {
-      below = layers.slice(layers.indexOf(cache()) + 1);
-      ofStacks.set(layers, below);
-    }
-    return below;
-  }
+  const layersBelow = ({ layers }: SessionCall): readonly SessionLayer[] =>
+    getOrMake(ofStacks, layers, () => layers.slice(layers.indexOf(cache()) + 1));
 
   /** The last key of each stack, when it depends on the session only. */
   const fixed = new WeakMap<

@@ -2,6 +2,7 @@ import { boundedMap } from '../../bounded-map.ts';
 import { checkContext, type Context } from '../../context.ts';
 import { bindingContext, type BindingContext } from '../../crypto/derive.ts';
 import { isStrongroomError, StrongroomError } from '../../errors.ts';
+import { getOrMake } from '../../get-or-make.ts';
 import type { DataKeyScope } from '../../keys/data-keys/types.ts';
 import type { DekStore } from '../../keys/dek-store.ts';
 import type { Keyring } from '../../keys/keyring.ts';
@@ -87,9 +88,5 @@ async function ask<T>(
 /** When the context is the same for every call, it is hashed once for a session. */
 function fixedContexts(entries: Context | undefined): (sessionId: string) => BindingContext {
   const known = boundedMap<BindingContext>(MAX_CONTEXTS);
-  return (sessionId) => {
-    let context = known.get(sessionId);
-    if (context === undefined) known.set(sessionId, (context = bindingContext(sessionId, entries)));
-    return context;
-  };
+  return (sessionId) => getOrMake(known, sessionId, () => bindingContext(sessionId, entries));
 }

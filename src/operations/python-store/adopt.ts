@@ -71,9 +71,9 @@ async function write(
     // A clock of Python that was ahead would make the record unreadable.
     return { item, header: time === undefined ? {} : { t: Math.min(time, now) } };
   });
-  await engine.receive(entries, { ...origin, kind: 'migrate', operationId }, async (archive) =>
-    send(archive.items),
-  );
+  await engine
+    .rare()
+    .receive(entries, { ...origin, kind: 'migrate', operationId }, async (archive) => send(archive.items));
 }
 
 /** Reads the branch back through all layers, and compares number and digest. */

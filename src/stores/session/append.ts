@@ -25,8 +25,7 @@ export function createAppends(
   owner: { readonly subject?: string | undefined },
   { sessionId, encode, mutate }: Changing,
 ): Appends {
-  const steps = new WeakMap<AgentInputItem, AppendStep>();
-  let watched = false;
+  let steps: WeakMap<AgentInputItem, AppendStep> | undefined;
   return {
     async addItems(items) {
       const list = isOwn(items) ? items : listed(items);
@@ -45,12 +44,12 @@ export function createAppends(
         };
         return Array.isArray(encoded) ? append(encoded) : encoded.then(append);
       });
-      if (watched) steps.set(last, { records: list.length, mark });
+      steps?.set(last, { records: list.length, mark });
     },
     watch() {
-      watched = true;
+      steps ??= new WeakMap();
     },
-    stepOf: (last) => steps.get(last),
+    stepOf: (last) => steps?.get(last),
   };
 }
 

@@ -1,4 +1,5 @@
 import { randomName } from '../../../crypto/random.ts';
+import { getOrMake } from '../../../get-or-make.ts';
 import type { Header, SessionCall } from '../../../layer.ts';
 import { formatSequence, mergeNotes, sequenceOf, type Note } from './field.ts';
 import { memoryImage, sameImage, type MemoryImage } from './image.ts';
@@ -35,9 +36,7 @@ export function createSequenceWriter(): SequenceWriter {
   const stacks = new WeakMap<object, Map<string, Chain>>();
   const chainsOf = ({ layers, routesByRunContext, runContext }: SessionCall): Map<string, Chain> => {
     const owner = (routesByRunContext ? runContext : undefined) ?? layers;
-    let chains = stacks.get(owner);
-    if (chains === undefined) stacks.set(owner, (chains = new Map()));
-    return chains;
+    return getOrMake(stacks, owner, () => new Map());
   };
 
   function chainOf(call: SessionCall): Chain {
