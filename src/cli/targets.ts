@@ -2,6 +2,7 @@ import type { Session } from '@openai/agents';
 import { holdsConversation, isReserved } from '../derived-id.ts';
 import { listed } from '../operations/listed.ts';
 import type { Store } from '../stores/store.ts';
+import { shown, type Output } from './output.ts';
 
 /** The session of an id from the command line, which can name what belongs to a conversation, too. */
 export function sessionOf(store: Store, id: string): Session {
@@ -21,4 +22,9 @@ export async function countSessions(store: Store): Promise<{ sessions: number; i
     sums.items += items;
   }
   return sums;
+}
+
+/** An id with a typing error looks like a session without records: the store cannot tell them apart. */
+export function hintNoRecords(output: Output, id: string): void {
+  output.hint(`${shown(id)} has no records in this store. "strongroom sessions" lists the ids.`);
 }

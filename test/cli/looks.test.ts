@@ -35,6 +35,18 @@ describe('strongroom inspect', () => {
   });
 });
 
+describe('an id that the store does not have', () => {
+  it('is said at the terminal by what looks at one session', async () => {
+    const project = await filledProject({ one: 1 });
+    const hint = 'two has no records in this store. "strongroom sessions" lists the ids.';
+    for (const command of [['inspect'], ['inspect', '--items'], ['verify']]) {
+      const { code, stdout } = await project.terminal([...command, 'two']).finished;
+      expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining(hint) as string });
+      expect((await project.terminal([...command, 'one']).finished).stdout).not.toContain('has no records');
+    }
+  });
+});
+
 describe('strongroom branches', () => {
   it('makes, lists, switches and deletes branches', async () => {
     const project = await filledProject({ one: 3 });

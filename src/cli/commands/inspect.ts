@@ -12,7 +12,7 @@ import { decodeRecord } from '../../stores/record.ts';
 import type { Context, Define } from '../command.ts';
 import { CommandError } from '../exit-codes.ts';
 import { counted, shown, shownTime } from '../output.ts';
-import { sessionOf } from '../targets.ts';
+import { hintNoRecords, sessionOf } from '../targets.ts';
 
 interface InspectFlags {
   readonly items?: true;
@@ -37,6 +37,7 @@ export function registerInspect(define: Define): void {
 async function showItems({ output, origin, open }: Context, id: string, last: number): Promise<void> {
   const { store } = await open();
   const { items, details } = await page(sessionOf(store, id), { limit: last, ...origin });
+  if (items.length === 0) hintNoRecords(output, id);
   items.forEach((item, index) => {
     const { at, agent } = details[index] ?? {};
     const json = encodeItem(item);
@@ -77,6 +78,7 @@ async function showHeaders({ output, origin, open }: Context, id: string, last: 
     );
   }
   output.line('sum', { records: records.length }, `${counted(records.length, 'record')}.`);
+  if (records.length === 0) hintNoRecords(output, id);
 }
 
 interface Described {

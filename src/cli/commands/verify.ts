@@ -2,7 +2,7 @@ import { verifySessions } from '../../operations/verify-sessions.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
-import { countSessions, oneOrAll } from '../targets.ts';
+import { countSessions, hintNoRecords, oneOrAll } from '../targets.ts';
 
 export function registerVerify(define: Define): void {
   define(
@@ -29,6 +29,7 @@ export function registerVerify(define: Define): void {
         sums,
         `${counted(sums.records, 'record')} in ${counted(sums.sessions, 'session')}: ${sums.failed} failed, ${sums.shredded} erased by their keys.`,
       );
+      if (id !== undefined && sums.records === 0) hintNoRecords(output, id);
       return sums.failed === 0 ? EXIT.done : EXIT.findings;
     },
   ).argument('[session]', 'only this session');
