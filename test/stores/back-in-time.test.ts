@@ -89,6 +89,23 @@ function suite(past: Past, changes: readonly string[] = Object.keys(CHANGES)): v
     );
   }
 
+  test('a cache does not take an append by another process for its own append that was lost', async () => {
+    const id = uniqueName('past');
+    await using store = past.open();
+    const layers = [cache({ maxItems: 1_000 }), encrypt({ keys: fixedKeyring() })];
+    const cached = wrapStore(store, layers).session(id);
+    await cached.addItems([message('first')]);
+    await cached.getItems();
+    await past.remember();
+    await cached.addItems([message('lost 1'), message('lost 2')]);
+    await past.restore();
+    await using other = past.open();
+    await wrapStore(other, layers)
+      .session(id)
+      .addItems([message('found 1'), message('found 2')]);
+    expect(await cached.getItems()).toEqual(['first', 'found 1', 'found 2'].map(message));
+  });
+
   test('a cache that appends after the loss does not return lost records', async () => {
     const id = uniqueName('past');
     await using store = past.open();
