@@ -7,6 +7,11 @@ import { kept, text, type SqlRow, type SqlRunner, type SqlValue } from '../sql/c
 import type { SqlDialect } from '../sql/dialect.ts';
 import { ON_CONFLICT } from './dialect.ts';
 
+/** The columns of the records, an array each. */
+const NAMES = 'head, did, written_at, expires_at, born_at, wrapped, item, body_at, body_size';
+const ARRAYS =
+  '?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::int[], ?::int[]';
+
 /**
  * Appends in one statement, which is its own transaction: one round trip instead of five. Sessions whose data key
  * was destroyed, and those of another subject, are skipped and reported; the rows of the keys are share-locked, so
@@ -25,9 +30,7 @@ export function postgresAppend(
     (session, seq, written_at, expires_at, born_at, dek, head, wrapped, item, body)`;
   const columns = `r.written_at, r.expires_at, r.born_at, k.number,
     CASE WHEN r.did IS NOT NULL AND k.number IS NULL THEN r.did || ' ' || r.head ELSE r.head END,
-    r.wrapped, r.item, decode(r.body, 'base64')`;
-  const unnested = `?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[]`;
-  const names = 'head, did, written_at, expires_at, born_at, wrapped, item, body';
+    r.wrapped, r.item, substr(?::bytea, r.body_at, r.body_size)`;
 
   const appendPlain = kept(`
     WITH reserved AS (
@@ -50,7 +53,7 @@ export function postgresAppend(
     ), stored AS (
       ${insertItems}
       SELECT v.number, v.next_seq - ?::bigint + r.place - 1, ${columns}
-      FROM reserved v CROSS JOIN unnest(${unnested}) WITH ORDINALITY AS r (${names}, place)
+      FROM reserved v CROSS JOIN unnest(${ARRAYS}) WITH ORDINALITY AS r (${NAMES}, place)
       LEFT JOIN keys k ON k.did = r.did AND r.wrapped IS NULL
     )
     SELECT did, destroyed FROM refused UNION ALL
@@ -61,7 +64,7 @@ export function postgresAppend(
       SELECT * FROM unnest(?::text[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])
         AS b (id, subject, root, items, mark, expiry, birth)
     ), records AS (
-      SELECT * FROM unnest(?::text[], ?::bigint[], ${unnested}) AS r (id, place, ${names})
+      SELECT * FROM unnest(?::text[], ?::bigint[], ${ARRAYS}) AS r (id, place, ${NAMES})
     ), keys AS (
       SELECT d.number, d.session, d.did, d.wrapped FROM ${deks} d
       WHERE (d.session, d.did) IN (SELECT id, did FROM records WHERE did IS NOT NULL AND wrapped IS NULL)
@@ -102,7 +105,7 @@ export function postgresAppend(
     }
     const dids = [...didsOf(records)];
     const needed = [...neededDids(records)];
-    const values = [sessionId, dids, needed, ...session, length, ...arrays(records)];
+    const values = [sessionId, dids, needed, ...session, length, bodies(records), ...arrays(records)];
     const { rows } = await runner.write(appendOne, values);
     const [refused] = rows;
     return [refused && refusalOf(sessionId, refused)];
@@ -118,6 +121,7 @@ export function postgresAppend(
       [...neededDids(records)].map((did) => ({ sessionId, did })),
     );
     const firsts = batches.map(({ records }) => firstTimes(records));
+    const all = batches.flatMap(({ records }) => records);
     const { rows } = await runner.write(appendMany, [
       batches.map(({ sessionId }) => sessionId),
       batches.map(({ subject }) => subject ?? null),
@@ -128,9 +132,10 @@ export function postgresAppend(
       firsts.map(({ birth }) => birth),
       places.map(({ sessionId }) => sessionId),
       places.map(({ place }) => place),
-      ...arrays(batches.flatMap(({ records }) => records)),
+      ...arrays(all),
       needed.map(({ sessionId }) => sessionId),
       needed.map(({ did }) => did),
+      bodies(all),
     ]);
     const refused = new Map(rows.map((row) => [text(row['session']), row]));
     return batches.map(({ sessionId }) => {
@@ -147,12 +152,18 @@ function refusalOf(sessionId: string, row: SqlRow): Error {
   return keyError(sessionId, { did: text(row['did']), problem });
 }
 
+/** The bytes of all records, one after the other: in an array they would have to be text. */
+function bodies(records: readonly StoredRecord[]): Uint8Array {
+  return Buffer.concat(records.flatMap(({ body }) => (typeof body === 'string' ? [] : [body])));
+}
+
 /** An array for each column, in the order of the statements; none for nothing but nulls, which `unnest` fills in. */
 function arrays(records: readonly StoredRecord[]): SqlValue[] {
   const column = (of: (record: StoredRecord) => string | number | null): SqlValue => {
     const values = records.map(of);
     return values.every((value) => value === null) ? null : values;
   };
+  let end = 1;
   return [
     column(({ head }) => head),
     column(({ did }) => did),
@@ -161,6 +172,8 @@ function arrays(records: readonly StoredRecord[]): SqlValue[] {
     column(({ bornAt }) => bornAt),
     column(({ wrapped }) => wrapped),
     column(({ body }) => (typeof body === 'string' ? body : null)),
-    column(({ body }) => (typeof body === 'string' ? null : Buffer.from(body).toString('base64'))),
+    // Where its bytes are in `bodies`, from 1.
+    column(({ body }) => (typeof body === 'string' ? null : (end += body.length) - body.length)),
+    column(({ body }) => (typeof body === 'string' ? null : body.length)),
   ];
 }
