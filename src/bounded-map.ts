@@ -54,9 +54,10 @@ export function boundedMap<V, K = string>(
   }
   function get(key: K): Entry<V, K> | undefined {
     const entry = entries.get(key);
-    if (entry === undefined || entry === ends.older) return entry;
-    unlink(entry);
-    use(entry);
+    if (entry !== undefined && entry !== ends.older) {
+      unlink(entry);
+      use(entry);
+    }
     return entry;
   }
   return {

@@ -1,6 +1,6 @@
 import type { RunContext } from '@openai/agents';
 import type { Entry, MaybePromise, SessionCall } from '../layer.ts';
-import { after } from '../maybe-promise.ts';
+import { isThenable } from '../maybe-promise.ts';
 import type { Calls } from './calls.ts';
 import type { Comparison } from './comparison.ts';
 import type { Inner } from './inner.ts';
@@ -61,21 +61,22 @@ export function countOf(items: unknown): { readonly itemCount?: number } {
 }
 
 /** Seals and sends; once more when the sealing layer says that sealing again can help. */
-export function send<R extends readonly Entry[]>(
+export async function send<R extends readonly Entry[]>(
   stack: Stack,
   call: SessionCall,
   seal: () => MaybePromise<R>,
   transmit: (sealed: R) => MaybePromise<void>,
-): MaybePromise<R> {
-  return after(seal(), async (sealed) => {
-    try {
-      await transmit(sealed);
-      return sealed;
-    } catch (error) {
-      if (!stack.layers.some((layer) => layer.refused?.(error, call) === true)) throw error;
-      const again = await seal();
-      await transmit(again);
-      return again;
-    }
-  });
+): Promise<R> {
+  const sealing = seal();
+  // Most stacks seal at once; waiting for that would cost a promise.
+  const sealed = isThenable(sealing) ? await sealing : sealing;
+  try {
+    await transmit(sealed);
+    return sealed;
+  } catch (error) {
+    if (!stack.layers.some((layer) => layer.refused?.(error, call) === true)) throw error;
+    const again = await seal();
+    await transmit(again);
+    return again;
+  }
 }
