@@ -1,12 +1,10 @@
 import { getOrMake } from './get-or-make.ts';
-import type { MaybePromise } from './layer.ts';
-
 /** Mutations run one after the other in the order of the calls; a read waits for the mutations called before it. */
 export interface Queue {
   /** @param work An async function: nothing is thrown at once. It starts at once when nobody is waited for. */
   mutate<T>(work: () => Promise<T>): Promise<T>;
   /** At once, and without a promise if `work` makes none, when nobody is waited for. */
-  read<T>(work: () => MaybePromise<T>): MaybePromise<T>;
+  read<R>(work: () => R): R | Promise<Awaited<R>>;
 }
 
 export function createQueue(): Queue {
@@ -23,7 +21,7 @@ export function createQueue(): Queue {
       last = mineOver;
       return mine;
     },
-    read: (work) => (last === undefined ? work() : last.then(work)),
+    read: <R>(work: () => R) => (last === undefined ? work() : (last.then(work) as Promise<Awaited<R>>)),
   };
 }
 

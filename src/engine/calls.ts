@@ -63,14 +63,14 @@ export function createCalls(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   const isSurrounded = stack.layers.some((layer) => layer.around !== undefined);
 
   /** A store that closes waits for calls from the moment when they are made, and refuses later ones at once. */
-  function letIn<T>(kind: CallKind, details: CallDetails, work: () => MaybePromise<T>): Promise<T> {
+  function letIn<T>(kind: CallKind, details: CallDetails, work: () => Promise<T>): Promise<T> {
     let leave: (() => void) | undefined;
     try {
       leave = inner.admit?.();
     } catch (error) {
       return refused(kind, details, error);
     }
-    const result = Promise.resolve(work());
+    const result = work();
     // Before the caller knows, because this waits first.
     if (leave !== undefined) void result.then(leave, leave);
     return result;

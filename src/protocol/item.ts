@@ -157,7 +157,7 @@ function refuse({ keys }: Snapshots, key: string | number | undefined, what: str
 }
 
 /** Assignment that also works for a key named `__proto__`. */
-function setOwn(target: Record<string, unknown>, key: string, value: unknown): void {
+export function setOwn(target: Record<string, unknown>, key: string, value: unknown): void {
   if (key === '__proto__') {
     Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
   } else {

@@ -1,3 +1,5 @@
+import { setOwn } from './item.ts';
+
 /** Bytes up to which extra properties of a byte array are looked for: listing the keys takes 0.2 s for 1 MiB. */
 const LISTED_BYTES = 65_536;
 
@@ -30,9 +32,7 @@ function copyRecord(record: object, ancestors: Set<object>): Record<string, unkn
   if (prototype !== Object.prototype && prototype !== null) throw unsupported();
   const copy: Record<string, unknown> = {};
   for (const key of Reflect.ownKeys(record)) {
-    const value = copySupported(dataOf(record, key), ancestors);
-    // Assigning would not make a property of the name `__proto__`.
-    Object.defineProperty(copy, key, { value, configurable: true, enumerable: true, writable: true });
+    setOwn(copy, key as string, copySupported(dataOf(record, key), ancestors));
   }
   return copy;
 }
