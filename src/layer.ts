@@ -1,8 +1,8 @@
 import type { AgentInputItem, RunContext, Session } from '@openai/agents';
 import type { DekStore } from './keys/dek-store.ts';
+import type { MaybePromise } from './maybe-promise.ts';
 
-/** A value, or a promise of it. */
-export type MaybePromise<T> = T | Promise<T>;
+export type { MaybePromise };
 
 /**
  * Fields that layers store in clear with an entry; authenticated when the stack encrypts. Times are Unix

@@ -22,7 +22,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['history', 'redaction'],
   ['engine', 'kms'],
   ['protocol', 'renew-lease.ts'],
-  ['session-contract.ts', 'maybe-promise.ts', 'queue.ts'],
+  ['session-contract.ts', 'queue.ts'],
   ['layer.ts'],
   ['keys'],
   ['context.ts', 'derived-id.ts'],
@@ -39,7 +39,7 @@ export const FLOORS: readonly (readonly string[])[] = [
     'clock.ts',
     'policy.ts',
   ],
-  ['load-module.ts', 'options.ts', 'defined.ts', 'get-or-make.ts'],
+  ['load-module.ts', 'options.ts', 'defined.ts', 'get-or-make.ts', 'maybe-promise.ts'],
   ['errors.ts'],
 ];
 

@@ -7,7 +7,8 @@ import { loadJose } from '../load-jose.ts';
 import { isEphemeralKey, type CheckedJwk } from './jwk.ts';
 import { headerSegmentOf, nativeKeyWrap } from './native-key-wrap.ts';
 import { passwordProvider } from './password-provider.ts';
-import type { KeyProvider } from './provider.ts';
+import type { KeyBinding, KeyProvider, WrapOptions } from './provider.ts';
+import { WRAP_NOW, type ProviderAtOnce } from './wrap-now.ts';
 import { DEK_ENCRYPTION, dekHeader, notOpened } from './wrapped-key.ts';
 
 /** A JWK as key-encryption key: data keys become compact JWEs (RFC 7516) as jose makes them. */
@@ -56,27 +57,32 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
 }
 
 /** `undefined` where jose must be used. */
-function nativeProvider({ kid, alg, sealing }: CheckedJwk): KeyProvider | undefined {
-  const native = nativeKeyWrap(fromBase64url(sealing.k as string) as Uint8Array);
-  if (native === undefined) return undefined;
+function nativeProvider({ kid, alg, sealing }: CheckedJwk): ProviderAtOnce | undefined {
+  const found = nativeKeyWrap(fromBase64url(sealing.k as string) as Uint8Array);
+  if (found === undefined) return undefined;
+  const native = found;
   const header = headerSegmentOf(dekHeader(alg, kid, undefined));
   const openOnly = headerSegmentOf(dekHeader(alg, kid, { openOnly: true }));
+
+  function wrap(dek: Uint8Array, { contextHash }: KeyBinding, options?: WrapOptions): string {
+    // One call of the system's generator for both.
+    const random = randomBytes(HEDGE_BYTES + NONCE_BYTES);
+    const contentKey = hedgedWith(random.subarray(0, HEDGE_BYTES), 'sr1/content-key', dek, contextHash);
+    try {
+      // The content key is used for this message only, so any nonce is safe.
+      const nonce = random.subarray(HEDGE_BYTES);
+      return native.wrap(dek, contentKey, nonce, options?.openOnly === true ? openOnly : header);
+    } finally {
+      contentKey.fill(0);
+    }
+  }
+
   return {
     kid,
     alg,
     writeOnly: false,
-    async wrap(dek, { contextHash }, options) {
-      // One call of the system's generator for both.
-      const random = randomBytes(HEDGE_BYTES + NONCE_BYTES);
-      const contentKey = hedgedWith(random.subarray(0, HEDGE_BYTES), 'sr1/content-key', dek, contextHash);
-      try {
-        // The content key is used for this message only, so any nonce is safe.
-        const nonce = random.subarray(HEDGE_BYTES);
-        return native.wrap(dek, contentKey, nonce, options?.openOnly === true ? openOnly : header);
-      } finally {
-        contentKey.fill(0);
-      }
-    },
+    wrap: async (...args) => wrap(...args),
+    [WRAP_NOW]: wrap,
     async unwrap({ segments, text }) {
       try {
         return native.unwrap(segments, text.slice(0, text.indexOf('.')));

@@ -1,10 +1,12 @@
 import type { JWK } from 'jose';
 import { counters } from '../crypto/counters.ts';
 import { StrongroomError } from '../errors.ts';
+import { after, type MaybePromise } from '../maybe-promise.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { jwkProvider } from './jwk-provider.ts';
 import { checkJwk, isKid } from './jwk.ts';
 import type { KeyBinding, KeyProvider, WrapOptions } from './provider.ts';
+import { WRAP_NOW, wrapsNow, type ProviderAtOnce } from './wrap-now.ts';
 import { parseWrappedKey } from './wrapped-key.ts';
 
 /** The use of a key in a keyring: `current` wraps and unwraps, `previous` only unwraps, the others do neither. */
@@ -84,7 +86,7 @@ export interface UnwrappedKey {
 
 interface Slot {
   state: KeyState;
-  provider?: KeyProvider;
+  provider?: ProviderAtOnce;
 }
 
 /**
@@ -165,7 +167,16 @@ export function keyring(options: KeyringOptions): Keyring {
     return slot.provider;
   };
 
-  return {
+  function now(...args: Parameters<Keyring['wrap']>): MaybePromise<Awaited<ReturnType<Keyring['wrap']>>> {
+    const provider = slots.get(current)?.provider;
+    if (provider === undefined) unknown(current);
+    counters.wraps++;
+    const { kid } = provider;
+    return after(provider[WRAP_NOW]?.(...args) ?? provider.wrap(...args), (wrapped) => ({ wrapped, kid }));
+  }
+
+  const wrap: Keyring['wrap'] = async (...args) => now(...args);
+  const ring: Keyring = {
     get current() {
       return current;
     },
@@ -197,12 +208,7 @@ export function keyring(options: KeyringOptions): Keyring {
     destroy(kid) {
       delete move('destroy', kid, ['previous', 'disabled', 'destroyed'], 'destroyed').provider;
     },
-    async wrap(dek, binding, wrapOptions) {
-      const provider = slots.get(current)?.provider;
-      if (provider === undefined) unknown(current);
-      counters.wraps++;
-      return { wrapped: await provider.wrap(dek, binding, wrapOptions), kid: provider.kid };
-    },
+    wrap,
     async unwrap(wrapped, binding) {
       const parsed = parseWrappedKey(wrapped);
       const provider = opener(parsed.kid);
@@ -221,6 +227,7 @@ export function keyring(options: KeyringOptions): Keyring {
       opener(kid);
     },
   };
+  return wrapsNow(ring, wrap, now);
 }
 
 function isCurrent(info: KeyInfo): boolean {

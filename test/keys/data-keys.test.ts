@@ -375,6 +375,35 @@ describe('a new data key', () => {
     expect(given).toEqual([new Uint8Array(32)]);
   });
 
+  it('is made without a promise where there is nothing to wait for', () => {
+    const key = createDataKeys(limits).sealing(scopeOf({ stores: [] }), 'XC20P');
+    expect(key).not.toBeInstanceOf(Promise);
+    expect(key).toMatchObject({ kid: 'kek' });
+  });
+
+  it('is wrapped by a method that replaced that of the keyring', async () => {
+    const ring = keyring({ current: kek });
+    const wrap = vi.spyOn(ring, 'wrap');
+    await createDataKeys(limits).sealing(scopeOf({ stores: [], ring }), 'XC20P');
+    expect(wrap).toHaveBeenCalledTimes(1);
+  });
+
+  it('leaves none of its bytes behind when it cannot be wrapped at once', () => {
+    const scope = scopeOf({ stores: [] });
+    const drawn: Uint8Array[] = [];
+    const generator = vi.spyOn(globalThis.crypto, 'getRandomValues').mockImplementation((array) => {
+      if (drawn.length === 1) throw new Error('the generator failed');
+      drawn.push((array as unknown as Uint8Array).fill(7));
+      return array;
+    });
+    try {
+      expect(() => createDataKeys(limits).sealing(scope, 'XC20P')).toThrow('the generator failed');
+    } finally {
+      generator.mockRestore();
+    }
+    expect(drawn).toEqual([new Uint8Array(32)]);
+  });
+
   it('is stored in the envelopes when the scope requires it, or has no store', async () => {
     const store = memoryDekStore();
     for (const given of [{ stores: [store], inline: true }, { stores: [] }]) {

@@ -1,4 +1,5 @@
 import type { SuiteName } from '../../crypto/suite.ts';
+import { after, type MaybePromise } from '../../maybe-promise.ts';
 import type { DekStore } from '../dek-store.ts';
 import type { Epoch, Epochs } from './epochs.ts';
 import { ask, isGone } from './look-up.ts';
@@ -11,7 +12,7 @@ import type { DataKeyScope } from './types.ts';
 
 /** The data key that seals: the one of the session's epoch, or a new one. */
 export interface Sealing {
-  sealing(scope: DataKeyScope, suite: SuiteName, carries?: boolean): OpenedKey | Promise<OpenedKey>;
+  sealing(scope: DataKeyScope, suite: SuiteName, carries?: boolean): MaybePromise<OpenedKey>;
   fresh(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey>;
 }
 
@@ -29,17 +30,17 @@ export function createSealing(
 ): Sealing {
   const creating = new Map<string, Promise<OpenedKey>>();
 
-  async function create(
+  const create = (
     scope: DataKeyScope,
     suite: SuiteName,
     place: DekStore | 'inline',
     carries: boolean,
-  ): Promise<OpenedKey> {
-    const key = await makeDataKey(scope, suite, place, carries);
-    opened.add(names.key(scope, suite, key.did, key.inline), key);
-    epochs.begin(names.epoch(scope, suite, place), key);
-    return key;
-  }
+  ): MaybePromise<OpenedKey> =>
+    after(makeDataKey(scope, suite, place, carries), (key) => {
+      opened.add(names.key(scope, suite, key.did, key.inline), key);
+      epochs.begin(names.epoch(scope, suite, place), key);
+      return key;
+    });
 
   async function fresh(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey> {
     for (;;) {
@@ -48,11 +49,7 @@ export function createSealing(
     }
   }
 
-  function sealing(
-    scope: DataKeyScope,
-    suite: SuiteName,
-    carries: boolean = false,
-  ): OpenedKey | Promise<OpenedKey> {
+  function sealing(scope: DataKeyScope, suite: SuiteName, carries: boolean = false): MaybePromise<OpenedKey> {
     const place = placeOf(scope);
     const name = names.epoch(scope, suite, place);
     const epoch = epochs.find(name);
@@ -60,28 +57,28 @@ export function createSealing(
       const key = kept(scope, names.key(scope, suite, epoch.did, epoch.inline));
       const isReady = key !== undefined && !key.wiped && !key.openOnly && isWritable(key, carries);
       if (isReady && isKnownPresent(key, scope)) return used(key);
+      return found(epoch, scope, suite, name, carries);
     }
-    return found(scope, suite, place, name, carries);
+    // Others may have evicted it from a small cache before its use.
+    return after(
+      once(creating, `${carries} ${name}`, () => create(scope, suite, place, carries)),
+      (key) => (key.wiped ? sealing(scope, suite, carries) : used(key)),
+    );
   }
 
+  /** The key of this epoch, or another one. */
   async function found(
+    epoch: Epoch,
     scope: DataKeyScope,
     suite: SuiteName,
-    place: DekStore | 'inline',
     name: string,
     carries: boolean,
   ): Promise<OpenedKey> {
-    for (;;) {
-      const epoch = epochs.find(name);
-      if (epoch !== undefined && epochs.isUsable(epoch, scope)) {
-        const key = await sealingOf(epoch, scope, suite);
-        if (key !== undefined && isWritable(key, carries)) return key;
-        if (key !== undefined) release(key);
-        epochs.end(name, epoch);
-      }
-      const key = await once(creating, `${carries} ${name}`, () => create(scope, suite, place, carries));
-      if (!key.wiped) return used(key);
-    }
+    const key = await sealingOf(epoch, scope, suite);
+    if (key !== undefined && isWritable(key, carries)) return key;
+    if (key !== undefined) release(key);
+    epochs.end(name, epoch);
+    return sealing(scope, suite, carries);
   }
 
   /**

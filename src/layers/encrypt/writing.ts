@@ -5,7 +5,7 @@ import type { SuiteName } from '../../crypto/suite.ts';
 import type { DataKeys } from '../../keys/data-keys.ts';
 import type { DataKey, DataKeyScope } from '../../keys/data-keys/types.ts';
 import type { Entry, Header, MaybePromise, SessionCall } from '../../layer.ts';
-import { after, isThenable } from '../../maybe-promise.ts';
+import { after, ending } from '../../maybe-promise.ts';
 import { encodeItem } from '../../protocol/item.ts';
 import { takesParts } from '../../protocol/sealed-record.ts';
 import { GUARD, isGuarding } from '../../session-contract.ts';
@@ -49,7 +49,7 @@ export function createWriting(
   ): MaybePromise<readonly Entry[]> {
     const { operationId } = call;
     let bytes = 0;
-    const sealing = using(key, () => {
+    const work = (): MaybePromise<readonly Entry[]> => {
       const headers = numbered(entries, call);
       const seal = createSeal(key, { suite, now: scope.now, operationId, count: entries.length, asParts });
       return mapInSlices(
@@ -61,25 +61,18 @@ export function createWriting(
         },
         1,
       );
-    });
-    return after(sealing, (sealed) => {
-      counters.seals += entries.length;
-      countWork(call, 'sealed', entries.length);
-      dataKeys.sealed(key, entries.length, bytes);
-      guard(key, scope);
-      return sealed;
-    });
-  }
-
-  /** The key is given back when the work is over, however it ends. */
-  function using<T>(key: DataKey, work: () => MaybePromise<T>): MaybePromise<T> {
-    let result: MaybePromise<T> | undefined;
-    try {
-      result = work();
-    } finally {
-      if (!isThenable(result)) dataKeys.release(key);
-    }
-    return isThenable(result) ? result.finally(() => dataKeys.release(key)) : result;
+    };
+    // The key is given back when the work is over, however it ends.
+    return after(
+      ending(work, () => dataKeys.release(key)),
+      (sealed) => {
+        counters.seals += entries.length;
+        countWork(call, 'sealed', entries.length);
+        dataKeys.sealed(key, entries.length, bytes);
+        guard(key, scope);
+        return sealed;
+      },
+    );
   }
 
   /** The headers of the written entries, each with its number. */
