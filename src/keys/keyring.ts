@@ -1,12 +1,12 @@
 import type { JWK } from 'jose';
 import { counters } from '../crypto/counters.ts';
 import { StrongroomError } from '../errors.ts';
-import { after, type MaybePromise } from '../maybe-promise.ts';
+import { after } from '../maybe-promise.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { jwkProvider } from './jwk-provider.ts';
 import { checkJwk, isKid } from './jwk.ts';
 import type { KeyBinding, KeyProvider, WrapOptions } from './provider.ts';
-import { WRAP_NOW, wrapsNow, type ProviderAtOnce } from './wrap-now.ts';
+import { WRAP_NOW, wrapsNow, type ProviderAtOnce, type WrapNow } from './wrap-now.ts';
 import { parseWrappedKey } from './wrapped-key.ts';
 
 /** The use of a key in a keyring: `current` wraps and unwraps, `previous` only unwraps, the others do neither. */
@@ -167,14 +167,13 @@ export function keyring(options: KeyringOptions): Keyring {
     return slot.provider;
   };
 
-  function now(...args: Parameters<Keyring['wrap']>): MaybePromise<Awaited<ReturnType<Keyring['wrap']>>> {
+  const now: WrapNow = (...args) => {
     const provider = slots.get(current)?.provider;
     if (provider === undefined) unknown(current);
     counters.wraps++;
     const { kid } = provider;
     return after(provider[WRAP_NOW]?.(...args) ?? provider.wrap(...args), (wrapped) => ({ wrapped, kid }));
-  }
-
+  };
   const wrap: Keyring['wrap'] = async (...args) => now(...args);
   const ring: Keyring = {
     get current() {
@@ -227,7 +226,7 @@ export function keyring(options: KeyringOptions): Keyring {
       opener(kid);
     },
   };
-  return wrapsNow(ring, wrap, now);
+  return wrapsNow(ring, { wrap }, now);
 }
 
 function isCurrent(info: KeyInfo): boolean {

@@ -1,5 +1,4 @@
 import type { MaybePromise } from '../maybe-promise.ts';
-import type { Keyring } from './keyring.ts';
 import type { KeyBinding, KeyProvider, WrapOptions } from './provider.ts';
 
 /** Under this symbol a provider of ours wraps without a promise. It is not shared: no other object has it. */
@@ -9,19 +8,28 @@ export interface ProviderAtOnce extends KeyProvider {
   readonly [WRAP_NOW]?: (dek: Uint8Array, binding: KeyBinding, options?: WrapOptions) => string;
 }
 
-type Wrapped = Awaited<ReturnType<Keyring['wrap']>>;
-type WrapNow = (dek: Uint8Array, binding: KeyBinding) => MaybePromise<Wrapped>;
+interface Wrapped {
+  readonly wrapped: string;
+  readonly kid: string;
+}
 
-const known = new WeakMap<Keyring, { readonly wrap: Keyring['wrap']; readonly now: WrapNow }>();
+/** The part of a keyring that wraps. */
+interface Ring {
+  readonly wrap: (dek: Uint8Array, binding: KeyBinding, options?: WrapOptions) => Promise<Wrapped>;
+}
 
-/** Says that a keyring wraps at once where its current key can. @param wrap Its method. @param now Does the same. */
-export function wrapsNow(ring: Keyring, wrap: Keyring['wrap'], now: WrapNow): Keyring {
+export type WrapNow = (...args: Parameters<Ring['wrap']>) => MaybePromise<Wrapped>;
+
+const known = new WeakMap<Ring, Ring & { readonly now: WrapNow }>();
+
+/** Says that a keyring wraps at once where its current key can. @param now Does the same as its method. */
+export function wrapsNow<R extends Ring>(ring: R, { wrap }: Ring, now: WrapNow): R {
   known.set(ring, { wrap, now });
   return ring;
 }
 
-/** {@link Keyring.wrap}, without a promise where that is possible. A method that replaced it is called instead. */
-export function wrapNow(ring: Keyring, dek: Uint8Array, binding: KeyBinding): MaybePromise<Wrapped> {
+/** Its `wrap`, without a promise where that is possible. A method that replaced it is called instead. */
+export function wrapNow(ring: Ring, dek: Uint8Array, binding: KeyBinding): MaybePromise<Wrapped> {
   const ours = known.get(ring);
   return ours?.wrap === ring.wrap ? ours.now(dek, binding) : ring.wrap(dek, binding);
 }
