@@ -121,7 +121,7 @@ export function deriveKeys(
     operationTag: (operationId, index) =>
       toBase64url(synthetic(pae('op', operationId, le64(index))).subarray(0, 16)),
     nonce: (headerSegment, plaintext, drawn) =>
-      synthetic(...hedgedMessage(headerSegment, plaintext, drawn)).subarray(0, NONCE_BYTES),
+      synthetic(...hedgedMessage(headerSegment, plaintext, drawn)).slice(0, NONCE_BYTES),
     operationNonce: (operationId, index, headerSegment, plaintext) =>
       synthetic(
         paeBefore(plaintext.length, 'nonce', operationId, le64(index), headerSegment),

@@ -32,6 +32,9 @@ const LEAST_NUMBER = 1_000_000;
 /** Renders a field from the texts of its leaves. */
 type Render = (texts: readonly string[]) => string;
 
+/** The fields that may change, by their position in the walk. */
+type Fields = Map<number, Render>;
+
 interface LiteralPart {
   readonly literal: JsonLiteral;
   readonly render: Render;
@@ -58,14 +61,21 @@ const NOTHING_TO_DO: Plan = { leaves: [], render: (item) => item };
 export function createPlanItem(maxScanBytes: number, inspect: Inspect): PlanItem {
   // Of the item that is being planned: a walk is synchronous.
   let type = '';
-  let leaves: Leaf[] = [];
-  let fields: (Render | undefined)[] = [];
+  // Absent as long as there is none: most items have no text to edit.
+  let leaves: Leaf[] | undefined;
+  let fields: Fields | undefined;
+  let fieldCount = 0;
 
+  const note = (render: Render | undefined): void => {
+    if (render !== undefined) (fields ??= new Map()).set(fieldCount, render);
+    fieldCount++;
+  };
   const addField = (text: string, place: Place): string => {
-    fields.push(isLarger(text, maxScanBytes) ? planUnscanned(text, place) : planText(text, place, 0));
+    note(isLarger(text, maxScanBytes) ? planUnscanned(text, place) : planText(text, place, 0));
     return text;
   };
   const addLeaf = (kind: Leaf['kind'], text: string, at: LeafPlace, look?: Look, run?: object): Render => {
+    leaves ??= [];
     const index = leaves.length;
     leaves.push({ kind, text, context: contextOf(type, at, kind === 'key'), run, look });
     return (texts) => texts[index] as string;
@@ -105,11 +115,11 @@ export function createPlanItem(maxScanBytes: number, inspect: Inspect): PlanItem
   const collectData: DataVisitor = {
     text: addField,
     number(number, place) {
-      fields.push(planWord('number', String(number), place));
+      note(planWord('number', String(number), place));
       return number;
     },
     key(key, place) {
-      fields.push(planWord('key', key, place));
+      note(planWord('key', key, place));
       return key;
     },
   };
@@ -120,27 +130,35 @@ export function createPlanItem(maxScanBytes: number, inspect: Inspect): PlanItem
   };
 
   return (item) => {
-    const [outerType, outerLeaves, outerFields] = [type, leaves, fields];
+    const outerType = type;
+    const outerLeaves = leaves;
+    const outerFields = fields;
+    const outerCount = fieldCount;
     type = itemType(item);
-    leaves = [];
-    fields = [];
+    leaves = undefined;
+    fields = undefined;
+    fieldCount = 0;
     try {
       walkItem(item, collect);
-      return leaves.length === 0 ? NOTHING_TO_DO : { leaves, render: createRender(fields) };
+      return planOf(leaves, fields);
     } finally {
       // Nothing of the item is kept, and an accessor of the item may have redacted another one.
       type = outerType;
       leaves = outerLeaves;
       fields = outerFields;
+      fieldCount = outerCount;
     }
   };
 }
 
-/** @param fields In the order of the walk; `undefined` for a text that stays as it is. */
-function createRender(fields: readonly (Render | undefined)[]): Plan['render'] {
+function planOf(leaves: readonly Leaf[] | undefined, fields: Fields | undefined): Plan {
+  return leaves === undefined ? NOTHING_TO_DO : { leaves, render: createRender(fields) };
+}
+
+function createRender(fields: Fields | undefined): Plan['render'] {
   return (item, texts) => {
     let next = 0;
-    const take = (text: string): string => fields[next++]?.(texts) ?? text;
+    const take = (text: string): string => fields?.get(next++)?.(texts) ?? text;
     const fillData: DataVisitor = {
       text: take,
       number: (number) => {
