@@ -1,5 +1,5 @@
 import { StrongroomError } from './errors.ts';
-import { isWellFormed } from './limits.ts';
+import { isWellFormed } from './crypto/encoding.ts';
 import { checkPlainObject, invalidOption } from './options.ts';
 
 /** What records are bound to beside their session id, for example `{ tenant }`. */

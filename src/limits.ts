@@ -1,4 +1,4 @@
-import { utf8 } from './crypto/encoding.ts';
+import { isWellFormed, utf8 } from './crypto/encoding.ts';
 import { StrongroomError } from './errors.ts';
 import { invalidOption } from './options.ts';
 
@@ -22,14 +22,6 @@ export const MAX_BYTES = {
   lease: 520,
   owner: 64,
 } as const;
-
-/** UTF-8 cannot encode these: two texts would become equal. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
-/** Whether the text can be encoded in UTF-8. */
-export function isWellFormed(text: string): boolean {
-  return !LONE_SURROGATE.test(text);
-}
 
 /**
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Every database stores and finds an accepted text unchanged.

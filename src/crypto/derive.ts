@@ -1,13 +1,12 @@
 import { StrongroomError } from '../errors.ts';
 import { NONCE_BYTES, type Aead } from './aead.ts';
-import { le64, pae, paeBefore, putLe64, toBase64url, writeAscii } from './encoding.ts';
+import { isWellFormed, le64, pae, paeBefore, putLe64, toBase64url, writeAscii } from './encoding.ts';
 import { DIGEST_BYTES, sha256 } from './hash.ts';
 import { hedgedMessage, MAX_SEGMENT } from './hedged-message.ts';
 import { derivation, hmacSha256, type Mac } from './mac.ts';
 import { suite, type SuiteName } from './suite.ts';
 
 const NO_SALT = new Uint8Array(0);
-const UNPAIRED_SURROGATE = /\p{Surrogate}/u;
 
 /** The context that an entry is bound to in addition to its header. Never stored. */
 export interface BindingContext {
@@ -31,7 +30,7 @@ export function bindingContext(
 ): BindingContext {
   const pieces = ['sr1/ctx', sessionId];
   for (const key of Object.keys(context).sort()) pieces.push(key, context[key] as string);
-  if (pieces.some((piece) => UNPAIRED_SURROGATE.test(piece))) {
+  if (!pieces.every(isWellFormed)) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
       'A session id or context entry contains an unpaired surrogate, which UTF-8 cannot encode. Use another id or entry.',

@@ -18,6 +18,14 @@ export function utf8(text: string): Uint8Array {
   return NodeBuffer === undefined ? encoder.encode(text) : NodeBuffer.from(text, 'utf8');
 }
 
+/** UTF-8 cannot encode these: two texts would become equal. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** Whether the text can be encoded in UTF-8. */
+export function isWellFormed(text: string): boolean {
+  return !LONE_SURROGATE.test(text);
+}
+
 /** Uninitialized bytes, to be overwritten completely. */
 export function scratch(size: number): Uint8Array {
   return NodeBuffer === undefined ? new Uint8Array(size) : NodeBuffer.allocUnsafe(size);

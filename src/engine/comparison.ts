@@ -1,4 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
+import { getOrMake } from '../get-or-make.ts';
 import type { Entry, Header } from '../layer.ts';
 import { itemKey } from '../protocol/item.ts';
 import { mapInSlices } from '../slices.ts';
@@ -93,11 +94,7 @@ async function poolOf(
 ): Promise<Map<string, Opened[]>> {
   const pool = new Map<string, Opened[]>();
   const add = (record: Opened): void => {
-    for (const key of new Set(keysOf(record))) {
-      const list = pool.get(key);
-      if (list === undefined) pool.set(key, [record]);
-      else list.push(record);
-    }
+    for (const key of new Set(keysOf(record))) getOrMake(pool, key, () => []).push(record);
   };
   await mapInSlices(records.toReversed(), add, 4);
   return pool;

@@ -4,7 +4,7 @@ import { StrongroomError } from '../errors.ts';
 import { storeRow } from '../keys/data-keys/key-row.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import type { MaybePromise, VersionSource } from '../layer.ts';
-import { isWellFormed } from '../limits.ts';
+import { isWellFormed } from '../crypto/encoding.ts';
 import { after } from '../maybe-promise.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../protocol/item.ts';

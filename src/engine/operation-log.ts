@@ -52,8 +52,7 @@ export function createOperationLog(): OperationLog {
         acknowledged: false,
         ...(characters <= KEPT_CHARACTERS ? { sealed, characters } : { characters: 0 }),
       });
-      const [oldest] = operations.keys();
-      if (operations.size > KEPT && oldest !== undefined) operations.delete(oldest);
+      if (operations.size > KEPT) operations.delete(operations.keys().next().value as string);
       (share ??= createShare(() => makeRoom(KEPT_CHARACTERS))).use(kept());
     },
     acknowledge(operationId) {

@@ -59,15 +59,14 @@ export function createRareCalls(
   const { calls, pipeline, histories } = parts;
 
   async function observe<T>(kind: CallKind, details: ObservedCall, next: () => Promise<T>): Promise<T> {
-    const { runContext, itemCount, mutates, count } = details;
-    const call = { runContext, itemCount };
+    const { itemCount, mutates, count } = details;
     const work = async ({ result }: SessionCall): Promise<T> => {
       const value = await next();
       const items = count?.(value) ?? itemCount;
       if (items !== undefined) result.items = items;
       return value;
     };
-    return mutates ? calls.mutate(kind, call, work) : calls.read(kind, call, work);
+    return mutates ? calls.mutate(kind, details, work) : calls.read(kind, details, work);
   }
 
   const operate: RareCalls['operate'] = async (kind, origin, work) =>

@@ -18,7 +18,7 @@ export interface DataKeys {
    */
   sealing(scope: DataKeyScope, suite: SuiteName, carries?: boolean): DataKey | Promise<DataKey>;
   /** A new data key, which seals from now on. */
-  fresh(scope: DataKeyScope, suite: SuiteName): Promise<DataKey>;
+  fresh(scope: DataKeyScope, suite: SuiteName): DataKey | Promise<DataKey>;
   /** The data key of this id. `inline` is the wrapped key that the envelope carries, if it does. */
   opening(scope: DataKeyScope, suite: SuiteName, did: string, inline: string | undefined): Promise<DataKey>;
   /** Whether {@link DataKeys.opening} would return it from memory. */
@@ -39,10 +39,8 @@ export function createDataKeys(limits: DataKeyLimits): DataKeys {
   return {
     ...createSealing(names, opened, epochs, opening),
     opening: opening.opening,
-    isOpen: (scope, suite, did, inline) => {
-      const key = opening.kept(scope, names.key(scope, suite, did, inline));
-      return key !== undefined && !key.wiped;
-    },
+    isOpen: (scope, suite, did, inline) =>
+      opening.kept(scope, names.key(scope, suite, did, inline))?.wiped === false,
     sealed(key, messages, bytes) {
       const { usage } = key as OpenedKey;
       usage.messages += messages;

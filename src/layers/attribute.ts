@@ -1,6 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import type { Entry, SessionCall, SessionLayer } from '../layer.ts';
-import { isWellFormed } from '../limits.ts';
+import { isWellFormed } from '../crypto/encoding.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { AGENT_FIELD } from '../protocol/agent-field.ts';
 import { callKey, resultKey } from '../protocol/links.ts';

@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import { isWellFormed } from '../limits.ts';
+import { isWellFormed } from '../crypto/encoding.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
 import { snapshotItems } from './snapshot-items.ts';
 

@@ -4,7 +4,7 @@ import type {
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { isWellFormed } from '../limits.ts';
+import { isWellFormed } from '../crypto/encoding.ts';
 import { loadSdk } from '../load-sdk.ts';
 import { digestOf } from './digest.ts';
 import { envelopeText } from './envelope.ts';

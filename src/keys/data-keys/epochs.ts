@@ -19,7 +19,7 @@ export interface Epoch {
 const MAX_EPOCHS = 100_000;
 
 export interface Epochs {
-  find(name: string): Epoch | undefined;
+  readonly find: (name: string) => Epoch | undefined;
   /** The epoch that begins with a key that this process made. */
   begin(name: string, key: OpenedKey): Epoch;
   /** Ends this epoch, but not a later one of the same name. */
@@ -37,7 +37,7 @@ export interface Epochs {
 export function createEpochs(limits: Pick<DataKeyLimits, 'maxAge' | 'maxMessages' | 'maxBytes'>): Epochs {
   const epochs = boundedMap<Epoch>(MAX_EPOCHS);
   return {
-    find: (name) => epochs.get(name),
+    find: epochs.get,
     begin(name, { sessionId, did, kid, inline, usage }) {
       const epoch = { sessionId, did, kid, inline, usage };
       epochs.set(name, epoch);

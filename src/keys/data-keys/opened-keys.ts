@@ -31,8 +31,8 @@ export interface Usage {
 export interface OpenedKeys {
   /** The key, unless it has been kept for `cacheFor`. */
   find(name: string, now: number): OpenedKey | undefined;
-  add(name: string, key: OpenedKey): void;
-  delete(name: string): void;
+  readonly add: (name: string, key: OpenedKey) => void;
+  readonly delete: (name: string) => void;
   /** All of a session, or one of them. */
   forget(sessionId: string, did?: string): void;
 }
@@ -45,13 +45,12 @@ export function createOpenedKeys(limits: Pick<DataKeyLimits, 'cacheFor' | 'maxCa
   return {
     find(name, now) {
       const key = keys.get(name);
-      if (key === undefined) return undefined;
-      if (isWithin(now - key.loadedAt, limits.cacheFor)) return key;
+      if (key === undefined || isWithin(now - key.loadedAt, limits.cacheFor)) return key;
       keys.delete(name);
       return undefined;
     },
-    add: (name, key) => keys.set(name, key),
-    delete: (name) => keys.delete(name),
+    add: keys.set,
+    delete: keys.delete,
     forget(sessionId, did) {
       keys.deleteWhere((key) => key.sessionId === sessionId && (did === undefined || key.did === did));
     },

@@ -13,7 +13,7 @@ import type { DataKeyScope } from './types.ts';
 /** The data key that seals: the one of the session's epoch, or a new one. */
 export interface Sealing {
   sealing(scope: DataKeyScope, suite: SuiteName, carries?: boolean): MaybePromise<OpenedKey>;
-  fresh(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey>;
+  fresh(scope: DataKeyScope, suite: SuiteName): MaybePromise<OpenedKey>;
 }
 
 /**
@@ -29,39 +29,30 @@ export function createSealing(
   { kept, opening }: Opening,
 ): Sealing {
   const creating = new Map<string, Promise<OpenedKey>>();
+  const nameOf = (scope: DataKeyScope, suite: SuiteName): string => names.epoch(scope, suite, placeOf(scope));
 
-  const create = (
-    scope: DataKeyScope,
-    suite: SuiteName,
-    place: DekStore | 'inline',
-    carries: boolean,
-  ): MaybePromise<OpenedKey> =>
-    after(makeDataKey(scope, suite, place, carries), (key) => {
+  const create = (scope: DataKeyScope, suite: SuiteName, carries: boolean): MaybePromise<OpenedKey> =>
+    after(makeDataKey(scope, suite, placeOf(scope), carries), (key) => {
       opened.add(names.key(scope, suite, key.did, key.inline), key);
-      epochs.begin(names.epoch(scope, suite, place), key);
+      epochs.begin(nameOf(scope, suite), key);
       return key;
     });
 
-  async function fresh(scope: DataKeyScope, suite: SuiteName): Promise<OpenedKey> {
-    for (;;) {
-      const key = await create(scope, suite, placeOf(scope), false);
-      if (!key.wiped) return used(key);
-    }
-  }
+  const fresh: Sealing['fresh'] = (scope, suite) =>
+    after(create(scope, suite, false), (key) => (key.wiped ? fresh(scope, suite) : used(key)));
 
   function sealing(scope: DataKeyScope, suite: SuiteName, carries: boolean = false): MaybePromise<OpenedKey> {
-    const place = placeOf(scope);
-    const name = names.epoch(scope, suite, place);
+    const name = nameOf(scope, suite);
     const epoch = epochs.find(name);
     if (epoch !== undefined && epochs.isUsable(epoch, scope)) {
       const key = kept(scope, names.key(scope, suite, epoch.did, epoch.inline));
       const isReady = key !== undefined && !key.wiped && !key.openOnly && isWritable(key, carries);
       if (isReady && isKnownPresent(key, scope)) return used(key);
-      return found(epoch, scope, suite, name, carries);
+      return found(epoch, scope, suite, carries);
     }
     // Others may have evicted it from a small cache before its use.
     return after(
-      once(creating, `${carries} ${name}`, () => create(scope, suite, place, carries)),
+      once(creating, `${carries} ${name}`, () => create(scope, suite, carries)),
       (key) => (key.wiped ? sealing(scope, suite, carries) : used(key)),
     );
   }
@@ -71,13 +62,14 @@ export function createSealing(
     epoch: Epoch,
     scope: DataKeyScope,
     suite: SuiteName,
-    name: string,
     carries: boolean,
   ): Promise<OpenedKey> {
     const key = await sealingOf(epoch, scope, suite);
-    if (key !== undefined && isWritable(key, carries)) return key;
-    if (key !== undefined) release(key);
-    epochs.end(name, epoch);
+    if (key !== undefined) {
+      if (isWritable(key, carries)) return key;
+      release(key);
+    }
+    epochs.end(nameOf(scope, suite), epoch);
     return sealing(scope, suite, carries);
   }
 

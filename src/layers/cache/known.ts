@@ -1,4 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
+import { getOrMake } from '../../get-or-make.ts';
 import type { Entry, HiddenEntry, LayerIO, MaybePromise, SessionCall } from '../../layer.ts';
 import { recordKey } from '../../protocol/envelope.ts';
 import { isMark, markKey, markOf } from '../../protocol/record-mark.ts';
@@ -84,10 +85,7 @@ export async function openUnknown(
   await mapInSlices(before.toReversed(), (known) => {
     // A skipped record may have become readable; if not, it has to be reported to the engine again.
     if (isSkipped(known)) return;
-    const key = keyOf(known.stored);
-    const same = unused.get(key);
-    if (same === undefined) unused.set(key, [known]);
-    else same.push(known);
+    getOrMake(unused, keyOf(known.stored), () => []).push(known);
   });
   const found = await mapInSlices(records, (stored) => unused.get(keyOf(stored))?.pop());
   const missing = records.filter((_, index) => found[index] === undefined);

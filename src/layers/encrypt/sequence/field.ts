@@ -1,3 +1,4 @@
+import { getOrMake } from '../../../get-or-make.ts';
 import type { Header } from '../../../layer.ts';
 
 /**
@@ -63,11 +64,7 @@ export function sequenceOf(header: Header | undefined): SequenceNumber | undefin
 /** Notes in the order in which a reader applies them: by writer, then by number, removed ranges joined. */
 export function mergeNotes(notes: readonly Note[]): Note[] {
   const byWriter = new Map<string, Note[]>();
-  for (const note of notes) {
-    const own = byWriter.get(note.writer);
-    if (own === undefined) byWriter.set(note.writer, [note]);
-    else own.push(note);
-  }
+  for (const note of notes) getOrMake(byWriter, note.writer, () => []).push(note);
   return [...byWriter.values()].flatMap((own) => {
     const merged: Note[] = [];
     for (const note of own.toSorted((one, other) => one.from - other.from)) {
