@@ -87,7 +87,7 @@ export function createBegin(inner: Inner, stack: Stack, pipeline: Pipeline, hist
   async function lookBack(match: (entry: Entry) => boolean, call: SessionCall): Promise<Entry | undefined> {
     const known = histories.of(call).memory.find(match);
     if (known !== undefined) return known;
-    let opened: Opened[];
+    let opened: readonly Opened[];
     try {
       opened = await pipeline.open(await inner.getItems(CALL_WINDOW, call.runContext), quiet(call));
     } catch {

@@ -14,9 +14,9 @@ export interface Opening {
   /** Opens records through the layers below; a cache keeps the result. */
   openKept(records: readonly AgentInputItem[], call: SessionCall): Promise<(Entry | HiddenEntry)[]>;
   /** Undoes the codecs, and applies the views. */
-  show(kept: readonly (Entry | HiddenEntry)[], call: SessionCall): MaybePromise<Opened[]>;
+  show(kept: readonly (Entry | HiddenEntry)[], call: SessionCall): MaybePromise<readonly Opened[]>;
   /** Both. The layers that inspect have not seen the result yet. */
-  openUnseen(records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]>;
+  openUnseen(records: readonly AgentInputItem[], call: SessionCall): Promise<readonly Opened[]>;
 }
 
 export function createOpening(stack: Stack, clear: boolean): Opening {
@@ -36,26 +36,28 @@ export function createOpening(stack: Stack, clear: boolean): Opening {
     return openThrough(opening, entries, call);
   }
 
-  const show = (kept: readonly (Entry | HiddenEntry)[], call: SessionCall): MaybePromise<Opened[]> =>
+  const show = (kept: readonly (Entry | HiddenEntry)[], call: SessionCall): MaybePromise<readonly Opened[]> =>
     after(codecs.length === 0 ? kept : openThrough(codecs, kept, call), (entries) => {
-      const bottoms = entries.map(shownOf);
-      return after(readThrough(above, bottoms, call), (visible) => {
-        const asParts = takesParts(call);
-        return entries.map((entry, index): Opened => {
+      const asParts = takesParts(call);
+      // Nothing to make where a cache keeps the entries and no layer changes one.
+      const shared = asParts && entries.every(isShared);
+      const bottoms = shared ? entries : entries.map(shownOf);
+      return after(readThrough(above, bottoms, call), (visible): readonly Opened[] => {
+        if (shared && visible.every((shown, index) => shown === entries[index])) return entries;
+        return entries.map((entry, index) => {
           const record = entry.stored as AgentInputItem;
           // A cache may have kept it from a call that takes parts.
           const stored = asParts ? record : plainRecord(record);
-          const shown = visible[index];
-          // Nothing to make where a cache keeps the entry and no layer changed it.
-          if (shown === entry && stored === record && isShared(shown)) return shown;
           const skipped = 'skipped' in entry ? entry.skipped : undefined;
-          return { stored, bottom: bottoms[index], visible: shown, skipped };
+          return { stored, bottom: bottoms[index], visible: visible[index], skipped };
         });
       });
     });
 
-  const openUnseen = async (records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]> =>
-    show(await openKept(records, call), call);
+  const openUnseen = async (
+    records: readonly AgentInputItem[],
+    call: SessionCall,
+  ): Promise<readonly Opened[]> => show(await openKept(records, call), call);
 
   return { openKept, show, openUnseen };
 }

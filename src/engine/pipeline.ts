@@ -17,13 +17,13 @@ export interface Pipeline {
   /** The layers store what has to last as long as these entries, as before a write. */
   settle(entries: readonly Entry[], call: SessionCall): Promise<void>;
   /** Opens raw records through all layers. */
-  open(records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]>;
+  open(records: readonly AgentInputItem[], call: SessionCall): Promise<readonly Opened[]>;
   /**
    * The records behind the last `limit` visible items (all when absent), oldest first: filter, then limit, by
    * doubling the window. `fresh` bypasses a caching layer. Items of a call with shared entries must be copied
    * before the caller gets them.
    */
-  read(limit: number | undefined, call: SessionCall, fresh: boolean): MaybePromise<Opened[]>;
+  read(limit: number | undefined, call: SessionCall, fresh: boolean): MaybePromise<readonly Opened[]>;
   /** The index of the record in the operation, -1 when it is not of it. */
   matches(record: AgentInputItem, operationId: string, count: number, call: SessionCall): Promise<number>;
 }
@@ -83,7 +83,7 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
   const inspectors = layers.filter((layer) => layer.inspect !== undefined);
 
   /** Checks the result as a whole, opened now or from a cache. */
-  function inspected(opened: Opened[], call: SessionCall): MaybePromise<Opened[]> {
+  function inspected(opened: readonly Opened[], call: SessionCall): MaybePromise<readonly Opened[]> {
     if (inspectors.length === 0) return opened;
     const entries = opened.map(({ stored, bottom }) => bottom ?? { stored });
     const done = inspectors.reduce<MaybePromise<void>>(
@@ -93,10 +93,14 @@ export function createPipeline(inner: Inner, stack: Stack): Pipeline {
     return after(done, () => opened);
   }
 
-  const open = async (records: readonly AgentInputItem[], call: SessionCall): Promise<Opened[]> =>
+  const open = async (records: readonly AgentInputItem[], call: SessionCall): Promise<readonly Opened[]> =>
     inspected(await opening.openUnseen(records, call), call);
 
-  const read = (limit: number | undefined, call: SessionCall, fresh: boolean): MaybePromise<Opened[]> =>
+  const read = (
+    limit: number | undefined,
+    call: SessionCall,
+    fresh: boolean,
+  ): MaybePromise<readonly Opened[]> =>
     after(window(limit, call, fresh), (opened) => inspected(opened, call));
 
   async function matches(

@@ -12,7 +12,11 @@ import type { Stack } from './stack.ts';
  * The records behind the last `limit` visible items (all when absent), opened; `fresh` bypasses a caching layer.
  * `inspect` hooks have not been called yet.
  */
-export type Window = (limit: number | undefined, call: SessionCall, fresh: boolean) => MaybePromise<Opened[]>;
+export type Window = (
+  limit: number | undefined,
+  call: SessionCall,
+  fresh: boolean,
+) => MaybePromise<readonly Opened[]>;
 
 export function createWindow(inner: Inner, stack: Stack, opening: Opening): Window {
   const { loading } = stack;
@@ -29,7 +33,7 @@ export function createWindow(inner: Inner, stack: Stack, opening: Opening): Wind
     });
   }
 
-  function load(count: number | undefined, call: SessionCall): MaybePromise<Opened[]> {
+  function load(count: number | undefined, call: SessionCall): MaybePromise<readonly Opened[]> {
     const io: LayerIO = {
       raw: (wanted) => recordsFor(wanted, call),
       open: (records) => opening.openKept(records, call),
@@ -42,7 +46,11 @@ export function createWindow(inner: Inner, stack: Stack, opening: Opening): Wind
     });
   }
 
-  function window(limit: number | undefined, call: SessionCall, fresh: boolean): MaybePromise<Opened[]> {
+  function window(
+    limit: number | undefined,
+    call: SessionCall,
+    fresh: boolean,
+  ): MaybePromise<readonly Opened[]> {
     const cached = loading !== undefined && !fresh;
     if (limit !== undefined) return growing(limit, call, cached);
     if (cached) return load(undefined, call);
@@ -50,10 +58,10 @@ export function createWindow(inner: Inner, stack: Stack, opening: Opening): Wind
   }
 
   /** Twice as many records each time, until there are `limit` visible items among them, or no more records. */
-  async function growing(limit: number, call: SessionCall, cached: boolean): Promise<Opened[]> {
+  async function growing(limit: number, call: SessionCall, cached: boolean): Promise<readonly Opened[]> {
     let known: readonly Opened[] = [];
     for (let size = limit; ; size *= 2) {
-      let opened: Opened[];
+      let opened: readonly Opened[];
       let exhausted: boolean;
       if (cached) {
         opened = await load(size, call);
@@ -74,7 +82,7 @@ export function createWindow(inner: Inner, stack: Stack, opening: Opening): Wind
     records: readonly AgentInputItem[],
     known: readonly Opened[],
     call: SessionCall,
-  ): Promise<Opened[]> {
+  ): Promise<readonly Opened[]> {
     const start = records.length - known.length;
     const same =
       known.length > 0 &&

@@ -1,5 +1,5 @@
 import type { AgentInputItem } from '@openai/agents';
-import type { Entry, Header, SessionCall } from '../layer.ts';
+import type { Entry, Header, HiddenEntry, SessionCall } from '../layer.ts';
 import { copierOf, type Copier } from './copier.ts';
 import { cloneItem } from './item.ts';
 
@@ -34,7 +34,7 @@ export interface SharedEntry extends Entry {
 }
 
 /** Whether a cache keeps this very entry. */
-export function isShared(entry: Entry): entry is SharedEntry {
+export function isShared(entry: Entry | HiddenEntry): entry is SharedEntry {
   return (entry as Partial<SharedEntry>).visible === entry;
 }
 
