@@ -106,6 +106,25 @@ it('copies each item once a warm read, and those of frozen ones not at all', asy
   }
 });
 
+it('hides at a warm read what has expired since the last one, and shows what a layer makes of the others', async () => {
+  await using store = openSqlite(':memory:');
+  let now = Date.now();
+  const session = wrapSession(store.session('s'), [
+    redact({ entities: ['EMAIL_ADDRESS'], when: 'read' }),
+    expire({ after: '1h', clock: () => now }),
+    cache({ maxItems: 1_000, ttl: '1d' }),
+    encrypt({ keys: keyring({ current: await generateKey() }) }),
+  ]);
+  const said = (content: string): AgentInputItem => ({ type: 'message', role: 'user', content });
+  await session.addItems([said('early')]);
+  now += 1_800_000;
+  await session.addItems([said('late'), said('write to anna@example.org')]);
+  const shown = [said('late'), said('write to <EMAIL_ADDRESS>')];
+  for (let read = 0; read < 2; read++) expect(await session.getItems()).toEqual([said('early'), ...shown]);
+  now += 1_800_000;
+  for (let read = 0; read < 2; read++) expect(await session.getItems()).toEqual(shown);
+});
+
 it('gives no cached item to a layer of another package, which could change it', async () => {
   await using store = openSqlite(':memory:');
   const [, stamps, keeps, seals] = (await layersFor()) as [
