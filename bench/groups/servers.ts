@@ -2,11 +2,13 @@ import { generateKey, wrapSession } from '../../src/index.ts';
 import type { Column, Group } from '../group.ts';
 import { conversation, TURN } from '../items.ts';
 import { PAIRS } from '../pairs.ts';
-import { compare } from '../rounds.ts';
+import { compare, WARM_UP } from '../rounds.ts';
 import { fullStack, fill } from '../stacks.ts';
 import { wholeConversation } from './conversation.ts';
 
 const TURNS = 100;
+/** As many turns as other groups have calls: over a server they are longer. */
+const WARM_TURNS = { calls: WARM_UP.calls / TURNS, milliseconds: 10 * WARM_UP.milliseconds };
 
 export const serversGroup: Group = {
   title: 'Whole conversations on servers',
@@ -29,7 +31,7 @@ export const serversGroup: Group = {
         ];
         const whole = await compare(
           places.map((place) => wholeConversation(place, turns)),
-          { rounds, runs: 5 },
+          { rounds, runs: 5, warmUp: WARM_TURNS, keepsCode: true },
         );
         const columns: Column[] = [{ title: `${turns} turns`, results: whole }];
         for (const place of places)
@@ -44,7 +46,7 @@ export const serversGroup: Group = {
                 return async (run: number) => sessions[run]?.getItems();
               },
             })),
-            { rounds, runs: 10 },
+            { rounds, runs: 10, keepsCode: true },
           ),
         });
         yield { title: name, unit: 'time', base: 'by hand', columns };
