@@ -41,11 +41,6 @@ export interface Rounds {
   readonly runs: number;
   /** `false` where an earlier measurement of the process has done the same work; {@link WARM_UP} when absent. */
   readonly warmUp?: WarmUp | false;
-  /**
-   * Collects young garbage only before a measurement (decision 102): a forced collection of all garbage drops compiled code whose
-   * shapes of objects have no living instance, and a turn is slow for the next thousand turns. Default `false`.
-   */
-  readonly keepsCode?: boolean;
 }
 
 /** How long each candidate works before it is measured. */
@@ -72,15 +67,15 @@ export const WARM_UP: WarmUp = { calls: 10_000, milliseconds: 1_000 };
  */
 export async function compare(
   candidates: readonly Candidate[],
-  { rounds, runs, warmUp = WARM_UP, keepsCode = false }: Rounds,
+  { rounds, runs, warmUp = WARM_UP }: Rounds,
   base: number = 0,
 ): Promise<Result[]> {
   const samplers = candidates.map((candidate): Sampler => ({
     name: candidate.name,
     async sample() {
       const work = await candidate.prepare(Math.ceil(runs / SLICES) * SLICES);
-      // No candidate is charged for the garbage of another.
-      globalThis.gc?.({ type: keepsCode ? 'minor' : 'major' });
+      // No candidate is charged for the young garbage of another. A collection of all garbage drops compiled code (decision 102).
+      globalThis.gc?.({ type: 'minor' });
       const time = await timeOf(work, runs);
       await candidate.dispose?.();
       return time;

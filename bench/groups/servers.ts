@@ -31,7 +31,7 @@ export const serversGroup: Group = {
         ];
         const whole = await compare(
           places.map((place) => wholeConversation(place, turns)),
-          { rounds, runs: 5, warmUp: WARM_TURNS, keepsCode: true },
+          { rounds, runs: 5, warmUp: WARM_TURNS },
         );
         const columns: Column[] = [{ title: `${turns} turns`, results: whole }];
         for (const place of places)
@@ -46,7 +46,7 @@ export const serversGroup: Group = {
                 return async (run: number) => sessions[run]?.getItems();
               },
             })),
-            { rounds, runs: 10, keepsCode: true },
+            { rounds, runs: 10 },
           ),
         });
         yield { title: name, unit: 'time', base: 'by hand', columns };
