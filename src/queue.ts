@@ -1,4 +1,5 @@
 import { getOrMake } from './get-or-make.ts';
+
 /** Mutations run one after the other in the order of the calls; a read waits for the mutations called before it. */
 export interface Queue {
   /** @param work An async function: nothing is thrown at once. It starts at once when nobody is waited for. */

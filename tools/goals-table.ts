@@ -19,17 +19,29 @@ export function measuredPanels(folder: string): Panel[] {
     .flatMap((file) => (JSON.parse(readFileSync(join(folder, file), 'utf8')) as GroupResults).panels);
 }
 
-/** Each goal of `bench/goals.ts` beside what was measured, also where it is missed. */
-export function goalsTable(panels: readonly Panel[]): string {
+const RANKS: readonly Verdict['holds'][] = ['no', 'must', 'wanted'];
+
+/**
+ * Each goal of `bench/goals.ts` beside what was measured, also where it is missed.
+ *
+ * @param again The panels of a second run: a goal holds if it does in both.
+ */
+export function goalsTable(panels: readonly Panel[], again: readonly Panel[]): string {
+  const repeated = new Map(verdicts(again).map((verdict) => [verdict.goal, verdict]));
   return markdownTable([
-    ['goal', 'measured', 'must', 'wanted', 'holds'],
-    ...verdicts(panels).map(({ goal, measured, holds }) => [
-      `${goal.panel}, ${goal.column}${unitOf(goal, panels)}`,
-      digits(measured),
-      String(goal.must),
-      String(goal.wanted),
-      WORDS[holds],
-    ]),
+    ['goal', 'measured', 'again', 'must', 'wanted', 'holds'],
+    ...verdicts(panels).map(({ goal, measured, holds }) => {
+      const second = repeated.get(goal);
+      const both = RANKS.find((each) => each === holds || each === second?.holds) ?? holds;
+      return [
+        `${goal.panel}, ${goal.column}${unitOf(goal, panels)}`,
+        digits(measured),
+        second === undefined ? '' : digits(second.measured),
+        String(goal.must),
+        String(goal.wanted),
+        WORDS[both],
+      ];
+    }),
   ]);
 }
 

@@ -27,7 +27,8 @@ export function withMeasuredTables(text: string, folder: string = RESULTS): stri
 }
 
 function tablesOf(group: string, only: string | undefined, folder: string): string {
-  if (group === 'goals') return `\n${goalsTable(measuredPanels(folder))}\n`;
+  if (group === 'goals')
+    return `\n${goalsTable(measuredPanels(folder), measuredPanels(join(folder, 'again')))}\n`;
   if (group === 'overview') return `\n${overviewTable(measuredPanels(folder))}\n`;
   const file = join(folder, `${group}.json`);
   if (!existsSync(file)) return `\n${notMeasured(group)}\n\n`;
