@@ -170,10 +170,12 @@ async function live(
         });
         break;
       }
-      case 'pop':
-        removed.push((await inner.getItems()).at(-1) as AgentInputItem);
+      case 'pop': {
+        const last = (await inner.getItems()).at(-1);
+        if (last !== undefined) removed.push(last);
         await session.popItem();
         break;
+      }
       case 'late':
         await session.addItems([functionResult('late')]);
         break;
