@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { PGlite } from '@electric-sql/pglite';
-import type { AgentInputItem } from '@openai/agents';
+import type { AgentInputItem, Session } from '@openai/agents';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cache } from '../../src/layers/cache.ts';
@@ -90,41 +90,49 @@ function suite(past: Past, changes: readonly string[] = Object.keys(CHANGES)): v
   }
 
   test('a cache does not take an append by another process for its own append that was lost', async () => {
-    const id = uniqueName('past');
     await using store = past.open();
-    const layers = [cache({ maxItems: 1_000 }), encrypt({ keys: fixedKeyring() })];
-    const cached = wrapStore(store, layers).session(id);
-    await cached.addItems([message('first')]);
+    const { cached, find } = await begun(past, store);
     await cached.getItems();
     await past.remember();
     await cached.addItems([message('lost 1'), message('lost 2')]);
     await past.restore();
-    await using other = past.open();
-    await wrapStore(other, layers)
-      .session(id)
-      .addItems([message('found 1'), message('found 2')]);
+    await find();
     expect(await cached.getItems()).toEqual(['first', 'found 1', 'found 2'].map(message));
   });
 
   test('a cache that appends after the loss does not return lost records', async () => {
-    const id = uniqueName('past');
     await using store = past.open();
-    const layers = [cache({ maxItems: 1_000 }), encrypt({ keys: fixedKeyring() })];
-    const cached = wrapStore(store, layers).session(id);
-    await cached.addItems([message('first')]);
+    const { cached, find } = await begun(past, store);
     await past.remember();
     await cached.addItems([message('lost 1'), message('lost 2')]);
     expect(await cached.getItems()).toHaveLength(3);
     await past.restore();
-    await using other = past.open();
-    await wrapStore(other, layers)
-      .session(id)
-      .addItems([message('found 1'), message('found 2')]);
+    await find();
     await cached.addItems([message('own')]);
     const expected = ['first', 'found 1', 'found 2', 'own'].map(message);
     expect(await cached.getItems()).toEqual(expected);
     expect(await cached.getItems()).toEqual(expected);
   });
+}
+
+/** A cached session with one item, and an append to it by another process. */
+async function begun(
+  past: Past,
+  store: Store<StoreSession>,
+): Promise<{ readonly cached: Session; readonly find: () => Promise<void> }> {
+  const id = uniqueName('past');
+  const layers = [cache({ maxItems: 1_000 }), encrypt({ keys: fixedKeyring() })];
+  const cached = wrapStore(store, layers).session(id);
+  await cached.addItems([message('first')]);
+  return {
+    cached,
+    async find() {
+      await using other = past.open();
+      await wrapStore(other, layers)
+        .session(id)
+        .addItems([message('found 1'), message('found 2')]);
+    },
+  };
 }
 
 function contentOf(item: AgentInputItem | undefined): string {

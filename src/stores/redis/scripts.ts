@@ -400,7 +400,7 @@ return { 'ok', list, name }
 };
 
 /**
- * KEYS items, meta, ops, deks, holds, turn. ARGV list, now, version ('': any), prefix ('': nothing is shared), id, root, notes. A
+ * KEYS items, meta, ops, deks, holds, turn. ARGV list, now, version ('': it is not compared), prefix ('': nothing is shared), id, root, notes. A
  * tombstone for each live data key that no record of another session needs.
  */
 export const DROP: Script = {

@@ -49,33 +49,20 @@ export function erasures({ erasures: all, returned }: ComplianceReport): Html {
 }
 
 function erasureRow(each: ReportedErasure): readonly Cell[] {
-  const {
-    name,
-    signature,
-    at,
-    subject,
-    sessionId,
-    reason,
-    by,
-    sessions,
-    records,
-    keys: all,
-    held,
-    foundAgain,
-  } = each;
+  const { subject, reason, by, foundAgain } = each;
   const numberOf = (value: number | undefined): string | undefined =>
     value === undefined ? undefined : number(value);
-  const about = subject ?? sessionId;
+  const about = subject ?? each.sessionId;
   const why = [reason, by === undefined ? undefined : `by ${by}`].filter((part) => part !== undefined);
   return [
-    named(name),
-    word(...SIGNATURES[signature]),
-    at === undefined ? undefined : time(at),
+    named(each.name),
+    word(...SIGNATURES[each.signature]),
+    each.at === undefined ? undefined : time(each.at),
     about === undefined
       ? undefined
       : markup`<span>${subject === undefined ? 'session' : 'subject'} ${named(about)}</span>`,
     why.length === 0 ? undefined : why.join(', '),
-    ...[sessions, records, all, held].map(numberOf),
+    ...[each.sessions, each.records, each.keys, each.held].map(numberOf),
     foundAgain === undefined || foundAgain === 0 ? numberOf(foundAgain) : word('problem', number(foundAgain)),
   ];
 }
