@@ -11,6 +11,11 @@ export const AT_ONCE: CommandOptions = { timeout: undefined };
 /** So many commands share a signal: adding one looks at all that wait. */
 const MOST = 100;
 
+/** A signal ends after this part of the time that the caller of its first command waits, so before any of its callers is gone. */
+const ENDS_AFTER = 3 / 4;
+/** Callers that wait longer than the first one by more than this part of its time get a signal of their own. */
+const JOINS_WITHIN = 1 / 8;
+
 /**
  * A client of an application can keep a command until it is connected again, and must not send it after its caller got an
  * error. `redis` makes a timer and a signal for each command and keeps both for five seconds, also when the command was
@@ -28,9 +33,9 @@ export function whileAwaited(): (until: number | undefined) => CommandOptions {
       const now = performance.now();
       const time = Math.max(until - now, 0);
       const controller = new AbortController();
-      setTimeout(() => controller.abort(), (time * 3) / 4).unref();
+      setTimeout(() => controller.abort(), time * ENDS_AFTER).unref();
       options = { timeout: undefined, abortSignal: controller.signal };
-      [ends, latest, left] = [now + (time * 3) / 4, until + time / 8, MOST];
+      [ends, latest, left] = [now + time * ENDS_AFTER, until + time * JOINS_WITHIN, MOST];
     }
     left--;
     return options;
