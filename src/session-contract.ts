@@ -1,4 +1,4 @@
-import type { AgentInputItem, Session } from '@openai/agents';
+import type { AgentInputItem, Session, SessionHistoryTransactionAwareSession } from '@openai/agents';
 import { StrongroomError } from './errors.ts';
 import { derivedId, type DerivedId } from './derived-id.ts';
 import type { DekStore } from './keys/dek-store.ts';
@@ -194,6 +194,25 @@ export interface RecordSource {
   readonly read: (limit?: number) => Promise<AgentInputItem[]>;
   /** The `count` records that stand before the last `skip`, oldest first; all of them when absent. */
   readonly past: (count: number | undefined, skip: number) => Promise<readonly PastRecord[]>;
+  /** Only of a usage ledger. */
+  readonly ledger?: Ledger;
+}
+
+/** The members by which a run reaches a history. */
+export type Guarded = Partial<
+  Pick<Session, 'addItems' | 'prepareHistoryItemForModelInput'> &
+    Pick<SessionHistoryTransactionAwareSession, 'applyHistoryTransaction'>
+> & { replaceHistoryWithCompaction?(...args: never[]): Promise<void> };
+
+/**
+ * What a usage ledger does otherwise than a conversation, see `protocol/ledger.ts`. Its session brings that: applications that
+ * bundle no store do not bundle it.
+ */
+export interface Ledger {
+  /** The members of the session, or of a wrapper of it, that differ from those of a conversation. */
+  readonly membersOf: (session: Guarded) => Guarded;
+  /** Says that the caller has checked what it writes. */
+  readonly passOn: (written: object) => void;
 }
 
 /** A record and when it was written, where that is known. Unix milliseconds. */

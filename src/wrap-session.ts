@@ -1,5 +1,4 @@
 import type { Session } from '@openai/agents';
-import { ledgerMembers } from './protocol/ledger.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import type { RareCalls } from './engine/rare-calls.ts';
 import { brandOf, innerSession } from './engine/inner.ts';
@@ -138,7 +137,7 @@ export function wrapSession<S extends Session>(
       : undefined,
   );
   const wrapper = buildMembers({ inner, stack, engine, has });
-  Object.assign(wrapper, ledgerMembers(inner.id, wrapper));
+  Object.assign(wrapper, inner.ledger?.membersOf(wrapper));
   if (hasReplacePrefix(innermost))
     wrapper['replacePrefix'] = (args: ReplacePrefixArgs) => engine.rare().replacePrefix(args);
   const brand = brandOf(innermost);

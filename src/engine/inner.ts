@@ -8,13 +8,13 @@ import { isWellFormed } from '../crypto/encoding.ts';
 import { after } from '../maybe-promise.ts';
 import { invalidOption } from '../options.ts';
 import { itemKey } from '../protocol/item.ts';
-import { passOn } from '../protocol/ledger.ts';
 import { plainRecord, rowOf, SealedRecord } from '../protocol/sealed-record.ts';
 import {
   DEK_STORE,
   REFERENCE,
   ADMIT,
   type Admit,
+  type Ledger,
   VERSION,
   OPERATIONS,
   type PastRecord,
@@ -47,6 +47,8 @@ export interface Inner {
   past(count: number | undefined, skip: number, runContext: Context): Promise<readonly PastRecord[]>;
   /** The session's id, where it is known to stay the same. */
   readonly id: string | undefined;
+  /** Only over a usage ledger. */
+  readonly ledger: Ledger | undefined;
   /** Registers a call with the store. */
   readonly admit: Admit | undefined;
   getSessionId(): Promise<string>;
@@ -104,7 +106,7 @@ export function innerSession(session: Session): Inner {
 
   /** One call where the backend allows it; in batches over Conversations, taken back when a later one fails. */
   function append(method: Append, items: AgentInputItem[], runContext: Context): MaybePromise<void> {
-    passOn(records?.id(), items);
+    records?.ledger?.passOn(items);
     if (items.length > batch) return inBatches(method, items, runContext);
     return send(method, [items], runContext) as MaybePromise<void>;
   }
@@ -164,6 +166,7 @@ export function innerSession(session: Session): Inner {
     get id() {
       return records?.id();
     },
+    ledger: records?.ledger,
     getRecords: records === undefined ? undefined : (limit) => records.read(limit, inner),
     hasTransactions: typeof members['applyHistoryTransaction'] === 'function',
     past: async (count, skip, runContext) =>
@@ -188,7 +191,7 @@ export function innerSession(session: Session): Inner {
     replaceHistoryWithCompaction: async (items, runContext) =>
       append('replaceHistoryWithCompaction', items, runContext),
     async transact(args, runContext) {
-      passOn(records?.id(), args);
+      records?.ledger?.passOn(args);
       await call('applyHistoryTransaction', [args], runContext);
     },
     async applied(operationId) {
@@ -223,6 +226,7 @@ async function pastOf(
 /** The functions that a session of our stores offers instead of some of its members. */
 interface Records {
   id(): string | undefined;
+  readonly ledger: Ledger | undefined;
   read(limit: number | undefined, inner: Pick<Inner, 'getItems'>): Promise<AgentInputItem[]>;
   toAppend(items: AgentInputItem[]): MaybePromise<AgentInputItem[]>;
   past(count: number | undefined, skip: number): Promise<readonly PastRecord[]> | undefined;
@@ -242,6 +246,7 @@ function recordsOf(session: Session): Records | undefined {
   const isAsMade = (name: keyof RecordSource['members']): boolean => session[name] === offered.members[name];
   return {
     id: () => (isAsMade('getSessionId') ? offered.id : undefined),
+    ledger: offered.ledger,
     read: (limit, inner) => (isAsMade('getItems') ? offered.read(limit) : inner.getItems(limit, undefined)),
     past: (count, skip) => (isAsMade('getItems') ? offered.past(count, skip) : undefined),
     toAppend(items) {

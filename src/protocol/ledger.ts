@@ -1,52 +1,50 @@
-import type { Session, SessionHistoryTransactionAwareSession } from '@openai/agents';
 import { lineageOf } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
+import type { Admit, Guarded, Ledger } from '../session-contract.ts';
 
 /** What an item of a usage ledger calls itself; no item of a conversation does. */
 export const USAGE_RECORD = 'strongroom.usage';
 
-/** The members by which a run reaches a history. */
-type Guarded = Partial<
-  Pick<Session, 'addItems' | 'prepareHistoryItemForModelInput'> &
-    Pick<SessionHistoryTransactionAwareSession, 'applyHistoryTransaction'>
-> & { replaceHistoryWithCompaction?(...args: never[]): Promise<void> };
+const WRITES = ['addItems', 'replaceHistoryWithCompaction', 'applyHistoryTransaction'] as const;
+
 type Write = (first: unknown, ...rest: unknown[]) => Promise<void>;
 
-/** The arguments of writes that a stack of layers passes on: it has checked them, and may store them in another form. */
-const checked = new WeakSet<object>();
-
-/** Says that the caller of a session has checked what it writes. */
-export function passOn(id: string | undefined, written: object): void {
-  if (isLedger(id)) checked.add(written);
-}
-
 /**
- * The members of a usage ledger that differ from those of a conversation, none for any other session. It takes records of
- * usage only, and a run on it ends before its records reach a model.
+ * What a usage ledger does otherwise than a conversation; `undefined` for any other session. It takes records of usage
+ * only, and a run on it ends before its records reach a model.
+ *
+ * @param admit - Of its store: a closed one says that first.
  */
-export function ledgerMembers(id: string | undefined, session: Guarded): Guarded {
-  if (id === undefined || !isLedger(id)) return {};
-  const guarded = (name: 'addItems' | 'replaceHistoryWithCompaction' | 'applyHistoryTransaction'): object => {
+export function ledgerOf(id: string, admit: Admit | undefined): Ledger | undefined {
+  if (lineageOf(id)?.kind !== 'usage') return undefined;
+  // What a stack of layers passes on: it has checked that, and may store it in another form.
+  const checked = new WeakSet<object>();
+
+  function guarded(session: Guarded, name: (typeof WRITES)[number]): Guarded {
     const write = session[name] as Write | undefined;
     if (write === undefined) return {};
     const member: Write = async (first, ...rest) => {
-      if (!checked.has(first as object) && !itemsOf(first).every(isUsageRecord)) throw noConversation(id);
+      if (!checked.has(first as object) && !itemsOf(first).every(isUsageRecord)) {
+        admit?.()();
+        throw noConversation(id);
+      }
       await write.call(session, first, ...rest);
     };
     return { [name]: member };
-  };
-  return {
-    ...guarded('addItems'),
-    ...guarded('replaceHistoryWithCompaction'),
-    ...guarded('applyHistoryTransaction'),
-    prepareHistoryItemForModelInput: () => {
-      throw noConversation(id);
-    },
-  };
-}
+  }
 
-function isLedger(id: string | undefined): boolean {
-  return id !== undefined && lineageOf(id)?.kind === 'usage';
+  return {
+    membersOf: (session) =>
+      Object.assign(
+        {
+          prepareHistoryItemForModelInput: () => {
+            throw noConversation(id);
+          },
+        },
+        ...WRITES.map((name) => guarded(session, name)),
+      ) as Guarded,
+    passOn: (written) => void checked.add(written),
+  };
 }
 
 function isUsageRecord(item: unknown): boolean {

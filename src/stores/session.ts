@@ -8,7 +8,7 @@ import { createCopies } from '../engine/copies.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import type { VersionSource } from '../layer.ts';
 import { operationKey } from '../protocol/digest.ts';
-import { ledgerMembers } from '../protocol/ledger.ts';
+import { ledgerOf } from '../protocol/ledger.ts';
 import { createQueue } from '../queue.ts';
 import { SealedRecord } from '../protocol/sealed-record.ts';
 import {
@@ -123,6 +123,7 @@ export function createStoreSession(
 
   const reading = createReading(driver, queue, sessionId);
 
+  const ledger = ledgerOf(sessionId, scope?.admit);
   const run = <T>(call: () => Promise<T>): Promise<T> => (scope === undefined ? call() : scope.run(call));
 
   const members: RecordSource['members'] = {
@@ -214,9 +215,10 @@ export function createStoreSession(
       id: sessionId,
       read: (limit) => run(() => reading.items(limit, createDecoder(sessionId))),
       past: (count, skip) => run(() => reading.past(count, skip)),
+      ...(ledger !== undefined && { ledger }),
     },
   };
-  const ledger = ledgerMembers(sessionId, session);
-  Object.assign(members, ledger);
-  return Object.assign(session, ledger);
+  const guarded = ledger?.membersOf(session);
+  Object.assign(members, guarded);
+  return Object.assign(session, guarded);
 }

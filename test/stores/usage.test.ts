@@ -389,6 +389,29 @@ describe('recordUsage()', () => {
     },
   );
 
+  it.each([
+    ['bare', []],
+    ['under observers', [{ name: 'observer' }]],
+    ['under every layer', full()],
+  ] as const)('a ledger %s in a closed store is closed, whatever it is given', async (_how, layers) => {
+    const store = openSqlite(':memory:');
+    const sessions = layers.length === 0 ? store : wrapStore(store, layers);
+    const ledger = sessions.session('~usage~~chat', { derived: true });
+    await store.close();
+    const closed = {
+      code: 'ERR_CLOSED',
+      message: expect.stringMatching(/^This store \(openSqlite\) was closed/),
+    };
+    for (const items of [[], [user('Hello')]]) {
+      await expect(ledger.addItems(items)).rejects.toMatchObject(closed);
+      await expect(ledger.replaceHistoryWithCompaction(items)).rejects.toMatchObject(closed);
+      const transaction = { type: 'append_items' as const, items };
+      await expect(ledger.applyHistoryTransaction({ operationId: 'one', transaction })).rejects.toMatchObject(
+        closed,
+      );
+    }
+  });
+
   it('refuses what is no result of a run, and a ledger', async () => {
     const store = openSqlite(':memory:');
     await expect(recordUsage(store.session('chat'), {} as never)).rejects.toMatchObject({
