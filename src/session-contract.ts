@@ -158,10 +158,10 @@ export interface CopyRecordsArgs {
 export const COPY_RECORDS: unique symbol = Symbol.for('strongroom.copyRecords') as never;
 
 /**
- * Under this symbol a session of a store brings the `createCopies` of `engine/copies.ts`, which makes {@link COPY} of its
- * wrapper: applications that bundle no store do not bundle that either.
+ * Under this symbol a session of a store brings the `createStoreMembers` of `engine/store-members.ts`, which makes
+ * `replacePrefix` and {@link COPY} of its wrapper: applications that bundle no store do not bundle these either.
  */
-export const COPY_THROUGH: unique symbol = Symbol.for('strongroom.copyThrough') as never;
+export const STORE_MEMBERS: unique symbol = Symbol.for('strongroom.storeMembers') as never;
 
 /** The arguments of {@link SHARE_RECORDS}: as those of a copy, without the copies. */
 export interface ShareRecordsArgs {

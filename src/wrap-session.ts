@@ -1,28 +1,27 @@
 import type { Session } from '@openai/agents';
 import { createEngine, type Engine } from './engine/engine.ts';
-import type { RareCalls } from './engine/rare-calls.ts';
 import { brandOf, innerSession } from './engine/inner.ts';
 import { describeLayer, isDataLayer } from './engine/layer-kinds.ts';
 import { MEMBERS, unknownMembers, type MemberContext, type SessionMember } from './engine/members.ts';
 import { checkOrder } from './engine/order.ts';
 import type { ReplacePrefixArgs } from './engine/prefix.ts';
 import { buildStack, flattenLayers } from './engine/stack.ts';
+import type { createStoreMembers } from './engine/store-members.ts';
 import { wrappersIn } from './engine/wrappers.ts';
 import { StrongroomError } from './errors.ts';
 import type { Layers, SessionLayer } from './layer.ts';
 import { checkOptions, parseCount } from './options.ts';
 import {
   COPY,
-  COPY_THROUGH,
   type CopyBeginning,
   DERIVE,
   describedLayers,
   LAYERS,
-  OPERATIONS,
   PAGES,
   type Pages,
   type Derive,
   deriveOf,
+  STORE_MEMBERS,
   STORE_OF,
 } from './session-contract.ts';
 import { warn } from './warning.ts';
@@ -61,9 +60,9 @@ export type Wrapped<S extends Session> = Session &
     >;
   };
 
-/** By symbol: the ports of our sessions are not part of the type `Session`. */
+/** By symbol: the ports of our sessions are not part of the type `Session`. The argument may be anything. */
 function storeOf(wrapper: Session): unknown {
-  return (wrapper as unknown as Record<symbol, unknown>)[STORE_OF];
+  return (wrapper as unknown as Record<symbol, unknown> | undefined)?.[STORE_OF];
 }
 
 interface Wrapping {
@@ -132,14 +131,10 @@ export function wrapSession<S extends Session>(
   warnOfUnknownMembers(innermost);
 
   const engine = createEngine(inner, stack, maxItemBytes, (other) =>
-    inner.dekStore !== undefined && storeOf(other) === inner.dekStore
-      ? engineOf(other)?.rare().receive
-      : undefined,
+    inner.dekStore !== undefined && storeOf(other) === inner.dekStore ? engineOf(other)?.rare() : undefined,
   );
   const wrapper = buildMembers({ inner, stack, engine, has });
   Object.assign(wrapper, inner.ledger?.membersOf(wrapper));
-  if (hasReplacePrefix(innermost))
-    wrapper['replacePrefix'] = (args: ReplacePrefixArgs) => engine.rare().replacePrefix(args);
   const brand = brandOf(innermost);
   if (brand !== undefined) wrapper[brand.symbol] = brand.value;
   if (inner.dekStore !== undefined) Object.defineProperty(wrapper, STORE_OF, { value: inner.dekStore });
@@ -157,11 +152,10 @@ export function wrapSession<S extends Session>(
     };
     Object.defineProperty(wrapper, DERIVE, { value: derive });
   }
-  const copying = (innermost as { readonly [COPY_THROUGH]?: Parameters<RareCalls['copies']>[0] })[
-    COPY_THROUGH
-  ];
-  if (copying !== undefined) {
-    const copy: CopyBeginning = (plan) => engine.rare().copies(copying)(plan);
+  const ofStore = (innermost as { readonly [STORE_MEMBERS]?: typeof createStoreMembers })[STORE_MEMBERS];
+  if (ofStore !== undefined) {
+    wrapper['replacePrefix'] = (args: ReplacePrefixArgs) => engine.rare().using(ofStore).replacePrefix(args);
+    const copy: CopyBeginning = (plan) => engine.rare().using(ofStore).copy(plan);
     Object.defineProperty(wrapper, COPY, { value: copy });
   }
   Object.defineProperty(wrapper, LAYERS, { value: Object.freeze([...described, ...foreign]) });
@@ -213,11 +207,6 @@ export interface PrefixReplacing {
 
 /** Members of our own stores' sessions. */
 const OURS: readonly string[] = ['replacePrefix'];
-
-/** Only sessions of our stores have this contract; a method of this name on another session can do something else. */
-function hasReplacePrefix(session: Session): boolean {
-  return OPERATIONS in session && typeof (session as Partial<PrefixReplacing>).replacePrefix === 'function';
-}
 
 function warnOfUnknownMembers(session: Session): void {
   const names = unknownMembers(session, OURS).filter((name) => !warned.has(name));

@@ -14,7 +14,8 @@ import {
 import type { ActiveCall } from './active-call.ts';
 import type { Opened } from './records.ts';
 import type { Parts } from './parts.ts';
-import { visibleBeginning, type Receive } from './receive.ts';
+import type { CallsOf } from './rare-calls.ts';
+import { createReceive, visibleBeginning } from './receive.ts';
 import { hasSkipped } from './calls.ts';
 
 /** The session of a store below the layers. */
@@ -29,17 +30,12 @@ const ATTEMPTS = 4;
 /**
  * The first items for another session, with their stamps: their records, where the store and the layers can share
  * these, else copies that are sealed for it. The store compares the original records in the transaction that writes.
- *
- * @param receiverOf - The engine of a session that this copy of the package wrapped.
  */
-export function createCopies(
-  { inner, stack, pipeline, calls }: Parts,
-  receiverOf: (session: Session) => Receive | undefined,
-): CopyBeginning {
+export function createCopies({ inner, stack, pipeline, calls }: Parts, callsOf: CallsOf): CopyBeginning {
   const settles = stack.layers.some((layer) => layer.settled !== undefined);
 
   return async ({ count, whole, to, operationId, begin, ...origin }) => {
-    const receive = receiverOf(to);
+    const receive = callsOf(to)?.using(createReceive);
     if (receive === undefined) {
       return invalidOption('createBranch', 'to', 'a session of the same store, wrapped in layers', to);
     }

@@ -1,4 +1,4 @@
-import type { AgentInputItem, Session } from '@openai/agents';
+import type { AgentInputItem } from '@openai/agents';
 import type { CallOrigin, Header } from '../layer.ts';
 import { createCalls } from './calls.ts';
 import { createComparison } from './comparison.ts';
@@ -6,8 +6,7 @@ import { createHistories } from './histories.ts';
 import type { Inner } from './inner.ts';
 import type { Context, Parts } from './parts.ts';
 import { createPipeline } from './pipeline.ts';
-import { createRareCalls, type RareCalls } from './rare-calls.ts';
-import type { Receive } from './receive.ts';
+import { createRareCalls, type CallsOf, type RareCalls } from './rare-calls.ts';
 import { createReads } from './reads.ts';
 import type { Stack } from './stack.ts';
 import { createWrites } from './writes.ts';
@@ -28,12 +27,7 @@ export interface Engine {
 }
 
 /** The engine of one wrapper: order of calls, pipeline, and the SDK's contract of the members. */
-export function createEngine(
-  inner: Inner,
-  stack: Stack,
-  maxItemBytes: number,
-  receiverOf: (session: Session) => Receive | undefined,
-): Engine {
+export function createEngine(inner: Inner, stack: Stack, maxItemBytes: number, callsOf: CallsOf): Engine {
   const pipeline = createPipeline(inner, stack);
   const histories = createHistories(inner.acceptsRunContext);
   const calls = createCalls(inner, stack, pipeline, histories);
@@ -44,6 +38,6 @@ export function createEngine(
   return {
     ...createReads(parts),
     ...createWrites(parts),
-    rare: () => (rare ??= createRareCalls(parts, receiverOf)),
+    rare: () => (rare ??= createRareCalls(parts, callsOf)),
   };
 }

@@ -4,8 +4,9 @@ import { invalidOption } from '../options.ts';
 import { readPrefixArguments, type PrefixArguments } from '../protocol/arguments.ts';
 import { digestInSlices } from '../protocol/digest.ts';
 import { conflictError, SENTENCES } from '../protocol/transaction.ts';
-import { countOf, readNow, send, type Parts } from './parts.ts';
-import type { Archive, Receive } from './receive.ts';
+import { countOf, known, readNow, send, type Parts } from './parts.ts';
+import type { CallsOf } from './rare-calls.ts';
+import { createReceive, type Archive, type Receive } from './receive.ts';
 import { storedOf, type Opened } from './records.ts';
 
 /** Arguments of `replacePrefix` of a wrapped session. */
@@ -36,18 +37,15 @@ const WHERE = 'replacePrefix';
 /**
  * `replacePrefix` of our stores through the stack: the oldest items are compared in plaintext, their records by the
  * store, and archived items are opened and sealed again for the archive.
- *
- * @param receiverOf - The engine of a session that this copy of the package wrapped.
  */
 export function createPrefix(
-  parts: Parts,
-  receiverOf: (session: Session) => Receive | undefined,
-): { replacePrefix(args: ReplacePrefixArgs): Promise<void> } {
-  const { inner, stack, pipeline, calls, comparison, histories, maxItemBytes } = parts;
-
+  { inner, stack, pipeline, calls, comparison, histories, maxItemBytes }: Parts,
+  callsOf: CallsOf,
+): (args: ReplacePrefixArgs) => Promise<void> {
   function checkedArgs(args: ReplacePrefixArgs): CheckedPrefix {
     const { archiveTo, ...rest } = readPrefixArguments(args, maxItemBytes);
-    const receive = archiveTo === undefined ? undefined : receiverOf(archiveTo as Session);
+    const archive = callsOf(archiveTo as Session);
+    const receive = archive?.using(createReceive);
     if (archiveTo !== undefined && receive === undefined) {
       return invalidOption(
         WHERE,
@@ -59,9 +57,10 @@ export function createPrefix(
     return { ...rest, receive };
   }
 
-  async function replacePrefix(args: ReplacePrefixArgs): Promise<void> {
+  return async (args) => {
     const checked = readNow(() => checkedArgs(args));
-    const details = { checked, ...countOf(args?.replacement), ...operationOf(checked) };
+    const operation = known(() => ({ operationId: checked().operationId }));
+    const details = { checked, ...countOf(args?.replacement), ...operation };
     return calls.mutate(WHERE, details, async (call) => {
       const { count, digest, operationId, replacement, receive } = checked();
       await calls.assertWritable(call);
@@ -103,22 +102,11 @@ export function createPrefix(
       if (receive === undefined) await commit();
       else await receive(bottoms, { kind: 'archive', operationId, copiedFrom: call.sessionId }, commit);
     });
-  }
-
-  return { replacePrefix };
+  };
 }
 
 interface CheckedPrefix extends Omit<PrefixArguments, 'archiveTo'> {
   readonly receive: Receive | undefined;
-}
-
-/** The operation id, unless the arguments are refused. */
-function operationOf(checked: () => CheckedPrefix): { readonly operationId?: string } {
-  try {
-    return { operationId: checked().operationId };
-  } catch {
-    return {};
-  }
 }
 
 /** The records up to the `count`th visible one, with the hidden ones in between. */

@@ -5,14 +5,11 @@ import type {
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
 import type { SessionCall, CallKind, CallOrigin, Entry } from '../layer.ts';
-import type { CopyBeginning, ReadPage } from '../session-contract.ts';
-import type { createCopies } from './copies.ts';
+import type { ReadPage } from '../session-contract.ts';
 import { createMutations } from './mutations.ts';
 import { createOperations } from './operations.ts';
 import type { Context, Parts } from './parts.ts';
 import { createPages } from './pages.ts';
-import { createPrefix, type ReplacePrefixArgs } from './prefix.ts';
-import { createReceive, type Receive } from './receive.ts';
 import { createRemoval } from './removal.ts';
 
 /** The functions of an engine that most sessions never need: they are made at their first use. */
@@ -20,14 +17,10 @@ export interface RareCalls {
   popItem(runContext: Context): Promise<AgentInputItem | undefined>;
   applyHistoryTransaction(args: SessionHistoryTransactionArgs, runContext: Context): Promise<void>;
   applyHistoryMutations(args: SessionHistoryRewriteArgs): Promise<void>;
-  /** Only over sessions of our stores. */
-  replacePrefix(args: ReplacePrefixArgs): Promise<void>;
   /** A page of the history, with details of its items from the layers. */
   readonly page: ReadPage;
-  /** Only over sessions of our stores. */
-  copies(create: typeof createCopies): CopyBeginning;
-  /** Receives the entries that another session archives here. */
-  readonly receive: Receive;
+  /** More functions over this engine, for those who bring them: applications that do not need these do not bundle them. */
+  using<T>(create: Creates<T>): T;
   /** A member that layers only observe: it is passed on unchanged, in the order of the calls. */
   observe<T>(kind: CallKind, details: ObservedCall, next: () => Promise<T>): Promise<T>;
   /** The session is deleted from outside: the state of this process for it is dropped, too. */
@@ -35,6 +28,11 @@ export interface RareCalls {
   /** A call of a function that works below the layers, beside the queue. */
   operate<T>(kind: CallKind, origin: CallOrigin, work: (io: OperationIO) => Promise<T>): Promise<T>;
 }
+
+export type Creates<T> = (parts: Parts, callsOf: CallsOf) => T;
+
+/** These functions of another session of the same store that this copy of the package wrapped; `undefined` for anything else. */
+export type CallsOf = (session: Session) => RareCalls | undefined;
 
 /** The reads of such a function. */
 export interface OperationIO {
@@ -52,10 +50,7 @@ export interface ObservedCall {
   readonly count?: (result: unknown) => number | undefined;
 }
 
-export function createRareCalls(
-  parts: Parts,
-  receiverOf: (session: Session) => Receive | undefined,
-): RareCalls {
+export function createRareCalls(parts: Parts, callsOf: CallsOf): RareCalls {
   const { calls, pipeline, histories } = parts;
 
   async function observe<T>(kind: CallKind, details: ObservedCall, next: () => Promise<T>): Promise<T> {
@@ -95,10 +90,8 @@ export function createRareCalls(
     ...createRemoval(parts),
     ...createOperations(parts),
     ...createMutations(parts),
-    ...createPrefix(parts, receiverOf),
     page: createPages(parts),
-    copies: (create) => create(parts, receiverOf),
-    receive: createReceive(parts),
+    using: (create) => create(parts, callsOf),
     observe,
     operate,
     removed,

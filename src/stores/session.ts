@@ -4,7 +4,7 @@ import type {
   SessionHistoryRewriteArgs,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
-import { createCopies } from '../engine/copies.ts';
+import { createStoreMembers } from '../engine/store-members.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import type { VersionSource } from '../layer.ts';
 import { operationKey } from '../protocol/digest.ts';
@@ -14,7 +14,6 @@ import { SealedRecord } from '../protocol/sealed-record.ts';
 import {
   COPY,
   COPY_RECORDS,
-  COPY_THROUGH,
   type CopyBeginning,
   type CopyRecordsArgs,
   DEK_STORE,
@@ -31,6 +30,7 @@ import {
   type RecordSource,
   SHARE_RECORDS,
   type ShareRecordsArgs,
+  STORE_MEMBERS,
   STORE_NAME,
 } from '../session-contract.ts';
 import type { Scope } from './admission.ts';
@@ -68,7 +68,7 @@ export interface StoreSession extends Session {
   readonly [DERIVE]?: Derive;
   readonly [COPY]: CopyBeginning;
   readonly [COPY_RECORDS]: (args: CopyRecordsArgs) => Promise<void>;
-  readonly [COPY_THROUGH]: typeof createCopies;
+  readonly [STORE_MEMBERS]: typeof createStoreMembers;
   readonly [SHARE_RECORDS]?: (args: ShareRecordsArgs) => Promise<void>;
 }
 
@@ -180,7 +180,7 @@ export function createStoreSession(
       [SHARE_RECORDS]: (args: ShareRecordsArgs) => run(() => shareRecords(changing, args)),
     }),
     [COPY_RECORDS]: (args) => run(() => copyRecords(changing, args)),
-    [COPY_THROUGH]: createCopies,
+    [STORE_MEMBERS]: createStoreMembers,
 
     [OPERATIONS]: {
       has: (operationId: string) =>

@@ -96,6 +96,33 @@ describe('replacePrefix through a stack', () => {
     await store.close();
   });
 
+  it('refuses an archive that is no session of the same store in layers', async () => {
+    const [store, other] = [openSqlite(':memory:'), openSqlite(':memory:')];
+    const layers = [expire({ after: '1d' })];
+    const session = wrapStore(store, layers).session('live');
+    await session.addItems([user('a')]);
+    const targets = [null, 5, 'archive', {}, store.session('bare'), wrapStore(other, layers).session('far')];
+    for (const archiveTo of targets) {
+      await expect(
+        session.replacePrefix({
+          count: 1,
+          digest: historyDigest([user('a')]),
+          replacement: [],
+          operationId: 'op',
+          archiveTo: archiveTo as never,
+        }),
+      ).rejects.toMatchObject({
+        code: 'ERR_INVALID_OPTION',
+        message: expect.stringMatching(
+          /^replacePrefix: archiveTo must be a session of the same store, wrapped by wrapSession, got /,
+        ),
+      });
+    }
+    expect(await session.getItems()).toEqual([user('a')]);
+    await store.close();
+    await other.close();
+  });
+
   it('archives nothing when the archive refuses the call', async () => {
     const store = openSqlite(':memory:');
     const check = ({ kind }: { readonly kind: string }): boolean => kind !== 'archive';

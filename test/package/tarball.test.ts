@@ -40,7 +40,7 @@ describe('the package.json of the tarball', () => {
 });
 
 describe('a bundle of encrypt, expire and cache', () => {
-  it('has at most 50 kB, minified and gzipped, and nothing of redaction, pages and branches', async () => {
+  it('has at most 50 kB, minified and gzipped, and nothing of redaction, pages, branches, archives and ledgers', async () => {
     const [small, redacting] = await Promise.all(
       ['', ', redact'].map(async (more) =>
         bundle(
@@ -51,7 +51,9 @@ describe('a bundle of encrypt, expire and cache', () => {
     );
     // From the sources. From the package it is 0.3 kB more.
     expect(gzipSync(small as string, { level: 9 }).length).toBeLessThanOrEqual(49_650);
-    expect(small).not.toMatch(/EMAIL_ADDRESS|LRU_CACHE|the newest page|branch from the whole history/);
+    expect(small).not.toMatch(
+      /EMAIL_ADDRESS|LRU_CACHE|the newest page|branch from the whole history|archiveTo|usage ledger/,
+    );
     expect(redacting).toContain('EMAIL_ADDRESS');
   });
 });

@@ -1,4 +1,5 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionArgs } from '@openai/agents';
+import { createReceive } from '../../engine/receive.ts';
 import { stackClock } from '../../engine/stack.ts';
 import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import { createRegister } from '../../history/branches/register.ts';
@@ -71,9 +72,11 @@ async function write(
     // A clock of Python that was ahead would make the record unreadable.
     return { item, header: time === undefined ? {} : { t: Math.min(time, now) } };
   });
-  await engine
-    .rare()
-    .receive(entries, { ...origin, kind: 'migrate', operationId }, async (archive) => send(archive.items));
+  await engine.rare().using(createReceive)(
+    entries,
+    { ...origin, kind: 'migrate', operationId },
+    async (archive) => send(archive.items),
+  );
 }
 
 /** Reads the branch back through all layers, and compares number and digest. */
