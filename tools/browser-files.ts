@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 export const BROWSER_FILES: ReadonlyMap<string, string> = new Map([
   ['src/crypto/aes.ts', 'src/crypto/aes-at-once.ts'],
   ['src/layers/cache/bounded-lists.ts', 'src/layers/cache/bounded-lists-in-a-map.ts'],
+  ['src/crypto/with-sodium.ts', 'src/crypto/without-sodium.ts'],
 ]);
 
 /**

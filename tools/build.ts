@@ -76,16 +76,24 @@ try {
         { name: 'load-module', test: /\/load-module\.ts$/, priority: 3 },
         { name: 'base', test: (id) => loadsOnly(id, BASE, []), priority: 2 },
         { name: 'hashed', test: (id) => loadsOnly(id, BASE, ['@noble/hashes']), priority: 1.5 },
+        // Files of their own, because `ciphers` would take what its files import: bundles for browsers replace one of them.
+        { name: 'sodium', test: /\/crypto\/sodium\.ts$/, priority: 1.3 },
+        { name: 'with-sodium', test: /\/crypto\/with-sodium\.ts$/, priority: 1.2 },
         { name: 'engine', test: (id) => loadsOnly(id, CORE, ['@noble/hashes']), priority: 1 },
         {
           name: 'ciphers',
-          test: (id) => loadsOnly(id, CORE, ['@noble/hashes', '@noble/ciphers']),
+          test: (id) => loadsOnly(id, CORE, ['@noble/hashes', '@noble/ciphers'], ['libsodium']),
           priority: 1,
         },
         {
           name: 'core',
           test: (id) =>
-            loadsOnly(id, CORE, ['@noble/hashes', '@noble/ciphers', 'lru-cache'], ['@openai/agents']),
+            loadsOnly(
+              id,
+              CORE,
+              ['@noble/hashes', '@noble/ciphers', 'lru-cache'],
+              ['@openai/agents', 'libsodium'],
+            ),
         },
       ],
     },

@@ -2,7 +2,7 @@ import { nodeCrypto, type NodeCrypto } from './native.ts';
 import { NONCE_BYTES, TAG_BYTES } from './aead.ts';
 import { toBase64url } from './encoding.ts';
 
-/** An AEAD with nonces of 12 bytes and a key for every call. `sealed` begins with 24 bytes that it does not change. */
+/** An AEAD with a key for every call. `sealed` begins with 24 bytes that it does not change. */
 export interface Bulk {
   seal(
     key: Uint8Array,
@@ -28,11 +28,14 @@ export function nativeBulk(cipher: 'chacha20-poly1305' | 'aes-256-gcm'): Bulk | 
   if (nodeCrypto === undefined) return undefined;
   try {
     const bulk = nodeBulk(nodeCrypto, cipher);
-    return answersRightly(bulk, KNOWN[cipher]) ? bulk : undefined;
+    return answersRightly(bulk, SHORT_NONCE_BYTES, KNOWN[cipher]) ? bulk : undefined;
   } catch {
     return undefined;
   }
 }
+
+/** Of the ciphers of `node:crypto`. */
+const SHORT_NONCE_BYTES = 12;
 
 const range = (from: number, length: number): Uint8Array =>
   Uint8Array.from({ length }, (_, index) => from + index);
@@ -43,9 +46,11 @@ const KNOWN: Readonly<Record<'chacha20-poly1305' | 'aes-256-gcm', string>> = {
   'aes-256-gcm': '2pXecmtKCpm0lGiuGHsWDKhoI0MgJ66POedr5tPIkY0u4MPolpsgZUUsNVAZu5CwiA',
 };
 
-function answersRightly(bulk: Bulk, known: string): boolean {
-  const [key, nonce, plaintext, data] = [range(1, 32), range(64, 12), range(0, 33), range(7, 9)];
+/** Whether it gives the known answer, and refuses tampered ones. */
+export function answersRightly(bulk: Bulk, nonceBytes: number, known: string): boolean {
+  const [key, nonce, plaintext, data] = [range(1, 32), range(64, nonceBytes), range(0, 33), range(7, 9)];
   const sealed = new Uint8Array(NONCE_BYTES + plaintext.length + TAG_BYTES);
+  sealed.set(nonce);
   bulk.seal(key, nonce, plaintext, data, sealed);
   if (toBase64url(sealed.subarray(NONCE_BYTES)) !== known) return false;
   const opened = bulk.open(key, nonce, sealed, data);

@@ -3,7 +3,7 @@ import { StrongroomError } from '../errors.ts';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-interface BufferLike extends Uint8Array {
+interface BufferLike extends Uint8Array<ArrayBuffer> {
   toString(encoding?: string): string;
 }
 interface BufferConstructorLike {
@@ -27,7 +27,7 @@ export function isWellFormed(text: string): boolean {
 }
 
 /** Uninitialized bytes, to be overwritten completely. */
-export function scratch(size: number): Uint8Array {
+export function scratch(size: number): Uint8Array<ArrayBuffer> {
   return NodeBuffer === undefined ? new Uint8Array(size) : NodeBuffer.allocUnsafe(size);
 }
 

@@ -1,4 +1,4 @@
-import { pae, putLe64, writeAscii } from './encoding.ts';
+import { pae, putLe64, scratch, writeAscii } from './encoding.ts';
 
 /** Longest header segment: 1,024 bytes in base64url. */
 export const MAX_SEGMENT = 1_366;
@@ -20,7 +20,7 @@ const random = buffer.subarray(RANDOM_AT, RANDOM_AT + RANDOM_BYTES);
  * `PAE("hedged", 32 fresh random bytes, header segment, plaintext)` in two pieces; the next call overwrites the
  * first. The nonce of an entry without an operation is a MAC of this message.
  *
- * @param drawn The random bytes, of {@link createDraws}. By default they are drawn here.
+ * @param drawn The random bytes, of {@link createDraws}, which are overwritten. By default they are drawn here.
  */
 export function hedgedMessage(
   headerSegment: string,
@@ -29,7 +29,10 @@ export function hedgedMessage(
 ): readonly [Uint8Array, Uint8Array] {
   if (headerSegment.length > MAX_SEGMENT) throw new RangeError('A header segment is too long.');
   if (drawn === undefined) globalThis.crypto.getRandomValues(random);
-  else random.set(drawn);
+  else {
+    random.set(drawn);
+    drawn.fill(0);
+  }
   // Entries of one write have one header.
   if (headerSegment !== lastSegment) {
     lastEnd = HEADER_AT + writeAscii(headerSegment, buffer.subarray(HEADER_AT));
@@ -55,7 +58,7 @@ export function createDraws(count: number): () => Uint8Array {
   let next = 0;
   return () => {
     if (next === drawn.length) {
-      drawn = new Uint8Array(RANDOM_BYTES * Math.max(Math.min(left, AT_ONCE), 1));
+      drawn = scratch(RANDOM_BYTES * Math.max(Math.min(left, AT_ONCE), 1));
       globalThis.crypto.getRandomValues(drawn);
       next = 0;
     }

@@ -2,6 +2,7 @@ import { hchacha, xchacha20poly1305 as noble } from '@noble/ciphers/chacha.js';
 import { nativeBulk, type Bulk } from './bulk.ts';
 import { scratch } from './encoding.ts';
 import { NONCE_BYTES, TAG_BYTES, type Aead, type AeadFactory } from './aead.ts';
+import { withSodium } from './with-sodium.ts';
 
 // XChaCha20-Poly1305, draft-irtf-cfrg-xchacha-03.
 
@@ -10,8 +11,14 @@ const SIGMA = new Uint32Array(new TextEncoder().encode('expand 32-byte k').buffe
 
 let native: Bulk | undefined | null = null;
 
-/** Native bulk encryption where the runtime has it, `@noble/ciphers` elsewhere: the same bytes. */
-export const xchacha20poly1305: AeadFactory = (key) => {
+/**
+ * Native bulk encryption where the runtime has it, `@noble/ciphers` elsewhere, and libsodium for small texts: the same
+ * bytes.
+ */
+export const xchacha20poly1305: AeadFactory = (key) => withSodium(nativeXchacha20poly1305(key), key);
+
+/** Without libsodium. */
+export const nativeXchacha20poly1305: AeadFactory = (key) => {
   if (native === null) native = nativeBulk('chacha20-poly1305');
   return native === undefined ? nobleXchacha20poly1305(key) : hybridXchacha20poly1305(key, native);
 };

@@ -54,6 +54,22 @@ describe.each(['native', 'noble'])('two processes of one startup snapshot (%s)',
   });
 });
 
+describe('a process that builds a startup snapshot', () => {
+  it('loads no WebAssembly, which a snapshot cannot hold, and seals without it afterwards', () => {
+    const snapshot = startupSnapshot(
+      { sodium: new URL('../../src/crypto/sodium.ts', import.meta.url) },
+      `const { loadSodium, sodium } = load('sodium');
+      loadSodium();
+      return () => String(sodium(1, 1));`,
+    );
+    try {
+      expect(snapshot.run('')).toBe('undefined');
+    } finally {
+      snapshot.remove();
+    }
+  });
+});
+
 describe('a random generator that repeats itself', () => {
   it.each(SUITE_NAMES)('repeats the nonce of equal records only (%s)', (name) => {
     const keys = deriveKeys(new Uint8Array(32).fill(3), name, bindingContext('s'));

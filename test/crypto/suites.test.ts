@@ -9,13 +9,23 @@ import { randomBytes } from '../../src/crypto/random.ts';
 import type { AeadFactory } from '../../src/crypto/aead.ts';
 import { suite, SUITE_NAMES } from '../../src/crypto/suite.ts';
 import { nobleXaes256gcm, xaes256gcm } from '../../src/crypto/xaes-256-gcm.ts';
-import { nobleXchacha20poly1305, xchacha20poly1305 } from '../../src/crypto/xchacha20-poly1305.ts';
+import {
+  nativeXchacha20poly1305,
+  nobleXchacha20poly1305,
+  xchacha20poly1305,
+} from '../../src/crypto/xchacha20-poly1305.ts';
+import { loadSodium, sodium } from '../../src/crypto/sodium.ts';
 import { hex, sharedVectors, type AeadTest, type Group } from './vectors.ts';
 
-const XCHACHA = { native: xchacha20poly1305, noble: nobleXchacha20poly1305 };
+const XCHACHA = {
+  native: nativeXchacha20poly1305,
+  sodium: xchacha20poly1305,
+  noble: nobleXchacha20poly1305,
+};
 const XAES = { native: xaes256gcm, noble: nobleXaes256gcm };
 
 beforeAll(loadAes);
+beforeAll(loadSodium);
 
 function toHex(bytes: Uint8Array | undefined): string | undefined {
   return bytes === undefined ? undefined : Buffer.from(bytes).toString('hex');
@@ -156,31 +166,36 @@ describe('HKDF-SHA256', () => {
 });
 
 describe.each(SUITE_NAMES)('the suite %s', (name) => {
-  const pair: Record<'native' | 'noble', AeadFactory> = name === 'XC20P' ? XCHACHA : XAES;
+  const pair: Record<string, AeadFactory> & Record<'native' | 'noble', AeadFactory> =
+    name === 'XC20P' ? XCHACHA : XAES;
+  const sides = Object.entries(pair);
   const bytes = (size: number): fc.Arbitrary<Uint8Array> =>
     fc.uint8Array({ minLength: size, maxLength: size });
 
-  it('gives the same bytes natively and by noble, and each opens what the other sealed', () => {
+  it.each(sides)('gives the same bytes as noble, and each opens what the other sealed (%s)', (_, factory) => {
+    // Around the length from which libsodium is not used, too.
+    const texts = fc.oneof(
+      fc.uint8Array({ maxLength: 300 }),
+      fc.uint8Array({ minLength: 3_060, maxLength: 3_090 }),
+    );
+    const data = fc.oneof(
+      fc.uint8Array({ maxLength: 100 }),
+      fc.uint8Array({ minLength: 2_040, maxLength: 2_060 }),
+    );
     fc.assert(
-      fc.property(
-        bytes(32),
-        bytes(24),
-        fc.uint8Array({ maxLength: 300 }),
-        fc.uint8Array({ maxLength: 100 }),
-        (key, nonce, plaintext, associatedData) => {
-          const native = pair.native(key);
-          const noble = pair.noble(key);
-          const sealed = native.seal(nonce, plaintext, associatedData);
-          expect(toHex(noble.seal(nonce, plaintext, associatedData))).toBe(toHex(sealed));
-          expect(toHex(native.open(sealed, associatedData))).toBe(toHex(plaintext));
-          expect(toHex(noble.open(sealed, associatedData))).toBe(toHex(plaintext));
-        },
-      ),
+      fc.property(bytes(32), bytes(24), texts, data, (key, nonce, plaintext, associatedData) => {
+        const aead = factory(key);
+        const noble = pair.noble(key);
+        const sealed = aead.seal(nonce, plaintext, associatedData);
+        expect(toHex(noble.seal(nonce, plaintext, associatedData))).toBe(toHex(sealed));
+        expect(toHex(aead.open(sealed, associatedData))).toBe(toHex(plaintext));
+        expect(toHex(noble.open(sealed, associatedData))).toBe(toHex(plaintext));
+      }),
     );
   });
 
-  it.each(['native', 'noble'] as const)('opens nothing after any bit was flipped (%s)', (side) => {
-    const aead = pair[side](new Uint8Array(32).fill(5));
+  it.each(sides)('opens nothing after any bit was flipped (%s)', (_, factory) => {
+    const aead = factory(new Uint8Array(32).fill(5));
     const associatedData = new Uint8Array([1, 2, 3]);
     const sealed = aead.seal(randomBytes(24), new Uint8Array([9, 8, 7, 6]), associatedData);
     for (let bit = 0; bit < sealed.length * 8; bit++) {
@@ -195,15 +210,15 @@ describe.each(SUITE_NAMES)('the suite %s', (name) => {
     }
   });
 
-  it.each(['native', 'noble'] as const)('opens nothing that is too short to be sealed (%s)', (side) => {
-    const aead = pair[side](new Uint8Array(32));
+  it.each(sides)('opens nothing that is too short to be sealed (%s)', (_, factory) => {
+    const aead = factory(new Uint8Array(32));
     for (let size = 0; size < 40; size++) {
       expect(aead.open(new Uint8Array(size), new Uint8Array(0))).toBeUndefined();
     }
   });
 
-  it.each(['native', 'noble'] as const)('opens nothing more once it was wiped (%s)', (side) => {
-    const aead = pair[side](new Uint8Array(32).fill(5));
+  it.each(sides)('opens nothing more once it was wiped (%s)', (_, factory) => {
+    const aead = factory(new Uint8Array(32).fill(5));
     const sealed = aead.seal(randomBytes(24), new Uint8Array(3), new Uint8Array(0));
     aead.wipe();
     expect(attempt(() => aead.open(sealed, new Uint8Array(0)))).toBeUndefined();
@@ -215,6 +230,14 @@ describe.each(SUITE_NAMES)('the suite %s', (name) => {
     key.fill(0);
     const sealed = aead.seal(new Uint8Array(24), new Uint8Array(3), new Uint8Array(0));
     expect(suite(name)(new Uint8Array(32).fill(7)).open(sealed, new Uint8Array(0))).toBeDefined();
+  });
+});
+
+describe('libsodium', () => {
+  it('is loaded here, so that its tests test it, and takes small texts only', () => {
+    expect(sodium(3_072, 2_048)).toBeDefined();
+    expect(sodium(3_073, 0)).toBeUndefined();
+    expect(sodium(0, 2_049)).toBeUndefined();
   });
 });
 

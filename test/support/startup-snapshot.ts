@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { createRequire, isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -36,7 +36,7 @@ export function startupSnapshot(
       if (loaded[url] === undefined) {
         loaded[url] = { exports: {} };
         const [factory, names] = factories[url];
-        factory((name) => loadUrl(names[name]), loaded[url].exports, loaded[url]);
+        factory((name) => (names[name] === undefined ? require(name) : loadUrl(names[name])), loaded[url].exports, loaded[url]);
       }
       return loaded[url].exports;
     };
@@ -63,6 +63,7 @@ function collect(url: string, found: Map<string, Module>): void {
   });
   const names: Record<string, string> = {};
   for (const [, name] of outputText.matchAll(/require\(["']([^"']+)["']\)/g) as Iterable<[string, string]>) {
+    if (isBuiltin(name)) continue;
     const path = name.startsWith('.') ? new URL(name, url) : pathToFileURL(createRequire(url).resolve(name));
     names[name] = path.href;
   }

@@ -1,0 +1,2 @@
+/** The package has no types; `sodium.ts` says what it uses of it. */
+declare module 'libsodium';
