@@ -87,11 +87,11 @@ local function settle(lasts, life, meta, holds, keys)
   -- Records that branches have taken over need the data keys for as long as they last.
   local left = at and redis.call('HGET', meta, 'left')
   local longer = left and (left == 'never' or tonumber(left) > at) and left
+  local ends = at and string.format('%.0f', at) or 'never'
   keys[#keys + 1] = meta
   for _, key in ipairs(keys) do
-    if longer and string.sub(key, -5) == ':deks' then
-      if longer == 'never' then redis.call('PERSIST', key) else redis.call('PEXPIREAT', key, longer) end
-    elseif at then redis.call('PEXPIREAT', key, string.format('%.0f', at)) else redis.call('PERSIST', key) end
+    local ending = longer and string.sub(key, -5) == ':deks' and longer or ends
+    if ending == 'never' then redis.call('PERSIST', key) else redis.call('PEXPIREAT', key, ending) end
   end
   settleNotes(notes)
 end
@@ -162,10 +162,10 @@ export const PUSH_KEYED: Script = {
 local last = 2 + tonumber(ARGV[2])
 local problem = refused(KEYS[2], ARGV, 3, last)
 if problem then return problem end
-if redis.call('EXISTS', KEYS[1]) == 0 then return { 'moved' } end
-local before = ARGV[1] ~= '' and lastsOf(KEYS[3], KEYS[1])
-push(KEYS[1], ARGV, last + 1)
-if before then settle(later(before, wanted(ARGV[1])), ARGV[1], KEYS[3], KEYS[5], { KEYS[1], KEYS[2], KEYS[4] }) end
+if redis.call('RPUSHX', KEYS[1], unpack(ARGV, last + 1, math.min(last + 1000, #ARGV))) == 0 then return { 'moved' } end
+push(KEYS[1], ARGV, last + 1001)
+if ARGV[1] == '' then return { 'ok' } end
+settle(later(lastsOf(KEYS[3], KEYS[1]), wanted(ARGV[1])), ARGV[1], KEYS[3], KEYS[5], { KEYS[1], KEYS[2], KEYS[4] })
 return { 'ok' }
 `,
 };
