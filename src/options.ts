@@ -20,6 +20,11 @@ export function invalidOption(where: string, option: string, rule: string, value
   );
 }
 
+/** Whether JSON would call it an object: a list is none. */
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /**
  * Checks that a value is a plain object: what an object literal makes. A `Map`, an instance of a class, inherited
  * or symbol keys and accessors would be read as missing options, without an error.
@@ -30,7 +35,7 @@ export function checkPlainObject(
   rule: string,
   value: unknown,
 ): asserts value is Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isObject(value)) {
     invalidOption(where, option, rule, value);
   }
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -96,7 +101,7 @@ export function parseCount(where: string, option: string, value: unknown): numbe
 }
 
 /** The type of a value without the value: a PIN or a token can be a number. */
-function typeOf(value: unknown): string {
+export function typeOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'number') return kindOfNumber(value);

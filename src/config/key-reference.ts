@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { JWK } from 'jose';
 import { StrongroomError } from '../errors.ts';
 import type { KeyProvider } from '../keys/provider.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { checkOptions, invalidOption, isObject } from '../options.ts';
 
 /**
  * Where a key is: the name of an environment variable, or a file, that holds the key as a JWK in JSON; or the key
@@ -87,7 +87,7 @@ function parseKey(where: string, place: string, text: string): JWK {
   } catch {
     key = undefined;
   }
-  if (typeof key === 'object' && key !== null && !Array.isArray(key)) return key;
+  if (isObject(key)) return key;
   throw new StrongroomError(
     'ERR_INVALID_OPTION',
     `${where}: ${place} does not hold a JWK in JSON. Make a key with "strongroom keygen".`,

@@ -6,7 +6,7 @@ import type { DekStore } from '../keys/dek-store.ts';
 import type { MaybePromise, VersionSource } from '../layer.ts';
 import { isWellFormed } from '../crypto/encoding.ts';
 import { after } from '../maybe-promise.ts';
-import { invalidOption } from '../options.ts';
+import { invalidOption, isObject } from '../options.ts';
 import { itemKey } from '../protocol/item.ts';
 import { plainRecord, rowOf, SealedRecord } from '../protocol/sealed-record.ts';
 import {
@@ -21,6 +21,7 @@ import {
   RECORDS,
   type RecordSource,
 } from '../session-contract.ts';
+import { checkedRecords, notAnObject } from './inner-records.ts';
 
 /** The SDK brands its sessions under a symbol that it does not export; only its description identifies it. */
 const BRAND_DESCRIPTION = 'OPENAI_SESSION_API';
@@ -175,18 +176,17 @@ export function innerSession(session: Session): Inner {
     async getItems(limit, runContext) {
       const withContext = acceptsRunContext && runContext !== undefined;
       const args = limit === undefined && !withContext ? [] : [limit];
-      const items = await call('getItems', args, runContext);
-      if (!Array.isArray(items)) {
-        throw new StrongroomError(
-          'ERR_STORE',
-          'getItems() of the inner session must return an array. Correct the inner session.',
-        );
-      }
-      return items as AgentInputItem[];
+      return checkedRecords(await call('getItems', args, runContext));
     },
     addItems: (items, runContext) =>
       after(records?.toAppend(items) ?? items, (list) => append('addItems', list, runContext)),
-    popItem: async (runContext) => (await call('popItem', [], runContext)) as AgentInputItem | undefined,
+    async popItem(runContext) {
+      const popped = await call('popItem', [], runContext);
+      if (popped === undefined || isObject(popped)) return popped as AgentInputItem | undefined;
+      // It was removed, and is put back: null holds nothing, and can say that nothing was left.
+      if (popped !== null) await call('addItems', [[popped]], runContext);
+      throw notAnObject('popItem() of the inner session returned', popped);
+    },
     clearSession: async (runContext) => void (await call('clearSession', [], runContext)),
     replaceHistoryWithCompaction: async (items, runContext) =>
       append('replaceHistoryWithCompaction', items, runContext),

@@ -1,7 +1,7 @@
 import type { JWK } from 'jose';
 import { fromBase64url, fromUtf8 } from '../crypto/encoding.ts';
 import { StrongroomError } from '../errors.ts';
-import { checkPlainObject } from '../options.ts';
+import { checkPlainObject, isObject } from '../options.ts';
 
 /** The JWE algorithms that wrap data keys (RFC 7518 section 4). */
 export type KeyAlgorithm = 'A256KW' | 'A256GCMKW' | 'ECDH-ES+A256KW' | 'RSA-OAEP-256' | 'PBES2-HS512+A256KW';
@@ -52,7 +52,7 @@ export function isKid(value: unknown): value is string {
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. The message names members, never their values.
  */
 export function checkJwk(where: string, given: unknown): CheckedJwk {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+  if (!isObject(given)) {
     invalid(where, `is not a JWK object. Make one with generateKey(), for example: ${KEYGEN}`);
   }
   checkPlainObject(where, 'the key', 'a JWK object', given);

@@ -1,5 +1,6 @@
 import { fromBase64url, fromUtf8 } from '../crypto/encoding.ts';
 import { StrongroomError } from '../errors.ts';
+import { isObject } from '../options.ts';
 import type { WrapOptions, WrappedKey } from './provider.ts';
 
 /** `typ` of every wrapped data key: a JWE of another purpose is never accepted as one. */
@@ -31,7 +32,7 @@ export function parseWrappedKey(text: string): WrappedKey {
     // The parser's message quotes the text.
     malformed('its header is not JSON in UTF-8');
   }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) {
+  if (!isObject(header)) {
     malformed('its header is not an object');
   }
   const { kid, alg, enc, typ, use } = header as Record<string, unknown>;

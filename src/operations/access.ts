@@ -1,5 +1,6 @@
 import type { AgentInputItem, Session, SessionHistoryTransactionArgs } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
+import { checkedRecords } from '../engine/inner-records.ts';
 import { stackClock } from '../engine/stack.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { sealers, type Sealer } from '../layers/encrypt/sealer.ts';
@@ -93,7 +94,7 @@ export async function replaceRecords(
   transform: (records: readonly AgentInputItem[]) => Promise<AgentInputItem[] | undefined>,
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const records = await inner.getItems();
+    const records = checkedRecords(await inner.getItems());
     const replacement = await transform(records);
     if (replacement === undefined || records.length === 0) return;
     if (typeof inner.applyHistoryTransaction !== 'function') {

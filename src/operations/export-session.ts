@@ -1,4 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
+import { checkedRecords } from '../engine/inner-records.ts';
 import type { OperationIO } from '../engine/rare-calls.ts';
 import type { CallOrigin } from '../layer.ts';
 import { invalidOption } from '../options.ts';
@@ -63,12 +64,13 @@ async function document(
   const { open } = options;
   if (typeof open !== 'boolean') invalidOption('exportSession', 'open', 'true or false', open);
   const { inner, sessionId, scope, sealer } = await keyAccess('exportSession', session, originOf(options));
+  const records = async (): Promise<AgentInputItem[]> => checkedRecords(await inner.getItems());
   if (open) {
     // onUndecryptable may let a read skip records that do not open; an export must be complete.
-    for (const record of await inner.getItems()) await openOrShredded(sealer, record, scope);
+    for (const record of await records()) await openOrShredded(sealer, record, scope);
   }
   const entries = open && io !== undefined ? await io.visibleEntries() : undefined;
-  const items = entries?.map(({ item }) => item) ?? (await inner.getItems());
+  const items = entries?.map(({ item }) => item) ?? (await records());
   const details = entries?.map(detailsOf);
   const head = {
     type: 'strongroom/export',

@@ -4,7 +4,7 @@ import { fromBase64, fromBase64url, fromUtf8, toBase64url, utf8 } from '../crypt
 import { constantTimeEqual } from '../crypto/equal.ts';
 import { hkdfSha256, hmacSha256 } from '../crypto/mac.ts';
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { checkOptions, invalidOption, isObject } from '../options.ts';
 import { pythonItem } from './python-item.ts';
 
 /** Options of {@link readPythonSession}. */
@@ -96,8 +96,7 @@ export function openPythonItem(
   label: string,
   plaintext: boolean,
 ): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    malformed(label, 'it is not an object');
+  if (!isObject(value)) malformed(label, 'it is not an object');
   const record = value as Record<string, unknown>;
   if (record['__enc__'] !== 1) {
     if (plaintext) return record;
@@ -124,8 +123,7 @@ export function openPythonItem(
   } catch {
     malformed(label, 'it is not JSON');
   }
-  if (typeof item !== 'object' || item === null || Array.isArray(item))
-    malformed(label, 'its payload is not an object');
+  if (!isObject(item)) malformed(label, 'its payload is not an object');
   return item as Record<string, unknown>;
 }
 

@@ -2,6 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { fromBase64url, fromUtf8, le64, pae, toBase64url, utf8 } from '../crypto/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { StrongroomError } from '../errors.ts';
+import { isObject } from '../options.ts';
 import type { Header } from '../layer.ts';
 import { itemKey } from './item.ts';
 
@@ -119,7 +120,7 @@ function parseHeader(segment: string): Header {
     // The parser's message quotes the text.
     malformed('the header is not JSON in UTF-8');
   }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) {
+  if (!isObject(header)) {
     malformed('the header is not an object');
   }
   // Comparing with the canonical text excludes every other order, space, escape, duplicate and number variant
@@ -208,10 +209,10 @@ export function carrierOf(envelope: string): AgentInputItem {
 
 /**
  * The envelope's text in a record of the carrier's shape, `undefined` for any other record. Ids and other fields
- * that a backend added are ignored.
+ * that a backend added are ignored. The argument may be anything that a session returned.
  */
 export function envelopeText(record: AgentInputItem): string | undefined {
-  const { type, role, content } = record as { type?: unknown; role?: unknown; content?: unknown };
+  const { type, role, content } = (record ?? {}) as { type?: unknown; role?: unknown; content?: unknown };
   if (type !== 'message' || role !== 'user' || !Array.isArray(content) || content.length !== 1) {
     return undefined;
   }

@@ -1,6 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { fromBase64, toBase64 } from '../crypto/encoding.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
+import { isObject } from '../options.ts';
 import { itemPath } from './item-path.ts';
 
 /** How deep an item may nest. Functions that walk over items, and JSON, can recurse this deep. */
@@ -14,7 +15,7 @@ export const MAX_DEPTH = 1_000;
  * @throws {@link StrongroomError} `ERR_INVALID_ITEM`, naming the path and never the value.
  */
 export function snapshotItem(item: AgentInputItem, at: Snapshots = beginSnapshots()): AgentInputItem {
-  if (typeof item !== 'object' || item === null || Array.isArray(item)) {
+  if (!isObject(item)) {
     throw new StrongroomError('ERR_INVALID_ITEM', 'An item must be an object.');
   }
   at.size = 0;
@@ -188,7 +189,7 @@ function needsEscape(value: unknown): boolean {
 /** The item of {@link encodeItem}'s text. Throws on text that is no JSON object. */
 export function decodeItem(text: string): AgentInputItem {
   const value: unknown = JSON.parse(text);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isObject(value)) {
     throw new SyntaxError('not a JSON object');
   }
   // The quote makes the search fast: it seldom finds partial matches in text.
