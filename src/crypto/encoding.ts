@@ -111,16 +111,24 @@ export function putLe64(target: Uint8Array, offset: number, value: number): void
   }
 }
 
+/** {@link pae} in pieces, for a hash. */
+export function paePieces(...pieces: readonly (string | Uint8Array)[]): readonly Uint8Array[] {
+  const parts = [le64(pieces.length)];
+  for (const piece of pieces) {
+    const bytes = typeof piece === 'string' ? utf8(piece) : piece;
+    parts.push(le64(bytes.length), bytes);
+  }
+  return parts;
+}
+
 /** PASETO's pre-authentication encoding: the count, then each piece after its length. */
 export function pae(...pieces: readonly (string | Uint8Array)[]): Uint8Array {
-  const parts = pieces.map((piece) => (typeof piece === 'string' ? utf8(piece) : piece));
-  const out = new Uint8Array(8 + parts.reduce((sum, part) => sum + 8 + part.length, 0));
-  putLe64(out, 0, parts.length);
-  let offset = 8;
+  const parts = paePieces(...pieces);
+  const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
   for (const part of parts) {
-    putLe64(out, offset, part.length);
-    out.set(part, offset + 8);
-    offset += 8 + part.length;
+    out.set(part, offset);
+    offset += part.length;
   }
   return out;
 }

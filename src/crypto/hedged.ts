@@ -1,4 +1,4 @@
-import { pae } from './encoding.ts';
+import { paePieces } from './encoding.ts';
 import { hmacSha256 } from './mac.ts';
 import { randomBytes } from './random.ts';
 
@@ -19,11 +19,9 @@ export function hedgedWith(
   purpose: string,
   ...pieces: readonly (string | Uint8Array)[]
 ): Uint8Array {
-  const message = pae(purpose, ...pieces);
   const mac = hmacSha256(random);
-  const result = mac(message);
+  const result = mac(...paePieces(purpose, ...pieces));
   mac.wipe();
   random.fill(0);
-  message.fill(0);
   return result;
 }

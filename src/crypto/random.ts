@@ -1,4 +1,4 @@
-import { putLe64, toBase64url } from './encoding.ts';
+import { putLe64, scratch, toBase64url } from './encoding.ts';
 
 // This module keeps no random bytes for later, and uses neither `randomUUID()` nor `randomInt()`, which take their
 // values from a pool inside Node: clones of a process (a startup snapshot, a restored virtual machine) have the
@@ -7,6 +7,11 @@ import { putLe64, toBase64url } from './encoding.ts';
 /** Fresh random bytes from the system's generator at each call. */
 export function randomBytes(size: number): Uint8Array<ArrayBuffer> {
   return globalThis.crypto.getRandomValues(new Uint8Array(size));
+}
+
+/** The same where {@link scratch} has its bytes, to be overwritten by the caller. */
+export function randomScratch(size: number): Uint8Array {
+  return globalThis.crypto.getRandomValues(scratch(size));
 }
 
 let names = 0;

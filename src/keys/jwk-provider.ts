@@ -8,7 +8,7 @@ import { isEphemeralKey, type CheckedJwk } from './jwk.ts';
 import { headerSegmentOf, nativeKeyWrap } from './native-key-wrap.ts';
 import { passwordProvider } from './password-provider.ts';
 import type { KeyBinding, KeyProvider, WrapOptions } from './provider.ts';
-import { WRAP_NOW, type ProviderAtOnce } from './wrap-now.ts';
+import { WRAP_BYTES, WRAP_NOW, type ProviderAtOnce } from './wrap-now.ts';
 import { DEK_ENCRYPTION, dekHeader, notOpened } from './wrapped-key.ts';
 
 /** A JWK as key-encryption key: data keys become compact JWEs (RFC 7516) as jose makes them. */
@@ -64,9 +64,13 @@ function nativeProvider({ kid, alg, sealing }: CheckedJwk): ProviderAtOnce | und
   const header = headerSegmentOf(dekHeader(alg, kid, undefined));
   const openOnly = headerSegmentOf(dekHeader(alg, kid, { openOnly: true }));
 
-  function wrap(dek: Uint8Array, { contextHash }: KeyBinding, options?: WrapOptions): string {
+  function wrap(
+    dek: Uint8Array,
+    { contextHash }: KeyBinding,
+    options?: WrapOptions,
     // One call of the system's generator for both.
-    const random = randomBytes(HEDGE_BYTES + NONCE_BYTES);
+    random: Uint8Array = randomBytes(WRAP_BYTES),
+  ): string {
     const contentKey = hedgedWith(random.subarray(0, HEDGE_BYTES), 'sr1/content-key', dek, contextHash);
     try {
       // The content key is used for this message only, so any nonce is safe.
@@ -81,7 +85,7 @@ function nativeProvider({ kid, alg, sealing }: CheckedJwk): ProviderAtOnce | und
     kid,
     alg,
     writeOnly: false,
-    wrap: async (...args) => wrap(...args),
+    wrap: async (dek, binding, options) => wrap(dek, binding, options),
     [WRAP_NOW]: wrap,
     async unwrap({ segments, text }) {
       try {

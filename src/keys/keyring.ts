@@ -167,14 +167,15 @@ export function keyring(options: KeyringOptions): Keyring {
     return slot.provider;
   };
 
-  const now: WrapNow = (...args) => {
+  const now: WrapNow = (dek, binding, options, drawn) => {
     const provider = slots.get(current)?.provider;
     if (provider === undefined) unknown(current);
     counters.wraps++;
-    const { kid } = provider;
-    return after(provider[WRAP_NOW]?.(...args) ?? provider.wrap(...args), (wrapped) => ({ wrapped, kid }));
+    const wrapping =
+      provider[WRAP_NOW]?.(dek, binding, options, drawn) ?? provider.wrap(dek, binding, options);
+    return after(wrapping, (wrapped) => ({ wrapped, kid: provider.kid }));
   };
-  const wrap: Keyring['wrap'] = async (...args) => now(...args);
+  const wrap: Keyring['wrap'] = async (dek, binding, options) => now(dek, binding, options);
   const ring: Keyring = {
     get current() {
       return current;

@@ -1,6 +1,8 @@
 import type { JWK } from 'jose';
+import nodeCrypto from 'node:crypto';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { bindingContext } from '../../src/crypto/derive.ts';
+import { hedgedWith } from '../../src/crypto/hedged.ts';
 import { createDataKeys } from '../../src/keys/data-keys.ts';
 import { StrongroomError } from '../../src/errors.ts';
 import type { DekRecord, DekStore } from '../../src/keys/dek-store.ts';
@@ -392,16 +394,61 @@ describe('a new data key', () => {
     const scope = scopeOf({ stores: [] });
     const drawn: Uint8Array[] = [];
     const generator = vi.spyOn(globalThis.crypto, 'getRandomValues').mockImplementation((array) => {
-      if (drawn.length === 1) throw new Error('the generator failed');
       drawn.push((array as unknown as Uint8Array).fill(7));
       return array;
     });
+    const cipher = vi.spyOn(nodeCrypto, 'createCipheriv').mockImplementation(() => {
+      throw new Error('no cipher');
+    });
     try {
-      expect(() => createDataKeys(limits).sealing(scope, 'XC20P')).toThrow('the generator failed');
+      expect(() => createDataKeys(limits).sealing(scope, 'XC20P')).toThrow('no cipher');
     } finally {
       generator.mockRestore();
+      cipher.mockRestore();
     }
-    expect(drawn).toEqual([new Uint8Array(32)]);
+    expect(drawn.map((bytes) => [...bytes])).toEqual([Array.from({ length: 76 }, () => 0)]);
+  });
+
+  it('draws its random bytes and those of its wrapping in one call, and uses each of them once', async () => {
+    const ring = keyring({ current: kek });
+    const real = globalThis.crypto.getRandomValues.bind(globalThis.crypto);
+    const drawn: Uint8Array[] = [];
+    const generator = vi.spyOn(globalThis.crypto, 'getRandomValues').mockImplementation((array) => {
+      real(array);
+      drawn.push(Uint8Array.from(array as unknown as Uint8Array));
+      return array;
+    });
+    const scope = scopeOf({ stores: [], ring });
+    const { inline } = await createDataKeys(limits).sealing(scope, 'XC20P');
+    generator.mockRestore();
+    const [bytes] = drawn as [Uint8Array];
+    expect(drawn).toHaveLength(1);
+    const unwrapped = await ring.unwrap(inline as string, { contextHash: scope.context.name });
+    expect([...unwrapped.dek]).toEqual([...bytes.subarray(0, 32)]);
+    const [, wrapped, nonce] = (inline as string).split('.').map((part) => Buffer.from(part, 'base64url'));
+    const contentKey = nodeCrypto
+      .createDecipheriv('id-aes256-wrap', Buffer.from(kek.k as string, 'base64url'), Buffer.alloc(8, 0xa6))
+      .update(wrapped as Uint8Array);
+    expect([...contentKey]).toEqual([
+      ...hedgedWith(bytes.slice(32, 64), 'sr1/content-key', unwrapped.dek, scope.context.name),
+    ]);
+    expect([...(nonce as Uint8Array)]).toEqual([...bytes.subarray(64)]);
+  });
+
+  it('is given to a provider in a buffer of its own', async () => {
+    const real = keyring({ current: kek });
+    let size: number | undefined;
+    const ring: Keyring = {
+      ...real,
+      current: real.current,
+      writeOnly: false,
+      async wrap(dek, binding, options) {
+        size = dek.buffer.byteLength;
+        return real.wrap(dek, binding, options);
+      },
+    };
+    await createDataKeys(limits).sealing(scopeOf({ stores: [], ring }), 'XC20P');
+    expect(size).toBe(32);
   });
 
   it('is stored in the envelopes when the scope requires it, or has no store', async () => {

@@ -94,7 +94,7 @@ function suite(open: () => Store<StoreSession>): void {
     const clones = [bare(), bare()].map((store) => wrapStore(store, [encrypt({ keys })]).session('clones'));
     const real = crypto.getRandomValues.bind(crypto);
     const random = vi.spyOn(crypto, 'getRandomValues').mockImplementation((array) => {
-      if (array.byteLength !== 32) return real(array);
+      if (array.byteLength !== 76) return real(array);
       new Uint8Array(array.buffer, array.byteOffset, array.byteLength).fill(7);
       return array;
     });

@@ -1,12 +1,14 @@
 import { deriveKeys, type DerivedKeys } from '../../crypto/derive.ts';
-import { randomBytes } from '../../crypto/random.ts';
+import { randomScratch } from '../../crypto/random.ts';
 import { loadSuite, type SuiteName } from '../../crypto/suite.ts';
 import { after, ending, type MaybePromise } from '../../maybe-promise.ts';
 import type { DekStore } from '../dek-store.ts';
-import { wrapNow } from '../wrap-now.ts';
+import { WRAP_BYTES, wrapNow } from '../wrap-now.ts';
 import { storeRow } from './key-row.ts';
 import { openedKey, type OpenedKey } from './opened-keys.ts';
 import type { DataKeyScope, KeyRow } from './types.ts';
+
+const DEK_BYTES = 32;
 
 /**
  * A new data key, wrapped by the current key and stored durably before its first use: the other order would lose
@@ -22,12 +24,16 @@ export function makeDataKey(
   carries: boolean,
 ): MaybePromise<OpenedKey> {
   return after(loadSuite(suite), () => {
-    const dek = randomBytes(32);
+    // One call of the system's generator for the key and for its wrapping.
+    const drawn = randomScratch(DEK_BYTES + WRAP_BYTES);
+    // A copy: a provider that looks at its buffer must not find other bytes there.
+    const dek = new Uint8Array(drawn.subarray(0, DEK_BYTES));
     let derived: DerivedKeys | undefined;
     return ending(
       () => {
         const keys = (derived = deriveKeys(dek, suite, scope.context));
-        return after(wrapNow(scope.ring, dek, { contextHash: scope.context.name }), ({ wrapped, kid }) => {
+        const binding = { contextHash: scope.context.name };
+        return after(wrapNow(scope.ring, dek, binding, drawn.subarray(DEK_BYTES)), ({ wrapped, kid }) => {
           const { did } = keys;
           const { sessionId, now } = scope;
           const row: KeyRow | undefined =
@@ -52,6 +58,7 @@ export function makeDataKey(
         });
       },
       (failed) => {
+        drawn.fill(0);
         dek.fill(0);
         if (failed) derived?.wipe();
       },
