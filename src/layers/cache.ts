@@ -37,7 +37,7 @@ export function cache(options: CacheOptions): SessionLayer {
   const settings = checkCacheOptions(options);
   const lists = createLists(settings);
   const activityOf = createActivities();
-  const below = createLayersBelow(() => layer);
+  const below = createLayersBelow(() => layer, activityOf);
   const layer: SessionLayer = withParts({
     name: 'cache',
     unique: true,

@@ -413,6 +413,25 @@ describe('cache', () => {
     expect(textsOf(await reader.getItems())).toEqual(['m0']);
   });
 
+  test('an append asks for the name of a list only where one was kept', async () => {
+    let asked = 0;
+    const seal: SessionLayer = {
+      ...countingSeal(),
+      opensAs: async () => {
+        asked++;
+        return [];
+      },
+    };
+    const session = wrapSession(new MemorySession(), [cache({ maxItems: 100, mode: 'owner' }), seal]);
+    await session.addItems(messages(1));
+    expect(asked).toBe(0);
+    expect(textsOf(await session.getItems())).toEqual(['m0']);
+    expect(asked).toBe(1);
+    await session.addItems(messages(1, 'n'));
+    expect(asked).toBe(2);
+    expect(textsOf(await session.getItems())).toEqual(['m0', 'n0']);
+  });
+
   test('of two overlapping appends, neither restores the old list', async () => {
     const inner = new MemorySession();
     const gate = gated(inner, 'addItems');

@@ -2,6 +2,7 @@ import { getOrMake } from '../../get-or-make.ts';
 import { createIdentities } from '../../identities.ts';
 import type { Entry, MaybePromise, SessionCall, SessionLayer } from '../../layer.ts';
 import { after } from '../../maybe-promise.ts';
+import type { ActivityOf } from './activities.ts';
 import type { Known } from './known.ts';
 import type { List } from './lists.ts';
 
@@ -18,40 +19,43 @@ export interface LayersBelow {
   stillOpens(list: List, call: SessionCall): MaybePromise<boolean>;
 }
 
+/** One list of layers, which is that of one session. */
+interface BelowInStack {
+  readonly below: readonly SessionLayer[];
+  /** The last key, when it depends on the session only. */
+  last?: { readonly inner: object; readonly sessionId: string; readonly key: string };
+}
+
 /** @param cache The layer itself, once it is made. */
-export function createLayersBelow(cache: () => SessionLayer): LayersBelow {
+export function createLayersBelow(cache: () => SessionLayer, activityOf: ActivityOf): LayersBelow {
   const identity = createIdentities();
-  const ofStacks = new WeakMap<readonly SessionLayer[], readonly SessionLayer[]>();
+  const stacks = new WeakMap<readonly SessionLayer[], BelowInStack>();
 
-  const layersBelow = ({ layers }: SessionCall): readonly SessionLayer[] =>
-    getOrMake(ofStacks, layers, () => layers.slice(layers.indexOf(cache()) + 1));
-
-  /** The last key of each stack, when it depends on the session only. */
-  const fixed = new WeakMap<
-    readonly SessionLayer[],
-    { readonly inner: object; readonly sessionId: string; readonly key: string }
-  >();
+  const stackOf = ({ layers }: SessionCall): BelowInStack =>
+    getOrMake(stacks, layers, () => ({ below: layers.slice(layers.indexOf(cache()) + 1) }));
+  const layersBelow = (call: SessionCall): readonly SessionLayer[] => stackOf(call).below;
 
   function keyOf(call: SessionCall): MaybePromise<string> {
-    const { inner, sessionId, layers } = call;
-    const last = fixed.get(layers);
-    if (last !== undefined && last.inner === inner && last.sessionId === sessionId) return last.key;
-    const below = layersBelow(call);
+    const { inner, sessionId } = call;
+    const stack = stackOf(call);
+    const { last, below } = stack;
+    if (last?.inner === inner && last.sessionId === sessionId) return last.key;
     if (call.routesByRunContext || below.some((each) => each.opensAs !== undefined))
       return varyingKeyOf(call);
-    const key = JSON.stringify([sessionId, identity(inner), below.map(identity)]);
-    fixed.set(layers, { inner, sessionId, key });
+    const key = JSON.stringify([sessionId, activityOf(call).session, below.map(identity)]);
+    stack.last = { inner, sessionId, key };
     return key;
   }
 
   async function varyingKeyOf(call: SessionCall): Promise<string> {
-    const { inner, sessionId, runContext, routesByRunContext } = call;
+    const { sessionId, runContext, routesByRunContext } = call;
     const below = layersBelow(call);
     const varying = below.filter((each) => each.opensAs !== undefined);
     const parts = await Promise.all(varying.map(async (each) => each.opensAs?.(call)));
     return JSON.stringify([
       sessionId,
-      ...[inner, ...(routesByRunContext && runContext !== undefined ? [runContext] : [])].map(identity),
+      activityOf(call).session,
+      ...(routesByRunContext && runContext !== undefined ? [identity(runContext)] : []),
       below.map(identity),
       ...parts
         .flatMap((part) => part ?? [])

@@ -110,6 +110,7 @@ export function createLoad(
       await mapInSlices(known, below.addingTo(examples, call));
       // A read during a change may return the state before or after it.
       if (isUndisturbed()) {
+        activityOf(call).hasLists = true;
         lists.dropOver(now);
         lists.set(key, {
           known,

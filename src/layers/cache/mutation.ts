@@ -1,4 +1,5 @@
 import type { SessionLayer } from '../../layer.ts';
+import { isThenable } from '../../maybe-promise.ts';
 import type { ActivityOf } from './activities.ts';
 import { createKeeping } from './known.ts';
 import type { LayersBelow } from './layers-below.ts';
@@ -22,9 +23,9 @@ export function createMutation(
     activity.generation += 1;
     const { generation } = activity;
     let key: string | undefined;
-    const named = below.keyOf(call);
-    if (typeof named === 'string') key = named;
-    else
+    // A read that began before, or begins before the end, keeps no list: none of a session without lists needs a name.
+    const named = activity.hasLists ? below.keyOf(call) : undefined;
+    if (isThenable(named))
       void named.then(
         (found) => {
           key = found;
@@ -32,6 +33,7 @@ export function createMutation(
         // A layer that fails here fails the call itself.
         () => undefined,
       );
+    else key = named;
     return {
       done(appended) {
         activity.active -= 1;
