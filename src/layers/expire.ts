@@ -126,36 +126,41 @@ export function expire(options: ExpireOptions): SessionLayer {
     const cutoff = cutoffOf(call, now);
     // Expired items were hidden from the caller that made the replacement, so it contains none of them.
     const replaced = lifeOf(
-      (call.replaces ?? [])
-        .map(({ header }) => header)
-        .filter((header) => header.t !== undefined && expiryOf(header) > cutoff),
+      call.replaces?.flatMap(({ header }) =>
+        header.t !== undefined && expiryOf(header) > cutoff ? header : [],
+      ) ?? NONE,
     );
-    return andThen(earlierCalls(entries, call), (earlier) => stamped(entries, now, replaced, earlier));
+    const links = entries.map(linksOf);
+    return andThen(earlierCalls(entries, links, call), (earlier) =>
+      stamped(entries, links, now, replaced, earlier),
+    );
   };
 
   function stamped(
     entries: readonly Entry[],
+    links: readonly Links[],
     now: number,
     replaced: Life,
-    earlier: ReadonlyMap<string, Header>,
+    earlier: ReadonlyMap<string, Header> | undefined,
   ): readonly Entry[] {
-    const inBatch = new Map<string, Header>();
+    let inBatch: Map<string, Header> | undefined;
 
-    function stamp({ item, header }: Entry): Header {
+    function stamp({ header }: Entry, { closes }: Links): Header {
       // Written back after a rollback: the old stamps stay.
       if (header.t !== undefined) return { ...header, e: header.e ?? (header.g ?? header.t) + after };
-      const calls = linksOf(item).flatMap((key) => inBatch.get(key) ?? earlier.get(key) ?? []);
+      const calls =
+        closes.length === 0 ? NONE : closes.flatMap((key) => inBatch?.get(key) ?? earlier?.get(key) ?? NONE);
       // A result takes both unchanged, or a purge that reads stamps only would separate it from its call.
       const own = calls.length > 0 ? lifeOf(calls) : { birth: now, expiry: now + after };
       const birth = Math.min(own.birth, replaced.birth);
       const expiry = Math.min(own.expiry, replaced.expiry);
-      return { ...header, t: now, e: expiry, ...(birth !== now && { g: birth }) };
+      return birth === now ? { ...header, t: now, e: expiry } : { ...header, t: now, e: expiry, g: birth };
     }
 
-    return entries.map((entry) => {
-      const header = stamp(entry);
-      const opens = callKey(entry.item);
-      if (opens !== undefined) inBatch.set(opens, header);
+    return entries.map((entry, index) => {
+      const link = links[index] as Links;
+      const header = stamp(entry, link);
+      if (link.opens !== undefined) (inBatch ??= new Map()).set(link.opens, header);
       return { ...entry, header };
     });
   }
@@ -213,29 +218,47 @@ interface Life {
   readonly expiry: number;
 }
 
-/** The links of an item to earlier ones: its call, and the program that issued it. */
-function linksOf(item: Entry['item']): string[] {
-  return [resultKey(item), ownerKey(item)].filter((key) => key !== undefined);
+/** The links of an item: as a call, and to its own call and the program that issued it. */
+interface Links {
+  readonly opens: string | undefined;
+  readonly closes: readonly string[];
+}
+
+const NONE: readonly never[] = [];
+const UNLINKED: Links = { opens: undefined, closes: NONE };
+
+function linksOf({ item }: Entry): Links {
+  const opens = callKey(item);
+  const result = resultKey(item);
+  const owner = ownerKey(item);
+  if (result === undefined && owner === undefined)
+    return opens === undefined ? UNLINKED : { opens, closes: NONE };
+  return { opens, closes: [result, owner].filter((key) => key !== undefined) };
 }
 
 /** The headers of the newest stamped calls that results of this batch answer: one look back for all of them. */
-function earlierCalls(entries: readonly Entry[], call: SessionCall): MaybePromise<Map<string, Header>> {
-  const found = new Map<string, Header>();
-  const wanted = new Set<string>();
-  const inBatch = new Set<string>();
-  for (const { item, header } of entries) {
-    if (header.t === undefined) {
-      for (const key of linksOf(item)) if (!inBatch.has(key)) wanted.add(key);
+function earlierCalls(
+  entries: readonly Entry[],
+  links: readonly Links[],
+  call: SessionCall,
+): MaybePromise<Map<string, Header> | undefined> {
+  let wanted: Set<string> | undefined;
+  let inBatch: Set<string> | undefined;
+  for (let index = 0; index < links.length; index++) {
+    const { opens, closes } = links[index] as Links;
+    if (entries[index]?.header.t === undefined) {
+      for (const key of closes) if (inBatch?.has(key) !== true) (wanted ??= new Set()).add(key);
     }
-    const opens = callKey(item);
-    if (opens !== undefined) inBatch.add(opens);
+    if (opens !== undefined) (inBatch ??= new Set()).add(opens);
   }
-  if (wanted.size === 0) return found;
+  if (wanted === undefined) return undefined;
+  const open = wanted;
+  const found = new Map<string, Header>();
   // The search goes from the newest entry backwards and ends when this returns true.
   const looking = call.lookBack(({ item, header }) => {
     const opens = callKey(item);
-    if (opens !== undefined && header.t !== undefined && wanted.delete(opens)) found.set(opens, header);
-    return wanted.size === 0;
+    if (opens !== undefined && header.t !== undefined && open.delete(opens)) found.set(opens, header);
+    return open.size === 0;
   });
   return looking.then(() => found);
 }
