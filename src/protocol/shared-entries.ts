@@ -29,8 +29,8 @@ export interface SharedEntry extends Entry {
    */
   readonly bottom: Entry;
   readonly visible: Entry;
-  /** Copies its item for a caller. */
-  readonly [COPIER]: Copier;
+  /** Copies its item for a caller; found at the first copy. */
+  [COPIER]?: Copier | undefined;
 }
 
 /** Whether a cache keeps this very entry. */
@@ -45,7 +45,7 @@ export function sharedEntry(
   stored: AgentInputItem,
   frozen: boolean,
 ): SharedEntry {
-  return withRecord({ item, header, [COPIER]: frozen ? itself : (copierOf(item) ?? cloneItem) }, stored);
+  return withRecord({ item, header, [COPIER]: frozen ? itself : undefined }, stored);
 }
 
 type Writable<T> = { -readonly [K in keyof T]?: T[K] | undefined };
@@ -73,8 +73,9 @@ export function withRecord(
  * @param shared The entry before the layers.
  */
 export function copyShared({ item }: Entry, shared: Entry): AgentInputItem {
-  const copier = (shared as Partial<SharedEntry>)[COPIER] ?? cloneItem;
-  if (item !== shared.item && copier !== itself) return cloneItem(item);
+  const { [COPIER]: known } = shared as Partial<SharedEntry>;
+  if (item !== shared.item && known !== itself) return cloneItem(item);
+  const copier = known ?? ((shared as SharedEntry)[COPIER] = copierOf(item) ?? cloneItem);
   return copier(item) as AgentInputItem;
 }
 

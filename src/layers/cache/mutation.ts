@@ -50,19 +50,29 @@ export function createMutation(
           lists.delete(key);
           return;
         }
-        const known = appended.map(createKeeping(settings, call).keep);
+        const added = appended.map(createKeeping(settings, call).keep);
         const last = appended.at(-1)?.stored;
         const step = last === undefined ? undefined : call.version?.stepOf(last);
-        for (const record of known) before.known.push(record);
-        if (step !== undefined) before.steps.push(step);
-        known.forEach(below.addingTo(before.examples, call));
+        const { known, examples, checked, version, steps, openedAt, session } = before;
+        for (const record of added) known.push(record);
+        if (step !== undefined) steps.push(step);
+        added.forEach(below.addingTo(examples, call));
+        const { items, bytes, skips, marked } = sumsOf(added, settings, before);
         lists.set(key, {
-          ...before,
+          known,
+          examples,
+          checked,
           // Without its step the current version is unknown.
-          version: last !== undefined && step === undefined ? undefined : before.version,
-          stepCount: before.steps.length,
-          ...sumsOf(known, settings, before),
+          version: last !== undefined && step === undefined ? undefined : version,
+          steps,
+          stepCount: steps.length,
+          items,
+          bytes,
+          skips,
+          marked,
           generation,
+          openedAt,
+          session,
         });
       },
     };
