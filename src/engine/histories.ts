@@ -76,9 +76,12 @@ export function createHistories(routes: boolean): Histories {
     of,
     origins(items, runContext) {
       const { histories } = routeOf({ runContext });
-      const found = Array.from(histories.values(), ({ memory }) => memory.origins(items));
-      if (found.length === 1) return found[0] as (Opened | undefined)[];
-      return items.map((_, index) => found.find((origins) => origins[index] !== undefined)?.[index]);
+      let found: (Opened | undefined)[] | undefined;
+      for (const { memory } of histories.values()) {
+        const origins = memory.origins(items);
+        found = found?.map((origin, index) => origin ?? origins[index]) ?? origins;
+      }
+      return found ?? [];
     },
     cleared: (call) => routeOf(call).cleared,
     setCleared(call, entries) {

@@ -2,7 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { isStrongroomError } from '../errors.ts';
 import type { SessionCall, Header, CallOrigin, Entry } from '../layer.ts';
 import { listed } from '../protocol/item.ts';
-import { snapshotItems } from '../protocol/snapshot-items.ts';
+import { snapshotListed } from '../protocol/snapshot-items.ts';
 import { copiedNow, readNow, send, type Context, type Parts } from './parts.ts';
 import { recordsOf, type Opened, type Written } from './records.ts';
 
@@ -23,13 +23,9 @@ export function createWrites(parts: Parts): Writes {
 
   /** The list as it is now, and the records of items that were read. */
   function taken(items: unknown, runContext: Context): Taken {
-    const list = readNow(() => listed(items));
-    const known = orNone(list);
-    return {
-      checked: readNow(() => snapshotItems(list(), maxItemBytes)),
-      origins: histories.origins(known, runContext),
-      itemCount: known.length,
-    };
+    let list: readonly AgentInputItem[] = [];
+    const checked = readNow(() => snapshotListed((list = listed(items)), maxItemBytes));
+    return { checked, origins: histories.origins(list, runContext), itemCount: list.length };
   }
 
   /** To an inner session that checks the items itself. */
@@ -50,12 +46,13 @@ export function createWrites(parts: Parts): Writes {
   function addItems(
     items: AgentInputItem[],
     runContext: Context,
-    origin: CallOrigin = {},
+    origin?: CallOrigin,
     headers?: readonly Header[],
   ): Promise<void> {
     if (!stack.transforms) return passOn('addItems', items, runContext, origin);
     const { checked, origins, itemCount } = taken(items, runContext);
-    const details = { ...origin, itemCount, runContext, checked };
+    const { actor, purpose } = origin ?? {};
+    const details = { actor, purpose, itemCount, runContext, checked };
     return calls.mutate('addItems', details, async (call, appended) => {
       const snapshots = checked();
       if (snapshots.length === 0) return appended([]);

@@ -4,8 +4,13 @@ import { beginSnapshots, encodeItem, listed, snapshotItem } from './item.ts';
 
 /** Copies the items of the caller, each property read once, so that later changes have no effect. */
 export function snapshotItems(items: readonly AgentInputItem[], maxItemBytes: number): AgentInputItem[] {
+  return snapshotListed(listed(items), maxItemBytes);
+}
+
+/** The same for a list that {@link listed} made. */
+export function snapshotListed(list: readonly AgentInputItem[], maxItemBytes: number): AgentInputItem[] {
   const at = beginSnapshots();
-  return listed(items).map((item, index, { length }) => {
+  return list.map((item, index, { length }) => {
     const snapshot = snapshotItem(item, at);
     if (at.size > maxItemBytes) {
       const bytes = new TextEncoder().encode(encodeItem(snapshot)).length;
