@@ -1,5 +1,6 @@
 import { clockOf } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
+import { isThenable, type MaybePromise } from '../maybe-promise.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import type { DekDatabase } from '../keys/dek-store.ts';
 import { announcementsOver } from './announcements.ts';
@@ -108,18 +109,26 @@ export function openRedis(
   /** The number of connections that were made: each may lead to another server than the previous one. */
   let era = 0;
   let over = new AbortController();
-  let ready: { readonly era: number; readonly done: Promise<void> } | undefined;
+  /** The checks of a new connection. */
+  let ready: { readonly era: number; readonly done: Promise<void>; passed: boolean } | undefined;
   const bare = redisCommands(source.connect, timeout, source);
   const check = async (): Promise<void> => {
     if (source.isCluster !== true) await refuseNode(bare);
     await checkSettings(bare, allowEviction);
   };
-  const prepared = async (): Promise<SendCommand> => {
-    const connection = await source.connect();
-    if (ready?.era !== era) ready = { era, done: check().then(() => prepareSchema(bare, prefix)) };
+  /** Without a promise where there is nothing to wait for, as for almost every command. */
+  const prepared = (): MaybePromise<SendCommand> => {
+    const connection = source.connect();
+    return ready?.era === era && ready.passed && !isThenable(connection) ? connection : prepare(connection);
+  };
+  const prepare = async (connecting: MaybePromise<SendCommand>): Promise<SendCommand> => {
+    const connection = await connecting;
+    if (ready?.era !== era)
+      ready = { era, done: check().then(() => prepareSchema(bare, prefix)), passed: false };
     const mine = ready;
     try {
       await mine.done;
+      mine.passed = true;
     } catch (error) {
       // A check that failed is made again by the next call.
       if (ready === mine) ready = undefined;

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isStrongroomError } from '../../errors.ts';
+import { after, type MaybePromise } from '../../maybe-promise.ts';
 import { storeError, withOutcome, type Outcome } from '../failure.ts';
 import { inTime, TimeoutError } from '../in-time.ts';
+import { sharedTimer } from '../shared-timer.ts';
 import type { Script } from './scripts.ts';
 
 export type RedisArgument = string | Buffer;
@@ -93,7 +95,7 @@ export interface Discarding {
 }
 
 export function redisCommands(
-  send: () => Promise<SendCommand>,
+  send: () => MaybePromise<SendCommand>,
   timeout: number,
   { abandon, replace }: Discarding = { abandon: () => undefined, replace: () => undefined },
 ): RedisCommands {
@@ -119,26 +121,29 @@ export function redisCommands(
     return storeError(WHERE, what, error, kind.outcome('unknown'));
   };
 
+  const inTheWholeTime = sharedTimer(timeout);
+
   /** A command that was never sent is repeated until the time is over: the client reconnects meanwhile. */
   async function run(
     work: (send: SendCommand, until: number) => Promise<unknown>,
     kind: Kind,
   ): Promise<unknown> {
     const deadline = performance.now() + timeout;
+    let isFirst = true;
     let unsent: unknown;
     let moved = false;
     let connection: SendCommand | undefined;
     for (let wait = 5; ; wait = Math.min(wait * 2, 200)) {
       let sent = false;
       try {
-        const left = Math.max(deadline - performance.now(), 1);
-        const sending = send().then((found) => {
+        const sending = after(send(), (found) => {
           // On a connection that comes too late the command must not run: its caller has got a time-out.
           if (performance.now() >= deadline) throw new TimeoutError(`No connection in ${timeout} ms.`);
           sent = true;
           return work((connection = found), deadline);
-        });
-        return await inTime(sending, left);
+        }) as Promise<unknown>;
+        if (isFirst) return await inTheWholeTime(sending);
+        return await inTime(sending, Math.max(deadline - performance.now(), 1));
       } catch (thrown) {
         // An error of the connection, or of a step before any call.
         if (isStrongroomError(thrown)) throw sent ? thrown : withOutcome(thrown, kind.outcome('no'));
@@ -158,6 +163,7 @@ export function redisCommands(
           SOON.includes(reply) ||
           elsewhere ||
           isFull(error);
+        isFirst = false;
         const late = thrown instanceof TimeoutError || performance.now() + wait > deadline;
         if (late && (thrown instanceof TimeoutError || neverSent(error))) abandon(connection);
         if (!repeatable || late) {
@@ -196,17 +202,13 @@ export function redisCommands(
         outcome: () => outcome,
       }),
     script(script, keys, args, reads = false) {
-      const digest = digestOf(script);
-      const rest = [String(keys.length), ...keys, ...args];
+      const command = ['EVALSHA', digestOf(script), String(keys.length), ...keys, ...args];
       return run(
-        async (sendCommand, until) => {
-          try {
-            return await sendCommand(['EVALSHA', digest, ...rest], until);
-          } catch (error) {
+        (sendCommand, until) =>
+          sendCommand(command, until).catch((error: unknown) => {
             if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-            return await sendCommand(['EVAL', script.source, ...rest], until);
-          }
-        },
+            return sendCommand(['EVAL', script.source, ...command.slice(2)], until);
+          }),
         reads ? READ : WRITE,
       );
     },

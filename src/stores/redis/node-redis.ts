@@ -5,7 +5,7 @@ import { AT_ONCE, type CommandOptions } from './unsent.ts';
 /** The part of a client of `createClient` of `redis` (node-redis) that is used. */
 export interface NodeRedisClient {
   withTypeMapping(mapping: Record<number, unknown>): {
-    sendCommand(command: RedisArgument[], options?: object): Promise<unknown>;
+    sendCommand(command: readonly RedisArgument[], options?: object): Promise<unknown>;
   };
   readonly isOpen: boolean;
   connect(): Promise<unknown>;
@@ -41,7 +41,7 @@ export function nodeCommands(
   options?: (until: number | undefined) => CommandOptions,
 ): SendCommand {
   const binary = client.withTypeMapping({ [BLOB_STRING]: Buffer });
-  return (command, until) => binary.sendCommand([...command], options?.(until));
+  return (command, until) => binary.sendCommand(command, options?.(until));
 }
 
 /** For a client of ours (see `ownOptions`). */

@@ -96,6 +96,7 @@ export function ownConnections(make: () => Promise<OwnClient>, timeout: number):
 
   return {
     connect: () =>
+      current?.send ??
       (connecting ??= open().catch((error: unknown) => {
         // Also for an error before there was a client: a driver that could not be loaded.
         connecting = undefined;

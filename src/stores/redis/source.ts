@@ -56,15 +56,15 @@ export function fromClient(target: RedisTarget, timeout: number): Source {
   /** Replaces the client when its server refuses writes. */
   let own: Source | undefined;
   return {
-    async connect() {
-      if (own !== undefined) return await own.connect();
+    connect() {
+      if (own !== undefined) return own.connect();
       if (has('withTypeMapping') && !(client as NodeRedisClient).isOpen) {
         throw new StrongroomError(
           'ERR_INVALID_OPTION',
           `${WHERE}: the client is not connected. Call client.connect() before the store is used.`,
         );
       }
-      return Promise.resolve(send);
+      return send;
     },
     // A client of the application: it manages its connection itself, and closing the store leaves it open.
     abandon: (connection) => own?.abandon(connection),
