@@ -6,7 +6,6 @@ import { assertNotHeldAbove } from './hold-above.ts';
 import { entriesOf, type IndexEntries } from './index-entries.ts';
 import { treeKey } from './keys.ts';
 import { look } from './look.ts';
-import { notesBeside } from './notes-end.ts';
 import type { RedisParts } from './parts.ts';
 import { DROP, REMOVE_ORPHAN } from './scripts.ts';
 
@@ -23,7 +22,7 @@ export interface Deletion {
 }
 
 export function redisDeletion(parts: RedisParts, entries: IndexEntries): Deletion {
-  const { commands, prefix, now, shares, keysOf, indexed, lists } = parts;
+  const { commands, prefix, now, shares, keysOf, notesOf, indexed, lists } = parts;
   const { onList } = lists;
   const { ids, births, expiries, subjectKey, leaveSubject, index } = entries;
 
@@ -37,12 +36,19 @@ export function redisDeletion(parts: RedisParts, entries: IndexEntries): Deletio
     const isLost =
       (await commands.read('ZSCORE', ids, sessionId)) !== null &&
       (await commands.read('EXISTS', keys.meta)) === 0;
-    const notes = shares ? notesBeside(prefix, sessionId) : '';
     const answer = await onList(sessionId, ({ list, items }) =>
       commands.script(
         DROP,
         [items, keys.meta, keys.ops, keys.deks, keys.holds, keys.turn],
-        [list, String(now()), version, shares ? prefix : '', sessionId, rootOf(sessionId), notes],
+        [
+          list,
+          String(now()),
+          version,
+          shares ? prefix : '',
+          sessionId,
+          rootOf(sessionId),
+          notesOf(sessionId),
+        ],
       ),
     );
     const [state, detail] = (answer as Buffer[]).map(String);

@@ -7,7 +7,6 @@ import { saying } from '../failure.ts';
 import { textOf } from './client.ts';
 import { treeKey } from './keys.ts';
 import { lifeOf } from './life.ts';
-import { notesBeside } from './notes-end.ts';
 import { parseObject } from './parse-object.ts';
 import type { RedisParts } from './parts.ts';
 import { HOLD, RELEASE, type Script } from './scripts.ts';
@@ -46,13 +45,12 @@ export function redisHolds(
     const { meta, ops, deks, holds } = keysOf(id);
     // A session below another held session keeps its keys.
     const life = script === RELEASE ? await lifeOf(parts, id) : '';
-    const notes = parts.shares ? notesBeside(prefix, id) : '';
     await saying('unknown', () =>
       parts.lists.onList(id, ({ list, items }) =>
         commands.script(
           script,
           [holds, meta, items, ops, deks],
-          [list, hold, life, keeps ? prefix : '', id, notes],
+          [list, hold, life, keeps ? prefix : '', id, parts.notesOf(id)],
         ),
       ),
     );

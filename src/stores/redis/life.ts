@@ -1,7 +1,8 @@
 import { lineageOf } from '../../derived-id.ts';
+import { after, type MaybePromise } from '../../maybe-promise.ts';
 import type { StoredRecord } from '../driver.ts';
 import { holdAbove } from './hold-above.ts';
-import { isNotes, notesBeside } from './notes-end.ts';
+import { isNotes } from './notes-end.ts';
 import type { RedisParts } from './parts.ts';
 
 /*
@@ -22,18 +23,19 @@ export function latestExpiry(records: readonly StoredRecord[]): number {
  * this process, the idle time (0: none), whether a hold on an ancestor is open, which can be in another slot, and the notes that
  * it can concern.
  */
-export async function lifeOf(
+export function lifeOf(
   parts: RedisParts,
   sessionId: string,
   latest: number = Number.NEGATIVE_INFINITY,
-): Promise<string> {
-  const { now, prefix, shares } = parts;
+): MaybePromise<string> {
   // Conversations can be written to for longer than the notes on their branches.
   const idle = isNotes(sessionId) ? 0 : parts.idle;
   const isEndless = latest === Number.POSITIVE_INFINITY && idle === 0;
-  const held =
-    !isEndless && lineageOf(sessionId) !== undefined && (await holdAbove(parts, sessionId)) !== undefined;
-  return `${textOf(latest)}:${Math.floor(now())}:${idle}:${held ? 1 : 0}:${shares ? notesBeside(prefix, sessionId) : ''}`;
+  const hold = isEndless || lineageOf(sessionId) === undefined ? undefined : holdAbove(parts, sessionId);
+  return after(hold, (held) => {
+    const isHeld = held === undefined ? 0 : 1;
+    return `${textOf(latest)}:${Math.floor(parts.now())}:${idle}:${isHeld}:${parts.notesOf(sessionId)}`;
+  });
 }
 
 function textOf(latest: number): string {

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { randomNumber } from '../../crypto/random.ts';
 import { StrongroomError } from '../../errors.ts';
+import { after, type MaybePromise } from '../../maybe-promise.ts';
 import { lostHistoryError } from '../failure.ts';
 import { textOf, type RedisCommands } from './client.ts';
 import type { Indexed } from './indexed.ts';
-import { sessionKeys } from './keys.ts';
+import type { SessionKeys } from './keys.ts';
 
 /** The list of a session under its current name, and under the next one if it must be renamed. */
 export interface Lists {
@@ -35,20 +36,27 @@ export interface ListNames {
   /** The last `count` elements, all when absent; of those before the last `skip`. */
   readonly range: (sessionId: string, count?: number, skip?: number) => Promise<Buffer[]>;
   /** The names for a script that returns `moved` itself. */
-  readonly of: (sessionId: string) => Promise<Lists>;
+  readonly of: (sessionId: string) => MaybePromise<Lists>;
 }
 
-export function listNames(commands: RedisCommands, prefix: string, indexed: Indexed): ListNames {
+export function listNames(
+  commands: RedisCommands,
+  keysOf: (sessionId: string) => SessionKeys,
+  indexed: Indexed,
+): ListNames {
   async function ask(sessionId: string): Promise<string> {
-    const found = await commands.read('HGET', sessionKeys(prefix, sessionId).meta, 'list');
+    const found = await commands.read('HGET', keysOf(sessionId).meta, 'list');
     const list = found === null ? '' : textOf(found);
     indexed.name(sessionId, list);
     return list;
   }
 
-  async function of(sessionId: string): Promise<Lists> {
-    const list = indexed.list(sessionId) ?? (await ask(sessionId));
-    const { items } = sessionKeys(prefix, sessionId);
+  function of(sessionId: string): MaybePromise<Lists> {
+    return after(indexed.list(sessionId) ?? ask(sessionId), (list) => named(sessionId, list));
+  }
+
+  function named(sessionId: string, list: string): Lists {
+    const { items } = keysOf(sessionId);
     let name: string | undefined;
     const next = (): string => (name ??= randomNumber().toString(36));
     return {
@@ -70,7 +78,8 @@ export function listNames(commands: RedisCommands, prefix: string, indexed: Inde
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
         if (attempt > 2) await outOfStep(attempt);
         const known = attempt === 0 ? first : undefined;
-        const answer = await run(known ?? (await of(sessionId)));
+        const lists = known ?? of(sessionId);
+        const answer = await run(lists instanceof Promise ? await lists : lists);
         if (isGone(answer)) throw lostHistoryError('openRedis', sessionId);
         const list = movedTo(answer);
         if (list === undefined) return answer;
@@ -82,7 +91,7 @@ export function listNames(commands: RedisCommands, prefix: string, indexed: Inde
       );
     },
     async range(sessionId, count, skip = 0) {
-      const { items } = sessionKeys(prefix, sessionId);
+      const { items } = keysOf(sessionId);
       const start = count === undefined ? '0' : String(-count - skip);
       for (let list = indexed.list(sessionId); ;) {
         if (list !== undefined) {

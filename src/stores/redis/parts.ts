@@ -1,7 +1,9 @@
 import { createIndexed, type Indexed } from './indexed.ts';
 import type { RedisCommands } from './client.ts';
+import { kept } from './kept.ts';
 import { sessionKeys, type SessionKeys } from './keys.ts';
 import { listNames, type ListNames } from './lists.ts';
+import { notesBeside } from './notes-end.ts';
 
 /** The shared parts of the driver. */
 export interface RedisParts {
@@ -14,6 +16,8 @@ export interface RedisParts {
   /** Branches can share records: all keys are on one server. */
   readonly shares: boolean;
   readonly keysOf: (sessionId: string) => SessionKeys;
+  /** See {@link notesBeside}; `''` where nothing is shared. */
+  readonly notesOf: (sessionId: string) => string;
   readonly indexed: Indexed;
   readonly lists: ListNames;
 }
@@ -26,7 +30,7 @@ export function redisParts(
   shares: boolean,
 ): RedisParts {
   const indexed = createIndexed();
-  const keysOf = (sessionId: string): SessionKeys => sessionKeys(prefix, sessionId);
+  const keysOf = kept((sessionId) => sessionKeys(prefix, sessionId));
   return {
     commands,
     prefix,
@@ -34,7 +38,8 @@ export function redisParts(
     idle,
     shares,
     keysOf,
+    notesOf: shares ? kept((sessionId) => notesBeside(prefix, sessionId)) : () => '',
     indexed,
-    lists: listNames(commands, prefix, indexed),
+    lists: listNames(commands, keysOf, indexed),
   };
 }
