@@ -17,23 +17,45 @@ const SPACE = 32;
 const ZERO = 48;
 const NINE = 57;
 
-/** @param mark Of the append that ends with this record. */
-export function encodeElement(record: StoredRecord, mark?: number): RedisArgument {
-  const before = mark === undefined ? '' : `~${mark}~`;
-  const { writtenAt, expiresAt, bornAt, did, head, wrapped, body, origin } = record;
-  if (isPlain(record) && isCount(writtenAt) && origin === undefined) {
-    return `${before}${writtenAt} ${body as string}`;
-  }
-  const line = `${before}[${writtenAt},${expiresAt},${bornAt},${quoted(did)},${quoted(head)},${quoted(wrapped)}${origin === undefined ? '' : `,${quoted(origin)}`}]`;
-  // Text stays text: the client sends it in one packet with its neighbours.
-  if (typeof body === 'string') return `${line}\n${body}`;
-  return Buffer.concat([Buffer.from(`${line}\n`), body]);
-}
-
-/** The records of one append. */
+/** The records of one append. They mostly have the same line. */
 export function encodeAppend(records: readonly StoredRecord[], mark: number): RedisArgument[] {
   const last = records.length - 1;
-  return records.map((record, index) => encodeElement(record, index === last ? mark : undefined));
+  let before: StoredRecord | undefined;
+  let line = '';
+  return records.map((record, index) => {
+    if (before === undefined || !haveOneLine(before, record)) line = lineOf(record);
+    before = record;
+    return elementOf(index === last ? `~${mark}~${line}` : line, record.body);
+  });
+}
+
+/** What stands before the body. */
+function lineOf(record: StoredRecord): string {
+  const { writtenAt, expiresAt, bornAt, did, head, wrapped, origin } = record;
+  if (isPlain(record) && isCount(writtenAt) && origin === undefined) return `${writtenAt} `;
+  return `[${writtenAt},${expiresAt},${bornAt},${quoted(did)},${quoted(head)},${quoted(wrapped)}${origin === undefined ? '' : `,${quoted(origin)}`}]\n`;
+}
+
+function haveOneLine(one: StoredRecord, other: StoredRecord): boolean {
+  return (
+    one.writtenAt === other.writtenAt &&
+    one.expiresAt === other.expiresAt &&
+    one.bornAt === other.bornAt &&
+    one.did === other.did &&
+    one.head === other.head &&
+    one.wrapped === other.wrapped &&
+    one.origin === other.origin
+  );
+}
+
+function elementOf(line: string, body: string | Uint8Array): RedisArgument {
+  // Text stays text: the client sends it in one packet with its neighbours.
+  if (typeof body === 'string') return line + body;
+  const start = Buffer.byteLength(line);
+  const element = Buffer.allocUnsafe(start + body.length);
+  element.write(line);
+  element.set(body, start);
+  return element;
 }
 
 /** Whether its text is digits alone. */

@@ -49,7 +49,7 @@ export function createIndexed(
     readonly list: string;
     readonly entries?: Entries;
     readonly until?: number;
-    readonly latest?: number;
+    latest?: number;
   }
   const sessions = new Map<string, Known>();
   function remember(sessionId: string, known: Known): void {
@@ -73,8 +73,7 @@ export function createIndexed(
     lasts: (sessionId) => sessions.get(sessionId)?.latest ?? Number.NEGATIVE_INFINITY,
     raise(sessionId, list, latest) {
       const known = sessions.get(sessionId);
-      if (known?.list === list)
-        sessions.set(sessionId, { ...known, latest: Math.max(latest, known.latest ?? latest) });
+      if (known?.list === list) known.latest = Math.max(latest, known.latest ?? latest);
     },
     name(sessionId, list) {
       if (list === '') sessions.delete(sessionId);

@@ -1,4 +1,5 @@
 import type { StoreDriver } from '../driver.ts';
+import type { AppendStep } from '../../layer.ts';
 import type { Since } from '../marks.ts';
 import { textOf } from './client.ts';
 import type { RedisParts } from './parts.ts';
@@ -11,8 +12,9 @@ export async function versionOf(
   places: readonly number[] = [],
 ): Promise<[version: string, ...marks: string[]]> {
   const { meta } = keysOf(sessionId);
+  const fromEnd = places.map((place) => String(-1 - place));
   const answer = await onList(sessionId, ({ list, items }) =>
-    commands.script(VERSION, [items, meta], [list, ...places.map((place) => String(-1 - place))], true),
+    commands.script(VERSION, [items, meta], [list, ...fromEnd], true),
   );
   return (answer as unknown[]).map(textOf) as [string, ...string[]];
 }
@@ -44,14 +46,10 @@ function follows({ version: before, steps }: Since, now: string, marks: readonly
   const [first] = steps;
   if (first === undefined) return now === before;
   const [generationBefore, lengthBefore, markBefore = ''] = before.split(':');
-  const [generation, length, markNow] = now.split(':');
   const grown = steps.reduce((sum, { records }) => sum + records, Number(lengthBefore));
+  const end = `:${grown}:${(steps.at(-1) as AppendStep).mark}`;
   // The first append made the session.
-  const made = generationBefore === '0' && generation === String(first.mark);
-  const expected = [...steps.toReversed().map(({ mark }) => String(mark)), markBefore];
-  return (
-    (generation === generationBefore || made) &&
-    Number(length) === grown &&
-    expected.every((mark, index) => mark === (index === 0 ? markNow : marks[index - 1]))
-  );
+  const isMade = generationBefore === '0' && now === `${first.mark}${end}`;
+  if (now !== `${generationBefore}${end}` && !isMade) return false;
+  return steps.every((_, index) => marks[index] === String(steps.at(-2 - index)?.mark ?? markBefore));
 }
