@@ -122,13 +122,12 @@ export function redact(options: RedactOptions = {}): SessionLayer {
         together,
       ),
       (redacted) => {
-        const results = entries.map((entry, index) => {
+        if (when === 'write') vaults?.note(redacted, call);
+        tell(when, redacted, call);
+        return entries.map((entry, index) => {
           const { item } = redacted[index] as RedactedItem;
           return item === entry.item ? entry : { ...entry, item };
         });
-        if (when === 'write') vaults?.note(redacted, call);
-        tell(when, redacted, call);
-        return results;
       },
     );
 

@@ -37,28 +37,31 @@ interface Known {
  * must not keep them, nor call a function of this file.
  */
 export function withAsciiBytes<T>(text: string, look: (source: TextBytes) => T): T | undefined {
-  const fill = text.length < FEWEST_TO_ENCODE ? copy : encode;
-  return withBytes(text, fill, (source) => (source.isAscii && !source.isFolded ? look(source) : undefined));
+  return withBytes(text, text.length < FEWEST_TO_ENCODE ? copy : encode, look, true);
 }
 
 /** The same for any text. */
 export function withCopy<T>(text: string, look: (source: TextBytes) => T): T {
-  return withBytes(text, copy, look);
+  return withBytes(text, copy, look, false) as T;
 }
 
-/** @param fill Writes the text; of text that is not ASCII it may write a part. */
+/**
+ * @param fill Writes the text; of text that is not ASCII it may write a part. Behind that it leaves zeros.
+ * @param isPlain Whether `look` is for text that is ASCII without a fold.
+ */
 function withBytes<T>(
   text: string,
   fill: (text: string, bytes: Uint8Array) => Known,
   look: (source: TextBytes) => T,
-): T {
+  isPlain: boolean,
+): T | undefined {
   const { length } = text;
   const isShort = length <= SHARED_SIZE;
   const bytes = isShort ? shared : new Uint8Array(length + (length & 1) + BEHIND);
   const pairs = isShort ? sharedPairs : new Uint16Array(bytes.buffer);
   try {
     const { isAscii, mayFold, isFolded, windowEnds } = fill(text, bytes);
-    bytes.fill(0, length, length + BEHIND);
+    if (isPlain && (!isAscii || isFolded)) return undefined;
     return look({ isAscii, mayFold, isFolded, windowEnds, bytes, pairs, length });
   } finally {
     bytes.fill(0, 0, length);
@@ -73,7 +76,13 @@ const NO_ASCII: Known = { isAscii: false, mayFold: true, isFolded: true, windowE
 
 function encode(text: string, bytes: Uint8Array): Known {
   const { length } = text;
-  if (length <= PIECE) return isEncoded(text, bytes.subarray(0, length)) ? ASCII : NO_ASCII;
+  if (length <= PIECE) {
+    // Into the whole buffer, which is large enough: a view of a part costs as much as the encoder.
+    const { written } = encoder.encodeInto(text, bytes);
+    if (written === length) return ASCII;
+    bytes.fill(0, length, written);
+    return NO_ASCII;
+  }
   for (let from = 0; from < length; from += PIECE) {
     const end = Math.min(length, from + PIECE);
     if (!isEncoded(text.slice(from, end), bytes.subarray(from, end))) return NO_ASCII;

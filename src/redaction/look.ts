@@ -1,4 +1,4 @@
-import { withAsciiBytes, withCopy } from './ascii-bytes.ts';
+import { withAsciiBytes, withCopy, type TextBytes } from './ascii-bytes.ts';
 import { CLUE, type Clues } from './clues.ts';
 import { mayBeJson } from './json-text.ts';
 import { isValueKey } from './named-values.ts';
@@ -23,7 +23,16 @@ const IN_NUMBERS = CLUE.sixDigits | CLUE.nineDigits | CLUE.twelveDigits | CLUE.f
 
 /** Folds the text when that changes anything. */
 export function lookAt(text: string): Look {
-  const shown = withAsciiBytes(text, (source) => cluesIn(source, () => text));
+  return lookBeyond(text, withAsciiBytes(text, cluesOfAscii));
+}
+
+/** The view of such a text is never read for clues. */
+function cluesOfAscii(source: TextBytes): Clues {
+  return cluesIn(source, String);
+}
+
+/** @param shown The clues of a text that is ASCII. */
+function lookBeyond(text: string, shown: Clues | undefined): Look {
   if (shown !== undefined) return { view: plainView(text), clues: shown, isAscii: true };
   let view: TextView | undefined;
   const fold = (): TextView => (view ??= foldedView(text));
@@ -81,12 +90,15 @@ export function createInspect(settings: RedactionSettings): Inspect {
   return {
     look(text, { key, strictJson }) {
       if (text === '') return undefined;
-      const look = lookAt(text);
-      const { seen } = look.clues;
-      if ((seen & telling) !== 0 || tellsSecret(key)) return look;
-      if (mayBeJson(text, strictJson === true) && ((seen & CLUE.backslash) !== 0 || hasTellingKey(text)))
-        return look;
-      return undefined;
+      const shown = withAsciiBytes(text, cluesOfAscii);
+      const look = shown === undefined ? lookBeyond(text, shown) : undefined;
+      const { seen } = shown ?? (look as Look).clues;
+      const isTelling =
+        (seen & telling) !== 0 ||
+        tellsSecret(key) ||
+        (mayBeJson(text, strictJson === true) && ((seen & CLUE.backslash) !== 0 || hasTellingKey(text)));
+      // Of most texts nothing but the clues is made.
+      return isTelling ? (look ?? lookBeyond(text, shown)) : undefined;
     },
     isClean(whole, { start, end, key }) {
       if (whole?.isAscii !== true || (whole.clues.seen & elsewhere) !== 0 || tellsSecret(key)) return false;
