@@ -35,15 +35,27 @@ export function encodeRecord(item: AgentInputItem, now: number): StoredRecord {
   return encodeCarrier(item, now) ?? encodePlain(snapshotItem(item), now);
 }
 
-/** Like {@link encodeRecord} for each item of a write, most of which have the same header. */
-export function createEncoder(now: number): (item: AgentInputItem) => StoredRecord {
+/**
+ * Like {@link encodeRecord} for each item of a write, most of which have the same header.
+ *
+ * @param isGuarded Whether a data key must be in this database, when a record names it.
+ */
+export function createEncoder(
+  now: number,
+  isGuarded: (did: string) => boolean,
+): (item: AgentInputItem) => StoredRecord {
   let last: { readonly parts: Envelope; readonly record: StoredRecord } | undefined;
+  const guarded = (record: StoredRecord): StoredRecord =>
+    record.did !== null && record.wrapped === null && isGuarded(record.did)
+      ? { ...record, needsKey: true }
+      : record;
   return (item) => {
     const parts = partsOf(item);
-    if (parts === undefined) return encodeRecord(item, now);
+    if (parts === undefined) return guarded(encodeRecord(item, now));
     if (last !== undefined && isLike(last.parts, parts)) return { ...last.record, body: parts.body };
-    const record = encodeParts(parts, now);
-    if (record === undefined) return encodeRecord(plainRecord(item), now);
+    const encoded = encodeParts(parts, now);
+    if (encoded === undefined) return guarded(encodeRecord(plainRecord(item), now));
+    const record = guarded(encoded);
     last = { parts, record };
     return record;
   };

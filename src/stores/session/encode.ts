@@ -18,14 +18,12 @@ export type Encode = (
 export function createEncode(now: () => number, isGuarded: (did: string) => boolean): Encode {
   return (items, isCopy = isOwn(items)) => {
     const at = now();
-    const encodeOne = createEncoder(at);
+    const encodeOne = createEncoder(at, isGuarded);
     const toRecord = (item: AgentInputItem): StoredRecord => {
       const origin = recordOrigin(item);
       const encoded = encodeOne(item);
       // A record of another session is kept as it was sealed.
-      const record = origin === undefined || encoded.head === null ? encoded : { ...encoded, origin };
-      const { did, wrapped } = record;
-      return did !== null && wrapped === null && isGuarded(did) ? { ...record, needsKey: true } : record;
+      return origin === undefined || encoded.head === null ? encoded : { ...encoded, origin };
     };
     if (!isCopy) return snapshotList(items, toRecord);
     const encoding = mapInSlices(items, toRecord, 1);

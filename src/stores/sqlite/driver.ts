@@ -317,8 +317,9 @@ function* insert(
 ): Generator<void, void> {
   const deks = new Map<string, Dek | undefined>();
   if (known !== undefined) deks.set(known.did, known.found);
-  for (const [index, record] of records.entries()) {
+  for (let index = 0; index < records.length; index++) {
     if (index % 16 === 15) yield;
+    const record = records[index] as StoredRecord;
     if (isPlain(record) && record.origin === undefined) {
       statements.run(INSERT_PLAIN, key, firstSeq + index, record.writtenAt, record.body);
       continue;
@@ -326,19 +327,27 @@ function* insert(
     const dek = dekOf(statements, sessionId, record, deks);
     const problem = keyProblem(record, dek);
     if (problem !== undefined && !stored?.has(record)) throw keyError(sessionId, problem);
-    statements.run(
-      record.origin === undefined ? INSERT : INSERT_FOREIGN,
-      key,
-      firstSeq + index,
-      record.did !== null && dek === undefined ? withDid(record) : record.head,
-      dek?.key ?? null,
-      record.writtenAt,
-      record.expiresAt,
-      record.bornAt,
-      record.wrapped,
-      record.body,
-      ...(record.origin === undefined ? [] : [record.origin]),
-    );
+    const { writtenAt, expiresAt, bornAt, wrapped, body, origin } = record;
+    const head = record.did !== null && dek === undefined ? withDid(record) : record.head;
+    const row = dek?.key ?? null;
+    const seq = firstSeq + index;
+    if (origin === undefined) {
+      statements.run(INSERT, key, seq, head, row, writtenAt, expiresAt, bornAt, wrapped, body);
+    } else {
+      statements.run(
+        INSERT_FOREIGN,
+        key,
+        seq,
+        head,
+        row,
+        writtenAt,
+        expiresAt,
+        bornAt,
+        wrapped,
+        body,
+        origin,
+      );
+    }
   }
 }
 
@@ -355,6 +364,8 @@ function dekOf(
   const did = didInTable(record);
   if (did === null) return undefined;
   const name = record.origin === undefined ? did : `${did} ${record.origin}`;
+  const found = known.get(name);
+  if (found !== undefined) return found;
   if (!known.has(name)) {
     const sql = 'SELECT key, wrapped IS NULL AS destroyed FROM strongroom_deks WHERE session = ? AND did = ?';
     const row = get(sql, record.origin ?? sessionId, did);
