@@ -1,3 +1,5 @@
+// oxlint-disable-next-line typescript/triple-slash-reference -- the package has no types, and a program of a few files has to find ours
+/// <reference path="./libsodium.d.ts" />
 import { NONCE_BYTES, TAG_BYTES } from './aead.ts';
 import { answersRightly, type Bulk } from './bulk.ts';
 import { scratch } from './encoding.ts';
