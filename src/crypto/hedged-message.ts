@@ -1,4 +1,5 @@
-import { pae, putLe64, scratch, writeAscii } from './encoding.ts';
+import { pae, putLe64, writeAscii } from './encoding.ts';
+import { randomScratch } from './random.ts';
 
 /** Longest header segment: 1,024 bytes in base64url. */
 export const MAX_SEGMENT = 1_366;
@@ -54,12 +55,11 @@ const AT_ONCE = 16;
  */
 export function createDraws(count: number): () => Uint8Array {
   let left = count;
-  let drawn = new Uint8Array(0);
+  let drawn: Uint8Array = new Uint8Array(0);
   let next = 0;
   return () => {
     if (next === drawn.length) {
-      drawn = scratch(RANDOM_BYTES * Math.max(Math.min(left, AT_ONCE), 1));
-      globalThis.crypto.getRandomValues(drawn);
+      drawn = randomScratch(RANDOM_BYTES * Math.max(Math.min(left, AT_ONCE), 1));
       next = 0;
     }
     left--;

@@ -10,6 +10,7 @@ import { scratch } from './encoding.ts';
 /** The longest plaintext, in bytes: `node:crypto` takes less time for longer ones. */
 const MAX_TEXT = 3_072;
 const MAX_DATA = 2_048;
+const KEY_BYTES = 32;
 
 /** How many calls a process has made when it loads libsodium: one that makes fewer would not regain that time. */
 const CALLS_BEFORE = 64;
@@ -21,7 +22,7 @@ const KNOWN = 'Dww28NPzhguKes-KpbxIO0ktL9o59CozRLfZmUIsARDhZQ7iFRerpgSVy9qWHkGwJ
 interface Sodium {
   readonly HEAPU8: Uint8Array;
   _malloc(bytes: number): number;
-  _crypto_aead_xchacha20poly1305_ietf_encrypt(
+  readonly _crypto_aead_xchacha20poly1305_ietf_encrypt: (
     sealed: number,
     noSealedLength: 0,
     text: number,
@@ -33,8 +34,8 @@ interface Sodium {
     noSecretNonce: 0,
     nonce: number,
     key: number,
-  ): number;
-  _crypto_aead_xchacha20poly1305_ietf_decrypt(
+  ) => number;
+  readonly _crypto_aead_xchacha20poly1305_ietf_decrypt: (
     text: number,
     noTextLength: 0,
     noSecretNonce: 0,
@@ -46,7 +47,7 @@ interface Sodium {
     dataLengthHigh: 0,
     nonce: number,
     key: number,
-  ): number;
+  ) => number;
 }
 
 let calls = 0;
@@ -84,62 +85,42 @@ interface WithWebAssembly {
 const EMPTY_MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
 function sodiumBulk(module: Sodium): Bulk {
+  const {
+    _crypto_aead_xchacha20poly1305_ietf_encrypt: encrypt,
+    _crypto_aead_xchacha20poly1305_ietf_decrypt: decrypt,
+  } = module;
   // The memory of the module holds one input at a time: calls are synchronous and do not nest.
-  const size = 64 + MAX_DATA + 2 * (NONCE_BYTES + MAX_TEXT + TAG_BYTES);
-  const key = module._malloc(size);
-  const data = key + 64;
-  const input = data + MAX_DATA;
-  const text = input + NONCE_BYTES;
-  const output = text + MAX_TEXT + TAG_BYTES;
+  const key = module._malloc(KEY_BYTES + MAX_DATA + 2 * (NONCE_BYTES + MAX_TEXT + TAG_BYTES));
+  const data = key + KEY_BYTES;
+  const nonce = data + MAX_DATA;
+  const input = nonce + NONCE_BYTES;
+  const output = input + MAX_TEXT + TAG_BYTES;
+  const put = (bytes: Uint8Array, place: number): void => module.HEAPU8.set(bytes, place);
+  const wipe = (place: number, length: number): unknown => module.HEAPU8.fill(0, place, place + length);
   return {
-    seal(keyBytes, nonce, plaintext, associatedData, sealed) {
-      const { HEAPU8: memory } = module;
+    seal(keyBytes, nonceBytes, plaintext, associatedData, sealed) {
       const { length } = plaintext;
-      memory.set(keyBytes, key);
-      memory.set(associatedData, data);
-      memory.set(nonce, input);
-      memory.set(plaintext, text);
-      module._crypto_aead_xchacha20poly1305_ietf_encrypt(
-        output,
-        0,
-        text,
-        length,
-        0,
-        data,
-        associatedData.length,
-        0,
-        0,
-        input,
-        key,
-      );
-      sealed.set(memory.subarray(output, output + length + TAG_BYTES), NONCE_BYTES);
-      memory.fill(0, key, data);
-      memory.fill(0, text, text + length);
+      put(keyBytes, key);
+      put(associatedData, data);
+      put(nonceBytes, nonce);
+      put(plaintext, input);
+      encrypt(output, 0, input, length, 0, data, associatedData.length, 0, 0, nonce, key);
+      sealed.set(module.HEAPU8.subarray(output, output + length + TAG_BYTES), NONCE_BYTES);
+      wipe(key, KEY_BYTES);
+      wipe(input, length);
     },
     open(keyBytes, _nonce, sealed, associatedData) {
-      const { HEAPU8: memory } = module;
       const length = sealed.length - NONCE_BYTES;
-      memory.set(keyBytes, key);
-      memory.set(associatedData, data);
-      memory.set(sealed, input);
-      const failed = module._crypto_aead_xchacha20poly1305_ietf_decrypt(
-        output,
-        0,
-        0,
-        text,
-        length,
-        0,
-        data,
-        associatedData.length,
-        0,
-        input,
-        key,
-      );
-      memory.fill(0, key, data);
+      put(keyBytes, key);
+      put(associatedData, data);
+      // The nonce and, behind it, the input.
+      put(sealed, nonce);
+      const failed = decrypt(output, 0, 0, input, length, 0, data, associatedData.length, 0, nonce, key);
+      wipe(key, KEY_BYTES);
       if (failed !== 0) return undefined;
       const plaintext = scratch(length - TAG_BYTES);
-      plaintext.set(memory.subarray(output, output + plaintext.length));
-      memory.fill(0, output, output + plaintext.length);
+      plaintext.set(module.HEAPU8.subarray(output, output + plaintext.length));
+      wipe(output, plaintext.length);
       return plaintext;
     },
   };

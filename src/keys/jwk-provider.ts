@@ -8,7 +8,7 @@ import { isEphemeralKey, type CheckedJwk } from './jwk.ts';
 import { headerSegmentOf, nativeKeyWrap } from './native-key-wrap.ts';
 import { passwordProvider } from './password-provider.ts';
 import type { KeyBinding, KeyProvider, WrapOptions } from './provider.ts';
-import { WRAP_BYTES, WRAP_NOW, type ProviderAtOnce } from './wrap-now.ts';
+import { NONCE_BYTES, WRAP_BYTES, WRAP_NOW, type ProviderAtOnce } from './wrap-now.ts';
 import { DEK_ENCRYPTION, dekHeader, notOpened } from './wrapped-key.ts';
 
 /** A JWK as key-encryption key: data keys become compact JWEs (RFC 7516) as jose makes them. */
@@ -96,9 +96,6 @@ function nativeProvider({ kid, alg, sealing }: CheckedJwk): ProviderAtOnce | und
     },
   };
 }
-
-/** Bytes of a nonce of AES-GCM. */
-const NONCE_BYTES = 12;
 
 /** The nonce of AES-GCM under a long-lived key; it depends on the content key. */
 function wrappingNonce(contentKey: Uint8Array): Uint8Array {

@@ -5,8 +5,10 @@ import type { KeyBinding, KeyProvider, WrapOptions } from './provider.ts';
 /** Under this symbol a provider of ours wraps without a promise. It is not shared: no other object has it. */
 export const WRAP_NOW: unique symbol = Symbol('strongroom.wrap-now');
 
-/** Random bytes that a provider takes to wrap at once: those of a content key, and a nonce of AES-GCM. */
-export const WRAP_BYTES: number = HEDGE_BYTES + 12;
+/** Bytes of a nonce of AES-GCM. */
+export const NONCE_BYTES = 12;
+/** Random bytes that a provider takes to wrap at once: those of a content key, and a nonce. */
+export const WRAP_BYTES: number = HEDGE_BYTES + NONCE_BYTES;
 
 /**
  * `KeyProvider.wrap`, without a promise.

@@ -252,13 +252,13 @@ function earlierCalls(
     if (opens !== undefined) (inBatch ??= new Set()).add(opens);
   }
   if (wanted === undefined) return undefined;
-  const open = wanted;
+  const unanswered = wanted;
   const found = new Map<string, Header>();
   // The search goes from the newest entry backwards and ends when this returns true.
   const looking = call.lookBack(({ item, header }) => {
     const opens = callKey(item);
-    if (opens !== undefined && header.t !== undefined && open.delete(opens)) found.set(opens, header);
-    return open.size === 0;
+    if (opens !== undefined && header.t !== undefined && unanswered.delete(opens)) found.set(opens, header);
+    return unanswered.size === 0;
   });
   return looking.then(() => found);
 }

@@ -26,10 +26,12 @@ export function lookAt(text: string): Look {
   return lookBeyond(text, withAsciiBytes(text, cluesOfAscii));
 }
 
-/** The view of such a text is never read for clues. */
+/** Clues of such a text are all in its bytes: its folded view is not asked for. */
 function cluesOfAscii(source: TextBytes): Clues {
-  return cluesIn(source, String);
+  return cluesIn(source, noView);
 }
+
+const noView = (): string => '';
 
 /** @param shown The clues of a text that is ASCII. */
 function lookBeyond(text: string, shown: Clues | undefined): Look {

@@ -12,6 +12,13 @@ import { openSqlite } from '../../src/stores/sqlite.ts';
 
 const user = (content: string): AgentInputItem => ({ type: 'message', role: 'user', content });
 const summary: AgentInputItem = { type: 'message', role: 'system', content: 'what was said' };
+/** Removes the first item, `a`. */
+const withoutFirst = {
+  count: 1,
+  digest: historyDigest([user('a')]),
+  replacement: [],
+  operationId: 'op',
+};
 
 describe('replacePrefix through a stack', () => {
   it('replaces the oldest items and archives them, with their expiry, once', async () => {
@@ -104,13 +111,7 @@ describe('replacePrefix through a stack', () => {
     const targets = [null, 5, 'archive', {}, store.session('bare'), wrapStore(other, layers).session('far')];
     for (const archiveTo of targets) {
       await expect(
-        session.replacePrefix({
-          count: 1,
-          digest: historyDigest([user('a')]),
-          replacement: [],
-          operationId: 'op',
-          archiveTo: archiveTo as never,
-        }),
+        session.replacePrefix({ ...withoutFirst, archiveTo: archiveTo as never }),
       ).rejects.toMatchObject({
         code: 'ERR_INVALID_OPTION',
         message: expect.stringMatching(
@@ -130,13 +131,7 @@ describe('replacePrefix through a stack', () => {
     const session = sessions.session('live');
     await session.addItems([user('a')]);
     await expect(
-      session.replacePrefix({
-        count: 1,
-        digest: historyDigest([user('a')]),
-        replacement: [],
-        operationId: 'op',
-        archiveTo: sessions.session('archive'),
-      }),
+      session.replacePrefix({ ...withoutFirst, archiveTo: sessions.session('archive') }),
     ).rejects.toMatchObject({
       code: 'ERR_ACCESS_DENIED',
       message: expect.stringMatching(/^authorize: archive on session "archive" is refused/),
