@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { copierOf } from '../../src/protocol/copier.ts';
 import { conversation } from '../../bench/items.ts';
 
@@ -44,9 +44,12 @@ function objectsIn(of: unknown): object[] {
 }
 
 describe('a copier', () => {
-  // First: the other tests use up the shapes that are remembered.
-  it('is one for all values of one shape, whatever their texts are', () => {
-    const copiers = new Set(conversation(400).map(copierOf));
+  it('is one for all values of one shape, whatever their texts are', async () => {
+    // With a memory of its own: other files of this process use up the shapes that are remembered.
+    vi.resetModules();
+    const fresh = await import('../../src/protocol/copier.ts');
+    vi.resetModules();
+    const copiers = new Set(conversation(400).map(fresh.copierOf));
     expect(copiers.size).toBe(4);
   });
 
