@@ -1,9 +1,9 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -146,6 +146,8 @@ export async function ownServer(server: ServerName, options: OwnServerOptions = 
         `--port=${port}`,
         '--bind-address=127.0.0.1',
         `--socket=${join(folder, 'socket')}`,
+        // A server that starts deletes the temporary tables in it, and one that misses one of its own crashes.
+        `--tmpdir=${folder}`,
         `--init-file=${join(folder, 'init.sql')}`,
         '--innodb-buffer-pool-size=32M',
         ...settings,
@@ -193,9 +195,20 @@ export async function ownServer(server: ServerName, options: OwnServerOptions = 
     async start() {
       const [program = '', ...rest] = command;
       for (let attempt = 0; ; attempt++) {
-        child = spawn(program, rest, { stdio: 'ignore' });
-        if (await serves(server, url, child)) return;
-        if (attempt === 20) throw new Error(`${server} does not start`);
+        const starting = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+        child = starting;
+        const output = lastOutput(starting);
+        if (await serves(server, url, starting)) {
+          // Tests that follow see only that nothing answers, so what the server said before it ended is said here.
+          starting.once('exit', (code, signal) => {
+            if (child !== starting) return;
+            console.error(
+              `${server} of a test ended by itself (code ${code}, signal ${signal}).\n${output()}`,
+            );
+          });
+          return;
+        }
+        if (attempt === 20) throw new Error(`${server} does not start.\n${output()}`);
         await delay(200);
       }
     },
@@ -207,6 +220,17 @@ export async function ownServer(server: ServerName, options: OwnServerOptions = 
       }
     },
   };
+}
+
+/** Gives the end of what a program has written so far. */
+function lastOutput(program: ChildProcess): () => string {
+  let written = '';
+  for (const stream of [program.stdout, program.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      written = (written + text).slice(-8_000);
+    });
+  }
+  return () => written;
 }
 
 /** Servers accept connections before they serve them, so one is asked for. */
@@ -245,13 +269,23 @@ const PROBES: Readonly<Record<ServerName, (url: string) => Promise<void>>> = {
   },
 };
 
+/**
+ * A port that nothing listens on. It lies below those that Linux gives to connections by itself (32768 and above), so that a
+ * server which is stopped and started again finds it free: a connection of another test may have any of those.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    const free = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!free) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** Text that occurs nowhere else, to be searched in data files. */
