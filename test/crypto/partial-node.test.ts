@@ -1,9 +1,10 @@
 import { MemorySession, type AgentInputItem } from '@openai/agents';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import * as nativeHash from '../../src/crypto/hash.ts';
 import * as nativeMac from '../../src/crypto/mac.ts';
 import { suite as nativeSuite, SUITE_NAMES } from '../../src/crypto/suite.ts';
 import { coded, failure } from './failure.ts';
+import { freshModules } from '../support/fresh-modules.ts';
 
 // Runtimes that have something named `node:crypto` which lacks a part or behaves in another way: workerd with
 // nodejs_compat, builds without a cipher. Each part is tried once, and @noble does what is not exactly right.
@@ -12,12 +13,7 @@ type NodeCrypto = ReturnType<typeof process.getBuiltinModule<'node:crypto'>>;
 const node = process.getBuiltinModule('node:crypto');
 const bytes = Uint8Array.from({ length: 5_000 }, (_, index) => (index * 7) & 0xff);
 
-beforeEach(() => vi.resetModules());
-afterEach(() => {
-  vi.unstubAllGlobals();
-  // Other files of this process must not get what was loaded under the replaced globals.
-  vi.resetModules();
-});
+freshModules();
 
 /** A cipher or decipher with other members. */
 function changed<T extends object>(make: (...given: never[]) => T, change: (made: T) => object): unknown {

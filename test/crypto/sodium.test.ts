@@ -1,16 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type * as types from '../../src/crypto/sodium.ts';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { freshModules } from '../support/fresh-modules.ts';
 
 // When libsodium is used. That it gives the right bytes is tested in suites.test.ts.
 
-beforeEach(() => vi.resetModules());
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.doUnmock('libsodium');
-  // Other files of this process must not get what was loaded under the replaced globals.
-  vi.resetModules();
-});
+freshModules();
+afterEach(() => vi.doUnmock('libsodium'));
 
 const imported = async (): Promise<typeof types> => import('../../src/crypto/sodium.ts');
 

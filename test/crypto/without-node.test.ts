@@ -1,18 +1,14 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import * as nativeEncoding from '../../src/crypto/encoding.ts';
 import * as nativeHash from '../../src/crypto/hash.ts';
 import * as nativeMac from '../../src/crypto/mac.ts';
 import { suite as nativeSuite, SUITE_NAMES } from '../../src/crypto/suite.ts';
+import { freshModules } from '../support/fresh-modules.ts';
 
 // Runtimes without `Buffer` and `node:crypto` run other code for the same bytes.
 const bytes = Uint8Array.from({ length: 20_000 }, (_, index) => (index * 7) & 0xff);
 
-beforeEach(() => vi.resetModules());
-afterEach(() => {
-  vi.unstubAllGlobals();
-  // Other files of this process must not get what was loaded under the replaced globals.
-  vi.resetModules();
-});
+freshModules();
 
 describe('without Buffer', () => {
   beforeEach(() => void vi.stubGlobal('Buffer', undefined));

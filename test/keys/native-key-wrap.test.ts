@@ -1,11 +1,12 @@
 import * as fc from 'fast-check';
 import { CompactEncrypt, compactDecrypt } from 'jose';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { toBase64url } from '../../src/crypto/encoding.ts';
 import { generateKey, keyring } from '../../src/index.ts';
 import { headerSegmentOf, nativeKeyWrap, type NativeKeyWrap } from '../../src/keys/native-key-wrap.ts';
 import { dekHeader, parseWrappedKey } from '../../src/keys/wrapped-key.ts';
 import { coded, failure } from '../crypto/failure.ts';
+import { freshModules } from '../support/fresh-modules.ts';
 
 const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length });
@@ -150,8 +151,7 @@ describe('a keyring where node:crypto has no AES key wrap, or a wrong one', () =
       },
     ],
   ];
-  beforeEach(() => vi.resetModules());
-  afterEach(() => vi.unstubAllGlobals());
+  freshModules();
 
   it.each(RUNTIMES)('%s: jose does it, with the same results', async (_, parts) => {
     const { generateKey, keyring } = await import('../../src/index.ts');
