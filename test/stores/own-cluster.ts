@@ -99,8 +99,10 @@ export async function ownCluster({
       // Each server learns of the others by gossip.
       await vi.waitUntil(
         async () => {
-          const states = await Promise.all(nodes.map((node) => node.ask('CLUSTER', 'INFO')));
-          const replicating = await Promise.all(nodes.map((node) => node.ask('INFO', 'replication')));
+          const states = await Promise.all(nodes.map((node) => askWhenLoaded(node, 'CLUSTER', 'INFO')));
+          const replicating = await Promise.all(
+            nodes.map((node) => askWhenLoaded(node, 'INFO', 'replication')),
+          );
           return (
             states.every((state) => String(state).includes('cluster_state:ok')) &&
             replicating.filter((info) => String(info).includes('master_link_status:up')).length ===
@@ -131,6 +133,13 @@ async function ask(url: string, command: readonly string[]): Promise<unknown> {
   } finally {
     client.destroy();
   }
+}
+
+/** A server that came back loads its data, and as a replica those of its primary: until then it answers nothing. */
+async function askWhenLoaded(node: ClusterNode, ...command: string[]): Promise<unknown> {
+  return node.ask(...command).catch((error: Error) => {
+    if (!error.message.startsWith('LOADING')) throw error;
+  });
 }
 
 interface SlotRange {
