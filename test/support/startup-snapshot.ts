@@ -58,16 +58,32 @@ export function startupSnapshot(
 
 function collect(url: string, found: Map<string, Module>): void {
   if (found.has(url)) return;
-  const { outputText } = ts.transpileModule(readFileSync(fileURLToPath(url), 'utf8'), {
-    compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2023 },
-  });
+  const module = known.get(url) ?? read(url);
+  known.set(url, module);
+  found.set(url, module);
+  for (const next of Object.values(module.names)) collect(next, found);
+}
+
+/** What was read once, for the next snapshot of the process. */
+const known = new Map<string, Module>();
+
+function read(url: string): Module {
+  const source = readFileSync(fileURLToPath(url), 'utf8');
+  // CommonJS stays as it is: to transpile the 900 kB of libsodium takes seconds and changes nothing.
+  const isModule = /^(?:import|export)\b/m.test(source);
+  const code = isModule ? commonJsOf(source) : source;
   const names: Record<string, string> = {};
-  for (const [, name] of outputText.matchAll(/require\(["']([^"']+)["']\)/g) as Iterable<[string, string]>) {
+  for (const [, name] of code.matchAll(/require\(["']([^"']+)["']\)/g) as Iterable<[string, string]>) {
     if (isBuiltin(name)) continue;
     const path = name.startsWith('.') ? new URL(name, url) : pathToFileURL(createRequire(url).resolve(name));
     names[name] = path.href;
   }
   // A snapshot has no address of its own.
-  found.set(url, { code: outputText.replaceAll('import.meta', '({})'), names });
-  for (const next of Object.values(names)) collect(next, found);
+  return { code: code.replaceAll('import.meta', '({})'), names };
+}
+
+function commonJsOf(source: string): string {
+  return ts.transpileModule(source, {
+    compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2023 },
+  }).outputText;
 }
