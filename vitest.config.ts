@@ -20,6 +20,7 @@ const config: ViteUserConfig = defineConfig({
     hookTimeout: 120_000,
     // Much of the work waits for servers and processes: as many workers as cores would leave a part of them idle.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
+    setupFiles: 'test/support/compile-cache.ts',
     globalSetup: 'test/support/templates-folder.ts',
     projects: [
       { extends: true, test: { name: 'sharing', include: SHARING, isolate: false } },

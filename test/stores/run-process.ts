@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, Runner, tool, type AgentInputItem, type Session } from '@openai/agents';
 import { assistantMessage, functionCall, modelResponder, ScriptedModel } from '@openai/agents/testing';
@@ -44,6 +45,8 @@ function agentFor(mark: string): Agent {
 
 const runner = new Runner({ tracingDisabled: true });
 await store.ping();
+// It may be killed.
+flushCompileCache();
 process.stdout.write('ready\n');
 const own = await new Promise<string>((resolve) => {
   process.stdin.once('data', (line) => resolve(String(line).trim()));

@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** A process of its own over one database: writer-process.ts or mixed-process.ts. */
@@ -19,15 +17,12 @@ export interface Writer {
   readonly ended: Promise<number | null>;
 }
 
-/** Where Node keeps what it compiled, unless told otherwise. With it a process starts in half the time. */
-const COMPILE_CACHE = join(tmpdir(), 'node-compile-cache');
-
 export function startWriter(program: URL, args: readonly (string | number)[]): Writer {
   const path = fileURLToPath(program);
   const child = spawn(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', '--expose-gc', path, ...args.map(String)],
-    { stdio: ['pipe', 'pipe', 'inherit'], env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env } },
+    { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   let lines: string[] = [];
   let open = '';
