@@ -1,5 +1,9 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { configDefaults, defineConfig, type ViteUserConfig } from 'vitest/config';
+
+// Each worker and each process that a test starts loads the SDK: with what the others compiled, in half the time.
+process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'node-compile-cache');
 
 const ALL = ['test/**/*.test.ts'];
 /** They change nothing that another file could meet, so they share a process and what it has loaded: half of their time. */

@@ -99,9 +99,9 @@ export async function ownCluster({
       // Each server learns of the others by gossip.
       await vi.waitUntil(
         async () => {
-          const states = await Promise.all(nodes.map((node) => askWhenLoaded(node, 'CLUSTER', 'INFO')));
+          const states = await Promise.all(nodes.map((node) => askUnlessLoading(node, 'CLUSTER', 'INFO')));
           const replicating = await Promise.all(
-            nodes.map((node) => askWhenLoaded(node, 'INFO', 'replication')),
+            nodes.map((node) => askUnlessLoading(node, 'INFO', 'replication')),
           );
           return (
             states.every((state) => String(state).includes('cluster_state:ok')) &&
@@ -135,8 +135,8 @@ async function ask(url: string, command: readonly string[]): Promise<unknown> {
   }
 }
 
-/** A server that came back loads its data, and as a replica those of its primary: until then it answers nothing. */
-async function askWhenLoaded(node: ClusterNode, ...command: string[]): Promise<unknown> {
+/** `undefined` while the server loads its data, or as a replica those of its primary: then it answers no command. */
+async function askUnlessLoading(node: ClusterNode, ...command: string[]): Promise<unknown> {
   return node.ask(...command).catch((error: Error) => {
     if (!error.message.startsWith('LOADING')) throw error;
   });

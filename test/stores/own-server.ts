@@ -146,7 +146,7 @@ export async function ownServer(server: ServerName, options: OwnServerOptions = 
         `--port=${port}`,
         '--bind-address=127.0.0.1',
         `--socket=${join(folder, 'socket')}`,
-        // A server that starts deletes the temporary tables in it, and one that misses one of its own crashes.
+        // Not a common folder: each server that starts deletes all temporary tables in it, and one that misses its own crashes.
         `--tmpdir=${folder}`,
         `--init-file=${join(folder, 'init.sql')}`,
         '--innodb-buffer-pool-size=32M',

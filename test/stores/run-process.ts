@@ -45,7 +45,7 @@ function agentFor(mark: string): Agent {
 
 const runner = new Runner({ tracingDisabled: true });
 await store.ping();
-// It may be killed.
+// Not at its end: the process may be killed.
 flushCompileCache();
 process.stdout.write('ready\n');
 const own = await new Promise<string>((resolve) => {

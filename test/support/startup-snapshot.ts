@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import ts from 'typescript';
+import { getOrMake } from '../../src/get-or-make.ts';
 
 interface Module {
   readonly code: string;
@@ -56,22 +57,21 @@ export function startupSnapshot(
   };
 }
 
+/** By their addresses: the next snapshot of the process does not read them again. */
+const modulesRead = new Map<string, Module>();
+
 function collect(url: string, found: Map<string, Module>): void {
   if (found.has(url)) return;
-  const module = known.get(url) ?? read(url);
-  known.set(url, module);
+  const module = getOrMake(modulesRead, url, () => read(url));
   found.set(url, module);
   for (const next of Object.values(module.names)) collect(next, found);
 }
 
-/** What was read once, for the next snapshot of the process. */
-const known = new Map<string, Module>();
-
 function read(url: string): Module {
   const source = readFileSync(fileURLToPath(url), 'utf8');
   // CommonJS stays as it is: to transpile the 900 kB of libsodium takes seconds and changes nothing.
-  const isModule = /^(?:import|export)\b/m.test(source);
-  const code = isModule ? commonJsOf(source) : source;
+  const isEsModule = /^(?:import|export)\b/m.test(source);
+  const code = isEsModule ? commonJsOf(source) : source;
   const names: Record<string, string> = {};
   for (const [, name] of code.matchAll(/require\(["']([^"']+)["']\)/g) as Iterable<[string, string]>) {
     if (isBuiltin(name)) continue;

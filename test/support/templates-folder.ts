@@ -11,8 +11,6 @@ declare module 'vitest' {
 }
 
 export default async function templatesFolder(project: TestProject): Promise<() => Promise<void>> {
-  // Each worker and each process that a test starts loads the SDK: with what the others compiled, in half the time.
-  process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'node-compile-cache');
   const folder = await mkdtemp(join(tmpdir(), 'strongroom-templates-'));
   // PostgreSQL works in it as a user of its own.
   await chmod(folder, 0o755);
