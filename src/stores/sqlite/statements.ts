@@ -6,6 +6,7 @@ import type {
   StatementSync,
 } from 'node:sqlite';
 import { byPosition } from './by-position.ts';
+import { plannedOnce } from './planned-once.ts';
 
 export type Row = Record<string, SQLOutputValue>;
 
@@ -41,7 +42,7 @@ export function prepareOnce(connect: () => DatabaseSync): PreparedStatements {
   const preparedTuples = new Map<string, Prepared>();
 
   const prepare = (sql: string): Prepared => {
-    const { sql: plain, order } = byPosition(sql);
+    const { sql: plain, order } = byPosition(plannedOnce(sql));
     return { statement: connect().prepare(plain), order };
   };
   const statement = (sql: string): Prepared => {
