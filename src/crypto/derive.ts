@@ -2,7 +2,7 @@ import { StrongroomError } from '../errors.ts';
 import { NONCE_BYTES, type Aead } from './aead.ts';
 import { isWellFormed, le64, pae, paeBefore, putLe64, toBase64url, writeAscii } from './encoding.ts';
 import { DIGEST_BYTES, sha256 } from './hash.ts';
-import { hedgedMessage, MAX_SEGMENT } from './hedged-message.ts';
+import { hedgedNonces, MAX_SEGMENT, type Unsealed } from './hedged-nonces.ts';
 import { derivation, hmacSha256, type Mac } from './mac.ts';
 import { suite, type SuiteName } from './suite.ts';
 
@@ -49,13 +49,10 @@ export interface DerivedKeys {
   readonly aead: Aead;
   /** The AAD of an entry: `PAE("sr1/item", header segment, ctx)`, in a buffer that the next call of any key overwrites. */
   associatedData(headerSegment: string): Uint8Array;
-  /**
-   * The nonce of an entry without an operation, derived from fresh random bytes, header and plaintext: a random
-   * generator that repeats itself, as in two clones of a process, repeats the nonce of an equal entry only.
-   *
-   * @param drawn The 32 random bytes, for this entry alone. Drawn by default.
-   */
-  nonce(headerSegment: string, plaintext: Uint8Array, drawn?: Uint8Array): Uint8Array;
+  /** The nonces of entries without an operation that are sealed together: {@link hedgedNonces}. */
+  nonces(entries: readonly Unsealed[]): readonly Uint8Array[];
+  /** The nonce of one such entry. */
+  nonce(headerSegment: string, plaintext: Uint8Array): Uint8Array;
   /** The operation tag `o` of the entry at this index of the operation. */
   operationTag(operationId: string, index: number): string;
   /** The nonce of that entry: a different header or plaintext gives a different one. */
@@ -119,8 +116,9 @@ export function deriveKeys(
     associatedData: (headerSegment) => associatedData(headerSegment, context.bytes),
     operationTag: (operationId, index) =>
       toBase64url(synthetic(pae('op', operationId, le64(index))).subarray(0, 16)),
-    nonce: (headerSegment, plaintext, drawn) =>
-      synthetic(...hedgedMessage(headerSegment, plaintext, drawn)).slice(0, NONCE_BYTES),
+    nonces: (entries) => hedgedNonces(unwiped().hmac, entries),
+    nonce: (headerSegment, plaintext) =>
+      hedgedNonces(unwiped().hmac, [{ headerSegment, plaintext }])[0] as Uint8Array,
     operationNonce: (operationId, index, headerSegment, plaintext) =>
       synthetic(
         paeBefore(plaintext.length, 'nonce', operationId, le64(index), headerSegment),

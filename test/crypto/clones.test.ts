@@ -1,14 +1,18 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { MemorySession, type AgentInputItem } from '@openai/agents';
 import * as fc from 'fast-check';
 import { decodeProtectedHeader } from 'jose';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { bindingContext, deriveKeys } from '../../src/crypto/derive.ts';
-import { toBase64url, utf8 } from '../../src/crypto/encoding.ts';
+import { pae, toBase64url, utf8 } from '../../src/crypto/encoding.ts';
+import { hedgedNonces, MOST_ENTRIES, type Unsealed } from '../../src/crypto/hedged-nonces.ts';
 import { randomName, randomNumber } from '../../src/crypto/random.ts';
 import { SUITE_NAMES } from '../../src/crypto/suite.ts';
 import { parseEnvelope } from '../../src/protocol/envelope.ts';
+import { encrypt, expire, wrapSession } from '../../src/index.ts';
 import { keyring } from '../../src/keys/keyring.ts';
 import { sealRunState } from '../../src/operations/run-state.ts';
+import { user } from '../history/support/random-history.ts';
 import { startupSnapshot } from '../support/startup-snapshot.ts';
 
 // Two processes that go on from one state: a startup snapshot, a restored virtual machine.
@@ -22,6 +26,10 @@ function constantRandom(byte: number): void {
     return array;
   });
 }
+
+/** The text of a carrier. */
+const textOf = (item: AgentInputItem): string =>
+  (item as unknown as { content: [{ text: string }] }).content[0].text;
 
 describe.each(['native', 'noble'])('two processes of one startup snapshot (%s)', (how) => {
   it('seal under one key with different nonces, and give different names', () => {
@@ -95,6 +103,93 @@ describe('a random generator that repeats itself', () => {
       ),
     );
   });
+
+  it.each(SUITE_NAMES)(
+    'repeats the nonces of equal records in an equal order only, among those that are sealed together (%s)',
+    (name) => {
+      const keys = deriveKeys(new Uint8Array(32).fill(3), name, bindingContext('s'));
+      const entry = fc.record({
+        headerSegment: fc.constantFrom<string>('h', 'header', 'other'),
+        plaintext: fc.oneof(fc.uint8Array({ maxLength: 3 }), fc.uint8Array({ maxLength: 300 })),
+      });
+      const entries = fc.array(entry, { minLength: 1, maxLength: MOST_ENTRIES });
+      const shown = (list: readonly Unsealed[]): string =>
+        list.map(({ headerSegment, plaintext }) => `${headerSegment} ${toBase64url(plaintext)}`).join();
+      fc.assert(
+        fc.property(fc.nat(255), entries, entries, (byte, some, others) => {
+          constantRandom(byte);
+          const nonces = keys.nonces(some).map(toBase64url);
+          expect(new Set(nonces).size).toBe(some.length);
+          expect(keys.nonces(some).map(toBase64url)).toEqual(nonces);
+          const isEqual = shown(some) === shown(others);
+          const both = new Set([...nonces, ...keys.nonces(others).map(toBase64url)]);
+          expect(both.size).toBe(isEqual ? some.length : some.length + others.length);
+          // Each of them depends on each header and text, also on one of the same length.
+          for (const [place, { headerSegment, plaintext }] of some.entries()) {
+            const otherText = { headerSegment, plaintext: plaintext.map((byte) => byte ^ 1) };
+            const otherHeader = { headerSegment: `x${headerSegment.slice(1)}`, plaintext };
+            for (const other of plaintext.length === 0 ? [otherHeader] : [otherHeader, otherText]) {
+              const changed = keys.nonces(some.with(place, other)).map(toBase64url);
+              expect(nonces.filter((nonce) => changed.includes(nonce))).toEqual([]);
+            }
+          }
+          // No record can be taken from those that are sealed together, nor be put in their middle.
+          for (let count = 1; count < some.length; count++) {
+            const fewer = keys.nonces(some.slice(0, count)).map(toBase64url);
+            expect(nonces.filter((nonce) => fewer.includes(nonce))).toEqual([]);
+          }
+        }),
+      );
+    },
+  );
+
+  it('makes the MAC of SPEC.md, of all entries that are sealed together', () => {
+    constantRandom(5);
+    const entries = ['first', 'first', 'other', 'first'].map((headerSegment, index) => ({
+      headerSegment,
+      plaintext: utf8(`text ${index}`),
+    }));
+    const pieces = entries.flatMap(({ headerSegment, plaintext }) => [headerSegment, plaintext]);
+    let message: Uint8Array | undefined;
+    const mac = (...given: readonly Uint8Array[]): Uint8Array => {
+      message = Buffer.concat(given);
+      return new Uint8Array(32).fill(0x80);
+    };
+    const nonces = hedgedNonces(Object.assign(mac, { wipe: () => undefined }), entries);
+    expect(message).toEqual(Buffer.from(pae('hedged', new Uint8Array(32).fill(5), ...pieces)));
+    expect(nonces.map((nonce) => nonce[23])).toEqual([0x80, 0x81, 0x82, 0x83]);
+    expect(new Set(nonces.map((nonce) => toBase64url(nonce.slice(0, 23))))).toEqual(
+      new Set([toBase64url(new Uint8Array(23).fill(0x80))]),
+    );
+  });
+
+  it.each(SUITE_NAMES)(
+    'seals no two texts of many appends, long and short, under one nonce (%s)',
+    async (suite) => {
+      constantRandom(7);
+      const session = new MemorySession();
+      const current = { kty: 'oct', alg: 'A256KW', kid: 'k', k: toBase64url(new Uint8Array(32)) };
+      const sealed = wrapSession(session, [
+        expire({ after: '1d', clock: () => 1 }),
+        encrypt({ keys: keyring({ current }), suite }),
+      ]);
+      const texts = [3, 40, 9_000, 1, 17, 20_000, 2, 1, 1].map(
+        (size, index) => `${index} ${'x'.repeat(size)}`,
+      );
+      const appends = [
+        texts,
+        texts.slice(1),
+        [...texts].reverse(),
+        Array.from({ length: 40 }, (_, index) => `short ${index}`),
+      ];
+      for (const append of appends) await sealed.addItems(append.map(user));
+      const bodies = (await session.getItems()).map((item) => parseEnvelope(textOf(item)).body);
+      const byNonce = new Map(bodies.map((body) => [toBase64url(body.subarray(0, 24)), toBase64url(body)]));
+      expect(byNonce.size).toBe(new Set(bodies.map(toBase64url)).size);
+      expect(byNonce.size).toBeGreaterThan(texts.length + 40);
+      expect(await sealed.getItems()).toEqual(appends.flat().map(user));
+    },
+  );
 
   it('gives other nonces under another key, suite, session or context', () => {
     constantRandom(0);

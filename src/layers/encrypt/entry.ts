@@ -1,7 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { counters } from '../../crypto/counters.ts';
 import { fromUtf8 } from '../../crypto/encoding.ts';
-import { createDraws } from '../../crypto/hedged-message.ts';
+import { ENOUGH_BYTES, MOST_ENTRIES, type Unsealed } from '../../crypto/hedged-nonces.ts';
 import type { SuiteName } from '../../crypto/suite.ts';
 import type { DataKey } from '../../keys/data-keys/types.ts';
 import type { Entry, Header } from '../../layer.ts';
@@ -22,22 +22,19 @@ export interface SealedWrite {
   readonly asParts: boolean;
 }
 
-/** Seals one entry of a write: the carrier, as it is stored. */
-export type Seal = (stamps: Header, plaintext: Uint8Array, index: number) => Entry;
+/** What an entry of a write contains; asked for once, in order. */
+export type Contents = (index: number) => { readonly stamps: Header; readonly plaintext: Uint8Array };
 
-export function createSeal(key: DataKey, write: SealedWrite): Seal {
+/** Seals an entry of a write, all of them in order: the carrier, as it is stored. */
+export type Seal = (index: number) => Entry;
+
+export function createSeal(key: DataKey, write: SealedWrite, contents: Contents): Seal {
   const { derived, inline, row } = key;
-  const { operationId, asParts } = write;
-  const draw = createDraws(write.count);
-  const headerOf = createHeaders(key, write);
-  return (stamps, plaintext, index) => {
-    const { header, headerSegment } = headerOf(stamps, index);
-    const nonce =
-      operationId === undefined
-        ? derived.nonce(headerSegment, plaintext, draw())
-        : derived.operationNonce(operationId, index, headerSegment, plaintext);
+  const prepare = createPrepare(key, write, contents);
+  return (index) => {
+    const { header, headerSegment, plaintext, nonce } = prepare(index);
     const body = derived.aead.seal(nonce, plaintext, derived.associatedData(headerSegment));
-    const record = asParts
+    const record = write.asParts
       ? sealedRecord(
           inline === undefined
             ? { header, headerSegment, body }
@@ -46,6 +43,46 @@ export function createSeal(key: DataKey, write: SealedWrite): Seal {
         )
       : carrierOf(formatEnvelope(headerSegment, body, inline));
     return { item: record, header, stored: record };
+  };
+}
+
+interface Prepared extends Unsealed {
+  readonly header: Header;
+  readonly nonce: Uint8Array;
+}
+
+/** Everything that sealing an entry takes. Without an operation, the nonces of a few entries come from one MAC. */
+function createPrepare(key: DataKey, write: SealedWrite, contents: Contents): (index: number) => Prepared {
+  const { derived } = key;
+  const { operationId, count } = write;
+  const headerOf = createHeaders(key, write);
+  const unsealed = (index: number): Unsealed & { readonly header: Header } => {
+    const { stamps, plaintext } = contents(index);
+    const { header, headerSegment } = headerOf(stamps, index);
+    return { header, headerSegment, plaintext };
+  };
+  if (operationId !== undefined) {
+    return (index) => {
+      const entry = unsealed(index);
+      const { headerSegment, plaintext } = entry;
+      return { ...entry, nonce: derived.operationNonce(operationId, index, headerSegment, plaintext) };
+    };
+  }
+  let ready: Prepared[] = [];
+  return (index) => {
+    if (ready.length === 0) {
+      const together: (Unsealed & { readonly header: Header })[] = [];
+      let bytes = 0;
+      const end = Math.min(index + MOST_ENTRIES, count);
+      for (let next = index; next < end && bytes < ENOUGH_BYTES; next++) {
+        const entry = unsealed(next);
+        together.push(entry);
+        bytes += entry.plaintext.length;
+      }
+      const nonces = derived.nonces(together);
+      ready = together.map((entry, place) => ({ ...entry, nonce: nonces[place] as Uint8Array })).reverse();
+    }
+    return ready.pop() as Prepared;
   };
 }
 

@@ -51,16 +51,13 @@ export function createWriting(
     let bytes = 0;
     const work = (): MaybePromise<readonly Entry[]> => {
       const headers = numbered(entries, call);
-      const seal = createSeal(key, { suite, now: scope.now, operationId, count: entries.length, asParts });
-      return mapInSlices(
-        entries,
-        (entry, index) => {
-          const text = utf8(encodeItem(entry.item));
-          bytes += text.length;
-          return seal(headers[index] as Header, text, index);
-        },
-        1,
-      );
+      const write = { suite, now: scope.now, operationId, count: entries.length, asParts };
+      const seal = createSeal(key, write, (index) => {
+        const plaintext = utf8(encodeItem((entries[index] as Entry).item));
+        bytes += plaintext.length;
+        return { stamps: headers[index] as Header, plaintext };
+      });
+      return mapInSlices(entries, (_, index) => seal(index), 1);
     };
     // The key is given back when the work is over, however it ends.
     return after(
@@ -91,12 +88,11 @@ export function createWriting(
       guard(key, scope);
       const { now } = scope;
       const write = { suite, now, operationId: undefined, count: entries.length, asParts: false };
-      const seal = createSeal(key, write);
-      return await mapInSlices(
-        entries,
-        (entry, index) => seal(entry.header, utf8(encodeItem(entry.item)), index).item,
-        1,
-      );
+      const seal = createSeal(key, write, (index) => {
+        const { header, item } = entries[index] as Entry;
+        return { stamps: header, plaintext: utf8(encodeItem(item)) };
+      });
+      return await mapInSlices(entries, (_, index) => seal(index).item, 1);
     } finally {
       dataKeys.release(key);
     }
