@@ -24,7 +24,7 @@ const config: ViteUserConfig = defineConfig({
     hookTimeout: 120_000,
     // Much of the work waits for servers and processes: as many workers as cores would leave a part of them idle.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
-    setupFiles: 'test/support/compile-cache.ts',
+    setupFiles: ['test/support/compile-cache.ts', 'test/support/redis-classes.ts'],
     globalSetup: 'test/support/templates-folder.ts',
     projects: [
       { extends: true, test: { name: 'sharing', include: SHARING, isolate: false } },
@@ -34,6 +34,8 @@ const config: ViteUserConfig = defineConfig({
           name: 'alone',
           include: ALL,
           exclude: [...configDefaults.exclude, ...SHARING],
+          // A file of PGlite ends before its WebAssembly would be faster for having been optimized.
+          execArgv: ['--liftoff-only'],
           // The whole project is checked by `npm run typecheck`.
           typecheck: {
             enabled: true,

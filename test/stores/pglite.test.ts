@@ -1,4 +1,4 @@
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import type { AgentInputItem } from '@openai/agents';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { fromPGlite, type PGliteLike } from '../../src/stores/postgres/pglite.ts';
@@ -12,7 +12,7 @@ function message(content: string): AgentInputItem {
 
 let database: PGlite;
 beforeAll(async () => {
-  database = await PGlite.create();
+  database = await emptyPGlite();
 }, 60_000);
 afterAll(() => database.close());
 
