@@ -1,10 +1,13 @@
 import { withAsciiBytes, withCopy, type TextBytes } from './ascii-bytes.ts';
+import type { MaybePromise } from '../layer.ts';
+import { isThenable } from '../maybe-promise.ts';
 import { CLUE, type Clues } from './clues.ts';
 import { mayBeJson } from './json-text.ts';
 import { isValueKey } from './named-values.ts';
 import { overlapsOne } from './outputs.ts';
 import type { RedactionSettings } from './options.ts';
 import { cluesIn } from './read-clues.ts';
+import type { TextContext } from './recognizer.ts';
 import { isCookieKey } from './recognizers/cookies.ts';
 import { isSecretKey } from './recognizers/secret-names.ts';
 import { foldedView, plainView } from './text-view.ts';
@@ -73,6 +76,15 @@ export interface Inspect {
     whole: Look | undefined,
     literal: { readonly start: number; readonly end: number; readonly key?: string | undefined },
   ) => boolean;
+  /**
+   * Whether a number that was looked at is no find, as an id is none. It is searched at once then, which takes less than
+   * what the search of a text needs beside it.
+   */
+  readonly isNoFind: (
+    text: string,
+    at: { readonly key?: string | undefined; readonly parentKey?: string | undefined },
+    look: Look,
+  ) => boolean;
 }
 
 /**
@@ -80,11 +92,16 @@ export interface Inspect {
  * secret. Then every part of the text is clean, too: the literals of JSON text without a backslash are parts of it,
  * so the text is not parsed. No text is clean when a recognizer has no clues, or when every text has to be
  * processed.
+ *
+ * @param search What the recognizers find.
  */
-export function createInspect(settings: RedactionSettings): Inspect {
+export function createInspect(
+  settings: RedactionSettings,
+  search: (text: string, context: TextContext, look: Look) => MaybePromise<readonly unknown[]>,
+): Inspect {
   const { transform, decode, clues } = settings;
   if (transform !== undefined || decode.has('base64') || (clues & CLUE.always) !== 0) {
-    return { look: lookAt, isClean: () => false };
+    return { look: lookAt, isClean: () => false, isNoFind: () => false };
   }
   // Long Base64 is always reported.
   const telling = clues | CLUE.run16 | (decode.has('percent') ? CLUE.escape : 0);
@@ -105,6 +122,10 @@ export function createInspect(settings: RedactionSettings): Inspect {
     isClean(whole, { start, end, key }) {
       if (whole?.isAscii !== true || (whole.clues.seen & elsewhere) !== 0 || tellsSecret(key)) return false;
       return whole.clues.numbers !== undefined && !overlapsOne(whole.clues.numbers, { start, end });
+    },
+    isNoFind(text, { key, parentKey }, look) {
+      const found = search(text, { itemType: '', path: '', key, parentKey }, look);
+      return !isThenable(found) && found.length === 0;
     },
   };
 }

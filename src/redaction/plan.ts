@@ -83,7 +83,8 @@ export function createPlanItem(maxScanBytes: number, inspect: Inspect): PlanItem
   /** A key or a number. */
   const planWord = (kind: 'key' | 'number', text: string, at: LeafPlace): Render | undefined => {
     const look = inspect.look(text, at);
-    return look === undefined ? undefined : addLeaf(kind, text, at, look);
+    if (look === undefined || (kind === 'number' && inspect.isNoFind(text, at, look))) return undefined;
+    return addLeaf(kind, text, at, look);
   };
   const planUnscanned = (text: string, place: Place): Render => {
     const render = addLeaf('unscanned', text, place);

@@ -32,10 +32,10 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
   // Set for good once a recognizer, an operator or a transform has returned a promise: comparisons cannot wait.
   let isAsynchronous = settings.isAsynchronous;
 
-  const planOf = createPlanItem(settings.maxScanBytes, createInspect(settings));
-
   const analyze = (text: string, context: TextContext, look?: Look): MaybePromise<readonly Span[]> =>
     analyzeText(settings, text, context, look);
+
+  const planOf = createPlanItem(settings.maxScanBytes, createInspect(settings, analyze));
 
   const redactTexts = createRedactTexts(settings, analyze);
 

@@ -96,6 +96,7 @@ const OWN_NUMBER = /\b(?:my|his|her|their|our|your|new|old) number(?: is| was|:|
 
 /** Whether the text before `start` announces a telephone number, so that any run of digits is one. */
 export function isAnnouncedInText(text: string, start: number, digits: string): boolean {
+  if (start === 0) return false;
   const before = leadOf(text, start).slice(-40);
   if (CALLING.test(before)) return true;
   if (OWN_NUMBER.test(before)) return NATIONAL.test(digits);

@@ -118,7 +118,7 @@ function judge(text: string, from: number, run: string, context: TextContext): R
   const source = isOpen ? run.replace(/^\( ?/, '') : run;
   const start = from + run.length - source.length;
   // +44 (0)20 …: the zero is dialled only within the country.
-  const digits = source.replace(/^(\(?\+.{1,6})\(0\)/, '$1').replace(/\D/g, '');
+  const digits = /\D/.test(source) ? source.replace(/^(\(?\+.{1,6})\(0\)/, '$1').replace(/\D/g, '') : source;
   if (
     digits.length < FEWEST_ANNOUNCED ||
     digits.length > MOST_DIGITS + prefixLength(digits) ||
@@ -139,11 +139,12 @@ function prefixLength(digits: string): number {
 
 /** Code units of the extension that follows a number (" ext. 12"); 0 without one. */
 export function extensionLength(text: string, end: number): number {
-  return EXTENSION.exec(text.slice(end, end + 24))?.[0].length ?? 0;
+  return end === text.length ? 0 : (EXTENSION.exec(text.slice(end, end + 24))?.[0].length ?? 0);
 }
 
 /** Whether a find is not part of a longer word, number or name. */
 export function standsAlone(text: string, start: number, end: number): boolean {
+  if (start === 0 && end === text.length) return true;
   const before = text[start - 1] ?? '';
   const next = text[end] ?? '';
   if (SIGN_BEFORE().test(before) || next === '%' || isJoinedAfter(text, end)) return false;
