@@ -46,6 +46,18 @@ const END_OF = `SELECT s.key, subject, generation, first_expiry_at, first_birth_
     d.key AS dek, d.wrapped IS NULL AS destroyed
   FROM strongroom_sessions s LEFT JOIN strongroom_deks d ON d.session = s.id AND d.did = ?2 WHERE s.id = ?1`;
 
+/** The columns of {@link END_OF}. */
+type EndRow = readonly [
+  key: number,
+  subject: string | null,
+  generation: number,
+  firstExpiryAt: number | null,
+  firstBirthAt: number | null,
+  last: number | null,
+  dek: number | null,
+  destroyed: number,
+];
+
 /** {@link StoreDriver} over SQLite. */
 export function sqliteDriver(connection: Connection, operationLog: number, now: () => number): StoreDriver {
   const { read, lookAt } = sqliteReading(connection);
@@ -237,7 +249,7 @@ interface Dek {
  * @param generation For a new session.
  */
 function endOf(
-  { get, run, insert: insertRow }: Statements,
+  { tuples, run, insert: insertRow }: Statements,
   sessionId: string,
   subject: string | undefined,
   coming: readonly StoredRecord[],
@@ -245,11 +257,10 @@ function endOf(
 ): SessionEnd {
   const first = firstTimes(coming);
   const did = didInTable(coming[0]);
-  const found = get(END_OF, sessionId, did);
+  // An array takes half the time of an object, whose names SQLite gives anew for each row.
+  const [found] = tuples(END_OF, sessionId, did);
   if (found !== undefined) {
-    const session = found['key'] as number;
-    const expiry = found['first_expiry_at'] as number | null;
-    const birth = found['first_birth_at'] as number | null;
+    const [session, owner, existing, expiry, birth, last, key, destroyed] = found as unknown as EndRow;
     if (isEarlier(first.expiry, expiry) || isEarlier(first.birth, birth)) {
       run(
         'UPDATE strongroom_sessions SET first_expiry_at = ?, first_birth_at = ? WHERE key = ?',
@@ -258,20 +269,17 @@ function endOf(
         session,
       );
     }
-    const owner = found['subject'];
     if (subject !== undefined && owner === null) {
       run('UPDATE strongroom_sessions SET subject = ? WHERE key = ?', subject, session);
     } else if (subject !== undefined && owner !== subject) {
       throw subjectError(sessionId);
     }
-    const last = (found['last'] as number | null) ?? -1;
-    const key = found['dek'] as number | null;
     return {
       session,
-      generation: found['generation'] as number,
-      nextSeq: last + 1,
+      generation: existing,
+      nextSeq: (last ?? -1) + 1,
       ...(did !== null && {
-        dek: { did, found: key === null ? undefined : { key, destroyed: found['destroyed'] === 1 } },
+        dek: { did, found: key === null ? undefined : { key, destroyed: destroyed === 1 } },
       }),
     };
   }
