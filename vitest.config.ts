@@ -6,13 +6,18 @@ import { configDefaults, defineConfig, type ViteUserConfig } from 'vitest/config
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'node-compile-cache');
 
 const ALL = ['test/**/*.test.ts'];
+/** Of `test/stores`: what starts, kills or measures, or sees what is said once in a process. */
+const ALONE =
+  'back-in-time|branches|chaos|connection-limit|crash|deletion|disk|event-loop*|failover*|mysql-shared-pool|network|' +
+  'pooler|purge|push|redis-cluster*|redis-eviction|schema|settings|shared-records|shared-timer';
 /** They change nothing that another file could meet, so they share a process and what it has loaded: half of their time. */
 const SHARING = [
   'test/*.test.ts',
   // memory.test.ts reads what all wrappers of its process remember, work-of-a-call.test.ts counts all promises of its process.
   'test/engine/!(memory).test.ts',
   'test/layers/!(work-of-a-call).test.ts',
-  'test/{contract,crypto,history,keys,kms,laws,operations,protocol,redaction,spec,testing}/*.test.ts',
+  `test/stores/!(${ALONE}).test.ts`,
+  'test/{cli,config,contract,crypto,history,keys,kms,laws,operations,protocol,redaction,report,spec,testing}/*.test.ts',
 ];
 
 const config: ViteUserConfig = defineConfig({
@@ -24,6 +29,8 @@ const config: ViteUserConfig = defineConfig({
     hookTimeout: 120_000,
     // Much of the work waits for servers and processes: as many workers as cores would leave a part of them idle.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
+    // A file of PGlite ends before its WebAssembly would be faster for having been optimized.
+    execArgv: ['--liftoff-only'],
     setupFiles: ['test/support/compile-cache.ts', 'test/support/redis-classes.ts'],
     globalSetup: 'test/support/templates-folder.ts',
     projects: [
@@ -34,8 +41,6 @@ const config: ViteUserConfig = defineConfig({
           name: 'alone',
           include: ALL,
           exclude: [...configDefaults.exclude, ...SHARING],
-          // A file of PGlite ends before its WebAssembly would be faster for having been optimized.
-          execArgv: ['--liftoff-only'],
           // The whole project is checked by `npm run typecheck`.
           typecheck: {
             enabled: true,

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StoreSession } from '../../src/stores/session.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { dropMysqlTables, dropPostgresSchema, deleteRedisKeys } from './cleaning.ts';
+import { emptyPGliteFolder } from './empty-pglite.ts';
 import { temporaryFolder } from './folder.ts';
 import { openStore } from './open-store.ts';
 import { ownServer, withoutBinaries, type OwnServer } from './own-server.ts';
@@ -88,9 +89,10 @@ describe('SQLite, when processes die', () => {
 });
 
 describe('PGlite in a folder, when its process dies', () => {
-  const folder = temporaryFolder();
+  const folder = temporaryFolder()('database');
+  beforeAll(() => emptyPGliteFolder(folder));
   crashes(
-    () => `pglite:${folder('database')}`,
+    () => `pglite:${folder}`,
     () => 'unused',
     // A folder is one process's at a time, and each of them starts a database.
     1,

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { PGlite } from '@electric-sql/pglite';
 import { template } from '../support/template.ts';
@@ -8,16 +10,25 @@ import { template } from '../support/template.ts';
  * databases that only `CREATE DATABASE` reads.
  */
 export async function emptyPGlite(): Promise<PGlite> {
-  const path = await template('pglite.tar', async (path) => {
+  return await PGlite.create({ loadDataDir: new Blob([await readFile(await files())]) });
+}
+
+/** The same in a folder that is not there yet. */
+export async function emptyPGliteFolder(folder: string): Promise<void> {
+  mkdirSync(folder);
+  execFileSync('tar', ['-xf', await files(), '-C', folder], { stdio: 'pipe' });
+}
+
+function files(): Promise<string> {
+  return template('pglite.tar', async (path) => {
     const database = await PGlite.create({
       initDbStartParams: ['--wal-segsize=1'],
       postgresqlconf: 'shared_buffers = 8MB',
     });
     await database.exec('UPDATE pg_database SET datistemplate = false');
     for (const name of ['template0', 'template1']) await database.exec(`DROP DATABASE ${name}`);
-    const files = await database.dumpDataDir('none');
-    await writeFile(path, await files.bytes());
+    const dumped = await database.dumpDataDir('none');
+    await writeFile(path, await dumped.bytes());
     await database.close();
   });
-  return await PGlite.create({ loadDataDir: new Blob([await readFile(path)]) });
 }

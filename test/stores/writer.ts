@@ -21,7 +21,7 @@ export function startWriter(program: URL, args: readonly (string | number)[]): W
   const path = fileURLToPath(program);
   const child = spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', '--expose-gc', path, ...args.map(String)],
+    ['--disable-warning=ExperimentalWarning', '--expose-gc', '--liftoff-only', path, ...args.map(String)],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   let lines: string[] = [];

@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { chmod, mkdtemp, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { inject } from 'vitest';
 import './templates-folder.ts';
 
@@ -21,16 +22,33 @@ export function template(name: string, make: (path: string) => Promise<void>): P
 async function makeOnce(name: string, make: (path: string) => Promise<void>): Promise<string> {
   const folder = inject('templates');
   const made = join(folder, name);
-  if (existsSync(made)) return made;
-  const own = await mkdtemp(join(folder, 'new-'));
-  await chmod(own, 0o755);
-  const path = join(own, name);
-  await make(path);
-  try {
-    await rename(path, made);
-  } catch (error) {
-    // Another process was faster; both made the same.
-    if (!existsSync(made)) throw error;
+  const lock = `${made}.lock`;
+  while (!existsSync(made)) {
+    if (!locked(lock)) {
+      await delay(100);
+      continue;
+    }
+    try {
+      const own = await mkdtemp(join(folder, 'new-'));
+      await chmod(own, 0o755);
+      const path = join(own, name);
+      await make(path);
+      await rename(path, made);
+    } finally {
+      // Whoever waits tries it next when this one failed.
+      rmdirSync(lock);
+    }
   }
   return made;
+}
+
+/** Whether this process is the one that makes it. */
+function locked(lock: string): boolean {
+  try {
+    mkdirSync(lock);
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EEXIST') throw error;
+    return false;
+  }
 }
