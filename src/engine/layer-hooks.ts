@@ -30,7 +30,7 @@ export function readWith(
 ): MaybePromise<readonly (Entry | undefined)[]> {
   if (layer.read === undefined || entries.length === 0) return entries;
   return after(layer.read(entries, call), (read) => {
-    assertEntries(layer, 'read', entries, read);
+    if (read !== entries) assertEntries(layer, 'read', entries, read);
     return read;
   });
 }

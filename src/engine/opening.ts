@@ -43,7 +43,9 @@ export function createOpening(stack: Stack, clear: boolean): Opening {
       const shared = asParts && entries.every(isShared);
       const bottoms = shared ? entries : entries.map(shownOf);
       return after(readThrough(above, bottoms, call), (visible): readonly Opened[] => {
-        if (shared && visible.every((shown, index) => shown === entries[index])) return entries;
+        if (shared && (visible === entries || visible.every((shown, index) => shown === entries[index]))) {
+          return entries;
+        }
         return entries.map((entry, index) => {
           const record = entry.stored as AgentInputItem;
           // A cache may have kept it from a call that takes parts.

@@ -63,6 +63,8 @@ function readLayer(
 ): MaybePromise<readonly (Entry | undefined)[]> {
   const shown = entries.includes(undefined) ? entries.filter((entry) => entry !== undefined) : entries;
   return after(readWith(layer, shown as readonly Entry[], call), (read) => {
+    // The layer changes nothing.
+    if (read === entries) return entries;
     // A copy: the layer may change its list later.
     if (shown === entries) return read.slice();
     let index = 0;

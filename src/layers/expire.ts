@@ -165,28 +165,28 @@ export function expire(options: ExpireOptions): SessionLayer {
     });
   }
 
-  function read(entries: readonly Entry[], call: SessionCall): (Entry | undefined)[] {
+  function read(entries: readonly Entry[], call: SessionCall): readonly (Entry | undefined)[] {
     const now = call.now();
     const cutoff = cutoffOf(call, now);
     let missing = 0;
     let expired = 0;
-    const visible = entries.map((entry) => {
-      const { header } = entry;
+    // Most reads hide nothing, and return the list that they were given.
+    let visible: (Entry | undefined)[] | undefined;
+    for (let index = 0; index < entries.length; index++) {
+      const { header } = entries[index] as Entry;
       if (header.t !== undefined && header.t > now + CLOCK_TOLERANCE)
         throw writtenInFuture(call, header.t - now);
-      if (expiryOf(header) <= cutoff) {
-        expired += 1;
-        return undefined;
-      }
-      if (header.t === undefined && !call.sealed) {
+      let isHidden = expiryOf(header) <= cutoff;
+      if (isHidden) expired += 1;
+      else if (header.t === undefined && !call.sealed) {
         if (unstamped === 'throw') missing += 1;
-        if (unstamped === 'hide') return undefined;
+        isHidden = unstamped === 'hide';
       }
-      return entry;
-    });
+      if (isHidden) (visible ??= entries.slice())[index] = undefined;
+    }
     countWork(call, 'expired', expired);
     if (missing > 0) throw notStamped(call, missing, entries.length);
-    return visible;
+    return visible ?? entries;
   }
 
   return withParts({
