@@ -17,7 +17,7 @@ const SHARING = [
   'test/engine/!(memory).test.ts',
   'test/layers/!(work-of-a-call).test.ts',
   `test/stores/!(${ALONE}).test.ts`,
-  'test/{cli,config,contract,crypto,history,keys,kms,laws,operations,protocol,redaction,report,spec,testing}/*.test.ts',
+  'test/{cli,config,contract,crypto,history,keys,kms,laws,operations,package,protocol,redaction,report,spec,testing}/*.test.ts',
 ];
 
 const config: ViteUserConfig = defineConfig({
