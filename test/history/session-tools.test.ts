@@ -1,6 +1,6 @@
 import { MemorySession, type Session } from '@openai/agents';
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { encrypt, generateKey, keyring, wrapSession } from '../../src/index.ts';
 import {
   parseSessionId,
@@ -152,6 +152,26 @@ describe('sessionId()', () => {
     }
     const stamps = ids.map((id) => id.slice(0, 18));
     expect(stamps).toEqual(stamps.toSorted());
+  });
+
+  it('has the time of the clock of the system, also where the monotonic clock stood still, and keeps the order of ids', () => {
+    const timeOf = (id: string): number => Number.parseInt(id.replace('-', '').slice(0, 12), 16);
+    vi.spyOn(performance, 'now').mockReturnValue(0.75);
+    const clock = vi.spyOn(Date, 'now');
+    const ids = [5_000, 5_000, 4_999, 4_500, 5_001].map((time) => {
+      clock.mockReturnValue(2_000_000_000_000 + time);
+      return sessionId();
+    });
+    expect(ids.map((id) => timeOf(id) - 2_000_000_000_000)).toEqual([5_000, 5_000, 5_000, 5_000, 5_001]);
+    const stamps = ids.map((id) => id.slice(0, 18));
+    expect(stamps).toEqual([...new Set(stamps)].toSorted());
+    // More ids than a millisecond has fractions.
+    const many = Array.from({ length: 5_000 }, () => sessionId().slice(0, 18));
+    expect(many).toEqual([...new Set(many)].toSorted());
+    // A clock that was wrong and is set back.
+    clock.mockReturnValue(2_000_000_000_000);
+    expect(timeOf(sessionId())).toBe(2_000_000_000_000);
+    vi.restoreAllMocks();
   });
 
   it('refuses empty parts and broken Unicode, and parses only its own ids', () => {
