@@ -17,7 +17,7 @@ export const MOST_ENTRIES = 16;
 export const ENOUGH_BYTES = 8_192;
 
 const RANDOM_BYTES = 32;
-/** `PAE("hedged", …)` as far as the random bytes, of a number of pieces that is not known yet. */
+/** Of the PAE, before the random bytes; the number of its pieces and their length are written over it. */
 const BEGINNING = pae('hedged', '');
 const RANDOM_AT = BEGINNING.length;
 const ENTRIES_AT = RANDOM_AT + RANDOM_BYTES;

@@ -80,7 +80,7 @@ export interface Inspect {
    * Whether a number that was looked at is no find, as an id is none. It is searched at once then, which takes less than
    * what the search of a text needs beside it.
    */
-  readonly isNoFind: (
+  readonly isCleanNumber: (
     text: string,
     at: { readonly key?: string | undefined; readonly parentKey?: string | undefined },
     look: Look,
@@ -101,7 +101,7 @@ export function createInspect(
 ): Inspect {
   const { transform, decode, clues } = settings;
   if (transform !== undefined || decode.has('base64') || (clues & CLUE.always) !== 0) {
-    return { look: lookAt, isClean: () => false, isNoFind: () => false };
+    return { look: lookAt, isClean: () => false, isCleanNumber: () => false };
   }
   // Long Base64 is always reported.
   const telling = clues | CLUE.run16 | (decode.has('percent') ? CLUE.escape : 0);
@@ -123,7 +123,7 @@ export function createInspect(
       if (whole?.isAscii !== true || (whole.clues.seen & elsewhere) !== 0 || tellsSecret(key)) return false;
       return whole.clues.numbers !== undefined && !overlapsOne(whole.clues.numbers, { start, end });
     },
-    isNoFind(text, { key, parentKey }, look) {
+    isCleanNumber(text, { key, parentKey }, look) {
       const found = search(text, { itemType: '', path: '', key, parentKey }, look);
       return !isThenable(found) && found.length === 0;
     },

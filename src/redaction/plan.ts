@@ -83,7 +83,7 @@ export function createPlanItem(maxScanBytes: number, inspect: Inspect): PlanItem
   /** A key or a number. */
   const planWord = (kind: 'key' | 'number', text: string, at: LeafPlace): Render | undefined => {
     const look = inspect.look(text, at);
-    if (look === undefined || (kind === 'number' && inspect.isNoFind(text, at, look))) return undefined;
+    if (look === undefined || (kind === 'number' && inspect.isCleanNumber(text, at, look))) return undefined;
     return addLeaf(kind, text, at, look);
   };
   const planUnscanned = (text: string, place: Place): Render => {

@@ -1,6 +1,6 @@
 import { MemorySession, type Session } from '@openai/agents';
 import * as fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { encrypt, generateKey, keyring, wrapSession } from '../../src/index.ts';
 import {
   parseSessionId,
@@ -121,6 +121,8 @@ describe('sessionStats()', () => {
 });
 
 describe('sessionId()', () => {
+  afterEach(() => void vi.restoreAllMocks());
+
   it('gives different parts different ids, and gives the parts back', () => {
     const parts = fc.array(fc.string({ minLength: 1, unit: 'grapheme' }), { minLength: 1, maxLength: 4 });
     fc.assert(
@@ -171,7 +173,6 @@ describe('sessionId()', () => {
     // A clock that was wrong and is set back.
     clock.mockReturnValue(2_000_000_000_000);
     expect(timeOf(sessionId())).toBe(2_000_000_000_000);
-    vi.restoreAllMocks();
   });
 
   it('refuses empty parts and broken Unicode, and parses only its own ids', () => {

@@ -46,8 +46,11 @@ export function createSeal(key: DataKey, write: SealedWrite, contents: Contents)
   };
 }
 
-interface Prepared extends Unsealed {
+interface UnsealedEntry extends Unsealed {
   readonly header: Header;
+}
+
+interface Prepared extends UnsealedEntry {
   readonly nonce: Uint8Array;
 }
 
@@ -56,7 +59,7 @@ function createPrepare(key: DataKey, write: SealedWrite, contents: Contents): (i
   const { derived } = key;
   const { operationId, count } = write;
   const headerOf = createHeaders(key, write);
-  const unsealed = (index: number): Unsealed & { readonly header: Header } => {
+  const unsealed = (index: number): UnsealedEntry => {
     const { stamps, plaintext } = contents(index);
     const { header, headerSegment } = headerOf(stamps, index);
     return { header, headerSegment, plaintext };
@@ -68,21 +71,28 @@ function createPrepare(key: DataKey, write: SealedWrite, contents: Contents): (i
       return { ...entry, nonce: derived.operationNonce(operationId, index, headerSegment, plaintext) };
     };
   }
-  let ready: Prepared[] = [];
-  return (index) => {
-    if (ready.length === 0) {
-      const together: (Unsealed & { readonly header: Header })[] = [];
-      let bytes = 0;
-      const end = Math.min(index + MOST_ENTRIES, count);
-      for (let next = index; next < end && bytes < ENOUGH_BYTES; next++) {
-        const entry = unsealed(next);
-        together.push(entry);
-        bytes += entry.plaintext.length;
-      }
-      const nonces = derived.nonces(together);
-      ready = together.map((entry, place) => ({ ...entry, nonce: nonces[place] as Uint8Array })).reverse();
+  /** The entries from this one on that share a MAC. */
+  const groupFrom = (first: number): readonly UnsealedEntry[] => {
+    const entries: UnsealedEntry[] = [];
+    const end = Math.min(first + MOST_ENTRIES, count);
+    let bytes = 0;
+    for (let index = first; index < end && bytes < ENOUGH_BYTES; index++) {
+      const entry = unsealed(index);
+      entries.push(entry);
+      bytes += entry.plaintext.length;
     }
-    return ready.pop() as Prepared;
+    return entries;
+  };
+  let first = 0;
+  let group: readonly UnsealedEntry[] = [];
+  let nonces: readonly Uint8Array[] = [];
+  return (index) => {
+    if (index === first + group.length) {
+      first = index;
+      group = groupFrom(first);
+      nonces = derived.nonces(group);
+    }
+    return { ...(group[index - first] as UnsealedEntry), nonce: nonces[index - first] as Uint8Array };
   };
 }
 
