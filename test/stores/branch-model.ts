@@ -22,6 +22,8 @@ export class BranchModel {
   #current = MAIN;
   /** By id: the branch that is held. */
   readonly #holds = new Map<string, string>();
+  /** Ids of all holds that were placed: the record of a hold stays after its release. */
+  readonly #taken = new Set<string>();
   #now = 0;
 
   /** The code of the error that the step must have. */
@@ -66,6 +68,8 @@ export class BranchModel {
         for (const [name, each] of this.#branches) if (!this.#isHeld(name)) each.items = this.#visible(each);
         return undefined;
       case 'hold':
+        if (this.#taken.has(step.id)) return 'ERR_CONFLICT';
+        this.#taken.add(step.id);
         this.#holds.set(step.id, step.name);
         return undefined;
       case 'release':
@@ -88,9 +92,9 @@ export class BranchModel {
     }
   }
 
-  /** Whether the step can be taken: nobody places a hold on what is not there, or twice. */
+  /** Whether the step can be taken: nobody places a hold on what is not there. */
   allows(step: BranchStep): boolean {
-    if (step.do === 'hold') return this.#branches.has(step.name) && !this.#holds.has(step.id);
+    if (step.do === 'hold') return this.#branches.has(step.name);
     if (step.do === 'release') return this.#holds.get(step.id) === step.name;
     return true;
   }
