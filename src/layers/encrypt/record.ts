@@ -95,10 +95,18 @@ export function referenceOf({ header, stored }: Entry): KeyReference | undefined
   return bodyEnd < 0 ? { header } : { header, wrapped: text.slice(bodyEnd + 1) };
 }
 
+/** Neighbours mostly have one key, and a text that was looked up before is found faster. */
+let last: { readonly key: KeyReference; readonly name: string } | undefined;
+
 /** Equal for entries that one data key opens, and for all plaintext. */
 export function nameOf(entry: Entry): string {
   const reference = referenceOf(entry);
-  return reference === undefined ? '' : keyOf(reference);
+  if (reference === undefined) return '';
+  if (last !== undefined && sameKey(last.key, reference)) return last.name;
+  const { header, wrapped } = reference;
+  // Without the record.
+  last = { key: { header, wrapped }, name: keyOf(reference) };
+  return last.name;
 }
 
 /**
