@@ -1,4 +1,4 @@
-import { uuidV7 } from '../crypto/random.ts';
+import { uuidV7 } from '../crypto/uuid.ts';
 import { rootOf } from '../derived-id.ts';
 import { invalidOption, parseCount } from '../options.ts';
 

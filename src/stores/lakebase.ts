@@ -1,4 +1,4 @@
-import { uuidV7 } from '../crypto/random.ts';
+import { uuidV7 } from '../crypto/uuid.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import type { PasswordProvider } from './credentials.ts';

@@ -1,3 +1,4 @@
+import { microseconds } from '../crypto/random.ts';
 import type { AppendStep, HistoryVersion, VersionAnswer } from '../layer.ts';
 
 /** Marks, and sums of them, stay below this: 2^48. Two such sums fit into a whole number of JavaScript. */
@@ -14,8 +15,7 @@ export const MARKS: number = 2 ** 48;
  * @returns From 1 to 2^48 - 1.
  */
 export function newMark(): number {
-  const microseconds = (performance.timeOrigin + performance.now()) * 1_000;
-  return 1 + ((Math.floor(Math.random() * MARKS) + Math.trunc(microseconds)) % (MARKS - 1));
+  return 1 + ((Math.floor(Math.random() * MARKS) + microseconds()) % (MARKS - 1));
 }
 
 /** A version where the database keeps the sum of all marks, and the number that follows the last item's. */

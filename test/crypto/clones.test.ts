@@ -12,6 +12,7 @@ import { parseEnvelope } from '../../src/protocol/envelope.ts';
 import { encrypt, expire, wrapSession } from '../../src/index.ts';
 import { keyring } from '../../src/keys/keyring.ts';
 import { sealRunState } from '../../src/operations/run-state.ts';
+import { newMark } from '../../src/stores/marks.ts';
 import { user } from '../history/support/random-history.ts';
 import { startupSnapshot } from '../support/startup-snapshot.ts';
 
@@ -261,6 +262,34 @@ describe('a random generator that repeats itself', () => {
       const number = randomNumber();
       expect(Number.isSafeInteger(number) && number >= 1 && number < 2 ** 48).toBe(true);
     }
+  });
+});
+
+describe('two restored copies of a virtual machine, whose random generators and monotonic clocks go on from one state', () => {
+  it('give different names, numbers and marks, by the clock of the system', () => {
+    constantRandom(0);
+    vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    vi.spyOn(performance, 'now').mockReturnValue(1_234.567_8);
+    const draw = (milliseconds: number): readonly (string | number)[] => {
+      vi.spyOn(Date, 'now').mockReturnValue(milliseconds);
+      // A name has the time in its first half and a count in its second one, which is the same in both copies.
+      const half = Buffer.from(randomName(), 'base64url').subarray(0, 8).toString('hex');
+      return [half, randomNumber(), newMark()];
+    };
+    const restored = Date.UTC(2026, 10, 28);
+    const [some, others] = [draw(restored), draw(restored + 1)];
+    expect(new Set([...some, ...others]).size).toBe(6);
+  });
+
+  it('differ within a millisecond as well, by the fraction of it that has passed', () => {
+    constantRandom(0);
+    vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    vi.spyOn(Date, 'now').mockReturnValue(Date.UTC(2026, 10, 28));
+    const drawn = [0.001, 0.002, 0.999].map((fraction) => {
+      vi.spyOn(performance, 'now').mockReturnValue(1_234 + fraction + 0.000_1);
+      return [randomNumber(), newMark()];
+    });
+    expect(new Set(drawn.flat()).size).toBe(6);
   });
 });
 
