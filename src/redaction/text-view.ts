@@ -8,12 +8,7 @@ const SPACE = latePattern(String.raw`^\p{Zs}$`, 'u');
 /** Invisible characters: soft hyphen, joiners, direction marks, variation selectors, byte order mark. */
 const INVISIBLE = latePattern(String.raw`^\p{Default_Ignorable_Code_Point}$`, 'u');
 
-/** The zero of each block of decimal digits that Unicode normalization does not change (Unicode, `Nd`). */
-const ZEROS = [
-  0x0660, 0x06f0, 0x07c0, 0x0966, 0x09e6, 0x0a66, 0x0ae6, 0x0b66, 0x0be6, 0x0c66, 0x0ce6, 0x0d66, 0x0de6,
-  0x0e50, 0x0ed0, 0x0f20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0,
-  0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0,
-];
+const DIGIT = latePattern(String.raw`^\p{Nd}$`, 'u');
 
 const FOLDS = new Map<string, string>();
 const MOST_FOLDED = 20_000;
@@ -69,9 +64,16 @@ function fold(character: string, code: number): string {
 
 function foldOne(character: string, code: number): string {
   if (INVISIBLE().test(character)) return '';
-  for (const zero of ZEROS) if (code >= zero && code < zero + 10) return String(code - zero);
+  if (DIGIT().test(character)) return String(valueOfDigit(code));
   const normal = character.normalize('NFKC');
   if (normal.length > LONGEST_FOLDED) return character;
   if (DASH().test(normal)) return '-';
   return SPACE().test(normal) ? ' ' : normal;
+}
+
+/** The ten digits of a script stand in a row, from zero on (Unicode, 4.6); rows of some scripts touch. */
+function valueOfDigit(code: number): number {
+  let zero = code;
+  while (DIGIT().test(String.fromCodePoint(zero - 1))) zero--;
+  return (code - zero) % 10;
 }

@@ -78,6 +78,40 @@ describe.each(Object.entries(SCRIPTS))('beside letters of another script: %s', (
   });
 });
 
+describe('digits of every script that the runtime knows, also beyond the Basic Multilingual Plane', () => {
+  const systems = Intl.supportedValuesOf('numberingSystem').flatMap((system) => {
+    const write = (digit: string): string =>
+      new Intl.NumberFormat(`en-u-nu-${system}`).format(Number(digit)).normalize('NFC');
+    const isDecimal = Array.from('0123456789', write).every((digit) => /^\p{Nd}$/u.test(digit));
+    return isDecimal ? [[system, (text: string) => text.replaceAll(/\d/g, write)] as const] : [];
+  });
+
+  test('there are some fifty', () => expect(systems.length).toBeGreaterThan(50));
+
+  test.each(systems)('%s', async (_system, write) => {
+    for (const [text, expected] of [
+      ['paid with 4111 1111 1111 1111 today', 'paid with <CREDIT_CARD> today'],
+      ['call +49 1512 3456780 now', 'call <PHONE_NUMBER> now'],
+      ['from 203.0.113.77', 'from <IP_ADDRESS>'],
+      ['SSN 536-90-4399', 'SSN <US_SSN>'],
+    ] as const)
+      expect(await redactor.redactText(write(text))).toBe(expected);
+  });
+});
+
+describe('a letter that Japanese scripts share is one of each', () => {
+  test.each([
+    ['ユーザー@example.jp', '<EMAIL_ADDRESS>'],
+    ['ミーちゃん@example.jp', '<EMAIL_ADDRESS>'],
+    ['こゝろ@example.jp', '<EMAIL_ADDRESS>'],
+    ['佐々木@例え.jp', '<EMAIL_ADDRESS>'],
+    ['ﾕｰｻﾞｰ@example.jp', '<EMAIL_ADDRESS>'],
+    ['マネージャーjane@acme.com', 'マネージャー<EMAIL_ADDRESS>'],
+    ['電話ナンバー5551234567', '電話ナンバー<PHONE_NUMBER>'],
+    ['電話。5551234567', '電話。5551234567'],
+  ])('%s', async (text, expected) => expect(await redactor.redactText(text)).toBe(expected));
+});
+
 describe('adjacent Latin letters and digits, with any marks, make a value a part of a longer word', () => {
   test.each(['a', 'é', 'e\u0301', 'ß', 'ł', 'Ｘ', '𝐱', '_', '7', '７', '٧', '७'])('%s', async (joined) => {
     for (const [entity, value] of [

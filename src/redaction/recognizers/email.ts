@@ -2,6 +2,7 @@ import { CLUE } from '../clues.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isTopLevelDomain } from '../top-level-domains.ts';
 import { latePattern } from '../late.ts';
+import { UNSPACED_LETTER } from '../unspaced.ts';
 
 const MARK = latePattern(String.raw`\p{M}`, 'u');
 
@@ -12,11 +13,6 @@ const LONGEST_LOCAL = 254;
 const DOMAIN = latePattern(
   String.raw`[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,62})(?:\.[\p{L}\p{M}\p{N}-]{1,63}){1,32}`,
   'uy',
-);
-/** Letters of scripts that are written without spaces, or of words that an ending follows directly. */
-const UNSPACED = latePattern(
-  String.raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}]`,
-  'u',
 );
 const LATIN_LETTER = latePattern(String.raw`\p{Script=Latin}`, 'u');
 const FOREIGN_LETTER = latePattern(String.raw`(?!\p{Script=Latin})[\p{L}]`, 'u');
@@ -113,8 +109,8 @@ function afterLabel(text: string, start: number, at: number): number {
       const next = text[end] as string;
       marksEnd = undefined;
       // A letter of an unspaced script ends before any other character, other letters only before Latin ones.
-      if (UNSPACED().test(character)) {
-        if (end < at && !UNSPACED().test(next)) return end;
+      if (UNSPACED_LETTER().test(character)) {
+        if (end < at && !UNSPACED_LETTER().test(next)) return end;
       } else if (FOREIGN_LETTER().test(character)) {
         if (sawLatin && LATIN_LETTER().test(next)) return end;
       } else sawLatin ||= LATIN_LETTER().test(character);
@@ -152,7 +148,7 @@ function usableLength(label: string, isLast: boolean): number {
   if (/^[a-z]/i.test(label)) {
     const foreign = label.search(FOREIGN_LETTER());
     if (foreign > 0) return foreign;
-  } else if (UNSPACED().test(label[0] as string) && !isTopLevelDomain(label.toLowerCase())) {
+  } else if (UNSPACED_LETTER().test(label[0] as string) && !isTopLevelDomain(label.toLowerCase())) {
     for (let length = label.length - 1; length > 0; length--) {
       if (isTopLevelDomain(label.slice(0, length).toLowerCase())) return length;
     }

@@ -3,6 +3,7 @@ import { ASCII } from '../context.ts';
 import { latePattern } from '../late.ts';
 import { forEachMatch, placedPattern, type PlacedPattern } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
+import { ENDS_UNSPACED, UNSPACED_LETTER } from '../unspaced.ts';
 import { isPassword, type Style } from './password-shape.ts';
 import { isStandIn, looksRandom } from './randomness.ts';
 import {
@@ -24,15 +25,6 @@ const SEPARATOR =
   /(?:[._-]?\d{1,2})?(?:\[\w{0,16}\])?\\{0,3}["'`*_\])]{0,4}[ \t]{0,8}(?:=>|:=|={1,3}|:(?!:)|(?:is|was|ist|war|lautet|est|es|é|è|jest|er|är|on|это|הוא|है|هو|هي)(?=\s)|[是为為はが는은이가])[ \t*_]{0,8}/iuy;
 /** A space, the end of a tag, or a value in ASCII. */
 const TOUCHABLE = /[\t\x20-\x7e]/;
-/** A name in a script without spaces, or that particles follow directly, may touch its value. */
-const UNSPACED = latePattern(
-  String.raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]`,
-  'u',
-);
-const TOUCHING = latePattern(
-  String.raw`[\p{Script=Han}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]$`,
-  'u',
-);
 /** A command line and a file of pairs have only space there: `--token x`, `aws_secret_access_key x`. */
 const SPACE = /[ \t]{1,8}/y;
 /** From the end of a line to the only word of the next. */
@@ -163,7 +155,7 @@ function afterTouching(text: string, start: number, nameEnd: number): number | u
   const paired = skip(text, nameEnd, PAIR) ?? skip(text, nameEnd, CELL);
   if (paired !== undefined) return paired;
   if (text[start - 1] === '<') return skip(text, nameEnd, OPEN_TAG);
-  if (TOUCHING().test(text.slice(start, nameEnd))) return nameEnd;
+  if (ENDS_UNSPACED().test(text.slice(start, nameEnd))) return nameEnd;
   return /[_-]/.test(text.slice(start, nameEnd))
     ? skip(text, nameEnd, SPACE)
     : skip(text, nameEnd, SPACE_AND_QUOTE);
@@ -199,7 +191,7 @@ function valueEnd(text: string, start: number, pattern: RegExp): number {
   let end = skip(text, start, pattern) ?? start;
   const link = text.slice(start, end).search(/[)\]]{1,2}\(/); // the end of a Markdown link's text or target
   if (link > 0) end = start + link;
-  const ending = ASCII.test(text[start] ?? '') ? text.slice(start, end).search(UNSPACED()) : -1;
+  const ending = ASCII.test(text[start] ?? '') ? text.slice(start, end).search(UNSPACED_LETTER()) : -1;
   if (ending > 0) end = start + ending;
   let last = end;
   while (last > start && /[.,;:?)\]}|*]/.test(text[last - 1] as string)) last--;

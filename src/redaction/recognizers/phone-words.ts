@@ -1,6 +1,7 @@
 import { ASCII, words, wordsAfter, wordsBefore, wordsOfKey } from '../context.ts';
 import { leadOf } from '../labels.ts';
 import { latePattern } from '../late.ts';
+import { ENDS_UNSPACED } from '../unspaced.ts';
 
 const LATIN_CHARACTER = latePattern(String.raw`[\p{Script=Latin}\p{N}]`, 'u');
 
@@ -73,11 +74,6 @@ const VERB_STEMS = stems('звони позвон дзвон تماس اتصل �
 const KINDS = words('office home work direct main cell mobile fax phone tel desk');
 const CALLING =
   /\b(?:call|text|ring|phone|reach|dial|message|contact) (?:me|us|him|her|them|you)(?: back)? (?:at|on|under|via|using):? ?$/i;
-/** Written in these scripts, a word that touches the number names it, as `电话13800138000` does. */
-const TOUCHING = latePattern(
-  String.raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]$`,
-  'u',
-);
 /** Ten digits of a mobile in India or Russia, after a word in another script. */
 const MOBILE = /^[6-9]\d{9}$/;
 /**
@@ -102,7 +98,8 @@ export function isAnnouncedInText(text: string, start: number, digits: string): 
   if (OWN_NUMBER.test(before)) return NATIONAL.test(digits);
   // "📞 …" needs no word.
   if (SIGN.test(before)) return digits.length >= 8;
-  let announced = ANNOUNCING().test(before) || TOUCHING().test(before);
+  // `电话13800138000`: a word that touches the number names it.
+  let announced = ANNOUNCING().test(before) || ENDS_UNSPACED().test(before);
   const near = wordsBefore(text, start, 6);
   for (const [place, word] of near.slice(0, 4).entries()) {
     if (isPhoneWord(word)) {
