@@ -1,5 +1,5 @@
 import { late } from '../late.ts';
-import { FOREIGN_NAME_ENDS } from './secret-names.ts';
+import { FOREIGN_NAMES, variantsOf } from './foreign-names.ts';
 
 /** This many adjacent code units of a name beyond ASCII are looked for at once; of a shorter name two. */
 const LONG = 4;
@@ -14,16 +14,18 @@ export const WINDOW_STARTS: number = 1 | (1 << LONG);
 export const WINDOW_ENDS: number = (1 << (LONG - 1)) | (1 << (LONG + SHORT - 1));
 
 /**
- * For each code unit of the names the places, as bits below 256, at which it stands in a window; those of short names
+ * For each code unit of the names the places, as bits below 256, at which it stands in a window; those of short windows
  * stand behind those of long ones.
  */
 export function windowPlaces(): ReadonlyMap<number, number> {
   const places = new Map<number, number>();
-  for (const window of windows()) {
+  for (const window of FOREIGN_NAMES.map(windowOf)) {
     const offset = window.length === LONG ? 0 : LONG;
-    for (const [place, units] of window.entries()) {
-      for (const unit of units) {
-        const code = unit.charCodeAt(0);
+    for (const [place, unit] of Array.from({ length: window.length }, (_, at) =>
+      window.charAt(at),
+    ).entries()) {
+      for (const variant of variantsOf(unit)) {
+        const code = variant.charCodeAt(0);
         places.set(code, (places.get(code) ?? 0) | (1 << (offset + place)));
       }
     }
@@ -32,10 +34,13 @@ export function windowPlaces(): ReadonlyMap<number, number> {
 }
 
 const HASHES = 1 << 14;
-const hashes = late(() => hashesOf(windows().flatMap(spellings)));
+const hashes = late(() => hashesOf(FOREIGN_NAMES.map(hashedOf).flatMap(spellings)));
 
 /** Whether the window of a name ends at `end`, or one of the few with its hash. */
 export function endsWindow(text: string, end: number): boolean {
+  const isForeign = (place: number): boolean => text.charCodeAt(place) > 0x7f;
+  // Letters of ASCII that stand in different windows.
+  if (!isForeign(end - 1) && !isForeign(end - 2) && !isForeign(end - LONG)) return false;
   const known = hashes();
   return known[hashOf(text, end - LONG, end)] === 1 || known[hashOf(text, end - SHORT, end)] === 1;
 }
@@ -54,25 +59,34 @@ function hashOf(text: string, start: number, end: number): number {
   return hash;
 }
 
-/** For each name, adjacent code units of every match, with the first one beyond ASCII; each with its variants. */
-function windows(): readonly (readonly string[])[] {
-  return FOREIGN_NAME_ENDS.here.source.split('|').map(windowOf);
+/**
+ * Code units of each match with the first one beyond ASCII: the first in a long window, so that text in ASCII hardly ever
+ * begins one.
+ */
+function windowOf(name: string): string {
+  const foreign = placeOfForeign(name);
+  if (name.length - foreign >= LONG) return name.slice(foreign, foreign + LONG);
+  const end = endOfShort(name);
+  return name.slice(end - SHORT, end);
 }
 
-function windowOf(name: string): readonly string[] {
-  const units: string[] = [];
-  for (const [, list, unit, optional] of name.matchAll(/(?:\[([^\]]+)\]|([^]))(\??)/g)) {
-    if (optional === '?') break;
-    units.push(list ?? (unit as string));
-  }
-  const foreign = units.findIndex((variants) => variants > '\x7f');
-  const start = Math.max(0, Math.min(foreign, units.length - LONG));
-  return units.slice(start, start + (units.length < LONG ? SHORT : LONG));
+/** The code units that decide at the end of its window: of a short one, also those before it. */
+function hashedOf(name: string): string {
+  const window = windowOf(name);
+  const end = endOfShort(name);
+  return window.length === LONG || end < LONG ? window : name.slice(end - LONG, end);
 }
 
-function spellings(window: readonly string[]): readonly string[] {
-  return window.reduce<readonly string[]>(
-    (begun, variants) => begun.flatMap((text) => Array.from(variants, (unit) => text + unit)),
-    [''],
-  );
+function endOfShort(name: string): number {
+  return Math.max(SHORT, Math.min(name.length, placeOfForeign(name) + SHORT));
+}
+
+function placeOfForeign(name: string): number {
+  return name.search(/[^\0-\x7f]/);
+}
+
+function spellings(units: string): readonly string[] {
+  return Array.from({ length: units.length }, (_, place) => variantsOf(units.charAt(place))).reduce<
+    readonly string[]
+  >((begun, variants) => begun.flatMap((text) => Array.from(variants, (unit) => text + unit)), ['']);
 }

@@ -4,11 +4,11 @@ import { latePattern } from '../late.ts';
 import { forEachMatch, placedPattern, type PlacedPattern } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
 import { ENDS_UNSPACED, UNSPACED_LETTER } from '../unspaced.ts';
+import { FOREIGN_NAME_ENDS } from './foreign-names.ts';
 import { isPassword, type Style } from './password-shape.ts';
 import { isStandIn, looksRandom } from './randomness.ts';
 import {
   CREDENTIAL_SCHEMES,
-  FOREIGN_NAME_ENDS,
   isPassKey,
   NAME_ENDS,
   secretKind,

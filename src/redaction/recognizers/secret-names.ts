@@ -1,5 +1,6 @@
 import { words, wordsOfKey } from '../context.ts';
 import { placedPattern, type PlacedPattern } from '../places.ts';
+import { endsWithNameOf, isForeignPassword, isForeignToken } from './foreign-names.ts';
 
 /** The kind of secret that a name announces: machine-made, or chosen by a person. */
 export type SecretKind = 'token' | 'password';
@@ -12,28 +13,42 @@ const KEY = '[ _.-]?key';
 const NAMES =
   'token|secret|passphrase|password|passwort|passwd|passcode|passord|pass|pwd|credentials?|authorization|jsessionid|phpsessid|sessid|connect\\.sid|kennwort|contrasena|clave|senha|mot de passe|mdp|parola|parole|sifre|haslo|heslo|wachtwoord|adgangskode|salasana|kata sandi|lozinka|geslo|parool|salasona|fjalekalimi?|nenosiri|kata laluan|pasahitza|contrasenya|contrasinal|pasfhocal';
 
+/** Of keys and tokens in languages that write them without other letters than those of ASCII, in all their spellings. */
+const FOREIGN_KEYS = (
+  'clave api,clave de api,clave secreta,clave privada,clave de acceso,chave api,chave de api,chave da api,chave secreta,chave privada,' +
+  'chave de acesso,chiave api,chiave segreta,chiave privata,chiave di accesso,klucz api,tajny klucz,klucz prywatny,kunci api,' +
+  'kunci rahasia,api sleutel,geheime sleutel,toegangssleutel,api nyckel,hemlig nyckel,api avain,salainen avain,api kulcs,titkos kulcs,' +
+  'api anahtari,gizli anahtar,cheie api,cheia api,jeton,jeton api,token de acceso,token de acesso,token di accesso,token akses'
+)
+  .split(',')
+  .toSorted((one, other) => other.length - one.length);
+const SEPARATORS = [' ', '_', '-'];
+const isForeignKey = endsWithNameOf(FOREIGN_KEYS);
+
 /** The ends of names of secrets, longer ones first; any text may precede them. */
 export const NAME_ENDS: PlacedPattern = placedPattern(
-  new RegExp(`secret${KEY}(?:[ _.-]?base)?|(?:${KEY_OWNERS.join('|')})${KEY}|${NAMES}`, 'i'),
+  new RegExp(
+    `secret${KEY}(?:[ _.-]?base)?|(?:${KEY_OWNERS.join('|')})${KEY}|${FOREIGN_KEYS.join('|').replaceAll(' ', '[ _-]')}|${NAMES}`,
+    'i',
+  ),
 );
 /** Every match of {@link NAME_ENDS} begins with one of these, in any case. */
 export const NAME_LITERALS: readonly string[] = [
   ...KEY_OWNERS.flatMap((owner) => ['', ' ', '_', '.', '-'].map((separator) => `${owner}${separator}key`)),
+  ...FOREIGN_KEYS.flatMap((name) => {
+    const [first = '', ...rest] = name.split(' ');
+    return SEPARATORS.map((separator) => [first, ...rest.slice(0, 1)].join(separator));
+  }),
   ...NAMES.split('|').map((name) => name.replace(/.\?$/, '').replaceAll('\\', '')),
 ];
 /** They precede a credential without a separator (RFC 7235, 2.1). */
 export const CREDENTIAL_SCHEMES: readonly string[] = ['bearer', 'token', 'basic'];
 /** An ASCII text without one of these has no value that can be distinguished from a word. */
 export const TELLING_CHARACTER: RegExp = /[\d=:@#$%^&*]/;
-/** The names of secrets with letters beyond ASCII, as they are written within a sentence and at its beginning. */
-export const FOREIGN_NAME_ENDS: PlacedPattern = placedPattern(
-  /[Cc]ontraseña|[Şş]ifre|[Hh]asło|[Ll]ösenord|[Jj]elszó|[Mm]ật khẩu|[Пп]арол[ья]|ПАРОЛЬ|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمة المرور|كلمة السر|رمز عبور|סיסמה|पासवर्ड|পাসওয়ার্ড|[Κκ]ωδικός|[Лл]озинк[аи]|[Pp]arolă|[Ss]alasõna|[Ss]laptažodis|[Ll]ykilorð|[Ff]jalëkalimi?|[Нн]ууц үг|[Ққ]ұпия ?сөз|գաղտնաբառ|პაროლი|گذرواژه|پاس ورڈ|کلمه عبور|الرقم السري|كلمة سر|ססמה|கடவுச்சொல்|పాస్‌?వర్డ్|ಪಾಸ್‌?ವರ್ಡ್|പാസ്‌?വേഡ്|પાસવર્ડ|ਪਾਸਵਰਡ|මුරපදය|ລະຫັດຜ່ານ|ពាក្យសម្ងាត់|စကားဝှက်|የይለፍ ቃል|暗証番号/,
-);
-
 const TOKEN_END =
   /(?:token|secret|apikey|accesskey|secretkey|secretkeybase|privatekey|masterkey|signingkey|encryptionkey|accountkey|authkey|servicekey|licensekey|subscriptionkey|sharedkey|credential|credentials|authorization|jsessionid|phpsessid|sessid|connectsid)$/;
 const PASSWORD_END =
-  /(?:password|passwd|passwort|passphrase|passcode|pwd|kennwort|contraseña|contrasena|senha|motdepasse|mdp|parola|şifre|sifre|hasło|haslo|heslo|lösenord|wachtwoord|adgangskode|passord|salasana|jelszó|parole|mậtkhẩu|katasandi|пароль|пароля|密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน|كلمةالمرور|كلمةالسر|رمزعبور|סיסמה|पासवर्ड|পাসওয়ার্ড|κωδικός|lozinka|geslo|parool|salasona|salasõna|fjalekalimi?|fjalëkalimi?|nenosiri|katalaluan|pasahitza|contrasenya|contrasinal|pasfhocal|parolă|slaptažodis|lykilorð|лозинк[аи]|нууцүг|құпиясөз|գաղտնաբառ|პაროლი|گذرواژه|پاسورڈ|کلمهعبور|الرقمالسري|كلمةسر|ססמה|கடவுச்சொல்|పాస్వర్డ్|ಪಾಸ್ವರ್ಡ್|പാസ്വേഡ്|પાસવર્ડ|ਪਾਸਵਰਡ|මුරපදය|ລະຫັດຜ່ານ|ពាក្យសម្ងាត់|စကားဝှက်|የይለፍቃል|暗証番号)$/;
+  /(?:password|passwd|passwort|passphrase|passcode|pwd|kennwort|contrasena|senha|motdepasse|mdp|parola|sifre|haslo|heslo|wachtwoord|adgangskode|passord|salasana|parole|katasandi|lozinka|geslo|parool|salasona|fjalekalimi?|nenosiri|katalaluan|pasahitza|contrasenya|contrasinal|pasfhocal)$/;
 /** Names that are also words of prose: `pass` and `clave` count only as part of a longer name (`db_pass`). */
 const AMBIGUOUS = words('pass clave');
 /** `next_page_token`, `token_count`, `csrf_token` of a form is one that is used once; a design token is a colour. */
@@ -41,6 +56,8 @@ const HARMLESS = words(
   'count page next prev previous cursor continuation sync max min limit usage prompt completion input output cached total ' +
     'design syntax pad bos eos unk sep cls mask special stop public client-side per',
 );
+/** The name of a public key ends like that of a secret one where the word for "public" stands in the same word. */
+const PUBLIC_KEY = /公[开開共用]?[密金][钥鑰]$/;
 const NUMBERED = /\d{1,2}$/;
 
 const KNOWN = new Map<string, SecretKind | undefined>();
@@ -73,11 +90,12 @@ export function secretKind(name: string): SecretKind | undefined {
   const last = (parts[parts.length - 1] ?? '').replace(NUMBERED, '');
   if (last === '' || parts.some((word) => HARMLESS.has(word))) return undefined;
   const joined = parts.join('').replace(NUMBERED, '');
-  if (PASSWORD_END.test(joined)) return 'password';
+  if (PUBLIC_KEY.test(joined)) return undefined;
+  if (PASSWORD_END.test(joined) || isForeignPassword().test(joined)) return 'password';
   if (AMBIGUOUS.has(last)) return parts.length > 1 ? 'password' : undefined;
   if (/[a-z]{2,}pass$/.test(last) && /(?:db|smtp|user|mail|root|ftp|admin|sql|pg)pass$/.test(last))
     return 'password';
-  if (TOKEN_END.test(joined)) return 'token';
+  if (TOKEN_END.test(joined) || isForeignKey().test(joined) || isForeignToken().test(joined)) return 'token';
   // `password_confirmation`, `token_value`, `secret_current`
   return parts.length > 1 && /^(?:value|confirmation|confirm|current|previous|plain|old|new)$/.test(last)
     ? secretKind(parts.slice(0, -1).join(' '))
