@@ -99,7 +99,7 @@ const MOST_KEYS = 1000;
 const LONGEST_KEY = 64;
 
 function readKey(key: string): readonly string[] {
-  const spaced = key.slice(0, 128).replace(CAMEL(), '$1 $2').replace(ACRONYM(), '$1 $2');
+  const spaced = key.slice(0, 128).normalize('NFKC').replace(CAMEL(), '$1 $2').replace(ACRONYM(), '$1 $2');
   return (spaced.match(WORD()) ?? []).map((word) => word.toLowerCase());
 }
 

@@ -10,6 +10,11 @@ const INVISIBLE = latePattern(String.raw`^\p{Default_Ignorable_Code_Point}$`, 'u
 
 const DIGIT = latePattern(String.raw`^\p{Nd}$`, 'u');
 
+const COMPOSING = latePattern(
+  String.raw`[\u0300-\u0345\u0653-\u0655\u093c\u1161-\u1175\u11a8-\u11c2\u3099\u309a]`,
+  'u',
+);
+
 const FOLDS = new Map<string, string>();
 const MOST_FOLDED = 20_000;
 /**
@@ -25,13 +30,19 @@ export function plainView(text: string): TextView {
 
 /**
  * The text with variants of characters folded: compatibility forms (full-width, mathematical), decimal digits of
- * all scripts, dashes and spaces, invisible characters omitted. Folding is done character by character, so that
- * every range of the view maps to a range of the original; only the original is edited.
+ * all scripts, dashes and spaces, letters with their marks composed, invisible characters omitted. Folding is done
+ * character by character, so that every range of the view maps to a range of the original; only the original is edited.
  */
 export function foldedView(original: string): TextView {
   const units = codeUnits();
   const plain = plainView(original);
   let builder: ViewBuilder | undefined;
+  // The last piece, as long as a mark can follow that composes with it.
+  let last: { readonly start: number; readonly end: number; readonly text: string } | undefined;
+  const replace = (start: number, end: number, text: string): void => {
+    if (last !== undefined) (builder ??= viewBuilder(plain)).replace(last.start, last.end, last.text);
+    last = { start, end, text };
+  };
   for (let index = 0; index < original.length; index++) {
     const unit = original.charCodeAt(index);
     const known = units[unit] as number;
@@ -39,15 +50,35 @@ export function foldedView(original: string): TextView {
     const code = original.codePointAt(index) as number;
     const character = String.fromCodePoint(code);
     const folded = fold(character, code);
+    if (composes(folded) && index > 0) {
+      const base = last?.end === index ? last : { start: index - 1, text: original.charAt(index - 1) };
+      const composed = (base.text + folded).normalize('NFC');
+      if (composed.length <= base.text.length) {
+        if (base === last) last = { ...last, end: index + 1, text: composed };
+        else replace(base.start, index + 1, composed);
+        continue;
+      }
+    }
     if (folded !== character) {
-      (builder ??= viewBuilder(plain)).replace(index, index + character.length, folded);
+      replace(index, index + character.length, folded);
       if (character.length === 1 && folded.length === 1 && folded < '\x80') {
         units[unit] = (units[folded.charCodeAt(0)] as number) | FOLDED;
       }
-    } else if (!isSurrogate(unit)) units[unit] = known & ~MAY_FOLD;
+    } else if (!isSurrogate(unit) && !composes(character)) units[unit] = known & ~MAY_FOLD;
     index += character.length - 1;
   }
+  if (last === undefined) return plain;
+  replace(original.length, original.length, '');
   return builder?.build() ?? plain;
+}
+
+/**
+ * Whether it is a mark that a letter before it composes with (Unicode, 3.11), a vowel or a last consonant of Hangul
+ * among them. Not the vowels of Indian scripts, which are in most of their words and hardly ever decomposed.
+ */
+function composes(character: string): boolean {
+  if (character < '\u0300' || character > '\u309a' || character.length !== 1) return false;
+  return COMPOSING().test(character);
 }
 
 function isSurrogate(unit: number): boolean {

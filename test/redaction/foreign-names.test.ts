@@ -52,6 +52,9 @@ function forms(name: string, value: string): readonly string[] {
     `${name.toLocaleUpperCase(/[şı]/.test(name) ? 'tr' : 'en')}: ${value}`,
     `(${name[0]?.toUpperCase()}${name.slice(1)}: ${value})`,
     JSON.stringify({ [name]: value }),
+    // Letters and their marks apart, as file names of macOS have them.
+    `${name}: ${value}`.normalize('NFD'),
+    JSON.stringify({ [name.normalize('NFD')]: value }),
     ...(TOUCHES.test(name) ? [`${name}${value}`] : []),
   ];
 }

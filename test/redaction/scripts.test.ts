@@ -99,6 +99,29 @@ describe('digits of every script that the runtime knows, also beyond the Basic M
   });
 });
 
+describe('letters with their marks apart are read like composed ones', () => {
+  test.each([
+    ['사용자@예시.한국', '<EMAIL_ADDRESS>'],
+    ['josé@ejemplo.es', '<EMAIL_ADDRESS>'],
+    ['だいご@例え.jp', '<EMAIL_ADDRESS>'],
+    ['user@παράδειγμα.ελ', '<EMAIL_ADDRESS>'],
+    ['téléphone : 01 23 45', 'téléphone : <PHONE_NUMBER>'],
+    ['전화번호 5551234567', '전화번호 <PHONE_NUMBER>'],
+    ['điện thoại: 5551234567', 'điện thoại: <PHONE_NUMBER>'],
+    ['ﾊﾟｽﾜｰﾄﾞ：Tr0ub4dor3', 'ﾊﾟｽﾜｰﾄﾞ：<PASSWORD>'],
+    ['mật khẩu: Tr0ub4dor3 ấy', 'mật khẩu: <PASSWORD> ấy'],
+    ['{"téléphone":"012345"}', '{"téléphone":"<PHONE_NUMBER>"}'],
+  ])('%s', async (text, expected) => {
+    expect(await redactor.redactText(text)).toBe(expected);
+    expect(await redactor.redactText(text.normalize('NFD'))).toBe(expected.normalize('NFD'));
+  });
+
+  test('and the rest of the text stays as it was', async () => {
+    const text = 'é ê ậ ガ 한 \u0301 x\u0338 jane@acme.com é ậ'.normalize('NFD');
+    expect(await redactor.redactText(text)).toBe(text.replace('jane@acme.com', '<EMAIL_ADDRESS>'));
+  });
+});
+
 describe('a letter that Japanese scripts share is one of each', () => {
   test.each([
     ['ユーザー@example.jp', '<EMAIL_ADDRESS>'],

@@ -85,7 +85,7 @@ export function isPassKey(key: string | undefined): boolean {
 /** The kind of secret that a key or a name in a text announces, if any. */
 export function secretKind(name: string): SecretKind | undefined {
   if (name.length > 128) return undefined;
-  const parts = wordsOfKey(name).map((word) => word.normalize('NFKC'));
+  const parts = Array.from(wordsOfKey(name));
   while (parts.length > 1 && /^\d{1,2}$/.test(parts[parts.length - 1] as string)) parts.pop();
   const last = (parts[parts.length - 1] ?? '').replace(NUMBERED, '');
   if (last === '' || parts.some((word) => HARMLESS.has(word))) return undefined;
