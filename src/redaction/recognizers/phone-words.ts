@@ -13,12 +13,12 @@ const LATIN = words(
     'celular cellulare cel telefonino rufnummer rückruf phonenumber mobilenumber phoneno msisdn natel gsm cep ' +
     'komórka komórkowy komórki kom puhelin puhelinnumero matkapuhelin puh kännykkä sími símanúmer farsími tālrunis ' +
     'tālr mobilais mobilus ponsel hp telp telpon thoại sđt sdt simu fón guthán ffôn fono fone fones telemóvel ' +
-    'telemovel mobiel mobiele gsmnummer telnr telno phonenum ph',
+    'telemovel mobiel mobiele gsmnummer telnr telno phonenum ph tél télécopie télécopieur mobilfunk festnetz festnetznummer durchwahl mobilszám bimbit mobitel',
 );
 /** Words that name the number and not the thing: they need no colon. */
 const NUMBER_OF_PHONE = words(
   'tel tels tele telf tlf telp telnr telno fax faks telefax ph mob hp whatsapp handynr handynummer rufnummer mobilnr ' +
-    'mobilnummer phonenumber mobilenumber phoneno phonenum msisdn sđt sdt cel puhelinnumero símanúmer gsmnummer ' +
+    'mobilnummer phonenumber mobilenumber phoneno phonenum msisdn sđt sdt cel tél festnetznummer durchwahl mobilszám puhelinnumero símanúmer gsmnummer ' +
     'тел моб τηλ κιν טל հեռ',
 );
 const LATIN_STEM = /^(?:t[eé]l[eé](?:f[oó]n|phon|foon|pon)|telefón)/;
@@ -26,7 +26,7 @@ const LATIN_STEM = /^(?:t[eé]l[eé](?:f[oó]n|phon|foon|pon)|telefón)/;
 const STEMS = stems(
   // Chinese, Japanese, Korean
   '电话 電話 手机 手機 座机 座機 传真 傳真 联系方式 聯絡方式 热线 熱線 拨打 撥打 致电 致電 携帯 ケータイ ファックス ファクス ' +
-    'でんわ 전화 휴대폰 핸드폰 휴대 연락처 팩스 폰번호 ' +
+    'スマホ スマートフォン フリーダイヤル テレフォン テレホン ホットライン 連絡先 直通 固话 固話 市话 市話 でんわ 전화 휴대폰 핸드폰 휴대 연락처 팩스 폰번호 ' +
     // Thai, Lao, Khmer, Burmese
     'โทร มือถือ เบอร์ แฟกซ์ ໂທ ເບີ ទូរស័ព្ទ ទូរសព្ទ ဖုန်း ' +
     // Arabic, Persian, Urdu, Hebrew
@@ -35,7 +35,7 @@ const STEMS = stems(
     'फ़ोन फोन मोबाइल मोबाईल दूरभाष ফোন মোবাইল போன் தொலைபேசி மொபைல் கைபேசி அலைபேசி ஃபோன் ఫోన్ మొబైల్ ಫೋನ್ ದೂರವಾಣಿ ಮೊಬೈಲ್ ' +
     'ഫോൺ മൊബൈൽ ફોન મોબાઇલ ਫੋਨ ਫ਼ੋਨ ਮੋਬਾਈਲ ଫୋନ දුරකථන ' +
     // Cyrillic, Greek, Armenian, Georgian, Amharic
-    'телефон мобильн мобілн мобилн мобилен сотов факс утас τηλέφων τηλεφων κινητό κινητο φαξ հեռախոս բջջային ტელეფონ მობილურ ስልክ',
+    'телефон мобильн мобільн мобілн мобилн мобилен сотов факс утас τηλέφων τηλεφων κινητό κινητο φαξ հեռախոս բջջային ტელეფონ მობილურ ስልክ',
 );
 /** Compounds with a word for telephone that name something else: a conference, a case, a model, an order. */
 const THINGS = stems(
@@ -58,7 +58,7 @@ export const PHONE_WORDS: { has(word: string): boolean } = { has: isPhoneWord };
 /** "phone *number is* 415…", "tel*:* 415…": a phone as a thing ("the phone 1008948180") has none of these. */
 const NUMBER_WORDS = words(
   'number numbers num no nr nummer numero número numéro numara numarası numarasi szám szam číslo cislo broj numer nomor ' +
-    'số nambari namba is at on to ist es est è é é jest är er on auf unter sous al',
+    'số nambari namba raqami is at on to ist es est è é é jest är er on auf unter sous al',
 );
 const NUMBER_STEMS = stems(
   '号码 號碼 番号 番號 번호 номер рақам нөмір رقم شماره نمبر מספר नंबर नम्बर नंबर नम्बर संख्या নম্বর নাম্বার எண் నంబర్ నెంబర్ ಸಂಖ್ಯೆ ನಂಬರ್ ' +
