@@ -35,7 +35,7 @@ const TOKENS: Readonly<Record<string, string>> = {
   Thai: 'คีย์ API,โทเค็น',
 };
 const PASSWORDS =
-  'contraseña,şifre,hasło,lösenord,jelszó,mật khẩu,пароль,密码,パスワード,パスコード,비밀번호,รหัสผ่าน,सिर्फ पासवर्ड,κωδικός,κωδικος,лозинка,parolă,құпия сөз,ລະຫັດຜ່ານ,ពាក្យសម្ងាត់,စကားဝှက်'.split(
+  'contraseña,şifre,hasło,lösenord,jelszó,mật khẩu,пароль,密码,パスワード,パスコード,비밀번호,รหัสผ่าน,सिर्फ पासवर्ड,κωδικός,κωδικος,лозинка,parolă,құпия сөз,ລະຫັດຜ່ານ,ពាក្យសម្ងាត់,စကားဝှက်,парола,парол,סיסמא,الرمز السري,كلمه السر,پسورد,कूटशब्द,พาสเวิร์ด,通行码,パスフレーズ,패스워드,비번,κωδικός πρόσβασης,mật mã,parol,wagwoord,kodeord,tunnussana,palavra-passe'.split(
     ',',
   );
 

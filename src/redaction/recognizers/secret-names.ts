@@ -11,31 +11,31 @@ const KEY_OWNERS =
 const KEY = '[ _.-]?key';
 /** Sources of patterns; a last letter may be one that is not always there. */
 const NAMES =
-  'token|secret|passphrase|password|passwort|passwd|passcode|passord|pass|pwd|credentials?|authorization|jsessionid|phpsessid|sessid|connect\\.sid|kennwort|contrasena|clave|senha|mot de passe|mdp|parola|parole|sifre|haslo|heslo|wachtwoord|adgangskode|salasana|kata sandi|lozinka|geslo|parool|salasona|fjalekalimi?|nenosiri|kata laluan|pasahitza|contrasenya|contrasinal|pasfhocal';
+  'token|secret|passphrase|password|passwort|passwd|passcode|passord|pass|pwd|credentials?|authorization|jsessionid|phpsessid|sessid|connect\\.sid|kennwort|contrasena|clave|senha|mot de passe|mdp|parola|parole|sifre|haslo|heslo|wachtwoord|adgangskode|salasana|kata sandi|lozinka|geslo|parool|salasona|fjalekalimi?|nenosiri|kata laluan|pasahitza|contrasenya|contrasinal|pasfhocal|parol|wagwoord|cyfrinair|pasvorto|kodeord|tunnussana|zaporka';
 
-/** Of keys and tokens in languages that write them without other letters than those of ASCII, in all their spellings. */
-const FOREIGN_KEYS = (
+/** Names of some words in languages that write them in ASCII, in all their spellings. All but the last are of keys and tokens. */
+const PHRASES = (
   'clave api,clave de api,clave secreta,clave privada,clave de acceso,chave api,chave de api,chave da api,chave secreta,chave privada,' +
   'chave de acesso,chiave api,chiave segreta,chiave privata,chiave di accesso,klucz api,tajny klucz,klucz prywatny,kunci api,' +
   'kunci rahasia,api sleutel,geheime sleutel,toegangssleutel,api nyckel,hemlig nyckel,api avain,salainen avain,api kulcs,titkos kulcs,' +
-  'api anahtari,gizli anahtar,cheie api,cheia api,jeton,jeton api,token de acceso,token de acesso,token di accesso,token akses'
+  'api anahtari,gizli anahtar,cheie api,cheia api,jeton,jeton api,token de acceso,token de acesso,token di accesso,token akses,palavra passe'
 )
   .split(',')
   .toSorted((one, other) => other.length - one.length);
 const SEPARATORS = [' ', '_', '-'];
-const isForeignKey = endsWithNameOf(FOREIGN_KEYS);
+const isPhrase = endsWithNameOf(PHRASES);
 
 /** The ends of names of secrets, longer ones first; any text may precede them. */
 export const NAME_ENDS: PlacedPattern = placedPattern(
   new RegExp(
-    `secret${KEY}(?:[ _.-]?base)?|(?:${KEY_OWNERS.join('|')})${KEY}|${FOREIGN_KEYS.join('|').replaceAll(' ', '[ _-]')}|${NAMES}`,
+    `secret${KEY}(?:[ _.-]?base)?|(?:${KEY_OWNERS.join('|')})${KEY}|${PHRASES.join('|').replaceAll(' ', '[ _-]')}|${NAMES}`,
     'i',
   ),
 );
 /** Every match of {@link NAME_ENDS} begins with one of these, in any case. */
 export const NAME_LITERALS: readonly string[] = [
   ...KEY_OWNERS.flatMap((owner) => ['', ' ', '_', '.', '-'].map((separator) => `${owner}${separator}key`)),
-  ...FOREIGN_KEYS.flatMap((name) => {
+  ...PHRASES.flatMap((name) => {
     const [first = '', ...rest] = name.split(' ');
     return SEPARATORS.map((separator) => [first, ...rest.slice(0, 1)].join(separator));
   }),
@@ -48,7 +48,7 @@ export const TELLING_CHARACTER: RegExp = /[\d=:@#$%^&*]/;
 const TOKEN_END =
   /(?:token|secret|apikey|accesskey|secretkey|secretkeybase|privatekey|masterkey|signingkey|encryptionkey|accountkey|authkey|servicekey|licensekey|subscriptionkey|sharedkey|credential|credentials|authorization|jsessionid|phpsessid|sessid|connectsid)$/;
 const PASSWORD_END =
-  /(?:password|passwd|passwort|passphrase|passcode|pwd|kennwort|contrasena|senha|motdepasse|mdp|parola|sifre|haslo|heslo|wachtwoord|adgangskode|passord|salasana|parole|katasandi|lozinka|geslo|parool|salasona|fjalekalimi?|nenosiri|katalaluan|pasahitza|contrasenya|contrasinal|pasfhocal)$/;
+  /(?:password|passwd|passwort|passphrase|passcode|pwd|kennwort|contrasena|senha|motdepasse|mdp|parola|sifre|haslo|heslo|wachtwoord|adgangskode|passord|salasana|parole|katasandi|lozinka|geslo|parool|salasona|fjalekalimi?|nenosiri|katalaluan|pasahitza|contrasenya|contrasinal|pasfhocal|parol|wagwoord|cyfrinair|pasvorto|kodeord|tunnussana|zaporka|palavrapasse)$/;
 /** Names that are also words of prose: `pass` and `clave` count only as part of a longer name (`db_pass`). */
 const AMBIGUOUS = words('pass clave');
 /** `next_page_token`, `token_count`, `csrf_token` of a form is one that is used once; a design token is a colour. */
@@ -95,7 +95,7 @@ export function secretKind(name: string): SecretKind | undefined {
   if (AMBIGUOUS.has(last)) return parts.length > 1 ? 'password' : undefined;
   if (/[a-z]{2,}pass$/.test(last) && /(?:db|smtp|user|mail|root|ftp|admin|sql|pg)pass$/.test(last))
     return 'password';
-  if (TOKEN_END.test(joined) || isForeignKey().test(joined) || isForeignToken().test(joined)) return 'token';
+  if (TOKEN_END.test(joined) || isPhrase().test(joined) || isForeignToken().test(joined)) return 'token';
   // `password_confirmation`, `token_value`, `secret_current`
   return parts.length > 1 && /^(?:value|confirmation|confirm|current|previous|plain|old|new)$/.test(last)
     ? secretKind(parts.slice(0, -1).join(' '))
