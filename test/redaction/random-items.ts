@@ -88,8 +88,21 @@ function spelledText(next: (below: number) => number): string {
       `${pick(['Cookie: ', 'set-cookie=', 'cookie: '])}a=${characters(alnum, 20)}; sid=${characters(alnum, 9)}`,
     () => `a://b:${characters(alnum, 4)}@c.de ${characters(alnum, 4)}@${pick(['acme.com', 'a.b', 'x'])}`,
     () =>
-      pick(['пароль: ', '密码是', 'パスワード：', 'contraseña: ', 'hasło ', 'كلمة المرور: ']) +
-      characters(`${alnum}!`, 8),
+      pick([
+        'пароль: ',
+        'ПАРОЛЬ: ',
+        '密码是',
+        'パスワード：',
+        'contraseña: ',
+        'contrasen\u0303a: ',
+        'hasło ',
+        'كلمة المرور: ',
+        'APIキー：',
+        'API-SCHLÜSSEL: ',
+        'токен: ',
+        'clave secreta: ',
+        '토큰',
+      ]) + characters(`${alnum}!`, 8 + next(12)),
     () =>
       pick([
         '１２３-４５-６７８９',
