@@ -11,7 +11,7 @@ const INVISIBLE = latePattern(String.raw`^\p{Default_Ignorable_Code_Point}$`, 'u
 const DIGIT = latePattern(String.raw`^\p{Nd}$`, 'u');
 
 const COMPOSING = latePattern(
-  String.raw`[\u0300-\u0345\u0653-\u0655\u093c\u1161-\u1175\u11a8-\u11c2\u3099\u309a]`,
+  String.raw`[\u0300-\u0337\u0339-\u0345\u0653-\u0655\u093c\u1161-\u1175\u11a8-\u11c2\u3099\u309a]`,
   'u',
 );
 
@@ -74,7 +74,8 @@ export function foldedView(original: string): TextView {
 
 /**
  * Whether it is a mark that a letter before it composes with (Unicode, 3.11), a vowel or a last consonant of Hangul
- * among them. Not the vowels of Indian scripts, which are in most of their words and hardly ever decomposed.
+ * among them. Not the vowels of Indian scripts, which are in most of their words and hardly ever decomposed, and not the
+ * stroke that makes another sign of `=` (U+0338).
  */
 function composes(character: string): boolean {
   if (character < '\u0300' || character > '\u309a' || character.length !== 1) return false;

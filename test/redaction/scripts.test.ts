@@ -120,6 +120,10 @@ describe('letters with their marks apart are read like composed ones', () => {
     const text = 'é ê ậ ガ 한 \u0301 x\u0338 jane@acme.com é ậ'.normalize('NFD');
     expect(await redactor.redactText(text)).toBe(text.replace('jane@acme.com', '<EMAIL_ADDRESS>'));
   });
+
+  test('a stroke through a separator does not hide it', async () => {
+    expect(await redactor.redactText('password=\u0338Tr0ub4dor3')).not.toContain('Tr0ub4dor3');
+  });
 });
 
 describe('a letter that Japanese scripts share is one of each', () => {

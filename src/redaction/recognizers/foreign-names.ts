@@ -1,8 +1,8 @@
 import { late } from '../late.ts';
 import { placedPattern, type PlacedPattern } from '../places.ts';
 
-// Names of secrets with letters beyond ASCII, a comma between them. A space stands for any separator, or for none where a
-// name has both forms.
+// Names of secrets with letters beyond ASCII, in lower case, a comma between them. A space stands for any separator; a name
+// that is also written without one is there twice.
 
 const PASSWORDS =
   'contraseña,şifre,hasło,lösenord,jelszó,mật khẩu,пароль,пароля,密码,密碼,口令,パスワード,パスコード,비밀번호,암호,รหัสผ่าน,كلمة المرور,كلمة السر,رمز عبور,סיסמה,पासवर्ड,' +
@@ -54,8 +54,8 @@ export const FOREIGN_NAME_ENDS: PlacedPattern = placedPattern(
   ),
 );
 
-/** The end of a key in lower case without what stands between its words. */
-export function endsWithNameOf(names: readonly string[]): () => RegExp {
+/** That a key ends with one of the names: a pattern for its words, in lower case and without what stands between them. */
+export function endWithOneOf(names: readonly string[]): () => RegExp {
   return late(() => {
     // The capital of Turkish i is two characters in lower case.
     const ends = names.join('|').replaceAll(/[ ']/g, '').replaceAll('i', 'i\u0307?').replaceAll('ı', '[ıi]');
@@ -63,5 +63,5 @@ export function endsWithNameOf(names: readonly string[]): () => RegExp {
   });
 }
 
-export const isForeignPassword: () => RegExp = endsWithNameOf(passwords);
-export const isForeignToken: () => RegExp = endsWithNameOf(tokens);
+export const FOREIGN_PASSWORD_END: () => RegExp = endWithOneOf(passwords);
+export const FOREIGN_TOKEN_END: () => RegExp = endWithOneOf(tokens);

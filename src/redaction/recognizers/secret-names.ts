@@ -1,6 +1,6 @@
 import { words, wordsOfKey } from '../context.ts';
 import { placedPattern, type PlacedPattern } from '../places.ts';
-import { endsWithNameOf, isForeignPassword, isForeignToken } from './foreign-names.ts';
+import { endWithOneOf, FOREIGN_PASSWORD_END, FOREIGN_TOKEN_END } from './foreign-names.ts';
 
 /** The kind of secret that a name announces: machine-made, or chosen by a person. */
 export type SecretKind = 'token' | 'password';
@@ -13,7 +13,7 @@ const KEY = '[ _.-]?key';
 const NAMES =
   'token|secret|passphrase|password|passwort|passwd|passcode|passord|pass|pwd|credentials?|authorization|jsessionid|phpsessid|sessid|connect\\.sid|kennwort|contrasena|clave|senha|mot de passe|mdp|parola|parole|sifre|haslo|heslo|wachtwoord|adgangskode|salasana|kata sandi|lozinka|geslo|parool|salasona|fjalekalimi?|nenosiri|kata laluan|pasahitza|contrasenya|contrasinal|pasfhocal|parol|wagwoord|cyfrinair|pasvorto|kodeord|tunnussana|zaporka';
 
-/** Names of some words in languages that write them in ASCII, in all their spellings. All but the last are of keys and tokens. */
+/** Of keys and tokens in languages that write them in ASCII, and one of a password. A space stands for any separator. */
 const PHRASES = (
   'clave api,clave de api,clave secreta,clave privada,clave de acceso,chave api,chave de api,chave da api,chave secreta,chave privada,' +
   'chave de acesso,chiave api,chiave segreta,chiave privata,chiave di accesso,klucz api,tajny klucz,klucz prywatny,kunci api,' +
@@ -23,7 +23,7 @@ const PHRASES = (
   .split(',')
   .toSorted((one, other) => other.length - one.length);
 const SEPARATORS = [' ', '_', '-'];
-const isPhrase = endsWithNameOf(PHRASES);
+const PHRASE_END = endWithOneOf(PHRASES);
 
 /** The ends of names of secrets, longer ones first; any text may precede them. */
 export const NAME_ENDS: PlacedPattern = placedPattern(
@@ -45,6 +45,7 @@ export const NAME_LITERALS: readonly string[] = [
 export const CREDENTIAL_SCHEMES: readonly string[] = ['bearer', 'token', 'basic'];
 /** An ASCII text without one of these has no value that can be distinguished from a word. */
 export const TELLING_CHARACTER: RegExp = /[\d=:@#$%^&*]/;
+
 const TOKEN_END =
   /(?:token|secret|apikey|accesskey|secretkey|secretkeybase|privatekey|masterkey|signingkey|encryptionkey|accountkey|authkey|servicekey|licensekey|subscriptionkey|sharedkey|credential|credentials|authorization|jsessionid|phpsessid|sessid|connectsid)$/;
 const PASSWORD_END =
@@ -85,17 +86,17 @@ export function isPassKey(key: string | undefined): boolean {
 /** The kind of secret that a key or a name in a text announces, if any. */
 export function secretKind(name: string): SecretKind | undefined {
   if (name.length > 128) return undefined;
-  const parts = Array.from(wordsOfKey(name));
+  const parts = [...wordsOfKey(name)];
   while (parts.length > 1 && /^\d{1,2}$/.test(parts[parts.length - 1] as string)) parts.pop();
   const last = (parts[parts.length - 1] ?? '').replace(NUMBERED, '');
   if (last === '' || parts.some((word) => HARMLESS.has(word))) return undefined;
   const joined = parts.join('').replace(NUMBERED, '');
   if (PUBLIC_KEY.test(joined)) return undefined;
-  if (PASSWORD_END.test(joined) || isForeignPassword().test(joined)) return 'password';
+  if (PASSWORD_END.test(joined) || FOREIGN_PASSWORD_END().test(joined)) return 'password';
   if (AMBIGUOUS.has(last)) return parts.length > 1 ? 'password' : undefined;
   if (/[a-z]{2,}pass$/.test(last) && /(?:db|smtp|user|mail|root|ftp|admin|sql|pg)pass$/.test(last))
     return 'password';
-  if (TOKEN_END.test(joined) || isPhrase().test(joined) || isForeignToken().test(joined)) return 'token';
+  if (TOKEN_END.test(joined) || PHRASE_END().test(joined) || FOREIGN_TOKEN_END().test(joined)) return 'token';
   // `password_confirmation`, `token_value`, `secret_current`
   return parts.length > 1 && /^(?:value|confirmation|confirm|current|previous|plain|old|new)$/.test(last)
     ? secretKind(parts.slice(0, -1).join(' '))
