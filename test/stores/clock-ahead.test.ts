@@ -201,6 +201,7 @@ const mariadb = await announce('MariaDB', 'clocks that are ahead of MariaDB');
 describe.skipIf(mariadb.absent)('a clock that is ahead of MariaDB', () => {
   const prefix = `${uniqueName('ahead')}_`;
   afterAll(() => dropMysqlTables(mariadb.url, prefix));
+  afterAll(() => dropMysqlTables(mariadb.url, `${prefix}k_`));
   compares({
     open: (clock) => openMysql(mariadb.url, { prefix, ...(clock !== undefined && { clock }) }),
     openDeks: () => mysqlDekStore(mariadb.url, { prefix: `${prefix}k_` }),
@@ -211,6 +212,7 @@ const redis = await announce('Redis', 'clocks that are ahead of Redis');
 describe.skipIf(redis.absent)('a clock that is ahead of Redis', () => {
   const prefix = uniqueName('ahead');
   afterAll(() => deleteRedisKeys(redis.url, prefix));
+  afterAll(() => deleteRedisKeys(redis.url, `${prefix}-keys`));
   compares({
     open: (clock) => openRedis(redis.url, { prefix, ...(clock !== undefined && { clock }) }),
     openDeks: () => redisDekStore(redis.url, { prefix: `${prefix}-keys` }),
