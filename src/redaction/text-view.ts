@@ -39,8 +39,11 @@ export function foldedView(original: string): TextView {
   let builder: ViewBuilder | undefined;
   // The last piece, as long as a mark can follow that composes with it.
   let last: { readonly start: number; readonly end: number; readonly text: string } | undefined;
-  const replace = (start: number, end: number, text: string): void => {
+  const add = (): void => {
     if (last !== undefined) (builder ??= viewBuilder(plain)).replace(last.start, last.end, last.text);
+  };
+  const replace = (start: number, end: number, text: string): void => {
+    add();
     last = { start, end, text };
   };
   for (let index = 0; index < original.length; index++) {
@@ -67,8 +70,7 @@ export function foldedView(original: string): TextView {
     } else if (!isSurrogate(unit) && !composes(character)) units[unit] = known & ~MAY_FOLD;
     index += character.length - 1;
   }
-  if (last === undefined) return plain;
-  replace(original.length, original.length, '');
+  add();
   return builder?.build() ?? plain;
 }
 

@@ -104,7 +104,7 @@ export function nameOf(entry: Entry): string {
   if (reference === undefined) return '';
   if (last !== undefined && sameKey(last.key, reference)) return last.name;
   const { header, wrapped } = reference;
-  // Without the record.
+  // A copy: the reference can be a record, whose body would be kept.
   last = { key: { header, wrapped }, name: keyOf(reference) };
   return last.name;
 }

@@ -21,9 +21,7 @@ export function windowPlaces(): ReadonlyMap<number, number> {
   const places = new Map<number, number>();
   for (const window of FOREIGN_NAMES.map(windowOf)) {
     const offset = window.length === LONG ? 0 : LONG;
-    for (const [place, unit] of Array.from({ length: window.length }, (_, at) =>
-      window.charAt(at),
-    ).entries()) {
+    for (const [place, unit] of Array.from(window).entries()) {
       for (const variant of variantsOf(unit)) {
         const code = variant.charCodeAt(0);
         places.set(code, (places.get(code) ?? 0) | (1 << (offset + place)));
@@ -78,7 +76,7 @@ function hashedOf(name: string): string {
 }
 
 function endOfShort(name: string): number {
-  return Math.max(SHORT, Math.min(name.length, placeOfForeign(name) + SHORT));
+  return Math.min(name.length, placeOfForeign(name) + SHORT);
 }
 
 function placeOfForeign(name: string): number {
@@ -86,7 +84,8 @@ function placeOfForeign(name: string): number {
 }
 
 function spellings(units: string): readonly string[] {
-  return Array.from({ length: units.length }, (_, place) => variantsOf(units.charAt(place))).reduce<
-    readonly string[]
-  >((begun, variants) => begun.flatMap((text) => Array.from(variants, (unit) => text + unit)), ['']);
+  return Array.from(units, variantsOf).reduce<readonly string[]>(
+    (begun, variants) => begun.flatMap((text) => Array.from(variants, (unit) => text + unit)),
+    [''],
+  );
 }

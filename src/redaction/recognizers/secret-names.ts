@@ -1,6 +1,6 @@
 import { words, wordsOfKey } from '../context.ts';
 import { placedPattern, type PlacedPattern } from '../places.ts';
-import { endWithOneOf, FOREIGN_PASSWORD_END, FOREIGN_TOKEN_END } from './foreign-names.ts';
+import { anyOf, endWithOneOf, SEPARATORS, FOREIGN_PASSWORD_END, FOREIGN_TOKEN_END } from './foreign-names.ts';
 
 /** The kind of secret that a name announces: machine-made, or chosen by a person. */
 export type SecretKind = 'token' | 'password';
@@ -19,16 +19,13 @@ const PHRASES = (
   'chave de acesso,chiave api,chiave segreta,chiave privata,chiave di accesso,klucz api,tajny klucz,klucz prywatny,kunci api,' +
   'kunci rahasia,api sleutel,geheime sleutel,toegangssleutel,api nyckel,hemlig nyckel,api avain,salainen avain,api kulcs,titkos kulcs,' +
   'api anahtari,gizli anahtar,cheie api,cheia api,jeton,jeton api,token de acceso,token de acesso,token di accesso,token akses,palavra passe'
-)
-  .split(',')
-  .toSorted((one, other) => other.length - one.length);
-const SEPARATORS = [' ', '_', '-'];
+).split(',');
 const PHRASE_END = endWithOneOf(PHRASES);
 
 /** The ends of names of secrets, longer ones first; any text may precede them. */
 export const NAME_ENDS: PlacedPattern = placedPattern(
   new RegExp(
-    `secret${KEY}(?:[ _.-]?base)?|(?:${KEY_OWNERS.join('|')})${KEY}|${PHRASES.join('|').replaceAll(' ', '[ _-]')}|${NAMES}`,
+    `secret${KEY}(?:[ _.-]?base)?|(?:${KEY_OWNERS.join('|')})${KEY}|${anyOf(PHRASES)}|${NAMES}`,
     'i',
   ),
 );
@@ -37,7 +34,7 @@ export const NAME_LITERALS: readonly string[] = [
   ...KEY_OWNERS.flatMap((owner) => ['', ' ', '_', '.', '-'].map((separator) => `${owner}${separator}key`)),
   ...PHRASES.flatMap((name) => {
     const [first = '', ...rest] = name.split(' ');
-    return SEPARATORS.map((separator) => [first, ...rest.slice(0, 1)].join(separator));
+    return Array.from(SEPARATORS, (separator) => [first, ...rest.slice(0, 1)].join(separator));
   }),
   ...NAMES.split('|').map((name) => name.replace(/.\?$/, '').replaceAll('\\', '')),
 ];
