@@ -13,23 +13,23 @@ const PASSWORDS = (
   'κωδικός πρόσβασης,mật mã'
 ).split(',');
 
-const TOKENS = // Chinese, Japanese, Korean
-  (
-    '密钥,密鑰,令牌,金钥,金鑰,權杖,トークン,シークレット,シークレットキー,アクセスキー,シークレット キー,アクセス キー,apiキー,api キー,認証キー,暗号化キー,署名キー,マスターキー,暗号キー,api鍵,' +
-    'ライセンスキー,秘密キー,秘密鍵,토큰,시크릿,시크릿 키,시크릿키,api 키,api키,액세스 키,액세스키,접근 키,비밀 키,비밀키,인증 키,인증키,' +
-    // Cyrillic, Greek
-    'токен,секрет,ключ api,api ключ,ключ апи,секретный ключ,ключ доступа,приватный ключ,закрытый ключ,секретний ключ,ключ доступу,' +
-    'приватний ключ,таен ключ,ключ за достъп,тајни кључ,кључ api,κλειδί api,api κλειδί,μυστικό κλειδί,κλειδί πρόσβασης,' +
-    // Latin letters
-    "clé api,clé d'api,clé de l'api,clé secrète,clé privée,clé d'accès,jeton d'accès,jeton secret,api schlüssel,zugangsschlüssel,zugriffsschlüssel," +
+const TOKENS = [
+  // Chinese, Japanese, Korean
+  '密钥,密鑰,令牌,金钥,金鑰,權杖,トークン,シークレット,シークレットキー,アクセスキー,シークレット キー,アクセス キー,apiキー,api キー,認証キー,暗号化キー,署名キー,マスターキー,暗号キー,api鍵,' +
+    'ライセンスキー,秘密キー,秘密鍵,토큰,시크릿,시크릿 키,시크릿키,api 키,api키,액세스 키,액세스키,접근 키,비밀 키,비밀키,인증 키,인증키',
+  // Cyrillic, Greek
+  'токен,секрет,ключ api,api ключ,ключ апи,секретный ключ,ключ доступа,приватный ключ,закрытый ключ,секретний ключ,ключ доступу,' +
+    'приватний ключ,таен ключ,ключ за достъп,тајни кључ,кључ api,κλειδί api,api κλειδί,μυστικό κλειδί,κλειδί πρόσβασης',
+  // Latin letters
+  "clé api,clé d'api,clé de l'api,clé secrète,clé privée,clé d'accès,jeton d'accès,jeton secret,api schlüssel,zugangsschlüssel,zugriffsschlüssel," +
     'geheimer schlüssel,geheimschlüssel,privater schlüssel,lizenzschlüssel,privésleutel,klucz dostępu,klíč api,api klíč,tajný klíč,' +
     'přístupový klíč,kľúč api,api kľúč,tajný kľúč,åtkomstnyckel,api nøgle,hemmelig nøgle,adgangsnøgle,api nøkkel,hemmelig nøkkel,tilgangsnøkkel,hozzáférési kulcs,' +
-    'api anahtarı,erişim anahtarı,erişim belirteci,cheie secretă,api lykill,khóa api,khoá api,khóa bí mật,khóa truy cập,mã thông báo,' +
-    // Arabic, Persian, Urdu, Hebrew
-    'مفتاح api,مفتاح سري,المفتاح السري,مفتاح الوصول,رمز الوصول,رمز api,کلید api,کلید مخفی,توکن,ٹوکن,מפתח api,מפתח סודי,מפתח פרטי,אסימון,טוקן,' +
-    // India, South-East Asia
-    'api कुंजी,एपीआई कुंजी,गुप्त कुंजी,टोकन,টোকেন,গোপন কী,டோக்கன்,టోకెన్,ಟೋಕನ್,ടോക്കൺ,ટોકન,ਟੋਕਨ,คีย์ api,คีย์ลับ,โทเค็น,โทเคน,រหัสลับ,កូនសោ api,ထိုကင်'
-  ).split(',');
+    'api anahtarı,erişim anahtarı,erişim belirteci,cheie secretă,api lykill,khóa api,khoá api,khóa bí mật,khóa truy cập,mã thông báo',
+  // Arabic, Persian, Urdu, Hebrew
+  'مفتاح api,مفتاح سري,المفتاح السري,مفتاح الوصول,رمز الوصول,رمز api,کلید api,کلید مخفی,توکن,ٹوکن,מפתח api,מפתח סודי,מפתח פרטי,אסימון,טוקן',
+  // India, South-East Asia
+  'api कुंजी,एपीआई कुंजी,गुप्त कुंजी,टोकन,টোকেন,গোপন কী,டோக்கன்,టోకెన్,ಟೋಕನ್,ടോക്കൺ,ટોકન,ਟੋਕਨ,คีย์ api,คีย์ลับ,โทเค็น,โทเคน,រหัสลับ,កូនសោ api,ထိုကင်',
+].flatMap((names) => names.split(','));
 
 /** Names of secrets with letters beyond ASCII, in lower case. */
 export const FOREIGN_NAMES: readonly string[] = [...PASSWORDS, ...TOKENS];
