@@ -73,8 +73,8 @@ export class StrongroomError extends Error {
   readonly written?: Written;
 
   /**
-   * @param options `dataLost: true` where data was lost although the code usually means a mistake; `written`: see
-   * {@link StrongroomError.written}.
+   * @param options `dataLost: true` where data was lost although the code usually means a mistake; `retryable: false`
+   * where only a change helps although the code usually passes by itself; `written`: see {@link StrongroomError.written}.
    */
   constructor(
     code: ErrorCode,
@@ -82,12 +82,13 @@ export class StrongroomError extends Error {
     options?: {
       readonly cause?: unknown;
       readonly dataLost?: boolean;
+      readonly retryable?: boolean;
       readonly written?: Written | undefined;
     },
   ) {
     super(message, options !== undefined && 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
-    this.retryable = RETRYABLE.has(code);
+    this.retryable = options?.retryable ?? RETRYABLE.has(code);
     this.dataLost = options?.dataLost ?? DATA_LOST.has(code);
     if (options?.written !== undefined) this.written = options.written;
     Object.defineProperty(this, BRAND, { value: true });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { StrongroomError, type ErrorCode } from '../src/errors.ts';
 import { ERROR_CODES } from '../tools/error-codes.ts';
 import { errorsPage } from '../tools/errors-page.ts';
+import { generateKey } from '../src/index.ts';
 import { keyring } from '../src/keys/keyring.ts';
 import { failure } from './crypto/failure.ts';
 
@@ -32,6 +33,17 @@ describe('an error', () => {
     expect(new StrongroomError('ERR_MALFORMED', 'text', { cause: 1 })).toMatchObject({
       dataLost: false,
       cause: 1,
+    });
+  });
+
+  it('can report a failure that does not pass by itself', async () => {
+    expect(new StrongroomError('ERR_STORE', 'text', { retryable: false }).retryable).toBe(false);
+    const { d: _privateHalf, ...publicHalf } = await generateKey({ alg: 'ECDH-ES+A256KW' });
+    const keys = keyring({ current: publicHalf });
+    expect(await failure(() => keys.checkOpens(keys.current))).toMatchObject({
+      code: 'ERR_KEY_UNAVAILABLE',
+      message: expect.stringContaining('Put the private JWK in its place to read.') as string,
+      retryable: false,
     });
   });
 

@@ -52,7 +52,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorPage>> = {
   ERR_KEY_UNAVAILABLE: {
     meaning:
       'The key exists but cannot be used now: the KMS does not answer, the function given to `encrypt()` as `keys` or `context` failed, or the keyring holds only the public half.',
-    fix: 'Retry when the KMS answers; add the private key where reading is needed.',
+    fix: 'Retry when the KMS answers. Where reading is needed, put the private key in the place of its public half: without it `retryable` is `false`.',
   },
   ERR_COMMITMENT: {
     meaning: 'A record was sealed for a different session, context or suite, or its data key was replaced.',

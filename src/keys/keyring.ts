@@ -160,8 +160,9 @@ export function keyring(options: KeyringOptions): Keyring {
     if (slot.provider.writeOnly) {
       throw new StrongroomError(
         'ERR_KEY_UNAVAILABLE',
-        `The keyring holds only the public half of the key ${quote(kid)}, which seals but does not open. Add the ` +
-          'private JWK to read.',
+        `The keyring holds only the public half of the key ${quote(kid)}, which seals but does not open. Put the ` +
+          'private JWK in its place to read.',
+        { retryable: false },
       );
     }
     return slot.provider;

@@ -55,6 +55,27 @@ describe('strongroom doctor', () => {
     });
   });
 
+  it('notes data keys that a configuration with public keys only cannot open, which can be meant', async () => {
+    const project = await filledProject(
+      { one: 1 },
+      { key: await generateKey({ alg: 'ECDH-ES+A256KW' }), rest: CALM },
+    );
+    const { d: _privateHalf, ...publicHalf } = project.key;
+    await project.write('key.json', JSON.stringify(publicHalf));
+    const done = await project.run(['doctor']);
+    expect(done.code).toBe(0);
+    expect(findingsOf(done)).toContain('note keys.writeOnly');
+    expect(linesOf(done.stdout)).toContainEqual({
+      event: 'finding',
+      level: 'note',
+      check: 'keys.publicOnly',
+      what: `1 data key of 1 session need the key ${project.key.kid}, of which the configuration has the public half only.`,
+      next: 'Nothing, if that is meant. To read them, put the private JWK in its place.',
+    });
+    const read = await project.run(['inspect', 'one', '--items']);
+    expect(read.code).toBe(1);
+  });
+
   it('finds that nothing has purged for longer than the shortest period, and what is due', async () => {
     const project = await filledProject(
       { one: 2 },

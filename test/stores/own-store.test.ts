@@ -7,6 +7,7 @@ import { derivedId } from '../../src/derived-id.ts';
 import { page } from '../../src/history/index.ts';
 import { LEASES, MAINTENANCE, OPERATIONS, RECORDS } from '../../src/session-contract.ts';
 import type { StoreSession } from '../../src/stores/session.ts';
+import type { Store } from '../../src/stores/store.ts';
 import { storeContract, type StoreContractOptions } from '../../src/testing/store-contract.ts';
 import { numbered, textOf } from '../../src/testing/store-bench.ts';
 import { slowDriver } from '../support/slow-driver.ts';
@@ -218,9 +219,42 @@ describe('a store over a driver', () => {
     await expect(store.session('s').addItems(numbered('item', 1))).rejects.toMatchObject({
       code: 'ERR_CONFLICT',
       written: 'no',
-      message: 'Other writers changed session "s" 200 times in a row. Nothing was changed; try again.',
+      message:
+        'Other writers changed session "s" 200 times in a row, or the driver refuses a commit although nothing that it expects has changed. Nothing was changed; try again.',
     });
     expect(commits).toBe(201);
+  });
+
+  test('fails at its first call, whichever it is, over a driver that refuses every commit', async () => {
+    const newTable: Table = new Map();
+    const oldTable: Table = new Map();
+    const branch = derivedId({ kind: 'branch', of: 's', name: 'x' });
+    await createStore(memoryDriver(oldTable))
+      .session(branch, { derived: true })
+      .addItems(numbered('item', 1));
+    oldTable.set('version', Buffer.from('1'));
+    const stores = (): Store[] =>
+      [newTable, oldTable].map((table) =>
+        createStore({ ...memoryDriver(table), commit: () => Promise.resolve(false) }),
+      );
+    const calls: readonly ((store: Store) => Promise<unknown>)[] = [
+      (store) => store.session('s').getItems(),
+      (store) => store.session('s').addItems(numbered('item', 1)),
+      (store) => store.session('s').popItem(),
+      (store) => store.session('s').clearSession(),
+      (store) => store.deleteSession('s'),
+      (store) => store.purgeExpired(),
+      (store) => store.sessions()[Symbol.asyncIterator]().next(),
+    ];
+    const results = await Promise.allSettled(calls.flatMap((call) => stores().map(call)));
+    for (const result of results) {
+      expect(result).toMatchObject({
+        reason: {
+          code: 'ERR_CONFLICT',
+          message: expect.stringContaining('the driver refuses a commit although nothing') as string,
+        },
+      });
+    }
   });
 
   test('remembers as many operations as the option says', async () => {

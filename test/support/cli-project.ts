@@ -63,15 +63,17 @@ export interface FilledOptions extends ConfigParts {
   readonly subject?: string;
   /** When the items are written, in Unix milliseconds. Default: now. */
   readonly at?: number;
+  /** Default: a new symmetric key. */
+  readonly key?: FilledProject['key'];
 }
 
 /** A project whose database has these sessions, each with so many items, and `CANARY` in each item. */
 export async function filledProject(
   sessions: Readonly<Record<string, number>>,
-  { subject, at, ...parts }: FilledOptions = {},
+  { subject, at, key: given, ...parts }: FilledOptions = {},
 ): Promise<FilledProject> {
   const project = await projectWith(configOf(parts));
-  const key = await generateKey();
+  const key = given ?? (await generateKey());
   await project.write('key.json', JSON.stringify(key));
   const clock = { ...(at !== undefined && { clock: () => at }) };
   const layers = [expire({ after: '30d', ...clock }), encrypt({ keys: keyring({ current: key }) })];

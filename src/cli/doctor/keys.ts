@@ -35,12 +35,23 @@ export async function checkStoredKeys(
     } else if (kid !== ring.current) old.set(kid, (old.get(kid) ?? 0) + 1);
   }
   for (const { kid, code, sessions, dataKeys } of problems.values()) {
-    report(
-      'error',
-      'keys.unknown',
-      `${counted(dataKeys, 'data key')} of ${counted(sessions.size, 'session')} need the key ${shown(kid)}, which the configuration cannot use (${code}).`,
-      'Add the key to keys.previous from a backup. Without it these sessions cannot be read.',
-    );
+    const needed = `${counted(dataKeys, 'data key')} of ${counted(sessions.size, 'session')} need the key ${shown(kid)}`;
+    // A configuration that only writes has no private key, and lacks none.
+    if (code === 'ERR_KEY_UNAVAILABLE') {
+      report(
+        'note',
+        'keys.publicOnly',
+        `${needed}, of which the configuration has the public half only.`,
+        'Nothing, if that is meant. To read them, put the private JWK in its place.',
+      );
+    } else {
+      report(
+        'error',
+        'keys.unknown',
+        `${needed}, which the configuration cannot use (${code}).`,
+        'Add the key to keys.previous from a backup. Without it these sessions cannot be read.',
+      );
+    }
   }
   for (const [kid, dataKeys] of old) {
     report(

@@ -36,6 +36,7 @@ export async function findWrapped(
       'ERR_KEY_UNAVAILABLE',
       'The data key is not in the envelope, and this stack has no DEK store. Give encrypt() the ' +
         '`dekStore` that the record was written with, or use a store that has one.',
+      { retryable: false },
     );
   }
   throw new StrongroomError(

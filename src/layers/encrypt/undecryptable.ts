@@ -88,7 +88,7 @@ export function skipOrThrow(
   const located = new StrongroomError(
     error.code,
     `${which} of session ${JSON.stringify(call.sessionId)} does not open: ${error.message}`,
-    { cause: error.cause ?? error, dataLost: error.dataLost },
+    { cause: error.cause ?? error, dataLost: error.dataLost, retryable: error.retryable },
   );
   const reason = error.code.slice('ERR_'.length) as UndecryptableReason;
   const header = headerOf(record);

@@ -2,12 +2,10 @@ import { lineageOf } from '../../derived-id.ts';
 import { invalidOption } from '../../options.ts';
 import { StrongroomError } from '../../errors.ts';
 import { isCurrentSchema, saying, storeError } from '../failure.ts';
-import type { KeyRange, KeyValue, KeyValueCommit, KeyValueDriver } from './database.ts';
-import { decodeJson, encodeJson, keyOf, LAYOUT_VERSION, rangeOf } from './layout.ts';
+import type { Database, KeyRange, KeyValue, KeyValueCommit, KeyValueDriver } from './database.ts';
+import { attempt, attemptOn } from './draft.ts';
+import { decodeJson, keyOf, LAYOUT_VERSION, rangeOf } from './layout.ts';
 import { pairsOf } from './pages.ts';
-
-/** A driver with checked answers and our errors. */
-export type Database = Omit<KeyValueDriver, 'close'>;
 
 const METHODS = ['get', 'list', 'commit'] as const;
 const MORE_METHODS = ['time', 'close'] as const;
@@ -40,6 +38,7 @@ export function checkedDatabase(driver: KeyValueDriver): Database {
     throw new StrongroomError(
       'ERR_STORE',
       `${name}: the driver broke its contract: ${rule}. Mend the driver.`,
+      { retryable: false },
     );
   };
   const asking = async <T>(what: string, ask: () => Promise<T>, outcome?: 'unknown'): Promise<T> => {
@@ -86,15 +85,15 @@ export function checkedDatabase(driver: KeyValueDriver): Database {
   }
 
   async function prepare(): Promise<void> {
-    const [found] = await get(['version']);
-    if (found !== undefined) {
-      if (isCurrentSchema(name, decodeJson(found) as number, LAYOUT_VERSION)) return;
-      await addTrees({ get, list, commit });
-    }
-    const value = encodeJson(LAYOUT_VERSION);
-    const made = await commit({ expect: [['version', found]], put: [['version', value]], remove: [] });
-    // Another process was first.
-    if (!made) await prepare();
+    const database = { name, get, list, commit };
+    await attempt(database, 'the version of the layout', async (draft) => {
+      const [found] = await draft.read('version');
+      if (found !== undefined) {
+        if (isCurrentSchema(name, decodeJson(found) as number, LAYOUT_VERSION)) return;
+        await addTrees(database);
+      }
+      draft.putJson('version', LAYOUT_VERSION);
+    });
   }
 
   let ready: Promise<void> | undefined;
@@ -130,20 +129,16 @@ export function checkedDatabase(driver: KeyValueDriver): Database {
 }
 
 /** Adds the keys of version 2 that version 1 lacks; can be repeated. */
-async function addTrees(database: Pick<Database, 'get' | 'list' | 'commit'>): Promise<void> {
+async function addTrees(database: Database): Promise<void> {
   for await (const [key, found] of pairsOf(database, rangeOf('session'))) {
     const { id } = decodeJson(found) as { readonly id: string };
     const lineage = lineageOf(id);
     if (lineage === undefined) continue;
-    const put: readonly KeyValue[] = [[keyOf('tree', lineage.root, id), encodeJson(id)]];
-    // One that was deleted meanwhile must not be found.
-    for (
-      let value: Uint8Array | undefined = found;
-      value !== undefined;
-      [value] = await database.get([key])
-    ) {
-      if (await database.commit({ expect: [[key, value]], put, remove: [] })) break;
-    }
+    await attemptOn(database, id, async (draft) => {
+      const [value] = await draft.read(key);
+      // One that was deleted meanwhile must not be found.
+      if (value !== undefined) draft.putJson(keyOf('tree', lineage.root, id), id);
+    });
   }
 }
 

@@ -53,3 +53,6 @@ export interface KeyValueDriver {
   /** Called once, when no other call is running. */
   close?(): Promise<void>;
 }
+
+/** A driver with checked answers and our errors. */
+export type Database = Omit<KeyValueDriver, 'close'>;

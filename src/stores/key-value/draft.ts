@@ -1,7 +1,6 @@
 import { StrongroomError } from '../../errors.ts';
 import { saying } from '../failure.ts';
-import type { Database } from './checked.ts';
-import type { KeyRange, KeyValue } from './database.ts';
+import type { Database, KeyRange, KeyValue } from './database.ts';
 import { decodeJson, encodeJson } from './layout.ts';
 
 /** A change before its commit: the values that it has read must not change until then. */
@@ -65,7 +64,7 @@ export async function attempt<T>(
   }
   throw new StrongroomError(
     'ERR_CONFLICT',
-    `Other writers changed ${what} ${ATTEMPTS} times in a row. Nothing was changed; try again.`,
+    `Other writers changed ${what} ${ATTEMPTS} times in a row, or the driver refuses a commit although nothing that it expects has changed. Nothing was changed; try again.`,
     { written: 'no' },
   );
 }

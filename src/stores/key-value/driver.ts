@@ -1,7 +1,7 @@
 import { processReference, SERVER_BOUND, type ReadReference } from '../../clock.ts';
 import type { StoreDriver } from '../driver.ts';
-import { checkedDatabase, type Database } from './checked.ts';
-import type { KeyValueDriver } from './database.ts';
+import { checkedDatabase } from './checked.ts';
+import type { Database, KeyValueDriver } from './database.ts';
 import { keyValueDekStore } from './dek-store.ts';
 import { dropSession } from './deletion.ts';
 import { attemptOn } from './draft.ts';
