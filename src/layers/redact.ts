@@ -74,7 +74,17 @@ export function redact(options: RedactOptions = {}): SessionLayer {
   }
   const engine = createRedactionEngine(settings);
   const vaults = options.vault === undefined ? undefined : createSessionVaults(options.vault);
-  if (vaults !== undefined) requirePseudonyms('redact', settings);
+  if (vaults !== undefined) {
+    requirePseudonyms('redact', settings);
+    if (when === 'read') {
+      invalidOption(
+        'redact',
+        'vault',
+        "absent with when: 'read', because only a write stores the values of tokens",
+        options.vault,
+      );
+    }
+  }
 
   const tell = (when: 'write' | 'read', redacted: readonly RedactedItem[], call: SessionCall): void => {
     for (const { findings } of redacted) {

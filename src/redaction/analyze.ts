@@ -5,6 +5,7 @@ import { encodedTexts } from './base64.ts';
 import { CLUE } from './clues.ts';
 import { forgetWords } from './context.ts';
 import { unescapedViews } from './escaped-view.ts';
+import { SECRETS } from './keyed-hash.ts';
 import { lookAt, lookAtView, tellsSecret, type Look } from './look.ts';
 import type { RedactionSettings } from './options.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from './recognizer.ts';
@@ -27,7 +28,7 @@ export function analyzeText(
 ): MaybePromise<readonly Span[]> {
   if (text.length === 0) return NOTHING;
   const whole = look ?? lookAt(text);
-  const own = searchView(settings, whole, context);
+  const own = searchView(settings, whole, context, text);
   const others: MaybePromise<readonly Span[]>[] = [];
   if (settings.decode.has('percent') && (whole.clues.seen & CLUE.escape) !== 0) {
     for (const inner of unescapedViews(whole.view)) {
@@ -51,10 +52,12 @@ export function analyzeText(
   return after(together([own, ...others]), (lists) => resolveOverlaps(lists.flat()));
 }
 
+/** @param exact The text itself, if the view has its characters, only folded. */
 function searchView(
   settings: RedactionSettings,
   { view, clues }: Look,
   context: TextContext,
+  exact?: string,
 ): MaybePromise<readonly Span[]> {
   const seen = clues.seen | CLUE.always | (tellsSecret(context.key) ? CLUE.key : 0);
   if ((seen & settings.clues) === 0) return NOTHING;
@@ -70,7 +73,7 @@ function searchView(
   if (answers.length === 0) return NOTHING;
   return after(together(answers), (lists) =>
     lists.flatMap((results, index) =>
-      results.flatMap((result) => spanOf(settings, view, result, names[index] as string)),
+      results.flatMap((result) => spanOf(settings, view, result, names[index] as string, exact)),
     ),
   );
 }
@@ -80,14 +83,17 @@ function spanOf(
   view: TextView,
   result: RecognizerResult,
   recognizer: string,
+  exact: string | undefined,
 ): readonly Span[] {
   checkRange(result, recognizer, view.text.length);
   const { entityType, score, validated = false } = result;
   if (score < settings.scoreThreshold || result.end <= result.start || !settings.isWanted(entityType))
     return NOTHING;
-  const value = view.text.slice(result.start, result.end);
-  if (settings.isAllowed(value)) return NOTHING;
+  const found = view.text.slice(result.start, result.end);
+  if (settings.isAllowed(found)) return NOTHING;
   const [start, end] = view.original(result.start, result.end);
+  // A notation of an address can be another one; a password is its characters.
+  const value = exact !== undefined && SECRETS.has(entityType) ? exact.slice(start, end) : found;
   return [{ entityType, start, end, score, validated, recognizer, value }];
 }
 

@@ -4,6 +4,8 @@ import { invalidOption } from '../options.ts';
 import { latePattern } from './late.ts';
 
 const NO_DIAL = latePattern(String.raw`[^\p{Nd}+]`, 'gu');
+/** The scheme, the user and the host of a URL (RFC 3986, appendix B); each can be absent. */
+const AUTHORITY = /^([a-z][a-z0-9+.-]*:\/\/)?([^/?#@]*@)?([^/?#]*)/i;
 const NO_CHARACTER = latePattern(String.raw`[^\p{L}\p{Nd}]`, 'gu');
 
 /** A secret of at least 16 bytes: the bytes, or an `oct` JWK as `generateKey()` makes it. */
@@ -34,13 +36,29 @@ export function keyedHash(key: Uint8Array, purpose: string, entityType: string, 
   return hash;
 }
 
+/** Entities of which a value that differs in one character is another one. */
+export const SECRETS: ReadonlySet<string> = new Set([
+  'PASSWORD',
+  'PASSWORD_IN_URL',
+  'API_KEY',
+  'JWT',
+  'PRIVATE_KEY',
+]);
+
 /** One canonical form for all notations of a value, so that it has one hash and one token. */
 export function canonicalValue(entityType: string, value: string): string {
+  if (SECRETS.has(entityType)) return value;
   const folded = value.normalize('NFKC').trim();
   switch (entityType) {
     case 'EMAIL_ADDRESS':
-    case 'URL':
       return folded.toLowerCase();
+    case 'URL':
+      // RFC 3986, 6.2.2.1: of a URL only the scheme and the host have no case.
+      return folded.replace(
+        AUTHORITY,
+        (_, scheme = '', user = '', host = '') =>
+          `${(scheme as string).toLowerCase()}${user as string}${(host as string).toLowerCase()}`,
+      );
     case 'PHONE_NUMBER':
       return folded.replace(NO_DIAL(), '');
     case 'CREDIT_CARD':

@@ -184,7 +184,7 @@ function createRender(fields: Fields | undefined): Plan['render'] {
  */
 export function blankItem(item: AgentInputItem): AgentInputItem {
   const extra = (value: unknown): unknown => {
-    if (typeof value === 'string') return '';
+    if (typeof value === 'string' || typeof value === 'number') return '';
     if (typeof value !== 'object' || value === null) return value;
     const kept = Object.entries(value).filter(([key, member]) => isProtectedExtra(key, member));
     return Object.fromEntries(kept);
@@ -216,7 +216,7 @@ function walkData(value: unknown, place: Place, isExtra: boolean, visitor: DataV
     return visitor.text(value, place.key === 'arguments' ? { ...place, strictJson: true } : place);
   }
   if (typeof value === 'number') {
-    if (isExtra || !Number.isSafeInteger(value) || value < LEAST_NUMBER) return value;
+    if (!Number.isSafeInteger(value) || value < LEAST_NUMBER) return value;
     return visitor.number(value, place);
   }
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;

@@ -28,7 +28,7 @@ export function runsOf(leaves: readonly Leaf[]): readonly (readonly number[])[] 
 }
 
 /**
- * Finds across adjacent texts: the first text gets the replacement, the part in the others is removed. Returns the
+ * Finds across adjacent texts, and what a text says of the next one (a label, a name): the first text gets the replacement, the part in the others is removed. Returns the
  * edits of the changed texts.
  */
 export function findAcross(
@@ -68,7 +68,8 @@ export function findAcross(
     for (const span of spans) {
       const first = textAt(offsets, span.start);
       const last = textAt(offsets, span.end - 1);
-      if (first === last || isKnown(span, first, last)) continue;
+      // Also of one text alone: its label can stand in the text before.
+      if (isKnown(span, first, last)) continue;
       for (let part = first; part <= last; part++) {
         const index = run[part] as number;
         const piece = partOf(span, part);

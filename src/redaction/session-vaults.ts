@@ -1,4 +1,4 @@
-import type { Session } from '@openai/agents';
+import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { CallKind, Entry, SessionCall } from '../layer.ts';
 import { createByHistory } from '../engine/by-history.ts';
@@ -43,6 +43,15 @@ export function createSessionVaults(
     return createVault(session);
   };
 
+  /** They stay until their time has passed: items are written back in several calls, and a call can fail. */
+  const clearedValues = (call: SessionCall): ReadonlyMap<string, string> => {
+    const before = cleared.get(call);
+    if (before === undefined) return new Map();
+    if (call.now() <= before.until) return before.values;
+    cleared.delete(call);
+    return new Map();
+  };
+
   return {
     note(redacted, call) {
       const values = noted.get(call) ?? new Map<string, string>();
@@ -50,18 +59,10 @@ export function createSessionVaults(
       noted.set(call, values);
     },
     async settled(entries, call) {
-      const values = new Map(noted.get(call));
-      noted.delete(call);
-      const before = cleared.get(call);
-      if (before !== undefined) {
-        cleared.delete(call);
-        if (call.now() <= before.until) {
-          for (const [token, value] of before.values) if (!values.has(token)) values.set(token, value);
-        }
-      }
+      const values = new Map([...clearedValues(call), ...(noted.get(call) ?? [])]);
       const uses = new Map<string, TokenUse>();
       for (const { item, header } of entries) {
-        for (const token of tokensIn(JSON.stringify(item))) {
+        for (const token of tokensOf(item)) {
           const { until = header.e } = uses.get(token) ?? {};
           const isEndless =
             header.e === undefined || (uses.has(token) && uses.get(token)?.until === undefined);
@@ -78,13 +79,18 @@ export function createSessionVaults(
         }
       }
       if (uses.size > 0) await vaultOf(call).use(uses, call.now());
+      noted.delete(call);
     },
     async around(call, next) {
       // A call on a whole store is followed by one for each session that it concerns.
       if (!CLEARING.includes(call.kind) || call.sessionId === '') return next();
       const own = vaultOf(call);
-      const values = call.kind === 'clearSession' ? await own.values() : new Map<string, string>();
+      // A second clear of one compaction must not drop what the first one removed.
+      const values =
+        call.kind === 'clearSession' ? new Map([...clearedValues(call), ...(await own.values())]) : undefined;
       const result = await next();
+      // What was deleted or erased is never written back.
+      if (values === undefined) cleared.delete(call);
       try {
         await own.clear();
       } catch (cause) {
@@ -94,8 +100,20 @@ export function createSessionVaults(
           { cause },
         );
       }
-      if (values.size > 0) cleared.set(call, { values, until: call.now() + WRITE_BACK_TIME });
+      if (values !== undefined && values.size > 0)
+        cleared.set(call, { values, until: call.now() + WRITE_BACK_TIME });
       return result;
     },
   };
+}
+
+/** The tokens in the texts of an item, and in its keys. Its JSON would put the letter of an escape before a token. */
+function tokensOf(item: AgentInputItem): ReadonlySet<string> {
+  const tokens = new Set<string>();
+  JSON.stringify(item, (key, value: unknown) => {
+    for (const text of typeof value === 'string' ? [key, value] : [key])
+      for (const token of tokensIn(text)) tokens.add(token);
+    return value;
+  });
+  return tokens;
 }

@@ -6,10 +6,11 @@ const LETTER_COUNT = 20; // 80 bits: no two values of a session meet by chance
 
 /**
  * A token as we write it, and the variants in which a model writes it: other case, Markdown's backslashes, HTML's
- * entities, without its angle brackets.
+ * entities, without its angle brackets, after the escape of a line break in JSON text. The name of an entity is any that
+ * the options accept (`ENTITY_NAME`).
  */
 const TOKEN =
-  /(?:<|&lt;)?(?<![A-Za-z0-9_\\])([A-Za-z][A-Za-z0-9]{0,31}(?:\\{0,2}_[A-Za-z0-9]{1,31}){0,7})\\{0,2}_([bcdfghjklmnpqrst]{20})(?![A-Za-z0-9_])(?:>|&gt;)?/gi;
+  /(?:<|&lt;)?(?:(?<![A-Za-z0-9_\\])|(?<=\\[nrt]))([A-Za-z](?:[A-Za-z0-9]|\\{0,2}_){0,63})\\{0,2}_([bcdfghjklmnpqrst]{20})(?![A-Za-z0-9_])(?:>|&gt;)?/gi;
 
 /** The token of a value: the same for the same key, entity and value in every process. */
 export function tokenFor(key: Uint8Array, entityType: string, value: string): string {

@@ -87,6 +87,12 @@ const ID_ENDINGS: ReadonlySet<string> = words('id ids');
 /** Not even a plain id: an address is one in `email_id`. */
 const CONTACT_WORDS: ReadonlySet<string> = words('email mail phone mobile msisdn apple contact');
 
+/** The item types of the protocol (0.20.0). Of others nothing is known, not even which fields are ids. */
+const KNOWN_TYPES: ReadonlySet<string> = words(
+  'message function_call function_call_result hosted_tool_call reasoning compaction computer_call computer_call_result shell_call ' +
+    'shell_call_output apply_patch_call apply_patch_call_output program program_output tool_search_call tool_search_output',
+);
+
 /** More of the same, by item type: code belongs to its fingerprint, tool definitions are replayed losslessly. */
 const PROTECTED_IN: Readonly<Record<string, readonly string[]>> = {
   program: ['code'],
@@ -105,12 +111,20 @@ const PART_LISTS: ReadonlySet<string> = new Set(['content', 'rawContent', 'outpu
 export function walkItem(item: AgentInputItem, visitor: Visitor): AgentInputItem {
   const type = itemType(item);
   if (type === 'compaction') return item;
+  if (!KNOWN_TYPES.has(type)) return walkUnknown(item, visitor);
   return mapObject(item, (value, key) => {
     if (!mayHoldText(value) || isProtected(type, key, value)) return value;
     const place: Place = { path: pathBelow(undefined, key), key };
     if (key === 'providerData') return visitor.extra(value, place);
     return walkField(type, value, place, visitor);
   }) as AgentInputItem;
+}
+
+/** Of an item that the protocol does not know every field is beyond it, as in `providerData`. */
+function walkUnknown(item: AgentInputItem, visitor: Visitor): AgentInputItem {
+  return mapObject(item, (value, key) =>
+    isProtectedExtra(key, value) ? value : visitor.extra(value, { path: pathBelow(undefined, key), key }),
+  ) as AgentInputItem;
 }
 
 /** `message` is the type of an item without one. */

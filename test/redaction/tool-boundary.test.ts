@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { MemorySession, tool, type FunctionTool, type RunContext } from '@openai/agents';
+import { MemorySession, tool, type AgentInputItem, type FunctionTool, type RunContext } from '@openai/agents';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { redact, wrapSession, wrapStore } from '../../src/index.ts';
 import { createRedactor, restoreToolArguments } from '../../src/redaction/index.ts';
@@ -189,6 +189,9 @@ describe('restoreToolArguments', () => {
   });
 
   test('misuse is refused', async () => {
+    expect(() => redact({ operators: OPERATORS, when: 'read', vault: new MemorySession() })).toThrow(
+      "redact: vault must be absent with when: 'read', because only a write stores the values of tokens",
+    );
     const { redactor } = vaulted();
     expect(() => restoreToolArguments({ type: 'hosted_tool' } as never, redactor)).toThrow(
       expect.objectContaining({
@@ -273,6 +276,107 @@ describe('the vault of a layer', () => {
     const redactor = createRedactor({ operators: OPERATORS, vault });
     expect(await redactor.restoreText(await tokenIn(session))).toBe('jane@acme.com');
   });
+
+  test('keeps them whatever is written in between, in how many calls, and after a vault that failed', async () => {
+    const vault = new MemorySession();
+    const session = wrapSession(new MemorySession(), [redact({ operators: OPERATORS, vault })]);
+    await session.addItems([userMessage('jane@acme.com'), userMessage('joe@acme.com')]);
+    const [jane, joe] = (await session.getItems()) as [AgentInputItem, AgentInputItem];
+    await session.clearSession();
+    await session.addItems([userMessage('a summary')]);
+    await session.addItems([jane]);
+    // The runner clears again when its first attempt failed.
+    await session.clearSession();
+    const add = vault.addItems.bind(vault);
+    vault.addItems = async () => {
+      throw new Error('vault is down');
+    };
+    await expect(session.addItems([jane, joe])).rejects.toThrow('vault is down');
+    vault.addItems = add;
+    await session.addItems([jane]);
+    await session.addItems([joe]);
+    const redactor = createRedactor({ operators: OPERATORS, vault });
+    expect(await redactor.restoreText(await tokenIn(session))).toBe('jane@acme.com joe@acme.com');
+  });
+
+  test('does not get values back that were deleted with their session', async () => {
+    const store = openSqlite(':memory:');
+    const vault = new MemorySession();
+    const sessions = wrapStore(store, [redact({ operators: OPERATORS, vault: () => vault })]);
+    await sessions.session('a').addItems([userMessage('jane@acme.com')]);
+    const items = await sessions.session('a').getItems();
+    await sessions.session('a').clearSession();
+    await sessions.deleteSession('a');
+    await sessions.session('a').addItems(items);
+    expect(await vault.getItems()).toEqual([]);
+    await store.close();
+  });
+
+  test.each(['A__B', 'PATIENT_', 'P'.repeat(64), 'A_B_C_D_E_F_G_H_I_J', 'N1_X'])(
+    'keeps and restores a value of the entity %s',
+    async (entity) => {
+      const vault = new MemorySession();
+      const options = { operators: OPERATORS, denyList: { [entity]: ['Ada Lovelace'] } };
+      const session = wrapSession(new MemorySession(), [redact({ ...options, vault })]);
+      await session.addItems([userMessage('ask Ada Lovelace now')]);
+      const stored = await tokenIn(session);
+      expect(stored).not.toContain('Ada');
+      const redactor = createRedactor({ ...options, vault });
+      expect(await redactor.restoreText(stored)).toBe('ask Ada Lovelace now');
+      expect(await redactor.restoreText(stored.replace(/[<>]/g, ''))).toBe('ask Ada Lovelace now');
+    },
+  );
+
+  test.each([
+    'Grüße–5x№K',
+    'ﬁsch½Kiste7',
+    'ｐａｓｓ７Ｗｏｒｄ',
+    'pass\u00ad7word1x',
+    'pass–1234x',
+    'pass-1234x',
+  ])('gives a tool the password %s character by character', async (password) => {
+    const vault = new MemorySession();
+    const session = wrapSession(new MemorySession(), [redact({ operators: OPERATORS, vault })]);
+    await session.addItems([userMessage(`DB_PASSWORD=${password}`)]);
+    const stored = await tokenIn(session);
+    expect(stored).toMatch(/^DB_PASSWORD=<PASSWORD_\w+>$/);
+    const redactor = createRedactor({ operators: OPERATORS, vault });
+    expect(await redactor.restoreText(stored)).toBe(`DB_PASSWORD=${password}`);
+  });
+
+  test('tells passwords and addresses apart that differ in one character or in case', async () => {
+    const vault = new MemorySession();
+    const options = { operators: OPERATORS, entities: ['PASSWORD', 'URL'] } as const;
+    const texts = [
+      'DB_PASSWORD=pass–1234x',
+      'DB_PASSWORD=pass-1234x',
+      'see https://youtu.be/dQw4w9WgXcQ',
+      'see https://youtu.be/DQW4w9WgXcQ',
+    ];
+    const session = wrapSession(new MemorySession(), [redact({ ...options, vault })]);
+    await session.addItems(texts.map(userMessage));
+    const tokens = (await session.getItems()).map(textOf);
+    expect(new Set(tokens).size).toBe(4);
+    const redactor = createRedactor({ ...options, vault });
+    expect(await Promise.all(tokens.map((token) => redactor.restoreText(token)))).toEqual(texts);
+    const hosts = await createRedactor(options).redactText('HTTPS://Acme.com/Path https://acme.com/Path');
+    expect(new Set(hosts.split(' ')).size).toBe(1);
+  });
+
+  test.each(['Recipients:\n', '\t', 'lines:\r\n', '{"text":"one\\n', '- '])(
+    'keeps a value that a record uses after %j',
+    async (before) => {
+      const vault = new MemorySession();
+      const session = wrapSession(new MemorySession(), [redact({ operators: OPERATORS, vault })]);
+      await session.addItems([userMessage('jane@acme.com')]);
+      const token = (await tokenIn(session)).replace(/[<>]/g, '');
+      const redactor = createRedactor({ operators: OPERATORS, vault });
+      expect(await redactor.restoreText(`${before}${token}`)).toBe(`${before}jane@acme.com`);
+      await session.clearSession();
+      await session.addItems([userMessage(`${before}${token}`)]);
+      expect(await vault.getItems()).toHaveLength(1);
+    },
+  );
 
   test('work grows with the conversation and not with its square: a write reads no more than the newest tokens', async () => {
     const vault = new MemorySession();

@@ -50,6 +50,76 @@ describe('the item walker', () => {
     });
   });
 
+  test('nothing of an item of an unknown type is safe by its name alone', async () => {
+    const item = {
+      type: 'hologram_call',
+      data: ADDRESS,
+      detail: [ADDRESS],
+      name: ADDRESS,
+      outcome: { created_by: ADDRESS, [ADDRESS]: 'owner' },
+      phone: 4_155_552_671,
+      count: 4_155_552,
+    } as unknown as AgentInputItem;
+    expect(await throughWrite(redact(), item)).toEqual({
+      type: 'hologram_call',
+      data: '<EMAIL_ADDRESS>',
+      detail: ['<EMAIL_ADDRESS>'],
+      name: '<EMAIL_ADDRESS>',
+      outcome: { created_by: '<EMAIL_ADDRESS>', '<EMAIL_ADDRESS>': 'owner' },
+      phone: '<PHONE_NUMBER>',
+      count: 4_155_552,
+    });
+  });
+
+  test('numbers in providerData are searched by their keys, and numbers that name nothing stay', async () => {
+    const kept = { created_at: 1_732_800_000, response_id: 4_155_552_671, tokens: 1_234_567, price: 19.99 };
+    const item: AgentInputItem = {
+      role: 'user',
+      content: 'hi',
+      providerData: {
+        ...kept,
+        phone: 4_155_552_671,
+        card_number: 4_111_111_111_111_111,
+        password: 12_345_678,
+      },
+    };
+    const stored = await throughWrite(redact(), item);
+    expect(stored.providerData).toEqual({
+      ...kept,
+      phone: '<PHONE_NUMBER>',
+      card_number: '<CREDIT_CARD>',
+      password: '<PASSWORD>',
+    });
+    expect(redact().compare?.(item)).toEqual(stored);
+  });
+
+  test.each([
+    [
+      ['My SSN: ', '078051120'],
+      ['My SSN: ', '<US_SSN>'],
+    ],
+    [
+      ['DB_PASSWORD=', 'letmein99'],
+      ['DB_PASSWORD=', '<PASSWORD>'],
+    ],
+    [
+      ['phone: ', '4155552671', ' or mail'],
+      ['phone: ', '<PHONE_NUMBER>', ' or mail'],
+    ],
+    [
+      ['order ', '4155552', ' is late'],
+      ['order ', '4155552', ' is late'],
+    ],
+  ])('a label in one part says what the next part is: %j', async (parts, expected) => {
+    const message = (texts: readonly string[]): AgentInputItem => ({
+      role: 'user',
+      content: texts.map((text) => ({ type: 'input_text', text })),
+    });
+    const stored = await throughWrite(redact(), message(parts));
+    expect(stored).toEqual(message(expected));
+    expect(await throughWrite(redact(), stored)).toEqual(stored);
+  });
+
   test('token probabilities are dropped with the text that they repeat, and kept with a text that is kept', async () => {
     const message = (text: string): AgentInputItem => ({
       type: 'message',
