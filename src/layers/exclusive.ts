@@ -3,7 +3,7 @@ import type { CallKind, SessionCall, SessionLayer } from '../layer.ts';
 import { checkOptions, parseDuration, type Duration } from '../options.ts';
 import { lostTurnError } from '../session-contract.ts';
 import { fenced } from './exclusive/lock.ts';
-import type { Run, Turn } from './exclusive/turn.ts';
+import type { Run } from './exclusive/turn.ts';
 import { createTurns } from './exclusive/turns.ts';
 
 /** Options of {@link exclusive}. */
@@ -42,24 +42,48 @@ const OF_RUNS: readonly CallKind[] = [
   'runCompaction',
 ];
 
-/** Ends the turn of a run that is over, by the layer that `exclusive()` made. */
-export const turnEnders: WeakMap<SessionLayer, (inner: Session, run: Run) => void> = new WeakMap();
+/** One line of runs for each session, whichever layers they come through. */
+const turns = createTurns();
+
+/** Runs whose end is known: it ends their turn, and no write does. */
+const kept = new WeakSet<Run>();
+
+/** The turn of this run, once it has one, lasts until {@link endTurn}. */
+export function keepTurn(run: Run): void {
+  kept.add(run);
+}
+
+/** Ends the turn of a run that is over. */
+export function endTurn(inner: Session, run: Run): void {
+  kept.delete(run);
+  const turn = turns.of(inner);
+  if (turn?.run.deref() === run) turns.end(inner, turn);
+}
 
 /**
  * Runs on one session do not interleave: a run has the session from its first read until it has written its items;
- * the next run begins with them in its history. In one process for any session, and across processes on the stores
- * of strongroom, by a lock in the database with a time limit of 15 seconds, which is renewed while the run lasts.
+ * the next run begins with them in its history. In one process for any session object, whichever wrappers are around
+ * it, and across processes on the stores of strongroom, by a lock in the database with a time limit of 15 seconds,
+ * which is renewed while the run lasts.
  *
- * {@link runExclusive} ends the turn with the run, however that ends. Plain `run()` does not report a failure to
- * the session: when nothing is written, the turn ends when the run context is garbage-collected, and another run
- * may take it after `hold`. It is not collected while the application holds the run context, or the error of the
- * run, which references it.
+ * {@link runExclusive} ends the turn with the run, however that ends. Plain `run()` does not report its end to the
+ * session: its first write that succeeds ends the turn. When nothing is written, or the write fails, the turn ends when
+ * the run context is garbage-collected, and another run may take it after `hold`. It is not collected while the
+ * application holds the run context, or the error of the run, which references it. A run whose first read fails or is
+ * refused has no turn.
  *
- * Limits: calls without a run context (an application's own `addItems`) do not wait. A run that is resumed after an
- * approval writes twice, and another run can begin between the two. A run inside of a run (an agent as a tool) on
- * the same session waits for the outer one until `ERR_TIMEOUT`. On the stores of strongroom each change checks the
- * lock in its own transaction (or script): a run that lost its turn, because its process was suspended or it was
- * inactive for too long, gets `ERR_CONFLICT` and changes nothing.
+ * A session that compacts itself (`OpenAIResponsesCompactionSession`) belongs below this layer:
+ * `wrapSession(compactionSession, [exclusive()])`, with the other layers around its `underlyingSession`. It passes no
+ * run context to the layers below it, so `exclusive()` there excludes nothing. The class hides the lock of a store,
+ * so this arrangement works in one process.
+ *
+ * Limits: calls without a run context (an application's own `addItems`) do not wait, and neither does a change by a run
+ * that has no turn, such as a compaction after the write of a plain `run()`. A plain run that writes twice, because it
+ * was resumed after an approval, lets another run begin between the two. Runs that share a run context at the same time
+ * are one run. A run inside of a run (an agent as a tool) on the same session waits for the outer one until
+ * `ERR_TIMEOUT`. On the stores of strongroom each change checks the lock in its own transaction (or script): a run that
+ * lost its turn, because its process was suspended or it was inactive for too long, gets `ERR_CONFLICT` and changes
+ * nothing.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Calls: `ERR_TIMEOUT` when the run did not get its turn in
  * time, `ERR_CONFLICT` when it lost its turn.
@@ -77,39 +101,39 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
   checkOptions('exclusive', options, ['wait', 'hold']);
   const wait = parseDuration('exclusive', 'wait', options.wait ?? '30s');
   const hold = parseDuration('exclusive', 'hold', options.hold ?? '5m');
-  const turns = createTurns(wait, hold);
 
   async function around<T>(call: SessionCall, next: () => Promise<T>): Promise<T> {
     const { runContext: run, inner, kind } = call;
     // Functions on sessions and stores are not part of a run.
     if (run === undefined || !OF_RUNS.includes(kind)) return await next();
-    const writes = WRITES.includes(kind);
+    const reads = READS.includes(kind);
     let turn = turns.of(inner);
     if (turn?.run.deref() !== run) {
-      if (!READS.includes(kind) && turns.isLate(inner, run)) throw lostTurnError(call.sessionId);
+      if (!reads && turns.isLate(inner, run)) throw lostTurnError(call.sessionId);
       // Mutations of one session are queued: one that waited here would block the run that has the turn from ending
       // it. Only readers wait, and a run reads before it writes.
-      if (writes) return await next();
-      await turns.begin(run, call);
-      turn = turns.of(inner) as Turn;
+      if (!reads) return await next();
+      turn = await turns.begin(run, call, wait);
     }
     // Another call of this run may be acquiring the lock.
     await turn.ready;
     turns.wake(turn);
     const mine = turn;
+    let isOver = false;
+    mine.calls++;
     try {
-      return READS.includes(kind) ? await next() : await fenced(mine, call.sessionId, next);
+      const result = reads ? await next() : await fenced(mine, call.sessionId, next);
+      mine.hasAnswer = true;
+      // A run whose write failed may still restore what it has replaced.
+      isOver = WRITES.includes(kind) && !kept.has(run);
+      return result;
     } finally {
+      mine.calls--;
       if (mine.lost) turns.lose(inner, mine);
-      else if (writes) turns.end(inner, mine);
-      else if (turns.of(inner) === mine) turns.listen(inner, mine);
+      else if (isOver || (!mine.hasAnswer && mine.calls === 0)) turns.end(inner, mine);
+      else if (turns.of(inner) === mine) turns.listen(inner, mine, hold);
     }
   }
 
-  const layer: SessionLayer = { name: 'exclusive', unique: true, wantsRunContext: true, around };
-  turnEnders.set(layer, (inner, run) => {
-    const turn = turns.of(inner);
-    if (turn?.run.deref() === run) turns.end(inner, turn);
-  });
-  return layer;
+  return { name: 'exclusive', unique: true, wantsRunContext: true, around };
 }

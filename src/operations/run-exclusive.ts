@@ -11,7 +11,7 @@ import type {
 } from '@openai/agents';
 import { invalidOption } from '../options.ts';
 import type { SessionLayer } from '../layer.ts';
-import { turnEnders } from '../layers/exclusive.ts';
+import { endTurn, keepTurn } from '../layers/exclusive.ts';
 import { innermostOf, layersOf, wrapSession } from '../wrap-session.ts';
 
 type AnyAgent = Parameters<Runner['run']>[0];
@@ -55,8 +55,7 @@ export async function runExclusive<A extends AnyAgent, C = undefined>(
   options: (NonStreamRunOptions<C, A> | StreamRunOptions<C, A>) & WithSession,
 ): Promise<RunResult<C, A> | StreamedRunResult<C, A>> {
   const { session } = options;
-  const enders = layersOf(session).flatMap((layer) => turnEnders.get(layer) ?? []);
-  if (enders.length === 0)
+  if (!layersOf(session).some(({ name }) => name === 'exclusive'))
     invalidOption('runExclusive', 'session', 'a session wrapped with exclusive()', session);
   const contexts = new Set<RunContext<unknown>>();
   // Outermost, so that it gets the run context before a turn begins under it.
@@ -64,12 +63,15 @@ export async function runExclusive<A extends AnyAgent, C = undefined>(
     name: 'runExclusive',
     wantsRunContext: true,
     async around(call, next) {
-      if (call.runContext !== undefined) contexts.add(call.runContext);
+      if (call.runContext !== undefined) {
+        contexts.add(call.runContext);
+        keepTurn(call.runContext);
+      }
       return next();
     },
   };
   const end = (): void => {
-    for (const context of contexts) for (const ender of enders) ender(innermostOf(session), context);
+    for (const context of contexts) endTurn(innermostOf(session), context);
   };
   let result: RunResult<C, A> | StreamedRunResult<C, A>;
   try {

@@ -15,6 +15,10 @@ export interface Turn {
   /** The next run that asks for the turn gets it. */
   isSilent: boolean;
   lost: boolean;
+  /** Whether a call of the run succeeded. A run that could not even read does not go on. */
+  hasAnswer: boolean;
+  /** How many calls of the run are in progress. */
+  calls: number;
   /** Settles when the lock was acquired, or could not be acquired. */
   ready: Promise<void>;
 }
