@@ -45,16 +45,16 @@ interface Place {
   readonly open: () => Store<StoreSession>;
   /** How many rows its tables have. */
   readonly rows: () => Promise<number>;
-  /** The branch `branch` of `other` begins with the records of `chat`, by the hand of somebody. */
-  readonly move: () => Promise<unknown>;
+  /** The branch `branch` of `other` begins with the records of this session, by the hand of somebody. */
+  readonly move: (to: string) => Promise<unknown>;
   readonly clean: () => Promise<void>;
 }
 
 const TABLES = ['sessions', 'items', 'shares', 'operations', 'deks', 'holds', 'leases'];
 const count = (table: string): string => `SELECT count(*) AS n FROM ${table}`;
 
-const MOVE = (key: string): string =>
-  `UPDATE ?shares SET high = 9999999, base = (SELECT ${key} FROM ?sessions WHERE id = 'chat')
+const MOVE = (key: string, to: string): string =>
+  `UPDATE ?shares SET high = 9999999999, base = (SELECT ${key} FROM ?sessions WHERE id = '${to}')
    WHERE session = (SELECT ${key} FROM ?sessions WHERE id = '~branch~branch~other')`;
 
 function inFile(): Place {
@@ -73,7 +73,7 @@ function inFile(): Place {
       Promise.resolve(
         TABLES.reduce((sum, table) => sum + (run(count(`?${table}`))[0] as { n: number }).n, 0),
       ),
-    move: () => Promise.resolve(run(MOVE('key'))),
+    move: (to) => Promise.resolve(run(MOVE('key', to))),
     clean: () => Promise.resolve(),
   };
 }
@@ -96,7 +96,7 @@ function inPostgres(url: string): Place {
       for (const table of TABLES) sum += Number((await run(count(`?${table}`)))[0]?.n);
       return sum;
     },
-    move: () => run(MOVE('number')),
+    move: (to) => run(MOVE('number', to)),
     clean: () => dropPostgresSchema(url, schema),
   };
 }
@@ -118,7 +118,7 @@ function inMysql(url: string): Place {
       for (const table of TABLES) sum += Number((await run(count(`?${table}`)))[0]?.n);
       return sum;
     },
-    move: () => run(MOVE('number')),
+    move: (to) => run(MOVE('number', to)),
     clean: () => dropMysqlTables(url, `${name}_`),
   };
 }
@@ -149,13 +149,13 @@ function inRedis(url: string): Place {
     open: () => openStore(url, name),
     rows: () =>
       using(async (client) => Number(await client.eval(ELEMENTS, { keys: [], arguments: [`${name}:*`] }))),
-    move: () =>
+    move: (to) =>
       using(async (client) => {
         const branch = `${name}:{${encodeURIComponent('~branch~branch~other')}}`;
         const list = `${branch}:items:${await client.hGet(`${branch}:meta`, 'list')}`;
         const marker = (await client.lIndex(list, 0)) ?? '';
-        await client.lSet(list, 0, marker.replace(/other$/, 'chat'));
-        await client.hSet(`${name}:{chat}:meta`, '>~branch~branch~other', '1');
+        await client.lSet(list, 0, marker.replace(/[^\n]*$/, to));
+        await client.hSet(`${name}:{${encodeURIComponent(to)}}:meta`, '>~branch~branch~other', '1');
       }),
     clean: () => deleteRedisKeys(url, name),
   };
@@ -248,6 +248,73 @@ describe.each(KINDS)('a branch of a conversation of 10,000 items, in $kind', ({ 
       expect(await place.rows()).toBeGreaterThan(before + 1_000);
       expect(await whole.getItems()).toEqual(items);
       expect(await branch.getItems(1)).toEqual(items.slice(1_596, 1_597));
+    },
+    60_000,
+  );
+});
+
+describe.each(KINDS)('what a branch begins with, in $kind', ({ absent, make }) => {
+  let place: Place;
+  beforeEach(() => {
+    place = make();
+  });
+  afterEach(() => place.clean());
+
+  it.skipIf(absent).each(['branch', 'twig'])(
+    'is refused when somebody made a circle of it, and the rest goes on (to %s)',
+    async (to) => {
+      await using store = wrapStore(place.open(), [encrypt({ keys })]);
+      const main = store.session('other');
+      await main.addItems([user('one')]);
+      const tree = branches(store, 'other');
+      const branch = await tree.create('branch');
+      await branch.addItems([user('two')]);
+      const twig = await tree.create('twig', { from: 'branch' });
+      await twig.addItems([user('three')]);
+      await place.move(`~branch~${to}~other`);
+      const refused = {
+        code: 'ERR_MALFORMED',
+        message: expect.stringMatching(
+          /what session "~branch~(branch|twig)~other" begins with is damaged: it refers to itself/,
+        ) as string,
+      };
+      await expect(branch.getItems()).rejects.toMatchObject(refused);
+      await expect(branch.getItems(1)).rejects.toMatchObject(refused);
+      await expect(branch.popItem()).rejects.toMatchObject(refused);
+      await expect(twig.getItems()).rejects.toMatchObject(
+        to === 'twig' ? refused : { code: 'ERR_MALFORMED' },
+      );
+      expect(await main.getItems()).toEqual([user('one')]);
+      const listed: string[] = [];
+      for await (const { id } of store.sessions({ derived: true })) listed.push(id);
+      expect(listed).toContain('~branch~branch~other');
+      expect(await store.purgeExpired({ after: '10d' })).toEqual({ items: 0, sessions: 0 });
+      await store.deleteSession('other');
+      expect(await main.getItems()).toEqual([]);
+      expect(await tree.session('twig').getItems()).toEqual([]);
+    },
+  );
+
+  it.skipIf(absent)(
+    'becomes its own where branches of branches would refer to more than 100 sessions',
+    async () => {
+      await using store = place.open();
+      const expected = [user('main')];
+      let from = store.session('chat');
+      await from.addItems([...expected]);
+      for (let depth = 1; depth <= 105; depth++) {
+        const to = `~branch~b${depth}~chat`;
+        await from[SHARE_RECORDS]?.({ to, operationId: `share ${depth}` });
+        from = store.session(to, { derived: true });
+        await from.addItems([user(String(depth))]);
+        expected.push(user(String(depth)));
+      }
+      expect(await from.getItems()).toEqual(expected);
+      expect(await from.getItems(2)).toEqual(expected.slice(-2));
+      await from.popItem();
+      expect(await from.getItems()).toEqual(expected.slice(0, -1));
+      await store.session('chat').clearSession();
+      expect(await from.getItems()).toEqual(expected.slice(0, -1));
     },
     60_000,
   );
@@ -426,7 +493,7 @@ describe.each(DIFFERENT)('a record that two histories share, in $kind', ({ make 
     const { store } = await familyIn(place);
     await store.session('other').addItems([user('mine')]);
     await branches(store, 'other').create('branch');
-    await place.move();
+    await place.move('chat');
     await using seen = wrapStore(place.open(), [encrypt({ keys })]);
     await expect(branches(seen, 'other').session('branch').getItems()).rejects.toMatchObject({
       code: 'ERR_AUTHENTICATION',

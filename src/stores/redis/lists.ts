@@ -3,6 +3,7 @@ import { randomNumber } from '../../crypto/random.ts';
 import { StrongroomError } from '../../errors.ts';
 import { after, type MaybePromise } from '../../maybe-promise.ts';
 import { lostHistoryError } from '../failure.ts';
+import { damagedBeginningError } from '../shared-parts.ts';
 import { textOf, type RedisCommands } from './client.ts';
 import type { Indexed } from './indexed.ts';
 import type { SessionKeys } from './keys.ts';
@@ -81,6 +82,7 @@ export function listNames(
         const lists = known ?? of(sessionId);
         const answer = await run(lists instanceof Promise ? await lists : lists);
         if (isGone(answer)) throw lostHistoryError('openRedis', sessionId);
+        if (stateOf(answer) === 'damaged') throw damagedBeginningError('openRedis', sessionId);
         const list = movedTo(answer);
         if (list === undefined) return answer;
         indexed.name(sessionId, list);
@@ -118,12 +120,14 @@ export function outOfStep(attempt: number): Promise<void> {
 
 /** Whether a script found a name and no list. */
 export function isGone(answer: unknown): boolean {
-  return Array.isArray(answer) && Buffer.isBuffer(answer[0]) && answer[0].toString() === 'gone';
+  return stateOf(answer) === 'gone';
+}
+
+function stateOf(answer: unknown): string | undefined {
+  return Array.isArray(answer) && Buffer.isBuffer(answer[0]) ? answer[0].toString() : undefined;
 }
 
 /** The name that a script found instead of the one in its arguments. */
 export function movedTo(answer: unknown): string | undefined {
-  if (!Array.isArray(answer) || !Buffer.isBuffer(answer[0]) || answer[0].toString() !== 'moved')
-    return undefined;
-  return textOf(answer[1]);
+  return stateOf(answer) === 'moved' ? textOf((answer as unknown[])[1]) : undefined;
 }

@@ -1,4 +1,5 @@
 import { NOTES_END } from './notes-end.ts';
+import { MOST_PARTS } from '../shared-parts.ts';
 import { NEEDED, PARTS, SHARED } from './shared-scripts.ts';
 
 /** A Lua script: it runs atomically on the server, as long as its types are right. */
@@ -244,6 +245,7 @@ if ARGV[5] ~= '' then
 end
 local parts = partsOf(ARGV[6], ARGV[7], items, redis.call('LLEN', items))
 if lost then return { 'gone', lost } end
+if damaged then return { 'damaged', '' } end
 local length, count = lengthOf(parts), tonumber(ARGV[4])
 local from, to = 0, length
 if count >= 0 and ARGV[3] == 'start' then to = math.min(count, length)
@@ -260,6 +262,7 @@ local away = moved(KEYS[2], ARGV[1], KEYS[1])
 if away then return away end
 local parts = partsOf(ARGV[2], ARGV[3], KEYS[1], redis.call('LLEN', KEYS[1]))
 if lost then return { 'gone', lost } end
+if damaged then return { 'damaged', '' } end
 local to, count = lengthOf(parts) - tonumber(ARGV[5]), tonumber(ARGV[4])
 local answer = slice(parts, count < 0 and 0 or math.max(to - count, 0), math.max(to, 0))
 table.insert(answer, 1, 'ok')
@@ -384,6 +387,7 @@ if options.share then
     redis.call('RPUSH', KEYS[9], marker)
     settle(lasts, options.share.life, KEYS[10], KEYS[13], { KEYS[9], KEYS[11], KEYS[12] })
     if redis.call('HLEN', KEYS[13]) > 0 then keep(options.prefix, options.share.id, KEYS[9]) end
+    if #parts >= ${MOST_PARTS} then takeOver(options.prefix, options.share.id, KEYS[9]) end
   end
   return { 'ok', list, '' }
 end

@@ -1,3 +1,5 @@
+import { MOST_PARTS } from '../shared-parts.ts';
+
 /*
  * Branches share the records of their beginning (decision 85). The list of such a branch begins with an element that is no
  * record: a line `[written, latest expiry, born, null, "share", null]`, then the id of the session whose first elements
@@ -25,10 +27,14 @@ local function baseOf(items)
   local first = items and redis.call('LINDEX', items, 0)
   return first and string.match(first, '^%[[^\\n]*,"share",null%]\\n(.*)$'), first
 end
--- Set when the server lost a list that a branch begins with.
-local lost
-local function partsOf(prefix, id, items, count)
+-- Set when the server lost a list that a branch begins with, and when there are more parts than strongroom makes, such as
+-- those of a circle.
+local lost, damaged
+local function partsOf(prefix, id, items, count, place)
   local parts, first = {}, 0
+  place = place or 0
+  if place > ${MOST_PARTS} then damaged = true end
+  if damaged then return parts end
   local base = baseOf(items)
   if base then
     first = 1
@@ -36,7 +42,8 @@ local function partsOf(prefix, id, items, count)
     local below = listOf(tag)
     local shared = tonumber(redis.call('HGET', tag .. ':meta', '>' .. id) or '0')
     if below and shared > 0 and redis.call('EXISTS', below) == 0 then lost = below end
-    if below and shared > 0 then parts = partsOf(prefix, base, below, shared) end
+    if below and shared > 0 then parts = partsOf(prefix, base, below, shared, place + 1) end
+    if damaged then parts = {} end
   end
   if count > first then parts[#parts + 1] = { key = items, first = first, last = count - 1, id = id } end
   return parts
@@ -82,8 +89,10 @@ local function heirsOf(prefix, id)
 end
 local function allHeirsOf(prefix, id, found)
   for _, heir in ipairs(heirsOf(prefix, id)) do
-    found[#found + 1] = heir.id
-    allHeirsOf(prefix, heir.id, found)
+    if not found[heir.id] then
+      found[#found + 1], found[heir.id] = heir.id, true
+      allHeirsOf(prefix, heir.id, found)
+    end
   end
   return found
 end
@@ -114,7 +123,7 @@ local function leave(prefix, id, items, from)
   for _, heir in ipairs(heirsOf(prefix, id)) do
     local tag = tagOf(prefix, heir.id)
     local list = listOf(tag)
-    if not list then
+    if not list or heir.id == id then
       redis.call('HDEL', meta, '>' .. heir.id)
     elseif heir.count > from then
       local base, first = baseOf(items)

@@ -7,6 +7,7 @@ import type { Batch, StoreDriver, StoredRecord, View } from '../driver.ts';
 import { afterAppend, answerOf } from '../marks.ts';
 import { withoutDid } from '../record.ts';
 import { leavesNothing, removes } from '../removal.ts';
+import { damagedBeginningError } from '../shared-parts.ts';
 import {
   kept,
   NOTHING,
@@ -22,7 +23,7 @@ import { sqlChange } from './change.ts';
 import { insertItems } from './insert-items.ts';
 import { assertStands, sqlLeases } from './leases.ts';
 import { sqlPurge } from './purge.ts';
-import { partsOf } from './shares.ts';
+import { partsOf, TOO_MANY_PARTS } from './shares.ts';
 import { sqlSummaries } from './summaries.ts';
 
 /** Options of {@link sqlDriver}. */
@@ -95,8 +96,8 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
 
     async read(sessionId, count, skip = 0) {
       if (isBranch(sessionId)) {
-        const { statement, values } = ofBranch('id', sessionId, 'end', count, skip);
-        return (await runner.read(statement, values)).rows.map(toRecord).reverse();
+        const rows = await ofBranch(reader, sessionId, { by: 'id', value: sessionId, count, skip });
+        return rows.map(toRecord).reverse();
       }
       const args = [sessionId, count ?? ALL];
       const { rows } = await (skip === 0
@@ -119,10 +120,12 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
         const { session, isNew } = await dialect.reserve(client, { id: sessionId, subject, mark: 0 });
         const ascending = look.from === 'start';
         const count = look.records === 'all' ? undefined : look.records;
-        const { statement, values } = isBranch(sessionId)
-          ? ofBranch('number', session, look.from ?? 'end', count)
-          : { statement: lookAt[look.from ?? 'end'], values: [session, count ?? ALL] };
-        const { rows } = count === 0 ? { rows: [] } : await client.query(statement, values);
+        const from = look.from ?? 'end';
+        const seen = async (): Promise<readonly SqlRow[]> =>
+          isBranch(sessionId)
+            ? ofBranch(client, sessionId, { by: 'number', value: session, from, count })
+            : (await client.query(lookAt[from], [session, count ?? ALL])).rows;
+        const rows = count === 0 ? [] : await seen();
         const ordered = ascending ? rows : [...rows].reverse();
         const applied =
           look.operation === undefined
@@ -182,17 +185,19 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
   };
 }
 
+interface SharedRead {
+  readonly by: 'id' | 'number';
+  readonly value: string | number;
+  readonly from?: 'start' | 'end';
+  readonly count: number | undefined;
+  readonly skip?: number;
+}
+
 /** A read of the history of a branch: its parts are of several sessions, and one statement sees one state of them. */
 function sharedHistory(
   dialect: SqlDialect,
   record: string,
-): (
-  by: 'id' | 'number',
-  session: string | number,
-  from: 'start' | 'end',
-  count: number | undefined,
-  skip?: number,
-) => { readonly statement: Statement; readonly values: readonly (string | number)[] } {
+): (client: SqlClient, sessionId: string, read: SharedRead) => Promise<readonly SqlRow[]> {
   const sessions = dialect.table('sessions');
   const items = dialect.table('items');
   const known = new Map<string, Statement>();
@@ -208,18 +213,23 @@ function sharedHistory(
         `WITH RECURSIVE ${partsOf(dialect, `${sessions} WHERE ${by} = ?`)}
          SELECT ${record}, i.seq, p.number, coalesce(i.origin, CASE WHEN p.place > 0 THEN o.id END)
          FROM parts p JOIN ${sessions} o ON o.number = p.number ${rows} LEFT JOIN ${dialect.table('deks')} d ON d.number = i.dek
-         ORDER BY i.seq ${order} LIMIT ? OFFSET ?`,
+         WHERE NOT EXISTS (${TOO_MANY_PARTS}) ORDER BY i.seq ${order} LIMIT ? OFFSET ?`,
         { tuples: true },
       );
     known.set(name, statement);
     return statement;
   };
-  return (by, session, from, count, skip = 0) => {
+  const findTooMany = kept(
+    `WITH RECURSIVE ${partsOf(dialect, `${sessions} WHERE id = ?`)} ${TOO_MANY_PARTS}`,
+  );
+  return async (client, sessionId, { by, value, from = 'end', count, skip = 0 }) => {
     const bounds = dialect.lateral && count !== undefined ? [count + skip] : [];
-    return {
-      statement: statementOf(by, from === 'start' ? 'ASC' : 'DESC', bounds.length > 0),
-      values: [session, ...bounds, count ?? ALL, skip],
-    };
+    const statement = statementOf(by, from === 'start' ? 'ASC' : 'DESC', bounds.length > 0);
+    const { rows } = await client.query(statement, [value, ...bounds, count ?? ALL, skip]);
+    // A history with too many parts has no rows.
+    if (rows.length === 0 && (await client.query(findTooMany, [sessionId])).rows.length > 0)
+      throw damagedBeginningError(dialect.name, sessionId);
+    return rows;
   };
 }
 

@@ -2,6 +2,7 @@ import { isBranch } from '../../derived-id.ts';
 import type { Share } from '../driver.ts';
 import { notEmptyError } from '../failure.ts';
 import { MARKS, newMark } from '../marks.ts';
+import { MOST_PARTS } from '../shared-parts.ts';
 import {
   kept,
   list,
@@ -57,6 +58,7 @@ type StatementName =
   | 'findShared'
   | 'findBeginning'
   | 'findHeirs'
+  | 'findTooMany'
   | 'lockOne'
   | 'insertShare'
   | 'deleteShare'
@@ -74,9 +76,12 @@ export function partsOf(dialect: SqlDialect, seed: string): string {
   return `parts (top, number, high, place) AS (
     SELECT number, number, ${HIGHEST}, 0 FROM ${seed}
     UNION ALL SELECT p.top, h.base, least(h.high, p.high), p.place + 1
-    FROM parts p JOIN ${dialect.table('shares')} h ON h.session = p.number
+    FROM parts p JOIN ${dialect.table('shares')} h ON h.session = p.number WHERE p.place < ${MOST_PARTS}
   )`;
 }
+
+/** A row when there are more parts than strongroom makes, such as those of a circle. */
+export const TOO_MANY_PARTS: string = `SELECT 1 FROM parts WHERE place = ${MOST_PARTS}`;
 
 function statementsOf(dialect: SqlDialect): Readonly<Record<StatementName, KeptStatement>> {
   const sessions = dialect.table('sessions');
@@ -91,8 +96,9 @@ function statementsOf(dialect: SqlDialect): Readonly<Record<StatementName, KeptS
     JOIN ${items} i ON i.session = p.number AND i.seq <= p.high ORDER BY i.seq DESC LIMIT 1`),
     findShared: kept(`${parts} SELECT 1 FROM parts p
     JOIN ${items} i ON i.session = p.number AND i.seq <= p.high WHERE p.place > 0 LIMIT 1`),
+    findTooMany: kept(`${parts} ${TOO_MANY_PARTS}`),
     findBeginning: kept(`SELECT base, high FROM ${shares} WHERE session = ?`),
-    findHeirs: kept(`SELECT session, high FROM ${shares} WHERE base = ? AND high >= ?`),
+    findHeirs: kept(`SELECT session, high FROM ${shares} WHERE base = ? AND high >= ? AND session <> base`),
     lockOne: kept(`SELECT number FROM ${sessions} WHERE number = ? FOR UPDATE`),
     insertShare: kept(`INSERT INTO ${shares} (session, base, high) VALUES (?, ?, ?)`),
     deleteShare: kept(`DELETE FROM ${shares} WHERE session = ?`),
@@ -127,6 +133,7 @@ export function sqlShares(dialect: SqlDialect): SqlShares {
     findShared,
     findBeginning,
     findHeirs,
+    findTooMany,
     lockOne,
     insertShare,
     deleteShare,
@@ -211,6 +218,7 @@ export function sqlShares(dialect: SqlDialect): SqlShares {
       if (isTaken || (await last(client, branch)) !== undefined) throw notEmptyError(id, sessionId);
       await client.query(insertShare, [branch, base, high]);
       await client.query(raiseNext, [high + 1, mark, branch]);
+      if ((await rowsOf(client, findTooMany, [branch])).length > 0) await takeOver(client, branch);
     },
 
     async remove(client, id, session, first, until) {

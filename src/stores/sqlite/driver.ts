@@ -21,7 +21,7 @@ import { removeSession, sqlitePurge } from './purge.ts';
 import { FIRST_PAGE, seqOf, SESSION_KEY, type Tuple } from './pages.ts';
 import { sqliteReading } from './reading.ts';
 import { sharedLength, sharedRows } from './shared-reading.ts';
-import { beginningOf, forgetBeginning, leave, share, shorten, takeOver } from './shares.ts';
+import { beginningOf, boundParts, forgetBeginning, leave, share, shorten, takeOver } from './shares.ts';
 import type { Row, Statements } from './statements.ts';
 import { sqliteSummaries } from './summaries.ts';
 
@@ -417,6 +417,7 @@ function begin(
   // The items can be those that this session shares itself.
   const base = isBranch(sessionId) ? (last[10] as number) : key;
   share(statements, branch, { base, high: seqOf(last) });
+  boundParts(statements, branch);
   touch(statements, branch);
 }
 

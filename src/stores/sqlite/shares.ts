@@ -1,4 +1,5 @@
 import { MARKS, newMark } from '../marks.ts';
+import { damagedBeginningError, MOST_PARTS } from '../shared-parts.ts';
 import type { Row, Statements } from './statements.ts';
 
 /**
@@ -18,11 +19,24 @@ export interface Part {
 const PARTS = `WITH RECURSIVE parts (key, high, place) AS (
     SELECT ?1, ${Number.MAX_SAFE_INTEGER}, 0
     UNION ALL SELECT s.base, min(s.high, p.high), p.place + 1
-    FROM parts p JOIN strongroom_shares s ON s.session = p.key
+    FROM parts p JOIN strongroom_shares s ON s.session = p.key WHERE p.place < ${MOST_PARTS}
   )`;
 
-/** The parts of a history, the newest first. */
-export function partsOf({ all }: Statements, session: number): readonly Part[] {
+/**
+ * The parts of a history, the newest first.
+ *
+ * @throws {@link StrongroomError} `ERR_MALFORMED` when they are more than strongroom makes, such as those of a circle.
+ */
+export function partsOf(statements: Statements, session: number): readonly Part[] {
+  const parts = foundParts(statements, session);
+  if (parts.length > MOST_PARTS) {
+    const row = statements.get('SELECT id FROM strongroom_sessions WHERE key = ?', session) as Row;
+    throw damagedBeginningError('openSqlite', row['id'] as string);
+  }
+  return parts;
+}
+
+function foundParts({ all }: Statements, session: number): readonly Part[] {
   const sql = `${PARTS} SELECT p.key, p.high, s.id, p.place FROM parts p
     JOIN strongroom_sessions s ON s.key = p.key ORDER BY p.place`;
   return all(sql, session).map((row) => ({
@@ -48,6 +62,11 @@ export function share({ run }: Statements, session: number, { base, high }: Begi
   run('INSERT INTO strongroom_shares (session, base, high) VALUES (?, ?, ?)', session, base, high);
 }
 
+/** A new branch with too many parts gets records of its own. */
+export function boundParts(statements: Statements, session: number): void {
+  if (foundParts(statements, session).length > MOST_PARTS) takeOver(statements, session);
+}
+
 /** Without what it begins with. */
 export function forgetBeginning({ run }: Statements, session: number): void {
   run('DELETE FROM strongroom_shares WHERE session = ?', session);
@@ -64,7 +83,7 @@ function settle(statements: Statements, session: number): void {
   const some = 'SELECT 1 FROM strongroom_items WHERE session = ? AND seq <= ? LIMIT 1';
   const isPresent = ({ key, high, origin }: Part): boolean =>
     origin !== null && statements.get(some, key, high) !== undefined;
-  if (!partsOf(statements, session).some(isPresent)) forgetBeginning(statements, session);
+  if (!foundParts(statements, session).some(isPresent)) forgetBeginning(statements, session);
 }
 
 const COLUMNS = 'seq, head, dek, written_at, expires_at, born_at, wrapped, body';
@@ -101,7 +120,7 @@ function boundTimes({ run }: Statements, session: number): void {
 export function leave(statements: Statements, session: number, from: number = Number.MIN_SAFE_INTEGER): void {
   const { all, run } = statements;
   const heirs = all(
-    'SELECT session, high FROM strongroom_shares WHERE base = ? AND high >= ?',
+    'SELECT session, high FROM strongroom_shares WHERE base = ? AND high >= ? AND session <> base',
     session,
     from,
   ) as { session: number; high: number }[];
@@ -166,7 +185,8 @@ export function isEmpty(statements: Statements, session: number): boolean {
 }
 
 /** The items of the sessions of a page, by the key of the session: `parts` of a query that has `page`. */
-export const PAGE_PARTS: string = `parts (top, key, high) AS (
-    SELECT key, key, ${Number.MAX_SAFE_INTEGER} FROM page
-    UNION ALL SELECT p.top, s.base, min(s.high, p.high) FROM parts p JOIN strongroom_shares s ON s.session = p.key
+export const PAGE_PARTS: string = `parts (top, key, high, place) AS (
+    SELECT key, key, ${Number.MAX_SAFE_INTEGER}, 0 FROM page
+    UNION ALL SELECT p.top, s.base, min(s.high, p.high), p.place + 1
+    FROM parts p JOIN strongroom_shares s ON s.session = p.key WHERE p.place < ${MOST_PARTS}
   )`;
