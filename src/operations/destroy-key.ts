@@ -48,8 +48,8 @@ async function destroyUnused(
   if (needed > 0) {
     throw new StrongroomError(
       'ERR_CONFLICT',
-      `destroyKey: ${needed} data keys are still wrapped by the key ${JSON.stringify(kid)}. Run rewrap() first, or ` +
-        'purge them.',
+      `destroyKey: ${needed} data keys are still wrapped by the key ${JSON.stringify(kid)}. Run rewrap() first, ` +
+        'over a dekStore of your own with its keys, too: it can have data keys of sessions that are gone. Or purge them.',
     );
   }
   keys.destroy(kid);

@@ -11,7 +11,7 @@ import { innermostOf } from '../wrap-session.ts';
 import { layersOfStore } from '../wrap-store.ts';
 import { keyAccess } from './access.ts';
 import { isKey } from './erasure/tombstones.ts';
-import { isDekStore, isSession, isStore, sessionsOf, type SealedTarget } from './targets.ts';
+import { isDekStore, isSession, isStore, sealedSessionsOf, type SealedTarget } from './targets.ts';
 
 /**
  * Where wrapped data keys are looked for: a DEK store; a store, that is its own table; a wrapped store or session,
@@ -103,7 +103,7 @@ export async function* wrappedKeysOf(
     }
   }
   if (sealed === undefined) return;
-  for await (const session of sessionsOf(where, sealed)) {
+  for await (const session of sealedSessionsOf(where, sealed)) {
     for await (const key of inlineKeysOf(session)) if (kid === undefined || key.kid === kid) yield key;
   }
 }

@@ -13,7 +13,7 @@ import { keyAccess, openOrShredded, replaceRecords, type KeyAccess } from './acc
 import { asCall, asCallOfEach } from './as-call.ts';
 import { wrapAnew } from './rewrap.ts';
 import { kinOf } from './shared-keys.ts';
-import { sessionsWithKeysOf } from './targets.ts';
+import { isVault, sessionsWithKeysOf } from './targets.ts';
 
 /** The result of {@link reencrypt}. */
 export interface ReencryptReport {
@@ -54,7 +54,8 @@ export interface ReencryptOptions extends CallOrigin {
  * `grace` without such entries the old keys are destroyed. Where data keys are inline, a writer in another process
  * uses its key until its next epoch: restart writers after a compromise.
  *
- * @param target A wrapped session or a wrapped store.
+ * @param target A wrapped session or a wrapped store. Vaults of `redact()` in the store are sealed again, too, unless the keyring
+ * does not have their key.
  * @throws `ERR_UNSUPPORTED` for a session without transactions; the error of a record that does not open: then
  * nothing of that session was changed.
  * @example
@@ -90,7 +91,10 @@ async function reencryptAll(target: Session | Store, options: ReencryptOptions):
     try {
       result = await asCallOfEach(target, session, 'reencrypt', options, async () => retireAndSeal(access));
     } catch (error) {
-      if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
+      if (!isStrongroomError(error)) throw error;
+      // A vault can have keys of its own, which another stack opens.
+      if (error.code === 'ERR_KEY_UNKNOWN' && isVault(access.sessionId)) continue;
+      if (error.code !== 'ERR_HELD') throw error;
       held.push(access.sessionId);
       continue;
     }

@@ -70,7 +70,9 @@ const MAX_FAILURES = 1_000;
  * runs. Over a wrapped session, or a wrapped store, whose data keys are in the envelopes (`inline`), the records of
  * a session are replaced in one transaction. After a stop or a crash the next run continues.
  *
- * @param target A DEK store, a store (its table of data keys), a wrapped session, or a wrapped store.
+ * @param target A DEK store, a store (its table of data keys), a wrapped session, or a wrapped store, with the vaults of `redact()`
+ * in it. A wrapped store does not reach the data keys of cleared and deleted sessions in a `dekStore` of your own, which other
+ * stores may share: run it over that DEK store for those.
  * @throws `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` for inline keys in a session without transactions;
  * `ERR_KEY_UNAVAILABLE` and `ERR_STORE` when it is better to try again later. Data keys that do not open for another
  * reason are reported.

@@ -1,5 +1,5 @@
 import type { Session } from '@openai/agents';
-import { holdsConversation } from '../derived-id.ts';
+import { holdsConversation, lineageOf } from '../derived-id.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import { invalidOption } from '../options.ts';
 import { MAINTENANCE } from '../session-contract.ts';
@@ -22,11 +22,28 @@ export function isSession(value: unknown): value is Session {
   return typeof (value as Session | null)?.getItems === 'function';
 }
 
-/** The sessions of a store that hold items, or the one session. */
-export async function* sessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
+/** The sessions of a store that hold items of a conversation, or the one session. */
+export function sessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
+  return sessionsWhere(where, target, holdsConversation);
+}
+
+/** The same, and the vaults of `redact()`: what keys seal, and what must stay readable when a key goes. */
+export function sealedSessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
+  return sessionsWhere(where, target, (id) => holdsConversation(id) || isVault(id));
+}
+
+export function isVault(id: string): boolean {
+  return lineageOf(id)?.kind === 'vault';
+}
+
+async function* sessionsWhere(
+  where: string,
+  target: SealedTarget,
+  isMeant: (id: string) => boolean,
+): AsyncIterable<Session> {
   if (isStore(target)) {
     for await (const { id } of listed(target, { derived: 'all' })) {
-      if (holdsConversation(id)) yield target.session(id, { derived: true });
+      if (isMeant(id)) yield target.session(id, { derived: true });
     }
     return;
   }
@@ -39,7 +56,7 @@ export async function* sessionsOf(where: string, target: SealedTarget): AsyncIte
  * or were cleared, but their data keys still need a key-encryption key.
  */
 export async function* sessionsWithKeysOf(where: string, target: SealedTarget): AsyncIterable<Session> {
-  yield* sessionsOf(where, target);
+  yield* sealedSessionsOf(where, target);
   const table = isStore(target) ? target[MAINTENANCE]?.dekStore : undefined;
   if (table === undefined || !isStore(target)) return;
   const empty = new Set<string>();

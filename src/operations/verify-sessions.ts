@@ -7,7 +7,7 @@ import { slices } from '../slices.ts';
 import type { Store } from '../stores/store.ts';
 import { keyAccess, openOrShredded } from './access.ts';
 import { asCall } from './as-call.ts';
-import { isStore, sessionsOf } from './targets.ts';
+import { isStore, isVault, sealedSessionsOf } from './targets.ts';
 
 /** The result or progress of {@link verifySessions}. */
 export interface VerifyReport {
@@ -45,7 +45,8 @@ const MAX_FAILURES = 1_000;
  * 'sequence'` promises. Nothing is changed, and no content leaves the function: for a restored backup, or before a
  * key leaves the configuration.
  *
- * @param target A wrapped session or a wrapped store with `encrypt()`.
+ * @param target A wrapped session or a wrapped store with `encrypt()`. Vaults of `redact()` in the store are opened, too,
+ * by the keys of its `encrypt()`: records of a vault with keys of its own are reported (`ERR_KEY_UNKNOWN`).
  * @throws `ERR_INVALID_OPTION`; `ERR_KEY_UNAVAILABLE` and `ERR_STORE` when it is better to try again later. Records
  * that do not open for another reason are reported.
  * @example
@@ -67,7 +68,7 @@ export async function verifySessions(
     checkCall('verifySessions', options, ['signal', 'onProgress']);
     const report = { sessions: 0, records: 0, shredded: 0, failed: 0 };
     const failures: UnreadableRecord[] = [];
-    for await (const session of sessionsOf('verifySessions', target)) {
+    for await (const session of sealedSessionsOf('verifySessions', target)) {
       options.signal?.throwIfAborted();
       const work = async (io?: OperationIO): ReturnType<typeof verifySession> =>
         verifySession(session, originOf(options), io);
@@ -106,6 +107,8 @@ async function verifySession(
     if (slices.isOver()) await slices.next();
     await attempt(async () => openOrShredded(sealer, record, scope), index);
   }
-  if (failures.length === 0 && io !== undefined) await attempt(async () => io.visibleItems());
+  // Layers that stand over a conversation mean nothing to its vault.
+  if (failures.length === 0 && io !== undefined && !isVault(sessionId))
+    await attempt(async () => io.visibleItems());
   return { records: records.length, shredded, failures };
 }

@@ -621,7 +621,10 @@ describe('destroyKey', () => {
     await other.put(record('t', 'c', 'old'));
     const keys = rotated();
     expect(await failure(() => destroyKey(keys, 'old', { dekStores: [one, other] }))).toEqual(
-      coded('ERR_CONFLICT', /^destroyKey: 2 data keys .* "old"\. Run rewrap\(\) first, or purge them\.$/),
+      coded(
+        'ERR_CONFLICT',
+        /^destroyKey: 2 data keys .* "old"\. Run rewrap\(\) first, over a dekStore of your own with its keys, too: .*\. Or purge them\.$/,
+      ),
     );
     expect(keys.state('old')).toBe('previous');
     await destroyKey(keys, 'older', { dekStores: [one, other] });
