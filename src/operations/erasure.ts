@@ -8,7 +8,7 @@ import { invalidOption } from '../options.ts';
 import { checkCall, originOf, refuseOrigin } from '../protocol/call-origin.ts';
 import { CALLS, MAINTENANCE } from '../session-contract.ts';
 import type { Store } from '../stores/store.ts';
-import { checkReceiptKey, openReceipt, signReceipt, type ReceiptKey } from './erasure/jws.ts';
+import { checkReceiptKey, openReceipt, signReceipt, tryReceiptKey, type ReceiptKey } from './erasure/jws.ts';
 import { lookForRests } from './erasure/look.ts';
 import { eraseTrees, type ErasureTarget } from './erasure/remove.ts';
 import type {
@@ -169,6 +169,7 @@ async function erase(
   about: { readonly subject: string } | { readonly sessionId: string },
   { reason, by, receiptKey, signal, onProgress }: EraseOptions,
 ): Promise<ErasureReport> {
+  if (receiptKey !== undefined) await tryReceiptKey(where, receiptKey);
   const { maintenance, places } = target;
   const { sessions, held } = await eraseTrees(target, ids, { signal, onProgress });
   const found = { sessions, held, ...about };

@@ -457,6 +457,33 @@ describe('a receipt', () => {
     );
   });
 
+  test('a receiptKey that cannot sign is refused before anything is erased', async () => {
+    const pairOf = async (alg: string): Promise<JWK> =>
+      exportJWK((await generateKeyPair(alg, { extractable: true })).privateKey);
+    const [one, other] = [await pairOf('ES256'), await pairOf('ES256')];
+    await using raw = openSqlite(':memory:');
+    const store = wrapStore(raw, [encrypt({ keys })]);
+    await store.session('user', { subject: 'p' }).addItems([message('hello')]);
+    const cannot =
+      /^eraseSubject: the receiptKey cannot sign by |does not verify what its private half signs/;
+    for (const receiptKey of [
+      { ...(await pairOf('ECDH-ES+A256KW')), alg: 'ECDH-ES+A256KW' },
+      { ...(await pairOf('RSA-OAEP-256')), alg: 'RSA-OAEP-256' },
+      { ...one, key_ops: ['verify'] },
+      { ...one, alg: 'ES384' },
+      { ...one, d: other.d as string },
+    ]) {
+      await expect(eraseSubject(store, 'p', { receiptKey })).rejects.toMatchObject({
+        code: 'ERR_INVALID_OPTION',
+        message: expect.stringMatching(cannot) as string,
+      });
+      await expect(eraseSession(store, 'user', { receiptKey })).rejects.toMatchObject({
+        code: 'ERR_INVALID_OPTION',
+      });
+    }
+    expect(await store.session('user').getItems()).toEqual([message('hello')]);
+  });
+
   test('needs a private key, and does not show it', async () => {
     await using store = openSqlite(':memory:');
     const { publicKey } = await keyPair('ES256');

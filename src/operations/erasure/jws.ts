@@ -34,6 +34,25 @@ function algorithmOf({ alg, crv, kty }: JWK): string | undefined {
   return alg ?? ALGORITHMS[crv ?? ''] ?? ALGORITHMS[kty ?? ''];
 }
 
+/**
+ * Before anything is erased: signs with the key and checks that with its public half.
+ *
+ * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a key that cannot sign.
+ */
+export async function tryReceiptKey(where: string, key: ReceiptKey): Promise<void> {
+  const receipt = await signReceipt(where, {}, key);
+  try {
+    await openReceipt(where, receipt, key);
+  } catch (cause) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `${where}: the public half of the receiptKey does not verify what its private half signs. Nothing was erased. Give a ` +
+        'private JWK of one key.',
+      { cause },
+    );
+  }
+}
+
 /** Signs the payload with one member a line, so that people can read it. */
 export async function signReceipt(where: string, payload: object, key: ReceiptKey): Promise<string> {
   const { CompactSign, importJWK } = await loadJose();
@@ -46,7 +65,7 @@ export async function signReceipt(where: string, payload: object, key: ReceiptKe
   } catch (cause) {
     throw new StrongroomError(
       'ERR_INVALID_OPTION',
-      `${where}: the receipt could not be signed with the receiptKey by ${alg}. Give a private JWK with an alg that fits it.`,
+      `${where}: the receiptKey cannot sign by ${alg}. Give a private JWK for signatures with an alg that fits it.`,
       { cause },
     );
   }
