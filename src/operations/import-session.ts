@@ -1,10 +1,11 @@
 import type { AgentInputItem, Session } from '@openai/agents';
+import { stackClock } from '../engine/stack.ts';
 import { StrongroomError } from '../errors.ts';
 import type { CallOrigin, Header } from '../layer.ts';
 import { invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
 import { decodeItem, itemKey } from '../protocol/item.ts';
-import { engineOf } from '../wrap-session.ts';
+import { engineOf, layersOf } from '../wrap-session.ts';
 
 /** Options of {@link importSession}. */
 export type ImportSessionOptions = CallOrigin;
@@ -21,7 +22,8 @@ const CHUNK = 500;
 
 /**
  * Writes the items of an export (`exportSession` with `open: true`) into a session, through its layers, each with
- * the time at which it was written first where the export has it: so it expires when the original would have. After an
+ * the time at which it was written first where the export has it: so it expires when the original would have. A time of the
+ * future becomes that of the import. After an
  * interruption call it again: what is there already is compared, not written again.
  *
  * Not restored: which agent said an item, and operations that were applied before.
@@ -66,10 +68,12 @@ export async function importSession(
       { written: 'no' },
     );
   }
+  const now = stackClock(layersOf(session))();
   for (let start = present.length; start < items.length; start += CHUNK) {
+    // A clock that was ahead at the export would make the record unreadable.
     const headers = times
       .slice(start, start + CHUNK)
-      .map((at): Header => (at === undefined ? {} : { t: at }));
+      .map((at): Header => (at === undefined ? {} : { t: Math.min(at, now) }));
     await engine.addItems(items.slice(start, start + CHUNK), undefined, origin, headers);
   }
   return { written: items.length - present.length, already: present.length };

@@ -5,6 +5,7 @@ import { envelopeText, parseEnvelope, sealClear } from '../../src/protocol/envel
 import { generateKey } from '../../src/keys/generate-key.ts';
 import {
   exportSession,
+  importSession,
   memoryDekStore,
   migrate,
   openRunState,
@@ -15,6 +16,7 @@ import {
 import { keyring, type Keyring } from '../../src/keys/keyring.ts';
 import type { SessionCall, SessionLayer } from '../../src/layer.ts';
 import { encrypt, type EncryptOptions } from '../../src/layers/encrypt.ts';
+import { expire } from '../../src/layers/expire.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { wrapSession } from '../../src/wrap-session.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
@@ -523,3 +525,22 @@ function fernet(encryptionKey: string, sessionId: string, plain: Buffer): string
   const tag = createHmac('sha256', key.subarray(0, 16)).update(head).digest();
   return Buffer.concat([head, tag]).toString('base64url');
 }
+
+describe('an import', () => {
+  it('of an item with a time of the future gives it the time of the import', async () => {
+    const now = 1_700_000_000_000;
+    const clock = (): number => now;
+    await using store = openSqlite(':memory:', { clock });
+    const sessions = wrapStore(store, [expire({ after: '30d', clock }), encrypt({ keys })]);
+    const document = {
+      type: 'strongroom/export',
+      version: 1,
+      open: true,
+      items: [userMessage('before'), userMessage('ahead')],
+      details: [{ at: now - 1_000 }, { at: now + 3_600_000 }],
+    };
+    expect(await importSession(sessions.session('user'), document)).toEqual({ written: 2, already: 0 });
+    const { details } = await exportSession(sessions.session('user'), { open: true });
+    expect(details?.map((detail) => detail?.at)).toEqual([now - 1_000, now]);
+  });
+});
