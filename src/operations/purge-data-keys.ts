@@ -36,7 +36,8 @@ export interface PurgeDataKeysReport {
  * Epoch keys: enforces a retention period by destroying the data keys of its last day, on any inner session and in every
  * copy of the items. A session gets a new data key each `dataKeys.maxAge` (a day by default), so all entries under
  * one key disappear together: no entry lives longer than `after`, and the last entries of a key live up to `maxAge`
- * less. Entries under `inline` data keys are not reached.
+ * less. The age is that of the key: `reencrypt()` seals entries under new keys, whose time begins then, so that entries from before it live
+ * up to `after` longer; `expire()` judges by the entries. Entries under `inline` data keys are not reached.
  *
  * @param target A DEK store; a store (its table of data keys); or a wrapped store or session, whose `encrypt()`
  * also drops the keys at once. Other processes drop them after `dataKeys.cacheFor`.

@@ -53,7 +53,8 @@ export interface Retention {
 
 /**
  * Deletes expired data, on a schedule, with one active runner among all processes of a store. It needs no key.
- * Deleting a session destroys its data keys too. Sessions under a legal hold are skipped and reported.
+ * Deleting a session destroys its data keys too, those in the table of the store: with `encrypt({ dekStore })` they stay in that DEK
+ * store, until `purgeDataKeys()`, `shred()` or an erasure (`eraseSession()`, `eraseSubject()`) destroys them. Sessions under a legal hold are skipped and reported.
  *
  * The following copies stay: backups, replicas that lag, PostgreSQL's dead rows until `VACUUM`, MySQL's undo and
  * binary logs, Redis' append-only file until it is rewritten. Encrypted items are unreadable in all of them once

@@ -117,8 +117,8 @@ export interface Store<S extends Session = Session> {
    */
   purgeExpired(options?: PurgeOptions & CallOrigin): Promise<PurgeReport>;
   /**
-   * Deletes the session's items, its operation log and its data keys (a tombstone of each key stays, so that
-   * another process cannot store records under one), and all its derived sessions, each in a separate step and the
+   * Deletes the session's items, its operation log and its data keys in the table of the store (a tombstone of each key stays, so that
+   * another process cannot store records under one; keys in `encrypt({ dekStore })` stay: `eraseSession()` destroys those, too), and all its derived sessions, each in a separate step and the
    * session itself last: repeat an interrupted deletion.
    *
    * @throws {@link StrongroomError} `ERR_HELD` while a legal hold is open on the session, on one that it was
