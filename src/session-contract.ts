@@ -211,8 +211,15 @@ export type Guarded = Partial<
 export interface Ledger {
   /** The members of the session, or of a wrapper of it, that differ from those of a conversation. */
   readonly membersOf: (session: Guarded) => Guarded;
+  /** Throws for anything but records of usage; for a function that writes by other ways than these members. */
+  readonly check: (written: unknown) => void;
   /** Says that the caller has checked what it writes. */
   readonly passOn: (written: object) => void;
+}
+
+/** The ledger of a session of a store that is one. */
+export function usageLedgerOf(session: Session): Ledger | undefined {
+  return (session as { readonly [RECORDS]?: RecordSource })[RECORDS]?.ledger;
 }
 
 /** A record and when it was written, where that is known. Unix milliseconds. */

@@ -6,7 +6,7 @@ import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { sealers, type Sealer } from '../layers/encrypt/sealer.ts';
 import { innermostOf, layersOf } from '../wrap-session.ts';
 import type { DekStore } from '../keys/dek-store.ts';
-import { DEK_STORE } from '../session-contract.ts';
+import { DEK_STORE, usageLedgerOf } from '../session-contract.ts';
 import type { SessionCall, Entry, CallKind, CallOrigin } from '../layer.ts';
 import type { DataKeyScope } from '../keys/data-keys/types.ts';
 
@@ -104,11 +104,14 @@ export async function replaceRecords(
           'lose it in a crash. Copy it into a store that has them.',
       );
     }
+    const args: SessionHistoryTransactionArgs = {
+      operationId: `${where}-${randomName()}`,
+      transaction: { type: 'replace_suffix', expectedSuffix: [...records], replacement },
+    };
+    // The same items in another form: a ledger would not know its records.
+    usageLedgerOf(inner)?.passOn(args);
     try {
-      await inner.applyHistoryTransaction({
-        operationId: `${where}-${randomName()}`,
-        transaction: { type: 'replace_suffix', expectedSuffix: [...records], replacement },
-      });
+      await inner.applyHistoryTransaction(args);
       return;
     } catch (error) {
       const now = await inner.getItems();

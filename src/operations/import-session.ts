@@ -5,7 +5,8 @@ import type { CallOrigin, Header } from '../layer.ts';
 import { invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
 import { decodeItem, itemKey } from '../protocol/item.ts';
-import { engineOf, layersOf } from '../wrap-session.ts';
+import { usageLedgerOf } from '../session-contract.ts';
+import { engineOf, innermostOf, layersOf } from '../wrap-session.ts';
 
 /** Options of {@link importSession}. */
 export type ImportSessionOptions = CallOrigin;
@@ -31,7 +32,7 @@ const CHUNK = 500;
  * @param session A wrapped session. It is empty, or holds the beginning of the document.
  * @param document The export, or its JSON after `JSON.parse`.
  * @throws `ERR_INVALID_OPTION` for another document; `ERR_CONFLICT` when the session holds something else, then
- * nothing was written; the errors of the layers and the store.
+ * nothing was written; `ERR_UNSUPPORTED` for a conversation into a usage ledger; the errors of the layers and the store.
  * @example
  * ```ts
  * import { encrypt, generateKey, keyring, wrapStore } from 'strongroom';
@@ -56,6 +57,7 @@ export async function importSession(
     return invalidOption(where, 'session', 'a session that wrapSession() or wrapStore() returned', session);
   }
   const { items, times } = parseDocument(where, document);
+  usageLedgerOf(innermostOf(session))?.check(items);
   const origin = originOf(options);
   const present = await engine.rare().operate('exportSession', origin, async (io) => io.visibleItems());
   const compared = (list: readonly AgentInputItem[]): string[] =>

@@ -20,14 +20,17 @@ export function ledgerOf(id: string, admit: Admit | undefined): Ledger | undefin
   // What a stack of layers passes on: it has checked that, and may store it in another form.
   const checked = new WeakSet<object>();
 
+  const check = (written: unknown): void => {
+    if (itemsOf(written).every(isUsageRecord)) return;
+    admit?.()();
+    throw noConversation(id);
+  };
+
   function guarded(session: Guarded, name: (typeof WRITES)[number]): Guarded {
     const write = session[name] as Write | undefined;
     if (write === undefined) return {};
     const member: Write = async (first, ...rest) => {
-      if (!checked.has(first as object) && !itemsOf(first).every(isUsageRecord)) {
-        admit?.()();
-        throw noConversation(id);
-      }
+      if (!checked.has(first as object)) check(first);
       await write.call(session, first, ...rest);
     };
     return { [name]: member };
@@ -43,6 +46,7 @@ export function ledgerOf(id: string, admit: Admit | undefined): Ledger | undefin
         },
         ...WRITES.map((name) => guarded(session, name)),
       ) as Guarded,
+    check,
     passOn: (written) => void checked.add(written),
   };
 }
