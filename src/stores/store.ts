@@ -1,7 +1,7 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { boundedMap } from '../bounded-map.ts';
 import type { HoldStore } from '../keys/dek-store.ts';
-import { checkReserved, isReserved, lineageOf } from '../derived-id.ts';
+import { checkReserved, isReserved, lineageOf, rootOf } from '../derived-id.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
 import { slices } from '../slices.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
@@ -70,7 +70,7 @@ export interface PurgeOptions {
 
 /** Options of {@link Store.sessions}. */
 export interface SessionsOptions {
-  /** Only the sessions of this subject. A derived session has the subject of its root. */
+  /** Only the sessions of this subject. A derived session has the subject of its root, also when that is gone. */
   readonly subject?: string;
   /**
    * `false`: conversations. `true`: derived sessions (branches, archives, ledgers, vaults, …), with root, parent
@@ -143,6 +143,8 @@ export interface Store<S extends Session = Session> {
 }
 
 const PAGE = 200;
+/** Conversations whose subject is known here. */
+const MOST_SUBJECTS = 10_000;
 /** Data keys that must exist, each registered just before a write that needs it. */
 const MOST_GUARDED = 10_000;
 const DEFAULT_PURGE_BATCH = 1_000;
@@ -161,7 +163,21 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
   const isGuarded = (did: string): boolean => guarded.get(did) === true;
   const direct = guardDriver(driver, admission.assertUsable, (did) => guarded.set(did, true));
   const gathering = createGathering(direct);
-  const whole: StoreDriver = { ...direct, append: gathering.append };
+  /** What conversations were opened with: what is derived from one can be written first, and alone. */
+  const given = boundedMap<string>(MOST_SUBJECTS);
+  const ownerOf = (id: string): string | undefined => (isReserved(id) ? given.get(rootOf(id)) : undefined);
+  const whole: StoreDriver = {
+    ...direct,
+    append(batch) {
+      const subject = batch.subject ?? ownerOf(batch.sessionId);
+      return gathering.append(subject === batch.subject ? batch : { ...batch, subject });
+    },
+    change: (id, look, decide, subject = ownerOf(id)) => direct.change(id, look, decide, subject),
+    async deleteSession(id) {
+      await direct.deleteSession(id);
+      given.delete(id);
+    },
+  };
   const versions = createVersions(whole);
   const maintenance = createMaintenance(whole, now);
   const derive: Derive = {
@@ -180,15 +196,22 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       const known = live.get(id)?.deref();
       if (known !== undefined) {
         const owner = subjects.get(known) ?? {};
-        if (subject === undefined || (owner.subject ??= subject) === subject) return known;
+        if (subject === undefined || (owner.subject ??= subject) === subject) {
+          if (subject !== undefined) given.set(id, subject);
+          return known;
+        }
         const refused = refusing(whole, subjectError(id));
         return createStoreSession(refused, id, versions(id), now, { subject }, undefined, admission.scope());
       }
       const owner: Owner = {
         subject,
         // The next call, with the right subject or none, must not get this session.
-        refused: () => void (live.get(id)?.deref() === session && live.delete(id)),
+        refused() {
+          given.delete(rootOf(id));
+          if (live.get(id)?.deref() === session) live.delete(id);
+        },
       };
+      if (subject !== undefined) given.set(id, subject);
       const session = createStoreSession(whole, id, versions(id), now, owner, isGuarded, admission.scope());
       Object.defineProperty(session, DERIVE, { value: derive });
       subjects.set(session, owner);

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { derivedId } from '../derived-id.ts';
-import { DEK_STORE, MAINTENANCE, openBeside, type SessionSummary } from '../session-contract.ts';
+import { historyDigest } from '../protocol/digest.ts';
+import {
+  COPY,
+  COPY_RECORDS,
+  DEK_STORE,
+  MAINTENANCE,
+  openBeside,
+  type SessionSummary,
+} from '../session-contract.ts';
 import type { SessionsOptions, Store } from '../stores/store.ts';
 import type { StoreSession } from '../stores/session.ts';
 import { dek, dekId, envelope, fails, numbered, rejects, type Bench } from './store-bench.ts';
@@ -12,6 +20,8 @@ export const LINEAGE: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new
   ['opens what belongs to a session beside it', opensBeside],
   ['gives what belongs to a session its subject', inheritsSubjects],
   ['keeps the subject of a session that was purged for what belongs to it', keepsSubjects],
+  ['gives the subject of a session that is gone to what is derived from it later', keepsForLater],
+  ['gives the subject of a session that was never written to what is derived from it', givesUnwritten],
   ['deletes a session with all that belongs to it', deletesTrees],
   ['removes nothing of what belongs to a session under a legal hold', holdsTrees],
   [
@@ -114,6 +124,55 @@ async function keepsSubjects({ store, other, id }: Bench): Promise<void> {
   await open(store, notes).addItems(numbered('ledger', 1));
   await other.purgeExpired();
   assert.deepEqual(await idsOf(other, [root, notes], { subject, derived: 'all' }), [notes]);
+}
+
+async function keepsForLater({ store, other, id }: Bench): Promise<void> {
+  const { root, branch, twig, vault, notes } = treeOf(id());
+  const later = derivedId({ kind: 'branch', of: root, name: 'later' });
+  const subject = `person-${randomUUID()}`;
+  await store.session(root, { subject }).addItems([EXPIRED]);
+  await open(store, branch).addItems(numbered('first', 1));
+  await other.purgeExpired();
+  // By another process, which does not know the subject, in each of the ways in which a session comes into being.
+  await open(other, twig).addItems(numbered('twig', 1));
+  await other[MAINTENANCE]?.notes.append(
+    notes,
+    () => ({ note: 1 }),
+    () => ({}),
+  );
+  await open(other, branch)[COPY_RECORDS]({
+    count: 0,
+    digest: historyDigest([]),
+    to: vault,
+    items: numbered('copy', 1),
+    from: [0],
+    operationId: randomUUID(),
+  });
+  await open(other, branch)[COPY]({
+    count: (items) => items.length,
+    whole: true,
+    to: open(other, later),
+    operationId: randomUUID(),
+    begin: () => Promise.resolve(),
+  });
+  const ids = [branch, later, notes, twig, vault];
+  assert.deepEqual(await idsOf(other, ids, { subject, derived: 'all' }), ids.toSorted());
+  assert.deepEqual((await other[MAINTENANCE]?.ofSubject(subject))?.toSorted(), ids.toSorted());
+}
+
+async function givesUnwritten({ store, other, id }: Bench): Promise<void> {
+  const { root, branch, twig, notes } = treeOf(id());
+  const subject = `person-${randomUUID()}`;
+  store.session(root, { subject });
+  await store[MAINTENANCE]?.notes.append(
+    notes,
+    () => ({ note: 1 }),
+    () => ({}),
+  );
+  await open(store, branch).addItems(numbered('first', 1));
+  await open(other, twig).addItems(numbered('twig', 1));
+  const ids = [branch, notes, twig];
+  assert.deepEqual(await idsOf(other, ids, { subject, derived: 'all' }), ids.toSorted());
 }
 
 async function deletesTrees({ store, other, id }: Bench): Promise<void> {

@@ -1,4 +1,4 @@
-import { lineageOf } from '../../derived-id.ts';
+import { isReserved } from '../../derived-id.ts';
 import { isStrongroomError } from '../../errors.ts';
 import { appendEach } from '../append-each.ts';
 import type { Batch } from '../driver.ts';
@@ -75,7 +75,7 @@ export function mysqlAppend(
       } catch (error) {
         if (!isRefusal(error)) throw error;
         // The data key is destroyed or lost, or the subject differs: the append in steps detects that too, and
-        // throws the error.
+        // throws the error. Or the session is a new derived one, whose subject it finds.
       }
     }
     await inSteps(batch);
@@ -123,7 +123,8 @@ function compoundAppend(dialect: SqlDialect, shape: Shape, count: number): strin
     START TRANSACTION;
     ${reserve}
     IF row_count() = 0 THEN
-      INSERT INTO ${sessions} (id, root, next_seq, generation) VALUES (?, ?, 0, 0) ON DUPLICATE KEY UPDATE number = number;
+      IF ? THEN SIGNAL SQLSTATE '${REFUSAL}'; END IF;
+      INSERT INTO ${sessions} (id, next_seq, generation) VALUES (?, 0, 0) ON DUPLICATE KEY UPDATE number = number;
       ${reserve}
       IF row_count() = 0 THEN SIGNAL SQLSTATE '${REFUSAL}'; END IF;
     END IF;
@@ -141,7 +142,7 @@ function valuesOf(
 ): SqlValue[] {
   const { expiry, birth } = firstTimes(records);
   const reserve = [mark, subject ?? null, expiry, expiry, birth, birth, sessionId, subject ?? null];
-  const values: SqlValue[] = [...reserve, sessionId, lineageOf(sessionId)?.root ?? null, ...reserve];
+  const values: SqlValue[] = [...reserve, Number(isReserved(sessionId)), sessionId, ...reserve];
   if (did !== undefined) values.push(sessionId, did, Number(neededDids(records).has(did)));
   for (const record of records) {
     const head = record.did === null ? record.head : withDid(record);

@@ -3,7 +3,7 @@ import { isStrongroomError } from '../../errors.ts';
 import { subjectError } from '../failure.ts';
 import { firstTimes } from '../first-times.ts';
 import { MARKS } from '../marks.ts';
-import { kept, list, text } from '../sql/client.ts';
+import { kept, list, text, type SqlClient } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
 import { isDuplicate } from './failure.ts';
 import { tableName } from './schema.ts';
@@ -24,6 +24,16 @@ export function mysqlDialect(prefix: string): SqlDialect {
     `INSERT INTO ${sessions} (id, subject, root, next_seq, generation) VALUES (?, ?, ?, 0, 0)
      ON DUPLICATE KEY UPDATE number = number`,
   );
+  const ofKin = kept(
+    `SELECT subject FROM ${sessions} WHERE (id = ? OR root = ?) AND subject IS NOT NULL ORDER BY id = ? DESC LIMIT 1`,
+  );
+
+  /** Of the root, else of any session that is derived from it: the root can be gone. */
+  async function subjectOf(client: SqlClient, root: string): Promise<string | undefined> {
+    const [row] = (await client.query(ofKin, [root, root, root])).rows;
+    return row && text(row['subject']);
+  }
+
   return {
     name: 'openMysql',
     table: (name) => tableName(prefix, name),
@@ -64,7 +74,9 @@ export function mysqlDialect(prefix: string): SqlDialect {
           return { session: Number(row['number']), firstSeq, isNew: created && firstSeq === 0 };
         }
         // The second of two concurrent calls finds the row of the first one in the next round.
-        await client.query(create, [id, subject ?? null, lineageOf(id)?.root ?? null]);
+        const root = lineageOf(id)?.root;
+        const owner = subject ?? (root === undefined ? undefined : await subjectOf(client, root));
+        await client.query(create, [id, owner ?? null, root ?? null]);
       }
     },
     async deleteItems(client, items) {

@@ -5,7 +5,7 @@ import { firstTimes } from '../first-times.ts';
 import { didsOf, isPlain, neededDids } from '../record.ts';
 import { kept, text, type SqlRow, type SqlRunner, type SqlValue } from '../sql/client.ts';
 import type { SqlDialect } from '../sql/dialect.ts';
-import { ON_CONFLICT } from './dialect.ts';
+import { insertSessions, ONE_SESSION } from './dialect.ts';
 
 /** The columns of the records, an array each. */
 const NAMES = 'head, did, written_at, expires_at, born_at, wrapped, item, body_at, body_size';
@@ -24,8 +24,7 @@ export function postgresAppend(
   runner: SqlRunner,
 ): (batches: readonly Batch[]) => Promise<readonly (Error | undefined)[]> {
   const deks = dialect.table('deks');
-  const insertSessions = `INSERT INTO ${dialect.table('sessions')} AS s
-    (id, subject, root, next_seq, generation, first_expiry_at, first_birth_at)`;
+  const sessions = dialect.table('sessions');
   const insertItems = `INSERT INTO ${dialect.table('items')}
     (session, seq, written_at, expires_at, born_at, dek, head, wrapped, item, body)`;
   const columns = `r.written_at, r.expires_at, r.born_at, k.number,
@@ -34,7 +33,7 @@ export function postgresAppend(
 
   const appendPlain = kept(`
     WITH reserved AS (
-      ${insertSessions} VALUES (?, ?, ?, ?, ?, ?, ?) ${ON_CONFLICT} RETURNING number, next_seq
+      ${insertSessions(sessions, ONE_SESSION)} RETURNING number, next_seq
     )
     INSERT INTO ${dialect.table('items')} (session, seq, written_at, item)
     SELECT v.number, v.next_seq - ?::bigint + r.place - 1, r.written_at, r.item
@@ -47,9 +46,8 @@ export function postgresAppend(
       SELECT did, true AS destroyed FROM keys WHERE wrapped IS NULL UNION ALL
       SELECT did, false FROM unnest(?::text[]) AS n (did) WHERE did NOT IN (SELECT did FROM keys)
     ), reserved AS (
-      ${insertSessions} SELECT ?::text, ?::text, ?::text, ?::bigint, ?::bigint, ?::bigint, ?::bigint
-      WHERE NOT EXISTS (SELECT 1 FROM refused)
-      ${ON_CONFLICT} RETURNING number, next_seq
+      ${insertSessions(sessions, ONE_SESSION, 'WHERE NOT EXISTS (SELECT 1 FROM refused)')}
+      RETURNING number, next_seq
     ), stored AS (
       ${insertItems}
       SELECT v.number, v.next_seq - ?::bigint + r.place - 1, ${columns}
@@ -74,10 +72,7 @@ export function postgresAppend(
       SELECT session, did, false FROM unnest(?::text[], ?::text[]) AS n (session, did)
       WHERE (session, did) NOT IN (SELECT session, did FROM keys)
     ), reserved AS (
-      ${insertSessions}
-      SELECT id, subject, root, items, mark, expiry, birth FROM batches
-      WHERE id NOT IN (SELECT session FROM refused) ORDER BY id
-      ${ON_CONFLICT}
+      ${insertSessions(sessions, 'batches', 'WHERE b.id NOT IN (SELECT session FROM refused) ORDER BY b.id')}
       RETURNING number, id, next_seq
     ), stored AS (
       ${insertItems}

@@ -10,12 +10,29 @@ import { tableName, type PostgresNames } from './schema.ts';
  * The conflict clause for an `INSERT` of an existing session `s`: it returns no row, and changes nothing, when the
  * subject differs. `least` takes no notice of `NULL`.
  */
-export const ON_CONFLICT: string = `ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excluded.next_seq,
+const ON_CONFLICT = `ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excluded.next_seq,
   generation = (s.generation + excluded.generation) % ${MARKS},
   subject = coalesce(excluded.subject, s.subject),
   first_expiry_at = least(s.first_expiry_at, excluded.first_expiry_at),
   first_birth_at = least(s.first_birth_at, excluded.first_birth_at)
   WHERE excluded.subject IS NULL OR s.subject IS NULL OR s.subject = excluded.subject`;
+
+/**
+ * Inserts sessions from the rows of `source`, see {@link ON_CONFLICT}. A derived one without a subject has the one that it
+ * had, else that of its root, else of any session that is derived from it: the root can be gone.
+ */
+export function insertSessions(sessions: string, source: string, condition = ''): string {
+  return `INSERT INTO ${sessions} AS s (id, subject, root, next_seq, generation, first_expiry_at, first_birth_at)
+    SELECT b.id, coalesce(b.subject, (
+      SELECT k.subject FROM ${sessions} k
+      WHERE b.root IS NOT NULL AND (k.id = b.root OR k.root = b.root) AND k.subject IS NOT NULL
+      ORDER BY k.id = b.id DESC, k.id = b.root DESC LIMIT 1
+    )), b.root, b.items, b.mark, b.expiry, b.birth
+    FROM ${source} AS b (id, subject, root, items, mark, expiry, birth) ${condition} ${ON_CONFLICT}`;
+}
+
+/** The source for one session. */
+export const ONE_SESSION = '(VALUES (?::text, ?::text, ?::text, ?::bigint, ?::bigint, ?::bigint, ?::bigint))';
 
 /** A process that is busy for a short time must not lose its transaction. */
 const LEAST_IDLE = 1_000;
@@ -23,8 +40,7 @@ const LEAST_IDLE = 1_000;
 export function postgresDialect(names: PostgresNames): SqlDialect {
   const sessions = tableName(names, 'sessions');
   const reserve = kept(
-    `INSERT INTO ${sessions} AS s (id, subject, root, next_seq, generation, first_expiry_at, first_birth_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?) ${ON_CONFLICT} RETURNING number, next_seq, xmax = 0 AS is_new`,
+    `${insertSessions(sessions, ONE_SESSION)} RETURNING number, next_seq, xmax = 0 AS is_new`,
   );
   return {
     name: 'openPostgres',

@@ -104,6 +104,15 @@ export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts):
     await commands.script(LEAVE_SUBJECT, [keysOf(sessionId).meta], [subject]);
   }
 
+  /** Of the root, else of any session that is derived from it: the root can be gone. */
+  async function subjectOf(root: string): Promise<string | undefined> {
+    const read = async (id: string): Promise<unknown> => commands.read('HGET', keysOf(id).meta, 'subject');
+    let found = await read(root);
+    if (found === null)
+      found = (await Promise.all((await derived(root)).map(read))).find((each) => each !== null);
+    return found === undefined ? undefined : textOf(found);
+  }
+
   /**
    * The keys of a root can end by themselves, when nobody is there to leave its subject. Both do it, each after it was written: the
    * one that comes second finds the other.
@@ -112,8 +121,8 @@ export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts):
     const lineage = lineageOf(sessionId);
     try {
       if (lineage !== undefined) {
-        const found = await commands.read('HGET', keysOf(lineage.root).meta, 'subject');
-        if (found !== null) await leaveTo(sessionId, textOf(found));
+        const found = await subjectOf(lineage.root);
+        if (found !== undefined) await leaveTo(sessionId, found);
       } else if (subject !== undefined) await leaveSubject(sessionId, subject);
     } catch (error) {
       // The records are there by then.

@@ -241,6 +241,10 @@ interface Dek {
   readonly destroyed: boolean;
 }
 
+/** Of the root `?3`, else of any session that is derived from it: the root can be gone. */
+const SUBJECT_OF_KIN = `(SELECT subject FROM strongroom_sessions WHERE (id = ?3 OR root = ?3) AND subject IS NOT NULL
+       ORDER BY id = ?3 DESC LIMIT 1)`;
+
 /**
  * The session, created if it is missing, and the number of its next item, which is not stored: no other process
  * writes during the transaction.
@@ -285,7 +289,7 @@ function endOf(
   }
   const session = insertRow(
     `INSERT INTO strongroom_sessions (id, subject, root, generation, first_expiry_at, first_birth_at)
-     VALUES (?, ?, ?, ?, ?, ?)`,
+     VALUES (?1, coalesce(?2, ${SUBJECT_OF_KIN}), ?3, ?4, ?5, ?6)`,
     sessionId,
     subject ?? null,
     lineageOf(sessionId)?.root ?? null,
