@@ -40,7 +40,10 @@ export interface TransferReport {
   readonly shredded: number;
   /** How many of the sessions belong to others, by kind. */
   readonly derived: Readonly<Record<string, number>>;
-  /** Sessions that were erased in the target after their first item was written: they are not copied. */
+  /**
+   * Sessions that were erased in the target, or whose conversation was, after their first item was written: they are
+   * not copied.
+   */
   readonly erased: readonly string[];
 }
 
@@ -54,8 +57,8 @@ const CHUNK = 500;
  * already, and only the others are written.
  *
  * Tombstones of destroyed data keys are not copied, so the new database does not record that a session was
- * shredded: keep no copy of the old one, or repeat the erasures there. A session that was erased in the target is
- * not restored from the source. Stop all writers to both stores: a session that grew after it was read is not
+ * shredded: keep no copy of the old one, or repeat the erasures there. A session that was erased in the target, or whose
+ * conversation was, is not restored from the source. Stop all writers to both stores: a session that grew after it was read is not
  * equal.
  *
  * @param from A store of strongroom. Of its layers, only those that observe calls, such as `authorize()` and

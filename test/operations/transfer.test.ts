@@ -6,13 +6,14 @@ import { generateKey } from '../../src/keys/generate-key.ts';
 import { keyring } from '../../src/keys/keyring.ts';
 import { cache } from '../../src/layers/cache.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
+import { expire } from '../../src/layers/expire.ts';
 import { openPostgres } from '../../src/stores/postgres.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { reencrypt } from '../../src/operations/index.ts';
-import { eraseSession } from '../../src/operations/retention.ts';
+import { eraseSession, eraseSubject, returnedSessions } from '../../src/operations/retention.ts';
 import { transfer } from '../../src/operations/transfer.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
-import { DEK_STORE } from '../../src/session-contract.ts';
+import { DEK_STORE, MAINTENANCE } from '../../src/session-contract.ts';
 import { emptyPGlite } from '../stores/empty-pglite.ts';
 import { temporaryFolder } from '../stores/folder.ts';
 
@@ -146,5 +147,42 @@ describe('transfer', () => {
     expect(await transfer(from, to)).toMatchObject({ sessions: 0, items: 0 });
     for await (const key of to.session('a')[DEK_STORE].list({ sessionId: 'a' }))
       expect(key).toMatchObject({ destroyedAt: expect.any(Number) });
+  });
+
+  test.each([
+    ['plain', false],
+    ['sealed', true],
+  ])('restores no branch of a conversation that was erased in the target (%s)', async (_how, isSealed) => {
+    let now = 1_000;
+    const clock = (): number => now;
+    await using from = openSqlite(':memory:', { clock });
+    await using to = openSqlite(':memory:', { clock });
+    const keys = keyring({ current: await generateKey() });
+    const layers = isSealed
+      ? [expire({ after: '30d', clock, maxAhead: 'any' }), encrypt({ keys })]
+      : [];
+    const [old, next] = [wrapStore(from, layers), wrapStore(to, layers)];
+    await old.session('a', { subject: 'person' }).addItems(messages('one'));
+    await transfer(from, to);
+    // The target never had it.
+    await branches(old, 'a').create('b');
+    now += 1;
+    await eraseSubject(next, 'person');
+    now += 1;
+    await old.session('z').addItems(messages('of another'));
+    await branches(old, 'a').create('empty', { items: 0 });
+    await branches(old, 'a').session('empty').addItems(messages('later'));
+    expect((await transfer(from, to)).erased).toEqual(
+      expect.arrayContaining(['a', '~branch~b~a', '~branches~~a']),
+    );
+    expect(await next.session('z').getItems()).toEqual(messages('of another'));
+    expect(await branches(next, 'a').session('b').getItems()).toEqual([]);
+    expect(await branches(next, 'a').session('empty').getItems()).toEqual(messages('later'));
+    // A restored backup of the records alone brings it back.
+    const [record] = (await from[MAINTENANCE]?.records('a')) ?? [];
+    await to[MAINTENANCE]?.append('~branch~b~a', [{ ...record!, did: null }]);
+    const returned = [];
+    for await (const { id } of returnedSessions(to)) returned.push(id);
+    expect(returned).toEqual(['~branch~b~a']);
   });
 });

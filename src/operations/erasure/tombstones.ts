@@ -1,3 +1,4 @@
+import { ancestorsOf } from '../../derived-id.ts';
 import { utf8, toBase64url } from '../../crypto/encoding.ts';
 import { sha256 } from '../../crypto/hash.ts';
 import type { DekRecord, DekStore } from '../../keys/dek-store.ts';
@@ -32,8 +33,20 @@ export async function buryIn(store: DekStore, sessionId: string, now: number): P
   }
 }
 
-/** The time of the last erasure of a session, in Unix milliseconds; `undefined` if this store has recorded none. */
+/**
+ * The time of the last erasure of a session, or of one that it was derived from, in Unix milliseconds; `undefined` if this store
+ * has recorded none. What belonged to an erased conversation elsewhere, or later, has no tombstone of its own.
+ */
 export async function erasedAt(store: DekStore, sessionId: string): Promise<number | undefined> {
+  let last: number | undefined;
+  for (const id of [sessionId, ...ancestorsOf(sessionId)]) {
+    const at = await lastErasure(store, id);
+    if (at !== undefined && at >= (last ?? at)) last = at;
+  }
+  return last;
+}
+
+async function lastErasure(store: DekStore, sessionId: string): Promise<number | undefined> {
   let last: number | undefined;
   for (let number = 0; number < MOST; number++) {
     const found = await store.get(sessionId, nameOf(number));
