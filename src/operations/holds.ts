@@ -10,6 +10,7 @@ import {
   openHoldOn,
 } from '../keys/dek-store.ts';
 import type { CallOrigin } from '../layer.ts';
+import { ancestorsOf } from '../derived-id.ts';
 import { checkText, MAX_BYTES } from '../limits.ts';
 import { invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
@@ -115,6 +116,16 @@ async function lift(
 export async function openHold(store: DekStore, sessionId: string): Promise<void> {
   const hold = await openHoldOn(store, sessionId);
   if (hold !== undefined) throw heldError(sessionId, hold);
+}
+
+/**
+ * @throws {@link StrongroomError} `ERR_HELD` when a hold is open in this store on a session that is derived from this one. It can
+ * have no row yet, so that no tree has it.
+ */
+export async function openHoldBelow(store: DekStore, sessionId: string): Promise<void> {
+  const holds = (await store.holds?.list({ open: true })) ?? [];
+  const below = holds.find((hold) => ancestorsOf(hold.sessionId).includes(sessionId));
+  if (below !== undefined) throw heldError(below.sessionId, below.id);
 }
 
 async function resolve(

@@ -12,7 +12,7 @@ import { deriveOf } from '../session-contract.ts';
 import { countKinds } from '../stores/tree.ts';
 import { engineOf, innermostOf } from '../wrap-session.ts';
 import { keyAccess } from './access.ts';
-import { openHold } from './holds.ts';
+import { openHold, openHoldBelow } from './holds.ts';
 import { destroyUnneeded, keysOfOthers, type SharedRecord } from './shared-keys.ts';
 import { isSession } from './targets.ts';
 
@@ -97,7 +97,10 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
   ];
   for (const { id, rows } of parts) await refuseInlineKeys(id, rows);
   // Checked in all stores before anything is destroyed in one; each checks again in its own transaction.
-  for (const store of scope.stores) for (const { id } of parts) await openHold(store, id);
+  for (const store of scope.stores) {
+    for (const { id } of parts) await openHold(store, id);
+    await openHoldBelow(store, sessionId);
+  }
   const needed = await keysOfOthers(
     parts.map(({ id }) => id),
     async (root) => (await derive?.tree(root)) ?? [],

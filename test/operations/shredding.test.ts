@@ -104,6 +104,23 @@ describe('shred', () => {
     expect((await shred(session)).keys).toHaveLength(1);
   });
 
+  it.each([
+    ['beside the records', {}],
+    ['elsewhere', { dekStore: memoryDekStore() }],
+  ])('is refused under a hold on a branch that holds nothing yet (data keys %s)', async (_where, more) => {
+    await using store = openSqlite(':memory:');
+    const sessions = wrapStore(store, [encrypt({ keys, ...more })]);
+    await sessions.session('s').addItems([userMessage('a')]);
+    const branch = sessions.session('~branch~x~s', { derived: true });
+    const { id } = await hold(branch, { reason: 'case 7' });
+    expect(await failure(() => shred(sessions.session('s')))).toEqual(
+      coded('ERR_HELD', /^Session "~branch~x~s" is under the hold .* Release the hold first\.$/),
+    );
+    expect(await sessions.session('s').getItems()).toEqual([userMessage('a')]);
+    await release(branch, id);
+    expect((await shred(sessions.session('s'))).keys).toHaveLength(1);
+  });
+
   it('refuses inline keys, which are in every copy of the items', async () => {
     const inner = new MemorySession({ sessionId: 's' });
     const session = wrapSession(inner, [encrypt({ keys })]);
