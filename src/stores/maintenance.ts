@@ -108,10 +108,12 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
     },
     async dropIf(sessionId, { firstBefore, lastBefore }) {
       let dropped = false;
-      const look = { records: 1, from: firstBefore === undefined ? 'end' : 'start' } as const;
-      const until = firstBefore ?? lastBefore ?? -1;
-      await driver.change(sessionId, look, ({ records: [record] }) => {
-        dropped = record !== undefined && record.writtenAt <= until;
+      // The oldest item need not be the first: a summary of it is new, and stands in its place.
+      await driver.change(sessionId, { records: 'all' }, ({ records }) => {
+        dropped =
+          firstBefore === undefined
+            ? records.length > 0 && records.every(({ writtenAt }) => writtenAt <= (lastBefore ?? -1))
+            : records.some(({ writtenAt }) => writtenAt <= firstBefore);
         return dropped ? { remove: 'all', insert: [], drop: true } : undefined;
       });
       return dropped;

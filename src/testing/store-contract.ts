@@ -100,6 +100,7 @@ const CHECKS: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new Map([
   ['tells what follows on a version by the appends that were made', ownAppends],
   ['renders envelopes again character by character', envelopes],
   ['lists its sessions with counts, bytes and times', lists],
+  ['knows the oldest and the newest item wherever they stand, and drops a session by them', dropsByTimes],
   ['finds the sessions of a subject', subjects],
   ['purges by the clear header, without any key', purges],
   ['purges by the policy of today', purgesByPolicy],
@@ -547,6 +548,23 @@ async function lists({ store, id }: Bench): Promise<void> {
   const plain = found.get(second) as SessionSummary;
   assert.equal(plain.items, 3);
   assert.ok(plain.firstAt <= plain.lastAt && Math.abs(Date.now() - plain.lastAt) < 60_000);
+}
+
+async function dropsByTimes({ store, other, id }: Bench): Promise<void> {
+  const maintenance = other[MAINTENANCE];
+  // As after a summary of the first items and a replacement near the end.
+  const written = [3_000, 1_000, 4_000, 2_000];
+  const [oldest, newest] = [id(), id()];
+  for (const each of [oldest, newest])
+    await store.session(each).addItems(written.map((t) => envelope({ s: 'none', t })));
+  const found = await summariesOf(other, [oldest]);
+  assert.deepEqual([found.get(oldest)?.firstAt, found.get(oldest)?.lastAt], [1_000, 4_000]);
+  assert.equal(await maintenance?.dropIf(oldest, { firstBefore: 999 }), false);
+  assert.equal(await maintenance?.dropIf(oldest, { firstBefore: 1_000 }), true);
+  assert.equal(await maintenance?.dropIf(newest, { lastBefore: 3_999 }), false);
+  assert.equal(await maintenance?.dropIf(newest, { lastBefore: 4_000 }), true);
+  assert.equal(await maintenance?.dropIf(newest, { lastBefore: 4_000 }), false);
+  assert.equal((await summariesOf(store, [oldest, newest])).size, 0);
 }
 
 async function subjects({ store, other, id }: Bench): Promise<void> {

@@ -2,7 +2,7 @@ import { defined } from '../../defined.ts';
 import { lineageOf } from '../../derived-id.ts';
 import type { SessionSummary } from '../../session-contract.ts';
 import type { StoreDriver } from '../driver.ts';
-import { decodeElement } from './element.ts';
+import { decodeElements } from './element.ts';
 import { after, decodeJson, rangeOf } from './layout.ts';
 import { idsIn } from './pages.ts';
 import { sessionKeyOf, type SessionRow } from './session-row.ts';
@@ -44,16 +44,15 @@ export function keyValueSummaries(database: Database): StoreDriver['summaries'] 
 
   async function summary(row: SessionRow): Promise<SessionSummary | undefined> {
     const { id, items, bytes } = row;
-    const range = { ...rangeOf('item', id), limit: 1 };
-    const [[first], [last], subject] = await Promise.all([
-      database.list(range),
-      database.list({ ...range, reverse: true }),
-      subjectOf(row),
-    ]);
+    const [pairs, subject] = await Promise.all([database.list(rangeOf('item', id)), subjectOf(row)]);
     // Emptied since its row was read.
-    if (first === undefined || last === undefined) return undefined;
-    const firstAt = decodeElement(first[1]).writtenAt;
-    const lastAt = decodeElement(last[1]).writtenAt;
+    if (pairs.length === 0) return undefined;
+    // Wherever they stand: a summary is newer than what follows it.
+    let [firstAt, lastAt] = [Infinity, -Infinity];
+    for (const { writtenAt } of await decodeElements(pairs)) {
+      firstAt = Math.min(firstAt, writtenAt);
+      lastAt = Math.max(lastAt, writtenAt);
+    }
     return defined({ id, items, bytes, firstAt, lastAt, subject: subject ?? undefined });
   }
 
