@@ -1,4 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
+import { openDerived } from '../derived-id.ts';
 import { createByHistory } from '../engine/by-history.ts';
 import { innerSession } from '../engine/inner.ts';
 import { errorName } from '../error-name.ts';
@@ -73,7 +74,7 @@ export function fallback(backup: Backup, options: FallbackOptions = {}): Session
   }
 
   function backupOf(call: SessionCall): Session {
-    const session: unknown = typeof backup === 'function' ? backup(call.sessionId) : backup;
+    const session: unknown = typeof backup === 'function' ? openDerived(call.sessionId, backup) : backup;
     assertSession(session);
     if (call.sealed && !isSealed(session)) {
       throw new StrongroomError(

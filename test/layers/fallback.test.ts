@@ -19,6 +19,7 @@ import {
   type ErrorCode,
   type SessionLayer,
 } from '../../src/index.ts';
+import { branches } from '../../src/history/index.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { faultySession } from '../../src/testing/index.ts';
 import { userMessage } from './hand-made-call.ts';
@@ -57,6 +58,25 @@ const clearIn = async (context: RunContext<unknown>, session: Session): Promise<
   (session as { clearSession(context?: unknown): Promise<void> }).clearSession(context);
 
 describe('fallback()', () => {
+  test('gives what belongs to a session its backup, by the function that opens the backup by id', async () => {
+    await using replica = openSqlite(':memory:');
+    await using primary = openSqlite(':memory:');
+    const copies = wrapStore(replica, [encrypt({ keys })]);
+    const store = wrapStore(primary, [fallback((id) => copies.session(id)), encrypt({ keys })]);
+    await store.session('c').addItems([userMessage('one')]);
+    const tree = branches(store, 'c');
+    await tree.create('x');
+    expect(await textsOf(tree.session('x'))).toEqual(['one']);
+    expect((await tree.list()).map(({ name, items }) => [name, items])).toEqual([
+      ['main', 1],
+      ['x', 1],
+    ]);
+    // The function itself opens no id of this form that the stack did not ask for.
+    expect(() => copies.session('~branch~x~c')).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_OPTION' }),
+    );
+  });
+
   test('reads the session while it answers, and the backup while it does not', async () => {
     const { session, backup, fail } = await pair();
     const wrapped = wrapSession(session, [fallback(backup)]);
