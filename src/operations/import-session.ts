@@ -23,9 +23,10 @@ const CHUNK = 500;
 
 /**
  * Writes the items of an export (`exportSession` with `open: true`) into a session, through its layers, each with
- * the time at which it was written first where the export has it: so it expires when the original would have. A time of the
- * future becomes that of the import. After an
- * interruption call it again: what is there already is compared, not written again.
+ * the time at which it was written first where the export has it: so it expires when the original would have. A time of
+ * the future becomes that of the import. After an interruption call it again: what is there already is compared, not
+ * written again, as long as no item has expired since. Then it is `ERR_CONFLICT`, and if all have, they are written once
+ * more, and stay hidden: delete the session and import again.
  *
  * Not restored: which agent said an item, and operations that were applied before.
  *

@@ -1,5 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import { isStrongroomError } from '../errors.ts';
+import { checkSessionId } from '../limits.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
 import type { StoreDriver, StoredRecord } from './driver.ts';
 
@@ -13,6 +14,7 @@ export interface Notes {
    * Appends the result of `decide`, in one transaction with the read of the existing notes.
    *
    * @param decide Can be called again; throws to change nothing.
+   * @throws `ERR_INVALID_OPTION` for an id that is too long.
    * @param summary One note that is equivalent to all the given ones.
    */
   append(
@@ -27,7 +29,7 @@ const NEVER = 8.64e15;
 /** Notes that are kept before they are merged. */
 const MOST = 64;
 
-export function createNotes(driver: Pick<StoreDriver, 'read' | 'change'>, now: () => number): Notes {
+export function createNotes(driver: Pick<StoreDriver, 'name' | 'read' | 'change'>, now: () => number): Notes {
   const encode = (note: object): StoredRecord => ({
     // Any JSON object is an item to a store.
     ...encodeRecord(note as AgentInputItem, now()),
@@ -39,6 +41,7 @@ export function createNotes(driver: Pick<StoreDriver, 'read' | 'change'>, now: (
   return {
     read: async (sessionId) => decoded(sessionId, await driver.read(sessionId)),
     async append(sessionId, decide, summary) {
+      checkSessionId(driver.name, sessionId);
       const attempt = async (summarizes: boolean): Promise<void> =>
         driver.change(sessionId, { records: 'all' }, ({ records }) => {
           const notes = decoded(sessionId, records);

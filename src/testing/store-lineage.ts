@@ -28,6 +28,7 @@ export const LINEAGE: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new
     'deletes no conversation with a derived session that is under a legal hold and holds nothing yet',
     holdsEmpty,
   ],
+  ['refuses notes about a session whose id leaves no room for their own', refusesLongNotes],
   ['makes no session by clearing one that is not there', clearsNothing],
 ] satisfies [string, (bench: Bench) => Promise<void>][]);
 
@@ -250,6 +251,17 @@ async function holdsEmpty({ store, other, id }: Bench): Promise<void> {
   await holds.release(hold.id, 9);
   await other.deleteSession(held.root);
   assert.deepEqual(await idsOf(store, [held.root, free.root], { derived: 'all' }), []);
+}
+
+async function refusesLongNotes({ store, id }: Bench): Promise<void> {
+  const notes = derivedId({ kind: 'notes', of: id('i'.repeat(512 - id().length)) });
+  const written = store[MAINTENANCE]?.notes.append(
+    notes,
+    () => ({ note: 1 }),
+    () => ({}),
+  );
+  await rejects('ERR_INVALID_OPTION', written ?? Promise.resolve());
+  assert.deepEqual(await store[MAINTENANCE]?.records(notes), []);
 }
 
 async function clearsNothing({ store, other, id }: Bench): Promise<void> {
