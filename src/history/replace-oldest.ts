@@ -3,6 +3,7 @@ import type { ReplacePrefixArgs } from '../engine/prefix.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { digestInSlices } from '../protocol/digest.ts';
 import { itemKey } from '../protocol/item.ts';
+import { isConflict } from '../protocol/transaction.ts';
 import { DEK_STORE, describedLayers, LAYERS, OPERATIONS, STORE_OF } from '../session-contract.ts';
 import { createStructure, isUserMessage } from './structure.ts';
 
@@ -82,10 +83,10 @@ export async function replaceOldest(session: Session, plan: ReplaceOldest): Prom
       });
       return true;
     } catch (error) {
-      const now = await session.getItems();
+      if (isConflict(error) && attempt < ATTEMPTS) continue;
       // The transaction may have been applied although its answer was lost.
-      if (startsWith(now, after)) return true;
-      if (attempt === ATTEMPTS || itemKey(now) === itemKey(current)) throw error;
+      if (startsWith(await session.getItems(), after)) return true;
+      throw error;
     }
   }
 }

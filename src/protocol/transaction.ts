@@ -3,7 +3,7 @@ import type {
   SessionHistoryTransaction,
   SessionHistoryTransactionArgs,
 } from '@openai/agents';
-import { StrongroomError } from '../errors.ts';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { isWellFormed } from '../crypto/encoding.ts';
 import { loadSdk } from '../load-sdk.ts';
 import { digestOf } from './digest.ts';
@@ -148,6 +148,12 @@ export function conflictError(sentence: string): StrongroomError {
     'ERR_CONFLICT',
     `${sentence} Nothing was changed. Read the history again and start a new operation under an id of its own.`,
   );
+}
+
+/** Whether a session refused a transaction because its history had changed: nothing was written then. */
+export function isConflict(error: unknown): boolean {
+  if (isStrongroomError(error)) return error.code === 'ERR_CONFLICT';
+  return error instanceof Error && error.message === SENTENCES.suffix;
 }
 
 /**

@@ -294,6 +294,20 @@ describe('summarizeHistory()', () => {
     );
   });
 
+  it('does not report an unchanged session when the answer was lost and another writer changed the start', async () => {
+    const inner = new MemorySession();
+    await inner.addItems(turns(9));
+    const apply = inner.applyHistoryTransaction.bind(inner);
+    inner.applyHistoryTransaction = async (args): Promise<void> => {
+      await apply(args);
+      await inner.clearSession();
+      throw new Error('connection lost');
+    };
+    await expect(
+      summarizeHistory(inner, { trigger: { turns: 3 }, summarize: () => 's' }),
+    ).rejects.toMatchObject({ message: 'connection lost' });
+  });
+
   const summarize = (): string => 's';
 
   it.each([
