@@ -140,7 +140,12 @@ export function innerSession(session: Session): Inner {
       if (stored.some((key, index) => key !== ours[index]))
         throw new Error('Another writer changed the history.');
       if (stored.length === ours.length) return 'complete';
-      for (const _ of added) await inner.popItem(runContext);
+      for (const record of added.toReversed()) {
+        const popped = await inner.popItem(runContext);
+        if (popped === undefined || recordIdentity(popped) === recordIdentity(record)) continue;
+        await inner.addItems([popped], runContext);
+        throw new Error('Another writer appended.');
+      }
       return 'unchanged';
     } catch {
       throw new StrongroomError(

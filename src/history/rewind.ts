@@ -2,6 +2,7 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import { itemKey } from '../protocol/item.ts';
 import { hasTransactions } from './replace-oldest.ts';
 import { createStructure, isUserMessage } from './structure.ts';
 
@@ -15,7 +16,8 @@ export interface RewindReport {
 
 /**
  * Removes the last turns of a session: the last user message and everything after it. Call it between runs. In one
- * transaction where the session has them; elsewhere item by item with `popItem`, where a failure can leave a part.
+ * transaction where the session has them; elsewhere item by item with `popItem`, where a failure can leave a part: an
+ * item that another writer appended meanwhile is put back (with a new time), and the error says how many were removed.
  *
  * @param turns How many turns, from 1 on; a larger number removes all of them.
  * @throws StrongroomError `ERR_INVALID_OPTION`; `ERR_CONFLICT` when the session changed meanwhile.
@@ -115,13 +117,37 @@ async function removeFrom(
     });
     return { removed, left: start };
   }
-  for (let left = removed.length; left > 0; left--) {
-    if ((await session.popItem()) === undefined) {
-      throw new StrongroomError(
-        'ERR_CONFLICT',
-        `${where}: the session ended ${left} items early, because another writer removed items at the same time. Read the history before you rewind again.`,
-      );
+  for (const [done, expected] of removed.toReversed().entries()) {
+    const popped = await session.popItem();
+    if (popped === undefined || itemKey(popped) !== itemKey(expected)) {
+      await refuse(session, popped, `${where} removed ${done} of ${removed.length} items, and`, done);
     }
   }
   return { removed, left: start };
+}
+
+/** Puts back what another writer had appended. */
+async function refuse(
+  session: Session,
+  popped: AgentInputItem | undefined,
+  what: string,
+  done: number,
+): Promise<never> {
+  const hint = 'Read the history before you rewind again.';
+  try {
+    if (popped !== undefined) await session.addItems([popped]);
+  } catch (cause) {
+    throw new StrongroomError(
+      'ERR_STORE',
+      `${what} the last item of another writer, which could not be put back. ${hint}`,
+      { cause, written: 'unknown' },
+    );
+  }
+  const found =
+    popped === undefined
+      ? 'the session ended early: another writer removed items at the same time.'
+      : 'put back the item of another writer, who appended it at the same time.';
+  throw new StrongroomError('ERR_CONFLICT', `${what} ${found} ${hint}`, {
+    written: done === 0 ? 'no' : 'unknown',
+  });
 }

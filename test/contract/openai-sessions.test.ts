@@ -212,6 +212,24 @@ describe('OpenAIConversationsSession under a sealed stack', () => {
         expect(count).toBe(failed ? 3 : 48);
       },
     );
+
+    test('keeps the item that another writer appends while batches are taken back', async () => {
+      const faulty = faultySession<Session>(new OpenAIConversationsSession({ client: fakeOpenAI().client }));
+      const popItem = faulty.session.popItem.bind(faulty.session);
+      faulty.session.popItem = async () => {
+        faulty.session.popItem = popItem;
+        await faulty.session.addItems([{ role: 'user', content: 'of another writer' }]);
+        return popItem();
+      };
+      const session = wrapSession(faulty.session, layers());
+      faulty.arm({ member: 'addItems', when: 'before', nth: 2 });
+      await expect(session.addItems(same(45))).rejects.toMatchObject({
+        code: 'ERR_STORE',
+        written: 'unknown',
+      });
+      const { length, [length - 1]: last } = await faulty.session.getItems();
+      expect([length, textsOf([last as AgentInputItem])]).toEqual([21, ['of another writer']]);
+    });
   });
 
   test('still works after a clear, which gives the conversation a new id', async () => {

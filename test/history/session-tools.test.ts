@@ -72,6 +72,70 @@ describe('undoTurn() and rewindTo()', () => {
     expect(await session.getItems()).toEqual([...history, user('late')]);
   });
 
+  describe.each([
+    ['bare', (): Session => plainSession()],
+    ['sealed', (): Session => wrapSession(plainSession(), [encrypt({ keys })])],
+  ])('in a %s session without transactions', (_name, open) => {
+    /** Another writer appends just before the item at this place from the end is popped. */
+    const racing = (session: Session, place: number, append = session.addItems.bind(session)): Session => {
+      let pops = 0;
+      return {
+        getSessionId: () => session.getSessionId(),
+        getItems: (limit) => session.getItems(limit),
+        addItems: append,
+        async popItem() {
+          pops += 1;
+          if (pops === place) await session.addItems([user('late')]);
+          return session.popItem();
+        },
+        clearSession: () => session.clearSession(),
+      };
+    };
+
+    it.each([
+      [1, 'no', 'removed 0 of 5 items, and put'],
+      [3, 'unknown', 'removed 2 of 5 items, and put'],
+    ])('put back an item that another writer appended before removal %i', async (place, written, message) => {
+      const session = open();
+      await session.addItems(history);
+      await expect(undoTurn(racing(session, place), 2)).rejects.toMatchObject({
+        code: 'ERR_CONFLICT',
+        written,
+        message: expect.stringContaining(message),
+      });
+      expect(await session.getItems()).toEqual([...history.slice(0, 9 - place), user('late')]);
+    });
+
+    it('say when the item of another writer could not be put back', async () => {
+      const session = open();
+      await session.addItems(history);
+      const cause = new Error('disk full');
+      const refusing = racing(session, 1, () => Promise.reject(cause));
+      await expect(rewindTo(refusing, { turns: 2 })).rejects.toMatchObject({
+        code: 'ERR_STORE',
+        written: 'unknown',
+        message: expect.stringContaining('could not be put back'),
+        cause,
+      });
+    });
+
+    it('say how much they removed when another writer emptied the session', async () => {
+      const session = open();
+      await session.addItems(history);
+      const popItem = session.popItem.bind(session);
+      session.popItem = async () => {
+        const popped = await popItem();
+        await session.clearSession();
+        return popped;
+      };
+      await expect(undoTurn(session, 2)).rejects.toMatchObject({
+        code: 'ERR_CONFLICT',
+        written: 'unknown',
+        message: expect.stringContaining('removed 1 of 5 items, and the session ended'),
+      });
+    });
+  });
+
   it.each([
     [(session: Session): Promise<unknown> => undoTurn(session, 0), 'turns must be a positive whole number'],
     [
