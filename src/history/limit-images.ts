@@ -15,10 +15,13 @@ export interface LimitImagesOptions {
 /**
  * A `callModelInputFilter` that keeps the latest pictures and replaces older ones by a text: in user messages, in
  * tool outputs, in generated images, and in the screenshots of computer calls (there by one transparent pixel,
- * because the API accepts no text). Only the request is changed; the store keeps every picture.
+ * because the API accepts no text). Only the request is changed; the store keeps every picture, with one limit.
  *
- * The new input of the run is never changed, because the runner stores new input as a filter returns it: pictures
- * from the last user message on, and in user messages directly before it, always stay and count first.
+ * The runner stores new input as a filter returns it, and does not tell a filter which items are new. So pictures in
+ * the last user message, and in user messages before it up to the last item that a model made, always stay and count
+ * first. New input that has answers or calls of a model itself (examples, an imported conversation) cannot be told
+ * from history: add those items with `session.addItems()` before the run, else their pictures are replaced in the
+ * store too.
  *
  * @throws StrongroomError `ERR_INVALID_OPTION`
  *
@@ -55,12 +58,10 @@ export function limitImages(options: LimitImagesOptions): CallModelInputFilter {
   };
 }
 
-/** Where the new input of the run begins at the latest: at the user messages that stand together last. */
+/** Where the new input of the run begins at the latest: no model made anything from there to the last user message. */
 function newInputFrom(input: readonly AgentInputItem[]): number {
-  let index = input.findLastIndex(isUserMessage);
-  if (index < 0) return input.length;
-  while (index > 0 && isUserMessage(input[index - 1] as AgentInputItem)) index--;
-  return index;
+  const last = input.findLastIndex(isUserMessage);
+  return last < 0 ? input.length : answeredUntil(input.slice(0, last));
 }
 
 type Part = { readonly type: string };

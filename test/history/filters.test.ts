@@ -12,7 +12,7 @@ import { assistantMessage, functionCall, ScriptedModel } from '@openai/agents/te
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { clearToolOutputs, composeFilters, limitImages } from '../../src/history/index.ts';
-import { assistant, call, result, user } from './support/random-history.ts';
+import { assistant, call, result, system, user } from './support/random-history.ts';
 
 const agent = new Agent({ name: 'agent' }) as unknown as CallModelInputFilterArgs['agent'];
 
@@ -273,36 +273,43 @@ describe('limitImages()', () => {
     expect(limited[4]).toBe(input[4]);
   });
 
-  it('never changes what a run stores as new input, although later calls of the run pass the filter too', async () => {
-    const session = new MemorySession();
-    await session.addItems([withPictures('old'), assistant('seen')]);
-    const look = tool({
-      name: 'look',
-      description: 'look',
-      parameters: z.object({}),
-      execute: () => 'looked',
-    });
-    const model = new ScriptedModel([
-      [functionCall('look', {}, { callId: 'c' })],
-      [assistantMessage('done')],
-    ]);
-    await new Runner({ tracingDisabled: true }).run(
-      new Agent({ name: 'looker', model, tools: [look] }),
-      [withPictures('one'), withPictures('two', 'three')],
-      {
-        session,
-        sessionInputCallback: (history, input) => [...history, ...input],
-        callModelInputFilter: limitImages({ max: 1 }),
-      },
-    );
-    expect(JSON.stringify(await session.getItems()).match(/example.com\/\w+/g)).toEqual([
-      'example.com/old',
-      'example.com/one',
-      'example.com/two',
-      'example.com/three',
-    ]);
-    expect(JSON.stringify(model.lastCall?.request.input)).not.toContain('example.com/old');
-  });
+  it.each([
+    ['user messages', []],
+    ['a system message between user messages', [system('Compare them.')]],
+    ['a result of a tool between user messages', [result('asked', 'answered')]],
+  ])(
+    'never changes what a run stores as new input (%s), although later calls of the run pass the filter too',
+    async (_name, between) => {
+      const session = new MemorySession();
+      await session.addItems([withPictures('old'), assistant('seen'), call('asked')]);
+      const look = tool({
+        name: 'look',
+        description: 'look',
+        parameters: z.object({}),
+        execute: () => 'looked',
+      });
+      const model = new ScriptedModel([
+        [functionCall('look', {}, { callId: 'c' })],
+        [assistantMessage('done')],
+      ]);
+      await new Runner({ tracingDisabled: true }).run(
+        new Agent({ name: 'looker', model, tools: [look] }),
+        [withPictures('one'), ...between, withPictures('two', 'three')],
+        {
+          session,
+          sessionInputCallback: (history, input) => [...history, ...input],
+          callModelInputFilter: limitImages({ max: 1 }),
+        },
+      );
+      expect(JSON.stringify(await session.getItems()).match(/example.com\/\w+/g)).toEqual([
+        'example.com/old',
+        'example.com/one',
+        'example.com/two',
+        'example.com/three',
+      ]);
+      expect(JSON.stringify(model.lastCall?.request.input)).not.toContain('example.com/old');
+    },
+  );
 
   it.each([
     [{}, 'max must be a whole number of at least 0'],
