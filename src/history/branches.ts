@@ -68,9 +68,12 @@ export interface Branches {
   session(name: string): Session;
   /**
    * One session for all runs: each run is on the branch that was current when it began, also when the current
-   * branch changes meanwhile, and a call outside of a run on the branch that is current then. A run whose branch
-   * was deleted is `ERR_CONFLICT` and writes nothing. The same object for the same session of the conversation. A
-   * run that is resumed from its serialized state is a new one: give it `session(name)`.
+   * branch changes meanwhile, and a call outside of a run on the branch that is current then; so is
+   * `applyHistoryMutations`, which is not told of a run. A run whose branch was deleted is `ERR_CONFLICT` and writes
+   * nothing. The same object for the same session of the conversation. A run that is resumed from its serialized state
+   * is a new one: give it `session(name)`. A run is known by its `RunContext`: runs that are given the same one count
+   * as one run and stay on its branch. Pass the plain context instead, of which the runner makes a `RunContext` for
+   * each run.
    */
   follow(): Session;
   /** The name of the current branch, `'main'` until {@link Branches.switch} is called. */

@@ -69,11 +69,16 @@ export interface TurnUsage extends UsageSum {
 
 /** By run state and ledger: how much of the run was recorded. */
 const counted = new WeakMap<object, Map<string, Counted>>();
+/** By run state: what the run used itself. */
+const own = new WeakMap<object, TokenUsage>();
+/** By the usage of a run context, which all its runs add to: what the runs used of which `own` knows. */
+const known = new WeakMap<object, TokenUsage>();
 
 /**
  * Adds the usage of a run to the ledger of its conversation: a derived session in the same store and layers
  * (`~usage~~<id>`), so it is sealed, expires and is erased with the conversation. Nothing is written into the
- * conversation. Call it after each run. For a run that is resumed in this process, only new usage is counted.
+ * conversation. Call it after each run. For a run that is resumed in this process, only new usage is counted. Runs to which the
+ * application gives one `RunContext` are told apart by when they are recorded: record each before the next one begins.
  *
  * @param session The conversation, or a branch of it: the session that the run had.
  * @param result The result of `run()`; a streamed one after `completed`.
@@ -108,13 +113,14 @@ export async function recordUsage(
     return invalidOption(where, 'result', 'a run result with usage', result);
   }
   // The run is on the branch on which it began, also when somebody has switched since.
+  const total = usedBy(state);
   const history = await historyOf(session, result.runContext);
   const ledger = await openLedger(where, history, options.store);
   const before = counted.get(state)?.get(ledger.id);
   const turn = await currentTurn(where, history);
   const responses = result.rawResponses ?? [];
   await ledger.append((last) => {
-    const cells = measureRun(result, ledger.branch, before ?? countedBy(last?.response, responses));
+    const cells = measureRun(result, total, ledger.branch, before ?? countedBy(last?.response, responses));
     if (cells.length === 0) return undefined;
     return {
       cells,
@@ -126,7 +132,17 @@ export async function recordUsage(
     };
   });
   const ofState = counted.get(state) ?? new Map<string, Counted>();
-  counted.set(state, ofState.set(ledger.id, { responses: responses.length, total: tokensOf(state.usage) }));
+  counted.set(state, ofState.set(ledger.id, { responses: responses.length, total }));
+}
+
+/** What the run used itself: the usage of its run context, without that of other runs. */
+function usedBy(state: RunWithUsage['state']): TokenUsage {
+  const now = tokensOf(state.usage);
+  const others = addTokens(known.get(state.usage) ?? NO_TOKENS, own.get(state) ?? NO_TOKENS, -1);
+  const mine = addTokens(now, others, -1);
+  known.set(state.usage, now);
+  own.set(state, mine);
+  return mine;
 }
 
 /** A run that was resumed from its serialized state contains responses that were recorded before. */

@@ -18,15 +18,27 @@ export interface AttributeOptions {
   readonly events: AgentEvents | readonly AgentEvents[];
 }
 
-/** The known agents of one run. */
-interface Trace {
+/** Who speaks in a run. */
+interface Speakers {
   /** The agent at the position up to which the run was stored. */
-  speaker: string | undefined;
+  readonly speaker: string | undefined;
   /** The agents that took over the run after that position, in order. */
-  readonly next: string[];
+  readonly next: readonly string[];
+}
+
+/** The known agents of the run that a run context has now. */
+interface Trace {
+  run: Speakers;
+  /** The last of `next` has not started yet. */
+  isHandingOver: boolean;
   /** The agent of each call of a function tool, by call id. */
   readonly calls: Map<string, string>;
+  /** The calls that are in progress, and the run that made the first of them: a tool can start a run of its own. */
+  readonly open: Set<string>;
+  outer: Speakers;
 }
+
+const NOBODY: Speakers = { speaker: undefined, next: [] };
 
 /** A header has 1,024 bytes for all fields. */
 const LONGEST_NAME = 64;
@@ -38,6 +50,7 @@ const LONGEST_NAME = 64;
  * The SDK does not pass the agent to a session, so the layer listens to the events of runs: it knows only the
  * agents of items that runs of this process write. Items of callers, items that were stored without the layer,
  * items of runs that it did not listen to, and agents that run as tools (their items are not stored) have no name.
+ * The layer tells runs apart by their `RunContext`: runs at the same time must not share one, or names are mixed up.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`.
  *
@@ -66,11 +79,19 @@ export function attribute(options: AttributeOptions): SessionLayer {
   const traceOf = (context: object): Trace => {
     const known = traces.get(context);
     if (known !== undefined) return known;
-    const trace: Trace = { speaker: undefined, next: [], calls: new Map() };
+    const trace: Trace = {
+      run: NOBODY,
+      isHandingOver: false,
+      calls: new Map(),
+      open: new Set(),
+      outer: NOBODY,
+    };
     traces.set(context, trace);
     return trace;
   };
-  for (const source of sources as readonly AgentEvents[]) listen(source, traceOf);
+  /** The inputs of the starts that were heard. */
+  const started = new WeakSet();
+  for (const source of sources as readonly AgentEvents[]) listen(source, traceOf, started);
 
   return withParts({
     name: 'attribute',
@@ -93,28 +114,61 @@ export function attribute(options: AttributeOptions): SessionLayer {
 /** Handles the arguments of one event after its context. */
 type Heard = (trace: Trace, args: readonly unknown[]) => void;
 
+type EventName = 'agent_start' | 'agent_handoff' | 'agent_tool_start' | 'agent_tool_end';
+
 /** A runner passes the agent after the context, an agent does not. */
-function listen(source: AgentEvents, traceOf: (context: object) => Trace): void {
-  const on = (event: 'agent_start' | 'agent_handoff' | 'agent_tool_start', heard: Heard): void => {
+function listen(source: AgentEvents, traceOf: (context: object) => Trace, started: WeakSet<object>): void {
+  const on = (event: EventName, heard: Heard): void => {
     const listener = (context: unknown, ...args: readonly unknown[]): void => {
       if (typeof context === 'object' && context !== null) heard(traceOf(context), args);
     };
     // The arguments are checked at run time, because the types of the two differ.
     source.on(event as never, listener as never);
   };
-  on('agent_start', (trace, [agent]) => void (trace.speaker ??= nameOf(agent)));
+  on('agent_start', (trace, [agent, input]) => {
+    // Listening to a runner and to its agents, the layer hears each start twice.
+    if (typeof input === 'object' && input !== null) {
+      if (started.has(input)) return;
+      started.add(input);
+    }
+    const name = nameOf(agent);
+    // An agent that no other handed over to begins a run.
+    if (!trace.isHandingOver || trace.run.next.at(-1) !== name) trace.run = { speaker: name, next: [] };
+    trace.isHandingOver = false;
+  });
   on('agent_handoff', (trace, agents) => {
     const to = nameOf(agents.at(-1));
-    if (agents.length > 1) trace.speaker ??= nameOf(agents[0]);
-    if (to !== undefined && trace.next.at(-1) !== to) trace.next.push(to);
+    if (agents.length > 1) speaks(trace, nameOf(agents[0]));
+    if (to === undefined) return;
+    const { next } = trace.run;
+    if (next.at(-1) !== to) trace.run = { ...trace.run, next: [...next, to] };
+    trace.isHandingOver = true;
   });
   on('agent_tool_start', (trace, args) => {
-    const agent = args.length > 2 ? nameOf(args[0]) : (nameOf(source) ?? trace.next.at(-1) ?? trace.speaker);
-    const { toolCall } = (args.at(-1) ?? {}) as { readonly toolCall?: AgentInputItem };
-    const key = toolCall && callKey(toolCall);
+    const { speaker, next } = trace.run;
+    const agent = args.length > 2 ? nameOf(args[0]) : (nameOf(source) ?? next.at(-1) ?? speaker);
+    const key = keyOfCall(args);
     if (agent !== undefined && key !== undefined) trace.calls.set(key, agent);
-    trace.speaker ??= agent;
+    speaks(trace, agent);
+    if (key === undefined) return;
+    if (trace.open.size === 0) trace.outer = trace.run;
+    trace.open.add(key);
   });
+  on('agent_tool_end', (trace, args) => {
+    const key = keyOfCall(args);
+    // Only a run of a tool can have changed it.
+    if (key !== undefined && trace.open.delete(key) && trace.open.size === 0) trace.run = trace.outer;
+  });
+}
+
+/** The first agent of a run that is heard of only later, because it was resumed. */
+function speaks(trace: Trace, agent: string | undefined): void {
+  if (trace.run.speaker === undefined) trace.run = { ...trace.run, speaker: agent };
+}
+
+function keyOfCall(args: readonly unknown[]): string | undefined {
+  const { toolCall } = (args.at(-1) ?? {}) as { readonly toolCall?: AgentInputItem };
+  return toolCall && callKey(toolCall);
 }
 
 /** Advances over the item, and returns its agent. */
@@ -124,12 +178,9 @@ function speakerOf(item: AgentInputItem, trace: Trace): string | undefined {
   const key = callKey(item) ?? resultKey(item);
   const caller = key === undefined ? undefined : trace.calls.get(key);
   if (caller !== undefined) return caller;
-  const { speaker } = trace;
-  const [next] = trace.next;
-  if (next !== undefined && isHandoffTo(item, next)) {
-    trace.speaker = next;
-    trace.next.shift();
-  }
+  const { speaker, next } = trace.run;
+  const [first] = next;
+  if (first !== undefined && isHandoffTo(item, first)) trace.run = { speaker: first, next: next.slice(1) };
   return speaker;
 }
 

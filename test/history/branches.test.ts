@@ -1,4 +1,12 @@
-import { Agent, run, tool, Usage, type AgentInputItem, type Session } from '@openai/agents';
+import {
+  Agent,
+  run,
+  tool,
+  Usage,
+  type AgentInputItem,
+  type Session,
+  type SessionHistoryRewriteAwareSession,
+} from '@openai/agents';
 import { assistantMessage, functionCall, modelResponse, ScriptedModel } from '@openai/agents/testing';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import {
@@ -582,6 +590,26 @@ describe('the session that follows', () => {
     await follower.clearSession();
     await tree.switch('main');
     expect(await follower.getItems()).toEqual(history);
+  });
+
+  it('makes mutations on the branch that is current, not on that of the last run', async () => {
+    const stack = stackOf();
+    const tree = branches(stack, 'chat');
+    await stack.session('chat').addItems([...history]);
+    await tree.create('retry');
+    const session = tree.follow();
+    const agent = new Agent({ name: 'agent', model: new ScriptedModel([[assistantMessage('on main')]]) });
+    await run(agent, 'four', { session });
+    await tree.switch('retry');
+    const changed = { ...call('c'), arguments: '{"changed":true}' } as Extract<
+      AgentInputItem,
+      { type: 'function_call' }
+    >;
+    await (session as unknown as SessionHistoryRewriteAwareSession).applyHistoryMutations({
+      mutations: [{ type: 'replace_function_call', callId: 'c', replacement: changed }],
+    });
+    expect(await tree.session('retry').getItems()).toContainEqual(changed);
+    expect(await tree.session('main').getItems()).not.toContainEqual(changed);
   });
 
   it('keeps a run on the branch on which it began, whoever switches meanwhile', async () => {

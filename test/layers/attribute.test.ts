@@ -1,5 +1,21 @@
-import { Agent, handoff, MemorySession, Runner, RunState, tool, Usage, type Session } from '@openai/agents';
-import { assistantMessage, functionCall, modelResponse, ScriptedModel } from '@openai/agents/testing';
+import {
+  Agent,
+  handoff,
+  MemorySession,
+  RunContext,
+  Runner,
+  RunState,
+  tool,
+  Usage,
+  type Session,
+} from '@openai/agents';
+import {
+  assistantMessage,
+  functionCall,
+  modelError,
+  modelResponse,
+  ScriptedModel,
+} from '@openai/agents/testing';
 import { describe, expect, it } from 'vitest';
 import { page, sessionStats, turns } from '../../src/history/index.ts';
 import { attribute, encrypt, expire, generateKey, keyring, redact, wrapSession } from '../../src/index.ts';
@@ -90,6 +106,71 @@ describe.each([
     for (const interruption of state.getInterruptions()) state.approve(interruption);
     await runner.run(triage, state, { session });
     expect(await namesOf(session)).toEqual(EXPECTED);
+  });
+
+  describe('in a run context that the application gives to several runs', () => {
+    const handover = functionCall('transfer_to_billing', {}, { callId: 'c' });
+
+    it.each(['runner', 'agents', 'both'])('names a later run anew, listening to: %s', async (sources) => {
+      const model = new ScriptedModel([
+        [handover],
+        [assistantMessage('billing')],
+        [assistantMessage('triage')],
+      ]);
+      const billing = new Agent({ name: 'billing', model });
+      const triage = new Agent({ name: 'triage', model, handoffs: [billing] });
+      const runner = new Runner({ tracingDisabled: true });
+      const events = { runner: [runner], agents: [triage, billing], both: [runner, triage, billing] }[
+        sources
+      ];
+      const session = wrapSession(new MemorySession(), [attribute({ events: events ?? [] }), ...below()]);
+      const context = new RunContext({});
+      await runner.run(triage, 'one', { session, context });
+      await runner.run(triage, 'two', { session, context });
+      expect(await namesOf(session)).toEqual([undefined, 'triage', 'triage', 'billing', undefined, 'triage']);
+    });
+
+    it('names a run anew after one that failed', async () => {
+      const runner = new Runner({ tracingDisabled: true });
+      const session = wrapSession(new MemorySession(), [attribute({ events: runner }), ...below()]);
+      const model = new ScriptedModel([
+        [handover],
+        modelError(new Error('down')),
+        [assistantMessage('billing')],
+      ]);
+      const billing = new Agent({ name: 'billing', model });
+      const triage = new Agent({ name: 'triage', model, handoffs: [billing] });
+      const context = new RunContext({});
+      await expect(runner.run(triage, 'one', { session, context })).rejects.toThrow('down');
+      const before = (await namesOf(session)).length;
+      await runner.run(billing, 'again', { session, context });
+      expect((await namesOf(session)).slice(before)).toEqual([undefined, 'billing']);
+    });
+
+    it('names a run as before after a run in one of its tools', async () => {
+      const runner = new Runner({ tracingDisabled: true });
+      const session = wrapSession(new MemorySession(), [attribute({ events: runner }), ...below()]);
+      const inside = new ScriptedModel([[handover], [assistantMessage('billing')]]);
+      const billing = new Agent({ name: 'billing', model: inside });
+      const helper = new Agent({ name: 'helper', model: inside, handoffs: [billing] });
+      const ask = tool({
+        name: 'ask',
+        description: 'asks',
+        parameters: { type: 'object', properties: {}, required: [], additionalProperties: true },
+        strict: false,
+        execute: async (_input, context) =>
+          (await runner.run(helper, 'inside', { context: context as RunContext })).finalOutput,
+      });
+      const model = new ScriptedModel([
+        [functionCall('ask', {}, { callId: 'a' }), functionCall('look_up', {}, { callId: 'b' })],
+        [functionCall('transfer_to_other', {}, { callId: 'd' })],
+        [assistantMessage('other')],
+      ]);
+      const other = new Agent({ name: 'other', model });
+      const main = new Agent({ name: 'main', model, tools: [ask, lookUp], handoffs: [other] });
+      await runner.run(main, 'go', { session });
+      expect(await namesOf(session)).toEqual([undefined, ...Array<string>(6).fill('main'), 'other']);
+    });
   });
 
   it('keeps names when items are written back, and gives none to items of other runs', async () => {

@@ -1,4 +1,14 @@
-import { Agent, handoff, MemorySession, run, Runner, tool, Usage, type AgentInputItem } from '@openai/agents';
+import {
+  Agent,
+  handoff,
+  MemorySession,
+  run,
+  RunContext,
+  Runner,
+  tool,
+  Usage,
+  type AgentInputItem,
+} from '@openai/agents';
 import {
   assistantMessage,
   functionCall,
@@ -230,6 +240,44 @@ describe('recordUsage()', () => {
     for (const interruption of first.interruptions) first.state.approve(interruption);
     await recordUsage(session, await run(agent, first.state, { session }));
     expect(await sessionUsage(session)).toMatchObject({ runs: 2, requests: 2, inputTokens: 110 });
+    await store.close();
+  });
+
+  it('counts each run once when the application gives one run context to several, also a resumed one between them', async () => {
+    const store = wrapStore(openSqlite(':memory:'), full());
+    const [session, other] = [store.session('chat'), store.session('other')];
+    const context = new RunContext({});
+    const send = tool({
+      name: 'send',
+      description: 'sends',
+      parameters: { type: 'object', properties: {}, required: [], additionalProperties: true },
+      strict: false,
+      needsApproval: true,
+      execute: () => 'sent',
+    });
+    const agent = new Agent({
+      name: 'a',
+      tools: [send],
+      model: new ScriptedModel([
+        response(1, 'm', [functionCall('send', {}, { callId: 'c1' })] as never),
+        response(10, 'm'),
+        response(100, 'm'),
+        response(1_000, 'm'),
+      ]),
+    });
+    const asks = await runner.run(agent, 'asks', { session, context });
+    await recordUsage(session, asks);
+    await recordUsage(session, await runner.run(agent, 'two', { session, context }));
+    await recordUsage(other, await runner.run(agent, 'elsewhere', { session: other, context }));
+    for (const interruption of asks.interruptions) asks.state.approve(interruption);
+    await recordUsage(session, await runner.run(agent, asks.state, { session }));
+    expect(await sessionUsage(session)).toMatchObject({
+      runs: 3,
+      requests: 3,
+      inputTokens: 1_011,
+      agents: { a: { requests: 3, inputTokens: 1_011 } },
+    });
+    expect(await sessionUsage(other)).toMatchObject({ runs: 1, requests: 1, inputTokens: 100 });
     await store.close();
   });
 

@@ -23,6 +23,8 @@ const WITH_CONTEXT: Readonly<Record<string, number>> = {
   replaceHistoryWithCompaction: 1,
   applyHistoryTransaction: 1,
 };
+/** Takes no run context, and the runner does not call it. */
+const MUTATIONS = 'applyHistoryMutations';
 /** Members of the conversation's session that do not depend on a history. */
 const OF_ALL = [
   'prepareHistoryItemForModelInput',
@@ -48,13 +50,10 @@ export function followerOf(main: Session, following: Following): Session {
 function createFollower(main: Session, { state, sessionOf, exists }: Following): Session {
   /** By run context. */
   const runs = new WeakMap<object, string>();
-  /** Of the last run: mutations of its calls have no run context. */
-  let latest: WeakRef<RunContext<unknown>> | undefined;
 
   async function branchOf(runContext: Context): Promise<Session> {
     const now = await state();
     if (runContext === undefined) return sessionOf(now.current);
-    latest = new WeakRef(runContext);
     const name = runs.get(runContext) ?? now.current;
     runs.set(runContext, name);
     if (exists(now, name)) return sessionOf(name);
@@ -66,9 +65,9 @@ function createFollower(main: Session, { state, sessionOf, exists }: Following):
   }
 
   const calling =
-    (name: string, place: number): Member =>
+    (name: string, place?: number): Member =>
     async (...args) => {
-      const branch = await branchOf(args[place] as Context);
+      const branch = await branchOf(place === undefined ? undefined : (args[place] as Context));
       return await (branch as unknown as Record<string, Member>)[name]?.(...args);
     };
   const members = main as unknown as Record<string | symbol, unknown>;
@@ -82,12 +81,7 @@ function createFollower(main: Session, { state, sessionOf, exists }: Following):
     if (typeof members[name] === 'function')
       follower[name] = (items: AgentInputItem[]): unknown =>
         (members[name] as (items: AgentInputItem[]) => unknown)(items);
-  if (typeof members['applyHistoryMutations'] === 'function') {
-    follower['applyHistoryMutations'] = async (args: unknown): Promise<unknown> => {
-      const branch = await branchOf(latest?.deref());
-      return await (branch as unknown as Record<string, Member>)['applyHistoryMutations']?.(args);
-    };
-  }
+  if (typeof members[MUTATIONS] === 'function') follower[MUTATIONS] = calling(MUTATIONS);
   const brand = brandOf(main);
   if (brand !== undefined) follower[brand.symbol] = brand.value;
   // Derived sessions of the conversation (a ledger, a vault) belong to all its branches. Other ports belong to one

@@ -32,9 +32,17 @@ export interface Counted {
   readonly total: TokenUsage;
 }
 
-/** The usage of a run, by agent and model, without usage that was counted before. */
-export function measureRun(result: RunWithUsage, branch: string, before: Counted | undefined): UsageCell[] {
-  const total = tokensOf(result.state.usage);
+/**
+ * The usage of a run, by agent and model, without usage that was counted before.
+ *
+ * @param total What the run used itself: `state.usage` is that of its run context.
+ */
+export function measureRun(
+  result: RunWithUsage,
+  total: TokenUsage,
+  branch: string,
+  before: Counted | undefined,
+): UsageCell[] {
   const responses = (result.rawResponses ?? []).slice(before?.responses ?? 0);
   const agents = agentsOf(result);
   const only =
