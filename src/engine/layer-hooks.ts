@@ -1,7 +1,11 @@
+import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { Entry, Header, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
 import { after } from '../maybe-promise.ts';
+import { isObject } from '../options.ts';
 import { sameFields } from '../protocol/header.ts';
+import { snapshotItem } from '../protocol/item.ts';
+import { isOwnLayer } from '../protocol/sealed-record.ts';
 import { isUndeclaredInverse } from './layer-kinds.ts';
 
 /**
@@ -41,19 +45,37 @@ function assertEntries(
   before: readonly Entry[],
   after: readonly (Entry | undefined)[],
 ): void {
+  if (!Array.isArray(after))
+    throw broken(layer, `returned no list from ${hook}. Return an entry for each entry`);
   if (after.length !== before.length) {
     throw broken(
       layer,
       `returned ${after.length} entries from ${hook} for ${before.length}. It must return one entry for each, in the same order`,
     );
   }
+  const isOurs = isOwnLayer(layer);
   // Once for every item of every read: without an iterator.
   for (let index = 0; index < after.length; index++) {
     const entry = after[index];
     if (entry === undefined && hook === 'read') continue;
-    const was = (before[index] as Entry).header;
-    const header = (entry as Partial<Entry> | undefined)?.header;
-    if (header !== was && layer.seals !== true) assertHeader(layer, hook, was, header);
+    const was = before[index] as Entry;
+    const { header, item } = (entry ?? {}) as Partial<Entry>;
+    if (header !== was.header && layer.seals !== true) assertHeader(layer, hook, was.header, header);
+    if (item !== was.item && !isOurs) assertItem(layer, hook, item);
+  }
+}
+
+/** What is written must be readable again: a layer of a user can return anything. */
+function assertItem(layer: SessionLayer, hook: 'write' | 'read', item: AgentInputItem | undefined): void {
+  if (hook === 'read') {
+    if (isObject(item)) return;
+    throw broken(layer, 'returned something else than an item from read. Return { ...entry, item }');
+  }
+  try {
+    snapshotItem(item as AgentInputItem);
+  } catch (error) {
+    const { message } = error as Error;
+    throw broken(layer, `returned from write what cannot be stored (${message})`);
   }
 }
 
@@ -64,7 +86,7 @@ function assertHeader(
   was: Header,
   header: Header | undefined,
 ): void {
-  if (typeof header !== 'object') {
+  if (!isObject(header)) {
     throw broken(layer, `returned an entry without a header from ${hook}. Return { ...entry, item }`);
   }
   if (layer.stamps === true) {

@@ -82,6 +82,12 @@ export function withParts<L extends SessionLayer>(layer: L): L {
   return layer;
 }
 
+/** Whether this package made the layer, and nobody replaced how it reads and writes. */
+export function isOwnLayer(layer: SessionLayer): boolean {
+  const made = layers.get(layer);
+  return made !== undefined && made.write === layer.write && made.read === layer.read;
+}
+
 /** Whether none of these layers reads records as items. */
 export function allTakeParts(list: readonly SessionLayer[]): boolean {
   return list.every((layer) => SEEING.every((hook) => layer[hook] === layers.get(layer)?.[hook]));
