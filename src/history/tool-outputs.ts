@@ -90,11 +90,13 @@ export function clearToolOutputs(options: ClearToolOutputsOptions = {}): CallMod
         ? placeholder
         : placeholder({ toolName, callId: item.callId, characters: text.length });
     const preview = previewOf(text, previewChars);
+    if (typeof mark !== 'string') {
+      return invalidOption(where, 'placeholder', 'a string or a function that returns one at once', mark);
+    }
     const cleared = preview === '' ? mark : `${preview}… ${mark}`;
-    // An output that is no longer than its placeholder, or cleared already, stays.
-    return text.endsWith(mark) || (text.length <= cleared.length && !hasMedia(item))
-      ? item
-      : withText(item, cleared);
+    // An output that is no longer than its placeholder, or cleared already, stays. Its end says nothing: a web page can
+    // end with the placeholder.
+    return text.length <= cleared.length && !hasMedia(item) ? item : withText(item, cleared);
   };
 
   return ({ modelData }) => {

@@ -161,6 +161,31 @@ describe('clearToolOutputs()', () => {
     expect(cleared[7]).toEqual({ ...input[7], output: '[cleared]' });
   });
 
+  it.each([
+    ['[cleared]', {}],
+    ['', { placeholder: '' }],
+    ['[cut]', { placeholder: () => '[cut]' }],
+  ])('clears an output that itself ends with the placeholder %j', async (mark, options) => {
+    const input = [user('a'), ...steps(1, `${'x'.repeat(100)}${mark}`), assistant('done'), user('b')];
+    const clear = clearToolOutputs({ keep: 0, ...options });
+    const cleared = await apply(clear, input);
+    expect(outputs(cleared)).toEqual([mark]);
+    expect(await apply(clear, cleared)).toEqual(cleared);
+  });
+
+  it.each([undefined, 5, Promise.resolve('[cut]')])(
+    'refuses a placeholder function that returns %o',
+    async (mark) => {
+      const clear = clearToolOutputs({ keep: 0, placeholder: () => mark as never });
+      await expect(apply(clear, [user('a'), ...steps(1), assistant('done')])).rejects.toMatchObject({
+        code: 'ERR_INVALID_OPTION',
+        message: expect.stringContaining(
+          'placeholder must be a string or a function that returns one at once',
+        ),
+      });
+    },
+  );
+
   it('is idempotent and does not change short outputs', async () => {
     const filter = clearToolOutputs({ keep: 0, previewChars: 5 });
     const input = [...steps(3), ...steps(1, 'short'), assistant('done')];
