@@ -1,14 +1,6 @@
 import { MemorySession, type AgentInputItem } from '@openai/agents';
 import { describe, expect, test } from 'vitest';
-import {
-  cache,
-  encrypt,
-  expire,
-  redact,
-  wrapSession,
-  type Entry,
-  type SessionLayer,
-} from '../../src/index.ts';
+import { cache, encrypt, expire, wrapSession, type Entry, type SessionLayer } from '../../src/index.ts';
 import { fixedKeyring } from '../../src/testing/index.ts';
 import { user } from '../history/support/random-history.ts';
 
@@ -107,7 +99,7 @@ describe.each(BELOW)('a layer of a user %s', (_name, below) => {
 
 test('items that a layer of a user passes on are not walked again', async () => {
   let walks = 0;
-  const item = new Proxy(user('a') as object, {
+  const item = new Proxy(user('a'), {
     ownKeys(target) {
       walks += 1;
       return Reflect.ownKeys(target);
