@@ -159,6 +159,17 @@ const KNOWN = [
   'onTrim',
 ] as const;
 
+type Pin = NonNullable<TrimHistoryOptions['pin']>;
+
+/** A promise, or anything else that is not `true`, would pin nothing without an error. */
+function checkedPin(where: string, pin: Pin): Pin {
+  return (item, index) => {
+    const isPinned: unknown = pin(item, index);
+    if (typeof isPinned === 'boolean') return isPinned;
+    return invalidOption(where, 'pin', 'a function that returns true or false at once', isPinned);
+  };
+}
+
 export function parseTrimOptions(where: string, options: TrimHistoryOptions): TrimSettings {
   checkOptions(where, options, KNOWN);
   const { maxTokens, maxTurns, maxItems, fraction, contextWindow, keep = 0.5, reserveTokens = 0 } = options;
@@ -207,7 +218,7 @@ export function parseTrimOptions(where: string, options: TrimHistoryOptions): Tr
     high,
     low: { items: high.items * keep, turns: high.turns * keep, tokens: high.tokens * keep },
     counter: tokens === Infinity ? undefined : countOnce(tokenCounter),
-    pin,
+    pin: pin && checkedPin(where, pin),
     onOverflow: onOverflow === 'keep' ? 'keep' : 'split',
     throwOnOverflow: onOverflow === 'throw',
     onTrim,

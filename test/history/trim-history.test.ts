@@ -73,6 +73,18 @@ describe('trimHistory()', () => {
     expect(plan.dropped[2]?.reason).toBe('budget');
   });
 
+  it.each([Promise.resolve(true), 1, undefined])(
+    'refuses a pin that returns %o, which would pin nothing',
+    (answer) => {
+      expect(() => planTrim([user('a'), user('b')], { maxItems: 1, pin: () => answer as never })).toThrow(
+        expect.objectContaining({
+          code: 'ERR_INVALID_OPTION',
+          message: expect.stringContaining('pin must be a function that returns true or false at once'),
+        }),
+      );
+    },
+  );
+
   it('keeps a pinned item with its whole call', () => {
     const history = [
       user('a'),
