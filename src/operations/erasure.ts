@@ -244,9 +244,12 @@ async function targetOf(store: Store, kind: CallKind, options: CallOrigin): Prom
   return {
     maintenance,
     places: await keyPlacesOf(kind, store),
-    async remove(id) {
-      if (calls === undefined) await maintenance.drop(id);
-      else await calls.erase(id, kind, origin);
+    async remove(id, before) {
+      const work = async (): Promise<void> => {
+        await before();
+        await maintenance.drop(id);
+      };
+      await (calls === undefined ? work() : calls.removing(id, kind, origin, work));
     },
   };
 }

@@ -117,7 +117,10 @@ async function reencryptAll(target: Session | Store, options: ReencryptOptions):
     let { entries } = await sealAnew(access, isOld);
     try {
       for (const other of old.length === 0 ? [] : await sharersOf(session))
-        entries += (await sealAnew(await keyAccess('reencrypt', other, origin), isOld)).entries;
+        // A call on each, because it changes them.
+        entries += await asCall(other, 'reencrypt', options, async () => {
+          return (await sealAnew(await keyAccess('reencrypt', other, origin), isOld)).entries;
+        });
       report.entries += entries;
       if (entries > 0) return true;
       for (const { store, did } of old) {

@@ -22,16 +22,29 @@ export async function kinOf(
 }
 
 /**
- * The data keys of sessions that are about to lose them, by session, which records of other histories need: branches
- * that share these records, or have taken them over.
+ * Sessions that are removed one after the other, each after the layers were asked about it. Until then a session loses
+ * no data key that it needs, also none of the sessions before it: branches share records, or have taken them over.
  */
-export async function keysOfOthers(
+export interface Departure {
+  /** The data keys of a session that histories need which are not removed. */
+  kept(sessionId: string): ReadonlySet<string>;
+  /**
+   * This session is removed now.
+   *
+   * @returns Sessions whose data keys are destroyed with it, and which of their keys the remaining histories need:
+   * itself, and earlier ones with keys that it needed.
+   */
+  leave(sessionId: string): ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+export async function departureOf(
   going: readonly string[],
   derived: (root: string) => Promise<readonly string[]>,
   records: (id: string) => Promise<readonly SharedRecord[]>,
-): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
-  const needed = new Map(going.map((id) => [id, new Set<string>()]));
-  const others = new Set<string>();
+): Promise<Departure> {
+  /** By session and data key: the other histories that have records of it. */
+  const users = new Map(going.map((id) => [id, new Map<string, Set<string>>()]));
+  const histories = new Set(going);
   // Once for each conversation: a tree of many branches would list itself for each of them.
   const known = new Map<string, readonly string[]>();
   const listOnce = async (root: string): Promise<readonly string[]> => {
@@ -39,13 +52,34 @@ export async function keysOfOthers(
     known.set(root, list);
     return list;
   };
-  for (const id of going) for (const other of await kinOf(id, listOnce)) others.add(other);
-  for (const other of others) {
-    if (needed.has(other)) continue;
-    for (const { origin, did } of await records(other))
-      if (origin !== undefined && typeof did === 'string') needed.get(origin)?.add(did);
+  for (const id of going) for (const other of await kinOf(id, listOnce)) histories.add(other);
+  for (const history of histories) {
+    for (const { origin, did } of await records(history)) {
+      const keys = origin === undefined ? undefined : users.get(origin);
+      if (keys !== undefined && typeof did === 'string')
+        keys.set(did, (keys.get(did) ?? new Set()).add(history));
+    }
   }
-  return needed;
+
+  const usersOf = (id: string): [string, Set<string>][] => [...(users.get(id) ?? [])];
+  const neededOf = (id: string, gone: ReadonlySet<string>): ReadonlySet<string> =>
+    new Set(
+      usersOf(id)
+        .filter(([, others]) => [...others].some((other) => !gone.has(other)))
+        .map(([did]) => did),
+    );
+  const all = new Set(going);
+  const gone = new Set<string>();
+  return {
+    kept: (sessionId) => neededOf(sessionId, all),
+    leave(sessionId) {
+      gone.add(sessionId);
+      const losing = [...gone].filter(
+        (id) => id === sessionId || usersOf(id).some(([, others]) => others.has(sessionId)),
+      );
+      return new Map(losing.map((id) => [id, neededOf(id, gone)]));
+    },
+  };
 }
 
 /** Destroys the data keys of a session, except for those that others need. */

@@ -10,10 +10,10 @@ import { envelopeText, readHeader } from '../protocol/envelope.ts';
 import { recordOrigin } from '../protocol/record-origin.ts';
 import { deriveOf } from '../session-contract.ts';
 import { countKinds } from '../stores/tree.ts';
-import { engineOf, innermostOf } from '../wrap-session.ts';
+import { engineOf } from '../wrap-session.ts';
 import { keyAccess } from './access.ts';
 import { openHold, openHoldBelow } from './holds.ts';
-import { destroyUnneeded, keysOfOthers, type SharedRecord } from './shared-keys.ts';
+import { departureOf, destroyUnneeded, type SharedRecord } from './shared-keys.ts';
 import { isSession } from './targets.ts';
 
 /** Records what was destroyed, when, and by whom: keep it for auditors. It holds no content and no key. */
@@ -95,30 +95,45 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
     ...tree.map((id) => ({ id, rows: derive?.open(id) as Session })),
     { id: sessionId, rows: inner },
   ];
-  for (const { id, rows } of parts) await refuseInlineKeys(id, rows);
+  const shared = new Map<string, readonly SharedRecord[]>();
+  for (const { id, rows } of parts) {
+    const items = await rows.getItems();
+    refuseInlineKeys(id, items);
+    shared.set(id, sharedRecords(items));
+  }
   // Checked in all stores before anything is destroyed in one; each checks again in its own transaction.
   for (const store of scope.stores) {
     for (const { id } of parts) await openHold(store, id);
     await openHoldBelow(store, sessionId);
   }
-  const needed = await keysOfOthers(
+  const departure = await departureOf(
     parts.map(({ id }) => id),
     async (root) => (await derive?.tree(root)) ?? [],
-    async (id) => sharedRecords((await derive?.open(id).getItems()) ?? []),
+    async (id) => shared.get(id) ?? sharedRecords((await derive?.open(id).getItems()) ?? []),
   );
   const keys: { did: string; kid: string }[] = [];
-  for (const { id } of parts) {
-    for (const store of scope.stores) {
-      const found: DekRecord[] = [];
-      for await (const record of store.list({ sessionId: id })) found.push(record);
-      const gone = await destroyUnneeded(store, id, needed.get(id));
-      const destroyed = new Set(gone.map(({ did }) => did));
-      for (const { did, kid } of found) if (destroyed.has(did)) keys.push({ did, kid });
+  const destroyKeys = async (leaving: string): Promise<void> => {
+    for (const [id, needed] of departure.leave(leaving)) {
+      for (const store of scope.stores) {
+        const found: DekRecord[] = [];
+        for await (const record of store.list({ sessionId: id })) found.push(record);
+        const gone = await destroyUnneeded(store, id, needed);
+        const destroyed = new Set(gone.map(({ did }) => did));
+        for (const { did, kid } of found) if (destroyed.has(did)) keys.push({ did, kid });
+      }
+      sealer.forget(id);
     }
-    sealer.forget(id);
-  }
+  };
   let rowsCleared = true;
-  for (const { id, rows } of parts) rowsCleared = (await cleared(session, id, rows, origin)) && rowsCleared;
+  for (const { id, rows } of parts) {
+    const work = async (): Promise<void> => {
+      await destroyKeys(id);
+      rowsCleared = (await cleared(rows)) && rowsCleared;
+    };
+    // What belongs to the session is asked about before it loses anything; for the session itself this is its call.
+    const engine = rows === inner ? undefined : engineOf(deriveOf(session)?.open(id) ?? session);
+    await (engine === undefined ? work() : engine.rare().removed('shred', origin, work));
+  }
   return defined({
     type: 'strongroom/shred' as const,
     version: 1 as const,
@@ -141,8 +156,8 @@ function sharedRecords(items: readonly AgentInputItem[]): SharedRecord[] {
   });
 }
 
-async function refuseInlineKeys(sessionId: string, rows: Session): Promise<void> {
-  for (const record of await rows.getItems()) {
+function refuseInlineKeys(sessionId: string, records: readonly AgentInputItem[]): void {
+  for (const record of records) {
     const text = envelopeText(record);
     // sr1, header, body, and a fourth segment only when the envelope contains the data key.
     if (text === undefined || text.split('.', 4).length < 4) continue;
@@ -154,16 +169,10 @@ async function refuseInlineKeys(sessionId: string, rows: Session): Promise<void>
   }
 }
 
-/**
- * Without the layers, which may be read-only; the keys are destroyed in any case. Of what belongs to the session
- * they forget what they know.
- */
-async function cleared(session: Session, id: string, rows: Session, origin: CallOrigin): Promise<boolean> {
-  const isDerived = lineageOf(id) !== undefined && rows !== innermostOf(session);
-  const engine = isDerived ? engineOf(deriveOf(session)?.open(id) ?? session) : undefined;
-  const clear = async (): Promise<void> => rows.clearSession();
+/** Without the layers, which may be read-only; the keys are destroyed in any case. */
+async function cleared(rows: Session): Promise<boolean> {
   try {
-    await (engine === undefined ? clear() : engine.rare().removed('shred', origin, clear));
+    await rows.clearSession();
     return true;
   } catch {
     return false;

@@ -3,15 +3,18 @@ import { isStrongroomError } from '../../errors.ts';
 import { openHoldOn, type DekStore } from '../../keys/dek-store.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
 import type { KeyPlaces } from '../key-places.ts';
-import { destroyUnneeded, keysOfOthers } from '../shared-keys.ts';
+import { departureOf, destroyUnneeded } from '../shared-keys.ts';
 import type { EraseOptions, ErasedKey, ErasedSession } from './report.ts';
 
 /** The target of an erasure. */
 export interface ErasureTarget {
   readonly maintenance: Maintenance;
   readonly places: KeyPlaces;
-  /** Deletes this one session and none that belongs to it, as a call of its own on a wrapped store. */
-  readonly remove: (id: string) => Promise<void>;
+  /**
+   * Deletes this one session and none that belongs to it, as a call of its own on a wrapped store. `before` runs
+   * first, inside of the call: when the layers refuse it, nothing was destroyed.
+   */
+  readonly remove: (id: string, before: () => Promise<void>) => Promise<void>;
 }
 
 /** The sessions that an erasure removed. */
@@ -41,14 +44,14 @@ export async function eraseTrees(
         removed.held.push(top);
         continue;
       }
-      const sessions = await takeKeysOf(target, going);
-      await removeThese(target, sessions.slice(0, -1), removed);
+      const leaving = await leavingOf(target, going);
+      await removeThese(target, leaving.slice(0, -1), removed);
       // Once more, for what another process made meanwhile. No third time, and not for more than that: one that is faster
       // would never let it end. The search reports the rest.
       const late = await maintenance.tree(top);
       if (late.length > 0 && late.length <= going.length)
-        await removeThese(target, await takeKeysOf(target, late), removed);
-      await removeThese(target, sessions.slice(-1), removed);
+        await removeThese(target, await leavingOf(target, late), removed);
+      await removeThese(target, leaving.slice(-1), removed);
     } catch (error) {
       // A hold was placed meanwhile.
       if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
@@ -59,26 +62,53 @@ export async function eraseTrees(
   return removed;
 }
 
-/** All keys before any row: keys in sessions of the same store are among the rows. */
-async function takeKeysOf(target: ErasureTarget, ids: readonly string[]): Promise<ErasedSession[]> {
-  const { maintenance } = target;
-  const needed = await keysOfOthers(
+/** A session to erase. */
+interface Leaving extends ErasedSession {
+  /** Destroys the data keys that nobody needs after it, where they are not in the database of the rows. */
+  readonly destroyKeys: () => Promise<void>;
+}
+
+/** All are looked at before one is erased: data keys in sessions of the same store are among the rows. */
+async function leavingOf({ maintenance, places }: ErasureTarget, ids: readonly string[]): Promise<Leaving[]> {
+  const counts = new Map<string, number>();
+  const departure = await departureOf(
     ids,
     async (root) => maintenance.derived(root),
-    async (id) => maintenance.records(id),
+    async (id) => {
+      const records = await maintenance.records(id);
+      counts.set(id, records.length);
+      return records;
+    },
   );
-  const sessions: ErasedSession[] = [];
-  for (const id of ids) sessions.push(await takeKeys(target, id, needed.get(id)));
-  return sessions;
+  const leaving: Leaving[] = [];
+  for (const id of ids) {
+    const keys: ErasedKey[] = [];
+    const kept = departure.kept(id);
+    for (const store of places.stores)
+      for await (const { did, kid } of store.list({ sessionId: id }))
+        if (!kept.has(did)) keys.push({ did, kid });
+    leaving.push({
+      id,
+      kind: lineageOf(id)?.kind ?? 'conversation',
+      records: counts.get(id) ?? 0,
+      keys,
+      async destroyKeys() {
+        for (const [owner, needed] of departure.leave(id))
+          for (const store of places.stores)
+            if (store !== maintenance.dekStore) await destroyUnneeded(store, owner, needed);
+      },
+    });
+  }
+  return leaving;
 }
 
 async function removeThese(
   { places, remove }: ErasureTarget,
-  sessions: readonly ErasedSession[],
+  leaving: readonly Leaving[],
   removed: Removed,
 ): Promise<void> {
-  for (const session of sessions) {
-    await remove(session.id);
+  for (const { destroyKeys, ...session } of leaving) {
+    await remove(session.id, destroyKeys);
     for (const { did } of session.keys) places.forget(session.id, did);
     const at = removed.sessions.findIndex(({ id }) => id === session.id);
     const before = removed.sessions[at];
@@ -128,21 +158,4 @@ async function isHeld({ maintenance, places }: ErasureTarget, ids: readonly stri
     for (const id of ids) if ((await openHoldOn(store, id)) !== undefined) return true;
   }
   return false;
-}
-
-/** The session to erase, after destroying its keys that are not in the database of the rows. */
-async function takeKeys(
-  { maintenance, places }: ErasureTarget,
-  id: string,
-  needed: ReadonlySet<string> | undefined,
-): Promise<ErasedSession> {
-  const keys: ErasedKey[] = [];
-  for (const store of places.stores) {
-    for await (const { did, kid } of store.list({ sessionId: id }))
-      if (needed?.has(did) !== true) keys.push({ did, kid });
-  }
-  const records = (await maintenance.records(id)).length;
-  for (const store of places.stores)
-    if (store !== maintenance.dekStore) await destroyUnneeded(store, id, needed);
-  return { id, kind: lineageOf(id)?.kind ?? 'conversation', records, keys };
 }
