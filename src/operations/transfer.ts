@@ -1,6 +1,7 @@
 import type { Session } from '@openai/agents';
 import { isBranch, lineageOf } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
+import type { HoldRecord } from '../keys/dek-store.ts';
 import type { CallOrigin } from '../layer.ts';
 import { checkCall, originOf, refuseOrigin } from '../protocol/call-origin.ts';
 import { digestInSlices, historyDigest } from '../protocol/digest.ts';
@@ -65,7 +66,7 @@ const CHUNK = 500;
  * `audit()`, take part: with a call on the store, and one on each session.
  * @param to The same.
  * @throws {@link StrongroomError} `ERR_CONFLICT` when a session of the same id in `to` is not the beginning of the one
- * in `from`; `ERR_UNSUPPORTED` when one of them is not a store of strongroom, or when a branch has sealed records of its conversation and `to`
+ * in `from`, or when the id of an open hold is taken in `to`; `ERR_UNSUPPORTED` when one of them is not a store of strongroom, or when a branch has sealed records of its conversation and `to`
  * cannot share records: run `reencrypt()` first.
  *
  * @example
@@ -110,8 +111,7 @@ export async function transfer<A extends Session, B extends Session>(
       );
     }
     // Of all sessions: a hold on a session without items applies to later items.
-    for (const hold of await source.dekStore.holds.list({ open: true }))
-      await target.dekStore.holds.place(hold);
+    for (const hold of await source.dekStore.holds.list({ open: true })) await placeHold(target, hold);
     const report = {
       sessions: 0,
       items: 0,
@@ -155,6 +155,18 @@ export async function transfer<A extends Session, B extends Session>(
     }
     return report;
   });
+}
+
+/** @throws {@link StrongroomError} `ERR_CONFLICT` when the session would not be held in the target. */
+async function placeHold({ dekStore }: Maintenance, { id, sessionId, ...hold }: HoldRecord): Promise<void> {
+  if (await dekStore.holds.place({ id, sessionId, ...hold })) return;
+  // An earlier run placed it.
+  if ((await dekStore.holds.list({ sessionId, open: true })).some((open) => open.id === id)) return;
+  throw new StrongroomError(
+    'ERR_CONFLICT',
+    `transfer: the hold ${JSON.stringify(id)} on session ${JSON.stringify(sessionId)} cannot be copied, because the target has a hold of this id that was ` +
+      'released or is on another session. Place a hold with another id on the session in the source, release this one there, and run the transfer again.',
+  );
 }
 
 /** Branches after those that they were made from. */

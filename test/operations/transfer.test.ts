@@ -11,6 +11,7 @@ import { openPostgres } from '../../src/stores/postgres.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { reencrypt } from '../../src/operations/index.ts';
 import { eraseSession, eraseSubject, returnedSessions } from '../../src/operations/retention.ts';
+import { hold, release } from '../../src/operations/holds.ts';
 import { transfer } from '../../src/operations/transfer.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
 import { DEK_STORE, MAINTENANCE } from '../../src/session-contract.ts';
@@ -66,6 +67,27 @@ describe('transfer', () => {
     for (const id of ['empty', 'free']) await to.session(id).addItems(messages('later'));
     await expect(to.session('empty').clearSession()).rejects.toMatchObject({ code: 'ERR_HELD' });
     await to.session('free').clearSession();
+  });
+
+  test('refuses a hold whose id the target has for another session or has released, before it copies a session', async () => {
+    await using from = openSqlite(':memory:');
+    await using to = openSqlite(':memory:');
+    await from.session('a').addItems(messages('1'));
+    await hold(from, { sessionId: 'a', id: 'case', reason: 'case 7' });
+    await hold(to, { sessionId: 'b', id: 'case', reason: 'another' });
+    const conflict = {
+      code: 'ERR_CONFLICT',
+      message: expect.stringMatching(
+        /^transfer: the hold "case" on session "a" cannot be copied, .* another id/,
+      ) as string,
+    };
+    await expect(transfer(from, to)).rejects.toMatchObject(conflict);
+    expect(await to.session('a').getItems()).toEqual([]);
+    await using other = openSqlite(':memory:');
+    await transfer(from, other);
+    await transfer(from, other);
+    await release(other, 'case');
+    await expect(transfer(from, other)).rejects.toMatchObject(conflict);
   });
 
   test('invalidates caches of the new store, also in mode owner, and accepts wrapped stores for both ends', async () => {
