@@ -1,7 +1,7 @@
 import type { Session } from '@openai/agents';
 import { writeWith } from '../engine/layer-hooks.ts';
 import { placesOf } from '../engine/places.ts';
-import { StrongroomError } from '../errors.ts';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
 import type { Entry, CallOrigin } from '../layer.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
 import type { Store } from '../stores/store.ts';
@@ -18,6 +18,8 @@ export interface MigrateReport {
   readonly sealed: number;
   /** Records that were sealed before. */
   readonly already: number;
+  /** Sessions that keep their plaintext, because a legal hold is open: run it again after the release. */
+  readonly held: readonly string[];
 }
 
 /** Options of {@link migrate}. */
@@ -52,16 +54,23 @@ export interface MigrateOptions extends CallOrigin {
 export async function migrate(target: Session | Store, options: MigrateOptions = {}): Promise<MigrateReport> {
   return asCall(target, 'migrate', options, async () => {
     checkCall('migrate', options, ['signal', 'onProgress']);
-    const report = { sessions: 0, sealed: 0, already: 0 };
+    const report = { sessions: 0, sealed: 0, already: 0, held: [] as string[] };
     for await (const session of sessionsOf('migrate', target)) {
       options.signal?.throwIfAborted();
-      const counts = await asCallOfEach(target, session, 'migrate', options, async () =>
-        migrateSession(session, originOf(options)),
-      );
+      let counts: Awaited<ReturnType<typeof migrateSession>>;
+      try {
+        counts = await asCallOfEach(target, session, 'migrate', options, async () =>
+          migrateSession(session, originOf(options)),
+        );
+      } catch (error) {
+        if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
+        report.held.push(await session.getSessionId());
+        continue;
+      }
       report.sessions++;
       report.sealed += counts.sealed;
       report.already += counts.already;
-      options.onProgress?.({ ...report });
+      options.onProgress?.({ ...report, held: [...report.held] });
     }
     return report;
   });

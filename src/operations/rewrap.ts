@@ -28,7 +28,7 @@ export interface RewrapProgress {
   readonly examined: number;
   /** Data keys that the current key wraps now. */
   readonly rewrapped: number;
-  /** Data keys that did not open. */
+  /** Data keys that did not open, or are inline in a session under a legal hold, whose records nothing replaces. */
   readonly failed: number;
 }
 
@@ -75,7 +75,7 @@ const MAX_FAILURES = 1_000;
  * stores may share: run it over that DEK store for those.
  * @throws `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` for inline keys in a session without transactions;
  * `ERR_KEY_UNAVAILABLE` and `ERR_STORE` when it is better to try again later. Data keys that do not open for another
- * reason are reported.
+ * reason are reported, and so are inline ones of sessions under a legal hold (`ERR_HELD`): run it again after the release.
  * @example
  * ```ts
  * import { generateKey, keyring } from 'strongroom';
@@ -137,19 +137,30 @@ async function rewrapSession(session: Session, run: Run, options: RewrapOptions)
     const { ring, context } = access.scope;
     await rewrapDekStore(store, ring, () => context.hash, run, options, access.sessionId);
   }
-  // By the old wrapped key, `undefined` when it did not open; kept across attempts, so that each is tried and
-  // counted once.
-  const wrappedAnew = new Map<string, string | undefined>();
-  await replaceRecords('rewrap', access, async (records) => {
-    const { ring, context } = access.scope;
-    const next: AgentInputItem[] = [];
-    for (const record of records) {
-      if (slices.isOver()) await slices.next();
-      next.push(await rewrapRecord(record, ring, context.hash, access.sessionId, wrappedAnew, run, options));
-    }
-    return next.some((record, index) => record !== records[index]) ? next : undefined;
-  });
+  // By the old wrapped key; kept across attempts, so that each is tried and counted once.
+  const wrappedAnew: WrappedAnew = new Map();
+  try {
+    await replaceRecords('rewrap', access, async (records) => {
+      const { ring, context } = access.scope;
+      const next: AgentInputItem[] = [];
+      for (const record of records) {
+        if (slices.isOver()) await slices.next();
+        next.push(
+          await rewrapRecord(record, ring, context.hash, access.sessionId, wrappedAnew, run, options),
+        );
+      }
+      return next.some((record, index) => record !== records[index]) ? next : undefined;
+    });
+  } catch (error) {
+    if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
+    // The records stay as they are, so none of these keys was replaced.
+    for (const { did, next } of wrappedAnew.values())
+      if (next !== undefined) run.undone({ sessionId: access.sessionId, did }, error.code);
+  }
 }
+
+/** The id of each data key of a session, and its new wrapped form; `undefined` when it did not open. */
+type WrappedAnew = Map<string, { readonly did: string; readonly next: string | undefined }>;
 
 async function rewrapDekStore(
   store: DekStore,
@@ -177,7 +188,7 @@ async function rewrapRecord(
   ring: Keyring,
   contextHash: Uint8Array,
   sessionId: string,
-  wrappedAnew: Map<string, string | undefined>,
+  wrappedAnew: WrappedAnew,
   run: Run,
   options: RewrapOptions,
 ): Promise<AgentInputItem> {
@@ -199,13 +210,13 @@ async function rewrapRecord(
   if (kid === ring.current || (options.kid !== undefined && kid !== options.kid)) return record;
   if (!wrappedAnew.has(wrapped)) {
     const did = header.d as string;
-    wrappedAnew.set(wrapped, undefined);
+    wrappedAnew.set(wrapped, { did, next: undefined });
     await run.attempt({ sessionId, did }, async () => {
-      wrappedAnew.set(wrapped, (await wrapAnew({ did, wrapped }, ring, contextHash)).wrapped);
+      wrappedAnew.set(wrapped, { did, next: (await wrapAnew({ did, wrapped }, ring, contextHash)).wrapped });
       return true;
     });
   }
-  const next = wrappedAnew.get(wrapped);
+  const next = wrappedAnew.get(wrapped)?.next;
   return next === undefined ? record : withText(record, formatEnvelope(headerSegment, body, next));
 }
 
@@ -243,6 +254,8 @@ interface Run {
     of: { readonly sessionId: string; readonly did: string },
     work: () => Promise<boolean>,
   ): Promise<void>;
+  /** The result of an attempt that succeeded could not be stored. */
+  undone(of: { readonly sessionId: string; readonly did: string }, code: ErrorCode): void;
   report(): RewrapReport;
 }
 
@@ -255,6 +268,10 @@ const ABORTING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 function createRun(options: RewrapOptions): Run {
   const progress = { examined: 0, rewrapped: 0, failed: 0 };
   const failures: { sessionId: string; did: string; code: ErrorCode }[] = [];
+  const failed: Run['undone'] = ({ sessionId, did }, code) => {
+    progress.failed++;
+    if (failures.length < MAX_FAILURES) failures.push({ sessionId, did, code });
+  };
   return {
     async attempt({ sessionId, did }, work) {
       progress.examined++;
@@ -262,10 +279,13 @@ function createRun(options: RewrapOptions): Run {
         if (await work()) progress.rewrapped++;
       } catch (error) {
         if (!isStrongroomError(error) || ABORTING.has(error.code)) throw error;
-        progress.failed++;
-        if (failures.length < MAX_FAILURES) failures.push({ sessionId, did, code: error.code });
+        failed({ sessionId, did }, error.code);
       }
       options.onProgress?.({ ...progress });
+    },
+    undone(of, code) {
+      progress.rewrapped--;
+      failed(of, code);
     },
     report: () => ({ ...progress, failures }),
   };

@@ -141,7 +141,9 @@ describe('strongroom migrate', () => {
       by: 'SIGKILL',
     });
     expect(ended.signal).toBe('SIGKILL');
-    expect(linesOf(repeated.stdout)).toEqual([{ event: 'result', sessions: 6, sealed: 4, already: 2 }]);
+    expect(linesOf(repeated.stdout)).toEqual([
+      { event: 'result', sessions: 6, sealed: 4, already: 2, held: 0 },
+    ]);
     expect(linesOf(repeated.stderr).at(-1)).toMatchObject({ done: 6, total: 6 });
     expect(JSON.stringify(await plain.session('session-0').getItems())).not.toContain(CANARY);
     const shown = await project.terminal(['migrate']).finished;

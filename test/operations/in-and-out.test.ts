@@ -216,7 +216,7 @@ describe('migrate', () => {
     };
     const session = wrapSession(inner, [{ ...layer, stamps: true }, migrating()]);
     await session.addItems([userMessage('new')]);
-    expect(await migrate(session)).toEqual({ sessions: 1, sealed: 2, already: 1 });
+    expect(await migrate(session)).toEqual({ sessions: 1, sealed: 2, already: 1, held: [] });
     const records = await inner.getItems();
     expect(records.map((record) => parseEnvelope(envelopeText(record) as string).header['x-seen'])).toEqual([
       1, 1, 1,
@@ -226,7 +226,7 @@ describe('migrate', () => {
       userMessage('sr1.old 2'),
       userMessage('new'),
     ]);
-    expect(await migrate(session)).toEqual({ sessions: 1, sealed: 0, already: 3 });
+    expect(await migrate(session)).toEqual({ sessions: 1, sealed: 0, already: 3, held: [] });
   });
 
   it('goes through all sessions of a store with progress', async () => {
@@ -235,8 +235,8 @@ describe('migrate', () => {
     const progress: unknown[] = [];
     await migrate(wrapStore(store, [migrating()]), { onProgress: (now) => progress.push(now) });
     expect(progress).toEqual([
-      { sessions: 1, sealed: 1, already: 0 },
-      { sessions: 2, sealed: 2, already: 0 },
+      { sessions: 1, sealed: 1, already: 0, held: [] },
+      { sessions: 2, sealed: 2, already: 0, held: [] },
     ]);
     expect(
       await wrapStore(store, [encrypt({ keys })])
@@ -273,7 +273,7 @@ describe('migrate', () => {
     const session = wrapSession(inner, [migrating()]);
     await session.addItems([userMessage('a')]);
     const transactions = vi.spyOn(inner, 'applyHistoryTransaction');
-    expect(await migrate(session)).toEqual({ sessions: 1, sealed: 0, already: 1 });
+    expect(await migrate(session)).toEqual({ sessions: 1, sealed: 0, already: 1, held: [] });
     expect(transactions).not.toHaveBeenCalled();
   });
 
@@ -292,7 +292,7 @@ describe('migrate', () => {
     for (const inner of [memory, store.session('s')]) {
       await inner.addItems([userMessage('a')]);
       const session = wrapSession(inner, layers);
-      expect(await migrate(session)).toEqual({ sessions: 1, sealed: 1, already: 0 });
+      expect(await migrate(session)).toEqual({ sessions: 1, sealed: 1, already: 0, held: [] });
     }
     for (const call of calls) {
       expect(call).toMatchObject({

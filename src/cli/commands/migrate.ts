@@ -1,7 +1,7 @@
 import { migrate } from '../../operations/migrate.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
-import { counted } from '../output.ts';
+import { counted, shown } from '../output.ts';
 import { countSessions, oneOrAll } from '../targets.ts';
 
 export function registerMigrate(define: Define): void {
@@ -27,12 +27,14 @@ export function registerMigrate(define: Define): void {
         onProgress: ({ sessions }) => progress.at(sessions),
       });
       progress.end();
+      for (const held of report.held)
+        output.line('held', { id: held }, `held: ${shown(held)} keeps its plain items`);
       output.line(
         'result',
-        report,
+        { ...report, held: report.held.length },
         `Sealed ${counted(report.sealed, 'item')} of ${counted(report.sessions, 'session')}; ${counted(report.already, 'item')} were sealed before.`,
       );
-      return EXIT.done;
+      return report.held.length === 0 ? EXIT.done : EXIT.findings;
     },
     { changes: true },
   ).argument('[session]', 'only this session');
