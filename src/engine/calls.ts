@@ -19,6 +19,7 @@ const REMOVALS: readonly CallKind[] = [
   'applyHistoryMutations',
   'replacePrefix',
   'deleteSession',
+  'retention',
 ];
 
 /** Order of calls, the hooks around them, and whether removing is allowed. */

@@ -39,7 +39,7 @@ export type {
  */
 export function encrypt(options: EncryptOptions): SessionLayer {
   const settings = checkEncryptOptions(options);
-  const { keys, context, onUndecryptable, suite, limits } = settings;
+  const { keys, context, dekStore, onUndecryptable, suite, limits } = settings;
   const sequence = settings.sequence ? createSequenceWriter() : undefined;
   const dataKeys = createDataKeys(limits);
   const scopeOf = createScopeOf(settings);
@@ -60,13 +60,11 @@ export function encrypt(options: EncryptOptions): SessionLayer {
     write: writing.write,
     ...createReading(settings, dataKeys, scopeOf),
     matches: createMatches(onUndecryptable, dataKeys, scopeOf),
-    async removing(call) {
-      // When items and data keys are in one database, the store checks itself, in the transaction that removes.
-      if (call.dekStore !== undefined) return;
-      for (const store of (await scopeOf(call)).stores) {
-        const hold = await openHoldOn(store, call.sessionId);
-        if (hold !== undefined) throw heldError(call.sessionId, hold);
-      }
+    async removing({ sessionId }) {
+      // A store with items and data keys checks its own holds, in the transaction that removes.
+      if (typeof dekStore !== 'object') return;
+      const hold = await openHoldOn(dekStore, sessionId);
+      if (hold !== undefined) throw heldError(sessionId, hold);
     },
     opensBy: nameOf,
     ...(sequence !== undefined && sequenceHooks(sequence, settings.onIntegrity)),
@@ -80,5 +78,5 @@ export function encrypt(options: EncryptOptions): SessionLayer {
   });
   sealers.set(layer, createSealer(settings, dataKeys, scopeOf, writing));
   // An inline key cannot be wrapped anew in a record that two sessions have.
-  return settings.dekStore === 'inline' ? layer : withOrigins(layer);
+  return dekStore === 'inline' ? layer : withOrigins(layer);
 }

@@ -131,7 +131,9 @@ export function fallback(backup: Backup, options: FallbackOptions = {}): Session
     },
     removing(call) {
       const { sessionId, kind } = call;
-      if (kind === 'deleteSession' || stale.get(call)?.has(readerOf(call)) !== true) return;
+      // Whole sessions, and what rules decide, depend on no read.
+      if (kind === 'deleteSession' || kind === 'retention' || stale.get(call)?.has(readerOf(call)) !== true)
+        return;
       throw new StrongroomError(
         'ERR_READ_ONLY',
         `fallback: ${kind} on session ${JSON.stringify(sessionId)} is refused, because the last read was served from elsewhere and this call would remove what it did not see. Read the session again when it is available.`,

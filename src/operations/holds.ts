@@ -43,16 +43,25 @@ export interface HoldOptions extends CallOrigin {
  * every DEK store but `sessionDekStore`), and the wrapper checks it before it removes. It does not prevent direct
  * deletion of rows in the database.
  *
- * @param target A wrapped session, the DEK store that has its data keys, or its store, wrapped or not.
+ * With a `dekStore` of `encrypt()`, place and release holds on the wrapped store or session: only these know both
+ * databases, and have the hold in both. A hold on the DEK store alone does not stop `purgeExpired()`, `retention({
+ * expired: true })`, or calls on the bare store; one on the bare store does not stop `purgeDataKeys(dekStore)`. A
+ * release on one of them leaves the hold in the other.
+ *
+ * @param target A wrapped session, its store, wrapped or not, or the DEK store that has its data keys.
  * @throws `ERR_INVALID_OPTION`; `ERR_UNSUPPORTED` when the DEK store has no holds; `ERR_CONFLICT` when the id is
  * taken.
  * @example
  * ```ts
+ * import { encrypt, generateKey, keyring, wrapStore } from 'strongroom';
  * import { hold, release, sqliteDekStore } from 'strongroom/keys';
+ * import { openSqlite } from 'strongroom/sqlite';
  *
  * await using dekStore = sqliteDekStore(':memory:');
- * const { id } = await hold(dekStore, { sessionId: 'user-123', reason: 'case 7', by: 'counsel' });
- * await release(dekStore, id, { by: 'counsel' });
+ * const keys = keyring({ current: await generateKey() });
+ * await using sessions = wrapStore(openSqlite(':memory:'), [encrypt({ keys, dekStore })]);
+ * const { id } = await hold(sessions, { sessionId: 'user-123', reason: 'case 7', by: 'counsel' });
+ * await release(sessions, id, { by: 'counsel' });
  * ```
  */
 export async function hold(target: KeyTarget, options: HoldOptions): Promise<HoldRecord> {
@@ -65,8 +74,12 @@ async function place(target: KeyTarget, options: HoldOptions): Promise<HoldRecor
   const { stores, sessionId, now } = await resolve('hold', target, options.sessionId, originOf(options));
   const record: HoldRecord = defined({ id, sessionId, reason, placedAt: now, placedBy: by });
   checkHold('hold', record);
+  const placed: HoldStore[] = [];
   for (const store of stores) {
-    if (!(await store.place(record))) {
+    if (await store.place(record)) placed.push(store);
+    else {
+      // All places or none: an open hold that nobody knows of would never be released.
+      for (const each of placed) await each.release(id, now, by);
       throw new StrongroomError(
         'ERR_CONFLICT',
         `hold: a hold with the id ${JSON.stringify(id)} already exists. Choose another id.`,
@@ -77,7 +90,8 @@ async function place(target: KeyTarget, options: HoldOptions): Promise<HoldRecor
 }
 
 /**
- * Releases a hold. The first release counts, later ones return the same record.
+ * Releases a hold. The first release counts, later ones return the same record. On the target that {@link hold} was
+ * called with, or the wrapped store, which releases it in all its databases.
  *
  * @throws `ERR_INVALID_OPTION` when there is no hold of this id; `ERR_UNSUPPORTED` as {@link hold}.
  */

@@ -1,9 +1,11 @@
 import { checkAhead, clockOf, parseMaxAhead, type ReadReference } from '../clock.ts';
+import { ancestorsOf } from '../derived-id.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import type { DekRecord, DekStore } from '../keys/dek-store.ts';
 import type { CallOrigin } from '../layer.ts';
 import { parseDuration, type Duration } from '../options.ts';
 import { checkCall } from '../protocol/call-origin.ts';
+import { mayShare } from '../protocol/record-origin.ts';
 import { REFERENCE } from '../session-contract.ts';
 import { asCall } from './as-call.ts';
 import { keyPlacesOf, type KeyTarget } from './key-places.ts';
@@ -28,7 +30,7 @@ export interface PurgeDataKeysOptions extends CallOrigin {
 export interface PurgeDataKeysReport {
   /** The data keys that were destroyed. */
   readonly destroyed: readonly { readonly sessionId: string; readonly did: string; readonly kid: string }[];
-  /** Sessions that a hold protects. */
+  /** Sessions that a hold protects: a hold on a branch also protects those that it can share records with. */
   readonly held: readonly string[];
 }
 
@@ -36,8 +38,10 @@ export interface PurgeDataKeysReport {
  * Epoch keys: enforces a retention period by destroying the data keys of its last day, on any inner session and in every
  * copy of the items. A session gets a new data key each `dataKeys.maxAge` (a day by default), so all entries under
  * one key disappear together: no entry lives longer than `after`, and the last entries of a key live up to `maxAge`
- * less. The age is that of the key: `reencrypt()` seals entries under new keys, whose time begins then, so that entries from before it live
- * up to `after` longer; `expire()` judges by the entries. Entries under `inline` data keys are not reached.
+ * less. The age is that of the key: `reencrypt()` seals entries under new keys, whose time begins then, so that entries
+ * from before it live up to `after` longer; `expire()` judges by the entries. Entries under `inline` data keys are not
+ * reached. A session keeps its data keys while a hold on it is open, or one on a branch of the same conversation, which
+ * may share its records. Of a DEK store alone only its own holds are known: see {@link hold}.
  *
  * @param target A DEK store; a store (its table of data keys); or a wrapped store or session, whose `encrypt()`
  * also drops the keys at once. Other processes drop them after `dataKeys.cacheFor`.
@@ -88,6 +92,11 @@ async function purge(target: KeyTarget, options: PurgeDataKeysOptions): Promise<
     const { sessionId, did, kid } = record;
     signal?.throwIfAborted();
     if (held.has(sessionId)) continue;
+    // The store that has the key sees the holds on its session, in the transaction that destroys it.
+    if (await isHeldElsewhere(places.stores, sessionId)) {
+      held.add(sessionId);
+      continue;
+    }
     try {
       await store.destroy(sessionId, did);
       places.forget(sessionId, did);
@@ -98,4 +107,15 @@ async function purge(target: KeyTarget, options: PurgeDataKeysOptions): Promise<
     }
   }
   return { destroyed, held: [...held] };
+}
+
+/** Whether a hold in any of the stores protects the data keys of a session: one on it, or on a branch that can have records of it. */
+async function isHeldElsewhere(stores: readonly DekStore[], sessionId: string): Promise<boolean> {
+  const covered = [sessionId, ...ancestorsOf(sessionId)];
+  for (const store of stores) {
+    const open = (await store.holds?.list({ open: true })) ?? [];
+    if (open.some((hold) => covered.includes(hold.sessionId) || mayShare(hold.sessionId, sessionId)))
+      return true;
+  }
+  return false;
 }

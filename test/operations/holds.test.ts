@@ -8,17 +8,28 @@ import {
   type SessionHistoryTransactionArgs,
 } from '@openai/agents';
 import { assistantMessage, functionCall, modelResponder, ScriptedModel } from '@openai/agents/testing';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { branches } from '../../src/history/branches.ts';
 import { hold, release } from '../../src/operations/holds.ts';
 import { memoryDekStore } from '../../src/keys/memory-dek-store.ts';
+import { migrate } from '../../src/operations/migrate.ts';
+import { purgeDataKeys } from '../../src/operations/purge-data-keys.ts';
 import { reencrypt } from '../../src/operations/reencrypt.ts';
+import { retention } from '../../src/operations/retention.ts';
+import { rewrap } from '../../src/operations/rewrap.ts';
+import type { Layers } from '../../src/layer.ts';
 import { encrypt } from '../../src/layers/encrypt.ts';
 import { expire } from '../../src/layers/expire.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
+import { fakeClock } from '../../src/testing/fake-clock.ts';
 import { fixedKeyring } from '../../src/testing/fixed-keyring.ts';
+import { generateKey } from '../../src/keys/generate-key.ts';
+import { keyring } from '../../src/keys/keyring.ts';
 import { wrapSession, type Wrapped } from '../../src/wrap-session.ts';
 import { wrapStore } from '../../src/wrap-store.ts';
+import { everyStore } from '../stores/every-store.ts';
+import { uniqueName } from '../stores/servers.ts';
 
 // What a legal hold stops through the layers, and what a run does under one. What each store stops is in storeContract.
 
@@ -171,4 +182,114 @@ describe('under a legal hold', () => {
     expect(await store.session('s').getItems()).toEqual([message('s'), message('more')]);
     await store.close();
   });
+
+  test('rewrap reports inline keys of the session, and migrate the session; both continue with the others', async () => {
+    const old = await generateKey();
+    await using store = openSqlite(':memory:');
+    const inline = wrapStore(store, [encrypt({ keys: keyring({ current: old }), dekStore: 'inline' })]);
+    for (const id of ['a', 's', 'z']) await inline.session(id).addItems([message(id)]);
+    await store.session('plain').addItems([message('plain')]);
+    for (const sessionId of ['a', 'plain']) await hold(store, { sessionId, reason: 'case 7' });
+    await store.session('zz plain').addItems([message('zz plain')]);
+
+    const ring = keyring({ current: await generateKey(), previous: [old] });
+    const until = new Date('2999-01-01');
+    const later = wrapStore(store, [
+      encrypt({ keys: ring, dekStore: 'inline', unsafeAllowPlaintext: { until } }),
+    ]);
+    const before = await store.session('a').getItems();
+    expect(await rewrap(later)).toMatchObject({
+      examined: 3,
+      rewrapped: 2,
+      failed: 1,
+      failures: [{ sessionId: 'a', code: 'ERR_HELD' }],
+    });
+    expect(await store.session('a').getItems()).toEqual(before);
+    expect(await migrate(later)).toMatchObject({ sealed: 1, held: ['plain'] });
+    expect(await store.session('plain').getItems()).toEqual([message('plain')]);
+    expect(await later.session('zz plain').getItems()).toEqual([message('zz plain')]);
+  });
 });
+
+describe('a hold in one of two databases', () => {
+  const removals = {
+    'clearSession()': async (store: Stack) => store.session('s').clearSession(),
+    'popItem()': async (store: Stack) => store.session('s').popItem(),
+    'deleteSession()': async (store: Stack) => store.deleteSession('s'),
+    'retention() by age': async (store: Stack) => retention(store, { maxIdle: '1d' }).run(),
+    'retention() by length': async (store: Stack) => retention(store, { keepLast: 1 }).run(),
+    'purgeDataKeys()': async (store: Stack) => purgeDataKeys(store, { after: '1d', maxAhead: 'any' }),
+  };
+  type Stack = ReturnType<typeof wrapStore>;
+
+  test.each(
+    (['the data keys', 'the items'] as const).flatMap((where) =>
+      Object.entries(removals).map(([what, remove]) => ({ where, what, remove })),
+    ),
+  )('with $where stops $what of the wrapped store', async ({ where, remove }) => {
+    const clock = fakeClock(Date.now() - 3 * 86_400_000);
+    await using bare = openSqlite(':memory:', { clock });
+    const dekStore = memoryDekStore();
+    const at = { name: 'clock', clock };
+    const store = wrapStore(bare, [at, encrypt({ keys, dekStore, onUndecryptable: () => 'throw' })]);
+    const items = [message('1'), message('2')];
+    await store.session('s').addItems(items);
+    await hold(where === 'the items' ? bare : dekStore, { sessionId: 's', id: 'case', reason: 'case 7' });
+    clock.advance(2 * 86_400_000);
+    const outcome: unknown = await remove(store).catch((error: unknown) => ({ error }));
+    expect([{ error: HELD }, expect.objectContaining({ held: ['s'] })]).toContainEqual(outcome);
+    const later = wrapStore(bare, [at, encrypt({ keys, dekStore, onUndecryptable: () => 'throw' })]);
+    expect(await later.session('s').getItems()).toEqual(items);
+  });
+
+  test('is not left there when the other one refuses it', async () => {
+    await using bare = openSqlite(':memory:');
+    const dekStore = memoryDekStore();
+    const session = wrapStore(bare, [encrypt({ keys, dekStore })]).session('s');
+    await hold(bare, { sessionId: 'other', id: 'case', reason: 'case 6' });
+    await expect(hold(session, { id: 'case', reason: 'case 7' })).rejects.toMatchObject({
+      code: 'ERR_CONFLICT',
+      message: 'hold: a hold with the id "case" already exists. Choose another id.',
+    });
+    expect(await dekStore.holds?.list({ open: true })).toEqual([]);
+  });
+});
+
+for (const { name, absent, open, clean } of await everyStore('holds on branches')) {
+  describe.skipIf(absent)(`a hold on a branch in ${name}`, () => {
+    afterAll(clean);
+
+    test.each(['store', 'session', 'DEK store'] as const)(
+      'keeps the data keys of its conversation, whose records it shares, from purgeDataKeys() of the %s',
+      async (kind) => {
+        await using bare = open();
+        await using other = open();
+        const dekStore = kind === 'DEK store' ? memoryDekStore() : undefined;
+        const stack = (): Layers => [
+          encrypt({ keys, ...(dekStore && { dekStore }), onUndecryptable: () => 'throw' }),
+        ];
+        const store = wrapStore(bare, stack());
+        const id = uniqueName('u');
+        const free = uniqueName('free');
+        for (const each of [id, free]) await store.session(each).addItems([message('1'), message('2')]);
+        const tree = branches(store, id);
+        await tree.create('twin');
+        const twin = tree.session('twin');
+        await hold(twin, { id: uniqueName('case'), reason: 'case 7' });
+        const options = { after: '1d', clock: () => Date.now() + 2 * 86_400_000, maxAhead: 'any' } as const;
+        const target = dekStore ?? (kind === 'store' ? store : store.session(id));
+        const report = await purgeDataKeys(target, options);
+        expect(report.held).toContain(id);
+        expect(report.destroyed.map(({ sessionId }) => sessionId)).not.toContain(id);
+        // A run over one session reaches no other.
+        expect(report.destroyed.some(({ sessionId }) => sessionId === free)).toBe(kind !== 'session');
+        const later = wrapStore(kind === 'DEK store' || name === 'SQLite' ? bare : other, stack());
+        const twinId = await twin.getSessionId();
+        expect(await later.session(twinId, { derived: true }).getItems()).toEqual([
+          message('1'),
+          message('2'),
+        ]);
+      },
+    );
+  });
+}
