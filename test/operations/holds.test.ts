@@ -212,7 +212,8 @@ describe('under a legal hold', () => {
 });
 
 describe('a hold in one of two databases', () => {
-  const removals = {
+  type Stack = ReturnType<typeof wrapStore>;
+  const removals: Record<string, (store: Stack) => Promise<unknown>> = {
     'clearSession()': async (store: Stack) => store.session('s').clearSession(),
     'popItem()': async (store: Stack) => store.session('s').popItem(),
     'deleteSession()': async (store: Stack) => store.deleteSession('s'),
@@ -220,7 +221,6 @@ describe('a hold in one of two databases', () => {
     'retention() by length': async (store: Stack) => retention(store, { keepLast: 1 }).run(),
     'purgeDataKeys()': async (store: Stack) => purgeDataKeys(store, { after: '1d', maxAhead: 'any' }),
   };
-  type Stack = ReturnType<typeof wrapStore>;
 
   test.each(
     (['the data keys', 'the items'] as const).flatMap((where) =>
