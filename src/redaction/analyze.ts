@@ -2,7 +2,7 @@ import { StrongroomError } from '../errors.ts';
 import type { MaybePromise } from '../layer.ts';
 import { after, isThenable, together } from '../maybe-promise.ts';
 import { encodedTexts } from './base64.ts';
-import { CLUE } from './clues.ts';
+import { CLUE, type Clues } from './clues.ts';
 import { forgetWords } from './context.ts';
 import { unescapedViews } from './escaped-view.ts';
 import { SECRETS } from './keyed-hash.ts';
@@ -11,6 +11,7 @@ import type { RedactionSettings } from './options.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from './recognizer.ts';
 import { resolveOverlaps, type Span } from './spans.ts';
 import { forgetTables } from './table-text.ts';
+import { plainView } from './text-view.ts';
 import type { TextView } from './view-builder.ts';
 
 const NOTHING: readonly Span[] = [];
@@ -30,26 +31,39 @@ export function analyzeText(
   const whole = look ?? lookAt(text);
   const own = searchView(settings, whole, context, text);
   const others: MaybePromise<readonly Span[]>[] = [];
-  if (settings.decode.has('percent') && (whole.clues.seen & CLUE.escape) !== 0) {
-    for (const inner of unescapedViews(whole.view)) {
-      others.push(searchView(settings, lookAtView(inner), context));
-    }
-  }
+  const views = hidesValues(settings, whole, context) ? unescapedViews(whole.view) : [];
+  for (const inner of views) others.push(searchView(settings, lookAtView(inner), context));
   if (settings.decode.has('base64')) {
-    for (const { start, end, decoded } of encodedTexts(text)) {
-      others.push(
-        after(analyzeText(settings, decoded, context), (inside) => {
-          const [first] = inside;
-          // One edited character changes all that follow, so the encoded text is replaced as a whole.
-          return first === undefined ? [] : [{ ...first, start, end, validated: true }];
-        }),
-      );
+    for (const view of [plainView(text), ...views]) {
+      for (const { start, end, decoded } of encodedTexts(view.text)) {
+        others.push(
+          after(analyzeText(settings, decoded, context), (inside) => {
+            const [first] = inside;
+            const [from, to] = view.original(start, end);
+            // One edited character changes all that follow, so the encoded text is replaced as a whole.
+            return first === undefined ? [] : [{ ...first, start: from, end: to, validated: true }];
+          }),
+        );
+      }
     }
   }
   forgetTables();
   forgetWords();
   if (others.length === 0) return after(own, resolveOverlaps);
   return after(together([own, ...others]), (lists) => resolveOverlaps(lists.flat()));
+}
+
+/** Whether escapes may hide a value. A line break or a tab hides only where it begins, not its clues. */
+function hidesValues(settings: RedactionSettings, { clues }: Look, context: TextContext): boolean {
+  if (!settings.decode.has('percent')) return false;
+  if ((clues.seen & CLUE.escape) !== 0) return true;
+  if ((clues.seen & CLUE.layout) === 0) return false;
+  return settings.decode.has('base64') || cluesFor(settings, clues, context) !== 0;
+}
+
+/** The clues of the recognizers in use. */
+function cluesFor(settings: RedactionSettings, { seen }: Clues, { key }: TextContext): number {
+  return (seen | CLUE.always | (tellsSecret(key) ? CLUE.key : 0)) & settings.clues;
 }
 
 /** @param exact The text itself, if the view has its characters, only folded. */
@@ -59,8 +73,8 @@ function searchView(
   context: TextContext,
   exact?: string,
 ): MaybePromise<readonly Span[]> {
-  const seen = clues.seen | CLUE.always | (tellsSecret(context.key) ? CLUE.key : 0);
-  if ((seen & settings.clues) === 0) return NOTHING;
+  const seen = cluesFor(settings, clues, context);
+  if (seen === 0) return NOTHING;
   const answers: MaybePromise<readonly RecognizerResult[]>[] = [];
   const names: string[] = [];
   for (const { recognizer, clues: needed } of settings.recognizers) {

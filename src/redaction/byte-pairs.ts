@@ -1,9 +1,11 @@
 import {
   AT,
   BACKSLASH,
+  CODES,
   DIGIT,
   EQUALS,
   HEX,
+  LAYOUT,
   MARK,
   RUN,
   SPACE,
@@ -61,9 +63,11 @@ function isMarkBefore(first: number, second: number): boolean {
     case '-': // the same, a rule, an option
       return isHex || '-up'.includes(String.fromCharCode(second));
     case '&':
-      return String.fromCharCode(second) === '#';
+      return '#ncq'.includes(String.fromCharCode(second));
+    case '^':
+      return String.fromCharCode(second) === '[';
     case '\\':
-      return String.fromCharCode(second) === 'u';
+      return (LAYOUT + CODES).includes(String.fromCharCode(second));
     default:
       return true;
   }

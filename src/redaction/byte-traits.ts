@@ -19,6 +19,11 @@ export const TILDE = 0x100000;
 /** The sign: shifted by 31 places it is a mask. */
 export const RUN: number = 1 << 31;
 
+/** After a backslash: a line break or a tab. */
+export const LAYOUT = 'nrt';
+/** After a backslash: the beginning of the code of a character. */
+export const CODES = 'uxe01';
+
 const NAME_MARKS = ' _.-';
 const FIRST_OTHER = 0x80;
 
@@ -26,7 +31,7 @@ const CLASSES: readonly (readonly [pattern: RegExp, bit: number])[] = [
   [/[@]/g, AT],
   [/[=]/g, EQUALS],
   [new RegExp(TELLING_CHARACTER, 'g'), TELLING],
-  [/[\d:.%&\\-]/g, MARK],
+  [/[\d:.%&\\^\x1b-]/g, MARK], // eslint-disable-line no-control-regex -- the escape character is meant
   [/[\w/+=~-]/g, RUN],
   [/[A-Za-z]/g, LETTER],
   [/\d/g, DIGIT],

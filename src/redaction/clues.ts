@@ -16,7 +16,7 @@ export const CLUE = {
   fourParts: 0x10,
   /** `::`, or six colons with hexadecimal groups between them. */
   colons: 0x20,
-  /** Two letters at the beginning of a word or after "IBAN", and two digits. */
+  /** Two letters at the beginning of a word, after "IBAN" or after an escape, and two digits. */
   countryCode: 0x40,
   /** `:a1:b2:`, `-a1-b2-`, `a1b2.c3d4.e5f6` */
   groups: 0x80,
@@ -46,6 +46,8 @@ export const CLUE = {
   key: 0x100000,
   /** Not in the text: for recognizers without clues. */
   always: 0x200000,
+  /** A line break or a tab as an escape: a value may begin behind it, whose clues are seen in the text itself. */
+  layout: 0x400000,
 } as const;
 
 /** A number with the separators in it, from its first digit to its last. */

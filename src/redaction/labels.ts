@@ -27,6 +27,8 @@ const LAYOUT: ReadonlySet<string> = new Set(
   'td th tr p span div b i em strong a li dd dt code pre value'.split(' '),
 );
 const UNDERLINE = /^\s*[-=]{3,}\s*$/;
+/** In source, JSON and logs the first line of a text begins behind its quote. */
+const OPENING = /^.*[\s:=([{,]["'`](?=\p{L})/u;
 /** `Phone (daytime):` */
 const ASIDE = /\s*\([^()]{0,30}\)/u;
 
@@ -70,7 +72,7 @@ function labelAbove(above: string): string | undefined {
   if (isUnderlined) last--;
   // The first line of the piece may be the end of a longer one.
   if (last < 0 || (last === 0 && above.length > LONGEST_LOOK - 8)) return undefined;
-  const match = LABEL_LINE().exec((lines[last] ?? '').replace(ASIDE, ''));
+  const match = LABEL_LINE().exec((lines[last] ?? '').replace(OPENING, '').replace(ASIDE, ''));
   if (match === null) return undefined;
   const isHeading = isUnderlined || match[2] !== '' || /^\s*#/.test(match[0]);
   return `${match[1]}${isHeading ? ': ' : ' '}`;

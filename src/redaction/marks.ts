@@ -1,14 +1,22 @@
-import { DIGIT, HEX, LETTER, SEPARATOR, SPACE, TRAITS } from './byte-traits.ts';
+import { CODES, DIGIT, HEX, LAYOUT, LETTER, SEPARATOR, SPACE, TRAITS } from './byte-traits.ts';
 import { CLUE, type Clues, type NumberRange } from './clues.ts';
+import { standsAt } from './prefixes.ts';
 
 const LONGEST_GAP = 3;
 const FEWEST_DIGITS = 6;
 const COLON = 0x3a;
 const HYPHEN = 0x2d;
 const DOT = 0x2e;
-const PERCENT = 0x25;
-const AMPERSAND = 0x26;
+const BACKSLASH = 0x5c;
+const CARET = 0x5e;
+const EQUALS = 0x3d;
+const THREE = 0x33;
+const BRACKET = 0x5b;
+/** The escape character, with which what a terminal does not show begins. */
+const TERMINAL = 0x1b;
 const LOWER_CASE = 0x20;
+/** After `&` */
+const NAMED = ['nbsp;', 'commat;', 'quot;'];
 
 /** The clues around marks, which are passed in the order of the text. */
 export interface Marks {
@@ -54,7 +62,10 @@ export function createMarks(): Marks {
     if (shows !== 0) (numbers ??= []).push({ start, end: last + 1, shows });
     seen |= shows;
   };
+  /** Whether the letter is that of `\n`. */
+  const endsEscape = (index: number): boolean => index > 0 && bytes[index - 1] === BACKSLASH;
   const noteDigit = (index: number): void => {
+    if (bytes[index] === THREE) seen |= escapeAt(bytes, index - 1);
     if (digits > 0 && goesOn(index)) {
       digits++;
       if (index - last === 2 && bytes[index - 1] === DOT) stops++;
@@ -71,7 +82,8 @@ export function createMarks(): Marks {
       (traits(index - 2) & traits(index - 3) & LETTER) !== 0 &&
       (index === 3 ||
         (traits(index - 4) & (LETTER | DIGIT)) === 0 ||
-        ((bytes[index - 4] as number) | LOWER_CASE) === 0x6e)
+        ((bytes[index - 4] as number) | LOWER_CASE) === 0x6e ||
+        endsEscape(index - 4))
     ) {
       seen |= CLUE.countryCode;
       (countryCodes ??= []).push(index - 3);
@@ -128,13 +140,8 @@ export function createMarks(): Marks {
       if (code === DOT) noteStop(index);
       else if (code === COLON) noteColon(index);
       else if (code === HYPHEN) noteHyphen(index);
-      else if (code === PERCENT) {
-        if (areHex(index + 1, index + 3)) seen |= CLUE.escape;
-      } else if (code === AMPERSAND) {
-        if (bytes[index + 1] === 0x23) seen |= CLUE.escape;
-      } else if (code === 0x5c) {
-        if (bytes[index + 1] === 0x75) seen |= CLUE.escape;
-      } else noteDigit(index);
+      else if ((traits(index) & DIGIT) !== 0) noteDigit(index);
+      else seen |= escapeAt(bytes, index);
     },
     end() {
       endNumber();
@@ -142,4 +149,32 @@ export function createMarks(): Marks {
       return { seen, numbers: numbers ?? NONE, countryCodes: countryCodes ?? NONE };
     },
   };
+}
+
+/** The clue of the escape that begins at `index`; `=3D` is noted by its digit. */
+function escapeAt(bytes: Uint8Array, index: number): number {
+  const next = bytes[index + 1] as number;
+  const second = bytes[index + 2] as number;
+  switch (bytes[index]) {
+    case 0x25: // %
+      return isHex(next) && isHex(second) ? CLUE.escape : 0;
+    case 0x26: // &
+      return next === 0x23 || NAMED.some((name) => standsAt(bytes, index + 1, name)) ? CLUE.escape : 0;
+    case EQUALS:
+      return next === THREE && (second | LOWER_CASE) === 0x64 ? CLUE.escape : 0;
+    case CARET:
+      return next === BRACKET && second === BRACKET ? CLUE.escape : 0;
+    case BACKSLASH: {
+      const letter = String.fromCharCode(next);
+      return LAYOUT.includes(letter) ? CLUE.layout : CODES.includes(letter) ? CLUE.escape : 0;
+    }
+    case TERMINAL:
+      return CLUE.escape;
+    default:
+      return 0;
+  }
+}
+
+function isHex(code: number): boolean {
+  return ((TRAITS[code] as number) & HEX) !== 0;
 }

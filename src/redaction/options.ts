@@ -51,8 +51,8 @@ export interface RedactionOptions {
   /** Finds below this score are not replaced, from 0 to 1. Default 0.5. */
   readonly scoreThreshold?: number;
   /**
-   * Encodings to look through. `'percent'` (default): percent-encoding, `\u` escapes and numeric character
-   * references. `'base64'`: readable text of at most 64 KiB; the encoded text is replaced as a whole.
+   * Encodings to look through. `'percent'` (default): percent-encoding, escapes such as `\n`, `\x40` and
+   * `\u0040`, numeric character references and `&nbsp;`, colours of terminals. `'base64'`: readable text of at most 64 KiB; the encoded text is replaced as a whole.
    * `'obfuscated'`: obfuscated e-mail addresses, such as `name [at] host [dot] com` and "name at host dot com".
    */
   readonly decode?: readonly ('percent' | 'base64' | 'obfuscated')[];

@@ -47,7 +47,8 @@ export function prefixesOf(prefixes: readonly string[]): Prefixes {
   };
 }
 
-function standsAt(bytes: Uint8Array, place: number, prefix: string): boolean {
+/** Whether the bytes at `place` are the characters of `prefix`. */
+export function standsAt(bytes: Uint8Array, place: number, prefix: string): boolean {
   for (let index = 0; index < prefix.length; index++) {
     if (bytes[place + index] !== prefix.charCodeAt(index)) return false;
   }

@@ -28,19 +28,24 @@ export function plainView(text: string): TextView {
   return { text, original: (start, end) => [start, end] };
 }
 
+/** The view of a text with variants of characters folded: {@link foldView} of the text itself. */
+export function foldedView(text: string): TextView {
+  return foldView(plainView(text));
+}
+
 /**
- * The text with variants of characters folded: compatibility forms (full-width, mathematical), decimal digits of
+ * The view with variants of characters folded: compatibility forms (full-width, mathematical), decimal digits of
  * all scripts, dashes and spaces, letters with their marks composed, invisible characters omitted. Folding is done
  * character by character, so that every range of the view maps to a range of the original; only the original is edited.
  */
-export function foldedView(original: string): TextView {
+export function foldView(view: TextView): TextView {
+  const original = view.text;
   const units = codeUnits();
-  const plain = plainView(original);
   let builder: ViewBuilder | undefined;
   // The last piece, as long as a mark can follow that composes with it.
   let last: { readonly start: number; readonly end: number; readonly text: string } | undefined;
   const add = (): void => {
-    if (last !== undefined) (builder ??= viewBuilder(plain)).replace(last.start, last.end, last.text);
+    if (last !== undefined) (builder ??= viewBuilder(view)).replace(last.start, last.end, last.text);
   };
   const replace = (start: number, end: number, text: string): void => {
     add();
@@ -71,7 +76,7 @@ export function foldedView(original: string): TextView {
     index += character.length - 1;
   }
   add();
-  return builder?.build() ?? plain;
+  return builder?.build() ?? view;
 }
 
 /**

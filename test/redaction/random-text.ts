@@ -22,6 +22,12 @@ const PIECES: readonly string[] = [
   '&#64;',
 
   '\\u0040',
+  '\\n',
+  '\\t',
+  '\\x0a',
+  '\x1b[31m',
+  '&nbsp;',
+  '=3D',
   '<PHONE_NUMBER>',
   '<EMAIL_ADDRESS_bcdfghjklmnpqrstbcdf>',
   'phone: ',

@@ -125,12 +125,14 @@ describe('restoreToolArguments', () => {
       [token]: 1,
       list: [bare, token.toUpperCase(), `\`${bare.toLowerCase()}\``, bare.replaceAll('_', '\\_')],
       html: `&lt;${bare}&gt;`,
+      source: `x = "a\\n${bare}\\t${bare}"`,
       inner: JSON.stringify({ to: token }),
     });
     expect(JSON.parse((await invoke(restored, input)) as string)).toEqual({
       "o'brien@acme.com": 1,
       list: ["o'brien@acme.com", "o'brien@acme.com", "`o'brien@acme.com`", "o'brien@acme.com"],
       html: "o'brien@acme.com",
+      source: 'x = "a\\no\'brien@acme.com\\to\'brien@acme.com"',
       inner: JSON.stringify({ to: "o'brien@acme.com" }),
     });
   });
