@@ -13,6 +13,7 @@ import {
 import { prepareOperator, type OperatorOption, type PreparedOperator } from './operators.ts';
 import { isPure, type Recognizer, type RecognizerResult } from './recognizer.ts';
 import { obfuscatedEmailRecognizer } from './recognizers/obfuscated-email.ts';
+import { foldedView } from './text-view.ts';
 import { phraseRecognizer } from './word-list.ts';
 import { latePattern } from './late.ts';
 
@@ -41,7 +42,10 @@ export interface RedactionOptions {
   readonly recognizers?: readonly Recognizer[];
   /** Values that are not replaced: texts (any case) or patterns that match the whole value. */
   readonly allowList?: readonly (string | RegExp)[];
-  /** Phrases that are always found, by entity: whole words, any case. */
+  /**
+   * Phrases that are always found, by entity: whole words, any case, any white space between them. In scripts that are
+   * written without spaces or with endings (Han, kana, Hangul, Thai, …) also within other text.
+   */
   readonly denyList?: Readonly<Record<string, readonly string[]>>;
   /**
    * Your own rewriting of each text, after the recognizers: the literals of JSON text one by one, without keys. It
@@ -219,13 +223,13 @@ function parseAllowList(where: string, allowList: unknown): (value: string) => b
   const texts = new Set<string>();
   const patterns: RegExp[] = [];
   for (const entry of allowList) {
-    if (typeof entry === 'string') texts.add(entry.normalize('NFKC').toLowerCase());
+    if (typeof entry === 'string') texts.add(foldedView(entry).text.toLowerCase());
     else if (entry instanceof RegExp) {
       patterns.push(new RegExp(`^(?:${entry.source})$`, entry.flags.replace(/[gy]/g, '')));
     } else invalidOption(where, 'allowList', rule, entry);
   }
   return (value) =>
-    texts.has(value.normalize('NFKC').toLowerCase()) || patterns.some((pattern) => allows(pattern, value));
+    texts.has(foldedView(value).text.toLowerCase()) || patterns.some((pattern) => allows(pattern, value));
 }
 
 /** A value on which the pattern exhausts the engine's stack is not allowed, so it is replaced. */

@@ -139,6 +139,34 @@ describe('lists', () => {
       '<PERSON>, Janet, <PERSON>! <PERSON> <PROJECT>',
     );
   });
+
+  test.each([
+    ['张伟', '我是张伟吗', '我是<PERSON>吗'],
+    ['田中太郎', '私は田中太郎です', '私は<PERSON>です'],
+    ['김철수', '김철수입니다', '<PERSON>입니다'],
+    ['สมชาย', 'คุณสมชายครับ', 'คุณ<PERSON>ครับ'],
+    ['Acme', 'Acme社 Acme입니다', '<PERSON>社 <PERSON>입니다'],
+    ['Иван', 'Иван, Иванов', '<PERSON>, Иванов'],
+    ['علی\u200cرضا', 'نام او علی\u200cرضا است', 'نام او <PERSON> است'],
+    ['Jean–Luc', 'Jean–Luc Jean-Luc', '<PERSON> <PERSON>'],
+    ['co\u00adop Nord', 'co\u00adop Nord, coop nord', '<PERSON>, <PERSON>'],
+    ['شماره ١٢٣', 'شماره ١٢٣ شماره 123', '<PERSON> <PERSON>'],
+    ['Zoe\u0308', 'Zoë Zoe\u0308', '<PERSON> <PERSON>'],
+    ['İnci Şahin', 'İnci Şahin, inci şahin, İNCİ ŞAHİN', '<PERSON>, <PERSON>, <PERSON>'],
+    ['Γιώργος', 'ΓΙΏΡΓΟΣ, Γιώργος', '<PERSON>, <PERSON>'],
+    ['Jane Roe', 'İ Jane  Roe, jane\nroe, Jane\t\r\n Roe', 'İ <PERSON>, <PERSON>, <PERSON>'],
+    ['Jane Roe', 'JaneRoe Jane, Roe Janet Roe', 'JaneRoe Jane, Roe Janet Roe'],
+    ['Ann', 'Anna Hannah Ann2 Annß', 'Anna Hannah Ann2 Annß'],
+  ])('a denied phrase is found as people write it: %s in %j', async (phrase, text, redacted) => {
+    expect(await written(text, { denyList: { PERSON: [phrase] } })).toBe(redacted);
+  });
+
+  test('an allowed value is compared as values are, whatever its dashes and invisible characters', async () => {
+    const allowList = ['jean–luc@acme.com', 'co\u00adop@acme.com'];
+    expect(await written('jean-luc@acme.com coop@acme.com', { allowList })).toBe(
+      'jean-luc@acme.com coop@acme.com',
+    );
+  });
 });
 
 describe('encodings', () => {
