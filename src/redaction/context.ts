@@ -37,7 +37,7 @@ const FILLERS: ReadonlySet<string> = new Set(
 
 /** A word ends where the script does: `phoneは` is two, and so is `IP地址`. */
 const WORD = latePattern(
-  String.raw`[\p{Script=Latin}\p{N}\u0300-\u036f]+|(?:(?!\p{Script=Latin})[\p{L}\p{M}])+`,
+  String.raw`[\p{Script=Latin}\p{Nd}\u0300-\u036f]+|(?:(?!\p{Script=Latin})[\p{L}\p{M}])+`,
   'gu',
 );
 /** The same of ASCII, in a third of the time. */

@@ -10,6 +10,10 @@ const INVISIBLE = latePattern(String.raw`^\p{Default_Ignorable_Code_Point}$`, 'u
 
 const DIGIT = latePattern(String.raw`^\p{Nd}$`, 'u');
 
+/** A sign that is no letter and no digit, though its compatibility form has some: `①`, `²`, `№`, `™`, `Ⅳ`. */
+const SIGN = latePattern(String.raw`^[\p{So}\p{No}\p{Nl}]$`, 'u');
+const LETTER_OR_DIGIT = latePattern(String.raw`[\p{L}\p{Nd}]`, 'u');
+
 const COMPOSING = latePattern(
   String.raw`[\u0300-\u0337\u0339-\u0345\u0653-\u0655\u093c\u1161-\u1175\u11a8-\u11c2\u3099\u309a]`,
   'u',
@@ -34,8 +38,8 @@ export function foldedView(text: string): TextView {
 }
 
 /**
- * The view with variants of characters folded: compatibility forms (full-width, mathematical), decimal digits of
- * all scripts, dashes and spaces, letters with their marks composed, invisible characters omitted. Folding is done
+ * The view with variants of characters folded: compatibility forms (full-width, mathematical, but for signs with a
+ * digit such as `①` and `²`), decimal digits of all scripts, dashes and spaces, letters with their marks composed, invisible characters omitted. Folding is done
  * character by character, so that every range of the view maps to a range of the original; only the original is edited.
  */
 export function foldView(view: TextView): TextView {
@@ -106,8 +110,16 @@ function foldOne(character: string, code: number): string {
   if (DIGIT().test(character)) return String(valueOfDigit(code));
   const normal = character.normalize('NFKC');
   if (normal.length > LONGEST_FOLDED) return character;
+  if (SIGN().test(character) && LETTER_OR_DIGIT().test(normal)) return signOf(character, normal);
+  // `nº4111…`: what follows is no part of it.
+  if (character === 'º' || character === 'ª') return `${normal} `;
   if (DASH().test(normal)) return '-';
   return SPACE().test(normal) ? ' ' : normal;
+}
+
+/** A sign of letters (`℡`) is a word, which can be a label. One with a digit, as of a list or a note, stays a sign. */
+function signOf(character: string, normal: string): string {
+  return /\d/.test(normal) ? character : ` ${normal} `;
 }
 
 /** The ten digits of a script stand in a row, from zero on (Unicode, 4.6); rows of some scripts touch. */

@@ -160,6 +160,45 @@ describe('adjacent Latin letters and digits, with any marks, make a value a part
   });
 });
 
+describe('a sign beside a value is no part of it, though its compatibility form is a letter or a digit', () => {
+  const SIGNS = [...'①②⑳➀²³¹₁½⑴⒈№™㏍ⓘⒶ㊞℃ⅣⅧºª'];
+  test.each(VALUES)('%s %s', async (entity, value) => {
+    for (const sign of SIGNS) {
+      // A sign of the order follows its word: `nº`.
+      const isOrder = 'ºª'.includes(sign);
+      for (const [left, right] of isOrder
+        ? [[`n${sign}`, '']]
+        : [
+            [sign, ''],
+            ['', sign],
+            [`カード${sign}`, `${sign}。`],
+          ]) {
+        const text = `${left as string}${value}${right as string}`;
+        const found = (await redactor.analyze(text)).filter((find) => find.entityType === entity);
+        const shown = found.map(({ start, end }) => text.slice(start, end));
+        expect({ text, shown }).toEqual({ text, shown: [value] });
+      }
+    }
+  });
+
+  test.each([
+    ['карта №4111111111111111', 'карта №<CREDIT_CARD>'],
+    ['℡4155552671', '℡<PHONE_NUMBER>'],
+    ['SSN ①078051120', 'SSN ①<US_SSN>'],
+    ['连系人①+8613800138000②jane@acme.com', '连系人①<PHONE_NUMBER>②<EMAIL_ADDRESS>'],
+    ['①192.168.1.1、②10.0.0.7', '①<IP_ADDRESS>、②<IP_ADDRESS>'],
+    ['4111111111111111² and jane@acme.com¹', '<CREDIT_CARD>² and <EMAIL_ADDRESS>¹'],
+  ])('%s', async (text, redacted) => expect(await redactor.redactText(text)).toBe(redacted));
+
+  test.each([
+    'H₂O at 20℃ in 50㎡',
+    'version №10.4.2.1',
+    'order №4155552671',
+    '①②③ in 1234567 ms²',
+    'x²+4155552671y³',
+  ])('harmless text stays: %s', async (text) => expect(await redactor.redactText(text)).toBe(text));
+});
+
 describe('a colon that touches ends the label', () => {
   test.each([
     ['IP:2001:db8::1', 'IP:<IP_ADDRESS>'],

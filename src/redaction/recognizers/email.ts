@@ -7,11 +7,11 @@ import { UNSPACED_LETTER } from '../unspaced.ts';
 const MARK = latePattern(String.raw`\p{M}`, 'u');
 
 /** RFC 5322, 3.2.3 (atext) and letters of all scripts (RFC 6531), except separators: see {@link isSeparator}. */
-const LOCAL_CHARACTER = latePattern(String.raw`[\p{L}\p{M}\p{N}._+'!#$%&*=^~-]`, 'u');
+const LOCAL_CHARACTER = latePattern(String.raw`[\p{L}\p{M}\p{Nd}._+'!#$%&*=^~-]`, 'u');
 /** RFC 5321, 4.5.3.1.3: addresses of mailing lists (VERP) are longer than the 64 characters of a local part. */
 const LONGEST_LOCAL = 254;
 const DOMAIN = latePattern(
-  String.raw`[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,62})(?:\.[\p{L}\p{M}\p{N}-]{1,63}){1,32}`,
+  String.raw`[\p{L}\p{Nd}](?:[\p{L}\p{M}\p{Nd}-]{0,62})(?:\.[\p{L}\p{M}\p{Nd}-]{1,63}){1,32}`,
   'uy',
 );
 const LATIN_LETTER = latePattern(String.raw`\p{Script=Latin}`, 'u');
@@ -23,7 +23,7 @@ const DATABASE_USER =
 const REPOSITORY_USERS: ReadonlySet<string> = new Set(['git', 'hg', 'svn']);
 /** `bounce+jane=acme.com@…`, `SRS0=hash=tt=acme.com=jane@…`, `prvs=tag=jane@…`: an address within a local part. */
 const RETURN_PATH = latePattern(
-  String.raw`^(?:(?:srs[01]|prvs|msprvs1|btv1)[=+-]|[\p{L}\p{N}._]*[+-])`,
+  String.raw`^(?:(?:srs[01]|prvs|msprvs1|btv1)[=+-]|[\p{L}\p{Nd}._]*[+-])`,
   'iu',
 );
 
