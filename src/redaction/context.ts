@@ -4,6 +4,8 @@ import { latePattern } from './late.ts';
 
 /** `phoneNumber`, `2Fa` */
 const CAMEL = latePattern(String.raw`([\p{Ll}\p{N}])(\p{Lu})`, 'gu');
+/** The same in text, but for `iPhone` and `McDonald`. */
+const CAMEL_LABEL = /([a-z]{3})(?=[A-Z][a-z]{2})/g;
 /** `SSNNumber` */
 const ACRONYM = latePattern(String.raw`(\p{Lu})(\p{Lu}\p{Ll})`, 'gu');
 
@@ -72,9 +74,12 @@ export function wordsAfter(text: string, end: number, most: number): readonly st
   return wordsIn(line).slice(0, most);
 }
 
-/** The words of a line in lower case, but for placeholders. */
+/**
+ * The words of a line in lower case, but for placeholders. A label of source is several words: `mobilePhone`. Names of
+ * things such as `iPhone` are one.
+ */
 function wordsIn(line: string): string[] {
-  const plain = withoutPlaceholders(line);
+  const plain = withoutPlaceholders(line).replace(CAMEL_LABEL, '$1 ');
   return (plain.match(ASCII.test(plain) ? ASCII_WORD : WORD()) ?? []).map((word) => word.toLowerCase());
 }
 

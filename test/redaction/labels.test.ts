@@ -150,3 +150,28 @@ describe('a number of JSON', () => {
     );
   });
 });
+
+describe('a label of several words without a space between them', () => {
+  const ofCountries = createRedactor({ countries: ['DE', 'GB', 'IN'] });
+  const FORMS = ['see {"%": "@"} ok', '%: @', '%=@', '?%=@&x=1', '<%>@</%>', "{%: '@'}", '%,x\n@,y'];
+  test.each([
+    ['mobilePhone', '4155552671', 'PHONE_NUMBER'],
+    ['customerPhone', '4155552671', 'PHONE_NUMBER'],
+    ['socialSecurityNumber', '078051120', 'US_SSN'],
+    ['nhsNumber', '9434765919', 'UK_NHS'],
+    ['aadhaarNumber', '234567890124', 'IN_AADHAAR'],
+    ['cardNumber', '4222222222222', 'CREDIT_CARD'],
+  ])('%s', async (label, value, entity) => {
+    for (const form of FORMS) {
+      const text = form.replaceAll('%', label);
+      expect(await ofCountries.redactText(text.replace('@', value))).toBe(text.replace('@', `<${entity}>`));
+    }
+  });
+
+  test.each([
+    'iPhone 4155552671',
+    'orderId: 4155552671',
+    'trackingNumber=4222222222222',
+    'OnePlus: 078051120',
+  ])('harmless text stays: %s', async (text) => expect(await ofCountries.redactText(text)).toBe(text));
+});
