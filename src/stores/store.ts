@@ -1,5 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
-import { boundedMap } from '../bounded-map.ts';
+import { boundedMap, type BoundedMap } from '../bounded-map.ts';
 import type { HoldStore } from '../keys/dek-store.ts';
 import { checkReserved, isReserved, lineageOf, rootOf } from '../derived-id.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
@@ -163,21 +163,8 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
   const isGuarded = (did: string): boolean => guarded.get(did) === true;
   const direct = guardDriver(driver, admission.assertUsable, (did) => guarded.set(did, true));
   const gathering = createGathering(direct);
-  /** What conversations were opened with: what is derived from one can be written first, and alone. */
   const given = boundedMap<string>(MOST_SUBJECTS);
-  const ownerOf = (id: string): string | undefined => (isReserved(id) ? given.get(rootOf(id)) : undefined);
-  const whole: StoreDriver = {
-    ...direct,
-    append(batch) {
-      const subject = batch.subject ?? ownerOf(batch.sessionId);
-      return gathering.append(subject === batch.subject ? batch : { ...batch, subject });
-    },
-    change: (id, look, decide, subject = ownerOf(id)) => direct.change(id, look, decide, subject),
-    async deleteSession(id) {
-      await direct.deleteSession(id);
-      given.delete(id);
-    },
-  };
+  const whole = withSubjects({ ...direct, append: gathering.append }, given);
   const versions = createVersions(whole);
   const maintenance = createMaintenance(whole, now);
   const derive: Derive = {
@@ -297,6 +284,26 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
 
 function isMeant(id: string, derived: Derived): boolean {
   return derived === 'all' || isReserved(id) === derived;
+}
+
+/**
+ * Gives what is derived from a conversation the subject that the conversation was opened with: it can be written first, and
+ * alone.
+ */
+function withSubjects(driver: StoreDriver, given: BoundedMap<string>): StoreDriver {
+  const ownerOf = (id: string): string | undefined => (isReserved(id) ? given.get(rootOf(id)) : undefined);
+  return {
+    ...driver,
+    append(batch) {
+      const subject = batch.subject ?? ownerOf(batch.sessionId);
+      return driver.append(subject === batch.subject ? batch : { ...batch, subject });
+    },
+    change: (id, look, decide, subject = ownerOf(id)) => driver.change(id, look, decide, subject),
+    async deleteSession(id) {
+      await driver.deleteSession(id);
+      given.delete(id);
+    },
+  };
 }
 
 /** The driver for a session that may not be used. */

@@ -180,9 +180,7 @@ describe('transfer', () => {
     await using from = openSqlite(':memory:', { clock });
     await using to = openSqlite(':memory:', { clock });
     const keys = keyring({ current: await generateKey() });
-    const layers = isSealed
-      ? [expire({ after: '30d', clock, maxAhead: 'any' }), encrypt({ keys })]
-      : [];
+    const layers = isSealed ? [expire({ after: '30d', clock, maxAhead: 'any' }), encrypt({ keys })] : [];
     const [old, next] = [wrapStore(from, layers), wrapStore(to, layers)];
     await old.session('a', { subject: 'person' }).addItems(messages('one'));
     await transfer(from, to);
