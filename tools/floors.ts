@@ -39,7 +39,7 @@ export const FLOORS: readonly (readonly string[])[] = [
     'clock.ts',
     'policy.ts',
   ],
-  ['load-module.ts', 'options.ts', 'defined.ts', 'get-or-make.ts', 'maybe-promise.ts'],
+  ['load-module.ts', 'options.ts', 'defined.ts', 'get-or-make.ts', 'maybe-promise.ts', 'file-lines.ts'],
   ['errors.ts'],
 ];
 

@@ -1,10 +1,10 @@
 /** Recorded conversations through the stack: do they come back, how large are they, what was redacted. */
-import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { MemorySession, type AgentInputItem } from '@openai/agents';
 import { cache, encrypt, expire, generateKey, keyring, redact, wrapSession, wrapStore } from 'strongroom';
+import { auditLines } from 'strongroom/report';
 import { openSqlite } from 'strongroom/sqlite';
 import { bytes, check, note, progress, row, title } from './screen.ts';
 
@@ -94,8 +94,8 @@ export async function replay(file: string, folder: string, limit: number): Promi
 
 async function readRecordings(file: string, limit: number): Promise<Recording[]> {
   const recordings: Recording[] = [];
-  const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity });
-  for await (const line of lines) {
+  // Not Node's own reader of lines: it also splits at characters that JSON leaves as they are.
+  for await (const line of auditLines(file)) {
     if (line.trim() === '') continue;
     if (recordings.length >= limit) break;
     const recording = JSON.parse(line) as Partial<Recording>;

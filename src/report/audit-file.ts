@@ -1,5 +1,6 @@
-import { appendFile, open } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { clockOf } from '../clock.ts';
+import { fileLines } from '../file-lines.ts';
 import type { AuditEvent } from '../layers/audit.ts';
 import type { RedactionReport } from '../layers/redact.ts';
 import { checkOptions, invalidOption } from '../options.ts';
@@ -77,11 +78,6 @@ export function auditFile(path: string, options: AuditFileOptions = {}): AuditFi
 }
 
 /** The lines of an audit log, read as a stream. @throws the error of the file system when it cannot be opened. */
-export async function* auditLines(path: string): AsyncGenerator<string> {
-  const file = await open(path);
-  try {
-    yield* file.readLines();
-  } finally {
-    await file.close();
-  }
+export function auditLines(path: string): AsyncGenerator<string> {
+  return fileLines(path);
 }

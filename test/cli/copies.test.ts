@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { rm, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { encrypt, generateKey, keyring, wrapStore } from '../../src/index.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
@@ -73,6 +75,55 @@ describe('strongroom export and import', () => {
     expect(linesOf((await project.run(['import', 'out.jsonl'], { env })).stdout)).toMatchObject([
       { written: 0, already: 16 },
     ]);
+  });
+
+  it('keep characters that other readers of lines split at', async () => {
+    const project = await filledProject({});
+    const content = 'one\u2028two\u2029three\rfour\r\nfive';
+    await project.store.session('one').addItems([{ role: 'user', content }]);
+    expect((await project.run(['export', 'one', '--out', 'out.jsonl'])).code).toBe(0);
+    const imported = await project.run(['import', 'out.jsonl'], { env: { DATABASE: 'copy.db' } });
+    expect(imported).toMatchObject({ code: 0, stderr: expect.not.stringContaining('error') as string });
+    expect(await openCopy(project, 'copy.db').session('one').getItems()).toMatchObject([{ content }]);
+  });
+
+  it('refuse a file that holds something else, before anything is written', async () => {
+    const project = await filledProject({});
+    const head = '{"type":"strongroom/exports","version":1}\n';
+    for (const text of ['', 'null\n', '{}\n', `${head}null\n`, `${head}{"sessionId":7}\n`, `${head}{"ses`]) {
+      await project.write('other.jsonl', text);
+      const { code, stderr } = await project.run(['import', 'other.jsonl']);
+      expect({ text, code, errors: linesOf(stderr) }).toEqual({
+        text,
+        code: 2,
+        errors: [
+          {
+            event: 'error',
+            code: 'USAGE',
+            message: 'other.jsonl is not a file that export wrote, or is damaged.',
+          },
+        ],
+      });
+    }
+  });
+
+  it('say that a file could not be written whole, and continue it', async () => {
+    const project = await filledProject({ big: 2_000 });
+    const main = project.path('node_modules/strongroom/dist/cli/main.js');
+    const exporting = ['export', 'big', '--out', 'out.jsonl'];
+    // A file of more than 100 KiB is refused in the middle, as on a full disk.
+    const limited = await promisify(execFile)(
+      'sh',
+      ['-c', 'ulimit -f 200; exec "$@"', 'sh', process.execPath, main, ...exporting],
+      { cwd: project.folder },
+    ).catch((error: unknown) => error as { code: number; stdout: string; stderr: string });
+    expect(limited).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('EFBIG') as string,
+    });
+    expect((await project.run(exporting)).code).toBe(0);
+    expect(linesOf(await project.read('out.jsonl'))[1]?.['items']).toHaveLength(2_000);
   });
 
   it('leave a session with other items alone, and say so in a terminal', async () => {

@@ -427,6 +427,24 @@ describe('the audit log', () => {
     expect(await failure(() => auditFile(''))).toEqual(coded('ERR_INVALID_OPTION', /path/));
   });
 
+  test('is read line by line as it was written: no character of a JSON text ends a line', async () => {
+    const path = file('separators.jsonl');
+    const actor = 'a\u2028b\u2029c\u0085d';
+    const event = {
+      time: 1,
+      sessionId: 's',
+      operation: 'getItems',
+      outcome: 'success',
+      durationMs: 1,
+    } as const;
+    await auditFile(path).write({ ...event, actor });
+    writeFileSync(path, `${JSON.stringify({ ...event, actor: 'last' })}\r\n`, { flag: 'a' });
+    await using store = openSqlite(':memory:');
+    const { log } = await complianceReport(store, { auditLog: auditLines(path) });
+    expect(log).toMatchObject({ lines: 2, unreadable: 0 });
+    expect(log?.calls.byActor.map(({ name }) => name)).toEqual([actor, 'last']);
+  });
+
   test('with other lines is counted without them, and hostile times and names stay bounded', async () => {
     const path = file('hostile.jsonl');
     const line = { operation: 'getItems', outcome: 'success' };

@@ -27,7 +27,7 @@ export function registerExport(define: Define): void {
       const { store } = await context.open();
       const wanted = await chosen(context, store, ids, subject);
       // With the choice in its first line, so that another export does not continue this file.
-      const file = openLinesFile(out, {
+      const file = await openLinesFile(out, {
         type: 'strongroom/exports',
         version: 1,
         ...defined({ ids, subject, all }),

@@ -1,6 +1,6 @@
-import { createReadStream, existsSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { existsSync } from 'node:fs';
 import { isStrongroomError } from '../../errors.ts';
+import { fileLines } from '../../file-lines.ts';
 import { importSession } from '../../operations/import-session.ts';
 import { isReserved } from '../../derived-id.ts';
 import type { Define } from '../command.ts';
@@ -8,8 +8,8 @@ import { CommandError, EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
 
 interface ExportLine {
-  readonly type?: unknown;
-  readonly sessionId?: unknown;
+  readonly type: unknown;
+  readonly sessionId: string;
   readonly subject?: unknown;
 }
 
@@ -22,14 +22,12 @@ export function registerImport(define: Define): void {
       if (!existsSync(file)) throw new CommandError('USAGE', `The file ${file} does not exist.`);
       const { store } = await context.open();
       let total = 0;
-      for await (const _ of linesOf(file)) total++;
+      for await (const _ of documentsOf(file)) total++;
       const progress = output.progress({ unit: 'sessions', total });
       const sums = { sessions: 0, written: 0, already: 0, conflicts: 0 };
-      for await (const document of linesOf(file)) {
+      for await (const document of documentsOf(file)) {
         signal.throwIfAborted();
         const { sessionId: id, subject } = document;
-        if (typeof id !== 'string')
-          throw new CommandError('USAGE', `${file} is not a file that export wrote.`);
         if (!context.dryRun) {
           const session = store.session(id, {
             ...(typeof subject === 'string' && { subject }),
@@ -61,19 +59,29 @@ export function registerImport(define: Define): void {
   ).argument('<file>', 'of strongroom export');
 }
 
-async function* linesOf(file: string): AsyncIterable<ExportLine> {
+async function* documentsOf(file: string): AsyncIterable<ExportLine> {
   let isFirst = true;
-  for await (const line of createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity })) {
-    let document: unknown;
-    try {
-      document = JSON.parse(line);
-    } catch {
-      // An error of JSON.parse quotes the line.
-      throw new CommandError('USAGE', `${file} is not a file that export wrote, or is damaged.`);
-    }
+  for await (const line of fileLines(file)) {
+    const document = parse(line);
+    const isExpected = isFirst
+      ? document?.type === 'strongroom/exports'
+      : typeof document?.sessionId === 'string';
+    // An error of JSON.parse quotes the line.
+    if (!isExpected) throw notAnExport(file);
     if (!isFirst) yield document as ExportLine;
-    else if ((document as ExportLine).type !== 'strongroom/exports')
-      throw new CommandError('USAGE', `${file} is not a file that export wrote.`);
     isFirst = false;
   }
+  if (isFirst) throw notAnExport(file);
+}
+
+function parse(line: string): Partial<ExportLine> | undefined {
+  try {
+    return (JSON.parse(line) as Partial<ExportLine> | null) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function notAnExport(file: string): CommandError {
+  return new CommandError('USAGE', `${file} is not a file that export wrote, or is damaged.`);
 }
