@@ -18,8 +18,12 @@ export interface Context {
   readonly origin: CallOrigin;
   readonly dryRun: boolean;
   config(): Promise<LoadedConfig>;
-  /** Opens the store of the configuration; it is closed after the command. */
-  readonly open: (how?: { readonly keyless?: boolean }) => Promise<Opened>;
+  /**
+   * Opens the store of the configuration; it is closed after the command, when its audit log is written.
+   *
+   * @param how `config`: the file of another configuration.
+   */
+  readonly open: (how?: { readonly keyless?: boolean; readonly config?: string }) => Promise<Opened>;
   /** @throws {@link CommandError} `NOT_CONFIRMED`. Not asked with `--yes`, nor with `--dry-run`. */
   confirm(question: Question): Promise<void>;
 }
@@ -96,7 +100,7 @@ async function runCommand(
   const { signal, stop } = abortOnSignals();
   const opened: Opened[] = [];
   let loaded: Promise<LoadedConfig> | undefined;
-  const { dryRun = false, yes = false, actor = userInfo().username, purpose } = options;
+  const { dryRun = false, yes = false, actor = userOfSystem(), purpose } = options;
   const config = (): Promise<LoadedConfig> => (loaded ??= loadConfig(options.config, process.cwd()));
   const context: Context = {
     output,
@@ -104,8 +108,8 @@ async function runCommand(
     origin: { actor, ...(purpose !== undefined && { purpose }) },
     dryRun,
     config,
-    async open({ keyless = false } = {}) {
-      const { open } = await config();
+    async open({ keyless = false, config: other } = {}) {
+      const { open } = await (other === undefined ? config() : loadConfig(other, process.cwd()));
       const one = open(keyless);
       opened.push(one);
       return one;
@@ -121,11 +125,18 @@ async function runCommand(
     // An operation that was ended rejects with the reason, or with an error of a step that was ended.
     throw signal.aborted ? (signal.reason as Error) : error;
   } finally {
-    for (const { store } of opened) {
-      await flushAudit(layersOfStore(store));
-      await store.close();
-    }
+    for (const { store } of opened) await flushAudit(layersOfStore(store));
+    for (const { store } of opened) await store.close();
     stop();
+  }
+}
+
+function userOfSystem(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // In a container the process can run under a number that has no name.
+    return `uid-${process.getuid?.()}`;
   }
 }
 

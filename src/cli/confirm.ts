@@ -23,10 +23,15 @@ export async function askPerson({ what, word }: Question, { input, output, signa
     );
   }
   const lines = createInterface({ input, output });
+  // The terminal passes Ctrl-C as a character while it is asked.
+  lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  // Ctrl-D ends the input.
+  const ended = new Promise<undefined>((done) => lines.once('close', () => done(undefined)));
   try {
-    const answer = await lines.question(`${what}\nType ${shown(word)} to go on: `, { signal });
-    if (answer.trim() !== word && answer.trim() !== shown(word))
-      throw new CommandError('NOT_CONFIRMED', 'Not confirmed; nothing was changed.');
+    const asked = lines.question(`${what}\nType ${shown(word)} to go on: `, { signal });
+    const answer = await Promise.race([asked.catch(() => undefined), ended]);
+    const isRight = [answer, answer?.trim()].some((text) => text === word || text === shown(word));
+    if (!isRight) throw new CommandError('NOT_CONFIRMED', 'Not confirmed; nothing was changed.');
   } finally {
     lines.close();
   }

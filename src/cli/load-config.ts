@@ -8,7 +8,9 @@ import { CommandError } from './exit-codes.ts';
 import { isCommonJs } from './is-common-js.ts';
 
 /** In this order. */
-const NAMES = ['ts', 'mts', 'mjs', 'js'].map((extension) => `strongroom.config.${extension}`);
+export const NAMES: readonly string[] = ['ts', 'mts', 'mjs', 'js'].map(
+  (extension) => `strongroom.config.${extension}`,
+);
 
 /** A loaded configuration. */
 export interface LoadedConfig {

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { encrypt, generateKey, keyring, wrapStore } from '../../src/index.ts';
+import { MAINTENANCE } from '../../src/session-contract.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { linesOf } from '../support/built-cli.ts';
 import {
@@ -175,6 +176,69 @@ describe('strongroom transfer', () => {
   });
 });
 
+describe('the audit log of a command', () => {
+  const config = configOf().replace(
+    /sink: .*/,
+    `sink: async (event) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      appendFileSync((process.env.AUDIT ?? 'slow') + '.jsonl', JSON.stringify(event) + '\\n');
+    } }),`,
+  );
+
+  it('has the events of the target of a transfer', async () => {
+    const project = await filledProject({ one: 1 });
+    await project.write(
+      'to.config.mjs',
+      config.replace("'conversations.db'", "'copy.db'").replace("'slow'", "'target'"),
+    );
+    expect((await project.run(['transfer', '--to', 'to.config.mjs', '--actor', 'anna'])).code).toBe(0);
+    const operations = linesOf(await project.read('target.jsonl')).map(({ actor, operation }) => [
+      actor,
+      operation,
+    ]);
+    expect(operations).toEqual([
+      ['anna', 'transfer'],
+      ['anna', 'transfer'],
+    ]);
+  });
+
+  it('has the read of content whose reader ended early', async () => {
+    const project = await filledProject({ one: 2_000 });
+    await project.write('strongroom.config.mjs', config);
+    const running = project.start(['inspect', 'one', '--items', '--last', '2000', '--actor', 'eve']);
+    running.process.stdout?.destroy();
+    expect((await running.finished).code).toBe(0);
+    expect(linesOf(await project.read('slow.jsonl'))).toMatchObject([{ actor: 'eve', outcome: 'success' }]);
+  });
+});
+
+describe('a command whose reader ended early', () => {
+  it('keeps its exit code', async () => {
+    const project = await filledProject({ one: 1 });
+    const running = project.start(['doctor']);
+    running.process.stdout?.destroy();
+    expect((await running.finished).code).toBe(3);
+  });
+
+  it('does the rest of its work when nobody reads its progress', async () => {
+    const project = await filledProject(manySessions(4, 1));
+    const before = await keysOf(project);
+    const running = project.start(['reencrypt', '--yes', '--grace', '0']);
+    running.process.stderr?.destroy();
+    const { code, stdout } = await running.finished;
+    expect(linesOf(stdout)).toMatchObject([{ event: 'result', sessions: 4, destroyed: 4 }]);
+    expect(code).toBe(0);
+    expect(await keysOf(project)).not.toEqual(before);
+  });
+});
+
+async function keysOf({ store }: FilledProject): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { did, wrapped } of store[MAINTENANCE]?.dekStore.list() ?? [])
+    if (wrapped !== '') found.push(did);
+  return found;
+}
+
 describe('strongroom migrate', () => {
   it('seals plain items, and finishes when it is started again after it was killed', async () => {
     const project = await filledProject(
@@ -206,6 +270,7 @@ describe('strongroom migrate', () => {
 describe('strongroom init', () => {
   it('writes a configuration that works at once, with a key that git does not see', async () => {
     const project = await filledProject({});
+    await rm(project.path('strongroom.config.mjs'));
     await project.write('.gitignore', 'node_modules');
     await project.run(['keygen', '--out', 'unused.json']);
     const { code, stdout } = await project.terminal(['init']).finished;
@@ -218,6 +283,32 @@ describe('strongroom init', () => {
     const again = await project.run(['init']);
     expect(again.code).toBe(2);
     expect(again.stderr).toContain('init: strongroom.config.ts exists, and is left as it is.');
+  });
+
+  it('writes nothing beside another configuration, for an unknown store, or over a key that cannot be used', async () => {
+    const project = await filledProject({});
+    const there = await project.run(['init']);
+    expect(there.code).toBe(2);
+    expect(there.stderr).toContain('init: strongroom.config.mjs exists, and is left as it is.');
+    await rm(project.path('strongroom.config.mjs'));
+    const unknown = await project.run(['init', '--store', 'constructor']);
+    expect(unknown.code).toBe(2);
+    expect(unknown.stderr).toContain('init: --store must be one of sqlite, postgres, mysql, redis.');
+    await project.write('strongroom.key.json', '');
+    const damaged = await project.run(['init']);
+    expect(damaged.code).not.toBe(0);
+    expect(damaged.stderr).toContain('strongroom.key.json');
+    expect(await readdir(project.folder)).not.toContain('strongroom.config.ts');
+  });
+
+  it('hides the key from git in a folder of a larger repository, too', async () => {
+    const project = await filledProject({});
+    await rm(project.path('strongroom.config.mjs'));
+    await mkdir(project.path('.git'));
+    await mkdir(project.path('packages/app'), { recursive: true });
+    const { code } = await project.run(['init'], { folder: 'packages/app' });
+    expect(code).toBe(0);
+    expect(await project.read('packages/app/.gitignore')).toBe('strongroom.key.json\n');
   });
 
   it('writes one that works in a folder that npm init made, whose package.json says commonjs', async () => {

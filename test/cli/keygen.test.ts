@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { keyring } from '../../src/index.ts';
 import { linesOf, projectWith } from '../support/built-cli.ts';
@@ -25,10 +25,28 @@ describe('strongroom keygen', () => {
       {
         event: 'error',
         code: 'USAGE',
-        message: 'The file key.json exists, and may hold a key that is needed. Choose another name.',
+        message: 'The file key.json exists, and may be needed. Choose another name.',
       },
     ]);
     expect(await project.read('key.json')).toBe('of another key');
+  });
+
+  it('leaves no half of a key behind that could not be written whole', async () => {
+    const project = await projectWith('');
+    await project.write('there.json', 'of another key');
+    const making = ['keygen', '--receipt', '--out'];
+    for (const [out, publicOut] of [
+      ['there.json', 'public.json'],
+      ['new.json', 'there.json'],
+      ['new.json', 'nowhere/public.json'],
+      ['.', 'public.json'],
+    ] as const) {
+      const { code, stderr } = await project.run([...making, out, '--public-out', publicOut]);
+      expect({ out, code }).toEqual({ out, code: 2 });
+      expect(linesOf(stderr)).toMatchObject([{ code: 'USAGE' }]);
+    }
+    expect(await readdir(project.folder)).toEqual(['node_modules', 'there.json']);
+    expect(await project.read('there.json')).toBe('of another key');
   });
 
   it('prints a key only where it is asked to', async () => {

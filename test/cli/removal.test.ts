@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { MAINTENANCE } from '../../src/session-contract.ts';
 import type { Store } from '../../src/index.ts';
 import { linesOf } from '../support/built-cli.ts';
-import { CANARY, endedAndRepeated, filledProject, manySessions } from '../support/cli-project.ts';
+import { CANARY, configOf, endedAndRepeated, filledProject, manySessions } from '../support/cli-project.ts';
 
 const DAY = 86_400_000;
 
@@ -223,6 +223,50 @@ describe('strongroom erase', () => {
     for await (const key of project.store[MAINTENANCE]?.dekStore.list() ?? []) expect(key.wrapped).toBe('');
   });
 
+  it('erases nothing when the receipt cannot be written, and needs no key for a receipt that nobody asked for', async () => {
+    const project = await filledProject({ one: 1 }, { rest: `receiptKey: { file: 'signing.json' },` });
+    await project.run(['keygen', '--receipt', '--out', 'signing.json']);
+    const erasing = ['erase', '--session', 'one', '--yes'];
+    const { code, stderr } = await project.run([...erasing, '--receipt', 'nowhere/r.jws']);
+    expect(code).toBe(2);
+    expect(linesOf(stderr).at(-1)).toMatchObject({
+      code: 'USAGE',
+      message: expect.stringMatching(/^The file nowhere\/r\.jws.* cannot be written \(ENOENT\)\./) as string,
+    });
+    expect(await idsOf(project.store)).toEqual(['one']);
+    await rm(project.path('signing.json'));
+    expect(await project.run(erasing)).toMatchObject({ code: 0 });
+    expect(await idsOf(project.store)).toEqual([]);
+  });
+
+  it('prints the receipt when its place is lost during the erasure', async () => {
+    const project = await filledProject({ one: 1 }, { rest: `receiptKey: { file: 'signing.json' },` });
+    await project.run(['keygen', '--receipt', '--out', 'signing.json', '--public-out', 'public.json']);
+    await mkdir(project.path('out'));
+    const layers = `{ name: 'thief', async around(call, next) {
+      if (call.kind === 'deleteSession') (await import('node:fs')).rmSync('out', { recursive: true, force: true });
+      return next();
+    } }, expire({ after: '30d' }), encrypt({ keys })`;
+    await project.write(
+      'strongroom.config.mjs',
+      configOf({ layers, rest: `receiptKey: { file: 'signing.json' },` }),
+    );
+    const { code, stdout } = await project.run([
+      'erase',
+      '--session',
+      'one',
+      '--yes',
+      '--receipt',
+      'out/r.jws',
+    ]);
+    expect(code).toBe(1);
+    const [printed, result] = linesOf(stdout);
+    expect(result).toMatchObject({ event: 'result', sessions: 1 });
+    await project.write('r.jws', printed?.['receipt'] as string);
+    const verified = await project.run(['receipt', 'verify', 'r.jws', '--key', 'public.json']);
+    expect(linesOf(verified.stdout)).toMatchObject([{ event: 'receipt', sessionId: 'one' }]);
+  });
+
   it('refuses a receipt before it erases anything, when nothing can sign it', async () => {
     const project = await filledProject({ one: 1 });
     const { code, stderr } = await project.run(['erase', '--session', 'one', '--receipt', 'r.jws', '--yes']);
@@ -246,6 +290,32 @@ describe('strongroom shred', () => {
     expect(linesOf(without.stdout)).toMatchObject([
       { event: 'shred', sessionId: 'two', by: 'anna', rowsCleared: true },
     ]);
+  });
+});
+
+describe('the question before something is removed', () => {
+  it.each([
+    ['Ctrl-C', '\u0003', 130, 'INTERRUPTED  Interrupted.'],
+    ['Ctrl-D', '\u0004', 4, 'NOT_CONFIRMED  Not confirmed; nothing was changed.'],
+    ['another word', 'on\r', 4, 'NOT_CONFIRMED  Not confirmed; nothing was changed.'],
+  ])('ends with %s, and nothing is removed', async (_name, typed, exitCode, message) => {
+    const project = await filledProject({ one: 1 });
+    const asked = project.terminal(['erase', '--session', 'one']);
+    await asked.shows('Type one to go on:');
+    asked.type(typed);
+    const { code, stdout } = await asked.finished;
+    expect(code).toBe(exitCode);
+    expect(stdout).toContain(message);
+    expect(await idsOf(project.store)).toEqual(['one']);
+  });
+
+  it('takes an id with spaces around it', async () => {
+    const project = await filledProject({ ' one ': 1 });
+    const asked = project.terminal(['erase', '--session', ' one ']);
+    await asked.shows('Type  one  to go on:');
+    asked.type(' one \r');
+    expect(await asked.finished).toMatchObject({ code: 0 });
+    expect(await idsOf(project.store)).toEqual([]);
   });
 });
 

@@ -57,6 +57,10 @@ describe('strongroom report', () => {
       'report: key.json exists and is no report. Choose another name for --out.',
     );
     expect(JSON.parse(await project.read('key.json'))).toMatchObject({ kty: 'oct' });
+    await project.write('page.html', '<!doctype html>\n<title>Of somebody else</title>\n');
+    for (const other of ['page.html', '.'])
+      expect(await project.run(['report', '--out', other])).toMatchObject({ code: 2, stdout: '' });
+    expect(await project.read('page.html')).toContain('Of somebody else');
   });
 
   it('checks the receipts of a folder by a public key, without any other key', async () => {

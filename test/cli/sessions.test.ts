@@ -1,5 +1,6 @@
 import { cp, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { linesOf } from '../support/built-cli.ts';
 import { filledProject } from '../support/cli-project.ts';
@@ -26,6 +27,19 @@ describe('strongroom sessions', () => {
     await project.run(['sessions', '--actor', 'anna', '--purpose', 'on call']);
     expect(linesOf(await project.read('audit.jsonl'))).toMatchObject([
       { operation: 'sessions', actor: 'anna', purpose: 'on call', outcome: 'success' },
+    ]);
+  });
+
+  it('works for a user without a name, as in a container', async () => {
+    const project = await filledProject({ one: 1 });
+    const nameless = `import os from 'node:os'; import { syncBuiltinESMExports } from 'node:module';
+      os.userInfo = () => { throw Object.assign(new Error('uv_os_get_passwd'), { code: 'ENOENT' }); };
+      syncBuiltinESMExports();`;
+    await project.write('nameless.mjs', nameless);
+    const env = { NODE_OPTIONS: `--import=${pathToFileURL(project.path('nameless.mjs')).href}` };
+    expect(await project.run(['sessions'], { env })).toMatchObject({ code: 0, stderr: '' });
+    expect(linesOf(await project.read('audit.jsonl'))).toMatchObject([
+      { actor: `uid-${process.getuid?.()}` },
     ]);
   });
 

@@ -42,14 +42,20 @@ export interface Running {
   type(text: string): void;
 }
 
+export interface RunOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /** Where it runs, below the folder of the project. Default: there. */
+  readonly folder?: string;
+}
+
 export interface Project {
   readonly folder: string;
   path(name: string): string;
   write(name: string, text: string): Promise<void>;
   read(name: string): Promise<string>;
   /** Without a terminal, to its end. */
-  run(args: readonly string[], options?: { readonly env?: NodeJS.ProcessEnv }): Promise<Finished>;
-  start(args: readonly string[], options?: { readonly env?: NodeJS.ProcessEnv }): Running;
+  run(args: readonly string[], options?: RunOptions): Promise<Finished>;
+  start(args: readonly string[], options?: RunOptions): Running;
   /** In a terminal, by `script` of util-linux. Both outputs are in `stdout`. */
   terminal(args: readonly string[], options?: { readonly env?: NodeJS.ProcessEnv }): Running;
 }
@@ -67,10 +73,10 @@ export async function projectWith(config: string): Promise<Project> {
 
   const bin = join(modules, 'strongroom/dist/cli/main.js');
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', bin];
-  const begin = (command: readonly string[], env: NodeJS.ProcessEnv = {}): Running =>
+  const begin = (command: readonly string[], env: NodeJS.ProcessEnv = {}, below = ''): Running =>
     follow(
       spawn(command[0] as string, command.slice(1), {
-        cwd: folder,
+        cwd: join(folder, below),
         env: { ...process.env, NO_COLOR: '1', NODE_OPTIONS: '', ...env },
       }),
     );
@@ -79,7 +85,7 @@ export async function projectWith(config: string): Promise<Project> {
     path: (name) => join(folder, name),
     write: (name, text) => writeFile(join(folder, name), text),
     read: (name) => readFile(join(folder, name), 'utf8'),
-    start: (args, { env } = {}) => begin([...node, ...args], env),
+    start: (args, { env, folder: below } = {}) => begin([...node, ...args], env, below),
     async run(args, options) {
       const running = project.start(args, options);
       running.process.stdin?.end();

@@ -1,4 +1,5 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
+import { randomName } from '../../crypto/random.ts';
 import { defined } from '../../defined.ts';
 import { isReserved } from '../../derived-id.ts';
 import { eraseSession, eraseSubject, type ErasureReport } from '../../operations/retention.ts';
@@ -7,6 +8,7 @@ import { MAINTENANCE } from '../../session-contract.ts';
 import type { Store } from '../../stores/store.ts';
 import type { Context, Define } from '../command.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit-codes.ts';
+import { newFile } from '../new-file.ts';
 import { counted, shown } from '../output.ts';
 import { sessionOf } from '../targets.ts';
 
@@ -36,8 +38,7 @@ async function erase(context: Context, { subject, session, reason, receipt }: Er
   if (about === undefined || (subject !== undefined && session !== undefined)) {
     throw new CommandError('USAGE', 'erase: give either --subject or --session.');
   }
-  const loaded = await context.config();
-  const receiptKey = loaded.receiptKey();
+  const receiptKey = receipt === undefined ? undefined : (await context.config()).receiptKey();
   if (receipt !== undefined && receiptKey === undefined) {
     throw new CommandError(
       'USAGE',
@@ -68,14 +69,36 @@ async function erase(context: Context, { subject, session, reason, receipt }: Er
     signal,
     onProgress: ({ done }: { readonly done: number }) => progress.at(done),
   };
-  const report =
+  const eraseNow = async (): Promise<ErasureReport> =>
     subject === undefined
-      ? await eraseSession(store, about, { ...options, derived: isReserved(about) })
-      : await eraseSubject(store, subject, options);
+      ? eraseSession(store, about, { ...options, derived: isReserved(about) })
+      : eraseSubject(store, subject, options);
+  const report = receipt === undefined ? await eraseNow() : await withReceipt(context, receipt, eraseNow);
   progress.end();
-  if (receipt !== undefined && report.receipt !== undefined)
-    writeFileSync(receipt, `${report.receipt}\n`, { mode: 0o600, flag: 'wx' });
   return printErasure(context, report, receipt);
+}
+
+/** A receipt cannot be made again: its place is made before anything is erased, and else it is printed. */
+async function withReceipt(
+  context: Context,
+  receipt: string,
+  eraseNow: () => Promise<ErasureReport>,
+): Promise<ErasureReport> {
+  const draft = newFile(`${receipt}.${randomName()}.new`, 0o600);
+  let report: ErasureReport | undefined;
+  try {
+    report = await eraseNow();
+    draft.write(`${report.receipt}\n`);
+    renameSync(draft.path, receipt);
+    return report;
+  } catch (error) {
+    draft.remove();
+    if (report?.receipt !== undefined) {
+      context.output.line('receipt', { receipt: report.receipt }, report.receipt);
+      printErasure(context, report, undefined);
+    }
+    throw error;
+  }
 }
 
 function printErasure({ output }: Context, report: ErasureReport, file: string | undefined): ExitCode {

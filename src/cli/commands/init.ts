@@ -1,9 +1,14 @@
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { loadKey } from '../../config/key-reference.ts';
 import { generateKey } from '../../keys/generate-key.ts';
+import { keyring } from '../../keys/keyring.ts';
 import type { Define } from '../command.ts';
 import { CommandError } from '../exit-codes.ts';
 import { isCommonJs } from '../is-common-js.ts';
-import { writeKey } from './keygen.ts';
+import { NAMES } from '../load-config.ts';
+import { newFile } from '../new-file.ts';
+import { writeKeys } from './keygen.ts';
 
 interface InitFlags {
   readonly store: string;
@@ -31,16 +36,21 @@ export function registerInit(define: Define): void {
     'init',
     'write a configuration and a key into this folder',
     async ({ output }, { store, mjs }: InitFlags) => {
-      const how = STORES[store];
+      const how = Object.hasOwn(STORES, store) ? STORES[store] : undefined;
       if (how === undefined) {
         throw new CommandError('USAGE', `init: --store must be one of ${Object.keys(STORES).join(', ')}.`);
       }
       const isModule = mjs === true || isCommonJs(process.cwd());
       const file = isModule ? 'strongroom.config.mjs' : 'strongroom.config.ts';
-      if (existsSync(file)) throw new CommandError('USAGE', `init: ${file} exists, and is left as it is.`);
-      if (!existsSync(KEY_FILE)) writeKey(KEY_FILE, await generateKey(), 0o600);
+      // The command line reads the first of these names: another one would win, or lose, without a word.
+      const existing = NAMES.find((name) => existsSync(name));
+      if (existing !== undefined)
+        throw new CommandError('USAGE', `init: ${existing} exists, and is left as it is.`);
       ignore(KEY_FILE);
-      writeFileSync(file, configOf(how), { flag: 'wx' });
+      if (!existsSync(KEY_FILE)) writeKeys([{ file: KEY_FILE, key: await generateKey(), mode: 0o600 }]);
+      // One that is there must be a key that can be used.
+      keyring({ current: loadKey({ file: KEY_FILE }) });
+      newFile(file, 0o666).write(configOf(how));
       output.line('init', { config: file, key: KEY_FILE }, `Wrote ${file} and the key ${KEY_FILE}.`);
       output.hint(
         `Import ${file} in the application: const sessions = config.open();\n` +
@@ -75,8 +85,15 @@ export default defineConfig({
 
 /** Where the folder is one of git, so that the key cannot be committed by accident. */
 function ignore(name: string): void {
-  if (!existsSync('.git') && !existsSync('.gitignore')) return;
+  if (!isInGit(process.cwd()) && !existsSync('.gitignore')) return;
   const known = existsSync('.gitignore') ? readFileSync('.gitignore', 'utf8') : '';
   if (known.split('\n').includes(name)) return;
   appendFileSync('.gitignore', `${known === '' || known.endsWith('\n') ? '' : '\n'}${name}\n`);
+}
+
+/** Also in a folder below the one that has `.git`. */
+function isInGit(folder: string): boolean {
+  if (existsSync(join(folder, '.git'))) return true;
+  const above = dirname(folder);
+  return above !== folder && isInGit(above);
 }

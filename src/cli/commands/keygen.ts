@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import type { JWK } from 'jose';
 import { toBase64url } from '../../crypto/encoding.ts';
 import { randomBytes } from '../../crypto/random.ts';
@@ -6,6 +5,7 @@ import { generateKey, type GenerateKeyOptions } from '../../keys/generate-key.ts
 import { loadJose } from '../../load-jose.ts';
 import type { Define } from '../command.ts';
 import { CommandError } from '../exit-codes.ts';
+import { newFile, type NewFile } from '../new-file.ts';
 
 interface KeygenOptions {
   readonly out?: string;
@@ -32,14 +32,18 @@ export function registerKeygen(define: Define): void {
           `keygen: a key for ${key.alg} has no public half. Leave out --public-out.`,
         );
       }
-      if (publicOut !== undefined && half !== undefined) writeKey(publicOut, half, 0o644);
+      writeKeys([
+        ...(out === undefined ? [] : [{ file: out, key, mode: 0o600 }]),
+        ...(publicOut === undefined || half === undefined
+          ? []
+          : [{ file: publicOut, key: half, mode: 0o644 }]),
+      ]);
       const { kid = '', alg = '' } = key;
       if (out === undefined) {
         // The key alone, so that it can be passed on: strongroom keygen --stdout | secret-store put …
         process.stdout.write(`${JSON.stringify(key)}\n`);
         return;
       }
-      writeKey(out, key, 0o600);
       const members = { kid, alg, file: out, ...(publicOut !== undefined && { publicFile: publicOut }) };
       context.output.line('key', members, `Wrote the key ${kid} (${alg}) to ${out}.`);
       context.output.hint(
@@ -86,15 +90,16 @@ function publicHalf(key: JWK): JWK | undefined {
   return half;
 }
 
-/** Refuses a file that exists: it may be the only copy of another key. */
-export function writeKey(file: string, key: JWK, mode: number): void {
+/** All of them or none. Refuses a file that exists: it may be the only copy of another key. */
+export function writeKeys(
+  keys: readonly { readonly file: string; readonly key: JWK; readonly mode: number }[],
+): void {
+  const files: NewFile[] = [];
   try {
-    writeFileSync(file, `${JSON.stringify(key)}\n`, { mode, flag: 'wx' });
+    for (const { file, mode } of keys) files.push(newFile(file, mode));
+    for (const [index, { key }] of keys.entries()) files[index]?.write(`${JSON.stringify(key)}\n`);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    throw new CommandError(
-      'USAGE',
-      `The file ${file} exists, and may hold a key that is needed. Choose another name.`,
-    );
+    for (const file of files) file.remove();
+    throw error;
   }
 }

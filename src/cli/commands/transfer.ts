@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
+import { defined } from '../../defined.ts';
 import { transfer, type TransferReport } from '../../operations/transfer.ts';
 import { listed } from '../../operations/listed.ts';
 import { openSqlite } from '../../stores/sqlite.ts';
 import type { Store } from '../../stores/store.ts';
 import type { Context, Define } from '../command.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
-import { loadConfig } from '../load-config.ts';
 import { counted, shown } from '../output.ts';
 
 interface TransferFlags {
@@ -44,7 +44,7 @@ export function registerTransfer(define: Define): void {
           onProgress: ({ sessions }) => progress.at(sessions),
         });
       } finally {
-        await target.close();
+        if (flags.toFile !== undefined) await target.close();
       }
       progress.end();
       const { erased, ...sums } = report;
@@ -63,7 +63,8 @@ export function registerTransfer(define: Define): void {
     .option('--to-file <file>', 'a SQLite file as the target, such as for an archive');
 }
 
-async function openTarget(_context: Context, { to, toFile }: TransferFlags): Promise<Store> {
+/** The store of a configuration is closed with the others. */
+async function openTarget(context: Context, { to, toFile }: TransferFlags): Promise<Store> {
   if ((to === undefined) === (toFile === undefined)) {
     throw new CommandError(
       'USAGE',
@@ -71,5 +72,5 @@ async function openTarget(_context: Context, { to, toFile }: TransferFlags): Pro
     );
   }
   if (toFile !== undefined) return openSqlite(resolve(toFile));
-  return (await loadConfig(to, process.cwd())).open(true).store;
+  return (await context.open({ keyless: true, ...defined({ config: to }) })).store;
 }

@@ -1,9 +1,11 @@
-import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { GENERATOR } from '../../report/page/document.ts';
 import { complianceReport, renderReport, type ComplianceReport } from '../../report/index.ts';
 import type { Command } from 'commander';
 import { randomName } from '../../crypto/random.ts';
 import type { Define } from '../command.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
+import { newFile } from '../new-file.ts';
 import { counted, type Output } from '../output.ts';
 import { openInputs, type InputFlags } from './inputs.ts';
 
@@ -52,20 +54,33 @@ export function withInputs(command: Command): Command {
     .option('--keyless', 'read no key: the states of keys are not known then');
 }
 
-const MARK = '<!doctype html>';
-
-/** A typing mistake must not replace a database or a key. */
+/** A typing mistake must not replace a database, a key or a page of somebody else. */
 function refuseOther(file: string): void {
-  if (!existsSync(file) || readFileSync(file, 'latin1').startsWith(MARK)) return;
+  if (!existsSync(file) || (statSync(file).isFile() && beginOf(file).includes(GENERATOR))) return;
   throw new CommandError('USAGE', `report: ${file} exists and is no report. Choose another name for --out.`);
+}
+
+/** The first bytes, which hold the mark of a report. */
+function beginOf(path: string): string {
+  const bytes = Buffer.alloc(200);
+  const file = openSync(path, 'r');
+  try {
+    return bytes.toString('latin1', 0, readSync(file, bytes));
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Whole or not at all. */
 function writePage(file: string, page: string): void {
-  const draft = `${file}.${randomName()}.new`;
-  writeFileSync(draft, page, { mode: 0o600, flag: 'wx' });
-  chmodSync(draft, 0o600);
-  renameSync(draft, file);
+  const draft = newFile(`${file}.${randomName()}.new`, 0o600);
+  try {
+    draft.write(page);
+    renameSync(draft.path, file);
+  } catch (error) {
+    draft.remove();
+    throw error;
+  }
 }
 
 function print(output: Output, report: ComplianceReport, out: string | undefined): void {

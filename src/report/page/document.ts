@@ -11,6 +11,9 @@ export const STYLE_SOURCE: string = `'sha256-${btoa(String.fromCharCode(...sha25
  */
 const FILE_POLICY = `default-src 'none'; style-src ${STYLE_SOURCE}; img-src data:; base-uri 'none'; form-action 'none'`;
 
+/** By which a page is known again, before it is replaced. */
+export const GENERATOR = '<meta name="generator" content="strongroom report">';
+
 /** Parts of a whole page. */
 export interface DocumentParts {
   readonly title: string;
@@ -32,6 +35,7 @@ export function document({ title, header, main, footer, policy }: DocumentParts)
 <html lang="en">
 <head>
 <meta charset="utf-8">
+${safe(GENERATOR)}
 ${meta}<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
