@@ -1,4 +1,4 @@
-import { stripVTControlCharacters, styleText } from 'node:util';
+import { styleText } from 'node:util';
 import { isStrongroomError } from '../errors.ts';
 import { messageOf } from './error-message.ts';
 import { CommandError } from './exit-codes.ts';
@@ -51,7 +51,9 @@ export function createOutput({ out, err }: Streams, wantsJson: boolean): Output 
     },
     warning(code, message) {
       progress?.hide();
-      err.write(json ? `${JSON.stringify({ event: 'warning', code, message })}\n` : `${code}  ${message}\n`);
+      err.write(
+        json ? `${JSON.stringify({ event: 'warning', code, message })}\n` : `${code}  ${plain(message)}\n`,
+      );
     },
     error(error) {
       progress?.hide();
@@ -62,7 +64,7 @@ export function createOutput({ out, err }: Streams, wantsJson: boolean): Output 
         return;
       }
       const mark = terminal ? styleText('red', code) : code;
-      err.write(`${mark}  ${message}\n`);
+      err.write(`${mark}  ${plain(message)}\n`);
     },
   };
 }
@@ -75,13 +77,17 @@ function codeOf(error: unknown): string {
  * An id or a reason on a terminal, which obeys control characters: they are shown as escapes.
  */
 export function shown(text: string): string {
-  const quoted = JSON.stringify(text).slice(1, -1);
-  // JSON leaves DEL, C1 controls and the marks that turn the direction of text as they are.
-  const plain = quoted.replace(
-    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g,
+  return plain(JSON.stringify(text).slice(1, -1));
+}
+
+/** A message on a terminal, in which such an id can stand: its lines stay. */
+export function plain(message: string): string {
+  // Controls, and the marks that turn the direction of text.
+  return message.replace(
+    // oxlint-disable-next-line no-control-regex
+    /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-  return stripVTControlCharacters(plain);
 }
 
 /** A time for people; programs get Unix milliseconds. */

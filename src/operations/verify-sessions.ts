@@ -25,7 +25,7 @@ export interface VerifyReport {
 /** A record that does not open. */
 export interface UnreadableRecord {
   readonly sessionId: string;
-  /** Its position from 0 in the stored history; absent when each record opens and the session as a whole is refused. */
+  /** Its position from 0 in the stored history; absent when the session as a whole cannot be read, or is refused although each record opens. */
   readonly index?: number;
   readonly code: ErrorCode;
 }
@@ -92,7 +92,7 @@ async function verifySession(
   io: OperationIO | undefined,
 ): Promise<{ records: number; shredded: number; failures: UnreadableRecord[] }> {
   const { inner, sealer, scope, sessionId } = await keyAccess('checkKeys', session, origin);
-  const records: readonly AgentInputItem[] = await inner.getItems();
+  let records: readonly AgentInputItem[] = [];
   const failures: UnreadableRecord[] = [];
   let shredded = 0;
   const attempt = async (work: () => Promise<unknown>, index?: number): Promise<void> => {
@@ -103,6 +103,10 @@ async function verifySession(
       failures.push({ sessionId, ...(index !== undefined && { index }), code: error.code });
     }
   };
+  // A damaged record hides those beside it, but not the other sessions.
+  await attempt(async () => {
+    records = await inner.getItems();
+  });
   for (const [index, record] of records.entries()) {
     if (slices.isOver()) await slices.next();
     await attempt(async () => openOrShredded(sealer, record, scope), index);

@@ -3,6 +3,7 @@ import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { encrypt, generateKey, keyring, wrapStore } from '../../src/index.ts';
+import { branches } from '../../src/history/branches.ts';
 import { MAINTENANCE } from '../../src/session-contract.ts';
 import { openSqlite } from '../../src/stores/sqlite.ts';
 import { linesOf } from '../support/built-cli.ts';
@@ -76,6 +77,18 @@ describe('strongroom export and import', () => {
     expect(linesOf((await project.run(['import', 'out.jsonl'], { env })).stdout)).toMatchObject([
       { written: 0, already: 16 },
     ]);
+  });
+
+  it('warn of the notes on branches, which are not in an export', async () => {
+    const project = await filledProject({ one: 2 });
+    await branches(project.store, 'one').create('alt');
+    const { code, stderr } = await project.run(['export', '--all', '--out', 'out.jsonl']);
+    expect(code).toBe(0);
+    expect(linesOf(stderr)).toContainEqual({
+      event: 'warning',
+      code: 'NOT_EXPORTED',
+      message: expect.stringContaining('The notes on branches are not in an export') as string,
+    });
   });
 
   it('keep characters that other readers of lines split at', async () => {

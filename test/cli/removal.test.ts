@@ -113,6 +113,19 @@ describe('strongroom purge', () => {
   });
 });
 
+describe('strongroom purge --dry-run', () => {
+  it('counts no item that a hold keeps', async () => {
+    const project = await filledProject({ one: 3, two: 3 }, { rest: `retention: { keepLast: 1 },` });
+    await project.run(['hold', 'one', '--reason', 'case 7']);
+    const { code, stdout } = await project.run(['purge', '--dry-run']);
+    expect(code).toBe(3);
+    expect(linesOf(stdout)).toMatchObject([
+      { event: 'held', id: 'one' },
+      { event: 'result', trimmed: { items: 2, sessions: 1 }, held: 1 },
+    ]);
+  });
+});
+
 describe('strongroom hold and release', () => {
   it('place, list and release a hold under the name of the caller', async () => {
     const project = await filledProject({ one: 1 });

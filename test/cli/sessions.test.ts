@@ -1,5 +1,6 @@
 import { cp, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { linesOf } from '../support/built-cli.ts';
@@ -49,6 +50,46 @@ describe('strongroom sessions', () => {
     expect(code).toBe(0);
     expect(stdout).toContain(String.raw`one\u001b[2J\u202e  1 item · `);
     expect(stdout).toContain('1 session, 1 item, ');
+  });
+});
+
+describe('a damaged record', () => {
+  it('is reported, and hides no other session', async () => {
+    const project = await filledProject({ one: 2, two: 3 });
+    const database = new DatabaseSync(project.path('conversations.db'));
+    const { changes } = database
+      .prepare(
+        `UPDATE strongroom_items SET body = 'damaged{' WHERE key = (SELECT min(key) FROM strongroom_items)`,
+      )
+      .run();
+    database.close();
+    expect(changes).toBe(1);
+    const verified = await project.run(['verify']);
+    expect(verified.code).toBe(3);
+    expect(linesOf(verified.stdout)).toEqual([
+      { event: 'failure', sessionId: 'one', code: 'ERR_MALFORMED' },
+      { event: 'result', sessions: 2, records: 3, shredded: 0, failed: 1 },
+    ]);
+    const inspected = await project.run(['inspect', 'one']);
+    expect(linesOf(inspected.stdout).map(({ kind }) => kind)).toEqual(['damaged', 'sealed', undefined]);
+    const looked = await project.run(['doctor']);
+    expect(looked.code).toBe(3);
+    expect(linesOf(looked.stdout)).toContainEqual(
+      expect.objectContaining({
+        level: 'error',
+        check: 'drift.damaged',
+        what: expect.stringContaining('one') as string,
+      }),
+    );
+  });
+});
+
+describe('an error on a terminal', () => {
+  it('shows control characters of an id as escapes', async () => {
+    const project = await filledProject({});
+    const { code, stdout } = await project.terminal(['export', 'a\u009b31m\u061cb', '--out', 'x']).finished;
+    expect(code).toBe(2);
+    expect(stdout).toContain(String.raw`export: there is no session "a\u009b31m\u061cb" with items.`);
   });
 });
 

@@ -14,7 +14,7 @@ import { checkRetention } from '../doctor/retention.ts';
 import { checkSdk } from '../doctor/sdk.ts';
 import { checkStack } from '../doctor/stack.ts';
 import { EXIT } from '../exit-codes.ts';
-import { counted, shown } from '../output.ts';
+import { counted, plain, shown } from '../output.ts';
 
 const COLOR = { error: 'red', warning: 'yellow', note: 'cyan' } as const;
 
@@ -29,7 +29,7 @@ export function registerDoctor(define: Define): void {
         sums[level]++;
         const finding: Finding = { level, check, what, next };
         const mark = output.json ? level : styleText(COLOR[level], level);
-        output.line('finding', finding, `${mark}  ${what}\n  ${next}`);
+        output.line('finding', finding, `${mark}  ${plain(what)}\n  ${plain(next)}`);
       };
       const loaded = await context.config();
       checkSdk(loaded.file, report);
@@ -70,7 +70,13 @@ async function checkContents(
 ): Promise<void> {
   const { store } = opened;
   await checkStack(store, config.retention !== undefined, report);
-  await checkStoredKeys(opened, signal, report);
+  try {
+    await checkStoredKeys(opened, signal, report);
+  } catch (error) {
+    if (!isStrongroomError(error) || error.code !== 'ERR_MALFORMED') throw error;
+    const next = 'Until then not all keys can be checked. strongroom verify names the sessions.';
+    report('error', 'drift.damaged', `${error.code}: ${error.message}`, next);
+  }
   await checkRetention(store, config.retention, origin, report);
   await checkRecords(store, all, signal, report);
   if (!all) return;

@@ -59,15 +59,28 @@ export function registerExport(define: Define): void {
 type Chosen = Pick<SessionSummary, 'id' | 'subject'>;
 
 async function chosen(
-  { origin }: Context,
+  { origin, output }: Context,
   store: Store,
   ids: readonly string[],
   subject: string | undefined,
 ): Promise<Chosen[]> {
   const found: Chosen[] = [];
+  const leftOut = new Set<string>();
   for await (const summary of store.sessions({ ...defined({ subject }), derived: 'all', ...origin })) {
     if (ids.length > 0 ? ids.includes(summary.id) : holdsConversation(summary.id)) found.push(summary);
+    else if (ids.length === 0 && summary.kind !== undefined) leftOut.add(summary.kind);
   }
+  if (leftOut.has('branches')) {
+    output.warning(
+      'NOT_EXPORTED',
+      'The notes on branches are not in an export: after an import the current branch of each conversation is main. strongroom transfer copies them.',
+    );
+  }
+  if (leftOut.has('vault'))
+    output.warning(
+      'NOT_EXPORTED',
+      'The values of tokens (vaults) are not in an export. strongroom transfer copies them.',
+    );
   const missing = ids.find((id) => !found.some((summary) => summary.id === id));
   if (missing === undefined) return found;
   throw new CommandError('USAGE', `export: there is no session ${JSON.stringify(missing)} with items.`);

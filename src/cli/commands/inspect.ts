@@ -102,9 +102,9 @@ function describe(
   const { body, writtenAt, expiresAt } = record;
   const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
   const of = { index, bytes, writtenAt, expiresAt: expiresAt ?? undefined };
-  const text = envelopeText(decodeRecord(record, sessionId));
-  if (text === undefined) return defined({ kind: 'plain' as const, ...of });
   try {
+    const text = envelopeText(decodeRecord(record, sessionId));
+    if (text === undefined) return defined({ kind: 'plain' as const, ...of });
     const { header, wrapped } = parseEnvelope(text);
     const kind = header.d === undefined ? ('unsealed' as const) : ('sealed' as const);
     const kid = wrapped === undefined ? kids.get(header.d ?? '') : parseWrappedKey(wrapped).kid;

@@ -60,7 +60,7 @@ export function registerRotate(define: Define): void {
         output.line(
           'would',
           { dataKeys: total },
-          `Would wrap ${counted(total ?? 0, 'data key')} with ${keys.current}.`,
+          `Would wrap ${counted(total ?? 0, 'data key')} with ${shown(keys.current)}.`,
         );
         return EXIT.done;
       }

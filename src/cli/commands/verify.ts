@@ -21,7 +21,7 @@ export function registerVerify(define: Define): void {
       progress.end();
       const { failures, ...sums } = report;
       for (const failure of failures) {
-        const where = failure.index === undefined ? 'the order of its records' : `record ${failure.index}`;
+        const where = failure.index === undefined ? 'its records as a whole' : `record ${failure.index}`;
         output.line('failure', failure, `${failure.code}  ${shown(failure.sessionId)}, ${where}`);
       }
       output.line(

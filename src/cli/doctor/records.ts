@@ -1,7 +1,9 @@
+import type { Header } from '../../layer.ts';
 import { readHeader, envelopeText } from '../../protocol/envelope.ts';
 import { lineageOf } from '../../derived-id.ts';
 import { listed } from '../../operations/listed.ts';
 import { MAINTENANCE } from '../../session-contract.ts';
+import type { StoredRecord } from '../../stores/driver.ts';
 import { decodeRecord } from '../../stores/record.ts';
 import type { Store } from '../../stores/store.ts';
 import { layersOfStore } from '../../wrap-store.ts';
@@ -14,6 +16,7 @@ const SAMPLE = 200;
 interface Found {
   sessions: number;
   records: number;
+  damaged: Set<string>;
   plain: Set<string>;
   unstamped: Set<string>;
   vaults: Set<string>;
@@ -33,6 +36,14 @@ export async function checkRecords(
   if (found === undefined) return;
   const names = layersOfStore(store).map(({ name }) => name);
   const encrypts = names.includes('encrypt');
+  if (found.damaged.size > 0) {
+    report(
+      'error',
+      'drift.damaged',
+      `${counted(found.damaged.size, 'session')} hold records that nobody can read, such as ${example(found.damaged)}.`,
+      'Restore them from a backup, or delete the session. strongroom inspect shows which records they are.',
+    );
+  }
   if (encrypts && found.plain.size > 0) {
     report(
       'error',
@@ -85,6 +96,7 @@ async function lookInto(store: Store, all: boolean, signal: AbortSignal): Promis
   const found: Found = {
     sessions: 0,
     records: 0,
+    damaged: new Set(),
     plain: new Set(),
     unstamped: new Set(),
     vaults: new Set(),
@@ -101,8 +113,11 @@ async function lookInto(store: Store, all: boolean, signal: AbortSignal): Promis
     found.sessions++;
     for (const record of await maintenance.records(id)) {
       found.records++;
-      const text = envelopeText(decodeRecord(record, id));
-      const header = text === undefined ? undefined : readHeader(text);
+      const header = headerOf(record, id);
+      if (header === 'damaged') {
+        found.damaged.add(id);
+        continue;
+      }
       const isSealed = header?.d !== undefined;
       if (isSealed) found.suites.add(header.s ?? '');
       if (kind === 'vault') {
@@ -115,6 +130,16 @@ async function lookInto(store: Store, all: boolean, signal: AbortSignal): Promis
     }
   }
   return found;
+}
+
+/** `undefined` for a plain record. */
+function headerOf(record: StoredRecord, id: string): Partial<Header> | 'damaged' | undefined {
+  try {
+    const text = envelopeText(decodeRecord(record, id));
+    return text === undefined ? undefined : readHeader(text);
+  } catch {
+    return 'damaged';
+  }
 }
 
 function example(ids: ReadonlySet<string>): string {

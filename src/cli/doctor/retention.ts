@@ -40,7 +40,7 @@ export async function checkRetention(
     report(
       'note',
       'retention.due',
-      `${counted(expired.items, 'expired item')} and ${counted(deleted.length, 'session')} are to be deleted.`,
+      `${counted(expired.items, 'expired item')}, ${counted(deleted.length, 'session')} and ${counted(trimmed.items, 'item')} beyond the number to keep are to be deleted.`,
       'Run strongroom purge, or wait for its next run.',
     );
   }

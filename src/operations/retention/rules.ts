@@ -82,6 +82,7 @@ export async function applyRules(
           report.derived[kind] = (report.derived[kind] ?? 0) + count;
         }
       } else if (excess > 0) {
+        if (dryRun) await maintenance.assertNotHeld([id]);
         const count = dryRun ? excess : await remove(id, async () => maintenance.trim(id, keep as number));
         report.trimmed = {
           items: report.trimmed.items + count,
