@@ -80,6 +80,7 @@ describe('hostile text', () => {
       'password: ',
       'cookie=',
       'bearer ',
+      'authorization: a b=c, ',
       'eyJ_',
       'eyJa.',
       'a://a:a@',

@@ -4,9 +4,10 @@ import { latePattern } from '../late.ts';
 import { forEachMatch, placedPattern, type PlacedPattern } from '../places.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from '../recognizer.ts';
 import { ENDS_UNSPACED, UNSPACED_LETTER } from '../unspaced.ts';
+import { afterScheme, areCredentials, parametersAt } from './credentials.ts';
 import { FOREIGN_NAME_ENDS } from './foreign-names.ts';
 import { isPassword, type Style } from './password-shape.ts';
-import { isStandIn, looksRandom } from './randomness.ts';
+import { looksRandom } from './randomness.ts';
 import {
   CREDENTIAL_SCHEMES,
   isPassKey,
@@ -37,9 +38,6 @@ const PAIR = /["']?[ \t]{0,4}(?:,[ \t]{0,4}|\r?\n)?[ \t]{0,16}["']?val(?:ue)?["'
 const CELL =
   /[ \t]{0,4}:?<\/(?:th|td|dt|b|strong|label|span)>\s{0,16}:?\s{0,4}<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>[ \t]{0,4}/iy;
 const OPEN_TAG = />[ \t]{0,2}(?=[^\s<>]{1,512}<\/)/y;
-const SCHEME = /(?:basic|bearer|token|digest|apikey|api-key|negotiate|key|jwt|bot)[ \t]{1,4}/iy;
-/** After a scheme any text that is not a word: RFC 7235, 2.1 (token68). */
-const CREDENTIALS = /^(?![A-Z]?[a-z]+$)[A-Za-z0-9._~+/=-]{8,}$/;
 const USER_BEFORE = /\b(?:user|username|login|email)["']?[ \t]{0,4}[:=]/i;
 const CREDENTIAL_KEYS = /^(?:auth|basic_?auth|credentials?|smtp|login|account|db|database|proxy)$/i;
 const OPENING = /\\{0,3}["'`]/y;
@@ -100,11 +98,9 @@ function findUnderKey(text: string, context: TextContext, found: RecognizerResul
   const isPass = isPassKey(context.key) && CREDENTIAL_KEYS.test(context.parentKey ?? '');
   const kind = isPass ? 'password' : secretKindOfKey(context.key);
   if (kind === undefined) return;
-  const isSecret =
-    kind === 'token'
-      ? /^[\x21-\x7e]+$/.test(text) && looksRandom(text, SHORTEST_TOKEN)
-      : isPassword(text, 'quoted', context.key as string);
-  if (isSecret) found.push(secretResult(kind, 0, text.length));
+  if (kind === 'token' && !ASCII.test(text)) return;
+  const result = judgeQuoted(kind, context.key as string, text, 0, text.length, 'quoted');
+  if (result !== undefined) found.push(result);
 }
 
 function findAfterName(text: string, at: number, nameEnd: number): RecognizerResult | undefined {
@@ -121,18 +117,21 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
   if (kind === undefined) return undefined;
   const isCommand = separated === undefined && /^[ \t]/.test(text.slice(nameEnd, place));
   const isAssigned = text.slice(nameEnd, separated ?? nameEnd).includes('=');
-  const schemed = skip(text, place, SCHEME);
-  place = schemed ?? place;
   const opening = skip(text, place, OPENING);
+  const parameters = parametersAt(name, text, opening ?? place);
+  if (parameters !== undefined) return secretResult('token', ...parameters);
   if (opening !== undefined) {
     const close = text.indexOf(text.slice(place, opening), opening);
     if (close === -1 || close - opening > LONGEST_QUOTED) return undefined;
     // Without a sign between them it may be prose: 'the password "letmein" is weak'.
-    return judge(kind, name, text, opening, close, isCommand && !/[_-]/.test(name) ? 'plain' : 'quoted');
+    const style = isCommand && !/[_-]/.test(name) ? 'plain' : 'quoted';
+    return judgeQuoted(kind, name, text, opening, close, style);
   }
+  const schemed = afterScheme(text, place);
+  place = schemed ?? place;
   const assigned = kind === 'token' ? ASSIGNED_TOKEN : ASSIGNED_VALUE;
   const end = valueEnd(text, place, isAssigned ? assigned : VALUE);
-  if (schemed !== undefined && /authorization$/i.test(name) && isCredentials(text.slice(place, end))) {
+  if (schemed !== undefined && areCredentials(name, text.slice(place, end))) {
     return secretResult('token', place, end);
   }
   const isVariable = isAssigned && (/^[A-Z][A-Z0-9_]{2,}$/.test(name) || /[?&;]/.test(text[start - 1] ?? ''));
@@ -161,6 +160,28 @@ function afterTouching(text: string, start: number, nameEnd: number): number | u
     : skip(text, nameEnd, SPACE_AND_QUOTE);
 }
 
+/** A value between quotes or under a key: space around it and a scheme before it are not part of it. */
+function judgeQuoted(
+  kind: SecretKind,
+  name: string,
+  text: string,
+  from: number,
+  to: number,
+  style: Style,
+): RecognizerResult | undefined {
+  const value = text.slice(from, to);
+  const start = from + value.length - value.trimStart().length;
+  const end = from + value.trimEnd().length;
+  if (kind === 'password') return judge(kind, name, text, start, end, style);
+  const parameters = parametersAt(name, text, start);
+  if (parameters !== undefined) return secretResult(kind, ...parameters);
+  const schemed = afterScheme(text, start);
+  if (schemed !== undefined && areCredentials(name, text.slice(schemed, end))) {
+    return secretResult(kind, schemed, end);
+  }
+  return judge(kind, name, text, schemed ?? start, end, style);
+}
+
 /** `private_key: ed25519.Ed25519PrivateKey` */
 const MEMBER = /^[a-z_][a-z0-9_]{0,63}\.(?:[A-Z][a-z0-9]{1,20}){1,8}$/;
 
@@ -180,10 +201,6 @@ function judge(
       ? isPassword(value, style, name)
       : !/\s/.test(value) && looksRandom(value, style === 'command' ? undefined : SHORTEST_TOKEN);
   return isSecret ? secretResult(kind, start, end) : undefined;
-}
-
-function isCredentials(value: string): boolean {
-  return CREDENTIALS.test(value) && !isStandIn(value);
 }
 
 /** A full stop, a comma or a bracket at the end belongs to the sentence, and so does an ending: `…3입니다`. */

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { createRedactor } from '../../src/redaction/index.ts';
+
+const redactor = createRedactor();
+
+/** The layouts in which tools show a header, or another named value. */
+const LAYOUTS: readonly [layout: string, write: (name: string, value: string) => string][] = [
+  ['a JSON object', (name, value) => JSON.stringify({ [name]: value })],
+  ['a nested object', (name, value) => JSON.stringify({ headers: { [name]: value } })],
+  ['a name and a value', (name, value) => JSON.stringify({ name, value })],
+  ['a list', (name, value) => JSON.stringify({ [name]: [value] })],
+  ['JSON in prose', (name, value) => `sent {"${name}": ${JSON.stringify(value)}} to it`],
+  ['a dict of Python', (name, value) => `{'${name}': '${value}'}`],
+  ['an option of curl', (name, value) => `curl -H '${name}: ${value}' https://acme.test`],
+];
+
+describe.each(LAYOUTS)('credentials after a scheme go, and the scheme stays, in %s', (_layout, write) => {
+  test.each([
+    ['Authorization', 'Basic', 'YWRhOmxldG1laW4='],
+    ['authorization', 'Bearer', '4f9d8c7b6a5e4d3c'],
+    ['Authorization', 'Bearer', 'abc.def-1234567890'],
+    ['Authorization', 'ApiKey', '4f9d8c7b6a5e4d3c2b1a'],
+    ['Authorization', 'Bot', '4f9d8c7b6a5e4d3c2b1a'],
+    ['Authorization', 'Negotiate', 'YIIGdwYGKwYBBQUCoIIGaz'],
+    ['Proxy-Authorization', 'Basic', 'YWRhOmxldG1laW4='],
+    ['X-Auth-Token', 'Bearer', '4f9d8c7b6a5e4d3c'],
+    ['access_token', 'Bearer', '4f9d8c7b6a5e4d3c'],
+    [
+      'Authorization',
+      'Digest',
+      'username="ada", nonce="dcd98b71", response="6629fae49393a05397450978507c4ef1"',
+    ],
+    ['Authorization', 'OAuth', 'oauth_nonce="kYjz", oauth_signature="tnnArxj06cWHq44gCs1OSKk"'],
+  ])('%s: %s %s', async (name, scheme, secret) => {
+    expect(await redactor.redactText(write(name, `${scheme} ${secret}`))).toBe(
+      write(name, `${scheme} <API_KEY>`),
+    );
+  });
+
+  test.each([
+    ['Authorization', 'Bearer required'],
+    ['authorization', 'Basic or Bearer, by choice'],
+    ['authorization', 'see page=2 of the manual'],
+    ['token', 'token string'],
+    ['access_token', 'Bearer tokens only'],
+  ])('harmless: %s: %s', async (name, value) => {
+    expect(await redactor.redactText(write(name, value))).toBe(write(name, value));
+  });
+});
+
+test.each(LAYOUTS.slice(0, 4))(
+  'white space around a secret does not hide it, in %s',
+  async (_layout, write) => {
+    for (const [name, secret, entity] of [
+      ['token', '4f9d8c7b6a5e4d3c2b1a', '<API_KEY>'],
+      ['password', 'letmein', '<PASSWORD>'],
+    ] as const) {
+      for (const [before, after] of [
+        [' ', ''],
+        ['', '\n'],
+        ['', ' '],
+        ['\t', '\r\n'],
+      ] as const) {
+        const text = await redactor.redactText(write(name, before + secret + after));
+        expect(text).toBe(write(name, before + entity + after));
+      }
+    }
+  },
+);
+
+test('the parameters of a header go as a whole, to their last one', async () => {
+  const text =
+    'Authorization: Digest username="ada", realm="x", nonce="dcd98b7102dd2f0e", response="6629fae49393a053"\nHost: acme.test';
+  expect(await redactor.redactText(text)).toBe('Authorization: Digest <API_KEY>\nHost: acme.test');
+});
