@@ -67,6 +67,7 @@ describe('hostile text', () => {
       '%2540',
       '.eyJ',
       '-----BEGIN PRIVATE KEY-----',
+      '-----BEGIN PRIVATE KEY-----"-----END PRIVATE KEY-----',
       'a://a:',
       'DE89 ',
       '+1 ',

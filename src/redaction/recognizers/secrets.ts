@@ -6,8 +6,16 @@ import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 /** `{"` in Base64, with or without spaces and line breaks after the bracket. */
 const JWT = /e(?:y[JA]|w[ok0])/g;
 const MOST_PARTS = 9;
-const PRIVATE_KEY = /-----BEGIN (?:[A-Z0-9]{2,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----/g;
+const LABEL = '((?:[A-Z0-9]{2,16} ){0,3}PRIVATE KEY(?: BLOCK)?)';
+const PRIVATE_KEY = new RegExp(`-----BEGIN ${LABEL}-----`, 'g');
+const FOOTER = new RegExp(`-----END ${LABEL}-----`, 'g');
+/** Between header and footer of one key, with what a quotation adds to each line. */
+const LONGEST_BODY = 1 << 15;
+/** A body has one; source code that removes header and footer rarely does. */
+const KEY_LINE = /[A-Za-z0-9+/]{20}/;
 const KEY_BODY = /[A-Za-z0-9+/=:,.\s-]*(?:\\[nrt])?/y;
+/** What a quotation adds between two lines: `> `, ` * `, `" +` and a quote. */
+const QUOTATION = /[^A-Za-z0-9]{1,16}(?=[A-Za-z0-9+/]{16})/y;
 /** The last `@` before the path ends a password (WHATWG URL, authority state): passwords hold `@` unencoded. */
 const USER_INFO =
   /(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:([^\s/?#"'<>]{1,2048})@/g;
@@ -76,20 +84,23 @@ function isHeader(part: string): boolean {
 export const privateKeyRecognizer: BuiltInRecognizer = {
   name: 'private-key',
   entities: ['PRIVATE_KEY'],
-  patterns: [PRIVATE_KEY, KEY_BODY],
+  patterns: [PRIVATE_KEY, FOOTER, KEY_BODY, QUOTATION],
   clues: CLUE.pem,
   analyze(text): readonly RecognizerResult[] {
     if (!text.includes('PRIVATE KEY')) return [];
     const found: RecognizerResult[] = [];
+    const footers = Array.from(text.matchAll(FOOTER));
+    let next = 0;
     PRIVATE_KEY.lastIndex = 0;
     for (let match = PRIVATE_KEY.exec(text); match !== null; match = PRIVATE_KEY.exec(text)) {
       const start = match.index;
-      const bodyEnd = endOfBody(text, start + match[0].length);
-      const last = /-----END (?:[A-Z0-9]{2,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----/.exec(
-        text.slice(start, bodyEnd),
-      );
+      const bodyStart = start + match[0].length;
+      while (next < footers.length && (footers[next] as RegExpExecArray).index < bodyStart) next++;
+      const footer = footers[next];
+      const isWhole = footer?.[1] === match[1] && isBody(text, bodyStart, footer?.index as number);
+      const bodyEnd = isWhole ? Infinity : endOfBody(text, bodyStart);
       // Without its footer the key ends with its alphabet.
-      const end = last === null ? bodyEnd : start + last.index + last[0].length;
+      const end = footer !== undefined && footer.index < bodyEnd ? footer.index + footer[0].length : bodyEnd;
       found.push({
         entityType: 'PRIVATE_KEY',
         start,
@@ -103,12 +114,21 @@ export const privateKeyRecognizer: BuiltInRecognizer = {
   },
 };
 
+/** Whether one key stands there, in any layout. */
+function isBody(text: string, start: number, end: number): boolean {
+  if (end - start > LONGEST_BODY) return false;
+  const body = text.slice(start, end);
+  return !body.includes('-----BEGIN ') && KEY_LINE.test(body);
+}
+
 function endOfBody(text: string, start: number): number {
   for (let end = start; ;) {
     KEY_BODY.lastIndex = end;
     KEY_BODY.test(text);
-    if (KEY_BODY.lastIndex === end) return end;
-    end = KEY_BODY.lastIndex;
+    QUOTATION.lastIndex = KEY_BODY.lastIndex;
+    const next = QUOTATION.test(text) ? QUOTATION.lastIndex : KEY_BODY.lastIndex;
+    if (next === end) return end;
+    end = next;
   }
 }
 
