@@ -9,7 +9,7 @@ import { SECRETS } from './keyed-hash.ts';
 import { lookAt, lookAtView, tellsSecret, type Look } from './look.ts';
 import type { RedactionSettings } from './options.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from './recognizer.ts';
-import { resolveOverlaps, type Span } from './spans.ts';
+import { resolveOverlaps, STRENGTH, type Span, type StrengthOf } from './spans.ts';
 import { forgetTables } from './table-text.ts';
 import { plainView } from './text-view.ts';
 import type { TextView } from './view-builder.ts';
@@ -29,6 +29,7 @@ export function analyzeText(
 ): MaybePromise<readonly Span[]> {
   if (text.length === 0) return NOTHING;
   const whole = look ?? lookAt(text);
+  const strengthOf = strengths(settings);
   const own = searchView(settings, whole, context, text);
   const others: MaybePromise<readonly Span[]>[] = [];
   const views = hidesValues(settings, whole, context) ? unescapedViews(whole.view) : [];
@@ -38,10 +39,10 @@ export function analyzeText(
       for (const { start, end, decoded } of encodedTexts(view.text)) {
         others.push(
           after(analyzeText(settings, decoded, context), (inside) => {
-            const [first] = inside;
+            const [strongest] = [...inside].sort((a, b) => strengthOf(b.entityType) - strengthOf(a.entityType));
             const [from, to] = view.original(start, end);
             // One edited character changes all that follow, so the encoded text is replaced as a whole.
-            return first === undefined ? [] : [{ ...first, start: from, end: to, validated: true }];
+            return strongest === undefined ? [] : [{ ...strongest, start: from, end: to, validated: true }];
           }),
         );
       }
@@ -49,8 +50,16 @@ export function analyzeText(
   }
   forgetTables();
   forgetWords();
-  if (others.length === 0) return after(own, resolveOverlaps);
-  return after(together([own, ...others]), (lists) => resolveOverlaps(lists.flat()));
+  if (others.length === 0) return after(own, (spans) => resolveOverlaps(spans, strengthOf));
+  return after(together([own, ...others]), (lists) => resolveOverlaps(lists.flat(), strengthOf));
+}
+
+function strengths({ operators, defaultOperator }: RedactionSettings): StrengthOf {
+  return (entityType) => {
+    const { type } = operators.get(entityType) ?? defaultOperator;
+    if (type === 'keep') return STRENGTH.keeps;
+    return type === 'block' ? STRENGTH.blocks : STRENGTH.replaces;
+  };
 }
 
 /** Whether escapes may hide a value. A line break or a tab hides only where it begins, not its clues. */

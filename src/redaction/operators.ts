@@ -47,7 +47,7 @@ export type Operator =
    * restoreToolArguments} restores the values.
    */
   | { readonly type: 'pseudonymize'; readonly key: HashKey }
-  /** Reports it and does not change it. */
+  /** Reports it and does not change it; other finds in it are changed, unless only this one is proven (by a checksum). */
   | { readonly type: 'keep' }
   /** Refuses the write with `ERR_PII_BLOCKED`; on reads it works like `replace`. */
   | { readonly type: 'block' }

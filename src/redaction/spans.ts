@@ -10,12 +10,18 @@ export interface Span {
   readonly value?: string;
 }
 
+/** How an operator treats the finds of an entity. What changes more goes before what changes less. */
+export const STRENGTH = { keeps: 0, replaces: 1, blocks: 2 } as const;
+
+/** The {@link STRENGTH} of an entity's operator. */
+export type StrengthOf = (entityType: string) => number;
+
 /**
- * One list without overlaps: proven finds before unproven ones, then longer ones, then higher scores, then earlier
- * ones. A find that loses against an overlapping one is reduced to its remaining part, so that no part of it stays;
+ * One list without overlaps: proven finds before unproven ones, then those whose operator changes more, then longer
+ * ones, then higher scores, then earlier ones. So a URL that is kept does not keep the key in it. A find that loses against an overlapping one is reduced to its remaining part, so that no part of it stays;
  * adjacent finds of one entity are merged.
  */
-export function resolveOverlaps(spans: readonly Span[]): readonly Span[] {
+export function resolveOverlaps(spans: readonly Span[], strengthOf: StrengthOf): readonly Span[] {
   if (spans.length < 2) return spans;
   const byStart = [...spans].sort((a, b) => a.start - b.start || b.end - a.end);
   const result: Span[] = [];
@@ -27,7 +33,7 @@ export function resolveOverlaps(spans: readonly Span[]): readonly Span[] {
       end = Math.max(end, (byStart[to] as Span).end);
     }
     if (to === from + 1) result.push(byStart[from] as Span);
-    else for (const span of resolveCluster(byStart.slice(from, to))) result.push(span);
+    else for (const span of resolveCluster(byStart.slice(from, to), strengthOf)) result.push(span);
     from = to;
   }
   return result;
@@ -37,10 +43,11 @@ export function resolveOverlaps(spans: readonly Span[]): readonly Span[] {
  * Assigns the finds, in the order of their rank, to the ranges between all their boundaries, skipping assigned
  * ones: linear except for sorting, for any number of finds.
  */
-function resolveCluster(cluster: readonly Span[]): readonly Span[] {
+function resolveCluster(cluster: readonly Span[], strengthOf: StrengthOf): readonly Span[] {
   const ranked = [...cluster].sort(
     (a, b) =>
       Number(b.validated) - Number(a.validated) ||
+      strengthOf(b.entityType) - strengthOf(a.entityType) ||
       b.end - b.start - (a.end - a.start) ||
       b.score - a.score ||
       a.start - b.start ||
@@ -70,7 +77,8 @@ function resolveCluster(cluster: readonly Span[]): readonly Span[] {
     } else pieces.push({ ...owner, start, end });
   }
   const originals = new Set(cluster.map(rangeKey));
-  return joinLeftovers(pieces, originals).map((span) => {
+  const isKept = (span: Span): boolean => strengthOf(span.entityType) === STRENGTH.keeps;
+  return onePieceOfEach(joinLeftovers(pieces, originals, isKept), originals, isKept).map((span) => {
     // A value belongs to the whole range in which it was found.
     if (originals.has(rangeKey(span))) return span;
     const { value: _, ...rest } = span;
@@ -92,14 +100,37 @@ function firstFree(nextFree: number[], from: number): number {
   return place;
 }
 
-/** The remaining part of a losing find is merged into the adjacent find: one placeholder instead of two. */
-function joinLeftovers(sorted: readonly Span[], originals: ReadonlySet<string>): readonly Span[] {
+/** A find that is kept is only reported, so the first of its remaining parts is enough. */
+function onePieceOfEach(
+  sorted: readonly Span[],
+  originals: ReadonlySet<string>,
+  isKept: (span: Span) => boolean,
+): readonly Span[] {
+  const reported = new Set<string>();
+  return sorted.filter((span) => {
+    if (!isKept(span) || originals.has(rangeKey(span))) return true;
+    const isNew = !reported.has(span.entityType);
+    reported.add(span.entityType);
+    return isNew;
+  });
+}
+
+/**
+ * The remaining part of a losing find is merged into the adjacent find: one placeholder instead of two. What is kept
+ * is not merged into what is replaced, nor the reverse.
+ */
+function joinLeftovers(
+  sorted: readonly Span[],
+  originals: ReadonlySet<string>,
+  isKept: (span: Span) => boolean,
+): readonly Span[] {
   const joined: Span[] = [];
   let lastIsWhole = false;
   for (const span of sorted) {
     const last = joined[joined.length - 1];
     const spanIsWhole = originals.has(rangeKey(span));
-    if (last !== undefined && last.end === span.start && !(lastIsWhole && spanIsWhole)) {
+    const isAdjacent = last !== undefined && last.end === span.start && isKept(last) === isKept(span);
+    if (isAdjacent && !(lastIsWhole && spanIsWhole)) {
       const lead = spanIsWhole && !lastIsWhole ? span : last;
       joined[joined.length - 1] = { ...lead, start: last.start, end: span.end };
       lastIsWhole ||= spanIsWhole;

@@ -5,6 +5,9 @@ const PLACEHOLDER = latePattern(
   'iu',
 );
 
+/** What operators write: `<API_KEY>`, `<API_KEY#6f2c…>`, `<API_KEY_bcdf…>`. */
+const OUTPUT = /^<[A-Z][A-Z0-9_]{0,63}(?:[#>]|_[a-z])/;
+
 const SHORTEST = 16;
 /** This many characters of a value are checked. */
 const LOOK = 128;
@@ -15,7 +18,7 @@ const LOOK = 128;
  * row, `//////////`.
  */
 export function isStandIn(value: string): boolean {
-  return PLACEHOLDER().test(value.slice(0, LOOK));
+  return OUTPUT.test(value) || PLACEHOLDER().test(value.slice(0, LOOK));
 }
 
 /** The same for keys, which have many different characters. */
