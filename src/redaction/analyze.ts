@@ -39,7 +39,9 @@ export function analyzeText(
       for (const { start, end, decoded } of encodedTexts(view.text)) {
         others.push(
           after(analyzeText(settings, decoded, context), (inside) => {
-            const [strongest] = [...inside].sort((a, b) => strengthOf(b.entityType) - strengthOf(a.entityType));
+            const [strongest] = [...inside].sort(
+              (a, b) => strengthOf(b.entityType) - strengthOf(a.entityType),
+            );
             const [from, to] = view.original(start, end);
             // One edited character changes all that follow, so the encoded text is replaced as a whole.
             return strongest === undefined ? [] : [{ ...strongest, start: from, end: to, validated: true }];

@@ -22,7 +22,16 @@ const LITERALS = late(() =>
     new Map([
       [NAME, [...NAME_LITERALS, ...CREDENTIAL_SCHEMES]],
       [COOKIE, ['cookie']],
-      [COMMAND, ['identified']],
+      [
+        COMMAND,
+        [
+          'identified',
+          'curl ',
+          'net use',
+          'net.exe use',
+          ...['user', 'role', 'login'].flatMap((kind) => [`create ${kind}`, `alter ${kind}`]),
+        ],
+      ],
     ]),
   ),
 );

@@ -161,7 +161,7 @@ describe('adjacent Latin letters and digits, with any marks, make a value a part
 });
 
 describe('a sign beside a value is no part of it, though its compatibility form is a letter or a digit', () => {
-  const SIGNS = [...'①②⑳➀²³¹₁½⑴⒈№™㏍ⓘⒶ㊞℃ⅣⅧºª'];
+  const SIGNS = '①②⑳➀²³¹₁½⑴⒈№™㏍ⓘⒶ㊞℃ⅣⅧºª'.split('');
   test.each(VALUES)('%s %s', async (entity, value) => {
     for (const sign of SIGNS) {
       // A sign of the order follows its word: `nº`.

@@ -10,6 +10,12 @@ import { secretResult } from './secret-result.ts';
 const COMMANDS: readonly (readonly [needed: string, style: Style, pattern: RegExp])[] = [
   // curl -u ada:password
   ['-u', 'command', /(?:^|\s)(?:-u|--user|--proxy-user)[ =]{1,2}["']?[^\s"':]{1,128}:([^\s"']{3,256})/g],
+  // curl -uada:password, curl -sSu ada:'password'
+  [
+    'curl',
+    'assigned',
+    /\bcurl [^\n|;&]{0,160}?(?<=\s)(?:-[A-Za-z]{0,8}[uU]|--user|--proxy-user)[ =]{0,2}["']?[^\s"':]{1,128}:["']?([^\s"']{3,256})/g,
+  ],
   // mysql -uroot -ppassword
   ['-p', 'command', /\b(?:mysql|mariadb)[a-z_-]{0,16} [^\n|;&]{0,160}?(?<=\s)-p["']?([^\s"']{4,256})/g],
   // sshpass -p password, docker login -u ada -p password
@@ -20,11 +26,29 @@ const COMMANDS: readonly (readonly [needed: string, style: Style, pattern: RegEx
   ],
   // net use x: \\\\host\\share /user:ada password
   ['/user:', 'command', /\/user:[^\s"']{1,128} {1,4}["']?([^\s"'/]{4,256})/gi],
+  // net use x: \\host\share password, net use x: \\host\share /u:ada password
+  [
+    'use ',
+    'plain',
+    /\bnet(?:\.exe)? use [^\n|;&]{0,160}?(?:\\\\[^\s"']{1,128}|\/u:[^\s"']{1,128}) {1,4}["']?([^\s"'/]{4,256})/gi,
+  ],
   // CREATE USER ada IDENTIFIED BY 'password'
   [
     'identified',
     'quoted',
-    /\bidentified (?:with \w{1,40} )?(?:by|as) (?:password )?["']([^\n"']{4,256})["']/gi,
+    /\bidentified (?:with \w{1,40} )?(?:by|as) (?:password )?["']((?:[^\n"'\\]|''|\\.){4,256})["']/gi,
+  ],
+  // CREATE USER ada IDENTIFIED BY password;
+  [
+    'identified',
+    'assigned',
+    /\b(?:create|alter) (?:user|role) [^\s;]{1,128} identified by (?!values\b|password\b)([^\s"';,()]{4,256})/gi,
+  ],
+  // ALTER USER ada WITH PASSWORD 'password'
+  [
+    'password',
+    'quoted',
+    /\b(?:create|alter) (?:user|role|login) [^\n;]{1,160}? password[ =]{1,3}["']((?:[^\n"'\\]|''|\\.){4,256})["']/gi,
   ],
 ];
 

@@ -4,7 +4,8 @@ import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isStandIn, looksRandom } from './randomness.ts';
 import { secretResult } from './secret-result.ts';
 
-const COOKIE = /(?<![\w=:-])(?:set-)?cookie["']?[ \t]{0,2}[:=][ \t]{0,2}["']?/gi;
+/** A hyphen that begins a line is that of a diff. */
+const COOKIE = /(?<![\w=:]|.-)(?:set-)?cookie["']?[ \t]{0,2}[:=][ \t]{0,2}["']?/gi;
 const COOKIE_PAIR = /([\w!#$%&*.^`|~+-]{1,128}=)([^\s;,"']{0,4096})(?:;[ \t]{0,4}|(?=[\s,"']|$))/y;
 const COOKIE_KEYS: ReadonlySet<string> = words(
   'cookie cookies setcookie setcookies set-cookie set-cookies set_cookie set_cookies',

@@ -3,6 +3,7 @@ import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isTopLevelDomain } from '../top-level-domains.ts';
 import { latePattern } from '../late.ts';
 import { UNSPACED_LETTER } from '../unspaced.ts';
+import { HOST_AND_PORT } from './secrets.ts';
 
 const MARK = latePattern(String.raw`\p{M}`, 'u');
 
@@ -19,7 +20,8 @@ const FOREIGN_LETTER = latePattern(String.raw`(?!\p{Script=Latin})[\p{L}]`, 'u')
 const PIXEL_DENSITY = /^\d(?:\.\d)?x$/i;
 /** In these URLs a password may contain characters that end the authority of other URLs. */
 const DATABASE_USER =
-  /(?<![A-Za-z0-9+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]*:(?!\d{1,5}[/?#])[^\s"'<>@]*$/;
+  /(?<![A-Za-z0-9]|.[+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]*:(?!\d{1,5}[/?#])[^\s"'<>@]*$/;
+const USER_AND_PASSWORD = new RegExp(String.raw`:\/\/(?!${HOST_AND_PORT})[^\s/?#@"'<>]*:[^\s/?#"'<>]*$`);
 const REPOSITORY_USERS: ReadonlySet<string> = new Set(['git', 'hg', 'svn']);
 /** `bounce+jane=acme.com@…`, `SRS0=hash=tt=acme.com=jane@…`, `prvs=tag=jane@…`: an address within a local part. */
 const RETURN_PATH = latePattern(
@@ -161,7 +163,7 @@ function isNoMailbox(text: string, start: number, at: number, end: number): bool
   // scheme://user:password@host: the text before the @ is a password, and found as one.
   const before = text.slice(Math.max(0, start - 160), start);
   if (before.includes('://')) {
-    if (/:\/\/[^\s/?#@"'<>]*:[^\s/?#"'<>]*$/.test(before)) return true;
+    if (USER_AND_PASSWORD.test(before)) return true;
     if (DATABASE_USER.test(before)) return true;
   }
   const inUrl = text.slice(Math.max(0, start - 3), start) === '://';

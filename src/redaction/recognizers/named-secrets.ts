@@ -33,7 +33,8 @@ const BELOW = /\r?\n(?:[ \t]{0,8}\r?\n)?[ \t>]{0,8}(?=\S{6,512}[ \t]{0,8}(?:[\r\
 /** `WITH PASSWORD 'x'` */
 const SPACE_AND_QUOTE = /[ \t]{1,4}(?=["'`])/y;
 /** `name: DB_PASSWORD`, on the next line `value: x`; `key="token" value="x"` */
-const PAIR = /["']?[ \t]{0,4}(?:,[ \t]{0,4}|\r?\n)?[ \t]{0,16}["']?val(?:ue)?["']?[ \t]{0,3}[:=][ \t]{0,3}/iy;
+const PAIR =
+  /["']?[ \t]{0,4}(?:,[ \t]{0,4})?(?:\r?\n)?[ \t]{0,16}["']?val(?:ue)?["']?[ \t]{0,3}[:=][ \t]{0,3}/iy;
 /** `<th>Password</th><td>x` */
 const CELL =
   /[ \t]{0,4}:?<\/(?:th|td|dt|b|strong|label|span)>\s{0,16}:?\s{0,4}<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>[ \t]{0,4}/iy;
@@ -121,7 +122,7 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
   const parameters = parametersAt(name, text, opening ?? place);
   if (parameters !== undefined) return secretResult('token', ...parameters);
   if (opening !== undefined) {
-    const close = text.indexOf(text.slice(place, opening), opening);
+    const close = closingQuote(text, text.slice(place, opening), opening);
     if (close === -1 || close - opening > LONGEST_QUOTED) return undefined;
     // Without a sign between them it may be prose: 'the password "letmein" is weak'.
     const style = isCommand && !/[_-]/.test(name) ? 'plain' : 'quoted';
@@ -134,7 +135,8 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
   if (schemed !== undefined && areCredentials(name, text.slice(place, end))) {
     return secretResult('token', place, end);
   }
-  const isVariable = isAssigned && (/^[A-Z][A-Z0-9_]{2,}$/.test(name) || /[?&;]/.test(text[start - 1] ?? ''));
+  const isVariable =
+    isAssigned && (/^-{0,2}[A-Z][A-Z0-9_]{2,}$/.test(name) || /[?&;]/.test(text[start - 1] ?? ''));
   return judge(kind, name, text, place, end, isVariable ? 'assigned' : isCommand ? 'command' : 'plain');
 }
 
@@ -158,6 +160,20 @@ function afterTouching(text: string, start: number, nameEnd: number): number | u
   return /[_-]/.test(text.slice(start, nameEnd))
     ? skip(text, nameEnd, SPACE)
     : skip(text, nameEnd, SPACE_AND_QUOTE);
+}
+
+/** The end of a text in quotes, past those in it that are escaped (`\\"`) or doubled (`''`). */
+function closingQuote(text: string, quote: string, from: number): number {
+  const first = text.indexOf(quote, from);
+  for (let close = first; close !== -1 && close - from <= LONGEST_QUOTED;) {
+    if (/[\r\n]/.test(text.slice(first, close))) return first;
+    const isDoubled = quote.length === 1 && close > from && /^.\w/.test(text.slice(close + 1, close + 3));
+    if (isDoubled && text[close + 1] === quote) close = text.indexOf(quote, close + 2);
+    else if (/(?<!\\)(?:\\\\){0,8}\\$/.test(text.slice(Math.max(from, close - 17), close))) {
+      close = text.indexOf(quote, close + quote.length);
+    } else return close;
+  }
+  return first;
 }
 
 /** A value between quotes or under a key: space around it and a scheme before it are not part of it. */

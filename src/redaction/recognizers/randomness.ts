@@ -1,9 +1,12 @@
 import { latePattern } from '../late.ts';
 
 const PLACEHOLDER = latePattern(
-  String.raw`x{6}|(?![\p{L}\p{N}=/+_-])(.)\1{3}|your|placeholder|changeme|redacted|insert.?here`,
+  String.raw`x{6}|(?<![\p{L}\p{N}])your|(?:enter|insert|put|add|use|paste|type)[ _.-]?your|placeholder|changeme|redacted|insert.?here`,
   'iu',
 );
+/** Four equal signs, as in a mask; a password can end with some. */
+const SIGNS = latePattern(String.raw`(?![\p{L}\p{N}=/+_-])(.)\1{3}`, 'u');
+const CONTENT = latePattern(String.raw`[\p{L}\p{N}]`, 'gu');
 
 /** What operators write: `<API_KEY>`, `<API_KEY#6f2c…>`, `<API_KEY_bcdf…>`. */
 const OUTPUT = /^<[A-Z][A-Z0-9_]{0,63}(?:[#>]|_[a-z])/;
@@ -18,7 +21,12 @@ const LOOK = 128;
  * row, `//////////`.
  */
 export function isStandIn(value: string): boolean {
-  return OUTPUT.test(value) || PLACEHOLDER().test(value.slice(0, LOOK));
+  const piece = value.slice(0, LOOK);
+  return OUTPUT.test(value) || PLACEHOLDER().test(piece) || isMask(piece);
+}
+
+function isMask(value: string): boolean {
+  return SIGNS().test(value) && 2 * (value.match(CONTENT())?.length ?? 0) <= value.length;
 }
 
 /** The same for keys, which have many different characters. */

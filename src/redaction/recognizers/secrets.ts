@@ -16,9 +16,14 @@ const KEY_LINE = /[A-Za-z0-9+/]{20}/;
 const KEY_BODY = /[A-Za-z0-9+/=:,.\s-]*(?:\\[nrt])?/y;
 /** What a quotation adds between two lines: `> `, ` * `, `" +` and a quote. */
 const QUOTATION = /[^A-Za-z0-9]{1,16}(?=[A-Za-z0-9+/]{16})/y;
+/** A host with a port and a sign behind it: what follows is no password of a URL. */
+export const HOST_AND_PORT: string = String.raw`(?:localhost|[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}):\d{1,5}[,;|&)\]、，]`;
 /** The last `@` before the path ends a password (WHATWG URL, authority state): passwords hold `@` unencoded. */
 const USER_INFO =
   /(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:([^\s/?#"'<>]{1,2048})@/g;
+const PORT_AFTER_SCHEME = new RegExp(`^https?://${HOST_AND_PORT}`, 'i');
+/** The sign of a line of a diff; a scheme can hold it, but not begin with it. */
+const DIFF_SIGN = /^[+-](?=[A-Za-z])/gm;
 /** Those of databases and queues may also contain characters that end an authority; digits before them are a port. */
 const LOOSE_USER_INFO =
   /(?<![A-Za-z0-9+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:(?!\d{1,5}[/?#])((?:[^\s"'<>@:]|:(?!\/\/)){1,256})@/g;
@@ -142,12 +147,14 @@ function trimmedEnd(text: string, start: number, end: number): number {
 export const passwordInUrlRecognizer: BuiltInRecognizer = {
   name: 'password-in-url',
   entities: ['PASSWORD_IN_URL'],
-  patterns: [USER_INFO, LOOSE_USER_INFO],
+  patterns: [USER_INFO, LOOSE_USER_INFO, DIFF_SIGN],
   clues: CLUE.scheme,
   analyze(text): readonly RecognizerResult[] {
     const found: RecognizerResult[] = [];
+    const unsigned = text.replace(DIFF_SIGN, ' ');
     for (const pattern of [USER_INFO, LOOSE_USER_INFO]) {
-      for (const match of text.matchAll(pattern)) {
+      for (const match of unsigned.matchAll(pattern)) {
+        if (PORT_AFTER_SCHEME.test(match[0])) continue;
         const password = match[1] as string;
         const end = match.index + match[0].length - 1;
         const start = end - password.length;

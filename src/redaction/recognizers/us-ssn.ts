@@ -26,8 +26,8 @@ export const usSsnRecognizer: BuiltInRecognizer = {
       const dashed = match[1] === '-';
       const hint = nearestHint(text, start, SSN_WORDS) ?? keyHint(context, SSN_WORDS);
       const supported = hint === 'supports' || mentionedBefore(text, start, SSN_WORDS, 4);
-      // `part-536-90-4399` is the name of a thing; `SSN-536-90-4399` has its word.
-      const isTail = /[-.]/.test(text[start - 1] ?? '');
+      // `part-536-90-4399` is the name of a thing; `SSN-536-90-4399` has its word, and a line of a diff begins with `-`.
+      const isTail = /.[-.]$/.test(text.slice(Math.max(0, start - 2), start));
       if (!supported && (!dashed || isTail || hint === 'denies')) return;
       found.push({
         entityType: 'US_SSN',
