@@ -92,7 +92,8 @@ export const ROOT_PATTERN = '^(~[a-z]{1,16}~[^~]*~)+';
 
 /** Whether users cannot have this id. */
 export function isReserved(id: string): boolean {
-  return RESERVED.test(id);
+  // Most ids are not, and each write asks.
+  return id.startsWith('~') && RESERVED.test(id);
 }
 
 /** Whether a session holds items of a conversation: not data keys, values that were taken out of items, or names of branches. */

@@ -13,11 +13,14 @@ export function oneOrAll(store: Store, id: string | undefined): Session | Store 
   return id === undefined ? store : sessionOf(store, id);
 }
 
-/** How many sessions hold items of conversations, and how many items: what verify and migrate look at. */
-export async function countSessions(store: Store): Promise<{ sessions: number; items: number }> {
+/** How many sessions, and how many items in them, a command looks at. Default: those that hold items of conversations. */
+export async function countSessions(
+  store: Store,
+  isMeant: (id: string) => boolean = holdsConversation,
+): Promise<{ sessions: number; items: number }> {
   const sums = { sessions: 0, items: 0 };
   for await (const { id, items } of listed(store, { derived: 'all' })) {
-    if (!holdsConversation(id)) continue;
+    if (!isMeant(id)) continue;
     sums.sessions++;
     sums.items += items;
   }

@@ -69,7 +69,7 @@ function assertEntries(
 function assertItem(layer: SessionLayer, hook: 'write' | 'read', item: AgentInputItem | undefined): void {
   if (hook === 'read') {
     if (isObject(item)) return;
-    throw broken(layer, 'returned something else than an item from read. Return { ...entry, item }');
+    throw broken(layer, 'returned no item from read. Return { ...entry, item }');
   }
   try {
     snapshotItem(item as AgentInputItem);

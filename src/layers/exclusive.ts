@@ -31,12 +31,14 @@ const WRITES: readonly CallKind[] = [
   'addItemsWithCompactionOwnership',
 ];
 
+/** Calls by which a run removes what it then writes in another form, or restores. */
+const REMOVALS: readonly CallKind[] = ['popItem', 'clearSession'];
+
 /** Calls that a run makes. */
 const OF_RUNS: readonly CallKind[] = [
   ...READS,
   ...WRITES,
-  'popItem',
-  'clearSession',
+  ...REMOVALS,
   'applyHistoryMutations',
   'replacePrefix',
   'runCompaction',
@@ -67,10 +69,10 @@ export function endTurn(inner: Session, run: Run): void {
  * which is renewed while the run lasts.
  *
  * {@link runExclusive} ends the turn with the run, however that ends. Plain `run()` does not report its end to the
- * session: its first write that succeeds ends the turn. When nothing is written, or the write fails, the turn ends when
- * the run context is garbage-collected, and another run may take it after `hold`. It is not collected while the
- * application holds the run context, or the error of the run, which references it. A run whose first read fails or is
- * refused has no turn.
+ * session: its first write ends the turn, but for one that fails after the run removed items, which it then restores.
+ * When nothing is written, the turn ends when the run context is garbage-collected, and another run may take it after
+ * `hold`. It is not collected while the application holds the run context, or the error of the run, which references
+ * it. A run whose first read fails or is refused has no turn.
  *
  * A session that compacts itself (`OpenAIResponsesCompactionSession`) belongs below this layer:
  * `wrapSession(compactionSession, [exclusive()])`, with the other layers around its `underlyingSession`. It passes no
@@ -119,15 +121,18 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
     await turn.ready;
     turns.wake(turn);
     const mine = turn;
-    let isOver = false;
+    const writes = WRITES.includes(kind);
+    let restores = writes && mine.hasRemoved;
     mine.calls++;
     try {
       const result = reads ? await next() : await fenced(mine, call.sessionId, next);
       mine.hasAnswer = true;
-      // A run whose write failed may still restore what it has replaced.
-      isOver = WRITES.includes(kind) && !kept.has(run);
+      mine.hasRemoved ||= REMOVALS.includes(kind);
+      restores = false;
       return result;
     } finally {
+      // A run whose write failed can be repeated at once, but first it restores what it has removed.
+      const isOver = writes && !restores && !kept.has(run);
       mine.calls--;
       if (mine.lost) turns.lose(inner, mine);
       else if (isOver || (!mine.hasAnswer && mine.calls === 0)) turns.end(inner, mine);

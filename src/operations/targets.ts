@@ -29,7 +29,12 @@ export function sessionsOf(where: string, target: SealedTarget): AsyncIterable<S
 
 /** The same, and the vaults of `redact()`: what keys seal, and what must stay readable when a key goes. */
 export function sealedSessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
-  return sessionsWhere(where, target, (id) => holdsConversation(id) || isVault(id));
+  return sessionsWhere(where, target, holdsSealed);
+}
+
+/** Whether a session of this id holds items that a stack seals: those of a conversation, or of a vault. */
+export function holdsSealed(id: string): boolean {
+  return holdsConversation(id) || isVault(id);
 }
 
 export function isVault(id: string): boolean {

@@ -8,7 +8,8 @@ import { latePattern } from './late.ts';
 
 /** Most marks after a letter, as in a decomposed `é`. Those of other scripts are in blocks of their own. */
 const MOST_MARKS = 4;
-const LATIN = latePattern(String.raw`^[\p{Script=Latin}\p{Nd}]$`, 'u');
+/** But for the signs of Latin script: ordinal marks and Roman numerals of one character. */
+const LATIN = latePattern(String.raw`^(?![ºª\p{Nl}])[\p{Script=Latin}\p{Nd}]$`, 'u');
 
 /** Whether a Latin letter, a digit or `_` stands directly before `start`. */
 export function isJoinedBefore(text: string, start: number): boolean {

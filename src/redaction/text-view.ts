@@ -11,7 +11,7 @@ const INVISIBLE = latePattern(String.raw`^\p{Default_Ignorable_Code_Point}$`, 'u
 const DIGIT = latePattern(String.raw`^\p{Nd}$`, 'u');
 
 /** A sign that is no letter and no digit, though its compatibility form has some: `①`, `²`, `№`, `™`, `Ⅳ`. */
-const SIGN = latePattern(String.raw`^[\p{So}\p{No}\p{Nl}]$`, 'u');
+const SIGN = latePattern(String.raw`^[\p{So}\p{No}\p{Nl}ºª]$`, 'u');
 const LETTER_OR_DIGIT = latePattern(String.raw`[\p{L}\p{Nd}]`, 'u');
 
 const COMPOSING = latePattern(
@@ -111,15 +111,13 @@ function foldOne(character: string, code: number): string {
   const normal = character.normalize('NFKC');
   if (normal.length > LONGEST_FOLDED) return character;
   if (SIGN().test(character) && LETTER_OR_DIGIT().test(normal)) return signOf(character, normal);
-  // `nº4111…`: what follows is no part of it.
-  if (character === 'º' || character === 'ª') return `${normal} `;
   if (DASH().test(normal)) return '-';
   return SPACE().test(normal) ? ' ' : normal;
 }
 
-/** A sign of letters (`℡`) is a word, which can be a label. One with a digit, as of a list or a note, stays a sign. */
+/** A sign stays a sign: a password can have one. Those of telephones are a label. */
 function signOf(character: string, normal: string): string {
-  return /\d/.test(normal) ? character : ` ${normal} `;
+  return character === '℡' || character === '℻' ? `${normal} ` : character;
 }
 
 /** The ten digits of a script stand in a row, from zero on (Unicode, 4.6); rows of some scripts touch. */

@@ -79,7 +79,7 @@ describe.each(BELOW)('a layer of a user %s', (_name, below) => {
       for (const call of [() => session.getItems(), () => session.popItem()]) {
         await expect(call()).rejects.toMatchObject({
           code: 'ERR_INVALID_OPTION',
-          message: expect.stringContaining('The layer "mine" returned something else than an item from read'),
+          message: expect.stringContaining('The layer "mine" returned no item from read'),
         });
       }
       expect(await inner.getItems()).toHaveLength(1);

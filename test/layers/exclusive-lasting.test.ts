@@ -119,7 +119,7 @@ describe('the turn of exclusive()', () => {
       ['addItems', (session, run) => session.addItems([message('a')], run)],
       ['replaceHistoryWithCompaction', (session, run) => session.replaceHistoryWithCompaction([], run)],
       ['applyHistoryTransaction', (session, run) => session.applyHistoryTransaction(args, run)],
-    ])('so %s that fails does not end it', async (member, write) => {
+    ])('and %s that fails ends it, so that the run can be repeated', async (member, write) => {
       const inner = Object.assign(new MemorySession(), {
         [member]: () => Promise.reject(new Error('no disk')),
       });
@@ -127,8 +127,30 @@ describe('the turn of exclusive()', () => {
       const run = new RunContext();
       await inRun(session).getItems(undefined, run);
       await expect(write(inRun(session), run)).rejects.toThrow('no disk');
-      expect(await askedFor(session)).toMatchObject(timeout);
+      expect(await askedFor(session)).toEqual([]);
     });
+
+    test.each<[string, (session: InRun, run: RunContext) => Promise<unknown>]>([
+      ['clearSession', (session, run) => session.clearSession(run)],
+      ['popItem', (session, run) => session.popItem(run)],
+    ])(
+      'and not by a write that fails after %s, because the run restores what it removed',
+      async (_, remove) => {
+        const inner = new MemorySession();
+        await inner.addItems([message('old')]);
+        const add = inner.addItems.bind(inner);
+        inner.addItems = () => Promise.reject(new Error('no disk'));
+        const session = wrapSession(inner, [exclusive({ wait: 1_000 })]);
+        const run = new RunContext();
+        const old = await inRun(session).getItems(undefined, run);
+        await remove(inRun(session), run);
+        await expect(inRun(session).addItems([message('a')], run)).rejects.toThrow('no disk');
+        expect(await askedFor(session)).toMatchObject(timeout);
+        inner.addItems = add;
+        await inRun(session).addItems(old, run);
+        expect(await askedFor(session)).toEqual(old);
+      },
+    );
   });
 
   describe('begins with a read that succeeds', () => {

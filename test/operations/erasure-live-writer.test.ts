@@ -44,9 +44,10 @@ function withDeletions(store: Store<StoreSession>, key: JWK, then: (id: string) 
     ...sessions,
     [CALLS]: {
       ...calls,
-      async erase(id, kind, origin) {
-        await calls.erase(id, kind, origin);
+      async removing(id, kind, origin, work) {
+        const result = await calls.removing(id, kind, origin, work);
         await then(id);
+        return result;
       },
     },
   };

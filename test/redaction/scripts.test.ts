@@ -166,6 +166,8 @@ describe('a sign beside a value is no part of it, though its compatibility form 
     for (const sign of SIGNS) {
       // A sign of the order follows its word: `nº`.
       const isOrder = 'ºª'.includes(sign);
+      // A letter of a name to a mail server: the mark is replaced with the address.
+      if (isOrder && entity === 'EMAIL_ADDRESS') continue;
       for (const [left, right] of isOrder
         ? [[`n${sign}`, '']]
         : [

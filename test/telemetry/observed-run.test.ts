@@ -240,7 +240,8 @@ export default defineConfig({
     const commands: readonly [readonly string[], number, string][] = [
       [['doctor', '--all'], 3, 'complianceRunConfig()'],
       [['sessions', '--all'], 0, `~vault~~${id}`],
-      [['verify'], 0, '18'],
+      // With the record of the vault.
+      [['verify'], 0, '19'],
       [['inspect', id], 0, key.kid as string],
       [['usage', id], 0, '120'],
       [['branches', 'list', id], 0, 'second'],

@@ -1,3 +1,4 @@
+import { holdsSealed } from '../../operations/targets.ts';
 import { verifySessions } from '../../operations/verify-sessions.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -11,7 +12,7 @@ export function registerVerify(define: Define): void {
     async (context, id?: string) => {
       const { output, origin, signal } = context;
       const { store } = await context.open();
-      const total = id === undefined ? (await countSessions(store)).sessions : 1;
+      const total = id === undefined ? (await countSessions(store, holdsSealed)).sessions : 1;
       const progress = output.progress({ unit: 'sessions', total });
       const report = await verifySessions(oneOrAll(store, id), {
         ...origin,

@@ -17,6 +17,8 @@ export interface Turn {
   lost: boolean;
   /** Whether a call of the run succeeded. A run that could not even read does not go on. */
   hasAnswer: boolean;
+  /** Whether the run removed items. If its next write fails, it restores them. */
+  hasRemoved: boolean;
   /** How many calls of the run are in progress. */
   calls: number;
   /** Settles when the lock was acquired, or could not be acquired. */

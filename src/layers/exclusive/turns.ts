@@ -61,6 +61,7 @@ export function createTurns(): Turns {
       isSilent: false,
       lost: false,
       hasAnswer: false,
+      hasRemoved: false,
       calls: 0,
       ready: Promise.resolve(),
     };
