@@ -87,7 +87,11 @@ export function retention<S extends Session>(store: Store<S>, options: Retention
     erase: async (id) => (calls === undefined ? maintenance.drop(id) : calls.erase(id, WHERE, origin)),
     remove: async (id, work) => (calls === undefined ? work() : calls.removing(id, WHERE, origin, work)),
   };
-  const run: Retention['run'] = async (runOptions) => runOnce(target, settings, runOptions);
+  const run: Retention['run'] = async (runOptions) => {
+    const work = async (): Promise<RetentionReport> => runOnce(target, settings, runOptions);
+    // A dry run, too, tells which sessions there are.
+    return calls === undefined ? work() : calls.whole(WHERE, origin, work);
+  };
 
   let timer: NodeJS.Timeout | undefined;
   let current: Promise<void> | undefined;

@@ -220,23 +220,26 @@ describe('functions on sessions and stores go through the layers', () => {
     await expect(work(place.session)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' });
   });
 
+  test.each([{ dryRun: true }, { dryRun: false }])(
+    'retention asks for the store before it looks (%o)',
+    async (options) => {
+      allowed = false;
+      const rules = retention(place.store, { maxIdle: 1, actor: 'nightly job', purpose: 'policy 3' });
+      await expect(rules.run(options)).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' });
+      const origin = { operation: 'retention', actor: 'nightly job', purpose: 'policy 3' };
+      expect(events).toMatchObject([{ ...origin, sessionId: '', outcome: 'failure' }]);
+      expect(await bare.session('s').getItems()).toHaveLength(1);
+    },
+  );
+
   test('retention asks for each session that it removes or cuts', async () => {
-    allowed = false;
     const rules = retention(place.store, { keepLast: 1, actor: 'nightly job', purpose: 'policy 3' });
     await bare.session('s').addItems(await bare.session('s').getItems());
-    await expect(rules.run()).rejects.toMatchObject({ code: 'ERR_ACCESS_DENIED' });
-    expect(events).toMatchObject([
-      {
-        operation: 'retention',
-        sessionId: 's',
-        actor: 'nightly job',
-        purpose: 'policy 3',
-        outcome: 'failure',
-      },
-    ]);
-    expect(await bare.session('s').getItems()).toHaveLength(2);
-    allowed = true;
     expect((await rules.run()).trimmed.items).toBe(1);
+    const origin = { operation: 'retention', actor: 'nightly job', purpose: 'policy 3', outcome: 'success' };
+    const ofRule = events.filter(({ operation }) => operation === 'retention');
+    expect(ofRule.map(({ sessionId }) => sessionId)).toEqual(['s', '']);
+    expect(ofRule).toMatchObject([origin, origin]);
   });
 
   test('a store that is filled by transfer() is asked for each session, also where its source has no layers', async () => {

@@ -100,6 +100,24 @@ describe('retention', () => {
     expect(await store.session('a').getItems()).toEqual(messages('3'));
   });
 
+  test('a dry run counts no item twice, and deletes no session that the purge empties', async () => {
+    const clock = fakeClock();
+    await using store = openSqlite(':memory:', { clock });
+    await store.session('over').addItems(messages('1', '2'));
+    await store.session('cut').addItems(messages('1', '2', '3'));
+    clock.advance('31d');
+    await store.session('cut').addItems(messages('4', '5', '6', '7'));
+    const rules = retention(store, { expired: '30d', maxIdle: '30d', keepLast: 3 });
+    const dry = await rules.run({ dryRun: true });
+    expect(dry).toMatchObject({
+      expired: { items: 5, sessions: 2 },
+      deleted: [],
+      trimmed: { items: 1, sessions: 1 },
+    });
+    expect(await rules.run()).toEqual({ ...dry, dryRun: false });
+    expect(await store.session('cut').getItems()).toEqual(messages('5', '6', '7'));
+  });
+
   test('runs in one process at a time, and stops on request', async () => {
     const path = file('lock.db');
     await using store = openSqlite(path);

@@ -49,9 +49,12 @@ export async function applyRules(
   const tell = (purged: number): void =>
     onProgress?.({ expired: purged, deleted: report.deleted.length, trimmed: report.trimmed.sessions });
   const policy = after === undefined ? undefined : now - after;
+  // A dry run judges what the purge would leave.
+  const purged = new Map<string, number>();
   if (expired) {
     if (dryRun) {
       const found = await maintenance.expired(policy);
+      for (const { id, items } of found) purged.set(id, items);
       const items = found.reduce((sum, each) => sum + each.items, 0);
       report.expired = { items, sessions: found.length };
     } else {
@@ -72,7 +75,9 @@ export async function applyRules(
   for await (const summary of listed(store, { derived: 'all' })) {
     signal?.throwIfAborted();
     const { id } = summary;
-    const { condition, excess } = judge(summary);
+    const left = summary.items - (purged.get(id) ?? 0);
+    if (left <= 0) continue;
+    const { condition, excess } = judge({ ...summary, items: left });
     try {
       if (condition !== undefined) {
         const gone = await dropTree(target, id, condition, dryRun);
