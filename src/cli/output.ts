@@ -84,8 +84,7 @@ export function shown(text: string): string {
 export function plain(message: string): string {
   // Controls, and the marks that turn the direction of text.
   return message.replace(
-    // oxlint-disable-next-line no-control-regex
-    /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g,
+    /(?!\n)[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069]/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }

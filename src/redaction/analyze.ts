@@ -7,7 +7,7 @@ import { forgetWords } from './context.ts';
 import { unescapedViews } from './escaped-view.ts';
 import { SECRETS } from './keyed-hash.ts';
 import { lookAt, lookAtView, tellsSecret, type Look } from './look.ts';
-import type { RedactionSettings } from './options.ts';
+import { operatorOf, type RedactionSettings } from './options.ts';
 import type { BuiltInRecognizer, RecognizerResult, TextContext } from './recognizer.ts';
 import { resolveOverlaps, STRENGTH, type Span, type StrengthOf } from './spans.ts';
 import { forgetTables } from './table-text.ts';
@@ -52,13 +52,14 @@ export function analyzeText(
   }
   forgetTables();
   forgetWords();
-  if (others.length === 0) return after(own, (spans) => resolveOverlaps(spans, strengthOf));
-  return after(together([own, ...others]), (lists) => resolveOverlaps(lists.flat(), strengthOf));
+  const resolve = (spans: readonly Span[]): readonly Span[] => resolveOverlaps(spans, strengthOf);
+  if (others.length === 0) return after(own, resolve);
+  return after(together([own, ...others]), (lists) => resolve(lists.flat()));
 }
 
-function strengths({ operators, defaultOperator }: RedactionSettings): StrengthOf {
+function strengths(settings: RedactionSettings): StrengthOf {
   return (entityType) => {
-    const { type } = operators.get(entityType) ?? defaultOperator;
+    const { type } = operatorOf(settings, entityType);
     if (type === 'keep') return STRENGTH.keeps;
     return type === 'block' ? STRENGTH.blocks : STRENGTH.replaces;
   };

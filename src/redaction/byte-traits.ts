@@ -24,6 +24,9 @@ export const LAYOUT = 'nrt';
 /** After a backslash: the beginning of the code of a character. */
 export const CODES = 'uxe01';
 
+/** The escape character, with which what a terminal does not show begins. */
+export const TERMINAL = '\u001b';
+
 const NAME_MARKS = ' _.-';
 const FIRST_OTHER = 0x80;
 
@@ -31,7 +34,7 @@ const CLASSES: readonly (readonly [pattern: RegExp, bit: number])[] = [
   [/[@]/g, AT],
   [/[=]/g, EQUALS],
   [new RegExp(TELLING_CHARACTER, 'g'), TELLING],
-  [/[\d:.%&\\^\x1b-]/g, MARK], // eslint-disable-line no-control-regex -- the escape character is meant
+  [new RegExp(`[\\d:.%&\\\\^${TERMINAL}-]`, 'g'), MARK],
   [/[\w/+=~-]/g, RUN],
   [/[A-Za-z]/g, LETTER],
   [/\d/g, DIGIT],

@@ -2,8 +2,7 @@ import { StrongroomError } from '../errors.ts';
 import type { MaybePromise } from '../layer.ts';
 import { after, together } from '../maybe-promise.ts';
 import { shownPath } from '../protocol/item-path.ts';
-import type { PreparedOperator } from './operators.ts';
-import type { RedactionSettings } from './options.ts';
+import { operatorOf, type RedactionSettings } from './options.ts';
 import { applyEdits, overlapsOne } from './outputs.ts';
 import type { Leaf } from './plan.ts';
 import { noteUnsearched, type Progress } from './progress.ts';
@@ -17,11 +16,8 @@ export type EditLeaf = (leaf: Leaf, cuts: readonly Cut[], progress: Progress) =>
 const UNSCANNED = '<UNSCANNED>';
 
 export function createEditLeaf(settings: RedactionSettings): EditLeaf {
-  const operatorOf = (entityType: string): PreparedOperator =>
-    settings.operators.get(entityType) ?? settings.defaultOperator;
-
   const replace = (span: Span, leaf: Leaf, progress: Progress): MaybePromise<string> => {
-    const operator = operatorOf(span.entityType);
+    const operator = operatorOf(settings, span.entityType);
     const value = span.value ?? leaf.text.slice(span.start, span.end);
     const { context } = leaf;
     if (operator.type === 'block' && progress.mayBlock) {
@@ -65,7 +61,7 @@ export function createEditLeaf(settings: RedactionSettings): EditLeaf {
       return leaf.text;
     }
     const numbers =
-      leaf.kind === 'number' ? operatorOf((fresh[0] as Cut).span.entityType).numbers : undefined;
+      leaf.kind === 'number' ? operatorOf(settings, (fresh[0] as Cut).span.entityType).numbers : undefined;
     return after(
       together(fresh.map((cut) => (cut.isRest ? '' : replace(cut.span, leaf, progress)))),
       (replacements) => {
@@ -74,7 +70,7 @@ export function createEditLeaf(settings: RedactionSettings): EditLeaf {
           start,
           end,
           replacement: replacements[index] as string,
-          isOutput: operatorOf(entityType).type === 'custom',
+          isOutput: operatorOf(settings, entityType).type === 'custom',
         }));
         const edited = applyEdits(leaf.text, edits, before);
         if (edited.outputs.length > 0) progress.nextOutputs.set(edited.text, edited.outputs);

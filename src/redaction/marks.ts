@@ -1,4 +1,4 @@
-import { CODES, DIGIT, HEX, LAYOUT, LETTER, SEPARATOR, SPACE, TRAITS } from './byte-traits.ts';
+import { CODES, DIGIT, HEX, LAYOUT, LETTER, SEPARATOR, SPACE, TERMINAL, TRAITS } from './byte-traits.ts';
 import { CLUE, type Clues, type NumberRange } from './clues.ts';
 import { standsAt } from './prefixes.ts';
 
@@ -12,8 +12,6 @@ const CARET = 0x5e;
 const EQUALS = 0x3d;
 const THREE = 0x33;
 const BRACKET = 0x5b;
-/** The escape character, with which what a terminal does not show begins. */
-const TERMINAL = 0x1b;
 const LOWER_CASE = 0x20;
 /** After `&` */
 const NAMED = ['nbsp;', 'commat;', 'quot;'];
@@ -168,7 +166,7 @@ function escapeAt(bytes: Uint8Array, index: number): number {
       const letter = String.fromCharCode(next);
       return LAYOUT.includes(letter) ? CLUE.layout : CODES.includes(letter) ? CLUE.escape : 0;
     }
-    case TERMINAL:
+    case TERMINAL.charCodeAt(0):
       return CLUE.escape;
     default:
       return 0;

@@ -315,6 +315,14 @@ function parseOperators(
 }
 
 /** A replacement must not be found itself: it would be replaced again at each pass. */
+/** What is done with the finds of an entity. */
+export function operatorOf(
+  { operators, defaultOperator }: Pick<RedactionSettings, 'operators' | 'defaultOperator'>,
+  entityType: string,
+): PreparedOperator {
+  return operators.get(entityType) ?? defaultOperator;
+}
+
 function checkReplacements(
   where: string,
   settings: RedactionSettings,
@@ -323,7 +331,7 @@ function checkReplacements(
 ): void {
   const context = { itemType: 'message', path: '' };
   for (const entity of wanted) {
-    const operator = settings.operators.get(entity) ?? settings.defaultOperator;
+    const operator = operatorOf(settings, entity);
     if (operator.type !== 'replace') continue;
     const replacement = operator.apply('', { entityType: entity, path: '' }) as string;
     const isFound = recognizers.some((recognizer) =>

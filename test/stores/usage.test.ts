@@ -172,6 +172,16 @@ describe.each(stores.filter(({ absent }) => !absent))('usage on $name', ({ open,
   });
 });
 
+/** Waits for an approval. */
+const send = tool({
+  name: 'send',
+  description: 'sends',
+  parameters: { type: 'object', properties: {}, required: [], additionalProperties: true },
+  strict: false,
+  needsApproval: true,
+  execute: () => 'sent',
+});
+
 describe('recordUsage()', () => {
   it("counts by agent and model, and the rest of a run as nobody's", async () => {
     const store = wrapStore(openSqlite(':memory:'), full());
@@ -217,17 +227,9 @@ describe('recordUsage()', () => {
   it('counts a result once, and of a resumed run what is new', async () => {
     const store = openSqlite(':memory:');
     const session = store.session('chat');
-    const approved = tool({
-      name: 'send',
-      description: 'sends',
-      parameters: { type: 'object', properties: {}, required: [], additionalProperties: true },
-      strict: false,
-      needsApproval: true,
-      execute: () => 'sent',
-    });
     const agent = new Agent({
       name: 'sender',
-      tools: [approved],
+      tools: [send],
       model: new ScriptedModel([
         response(10, 'm', [functionCall('send', {}, { callId: 'c1' })] as never),
         response(100, 'm'),
@@ -247,14 +249,6 @@ describe('recordUsage()', () => {
     const store = wrapStore(openSqlite(':memory:'), full());
     const [session, other] = [store.session('chat'), store.session('other')];
     const context = new RunContext({});
-    const send = tool({
-      name: 'send',
-      description: 'sends',
-      parameters: { type: 'object', properties: {}, required: [], additionalProperties: true },
-      strict: false,
-      needsApproval: true,
-      execute: () => 'sent',
-    });
     const agent = new Agent({
       name: 'a',
       tools: [send],

@@ -3,7 +3,7 @@ import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isTopLevelDomain } from '../top-level-domains.ts';
 import { latePattern } from '../late.ts';
 import { UNSPACED_LETTER } from '../unspaced.ts';
-import { HOST_AND_PORT } from './secrets.ts';
+import { HOST_AND_PORT } from './host-and-port.ts';
 
 const MARK = latePattern(String.raw`\p{M}`, 'u');
 

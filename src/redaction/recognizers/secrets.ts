@@ -2,6 +2,7 @@ import { isBase64Url } from '../base64.ts';
 import { endOfRun, isJoinedBefore } from '../boundary.ts';
 import { CLUE } from '../clues.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
+import { HOST_AND_PORT } from './host-and-port.ts';
 
 /** `{"` in Base64, with or without spaces and line breaks after the bracket. */
 const JWT = /e(?:y[JA]|w[ok0])/g;
@@ -16,8 +17,6 @@ const KEY_LINE = /[A-Za-z0-9+/]{20}/;
 const KEY_BODY = /[A-Za-z0-9+/=:,.\s-]*(?:\\[nrt])?/y;
 /** What a quotation adds between two lines: `> `, ` * `, `" +` and a quote. */
 const QUOTATION = /[^A-Za-z0-9]{1,16}(?=[A-Za-z0-9+/]{16})/y;
-/** A host with a port and a sign behind it: what follows is no password of a URL. */
-export const HOST_AND_PORT: string = String.raw`(?:localhost|[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}):\d{1,5}[,;|&)\]、，]`;
 /** The last `@` before the path ends a password (WHATWG URL, authority state): passwords hold `@` unencoded. */
 const USER_INFO =
   /(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:([^\s/?#"'<>]{1,2048})@/g;

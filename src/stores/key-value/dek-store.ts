@@ -1,11 +1,11 @@
 import type { DekStore, DekTombstone, HoldStore } from '../../keys/dek-store.ts';
+import type { Database } from './database.ts';
 import { destroyDek, destroyDeks } from './deletion.ts';
 import { attempt } from './draft.ts';
 import { assertNotHeld, keyValueHolds } from './holds.ts';
 import { decodeJson, rangeOf } from './layout.ts';
 import { pairsOf } from './pages.ts';
 import { dekKeyOf, isDestroyed, type DekRow } from './session-row.ts';
-import type { Database } from './database.ts';
 
 const WHAT = 'the data keys';
 

@@ -2,9 +2,9 @@ import { defined } from '../../defined.ts';
 import { ancestorsOf, lineageOf } from '../../derived-id.ts';
 import { heldError, type HoldRecord, type HoldStore } from '../../keys/dek-store.ts';
 import type { HeldSession } from '../driver.ts';
+import type { Database } from './database.ts';
 import { attempt, type Draft } from './draft.ts';
 import { decodeJson, keyOf, rangeOf } from './layout.ts';
-import type { Database } from './database.ts';
 
 export function heldKeyOf(sessionId: string): string {
   return keyOf('held', sessionId);

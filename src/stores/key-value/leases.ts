@@ -1,8 +1,8 @@
 import type { Leases } from '../../session-contract.ts';
 import { leaseWatch } from '../lease-watch.ts';
+import type { Database } from './database.ts';
 import { attempt, type Draft } from './draft.ts';
 import { decodeJson, keyOf, rangeOf } from './layout.ts';
-import type { Database } from './database.ts';
 
 /** The owner keeps the lease after its end, until another owner takes it over. */
 export interface LeaseRow {

@@ -2,6 +2,7 @@ import { ancestorsOf } from '../../derived-id.ts';
 import type { Expired, StoreDriver, StoredRecord } from '../driver.ts';
 import { firstTimes, isExpired, SESSIONS_A_STEP } from '../first-times.ts';
 import { movedOn, newMark } from '../marks.ts';
+import type { Database } from './database.ts';
 import { removeSession } from './deletion.ts';
 import { attemptOn } from './draft.ts';
 import { decodeElements } from './element.ts';
@@ -10,7 +11,6 @@ import { decodeJson, dueRange, rangeOf, type Bound } from './layout.ts';
 import { leasePurge } from './leases.ts';
 import { pairsOf } from './pages.ts';
 import { saveSession, sessionKeyOf, without, type SessionRow } from './session-row.ts';
-import type { Database } from './database.ts';
 
 interface Purged {
   /** Records that were deleted. */

@@ -2,11 +2,11 @@ import { defined } from '../../defined.ts';
 import { lineageOf } from '../../derived-id.ts';
 import type { SessionSummary } from '../../session-contract.ts';
 import type { StoreDriver } from '../driver.ts';
+import type { Database } from './database.ts';
 import { decodeElements } from './element.ts';
 import { after, decodeJson, rangeOf } from './layout.ts';
 import { idsIn } from './pages.ts';
 import { sessionKeyOf, type SessionRow } from './session-row.ts';
-import type { Database } from './database.ts';
 
 /** Sessions with items, in the order of their keys. */
 export function keyValueSummaries(database: Database): StoreDriver['summaries'] {
