@@ -165,6 +165,9 @@ export interface SessionCall {
  */
 export type HistoryVersion = string;
 
+/** The version of a history to which nothing was ever written, on the stores that have it: no session, so no records. */
+export const UNWRITTEN: HistoryVersion = '0:0';
+
 /** The effect of one append of this process on the version of the history. */
 export interface AppendStep {
   /** How many records it appended. */

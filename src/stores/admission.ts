@@ -1,4 +1,5 @@
 import type { StrongroomError } from '../errors.ts';
+import { ending, type MaybePromise } from '../maybe-promise.ts';
 import { warn } from '../warning.ts';
 import type { Admit } from '../session-contract.ts';
 import { closedError } from './failure.ts';
@@ -9,6 +10,8 @@ export interface Scope {
   readonly admit: Admit;
   /** Runs a call that is admitted by itself, or as a part of an admitted one. */
   run<T>(work: () => Promise<T>): Promise<T>;
+  /** The same, without a promise if `work` makes none; throws at once. */
+  runNow<T>(work: () => MaybePromise<T>): MaybePromise<T>;
 }
 
 /** Decides which calls may still use the database while a store closes. */
@@ -46,6 +49,12 @@ export function createAdmission(name: string, patience: number = PATIENCE): Admi
     };
   }
 
+  /** @param mine The admitted calls of the scope. */
+  function enterAs(mine: number): () => void {
+    if (closing !== undefined && (mine === 0 || ended)) throw closed();
+    return enter();
+  }
+
   async function drain(): Promise<void> {
     if (inside === 0) return;
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -70,14 +79,14 @@ export function createAdmission(name: string, patience: number = PATIENCE): Admi
           };
         },
         async run(work) {
-          if (closing !== undefined && (mine === 0 || ended)) throw closed();
-          const leave = enter();
+          const leave = enterAs(mine);
           try {
             return await work();
           } finally {
             leave();
           }
         },
+        runNow: (work) => ending(work, enterAs(mine)),
       };
     },
     assertOpen() {

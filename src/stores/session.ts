@@ -6,7 +6,7 @@ import type {
 } from '@openai/agents';
 import { createStoreMembers } from '../engine/store-members.ts';
 import type { DekStore } from '../keys/dek-store.ts';
-import type { VersionSource } from '../layer.ts';
+import type { HistoryVersion, MaybePromise, VersionSource } from '../layer.ts';
 import { operationKey } from '../protocol/digest.ts';
 import { ledgerOf } from '../protocol/ledger.ts';
 import { createQueue } from '../queue.ts';
@@ -196,11 +196,13 @@ export function createStoreSession(
     },
     [VERSION]: {
       known: () => version.known(),
-      read: () =>
-        run(async () => {
+      read() {
+        const read = (): MaybePromise<HistoryVersion> => {
           appends.watch();
           return queue.read(() => version.read());
-        }),
+        };
+        return scope === undefined ? read() : scope.runNow(read);
+      },
       compare(before, since) {
         appends.watch();
         return queue.read(() => version.compare(before, since));

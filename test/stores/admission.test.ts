@@ -66,3 +66,21 @@ test('parts of an admitted call continue while the store closes, other calls are
   expect(isClosed).toBe(true);
   await expect(mine.run(async () => Promise.resolve('late'))).rejects.toThrow(CLOSED);
 });
+
+test('a call that is admitted at once is over when its work is, and makes a promise only for a promise', async () => {
+  const admission = createAdmission('openTest');
+  const scope = admission.scope();
+  expect(scope.runNow(() => 'at once')).toBe('at once');
+  expect(() =>
+    scope.runNow(() => {
+      throw new Error('in the work');
+    }),
+  ).toThrow('in the work');
+  await expect(scope.runNow(async () => Promise.resolve('later'))).resolves.toBe('later');
+  await expect(scope.runNow(async () => Promise.reject(new Error('in a promise')))).rejects.toThrow(
+    'in a promise',
+  );
+  // None of them is still waited for.
+  await admission.close(async () => Promise.resolve());
+  expect(() => scope.runNow(() => 'late')).toThrow(CLOSED);
+});

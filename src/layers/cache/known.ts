@@ -1,6 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { getOrMake } from '../../get-or-make.ts';
 import type { Entry, HiddenEntry, LayerIO, MaybePromise, SessionCall } from '../../layer.ts';
+import { after } from '../../maybe-promise.ts';
 import { recordKey } from '../../protocol/envelope.ts';
 import { isMark, markKey, markOf } from '../../protocol/record-mark.ts';
 import { takesParts } from '../../protocol/sealed-record.ts';
@@ -69,16 +70,23 @@ export function keyFor(known: readonly Known[]): (record: AgentInputItem) => str
 }
 
 /** Opens the records that are not known, in one batch. */
-export async function openUnknown(
+export function openUnknown(
+  records: readonly AgentInputItem[],
+  before: readonly Known[],
+  io: LayerIO,
+  keeping: Keeping,
+): MaybePromise<Known[]> {
+  if (records.length === 0) return [];
+  if (before.length === 0) return after(io.open(records), (all) => mapInSlices(all, keeping.keep));
+  return openOthers(records, before, io, keeping);
+}
+
+async function openOthers(
   records: readonly AgentInputItem[],
   before: readonly Known[],
   io: LayerIO,
   { keep, again }: Keeping,
 ): Promise<Known[]> {
-  if (before.length === 0) {
-    const all = records.length === 0 ? [] : await io.open(records);
-    return await mapInSlices(all, keep);
-  }
   const keyOf = keyFor(before);
   const unused = new Map<string, Known[]>();
   // From the end, so that the first one of equal records is popped.

@@ -1,11 +1,12 @@
-import type {
-  Entry,
-  HiddenEntry,
-  HistoryVersion,
-  LayerIO,
-  MaybePromise,
-  SessionCall,
-  SessionLayer,
+import {
+  UNWRITTEN,
+  type Entry,
+  type HiddenEntry,
+  type HistoryVersion,
+  type LayerIO,
+  type MaybePromise,
+  type SessionCall,
+  type SessionLayer,
 } from '../../layer.ts';
 import { after } from '../../maybe-promise.ts';
 import { takesParts } from '../../protocol/sealed-record.ts';
@@ -13,7 +14,7 @@ import { countWork } from '../../protocol/work.ts';
 import { mapInSlices } from '../../slices.ts';
 import type { ActivityOf } from './activities.ts';
 import { compare, endsWithKnown } from './changes.ts';
-import { createKeeping, handOutAll, openUnknown } from './known.ts';
+import { createKeeping, handOutAll, openUnknown, type Known } from './known.ts';
 import type { LayersBelow } from './layers-below.ts';
 import { sumsOf, type List, type Lists } from './lists.ts';
 import type { CacheSettings } from './options.ts';
@@ -94,40 +95,50 @@ export function createLoad(
   }
 
   /** @param version The version of the history, if it is known already. */
-  async function readAnew(
-    { call, io, key, now, generation, isUndisturbed }: Load,
-    list: List | undefined,
-    version: HistoryVersion | undefined,
-  ): Promise<readonly (Entry | HiddenEntry)[]> {
+  function readAnew(reading: Load, list: List | undefined, known: HistoryVersion | undefined): Loaded {
+    const { call, io } = reading;
     countWork(call, 'cacheMisses', 1);
     const isFull = call.limit === undefined;
     // Read before the records: an append in between makes the kept version older than its records, never newer.
-    const before = isFull && mode === 'tail' ? (version ?? (await io.version?.read())) : undefined;
-    const records = await io.raw(call.limit);
-    const known = await openUnknown(records, list?.known ?? [], io, createKeeping(settings, call));
-    if (isFull) {
-      const examples = new Map<string, Entry>();
-      await mapInSlices(known, below.addingTo(examples, call));
+    return after(isFull && mode === 'tail' ? (known ?? io.version?.read()) : undefined, (version) =>
+      // The first read of most conversations comes before their first item.
+      after(version === UNWRITTEN ? [] : io.raw(call.limit), (records) =>
+        after(openUnknown(records, list?.known ?? [], io, createKeeping(settings, call)), (opened) =>
+          // A copy of the list: later appends are added to its end.
+          after(isFull ? keep(reading, list, opened, version) : undefined, () =>
+            handOutAll(opened.slice(), call),
+          ),
+        ),
+      ),
+    );
+  }
+
+  /** Keeps a whole history. */
+  function keep(
+    { call, key, now, generation, isUndisturbed }: Load,
+    before: List | undefined,
+    known: Known[],
+    version: HistoryVersion | undefined,
+  ): MaybePromise<void> {
+    const examples = new Map<string, Entry>();
+    return after(mapInSlices(known, below.addingTo(examples, call)), () => {
       // A read during a change may return the state before or after it.
-      if (isUndisturbed()) {
-        activityOf(call).hasLists = true;
-        lists.dropOver(now);
-        lists.set(key, {
-          known,
-          examples,
-          checked: known.length,
-          version: before,
-          steps: [],
-          stepCount: 0,
-          ...sumsOf(known, settings),
-          generation,
-          openedAt: list === undefined ? now : Math.min(now, list.openedAt),
-          session: call.inner,
-        });
-      }
-    }
-    // A copy of the list: later appends are added to its end.
-    return handOutAll(known.slice(), call);
+      if (!isUndisturbed()) return;
+      activityOf(call).hasLists = true;
+      lists.dropOver(now);
+      lists.set(key, {
+        known,
+        examples,
+        checked: known.length,
+        version,
+        steps: [],
+        stepCount: 0,
+        ...sumsOf(known, settings),
+        generation,
+        openedAt: before === undefined ? now : Math.min(now, before.openedAt),
+        session: call.inner,
+      });
+    });
   }
 
   function answer(list: List, length: number, call: SessionCall, io: LayerIO): Loaded {
