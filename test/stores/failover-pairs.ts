@@ -85,6 +85,26 @@ async function askPostgres(url: string, sql: string): Promise<Record<string, unk
   }
 }
 
+/** How often the end of the log is looked at, and for how long it has to stay where it is. Milliseconds. */
+const LOOK_EVERY = 25;
+const STILL_FOR = 400;
+
+/**
+ * The end of the log when nobody writes any more. Each connection takes up a new setting when it gets to it, which a busy
+ * machine can delay: until then it writes, and what it writes is acknowledged.
+ */
+async function endOfLog(url: string): Promise<string> {
+  let end = '';
+  for (let still = 0; still < STILL_FOR; still += LOOK_EVERY) {
+    const [row] = await askPostgres(url, 'SELECT pg_current_wal_lsn()::text AS at');
+    const now = String(row?.['at']);
+    if (now !== end) still = 0;
+    end = now;
+    await delay(LOOK_EVERY);
+  }
+  return end;
+}
+
 async function postgresPair(): Promise<Pair> {
   let primary = await ownServer('PostgreSQL');
   await primary.start();
@@ -107,13 +127,12 @@ async function postgresPair(): Promise<Pair> {
         // It ends when its standby has everything.
         await old.kill('SIGTERM');
       } else {
-        // It goes on and takes no writes; the answers of those before are on their way.
+        // It goes on and takes no writes.
         await askPostgres(old.url, 'ALTER SYSTEM SET default_transaction_read_only = on');
         await askPostgres(old.url, 'SELECT pg_reload_conf()');
-        await delay(300);
-        const [row] = await askPostgres(old.url, 'SELECT pg_current_wal_lsn()::text AS at');
+        const end = await endOfLog(old.url);
         await until(async () => {
-          const sql = `SELECT pg_last_wal_replay_lsn() >= '${String(row?.['at'])}' AS there`;
+          const sql = `SELECT pg_last_wal_replay_lsn() >= '${end}' AS there`;
           return (await askPostgres(replica.url, sql))[0]?.['there'] === true;
         }, 'the standby has everything');
       }
