@@ -35,7 +35,7 @@ function itemAt(index: number, length: number): AgentInputItem {
         callId,
         name: 'search_tickets',
         status: 'completed',
-        arguments: JSON.stringify({ query: text, limit: index }),
+        arguments: JSON.stringify({ query: text, limit: 10 + (index % 90) }),
       };
     case 2:
       return {

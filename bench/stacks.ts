@@ -24,7 +24,7 @@ export function fullStack(key: JWK, options: Pick<CacheOptions, 'freeze'> = {}):
   return [
     redact(),
     expire({ after: '30d' }),
-    cache({ maxItems: 1_000_000, ...options }),
+    cache({ maxBytes: 64 * 2 ** 20, ...options }),
     encrypt({ keys: keyring({ current: key }) }),
   ];
 }
