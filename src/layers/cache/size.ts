@@ -18,6 +18,8 @@ const RECORD = 256;
  */
 const FROZEN = 96;
 
+/** The names and ids of an item: looking for wide characters would take longer than their bytes are worth. */
+const SHORT_TEXT = 24;
 const IS_WIDE = /[^\0-\u00ff]/;
 
 /** The size of a kept record: an estimate a little above the measured one. */
@@ -33,8 +35,12 @@ function sizeOfRecord({ stored }: Known): number {
   return parts === undefined ? recordKey(stored).length : parts.body.length + (parts.wrapped?.length ?? 0);
 }
 
+function isWide(text: string): boolean {
+  return text.length <= SHORT_TEXT || IS_WIDE.test(text);
+}
+
 function sizeOfValue(value: unknown): number {
-  if (typeof value === 'string') return TEXT + value.length * (IS_WIDE.test(value) ? 2 : 1);
+  if (typeof value === 'string') return TEXT + value.length * (isWide(value) ? 2 : 1);
   if (typeof value === 'number') return NUMBER;
   if (typeof value !== 'object' || value === null) return 0;
   if (value instanceof Uint8Array) return BYTES + value.length;
