@@ -142,7 +142,8 @@ for (const { name: server, open, clean } of KINDS) {
         message: expect.stringContaining('may have been committed: read the history') as string,
       });
       expect(attempts()).toBe(3);
-      expect(await stored(id)).toBe(3);
+      // The server has it, and can take a moment to commit it.
+      await expect.poll(() => stored(id), { timeout: 10_000 }).toBe(3);
     });
   });
 }
