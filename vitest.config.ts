@@ -13,11 +13,13 @@ const ALONE =
 /** They change nothing that another file could meet, so they share a process and what it has loaded: half of their time. */
 const SHARING = [
   'test/*.test.ts',
-  // memory.test.ts reads what all wrappers of its process remember, work-of-a-call.test.ts counts all promises of its process.
+  // memory.test.ts reads what all wrappers of its process remember, work-of-a-call.test.ts counts all promises of its process,
+  // trim-long.test.ts collects all garbage of its process fifty times.
   'test/engine/!(memory).test.ts',
   'test/layers/!(work-of-a-call).test.ts',
+  'test/history/!(trim-long).test.ts',
   `test/stores/!(${ALONE}).test.ts`,
-  'test/{cli,config,contract,crypto,history,keys,kms,laws,operations,package,protocol,redaction,report,spec,testing}/*.test.ts',
+  'test/{cli,config,contract,crypto,keys,kms,laws,operations,package,protocol,redaction,report,spec,testing}/*.test.ts',
 ];
 
 const config: ViteUserConfig = defineConfig({
