@@ -21,7 +21,7 @@ const LETTER_OR_DIGIT = latePattern(String.raw`[\p{L}\p{N}]`, 'u');
 
 /** The location of a text that a {@link RedactionOptions.transform} gets. */
 export interface TransformContext {
-  /** `content[0].text`, `arguments.customer.email`; keys that are no identifiers are `*`. */
+  /** `content[0].text`, `arguments.customer.email`; a key that can be a value is `*`, see {@link RedactionFinding.path}. */
   readonly path: string;
   /** The original item, which must not be changed. */
   readonly item: AgentInputItem;
