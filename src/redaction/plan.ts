@@ -3,6 +3,7 @@ import { utf8 } from '../crypto/encoding.ts';
 import { jsonLiterals, type JsonLiteral } from './json-text.ts';
 import type { Inspect, Look } from './look.ts';
 import { isValueKey, nameIn } from './named-values.ts';
+import { nameInList } from './paired-names.ts';
 import { checkDepth, pathBelow, type Path } from './path.ts';
 import type { TextContext } from './recognizer.ts';
 import { formatPath } from './report-path.ts';
@@ -224,9 +225,13 @@ function walkData(value: unknown, place: Place, isExtra: boolean, visitor: DataV
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
   checkDepth(place.path);
   if (Array.isArray(value)) {
-    return mapArray(value, (element, index) =>
-      walkData(element, { ...place, path: pathBelow(place.path, index) }, isExtra, visitor),
-    );
+    const isInList = typeof place.path.segment === 'number';
+    return mapArray(value, (element, index) => {
+      const path = pathBelow(place.path, index);
+      const name = nameInList(value, index, isInList, place.key);
+      const at = name === undefined ? { ...place, path } : { path, key: name, parentKey: place.key };
+      return walkData(element, at, isExtra, visitor);
+    });
   }
   const keys = Object.keys(value);
   const isKept = (key: string): boolean =>

@@ -7,6 +7,7 @@ import { ENDS_UNSPACED, UNSPACED_LETTER } from '../unspaced.ts';
 import { afterScheme, areCredentials, parametersAt } from './credentials.ts';
 import { FOREIGN_NAME_ENDS } from './foreign-names.ts';
 import { isPassword, type Style } from './password-shape.ts';
+import { isListedSecret } from './listed-secrets.ts';
 import { looksRandom } from './randomness.ts';
 import {
   CREDENTIAL_SCHEMES,
@@ -38,6 +39,12 @@ const PAIR =
 /** `<th>Password</th><td>x` */
 const CELL =
   /[ \t]{0,4}:?<\/(?:th|td|dt|b|strong|label|span)>\s{0,16}:?\s{0,4}<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>[ \t]{0,4}/iy;
+/** `'Authorization', 'Basic …'`, also as bytes of Python: an element of a list, an argument of a call. */
+const LISTED = /\\{0,3}["'`],[ \t]{0,4}b?(?=\\{0,3}["'`])/y;
+/** `{"Authorization": ["Basic …"]}`, also as Go prints it and writes it. */
+const OPEN_LIST = /\[(?:\]string\{)?[ \t]{0,4}/y;
+/** `| Authorization | Basic … |`, columns of other tables */
+const APART = /[ \t|,]{1,16}/y;
 const OPEN_TAG = />[ \t]{0,2}(?=[^\s<>]{1,512}<\/)/y;
 const USER_BEFORE = /\b(?:user|username|login|email)["']?[ \t]{0,4}[:=]/i;
 const CREDENTIAL_KEYS = /^(?:auth|basic_?auth|credentials?|smtp|login|account|db|database|proxy)$/i;
@@ -111,11 +118,12 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
     return undefined;
   let start = at;
   while (start > 0 && at - start < LONGEST_NAME && NAME_CHARACTER().test(text[start - 1] as string)) start--;
-  let place = separated === undefined ? afterTouching(text, start, nameEnd) : besideOrBelow(text, separated);
-  if (place === undefined) return undefined;
   const name = text.slice(start, nameEnd);
+  let place = separated === undefined ? afterTouching(text, start, nameEnd) : besideOrBelow(text, separated);
+  if (place === undefined) return separated === undefined ? secretBeside(text, start, name) : undefined;
   const kind = secretKind(name) ?? passOfUser(text, start, name);
   if (kind === undefined) return undefined;
+  if (kind === 'token') place = skip(text, place, OPEN_LIST) ?? place;
   const isCommand = separated === undefined && /^[ \t]/.test(text.slice(nameEnd, place));
   const isAssigned = text.slice(nameEnd, separated ?? nameEnd).includes('=');
   const opening = skip(text, place, OPENING);
@@ -138,6 +146,27 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
   const isVariable =
     isAssigned && (/^-{0,2}[A-Z][A-Z0-9_]{2,}$/.test(name) || /[?&;]/.test(text[start - 1] ?? ''));
   return judge(kind, name, text, place, end, isVariable ? 'assigned' : isCommand ? 'command' : 'plain');
+}
+
+/** A secret in quotes that follows its name in quotes, or random credentials after a scheme. */
+function secretBeside(text: string, start: number, name: string): RecognizerResult | undefined {
+  const nameEnd = start + name.length;
+  const place = /["'`]/.test(text[start - 1] ?? '') ? skip(text, nameEnd, LISTED) : undefined;
+  if (place === undefined) {
+    const apart = skip(text, nameEnd, APART);
+    const schemed = apart === undefined ? undefined : afterScheme(text, apart);
+    if (schemed === undefined) return undefined;
+    const end = valueEnd(text, schemed, VALUE);
+    const value = text.slice(schemed, end);
+    const isSecret = areCredentials(name, value) && looksRandom(value, SHORTEST_TOKEN);
+    return isSecret ? secretResult('token', schemed, end) : undefined;
+  }
+  const opening = skip(text, place, OPENING);
+  if (opening === undefined) return undefined;
+  const close = closingQuote(text, text.slice(place, opening), opening);
+  if (close === -1 || close - opening > LONGEST_QUOTED) return undefined;
+  if (!isListedSecret(name, text.slice(opening, close))) return undefined;
+  return judgeQuoted('token', name, text, opening, close, 'quoted');
 }
 
 /** `pass` has many meanings, but after a user it is a password: `auth: { user: 'ada', pass: '…' }`. */
