@@ -1,5 +1,6 @@
 import { CODES, DIGIT, HEX, LAYOUT, LETTER, SEPARATOR, SPACE, TERMINAL, TRAITS } from './byte-traits.ts';
 import { CLUE, type Clues, type NumberRange } from './clues.ts';
+import { formReader, type FormReader } from './form-text.ts';
 import { standsAt } from './prefixes.ts';
 
 const LONGEST_GAP = 3;
@@ -10,6 +11,7 @@ const DOT = 0x2e;
 const BACKSLASH = 0x5c;
 const CARET = 0x5e;
 const EQUALS = 0x3d;
+const PLUS = 0x2b;
 const THREE = 0x33;
 const BRACKET = 0x5b;
 const LOWER_CASE = 0x20;
@@ -18,7 +20,7 @@ const NAMED = ['nbsp;', 'commat;', 'quot;'];
 
 /** The clues around marks, which are passed in the order of the text. */
 export interface Marks {
-  begin(bytes: Uint8Array): void;
+  begin(bytes: Uint8Array, length: number): void;
   note(index: number): void;
   /** The detected clues and positions. */
   end(): Pick<Clues, 'seen' | 'numbers' | 'countryCodes'>;
@@ -39,6 +41,8 @@ export function createMarks(): Marks {
   let stops = 0;
   let lastColon = -1;
   let colons = 0;
+  let length = 0;
+  let form: FormReader | undefined;
 
   const traits = (index: number): number => TRAITS[bytes[index] as number] as number;
   const areHex = (from: number, to: number): boolean => {
@@ -52,11 +56,7 @@ export function createMarks(): Marks {
     return true;
   };
   const endNumber = (): void => {
-    let shows = 0;
-    if (digits >= FEWEST_DIGITS) shows |= CLUE.sixDigits;
-    if (digits >= 9) shows |= CLUE.nineDigits;
-    if (digits >= 12) shows |= CLUE.twelveDigits;
-    if (stops >= 3) shows |= CLUE.fourParts;
+    const shows = shownBy(digits, stops);
     if (shows !== 0) (numbers ??= []).push({ start, end: last + 1, shows });
     seen |= shows;
   };
@@ -123,9 +123,17 @@ export function createMarks(): Marks {
     }
   };
 
+  const notePlus = (index: number): void => {
+    if ((seen & CLUE.escape) !== 0) return;
+    form ??= formReader((place) => bytes[place] as number, length);
+    if (form.isSpace(index)) seen |= CLUE.escape;
+  };
+
   return {
-    begin(next) {
+    begin(next, size) {
       bytes = next;
+      length = size;
+      form = undefined;
       numbers = undefined;
       countryCodes = undefined;
       seen = 0;
@@ -139,14 +147,26 @@ export function createMarks(): Marks {
       else if (code === COLON) noteColon(index);
       else if (code === HYPHEN) noteHyphen(index);
       else if ((traits(index) & DIGIT) !== 0) noteDigit(index);
+      else if (code === PLUS) notePlus(index);
       else seen |= escapeAt(bytes, index);
     },
     end() {
       endNumber();
       bytes = EMPTY;
+      form = undefined;
       return { seen, numbers: numbers ?? NONE, countryCodes: countryCodes ?? NONE };
     },
   };
+}
+
+/** The clues of a number. */
+function shownBy(digits: number, stops: number): number {
+  let shows = 0;
+  if (digits >= FEWEST_DIGITS) shows |= CLUE.sixDigits;
+  if (digits >= 9) shows |= CLUE.nineDigits;
+  if (digits >= 12) shows |= CLUE.twelveDigits;
+  if (stops >= 3) shows |= CLUE.fourParts;
+  return shows;
 }
 
 /** The clue of the escape that begins at `index`; `=3D` is noted by its digit. */

@@ -56,7 +56,7 @@ export interface RedactionOptions {
   readonly scoreThreshold?: number;
   /**
    * Encodings to look through. `'percent'` (default): percent-encoding, escapes such as `\n`, `\x40` and
-   * `\u0040`, numeric character references and `&nbsp;`, colours of terminals. `'base64'`: readable text of at most 64 KiB; the encoded text is replaced as a whole.
+   * `\u0040`, numeric character references and `&nbsp;`, the `+` of a query or a form, colours of terminals. `'base64'`: readable text of at most 64 KiB; the encoded text is replaced as a whole.
    * `'obfuscated'`: obfuscated e-mail addresses, such as `name [at] host [dot] com` and "name at host dot com".
    */
   readonly decode?: readonly ('percent' | 'base64' | 'obfuscated')[];
