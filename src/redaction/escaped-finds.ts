@@ -15,6 +15,8 @@ const PLAIN_AFTER = new RegExp(
   String.raw`[^%\\&=^\x1b]|$|\\{1,8}[nrt]|%(?:0[9ADad]|20)|${HIDDEN}(?![\w.[])`,
   'y',
 );
+/** Markdown's underscores are characters of addresses and keys, too. */
+const EMPHASIS = /^(_{0,3}).*?(_{0,3})$/su;
 /** Longest sequence of a terminal, its escape character written as an escape. */
 const LONGEST_HIDDEN = 56;
 /** Sequences at the end of a find. */
@@ -43,7 +45,7 @@ function rangeKey({ entityType, start, end }: Span): string {
   return `${entityType} ${start} ${end}`;
 }
 
-/** The range without the part of an escape at its beginning, and without what a terminal does not show at its end. */
+/** The range without the part of an escape at its beginning, and without what a terminal does not show at its end, and without emphasis. */
 function trimmed(text: string, { start, end }: Span): { readonly start: number; readonly end: number } {
   let last = end;
   for (let count = 0; count < MOST_HIDDEN; count++) {
@@ -51,7 +53,9 @@ function trimmed(text: string, { start, end }: Span): { readonly start: number; 
     if (hidden === null) break;
     last -= hidden[0].length;
   }
-  return { start: afterHidden(text, start), end: last };
+  const from = afterHidden(text, start);
+  const emphasis = EMPHASIS.exec(text.slice(from, last));
+  return { start: from + (emphasis?.[1]?.length ?? 0), end: last - (emphasis?.[2]?.length ?? 0) };
 }
 
 /** The end of the escape in which `start` stands, `start` itself outside of one. */

@@ -11,8 +11,9 @@ const MARK = latePattern(String.raw`\p{M}`, 'u');
 const LOCAL_CHARACTER = latePattern(String.raw`[\p{L}\p{M}\p{Nd}._+'!#$%&*=^~-]`, 'u');
 /** RFC 5321, 4.5.3.1.3: addresses of mailing lists (VERP) are longer than the 64 characters of a local part. */
 const LONGEST_LOCAL = 254;
+/** An ideographic full stop also separates (UTS #46, 4); the forms of other widths have been folded. */
 const DOMAIN = latePattern(
-  String.raw`[\p{L}\p{Nd}](?:[\p{L}\p{M}\p{Nd}-]{0,62})(?:\.[\p{L}\p{M}\p{Nd}-]{1,63}){1,32}`,
+  String.raw`[\p{L}\p{Nd}](?:[\p{L}\p{M}\p{Nd}-]{0,62})(?:[.。][\p{L}\p{M}\p{Nd}-]{1,63}){1,32}`,
   'uy',
 );
 const LATIN_LETTER = latePattern(String.raw`\p{Script=Latin}`, 'u');
@@ -125,13 +126,16 @@ function domainEnd(text: string, start: number): number | undefined {
   DOMAIN().lastIndex = start;
   const match = DOMAIN().exec(text);
   if (match === null) return undefined;
-  const labels = match[0].split('.');
+  const labels = match[0].replaceAll('。', '.').split('.');
+  const isMixed = match[0].includes('.') && match[0].includes('。');
   if (PIXEL_DENSITY.test(labels[0] as string)) return undefined;
   let length = 0;
   let best: number | undefined;
   for (let index = 0; index < labels.length; index++) {
     const label = labels[index] as string;
     const isLast = index === labels.length - 1;
+    // After a domain with full stops an ideographic one ends the sentence.
+    if (isMixed && best !== undefined && text[start + length - 1] === '。') break;
     const usable = index === 0 ? label.length : usableLength(label, isLast);
     if (index > 0) {
       const last = label.slice(0, usable).toLowerCase();
