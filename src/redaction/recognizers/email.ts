@@ -3,7 +3,7 @@ import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isTopLevelDomain } from '../top-level-domains.ts';
 import { latePattern } from '../late.ts';
 import { UNSPACED_LETTER } from '../unspaced.ts';
-import { HOST_AND_PORT } from './host-and-port.ts';
+import { HOST_AND_PORT, HOSTS_AND_PORTS, PORT_BEFORE_PATH } from './host-and-port.ts';
 
 const MARK = latePattern(String.raw`\p{M}`, 'u');
 
@@ -20,9 +20,12 @@ const LATIN_LETTER = latePattern(String.raw`\p{Script=Latin}`, 'u');
 const FOREIGN_LETTER = latePattern(String.raw`(?!\p{Script=Latin})[\p{L}]`, 'u');
 const PIXEL_DENSITY = /^\d(?:\.\d)?x$/i;
 /** In these URLs a password may contain characters that end the authority of other URLs. */
-const DATABASE_USER =
-  /(?<![A-Za-z0-9]|.[+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]*:(?!\d{1,5}[/?#])[^\s"'<>@]*$/;
-const USER_AND_PASSWORD = new RegExp(String.raw`:\/\/(?!${HOST_AND_PORT})[^\s/?#@"'<>]*:[^\s/?#"'<>]*$`);
+const DATABASE_USER = new RegExp(
+  String.raw`(?<![A-Za-z0-9]|.[+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/(?!${HOSTS_AND_PORTS})[^\s/?#@:"'<>]*:(?!${PORT_BEFORE_PATH})[^\s"'<>@]*$`,
+);
+const USER_AND_PASSWORD = new RegExp(
+  String.raw`:\/\/(?!${HOST_AND_PORT}|${HOSTS_AND_PORTS})[^\s/?#@"'<>]*:[^\s/?#"'<>]*$`,
+);
 const REPOSITORY_USERS: ReadonlySet<string> = new Set(['git', 'hg', 'svn']);
 /** `bounce+jane=acme.com@…`, `SRS0=hash=tt=acme.com=jane@…`, `prvs=tag=jane@…`: an address within a local part. */
 const RETURN_PATH = latePattern(
