@@ -23,6 +23,8 @@ const LEFT_ELEMENT = latePattern(
   String.raw`>\s*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)\s*:?\s*<\/(?:th|td|dt|b|strong|label|span)>\s*:?\s*(?:<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>)?\s*$`,
   'u',
 );
+/** A cell that begins on its own line: its label may be the cell on the line above. */
+const OPEN_CELL = /^\s*(?:<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>)?\s*$/;
 const LAYOUT: ReadonlySet<string> = new Set(
   'td th tr p span div b i em strong a li dd dt code pre value'.split(' '),
 );
@@ -48,6 +50,10 @@ export function leadOf(text: string, start: number): string {
   if (line.includes('>')) {
     const named = labelInMarkup(line);
     if (named !== undefined) return `${named}: `;
+  }
+  if (newline >= 0 && OPEN_CELL.test(line)) {
+    const cell = LEFT_ELEMENT().exec(piece)?.[1];
+    if (cell !== undefined) return `${cell}: `;
   }
   if (newline >= 0 && NO_WORD.test(line)) {
     const above = labelAbove(piece.slice(0, newline));

@@ -168,3 +168,27 @@ describe('a password of several words is replaced whole where a command has one 
     'mysql -u root -p "shop of words"',
   ])('none in: %s', async (text) => expect(await redactor.redactText(text)).toBe(text));
 });
+
+describe('a password in markup', () => {
+  test.each([
+    '<td>Password</td>\n<td>%</td>',
+    '<td>Password:</td><td>%</td>',
+    '<tr>\n  <td>\n    Password\n  </td>\n  <td>\n    %\n  </td>\n</tr>',
+    '<td><b>Password</b></td>\n<td><code>%</code></td>',
+    '<b>Password:</b> %<br>',
+    'Password: <b>%</b>',
+    'User: ada<br>Password:<br>%',
+    '<dt>Passwort</dt>\r\n<dd>%</dd>',
+  ])('%j', async (form) => {
+    expect(await redactor.redactText(form.replace('%', 'hunter2'))).toBe(form.replace('%', '<PASSWORD>'));
+  });
+
+  test.each([
+    '<td>Password</td>\n<td>Required</td>',
+    '<td>Password</td>\n<td></td>\n<td>item2000</td>',
+    '<p>Reset your password:</p>\n<p>GitHub has a page for it</p>',
+    'Password:<br>GitHub asks for it',
+    '<td>Forgot password</td>\n<td>Click here</td>',
+    'password: <a href="x1y2z3">reset</a>',
+  ])('none in: %j', async (text) => expect(await redactor.redactText(text)).toBe(text));
+});

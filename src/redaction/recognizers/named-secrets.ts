@@ -38,13 +38,16 @@ const PAIR =
   /["']?[ \t]{0,4}(?:,[ \t]{0,4})?(?:\r?\n)?[ \t]{0,16}["']?val(?:ue)?["']?[ \t]{0,3}[:=][ \t]{0,3}/iy;
 /** `<th>Password</th><td>x` */
 const CELL =
-  /[ \t]{0,4}:?<\/(?:th|td|dt|b|strong|label|span)>\s{0,16}:?\s{0,4}<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>[ \t]{0,4}/iy;
+  /\s{0,16}(?::\s{0,16})?(?:<\/(?:th|td|dt|b|strong|label|span)>\s{0,16}(?::\s{0,16})?){1,3}(?:<(?:td|dd|span|p|div|b|strong|code)(?: [^<>]{0,20})?>\s{0,16}){1,3}/iy;
 /** `'Authorization', 'Basic …'`, also as bytes of Python: an element of a list, an argument of a call. */
 const LISTED = /\\{0,3}["'`],[ \t]{0,4}b?(?=\\{0,3}["'`])/y;
 /** `{"Authorization": ["Basic …"]}`, also as Go prints it and writes it. */
 const OPEN_LIST = /\[(?:\]string\{)?[ \t]{0,4}/y;
 /** `| Authorization | Basic … |`, columns of other tables */
 const APART = /[ \t|,]{1,16}/y;
+/** `<b>Password:</b> x<br>`: between a label and a value that is alone in its line or element. */
+const TAGS =
+  /(?:<\/?(?:b|strong|i|em|span|code|kbd|label|td|th|dt|dd|br)(?: [^<>]{0,20})?\/?>\s{0,16}){1,4}(?=[^\s<>]{6,512}[ \t]{0,8}(?:[\r\n<]|$))/iy;
 const OPEN_TAG = />[ \t]{0,2}(?=[^\s<>]{1,512}<\/)/y;
 const USER_BEFORE = /\b(?:user|username|login|email)["']?[ \t]{0,4}[:=]/i;
 const CREDENTIAL_KEYS = /^(?:auth|basic_?auth|credentials?|smtp|login|account|db|database|proxy)$/i;
@@ -175,8 +178,11 @@ function passOfUser(text: string, start: number, name: string): SecretKind | und
   return USER_BEFORE.test(text.slice(Math.max(0, start - 120), start)) ? 'password' : undefined;
 }
 
-/** The value of a name that ends its line stands on the next one, alone. */
+/** The value of a name that ends its line stands on the next one, alone; one that ends its cell in the next cell. */
 function besideOrBelow(text: string, separated: number): number | undefined {
+  if (text[separated] === '<') {
+    return skip(text, separated, CELL) ?? skip(text, separated, TAGS) ?? separated;
+  }
   return /[\r\n]/.test(text[separated] ?? '') ? skip(text, separated, BELOW) : separated;
 }
 
