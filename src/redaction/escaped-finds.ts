@@ -19,6 +19,9 @@ const PLAIN_AFTER = new RegExp(
 const EMPHASIS = /^(_{0,3}).*?(_{0,3})$/su;
 /** Longest sequence of a terminal, its escape character written as an escape. */
 const LONGEST_HIDDEN = 56;
+/** In `C:\new\rid` there are no escapes. */
+const DRIVE = /(?<!\w)[A-Za-z]:\\/;
+const NO_NUMBER = /[^\d\s+()./-]/;
 /** Sequences at the end of a find. */
 const MOST_HIDDEN = 8;
 const LONGEST_LEAD = 64;
@@ -68,13 +71,18 @@ function afterHidden(text: string, start: number): number {
   return start;
 }
 
-/** Whether a word that may name the find is joined to an escape, and the find itself is not. */
+/**
+ * Whether a word that may name the find is joined to an escape, and the find itself is not. Only a number is denied by a
+ * word; anything else that only the text itself has is cut by an escape: `scheme://us\xA0er:password@host`.
+ */
 function hasJoinedWord(text: string, { start, end }: Span): boolean {
+  if (NO_NUMBER.test(text.slice(start, end))) return false;
   if (start > 0 && !PLAIN_BEFORE.test(text[start - 1] as string)) return false;
   PLAIN_AFTER.lastIndex = end;
   if (!PLAIN_AFTER.test(text)) return false;
   const lead = text.slice(Math.max(0, start - LONGEST_LEAD), start);
-  return JOINS_WORD.test(lead.slice(lead.lastIndexOf('\n') + 1));
+  const line = lead.slice(lead.lastIndexOf('\n') + 1);
+  return JOINS_WORD.test(line) && !DRIVE.test(line);
 }
 
 function overlapCheck(spans: readonly Span[]): (range: Span) => boolean {

@@ -101,6 +101,16 @@ describe.each(Object.entries(AROUND))('a word directly after %s', (_name, [befor
   });
 });
 
+test.each([
+  ['scheme://us\\xA0er:pa\\uD7FFss1@acme.com/x', 'pa\\uD7FFss1'],
+  ['scheme://us\\u2028er:p4ssw0rd@acme', 'p4ssw0rd'],
+  ['see \\nmail of jane\\u2028@acme.com, jane@acme\\x5f.com, jane@acme.com', 'jane@acme.com'],
+  ['D:\\rid 415-555-2671', '415-555-2671'],
+  ['a\\tpassword of x: DB_PASSWORD=letmein', 'letmein'],
+])('what an escape cuts stays a find: %s', async (text, value) => {
+  expect(await redactText(text)).not.toContain(value);
+});
+
 test('a number that is longer without its colours is replaced', async () => {
   const text = '\x1b[1morder 4111111111111111\x1b[0m1';
   expect(await redactText(text)).not.toContain('4111111111111111');
