@@ -11,6 +11,8 @@ const SEPARATORS = /[+/_-]/g;
 const SEPARATIONS: readonly RegExp[] = [/[+/]/g, /[_-]/g, SEPARATORS];
 /** An encoded text that has separators itself begins after one of the first, or ends before one of the last. */
 const MOST_OUTER = 8;
+/** The first six bits of a character of readable text. */
+const FIRST = /[CDI-Za-fw-z0-9]/;
 /** The characters of readable text as bytes of UTF-8. */
 const READABLE_BYTES = /^[\t\n\r -~\x80-\xf4]*$/;
 const MOST_CHARACTERS = 87_384; // 64 KiB decoded
@@ -42,16 +44,22 @@ export function encodedTexts(text: string): readonly EncodedText[] {
 function encodedIn(run: string): readonly EncodedText[] {
   const whole = decode(run);
   if (whole !== undefined) return [{ start: 0, end: run.length, decoded: whole }];
+  if (!/[A-Z\d]/.test(run)) return []; // words and paths
   const places = Array.from(run.matchAll(SEPARATORS), ({ index }) => index);
   const pieces = [
     ...places.slice(0, MOST_OUTER).map((place) => [place + 1, run.length] as const),
     ...places.slice(-MOST_OUTER).map((place) => [0, place] as const),
-    ...SEPARATIONS.flatMap((separation) => piecesBetween(run, separation)),
+    ...(isMixed(run) ? SEPARATIONS : [SEPARATORS]).flatMap((separation) => piecesBetween(run, separation)),
   ];
   return longest(
     run.length,
     pieces.flatMap(([start, end]) => decodePiece(run, start, end) ?? []),
   );
+}
+
+/** Whether it has characters of both alphabets. */
+function isMixed(text: string): boolean {
+  return /[+/]/.test(text) && /[_-]/.test(text);
 }
 
 function piecesBetween(run: string, separation: RegExp): readonly (readonly [start: number, end: number])[] {
@@ -62,8 +70,7 @@ function piecesBetween(run: string, separation: RegExp): readonly (readonly [sta
 function decodePiece(run: string, start: number, end: number): EncodedText | undefined {
   if (end - start < SHORTEST || !beginsReadable(run, start)) return undefined;
   const piece = run.slice(start, end);
-  if (/[+/]/.test(piece) && /[_-]/.test(piece)) return undefined;
-  const decoded = decode(piece);
+  const decoded = isMixed(piece) ? undefined : decode(piece);
   return decoded === undefined ? undefined : { start, end, decoded };
 }
 
@@ -79,8 +86,9 @@ function longest(length: number, texts: readonly EncodedText[]): readonly Encode
     });
 }
 
-/** Most pieces of other text are told by their first bytes. */
+/** Most pieces of other text are told by their first byte, others by the first nine. */
 function beginsReadable(run: string, start: number): boolean {
+  if (!FIRST.test(run[start] as string)) return false;
   return READABLE_BYTES.test(atob(standard(run.slice(start, start + SHORTEST))));
 }
 
