@@ -10,11 +10,13 @@ const VALUE = 2;
 const BEFORE = 4;
 /** And one of these behind it. */
 const BEHIND = 8;
+const LINE_END = 16;
 const CHARACTERS: readonly (readonly [pattern: RegExp, bit: number])[] = [
   [/[A-Za-z0-9_.%[\]-]/, NAME],
   [/[A-Za-z0-9_.~*%+:@,/()!-]/, VALUE],
   [/[A-Za-z0-9_.,:!)]/, BEFORE],
   [/[A-Za-z0-9_%(]/, BEHIND],
+  [/[\r\n]/, LINE_END],
 ];
 const TRAITS: Uint8Array = Uint8Array.from({ length: 0x80 }, (_, code) =>
   CHARACTERS.reduce((all, [pattern, bit]) => all | (pattern.test(String.fromCharCode(code)) ? bit : 0), 0),
@@ -49,7 +51,8 @@ export function formReader(codeAt: (index: number) => number, length: number): F
     const before = start === 0 ? -1 : codeAt(start - 1);
     if (before === QUESTION || before === AMPERSAND) return true;
     const end = endOf(index, VALUE);
-    if (end === length) return start === 0;
+    if (start === 0 && endOf(end, LINE_END) === length) return true;
+    if (end === length) return false;
     if (codeAt(end) === before && QUOTES.includes(String.fromCharCode(before))) return true;
     if (codeAt(end) !== AMPERSAND) return false;
     const next = endOf(end + 1, NAME);

@@ -30,6 +30,12 @@ const LAYOUTS: readonly [layout: string, write: (name: string, value: string) =>
   ['bytes of Python', (name, value) => `[(b'accept', b'*/*'), (b'${name}', b'${value}')]`],
   ['arguments of a call', (name, value) => `12: request.setHeader('${name}', '${value}');`],
   ['a list in prose', (name, value) => `sent {"${name}": [${JSON.stringify(value)}]} to it`],
+  ['a pair on several lines', (name, value) => `sent: [\n  "${name}",\n  ${JSON.stringify(value)}\n] to it`],
+  ['a header of Java', (name, value) => `{accept=[*/*], ${name}=[${value}], x=[y]}`],
+  [
+    'a name and a value in XML',
+    (name, value) => `<h>\n<name>${name}</name>\n<value>${value}</value>\n</h>: 1`,
+  ],
   ['an option of curl', (name, value) => `curl -H '${name}: ${value}' https://acme.test`],
 ];
 
@@ -157,6 +163,7 @@ test.each([
   ],
   ['{"Authorization":[]string{"Basic YWRhOmxldG1laW4="}}', '{"Authorization":[]string{"Basic <API_KEY>"}}'],
   ['| Authorization | Basic YWRhOmxldG1laW4= |', '| Authorization | Basic <API_KEY> |'],
+  ['Authorization -> Basic YWRhOmxldG1laW4=', 'Authorization -> Basic <API_KEY>'],
   ['authorization\tBearer 4f9d8c7b6a5e4d3c', 'authorization\tBearer <API_KEY>'],
   ['Accept,*/*\nAuthorization,Basic YWRhOmxldG1laW4=', 'Accept,*/*\nAuthorization,Basic <API_KEY>'],
 ])('other layouts of the header: %s', async (text, redacted) => {

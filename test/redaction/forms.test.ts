@@ -21,6 +21,7 @@ const FIELDS: readonly (readonly [text: string, redacted: string])[] = [
 
 const AROUND: Readonly<Record<string, readonly [before: string, after: string]>> = {
   'a text of its own': ['', ''],
+  'a line of its own': ['', '\r\n'],
   'a query': ['see https://a.test/x?', ' there'],
   'a later field of a query': ['https://a.test/x?a=b&', ''],
   'the first field of a form': ['', '&submit=Send+it'],

@@ -19,6 +19,7 @@ const positions: readonly (readonly [name: string, write: (label: string, value:
   ['cells of HTML on two lines', (label, value) => `<tr>\n<td>${label}</td>\n<td>${value}</td>\n</tr>`],
   ['cells with their colon', (label, value) => `<td>${label}:</td>\r\n  <td class="x">${value}</td>`],
   ['a value on its own line in a cell', (label, value) => `<th>${label}</th>\n<td>\n  ${value}\n</td>`],
+  ['a list of properties', (label, value) => `<key>${label}</key>\n<string>${value}</string>`],
   ['a list of definitions', (label, value) => `<dl>\n<dt>${label}</dt>\n<dd>${value}</dd>\n</dl>`],
   ['in bold in HTML', (label, value) => `<b>${label}</b>: ${value}<br>`],
   ['in bold with its colon', (label, value) => `**${label}:** ${value}`],

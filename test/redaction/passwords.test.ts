@@ -178,6 +178,7 @@ describe('a password in markup', () => {
     '<b>Password:</b> %<br>',
     'Password: <b>%</b>',
     'User: ada<br>Password:<br>%',
+    '<key>Password</key>\n<string>%</string>',
     '<dt>Passwort</dt>\r\n<dd>%</dd>',
   ])('%j', async (form) => {
     expect(await redactor.redactText(form.replace('%', 'hunter2'))).toBe(form.replace('%', '<PASSWORD>'));

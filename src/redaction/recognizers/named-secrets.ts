@@ -38,13 +38,13 @@ const PAIR =
   /["']?[ \t]{0,4}(?:,[ \t]{0,4})?(?:\r?\n)?[ \t]{0,16}["']?val(?:ue)?["']?[ \t]{0,3}[:=][ \t]{0,3}/iy;
 /** `<th>Password</th><td>x` */
 const CELL =
-  /\s{0,16}(?::\s{0,16})?(?:<\/(?:th|td|dt|b|strong|label|span)>\s{0,16}(?::\s{0,16})?){1,3}(?:<(?:td|dd|span|p|div|b|strong|code)(?: [^<>]{0,20})?>\s{0,16}){1,3}/iy;
+  /\s{0,16}(?::\s{0,16})?(?:<\/(?:th|td|dt|b|strong|label|span|name|key)>\s{0,16}(?::\s{0,16})?){1,3}(?:<(?:td|dd|span|p|div|b|strong|code|value|string)(?: [^<>]{0,20})?>\s{0,16}){1,3}/iy;
 /** `'Authorization', 'Basic …'`, also as bytes of Python: an element of a list, an argument of a call. */
-const LISTED = /\\{0,3}["'`],[ \t]{0,4}b?(?=\\{0,3}["'`])/y;
+const LISTED = /\\{0,3}["'`],\s{0,16}b?(?=\\{0,3}["'`])/y;
 /** `{"Authorization": ["Basic …"]}`, also as Go prints it and writes it. */
 const OPEN_LIST = /\[(?:\]string\{)?[ \t]{0,4}/y;
 /** `| Authorization | Basic … |`, columns of other tables */
-const APART = /[ \t|,]{1,16}/y;
+const APART = /[ \t|,>-]{1,16}/y;
 /** `<b>Password:</b> x<br>`: between a label and a value that is alone in its line or element. */
 const TAGS =
   /(?:<\/?(?:b|strong|i|em|span|code|kbd|label|td|th|dt|dd|br)(?: [^<>]{0,20})?\/?>\s{0,16}){1,4}(?=[^\s<>]{6,512}[ \t]{0,8}(?:[\r\n<]|$))/iy;
