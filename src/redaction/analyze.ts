@@ -4,6 +4,7 @@ import { after, isThenable, together } from '../maybe-promise.ts';
 import { encodedTexts } from './base64.ts';
 import { CLUE, type Clues } from './clues.ts';
 import { forgetWords } from './context.ts';
+import { withoutMisled } from './escaped-finds.ts';
 import { unescapedViews } from './escaped-view.ts';
 import { SECRETS } from './keyed-hash.ts';
 import { lookAt, lookAtView, tellsSecret, type Look } from './look.ts';
@@ -33,7 +34,7 @@ export function analyzeText(
   const own = searchView(settings, whole, context, text);
   const others: MaybePromise<readonly Span[]>[] = [];
   const views = hidesValues(settings, whole, context) ? unescapedViews(whole.view) : [];
-  for (const inner of views) others.push(searchView(settings, lookAtView(inner), context));
+  const resolved = views.map((inner) => searchView(settings, lookAtView(inner), context));
   if (settings.decode.has('base64')) {
     for (const view of [plainView(text), ...views]) {
       for (const { start, end, decoded } of encodedTexts(view.text)) {
@@ -53,8 +54,11 @@ export function analyzeText(
   forgetTables();
   forgetWords();
   const resolve = (spans: readonly Span[]): readonly Span[] => resolveOverlaps(spans, strengthOf);
-  if (others.length === 0) return after(own, resolve);
-  return after(together([own, ...others]), (lists) => resolve(lists.flat()));
+  if (resolved.length > 0) {
+    others.push(after(together([own, ...resolved]), (levels) => withoutMisled(text, levels)));
+  } else if (others.length === 0) return after(own, resolve);
+  else others.push(own);
+  return after(together(others), (lists) => resolve(lists.flat()));
 }
 
 function strengths(settings: RedactionSettings): StrengthOf {

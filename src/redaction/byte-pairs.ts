@@ -6,6 +6,7 @@ import {
   EQUALS,
   HEX,
   LAYOUT,
+  LETTER,
   MARK,
   RUN,
   SPACE,
@@ -62,6 +63,8 @@ function isMarkBefore(first: number, second: number): boolean {
       return isHex;
     case '-': // the same, a rule, an option
       return isHex || '-up'.includes(String.fromCharCode(second));
+    case '+':
+      return isText(second);
     case '&':
       return '#ncq'.includes(String.fromCharCode(second));
     case '^':
@@ -73,6 +76,13 @@ function isMarkBefore(first: number, second: number): boolean {
   }
 }
 
+/** A character of a value beside a space of a form. */
+function isText(code: number): boolean {
+  return (
+    ((TRAITS[code] as number) & (LETTER | DIGIT)) !== 0 || '%().,:!_'.includes(String.fromCharCode(code))
+  );
+}
+
 /** Whether the mark `second` can show a clue when `first` precedes it. */
 function isMarkAfter(first: number, second: number): boolean {
   const traits = TRAITS[second] as number;
@@ -81,6 +91,8 @@ function isMarkAfter(first: number, second: number): boolean {
   switch (String.fromCharCode(second)) {
     case '.':
       return (before & HEX) !== 0;
+    case '+':
+      return isText(first);
     case '-': // also `--` and the `-u` of `proxy-user`
       return (before & (HEX | SPACE)) !== 0 || '-y'.includes(String.fromCharCode(first));
     default:

@@ -34,7 +34,7 @@ const CLASSES: readonly (readonly [pattern: RegExp, bit: number])[] = [
   [/[@]/g, AT],
   [/[=]/g, EQUALS],
   [new RegExp(TELLING_CHARACTER, 'g'), TELLING],
-  [new RegExp(`[\\d:.%&\\\\^${TERMINAL}-]`, 'g'), MARK],
+  [new RegExp(`[\\d:.%&+\\\\^${TERMINAL}-]`, 'g'), MARK],
   [/[\w/+=~-]/g, RUN],
   [/[A-Za-z]/g, LETTER],
   [/\d/g, DIGIT],

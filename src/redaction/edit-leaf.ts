@@ -5,7 +5,7 @@ import { shownPath } from '../protocol/item-path.ts';
 import { operatorOf, type RedactionSettings } from './options.ts';
 import { applyEdits, overlapsOne } from './outputs.ts';
 import type { Leaf } from './plan.ts';
-import { noteUnsearched, type Progress } from './progress.ts';
+import { noteUnsearched, reportPath, type Progress } from './progress.ts';
 import type { Cut } from './runs.ts';
 import type { Span } from './spans.ts';
 
@@ -20,36 +20,34 @@ export function createEditLeaf(settings: RedactionSettings): EditLeaf {
     const operator = operatorOf(settings, span.entityType);
     const value = span.value ?? leaf.text.slice(span.start, span.end);
     const { context } = leaf;
+    const path = reportPath(leaf, progress);
     if (operator.type === 'block' && progress.mayBlock) {
       throw new StrongroomError(
         'ERR_PII_BLOCKED',
-        `redact: ${shownPath(context.path)} of a ${context.itemType} item contains ${span.entityType}, whose operator is block. Remove it; nothing was stored.`,
+        `redact: ${shownPath(path)} of a ${context.itemType} item contains ${span.entityType}, whose operator is block. Remove it; nothing was stored.`,
       );
     }
-    return after(
-      operator.apply(value, { entityType: span.entityType, path: context.path }),
-      (replacement) => {
-        if (typeof replacement !== 'string') {
-          throw new StrongroomError(
-            'ERR_INVALID_OPTION',
-            `redact: the operator of ${span.entityType} returned ${typeof replacement}; it must return a string.`,
-          );
-        }
-        if (operator.type === 'pseudonymize') progress.tokens.set(replacement, value);
-        // The first round has reported finds that are not changed in later rounds.
-        if (progress.round === 0 || replacement !== value) {
-          progress.findings.push({
-            entityType: span.entityType,
-            path: context.path,
-            itemType: context.itemType,
-            score: span.score,
-            recognizer: span.recognizer,
-            operator: operator.type,
-          });
-        }
-        return replacement === value ? leaf.text.slice(span.start, span.end) : replacement;
-      },
-    );
+    return after(operator.apply(value, { entityType: span.entityType, path }), (replacement) => {
+      if (typeof replacement !== 'string') {
+        throw new StrongroomError(
+          'ERR_INVALID_OPTION',
+          `redact: the operator of ${span.entityType} returned ${typeof replacement}; it must return a string.`,
+        );
+      }
+      if (operator.type === 'pseudonymize') progress.tokens.set(replacement, value);
+      // The first round has reported finds that are not changed in later rounds.
+      if (progress.round === 0 || replacement !== value) {
+        progress.findings.push({
+          entityType: span.entityType,
+          path,
+          itemType: context.itemType,
+          score: span.score,
+          recognizer: span.recognizer,
+          operator: operator.type,
+        });
+      }
+      return replacement === value ? leaf.text.slice(span.start, span.end) : replacement;
+    });
   };
 
   const editLeaf: EditLeaf = (leaf, cuts, progress) => {

@@ -1,3 +1,5 @@
+import { emphasisReader } from './emphasis.ts';
+import { formReader } from './form-text.ts';
 import { foldView } from './text-view.ts';
 import { viewBuilder, type TextView } from './view-builder.ts';
 
@@ -19,7 +21,7 @@ const ESCAPE = new RegExp(
     String.raw`\\u([0-9A-Fa-f]{4})|\\u\{([0-9A-Fa-f]{1,6})\}|&#[xX]([0-9A-Fa-f]{1,6});`,
     String.raw`&#(\d{1,7});`,
     String.raw`\\([01][0-7]{2})`,
-    String.raw`\\[nrt]|\\e(?=\[)|=3[Dd]|&(?:nbsp|commat|quot);`,
+    String.raw`\\[nrt]|\\e(?=\[)|=3[Dd]|&(?:nbsp|commat|quot);|\+|_{1,3}`,
     // What a terminal does not show, such as a colour (ECMA-48, 5.3 and 5.4).
     String.raw`(?:\x1b|\^\[)\[[0-?]{0,32}[ -/]{0,4}[@-~]|\x1b[ -/]{0,4}[0-Z\\-~]`,
   ].join('|'),
@@ -49,9 +51,19 @@ export function unescapedViews(view: TextView): readonly TextView[] {
 function unescape(view: TextView): TextView | undefined {
   const source = view.text;
   const builder = viewBuilder(view);
+  const form = formReader((index) => source.charCodeAt(index), source.length);
+  const emphasis = emphasisReader(source);
+  const resolve = (match: RegExpExecArray): Decoded | undefined => {
+    const { 0: escape, index } = match;
+    const { length } = escape;
+    const isMark = escape.startsWith('_');
+    if (escape !== '+' && !isMark) return decode(match);
+    const isSpace = isMark ? emphasis.isMark(index, length) : form.isSpace(index);
+    return isSpace ? { text: ' ', length } : undefined;
+  };
   ESCAPE.lastIndex = 0;
   for (let match = ESCAPE.exec(source); match !== null; match = ESCAPE.exec(source)) {
-    const decoded = decode(match);
+    const decoded = resolve(match);
     if (decoded === undefined) continue;
     const end = match.index + decoded.length;
     builder.replace(match.index, end, decoded.text);

@@ -1,4 +1,5 @@
 import { isValueKey, rankOfName } from './named-values.ts';
+import { nameBefore, nameOfEntry } from './paired-names.ts';
 import { pathBelow, type Path } from './path.ts';
 
 /** A literal in JSON text: a string, the key of a member, or a whole number of at least seven digits. */
@@ -28,6 +29,10 @@ interface Container {
   rank: number;
   /** Positions of its values among what was found. */
   readonly values: number[];
+  /** The last element of a list that is a text. */
+  last: { readonly index: number; readonly text: string } | undefined;
+  /** The first element, when it is a text, and the position of the second one among what was found. */
+  entry: { readonly name: string; readonly position: number } | undefined;
 }
 
 const QUOTE = 34;
@@ -135,6 +140,7 @@ function scan(
         if (top?.isObject === true) noteMember(top, value, found.length);
         else if (stack.length > 1) noteElement(stack, found.length);
         found.push({ kind: 'string', start: index, end, text: value, ...place(top, at) });
+        if (top?.isObject === false) nameElement(top, value, found);
       }
       index = end;
     } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
@@ -150,10 +156,14 @@ function scan(
         name: undefined,
         rank: Number.POSITIVE_INFINITY,
         values: [],
+        last: undefined,
+        entry: undefined,
       });
       index++;
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
-      nameValues(stack.pop(), found);
+      const closed = stack.pop();
+      nameValues(closed, found);
+      if (stack[stack.length - 1]?.isObject === false) nameEntry(closed, found);
       index++;
     } else if (code === COMMA && top !== undefined) {
       top.index++;
@@ -172,6 +182,7 @@ function scan(
         if (top?.isObject === true && isValueKey(top.key)) top.values.push(found.length);
         else if (stack.length > 1) noteElement(stack, found.length);
         found.push({ kind: 'number', start, end: index, text: text.slice(start, index), ...place(top, at) });
+        if (top?.isObject === false) noteEntry(top, found.length - 1);
       }
     } else {
       index++; // white space, a colon, a letter of true, false or null
@@ -192,6 +203,32 @@ function noteMember(object: Container, text: string, position: number): void {
 function noteElement(stack: readonly Container[], position: number): void {
   const above = stack[stack.length - 2];
   if (above?.isObject === true && isValueKey(above.key)) above.values.push(position);
+}
+
+/** `["Authorization", "Basic …"]` */
+function nameElement(list: Container, text: string, found: JsonLiteral[]): void {
+  const position = found.length - 1;
+  const { last, index, ownKey } = list;
+  noteEntry(list, position);
+  const name = last?.index === index - 1 ? nameBefore(last.text, text, index, ownKey) : undefined;
+  if (name !== undefined) rename(found, position, name, ownKey);
+  list.last = { index, text };
+}
+
+function noteEntry(list: Container, position: number): void {
+  if (list.index === 1 && list.last !== undefined) list.entry = { name: list.last.text, position };
+}
+
+/** A list in a list, which is a pair when it has two elements. */
+function nameEntry(list: Container | undefined, found: JsonLiteral[]): void {
+  if (list?.entry === undefined || list.index !== 1) return;
+  const { entry, ownKey } = list;
+  const name = nameOfEntry(entry.name, found[entry.position]?.text, ownKey);
+  if (name !== undefined) rename(found, entry.position, name, ownKey);
+}
+
+function rename(found: JsonLiteral[], position: number, key: string, parentKey: string | undefined): void {
+  found[position] = { ...(found[position] as JsonLiteral), key, parentKey };
 }
 
 /** The member that names an object's value may follow it, so this is known at the end of the object. */

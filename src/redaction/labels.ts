@@ -20,9 +20,11 @@ const LEFT_CELL = latePattern(
 const ELEMENT = /<([a-z][\w.:-]{0,40})(?: [^<>]{0,30})?>$/;
 /** `<th>Phone</th><td>`, `<b>Phone</b>: ` */
 const LEFT_ELEMENT = latePattern(
-  String.raw`>\s*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)\s*:?\s*<\/(?:th|td|dt|b|strong|label|span)>\s*:?\s*(?:<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>)?\s*$`,
+  String.raw`>\s*(\p{L}[\p{L}\p{M} .()/&'_-]{0,38}?)\s*:?\s*<\/(?:th|td|dt|b|strong|label|span|name|key)>\s*:?\s*(?:<(?:td|dd|span|p|div|value|string)(?: [^<>]{0,20})?>)?\s*$`,
   'u',
 );
+/** A cell that begins on its own line: its label may be the cell on the line above. */
+const OPEN_CELL = /^\s*(?:<(?:td|dd|span|p|div|value|string)(?: [^<>]{0,20})?>)?\s*$/;
 const LAYOUT: ReadonlySet<string> = new Set(
   'td th tr p span div b i em strong a li dd dt code pre value'.split(' '),
 );
@@ -45,6 +47,10 @@ export function leadOf(text: string, start: number): string {
   if (head !== undefined) return head;
   const left = line.includes('|') || line.includes('\t') ? LEFT_CELL().exec(line)?.[1] : undefined;
   if (left !== undefined) return `${left}: `;
+  if (newline >= 0 && OPEN_CELL.test(line)) {
+    const cell = LEFT_ELEMENT().exec(piece)?.[1];
+    if (cell !== undefined) return `${cell}: `;
+  }
   if (line.includes('>')) {
     const named = labelInMarkup(line);
     if (named !== undefined) return `${named}: `;

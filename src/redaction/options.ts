@@ -21,7 +21,7 @@ const LETTER_OR_DIGIT = latePattern(String.raw`[\p{L}\p{N}]`, 'u');
 
 /** The location of a text that a {@link RedactionOptions.transform} gets. */
 export interface TransformContext {
-  /** `content[0].text`, `arguments.customer.email`; keys that are no identifiers are `*`. */
+  /** `content[0].text`, `arguments.customer.email`; a key that can be a value is `*`, see {@link RedactionFinding.path}. */
   readonly path: string;
   /** The original item, which must not be changed. */
   readonly item: AgentInputItem;
@@ -56,7 +56,7 @@ export interface RedactionOptions {
   readonly scoreThreshold?: number;
   /**
    * Encodings to look through. `'percent'` (default): percent-encoding, escapes such as `\n`, `\x40` and
-   * `\u0040`, numeric character references and `&nbsp;`, colours of terminals. `'base64'`: readable text of at most 64 KiB; the encoded text is replaced as a whole.
+   * `\u0040`, numeric character references and `&nbsp;`, the `+` of a query or a form, colours of terminals. `'base64'`: readable text of at most 64 KiB; the encoded text is replaced as a whole.
    * `'obfuscated'`: obfuscated e-mail addresses, such as `name [at] host [dot] com` and "name at host dot com".
    */
   readonly decode?: readonly ('percent' | 'base64' | 'obfuscated')[];

@@ -24,19 +24,3 @@ export function checkDepth(path: Path): void {
     `redact: an item nests more than ${DEEPEST_ITEM} levels of objects and lists. Make it flatter, or store it as JSON text.`,
   );
 }
-
-const SHOWN_SEGMENTS = 24;
-const PLAIN_KEY = /^[A-Za-z_$][\w$-]{0,63}$/;
-
-/** `content[0].text`. At most 24 segments; keys that are no identifiers are `*`, so that reports hold no values. */
-export function formatPath(path: Path | undefined): string {
-  const parts: string[] = [];
-  let place = path;
-  for (; place !== undefined && parts.length < SHOWN_SEGMENTS; place = place.above) {
-    const { segment } = place;
-    if (typeof segment === 'number') parts.push(`[${segment}]`);
-    else parts.push(`${place.above === undefined ? '' : '.'}${PLAIN_KEY.test(segment) ? segment : '*'}`);
-  }
-  if (place !== undefined) parts.push('…');
-  return parts.reverse().join('');
-}

@@ -3,8 +3,10 @@ import { utf8 } from '../crypto/encoding.ts';
 import { jsonLiterals, type JsonLiteral } from './json-text.ts';
 import type { Inspect, Look } from './look.ts';
 import { isValueKey, nameIn } from './named-values.ts';
-import { checkDepth, formatPath, pathBelow, type Path } from './path.ts';
+import { nameInList } from './paired-names.ts';
+import { checkDepth, pathBelow, type Path } from './path.ts';
 import type { TextContext } from './recognizer.ts';
+import { formatPath } from './report-path.ts';
 import { isProtectedExtra, itemType, mapArray, setOwn, walkItem, type Place, type Visitor } from './walk.ts';
 
 /** A text to be searched: a whole field, or one literal of JSON text. */
@@ -14,6 +16,7 @@ export interface Leaf {
   readonly text: string;
   readonly kind: 'text' | 'key' | 'number' | 'unscanned';
   readonly context: TextContext;
+  readonly place: Path | undefined;
   /** Texts that share this follow each other directly. */
   readonly run?: object | undefined;
 }
@@ -77,7 +80,7 @@ export function createPlanItem(maxScanBytes: number, inspect: Inspect): PlanItem
   const addLeaf = (kind: Leaf['kind'], text: string, at: LeafPlace, look?: Look, run?: object): Render => {
     leaves ??= [];
     const index = leaves.length;
-    leaves.push({ kind, text, context: contextOf(type, at, kind === 'key'), run, look });
+    leaves.push({ kind, text, context: contextOf(type, at, kind === 'key'), place: at.path, run, look });
     return (texts) => texts[index] as string;
   };
   /** A key or a number. */
@@ -222,9 +225,13 @@ function walkData(value: unknown, place: Place, isExtra: boolean, visitor: DataV
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
   checkDepth(place.path);
   if (Array.isArray(value)) {
-    return mapArray(value, (element, index) =>
-      walkData(element, { ...place, path: pathBelow(place.path, index) }, isExtra, visitor),
-    );
+    const isInList = typeof place.path.segment === 'number';
+    return mapArray(value, (element, index) => {
+      const path = pathBelow(place.path, index);
+      const name = nameInList(value, index, isInList, place.key);
+      const at = name === undefined ? { ...place, path } : { path, key: name, parentKey: place.key };
+      return walkData(element, at, isExtra, visitor);
+    });
   }
   const keys = Object.keys(value);
   const isKept = (key: string): boolean =>

@@ -45,7 +45,7 @@ export function cluesIn(source: TextBytes, read: () => string): Clues {
   const { bytes, length } = source;
   const { filter, kindsAt } = LITERALS();
   const pairs = pairTraits();
-  marks.begin(bytes);
+  marks.begin(bytes, length);
   let seen = 0;
   let traits = 0;
   let row = 0;

@@ -6,8 +6,9 @@ export interface TextContext {
   /** Type of the item: `message`, `function_call`, … */
   readonly itemType: string;
   /**
-   * The path in the item: `content[0].text`, `arguments.customer.email`. Keys that are not plain identifiers are
-   * shown as `*`, because a key can itself be personal data.
+   * The path in the item: `content[0].text`, `arguments.customer.email`. Keys that are not plain identifiers,
+   * that have many digits, or in which a built-in recognizer finds something are shown as `*`, because a key can itself
+   * be a secret or personal data.
    */
   readonly path: string;
   /** The nearest object key above the text, unchanged; in an array, the key of the array. */

@@ -26,7 +26,6 @@ export function createRedactTexts(
   };
 
   return (leaves, progress) => {
-    for (const leaf of leaves) noteEncoded(leaf, progress);
     return after(
       together(
         leaves.map((leaf) => (leaf.kind === 'unscanned' ? [] : analyze(leaf.text, leaf.context, leaf.look))),
@@ -39,6 +38,11 @@ export function createRedactTexts(
               spans.map((span) => ({ span, isRest: false })),
             );
             for (const changed of across) for (const [index, list] of changed) cuts[index] = list;
+            // Paths are made when all keys above their texts are searched.
+            for (const [index, leaf] of leaves.entries()) {
+              if (leaf.kind === 'key' && cuts[index]?.length !== 0) progress.foundKeys.add(leaf.text);
+            }
+            for (const leaf of leaves) noteEncoded(leaf, progress);
             return together(
               leaves.map((leaf, index) => editLeaf(leaf, cuts[index] as readonly Cut[], progress)),
             );

@@ -3,7 +3,10 @@ import type { AgentInputItem } from '@openai/agents';
 /** One find: its location and entity, never the value. */
 export interface RedactionFinding {
   readonly entityType: string;
-  /** `content[0].text`, `arguments.customer.email`. */
+  /**
+   * `content[0].text`, `arguments.customer.email`. A key that can be a value is `*`: one that is no identifier, that has
+   * six digits and more or digits in three places, or in which a recognizer finds something.
+   */
   readonly path: string;
   readonly itemType: string;
   readonly score: number;

@@ -43,9 +43,7 @@ export function createRedactionEngine(settings: RedactionSettings): RedactionEng
     if (plan.leaves.length === 0) return resultOf(item, progress);
     return after(redactTexts(plan.leaves, progress), (texts) =>
       after(
-        progress.round === 0
-          ? applyTransform(settings.transform, plan.leaves, texts, progress.original)
-          : texts,
+        progress.round === 0 ? applyTransform(settings.transform, plan.leaves, texts, progress) : texts,
         (final): MaybePromise<RedactedItem> => {
           const isSame = final.every((text, index) => text === (plan.leaves[index] as Leaf).text);
           const next = isSame ? item : plan.render(item, final);

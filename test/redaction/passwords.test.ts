@@ -127,3 +127,69 @@ describe('an address after a URL with a port', () => {
     expect(await addresses.redactText('https://ada:1234@acme.com/')).toBe('https://ada:1234@acme.com/');
   });
 });
+
+describe('a password of several words is replaced whole where a command has one in quotes', () => {
+  test.each([
+    'curl -u "ada:%" https://acme.test',
+    "curl -u 'ada:%' https://acme.test",
+    'curl https://acme.test --user ada:"%"',
+    "curl -sSu ada:'%' https://acme.test",
+    'curl --proxy-user "ada:%" -o x https://acme.test',
+    'mysql -u root -p"%" shop',
+    "mysqldump -p'%' shop",
+    'sshpass -p "%" ssh ada@host',
+    "docker login -u ada -p '%' registry",
+    'net use Z: \\\\server\\share "%" /user:ada',
+    'net use Z: \\\\server\\share /user:ada "%"',
+    "CREATE USER ada IDENTIFIED BY '%';",
+    "ALTER USER ada WITH PASSWORD '%'",
+  ])('%s', async (command) => {
+    for (const password of ['two words', 'a b c d', 'correct horse battery 9', "it''s  raining"]) {
+      const quoted = command.includes("'") ? password : password.replace("''", "'");
+      if (quoted.includes("'") && !/IDENTIFIED|PASSWORD|"/.test(command)) continue;
+      expect(await redactor.redactText(command.replace('%', quoted))).toBe(
+        command.replace('%', '<PASSWORD>'),
+      );
+    }
+  });
+
+  test('up to the quote that closes, past one that is escaped', async () => {
+    expect(await redactor.redactText('curl -u "ada:say \\"please\\" twice" https://acme.test "x y"')).toBe(
+      'curl -u "ada:<PASSWORD>" https://acme.test "x y"',
+    );
+  });
+
+  test.each([
+    'curl -u "$USER:$PASS word" https://acme.test',
+    'curl -u "ada:your password here" https://acme.test',
+    'curl -u "username:the password" https://acme.test',
+    "records are identified by 'customer name and town' in the log",
+    'grep -u "see: two words" file',
+    'mysql -u root -p "shop of words"',
+  ])('none in: %s', async (text) => expect(await redactor.redactText(text)).toBe(text));
+});
+
+describe('a password in markup', () => {
+  test.each([
+    '<td>Password</td>\n<td>%</td>',
+    '<td>Password:</td><td>%</td>',
+    '<tr>\n  <td>\n    Password\n  </td>\n  <td>\n    %\n  </td>\n</tr>',
+    '<td><b>Password</b></td>\n<td><code>%</code></td>',
+    '<b>Password:</b> %<br>',
+    'Password: <b>%</b>',
+    'User: ada<br>Password:<br>%',
+    '<key>Password</key>\n<string>%</string>',
+    '<dt>Passwort</dt>\r\n<dd>%</dd>',
+  ])('%j', async (form) => {
+    expect(await redactor.redactText(form.replace('%', 'hunter2'))).toBe(form.replace('%', '<PASSWORD>'));
+  });
+
+  test.each([
+    '<td>Password</td>\n<td>Required</td>',
+    '<td>Password</td>\n<td></td>\n<td>item2000</td>',
+    '<p>Reset your password:</p>\n<p>GitHub has a page for it</p>',
+    'Password:<br>GitHub asks for it',
+    '<td>Forgot password</td>\n<td>Click here</td>',
+    'password: <a href="x1y2z3">reset</a>',
+  ])('none in: %j', async (text) => expect(await redactor.redactText(text)).toBe(text));
+});

@@ -352,5 +352,29 @@ describe('passwords in URLs', () => {
     [`amqp://app:${'x1'.repeat(300)}@mq/`, 'amqp://app:<PASSWORD_IN_URL>@mq/'],
     ['redis://localhost:6379/0 mail a@acme.com', 'redis://localhost:6379/0 mail <EMAIL_ADDRESS>'],
     ['http://acme.com:8080/a@b', 'http://acme.com:8080/a@b'],
+    ['amqp://u:12345,abc@h', 'amqp://u:<PASSWORD_IN_URL>@h'],
+    ['mongodb://app:s3cr3t@h1:27017,h2:27017/db', 'mongodb://app:<PASSWORD_IN_URL>@h1:27017,h2:27017/db'],
+    ['kafka://h1:9092,app:s3cr3t@h2:9092', 'kafka://h1:<PASSWORD_IN_URL>@h2:9092'],
   ])('%s', async (text, expected) => expect(await redactor.redactText(text)).toBe(expected));
+
+  test.each([
+    [
+      'mongodb://h1:27017,h2:27017/db?owner=jane@acme.com',
+      'mongodb://h1:27017,h2:27017/db?owner=<EMAIL_ADDRESS>',
+    ],
+    ['amqp://h1:5672,h2/x?owner=jane@acme.com', 'amqp://h1:5672,h2/x?owner=<EMAIL_ADDRESS>'],
+    ['amqp://h1:5672,h2:5672/@x', 'amqp://h1:5672,h2:5672/@x'],
+    ['kafka://h1:9092,h2:9092;jane@acme.com', 'kafka://h1:9092,h2:9092;<EMAIL_ADDRESS>'],
+    [
+      'redis://h1.acme.com:6379,h2.acme.com:6379,jane@acme.com',
+      'redis://h1.acme.com:6379,h2.acme.com:6379,<EMAIL_ADDRESS>',
+    ],
+    ['nats://h1:4222,h2:4222 mail jane@acme.com', 'nats://h1:4222,h2:4222 mail <EMAIL_ADDRESS>'],
+  ])('the ports of several hosts are none: %s', async (text, expected) => {
+    expect(await redactor.redactText(text)).toBe(expected);
+  });
+
+  test.each([['https://acme.com:8080/a@b', 'https://acme.com:8080/a@b']])('%s', async (text, expected) =>
+    expect(await redactor.redactText(text)).toBe(expected),
+  );
 });

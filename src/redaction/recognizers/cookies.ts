@@ -5,7 +5,8 @@ import { isStandIn, looksRandom } from './randomness.ts';
 import { secretResult } from './secret-result.ts';
 
 /** A hyphen that begins a line is that of a diff. */
-const COOKIE = /(?<![\w=:]|.-)(?:set-)?cookie["']?[ \t]{0,2}[:=][ \t]{0,2}["']?/gi;
+const COOKIE =
+  /(?<![\w=:]|.-)(?:set-)?cookie(?:["']?[ \t]{0,2}[:=][ \t]{0,2}["']?|\\{0,3}["'`],\s{0,16}b?\\{0,3}["'`])/gi;
 const COOKIE_PAIR = /([\w!#$%&*.^`|~+-]{1,128}=)([^\s;,"']{0,4096})(?:;[ \t]{0,4}|(?=[\s,"']|$))/y;
 const COOKIE_KEYS: ReadonlySet<string> = words(
   'cookie cookies setcookie setcookies set-cookie set-cookies set_cookie set_cookies',

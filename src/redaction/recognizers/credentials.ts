@@ -4,7 +4,7 @@ const AUTHORIZATION = /authorization$/i;
 const SCHEME = /(?:basic|bearer|token|digest|apikey|api-key|negotiate|key|jwt|bot)[ \t]{1,4}/iy;
 /** After a scheme any text that is not a word: RFC 7235, 2.1 (token68). */
 const CREDENTIALS = /^(?![A-Z]?[a-z]+$)[A-Za-z0-9._~+/=-]{8,}$/;
-const PARAMETER = String.raw`[\w-]{1,32}=(?:\\{0,3}"[^"\\\r\n]{0,512}\\{0,3}"|[^\s,"'\\=][^\s,"'\\]{0,512})`;
+const PARAMETER = String.raw`[\w-]{1,32}=(?:\\{0,3}"[^"\\\r\n]{0,512}\\{0,3}"|[^\s,"'\\=[\]][^\s,"'\\]{0,512})`;
 /** After any scheme two parameters and more: `Digest username="ada", response="…"` (RFC 7235, 2.1). */
 const PARAMETERS = new RegExp(
   String.raw`([A-Za-z][A-Za-z0-9-]{1,24}[ \t]{1,4})(?:${PARAMETER},\s{0,8}){1,24}${PARAMETER}`,

@@ -3,7 +3,7 @@ import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
 import { isTopLevelDomain } from '../top-level-domains.ts';
 import { latePattern } from '../late.ts';
 import { UNSPACED_LETTER } from '../unspaced.ts';
-import { HOST_AND_PORT } from './host-and-port.ts';
+import { HOST_AND_PORT, HOSTS_AND_PORTS, PORT_BEFORE_PATH } from './host-and-port.ts';
 
 const MARK = latePattern(String.raw`\p{M}`, 'u');
 
@@ -11,17 +11,21 @@ const MARK = latePattern(String.raw`\p{M}`, 'u');
 const LOCAL_CHARACTER = latePattern(String.raw`[\p{L}\p{M}\p{Nd}._+'!#$%&*=^~-]`, 'u');
 /** RFC 5321, 4.5.3.1.3: addresses of mailing lists (VERP) are longer than the 64 characters of a local part. */
 const LONGEST_LOCAL = 254;
+/** An ideographic full stop also separates (UTS #46, 4); the forms of other widths have been folded. */
 const DOMAIN = latePattern(
-  String.raw`[\p{L}\p{Nd}](?:[\p{L}\p{M}\p{Nd}-]{0,62})(?:\.[\p{L}\p{M}\p{Nd}-]{1,63}){1,32}`,
+  String.raw`[\p{L}\p{Nd}](?:[\p{L}\p{M}\p{Nd}-]{0,62})(?:[.。][\p{L}\p{M}\p{Nd}-]{1,63}){1,32}`,
   'uy',
 );
 const LATIN_LETTER = latePattern(String.raw`\p{Script=Latin}`, 'u');
 const FOREIGN_LETTER = latePattern(String.raw`(?!\p{Script=Latin})[\p{L}]`, 'u');
 const PIXEL_DENSITY = /^\d(?:\.\d)?x$/i;
 /** In these URLs a password may contain characters that end the authority of other URLs. */
-const DATABASE_USER =
-  /(?<![A-Za-z0-9]|.[+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]*:(?!\d{1,5}[/?#])[^\s"'<>@]*$/;
-const USER_AND_PASSWORD = new RegExp(String.raw`:\/\/(?!${HOST_AND_PORT})[^\s/?#@"'<>]*:[^\s/?#"'<>]*$`);
+const DATABASE_USER = new RegExp(
+  String.raw`(?<![A-Za-z0-9]|.[+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/(?!${HOSTS_AND_PORTS})[^\s/?#@:"'<>]*:(?!${PORT_BEFORE_PATH})[^\s"'<>@]*$`,
+);
+const USER_AND_PASSWORD = new RegExp(
+  String.raw`:\/\/(?!${HOST_AND_PORT}|${HOSTS_AND_PORTS})[^\s/?#@"'<>]*:[^\s/?#"'<>]*$`,
+);
 const REPOSITORY_USERS: ReadonlySet<string> = new Set(['git', 'hg', 'svn']);
 /** `bounce+jane=acme.com@…`, `SRS0=hash=tt=acme.com=jane@…`, `prvs=tag=jane@…`: an address within a local part. */
 const RETURN_PATH = latePattern(
@@ -125,13 +129,16 @@ function domainEnd(text: string, start: number): number | undefined {
   DOMAIN().lastIndex = start;
   const match = DOMAIN().exec(text);
   if (match === null) return undefined;
-  const labels = match[0].split('.');
+  const labels = match[0].replaceAll('。', '.').split('.');
+  const isMixed = match[0].includes('.') && match[0].includes('。');
   if (PIXEL_DENSITY.test(labels[0] as string)) return undefined;
   let length = 0;
   let best: number | undefined;
   for (let index = 0; index < labels.length; index++) {
     const label = labels[index] as string;
     const isLast = index === labels.length - 1;
+    // After a domain with full stops an ideographic one ends the sentence.
+    if (isMixed && best !== undefined && text[start + length - 1] === '。') break;
     const usable = index === 0 ? label.length : usableLength(label, isLast);
     if (index > 0) {
       const last = label.slice(0, usable).toLowerCase();

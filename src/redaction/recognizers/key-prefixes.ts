@@ -5,8 +5,8 @@
  */
 export const KEY_PREFIXES: readonly (readonly [provider: string, prefixes: string, body: string])[] = [
   ['Anthropic, OpenAI, OpenRouter, DeepSeek, Langfuse', 'sk- pk-lf-', '[A-Za-z0-9_-]{16,}'],
-  ['AWS', 'AKIA ASIA ABIA ACCA', '[A-Z2-7]{16}(?!\\w)'],
-  ['AWS', 'A3T', '[A-Z0-9][A-Z2-7]{16}(?!\\w)'],
+  ['AWS', 'AKIA ASIA ABIA ACCA', '[A-Z2-7]{16}(?![A-Za-z0-9])'],
+  ['AWS', 'A3T', '[A-Z0-9][A-Z2-7]{16}(?![A-Za-z0-9])'],
   ['AWS Bedrock', 'ABSK bedrock-api-key-', '[A-Za-z0-9+/_-]{40,}={0,2}'],
   ['GitHub', 'ghp_ gho_ ghr_ ghs_ ghu_', '[A-Za-z0-9_]{30,}'],
   ['GitHub', 'github_pat_', '[A-Za-z0-9_]{22,}'],

@@ -7,6 +7,7 @@ import { ENDS_UNSPACED, UNSPACED_LETTER } from '../unspaced.ts';
 import { afterScheme, areCredentials, parametersAt } from './credentials.ts';
 import { FOREIGN_NAME_ENDS } from './foreign-names.ts';
 import { isPassword, type Style } from './password-shape.ts';
+import { isListedSecret } from './listed-secrets.ts';
 import { looksRandom } from './randomness.ts';
 import {
   CREDENTIAL_SCHEMES,
@@ -37,7 +38,16 @@ const PAIR =
   /["']?[ \t]{0,4}(?:,[ \t]{0,4})?(?:\r?\n)?[ \t]{0,16}["']?val(?:ue)?["']?[ \t]{0,3}[:=][ \t]{0,3}/iy;
 /** `<th>Password</th><td>x` */
 const CELL =
-  /[ \t]{0,4}:?<\/(?:th|td|dt|b|strong|label|span)>\s{0,16}:?\s{0,4}<(?:td|dd|span|p|div)(?: [^<>]{0,20})?>[ \t]{0,4}/iy;
+  /\s{0,16}(?::\s{0,16})?(?:<\/(?:th|td|dt|b|strong|label|span|name|key)>\s{0,16}(?::\s{0,16})?){1,3}(?:<(?:td|dd|span|p|div|b|strong|code|value|string)(?: [^<>]{0,20})?>\s{0,16}){1,3}/iy;
+/** `'Authorization', 'Basic …'`, also as bytes of Python: an element of a list, an argument of a call. */
+const LISTED = /\\{0,3}["'`],\s{0,16}b?(?=\\{0,3}["'`])/y;
+/** `{"Authorization": ["Basic …"]}`, also as Go prints it and writes it. */
+const OPEN_LIST = /\[(?:\]string\{)?[ \t]{0,4}/y;
+/** `| Authorization | Basic … |`, columns of other tables */
+const APART = /[ \t|,>-]{1,16}/y;
+/** `<b>Password:</b> x<br>`: between a label and a value that is alone in its line or element. */
+const TAGS =
+  /(?:<\/?(?:b|strong|i|em|span|code|kbd|label|td|th|dt|dd|br)(?: [^<>]{0,20})?\/?>\s{0,16}){1,4}(?=[^\s<>]{6,512}[ \t]{0,8}(?:[\r\n<]|$))/iy;
 const OPEN_TAG = />[ \t]{0,2}(?=[^\s<>]{1,512}<\/)/y;
 const USER_BEFORE = /\b(?:user|username|login|email)["']?[ \t]{0,4}[:=]/i;
 const CREDENTIAL_KEYS = /^(?:auth|basic_?auth|credentials?|smtp|login|account|db|database|proxy)$/i;
@@ -111,11 +121,12 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
     return undefined;
   let start = at;
   while (start > 0 && at - start < LONGEST_NAME && NAME_CHARACTER().test(text[start - 1] as string)) start--;
-  let place = separated === undefined ? afterTouching(text, start, nameEnd) : besideOrBelow(text, separated);
-  if (place === undefined) return undefined;
   const name = text.slice(start, nameEnd);
+  let place = separated === undefined ? afterTouching(text, start, nameEnd) : besideOrBelow(text, separated);
+  if (place === undefined) return separated === undefined ? secretBeside(text, start, name) : undefined;
   const kind = secretKind(name) ?? passOfUser(text, start, name);
   if (kind === undefined) return undefined;
+  if (kind === 'token') place = skip(text, place, OPEN_LIST) ?? place;
   const isCommand = separated === undefined && /^[ \t]/.test(text.slice(nameEnd, place));
   const isAssigned = text.slice(nameEnd, separated ?? nameEnd).includes('=');
   const opening = skip(text, place, OPENING);
@@ -140,14 +151,38 @@ function findAfterName(text: string, at: number, nameEnd: number): RecognizerRes
   return judge(kind, name, text, place, end, isVariable ? 'assigned' : isCommand ? 'command' : 'plain');
 }
 
+/** A secret in quotes that follows its name in quotes, or random credentials after a scheme. */
+function secretBeside(text: string, start: number, name: string): RecognizerResult | undefined {
+  const nameEnd = start + name.length;
+  const place = /["'`]/.test(text[start - 1] ?? '') ? skip(text, nameEnd, LISTED) : undefined;
+  if (place === undefined) {
+    const apart = skip(text, nameEnd, APART);
+    const schemed = apart === undefined ? undefined : afterScheme(text, apart);
+    if (schemed === undefined) return undefined;
+    const end = valueEnd(text, schemed, VALUE);
+    const value = text.slice(schemed, end);
+    const isSecret = areCredentials(name, value) && looksRandom(value, SHORTEST_TOKEN);
+    return isSecret ? secretResult('token', schemed, end) : undefined;
+  }
+  const opening = skip(text, place, OPENING);
+  if (opening === undefined) return undefined;
+  const close = closingQuote(text, text.slice(place, opening), opening);
+  if (close === -1 || close - opening > LONGEST_QUOTED) return undefined;
+  if (!isListedSecret(name, text.slice(opening, close))) return undefined;
+  return judgeQuoted('token', name, text, opening, close, 'quoted');
+}
+
 /** `pass` has many meanings, but after a user it is a password: `auth: { user: 'ada', pass: '…' }`. */
 function passOfUser(text: string, start: number, name: string): SecretKind | undefined {
   if (!isPassKey(name)) return undefined;
   return USER_BEFORE.test(text.slice(Math.max(0, start - 120), start)) ? 'password' : undefined;
 }
 
-/** The value of a name that ends its line stands on the next one, alone. */
+/** The value of a name that ends its line stands on the next one, alone; one that ends its cell in the next cell. */
 function besideOrBelow(text: string, separated: number): number | undefined {
+  if (text[separated] === '<') {
+    return skip(text, separated, CELL) ?? skip(text, separated, TAGS) ?? separated;
+  }
   return /[\r\n]/.test(text[separated] ?? '') ? skip(text, separated, BELOW) : separated;
 }
 

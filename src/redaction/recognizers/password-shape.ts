@@ -36,3 +36,10 @@ export function isPassword(value: string, style: Style, name: string): boolean {
   if (style === 'command') return hasDigit && LETTER().test(value);
   return hasDigit || SYMBOL().test(value) || CAMEL().test(value);
 }
+
+/** Whether several words are a password where nothing else can stand: not a stand-in, nor only words of forms. */
+export function isPassPhrase(value: string): boolean {
+  if (value.length > 256 || isStandIn(value)) return false;
+  const parts = value.trim().split(/\s+/);
+  return !isReference(parts[0] as string) && parts.some((word) => !NO_PASSWORD.has(word.toLowerCase()));
+}

@@ -25,6 +25,9 @@ import { latePattern } from '../late.ts';
 /** Before a sum of money, a number of an issue, a longer number. */
 const SIGN_BEFORE = latePattern(String.raw`[+#\p{Sc}]`, 'u');
 
+/** The signs of a line of a diff, also of a combined one, before a number with a `+` of its own. */
+const SIGNS_OF_DIFF = /(?:^|\n)[+-]{1,2}$/;
+
 /** A maximal run of digits with the separators that telephone numbers have. */
 const FIRST_DIGIT = '(?:\\(?\\+ ?\\(?|\\( ?)?\\d';
 /** Before the first digit: `(+ (` */
@@ -147,8 +150,13 @@ export function standsAlone(text: string, start: number, end: number): boolean {
   if (start === 0 && end === text.length) return true;
   const before = text[start - 1] ?? '';
   const next = text[end] ?? '';
-  if (SIGN_BEFORE().test(before) || next === '%' || isJoinedAfter(text, end)) return false;
   const isInternational = /^\(?\+/.test(text.slice(start, start + 2));
+  if (
+    SIGN_BEFORE().test(before) &&
+    !(isInternational && SIGNS_OF_DIFF.test(text.slice(Math.max(0, start - 3), start)))
+  )
+    return false;
+  if (next === '%' || isJoinedAfter(text, end)) return false;
   // "Tel+49…"; "3+4155552671" is a sum.
   if (isJoinedBefore(text, start)) {
     // "+14155552671+14155552672": each begins where the other ends, or each pass would find one more.

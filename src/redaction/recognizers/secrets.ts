@@ -2,7 +2,7 @@ import { isBase64Url } from '../base64.ts';
 import { endOfRun, isJoinedBefore } from '../boundary.ts';
 import { CLUE } from '../clues.ts';
 import type { BuiltInRecognizer, RecognizerResult } from '../recognizer.ts';
-import { HOST_AND_PORT } from './host-and-port.ts';
+import { HOST_AND_PORT, HOSTS_AND_PORTS, PORT_BEFORE_PATH } from './host-and-port.ts';
 
 /** `{"` in Base64, with or without spaces and line breaks after the bracket. */
 const JWT = /e(?:y[JA]|w[ok0])/g;
@@ -20,12 +20,17 @@ const QUOTATION = /[^A-Za-z0-9]{1,16}(?=[A-Za-z0-9+/]{16})/y;
 /** The last `@` before the path ends a password (WHATWG URL, authority state): passwords hold `@` unencoded. */
 const USER_INFO =
   /(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:([^\s/?#"'<>]{1,2048})@/g;
-const PORT_AFTER_SCHEME = new RegExp(`^https?://${HOST_AND_PORT}`, 'i');
+const PORT_AFTER_SCHEME = new RegExp(
+  `^(?:https?://${HOST_AND_PORT}|[A-Za-z][A-Za-z0-9+.-]{1,24}://${HOSTS_AND_PORTS})`,
+  'i',
+);
 /** The sign of a line of a diff; a scheme can hold it, but not begin with it. */
 const DIFF_SIGN = /^[+-](?=[A-Za-z])/gm;
 /** Those of databases and queues may also contain characters that end an authority; digits before them are a port. */
-const LOOSE_USER_INFO =
-  /(?<![A-Za-z0-9+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:(?!\d{1,5}[/?#])((?:[^\s"'<>@:]|:(?!\/\/)){1,256})@/g;
+const LOOSE_USER_INFO = new RegExp(
+  String.raw`(?<![A-Za-z0-9+.-])(?!https?:)[A-Za-z][A-Za-z0-9+.-]{1,24}:\/\/[^\s/?#@:"'<>]{0,128}:(?!${PORT_BEFORE_PATH})((?:[^\s"'<>@:]|:(?!\/\/)){1,256})@`,
+  'g',
+);
 
 /**
  * JSON web tokens in the compact form: signed and unsecured ones (RFC 7515, RFC 7519) of two and three parts, encrypted
