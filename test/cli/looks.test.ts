@@ -2,9 +2,12 @@ import { readFile, rm } from 'node:fs/promises';
 import { Agent, run, Usage } from '@openai/agents';
 import { assistantMessage, modelResponse, ScriptedModel } from '@openai/agents/testing';
 import { describe, expect, it } from 'vitest';
-import { recordUsage } from '../../src/history/index.ts';
+import { branches, recordUsage } from '../../src/history/index.ts';
+import { encrypt, keyring, wrapStore } from '../../src/index.ts';
+import { sqliteDekStore } from '../../src/operations/index.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
 import { linesOf } from '../support/built-cli.ts';
-import { CANARY, filledProject } from '../support/cli-project.ts';
+import { CANARY, configOf, filledProject } from '../support/cli-project.ts';
 
 describe('strongroom inspect', () => {
   it('shows the headers of records without any key, and no content', async () => {
@@ -21,6 +24,54 @@ describe('strongroom inspect', () => {
     const { writtenAt, expiresAt } = lines[0] as { writtenAt: number; expiresAt: number };
     expect(expiresAt - writtenAt).toBe(30 * 86_400_000);
     expect(stdout).not.toContain(CANARY);
+  });
+
+  it('shows the key of every record of a branch, of those too that it shares with what it was made from', async () => {
+    const project = await filledProject({ one: 2 });
+    const { kid } = project.key;
+    const tree = branches(project.store, 'one');
+    const hello = { type: 'message' as const, role: 'user' as const, content: 'Hello' };
+    await (await tree.create('second')).addItems([hello]);
+    await (await tree.create('third', { from: 'second' })).addItems([hello]);
+    await rm(project.path('key.json'));
+    for (const [id, count] of [
+      ['one', 2],
+      ['~branch~second~one', 3],
+      ['~branch~third~one', 4],
+    ] as const) {
+      const { stdout } = await project.run(['inspect', id]);
+      const records = linesOf(stdout).filter(({ event }) => event === 'record');
+      expect(records.map((record) => record['kid'])).toEqual(Array.from({ length: count }, () => kid));
+    }
+  });
+
+  it('shows the keys in envelopes, and those in another database, and none for plain records', async () => {
+    const project = await filledProject({});
+    const { kid } = project.key;
+    const keys = keyring({ current: project.key });
+    await using dekStore = sqliteDekStore(project.path('keys.db'));
+    const store = openSqlite(project.path('conversations.db'));
+    const hello = { type: 'message' as const, role: 'user' as const, content: 'Hello' };
+    await wrapStore(store, [encrypt({ keys, dekStore: 'inline' })])
+      .session('inline')
+      .addItems([hello]);
+    await wrapStore(store, [encrypt({ keys, dekStore })])
+      .session('apart')
+      .addItems([hello]);
+    await store.session('plain').addItems([hello]);
+    await store.close();
+    const config = configOf({ layers: `encrypt({ keys, dekStore: sqliteDekStore('keys.db') })` });
+    await project.write(
+      'strongroom.config.mjs',
+      `import { sqliteDekStore } from 'strongroom/keys';\n${config}`,
+    );
+    const kidsOf = async (id: string): Promise<unknown[]> =>
+      linesOf((await project.run(['inspect', id])).stdout)
+        .filter(({ event }) => event === 'record')
+        .map((record) => record['kid']);
+    expect(await kidsOf('inline')).toEqual([kid]);
+    expect(await kidsOf('apart')).toEqual([kid]);
+    expect(await kidsOf('plain')).toEqual([undefined]);
   });
 
   it('shows the items when that is asked for, as an audited read', async () => {

@@ -14,6 +14,7 @@ import { MAINTENANCE, type SessionSummary } from '../../session-contract.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
 import type { Store } from '../../stores/store.ts';
 import { layersOfStore } from '../../wrap-store.ts';
+import { wrappingKeysOf } from '../wrapping-keys.ts';
 
 /** Conversations on one page. */
 export const MOST_LISTED = 500;
@@ -102,8 +103,8 @@ export function createReading(store: Store, origin: CallOrigin): Reading {
       const records = await maintenance.records(id);
       const derived = await maintenance.derived(id);
       if (records.length === 0 && derived.length === 0) return undefined;
-      const kids = new Set<string>();
-      for await (const { kid } of maintenance.dekStore.list({ sessionId: id })) kids.add(kid);
+      const kidOf = await wrappingKeysOf(store, id, records);
+      const kids = new Set(records.map(kidOf).filter((kid) => kid !== undefined));
       const { stores } = await keyPlacesOf('sessions', store);
       const current = await branches(store, id).current();
       const names = derived.map(parseDerivedId).filter((each) => each !== undefined);
