@@ -90,11 +90,36 @@ describe('an id that the store does not have', () => {
   it('is said at the terminal by what looks at one session', async () => {
     const project = await filledProject({ one: 1 });
     const hint = 'two has no records in this store. "strongroom sessions" lists the ids.';
-    for (const command of [['inspect'], ['inspect', '--items'], ['verify']]) {
+    for (const [command, exit] of [
+      [['inspect'], 0],
+      [['inspect', '--items'], 0],
+      [['verify'], 3],
+    ] as const) {
       const { code, stdout } = await project.terminal([...command, 'two']).finished;
-      expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining(hint) as string });
+      expect({ code, stdout }).toEqual({ code: exit, stdout: expect.stringContaining(hint) as string });
       expect((await project.terminal([...command, 'one']).finished).stdout).not.toContain('has no records');
     }
+  });
+
+  it('is a finding of what says that all of the session is well', async () => {
+    const project = await filledProject({ one: 1 });
+    const layers = 'encrypt({ keys, unsafeAllowPlaintext: { until: 4e12 } })';
+    await project.write('migrating.mjs', configOf({ layers }));
+    for (const command of [
+      ['verify'],
+      ['reencrypt', '--yes', '--grace', '0'],
+      ['migrate', '-c', 'migrating.mjs'],
+    ]) {
+      const wrong = await project.run([...command, 'two']);
+      expect(wrong.code).toBe(3);
+      expect(linesOf(wrong.stdout).at(-1)).toEqual({ event: 'missing', id: 'two' });
+      const right = await project.run([...command, 'one']);
+      expect(right.code).toBe(0);
+      expect(right.stdout).not.toContain('missing');
+    }
+    // A session that was erased is not there any more, and so is one that never was.
+    expect((await project.run(['shred', 'two', '--yes'])).code).toBe(0);
+    expect((await project.run(['erase', '--session', 'two', '--yes'])).code).toBe(0);
   });
 });
 

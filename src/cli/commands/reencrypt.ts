@@ -4,7 +4,7 @@ import type { Duration } from '../../options.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
-import { oneOrAll } from '../targets.ts';
+import { oneOrAll, reportNoRecords } from '../targets.ts';
 
 interface ReencryptFlags {
   readonly grace?: Duration;
@@ -49,7 +49,10 @@ export function registerReencrypt(define: Define): void {
         { ...sums, destroyed: destroyed.length, held: held.length },
         `Sealed ${counted(sums.entries, 'item')} of ${counted(sums.sessions, 'session')} anew; destroyed ${counted(destroyed.length, 'data key')}.`,
       );
-      return held.length === 0 ? EXIT.done : EXIT.findings;
+      const isMissing =
+        id !== undefined && sums.entries + sums.shredded + destroyed.length + held.length === 0;
+      if (isMissing) reportNoRecords(output, id);
+      return held.length === 0 && !isMissing ? EXIT.done : EXIT.findings;
     },
     { changes: true, asks: true },
   )
