@@ -1,5 +1,4 @@
-import { existsSync, renameSync } from 'node:fs';
-import { randomName } from '../../crypto/random.ts';
+import { existsSync } from 'node:fs';
 import { defined } from '../../defined.ts';
 import { isReserved } from '../../derived-id.ts';
 import { eraseSession, eraseSubject, type ErasureReport } from '../../operations/retention.ts';
@@ -7,8 +6,8 @@ import { shred } from '../../operations/shred.ts';
 import { MAINTENANCE } from '../../session-contract.ts';
 import type { Store } from '../../stores/store.ts';
 import type { Context, Define } from '../command.ts';
+import { newDraft, removeLeftDrafts } from '../draft.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit-codes.ts';
-import { newFile } from '../new-file.ts';
 import { counted, shown } from '../output.ts';
 import { sessionOf } from '../targets.ts';
 
@@ -84,12 +83,18 @@ async function withReceipt(
   receipt: string,
   eraseNow: () => Promise<ErasureReport>,
 ): Promise<ErasureReport> {
-  const draft = newFile(`${receipt}.${randomName()}.new`, 0o600);
+  // Its process ended after it had erased and before it gave the receipt its name.
+  for (const left of removeLeftDrafts(receipt, (bytes) => bytes === 0)) {
+    context.output.warning(
+      'RECEIPT_LEFT',
+      `An erase that was killed has left its receipt in ${left}. Keep it: what it names cannot be in another receipt.`,
+    );
+  }
+  const draft = newDraft(receipt, 0o600);
   let report: ErasureReport | undefined;
   try {
     report = await eraseNow();
-    draft.write(`${report.receipt}\n`);
-    renameSync(draft.path, receipt);
+    draft.finish(`${report.receipt}\n`);
     return report;
   } catch (error) {
     draft.remove();
