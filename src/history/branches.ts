@@ -207,12 +207,33 @@ async function createBranch(
   return branch;
 }
 
-async function deleteBranch(
+/**
+ * Whether a branch can be deleted, but for holds.
+ *
+ * @returns The id of its session.
+ * @throws StrongroomError As {@link Branches.delete}.
+ */
+export async function checkDeletion(
   store: BranchStore,
-  { idOf, isTaken, note, state, unnoted, checkOrigin }: Register,
+  id: string,
   name: string,
   options: DeleteBranchOptions,
-): Promise<void> {
+): Promise<string> {
+  const { target, force, known } = await deletionOf(createRegister(store, id), name, options);
+  if (known.current === name && !force) throw isCurrent(name);
+  return target;
+}
+
+async function deletionOf(
+  { idOf, isTaken, state, unnoted, checkOrigin }: Register,
+  name: string,
+  options: DeleteBranchOptions,
+): Promise<{
+  readonly origin: CallOrigin;
+  readonly force: boolean;
+  readonly target: string;
+  readonly known: BranchState;
+}> {
   const origin = checkOrigin(options, ['force']);
   const { force = false } = options;
   if (typeof force !== 'boolean') invalidOption(WHERE, 'force', 'true or false', force);
@@ -220,6 +241,17 @@ async function deleteBranch(
   if (name === MAIN) invalidOption(WHERE, 'name', 'a branch; main is the conversation itself', name);
   const known = await state();
   if (!isTaken(known, name) && !(await unnoted(known)).includes(name)) throw missing(name);
+  return { origin, force, target, known };
+}
+
+async function deleteBranch(
+  store: BranchStore,
+  register: Register,
+  name: string,
+  options: DeleteBranchOptions,
+): Promise<void> {
+  const { origin, force, target, known } = await deletionOf(register, name, options);
+  const { isTaken, note } = register;
   let before: BranchState = known;
   // First, so that no caller can switch to the branch during its deletion; the name is free after the deletion.
   await note((now) => {

@@ -2,6 +2,7 @@ import { migrate } from '../../operations/migrate.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
+import { looking } from '../plans.ts';
 import { countSessions, oneOrAll, reportNoRecords } from '../targets.ts';
 
 export function registerMigrate(define: Define): void {
@@ -11,7 +12,9 @@ export function registerMigrate(define: Define): void {
     async (context, id?: string) => {
       const { output, origin, signal } = context;
       const { store } = await context.open();
-      const total = id === undefined ? (await countSessions(store)).sessions : 1;
+      const count = async (): Promise<number> =>
+        id === undefined ? (await countSessions(store)).sessions : 1;
+      const total = await (context.dryRun ? looking(context, store, count) : count());
       if (context.dryRun) {
         output.line(
           'would',

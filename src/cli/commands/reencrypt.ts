@@ -4,6 +4,7 @@ import type { Duration } from '../../options.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
+import { looking } from '../plans.ts';
 import { oneOrAll, reportNoRecords } from '../targets.ts';
 
 interface ReencryptFlags {
@@ -18,8 +19,12 @@ export function registerReencrypt(define: Define): void {
       const { output, origin, signal } = context;
       const { store } = await context.open();
       const target = oneOrAll(store, id);
-      let total = 0;
-      for await (const _ of sessionsWithKeysOf('reencrypt', target)) total++;
+      const count = async (): Promise<number> => {
+        let sessions = 0;
+        for await (const _ of sessionsWithKeysOf('reencrypt', target)) sessions++;
+        return sessions;
+      };
+      const total = await (context.dryRun ? looking(context, store, count) : count());
       if (context.dryRun) {
         output.line('would', { sessions: total }, `Would seal ${counted(total, 'session')} anew.`);
         return EXIT.done;
