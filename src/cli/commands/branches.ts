@@ -20,7 +20,7 @@ export function registerBranches(define: Define, program: Command): void {
     'list the branches of a session',
     async (context, id: string) => {
       const { store } = await context.open();
-      const list = await branches(store, id).list();
+      const list = await branches(store, id).list(context.origin);
       const texts = columns(list.map(cellsOf));
       list.forEach((branch, index) => context.output.line('branch', branch, texts[index] as string));
     },

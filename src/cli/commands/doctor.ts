@@ -3,7 +3,7 @@ import type { LoadedConfig } from '../load-config.ts';
 import type { Opened } from '../../config/define-config.ts';
 import { isStrongroomError } from '../../errors.ts';
 import { asCall } from '../../operations/as-call.ts';
-import { returnedSessions } from '../../operations/retention.ts';
+import { searchReturned } from '../../operations/erasure.ts';
 import { messageWithCauses } from '../causes.ts';
 import type { Context, Define } from '../command.ts';
 import { checkCopies } from '../doctor/copies.ts';
@@ -86,7 +86,7 @@ async function checkContents(
   await checkRetention(store, config.retention, origin, report);
   await checkRecords(store, all, signal, report);
   if (!all) return;
-  for await (const { id } of returnedSessions(store)) {
+  for await (const { id } of searchReturned(store)) {
     report(
       'error',
       'erasure.returned',

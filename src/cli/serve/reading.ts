@@ -106,7 +106,7 @@ export function createReading(store: Store, origin: CallOrigin): Reading {
       const kidOf = await wrappingKeysOf(store, id, records);
       const kids = new Set(records.map(kidOf).filter((kid) => kid !== undefined));
       const { stores } = await keyPlacesOf('sessions', store);
-      const current = await branches(store, id).current();
+      const current = await branches(store, id).current(origin);
       const names = derived.map(parseDerivedId).filter((each) => each !== undefined);
       const others: Record<string, number> = {};
       for (const { kind } of names) if (kind !== 'branch') others[kind] = (others[kind] ?? 0) + 1;
@@ -135,7 +135,7 @@ export function createReading(store: Store, origin: CallOrigin): Reading {
         return {
           turns: turnsOf(items, details),
           hasMore: before !== undefined,
-          usage: await usageOf(store, id),
+          usage: await usageOf(store, id, { ...origin, purpose: reason }),
         };
       }),
   };
@@ -156,9 +156,9 @@ function turnsOf(items: readonly AgentInputItem[], details: readonly ItemDetails
 }
 
 /** The ledger is a session of its own, which a person may not be allowed to read. */
-async function usageOf(store: Store, id: string): Promise<SessionUsage | undefined> {
+async function usageOf(store: Store, id: string, origin: CallOrigin): Promise<SessionUsage | undefined> {
   try {
-    const usage = await sessionUsage(store.session(id));
+    const usage = await sessionUsage(store.session(id), origin);
     return usage.runs === 0 ? undefined : usage;
   } catch (error) {
     if (isStrongroomError(error) && error.code === 'ERR_ACCESS_DENIED') return undefined;
