@@ -1,6 +1,6 @@
 import type { JWK } from 'jose';
 import { counters } from '../crypto/counters.ts';
-import { StrongroomError } from '../errors.ts';
+import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { after } from '../maybe-promise.ts';
 import { checkOptions, invalidOption } from '../options.ts';
 import { jwkProvider } from './jwk-provider.ts';
@@ -174,7 +174,8 @@ export function keyring(options: KeyringOptions): Keyring {
     if (provider === undefined) unknown(current);
     counters.wraps++;
     const wrapping =
-      provider[WRAP_NOW]?.(dek, binding, options, drawn) ?? provider.wrap(dek, binding, options);
+      provider[WRAP_NOW]?.(dek, binding, options, drawn) ??
+      asked(provider.kid, 'wrap', async () => provider.wrap(dek, binding, options));
     return after(wrapping, (wrapped) => ({ wrapped, kid: provider.kid }));
   };
   const wrap: Keyring['wrap'] = async (dek, binding, options) => now(dek, binding, options);
@@ -222,7 +223,7 @@ export function keyring(options: KeyringOptions): Keyring {
         );
       }
       counters.unwraps++;
-      const dek = await provider.unwrap(parsed, binding);
+      const dek = await asked(provider.kid, 'unwrap', async () => provider.unwrap(parsed, binding));
       return { dek, kid: provider.kid, openOnly: parsed.openOnly };
     },
     checkOpens(kid) {
@@ -230,6 +231,20 @@ export function keyring(options: KeyringOptions): Keyring {
     },
   };
   return wrapsNow(ring, { wrap }, now);
+}
+
+/** Errors of a provider of the application that are not ours: nobody knows what they mean, so no record is taken as lost. */
+async function asked<T>(kid: string, task: 'wrap' | 'unwrap', answer: () => Promise<T>): Promise<T> {
+  try {
+    return await answer();
+  } catch (cause) {
+    if (isStrongroomError(cause)) throw cause;
+    throw new StrongroomError(
+      'ERR_KEY_UNAVAILABLE',
+      `The provider of the key ${quote(kid)} did not ${task} a data key; see the cause. Nothing was sealed or opened: repeat the call.`,
+      { cause },
+    );
+  }
 }
 
 function isCurrent(info: KeyInfo): boolean {
@@ -244,6 +259,9 @@ function toProvider(where: string, key: unknown): KeyProvider {
         'ERR_INVALID_OPTION',
         `${where} needs a kid of 1 to 128 printable ASCII characters.`,
       );
+    }
+    if (typeof provider.wrap !== 'function') {
+      throw new StrongroomError('ERR_INVALID_OPTION', `${where} is a provider without the function wrap.`);
     }
     return provider;
   }

@@ -27,7 +27,8 @@ export interface KeyProvider {
    * Unwraps. The header has been parsed, and its `kid`, `alg`, `enc` and `typ` were checked.
    *
    * @throws `ERR_AUTHENTICATION` when it does not open, `ERR_KEY_UNAVAILABLE` when the provider does not answer,
-   * `ERR_KEY_DISABLED` when the provider reports that the key is disabled or destroyed.
+   * `ERR_KEY_DISABLED` when the provider reports that the key is disabled or destroyed. Any other error, also of `wrap`, is
+   * `ERR_KEY_UNAVAILABLE` with that error as its cause.
    */
   unwrap(wrapped: WrappedKey, binding: KeyBinding): Promise<Uint8Array>;
 }
