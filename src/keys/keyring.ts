@@ -1,8 +1,9 @@
 import type { JWK } from 'jose';
 import { counters } from '../crypto/counters.ts';
-import { isStrongroomError, StrongroomError } from '../errors.ts';
+import { StrongroomError } from '../errors.ts';
 import { after } from '../maybe-promise.ts';
 import { checkOptions, invalidOption } from '../options.ts';
+import { askProvider } from './ask-provider.ts';
 import { jwkProvider } from './jwk-provider.ts';
 import { checkJwk, isKid } from './jwk.ts';
 import type { KeyBinding, KeyProvider, WrapOptions } from './provider.ts';
@@ -175,7 +176,7 @@ export function keyring(options: KeyringOptions): Keyring {
     counters.wraps++;
     const wrapping =
       provider[WRAP_NOW]?.(dek, binding, options, drawn) ??
-      asked(provider.kid, 'wrap', async () => provider.wrap(dek, binding, options));
+      askProvider(provider.kid, 'wrap', async () => provider.wrap(dek, binding, options));
     return after(wrapping, (wrapped) => ({ wrapped, kid: provider.kid }));
   };
   const wrap: Keyring['wrap'] = async (dek, binding, options) => now(dek, binding, options);
@@ -223,7 +224,7 @@ export function keyring(options: KeyringOptions): Keyring {
         );
       }
       counters.unwraps++;
-      const dek = await asked(provider.kid, 'unwrap', async () => provider.unwrap(parsed, binding));
+      const dek = await provider.unwrap(parsed, binding);
       return { dek, kid: provider.kid, openOnly: parsed.openOnly };
     },
     checkOpens(kid) {
@@ -231,20 +232,6 @@ export function keyring(options: KeyringOptions): Keyring {
     },
   };
   return wrapsNow(ring, { wrap }, now);
-}
-
-/** Errors of a provider of the application that are not ours: nobody knows what they mean, so no record is taken as lost. */
-async function asked<T>(kid: string, task: 'wrap' | 'unwrap', answer: () => Promise<T>): Promise<T> {
-  try {
-    return await answer();
-  } catch (cause) {
-    if (isStrongroomError(cause)) throw cause;
-    throw new StrongroomError(
-      'ERR_KEY_UNAVAILABLE',
-      `The provider of the key ${quote(kid)} did not ${task} a data key; see the cause. Nothing was sealed or opened: repeat the call.`,
-      { cause },
-    );
-  }
 }
 
 function isCurrent(info: KeyInfo): boolean {

@@ -1,7 +1,9 @@
 import { CompactEncrypt, compactDecrypt, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import { MemorySession } from '@openai/agents';
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { toBase64url, utf8 } from '../../src/crypto/encoding.ts';
+import { encrypt, wrapSession } from '../../src/index.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
 import { StrongroomError } from '../../src/errors.ts';
 import { keyring } from '../../src/keys/keyring.ts';
@@ -750,6 +752,11 @@ describe('a provider of the application', () => {
     unwrap: fails,
   });
 
+  const wrapLikeOwn = async (key: Uint8Array): Promise<string> =>
+    new CompactEncrypt(key)
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', typ: 'sr1-dek', kid: 'own' })
+      .encrypt(dek);
+
   it.each([
     ['rejects', (cause: unknown) => async () => Promise.reject(cause)],
     [
@@ -761,17 +768,25 @@ describe('a provider of the application', () => {
   ])(
     'that %s with an error that is not ours is unavailable, with that error as the cause',
     async (_name, failing) => {
-      for (const cause of [new TypeError('socket hang up'), 'a text', undefined]) {
+      for (const cause of [new TypeError('socket hang up'), 'a text']) {
         const keys = keyring({ current: providerThat(failing(cause) as () => never) });
         const wrapping = await failure(async () => keys.wrap(dek, binding));
         expect(wrapping).toEqual(
           coded('ERR_KEY_UNAVAILABLE', /The provider of the key "own" did not wrap a data key/),
         );
         expect((wrapping as Error).cause).toBe(cause);
-        const header = { alg: 'dir', enc: 'A256GCM', typ: 'sr1-dek', kid: 'own' };
-        const wrapped = await new CompactEncrypt(dek).setProtectedHeader(header).encrypt(dek);
-        const opening = await failure(async () => keys.unwrap(wrapped, binding));
-        expect(opening).toEqual(coded('ERR_KEY_UNAVAILABLE', /The provider of the key "own" did not unwrap/));
+        const inner = new MemorySession({ sessionId: 's' });
+        const writing = wrapSession(inner, [encrypt({ keys })]).addItems([
+          { role: 'user', content: 'Hello' },
+        ]);
+        expect(await failure(async () => writing)).toEqual(coded('ERR_KEY_UNAVAILABLE', /see the cause/));
+        expect(await inner.getItems()).toEqual([]);
+        const working = keyring({
+          current: { ...providerThat(failing(cause) as () => never), wrap: wrapLikeOwn },
+        });
+        await wrapSession(inner, [encrypt({ keys: working })]).addItems([{ role: 'user', content: 'Hello' }]);
+        const opening = await failure(async () => wrapSession(inner, [encrypt({ keys })]).getItems());
+        expect(opening).toEqual(coded('ERR_KEY_UNAVAILABLE', /did not unwrap a data key/));
         expect((opening as Error).cause).toBe(cause);
       }
     },

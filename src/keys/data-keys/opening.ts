@@ -2,6 +2,7 @@ import { deriveKeys, type DerivedKeys } from '../../crypto/derive.ts';
 import { constantTimeEqual } from '../../crypto/equal.ts';
 import { loadSuite, type SuiteName } from '../../crypto/suite.ts';
 import { StrongroomError } from '../../errors.ts';
+import { askProvider } from '../ask-provider.ts';
 import type { Keyring } from '../keyring.ts';
 import type { Epochs } from './epochs.ts';
 import { findWrapped, type FoundKey } from './look-up.ts';
@@ -79,7 +80,9 @@ export function createOpening(
     const binding = { contextHash: scope.context.name };
     const loading = loadSuite(suite);
     if (loading !== undefined) await loading;
-    const { dek, kid, openOnly } = await scope.ring.unwrap(wrapped, binding);
+    const { dek, kid, openOnly } = await askProvider(undefined, 'unwrap', async () =>
+      scope.ring.unwrap(wrapped, binding),
+    );
     let derived: DerivedKeys;
     try {
       if (dek.length !== 32) wrongDataKey();
