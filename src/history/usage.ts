@@ -1,6 +1,6 @@
 import type { Session } from '@openai/agents';
 import type { CallOrigin } from '../layer.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { atOnce, checkOptions, invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
 import { historyOf } from '../session-contract.ts';
 import { isUserMessage } from './structure.ts';
@@ -279,8 +279,16 @@ async function reportOf(ledgers: readonly Ledger[], price: PriceOf | undefined):
 function sumOf(cells: readonly UsageCell[], price: PriceOf | undefined): UsageSum {
   const sum = cells.reduce<TokenUsage>((total, cell) => addTokens(total, cell), NO_TOKENS);
   if (price === undefined) return sum;
-  const costs = [...groupCells(cells, 'model')].map(([model, group]) =>
-    price(sumOf(group, undefined), model),
-  );
+  const costs = [...groupCells(cells, 'model')].map(([model, group]) => {
+    const cost: unknown = price(sumOf(group, undefined), model);
+    // A promise or a text would be joined to the sum as a text.
+    if (typeof cost === 'number') return cost;
+    return invalidOption(
+      'usage',
+      'price',
+      'a function that returns a number',
+      atOnce('usage', 'price', cost),
+    );
+  });
   return { ...sum, cost: costs.reduce((total, cost) => total + cost, 0) };
 }
