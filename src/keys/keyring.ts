@@ -174,10 +174,7 @@ export function keyring(options: KeyringOptions): Keyring {
     const provider = slots.get(current)?.provider;
     if (provider === undefined) unknown(current);
     counters.wraps++;
-    const wrapping =
-      provider[WRAP_NOW]?.(dek, binding, options, drawn) ??
-      askProvider(provider.kid, 'wrap', async () => provider.wrap(dek, binding, options));
-    return after(wrapping, (wrapped) => ({ wrapped, kid: provider.kid }));
+    return wrapBy(provider, dek, binding, options, drawn);
   };
   const wrap: Keyring['wrap'] = async (dek, binding, options) => now(dek, binding, options);
   const ring: Keyring = {
@@ -232,6 +229,15 @@ export function keyring(options: KeyringOptions): Keyring {
     },
   };
   return wrapsNow(ring, { wrap }, now);
+}
+
+/** Without a promise where the provider is ours. */
+function wrapBy(provider: ProviderAtOnce, ...given: Parameters<WrapNow>): ReturnType<WrapNow> {
+  const [dek, binding, options] = given;
+  const wrapping =
+    provider[WRAP_NOW]?.(...given) ??
+    askProvider(provider.kid, 'wrap', async () => provider.wrap(dek, binding, options));
+  return after(wrapping, (wrapped) => ({ wrapped, kid: provider.kid }));
 }
 
 function isCurrent(info: KeyInfo): boolean {

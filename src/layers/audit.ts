@@ -1,7 +1,14 @@
 import { defined } from '../defined.ts';
 import { errorName } from '../error-name.ts';
 import type { CallKind, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
-import { checkOptions, dropPromise, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import {
+  checkOptions,
+  dropPromise,
+  invalidOption,
+  parseCount,
+  parseDuration,
+  type Duration,
+} from '../options.ts';
 import { warn } from '../warning.ts';
 
 /**

@@ -695,7 +695,7 @@ describe('a key that cannot be used', () => {
       coded('ERR_INVALID_OPTION', /different keys|do not fit together/),
     );
     const { d, p, q, dp, dq, qi } = other as Record<string, string>;
-    expect(await atTheDoor({ ...one, ...{ d, p, q, dp, dq, qi } } as JWK)).toEqual(
+    expect(await atTheDoor({ ...one, d, p, q, dp, dq, qi } as JWK)).toEqual(
       coded('ERR_INVALID_OPTION', /different keys|do not fit together/),
     );
   });
@@ -769,7 +769,7 @@ describe('a provider of the application', () => {
     'that %s with an error that is not ours is unavailable, with that error as the cause',
     async (_name, failing) => {
       for (const cause of [new TypeError('socket hang up'), 'a text']) {
-        const keys = keyring({ current: providerThat(failing(cause) as () => never) });
+        const keys = keyring({ current: providerThat(failing(cause)) });
         const wrapping = await failure(async () => keys.wrap(dek, binding));
         expect(wrapping).toEqual(
           coded('ERR_KEY_UNAVAILABLE', /The provider of the key "own" did not wrap a data key/),
@@ -782,7 +782,7 @@ describe('a provider of the application', () => {
         expect(await failure(async () => writing)).toEqual(coded('ERR_KEY_UNAVAILABLE', /see the cause/));
         expect(await inner.getItems()).toEqual([]);
         const working = keyring({
-          current: { ...providerThat(failing(cause) as () => never), wrap: wrapLikeOwn },
+          current: { ...providerThat(failing(cause)), wrap: wrapLikeOwn },
         });
         await wrapSession(inner, [encrypt({ keys: working })]).addItems([{ role: 'user', content: 'Hello' }]);
         const opening = await failure(async () => wrapSession(inner, [encrypt({ keys })]).getItems());
@@ -799,8 +799,8 @@ describe('a provider of the application', () => {
   });
 
   it('without the function wrap is refused', async () => {
-    const { wrap: _wrap, ...rest } = providerThat(() => Promise.reject(new Error('x')));
-    expect(await failure(() => keyring({ current: rest as KeyProvider }))).toEqual(
+    const provider = { ...providerThat(() => Promise.reject(new Error('x'))), wrap: undefined as never };
+    expect(await failure(() => keyring({ current: provider }))).toEqual(
       coded('ERR_INVALID_OPTION', /without the function wrap/),
     );
   });
