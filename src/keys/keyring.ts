@@ -3,7 +3,7 @@ import { counters } from '../crypto/counters.ts';
 import { StrongroomError } from '../errors.ts';
 import { after } from '../maybe-promise.ts';
 import { checkOptions, invalidOption } from '../options.ts';
-import { askProvider } from './ask-provider.ts';
+import { askProvider } from './provider-error.ts';
 import { jwkProvider } from './jwk-provider.ts';
 import { checkJwk, isKid } from './jwk.ts';
 import type { KeyBinding, KeyProvider, WrapOptions } from './provider.ts';

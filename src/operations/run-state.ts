@@ -9,7 +9,7 @@ import { clockOf } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import type { Header } from '../layer.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
-import { askProvider } from '../keys/ask-provider.ts';
+import { askProvider } from '../keys/provider-error.ts';
 import type { Keyring } from '../keys/keyring.ts';
 
 interface RunStateOptions {
