@@ -120,6 +120,6 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorPage>> = {
   },
   ERR_STORE: {
     meaning: 'The database failed. A call that adds items may have been committed.',
-    fix: "Repeat an append when `error.written` is 'no'. When it is 'unknown', read the history first. See the cause. `retryable` is `false` where the path, the user, the password, the rights or the name of the database is wrong, or its file is damaged.",
+    fix: "Repeat an append when `error.written` is 'no'. When it is 'unknown', read the history first. See the cause.",
   },
 };

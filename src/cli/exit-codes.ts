@@ -1,4 +1,5 @@
 import { isStrongroomError } from '../errors.ts';
+import { isPermanent } from './permanent.ts';
 
 /** The exit codes of the command line. docs/cli.md explains them. */
 export const EXIT = {
@@ -48,6 +49,6 @@ export function ofTheConfiguration<T>(work: () => T): T {
 
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommandError) return CODES[error.code];
-  if (isStrongroomError(error) && error.retryable) return EXIT.later;
+  if (isStrongroomError(error) && error.retryable && !isPermanent(error)) return EXIT.later;
   return error instanceof Error && ofConfiguration.has(error) ? EXIT.usage : EXIT.failed;
 }

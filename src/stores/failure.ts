@@ -1,5 +1,4 @@
 import { isStrongroomError, StrongroomError, type Written } from '../errors.ts';
-import { isPermanent } from './permanent.ts';
 
 /** After `close()`. */
 export function closedError(name: string): StrongroomError {
@@ -32,7 +31,6 @@ export function storeError(name: string, what: string, cause: unknown, outcome?:
   const error = new StrongroomError('ERR_STORE', `${name}: ${what}.${hint} See the cause.`, {
     cause,
     written: outcome,
-    ...(isPermanent(cause) && { retryable: false }),
   });
   failures.set(error, { name, what });
   return error;

@@ -83,7 +83,7 @@ const databases: readonly [string, string, number, string][] = [
   ['a file that is no database', `openSqlite('key.json')`, 1, 'SQLITE 26: file is not a database'],
   [
     'a server that is down',
-    `openRedis('redis://127.0.0.1:1', { timeout: 200 })`,
+    `openPostgres('postgres://a:b@127.0.0.1:1/x')`,
     75,
     'connect ECONNREFUSED 127.0.0.1:1',
   ],
@@ -93,7 +93,10 @@ describe('a command that fails at its database', () => {
   it.each(databases)('says the cause and whether to try again: %s', async (_name, store, exit, text) => {
     const project = await filledProject({});
     const config = configOf().replace(/store: .*/, `store: () => ${store},`);
-    await project.write('strongroom.config.mjs', `import { openRedis } from 'strongroom/redis';\n${config}`);
+    await project.write(
+      'strongroom.config.mjs',
+      `import { openPostgres } from 'strongroom/postgres';\n${config}`,
+    );
     await project.write('key.json', 'x'.repeat(200));
     const { code, stderr } = await project.run(['sessions']);
     expect(code).toBe(exit);

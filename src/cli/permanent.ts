@@ -27,17 +27,24 @@ const SERVERS: ReadonlySet<string> = new Set([
 const REDIS = /^(?:NOAUTH|NOPERM|WRONGPASS|WRONGTYPE) /;
 
 /**
- * Whether a database refuses a call in a way that does not pass by itself. A host that is not there can come, and so can the socket of a
- * server.
+ * Whether the error of a command comes from a database that refuses in a way that needs a person: an application may wait for a folder
+ * that is mounted later, or for a password that is set there, and a person at a terminal has to look. A host that is not there can come,
+ * and so can the socket of a server.
  */
 export function isPermanent(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code, errcode, syscall } = error as {
+  const chain: unknown[] = [];
+  for (let each = error; each instanceof Error && !chain.includes(each); each = each.cause) chain.push(each);
+  return chain.some(isRefusal);
+}
+
+function isRefusal(error: unknown): boolean {
+  const { code, errcode, syscall, message } = error as {
     readonly code?: unknown;
     readonly errcode?: unknown;
     readonly syscall?: unknown;
+    readonly message: string;
   };
   if (typeof errcode === 'number') return SQLITE.has(errcode & 0xff);
   if (typeof syscall === 'string') return syscall !== 'connect' && FILES.has(String(code));
-  return (typeof code === 'string' && SERVERS.has(code)) || REDIS.test(error.message);
+  return (typeof code === 'string' && SERVERS.has(code)) || REDIS.test(message);
 }
