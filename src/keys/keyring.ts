@@ -93,7 +93,7 @@ interface Slot {
 /**
  * A keyring of JWKs or KMS keys. Synchronous, and checks every key at once: an unusable key is refused at the start
  * and not with the first message. Keys are found by `kid` only, never by trial. Whether the two halves of a private JWK
- * belong to one key shows at the first read: a process that reads only what it wrote itself does not notice.
+ * belong to one key is tried by the first wrap (`ERR_INVALID_OPTION`), before anything is sealed. A key that only unwraps is not tried.
  *
  * JWKs need `kid` (1 to 128 printable ASCII characters) and `alg`: `A256KW` or `A256GCMKW` (`oct`, 32 bytes),
  * `ECDH-ES+A256KW` (EC or X25519), `RSA-OAEP-256` (2048 bits or more), or `PBES2-HS512+A256KW` (`k` is the password
