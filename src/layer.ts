@@ -55,6 +55,8 @@ export type CallKind =
   // Of a session whose beginning is copied into a branch, and of the branch.
   | 'createBranch'
   | 'switchBranch'
+  // Of a conversation, for the name of its current branch.
+  | 'currentBranch'
   | 'deleteSession'
   | 'runCompaction'
   | 'getItemsWithCompactionOwnership'

@@ -1,9 +1,9 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
-import { ancestorsOf, rootOf } from '../derived-id.ts';
+import { ancestorsOf, holdsConversation, parseDerivedId, rootOf } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
-import { openBeside } from '../session-contract.ts';
+import { deriveOf, openBeside } from '../session-contract.ts';
 import {
   hasTransactions,
   expiringLayer,
@@ -149,12 +149,24 @@ async function placeOf(where: string, session: Session, to: Session | undefined)
   if (typeof to !== 'object' || to === null || typeof to.addItems !== 'function' || to === session) {
     invalidOption(where, 'to', 'another session', to);
   }
+  // Asking a session of a service for its id can create it there.
+  if (deriveOf(to) !== undefined) refuseOther(where, await to.getSessionId());
   if (!shareStore(session, to)) return to;
   const [from, id] = [await session.getSessionId(), await to.getSessionId()];
   if (ancestorsOf(id).includes(rootOf(from))) return to;
   throw new StrongroomError(
     'ERR_INVALID_OPTION',
     `${where}: the session ${JSON.stringify(id)} is in the store of ${JSON.stringify(from)} and does not belong to it, so no deletion, hold or erasure of the conversation would reach the archive. Leave \`to\` out, or pass a session whose id derivedId() made for this one.`,
+  );
+}
+
+/** What belongs to a conversation and holds no items of it, such as its usage ledger, takes none. */
+function refuseOther(where: string, id: string): void {
+  const kind = parseDerivedId(id)?.kind;
+  if (holdsConversation(id) && kind !== 'usage') return;
+  throw new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `${where}: the session ${JSON.stringify(id)} (${kind}) holds no items of a conversation, so items cannot be archived in it. Leave \`to\` out.`,
   );
 }
 

@@ -341,7 +341,7 @@ describe('a key', () => {
     const secret = await generateKey();
     await project.write('key.json', JSON.stringify({ ...secret, alg: 'none' }));
     const { code, stdout, stderr } = await project.run(['verify']);
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(linesOf(stderr)).toMatchObject([{ event: 'error', code: 'ERR_INVALID_OPTION' }]);
     expect(stdout + stderr).not.toContain(secret.k);
     await project.write('key.json', secret.k as string);
