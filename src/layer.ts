@@ -136,6 +136,11 @@ export interface SessionCall {
    * them.
    */
   readonly replaces?: readonly Pick<Entry, 'header'>[];
+  /**
+   * Those of {@link SessionCall.replaces} from the first one whose record goes; all of them when absent. The first items
+   * of a replacement can be those that it replaces: their records stay.
+   */
+  readonly removes?: readonly Pick<Entry, 'header'>[];
   /** The session whose items this call writes with their header fields: an archive, a branch. */
   readonly copiedFrom?: string | undefined;
   /** The stack's clock, in Unix milliseconds. */
