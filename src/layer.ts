@@ -17,7 +17,7 @@ export interface Header {
   readonly t?: number;
   /** When the entry expires. */
   readonly e?: number;
-  /** When the call that this result belongs to was written. */
+  /** When the call that this result belongs to was written, or the oldest of the entries that this one replaces. */
   readonly g?: number;
   /** Tag of the operation that wrote the entry. */
   readonly o?: string;
