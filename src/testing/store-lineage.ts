@@ -8,6 +8,7 @@ import {
   COPY_RECORDS,
   DEK_STORE,
   MAINTENANCE,
+  OPERATIONS,
   openBeside,
   type SessionSummary,
 } from '../session-contract.ts';
@@ -300,6 +301,7 @@ async function refusesWhileThere({ store, other, id }: Bench): Promise<void> {
   for (const call of [
     () => theirs.getItems(),
     () => theirs.addItems(numbered('late', 1)),
+    () => theirs[OPERATIONS].has('first'),
     async () => theirs[DEK_STORE].put(dek(root, 'key')),
   ])
     await rejects('ERR_CONFLICT', call(), otherSubject(root));
@@ -308,8 +310,16 @@ async function refusesWhileThere({ store, other, id }: Bench): Promise<void> {
   assert.equal(store.session(root), held);
   await other.deleteSession(root);
   assert.deepEqual(await theirs.getItems(), []);
-  await theirs.addItems(numbered('next', 1));
+  assert.equal(await theirs[OPERATIONS].has('first'), false);
+  // Nothing is stored yet, so it is of nobody.
+  await theirs.clearSession();
+  assert.notEqual(store.session(root, { subject: first }), theirs);
+  await theirs.replaceHistoryWithCompaction(numbered('next', 1));
+  assert.equal(store.session(root, { subject: next }), theirs);
+  assert.equal(store.session(root), theirs);
   assert.deepEqual([...(await subjectsOf(other, [root]))], [[root, next]]);
+  await rejects('ERR_CONFLICT', held.popItem(), otherSubject(root));
+  assert.deepEqual(await theirs.getItems(), numbered('next', 1));
 }
 
 async function deletesTrees({ store, other, id }: Bench): Promise<void> {
