@@ -77,7 +77,12 @@ export interface Maintenance {
 
 const MOST_ASKED = 200;
 
-export function createMaintenance(driver: StoreDriver, now: () => number): Maintenance {
+/** @param removed Called when a session was removed that the driver does not report as deleted. */
+export function createMaintenance(
+  driver: StoreDriver,
+  now: () => number,
+  removed: (sessionId: string) => void,
+): Maintenance {
   return {
     leases: driver.leases,
     dekStore: driver.dekStore,
@@ -116,6 +121,7 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
             : records.some(({ writtenAt }) => writtenAt <= firstBefore);
         return dropped ? { remove: 'all', insert: [], drop: true } : undefined;
       });
+      if (dropped) removed(sessionId);
       return dropped;
     },
     drop: (sessionId) => driver.deleteSession(sessionId),
