@@ -149,7 +149,7 @@ export function safeStarts(items: readonly AgentInputItem[], keepPending: boolea
 }
 
 /** The indexes of the calls without a result, oldest first. */
-export function pendingCalls(items: readonly AgentInputItem[]): number[] {
+function pendingCalls(items: readonly AgentInputItem[]): number[] {
   const matcher = createLinkMatcher();
   for (const [index, item] of items.entries()) matcher.add(item, index);
   return [...matcher.open()].toSorted((left, right) => left - right);

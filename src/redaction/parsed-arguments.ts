@@ -1,5 +1,6 @@
+import type * as agents from '@openai/agents';
 import type { FunctionTool, Model } from '@openai/agents';
-import { loadSdk } from '../load-sdk.ts';
+import { loadedSdks } from '../load-sdk.ts';
 
 /**
  * What the approval policy of a tool gets from the SDK for these arguments: the output of the tool's schema, with its
@@ -11,12 +12,24 @@ import { loadSdk } from '../load-sdk.ts';
  * the parsed arguments to an approval policy. So a run of its own calls the tool once, with a policy that notes them
  * and asks for an approval: the run ends there, before the tool is invoked.
  */
-export async function parsedArguments(
+export async function parsedArguments(tool: FunctionTool, text: string): Promise<Parsed | undefined> {
+  for (const sdk of await loadedSdks()) {
+    const parsed = await parsedBy(sdk, tool, text);
+    if (parsed !== undefined) return parsed;
+  }
+  return undefined;
+}
+
+interface Parsed {
+  readonly value: unknown;
+}
+
+async function parsedBy(
+  { Agent, Runner, Usage }: typeof agents,
   tool: FunctionTool,
   text: string,
-): Promise<{ readonly value: unknown } | undefined> {
-  const { Agent, Runner, Usage } = await loadSdk();
-  let noted: { readonly value: unknown } | undefined;
+): Promise<Parsed | undefined> {
+  let noted: Parsed | undefined;
   const probe = {
     type: 'function',
     name: NAME,

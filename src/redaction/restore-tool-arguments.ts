@@ -16,8 +16,8 @@ export interface RestoreToolArgumentsOptions {
  * the tool see tokens, as in the run state.
  *
  * Where these arguments cannot be parsed as the SDK does, the call needs an approval, and the policy is not asked: for
- * a tool that `tool()` did not make (or `tool()` of another copy of the SDK, such as its CommonJS build), and for a
- * schema whose output is no plain object. A schema is run once for the policy and once for the tool, so it must give
+ * a tool that `tool()` did not make (or `tool()` of another installed copy of the SDK), and for a schema whose output is
+ * no plain object. A schema is run once for the policy and once for the tool, so it must give
  * the same output both times.
  *
  * The result of the tool passes {@link redactModelInput} on its way to the model and `redact()` on its way to the

@@ -42,13 +42,15 @@ function nesting(session: Session, ownInput: boolean, meanwhile: () => unknown):
       throw error;
     }
   };
-  const ask = nested.asTool({
+  const options = {
     toolName: 'ask',
     toolDescription: 'Asks.',
     runOptions: { session: heard },
     runConfig: { tracingDisabled: true },
-    ...(ownInput ? { parameters: z.object({ input: z.string() }) } : {}),
-  });
+  };
+  const ask = ownInput
+    ? nested.asTool({ ...options, parameters: z.object({ input: z.string() }) })
+    : nested.asTool(options);
   const model = new ScriptedModel([
     [functionCall('ask', { input: 'nested question' }, { callId: 'call_1' })],
     modelResponder(async () => {

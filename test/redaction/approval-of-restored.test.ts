@@ -1,4 +1,7 @@
+import { createRequire } from 'node:module';
+import type * as agents from '@openai/agents';
 import { Agent, MemorySession, Runner, tool, type FunctionTool } from '@openai/agents';
+import type * as agentsTesting from '@openai/agents/testing';
 import { assistantMessage, functionCall, ScriptedModel } from '@openai/agents/testing';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -264,5 +267,29 @@ describe('the approval policy of a tool with restored arguments', () => {
     await callOnce(restoreToolArguments(given, vaulted()), {});
     expect(called).toEqual(bare);
     expect(called).toContain('execute');
+  });
+});
+
+describe('a tool of the CommonJS build of the SDK', () => {
+  test('is judged as one of the ES modules', async () => {
+    const require = createRequire(import.meta.url);
+    const sdk = require('@openai/agents') as typeof agents;
+    const testing = require('@openai/agents/testing') as typeof agentsTesting;
+    expect(sdk.tool).not.toBe(tool);
+    const j = judge();
+    const given = sdk.tool({ ...REFUND, ...j, parameters: z.object({ amount: z.number().default(5) }) });
+    const model = new testing.ScriptedModel([
+      [testing.functionCall('refund', {}, { callId: 'call_1' })],
+      [testing.functionCall('refund', { amount: 5000 }, { callId: 'call_2' })],
+    ]);
+    const agent = new sdk.Agent({
+      name: 'Agent',
+      model,
+      tools: [restoreToolArguments(given, vaulted())],
+    });
+    const { interruptions } = await new sdk.Runner({ tracingDisabled: true }).run(agent, 'Go.');
+    expect(j.judged).toEqual([{ amount: 5 }, { amount: 5000 }]);
+    expect(j.executed).toEqual([{ amount: 5 }]);
+    expect(interruptions).toHaveLength(1);
   });
 });
