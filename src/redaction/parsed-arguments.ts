@@ -1,6 +1,6 @@
 import type * as agents from '@openai/agents';
 import type { FunctionTool, Model } from '@openai/agents';
-import { loadedSdks } from '../load-sdk.ts';
+import { loadedSdks } from './loaded-sdks.ts';
 
 /**
  * What the approval policy of a tool gets from the SDK for these arguments: the output of the tool's schema, with its
