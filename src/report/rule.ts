@@ -51,19 +51,24 @@ export function createJudge(rule: ReportedRule, now: number, held: ReadonlySet<s
   const { expired, maxAge, maxIdle, keepLast } = rule;
   const firstAt = new Map<string, number>();
   const lastAt = new Map<string, number>();
-  // A hold on a session prevents that one of those above is deleted with it.
-  const aboveHeld = new Set([...held].flatMap(ancestorsOf));
+  // Of data keys, vaults and registers of branches.
+  const lastNeeded = new Map<string, number>();
+  const inhabited = new Set<string>();
+  // Nothing of a conversation is deleted as a whole while one session of it is held.
+  const heldRoots = new Set([...held].map(rootOf));
   const isKept = (id: string): boolean => held.has(id) || ancestorsOf(id).some((above) => held.has(above));
 
   /** When the session is deleted as a whole. */
   function endsOf(id: string): End[] {
     const first = firstAt.get(id);
-    const isHeld = isKept(id) || aboveHeld.has(id);
+    const root = rootOf(id);
+    const isHeld = heldRoots.has(root);
     const ends: End[] = [];
     if (maxAge !== undefined && first !== undefined && holdsConversation(id)) {
       ends.push({ at: first + maxAge, held: isHeld });
     }
-    const root = rootOf(id);
+    const needed = inhabited.has(root) || holdsConversation(id) ? undefined : lastNeeded.get(root);
+    if (maxAge !== undefined && needed !== undefined) ends.push({ at: needed + maxAge, held: isHeld });
     const last = lastAt.get(root);
     if (maxIdle !== undefined && last !== undefined && (root === id || !firstAt.has(root))) {
       ends.push({ at: last + maxIdle, held: isHeld });
@@ -77,6 +82,8 @@ export function createJudge(rule: ReportedRule, now: number, held: ReadonlySet<s
       firstAt.set(id, first);
       const root = rootOf(id);
       lastAt.set(root, Math.max(lastAt.get(root) ?? last, last));
+      if (holdsConversation(id)) inhabited.add(root);
+      else lastNeeded.set(root, Math.max(lastNeeded.get(root) ?? last, last));
     },
     of({ id, kind, items }) {
       const own = endsOf(id);

@@ -15,6 +15,15 @@ export interface RetentionReport {
   readonly held: readonly string[];
 }
 
+/** The report of a run that is not over. */
+export interface RunningReport extends RetentionReport {
+  expired: RetentionReport['expired'];
+  readonly deleted: string[];
+  readonly derived: Record<string, number>;
+  trimmed: RetentionReport['trimmed'];
+  readonly held: string[];
+}
+
 /** What a run has done so far. */
 export interface RetentionProgress {
   /** Expired records that were deleted. */
