@@ -42,6 +42,8 @@ export interface Maintenance {
    * belongs to one, is under a hold.
    */
   assertNotHeld(sessionIds: readonly string[]): Promise<void>;
+  /** Whether the session has no items, in a small read. */
+  isEmpty(sessionId: string): Promise<boolean>;
   /** Whether a hold on it, or on a session that it was derived from, keeps its records. */
   isKept(sessionId: string): Promise<boolean>;
   /** Facts of a function about a conversation, in a session of their own: see {@link Notes}. */
@@ -110,6 +112,7 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
       );
       if (below !== undefined) throw heldError(below.sessionId, below.hold);
     },
+    isEmpty: async (sessionId) => (await driver.read(sessionId, 1)).length === 0,
     isKept: async (sessionId) => (await driver.heldOf([sessionId, ...ancestorsOf(sessionId)])) !== undefined,
     async dropIf(sessionId, { firstBefore, lastBefore, orEmpty = false }) {
       let dropped = false;

@@ -7,7 +7,7 @@ export interface Dropping {
   readonly target: RetentionTarget;
   readonly dryRun: boolean;
   readonly signal: AbortSignal | undefined;
-  /** Called for each session that was deleted; in a dry run, that would have been. */
+  /** Called for each session with items that was deleted; in a dry run, that would have been. */
   readonly dropped: (id: string) => void;
   /** Whether it was called for this one. */
   readonly isGone: (id: string) => boolean;
@@ -21,7 +21,7 @@ export interface Dropping {
  * @throws {@link StrongroomError} `ERR_HELD` under a hold on any session of its conversation.
  */
 export async function dropOld(dropping: Dropping, id: string, firstBefore: number): Promise<void> {
-  const { target, dryRun, signal, dropped } = dropping;
+  const { target, dryRun, signal } = dropping;
   const { maintenance } = target;
   const tree = present(dropping, await maintenance.tree(id));
   await maintenance.assertNotHeld([...tree, id, rootOf(id)]);
@@ -31,8 +31,10 @@ export async function dropOld(dropping: Dropping, id: string, firstBefore: numbe
   }
   for (const each of tree) {
     signal?.throwIfAborted();
-    if (!dryRun) await target.erase(each);
-    dropped(each);
+    await drop(dropping, each, async () => {
+      await target.erase(each);
+      return true;
+    });
   }
   await dropIf(dropping, id, { firstBefore });
 }
@@ -74,14 +76,21 @@ function present({ dryRun, isGone }: Dropping, ids: readonly string[]): readonly
   return dryRun ? ids.filter((id) => !isGone(id)) : ids;
 }
 
-async function dropIf(
-  { target: { maintenance, remove }, dryRun, dropped }: Dropping,
+function dropIf(dropping: Dropping, id: string, condition: DropCondition): Promise<boolean> {
+  const { maintenance, remove } = dropping.target;
+  return drop(dropping, id, () => remove(id, async () => maintenance.dropIf(id, condition)));
+}
+
+/** @param work Says whether it deleted the session. */
+async function drop(
+  { target, dryRun, dropped }: Dropping,
   id: string,
-  condition: DropCondition,
+  work: () => Promise<boolean>,
 ): Promise<boolean> {
-  const isDropped = dryRun || (await remove(id, async () => maintenance.dropIf(id, condition)));
-  if (isDropped) dropped(id);
-  return isDropped;
+  const isEmpty = await target.maintenance.isEmpty(id);
+  if (!dryRun && !(await work())) return false;
+  if (!isEmpty) dropped(id);
+  return true;
 }
 
 /**
