@@ -51,9 +51,9 @@ export function createJudge(rule: ReportedRule, now: number, held: ReadonlySet<s
   const { expired, maxAge, maxIdle, keepLast } = rule;
   const firstAt = new Map<string, number>();
   const lastAt = new Map<string, number>();
-  // Of data keys, vaults and registers of branches.
+  // Of a conversation: the last item of its data keys, vaults and registers of branches, and the latest first item of the rest.
   const lastNeeded = new Map<string, number>();
-  const inhabited = new Set<string>();
+  const latestFirst = new Map<string, number>();
   // Nothing of a conversation is deleted as a whole while one session of it is held.
   const heldRoots = new Set([...held].map(rootOf));
   const isKept = (id: string): boolean => held.has(id) || ancestorsOf(id).some((above) => held.has(above));
@@ -67,8 +67,11 @@ export function createJudge(rule: ReportedRule, now: number, held: ReadonlySet<s
     if (maxAge !== undefined && first !== undefined && holdsConversation(id)) {
       ends.push({ at: first + maxAge, held: isHeld });
     }
-    const needed = inhabited.has(root) || holdsConversation(id) ? undefined : lastNeeded.get(root);
-    if (maxAge !== undefined && needed !== undefined) ends.push({ at: needed + maxAge, held: isHeld });
+    const needed = firstAt.has(root) || holdsConversation(id) ? undefined : lastNeeded.get(root);
+    if (maxAge !== undefined && needed !== undefined) {
+      // They remain until nothing else does.
+      ends.push({ at: Math.max(needed, latestFirst.get(root) ?? needed) + maxAge, held: isHeld });
+    }
     const last = lastAt.get(root);
     if (maxIdle !== undefined && last !== undefined && (root === id || !firstAt.has(root))) {
       ends.push({ at: last + maxIdle, held: isHeld });
@@ -82,7 +85,7 @@ export function createJudge(rule: ReportedRule, now: number, held: ReadonlySet<s
       firstAt.set(id, first);
       const root = rootOf(id);
       lastAt.set(root, Math.max(lastAt.get(root) ?? last, last));
-      if (holdsConversation(id)) inhabited.add(root);
+      if (holdsConversation(id)) latestFirst.set(root, Math.max(latestFirst.get(root) ?? first, first));
       else lastNeeded.set(root, Math.max(lastNeeded.get(root) ?? last, last));
     },
     of({ id, kind, items }) {

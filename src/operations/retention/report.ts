@@ -7,11 +7,11 @@ export interface RetentionReport {
   readonly expired: { readonly items: number; readonly sessions: number };
   /** Sessions deleted as a whole. */
   readonly deleted: readonly string[];
-  /** How many derived sessions were deleted with them, by kind. */
+  /** How many derived sessions with items were deleted with them, by kind. */
   readonly derived: Readonly<Record<string, number>>;
   /** Items cut from sessions by `keepLast`. */
   readonly trimmed: { readonly items: number; readonly sessions: number };
-  /** Sessions that match a rule and are under a legal hold. */
+  /** Sessions that match a rule and are under a legal hold, on themselves or on another session of their conversation. */
   readonly held: readonly string[];
 }
 
