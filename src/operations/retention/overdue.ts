@@ -20,9 +20,14 @@ export async function overdueSessions(
     for (const { id } of found) overdue.add(id);
   }
   if (age !== undefined) {
-    // Data keys and values behind tokens are as old as they may be, as long as their conversation is not.
-    const found = await maintenance.expired(then - age, 0);
-    for (const { id } of found) if (holdsConversation(id)) overdue.add(id);
+    const before = then - age;
+    for (const { id } of await maintenance.expired(before, 0)) {
+      // Data keys and values behind tokens are as old as they may be, as long as their conversation is not.
+      if (overdue.has(id) || !holdsConversation(id)) continue;
+      // A summary is as young as its writing to this rule, and to a purge as old as what it stands for.
+      const records = await maintenance.records(id);
+      if (records.some(({ writtenAt }) => writtenAt <= before)) overdue.add(id);
+    }
   }
   return overdue.size;
 }
