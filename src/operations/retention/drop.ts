@@ -105,6 +105,8 @@ function byUse(ids: readonly string[]): readonly string[] {
   return [...order, ...needed.filter((id) => !order.includes(id))];
 }
 
+/** Those of one depth by their ids: databases list them in any order, and a dry run names them in that of the run. */
 function deepestFirst(ids: readonly string[]): string[] {
-  return ids.toSorted((one, other) => ancestorsOf(other).length - ancestorsOf(one).length);
+  const depth = (id: string): number => ancestorsOf(id).length;
+  return ids.toSorted().toSorted((one, other) => depth(other) - depth(one));
 }
