@@ -14,6 +14,8 @@ export interface DropCondition {
   readonly firstBefore?: number;
   /** The newest item was written at this time or before. */
   readonly lastBefore?: number;
+  /** With `lastBefore`: a session without items, too. Default `false`. */
+  readonly orEmpty?: boolean;
 }
 
 /** Work on whole sessions, each step one transaction that checks again before it deletes. */
@@ -40,6 +42,10 @@ export interface Maintenance {
    * belongs to one, is under a hold.
    */
   assertNotHeld(sessionIds: readonly string[]): Promise<void>;
+  /** Whether the session has no items, in a small read. */
+  isEmpty(sessionId: string): Promise<boolean>;
+  /** Whether a hold on it, or on a session that it was derived from, keeps its records. */
+  isKept(sessionId: string): Promise<boolean>;
   /** Facts of a function about a conversation, in a session of their own: see {@link Notes}. */
   readonly notes: Notes;
   /** Deletes the session if one of the conditions still applies. `ERR_HELD` under a hold. */
@@ -111,13 +117,16 @@ export function createMaintenance(
       );
       if (below !== undefined) throw heldError(below.sessionId, below.hold);
     },
-    async dropIf(sessionId, { firstBefore, lastBefore }) {
+    isEmpty: async (sessionId) => (await driver.read(sessionId, 1)).length === 0,
+    isKept: async (sessionId) => (await driver.heldOf([sessionId, ...ancestorsOf(sessionId)])) !== undefined,
+    async dropIf(sessionId, { firstBefore, lastBefore, orEmpty = false }) {
       let dropped = false;
       // The oldest item need not be the first: a summary of it is new, and stands in its place.
       await driver.change(sessionId, { records: 'all' }, ({ records }) => {
         dropped =
           firstBefore === undefined
-            ? records.length > 0 && records.every(({ writtenAt }) => writtenAt <= (lastBefore ?? -1))
+            ? (orEmpty || records.length > 0) &&
+              records.every(({ writtenAt }) => writtenAt <= (lastBefore ?? -1))
             : records.some(({ writtenAt }) => writtenAt <= firstBefore);
         return dropped ? { remove: 'all', insert: [], drop: true } : undefined;
       });

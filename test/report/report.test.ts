@@ -255,6 +255,28 @@ describe('the rule', () => {
     expect(codes(report)).toEqual(expect.arrayContaining(['trimmable', 'held']));
   });
 
+  test('counts what is left of a conversation that is gone, and keeps all of one with a hold in it, as a run does', async () => {
+    const { report, dryRun } = await reported({ maxAge: '30d' }, async (store, clock) => {
+      const write = async (...ids: string[]): Promise<void> => {
+        for (const id of ids) await store.session(id, { derived: true }).addItems([message('1')]);
+      };
+      await write('~vault~~gone', '~archive~~gone', '~keys~~used');
+      await write('held', '~branch~a~held', '~branch~b~held', '~vault~~held');
+      await write('~branch~a~left', '~branch~b~left');
+      for (const root of ['held', 'left']) {
+        await hold(store, { sessionId: `~branch~a~${root}`, reason: 'case' });
+      }
+      clock.advance('31d');
+      await write('~archive~~used');
+    });
+    expect(dryRun).toMatchObject({
+      deleted: ['~archive~~gone', '~vault~~gone'],
+      held: ['held', '~branch~a~held', '~branch~a~left', '~branch~b~held', '~branch~b~left'],
+    });
+    expect(due(report)).toBe(2);
+    expect(report.itemsByDue.reduce((sum, { held }) => sum + held, 0)).toBe(6);
+  });
+
   test('of stamps is kept from what is under a hold', async () => {
     const clock = fakeClock();
     await using bare = openSqlite(':memory:', { clock });
