@@ -189,7 +189,7 @@ describe('recordUsage() of a run that was resumed from its serialized state', ()
     ['a run on a branch', 'branch', 1],
     ['a run of the same conversation', 'same', 1],
     ['many runs', 'same', 40],
-  ])('counts what is new when %s was recorded in between', async (_what, where, count) => {
+  ])('counts what is new when something was recorded in between (%s)', async (_what, where, count) => {
     const store = openSqlite(':memory:');
     const session = store.session('chat');
     const agent = payer([answer(1_000, calls('pay')), answer(10)]);

@@ -1,19 +1,16 @@
 import { namesOfItem } from './item-names.ts';
 import type { SdkUsage } from './tokens.ts';
 
-/** One model call of a run, with its output. */
-export interface UsedResponse {
-  readonly usage: SdkUsage;
-  readonly output: readonly unknown[];
-  readonly responseId?: string | undefined;
-  readonly providerData?: Readonly<Record<string, unknown>> | undefined;
-}
-
 /** The part of a run that `recordUsage()` reads: a `RunResult`, a finished `StreamedRunResult`, or the like. */
 export interface RunWithUsage {
   readonly state: { readonly usage: SdkUsage };
   /** Each model call, with its output. Without it the run is counted as a whole. */
-  readonly rawResponses?: readonly UsedResponse[];
+  readonly rawResponses?: readonly {
+    readonly usage: SdkUsage;
+    readonly output: readonly unknown[];
+    readonly responseId?: string | undefined;
+    readonly providerData?: Readonly<Record<string, unknown>> | undefined;
+  }[];
   /** Has the agent of each output. */
   readonly newItems?: readonly object[];
   readonly lastAgent?: { readonly name: string } | undefined;
@@ -24,6 +21,8 @@ export interface RunWithUsage {
   /** Present when the run was that of an agent as a tool, whose usage is added to that of the run around it. */
   readonly agentToolInvocation?: object | undefined;
 }
+
+export type UsedResponse = NonNullable<RunWithUsage['rawResponses']>[number];
 
 /**
  * How many responses at the beginning were in the state when it was deserialized: their outputs are not the objects
