@@ -7,19 +7,21 @@ import { isUserMessage } from './structure.ts';
 import { pageOf } from './page.ts';
 import { turnsOf } from './turns.ts';
 import { openLedger, type Ledger, type UsageStore } from './usage/ledger.ts';
-import { measureRun, type Counted, type RunWithUsage } from './usage/measure.ts';
+import { measureRun } from './usage/measure.ts';
+import { countedBefore, marksOf, mayBeCounted, type Counted } from './usage/run-mark.ts';
+import type { RunWithUsage } from './usage/run.ts';
+import { takeShare, type Share } from './usage/share.ts';
 import {
   addCells,
   addTokens,
   groupCells,
   NO_TOKENS,
-  tokensOf,
   type TokenUsage,
   type UsageCell,
 } from './usage/tokens.ts';
 
 export type { UsageStore } from './usage/ledger.ts';
-export type { RunWithUsage } from './usage/measure.ts';
+export type { RunWithUsage } from './usage/run.ts';
 export type { TokenUsage } from './usage/tokens.ts';
 
 /** Options of {@link recordUsage}. */
@@ -71,16 +73,24 @@ export interface TurnUsage extends UsageSum {
 
 /** By run state and ledger: how much of the run was recorded. */
 const counted = new WeakMap<object, Map<string, Counted>>();
-/** By run state: what the run used itself. */
-const own = new WeakMap<object, TokenUsage>();
-/** By the usage of a run context, which all its runs add to: what the runs used of which `own` knows. */
-const known = new WeakMap<object, TokenUsage>();
+/** How many records are searched for a run that was resumed from its serialized state. */
+const LOOK_BACK = 200;
 
 /**
  * Adds the usage of a run to the ledger of its conversation: a derived session in the same store and layers
  * (`~usage~~<id>`), so it is sealed, expires and is erased with the conversation. Nothing is written into the
- * conversation. Call it after each run. For a run that is resumed in this process, only new usage is counted. Runs to which the
- * application gives one `RunContext` are told apart by when they are recorded: record each before the next one begins.
+ * conversation. Call it after each run.
+ *
+ * Of a run that is resumed only new usage is counted. One that was serialized in between is recognized by the ids, the
+ * usage and a checksum of the texts of its responses, among the last 200 records of the ledger. After more records it
+ * is counted twice. Of two runs of which all this is alike, the second one may be taken for the first one resumed, when
+ * it was serialized and not recorded before.
+ *
+ * An agent as a tool gets the usage of its responses when its result is recorded (`customOutputExtractor`); what else
+ * was used within it counts for the run around it. Record that run afterwards, and also before it is serialized. Runs
+ * to which the application gives one `RunContext` are told apart by when they are recorded: record each before the
+ * next one begins. One that a tool begins in the context of its run cannot be told from that run: give it a context of
+ * its own.
  *
  * @param session The conversation, or a branch of it: the session that the run had.
  * @param result The result of `run()`; a streamed one after `completed`.
@@ -115,50 +125,38 @@ export async function recordUsage(
     return invalidOption(where, 'result', 'a run result with usage', result);
   }
   // The run is on the branch on which it began, also when somebody has switched since.
-  const total = usedBy(state);
+  const share = takeShare(result);
+  const marks = marksOf(result);
   const history = await historyOf(session, result.runContext);
   const ledger = await openLedger(where, history, options.store);
   const before = counted.get(state)?.get(ledger.id);
   const turn = await currentTurn(where, history);
   const responses = result.rawResponses ?? [];
-  await ledger.append((last) => {
-    const cells = measureRun(result, total, ledger.branch, before ?? countedBy(last?.response, responses));
+  const lookBack = before === undefined && mayBeCounted(result) ? LOOK_BACK : 1;
+  await ledger.append((last, recent) => {
+    const found = before ?? countedBefore(recent, result, marks, share.isOnlyAnswers);
+    const cells = measureRun(result, totalOf(share, found), ledger.branch, found);
     if (cells.length === 0) return undefined;
     return {
       cells,
       turn,
       branch: ledger.branch,
       response: responses.at(-1)?.responseId,
+      run: marks.at(-1),
       runs: (last?.runs ?? 0) + 1,
       sums: addCells(last?.sums ?? [], cells),
     };
-  });
+  }, lookBack);
   const ofState = counted.get(state) ?? new Map<string, Counted>();
-  counted.set(state, ofState.set(ledger.id, { responses: responses.length, total }));
+  counted.set(state, ofState.set(ledger.id, { responses: responses.length, total: share.total }));
 }
 
-/** What the run used itself: the usage of its run context, without that of other runs. */
-function usedBy(state: RunWithUsage['state']): TokenUsage {
-  const now = tokensOf(state.usage);
-  const others = addTokens(known.get(state.usage) ?? NO_TOKENS, own.get(state) ?? NO_TOKENS, -1);
-  const mine = addTokens(now, others, -1);
-  known.set(state.usage, now);
-  own.set(state, mine);
-  return mine;
-}
-
-/** A run that was resumed from its serialized state contains responses that were recorded before. */
-function countedBy(
-  response: string | undefined,
-  responses: NonNullable<RunWithUsage['rawResponses']>,
-): Counted | undefined {
-  if (response === undefined) return undefined;
-  const at = responses.findLastIndex(({ responseId }) => responseId === response);
-  if (at < 0) return undefined;
-  const total = responses
-    .slice(0, at + 1)
-    .reduce<TokenUsage>((sum, { usage }) => addTokens(sum, tokensOf(usage)), NO_TOKENS);
-  return { responses: at + 1, total };
+/**
+ * Where neither this process nor the ledger has counted the run, the usage that runs within it recorded before it was
+ * serialized is still in its total.
+ */
+function totalOf(share: Share, found: Counted | undefined): TokenUsage {
+  return found === undefined ? addTokens(share.total, share.ofOthers, -1) : share.total;
 }
 
 /** The key of the newest user message. Reads back no further than to it. */

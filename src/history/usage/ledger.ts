@@ -8,6 +8,7 @@ import { refuseOrigin } from '../../protocol/call-origin.ts';
 import { USAGE_RECORD } from '../../protocol/ledger.ts';
 import { pageOf } from '../page.ts';
 import { hasTransactions } from '../replace-oldest.ts';
+import type { RunMark } from './run-mark.ts';
 import type { UsageCell } from './tokens.ts';
 
 /** A store of ours, wrapped or not, for the ledgers of conversations that are elsewhere. */
@@ -23,6 +24,8 @@ export interface UsageRecord {
   readonly branch: string;
   /** The id of the last response that was counted. */
   readonly response: string | undefined;
+  /** Of which run it is; absent in records of earlier versions and of usage that was adopted. */
+  readonly run?: RunMark | undefined;
   readonly runs: number;
   readonly sums: readonly UsageCell[];
 }
@@ -34,8 +37,15 @@ export interface Ledger {
   readonly branch: string;
   last(): Promise<UsageRecord | undefined>;
   all(): Promise<readonly UsageRecord[]>;
-  /** Appends the result of `next` for the last record; nothing when it is `undefined`. */
-  append(next: (last: UsageRecord | undefined) => UsageRecord | undefined): Promise<void>;
+  /**
+   * Appends the result of `next` for the last record; nothing when it is `undefined`.
+   *
+   * @param lookBack How many of the last records `next` gets; default 1.
+   */
+  append(
+    next: (last: UsageRecord | undefined, recent: readonly UsageRecord[]) => UsageRecord | undefined,
+    lookBack?: number,
+  ): Promise<void>;
 }
 
 /**
@@ -89,28 +99,28 @@ export async function openLedger(
     hasOrigin
       ? (await pageOf(where, ledger, { limit, ...origin })).items.map(({ item }) => item)
       : ledger.getItems(limit);
-  /** The last record, `'none'` for a ledger without visible items. */
-  const newest = async (): Promise<UsageRecord | 'none' | undefined> => {
-    for (let limit = 1; ; limit *= 2) {
+  /** At least the last record, in order; `'none'` for a ledger without visible items. */
+  const newest = async (lookBack: number): Promise<readonly UsageRecord[] | 'none'> => {
+    for (let limit = lookBack; ; limit *= 2) {
       const items = await read(limit);
-      const found = items.map(parseRecord).findLast((record) => record !== undefined);
-      if (found !== undefined || items.length < limit)
-        return found ?? (items.length === 0 ? 'none' : undefined);
+      const found = items.flatMap((item) => parseRecord(item) ?? []);
+      if (found.length > 0 || items.length < limit) return items.length === 0 ? 'none' : found;
     }
   };
   return {
     id,
     branch: kind === 'branch' ? name : '',
     async last() {
-      const found = await newest();
-      return found === 'none' ? undefined : found;
+      const found = await newest(1);
+      return found === 'none' ? undefined : found.at(-1);
     },
     all: async () => (await read()).flatMap((item) => parseRecord(item) ?? []),
-    async append(next) {
+    async append(next, lookBack = 1) {
       for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
         const version = await source.read();
-        const found = await newest();
-        const record = next(found === 'none' ? undefined : found);
+        const found = await newest(lookBack);
+        const recent = found === 'none' ? [] : found;
+        const record = next(recent.at(-1), recent);
         if (record === undefined) return;
         if (found === 'none') {
           await ledger.addItems([OPENING]);

@@ -40,6 +40,8 @@ export interface SdkUsage {
   readonly totalTokens: number;
   readonly inputTokensDetails?: unknown;
   readonly outputTokensDetails?: unknown;
+  /** Each model call, in the order of their ends. */
+  readonly requestUsageEntries?: readonly SdkUsage[] | undefined;
 }
 
 export function tokensOf(usage: SdkUsage): TokenUsage {
