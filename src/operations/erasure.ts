@@ -9,6 +9,7 @@ import { checkCall, originOf, refuseOrigin } from '../protocol/call-origin.ts';
 import { CALLS, MAINTENANCE } from '../session-contract.ts';
 import type { Store } from '../stores/store.ts';
 import { checkReceiptKey, openReceipt, signReceipt, tryReceiptKey, type ReceiptKey } from './erasure/jws.ts';
+import { erasedBefore } from './erasure/came-back.ts';
 import { lookForRests } from './erasure/look.ts';
 import { eraseTrees, type ErasureTarget } from './erasure/remove.ts';
 import type {
@@ -19,7 +20,6 @@ import type {
   ErasureReport,
   Orphan,
 } from './erasure/report.ts';
-import { buryIn, erasedAt } from './erasure/tombstones.ts';
 import { keyPlacesOf } from './key-places.ts';
 import { listed } from './listed.ts';
 
@@ -124,12 +124,12 @@ export interface ReturnedSession {
  * {@link verifyErasure}.
  */
 export async function* returnedSessions<S extends Session>(store: Store<S>): AsyncGenerator<ReturnedSession> {
-  const { places } = await targetOf(store, 'eraseSubject', {});
-  for await (const { id, firstAt } of listed(store, { derived: 'all' })) {
+  const { maintenance, places } = await targetOf(store, 'eraseSubject', {});
+  for await (const summary of listed(store, { derived: 'all' })) {
     for (const each of places.stores) {
-      const at = await erasedAt(each, id);
-      if (at === undefined || firstAt > at) continue;
-      yield { id, erasedAt: at };
+      const at = await erasedBefore(each, maintenance, summary);
+      if (at === undefined) continue;
+      yield { id: summary.id, erasedAt: at };
       break;
     }
   }
@@ -171,14 +171,13 @@ async function erase(
 ): Promise<ErasureReport> {
   if (receiptKey !== undefined) await tryReceiptKey(where, receiptKey);
   const { maintenance, places } = target;
-  const { sessions, held } = await eraseTrees(target, ids, { signal, onProgress });
+  const { sessions, held, newest } = await eraseTrees(target, ids, { signal, onProgress });
   const found = { sessions, held, ...about };
   // Before the search, so that all that was written until then is deleted or found.
-  const at = maintenance.now();
+  const now = maintenance.now();
+  // What a process with a clock ahead wrote is older than the erasure, too.
+  const at = Math.max(now, newest ?? now);
   const { orphans, needed } = await lookForRests({ maintenance, places }, found);
-  // Not in sessionDekStore(), whose log of keys would be created again beside the session.
-  const registers = places.stores.filter((store) => store.holds !== undefined);
-  for (const { id } of sessions) for (const store of registers) await buryIn(store, id, at);
   const erasure: Erasure = defined({
     type: 'strongroom/erasure' as const,
     version: 1 as const,

@@ -5,6 +5,7 @@ import type { Maintenance } from '../../stores/maintenance.ts';
 import type { KeyPlaces } from '../key-places.ts';
 import { departureOf, destroyUnneeded } from '../shared-keys.ts';
 import type { EraseOptions, ErasedKey, ErasedSession } from './report.ts';
+import { announceErasure, isKey, recordErasure } from './tombstones.ts';
 
 /** The target of an erasure. */
 export interface ErasureTarget {
@@ -21,6 +22,8 @@ export interface ErasureTarget {
 export interface Removed {
   readonly sessions: ErasedSession[];
   readonly held: string[];
+  /** The time of the newest record or data key of them, by the clock of its writer. */
+  newest: number | undefined;
 }
 
 /** Erases sessions with their derived sessions, the deepest first, so that an interrupted run can be repeated. */
@@ -33,7 +36,7 @@ export async function eraseTrees(
   // A session that is derived from another of them is erased with it.
   const tops = ids.filter((id) => !ancestorsOf(id).some((above) => ids.includes(above)));
   const left = await keysWithoutRows(places.stores, tops);
-  const removed: Removed = { sessions: [], held: [] };
+  const removed: Removed = { sessions: [], held: [], newest: undefined };
   for (const [done, top] of tops.entries()) {
     signal?.throwIfAborted();
     if (done > 0) onProgress?.({ done, total: tops.length });
@@ -64,6 +67,8 @@ export async function eraseTrees(
 
 /** A session to erase. */
 interface Leaving extends ErasedSession {
+  /** The time of its newest record or data key. */
+  readonly newest: number | undefined;
   /** Destroys the data keys that nobody needs after it, where they are not in the database of the rows. */
   readonly destroyKeys: () => Promise<void>;
 }
@@ -71,12 +76,17 @@ interface Leaving extends ErasedSession {
 /** All are looked at before one is erased: data keys in sessions of the same store are among the rows. */
 async function leavingOf({ maintenance, places }: ErasureTarget, ids: readonly string[]): Promise<Leaving[]> {
   const counts = new Map<string, number>();
+  const newest = new Map<string, number>();
+  const note = (id: string, time: number): void => {
+    if (time < UNREADABLE) newest.set(id, Math.max(newest.get(id) ?? time, time));
+  };
   const departure = await departureOf(
     ids,
     async (root) => maintenance.derived(root),
     async (id) => {
       const records = await maintenance.records(id);
       counts.set(id, records.length);
+      for (const { writtenAt } of records) note(id, writtenAt);
       return records;
     },
   );
@@ -85,13 +95,18 @@ async function leavingOf({ maintenance, places }: ErasureTarget, ids: readonly s
     const keys: ErasedKey[] = [];
     const kept = departure.kept(id);
     for (const store of places.stores)
-      for await (const { did, kid } of store.list({ sessionId: id }))
-        if (!kept.has(did)) keys.push({ did, kid });
+      for await (const record of store.list({ sessionId: id })) {
+        const { did, kid, createdAt } = record;
+        if (kept.has(did) || !isKey(record)) continue;
+        keys.push({ did, kid });
+        note(id, createdAt);
+      }
     leaving.push({
       id,
       kind: lineageOf(id)?.kind ?? 'conversation',
       records: counts.get(id) ?? 0,
       keys,
+      newest: newest.get(id),
       async destroyKeys() {
         for (const [owner, needed] of departure.leave(id))
           for (const store of places.stores)
@@ -103,12 +118,19 @@ async function leavingOf({ maintenance, places }: ErasureTarget, ids: readonly s
 }
 
 async function removeThese(
-  { places, remove }: ErasureTarget,
+  { maintenance, places, remove }: ErasureTarget,
   leaving: readonly Leaving[],
   removed: Removed,
 ): Promise<void> {
-  for (const { destroyKeys, ...session } of leaving) {
-    await remove(session.id, destroyKeys);
+  // Not in sessionDekStore(), whose log of keys would be created again beside the session.
+  const registers = places.stores.filter((store) => store.holds !== undefined);
+  for (const { destroyKeys, newest, ...session } of leaving) {
+    await remove(session.id, async () => {
+      for (const store of registers) await announceErasure(store, session.id, maintenance.now(), newest);
+      await destroyKeys();
+    });
+    for (const store of registers) await recordErasure(store, session.id);
+    if (newest !== undefined) removed.newest = Math.max(removed.newest ?? newest, newest);
     for (const { did } of session.keys) places.forget(session.id, did);
     const at = removed.sessions.findIndex(({ id }) => id === session.id);
     const before = removed.sessions[at];
@@ -122,6 +144,9 @@ async function removeThese(
       };
   }
 }
+
+/** A record whose time is unreadable has the last one of a `Date`. */
+const UNREADABLE = 8.64e15;
 
 function deepestFirst(one: string, other: string): number {
   return ancestorsOf(other).length - ancestorsOf(one).length;

@@ -45,7 +45,10 @@ export interface ErasedCount {
 export interface Erasure {
   readonly type: 'strongroom/erasure';
   readonly version: 1;
-  /** Unix milliseconds, by the clock of the store. */
+  /**
+   * Unix milliseconds, by the clock of the store; later where an erased record has a later time, because the clock of its writer
+   * was ahead. What was written until then counts as erased.
+   */
   readonly at: number;
   /** Whose sessions were erased. */
   readonly subject?: string;

@@ -1,0 +1,181 @@
+import type { AgentInputItem } from '@openai/agents';
+import { afterAll, describe, expect, test, vi } from 'vitest';
+import { memoryDriver } from '../../examples/support/memory-driver.ts';
+import { branches } from '../../src/history/index.ts';
+import { encrypt, wrapStore, type SessionLayer } from '../../src/index.ts';
+import { erasedAt } from '../../src/operations/erasure/tombstones.ts';
+import { hold, reencrypt, release, purgeDataKeys, sqliteDekStore } from '../../src/operations/index.ts';
+import { eraseSession, eraseSubject, returnedSessions } from '../../src/operations/retention.ts';
+import { transfer } from '../../src/operations/transfer.ts';
+import { DEK_STORE, MAINTENANCE } from '../../src/session-contract.ts';
+import { createStore, type KeyValueDriver } from '../../src/stores/index.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
+import type { Store } from '../../src/stores/store.ts';
+import { fixedKeyring } from '../../src/testing/index.ts';
+import { everyStore } from '../stores/every-store.ts';
+
+const keys = fixedKeyring();
+const message = (content: string): AgentInputItem => ({ type: 'message', role: 'user', content });
+const IDS = ['a', 'b', 'c'];
+
+async function all<T>(values: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const value of values) found.push(value);
+  return found;
+}
+
+async function fill(store: Store, ids = IDS): Promise<void> {
+  for (const id of ids) await store.session(id, { subject: 'person' }).addItems([message(`of ${id}`)]);
+}
+
+/** An erasure that ends before the last conversation. */
+async function interrupted(store: Store): Promise<void> {
+  const ending = new AbortController();
+  const onProgress = (): void => ending.abort(new Error('the process ends'));
+  await expect(eraseSubject(store, 'person', { signal: ending.signal, onProgress })).rejects.toThrow(
+    'the process ends',
+  );
+}
+
+const cases = await everyStore('repeated erasures');
+
+describe.each(cases.filter(({ absent }) => !absent))('an interrupted erasure in $name', (each) => {
+  afterAll(() => each.clean());
+
+  test('that is repeated keeps what it removed before from coming back by a transfer', async () => {
+    await using before = openSqlite(':memory:');
+    await using store = each.open();
+    await fill(store);
+    await transfer(store, before);
+    await interrupted(store);
+    expect(await all(store.sessions({ subject: 'person' }))).toHaveLength(1);
+    await eraseSubject(store, 'person');
+    expect(await transfer(before, store)).toMatchObject({ sessions: 0, erased: IDS });
+    expect(await all(store.sessions())).toEqual([]);
+  });
+});
+
+test('a restored backup shows all that an interrupted and repeated erasure removed', async () => {
+  await using dekStore = sqliteDekStore(':memory:');
+  await using store = openSqlite(':memory:');
+  await using backup = openSqlite(':memory:');
+  const layers = [encrypt({ keys, dekStore })];
+  await fill(wrapStore(store, layers));
+  await transfer(store, backup);
+  await interrupted(wrapStore(store, layers));
+  await eraseSubject(wrapStore(store, layers), 'person');
+  const back = await all(returnedSessions(wrapStore(backup, layers)));
+  expect(back.map(({ id }) => id).toSorted()).toEqual(IDS);
+});
+
+const DEAD = new Error('the process died');
+
+/** A driver whose process dies at one of its changes: before it, or after it. */
+function dying(driver: KeyValueDriver, at: number, isAfter: boolean): KeyValueDriver {
+  let changes = 0;
+  const alive = (): void => {
+    if (changes >= at) throw DEAD;
+  };
+  return {
+    ...driver,
+    get: async (...keysOf) => {
+      alive();
+      return driver.get(...keysOf);
+    },
+    list: async (...range) => {
+      alive();
+      return driver.list(...range);
+    },
+    commit: async (...change) => {
+      alive();
+      changes++;
+      if (changes < at) return driver.commit(...change);
+      if (isAfter) await driver.commit(...change);
+      throw DEAD;
+    },
+  };
+}
+
+test.each([
+  ['before', false],
+  ['after', true],
+])(
+  'a process that dies %s any change leaves a tombstone of each removed session, and of no other',
+  async (_when, isAfter) => {
+    const ids = ['a', '~branch~x~a', 'b'];
+    let deaths = 0;
+    for (let at = 1; ; at++) {
+      const table = new Map<string, Uint8Array>();
+      const store = createStore(memoryDriver(table));
+      await fill(store, ['a', 'b']);
+      await branches(store, 'a').create('x');
+      await store.session('~branch~x~a', { derived: true }).addItems([message('of the branch')]);
+      let isDead = false;
+      try {
+        await eraseSubject(createStore(dying(memoryDriver(table), at, isAfter)), 'person');
+      } catch {
+        isDead = true;
+      }
+      const found = async (): Promise<string[]> => {
+        const states: string[] = [];
+        for (const id of ids) {
+          const session = store.session(id, { derived: true });
+          const isErased = (await erasedAt(session[DEK_STORE], id)) !== undefined;
+          const isThere = (await session.getItems()).length > 0;
+          if (isErased === isThere)
+            states.push(`${id}: ${isErased ? 'a tombstone too early' : 'no tombstone'}`);
+        }
+        return states;
+      };
+      expect([at, ...(await found())]).toEqual([at]);
+      if (!isDead) break;
+      deaths++;
+      expect((await eraseSubject(store, 'person')).orphans).toEqual([]);
+      await eraseSession(store, 'a');
+      expect([at, ...(await found())]).toEqual([at]);
+      for (const id of ids) expect(await store.session(id, { derived: true }).getItems()).toEqual([]);
+    }
+    expect(deaths).toBeGreaterThan(6);
+  },
+);
+
+test('a session that a hold kept at the last moment does not count as erased', async () => {
+  await using store = openSqlite(':memory:');
+  await using other = openSqlite(':memory:');
+  let isErasing = true;
+  const late: SessionLayer = {
+    name: 'counsel',
+    async around({ sessionId }, next) {
+      if (sessionId === 'a' && isErasing) await hold(store, { sessionId: 'a', id: 'case', reason: 'case 7' });
+      return next();
+    },
+  };
+  const layers = [encrypt({ keys })];
+  await fill(wrapStore(store, layers), ['a']);
+  expect(await eraseSubject(wrapStore(store, [late, ...layers]), 'person')).toMatchObject({
+    deleted: [],
+    held: ['a'],
+    orphans: [],
+  });
+  isErasing = false;
+  await release(store, 'case');
+  expect(await all(returnedSessions(store))).toEqual([]);
+  const sealed = wrapStore(store, layers);
+  expect(await reencrypt(sealed, { grace: 0 })).toMatchObject({ sessions: 1 });
+  await transfer(store, other);
+  expect(await transfer(other, store)).toMatchObject({ erased: [] });
+  expect(await sealed.session('a').getItems()).toEqual([message('of a')]);
+  expect(await eraseSubject(sealed, 'person')).toMatchObject({ deleted: ['a'], orphans: [] });
+  expect(await transfer(other, store)).toMatchObject({ erased: ['a'] });
+});
+
+test('what an erasure announced and did not remove is no data key to a purge, and no erasure', async () => {
+  await using store = openSqlite(':memory:');
+  await fill(store, ['a']);
+  const drop = vi.spyOn(store[MAINTENANCE]!, 'drop').mockRejectedValue(DEAD);
+  await expect(eraseSession(store, 'a')).rejects.toThrow('the process died');
+  drop.mockRestore();
+  const clock = (): number => Date.now() + 1_000;
+  expect(await purgeDataKeys(store, { after: '1ms', clock })).toEqual({ destroyed: [], held: [] });
+  expect(await all(returnedSessions(store))).toEqual([]);
+});
