@@ -171,7 +171,11 @@ async function erase(
 ): Promise<ErasureReport> {
   if (receiptKey !== undefined) await tryReceiptKey(where, receiptKey);
   const { maintenance, places } = target;
-  const { sessions, held, newest } = await eraseTrees(target, ids, { signal, onProgress });
+  const { sessions, held, newest } = await eraseTrees(
+    target,
+    ids,
+    defined({ signal, onProgress, whole: 'subject' in about }),
+  );
   const found = { sessions, held, ...about };
   // Before the search, so that all that was written until then is deleted or found.
   const now = maintenance.now();

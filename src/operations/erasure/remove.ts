@@ -1,4 +1,4 @@
-import { ancestorsOf, lineageOf } from '../../derived-id.ts';
+import { ancestorsOf, lineageOf, rootOf } from '../../derived-id.ts';
 import { isStrongroomError } from '../../errors.ts';
 import { openHoldOn, type DekStore } from '../../keys/dek-store.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
@@ -26,11 +26,16 @@ export interface Removed {
   newest: number | undefined;
 }
 
+interface EraseTreesOptions extends Pick<Partial<EraseOptions>, 'signal' | 'onProgress'> {
+  /** They are all that a conversation has: a hold anywhere in it keeps them, also when it has no row of its own any more. */
+  readonly whole: boolean;
+}
+
 /** Erases sessions with their derived sessions, the deepest first, so that an interrupted run can be repeated. */
 export async function eraseTrees(
   target: ErasureTarget,
   ids: readonly string[],
-  { signal, onProgress }: { readonly [K in 'signal' | 'onProgress']?: EraseOptions[K] | undefined } = {},
+  { signal, onProgress, whole }: EraseTreesOptions,
 ): Promise<Removed> {
   const { maintenance, places } = target;
   // A session that is derived from another of them is erased with it.
@@ -43,7 +48,7 @@ export async function eraseTrees(
     try {
       const tree = new Set([...(left.get(top) ?? []), ...(await maintenance.tree(top))]);
       const going = [...[...tree].toSorted(deepestFirst), top];
-      if (await isHeld(target, going)) {
+      if (await isHeld(target, whole ? [...going, rootOf(top)] : going)) {
         removed.held.push(top);
         continue;
       }
@@ -181,6 +186,9 @@ async function isHeld({ maintenance, places }: ErasureTarget, ids: readonly stri
   for (const store of places.stores) {
     if (store === maintenance.dekStore) continue;
     for (const id of ids) if ((await openHoldOn(store, id)) !== undefined) return true;
+    // A held session without a row is not in the tree.
+    const open = (await store.holds?.list({ open: true })) ?? [];
+    if (open.some(({ sessionId }) => ancestorsOf(sessionId).some((id) => ids.includes(id)))) return true;
   }
   return false;
 }

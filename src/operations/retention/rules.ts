@@ -77,10 +77,10 @@ export async function applyRules(
     const { id } = summary;
     const left = summary.items - (purged.get(id) ?? 0);
     if (left <= 0) continue;
-    const { condition, excess } = judge({ ...summary, items: left });
+    const { condition, excess, of } = judge({ ...summary, items: left });
     try {
       if (condition !== undefined) {
-        const gone = await dropTree(target, id, condition, dryRun);
+        const gone = await dropTree(target, id, condition, dryRun, of);
         if (gone === undefined) continue;
         report.deleted.push(id);
         for (const [kind, count] of Object.entries(countKinds(gone))) {
@@ -107,6 +107,8 @@ export async function applyRules(
 type Judge = (summary: SessionSummary) => {
   /** The session is deleted if this still applies. */
   readonly condition: DropCondition | undefined;
+  /** It is deleted as a part of this conversation, which has no row of its own any more: a hold anywhere in that keeps it. */
+  readonly of?: string;
   /** How many of its oldest items are deleted. */
   readonly excess: number;
 };
@@ -138,7 +140,8 @@ async function judgeOf(
     const excess =
       keep === undefined || !(isConversation || kind === 'branch') ? 0 : Math.max(items - keep, 0);
     if (isOld) return { condition: { firstBefore: now - age }, excess };
-    return { condition: isSilent ? { lastBefore: now - idle } : undefined, excess };
+    if (!isSilent) return { condition: undefined, excess };
+    return { condition: { lastBefore: now - idle }, excess, of: root };
   };
 }
 
@@ -153,9 +156,10 @@ async function dropTree(
   id: string,
   condition: DropCondition,
   dryRun: boolean,
+  of = id,
 ): Promise<readonly string[] | undefined> {
   const tree = await maintenance.tree(id);
-  await maintenance.assertNotHeld([...tree, id]);
+  await maintenance.assertNotHeld([...tree, id, of]);
   if (dryRun) return tree;
   if (!(await remove(id, async () => maintenance.dropIf(id, condition)))) return undefined;
   for (const each of tree) await erase(each);
