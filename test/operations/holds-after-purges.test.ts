@@ -14,7 +14,8 @@ const message = (content: string): AgentInputItem => ({ type: 'message', role: '
 
 async function idsOf(store: Store): Promise<string[]> {
   const found: string[] = [];
-  for await (const { id, kind } of store.sessions({ derived: 'all' })) if (kind !== 'branches') found.push(id);
+  for await (const { id, kind } of store.sessions({ derived: 'all' }))
+    if (kind !== 'branches') found.push(id);
   return found.toSorted();
 }
 
