@@ -20,13 +20,16 @@ import type {
   ErasureReport,
   Orphan,
 } from './erasure/report.ts';
+import { createUnfinished } from './erasure/unfinished.ts';
 import { keyPlacesOf } from './key-places.ts';
 import { listed } from './listed.ts';
 
 /**
  * Erases all sessions of a subject with their derived sessions (branches, archives, ledgers, vaults, …) and with
  * their data keys, also those in the `dekStore` of `encrypt()`; then independent code searches for the rest.
- * Sessions under a legal hold are kept and reported. Repeat the call after an interruption.
+ * Sessions under a legal hold are kept and reported. After an interruption repeat the call: it
+ * erases the rest, and its report and receipt also name what the interrupted call had removed. Once the call has ended,
+ * no other names it again: keep the receipt.
  *
  * It does not stop other processes, and ends while they write: `orphans` has what they left until `at`. Stop them, and
  * call it again, then {@link eraseSession} for each conversation of the report, whose later branches have no subject.
@@ -171,10 +174,11 @@ async function erase(
 ): Promise<ErasureReport> {
   if (receiptKey !== undefined) await tryReceiptKey(where, receiptKey);
   const { maintenance, places } = target;
+  const unfinished = createUnfinished(maintenance, about);
   const { sessions, held, newest } = await eraseTrees(
     target,
     ids,
-    defined({ signal, onProgress, whole: 'subject' in about }),
+    defined({ signal, onProgress, whole: 'subject' in about, unfinished }),
   );
   const found = { sessions, held, ...about };
   // Before the search, so that all that was written until then is deleted or found.
@@ -197,6 +201,7 @@ async function erase(
     notReached: NOT_REACHED,
   });
   const receipt = receiptKey === undefined ? undefined : await signReceipt(where, erasure, receiptKey);
+  await unfinished.end();
   return defined({ ...erasure, deleted: sessions.map(({ id }) => id), receipt });
 }
 

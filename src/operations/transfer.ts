@@ -140,6 +140,8 @@ export async function transfer<A extends Session, B extends Session>(
     /** By the session that they belong to. */
     const branches = new Map<string, SessionSummary[]>();
     for await (const summary of listed(from, { derived: 'all' })) {
+      // An erasure that was interrupted in the source is repeated there.
+      if (summary.kind === 'erasing') continue;
       const parent = isSharing && isBranch(summary.id) ? lineageOf(summary.id)?.parent : undefined;
       const others = parent === undefined ? undefined : branches.get(parent);
       if (parent === undefined) await copy(summary);

@@ -6,6 +6,7 @@ import type { KeyPlaces } from '../key-places.ts';
 import { departureOf, destroyUnneeded } from '../shared-keys.ts';
 import type { EraseOptions, ErasedKey, ErasedSession } from './report.ts';
 import { announceErasure, isKey, recordErasure } from './tombstones.ts';
+import type { Removal, Unfinished } from './unfinished.ts';
 
 /** The target of an erasure. */
 export interface ErasureTarget {
@@ -29,19 +30,21 @@ export interface Removed {
 interface EraseTreesOptions extends Pick<Partial<EraseOptions>, 'signal' | 'onProgress'> {
   /** They are all that a conversation has: a hold anywhere in it keeps them, also when it has no row of its own any more. */
   readonly whole: boolean;
+  readonly unfinished: Unfinished;
 }
 
 /** Erases sessions with their derived sessions, the deepest first, so that an interrupted run can be repeated. */
 export async function eraseTrees(
   target: ErasureTarget,
   ids: readonly string[],
-  { signal, onProgress, whole }: EraseTreesOptions,
+  { signal, onProgress, whole, unfinished }: EraseTreesOptions,
 ): Promise<Removed> {
   const { maintenance, places } = target;
   // A session that is derived from another of them is erased with it.
   const tops = ids.filter((id) => !ancestorsOf(id).some((above) => ids.includes(above)));
   const left = await keysWithoutRows(places.stores, tops);
   const removed: Removed = { sessions: [], held: [], newest: undefined };
+  for (const removal of await unfinished.before()) count(removed, removal);
   for (const [done, top] of tops.entries()) {
     signal?.throwIfAborted();
     if (done > 0) onProgress?.({ done, total: tops.length });
@@ -53,12 +56,16 @@ export async function eraseTrees(
         continue;
       }
       const leaving = await leavingOf(target, going);
+      await unfinished.note(leaving);
       await removeThese(target, leaving.slice(0, -1), removed);
       // Once more, for what another process made meanwhile. No third time, and not for more than that: one that is faster
       // would never let it end. The search reports the rest.
       const late = await maintenance.tree(top);
-      if (late.length > 0 && late.length <= going.length)
-        await removeThese(target, await leavingOf(target, late), removed);
+      if (late.length > 0 && late.length <= going.length) {
+        const lateLeaving = await leavingOf(target, late);
+        await unfinished.note(lateLeaving);
+        await removeThese(target, lateLeaving, removed);
+      }
       await removeThese(target, leaving.slice(-1), removed);
     } catch (error) {
       // A hold was placed meanwhile.
@@ -71,9 +78,7 @@ export async function eraseTrees(
 }
 
 /** A session to erase. */
-interface Leaving extends ErasedSession {
-  /** The time of its newest record or data key. */
-  readonly newest: number | undefined;
+interface Leaving extends Removal {
   /** Destroys the data keys that nobody needs after it, where they are not in the database of the rows. */
   readonly destroyKeys: () => Promise<void>;
 }
@@ -106,11 +111,9 @@ async function leavingOf({ maintenance, places }: ErasureTarget, ids: readonly s
         keys.push({ did, kid });
         note(id, createdAt);
       }
+    const kind = lineageOf(id)?.kind ?? 'conversation';
     leaving.push({
-      id,
-      kind: lineageOf(id)?.kind ?? 'conversation',
-      records: counts.get(id) ?? 0,
-      keys,
+      session: { id, kind, records: counts.get(id) ?? 0, keys },
       newest: newest.get(id),
       async destroyKeys() {
         for (const [owner, needed] of departure.leave(id))
@@ -129,25 +132,29 @@ async function removeThese(
 ): Promise<void> {
   // Not in sessionDekStore(), whose log of keys would be created again beside the session.
   const registers = places.stores.filter((store) => store.holds !== undefined);
-  for (const { destroyKeys, newest, ...session } of leaving) {
+  for (const { destroyKeys, session, newest } of leaving) {
     await remove(session.id, async () => {
       for (const store of registers) await announceErasure(store, session.id, maintenance.now(), newest);
       await destroyKeys();
     });
     for (const store of registers) await recordErasure(store, session.id);
-    if (newest !== undefined) removed.newest = Math.max(removed.newest ?? newest, newest);
     for (const { did } of session.keys) places.forget(session.id, did);
-    const at = removed.sessions.findIndex(({ id }) => id === session.id);
-    const before = removed.sessions[at];
-    if (before === undefined) removed.sessions.push(session);
-    // It was made again meanwhile.
-    else
-      removed.sessions[at] = {
-        ...before,
-        records: before.records + session.records,
-        keys: [...before.keys, ...session.keys],
-      };
+    count(removed, { session, newest });
   }
+}
+
+function count(removed: Removed, { session, newest }: Removal): void {
+  if (newest !== undefined) removed.newest = Math.max(removed.newest ?? newest, newest);
+  const at = removed.sessions.findIndex(({ id }) => id === session.id);
+  const before = removed.sessions[at];
+  if (before === undefined) removed.sessions.push(session);
+  // It was made again meanwhile.
+  else
+    removed.sessions[at] = {
+      ...before,
+      records: before.records + session.records,
+      keys: [...before.keys, ...session.keys],
+    };
 }
 
 /** A record whose time is unreadable has the last one of a `Date`. */

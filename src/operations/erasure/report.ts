@@ -89,7 +89,7 @@ export interface EraseOptions extends CallOrigin {
   readonly receiptKey?: ReceiptKey;
   /**
    * Ends the erasure between two sessions: it rejects with the signal's reason, what was erased stays erased, and
-   * there is no receipt. A repeat erases the rest, and its receipt names only that.
+   * there is no receipt. A repeat erases the rest, and its receipt names both.
    */
   readonly signal?: AbortSignal;
   /** Called after each conversation, with the number of conversations done. */
