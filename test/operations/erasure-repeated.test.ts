@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test, vi } from 'vitest';
 import { memoryDriver } from '../../examples/support/memory-driver.ts';
 import { branches } from '../../src/history/index.ts';
 import { encrypt, wrapStore, type SessionLayer } from '../../src/index.ts';
-import { erasedAt } from '../../src/operations/erasure/tombstones.ts';
+import { announceErasure, erasedAt } from '../../src/operations/erasure/tombstones.ts';
 import { hold, reencrypt, release, purgeDataKeys, sqliteDekStore } from '../../src/operations/index.ts';
 import {
   eraseSession,
@@ -62,6 +62,21 @@ describe.each(cases.filter(({ absent }) => !absent))('an interrupted erasure in 
     expect(await all(store.sessions({ derived: 'all' }))).toEqual([]);
     expect(await transfer(before, store)).toMatchObject({ sessions: 0, erased: IDS });
     expect(await all(store.sessions())).toEqual([]);
+  });
+
+  test('has a tombstone as soon as the session is removed, by the transaction that removes it', async () => {
+    await using store = each.open();
+    const maintenance = store[MAINTENANCE]!;
+    const { dekStore } = maintenance;
+    await store.session('one', { subject: 'x' }).addItems([message('1')]);
+    await announceErasure(dekStore, 'one', maintenance.now(), undefined);
+    expect(await erasedAt(dekStore, 'one')).toBeUndefined();
+    await maintenance.drop('one');
+    expect(await erasedAt(dekStore, 'one')).toBeGreaterThan(0);
+    // Also of one that a purge left without a row.
+    await announceErasure(dekStore, 'none', maintenance.now(), undefined);
+    await maintenance.drop('none');
+    expect(await erasedAt(dekStore, 'none')).toBeGreaterThan(0);
   });
 });
 
