@@ -1,5 +1,5 @@
 import { StrongroomError } from './errors.ts';
-import { invalidOption, parseDuration, type Duration } from './options.ts';
+import { dropPromise, invalidOption, parseDuration, type Duration } from './options.ts';
 
 /**
  * The option `clock`, by default that of the machine. The returned function gives whole Unix milliseconds, and
@@ -12,8 +12,10 @@ export function clockOf(where: string, clock: unknown = Date.now): () => number 
     return invalidOption(where, 'clock', 'a function that returns Unix milliseconds', clock);
   }
   return () => {
-    const now = Math.floor((clock as () => number)());
+    const time: unknown = (clock as () => unknown)();
+    const now = Math.floor(time as number);
     if (Number.isSafeInteger(now) && now >= 0) return now;
+    dropPromise(time);
     throw new StrongroomError(
       'ERR_CLOCK',
       `${where}: the clock must return Unix milliseconds, a number of at least 0.`,

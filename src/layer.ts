@@ -17,7 +17,7 @@ export interface Header {
   readonly t?: number;
   /** When the entry expires. */
   readonly e?: number;
-  /** When the call that this result belongs to was written. */
+  /** When the call that this result belongs to was written, or the oldest of the entries that this one replaces. */
   readonly g?: number;
   /** Tag of the operation that wrote the entry. */
   readonly o?: string;
@@ -55,6 +55,8 @@ export type CallKind =
   // Of a session whose beginning is copied into a branch, and of the branch.
   | 'createBranch'
   | 'switchBranch'
+  // Of a conversation, for the name of its current branch.
+  | 'currentBranch'
   | 'deleteSession'
   | 'runCompaction'
   | 'getItemsWithCompactionOwnership'
@@ -134,6 +136,11 @@ export interface SessionCall {
    * them.
    */
   readonly replaces?: readonly Pick<Entry, 'header'>[];
+  /**
+   * Those of {@link SessionCall.replaces} from the first one whose record goes; all of them when absent. The first items
+   * of a replacement can be those that it replaces: their records stay.
+   */
+  readonly removes?: readonly Pick<Entry, 'header'>[];
   /** The session whose items this call writes with their header fields: an archive, a branch. */
   readonly copiedFrom?: string | undefined;
   /** The stack's clock, in Unix milliseconds. */

@@ -20,6 +20,30 @@ export function invalidOption(where: string, option: string, rule: string, value
   );
 }
 
+/**
+ * What a function of the application returned that has to return at once. A promise is an object, which is neither `false` nor a number,
+ * so it would decide without an error.
+ *
+ * @param option The name of the function.
+ */
+export function atOnce<T>(where: string, option: string, result: T): T {
+  if (!dropPromise(result)) return result;
+  return invalidOption(
+    where,
+    option,
+    'a function that returns its result at once, and not a promise',
+    result,
+  );
+}
+
+/** Whether a value is a promise. Nobody waits for it then: its error must not end the process. */
+export function dropPromise(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('then' in value)) return false;
+  if (typeof value.then !== 'function') return false;
+  void Promise.resolve(value).then(undefined, () => undefined);
+  return true;
+}
+
 /** Whether JSON would call it an object: a list is none. */
 export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -94,7 +94,8 @@ const CORE = ['@noble/ciphers', '@noble/hashes', 'lru-cache'] as const;
 const RULES: Readonly<Record<string, { eager: readonly string[]; lazy: readonly string[] }>> = {
   '.': { eager: CORE, lazy: ['jose', '@openai/agents'] },
   './history': { eager: ['@noble/hashes'], lazy: ['gpt-tokenizer', '@openai/agents'] },
-  './redaction': { eager: ['@noble/hashes'], lazy: [] },
+  // The SDK parses the arguments of its own tools for their approval policies.
+  './redaction': { eager: ['@noble/hashes'], lazy: ['@openai/agents'] },
   './keys': { eager: CORE, lazy: ['@openai/agents', 'node'] },
   './observe': { eager: ['@noble/hashes'], lazy: ['@opentelemetry/api', '@openai/agents'] },
   './resilience': { eager: ['cockatiel'], lazy: [] },

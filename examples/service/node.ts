@@ -15,13 +15,21 @@ const server = serve(
   ({ port }) => console.log(JSON.stringify({ listening: port })),
 );
 
+/** After the last run: for callers that take their answers, and that have sent a part of a request, which is refused then. */
+const GRACE_SECONDS = 5;
+
 async function shutDown(): Promise<void> {
   const closed = once(server, 'close');
   // No new connection; those of callers end with the answer that they wait for.
   server.close();
   if ('keepAliveTimeout' in server) server.keepAliveTimeout = 1;
   await service.runs.finish();
+  // The end of a request can be missing for minutes. Every run is stored by now.
+  const cut = setTimeout(() => {
+    if ('closeAllConnections' in server) server.closeAllConnections();
+  }, GRACE_SECONDS * 1_000);
   await closed;
+  clearTimeout(cut);
   await rules.stop();
   await service.conversations.flush();
   await store.close();

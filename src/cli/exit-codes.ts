@@ -1,4 +1,5 @@
 import { isStrongroomError } from '../errors.ts';
+import { isPermanent } from './permanent.ts';
 
 /** The exit codes of the command line. docs/cli.md explains them. */
 export const EXIT = {
@@ -34,7 +35,20 @@ const CODES: Readonly<Record<CommandError['code'], ExitCode>> = {
   INTERRUPTED: EXIT.interrupted,
 };
 
+const ofConfiguration = new WeakSet<object>();
+
+/** Runs a function of the configuration, such as one that makes the keys: what it throws has the exit code of a wrong one. */
+export function ofTheConfiguration<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Error) ofConfiguration.add(error);
+    throw error;
+  }
+}
+
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommandError) return CODES[error.code];
-  return isStrongroomError(error) && error.retryable ? EXIT.later : EXIT.failed;
+  if (isStrongroomError(error) && error.retryable && !isPermanent(error)) return EXIT.later;
+  return error instanceof Error && ofConfiguration.has(error) ? EXIT.usage : EXIT.failed;
 }

@@ -3,8 +3,8 @@ import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { openersOf, type Config, type Opened } from '../config/define-config.ts';
 import type { ReceiptKey } from '../operations/erasure/jws.ts';
-import { messageOf } from './error-message.ts';
-import { CommandError } from './exit-codes.ts';
+import { messageWithCauses } from './causes.ts';
+import { CommandError, ofTheConfiguration } from './exit-codes.ts';
 import { isCommonJs } from './is-common-js.ts';
 
 /** In this order. */
@@ -53,7 +53,12 @@ export async function loadConfig(given: string | undefined, folder: string): Pro
       `${file} has no configuration as its default export. Write: export default defineConfig({ … }).`,
     );
   }
-  return { file, config: loaded.default as Config, ...openers };
+  return {
+    file,
+    config: loaded.default as Config,
+    open: (keyless) => ofTheConfiguration(() => openers.open(keyless)),
+    receiptKey: () => ofTheConfiguration(() => openers.receiptKey()),
+  };
 }
 
 function findConfig(given: string | undefined, folder: string): string {
@@ -72,6 +77,6 @@ async function importConfig(file: string): Promise<unknown> {
   try {
     return await import(pathToFileURL(file).href);
   } catch (error) {
-    throw new CommandError('USAGE', `${file} cannot be loaded: ${messageOf(error)}`);
+    throw new CommandError('USAGE', `${file} cannot be loaded: ${messageWithCauses(error)}`);
   }
 }

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import { isStrongroomError } from '../errors.ts';
+import { causesOf } from './causes.ts';
 import { messageOf } from './error-message.ts';
 import { CommandError } from './exit-codes.ts';
 import { createProgress, type Progress } from './progress.ts';
@@ -59,12 +60,15 @@ export function createOutput({ out, err }: Streams, wantsJson: boolean): Output 
       progress?.hide();
       const code = codeOf(error);
       const message = messageOf(error);
+      const causes = causesOf(error);
       if (json) {
-        err.write(`${JSON.stringify({ event: 'error', code, message })}\n`);
+        const members = { code, message, ...(causes.length > 0 && { causes }) };
+        err.write(`${JSON.stringify({ event: 'error', ...members })}\n`);
         return;
       }
       const mark = terminal ? styleText('red', code) : code;
       err.write(`${mark}  ${plain(message)}\n`);
+      for (const cause of causes) err.write(`  cause: ${plain(cause)}\n`);
     },
   };
 }

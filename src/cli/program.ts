@@ -18,7 +18,7 @@ import { registerSessions } from './commands/sessions.ts';
 import { registerTransfer } from './commands/transfer.ts';
 import { registerUsage } from './commands/usage.ts';
 import { registerVerify } from './commands/verify.ts';
-import { EXIT, exitCodeOf, type ExitCode } from './exit-codes.ts';
+import { CommandError, EXIT, exitCodeOf, type ExitCode } from './exit-codes.ts';
 import { createOutput } from './output.ts';
 import { registerReport } from './report/command.ts';
 import { registerServe } from './serve/command.ts';
@@ -66,15 +66,27 @@ export async function main(version: string, args: readonly string[]): Promise<Ex
     if (name !== 'ExperimentalWarning')
       outcome.output.warning((rest as { readonly code?: string }).code ?? name, message);
   });
+  // For programs the parser prints nothing itself: its error is a line like any other.
+  if (outcome.output.json) program.configureOutput({ writeErr: () => undefined });
   const define = createDefine(program, outcome);
   for (const register of COMMANDS) register(define, program);
   try {
     await program.parseAsync(args, { from: 'user' });
     return outcome.code;
   } catch (error) {
-    // commander has printed its message.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.done;
+      // On a terminal commander has printed its message.
+      if (outcome.output.json) outcome.output.error(new CommandError('USAGE', ofParser(error)));
+      return EXIT.usage;
+    }
     outcome.output.error(error);
     return exitCodeOf(error);
   }
+}
+
+function ofParser({ code, message }: CommanderError): string {
+  // It has printed the help, because a command is missing.
+  if (code === 'commander.help') return 'Give a command. strongroom --help shows the commands.';
+  return `${message.replace(/^error: |\.$/g, '').replaceAll(/\s*\n\s*/g, ' ')}. strongroom --help shows the commands.`;
 }

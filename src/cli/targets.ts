@@ -28,6 +28,16 @@ export async function countSessions(
 }
 
 /** An id with a typing error looks like a session without records: the store cannot tell them apart. */
+function noRecords(id: string): string {
+  return `${shown(id)} has no records in this store. "strongroom sessions" lists the ids.`;
+}
+
+/** For what only shows the session. */
 export function hintNoRecords(output: Output, id: string): void {
-  output.hint(`${shown(id)} has no records in this store. "strongroom sessions" lists the ids.`);
+  output.hint(noRecords(id));
+}
+
+/** A finding, for what says of the session that all of it is well. */
+export function reportNoRecords(output: Output, id: string): void {
+  output.line('missing', { id }, noRecords(id));
 }

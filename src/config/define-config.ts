@@ -180,6 +180,7 @@ function noKeys(): Keyring {
       new StrongroomError(
         'ERR_KEY_UNAVAILABLE',
         'This command was started without keys, and a layer asked for one. Report it: the command should ask for keys.',
+        { retryable: false },
       ),
     );
   return keyring({

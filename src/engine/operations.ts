@@ -54,7 +54,7 @@ export function createOperations(parts: Parts): {
         if (written !== undefined) {
           histories.of(call).memory.wrote(written.entries);
           if (transaction.type === 'append_items') appended(written.entries);
-          else removed(written.going);
+          else removed(written.removed);
         }
       }
       call.result.items = writtenItems(transaction).length;

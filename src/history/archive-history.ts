@@ -1,10 +1,11 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { randomName } from '../crypto/random.ts';
-import { ancestorsOf, rootOf } from '../derived-id.ts';
+import { ancestorsOf, holdsConversation, parseDerivedId, rootOf } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
 import { checkOptions, invalidOption, parseCount } from '../options.ts';
-import { openBeside } from '../session-contract.ts';
+import { deriveOf, openBeside } from '../session-contract.ts';
 import {
+  countPending,
   hasTransactions,
   expiringLayer,
   replaceOldest,
@@ -32,6 +33,14 @@ export interface ArchiveHistoryOptions {
   readonly operationId?: string;
   /** Longest history that is rewritten in a session without `replacePrefix`; default 5,000. */
   readonly maxRewriteItems?: number;
+  /**
+   * Move no call that has no result yet, and nothing behind it: a run that waits for an approval adds the result
+   * later, and providers refuse a result without its call. A call of a process that died looks the same:
+   * `repairHistory()` removes it. `false` moves both.
+   *
+   * @defaultValue true
+   */
+  readonly keepPending?: boolean;
 }
 
 /** The result of {@link archiveHistory}. */
@@ -42,13 +51,16 @@ export interface ArchiveReport {
   readonly archived: number;
   /** How many items the session has left, of those that were read. */
   readonly left: number;
+  /** How many calls without a result kept items from being moved; 0 with `keepPending: false`. */
+  readonly pending: number;
   readonly operationId: string;
 }
 
 /**
  * Moves the oldest part of a session into its archive, so that reading a very long conversation stays cheap. Call it
- * between runs. The cut is moved back to the start of a turn that no call reaches across; system messages and pinned
- * items (`before.pin`) are copied to the archive and stay in the session too.
+ * between runs. The cut is moved back to the start of a turn that no call reaches across, one that has no result yet
+ * (`keepPending`) among them; system messages and pinned items (`before.pin`) are copied to the archive and stay in the
+ * session too.
  *
  * Between two sessions of one store of ours, with the same kind of stack, this is one database transaction: the
  * items are compared, removed, opened, sealed for the archive with their times, and appended there; appends to the
@@ -74,8 +86,8 @@ export async function archiveHistory(
   options: ArchiveHistoryOptions,
 ): Promise<ArchiveReport> {
   const where = 'archiveHistory()';
-  checkOptions(where, options, ['before', 'to', 'operationId', 'maxRewriteItems']);
-  const { before, operationId = `strongroom-archive-${randomName()}` } = options;
+  checkOptions(where, options, ['before', 'to', 'operationId', 'maxRewriteItems', 'keepPending']);
+  const { before, operationId = `strongroom-archive-${randomName()}`, keepPending = true } = options;
   const maxRewriteItems = parseCount(where, 'maxRewriteItems', options.maxRewriteItems ?? 5_000);
   const settings = typeof before === 'number' ? undefined : parseTrimOptions(`${where} before`, before);
   if (typeof before === 'number' && !(Number.isSafeInteger(before) && before >= 0)) {
@@ -84,17 +96,27 @@ export async function archiveHistory(
   if (typeof operationId !== 'string' || operationId === '') {
     invalidOption(where, 'operationId', 'a non-empty string', operationId);
   }
+  if (typeof keepPending !== 'boolean') invalidOption(where, 'keepPending', 'true or false', keepPending);
   const to = await placeOf(where, session, options.to);
 
   const items = await session.getItems();
   const cut = settings === undefined ? undefined : cutWith(settings, items, []);
   const wanted = cut?.index ?? (before as number);
-  const count = safeStarts(items).findLast((start) => start <= wanted) ?? 0;
+  const startUntil = (keeps: boolean): number =>
+    safeStarts(items, keeps).findLast((start) => start <= wanted) ?? 0;
+  const count = startUntil(keepPending);
+  const pending = keepPending ? countPending(items, startUntil(false)) : 0;
   const oldest = items.slice(0, count);
   const stays = oldest.filter(
     (item, index) => cut?.keeps(index) ?? (isSystemMessage(item) || item.type === 'compaction'),
   );
-  const nothing: ArchiveReport = { outcome: 'nothing-to-do', archived: 0, left: items.length, operationId };
+  const nothing: ArchiveReport = {
+    outcome: 'nothing-to-do',
+    archived: 0,
+    left: items.length,
+    pending,
+    operationId,
+  };
   // Only items that also stay: they would be archived again and again.
   if (count === stays.length) return nothing;
 
@@ -124,6 +146,7 @@ export async function archiveHistory(
     outcome: 'archived',
     archived: count,
     left: items.length - count + stays.length,
+    pending,
     operationId,
   };
 }
@@ -149,12 +172,24 @@ async function placeOf(where: string, session: Session, to: Session | undefined)
   if (typeof to !== 'object' || to === null || typeof to.addItems !== 'function' || to === session) {
     invalidOption(where, 'to', 'another session', to);
   }
+  // Asking a session of a service for its id can create it there.
+  if (deriveOf(to) !== undefined) refuseOther(where, await to.getSessionId());
   if (!shareStore(session, to)) return to;
   const [from, id] = [await session.getSessionId(), await to.getSessionId()];
   if (ancestorsOf(id).includes(rootOf(from))) return to;
   throw new StrongroomError(
     'ERR_INVALID_OPTION',
     `${where}: the session ${JSON.stringify(id)} is in the store of ${JSON.stringify(from)} and does not belong to it, so no deletion, hold or erasure of the conversation would reach the archive. Leave \`to\` out, or pass a session whose id derivedId() made for this one.`,
+  );
+}
+
+/** What belongs to a conversation and holds no items of it, such as its usage ledger, takes none. */
+function refuseOther(where: string, id: string): void {
+  const kind = parseDerivedId(id)?.kind;
+  if (holdsConversation(id) && kind !== 'usage') return;
+  throw new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `${where}: the session ${JSON.stringify(id)} (${kind}) holds no items of a conversation, so items cannot be archived in it. Leave \`to\` out.`,
   );
 }
 

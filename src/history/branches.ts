@@ -8,6 +8,7 @@ import { CALLS, COPY, type CopyBeginning } from '../session-contract.ts';
 import { isCurrent, mayBeWritten, missing, taken, unsupported, WHERE } from './branches/errors.ts';
 import { followerOf } from './branches/follow.ts';
 import { isWhole, parsePoint, startsOf, type BranchPoint } from './branches/point.ts';
+import { pageOf } from './page.ts';
 import { createRegister, type BranchStore, type Register } from './branches/register.ts';
 import { MAIN, type BranchState } from './branches/state.ts';
 
@@ -76,8 +77,8 @@ export interface Branches {
    * each run.
    */
   follow(): Session;
-  /** The name of the current branch, `'main'` until {@link Branches.switch} is called. */
-  current(): Promise<string>;
+  /** The name of the current branch, `'main'` until {@link Branches.switch} is called. A call `currentBranch` on the conversation. */
+  current(origin?: CallOrigin): Promise<string>;
   /**
    * Makes a branch the current one, for every process. Of two that switch at once the later one counts; both resolve.
    *
@@ -85,7 +86,7 @@ export interface Branches {
    */
   switch(name: string, origin?: CallOrigin): Promise<Session>;
   /** `main` and the branches in the order in which they were made. Reads their items through the layers, and no other session. */
-  list(): Promise<BranchInfo[]>;
+  list(origin?: CallOrigin): Promise<BranchInfo[]>;
   /**
    * Deletes a branch with its data keys; the conversation and other branches stay.
    *
@@ -131,7 +132,11 @@ export function branches(store: BranchStore, id: string): Branches {
     create: async (name, options = {}) => createBranch(store, register, name, options),
     session: sessionOf,
     follow: () => followerOf(sessionOf(MAIN), register),
-    current: async () => (await state()).current,
+    async current(options = {}) {
+      const origin = register.checkOrigin(options, []);
+      const work = async (): Promise<string> => (await state()).current;
+      return store[CALLS]?.one(id, 'currentBranch', origin, work) ?? work();
+    },
 
     async switch(name, options = {}) {
       const origin = register.checkOrigin(options, []);
@@ -147,14 +152,15 @@ export function branches(store: BranchStore, id: string): Branches {
       return session;
     },
 
-    async list() {
+    async list(options = {}) {
+      const origin = register.checkOrigin(options, []);
       const known = await state();
       const made = [...known.branches.values()].toSorted(
         (one, other) => (one.created ?? 0) - (other.created ?? 0),
       );
       const names = [MAIN, ...made.map(({ name }) => name), ...(await register.unnoted(known))];
       const list: BranchInfo[] = [];
-      for (const name of names) list.push(await infoOf(register, name, known));
+      for (const name of names) list.push(await infoOf(register, name, known, origin));
       return list;
     },
 
@@ -207,12 +213,33 @@ async function createBranch(
   return branch;
 }
 
-async function deleteBranch(
+/**
+ * Whether a branch can be deleted, but for holds.
+ *
+ * @returns The id of its session.
+ * @throws StrongroomError As {@link Branches.delete}.
+ */
+export async function checkDeletion(
   store: BranchStore,
-  { idOf, isTaken, note, state, unnoted, checkOrigin }: Register,
+  id: string,
   name: string,
   options: DeleteBranchOptions,
-): Promise<void> {
+): Promise<string> {
+  const { target, force, known } = await deletionOf(createRegister(store, id), name, options);
+  if (known.current === name && !force) throw isCurrent(name);
+  return target;
+}
+
+async function deletionOf(
+  { idOf, isTaken, state, unnoted, checkOrigin }: Register,
+  name: string,
+  options: DeleteBranchOptions,
+): Promise<{
+  readonly origin: CallOrigin;
+  readonly force: boolean;
+  readonly target: string;
+  readonly known: BranchState;
+}> {
   const origin = checkOrigin(options, ['force']);
   const { force = false } = options;
   if (typeof force !== 'boolean') invalidOption(WHERE, 'force', 'true or false', force);
@@ -220,6 +247,17 @@ async function deleteBranch(
   if (name === MAIN) invalidOption(WHERE, 'name', 'a branch; main is the conversation itself', name);
   const known = await state();
   if (!isTaken(known, name) && !(await unnoted(known)).includes(name)) throw missing(name);
+  return { origin, force, target, known };
+}
+
+async function deleteBranch(
+  store: BranchStore,
+  register: Register,
+  name: string,
+  options: DeleteBranchOptions,
+): Promise<void> {
+  const { origin, force, target, known } = await deletionOf(register, name, options);
+  const { isTaken, note } = register;
   let before: BranchState = known;
   // First, so that no caller can switch to the branch during its deletion; the name is free after the deletion.
   await note((now) => {
@@ -238,8 +276,18 @@ async function deleteBranch(
   await note(() => ({ do: 'delete', name }));
 }
 
-async function infoOf({ sessionOf }: Register, name: string, known: BranchState): Promise<BranchInfo> {
-  const items = await sessionOf(name).getItems();
+async function infoOf(
+  { sessionOf }: Register,
+  name: string,
+  known: BranchState,
+  origin: CallOrigin,
+): Promise<BranchInfo> {
+  const session = sessionOf(name);
+  // Through the cache, which pages do not use.
+  const items =
+    Object.keys(origin).length === 0
+      ? await session.getItems()
+      : (await pageOf(WHERE, session, origin)).items.map(({ item }) => item);
   const { created, from } = known.branches.get(name) ?? {};
   const counts = { items: items.length, turns: startsOf(items).length };
   return defined({ name, current: name === known.current, ...counts, created, from });

@@ -3,6 +3,7 @@ import type { ReplacePrefixArgs } from '../engine/prefix.ts';
 import { isStrongroomError, StrongroomError } from '../errors.ts';
 import { digestInSlices } from '../protocol/digest.ts';
 import { itemKey } from '../protocol/item.ts';
+import { createLinkMatcher } from '../protocol/links.ts';
 import { isConflict } from '../protocol/transaction.ts';
 import { DEK_STORE, describedLayers, LAYERS, OPERATIONS, STORE_OF } from '../session-contract.ts';
 import { createStructure, isUserMessage } from './structure.ts';
@@ -131,16 +132,30 @@ export function startsWith(items: readonly AgentInputItem[], prefix: readonly Ag
 
 /**
  * The indexes before which a history can be removed: at the start of a turn, with no earlier call that is answered
- * later.
+ * later. A pending call may be answered later: with `keepPending` there is none behind it.
  */
-export function safeStarts(items: readonly AgentInputItem[]): number[] {
+export function safeStarts(items: readonly AgentInputItem[], keepPending: boolean): number[] {
   const structure = createStructure();
   for (const item of items) structure.add(item);
+  const end = keepPending ? (pendingCalls(items)[0] ?? items.length) : items.length;
   const starts: number[] = [];
   let needed = -1;
   for (const [index, item] of items.entries()) {
+    if (index > end) break;
     if (needed < index && isUserMessage(item)) starts.push(index);
     needed = Math.max(needed, structure.neededUntil(index));
   }
   return starts;
+}
+
+/** The indexes of the calls without a result, oldest first. */
+function pendingCalls(items: readonly AgentInputItem[]): number[] {
+  const matcher = createLinkMatcher();
+  for (const [index, item] of items.entries()) matcher.add(item, index);
+  return [...matcher.open()].toSorted((left, right) => left - right);
+}
+
+/** How many of these calls a cut would remove that does not keep them. */
+export function countPending(items: readonly AgentInputItem[], cut: number): number {
+  return pendingCalls(items).filter((index) => index < cut).length;
 }

@@ -5,7 +5,7 @@ import { loadSdk } from '../load-sdk.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
 import { dropOrphans } from './drop-orphans.ts';
 import { fits, type HistorySize } from './plan/size.ts';
-import { replaceOldest, safeStarts } from './replace-oldest.ts';
+import { countPending, replaceOldest, safeStarts } from './replace-oldest.ts';
 import { isSystemMessage, isUserMessage } from './structure.ts';
 import { countOnce, estimateTokens, type TokenCounter } from './token-counter.ts';
 
@@ -52,6 +52,14 @@ export interface SummarizeHistoryOptions {
   readonly tokenCounter?: TokenCounter;
   /** Longest history that is rewritten in a session without `replacePrefix`; default 5,000. */
   readonly maxRewriteItems?: number;
+  /**
+   * Replace no call that has no result yet, and nothing behind it: a run that waits for an approval adds the result
+   * later, and providers refuse a result without its call. A call of a process that died looks the same:
+   * `repairHistory()` removes it. `false` replaces both; the summary then does not know these calls.
+   *
+   * @defaultValue true
+   */
+  readonly keepPending?: boolean;
 }
 
 /** The result of {@link summarizeHistory}. */
@@ -64,6 +72,8 @@ export interface SummaryReport {
   readonly outcome: 'summarized' | 'not-needed' | 'compacted' | 'changed';
   /** How many items the summary replaced. */
   readonly replaced: number;
+  /** How many calls without a result kept items from being replaced; 0 with `keepPending: false`. */
+  readonly pending: number;
   readonly before: HistorySize;
   /** The history as it was planned; items that were appended meanwhile are not in it. */
   readonly after: HistorySize;
@@ -106,7 +116,10 @@ export async function summarizeHistory(
   options: SummarizeHistoryOptions,
 ): Promise<SummaryReport> {
   const where = 'summarizeHistory()';
-  const { high, low, counter, summarize, heading, timeout, maxRewriteItems } = parse(where, options);
+  const { high, low, counter, summarize, heading, timeout, maxRewriteItems, keepPending } = parse(
+    where,
+    options,
+  );
   const items = await session.getItems();
   const sizeOf = (list: readonly AgentInputItem[]): HistorySize => ({
     items: list.length,
@@ -114,16 +127,19 @@ export async function summarizeHistory(
     tokens: counter === undefined ? 0 : list.reduce((sum, item) => sum + counter(item), 0),
   });
   const before = sizeOf(items);
+  let pending = 0;
   const unchanged = (outcome: SummaryReport['outcome']): SummaryReport => ({
     outcome,
     replaced: 0,
+    pending,
     before,
     after: before,
   });
 
   if (items.some((item) => item.type === 'compaction')) return unchanged('compacted');
   if (fits(sizeOf(items.filter((item) => !isSystemMessage(item))), high)) return unchanged('not-needed');
-  const count = startOf(items, low, counter);
+  const count = startOf(items, safeStarts(items, keepPending), low, counter);
+  if (keepPending) pending = countPending(items, startOf(items, safeStarts(items, false), low, counter));
   const oldest = items.slice(0, count);
   const body = dropOrphans(oldest.filter((item) => !isSystemMessage(item)));
   if (body.length === 0) return unchanged('not-needed');
@@ -158,18 +174,19 @@ export async function summarizeHistory(
   return {
     outcome: 'summarized',
     replaced: count - system.length,
+    pending,
     before,
     after: sizeOf([...replacement, ...items.slice(count)]),
   };
 }
 
-/** The first possible cut that leaves at most `low`, else the last one. */
+/** The first of these starts that leaves at most `low`, else the last one. */
 function startOf(
   items: readonly AgentInputItem[],
+  starts: readonly number[],
   low: HistorySize,
   counter: TokenCounter | undefined,
 ): number {
-  const starts = safeStarts(items);
   const size = { items: 0, turns: 0, tokens: 0 };
   let best = starts.at(-1) ?? 0;
   let next = starts.length - 1;
@@ -235,6 +252,7 @@ function parse(
   heading: string;
   timeout: number;
   maxRewriteItems: number;
+  keepPending: boolean;
 } {
   checkOptions(where, options, [
     'trigger',
@@ -244,9 +262,10 @@ function parse(
     'timeout',
     'tokenCounter',
     'maxRewriteItems',
+    'keepPending',
   ]);
   const { trigger, keep, summarize, heading = HEADING, tokenCounter = estimateTokens } = options;
-  const { timeout = '2m', maxRewriteItems = 5_000 } = options;
+  const { timeout = '2m', maxRewriteItems = 5_000, keepPending = true } = options;
   const high = limitOf(where, 'trigger', trigger);
   const low =
     keep === undefined
@@ -261,6 +280,7 @@ function parse(
   }
   if (typeof heading !== 'string') invalidOption(where, 'heading', 'a text', heading);
   if (typeof tokenCounter !== 'function') invalidOption(where, 'tokenCounter', 'a function', tokenCounter);
+  if (typeof keepPending !== 'boolean') invalidOption(where, 'keepPending', 'true or false', keepPending);
   const counts = high.tokens !== Infinity || low.tokens !== Infinity;
   return {
     high,
@@ -270,6 +290,7 @@ function parse(
     heading,
     timeout: parseDuration(where, 'timeout', timeout),
     maxRewriteItems: parseCount(where, 'maxRewriteItems', maxRewriteItems),
+    keepPending,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { AgentInputItem } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
+import { dropPromise } from '../options.ts';
 import { createContentMemo, type ContentMemo } from './content-memo.ts';
 import { estimateText } from './estimate.ts';
 import { createItemCost } from './item-cost.ts';
@@ -65,6 +66,7 @@ function remember(known: WeakMap<AgentInputItem, number>, item: AgentInputItem, 
 
 function checkCount(tokens: unknown): number {
   if (typeof tokens === 'number' && Number.isFinite(tokens) && tokens >= 0) return tokens;
+  dropPromise(tokens);
   throw new StrongroomError(
     'ERR_INVALID_OPTION',
     'trimHistory(): tokenCounter must return a number of at least 0, and not a promise. ' +

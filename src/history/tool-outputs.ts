@@ -1,5 +1,5 @@
 import type { AgentInputItem, CallModelInputFilter } from '@openai/agents';
-import { checkOptions, invalidOption } from '../options.ts';
+import { checkOptions, dropPromise, invalidOption } from '../options.ts';
 import { createLinkMatcher } from '../protocol/links.ts';
 
 /** A tool output that {@link clearToolOutputs} is about to clear. */
@@ -91,6 +91,7 @@ export function clearToolOutputs(options: ClearToolOutputsOptions = {}): CallMod
         : placeholder({ toolName, callId: item.callId, characters: text.length });
     const preview = previewOf(text, previewChars);
     if (typeof mark !== 'string') {
+      dropPromise(mark);
       return invalidOption(where, 'placeholder', 'a string or a function that returns one at once', mark);
     }
     const cleared = preview === '' ? mark : `${preview}… ${mark}`;

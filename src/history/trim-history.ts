@@ -1,6 +1,6 @@
 import type { AgentInputItem, SessionInputCallback } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption, parseCount } from '../options.ts';
+import { checkOptions, dropPromise, invalidOption, parseCount } from '../options.ts';
 import { warn } from '../warning.ts';
 import { findCut, type Cut } from './plan.ts';
 import type { PlanSettings } from './plan/settings.ts';
@@ -166,6 +166,7 @@ function checkedPin(where: string, pin: Pin): Pin {
   return (item, index) => {
     const isPinned: unknown = pin(item, index);
     if (typeof isPinned === 'boolean') return isPinned;
+    dropPromise(isPinned);
     return invalidOption(where, 'pin', 'a function that returns true or false at once', isPinned);
   };
 }

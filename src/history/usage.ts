@@ -1,5 +1,7 @@
 import type { Session } from '@openai/agents';
-import { checkOptions, invalidOption } from '../options.ts';
+import type { CallOrigin } from '../layer.ts';
+import { atOnce, checkOptions, invalidOption } from '../options.ts';
+import { checkCall, originOf } from '../protocol/call-origin.ts';
 import { historyOf } from '../session-contract.ts';
 import { isUserMessage } from './structure.ts';
 import { pageOf } from './page.ts';
@@ -37,7 +39,7 @@ export interface UsageOptions {
 export type PriceOf = (usage: TokenUsage, model: string) => number;
 
 /** Options of {@link sessionUsage}, {@link usageByTurn} and {@link subjectUsage}. */
-export interface UsageReportOptions extends UsageOptions {
+export interface UsageReportOptions extends UsageOptions, CallOrigin {
   /** Adds `cost` to each sum. */
   readonly price?: PriceOf;
 }
@@ -183,7 +185,7 @@ export async function sessionUsage(
 ): Promise<SessionUsage> {
   const where = 'sessionUsage()';
   checkReport(where, options);
-  return reportOf([await openLedger(where, session, options.store)], options.price);
+  return reportOf([await openLedger(where, session, options.store, originOf(options))], options.price);
 }
 
 /**
@@ -195,8 +197,9 @@ export async function sessionUsage(
 export async function usageByTurn(session: Session, options: UsageReportOptions = {}): Promise<TurnUsage[]> {
   const where = 'usageByTurn()';
   checkReport(where, options);
-  const ledger = await openLedger(where, session, options.store);
-  const [records, turns] = [await ledger.all(), await turnsOf(where, session, {})];
+  const origin = originOf(options);
+  const ledger = await openLedger(where, session, options.store, origin);
+  const [records, turns] = [await ledger.all(), await turnsOf(where, session, origin)];
   const numbers = new Map(turns.map(({ number, first }) => [first.key(), number]));
   const found = new Map<number | undefined, { runs: number; cells: UsageCell[] }>();
   for (const { number } of turns) found.set(number, { runs: 0, cells: [] });
@@ -218,7 +221,7 @@ export async function usageByTurn(session: Session, options: UsageReportOptions 
 /** The part of a store that {@link subjectUsage} needs; every store of ours has it, wrapped or not. */
 export interface SubjectStore extends UsageStore {
   session(id: string, options?: { readonly derived?: boolean }): Session;
-  sessions(options: { readonly subject: string; readonly derived: true }): AsyncIterable<{
+  sessions(options: { readonly subject: string; readonly derived: true } & CallOrigin): AsyncIterable<{
     readonly kind?: string;
     readonly root?: string;
   }>;
@@ -233,21 +236,22 @@ export interface SubjectStore extends UsageStore {
 export async function subjectUsage(
   store: SubjectStore,
   subject: string,
-  options: Pick<UsageReportOptions, 'price'> = {},
+  options: Omit<UsageReportOptions, 'store'> = {},
 ): Promise<SessionUsage> {
   const where = 'subjectUsage()';
   checkReport(where, options);
   if (typeof store?.sessions !== 'function') invalidOption(where, 'store', 'a store of strongroom', store);
   const ledgers: Ledger[] = [];
-  for await (const { kind, root } of store.sessions({ subject, derived: true })) {
+  const origin = originOf(options);
+  for await (const { kind, root } of store.sessions({ subject, derived: true, ...origin })) {
     if (kind === 'usage' && root !== undefined)
-      ledgers.push(await openLedger(where, store.session(root), store));
+      ledgers.push(await openLedger(where, store.session(root), store, origin));
   }
   return reportOf(ledgers, options.price);
 }
 
 function checkReport(where: string, options: UsageReportOptions): void {
-  checkOptions(where, options, ['store', 'price']);
+  checkCall(where, options, ['store', 'price']);
   if (options.price !== undefined && typeof options.price !== 'function') {
     invalidOption(where, 'price', 'a function', options.price);
   }
@@ -275,8 +279,16 @@ async function reportOf(ledgers: readonly Ledger[], price: PriceOf | undefined):
 function sumOf(cells: readonly UsageCell[], price: PriceOf | undefined): UsageSum {
   const sum = cells.reduce<TokenUsage>((total, cell) => addTokens(total, cell), NO_TOKENS);
   if (price === undefined) return sum;
-  const costs = [...groupCells(cells, 'model')].map(([model, group]) =>
-    price(sumOf(group, undefined), model),
-  );
+  const costs = [...groupCells(cells, 'model')].map(([model, group]) => {
+    const cost: unknown = price(sumOf(group, undefined), model);
+    // A promise or a text would be joined to the sum as a text.
+    if (typeof cost === 'number') return cost;
+    return invalidOption(
+      'usage',
+      'price',
+      'a function that returns a number',
+      atOnce('usage', 'price', cost),
+    );
+  });
   return { ...sum, cost: costs.reduce((total, cost) => total + cost, 0) };
 }

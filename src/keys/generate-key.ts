@@ -6,6 +6,11 @@ import { loadJose } from '../load-jose.ts';
 import { checkOptions } from '../options.ts';
 import { KEY_ALGORITHMS, type KeyAlgorithm } from './jwk.ts';
 
+/** What {@link generateKey} makes: a password is chosen. */
+export const GENERATED_ALGORITHMS: readonly string[] = KEY_ALGORITHMS.filter(
+  (name) => !name.startsWith('PBES2'),
+);
+
 /** Options of {@link generateKey}. */
 export interface GenerateKeyOptions {
   /**
@@ -44,7 +49,7 @@ export async function generateKey(options: GenerateKeyOptions = {}): Promise<JWK
     default:
       throw new StrongroomError(
         'ERR_INVALID_OPTION',
-        `generateKey: alg must be ${KEY_ALGORITHMS.filter((name) => !name.startsWith('PBES2')).join(', ')}.`,
+        `generateKey: alg must be ${GENERATED_ALGORITHMS.join(', ')}.`,
       );
   }
 }

@@ -17,8 +17,14 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
   const native = jwk.alg === 'A256KW' ? nativeProvider(jwk) : undefined;
   if (native !== undefined) return native;
   const { kid, alg } = jwk;
-  const sealingKey = once(() => importKey(kid, jwk.sealing, alg));
   const openingKey = once(() => importKey(kid, jwk.opening ?? jwk.sealing, alg));
+  const sealingKey = once(async () => {
+    const key = await importKey(kid, jwk.sealing, alg);
+    // What is sealed by one half must be opened by the other: a mistake would be noticed by the first reader only.
+    if (jwk.opening !== undefined && jwk.opening !== jwk.sealing)
+      await tryHalves(jwk, key, await openingKey());
+    return key;
+  });
   return {
     kid,
     alg,
@@ -33,6 +39,8 @@ export function jwkProvider(jwk: CheckedJwk): KeyProvider {
           .setContentEncryptionKey(contentKey);
         if (alg === 'A256GCMKW') jwe.setKeyManagementParameters({ iv: wrappingNonce(contentKey) });
         return await jwe.encrypt(key);
+      } catch (cause) {
+        return cannotWrap(kid, cause);
       } finally {
         contentKey.fill(0);
       }
@@ -95,6 +103,39 @@ function nativeProvider({ kid, alg, sealing }: CheckedJwk): ProviderAtOnce | und
       }
     },
   };
+}
+
+/** Before data depends on them: whether the two halves of a JWK are of one key. */
+async function tryHalves(
+  { kid, alg }: CheckedJwk,
+  sealing: CryptoKey | Uint8Array,
+  opening: CryptoKey | Uint8Array,
+): Promise<void> {
+  const { CompactEncrypt, compactDecrypt } = await loadJose();
+  const sealed = await new CompactEncrypt(randomBytes(HEDGE_BYTES))
+    .setProtectedHeader({ alg, enc: DEK_ENCRYPTION })
+    .encrypt(sealing)
+    .catch((cause: unknown) => cannotWrap(kid, cause));
+  try {
+    await compactDecrypt(sealed, opening, { keyManagementAlgorithms: [alg] });
+  } catch (cause) {
+    throw new StrongroomError(
+      'ERR_INVALID_OPTION',
+      `The key ${JSON.stringify(kid)} of the keyring has a public half and a private half of different keys: what one seals, the other ` +
+        'does not open. Nothing was sealed. Put the whole private JWK of one key there.',
+      { cause },
+    );
+  }
+}
+
+/** Such as a public key of X25519 that is no point of the right order. */
+function cannotWrap(kid: string, cause: unknown): never {
+  throw new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `The key ${JSON.stringify(kid)} of the keyring cannot wrap a data key: it is not a valid key of its kind, or this runtime lacks its ` +
+      'algorithm. Nothing was sealed. Make a new key with generateKey().',
+    { cause },
+  );
 }
 
 /** The nonce of AES-GCM under a long-lived key; it depends on the content key. */

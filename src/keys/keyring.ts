@@ -3,6 +3,7 @@ import { counters } from '../crypto/counters.ts';
 import { StrongroomError } from '../errors.ts';
 import { after } from '../maybe-promise.ts';
 import { checkOptions, invalidOption } from '../options.ts';
+import { askProvider } from './provider-error.ts';
 import { jwkProvider } from './jwk-provider.ts';
 import { checkJwk, isKid } from './jwk.ts';
 import type { KeyBinding, KeyProvider, WrapOptions } from './provider.ts';
@@ -92,7 +93,7 @@ interface Slot {
 /**
  * A keyring of JWKs or KMS keys. Synchronous, and checks every key at once: an unusable key is refused at the start
  * and not with the first message. Keys are found by `kid` only, never by trial. Whether the two halves of a private JWK
- * belong to one key shows at the first read: a process that reads only what it wrote itself does not notice.
+ * belong to one key is tried by the first wrap (`ERR_INVALID_OPTION`), before anything is sealed. A key that only unwraps is not tried.
  *
  * JWKs need `kid` (1 to 128 printable ASCII characters) and `alg`: `A256KW` or `A256GCMKW` (`oct`, 32 bytes),
  * `ECDH-ES+A256KW` (EC or X25519), `RSA-OAEP-256` (2048 bits or more), or `PBES2-HS512+A256KW` (`k` is the password
@@ -173,9 +174,7 @@ export function keyring(options: KeyringOptions): Keyring {
     const provider = slots.get(current)?.provider;
     if (provider === undefined) unknown(current);
     counters.wraps++;
-    const wrapping =
-      provider[WRAP_NOW]?.(dek, binding, options, drawn) ?? provider.wrap(dek, binding, options);
-    return after(wrapping, (wrapped) => ({ wrapped, kid: provider.kid }));
+    return wrapBy(provider, dek, binding, options, drawn);
   };
   const wrap: Keyring['wrap'] = async (dek, binding, options) => now(dek, binding, options);
   const ring: Keyring = {
@@ -232,6 +231,15 @@ export function keyring(options: KeyringOptions): Keyring {
   return wrapsNow(ring, { wrap }, now);
 }
 
+/** Without a promise where the provider is ours. */
+function wrapBy(provider: ProviderAtOnce, ...given: Parameters<WrapNow>): ReturnType<WrapNow> {
+  const [dek, binding, options] = given;
+  const wrapping =
+    provider[WRAP_NOW]?.(...given) ??
+    askProvider(provider.kid, 'wrap', async () => provider.wrap(dek, binding, options));
+  return after(wrapping, (wrapped) => ({ wrapped, kid: provider.kid }));
+}
+
 function isCurrent(info: KeyInfo): boolean {
   return info.state === 'current';
 }
@@ -244,6 +252,9 @@ function toProvider(where: string, key: unknown): KeyProvider {
         'ERR_INVALID_OPTION',
         `${where} needs a kid of 1 to 128 printable ASCII characters.`,
       );
+    }
+    if (typeof provider.wrap !== 'function') {
+      throw new StrongroomError('ERR_INVALID_OPTION', `${where} is a provider without the function wrap.`);
     }
     return provider;
   }

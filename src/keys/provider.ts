@@ -27,7 +27,8 @@ export interface KeyProvider {
    * Unwraps. The header has been parsed, and its `kid`, `alg`, `enc` and `typ` were checked.
    *
    * @throws `ERR_AUTHENTICATION` when it does not open, `ERR_KEY_UNAVAILABLE` when the provider does not answer,
-   * `ERR_KEY_DISABLED` when the provider reports that the key is disabled or destroyed.
+   * `ERR_KEY_DISABLED` when the provider reports that the key is disabled or destroyed. Reads and writes give any
+   * other error, also of `wrap`, as the cause of `ERR_KEY_UNAVAILABLE`.
    */
   unwrap(wrapped: WrappedKey, binding: KeyBinding): Promise<Uint8Array>;
 }

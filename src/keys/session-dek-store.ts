@@ -4,7 +4,7 @@ import { fromBase64url, fromUtf8, toBase64url, utf8 } from '../crypto/encoding.t
 import { randomName } from '../crypto/random.ts';
 import { derivedId, openDerived } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { atOnce, checkOptions, invalidOption } from '../options.ts';
 import type { DekRecord, DekStore, DekTombstone } from './dek-store.ts';
 
 /** Options of {@link sessionDekStore}. */
@@ -72,7 +72,9 @@ export function sessionDekStore(
   const now = clockOf(where, options.clock);
 
   const sessionOf = (sessionId: string): TransactionalSession =>
-    openDerived(keySessionId(sessionId), factory);
+    openDerived(atOnce(where, 'keySessionId', keySessionId(sessionId)), (id) =>
+      atOnce(where, 'factory', factory(id)),
+    );
   const replay = async (
     sessionId: string,
   ): Promise<{ items: AgentInputItem[]; state: Map<string, DekRecord | DekTombstone>; won: Set<string> }> => {

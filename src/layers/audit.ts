@@ -1,7 +1,14 @@
 import { defined } from '../defined.ts';
 import { errorName } from '../error-name.ts';
 import type { CallKind, MaybePromise, SessionCall, SessionLayer } from '../layer.ts';
-import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
+import {
+  checkOptions,
+  dropPromise,
+  invalidOption,
+  parseCount,
+  parseDuration,
+  type Duration,
+} from '../options.ts';
 import { warn } from '../warning.ts';
 
 /**
@@ -179,6 +186,7 @@ export function audit(options: AuditOptions): AuditLayer {
     try {
       const name: unknown = actor(call);
       if (name === undefined || typeof name === 'string') return name ?? call.actor;
+      dropPromise(name);
       throw new TypeError('not a string');
     } catch (error) {
       report('actor', `the actor failed (${nameOf(error)}). Events are written without an actor`);

@@ -82,10 +82,16 @@ export function endTurn(inner: Session, run: Run): void {
  * Limits: calls without a run context (an application's own `addItems`) do not wait, and neither does a change by a run
  * that has no turn, such as a compaction after the write of a plain `run()`. A plain run that writes twice, because it
  * was resumed after an approval, lets another run begin between the two. Runs that share a run context at the same time
- * are one run. A run inside of a run (an agent as a tool) on the same session waits for the outer one until
- * `ERR_TIMEOUT`. On the stores of strongroom each change checks the lock in its own transaction (or script): a run that
- * lost its turn, because its process was suspended or it was inactive for too long, gets `ERR_CONFLICT` and changes
- * nothing.
+ * are one run.
+ *
+ * A run inside of a run on the same session: `agent.asTool()` passes the run context of the outer run on, so both are
+ * one run. Under plain `run()` the first write of the nested one ends the turn of both, and another run can begin before the
+ * outer one has written: use {@link runExclusive} for the outer run, whose turn lasts until its own end. With
+ * `parameters`, `inputBuilder` or a `context` of its own the tool gets another run context, as a `run()` inside of a tool does: it waits for
+ * the outer run until `ERR_TIMEOUT`, which the outer model sees as a tool that failed. Give such a tool another session, or none.
+ *
+ * On the stores of strongroom each change checks the lock in its own transaction (or script): a run that lost its turn,
+ * because its process was suspended or it was inactive for too long, gets `ERR_CONFLICT` and changes nothing.
  *
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION`. Calls: `ERR_TIMEOUT` when the run did not get its turn in
  * time, `ERR_CONFLICT` when it lost its turn.

@@ -5,7 +5,7 @@ import { innerSession } from '../engine/inner.ts';
 import { errorName } from '../error-name.ts';
 import { StrongroomError } from '../errors.ts';
 import type { SessionCall, SessionLayer } from '../layer.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { checkOptions, dropPromise, invalidOption } from '../options.ts';
 import { describedLayers } from '../session-contract.ts';
 import { warn } from '../warning.ts';
 import { isUnavailable } from './fallback/unavailable.ts';
@@ -75,6 +75,7 @@ export function fallback(backup: Backup, options: FallbackOptions = {}): Session
 
   function backupOf(call: SessionCall): Session {
     const session: unknown = typeof backup === 'function' ? openDerived(call.sessionId, backup) : backup;
+    dropPromise(session);
     assertSession(session);
     if (call.sealed && !isSealed(session)) {
       throw new StrongroomError(

@@ -1,6 +1,6 @@
 import { isStrongroomError } from '../errors.ts';
 import type { CallKind, SessionCall, SessionLayer } from '../layer.ts';
-import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
+import { atOnce, checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
 import { checkPolicy, execute, repeating, type Policy } from '../policy.ts';
 import { createNesting } from './resilient/nesting.ts';
 
@@ -123,7 +123,8 @@ function repeated(options: ResilientOptions): NonNullable<SessionLayer['around']
   return async (call, next) => {
     if (call.kind !== 'addItems' && !isRepeatable(call, undefined)) return next();
     const limit = call.kind === 'getItems' ? timeout : undefined;
-    const repeats = (error: unknown): boolean => isRepeatable(call, error) && retryOn(error);
+    const repeats = (error: unknown): boolean =>
+      isRepeatable(call, error) && atOnce('resilient', 'retryOn', retryOn(error));
     return execute(repeating({ ...waits, timeout: limit, repeats }), next, {
       where: whereOf(call),
       timeout: limit,

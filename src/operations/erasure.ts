@@ -123,10 +123,27 @@ export interface ReturnedSession {
 /**
  * Sessions that hold records from before they were erased, by the tombstones that erasures leave with the data
  * keys: when these are in a separate database, a restored backup of the records does not remove them. It makes one
- * query for each session of the store. When records and tombstones are restored together, only receipts show it:
+ * query for each session of the store. On a wrapped store it is a call `checkKeys` on the store, which ends before the first session is returned. When records and tombstones are restored together, only receipts show it:
  * {@link verifyErasure}.
  */
-export async function* returnedSessions<S extends Session>(store: Store<S>): AsyncGenerator<ReturnedSession> {
+export async function* returnedSessions<S extends Session>(
+  store: Store<S>,
+  origin: CallOrigin = {},
+): AsyncGenerator<ReturnedSession> {
+  const where = 'returnedSessions';
+  const calls = store?.[CALLS];
+  const found = searchReturned(store);
+  const begin = async (): Promise<IteratorResult<ReturnedSession>> => {
+    checkCall(where, origin, []);
+    return found.next();
+  };
+  if (calls === undefined) refuseOrigin(where, origin);
+  let next = await (calls?.whole('checkKeys', originOf(origin), begin) ?? begin());
+  for (; next.done !== true; next = await found.next()) yield next.value;
+}
+
+/** The same for work that is a call itself. */
+export async function* searchReturned(store: Store): AsyncGenerator<ReturnedSession> {
   const { maintenance, places } = await targetOf(store, 'eraseSubject', {});
   for await (const summary of listed(store, { derived: 'all' })) {
     for (const each of places.stores) {

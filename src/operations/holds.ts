@@ -80,10 +80,7 @@ async function place(target: KeyTarget, options: HoldOptions): Promise<HoldRecor
     else {
       // All places or none: an open hold that nobody knows of would never be released.
       for (const each of placed) await each.release(id, now, by);
-      throw new StrongroomError(
-        'ERR_CONFLICT',
-        `hold: a hold with the id ${JSON.stringify(id)} already exists. Choose another id.`,
-      );
+      throw holdExists(id);
     }
   }
   return record;
@@ -114,13 +111,22 @@ async function lift(
   const { stores, now } = await resolve('release', target, '', originOf(options));
   let released: HoldRecord | undefined;
   for (const store of stores) released = (await store.release(id, now, options.by)) ?? released;
-  if (released === undefined) {
-    throw new StrongroomError(
-      'ERR_INVALID_OPTION',
-      `release: no hold has the id ${JSON.stringify(id)}. Pass the id that hold() was called with.`,
-    );
-  }
+  if (released === undefined) throw noHold(id);
   return released;
+}
+
+export function holdExists(id: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_CONFLICT',
+    `hold: a hold with the id ${JSON.stringify(id)} already exists. Choose another id.`,
+  );
+}
+
+export function noHold(id: string): StrongroomError {
+  return new StrongroomError(
+    'ERR_INVALID_OPTION',
+    `release: no hold has the id ${JSON.stringify(id)}. Pass the id that hold() was called with.`,
+  );
 }
 
 /**

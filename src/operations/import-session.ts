@@ -1,4 +1,5 @@
 import type { AgentInputItem, Session } from '@openai/agents';
+import type { Engine } from '../engine/engine.ts';
 import { stackClock } from '../engine/stack.ts';
 import { StrongroomError } from '../errors.ts';
 import type { CallOrigin, Header } from '../layer.ts';
@@ -51,6 +52,24 @@ export async function importSession(
   document: unknown,
   options: ImportSessionOptions = {},
 ): Promise<ImportReport> {
+  const { engine, items, times, already } = await compareImport(session, document, options);
+  const now = stackClock(layersOf(session))();
+  for (let start = already; start < items.length; start += CHUNK) {
+    // A clock that was ahead at the export would make the record unreadable.
+    const headers = times
+      .slice(start, start + CHUNK)
+      .map((at): Header => (at === undefined ? {} : { t: Math.min(at, now) }));
+    await engine.addItems(items.slice(start, start + CHUNK), undefined, originOf(options), headers);
+  }
+  return { written: items.length - already, already };
+}
+
+/** What an import would do: the items, and how many of them the session has. Writes nothing. @throws as {@link importSession}. */
+export async function compareImport(
+  session: Session,
+  document: unknown,
+  options: ImportSessionOptions,
+): Promise<ParsedDocument & { readonly engine: Engine; readonly already: number }> {
   const where = 'importSession';
   checkCall(where, options, []);
   const engine = typeof session === 'object' && session !== null ? engineOf(session) : undefined;
@@ -59,8 +78,9 @@ export async function importSession(
   }
   const { items, times } = parseDocument(where, document);
   usageLedgerOf(innermostOf(session))?.check(items);
-  const origin = originOf(options);
-  const present = await engine.rare().operate('exportSession', origin, async (io) => io.visibleItems());
+  const present = await engine
+    .rare()
+    .operate('exportSession', originOf(options), async (io) => io.visibleItems());
   const compared = (list: readonly AgentInputItem[]): string[] =>
     (session.prepareHistoryItemsForPersistenceComparison?.([...list]) ?? list).map(itemKey);
   const expected = compared(items);
@@ -71,15 +91,7 @@ export async function importSession(
       { written: 'no' },
     );
   }
-  const now = stackClock(layersOf(session))();
-  for (let start = present.length; start < items.length; start += CHUNK) {
-    // A clock that was ahead at the export would make the record unreadable.
-    const headers = times
-      .slice(start, start + CHUNK)
-      .map((at): Header => (at === undefined ? {} : { t: Math.min(at, now) }));
-    await engine.addItems(items.slice(start, start + CHUNK), undefined, origin, headers);
-  }
-  return { written: items.length - present.length, already: present.length };
+  return { engine, items, times, already: present.length };
 }
 
 interface ParsedDocument {

@@ -3,7 +3,7 @@ import { derivedId } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
 import { ledgerIdOf } from '../history/usage/ledger.ts';
 import type { CallOrigin } from '../layer.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { atOnce, checkOptions, invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
 import { MAINTENANCE } from '../session-contract.ts';
 import type { Store } from '../stores/store.ts';
@@ -188,10 +188,10 @@ async function migrateAll(
   { onProgress, signal, only, dryRun = false, id: idOf = (id) => id, subject, ...rest }: MigratePythonOptions,
 ): Promise<PythonMigrationReport> {
   const all = await tables.ids();
-  const ids = only === undefined ? all : all.filter((id) => only(id));
+  const ids = only === undefined ? all : all.filter((id) => atOnce(WHERE, 'only', only(id)));
   const targets = new Map<string, string>();
   for (const id of ids) {
-    const target = idOf(id);
+    const target = atOnce(WHERE, 'id', idOf(id));
     const other = targets.get(target);
     if (other !== undefined) {
       throw new StrongroomError(
@@ -206,7 +206,8 @@ async function migrateAll(
   for (const [target, id] of targets) {
     signal?.throwIfAborted();
     const stored = await read(id);
-    if (!dryRun) await adopt(to, stored, target, subject?.(id), originOf(rest), report);
+    if (!dryRun)
+      await adopt(to, stored, target, atOnce(WHERE, 'subject', subject?.(id)), originOf(rest), report);
     count(report, stored, dryRun);
     onProgress?.({ id, done: ++done, total: targets.size });
   }

@@ -6,7 +6,7 @@ import type { Maintenance } from '../stores/maintenance.ts';
 import type { Store } from '../stores/store.ts';
 import { checkRetentionOptions, WHERE, type RetentionOptions } from './retention/options.ts';
 import type { RetentionReport, RetentionRunOptions } from './retention/report.ts';
-import type { RetentionTarget } from './retention/rules.ts';
+import type { RetentionTarget } from './retention/target.ts';
 import { runOnce } from './retention/run.ts';
 
 export type { RetentionOptions } from './retention/options.ts';

@@ -9,6 +9,7 @@ import { clockOf } from '../clock.ts';
 import { StrongroomError } from '../errors.ts';
 import type { Header } from '../layer.ts';
 import { checkOptions, invalidOption, parseDuration, type Duration } from '../options.ts';
+import { askProvider } from '../keys/provider-error.ts';
 import type { Keyring } from '../keys/keyring.ts';
 
 interface RunStateOptions {
@@ -146,7 +147,9 @@ async function open(where: string, sealed: string, options: OpenRunStateOptions)
   }
   const suite = header.s as SuiteName;
   await loadSuite(suite);
-  const { dek } = await options.keys.unwrap(wrapped, { contextHash: context.name });
+  const { dek } = await askProvider(undefined, 'unwrap', async () =>
+    options.keys.unwrap(wrapped, { contextHash: context.name }),
+  );
   const derived = deriveKeys(dek, suite, context);
   dek.fill(0);
   try {

@@ -1,5 +1,5 @@
 import { StrongroomError } from '../errors.ts';
-import { checkOptions, invalidOption } from '../options.ts';
+import { atOnce, checkOptions, invalidOption } from '../options.ts';
 import { keyHint, nearestHint, words } from './context.ts';
 import { markPure, type Recognizer, type RecognizerResult } from './recognizer.ts';
 
@@ -71,7 +71,7 @@ export function patternRecognizer(options: PatternRecognizerOptions): Recognizer
       const found: RecognizerResult[] = [];
       const visit = (match: RegExpExecArray): void => {
         if (match[0] === '') return;
-        const verdict = validate?.(match[0]);
+        const verdict = validate && atOnce(where, 'validate', validate(match[0]));
         if (verdict === false) return;
         const supported =
           supporting.size > 0 &&

@@ -2,7 +2,7 @@ import type { AgentInputItem, Session } from '@openai/agents';
 import { StrongroomError } from '../errors.ts';
 import type { CallKind, Entry, SessionCall } from '../layer.ts';
 import { createByHistory } from '../engine/by-history.ts';
-import { invalidOption } from '../options.ts';
+import { dropPromise, invalidOption } from '../options.ts';
 import type { RedactedItem } from './redacted-item.ts';
 import { tokensIn } from './token.ts';
 import { createVault, parseVault, type TokenUse, type Vault } from './vault.ts';
@@ -38,7 +38,12 @@ export function createSessionVaults(
   const noted = new WeakMap<SessionCall, Map<string, string>>();
 
   const vaultOf = (call: SessionCall): Vault => {
-    const session = typeof vault === 'function' ? parseVault('redact', vault(call.sessionId, call)) : vault;
+    let session = vault;
+    if (typeof session === 'function') {
+      const given: unknown = session(call.sessionId, call);
+      dropPromise(given);
+      session = parseVault('redact', given);
+    }
     if (typeof session !== 'object') return invalidOption('redact', 'vault', 'a Session', session);
     return createVault(session);
   };

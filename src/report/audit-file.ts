@@ -1,9 +1,9 @@
-import { appendFile } from 'node:fs/promises';
 import { clockOf } from '../clock.ts';
 import { fileLines } from '../file-lines.ts';
 import type { AuditEvent } from '../layers/audit.ts';
 import type { RedactionReport } from '../layers/redact.ts';
 import { checkOptions, invalidOption } from '../options.ts';
+import { appendLine } from './append-line.ts';
 
 /** Options of {@link auditFile}. */
 export interface AuditFileOptions {
@@ -33,7 +33,8 @@ export interface AuditFile {
 /**
  * An audit log in a file: one event a line, as JSON, appended in the order of the calls. The file is created when the first line
  * is written, readable and writable for its owner only. Each line is one write of the operating system to a file that is opened for appending, so
- * several processes can share it on a local disk. `complianceReport()` and `strongroom report` read it.
+ * several processes can share it on a local disk. After a write that failed in the middle of a line, by a full disk or the end of a process, the
+ * next event begins a line of its own. `complianceReport()` and `strongroom report` read it, and count such a half line as unreadable.
  *
  * It does not rotate, is not signed, and its writer can change it: copy it to where the operators of the application cannot.
  *
@@ -55,8 +56,8 @@ export function auditFile(path: string, options: AuditFileOptions = {}): AuditFi
   let before: Promise<unknown> = Promise.resolve();
 
   async function append(line: object): Promise<void> {
-    const text = `${JSON.stringify(line)}\n`;
-    const written = before.then(async () => appendFile(path, text, { mode: 0o600 }));
+    const text = JSON.stringify(line);
+    const written = before.then(async () => appendLine(path, text, 0o600));
     // A failure is the caller's; the next line does not depend on it.
     before = written.catch(() => undefined);
     return written;

@@ -6,7 +6,8 @@ import type { CallOrigin } from '../layer.ts';
 import { asCall } from '../operations/as-call.ts';
 import { keyPlacesOf } from '../operations/key-places.ts';
 import { listed } from '../operations/listed.ts';
-import { returnedSessions, type ReceiptKey, type RetentionOptions } from '../operations/retention.ts';
+import { searchReturned } from '../operations/erasure.ts';
+import { type ReceiptKey, type RetentionOptions } from '../operations/retention.ts';
 import { invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
 import { MAINTENANCE } from '../session-contract.ts';
@@ -115,7 +116,7 @@ async function read<S extends Session>(
     onProgress?.({ ...done });
   }
   const returned = [];
-  for await (const session of returnedSessions(store)) returned.push(session);
+  for await (const session of searchReturned(store)) returned.push(session);
   const facts = {
     ...defined({ type: 'strongroom/report' as const, version: 1 as const, at: now, name }),
     layers: layers.map((layer) => layer.name),

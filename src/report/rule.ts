@@ -51,19 +51,27 @@ export function createJudge(rule: ReportedRule, now: number, held: ReadonlySet<s
   const { expired, maxAge, maxIdle, keepLast } = rule;
   const firstAt = new Map<string, number>();
   const lastAt = new Map<string, number>();
-  // A hold on a session prevents that one of those above is deleted with it.
-  const aboveHeld = new Set([...held].flatMap(ancestorsOf));
+  // Of a conversation: the last item of its data keys, vaults and registers of branches, and the latest first item of the rest.
+  const lastNeeded = new Map<string, number>();
+  const latestFirst = new Map<string, number>();
+  // Nothing of a conversation is deleted as a whole while one session of it is held.
+  const heldRoots = new Set([...held].map(rootOf));
   const isKept = (id: string): boolean => held.has(id) || ancestorsOf(id).some((above) => held.has(above));
 
   /** When the session is deleted as a whole. */
   function endsOf(id: string): End[] {
     const first = firstAt.get(id);
-    const isHeld = isKept(id) || aboveHeld.has(id);
+    const root = rootOf(id);
+    const isHeld = heldRoots.has(root);
     const ends: End[] = [];
     if (maxAge !== undefined && first !== undefined && holdsConversation(id)) {
       ends.push({ at: first + maxAge, held: isHeld });
     }
-    const root = rootOf(id);
+    const needed = firstAt.has(root) || holdsConversation(id) ? undefined : lastNeeded.get(root);
+    if (maxAge !== undefined && needed !== undefined) {
+      // They remain until nothing else does.
+      ends.push({ at: Math.max(needed, latestFirst.get(root) ?? needed) + maxAge, held: isHeld });
+    }
     const last = lastAt.get(root);
     if (maxIdle !== undefined && last !== undefined && (root === id || !firstAt.has(root))) {
       ends.push({ at: last + maxIdle, held: isHeld });
@@ -77,6 +85,8 @@ export function createJudge(rule: ReportedRule, now: number, held: ReadonlySet<s
       firstAt.set(id, first);
       const root = rootOf(id);
       lastAt.set(root, Math.max(lastAt.get(root) ?? last, last));
+      if (holdsConversation(id)) latestFirst.set(root, Math.max(latestFirst.get(root) ?? first, first));
+      else lastNeeded.set(root, Math.max(lastNeeded.get(root) ?? last, last));
     },
     of({ id, kind, items }) {
       const own = endsOf(id);

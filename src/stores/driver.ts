@@ -99,11 +99,25 @@ export interface PurgeStep {
   readonly more: boolean;
 }
 
+/** What the process that changes a session says about its subject. */
+export interface Claim {
+  /** The session is of this subject: `ERR_CONFLICT` when the database says another one. */
+  readonly subject?: string | undefined;
+  /**
+   * The conversation of a derived session was opened with this subject here. A new row gets it where the database
+   * knows nothing: the root has no row, and no session derived from it has a subject. Decided in the transaction that
+   * makes the row: another process can have removed the conversation and begun it again for another subject.
+   */
+  readonly presumed?: string | undefined;
+}
+
 /** One session's share of {@link StoreDriver.appendMany}. */
 export interface Batch {
   readonly sessionId: string;
   readonly records: readonly StoredRecord[];
   readonly subject?: string | undefined;
+  /** See {@link Claim}. */
+  readonly presumed?: string | undefined;
   /** The number that it adds to the version: a new mark. */
   readonly mark: number;
   /** The row of a new data key, if the driver has {@link StoreDriver.takesKeys}. */
@@ -152,7 +166,7 @@ export interface StoreDriver {
     sessionId: string,
     look: Look,
     decide: (view: View) => MaybePromise<Change | undefined>,
-    subject?: string,
+    claim?: Claim,
   ) => Promise<void>;
   /**
    * The version of the history, in one small read: see marks.ts.

@@ -14,6 +14,8 @@ export interface DropCondition {
   readonly firstBefore?: number;
   /** The newest item was written at this time or before. */
   readonly lastBefore?: number;
+  /** With `lastBefore`: a session without items, too. Default `false`. */
+  readonly orEmpty?: boolean;
 }
 
 /** Work on whole sessions, each step one transaction that checks again before it deletes. */
@@ -40,6 +42,10 @@ export interface Maintenance {
    * belongs to one, is under a hold.
    */
   assertNotHeld(sessionIds: readonly string[]): Promise<void>;
+  /** Whether the session has no items, in a small read. */
+  isEmpty(sessionId: string): Promise<boolean>;
+  /** Whether a hold on it, or on a session that it was derived from, keeps its records. */
+  isKept(sessionId: string): Promise<boolean>;
   /** Facts of a function about a conversation, in a session of their own: see {@link Notes}. */
   readonly notes: Notes;
   /** Deletes the session if one of the conditions still applies. `ERR_HELD` under a hold. */
@@ -77,7 +83,12 @@ export interface Maintenance {
 
 const MOST_ASKED = 200;
 
-export function createMaintenance(driver: StoreDriver, now: () => number): Maintenance {
+/** @param removed Called when a session was removed that the driver does not report as deleted. */
+export function createMaintenance(
+  driver: StoreDriver,
+  now: () => number,
+  removed: (sessionId: string) => void,
+): Maintenance {
   return {
     leases: driver.leases,
     dekStore: driver.dekStore,
@@ -106,16 +117,20 @@ export function createMaintenance(driver: StoreDriver, now: () => number): Maint
       );
       if (below !== undefined) throw heldError(below.sessionId, below.hold);
     },
-    async dropIf(sessionId, { firstBefore, lastBefore }) {
+    isEmpty: async (sessionId) => (await driver.read(sessionId, 1)).length === 0,
+    isKept: async (sessionId) => (await driver.heldOf([sessionId, ...ancestorsOf(sessionId)])) !== undefined,
+    async dropIf(sessionId, { firstBefore, lastBefore, orEmpty = false }) {
       let dropped = false;
       // The oldest item need not be the first: a summary of it is new, and stands in its place.
       await driver.change(sessionId, { records: 'all' }, ({ records }) => {
         dropped =
           firstBefore === undefined
-            ? records.length > 0 && records.every(({ writtenAt }) => writtenAt <= (lastBefore ?? -1))
+            ? (orEmpty || records.length > 0) &&
+              records.every(({ writtenAt }) => writtenAt <= (lastBefore ?? -1))
             : records.some(({ writtenAt }) => writtenAt <= firstBefore);
         return dropped ? { remove: 'all', insert: [], drop: true } : undefined;
       });
+      if (dropped) removed(sessionId);
       return dropped;
     },
     drop: (sessionId) => driver.deleteSession(sessionId),

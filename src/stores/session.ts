@@ -77,6 +77,8 @@ export interface Owner {
   subject?: string | undefined;
   /** Called when the session has another subject. */
   readonly refused?: () => void;
+  /** This process removed the session: its subject stays with this object, and binds no other one. */
+  removed?: boolean;
 }
 
 /**
@@ -107,7 +109,9 @@ export function createStoreSession(
   const mutate = <T>(work: (change: ChangeHistory, fence: Fence | undefined) => Promise<T>): Promise<T> => {
     const under = fence;
     const change: ChangeHistory = (look, decide) =>
-      driver.change(sessionId, under === undefined ? look : { ...look, fence: under }, decide, owner.subject);
+      driver.change(sessionId, under === undefined ? look : { ...look, fence: under }, decide, {
+        subject: owner.subject,
+      });
     return queue.mutate(async () => {
       try {
         return await work(change, under);

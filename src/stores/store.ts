@@ -1,7 +1,7 @@
 import type { AgentInputItem, Session } from '@openai/agents';
-import { boundedMap, type BoundedMap } from '../bounded-map.ts';
+import { boundedMap } from '../bounded-map.ts';
 import type { HoldStore } from '../keys/dek-store.ts';
-import { checkReserved, isReserved, lineageOf, rootOf } from '../derived-id.ts';
+import { checkReserved, isReserved, lineageOf } from '../derived-id.ts';
 import { checkSessionId, checkText, MAX_BYTES } from '../limits.ts';
 import { slices } from '../slices.ts';
 import { checkOptions, invalidOption, parseCount, parseDuration, type Duration } from '../options.ts';
@@ -23,12 +23,13 @@ import {
 } from '../session-contract.ts';
 import { checkedDekStore } from './checked-dek-store.ts';
 import type { StoreDriver } from './driver.ts';
+import { createOpenSessions } from './open-sessions.ts';
 import { createMaintenance, type Maintenance } from './maintenance.ts';
 import { createAdmission } from './admission.ts';
-import { subjectError } from './failure.ts';
 import { appendThrough, createGathering, type AppendBatch, type Gathering } from './gather.ts';
 import { deleteTree, type DeletionReport } from './tree.ts';
-import { createStoreSession, type Owner, type StoreSession } from './session.ts';
+import { createStoreSession, type StoreSession } from './session.ts';
+import { withSubjects } from './subjects.ts';
 import { createVersions } from './versions.ts';
 
 export type { AppendBatch, DeletionReport, Derived, SessionSummary };
@@ -37,9 +38,9 @@ export type { AppendBatch, DeletionReport, Derived, SessionSummary };
 export interface SessionOptions {
   /**
    * The subject of the session: stored from the next write on, so that all sessions of a person can be found. The
-   * first one that was written stays: every change of a session that was opened with another one is `ERR_CONFLICT`,
-   * in every process; so are reads, if the same process opened it with the right one before. It is not a
-   * permission.
+   * first one that was written stays until the session is removed: every change of a session that was opened with
+   * another one is `ERR_CONFLICT`, in every process; so are reads, if the same process has the session open with the
+   * right one. The database decides, not what a process was told before. It is not a permission.
    */
   readonly subject?: string;
   /** `true` for a derived session, see `derivedId()`. Its id is refused otherwise. */
@@ -91,7 +92,8 @@ export interface PurgeReport {
 export interface Store<S extends Session = Session> {
   /**
    * The session of this id: the same object for the same id as long as it is referenced (the SDK's runner keeps
-   * state by identity). Nothing is stored before the first write.
+   * state by identity); another one after this process removed the session, unless the subject is the same. Nothing is
+   * stored before the first write.
    *
    * @param id Non-empty, at most 512 bytes in UTF-8, compared exactly. `~<letters>~…` is reserved, see `derivedId()`.
    * @throws {@link StrongroomError} `ERR_INVALID_OPTION`, `ERR_CLOSED`.
@@ -143,19 +145,12 @@ export interface Store<S extends Session = Session> {
 }
 
 const PAGE = 200;
-/** Conversations whose subject is known here. */
-const MOST_SUBJECTS = 10_000;
 /** Data keys that must exist, each registered just before a write that needs it. */
 const MOST_GUARDED = 10_000;
 const DEFAULT_PURGE_BATCH = 1_000;
 
 /** The part of a store that is the same over every database. */
 export function createStore(driver: StoreDriver, now: () => number): Store<StoreSession> {
-  const live = new Map<string, WeakRef<StoreSession>>();
-  const collected = new FinalizationRegistry<string>((id) => {
-    if (live.get(id)?.deref() === undefined) live.delete(id);
-  });
-  const subjects = new WeakMap<StoreSession, Owner>();
   const admission = createAdmission(driver.name);
   const { assertOpen } = admission;
   const own = admission.scope();
@@ -163,10 +158,16 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
   const isGuarded = (did: string): boolean => guarded.get(did) === true;
   const direct = guardDriver(driver, admission.assertUsable, (did) => guarded.set(did, true));
   const gathering = createGathering(direct);
-  const given = boundedMap<string>(MOST_SUBJECTS);
-  const whole = withSubjects({ ...direct, append: gathering.append }, given);
+  const sessions = createOpenSessions(
+    () => whole,
+    (over, id, owner) => {
+      const session = createStoreSession(over, id, versions(id), now, owner, isGuarded, admission.scope());
+      return Object.defineProperty(session, DERIVE, { value: derive });
+    },
+  );
+  const whole = withSubjects({ ...direct, append: gathering.append }, sessions);
   const versions = createVersions(whole);
-  const maintenance = createMaintenance(whole, now);
+  const maintenance = createMaintenance(whole, now, sessions.removed);
   const derive: Derive = {
     open: (id) => store.session(id, { derived: true }),
     tree: async (id) => maintenance.tree(id),
@@ -180,31 +181,7 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
       const { subject, derived } = options;
       checkReserved(driver.name, id, derived);
       if (subject !== undefined) checkText(driver.name, 'subject', subject, MAX_BYTES.subject);
-      const known = live.get(id)?.deref();
-      if (known !== undefined) {
-        const owner = subjects.get(known) ?? {};
-        if (subject === undefined || (owner.subject ??= subject) === subject) {
-          if (subject !== undefined) given.set(id, subject);
-          return known;
-        }
-        const refused = refusing(whole, subjectError(id));
-        return createStoreSession(refused, id, versions(id), now, { subject }, undefined, admission.scope());
-      }
-      const owner: Owner = {
-        subject,
-        // The next call, with the right subject or none, must not get this session.
-        refused() {
-          given.delete(rootOf(id));
-          if (live.get(id)?.deref() === session) live.delete(id);
-        },
-      };
-      if (subject !== undefined) given.set(id, subject);
-      const session = createStoreSession(whole, id, versions(id), now, owner, isGuarded, admission.scope());
-      Object.defineProperty(session, DERIVE, { value: derive });
-      subjects.set(session, owner);
-      live.set(id, new WeakRef(session));
-      collected.register(session, id);
-      return session;
+      return sessions.open(id, subject);
     },
 
     async *sessions(options = {}) {
@@ -284,41 +261,6 @@ export function createStore(driver: StoreDriver, now: () => number): Store<Store
 
 function isMeant(id: string, derived: Derived): boolean {
   return derived === 'all' || isReserved(id) === derived;
-}
-
-/**
- * Gives what is derived from a conversation the subject that the conversation was opened with: it can be written first, and
- * alone.
- */
-function withSubjects(driver: StoreDriver, given: BoundedMap<string>): StoreDriver {
-  const ownerOf = (id: string): string | undefined => (isReserved(id) ? given.get(rootOf(id)) : undefined);
-  return {
-    ...driver,
-    append(batch) {
-      const subject = batch.subject ?? ownerOf(batch.sessionId);
-      return driver.append(subject === batch.subject ? batch : { ...batch, subject });
-    },
-    change: (id, look, decide, subject = ownerOf(id)) => driver.change(id, look, decide, subject),
-    async deleteSession(id) {
-      await driver.deleteSession(id);
-      given.delete(id);
-    },
-  };
-}
-
-/** The driver for a session that may not be used. */
-function refusing(driver: StoreDriver, error: Error): StoreDriver {
-  const refuse = (): Promise<never> => Promise.reject(error);
-  const dekStore = { ...driver.dekStore, put: refuse, destroy: refuse };
-  return {
-    ...driver,
-    dekStore,
-    read: refuse,
-    append: refuse,
-    change: refuse,
-    version: refuse,
-    applied: refuse,
-  };
 }
 
 /** The driver, refusing every call after the store was closed. */

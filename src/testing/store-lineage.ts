@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import type { AgentInputItem } from '@openai/agents';
 import { derivedId } from '../derived-id.ts';
 import { historyDigest } from '../protocol/digest.ts';
 import {
@@ -7,6 +8,7 @@ import {
   COPY_RECORDS,
   DEK_STORE,
   MAINTENANCE,
+  OPERATIONS,
   openBeside,
   type SessionSummary,
 } from '../session-contract.ts';
@@ -22,6 +24,14 @@ export const LINEAGE: ReadonlyMap<string, (bench: Bench) => Promise<void>> = new
   ['keeps the subject of a session that was purged for what belongs to it', keepsSubjects],
   ['gives the subject of a session that is gone to what is derived from it later', keepsForLater],
   ['gives the subject of a session that was never written to what is derived from it', givesUnwritten],
+  ['lets the database say whose a session is after another process gave it to another subject', isOfTheNext],
+  ['gives what is derived from a session without a subject none', givesNone],
+  [
+    'writes what is derived from a session that two processes opened with different subjects',
+    writesForEither,
+  ],
+  ['lets another subject have a session that this process removed', isFreeAfterRemoval],
+  ['refuses another subject for as long as the session is there', refusesWhileThere],
   ['deletes a session with all that belongs to it', deletesTrees],
   ['removes nothing of what belongs to a session under a legal hold', holdsTrees],
   [
@@ -174,6 +184,142 @@ async function givesUnwritten({ store, other, id }: Bench): Promise<void> {
   await open(other, twig).addItems(numbered('twig', 1));
   const ids = [branch, notes, twig];
   assert.deepEqual(await idsOf(other, ids, { subject, derived: 'all' }), ids.toSorted());
+}
+
+/** Subjects of the sessions of a tree, by id. */
+async function subjectsOf(store: Store<StoreSession>, of: readonly string[]): Promise<Map<string, unknown>> {
+  const found = await summaries(store, of, { derived: 'all' });
+  return new Map(found.map((summary) => [summary.id, summary.subject]));
+}
+
+function otherSubject(id: string): string {
+  return `Session ${JSON.stringify(id)} belongs to another subject`;
+}
+
+async function isOfTheNext({ store, other, id }: Bench): Promise<void> {
+  const { root, branch, twig, vault, notes } = treeOf(id());
+  const [first, next] = [`person-${randomUUID()}`, `person-${randomUUID()}`];
+  const held = store.session(root, { subject: first });
+  await held.addItems(numbered('first', 1));
+  await other.deleteSession(root);
+  await other.session(root, { subject: next }).addItems(numbered('next', 1));
+  await open(other, branch).addItems(numbered('other', 1));
+  await open(store, vault).addItems(numbered('value', 1));
+  await open(store, branch).addItems(numbered('item', 1));
+  await open(store, twig).replaceHistoryWithCompaction(numbered('summary', 1));
+  await store[MAINTENANCE]?.notes.append(
+    notes,
+    () => ({ note: 1 }),
+    () => ({}),
+  );
+  await open(other, vault).addItems(numbered('value', 1));
+  const ids = [root, branch, twig, vault, notes];
+  const expected = ids.toSorted().map((each) => [each, next]);
+  assert.deepEqual([...(await subjectsOf(other, ids))], expected);
+  assert.deepEqual(await other[MAINTENANCE]?.ofSubject(first), []);
+  assert.deepEqual(await idsOf(other, ids, { subject: first, derived: 'all' }), []);
+  // The object of the first subject is still there.
+  assert.deepEqual(await store.session(root, { subject: next }).getItems(), numbered('next', 1));
+  await store.session(root, { subject: next }).addItems(numbered('more', 1));
+  for (const refused of [
+    held,
+    store.session(root, { subject: first }),
+    other.session(root, { subject: first }),
+  ])
+    await rejects('ERR_CONFLICT', refused.addItems(numbered('late', 1)), otherSubject(root));
+  await store.session(root).addItems(numbered('end', 1));
+  await open(store, vault).addItems(numbered('end', 1));
+  assert.deepEqual([...(await subjectsOf(other, ids))], expected);
+}
+
+async function givesNone({ store, other, id }: Bench): Promise<void> {
+  const { root, vault } = treeOf(id());
+  const subject = `person-${randomUUID()}`;
+  const held = store.session(root, { subject });
+  await held.addItems(numbered('first', 1));
+  await other.deleteSession(root);
+  await other.session(root).addItems(numbered('next', 1));
+  await open(store, vault).addItems(numbered('value', 1));
+  assert.deepEqual(
+    [...(await subjectsOf(other, [root, vault]))],
+    [root, vault].toSorted().map((each) => [each, undefined]),
+  );
+  assert.equal(await held.getSessionId(), root);
+}
+
+async function writesForEither({ store, other, id }: Bench): Promise<void> {
+  for (let round = 0; round < 5; round++) {
+    const { root, branch, vault } = treeOf(id());
+    const [first, next] = [`person-${randomUUID()}`, `person-${randomUUID()}`];
+    store.session(root, { subject: first });
+    other.session(root, { subject: next });
+    await Promise.all(
+      [store, other].flatMap((each) => [
+        open(each, vault).addItems(numbered('value', 1)),
+        open(each, branch).replaceHistoryWithCompaction(numbered('item', 1)),
+      ]),
+    );
+    await open(store, vault).addItems(numbered('value', 1));
+    await open(other, vault).addItems(numbered('value', 1));
+    assert.equal((await open(store, vault).getItems()).length, 4);
+  }
+}
+
+async function isFreeAfterRemoval({ store, id }: Bench): Promise<void> {
+  const removals: readonly [AgentInputItem[], (root: string) => Promise<unknown>][] = [
+    [numbered('first', 1), (root) => store.deleteSession(root)],
+    [numbered('first', 1), async (root) => store[MAINTENANCE]?.drop(root)],
+    [numbered('first', 1), async (root) => store[MAINTENANCE]?.dropIf(root, { lastBefore: Infinity })],
+    [[EXPIRED], () => store.purgeExpired()],
+  ];
+  for (const [items, remove] of removals) {
+    const { root, vault } = treeOf(id());
+    const [first, next] = [`person-${randomUUID()}`, `person-${randomUUID()}`];
+    const held = store.session(root, { subject: first });
+    await held.addItems(items);
+    await remove(root);
+    const session = store.session(root, { subject: next });
+    assert.deepEqual(await session.getItems(), []);
+    await open(store, vault).addItems(numbered('value', 1));
+    await session.addItems(numbered('next', 1));
+    const ids = [root, vault];
+    assert.deepEqual(
+      [...(await subjectsOf(store, ids))],
+      ids.toSorted().map((each) => [each, next]),
+    );
+    await rejects('ERR_CONFLICT', held.addItems(numbered('late', 1)), otherSubject(root));
+    assert.equal(store.session(root), store.session(root, { subject: next }));
+  }
+}
+
+async function refusesWhileThere({ store, other, id }: Bench): Promise<void> {
+  const { root } = treeOf(id());
+  const [first, next] = [`person-${randomUUID()}`, `person-${randomUUID()}`];
+  const held = store.session(root, { subject: first });
+  await held.addItems(numbered('first', 1));
+  const theirs = store.session(root, { subject: next });
+  for (const call of [
+    () => theirs.getItems(),
+    () => theirs.addItems(numbered('late', 1)),
+    () => theirs[OPERATIONS].has('first'),
+    async () => theirs[DEK_STORE].put(dek(root, 'key')),
+  ])
+    await rejects('ERR_CONFLICT', call(), otherSubject(root));
+  // A refused call takes the session from nobody.
+  assert.equal(store.session(root, { subject: first }), held);
+  assert.equal(store.session(root), held);
+  await other.deleteSession(root);
+  assert.deepEqual(await theirs.getItems(), []);
+  assert.equal(await theirs[OPERATIONS].has('first'), false);
+  // Nothing is stored yet, so it is of nobody.
+  await theirs.clearSession();
+  assert.notEqual(store.session(root, { subject: first }), theirs);
+  await theirs.replaceHistoryWithCompaction(numbered('next', 1));
+  assert.equal(store.session(root, { subject: next }), theirs);
+  assert.equal(store.session(root), theirs);
+  assert.deepEqual([...(await subjectsOf(other, [root]))], [[root, next]]);
+  await rejects('ERR_CONFLICT', held.popItem(), otherSubject(root));
+  assert.deepEqual(await theirs.getItems(), numbered('next', 1));
 }
 
 async function deletesTrees({ store, other, id }: Bench): Promise<void> {

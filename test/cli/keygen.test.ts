@@ -78,4 +78,11 @@ describe('strongroom keygen', () => {
     );
     expect(code).toBe(0);
   });
+
+  it('refuses an algorithm that it has no key for, as a wrong argument', async () => {
+    const project = await projectWith('');
+    const { code, stderr } = await project.run(['keygen', '--out', 'key.json', '--alg', 'A128KW']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('keygen: --alg must be one of A256KW, A256GCMKW, ECDH-ES+A256KW, RSA-OAEP-256.');
+  });
 });

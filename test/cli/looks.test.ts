@@ -2,9 +2,12 @@ import { readFile, rm } from 'node:fs/promises';
 import { Agent, run, Usage } from '@openai/agents';
 import { assistantMessage, modelResponse, ScriptedModel } from '@openai/agents/testing';
 import { describe, expect, it } from 'vitest';
-import { recordUsage } from '../../src/history/index.ts';
+import { branches, recordUsage } from '../../src/history/index.ts';
+import { encrypt, keyring, wrapStore } from '../../src/index.ts';
+import { sqliteDekStore } from '../../src/operations/index.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
 import { linesOf } from '../support/built-cli.ts';
-import { CANARY, filledProject } from '../support/cli-project.ts';
+import { CANARY, configOf, filledProject } from '../support/cli-project.ts';
 
 describe('strongroom inspect', () => {
   it('shows the headers of records without any key, and no content', async () => {
@@ -23,6 +26,54 @@ describe('strongroom inspect', () => {
     expect(stdout).not.toContain(CANARY);
   });
 
+  it('shows the key of every record of a branch, of those too that it shares with what it was made from', async () => {
+    const project = await filledProject({ one: 2 });
+    const { kid } = project.key;
+    const tree = branches(project.store, 'one');
+    const hello = { type: 'message' as const, role: 'user' as const, content: 'Hello' };
+    await (await tree.create('second')).addItems([hello]);
+    await (await tree.create('third', { from: 'second' })).addItems([hello]);
+    await rm(project.path('key.json'));
+    for (const [id, count] of [
+      ['one', 2],
+      ['~branch~second~one', 3],
+      ['~branch~third~one', 4],
+    ] as const) {
+      const { stdout } = await project.run(['inspect', id]);
+      const records = linesOf(stdout).filter(({ event }) => event === 'record');
+      expect(records.map((record) => record['kid'])).toEqual(Array.from({ length: count }, () => kid));
+    }
+  });
+
+  it('shows the keys in envelopes, and those in another database, and none for plain records', async () => {
+    const project = await filledProject({});
+    const { kid } = project.key;
+    const keys = keyring({ current: project.key });
+    await using dekStore = sqliteDekStore(project.path('keys.db'));
+    const store = openSqlite(project.path('conversations.db'));
+    const hello = { type: 'message' as const, role: 'user' as const, content: 'Hello' };
+    await wrapStore(store, [encrypt({ keys, dekStore: 'inline' })])
+      .session('inline')
+      .addItems([hello]);
+    await wrapStore(store, [encrypt({ keys, dekStore })])
+      .session('apart')
+      .addItems([hello]);
+    await store.session('plain').addItems([hello]);
+    await store.close();
+    const config = configOf({ layers: `encrypt({ keys, dekStore: sqliteDekStore('keys.db') })` });
+    await project.write(
+      'strongroom.config.mjs',
+      `import { sqliteDekStore } from 'strongroom/keys';\n${config}`,
+    );
+    const kidsOf = async (id: string): Promise<unknown[]> =>
+      linesOf((await project.run(['inspect', id])).stdout)
+        .filter(({ event }) => event === 'record')
+        .map((record) => record['kid']);
+    expect(await kidsOf('inline')).toEqual([kid]);
+    expect(await kidsOf('apart')).toEqual([kid]);
+    expect(await kidsOf('plain')).toEqual([undefined]);
+  });
+
   it('shows the items when that is asked for, as an audited read', async () => {
     const project = await filledProject({ one: 2 });
     const running = project.terminal(['inspect', 'one', '--items', '--actor', 'anna', '--purpose', 'case 7']);
@@ -39,11 +90,36 @@ describe('an id that the store does not have', () => {
   it('is said at the terminal by what looks at one session', async () => {
     const project = await filledProject({ one: 1 });
     const hint = 'two has no records in this store. "strongroom sessions" lists the ids.';
-    for (const command of [['inspect'], ['inspect', '--items'], ['verify']]) {
+    for (const [command, exit] of [
+      [['inspect'], 0],
+      [['inspect', '--items'], 0],
+      [['verify'], 3],
+    ] as const) {
       const { code, stdout } = await project.terminal([...command, 'two']).finished;
-      expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining(hint) as string });
+      expect({ code, stdout }).toEqual({ code: exit, stdout: expect.stringContaining(hint) as string });
       expect((await project.terminal([...command, 'one']).finished).stdout).not.toContain('has no records');
     }
+  });
+
+  it('is a finding of what says that all of the session is well', async () => {
+    const project = await filledProject({ one: 1 });
+    const layers = 'encrypt({ keys, unsafeAllowPlaintext: { until: 4e12 } })';
+    await project.write('migrating.mjs', configOf({ layers }));
+    for (const command of [
+      ['verify'],
+      ['reencrypt', '--yes', '--grace', '0'],
+      ['migrate', '-c', 'migrating.mjs'],
+    ]) {
+      const wrong = await project.run([...command, 'two']);
+      expect(wrong.code).toBe(3);
+      expect(linesOf(wrong.stdout).at(-1)).toEqual({ event: 'missing', id: 'two' });
+      const right = await project.run([...command, 'one']);
+      expect(right.code).toBe(0);
+      expect(right.stdout).not.toContain('missing');
+    }
+    // A session that was erased is not there any more, and so is one that never was.
+    expect((await project.run(['shred', 'two', '--yes'])).code).toBe(0);
+    expect((await project.run(['erase', '--session', 'two', '--yes'])).code).toBe(0);
   });
 });
 

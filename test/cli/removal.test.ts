@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { MAINTENANCE } from '../../src/session-contract.ts';
@@ -250,6 +250,38 @@ describe('strongroom erase', () => {
     await rm(project.path('signing.json'));
     expect(await project.run(erasing)).toMatchObject({ code: 0 });
     expect(await idsOf(project.store)).toEqual([]);
+  });
+
+  it('leaves no draft of a receipt when it is killed and repeated, and none of other files is touched', async () => {
+    const project = await filledProject(manySessions(4, 1), {
+      subject: 'person-7',
+      rest: `receiptKey: { file: 'signing.json' },`,
+    });
+    await project.run(['keygen', '--receipt', '--out', 'signing.json']);
+    const others = [
+      'r.jws.new',
+      'r.jws.1x.abc.new',
+      `r.jws.${process.pid}.alive.new`,
+      'other.jws.999999999.abc.new',
+    ];
+    for (const name of others) await project.write(name, '');
+    // The erasure was done, and its receipt had no name yet.
+    await project.write('r.jws.999999999.done.new', 'a receipt');
+    const { ended, repeated } = await endedAndRepeated(
+      project,
+      ['erase', '--subject', 'person-7', '--yes', '--receipt', 'r.jws'],
+      { kind: 'eraseSubject', at: 3, by: 'SIGKILL' },
+    );
+    expect(ended.signal).toBe('SIGKILL');
+    expect(repeated.code).toBe(0);
+    const names = (await readdir(project.folder)).filter((name) => name.includes('.jws')).toSorted();
+    expect(names).toEqual([...others, 'r.jws', 'r.jws.999999999.done.new'].toSorted());
+    expect(await project.read('r.jws.999999999.done.new')).toBe('a receipt');
+    expect(linesOf(repeated.stderr)).toContainEqual({
+      event: 'warning',
+      code: 'RECEIPT_LEFT',
+      message: expect.stringContaining('has left its receipt in r.jws.999999999.done.new.') as string,
+    });
   });
 
   it('prints the receipt when its place is lost during the erasure', async () => {

@@ -1,10 +1,11 @@
-import { createServer, request, type IncomingHttpHeaders } from 'node:http';
+import { createServer, request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readFileSync } from 'node:fs';
 import type { Session } from '@openai/agents';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseHost } from '../../src/cli/serve/address.ts';
+import { originAt, parseHost, parsePort } from '../../src/cli/serve/address.ts';
+import { createGate } from '../../src/cli/serve/gate.ts';
 import { startViewer, type Viewer } from '../../src/cli/serve/server.ts';
 import { audit, encrypt, generateKey, keyring, wrapStore, type Store } from '../../src/index.ts';
 import { recordUsage } from '../../src/history/usage.ts';
@@ -385,6 +386,53 @@ describe('the address', () => {
     expect(() => parseHost('0.0.0.0', true)).toThrow(/must be one address/);
     for (const host of ['example.org', '', '127.1', '0x7f.1'])
       expect(() => parseHost(host, true)).toThrow(/must be an IP address/);
+  });
+});
+
+describe('the link', () => {
+  // What a browser asks for: it writes addresses and default ports in one form.
+  const asBrowser = (link: string): IncomingMessage => {
+    const url = new URL(link);
+    return { url: url.pathname + url.search, method: 'GET', headers: { host: url.host } } as IncomingMessage;
+  };
+
+  it.each([
+    ['127.0.0.1', 80],
+    ['::1', 80],
+    ['::1', 4000],
+    ['0:0:0:0:0:0:0:1', 4000],
+    ['0000:0000:0000:0000:0000:0000:0000:0001', 80],
+    ['::0001', 4000],
+    ['::ffff:127.0.0.1', 4000],
+    ['::FFFF:7F00:0001', 80],
+  ])('is one that the gate of the server accepts: %s, port %i', (host, port) => {
+    const gate = createGate(originAt(parseHost(host, false), port), Date.now);
+    expect(gate.admit(asBrowser(gate.link))).toMatchObject({ as: 'entering' });
+    expect(gate.link).toBe(new URL(gate.link).href);
+  });
+
+  it.each(['0:0:0:0:0:0:0:1', '::ffff:127.0.0.1'])('opens a viewer that listens at %s', async (host) => {
+    const store = openSqlite(':memory:');
+    const viewer = await startViewer({
+      store,
+      origin: { actor: 'auditor' },
+      address: parseHost(host, false),
+      port: 0,
+      report: () => complianceReport(store),
+    });
+    expect(await ask(viewer.link)).toMatchObject({ status: 303 });
+    await viewer.close();
+    await store.close();
+  });
+
+  it('is refused where a browser could not open it', () => {
+    for (const host of ['::1%lo', 'fe80::1%eth0'])
+      expect(() => parseHost(host, true)).toThrow(/has a zone, which no link of a browser can have/);
+    for (const host of ['0:0:0:0:0:0:0:0', '::0.0.0.0', '::ffff:0.0.0.0', '::ffff:0:0'])
+      expect(() => parseHost(host, true)).toThrow(/must be one address/);
+    for (const port of ['22', '6000', '6667', '10080'])
+      expect(() => parsePort(port)).toThrow(`serve: browsers do not open port ${port}.`);
+    expect(['0', '80', '443', '8080', '6001'].map(parsePort)).toEqual([0, 80, 443, 8080, 6001]);
   });
 });
 

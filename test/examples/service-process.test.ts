@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, describe, expect, it, vi } from 'vitest';
@@ -145,7 +145,53 @@ describe('a process of the agent service', () => {
     });
     await next.store.close();
   });
+
+  it('does not wait for requests that are half sent after SIGTERM, and loses no run in flight', async () => {
+    const target = { DATABASE_URL: pathOf('half.db') };
+    const model = await lateModel();
+    const service = await start({ ...target, OPENAI_API_KEY: 'none', OPENAI_BASE_URL: model.url });
+    const post = 'POST /invocations HTTP/1.1\r\nhost: localhost\r\n';
+    const halves = await Promise.all([
+      halfSent(service.port, ''),
+      halfSent(service.port, post),
+      halfSent(service.port, `${post}authorization: Bearer ${ada}\r\ncontent-length: 90\r\n\r\n{"input": `),
+    ]);
+    const answer = ask(service.send, 'I saw a kestrel.');
+    const reply = await model.asked;
+    const ended = service.end('SIGTERM');
+    await expect
+      .poll(async () => Promise.resolve(service.send('/healthz')).then(String, () => 'refused'))
+      .toBe('refused');
+    reply('Late.');
+    const first = await read(await answer);
+    expect(first.text).toBe('Late.');
+    expect(await ended).toBe(0);
+    expect(service.lines.at(-1)).toBe('{"ended":true}');
+    await Promise.all(halves.map(({ ended: cut }) => cut));
+    await model.close();
+
+    const next = handler(target);
+    expect(await read(await ask(next.send, 'What?', first.id))).toMatchObject({
+      text: 'You told me: I saw a kestrel.',
+    });
+    await next.store.close();
+  });
 });
+
+/** Sends the beginning of a request and nothing more. @returns When it is sent: the end of the connection. */
+async function halfSent(port: number, text: string): Promise<{ readonly ended: Promise<unknown> }> {
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  if (text !== '') await new Promise((sent) => socket.write(text, sent));
+  return {
+    ended: new Promise((done) =>
+      socket
+        .on('error', () => undefined)
+        .resume()
+        .once('close', done),
+    ),
+  };
+}
 
 /** An endpoint of the Responses API, as far as the SDK's client needs it for one text. */
 async function lateModel(): Promise<{

@@ -1,9 +1,13 @@
 import { CompactEncrypt, compactDecrypt, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import { MemorySession } from '@openai/agents';
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { toBase64url, utf8 } from '../../src/crypto/encoding.ts';
+import { encrypt, wrapSession } from '../../src/index.ts';
 import { generateKey } from '../../src/keys/generate-key.ts';
+import { StrongroomError } from '../../src/errors.ts';
 import { keyring } from '../../src/keys/keyring.ts';
+import type { KeyProvider } from '../../src/keys/provider.ts';
 import { coded, failure } from '../crypto/failure.ts';
 
 const dek = new Uint8Array(32).fill(42);
@@ -653,6 +657,151 @@ describe('generateKey', () => {
     );
     expect(await failure(() => generateKey({ size: 1 } as never))).toEqual(
       coded('ERR_INVALID_OPTION', /unknown option "size"/),
+    );
+  });
+});
+
+describe('a key that cannot be used', () => {
+  const curves = ['P-256', 'P-384', 'P-521', 'X25519'] as const;
+  const pairOf = async (crv: string): Promise<JWK> => {
+    const { privateKey } = await generateKeyPair('ECDH-ES+A256KW', { crv, extractable: true });
+    return { ...(await exportJWK(privateKey)), alg: 'ECDH-ES+A256KW', kid: 'k' };
+  };
+  const atTheDoor = async (key: JWK): Promise<unknown> =>
+    failure(async () => keyring({ current: key }).wrap(dek, binding));
+
+  it.each(curves)(
+    'with the halves of two keys of %s is refused before it wraps, in both directions',
+    async (crv) => {
+      const [one, other] = [await pairOf(crv), await pairOf(crv)];
+      for (const { d } of [other, { d: undefined }]) expect(d === one.d).toBe(false);
+      const mixed = [
+        { ...one, d: other.d as string },
+        { ...publicHalf(other), d: one.d as string },
+      ];
+      for (const key of mixed) {
+        expect(await atTheDoor(key)).toEqual(
+          coded('ERR_INVALID_OPTION', /halves? of different keys|do not fit together|half of different keys/),
+        );
+      }
+      await expect(keyring({ current: one }).wrap(dek, binding)).resolves.toMatchObject({ kid: 'k' });
+    },
+  );
+
+  it('with the halves of two RSA keys is refused before it wraps', async () => {
+    const one = await rsaKey();
+    const other = await generateKey({ alg: 'RSA-OAEP-256' });
+    expect(await atTheDoor({ ...one, n: other.n as string })).toEqual(
+      coded('ERR_INVALID_OPTION', /different keys|do not fit together/),
+    );
+    const { d, p, q, dp, dq, qi } = other as Record<string, string>;
+    expect(await atTheDoor({ ...one, d, p, q, dp, dq, qi } as JWK)).toEqual(
+      coded('ERR_INVALID_OPTION', /different keys|do not fit together/),
+    );
+  });
+
+  it('that is made the current one later is tried then', async () => {
+    const [one, other] = [await pairOf('P-256'), await pairOf('P-256')];
+    const keys = keyring({ current: secret });
+    keys.add({ ...one, d: other.d as string });
+    keys.promote('k');
+    expect(await failure(async () => keys.wrap(dek, binding))).toEqual(
+      coded('ERR_INVALID_OPTION', /different keys|do not fit together/),
+    );
+  });
+
+  it.each([
+    ['P-256', 32],
+    ['P-384', 48],
+    ['P-521', 66],
+  ])('with a point that is not on %s is refused, public or private', async (crv, size) => {
+    const key = await pairOf(crv);
+    const y = toBase64url(new Uint8Array(size).fill(1));
+    for (const point of [
+      { y },
+      { x: toBase64url(new Uint8Array(size)), y: toBase64url(new Uint8Array(size)) },
+    ]) {
+      expect(await atTheDoor({ ...key, ...point })).toEqual(
+        coded('ERR_INVALID_OPTION', /"k" of the keyring/),
+      );
+      expect(await atTheDoor({ ...publicHalf(key), ...point })).toEqual(
+        coded('ERR_INVALID_OPTION', /"k" of the keyring/),
+      );
+    }
+  });
+
+  it('with a public key of X25519 that gives everybody the same secret is refused', async () => {
+    const lowOrder = [0, 1].map((first) => Uint8Array.of(first, ...new Uint8Array(31)));
+    // p - 1, p and p + 1, little-endian.
+    for (const first of [0xec, 0xed, 0xee])
+      lowOrder.push(Uint8Array.of(first, ...new Uint8Array(30).fill(0xff), 0x7f));
+    const key = await pairOf('X25519');
+    for (const point of lowOrder) {
+      const given = { ...publicHalf(key), x: toBase64url(point) };
+      expect(await atTheDoor(given)).toEqual(coded('ERR_INVALID_OPTION', /"k" of the keyring cannot wrap/));
+    }
+  });
+});
+
+describe('a provider of the application', () => {
+  const providerThat = (fails: () => never | Promise<never>): KeyProvider => ({
+    kid: 'own',
+    alg: 'dir',
+    writeOnly: false,
+    wrap: fails,
+    unwrap: fails,
+  });
+
+  const wrapLikeOwn = async (key: Uint8Array): Promise<string> =>
+    new CompactEncrypt(key)
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', typ: 'sr1-dek', kid: 'own' })
+      .encrypt(dek);
+
+  it.each([
+    ['rejects', (cause: unknown) => async () => Promise.reject(cause)],
+    [
+      'throws',
+      (cause: unknown) => (): never => {
+        throw cause;
+      },
+    ],
+  ])(
+    'that %s with an error that is not ours is unavailable, with that error as the cause',
+    async (_name, failing) => {
+      for (const cause of [new TypeError('socket hang up'), 'a text']) {
+        const keys = keyring({ current: providerThat(failing(cause)) });
+        const wrapping = await failure(async () => keys.wrap(dek, binding));
+        expect(wrapping).toEqual(
+          coded('ERR_KEY_UNAVAILABLE', /The provider of the key "own" did not wrap a data key/),
+        );
+        expect((wrapping as Error).cause).toBe(cause);
+        const inner = new MemorySession({ sessionId: 's' });
+        const writing = wrapSession(inner, [encrypt({ keys })]).addItems([
+          { role: 'user', content: 'Hello' },
+        ]);
+        expect(await failure(async () => writing)).toEqual(coded('ERR_KEY_UNAVAILABLE', /see the cause/));
+        expect(await inner.getItems()).toEqual([]);
+        const working = keyring({
+          current: { ...providerThat(failing(cause)), wrap: wrapLikeOwn },
+        });
+        await wrapSession(inner, [encrypt({ keys: working })]).addItems([{ role: 'user', content: 'Hello' }]);
+        const opening = await failure(async () => wrapSession(inner, [encrypt({ keys })]).getItems());
+        expect(opening).toEqual(coded('ERR_KEY_UNAVAILABLE', /did not unwrap a data key/));
+        expect((opening as Error).cause).toBe(cause);
+      }
+    },
+  );
+
+  it('that says what happened by an error of ours keeps it', async () => {
+    const disabled = new StrongroomError('ERR_KEY_DISABLED', 'The key is disabled.');
+    const keys = keyring({ current: providerThat(() => Promise.reject(disabled)) });
+    expect(await failure(async () => keys.wrap(dek, binding))).toBe(disabled);
+  });
+
+  it('without the function wrap is refused', async () => {
+    const provider = { ...providerThat(() => Promise.reject(new Error('x'))), wrap: undefined as never };
+    expect(await failure(() => keyring({ current: provider }))).toEqual(
+      coded('ERR_INVALID_OPTION', /without the function wrap/),
     );
   });
 });

@@ -10,6 +10,7 @@ import type { Entry, SessionLayer } from '../../src/layer.ts';
 import { undoTurn } from '../../src/history/index.ts';
 import { expire } from '../../src/layers/expire.ts';
 import { sequenceFindings } from '../../src/layers/encrypt/sequence/findings.ts';
+import { fakeClock } from '../../src/testing/fake-clock.ts';
 import { wrapSession, type Wrapped } from '../../src/wrap-session.ts';
 import { coded, failure } from '../crypto/failure.ts';
 import { functionCall, functionResult, userMessage, warningsOf } from './hand-made-call.ts';
@@ -34,6 +35,57 @@ async function tampered(
   const copy = new MemorySession({ sessionId: 's' });
   await copy.addItems(change(await inner.getItems()));
   return copy;
+}
+
+type Step =
+  | { readonly do: 'add'; readonly who?: number; readonly count: number }
+  | {
+      readonly do: 'replace';
+      readonly who?: number;
+      readonly last: number;
+      readonly keep: number;
+      readonly add: number;
+    }
+  | { readonly do: 'clear and add'; readonly who?: number }
+  | { readonly do: 'pop'; readonly who?: number }
+  | { readonly do: 'later'; readonly who?: number };
+
+const ADD_TWO = { do: 'add', count: 2 } as const;
+const APPEND_BY_REPLACEMENT = { do: 'replace', last: 2, keep: 2, add: 1 } as const;
+
+/** Changes a history through the sessions of two writers, as the runner, compactions and the session tools do. */
+async function replay(
+  one: Wrapped<MemorySession>,
+  other: Wrapped<MemorySession>,
+  steps: readonly Step[],
+  later: () => void = () => undefined,
+): Promise<void> {
+  let made = 0;
+  const items = (count: number): AgentInputItem[] =>
+    Array.from({ length: count }, () => userMessage(`item ${made++}`));
+  for (const step of steps) {
+    const session = step.who === 1 ? other : one;
+    if (step.do === 'later') later();
+    else if (step.do === 'pop') await session.popItem();
+    else if (step.do === 'add') await session.addItems(items(step.count));
+    else if (step.do === 'clear and add') {
+      await session.getItems();
+      await session.clearSession();
+      // In between somebody else writes.
+      await (session === one ? other : one).addItems(items(1));
+      await session.addItems([{ type: 'compaction', encrypted_content: `${made++}` }, ...items(1)]);
+    } else {
+      const expectedSuffix = step.last === 0 ? [] : await session.getItems(step.last);
+      await session.applyHistoryTransaction({
+        operationId: `operation ${made++}`,
+        transaction: {
+          type: 'replace_suffix',
+          expectedSuffix,
+          replacement: [...expectedSuffix.slice(0, step.keep), ...items(step.add)],
+        },
+      });
+    }
+  }
 }
 
 const fieldOf = (record: AgentInputItem): unknown =>
@@ -110,6 +162,68 @@ describe("integrity: 'sequence'", () => {
         },
       ),
       { numRuns: 60 },
+    );
+  });
+
+  it('never reports a writer that replaces the end of a history and keeps its beginning', async () => {
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('add' as const), count: fc.integer({ min: 1, max: 3 }) }),
+      fc.record({ do: fc.constant('replace' as const), last: fc.nat(4), keep: fc.nat(4), add: fc.nat(2) }),
+      fc.record({ do: fc.constant('clear and add' as const) }),
+      fc.record({ do: fc.constant('pop' as const) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), async (steps) => {
+        const session = wrap(new MemorySession({ sessionId: 's' }), { onIntegrity: () => 'throw' });
+        await replay(session, session, steps);
+        await session.getItems();
+      }),
+      { numRuns: 80, examples: [[[ADD_TWO, APPEND_BY_REPLACEMENT]]] },
+    );
+  });
+
+  it('never reports two writers that replace, clear and compact while items expire as tampering', async () => {
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('add' as const), who: fc.nat(1), count: fc.integer({ min: 1, max: 3 }) }),
+      fc.record({
+        do: fc.constant('replace' as const),
+        who: fc.nat(1),
+        last: fc.nat(4),
+        keep: fc.nat(4),
+        add: fc.nat(2),
+      }),
+      fc.record({ do: fc.constant('clear and add' as const), who: fc.nat(1) }),
+      fc.record({ do: fc.constant('later' as const) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 16 }), async (steps) => {
+        const clock = fakeClock(1_000_000_000);
+        const inner = new MemorySession({ sessionId: 's' });
+        const open = (): Wrapped<MemorySession> =>
+          wrapSession(inner, [
+            expire({ after: '30m', clock }),
+            encrypt({
+              keys,
+              integrity: 'sequence',
+              onIntegrity: ({ kind }) => (kind === 'gap' ? 'ignore' : 'throw'),
+            }),
+          ]);
+        const [one, other] = [open(), open()];
+        await replay(one, other, steps, () => void clock.advance('12m'));
+        await open().getItems();
+      }),
+      {
+        numRuns: 120,
+        examples: [
+          [
+            [
+              { ...ADD_TWO, who: 1 },
+              { do: 'clear and add', who: 0 },
+            ],
+          ],
+          [[{ ...ADD_TWO, who: 0 }, { do: 'later' }, { ...APPEND_BY_REPLACEMENT, who: 1 }]],
+        ],
+      },
     );
   });
 

@@ -88,6 +88,31 @@ describe('retention', () => {
     }
   });
 
+  test('does not warn of data keys, vaults and replaced items that are older than their conversation', async () => {
+    const clock = fakeClock();
+    await using store = openSqlite(':memory:', { clock });
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    try {
+      for (const kind of ['keys', 'vault', 'branches']) {
+        await store.session(`~${kind}~~a`, { derived: true }).addItems(messages('needed'));
+      }
+      for (const id of ['a', 'compacted']) await store.session(id).addItems(messages('1', '2', '3'));
+      const rules = retention(store, { maxAge: '30d', keepLast: 2 });
+      for (let day = 0; day < 100; day += 10) {
+        clock.advance('10d');
+        await store.session('a').addItems(messages('next'));
+        await store.session('compacted').replaceHistoryWithCompaction(messages('summary'));
+        await rules.run();
+      }
+      expect(await store.session('compacted').getItems()).toEqual(messages('summary'));
+      expect(await store.session('a').getItems()).toHaveLength(2);
+      expect(await store.session('~vault~~a', { derived: true }).getItems()).toHaveLength(1);
+      expect(warn).not.toHaveBeenCalled();
+    } finally {
+      warn.mockRestore();
+    }
+  });
+
   test('purges expired records by policy, and counts them in a dry run', async () => {
     const clock = fakeClock();
     await using store = openSqlite(':memory:', { clock });

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { promisify } from 'node:util';
 import type { Session } from '@openai/agents';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateKey } from '../../src/keys/generate-key.ts';
@@ -253,6 +255,28 @@ describe('the rule', () => {
     expect(codes(report)).toEqual(expect.arrayContaining(['trimmable', 'held']));
   });
 
+  test('counts what is left of a conversation that is gone, and keeps all of one with a hold in it, as a run does', async () => {
+    const { report, dryRun } = await reported({ maxAge: '30d' }, async (store, clock) => {
+      const write = async (...ids: string[]): Promise<void> => {
+        for (const id of ids) await store.session(id, { derived: true }).addItems([message('1')]);
+      };
+      await write('~vault~~gone', '~archive~~gone', '~keys~~used');
+      await write('held', '~branch~a~held', '~branch~b~held', '~vault~~held');
+      await write('~branch~a~left', '~branch~b~left');
+      for (const root of ['held', 'left']) {
+        await hold(store, { sessionId: `~branch~a~${root}`, reason: 'case' });
+      }
+      clock.advance('31d');
+      await write('~archive~~used');
+    });
+    expect(dryRun).toMatchObject({
+      deleted: ['~archive~~gone', '~vault~~gone'],
+      held: ['held', '~branch~a~held', '~branch~a~left', '~branch~b~held', '~branch~b~left'],
+    });
+    expect(due(report)).toBe(2);
+    expect(report.itemsByDue.reduce((sum, { held }) => sum + held, 0)).toBe(6);
+  });
+
   test('of stamps is kept from what is under a hold', async () => {
     const clock = fakeClock();
     await using bare = openSqlite(':memory:', { clock });
@@ -425,6 +449,72 @@ describe('the audit log', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(await failure(() => auditFile(file('none/log')).write(event))).toMatchObject({ code: 'ENOENT' });
     expect(await failure(() => auditFile(''))).toEqual(coded('ERR_INVALID_OPTION', /path/));
+  });
+
+  const event = { sessionId: 's', operation: 'getItems', outcome: 'success', durationMs: 1 } as const;
+  const timesIn = async (path: string): Promise<unknown[]> => {
+    const times: unknown[] = [];
+    for await (const line of auditLines(path)) {
+      try {
+        times.push((JSON.parse(line) as { time?: unknown }).time);
+      } catch {
+        times.push('half');
+      }
+    }
+    return times;
+  };
+
+  test.each([
+    ['by a process that ended', '{"time":1,"session'],
+    ['in the middle of a character', Buffer.from([...Buffer.from('{"time":1,"actor":"'), 0xe2, 0x82])],
+    ['without its line break only', JSON.stringify({ ...event, time: 1 })],
+  ])('begins a new line after one that was written in part, %s', async (_name, half) => {
+    const path = file('half.jsonl');
+    const whole = `${JSON.stringify({ ...event, time: 0 })}\n`;
+    writeFileSync(path, Buffer.concat([Buffer.from(whole), Buffer.from(half)]));
+    await auditFile(path).write({ ...event, time: 2 });
+    await auditFile(path).write({ ...event, time: 3 });
+    const isWhole = typeof half === 'string' && half.endsWith('}');
+    expect(await timesIn(path)).toEqual([0, isWhole ? 1 : 'half', 2, 3]);
+  });
+
+  test('begins a new line after a write that the file system refused in the middle', async () => {
+    const path = file('refused.jsonl');
+    // A file of more than 4 KiB is refused, as on a full disk.
+    const code = `
+      import { auditFile } from ${JSON.stringify(new URL('../../src/report/audit-file.ts', import.meta.url).href)};
+      const log = auditFile(${JSON.stringify(path)});
+      const event = ${JSON.stringify(event)};
+      const failed = [];
+      for (let time = 0; time < 100; time++)
+        await log.write({ ...event, time }).catch(({ code }) => failed.push([time, code]));
+      console.log(JSON.stringify(failed));
+    `;
+    const { stdout } = await promisify(execFile)('sh', [
+      '-c',
+      'ulimit -f 8; exec "$@"',
+      'sh',
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      '--input-type=module',
+      '-e',
+      code,
+    ]);
+    const failed = JSON.parse(stdout) as [number, string][];
+    expect(failed.length).toBeGreaterThan(0);
+    expect(new Set(failed.map(([, reason]) => reason))).toEqual(new Set(['EFBIG']));
+    await auditFile(path).write({ ...event, time: 100 });
+    const written = Array.from({ length: 100 }, (_, time) => time).filter(
+      (time) => !failed.some(([lost]) => lost === time),
+    );
+    const times = await timesIn(path);
+    expect(times.filter((time) => time !== 'half')).toEqual([...written, 100]);
+    expect(times).toContain('half');
+  });
+
+  test('takes events into what is no file, such as a device', async () => {
+    await auditFile('/dev/null').write({ ...event, time: 1 });
+    expect(await timesIn('/dev/null')).toEqual([]);
   });
 
   test('is read line by line as it was written: no character of a JSON text ends a line', async () => {

@@ -12,7 +12,7 @@ export interface StoreCase {
   readonly absent: boolean;
   /** Whether a second call of `open` opens the same database. */
   readonly shared: boolean;
-  readonly open: () => Store<StoreSession>;
+  readonly open: (clock?: () => number) => Store<StoreSession>;
   /** Removes what it left on its server. */
   readonly clean: () => Promise<void>;
 }
@@ -28,33 +28,39 @@ export async function everyStore(what: string): Promise<StoreCase[]> {
   const none = (): Promise<void> => Promise.resolve();
   const table = new Map<string, Uint8Array>();
   return [
-    { name: 'SQLite', absent: false, shared: false, open: () => openStore(':memory:', name), clean: none },
+    {
+      name: 'SQLite',
+      absent: false,
+      shared: false,
+      open: (clock) => openStore(':memory:', name, clock),
+      clean: none,
+    },
     {
       name: 'PostgreSQL',
       absent: postgres.absent,
       shared: true,
-      open: () => openStore(postgres.url, name),
+      open: (clock) => openStore(postgres.url, name, clock),
       clean: () => dropPostgresSchema(postgres.url, name),
     },
     {
       name: 'MariaDB',
       absent: mysql.absent,
       shared: true,
-      open: () => openStore(mysql.url, name),
+      open: (clock) => openStore(mysql.url, name, clock),
       clean: () => dropMysqlTables(mysql.url, `${name}_`),
     },
     {
       name: 'Redis',
       absent: redis.absent,
       shared: true,
-      open: () => openStore(redis.url, name),
+      open: (clock) => openStore(redis.url, name, clock),
       clean: () => deleteRedisKeys(redis.url, name),
     },
     {
       name: 'a driver of the user',
       absent: false,
       shared: true,
-      open: () => createStore(memoryDriver(table)),
+      open: (clock = Date.now) => createStore(memoryDriver(table), { clock }),
       clean: none,
     },
   ];

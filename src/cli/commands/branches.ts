@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { defined } from '../../defined.ts';
-import { branches, type BranchInfo } from '../../history/branches.ts';
+import { branches, checkDeletion, type BranchInfo } from '../../history/branches.ts';
 import type { Define } from '../command.ts';
 import { CommandError } from '../exit-codes.ts';
 import { columns, counted, shown, shownTime } from '../output.ts';
+import { assertNotHeld, looking } from '../plans.ts';
 
 interface CreateFlags {
   readonly turn?: string;
@@ -19,7 +20,7 @@ export function registerBranches(define: Define, program: Command): void {
     'list the branches of a session',
     async (context, id: string) => {
       const { store } = await context.open();
-      const list = await branches(store, id).list();
+      const list = await branches(store, id).list(context.origin);
       const texts = columns(list.map(cellsOf));
       list.forEach((branch, index) => context.output.line('branch', branch, texts[index] as string));
     },
@@ -65,7 +66,11 @@ export function registerBranches(define: Define, program: Command): void {
     'delete a branch with its data keys',
     async (context, id: string, name: string, { force }: { readonly force?: true }) => {
       const { store } = await context.open();
+      const options = { force: force === true, ...context.origin };
       if (context.dryRun) {
+        await looking(context, store, async () =>
+          assertNotHeld(store, [await checkDeletion(store, id, name, options)]),
+        );
         context.output.line('would', { name }, `Would delete the branch ${shown(name)} of ${shown(id)}.`);
         return;
       }
@@ -73,7 +78,7 @@ export function registerBranches(define: Define, program: Command): void {
         what: `This deletes the branch ${shown(name)} of ${shown(id)} for good.`,
         word: name,
       });
-      await branches(store, id).delete(name, { force: force === true, ...context.origin });
+      await branches(store, id).delete(name, options);
       context.output.line('deleted', { name }, `Deleted the branch ${shown(name)} of ${shown(id)}.`);
     },
     { parent, changes: true, asks: true },

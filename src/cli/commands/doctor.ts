@@ -3,7 +3,8 @@ import type { LoadedConfig } from '../load-config.ts';
 import type { Opened } from '../../config/define-config.ts';
 import { isStrongroomError } from '../../errors.ts';
 import { asCall } from '../../operations/as-call.ts';
-import { returnedSessions } from '../../operations/retention.ts';
+import { searchReturned } from '../../operations/erasure.ts';
+import { messageWithCauses } from '../causes.ts';
 import type { Context, Define } from '../command.ts';
 import { checkCopies } from '../doctor/copies.ts';
 import { checkDatabase } from '../doctor/database.ts';
@@ -56,7 +57,12 @@ async function openOrReport(context: Context, report: Report): Promise<Opened | 
   } catch (error) {
     if (!isStrongroomError(error)) throw error;
     const check = error.code === 'ERR_LAYER_ORDER' ? 'stack.order' : 'config';
-    report('error', check, `${error.code}: ${error.message}`, 'Until then nothing else can be checked.');
+    report(
+      'error',
+      check,
+      `${error.code}: ${messageWithCauses(error)}`,
+      'Until then nothing else can be checked.',
+    );
     return undefined;
   }
 }
@@ -75,12 +81,12 @@ async function checkContents(
   } catch (error) {
     if (!isStrongroomError(error) || error.code !== 'ERR_MALFORMED') throw error;
     const next = 'Until then not all keys can be checked. strongroom verify names the sessions.';
-    report('error', 'drift.damaged', `${error.code}: ${error.message}`, next);
+    report('error', 'drift.damaged', `${error.code}: ${messageWithCauses(error)}`, next);
   }
   await checkRetention(store, config.retention, origin, report);
   await checkRecords(store, all, signal, report);
   if (!all) return;
-  for await (const { id } of returnedSessions(store)) {
+  for await (const { id } of searchReturned(store)) {
     report(
       'error',
       'erasure.returned',

@@ -1,15 +1,16 @@
-import { existsSync, renameSync } from 'node:fs';
-import { randomName } from '../../crypto/random.ts';
+import { existsSync } from 'node:fs';
 import { defined } from '../../defined.ts';
 import { isReserved } from '../../derived-id.ts';
+import { tryReceiptKey } from '../../operations/erasure/jws.ts';
 import { eraseSession, eraseSubject, type ErasureReport } from '../../operations/retention.ts';
 import { shred } from '../../operations/shred.ts';
 import { MAINTENANCE } from '../../session-contract.ts';
 import type { Store } from '../../stores/store.ts';
 import type { Context, Define } from '../command.ts';
+import { newDraft, removeLeftDrafts } from '../draft.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit-codes.ts';
-import { newFile } from '../new-file.ts';
 import { counted, shown } from '../output.ts';
+import { assertNotHeld, isHeld, looking } from '../plans.ts';
 import { sessionOf } from '../targets.ts';
 
 interface EraseFlags {
@@ -49,16 +50,18 @@ async function erase(context: Context, { subject, session, reason, receipt }: Er
     throw new CommandError('USAGE', `erase: the file ${receipt} exists. Name a new file for the receipt.`);
   }
   const { store } = await context.open({ keyless: true });
-  const { ids, items, held } = await plan(store, subject, session);
+  const look = async (): Promise<Plan> => plan(store, subject, session);
+  const { ids, items, held } = await (context.dryRun ? looking(context, store, look) : look());
   const what = `${counted(ids.length, 'session')} of ${subject === undefined ? 'session' : 'subject'} ${shown(about)} with ${counted(items, 'item')}`;
   if (context.dryRun) {
     for (const id of ids) output.line('would', { id }, shown(id));
     output.line(
       'sum',
       { sessions: ids.length, items, held },
-      `Would erase ${what}${held ? '; there is a hold' : ''}.`,
+      `Would erase ${what}${held ? '; what is under a hold stays' : ''}.`,
     );
-    return EXIT.done;
+    if (receiptKey !== undefined) await tryReceiptKey('erase', receiptKey);
+    return held ? EXIT.findings : EXIT.done;
   }
   await context.confirm({ what: `This erases ${what} for good.`, word: about });
   const progress = output.progress({ unit: 'conversations' });
@@ -84,12 +87,18 @@ async function withReceipt(
   receipt: string,
   eraseNow: () => Promise<ErasureReport>,
 ): Promise<ErasureReport> {
-  const draft = newFile(`${receipt}.${randomName()}.new`, 0o600);
+  // Its process ended after it had erased and before it gave the receipt its name.
+  for (const left of removeLeftDrafts(receipt, (bytes) => bytes === 0)) {
+    context.output.warning(
+      'RECEIPT_LEFT',
+      `An erase that was killed has left its receipt in ${left}. Keep it: what it names cannot be in another receipt.`,
+    );
+  }
+  const draft = newDraft(receipt, 0o600);
   let report: ErasureReport | undefined;
   try {
     report = await eraseNow();
-    draft.write(`${report.receipt}\n`);
-    renameSync(draft.path, receipt);
+    draft.finish(`${report.receipt}\n`);
     return report;
   } catch (error) {
     draft.remove();
@@ -130,11 +139,13 @@ function printErasure({ output }: Context, report: ErasureReport, file: string |
 }
 
 /** What an erasure would remove, and whether a hold forbids a part of it. */
-async function plan(
-  store: Store,
-  subject: string | undefined,
-  session: string | undefined,
-): Promise<{ readonly ids: readonly string[]; readonly items: number; readonly held: boolean }> {
+interface Plan {
+  readonly ids: readonly string[];
+  readonly items: number;
+  readonly held: boolean;
+}
+
+async function plan(store: Store, subject: string | undefined, session: string | undefined): Promise<Plan> {
   const maintenance = store[MAINTENANCE];
   if (maintenance === undefined) {
     throw new CommandError(
@@ -147,13 +158,7 @@ async function plan(
   for (const top of tops) for (const id of [...(await maintenance.tree(top)), top]) ids.add(id);
   let items = 0;
   for (const id of ids) items += (await maintenance.records(id)).length;
-  let held = false;
-  try {
-    await maintenance.assertNotHeld([...ids]);
-  } catch {
-    held = true;
-  }
-  return { ids: [...ids], items, held };
+  return { ids: [...ids], items, held: await isHeld(store, [...ids]) };
 }
 
 export function registerShred(define: Define): void {
@@ -164,7 +169,8 @@ export function registerShred(define: Define): void {
       const { output, origin } = context;
       const { store } = await context.open();
       if (context.dryRun) {
-        const { ids, items } = await plan(store, undefined, id);
+        const { ids, items } = await looking(context, store, async () => plan(store, undefined, id));
+        await assertNotHeld(store, ids);
         output.line(
           'would',
           { sessions: ids.length, items },

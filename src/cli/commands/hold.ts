@@ -1,10 +1,12 @@
 import type { HoldRecord } from '../../keys/dek-store.ts';
-import { asCall } from '../../operations/as-call.ts';
 import { keyPlacesOf } from '../../operations/key-places.ts';
 import { defined } from '../../defined.ts';
-import { hold, release } from '../../operations/holds.ts';
+import { hold, holdExists, noHold, release } from '../../operations/holds.ts';
+import { listHolds } from '../../report/holds.ts';
+import type { Store } from '../../stores/store.ts';
 import type { Define } from '../command.ts';
 import { shown, shownTime } from '../output.ts';
+import { looking } from '../plans.ts';
 
 interface HoldFlags {
   readonly reason: string;
@@ -20,6 +22,8 @@ export function registerHold(define: Define): void {
       const { store } = await context.open({ keyless: true });
       const members = defined({ sessionId, reason, id, by: origin.actor });
       if (context.dryRun) {
+        const found = await looking(context, store, async () => findHold(store, id));
+        if (found !== undefined) throw holdExists(found.id);
         output.line('would', members, `Would place a hold on ${shown(sessionId)}.`);
         return;
       }
@@ -39,7 +43,16 @@ export function registerHold(define: Define): void {
       const { output, origin } = context;
       const { store } = await context.open({ keyless: true });
       if (context.dryRun) {
-        output.line('would', { id }, `Would release the hold ${shown(id)}.`);
+        const found = await looking(context, store, async () => findHold(store, id));
+        if (found === undefined) throw noHold(id);
+        const { sessionId, releasedAt } = found;
+        output.line(
+          'would',
+          defined({ id, releasedAt }),
+          releasedAt === undefined
+            ? `Would release the hold ${shown(id)} on ${shown(sessionId)}.`
+            : `The hold ${shown(id)} on ${shown(sessionId)} was released at ${shownTime(releasedAt)}; nothing would change.`,
+        );
         return;
       }
       await context.confirm({
@@ -59,14 +72,9 @@ export function registerHold(define: Define): void {
 
   define('holds', 'list the open holds; needs no key', async (context, { all }: { readonly all?: true }) => {
     const { store } = await context.open({ keyless: true });
-    const places = await keyPlacesOf('hold', store);
-    const found = new Map<string, HoldRecord>();
-    await asCall(store, 'checkKeys', context.origin, async () => {
-      for (const { holds } of places.stores)
-        for (const record of (await holds?.list(all === true ? {} : { open: true })) ?? [])
-          found.set(record.id, record);
-    });
-    for (const record of found.values()) {
+    const found = await looking(context, store, async () => holdsOf(store));
+    for (const record of found) {
+      if (all !== true && record.releasedAt !== undefined) continue;
       const { id, sessionId, reason, placedAt, placedBy, releasedAt } = record;
       const by = placedBy === undefined ? '' : ` by ${shown(placedBy)}`;
       const until = releasedAt === undefined ? '' : ` · released ${shownTime(releasedAt)}`;
@@ -77,4 +85,12 @@ export function registerHold(define: Define): void {
       );
     }
   }).option('--all', 'released ones too');
+}
+
+async function holdsOf(store: Store): Promise<readonly HoldRecord[]> {
+  return listHolds((await keyPlacesOf('hold', store)).stores);
+}
+
+async function findHold(store: Store, id: string | undefined): Promise<HoldRecord | undefined> {
+  return (await holdsOf(store)).find((record) => record.id === id);
 }

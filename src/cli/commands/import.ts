@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
+import type { Session } from '@openai/agents';
 import { isStrongroomError } from '../../errors.ts';
 import { fileLines } from '../../file-lines.ts';
-import { importSession } from '../../operations/import-session.ts';
+import { compareImport, importSession, type ImportReport } from '../../operations/import-session.ts';
 import { isReserved } from '../../derived-id.ts';
-import type { Define } from '../command.ts';
+import type { Context, Define } from '../command.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
 
@@ -18,7 +19,7 @@ export function registerImport(define: Define): void {
     'import',
     'write the sessions of an export into the store, through its layers; needs the keys',
     async (context, file: string) => {
-      const { output, origin, signal } = context;
+      const { output, signal } = context;
       if (!existsSync(file)) throw new CommandError('USAGE', `The file ${file} does not exist.`);
       const { store } = await context.open();
       let total = 0;
@@ -28,20 +29,18 @@ export function registerImport(define: Define): void {
       for await (const document of documentsOf(file)) {
         signal.throwIfAborted();
         const { sessionId: id, subject } = document;
-        if (!context.dryRun) {
-          const session = store.session(id, {
-            ...(typeof subject === 'string' && { subject }),
-            ...(isReserved(id) && { derived: true }),
-          });
-          try {
-            const { written, already } = await importSession(session, document, origin);
-            sums.written += written;
-            sums.already += already;
-          } catch (error) {
-            if (!isStrongroomError(error) || error.code !== 'ERR_CONFLICT') throw error;
-            sums.conflicts++;
-            output.line('conflict', { id }, `${shown(id)} holds other items, and was left as it is.`);
-          }
+        const session = store.session(id, {
+          ...(typeof subject === 'string' && { subject }),
+          ...(isReserved(id) && { derived: true }),
+        });
+        try {
+          const { written, already } = await importOne(context, session, document);
+          sums.written += written;
+          sums.already += already;
+        } catch (error) {
+          if (!isStrongroomError(error) || error.code !== 'ERR_CONFLICT') throw error;
+          sums.conflicts++;
+          output.line('conflict', { id }, `${shown(id)} holds other items, and was left as it is.`);
         }
         progress.at(++sums.sessions);
       }
@@ -50,13 +49,23 @@ export function registerImport(define: Define): void {
         context.dryRun ? 'would' : 'result',
         sums,
         context.dryRun
-          ? `Would import ${counted(sums.sessions, 'session')}.`
+          ? `Would import ${counted(sums.sessions - sums.conflicts, 'session')}: ${counted(sums.written, 'item')} would be written, ${counted(sums.already, 'item')} are there.`
           : `Imported ${counted(sums.sessions - sums.conflicts, 'session')}: ${counted(sums.written, 'item')} written, ${counted(sums.already, 'item')} there before.`,
       );
       return sums.conflicts === 0 ? EXIT.done : EXIT.findings;
     },
     { changes: true },
   ).argument('<file>', 'of strongroom export');
+}
+
+async function importOne(
+  { dryRun, origin }: Context,
+  session: Session,
+  document: ExportLine,
+): Promise<ImportReport> {
+  if (!dryRun) return importSession(session, document, origin);
+  const { items, already } = await compareImport(session, document, origin);
+  return { written: items.length - already, already };
 }
 
 async function* documentsOf(file: string): AsyncIterable<ExportLine> {

@@ -1,5 +1,4 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { loadKey } from '../../config/key-reference.ts';
 import { generateKey } from '../../keys/generate-key.ts';
 import { keyring } from '../../keys/keyring.ts';
@@ -40,7 +39,7 @@ export function registerInit(define: Define): void {
       if (how === undefined) {
         throw new CommandError('USAGE', `init: --store must be one of ${Object.keys(STORES).join(', ')}.`);
       }
-      const isModule = mjs === true || isCommonJs(process.cwd());
+      const isModule = mjs === true || !process.features.typescript || isCommonJs(process.cwd());
       const file = isModule ? 'strongroom.config.mjs' : 'strongroom.config.ts';
       // The command line reads the first of these names: another one would win, or lose, without a word.
       const existing = NAMES.find((name) => existsSync(name));
@@ -62,7 +61,7 @@ export function registerInit(define: Define): void {
     .option('--store <name>', Object.keys(STORES).join(', '), 'sqlite')
     .option(
       '--mjs',
-      'strongroom.config.mjs, for Node.js before 22.18; written anyway where package.json has "type": "commonjs"',
+      'strongroom.config.mjs; written anyway by Node.js before 22.18, and where package.json has "type": "commonjs"',
     );
 }
 
@@ -83,17 +82,9 @@ export default defineConfig({
 `;
 }
 
-/** Where the folder is one of git, so that the key cannot be committed by accident. */
+/** So that the key cannot be committed by accident, also where the folder becomes one of git later. */
 function ignore(name: string): void {
-  if (!isInGit(process.cwd()) && !existsSync('.gitignore')) return;
   const known = existsSync('.gitignore') ? readFileSync('.gitignore', 'utf8') : '';
   if (known.split('\n').includes(name)) return;
   appendFileSync('.gitignore', `${known === '' || known.endsWith('\n') ? '' : '\n'}${name}\n`);
-}
-
-/** Also in a folder below the one that has `.git`. */
-function isInGit(folder: string): boolean {
-  if (existsSync(join(folder, '.git'))) return true;
-  const above = dirname(folder);
-  return above !== folder && isInGit(above);
 }

@@ -1,8 +1,6 @@
 import { defined } from '../../defined.ts';
 import { page } from '../../history/page.ts';
-import { parseWrappedKey } from '../../keys/wrapped-key.ts';
 import type { Header } from '../../layer.ts';
-import { keyPlacesOf } from '../../operations/key-places.ts';
 import { asCall } from '../../operations/as-call.ts';
 import { envelopeText, parseEnvelope } from '../../protocol/envelope.ts';
 import { encodeItem } from '../../protocol/item.ts';
@@ -13,6 +11,7 @@ import type { Context, Define } from '../command.ts';
 import { CommandError } from '../exit-codes.ts';
 import { counted, shown, shownTime } from '../output.ts';
 import { hintNoRecords, sessionOf } from '../targets.ts';
+import { wrappingKeysOf } from '../wrapping-keys.ts';
 
 interface InspectFlags {
   readonly items?: true;
@@ -62,12 +61,11 @@ async function showHeaders({ output, origin, open }: Context, id: string, last: 
   const records = await asCall(sessionOf(store, id), 'checkKeys', origin, async () =>
     maintenance.records(id),
   );
-  const kids = new Map<string, string>();
-  for (const keys of (await keyPlacesOf('checkKeys', store)).stores)
-    for await (const { did, kid } of keys.list({ sessionId: id })) kids.set(did, kid);
   const first = Math.max(records.length - last, 0);
-  for (const [offset, record] of records.slice(first).entries()) {
-    const members = describe(record, first + offset, id, kids);
+  const wanted = records.slice(first);
+  const kidOf = await wrappingKeysOf(store, id, wanted);
+  for (const [offset, record] of wanted.entries()) {
+    const members = describe(record, first + offset, id, kidOf);
     const { index, kind, bytes, writtenAt, expiresAt, kid } = members;
     const expiry = expiresAt === undefined ? '' : ` · expires ${shownTime(expiresAt)}`;
     const key = kid === undefined ? '' : ` · key ${shown(kid)}`;
@@ -97,7 +95,7 @@ function describe(
   record: StoredRecord,
   index: number,
   sessionId: string,
-  kids: ReadonlyMap<string, string>,
+  kidOf: (record: StoredRecord) => string | undefined,
 ): Described {
   const { body, writtenAt, expiresAt } = record;
   const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
@@ -105,10 +103,9 @@ function describe(
   try {
     const text = envelopeText(decodeRecord(record, sessionId));
     if (text === undefined) return defined({ kind: 'plain' as const, ...of });
-    const { header, wrapped } = parseEnvelope(text);
+    const { header } = parseEnvelope(text);
     const kind = header.d === undefined ? ('unsealed' as const) : ('sealed' as const);
-    const kid = wrapped === undefined ? kids.get(header.d ?? '') : parseWrappedKey(wrapped).kid;
-    return defined({ kind, ...of, kid, header });
+    return defined({ kind, ...of, kid: kidOf(record), header });
   } catch {
     return defined({ kind: 'damaged' as const, ...of });
   }

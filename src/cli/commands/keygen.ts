@@ -1,7 +1,7 @@
 import type { JWK } from 'jose';
 import { toBase64url } from '../../crypto/encoding.ts';
 import { randomBytes } from '../../crypto/random.ts';
-import { generateKey, type GenerateKeyOptions } from '../../keys/generate-key.ts';
+import { generateKey, GENERATED_ALGORITHMS, type GenerateKeyOptions } from '../../keys/generate-key.ts';
 import { loadJose } from '../../load-jose.ts';
 import type { Define } from '../command.ts';
 import { CommandError } from '../exit-codes.ts';
@@ -68,7 +68,12 @@ export function registerKeygen(define: Define): void {
 }
 
 async function makeKey({ receipt, alg }: KeygenOptions): Promise<JWK> {
-  if (receipt === undefined) return generateKey(alg === undefined ? {} : { alg });
+  if (receipt === undefined) {
+    if (alg !== undefined && !GENERATED_ALGORITHMS.includes(alg)) {
+      throw new CommandError('USAGE', `keygen: --alg must be one of ${GENERATED_ALGORITHMS.join(', ')}.`);
+    }
+    return generateKey(alg === undefined ? {} : { alg });
+  }
   const name: string = alg ?? 'EdDSA';
   if (!RECEIPT_ALGORITHMS.includes(name)) {
     throw new CommandError(

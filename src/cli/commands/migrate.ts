@@ -2,7 +2,8 @@ import { migrate } from '../../operations/migrate.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
-import { countSessions, oneOrAll } from '../targets.ts';
+import { looking } from '../plans.ts';
+import { countSessions, oneOrAll, reportNoRecords } from '../targets.ts';
 
 export function registerMigrate(define: Define): void {
   define(
@@ -11,7 +12,9 @@ export function registerMigrate(define: Define): void {
     async (context, id?: string) => {
       const { output, origin, signal } = context;
       const { store } = await context.open();
-      const total = id === undefined ? (await countSessions(store)).sessions : 1;
+      const count = async (): Promise<number> =>
+        id === undefined ? (await countSessions(store)).sessions : 1;
+      const total = await (context.dryRun ? looking(context, store, count) : count());
       if (context.dryRun) {
         output.line(
           'would',
@@ -34,7 +37,9 @@ export function registerMigrate(define: Define): void {
         { ...report, held: report.held.length },
         `Sealed ${counted(report.sealed, 'item')} of ${counted(report.sessions, 'session')}; ${counted(report.already, 'item')} were sealed before.`,
       );
-      return report.held.length === 0 ? EXIT.done : EXIT.findings;
+      const isMissing = id !== undefined && report.sealed + report.already + report.held.length === 0;
+      if (isMissing) reportNoRecords(output, id);
+      return report.held.length === 0 && !isMissing ? EXIT.done : EXIT.findings;
     },
     { changes: true },
   ).argument('[session]', 'only this session');

@@ -4,7 +4,8 @@ import type { Duration } from '../../options.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
-import { oneOrAll } from '../targets.ts';
+import { looking } from '../plans.ts';
+import { oneOrAll, reportNoRecords } from '../targets.ts';
 
 interface ReencryptFlags {
   readonly grace?: Duration;
@@ -18,8 +19,12 @@ export function registerReencrypt(define: Define): void {
       const { output, origin, signal } = context;
       const { store } = await context.open();
       const target = oneOrAll(store, id);
-      let total = 0;
-      for await (const _ of sessionsWithKeysOf('reencrypt', target)) total++;
+      const count = async (): Promise<number> => {
+        let sessions = 0;
+        for await (const _ of sessionsWithKeysOf('reencrypt', target)) sessions++;
+        return sessions;
+      };
+      const total = await (context.dryRun ? looking(context, store, count) : count());
       if (context.dryRun) {
         output.line('would', { sessions: total }, `Would seal ${counted(total, 'session')} anew.`);
         return EXIT.done;
@@ -49,7 +54,10 @@ export function registerReencrypt(define: Define): void {
         { ...sums, destroyed: destroyed.length, held: held.length },
         `Sealed ${counted(sums.entries, 'item')} of ${counted(sums.sessions, 'session')} anew; destroyed ${counted(destroyed.length, 'data key')}.`,
       );
-      return held.length === 0 ? EXIT.done : EXIT.findings;
+      const isMissing =
+        id !== undefined && sums.entries + sums.shredded + destroyed.length + held.length === 0;
+      if (isMissing) reportNoRecords(output, id);
+      return held.length === 0 && !isMissing ? EXIT.done : EXIT.findings;
     },
     { changes: true, asks: true },
   )

@@ -1,12 +1,14 @@
 import { resolve } from 'node:path';
 import { defined } from '../../defined.ts';
 import { transfer, type TransferReport } from '../../operations/transfer.ts';
-import { listed } from '../../operations/listed.ts';
 import { openSqlite } from '../../stores/sqlite.ts';
 import type { Store } from '../../stores/store.ts';
 import type { Context, Define } from '../command.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
+import { loadConfig } from '../load-config.ts';
 import { counted, shown } from '../output.ts';
+import { looking } from '../plans.ts';
+import { countSessions } from '../targets.ts';
 
 interface TransferFlags {
   readonly to?: string;
@@ -19,14 +21,19 @@ export function registerTransfer(define: Define): void {
     'copy all sessions to another store, sealed as they are; needs no key',
     async (context, flags: TransferFlags) => {
       const { output, origin, signal } = context;
-      const { store } = await context.open({ keyless: true });
-      let total = 0;
-      let items = 0;
-      for await (const summary of listed(store, { derived: 'all' })) {
-        total++;
-        items += summary.items;
+      if ((flags.to === undefined) === (flags.toFile === undefined)) {
+        throw new CommandError(
+          'USAGE',
+          'transfer: give either --to with a configuration, or --to-file with a SQLite file.',
+        );
       }
+      const { store } = await context.open({ keyless: true });
+      const count = async (): Promise<{ sessions: number; items: number }> =>
+        countSessions(store, () => true);
+      const { sessions: total, items } = await (context.dryRun ? looking(context, store, count) : count());
       if (context.dryRun) {
+        // Not opened: that could create it.
+        if (flags.to !== undefined) await loadConfig(flags.to, process.cwd());
         output.line(
           'would',
           { sessions: total, items },
@@ -65,12 +72,6 @@ export function registerTransfer(define: Define): void {
 
 /** The store of a configuration is closed with the others. */
 async function openTarget(context: Context, { to, toFile }: TransferFlags): Promise<Store> {
-  if ((to === undefined) === (toFile === undefined)) {
-    throw new CommandError(
-      'USAGE',
-      'transfer: give either --to with a configuration, or --to-file with a SQLite file.',
-    );
-  }
   if (toFile !== undefined) return openSqlite(resolve(toFile));
   return (await context.open({ keyless: true, ...defined({ config: to }) })).store;
 }

@@ -14,8 +14,8 @@ export function registerUsage(define: Define): void {
         throw new CommandError('USAGE', 'usage: give either a session or --subject.');
       const usage =
         subject === undefined
-          ? await sessionUsage(sessionOf(store, id as string))
-          : await subjectUsage(store, subject);
+          ? await sessionUsage(sessionOf(store, id as string), context.origin)
+          : await subjectUsage(store, subject, context.origin);
       context.output.line('usage', usage, textOf(usage));
     },
   )

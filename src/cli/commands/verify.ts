@@ -3,7 +3,7 @@ import { verifySessions } from '../../operations/verify-sessions.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
-import { countSessions, hintNoRecords, oneOrAll } from '../targets.ts';
+import { countSessions, oneOrAll, reportNoRecords } from '../targets.ts';
 
 export function registerVerify(define: Define): void {
   define(
@@ -30,8 +30,9 @@ export function registerVerify(define: Define): void {
         sums,
         `${counted(sums.records, 'record')} in ${counted(sums.sessions, 'session')}: ${sums.failed} failed, ${sums.shredded} erased by their keys.`,
       );
-      if (id !== undefined && sums.records === 0) hintNoRecords(output, id);
-      return sums.failed === 0 ? EXIT.done : EXIT.findings;
+      const isMissing = id !== undefined && sums.records === 0 && sums.failed === 0;
+      if (isMissing) reportNoRecords(output, id);
+      return sums.failed === 0 && !isMissing ? EXIT.done : EXIT.findings;
     },
   ).argument('[session]', 'only this session');
 }

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { isStrongroomError } from '../../errors.ts';
 import { MAINTENANCE } from '../../session-contract.ts';
 import type { Store } from '../../stores/store.ts';
+import { messageWithCauses } from '../causes.ts';
 import type { Report } from './finding.ts';
 
 /** Whether the database answers, keeps what it acknowledged, and has the indexes of the schema. */
@@ -20,7 +21,12 @@ export async function checkDatabase(store: Store, report: Report): Promise<boole
     await setImmediate();
   } catch (error) {
     if (!isStrongroomError(error)) throw error;
-    report('error', 'database', `${error.code}: ${error.message}`, 'Until then nothing else can be checked.');
+    report(
+      'error',
+      'database',
+      `${error.code}: ${messageWithCauses(error)}`,
+      'Until then nothing else can be checked.',
+    );
     return false;
   } finally {
     process.removeAllListeners('warning');

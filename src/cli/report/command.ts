@@ -1,11 +1,10 @@
-import { closeSync, existsSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { GENERATOR } from '../../report/page/document.ts';
 import { complianceReport, renderReport, type ComplianceReport } from '../../report/index.ts';
 import type { Command } from 'commander';
-import { randomName } from '../../crypto/random.ts';
 import type { Define } from '../command.ts';
+import { newDraft, removeLeftDrafts } from '../draft.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
-import { newFile } from '../new-file.ts';
 import { counted, type Output } from '../output.ts';
 import { openInputs, type InputFlags } from './inputs.ts';
 
@@ -73,10 +72,10 @@ function beginOf(path: string): string {
 
 /** Whole or not at all. */
 function writePage(file: string, page: string): void {
-  const draft = newFile(`${file}.${randomName()}.new`, 0o600);
+  removeLeftDrafts(file, () => true);
+  const draft = newDraft(file, 0o600);
   try {
-    draft.write(page);
-    renameSync(draft.path, file);
+    draft.finish(page);
   } catch (error) {
     draft.remove();
     throw error;

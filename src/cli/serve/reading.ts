@@ -14,6 +14,7 @@ import { MAINTENANCE, type SessionSummary } from '../../session-contract.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
 import type { Store } from '../../stores/store.ts';
 import { layersOfStore } from '../../wrap-store.ts';
+import { wrappingKeysOf } from '../wrapping-keys.ts';
 
 /** Conversations on one page. */
 export const MOST_LISTED = 500;
@@ -102,10 +103,10 @@ export function createReading(store: Store, origin: CallOrigin): Reading {
       const records = await maintenance.records(id);
       const derived = await maintenance.derived(id);
       if (records.length === 0 && derived.length === 0) return undefined;
-      const kids = new Set<string>();
-      for await (const { kid } of maintenance.dekStore.list({ sessionId: id })) kids.add(kid);
+      const kidOf = await wrappingKeysOf(store, id, records);
+      const kids = new Set(records.map(kidOf).filter((kid) => kid !== undefined));
       const { stores } = await keyPlacesOf('sessions', store);
-      const current = await branches(store, id).current();
+      const current = await branches(store, id).current(origin);
       const names = derived.map(parseDerivedId).filter((each) => each !== undefined);
       const others: Record<string, number> = {};
       for (const { kind } of names) if (kind !== 'branch') others[kind] = (others[kind] ?? 0) + 1;
@@ -134,7 +135,7 @@ export function createReading(store: Store, origin: CallOrigin): Reading {
         return {
           turns: turnsOf(items, details),
           hasMore: before !== undefined,
-          usage: await usageOf(store, id),
+          usage: await usageOf(store, id, { ...origin, purpose: reason }),
         };
       }),
   };
@@ -155,9 +156,9 @@ function turnsOf(items: readonly AgentInputItem[], details: readonly ItemDetails
 }
 
 /** The ledger is a session of its own, which a person may not be allowed to read. */
-async function usageOf(store: Store, id: string): Promise<SessionUsage | undefined> {
+async function usageOf(store: Store, id: string, origin: CallOrigin): Promise<SessionUsage | undefined> {
   try {
-    const usage = await sessionUsage(store.session(id));
+    const usage = await sessionUsage(store.session(id), origin);
     return usage.runs === 0 ? undefined : usage;
   } catch (error) {
     if (isStrongroomError(error) && error.code === 'ERR_ACCESS_DENIED') return undefined;

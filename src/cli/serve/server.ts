@@ -7,6 +7,7 @@ import type { CallOrigin } from '../../layer.ts';
 import { STYLE_SOURCE } from '../../report/page/document.ts';
 import type { ComplianceReport } from '../../report/index.ts';
 import type { Store } from '../../stores/store.ts';
+import { messageWithCauses } from '../causes.ts';
 import { originAt } from './address.ts';
 import { createGate, type Admission, type Gate } from './gate.ts';
 import { openedConversations } from './opened.ts';
@@ -175,7 +176,7 @@ function failed(error: unknown): Answer {
   return message(
     isDenied ? 403 : 500,
     isDenied ? 'Not allowed' : 'Failed',
-    `${error.code}: ${error.message}`,
+    `${error.code}: ${messageWithCauses(error)}`,
   );
 }
 

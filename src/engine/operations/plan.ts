@@ -11,7 +11,8 @@ import type { Transaction } from './items.ts';
 export interface Plan {
   readonly fresh: readonly Entry[];
   readonly call: SessionCall;
-  readonly going: readonly Opened[];
+  /** The records that it removes for sure, but for hidden ones among those that stay. */
+  readonly removed: readonly Opened[];
   /** Each is tried when a legal hold forbids the previous one. */
   sealed(stored: AgentInputItem[]): SessionHistoryTransactionArgs[];
 }
@@ -26,7 +27,7 @@ export function planAppend(
   return {
     fresh: comparison.entriesOf(items),
     call,
-    going: [],
+    removed: [],
     sealed: (stored) => [{ operationId, transaction: { type: 'append_items', items: stored } }],
   };
 }
@@ -65,15 +66,21 @@ export async function planSuffix(
   };
   if (!keepsVisible) await mayGo();
   const hiddenStay = onlyHiddenGo && (await isRefused(mayGo));
+  const change = visible[plan.kept];
+  const removed = change === undefined ? [] : opened.slice(opened.indexOf(change));
   return {
     fresh: plan.fresh,
-    going,
-    call: { ...call, replaces: going.flatMap((record) => record.bottom ?? []) },
+    removed,
+    call: { ...call, replaces: bottomsOf(going), removes: bottomsOf(removed) },
     sealed: (stored) => [
       ...(hiddenStay ? [] : [replacing(plan.records(stored))]),
       ...(onlyHiddenGo ? [replacing([...expected, ...stored])] : []),
     ],
   };
+}
+
+function bottomsOf(records: readonly Opened[]): Entry[] {
+  return records.flatMap(({ bottom }) => bottom ?? []);
 }
 
 /** By a legal hold, or because the clock is too far ahead. */

@@ -12,7 +12,7 @@ export async function transactSealed(
   parts: Parts,
   { operationId, transaction }: SessionHistoryTransactionArgs,
   call: ActiveCall,
-): Promise<{ readonly entries: readonly Written[]; readonly going: readonly Opened[] } | undefined> {
+): Promise<{ readonly entries: readonly Written[]; readonly removed: readonly Opened[] } | undefined> {
   const { inner, stack, pipeline, histories } = parts;
   const digest = transactionDigest(transaction);
   const { operations } = histories.of(call);
@@ -55,7 +55,7 @@ export async function transactSealed(
       operations.acknowledge(operationId);
     },
   );
-  return { entries, going: plan.going };
+  return { entries, removed: plan.removed };
 }
 
 /** Without envelopes only the inner session knows operations of other processes. */

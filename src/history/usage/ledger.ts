@@ -3,8 +3,10 @@ import { derivedId, parseDerivedId, rootOf } from '../../derived-id.ts';
 import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import { invalidOption } from '../../options.ts';
 import { deriveOf, historyOf, PAGES, VERSION, type Pages } from '../../session-contract.ts';
-import type { VersionSource } from '../../layer.ts';
+import type { CallOrigin, VersionSource } from '../../layer.ts';
+import { refuseOrigin } from '../../protocol/call-origin.ts';
 import { USAGE_RECORD } from '../../protocol/ledger.ts';
+import { pageOf } from '../page.ts';
 import { hasTransactions } from '../replace-oldest.ts';
 import type { UsageCell } from './tokens.ts';
 
@@ -51,6 +53,7 @@ export function ledgerIdOf(sessionId: string): string {
 
 /**
  * @param store The store of the ledger, when the session is not from a store of ours.
+ * @param origin Who reads it, for its layers.
  * @throws {@link StrongroomError} `ERR_UNSUPPORTED` when the session cannot have a derived session;
  * `ERR_INVALID_OPTION` for a session that is a ledger itself.
  */
@@ -58,6 +61,7 @@ export async function openLedger(
   where: string,
   session: Session,
   store: UsageStore | undefined,
+  origin: CallOrigin = {},
 ): Promise<Ledger> {
   if (typeof session?.getSessionId !== 'function') invalidOption(where, 'session', 'a session', session);
   if (store !== undefined && typeof store.session !== 'function')
@@ -83,10 +87,17 @@ export async function openLedger(
       `${where}: usage is kept beside the conversation in its store, and this session is of no store of strongroom. Pass a store for it: { store: openSqlite(…) }, wrapped as you wish.`,
     );
   }
+  const hasOrigin = Object.keys(origin).length > 0;
+  if ((ledger as { readonly [PAGES]?: Pages })[PAGES] === undefined) refuseOrigin(where, origin);
+  const read = async (limit?: number): Promise<AgentInputItem[]> =>
+    // Through the cache, which pages do not use.
+    hasOrigin
+      ? (await pageOf(where, ledger, { limit, ...origin })).items.map(({ item }) => item)
+      : ledger.getItems(limit);
   /** The last record, `'none'` for a ledger without visible items. */
   const newest = async (): Promise<UsageRecord | 'none' | undefined> => {
     for (let limit = 1; ; limit *= 2) {
-      const items = await ledger.getItems(limit);
+      const items = await read(limit);
       const found = items.map(parseRecord).findLast((record) => record !== undefined);
       if (found !== undefined || items.length < limit)
         return found ?? (items.length === 0 ? 'none' : undefined);
@@ -99,7 +110,7 @@ export async function openLedger(
       const found = await newest();
       return found === 'none' ? undefined : found;
     },
-    all: async () => (await ledger.getItems()).flatMap((item) => parseRecord(item) ?? []),
+    all: async () => (await read()).flatMap((item) => parseRecord(item) ?? []),
     async append(next) {
       for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
         const version = await source.read();

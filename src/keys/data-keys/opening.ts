@@ -2,7 +2,8 @@ import { deriveKeys, type DerivedKeys } from '../../crypto/derive.ts';
 import { constantTimeEqual } from '../../crypto/equal.ts';
 import { loadSuite, type SuiteName } from '../../crypto/suite.ts';
 import { StrongroomError } from '../../errors.ts';
-import type { Keyring } from '../keyring.ts';
+import { providerError } from '../provider-error.ts';
+import type { Keyring, UnwrappedKey } from '../keyring.ts';
 import type { Epochs } from './epochs.ts';
 import { findWrapped, type FoundKey } from './look-up.ts';
 import { once } from './once.ts';
@@ -79,7 +80,13 @@ export function createOpening(
     const binding = { contextHash: scope.context.name };
     const loading = loadSuite(suite);
     if (loading !== undefined) await loading;
-    const { dek, kid, openOnly } = await scope.ring.unwrap(wrapped, binding);
+    let unwrapped: UnwrappedKey;
+    try {
+      unwrapped = await scope.ring.unwrap(wrapped, binding);
+    } catch (cause) {
+      throw providerError(undefined, 'unwrap', cause);
+    }
+    const { dek, kid, openOnly } = unwrapped;
     let derived: DerivedKeys;
     try {
       if (dek.length !== 32) wrongDataKey();

@@ -2,6 +2,7 @@ import type { AgentInputItem } from '@openai/agents';
 import { defined } from '../../defined.ts';
 import { isStrongroomError, StrongroomError, type ErrorCode } from '../../errors.ts';
 import type { SessionCall } from '../../layer.ts';
+import { dropPromise } from '../../options.ts';
 import { headerOf } from './record.ts';
 
 /** Why a record does not open: an error code without `ERR_`. */
@@ -96,6 +97,8 @@ export function skipOrThrow(
     reason,
     defined({ sessionId: call.sessionId, ...place, did: header?.d, writtenAt: header?.t, error: located }),
   );
+  // Every answer but 'skip' throws, a promise included.
+  dropPromise(decision);
   const skip = policy === undefined ? reason === 'SHREDDED' : decision === 'skip';
   if (!skip || reason === 'KEY_UNAVAILABLE') throw located;
   if (reason !== 'SHREDDED') call.skipped();

@@ -1,6 +1,7 @@
 import type { AgentInputItem } from '@openai/agents';
 import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import { callKey, resultKey } from '../../protocol/links.ts';
+import { atOnce } from '../../options.ts';
 import { keptPythonItem, pythonItem } from '../python-item.ts';
 import { openPythonItem, pythonKey } from '../python-session.ts';
 import type { MessageRow, SessionRows, UsageRow } from './tables.ts';
@@ -64,7 +65,10 @@ export interface ReadOptions {
 /** @throws {@link StrongroomError} For the first row that cannot be read, unless they are skipped. */
 export function readSession(id: string, rows: SessionRows, options: ReadOptions): StoredPythonSession {
   const { encryptionKey } = options;
-  const key = encryptionKey === undefined ? undefined : pythonKey(encryptionKey, options.encryptedAs(id));
+  const key =
+    encryptionKey === undefined
+      ? undefined
+      : pythonKey(encryptionKey, atOnce('readPythonStore', 'encryptedAs', options.encryptedAs(id)));
   const opened = new Map<number, Record<string, unknown> | undefined>();
   for (const row of [...rows.branches.values()].flat()) {
     if (!opened.has(row.id)) opened.set(row.id, openRow(id, row, key, options));

@@ -13,11 +13,14 @@ export const WHERE = 'retention';
 export interface RetentionOptions extends Omit<CallOrigin, 'runContext'> {
   /** Purges expired records; with a duration also records of at least this age, see `purgeExpired`. */
   readonly expired?: true | Duration;
-  /** Deletes sessions whose first item is older, a conversation with its derived sessions. */
+  /**
+   * Deletes sessions whose first item is older, a conversation with its derived sessions. Data keys, vaults and registers of
+   * branches go with their conversation; when it has no items and nothing else of it remains, by their last item.
+   */
   readonly maxAge?: Duration;
   /**
    * Deletes conversations whose last item is older, with their derived sessions. Items of branches and other
-   * derived sessions count.
+   * derived sessions count. What somebody writes while a run deletes is kept, in the session in which it was written.
    */
   readonly maxIdle?: Duration;
   /**

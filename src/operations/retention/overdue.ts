@@ -1,3 +1,4 @@
+import { holdsConversation } from '../../derived-id.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
 import { warn } from '../../warning.ts';
 import { WHERE, type RetentionSettings } from './options.ts';
@@ -13,9 +14,22 @@ export async function overdueSessions(
   const periods = [after, age, idle].filter((period) => period !== undefined);
   if (periods.length === 0 || (!expired && age === undefined)) return 0;
   const then = maintenance.now() - Math.min(...periods);
-  const oldest = [after, age].filter((period) => period !== undefined);
-  const writtenBefore = oldest.length === 0 ? undefined : then - Math.min(...oldest);
-  return (await maintenance.expired(writtenBefore, expired ? then : 0)).length;
+  const overdue = new Set<string>();
+  if (expired) {
+    const found = await maintenance.expired(after === undefined ? undefined : then - after, then);
+    for (const { id } of found) overdue.add(id);
+  }
+  if (age !== undefined) {
+    const before = then - age;
+    for (const { id } of await maintenance.expired(before, 0)) {
+      // Data keys and values behind tokens are as old as they may be, as long as their conversation is not.
+      if (overdue.has(id) || !holdsConversation(id)) continue;
+      // A summary is as young as its writing to this rule, and to a purge as old as what it stands for.
+      const records = await maintenance.records(id);
+      if (records.some(({ writtenAt }) => writtenAt <= before)) overdue.add(id);
+    }
+  }
+  return overdue.size;
 }
 
 /** Warns before a run, which then deletes the overdue records. */

@@ -7,12 +7,21 @@ export interface RetentionReport {
   readonly expired: { readonly items: number; readonly sessions: number };
   /** Sessions deleted as a whole. */
   readonly deleted: readonly string[];
-  /** How many derived sessions were deleted with them, by kind. */
+  /** How many derived sessions with items were deleted with them, by kind. */
   readonly derived: Readonly<Record<string, number>>;
   /** Items cut from sessions by `keepLast`. */
   readonly trimmed: { readonly items: number; readonly sessions: number };
-  /** Sessions that match a rule and are under a legal hold. */
+  /** Sessions that match a rule and are under a legal hold, on themselves or on another session of their conversation. */
   readonly held: readonly string[];
+}
+
+/** The report of a run that is not over. */
+export interface RunningReport extends RetentionReport {
+  expired: RetentionReport['expired'];
+  readonly deleted: string[];
+  readonly derived: Record<string, number>;
+  trimmed: RetentionReport['trimmed'];
+  readonly held: string[];
 }
 
 /** What a run has done so far. */

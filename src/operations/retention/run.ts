@@ -4,7 +4,8 @@ import { checkOptions } from '../../options.ts';
 import { renewLease } from '../../renew-lease.ts';
 import { WHERE, type RetentionSettings } from './options.ts';
 import type { RetentionReport, RetentionRunOptions } from './report.ts';
-import { applyRules, type RetentionTarget } from './rules.ts';
+import { applyRules } from './rules.ts';
+import type { RetentionTarget } from './target.ts';
 
 const LEASE = 'job retention';
 /** Renewed long before its end; when the process dies another one can begin after this time. */

@@ -36,11 +36,11 @@ export function keyValueHistory(
 ): Pick<StoreDriver, 'read' | 'append' | 'appendMany' | 'change' | 'version' | 'applied'> {
   const append = (batch: Batch): Promise<void> =>
     attemptOn(database, batch.sessionId, async (draft) => {
-      const { sessionId, subject, records } = batch;
+      const { sessionId, subject, presumed, records } = batch;
       // In one round trip; the later reads of these keys need none.
       await draft.read(sessionKeyOf(sessionId), ...dekKeysOf(sessionId, records));
       const before = await draft.readJson<SessionRow>(sessionKeyOf(sessionId));
-      const row = claimed(before ?? (await newSession(draft, sessionId)), subject);
+      const row = claimed(before ?? (await newSession(draft, sessionId, presumed)), subject);
       saveSession(draft, sessionId, before, await appended(draft, row, batch));
     });
 
@@ -63,10 +63,10 @@ export function keyValueHistory(
 
     appendMany: (batches) => appendEach(batches, append),
 
-    change: (sessionId, look, decide, subject) =>
+    change: (sessionId, look, decide, { subject, presumed } = {}) =>
       attemptOn(database, sessionId, async (draft) => {
         const seen = await lookAt(draft, sessionId, look);
-        const row = claimed(seen.before ?? (await newSession(draft, sessionId)), subject);
+        const row = claimed(seen.before ?? (await newSession(draft, sessionId, presumed)), subject);
         const change = await decided(draft, () => decide(seen.view));
         if (change === undefined) return;
         if (look.fence !== undefined && seen.owner !== look.fence.owner) throw lostTurnError(sessionId);

@@ -34,21 +34,22 @@ export interface SessionRow {
  * The row of a new session. A derived session has the subject of its root, which the commit expects unchanged: so
  * all derived sessions get the subject when the root is removed ({@link leaveSubject}). Later ones have that of the others.
  */
-export async function newSession(draft: Draft, id: string): Promise<SessionRow> {
+export async function newSession(draft: Draft, id: string, presumed?: string): Promise<SessionRow> {
   const root = lineageOf(id)?.root;
-  const subject = root === undefined ? null : await subjectOf(draft, root);
+  const subject = root === undefined ? null : await subjectOf(draft, root, presumed);
   const empty = { items: 0, bytes: 0, expiry: null, birth: null };
   return { id, subject, generation: 0, end: 0, ...empty, oldest: 0, next: 0 };
 }
 
-async function subjectOf(draft: Draft, root: string): Promise<string | null> {
+/** What the process presumes counts only where the root has no row. */
+async function subjectOf(draft: Draft, root: string, presumed: string | undefined): Promise<string | null> {
   const known = await draft.readJson<SessionRow>(sessionKeyOf(root));
   if (known !== undefined && known.subject !== null) return known.subject;
   for (const [, value] of await draft.list(rangeOf('tree', root))) {
     const derived = await draft.readJson<SessionRow>(sessionKeyOf(decodeJson(value) as string));
     if (derived !== undefined && derived.subject !== null) return derived.subject;
   }
-  return null;
+  return known === undefined ? (presumed ?? null) : null;
 }
 
 /** Gives the sessions derived from a removed one its subject, so that they are found by it. */

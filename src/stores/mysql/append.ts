@@ -51,9 +51,9 @@ export function mysqlAppend(
     return statement;
   }
 
-  async function inSteps({ sessionId: id, records, subject, mark }: Batch): Promise<void> {
+  async function inSteps({ sessionId: id, records, subject, presumed, mark }: Batch): Promise<void> {
     await runner.transaction(async (client) => {
-      const reservation = await dialect.reserve(client, { id, subject, mark }, records);
+      const reservation = await dialect.reserve(client, { id, subject, presumed, mark }, records);
       await insertItems(dialect, client, { id, ...reservation }, records);
     });
   }

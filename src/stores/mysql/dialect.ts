@@ -25,13 +25,18 @@ export function mysqlDialect(prefix: string): SqlDialect {
      ON DUPLICATE KEY UPDATE number = number`,
   );
   const ofKin = kept(
-    `SELECT subject FROM ${sessions} WHERE (id = ? OR root = ?) AND subject IS NOT NULL ORDER BY id = ? DESC LIMIT 1`,
+    `SELECT subject FROM ${sessions} WHERE id = ? OR (root = ? AND subject IS NOT NULL)
+     ORDER BY subject IS NULL, id = ? DESC LIMIT 1`,
   );
 
-  /** Of the root, else of any session that is derived from it: the root can be gone. */
-  async function subjectOf(client: SqlClient, root: string): Promise<string | undefined> {
+  /**
+   * Of the root, else of any session that is derived from it: the root can be gone. What the process presumes counts
+   * only where there is neither.
+   */
+  async function subjectOf(client: SqlClient, root: string, presumed?: string): Promise<string | undefined> {
     const [row] = (await client.query(ofKin, [root, root, root])).rows;
-    return row && text(row['subject']);
+    if (row === undefined) return presumed;
+    return row['subject'] === null ? undefined : text(row['subject']);
   }
 
   return {
@@ -59,7 +64,7 @@ export function mysqlDialect(prefix: string): SqlDialect {
     lateral: false,
     // In UTC: the hour that a time zone repeats in autumn is two hours.
     clock: "(timestampdiff(MICROSECOND, '1970-01-01 00:00:00', utc_timestamp(3)) DIV 1000)",
-    async reserve(client, { id, subject, mark }, coming = [], numbers = coming.length) {
+    async reserve(client, { id, subject, presumed, mark }, coming = [], numbers = coming.length) {
       const { expiry, birth } = firstTimes(coming);
       for (let created = false; ; created = true) {
         const { rows } = await client.query(lock, [id]);
@@ -75,7 +80,7 @@ export function mysqlDialect(prefix: string): SqlDialect {
         }
         // The second of two concurrent calls finds the row of the first one in the next round.
         const root = lineageOf(id)?.root;
-        const owner = subject ?? (root === undefined ? undefined : await subjectOf(client, root));
+        const owner = subject ?? (root === undefined ? undefined : await subjectOf(client, root, presumed));
         await client.query(create, [id, owner ?? null, root ?? null]);
       }
     },

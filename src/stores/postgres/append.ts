@@ -59,8 +59,8 @@ export function postgresAppend(
 
   const appendMany = kept(`
     WITH batches AS (
-      SELECT * FROM unnest(?::text[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[])
-        AS b (id, subject, root, items, mark, expiry, birth)
+      SELECT * FROM unnest(?::text[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[])
+        AS b (id, subject, root, items, mark, expiry, birth, presumed)
     ), records AS (
       SELECT * FROM unnest(?::text[], ?::bigint[], ${ARRAYS}) AS r (id, place, ${NAMES})
     ), keys AS (
@@ -84,11 +84,12 @@ export function postgresAppend(
     SELECT id, NULL, NULL FROM batches
     WHERE id NOT IN (SELECT session FROM refused) AND id NOT IN (SELECT id FROM reserved)`);
 
-  async function one({ sessionId, subject, records, mark }: Batch): Promise<readonly [Error | undefined]> {
+  async function one(batch: Batch): Promise<readonly [Error | undefined]> {
+    const { sessionId, subject, presumed, records, mark } = batch;
     const { expiry, birth } = firstTimes(records);
     const { length } = records;
     const root = lineageOf(sessionId)?.root ?? null;
-    const session = [sessionId, subject ?? null, root, length, mark, expiry, birth];
+    const session = [sessionId, subject ?? null, root, length, mark, expiry, birth, presumed ?? null];
     if (records.every(isPlain)) {
       const { changes } = await runner.write(appendPlain, [
         ...session,
@@ -125,6 +126,7 @@ export function postgresAppend(
       batches.map(({ mark }) => mark),
       firsts.map(({ expiry }) => expiry),
       firsts.map(({ birth }) => birth),
+      batches.map(({ presumed }) => presumed ?? null),
       places.map(({ sessionId }) => sessionId),
       places.map(({ place }) => place),
       ...arrays(all),

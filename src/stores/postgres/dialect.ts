@@ -19,7 +19,8 @@ const ON_CONFLICT = `ON CONFLICT (id) DO UPDATE SET next_seq = s.next_seq + excl
 
 /**
  * Inserts sessions from the rows of `source`, see {@link ON_CONFLICT}. A derived one without a subject has the one that it
- * had, else that of its root, else of any session that is derived from it: the root can be gone.
+ * had, else that of its root, else of any session that is derived from it: the root can be gone; else the presumed one if neither
+ * has a row.
  */
 export function insertSessions(sessions: string, source: string, condition = ''): string {
   return `INSERT INTO ${sessions} AS s (id, subject, root, next_seq, generation, first_expiry_at, first_birth_at)
@@ -27,12 +28,13 @@ export function insertSessions(sessions: string, source: string, condition = '')
       SELECT k.subject FROM ${sessions} k
       WHERE b.root IS NOT NULL AND (k.id = b.root OR k.root = b.root) AND k.subject IS NOT NULL
       ORDER BY k.id = b.id DESC, k.id = b.root DESC LIMIT 1
-    )), b.root, b.items, b.mark, b.expiry, b.birth
-    FROM ${source} AS b (id, subject, root, items, mark, expiry, birth) ${condition} ${ON_CONFLICT}`;
+    ), CASE WHEN NOT EXISTS (SELECT 1 FROM ${sessions} k WHERE k.id IN (b.id, b.root)) THEN b.presumed END), b.root, b.items, b.mark, b.expiry, b.birth
+    FROM ${source} AS b (id, subject, root, items, mark, expiry, birth, presumed) ${condition} ${ON_CONFLICT}`;
 }
 
 /** The source for one session. */
-export const ONE_SESSION = '(VALUES (?::text, ?::text, ?::text, ?::bigint, ?::bigint, ?::bigint, ?::bigint))';
+export const ONE_SESSION =
+  '(VALUES (?::text, ?::text, ?::text, ?::bigint, ?::bigint, ?::bigint, ?::bigint, ?::text))';
 
 /** A process that is busy for a short time must not lose its transaction. */
 const LEAST_IDLE = 1_000;
@@ -59,10 +61,19 @@ export function postgresDialect(names: PostgresNames): SqlDialect {
     bytes: (column) => column,
     lateral: true,
     clock: 'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)',
-    async reserve(client, { id, subject, mark }, coming = [], numbers = coming.length) {
+    async reserve(client, { id, subject, presumed, mark }, coming = [], numbers = coming.length) {
       const { expiry, birth } = firstTimes(coming);
       const root = lineageOf(id)?.root ?? null;
-      const { rows } = await client.query(reserve, [id, subject ?? null, root, numbers, mark, expiry, birth]);
+      const { rows } = await client.query(reserve, [
+        id,
+        subject ?? null,
+        root,
+        numbers,
+        mark,
+        expiry,
+        birth,
+        presumed ?? null,
+      ]);
       const [row] = rows;
       if (row === undefined) throw subjectError(id);
       const firstSeq = Number(row['next_seq']) - numbers;

@@ -20,7 +20,7 @@ export function redisAppend(
   /** A failed read before the write means that nothing was written. */
   const append = (batch: Batch): Promise<void> => saying('no', () => appended(batch));
 
-  async function appended({ sessionId, records, subject, mark }: Batch): Promise<void> {
+  async function appended({ sessionId, records, subject, presumed, mark }: Batch): Promise<void> {
     const entries = entriesOf(records, subject);
     const elements = encodeAppend(records, mark);
     const { meta, deks, ops, holds } = keysOf(sessionId);
@@ -53,7 +53,7 @@ export function redisAppend(
     );
     const [state, detail] = (answer as Buffer[]).map(String) as [string, string];
     throwRefusal(sessionId, state, detail);
-    await confirm(sessionId, detail, entries);
+    await confirm(sessionId, detail, entries, presumed);
   }
 
   /** Whether there still was a list of this name. */

@@ -1,7 +1,7 @@
 import { isStrongroomError, StrongroomError } from '../../errors.ts';
 import { heldError } from '../../keys/dek-store.ts';
 import { lostTurnError, type Fence } from '../../session-contract.ts';
-import type { Change, StoreDriver, View } from '../driver.ts';
+import type { Change, Claim, StoreDriver, View } from '../driver.ts';
 import { lostHistoryError, notEmptyError, saying, withOutcome } from '../failure.ts';
 import { newMark } from '../marks.ts';
 import { didsOf, neededDids } from '../record.ts';
@@ -24,7 +24,7 @@ interface Application {
   readonly count: number | 'all';
   readonly fence: Fence | undefined;
   readonly change: Change;
-  readonly subject: string | undefined;
+  readonly claim: Claim;
 }
 
 /** Applies a decided change; returns whether the history still had the version that was read. */
@@ -53,7 +53,7 @@ export function redisChange(
   const { of: listsOf } = names;
 
   const apply: Apply = async (sessionId, looked, view, application) => {
-    const { change, subject } = application;
+    const { change, claim } = application;
     const { insert, operation, archive, share, mark = newMark() } = change;
     const other = archive?.sessionId ?? share?.sessionId;
     const settings = settingsOf(looked, view, application, operationLog);
@@ -64,7 +64,7 @@ export function redisChange(
     // Records that stay may have a destroyed data key.
     const fresh = insert.filter((record) => !stored.has(record));
     const dids = [...didsOf(fresh)];
-    const entries = { ...entriesOf(insert, subject), dids };
+    const entries = { ...entriesOf(insert, claim.subject), dids };
     const covered = indexed.covers(sessionId, entries) === lists.list;
     if (!covered && !settings.nothing) await index(sessionId, entries, 'no');
     const archived = { ...entriesOf(archive?.records ?? []), dids: [] };
@@ -121,7 +121,7 @@ export function redisChange(
     if (state === 'held') throw heldError(sessionId, detail as string);
     if (state === 'lost') throw lostTurnError(sessionId);
     if (settings.nothing) indexed.name(sessionId, detail as string);
-    else if (!covered) await confirm(sessionId, detail as string, entries);
+    else if (!covered) await confirm(sessionId, detail as string, entries, claim.presumed);
     // It has another name when its keys end earlier than before.
     else indexed.name(sessionId, detail as string);
     if (archive !== undefined) await confirm(archive.sessionId, name as string, archived);
@@ -142,7 +142,7 @@ export function redisChange(
     sessionId,
     { records: count, from = 'end', operation = '', fence },
     decide,
-    subject,
+    claim = {},
   ) => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (attempt > PATIENCE) await outOfStep(attempt);
@@ -158,7 +158,7 @@ export function redisChange(
       const done = await saying('no', () =>
         change.drop
           ? drop(sessionId, looked.version)
-          : apply(sessionId, looked, view, { from, count, fence, change, subject }),
+          : apply(sessionId, looked, view, { from, count, fence, change, claim }),
       );
       if (done) return;
     }
@@ -208,7 +208,7 @@ async function applyApart(
 function settingsOf(
   looked: Pick<Looked, 'version' | 'length'>,
   view: View,
-  { from, count, fence, change, subject }: Application,
+  { from, count, fence, change, claim }: Application,
   operationLog: number,
 ): { readonly removes: boolean; readonly nothing: boolean; readonly [setting: string]: unknown } {
   const { remove, insert, operation } = change;
@@ -219,7 +219,7 @@ function settingsOf(
   return {
     version: appends ? looked.version.split(':')[0] : looked.version,
     appends,
-    subject,
+    subject: claim.subject,
     inserted: insert.length,
     remove: some === undefined ? remove : 'some',
     index: some && first + some.start,

@@ -38,8 +38,10 @@ export interface IndexEntries {
   /**
    * A deletion may have removed the entries since they were written, and a purge may have raised their scores.
    * Entries that are written after the records stay, because both check the records again at their end.
+   *
+   * @param presumed See `Claim`.
    */
-  readonly confirm: (sessionId: string, list: string, entries: Entries) => Promise<void>;
+  readonly confirm: (sessionId: string, list: string, entries: Entries, presumed?: string) => Promise<void>;
 }
 
 export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts): IndexEntries {
@@ -113,15 +115,22 @@ export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts):
     return found === undefined ? undefined : textOf(found);
   }
 
+  /** What the process presumes counts only where the root has no row. */
+  async function presumedFor(root: string, presumed: string | undefined): Promise<string | undefined> {
+    const isThere = presumed !== undefined && (await commands.read('EXISTS', keysOf(root).meta)) === 1;
+    return isThere ? undefined : presumed;
+  }
+
   /**
    * The keys of a root can end by themselves, when nobody is there to leave its subject. Both do it, each after it was written: the
    * one that comes second finds the other.
    */
-  async function handDown(sessionId: string, subject: string | undefined): Promise<void> {
+  async function handDown(sessionId: string, subject: string | undefined, presumed?: string): Promise<void> {
     const lineage = lineageOf(sessionId);
     try {
       if (lineage !== undefined) {
-        const found = await subjectOf(lineage.root);
+        const { root } = lineage;
+        const found = (await subjectOf(root)) ?? (await presumedFor(root, presumed));
         if (found !== undefined) await leaveTo(sessionId, found);
       } else if (subject !== undefined) await leaveSubject(sessionId, subject);
     } catch (error) {
@@ -130,9 +139,14 @@ export function indexEntries({ commands, prefix, keysOf, indexed }: RedisParts):
     }
   }
 
-  async function confirm(sessionId: string, list: string, entries: Entries): Promise<void> {
+  async function confirm(
+    sessionId: string,
+    list: string,
+    entries: Entries,
+    presumed?: string,
+  ): Promise<void> {
     indexed.name(sessionId, list);
-    await Promise.all([index(sessionId, entries, 'yes'), handDown(sessionId, entries.subject)]);
+    await Promise.all([index(sessionId, entries, 'yes'), handDown(sessionId, entries.subject, presumed)]);
     if (list !== '') indexed.note(sessionId, list, entries);
   }
 

@@ -1,4 +1,4 @@
-import type { StoredRecord } from '../driver.ts';
+import type { Claim, StoredRecord } from '../driver.ts';
 import type { SqlClient, SqlValue } from './client.ts';
 
 /** The number of a session in other tables, and the first of the reserved sequence numbers. */
@@ -51,7 +51,7 @@ export interface SqlDialect {
    */
   reserve(
     client: SqlClient,
-    session: { readonly id: string; readonly subject?: string | undefined; readonly mark: number },
+    session: Claim & { readonly id: string; readonly mark: number },
     coming?: readonly StoredRecord[],
     numbers?: number,
   ): Promise<Reservation>;

@@ -81,9 +81,9 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
     const isPlainBatch = ({ records }: Batch): boolean => records.every(({ origin }) => origin === undefined);
     if (batches.every(isPlainBatch)) return options.append(batches);
     return appendEach(batches, async (batch) => {
-      const { sessionId: id, records, subject, mark } = batch;
+      const { sessionId: id, records, subject, presumed, mark } = batch;
       await runner.transaction(async (client) => {
-        const reservation = await dialect.reserve(client, { id, subject, mark }, records);
+        const reservation = await dialect.reserve(client, { id, subject, presumed, mark }, records);
         await insertItems(dialect, client, { id, ...reservation }, records);
       });
     });
@@ -115,9 +115,9 @@ export function sqlDriver(dialect: SqlDialect, runner: SqlRunner, options: SqlDr
 
     shares: true,
 
-    async change(sessionId, look, decide, subject) {
+    async change(sessionId, look, decide, claim) {
       await runner.transaction(async (client) => {
-        const { session, isNew } = await dialect.reserve(client, { id: sessionId, subject, mark: 0 });
+        const { session, isNew } = await dialect.reserve(client, { ...claim, id: sessionId, mark: 0 });
         const ascending = look.from === 'start';
         const count = look.records === 'all' ? undefined : look.records;
         const from = look.from ?? 'end';

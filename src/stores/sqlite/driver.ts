@@ -7,7 +7,7 @@ import { after as andThen } from '../../maybe-promise.ts';
 import { lostTurnError } from '../../session-contract.ts';
 import { inSlices } from '../../slices.ts';
 import { appendEach } from '../append-each.ts';
-import type { Batch, Change, Share, StoreDriver, StoredRecord } from '../driver.ts';
+import type { Batch, Change, Claim, Share, StoreDriver, StoredRecord } from '../driver.ts';
 import { keyError, notEmptyError, subjectError } from '../failure.ts';
 import { firstTimes, isEarlier } from '../first-times.ts';
 import { answerOf, MARKS, newMark, type CountedVersion } from '../marks.ts';
@@ -80,7 +80,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
     // Each in a transaction of its own: a database in this process has no round trips to save.
     appendMany: (batches) => appendEach(batches, write),
 
-    change: (sessionId, look, decide, subject) => {
+    change: (sessionId, look, decide, claim = {}) => {
       let frees = false;
       return connection.write(
         (statements) => {
@@ -108,7 +108,7 @@ export function sqliteDriver(connection: Connection, operationLog: number, now: 
               return inSlices(
                 change.drop
                   ? drop(statements, sessionId, now())
-                  : apply(statements, { sessionId, rows, records, change, operationLog, subject }),
+                  : apply(statements, { sessionId, rows, records, change, operationLog, claim }),
               );
             });
           });
@@ -246,6 +246,9 @@ interface Dek {
 const SUBJECT_OF_KIN = `(SELECT subject FROM strongroom_sessions WHERE (id = ?3 OR root = ?3) AND subject IS NOT NULL
        ORDER BY id = ?3 DESC LIMIT 1)`;
 
+/** What the process presumes counts only where the root has no row. */
+const PRESUMED = 'CASE WHEN NOT EXISTS (SELECT 1 FROM strongroom_sessions WHERE id = ?3) THEN ?7 END';
+
 /**
  * The session, created if it is missing, and the number of its next item, which is not stored: no other process
  * writes during the transaction.
@@ -256,7 +259,7 @@ const SUBJECT_OF_KIN = `(SELECT subject FROM strongroom_sessions WHERE (id = ?3 
 function endOf(
   { tuples, run, insert: insertRow }: Statements,
   sessionId: string,
-  subject: string | undefined,
+  { subject, presumed }: Claim,
   coming: readonly StoredRecord[],
   generation: number,
 ): SessionEnd {
@@ -290,24 +293,31 @@ function endOf(
   }
   const session = insertRow(
     `INSERT INTO strongroom_sessions (id, subject, root, generation, first_expiry_at, first_birth_at)
-     VALUES (?1, coalesce(?2, ${SUBJECT_OF_KIN}), ?3, ?4, ?5, ?6)`,
+     VALUES (?1, coalesce(?2, ${SUBJECT_OF_KIN}, ${PRESUMED}), ?3, ?4, ?5, ?6)`,
     sessionId,
     subject ?? null,
     lineageOf(sessionId)?.root ?? null,
     generation,
     first.expiry,
     first.birth,
+    presumed ?? null,
   ) as number;
   return { session, generation, nextSeq: 0 };
 }
 
 function* append(
   statements: Statements,
-  { sessionId, records, subject, mark, key }: Batch,
+  { sessionId, records, subject, presumed, mark, key }: Batch,
   stored?: ReadonlySet<StoredRecord>,
 ): Generator<void, void> {
   const made = key && storedDek(statements, key);
-  const { session, generation, nextSeq, dek } = endOf(statements, sessionId, subject, records, mark);
+  const { session, generation, nextSeq, dek } = endOf(
+    statements,
+    sessionId,
+    { subject, presumed },
+    records,
+    mark,
+  );
   const gap = generation === mark ? 0 : gapOf(mark, nextSeq);
   yield* insert(statements, sessionId, session, nextSeq + gap, records, stored, made ?? dek);
 }
@@ -415,7 +425,7 @@ function begin(
     count === 'all' ? sharedRows(statements, key, { from: 'end', count: 1 }) : rows.slice(count - 1, count);
   if (last === undefined) return;
   const mark = newMark();
-  const { session: branch } = endOf(statements, branchId, undefined, [], mark);
+  const { session: branch } = endOf(statements, branchId, {}, [], mark);
   if (beginningOf(statements, branch) !== undefined || sharedLength(statements, branch) > 0) {
     throw notEmptyError(sessionId, branchId);
   }
@@ -434,16 +444,16 @@ interface Application {
   readonly records: readonly StoredRecord[];
   readonly change: Change;
   readonly operationLog: number;
-  readonly subject: string | undefined;
+  readonly claim: Claim;
 }
 
 function* apply(statements: Statements, application: Application): Generator<void, void> {
-  const { sessionId, rows, change, operationLog, subject } = application;
+  const { sessionId, rows, change, operationLog, claim } = application;
   const stored = new Set(application.records);
   const { run, get } = statements;
   const { remove } = change;
   const mark = change.mark ?? newMark();
-  const { session: key } = endOf(statements, sessionId, subject, change.insert, mark);
+  const { session: key } = endOf(statements, sessionId, claim, change.insert, mark);
   let firstSeq: number | undefined;
   if (remove === 'all') {
     leave(statements, key);

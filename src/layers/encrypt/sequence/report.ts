@@ -1,5 +1,6 @@
 import { StrongroomError } from '../../../errors.ts';
 import type { Entry, HiddenEntry } from '../../../layer.ts';
+import { dropPromise } from '../../../options.ts';
 import { warn } from '../../../warning.ts';
 import { sequenceFindings, type IntegrityFinding } from './findings.ts';
 
@@ -42,6 +43,8 @@ export function createSequenceReport(
     }
     for (const finding of findings) {
       const decision = onIntegrity?.(finding) ?? (finding.kind === 'gap' ? 'warn' : 'throw');
+      // Every answer but 'ignore' throws, a promise included.
+      dropPromise(decision);
       const where = `Record ${finding.index + 1} of ${entries.length} of ${session}`;
       if (decision === 'warn') {
         warnOnce(

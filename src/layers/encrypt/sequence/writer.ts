@@ -63,7 +63,7 @@ export function createSequenceWriter(): SequenceWriter {
       // The replacement of the oldest records comes before the records that this chain has written already.
       const atStart = call.kind === 'replacePrefix';
       const chain = atStart ? newChain(memoryImage()) : chainOf(call);
-      const gone = removalNotes((call.replaces ?? []).map(({ header }) => header));
+      const gone = removalNotes(removedBy(call).map(({ header }) => header));
       if (!atStart) chain.notes = mergeNotes([...chain.notes, ...gone]);
       return headers.map((header, index) => {
         const number = chain.next++;
@@ -84,6 +84,11 @@ export function createSequenceWriter(): SequenceWriter {
       chainsOf(call).delete(call.sessionId);
     },
   };
+}
+
+/** An append removes nothing: what it replaces was cleared before, and other writers may have written since. */
+function removedBy({ kind, removes, replaces = [] }: SessionCall): NonNullable<SessionCall['replaces']> {
+  return kind === 'addItems' ? [] : (removes ?? replaces);
 }
 
 function newChain(image: MemoryImage): Chain {
