@@ -96,10 +96,17 @@ export function isReserved(id: string): boolean {
   return id.startsWith('~') && RESERVED.test(id);
 }
 
-/** Whether a session holds items of a conversation: not data keys, values that were taken out of items, or names of branches. */
+/** Kinds that hold no content of items, and are never sealed: wrapped keys, names of branches, notes of an unfinished erasure. */
+const WITHOUT_CONTENT = new Set(['keys', 'branches', 'erasing']);
+
+export function isWithoutContent(kind: string | undefined): boolean {
+  return kind !== undefined && WITHOUT_CONTENT.has(kind);
+}
+
+/** Whether a session holds items of a conversation: also not values that were taken out of items. */
 export function holdsConversation(id: string): boolean {
   const kind = parseDerivedId(id)?.kind;
-  return kind !== 'keys' && kind !== 'vault' && kind !== 'branches';
+  return kind !== 'vault' && !isWithoutContent(kind);
 }
 
 let opening: string | undefined;

@@ -9,6 +9,7 @@ import { checkCall, originOf, refuseOrigin } from '../protocol/call-origin.ts';
 import { CALLS, MAINTENANCE } from '../session-contract.ts';
 import type { Store } from '../stores/store.ts';
 import { checkReceiptKey, openReceipt, signReceipt, tryReceiptKey, type ReceiptKey } from './erasure/jws.ts';
+import { erasedBefore } from './erasure/came-back.ts';
 import { lookForRests } from './erasure/look.ts';
 import { eraseTrees, type ErasureTarget } from './erasure/remove.ts';
 import type {
@@ -19,14 +20,16 @@ import type {
   ErasureReport,
   Orphan,
 } from './erasure/report.ts';
-import { buryIn, erasedAt } from './erasure/tombstones.ts';
+import { createUnfinished } from './erasure/unfinished.ts';
 import { keyPlacesOf } from './key-places.ts';
 import { listed } from './listed.ts';
 
 /**
  * Erases all sessions of a subject with their derived sessions (branches, archives, ledgers, vaults, …) and with
  * their data keys, also those in the `dekStore` of `encrypt()`; then independent code searches for the rest.
- * Sessions under a legal hold are kept and reported. Repeat the call after an interruption.
+ * Sessions under a legal hold are kept and reported. After an interruption repeat the call: it
+ * erases the rest, and its report and receipt also name what the interrupted call had removed. Once the call has ended,
+ * no other names it again: keep the receipt.
  *
  * It does not stop other processes, and ends while they write: `orphans` has what they left until `at`. Stop them, and
  * call it again, then {@link eraseSession} for each conversation of the report, whose later branches have no subject.
@@ -141,12 +144,12 @@ export async function* returnedSessions<S extends Session>(
 
 /** The same for work that is a call itself. */
 export async function* searchReturned(store: Store): AsyncGenerator<ReturnedSession> {
-  const { places } = await targetOf(store, 'eraseSubject', {});
-  for await (const { id, firstAt } of listed(store, { derived: 'all' })) {
+  const { maintenance, places } = await targetOf(store, 'eraseSubject', {});
+  for await (const summary of listed(store, { derived: 'all' })) {
     for (const each of places.stores) {
-      const at = await erasedAt(each, id);
-      if (at === undefined || firstAt > at) continue;
-      yield { id, erasedAt: at };
+      const at = await erasedBefore(each, maintenance, summary);
+      if (at === undefined) continue;
+      yield { id: summary.id, erasedAt: at };
       break;
     }
   }
@@ -188,14 +191,18 @@ async function erase(
 ): Promise<ErasureReport> {
   if (receiptKey !== undefined) await tryReceiptKey(where, receiptKey);
   const { maintenance, places } = target;
-  const { sessions, held } = await eraseTrees(target, ids, { signal, onProgress });
+  const unfinished = createUnfinished(maintenance, about);
+  const { sessions, held, newest } = await eraseTrees(
+    target,
+    ids,
+    defined({ signal, onProgress, whole: 'subject' in about, unfinished }),
+  );
   const found = { sessions, held, ...about };
   // Before the search, so that all that was written until then is deleted or found.
-  const at = maintenance.now();
+  const now = maintenance.now();
+  // What a process with a clock ahead wrote is older than the erasure, too.
+  const at = Math.max(now, newest ?? now);
   const { orphans, needed } = await lookForRests({ maintenance, places }, found);
-  // Not in sessionDekStore(), whose log of keys would be created again beside the session.
-  const registers = places.stores.filter((store) => store.holds !== undefined);
-  for (const { id } of sessions) for (const store of registers) await buryIn(store, id, at);
   const erasure: Erasure = defined({
     type: 'strongroom/erasure' as const,
     version: 1 as const,
@@ -211,6 +218,7 @@ async function erase(
     notReached: NOT_REACHED,
   });
   const receipt = receiptKey === undefined ? undefined : await signReceipt(where, erasure, receiptKey);
+  await unfinished.end();
   return defined({ ...erasure, deleted: sessions.map(({ id }) => id), receipt });
 }
 

@@ -1,5 +1,7 @@
 import type { Session } from '@openai/agents';
+import { derivedId } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
+import { ledgerIdOf } from '../history/usage/ledger.ts';
 import type { CallOrigin } from '../layer.ts';
 import { atOnce, checkOptions, invalidOption } from '../options.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
@@ -7,7 +9,7 @@ import { MAINTENANCE } from '../session-contract.ts';
 import type { Store } from '../stores/store.ts';
 import { asCall } from './as-call.ts';
 import { erasedAt } from './erasure/tombstones.ts';
-import { adoptBranch, adoptUsage, isOurs, noteBranch } from './python-store/adopt.ts';
+import { adoptBranch, adoptUsage, isOurs, openBranch } from './python-store/adopt.ts';
 import { openDatabase, WHERE, type PythonDatabase } from './python-store/database.ts';
 import { readSession, type ReadOptions, type StoredPythonSession } from './python-store/read.ts';
 import { readTables, type Tables } from './python-store/tables.ts';
@@ -87,7 +89,11 @@ export interface PythonMigrationReport {
   readonly unreadable: number;
   /** Rows without a counterpart in the JavaScript SDK, by type: stored as items of the type `unknown`. */
   readonly kept: Readonly<Record<string, number>>;
-  /** Sessions that were erased in the target after their first message: they are not copied. */
+  /**
+   * What was erased in the target after it was written in Python, and is not copied: sessions, as Python names them; of other sessions
+   * what was erased alone, by its id in the target: a branch with its usage, the ledger of usage, the names of the branches. Rows of
+   * usage have no time: after an erasure of the ledger none is copied.
+   */
   readonly erased: readonly string[];
   /**
    * Sessions of which the target has other items than this migration would write. Nothing was added to them. Python wrote to them after
@@ -261,16 +267,28 @@ async function adopt(
   report: Counts,
 ): Promise<void> {
   if (isEmpty(stored)) return;
-  const dekStore = to[MAINTENANCE]?.dekStore;
-  const erased = dekStore === undefined ? undefined : await erasedAt(dekStore, target);
-  if (erased !== undefined && (stored.createdAt ?? 0) <= erased) {
+  const { createdAt = 0 } = stored;
+  const isErased = async (id: string, since: number): Promise<boolean> => {
+    const dekStore = to[MAINTENANCE]?.dekStore;
+    const erased = dekStore === undefined ? undefined : await erasedAt(dekStore, id);
+    return erased !== undefined && since <= erased;
+  };
+  if (await isErased(target, createdAt)) {
     report.erased.push(stored.id);
     return;
   }
+  const besides = { notes: derivedId({ kind: 'branches', of: target }), usage: ledgerIdOf(target) };
+  const isNoted = !(await isErased(besides.notes, createdAt));
+  if (!isNoted) report.erased.push(besides.notes);
   const main = to.session(target, subject === undefined ? {} : { subject });
   const sessions = new Map<string, Session>([['main', main]]);
   for (const branch of stored.branches) {
-    const session = branch.name === 'main' ? main : await noteBranch(to, target, branch);
+    const id = branch.name === 'main' ? target : derivedId({ kind: 'branch', of: target, name: branch.name });
+    if (id !== target && (await isErased(id, branch.created ?? createdAt))) {
+      report.erased.push(id);
+      continue;
+    }
+    const session = id === target ? main : await openBranch(to, target, branch, isNoted);
     sessions.set(branch.name, session);
     const outcome = await adoptBranch(session, branch, origin);
     if (outcome === 'conflict') {
@@ -279,9 +297,13 @@ async function adopt(
     }
     report[outcome === 'written' ? 'items' : 'before'] += branch.items.length;
   }
-  report.usage += await adoptUsage((branch) => sessions.get(branch) ?? main, stored);
+  const names = new Set(stored.branches.map(({ name }) => name));
+  // Of a branch that was erased, as of one that Python no longer has, there is no session.
+  const usage = stored.usage.filter(({ branch }) => sessions.has(branch) || !names.has(branch));
+  if (usage.length > 0 && (await isErased(besides.usage, createdAt))) report.erased.push(besides.usage);
+  else report.usage += await adoptUsage((branch) => sessions.get(branch) ?? main, { ...stored, usage });
   report.sessions += 1;
-  report.branches += stored.branches.length - 1;
+  report.branches += sessions.size - 1;
 }
 
 function checkMigration(to: Store, options: MigratePythonOptions): void {

@@ -11,6 +11,7 @@ import type { Store } from '../stores/store.ts';
 import { innermostOf } from '../wrap-session.ts';
 import { keyAccess, openOrShredded, replaceRecords, type KeyAccess } from './access.ts';
 import { asCall, asCallOfEach } from './as-call.ts';
+import { isKey } from './erasure/tombstones.ts';
 import { wrapAnew } from './rewrap.ts';
 import { kinOf } from './shared-keys.ts';
 import { isVault, sessionsWithKeysOf } from './targets.ts';
@@ -183,6 +184,7 @@ async function retire({ scope, sessionId }: KeyAccess): Promise<OldKey[]> {
   const old: OldKey[] = [];
   for (const store of scope.stores) {
     for await (const record of store.list({ sessionId })) {
+      if (!isKey(record)) continue;
       const next = await wrapAnew(record, scope.ring, scope.context.hash, true);
       // Another process rewrapped it: the data key may still seal, so this run must not destroy it.
       const marked = await store.replaceWrapped(sessionId, record.did, record.wrapped, next);

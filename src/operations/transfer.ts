@@ -11,7 +11,8 @@ import type { StoredRecord } from '../stores/driver.ts';
 import type { Maintenance } from '../stores/maintenance.ts';
 import { decodeRecord } from '../stores/record.ts';
 import type { Store } from '../stores/store.ts';
-import { erasedAt } from './erasure/tombstones.ts';
+import { erasedBefore } from './erasure/came-back.ts';
+import { isKey } from './erasure/tombstones.ts';
 import { listed } from './listed.ts';
 import { createBeginnings, originsOf, type Beginnings } from './transfer/beginnings.ts';
 
@@ -120,10 +121,9 @@ export async function transfer<A extends Session, B extends Session>(
       erased: [] as string[],
     };
     const copy = async (summary: SessionSummary, beginnings?: Beginnings): Promise<void> => {
-      const { id, subject, kind, firstAt } = summary;
+      const { id, subject, kind } = summary;
       options.signal?.throwIfAborted();
-      const erased = await erasedAt(target.dekStore, id);
-      if (erased !== undefined && firstAt <= erased) {
+      if ((await erasedBefore(target.dekStore, source, summary)) !== undefined) {
         report.erased.push(id);
         return;
       }
@@ -140,6 +140,8 @@ export async function transfer<A extends Session, B extends Session>(
     /** By the session that they belong to. */
     const branches = new Map<string, SessionSummary[]>();
     for await (const summary of listed(from, { derived: 'all' })) {
+      // An erasure that was interrupted in the source is repeated there.
+      if (summary.kind === 'erasing') continue;
       const parent = isSharing && isBranch(summary.id) ? lineageOf(summary.id)?.parent : undefined;
       const others = parent === undefined ? undefined : branches.get(parent);
       if (parent === undefined) await copy(summary);
@@ -272,7 +274,8 @@ async function bringKeys(
   for (const { did, origin = id } of records) if (did !== null) owners.set(did, origin);
   // A record that is shared with another session has a data key of that one, which may not be there any more.
   for (const sessionId of new Set([id, ...owners.values()]))
-    for await (const record of from.dekStore.list({ sessionId })) await to.dekStore.put(record);
+    for await (const record of from.dekStore.list({ sessionId }))
+      if (isKey(record)) await to.dekStore.put(record);
   const lost = new Set<string>();
   for (const [did, owner] of owners) {
     const found = await from.dekStore.get(owner, did);

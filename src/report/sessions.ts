@@ -1,4 +1,5 @@
 import { defined } from '../defined.ts';
+import { isWithoutContent } from '../derived-id.ts';
 import type { SessionSummary } from '../session-contract.ts';
 import type { StoredRecord } from '../stores/driver.ts';
 import { ageClasses, DAY, dueClasses } from './classes.ts';
@@ -27,9 +28,6 @@ export interface SessionCount {
 }
 
 const MOST_DUE_SESSIONS = 50;
-
-/** The rest of these kinds is no item of a conversation, and never sealed: wrapped keys, and names of branches. */
-const UNSEALED_KINDS = new Set<string | undefined>(['keys', 'branches']);
 
 export function countSessions(rule: ReportedRule, judge: Judge, now: number): SessionCount {
   const { expired, maxAge } = rule;
@@ -76,7 +74,7 @@ export function countSessions(rule: ReportedRule, judge: Judge, now: number): Se
         addRecord(record, verdict);
         found[verdict.what]++;
         if (verdict.what !== 'kept') since = Math.min(since, verdict.at ?? since);
-        if (record.did === null && !UNSEALED_KINDS.has(summary.kind)) unsealed++;
+        if (record.did === null && !isWithoutContent(summary.kind)) unsealed++;
         else if (record.did !== null) records.sealed++;
       }
       records.unsealed += unsealed;

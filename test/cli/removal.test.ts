@@ -231,7 +231,7 @@ describe('strongroom erase', () => {
     expect(ended.signal).toBe('SIGKILL');
     expect(await idsOf(project.store)).toEqual([]);
     expect(repeated.code).toBe(0);
-    expect(linesOf(repeated.stdout).at(-1)).toMatchObject({ event: 'result', sessions: 5, orphans: 0 });
+    expect(linesOf(repeated.stdout).at(-1)).toMatchObject({ event: 'result', sessions: 8, orphans: 0 });
     expect(linesOf(repeated.stderr).at(-1)).toMatchObject({ unit: 'conversations', done: 5 });
     for await (const key of project.store[MAINTENANCE]?.dekStore.list() ?? []) expect(key.wrapped).toBe('');
   });

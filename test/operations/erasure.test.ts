@@ -646,9 +646,9 @@ describe('a derived session of a conversation', () => {
     await using store = openSqlite(':memory:');
     await store.session('root').addItems([message('one')]);
     const table = store.session('root')[DEK_STORE];
-    const destroy = vi.spyOn(table, 'destroy').mockRejectedValue(new Error('the process died'));
+    const drop = vi.spyOn(store[MAINTENANCE]!, 'drop').mockRejectedValue(new Error('the process died'));
     await expect(eraseSession(store, 'root')).rejects.toThrow('the process died');
-    destroy.mockRestore();
+    drop.mockRestore();
     expect(await all(table.list())).toHaveLength(1);
     expect(await checkKeys(store, { keys })).toEqual([]);
     expect(await rewrap(store, { keys })).toMatchObject({ failures: [] });

@@ -507,6 +507,35 @@ describe.skipIf(!hasPython)('a database of the Python SDK', () => {
     expect(await sessions.session('user-0').getItems()).toEqual([]);
   });
 
+  it.each([
+    ['branch', 1],
+    ['usage', 0],
+    ['branches', 0],
+  ])('does not bring back a %s that was erased alone, and copies the rest', async (kind, lost) => {
+    const sessions = full(target());
+    await using python = readPythonStore({ sqlite: written('advanced') });
+    const first = await python.migrate(sessions);
+    const before = await listOf(sessions.sessions({ derived: 'all' }));
+    const id = before.find((session) => session.kind === kind)?.id ?? '';
+    const root = before.find((session) => session.id === id)?.root ?? '';
+    await eraseSession(sessions, id, { derived: true, actor: 'dpo', purpose: 'request' });
+    const others = async (): Promise<string[]> =>
+      (await listOf(sessions.sessions({ derived: 'all' }))).map((session) => session.id).toSorted();
+    const left = await others();
+    for (let run = 0; run < 2; run++) {
+      const report = await python.migrate(sessions);
+      expect(report).toMatchObject({ items: 0, usage: 0, erased: [id], conflicts: [] });
+      expect(report).toMatchObject({ sessions: first.sessions, branches: first.branches - lost });
+      expect(await others()).toEqual(left);
+    }
+    // Also in a new target of the same tombstones: what was not erased is copied.
+    const main = await sessions.session(root).getItems();
+    await sessions.deleteSession(root, { actor: 'dpo', purpose: 'test' });
+    expect(await python.migrate(sessions)).toMatchObject({ erased: [id] });
+    expect(await others()).toEqual(left);
+    expect(await sessions.session(root).getItems()).toEqual(main);
+  });
+
   it('takes other ids, subjects and a part of the sessions', async () => {
     const sessions = full(target());
     await using python = readPythonStore({ sqlite: written('sqlite') });

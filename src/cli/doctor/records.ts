@@ -1,6 +1,6 @@
 import type { Header } from '../../layer.ts';
 import { readHeader, envelopeText } from '../../protocol/envelope.ts';
-import { lineageOf } from '../../derived-id.ts';
+import { isWithoutContent, lineageOf } from '../../derived-id.ts';
 import { listed } from '../../operations/listed.ts';
 import { MAINTENANCE } from '../../session-contract.ts';
 import type { StoredRecord } from '../../stores/driver.ts';
@@ -107,8 +107,7 @@ async function lookInto(store: Store, all: boolean, signal: AbortSignal): Promis
   for await (const { id } of listed(store, { derived: 'all' })) {
     signal.throwIfAborted();
     const kind = lineageOf(id)?.kind;
-    // Names of branches and logs of keys hold no content, and have no layers.
-    if (kind === 'branches' || kind === 'keys') continue;
+    if (isWithoutContent(kind)) continue;
     if (!all && found.sessions >= SAMPLE) break;
     found.sessions++;
     for (const record of await maintenance.records(id)) {

@@ -56,6 +56,11 @@ const OPENING: AgentInputItem = { type: 'unknown', providerData: { type: USAGE_R
 /** Each is two reads and a transaction; an append in between needs another attempt. */
 const ATTEMPTS = 100;
 
+/** The id of the ledger of a session's conversation. */
+export function ledgerIdOf(sessionId: string): string {
+  return derivedId({ kind: 'usage', of: rootOf(sessionId) });
+}
+
 /**
  * @param store The store of the ledger, when the session is not from a store of ours.
  * @param origin Who reads it, for its layers.
@@ -82,7 +87,7 @@ export async function openLedger(
       session,
     );
   }
-  const id = derivedId({ kind: 'usage', of: rootOf(own) });
+  const id = ledgerIdOf(own);
   const derive = deriveOf(history);
   const ledger = store === undefined ? derive?.open(id) : store.session(id, { derived: true });
   const source = ledger === undefined ? undefined : versionOf(ledger);

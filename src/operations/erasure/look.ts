@@ -2,6 +2,7 @@ import type { DekRecord, DekStore } from '../../keys/dek-store.ts';
 import type { StoredRecord } from '../../stores/driver.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
 import type { KeyPlaces } from '../key-places.ts';
+import { isMadeAnew } from './made-anew.ts';
 import type { Erasure, NeededKeys, Orphan } from './report.ts';
 
 /*
@@ -40,6 +41,7 @@ export async function lookForRests(
   };
   const isKept = (id: string): boolean => held.some((each) => belongsTo(id, each));
   const erased = new Set(sessions.map(({ id }) => id));
+  const empty = new Set(sessions.filter((session) => session.records === 0).map(({ id }) => id));
   const tops = [...erased].filter((id) => kindOf(id) === 'conversation');
 
   const known = new Set(erased);
@@ -50,9 +52,13 @@ export async function lookForRests(
     if (isKept(id)) continue;
     const records = await maintenance.records(id);
     const old = records.filter((record) => isOld(record, since));
-    if (old.length > 0) note(id, 'records', old.length);
-    else if (records.length === 0 && since === undefined && !erased.has(id)) note(id, 'session', 1);
-    else if (records.length === 0 && owned.includes(id)) note(id, 'session', 1);
+    if (old.length > 0) {
+      const isAlone = since !== undefined && !tops.some((top) => belongsTo(id, top));
+      if (!isAlone || !(await isMadeAnew(maintenance, id, records, since))) note(id, 'records', old.length);
+    } else if (records.length === 0 && since === undefined) {
+      if (!erased.has(id) || owned.includes(id)) note(id, 'session', 1);
+      // A row has no time. One that had no records when it was erased can have come back as it was.
+    } else if (records.length === 0 && owned.includes(id) && empty.has(id)) note(id, 'session', 1);
   }
   const needed = new Map<string, number>();
   const isNeeded = neededBy(maintenance, erased);

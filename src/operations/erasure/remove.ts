@@ -1,10 +1,12 @@
-import { ancestorsOf, lineageOf } from '../../derived-id.ts';
+import { ancestorsOf, lineageOf, rootOf } from '../../derived-id.ts';
 import { isStrongroomError } from '../../errors.ts';
 import { openHoldOn, type DekStore } from '../../keys/dek-store.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
 import type { KeyPlaces } from '../key-places.ts';
 import { departureOf, destroyUnneeded } from '../shared-keys.ts';
 import type { EraseOptions, ErasedKey, ErasedSession } from './report.ts';
+import { announceErasure, isKey, recordErasure } from './tombstones.ts';
+import type { Removal, Unfinished } from './unfinished.ts';
 
 /** The target of an erasure. */
 export interface ErasureTarget {
@@ -21,36 +23,49 @@ export interface ErasureTarget {
 export interface Removed {
   readonly sessions: ErasedSession[];
   readonly held: string[];
+  /** The time of the newest record or data key of them, by the clock of its writer. */
+  newest: number | undefined;
+}
+
+interface EraseTreesOptions extends Pick<Partial<EraseOptions>, 'signal' | 'onProgress'> {
+  /** They are all that a conversation has: a hold anywhere in it keeps them, also when it has no row of its own any more. */
+  readonly whole: boolean;
+  readonly unfinished: Unfinished;
 }
 
 /** Erases sessions with their derived sessions, the deepest first, so that an interrupted run can be repeated. */
 export async function eraseTrees(
   target: ErasureTarget,
   ids: readonly string[],
-  { signal, onProgress }: { readonly [K in 'signal' | 'onProgress']?: EraseOptions[K] | undefined } = {},
+  { signal, onProgress, whole, unfinished }: EraseTreesOptions,
 ): Promise<Removed> {
   const { maintenance, places } = target;
   // A session that is derived from another of them is erased with it.
   const tops = ids.filter((id) => !ancestorsOf(id).some((above) => ids.includes(above)));
   const left = await keysWithoutRows(places.stores, tops);
-  const removed: Removed = { sessions: [], held: [] };
+  const removed: Removed = { sessions: [], held: [], newest: undefined };
+  for (const removal of await unfinished.before()) count(removed, removal);
   for (const [done, top] of tops.entries()) {
     signal?.throwIfAborted();
     if (done > 0) onProgress?.({ done, total: tops.length });
     try {
       const tree = new Set([...(left.get(top) ?? []), ...(await maintenance.tree(top))]);
       const going = [...[...tree].toSorted(deepestFirst), top];
-      if (await isHeld(target, going)) {
+      if (await isHeld(target, whole ? [...going, rootOf(top)] : going)) {
         removed.held.push(top);
         continue;
       }
       const leaving = await leavingOf(target, going);
+      await unfinished.note(leaving);
       await removeThese(target, leaving.slice(0, -1), removed);
       // Once more, for what another process made meanwhile. No third time, and not for more than that: one that is faster
       // would never let it end. The search reports the rest.
       const late = await maintenance.tree(top);
-      if (late.length > 0 && late.length <= going.length)
-        await removeThese(target, await leavingOf(target, late), removed);
+      if (late.length > 0 && late.length <= going.length) {
+        const lateLeaving = await leavingOf(target, late);
+        await unfinished.note(lateLeaving);
+        await removeThese(target, lateLeaving, removed);
+      }
       await removeThese(target, leaving.slice(-1), removed);
     } catch (error) {
       // A hold was placed meanwhile.
@@ -63,7 +78,7 @@ export async function eraseTrees(
 }
 
 /** A session to erase. */
-interface Leaving extends ErasedSession {
+interface Leaving extends Removal {
   /** Destroys the data keys that nobody needs after it, where they are not in the database of the rows. */
   readonly destroyKeys: () => Promise<void>;
 }
@@ -71,12 +86,17 @@ interface Leaving extends ErasedSession {
 /** All are looked at before one is erased: data keys in sessions of the same store are among the rows. */
 async function leavingOf({ maintenance, places }: ErasureTarget, ids: readonly string[]): Promise<Leaving[]> {
   const counts = new Map<string, number>();
+  const newest = new Map<string, number>();
+  const note = (id: string, time: number): void => {
+    if (time < UNREADABLE) newest.set(id, Math.max(newest.get(id) ?? time, time));
+  };
   const departure = await departureOf(
     ids,
     async (root) => maintenance.derived(root),
     async (id) => {
       const records = await maintenance.records(id);
       counts.set(id, records.length);
+      for (const { writtenAt } of records) note(id, writtenAt);
       return records;
     },
   );
@@ -85,13 +105,16 @@ async function leavingOf({ maintenance, places }: ErasureTarget, ids: readonly s
     const keys: ErasedKey[] = [];
     const kept = departure.kept(id);
     for (const store of places.stores)
-      for await (const { did, kid } of store.list({ sessionId: id }))
-        if (!kept.has(did)) keys.push({ did, kid });
+      for await (const record of store.list({ sessionId: id })) {
+        const { did, kid, createdAt } = record;
+        if (kept.has(did) || !isKey(record)) continue;
+        keys.push({ did, kid });
+        note(id, createdAt);
+      }
+    const kind = lineageOf(id)?.kind ?? 'conversation';
     leaving.push({
-      id,
-      kind: lineageOf(id)?.kind ?? 'conversation',
-      records: counts.get(id) ?? 0,
-      keys,
+      session: { id, kind, records: counts.get(id) ?? 0, keys },
+      newest: newest.get(id),
       async destroyKeys() {
         for (const [owner, needed] of departure.leave(id))
           for (const store of places.stores)
@@ -103,25 +126,39 @@ async function leavingOf({ maintenance, places }: ErasureTarget, ids: readonly s
 }
 
 async function removeThese(
-  { places, remove }: ErasureTarget,
+  { maintenance, places, remove }: ErasureTarget,
   leaving: readonly Leaving[],
   removed: Removed,
 ): Promise<void> {
-  for (const { destroyKeys, ...session } of leaving) {
-    await remove(session.id, destroyKeys);
+  // Not in sessionDekStore(), whose log of keys would be created again beside the session.
+  const registers = places.stores.filter((store) => store.holds !== undefined);
+  for (const { destroyKeys, session, newest } of leaving) {
+    await remove(session.id, async () => {
+      for (const store of registers) await announceErasure(store, session.id, maintenance.now(), newest);
+      await destroyKeys();
+    });
+    for (const store of registers) await recordErasure(store, session.id);
     for (const { did } of session.keys) places.forget(session.id, did);
-    const at = removed.sessions.findIndex(({ id }) => id === session.id);
-    const before = removed.sessions[at];
-    if (before === undefined) removed.sessions.push(session);
-    // It was made again meanwhile.
-    else
-      removed.sessions[at] = {
-        ...before,
-        records: before.records + session.records,
-        keys: [...before.keys, ...session.keys],
-      };
+    count(removed, { session, newest });
   }
 }
+
+function count(removed: Removed, { session, newest }: Removal): void {
+  if (newest !== undefined) removed.newest = Math.max(removed.newest ?? newest, newest);
+  const at = removed.sessions.findIndex(({ id }) => id === session.id);
+  const before = removed.sessions[at];
+  if (before === undefined) removed.sessions.push(session);
+  // It was made again meanwhile.
+  else
+    removed.sessions[at] = {
+      ...before,
+      records: before.records + session.records,
+      keys: [...before.keys, ...session.keys],
+    };
+}
+
+/** A record whose time is unreadable has the last one of a `Date`. */
+const UNREADABLE = 8.64e15;
 
 function deepestFirst(one: string, other: string): number {
   return ancestorsOf(other).length - ancestorsOf(one).length;
@@ -156,6 +193,9 @@ async function isHeld({ maintenance, places }: ErasureTarget, ids: readonly stri
   for (const store of places.stores) {
     if (store === maintenance.dekStore) continue;
     for (const id of ids) if ((await openHoldOn(store, id)) !== undefined) return true;
+    // A held session without a row is not in the tree.
+    const open = (await store.holds?.list({ open: true })) ?? [];
+    if (open.some(({ sessionId }) => ancestorsOf(sessionId).some((id) => ids.includes(id)))) return true;
   }
   return false;
 }

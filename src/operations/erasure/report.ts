@@ -45,7 +45,10 @@ export interface ErasedCount {
 export interface Erasure {
   readonly type: 'strongroom/erasure';
   readonly version: 1;
-  /** Unix milliseconds, by the clock of the store. */
+  /**
+   * Unix milliseconds, by the clock of the store; later where an erased record has a later time, because the clock of its writer
+   * was ahead. What was written until then counts as erased.
+   */
   readonly at: number;
   /** Whose sessions were erased. */
   readonly subject?: string;
@@ -86,7 +89,7 @@ export interface EraseOptions extends CallOrigin {
   readonly receiptKey?: ReceiptKey;
   /**
    * Ends the erasure between two sessions: it rejects with the signal's reason, what was erased stays erased, and
-   * there is no receipt. A repeat erases the rest, and its receipt names only that.
+   * there is no receipt. A repeat erases the rest, and its receipt names both.
    */
   readonly signal?: AbortSignal;
   /** Called after each conversation, with the number of conversations done. */

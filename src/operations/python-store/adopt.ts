@@ -115,14 +115,21 @@ function withoutHidden(expected: readonly string[], visible: readonly string[]):
 }
 
 /**
- * Registers a branch, before its items are written.
+ * Opens a branch, and registers it before its items are written.
  *
+ * @param isNoted Whether it is registered: not where the register was erased.
  * @throws {@link StrongroomError} `ERR_INVALID_OPTION` for a name that a branch cannot have.
  */
-export async function noteBranch(store: Store, id: string, branch: PythonBranch): Promise<Session> {
+export async function openBranch(
+  store: Store,
+  id: string,
+  branch: PythonBranch,
+  isNoted: boolean,
+): Promise<Session> {
   const register = createRegister(store, id);
   const { name, from, created } = branch;
   const session = register.sessionOf(name);
+  if (!isNoted) return session;
   await register.note((state) =>
     register.isTaken(state, name)
       ? undefined

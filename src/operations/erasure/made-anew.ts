@@ -1,0 +1,29 @@
+import { derivedId, isBranch, parseDerivedId } from '../../derived-id.ts';
+import { stateOf } from '../../history/branches/state.ts';
+import type { StoredRecord } from '../../stores/driver.ts';
+import type { Maintenance } from '../../stores/maintenance.ts';
+
+/**
+ * Whether a branch that was erased is not the erased one: it was made again, and its old records are those of the
+ * conversation, with which it begins. Where the store cannot share records, these are copies of the branch's own, so
+ * there a branch is judged as any other session.
+ *
+ * @param erasedAt Unix milliseconds.
+ */
+export async function isMadeAnew(
+  maintenance: Pick<Maintenance, 'notes'>,
+  id: string,
+  records: readonly StoredRecord[],
+  erasedAt: number,
+): Promise<boolean> {
+  if (!isBranch(id)) return false;
+  const own = records.filter(({ origin = id }) => origin === id);
+  if (own.some(({ writtenAt }) => writtenAt <= erasedAt || writtenAt >= UNREADABLE)) return false;
+  const { of = '', name = '' } = parseDerivedId(id) ?? {};
+  const state = stateOf(await maintenance.notes.read(derivedId({ kind: 'branches', of })));
+  const created = state.branches.get(name)?.created;
+  return created === undefined ? own.length > 0 : created > erasedAt;
+}
+
+/** A record whose time is unreadable has the last one of a `Date`. */
+const UNREADABLE = 8.64e15;
