@@ -22,16 +22,6 @@ export function isSession(value: unknown): value is Session {
   return typeof (value as Session | null)?.getItems === 'function';
 }
 
-/** The sessions of a store that hold items of a conversation, or the one session. */
-export function sessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
-  return sessionsWhere(where, target, holdsConversation);
-}
-
-/** The same, and the vaults of `redact()`: what keys seal, and what must stay readable when a key goes. */
-export function sealedSessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
-  return sessionsWhere(where, target, holdsSealed);
-}
-
 /** Whether a session of this id holds items that a stack seals: those of a conversation, or of a vault. */
 export function holdsSealed(id: string): boolean {
   return holdsConversation(id) || isVault(id);
@@ -41,14 +31,11 @@ export function isVault(id: string): boolean {
   return lineageOf(id)?.kind === 'vault';
 }
 
-async function* sessionsWhere(
-  where: string,
-  target: SealedTarget,
-  isMeant: (id: string) => boolean,
-): AsyncIterable<Session> {
+/** The sessions of a store that hold items that a stack seals, or the one session. */
+export async function* sealedSessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
   if (isStore(target)) {
     for await (const { id } of listed(target, { derived: 'all' })) {
-      if (isMeant(id)) yield target.session(id, { derived: true });
+      if (holdsSealed(id)) yield target.session(id, { derived: true });
     }
     return;
   }

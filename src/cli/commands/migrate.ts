@@ -1,4 +1,5 @@
 import { migrate } from '../../operations/migrate.ts';
+import { holdsSealed } from '../../operations/targets.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
@@ -11,7 +12,7 @@ export function registerMigrate(define: Define): void {
     async (context, id?: string) => {
       const { output, origin, signal } = context;
       const { store } = await context.open();
-      const total = id === undefined ? (await countSessions(store)).sessions : 1;
+      const total = id === undefined ? (await countSessions(store, holdsSealed)).sessions : 1;
       if (context.dryRun) {
         output.line(
           'would',
