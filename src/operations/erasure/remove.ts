@@ -1,10 +1,12 @@
-import { ancestorsOf, lineageOf } from '../../derived-id.ts';
+import { ancestorsOf, isBranch, lineageOf } from '../../derived-id.ts';
 import { isStrongroomError } from '../../errors.ts';
 import { openHoldOn, type DekStore } from '../../keys/dek-store.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
 import type { KeyPlaces } from '../key-places.ts';
-import { departureOf, destroyUnneeded } from '../shared-keys.ts';
+import { openHold } from '../holds.ts';
+import { departureOf, destroyUnneeded, neededNow } from '../shared-keys.ts';
 import type { EraseOptions, ErasedKey, ErasedSession } from './report.ts';
+import { isKey } from './tombstones.ts';
 
 /** The target of an erasure. */
 export interface ErasureTarget {
@@ -15,6 +17,8 @@ export interface ErasureTarget {
    * first, inside of the call: when the layers refuse it, nothing was destroyed.
    */
   readonly remove: (id: string, before: () => Promise<void>) => Promise<void>;
+  /** Removes the records of a session that {@link remove} is about to delete. */
+  readonly clear: (id: string) => Promise<void>;
 }
 
 /** The sessions that an erasure removed. */
@@ -44,13 +48,13 @@ export async function eraseTrees(
         removed.held.push(top);
         continue;
       }
-      const leaving = await leavingOf(target, going);
+      const leaving = await leavingOf(target, going, top);
       await removeThese(target, leaving.slice(0, -1), removed);
       // Once more, for what another process made meanwhile. No third time, and not for more than that: one that is faster
       // would never let it end. The search reports the rest.
       const late = await maintenance.tree(top);
       if (late.length > 0 && late.length <= going.length)
-        await removeThese(target, await leavingOf(target, late), removed);
+        await removeThese(target, await leavingOf(target, late, top), removed);
       await removeThese(target, leaving.slice(-1), removed);
     } catch (error) {
       // A hold was placed meanwhile.
@@ -69,33 +73,43 @@ interface Leaving extends ErasedSession {
 }
 
 /** All are looked at before one is erased: data keys in sessions of the same store are among the rows. */
-async function leavingOf({ maintenance, places }: ErasureTarget, ids: readonly string[]): Promise<Leaving[]> {
+async function leavingOf(
+  { maintenance, places, clear }: ErasureTarget,
+  ids: readonly string[],
+  top: string,
+): Promise<Leaving[]> {
+  const derived = async (root: string): Promise<readonly string[]> => maintenance.derived(root);
+  const elsewhere = places.stores.filter((store) => store !== maintenance.dekStore);
   const counts = new Map<string, number>();
-  const departure = await departureOf(
-    ids,
-    async (root) => maintenance.derived(root),
-    async (id) => {
-      const records = await maintenance.records(id);
-      counts.set(id, records.length);
-      return records;
-    },
-  );
+  const departure = await departureOf(ids, derived, async (id) => {
+    const records = await maintenance.records(id);
+    counts.set(id, records.length);
+    return records;
+  });
   const leaving: Leaving[] = [];
   for (const id of ids) {
     const keys: ErasedKey[] = [];
     const kept = departure.kept(id);
     for (const store of places.stores)
-      for await (const { did, kid } of store.list({ sessionId: id }))
-        if (!kept.has(did)) keys.push({ did, kid });
+      for await (const record of store.list({ sessionId: id }))
+        if (isKey(record) && !kept.has(record.did)) keys.push({ did: record.did, kid: record.kid });
     leaving.push({
       id,
       kind: lineageOf(id)?.kind ?? 'conversation',
       records: counts.get(id) ?? 0,
       keys,
       async destroyKeys() {
-        for (const [owner, needed] of departure.leave(id))
-          for (const store of places.stores)
-            if (store !== maintenance.dekStore) await destroyUnneeded(store, owner, needed);
+        const losing = departure.leave(id);
+        if (elsewhere.length === 0) return;
+        let now: ReadonlyMap<string, ReadonlySet<string>> | undefined;
+        if (id === top && isBranch(top)) {
+          // First, so that no branch begins with its records between the look at who needs their keys and the destruction.
+          for (const store of elsewhere) await openHold(store, id);
+          await clear(id);
+          now = await neededNow(ids, derived, async (other) => maintenance.records(other));
+        }
+        for (const [owner, needed] of losing)
+          for (const store of elsewhere) await destroyUnneeded(store, owner, now?.get(owner) ?? needed);
       },
     });
   }
@@ -107,8 +121,9 @@ async function removeThese(
   leaving: readonly Leaving[],
   removed: Removed,
 ): Promise<void> {
-  for (const { destroyKeys, ...session } of leaving) {
-    await remove(session.id, destroyKeys);
+  for (const { destroyKeys, ...left } of leaving) {
+    await remove(left.id, destroyKeys);
+    const session = isBranch(left.id) ? { ...left, keys: await destroyedOf(places, left) } : left;
     for (const { did } of session.keys) places.forget(session.id, did);
     const at = removed.sessions.findIndex(({ id }) => id === session.id);
     const before = removed.sessions[at];
@@ -121,6 +136,17 @@ async function removeThese(
         keys: [...before.keys, ...session.keys],
       };
   }
+}
+
+/** The keys of a removed session without those that a history needs which another process made meanwhile. */
+async function destroyedOf(
+  { stores }: KeyPlaces,
+  { id, keys }: ErasedSession,
+): Promise<readonly ErasedKey[]> {
+  const live = new Set<string>();
+  if (keys.length > 0)
+    for (const store of stores) for await (const { did } of store.list({ sessionId: id })) live.add(did);
+  return keys.filter(({ did }) => !live.has(did));
 }
 
 function deepestFirst(one: string, other: string): number {
