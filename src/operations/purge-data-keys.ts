@@ -8,6 +8,7 @@ import { checkCall } from '../protocol/call-origin.ts';
 import { mayShare } from '../protocol/record-origin.ts';
 import { REFERENCE } from '../session-contract.ts';
 import { asCall } from './as-call.ts';
+import { isKey } from './erasure/tombstones.ts';
 import { keyPlacesOf, type KeyTarget } from './key-places.ts';
 
 /** Options of {@link purgeDataKeys}. */
@@ -84,7 +85,7 @@ async function purge(target: KeyTarget, options: PurgeDataKeysOptions): Promise<
   const old: { readonly store: DekStore; readonly record: DekRecord }[] = [];
   for (const store of places.stores) {
     for await (const record of store.list(filter))
-      if (record.createdAt <= before) old.push({ store, record });
+      if (isKey(record) && record.createdAt <= before) old.push({ store, record });
   }
   const destroyed: { sessionId: string; did: string; kid: string }[] = [];
   const held = new Set<string>();

@@ -41,15 +41,21 @@ export function registerReencrypt(define: Define): void {
         },
       });
       progress.end();
-      for (const held of report.held)
-        output.line('held', { id: held }, `held: ${shown(held)} keeps its old data keys`);
-      const { destroyed, held, ...sums } = report;
+      const { destroyed, held, failures = [], ...sums } = report;
+      for (const sessionId of held)
+        output.line('held', { id: sessionId }, `held: ${shown(sessionId)} keeps its old data keys`);
+      for (const { sessionId, code } of failures)
+        output.line(
+          'failed',
+          { id: sessionId, code },
+          `failed: ${shown(sessionId)} is not finished: ${code}`,
+        );
       output.line(
         'result',
-        { ...sums, destroyed: destroyed.length, held: held.length },
+        { ...sums, destroyed: destroyed.length, held: held.length, failed: failures.length },
         `Sealed ${counted(sums.entries, 'item')} of ${counted(sums.sessions, 'session')} anew; destroyed ${counted(destroyed.length, 'data key')}.`,
       );
-      return held.length === 0 ? EXIT.done : EXIT.findings;
+      return held.length === 0 && failures.length === 0 ? EXIT.done : EXIT.findings;
     },
     { changes: true, asks: true },
   )
