@@ -79,7 +79,9 @@ async function stackOf(raw: Store, where: 'table' | 'own'): Promise<Stack> {
 }
 
 async function textsOf(session: Session): Promise<string[]> {
-  return (await session.getItems()).map((item) => ('content' in item ? String(item.content) : ''));
+  return (await session.getItems()).map((item) =>
+    'content' in item && typeof item.content === 'string' ? item.content : '',
+  );
 }
 
 /** The destroyed keys of the branch in a report or receipt, without that of its archive. */
