@@ -5,6 +5,7 @@ import { invalidOption } from '../options.ts';
 import { MAINTENANCE } from '../session-contract.ts';
 import type { Store } from '../stores/store.ts';
 import { innermostOf } from '../wrap-session.ts';
+import { isKey } from './erasure/tombstones.ts';
 import { listed } from './listed.ts';
 
 /** A wrapped store, or one wrapped session. */
@@ -52,8 +53,9 @@ export async function* sessionsWithKeysOf(where: string, target: SealedTarget): 
   const table = isStore(target) ? target[MAINTENANCE]?.dekStore : undefined;
   if (table === undefined || !isStore(target)) return;
   const empty = new Set<string>();
-  for await (const { sessionId } of table.list()) {
-    if (empty.has(sessionId)) continue;
+  for await (const record of table.list()) {
+    const { sessionId } = record;
+    if (!isKey(record) || empty.has(sessionId)) continue;
     const session = target.session(sessionId, { derived: true });
     if ((await innermostOf(session).getItems(1)).length > 0) continue;
     empty.add(sessionId);

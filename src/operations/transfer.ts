@@ -11,7 +11,7 @@ import type { StoredRecord } from '../stores/driver.ts';
 import type { Maintenance } from '../stores/maintenance.ts';
 import { decodeRecord } from '../stores/record.ts';
 import type { Store } from '../stores/store.ts';
-import { erasedAt } from './erasure/tombstones.ts';
+import { erasedAt, isKey } from './erasure/tombstones.ts';
 import { listed } from './listed.ts';
 import { createBeginnings, originsOf, type Beginnings } from './transfer/beginnings.ts';
 
@@ -272,7 +272,8 @@ async function bringKeys(
   for (const { did, origin = id } of records) if (did !== null) owners.set(did, origin);
   // A record that is shared with another session has a data key of that one, which may not be there any more.
   for (const sessionId of new Set([id, ...owners.values()]))
-    for await (const record of from.dekStore.list({ sessionId })) await to.dekStore.put(record);
+    for await (const record of from.dekStore.list({ sessionId }))
+      if (isKey(record)) await to.dekStore.put(record);
   const lost = new Set<string>();
   for (const [did, owner] of owners) {
     const found = await from.dekStore.get(owner, did);

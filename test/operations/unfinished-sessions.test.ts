@@ -22,6 +22,8 @@ import {
 } from '../../src/operations/index.ts';
 import { eraseSession, returnedSessions, verifyErasure } from '../../src/operations/retention.ts';
 import { DEK_STORE } from '../../src/session-contract.ts';
+import { transfer } from '../../src/operations/transfer.ts';
+import { openSqlite } from '../../src/stores/sqlite.ts';
 import { everyStore } from '../stores/every-store.ts';
 
 const said = (content: string): AgentInputItem => ({ type: 'message', role: 'user', content });
@@ -58,12 +60,17 @@ describe.each(await everyStore('an erasure that was interrupted'))(
         for (const id of ['a', 'b']) await sessions.session(id).addItems([said('one')]);
         const { sessions: erased, ...report } = await eraseSession(sessions, 'none');
         await interruptedErasure(sessions, dekStore, 'a');
+        expect(await reencrypt(sessions, { grace: 0 })).toMatchObject({ sessions: 1, entries: 1 });
         // A conversation of the same id, which was never erased.
         await sessions.session('a').addItems([said('anew')]);
         const sealed = await reencrypt(sessions, { grace: 0 });
         expect(sealed).toMatchObject({ entries: 2 });
         expect(sealed.failures).toBeUndefined();
         expect(await rewrap(sessions)).toMatchObject({ failed: 0 });
+        await using copy = openSqlite(':memory:');
+        await transfer(raw, copy);
+        const copied = (copy.session('a') as unknown as { readonly [DEK_STORE]: DekStore })[DEK_STORE];
+        expect((await all(copied.list())).map(({ kid }) => kid)).not.toContain('erased');
         const clock = (): number => Date.now() + HOUR;
         const purged = await purgeDataKeys(sessions, { after: HOUR, clock, maxAhead: 'any' });
         expect(purged.destroyed.map(({ kid }) => kid)).not.toContain('erased');

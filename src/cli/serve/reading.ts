@@ -9,6 +9,7 @@ import type { HoldRecord } from '../../keys/dek-store.ts';
 import type { CallOrigin } from '../../layer.ts';
 import type { AuditLayer } from '../../layers/audit.ts';
 import { listHolds } from '../../report/holds.ts';
+import { isKey } from '../../operations/erasure/tombstones.ts';
 import { keyPlacesOf } from '../../operations/key-places.ts';
 import { MAINTENANCE, type SessionSummary } from '../../session-contract.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
@@ -103,7 +104,8 @@ export function createReading(store: Store, origin: CallOrigin): Reading {
       const derived = await maintenance.derived(id);
       if (records.length === 0 && derived.length === 0) return undefined;
       const kids = new Set<string>();
-      for await (const { kid } of maintenance.dekStore.list({ sessionId: id })) kids.add(kid);
+      for await (const record of maintenance.dekStore.list({ sessionId: id }))
+        if (isKey(record)) kids.add(record.kid);
       const { stores } = await keyPlacesOf('sessions', store);
       const current = await branches(store, id).current();
       const names = derived.map(parseDerivedId).filter((each) => each !== undefined);
