@@ -1,4 +1,5 @@
 import { parseWrappedKey } from '../keys/wrapped-key.ts';
+import { isKey } from '../operations/erasure/tombstones.ts';
 import { keyPlacesOf } from '../operations/key-places.ts';
 import type { StoredRecord } from '../stores/driver.ts';
 import type { Store } from '../stores/store.ts';
@@ -18,7 +19,8 @@ export async function wrappingKeysOf(
   const { stores } = await keyPlacesOf('checkKeys', store);
   for (const owner of new Set([sessionId, ...records.map(({ origin = sessionId }) => origin)]))
     for (const keys of stores)
-      for await (const { did, kid } of keys.list({ sessionId: owner })) kids.set(nameOf(owner, did), kid);
+      for await (const record of keys.list({ sessionId: owner }))
+        if (isKey(record)) kids.set(nameOf(owner, record.did), record.kid);
   return ({ did, wrapped, origin = sessionId }) => {
     if (wrapped !== null) return inEnvelope(wrapped);
     return did === null ? undefined : kids.get(nameOf(origin, did));

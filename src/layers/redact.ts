@@ -25,6 +25,9 @@ export interface RedactionReport {
   readonly unsearched: readonly (UnsearchedText & { readonly item: number })[];
 }
 
+/** How the layers that `redact()` made open the vault of a session. */
+export const vaultOpeners: WeakMap<SessionLayer, NonNullable<RedactOptions['vault']>> = new WeakMap();
+
 /** Options of {@link redact}. */
 export interface RedactOptions extends RedactionOptions {
   /**
@@ -141,7 +144,7 @@ export function redact(options: RedactOptions = {}): SessionLayer {
       },
     );
 
-  return withParts({
+  const layer = withParts({
     name: 'redact',
     ...(when === 'read' ? undefined : { write: (entries, call) => redactEntries('write', entries, call) }),
     ...(when === 'write'
@@ -157,6 +160,8 @@ export function redact(options: RedactOptions = {}): SessionLayer {
           around: async (call, next) => vaults.around(call, next),
         }),
   });
+  if (options.vault !== undefined) vaultOpeners.set(layer, options.vault);
+  return layer;
 }
 
 /** A report must never fail a call that has done its work. */

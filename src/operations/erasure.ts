@@ -8,6 +8,7 @@ import { invalidOption } from '../options.ts';
 import { checkCall, originOf, refuseOrigin } from '../protocol/call-origin.ts';
 import { CALLS, MAINTENANCE } from '../session-contract.ts';
 import type { Store } from '../stores/store.ts';
+import { innermostOf } from '../wrap-session.ts';
 import { checkReceiptKey, openReceipt, signReceipt, tryReceiptKey, type ReceiptKey } from './erasure/jws.ts';
 import { erasedBefore } from './erasure/came-back.ts';
 import { lookForRests } from './erasure/look.ts';
@@ -276,5 +277,6 @@ async function targetOf(store: Store, kind: CallKind, options: CallOrigin): Prom
       };
       await (calls === undefined ? work() : calls.removing(id, kind, origin, work));
     },
+    clear: async (id) => innermostOf(store.session(id, { derived: true })).clearSession(),
   };
 }

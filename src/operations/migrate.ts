@@ -5,10 +5,12 @@ import { isStrongroomError, StrongroomError } from '../errors.ts';
 import type { Entry, CallOrigin } from '../layer.ts';
 import { checkCall, originOf } from '../protocol/call-origin.ts';
 import type { Store } from '../stores/store.ts';
-import { layersOf } from '../wrap-session.ts';
-import { keyAccess, replaceRecords } from './access.ts';
+import { sealers } from '../layers/encrypt/sealer.ts';
+import { innermostOf, layersOf } from '../wrap-session.ts';
+import { keyAccess, replaceRecords, type KeyAccess } from './access.ts';
 import { asCall, asCallOfEach } from './as-call.ts';
-import { sessionsOf } from './targets.ts';
+import { isVault, sealedSessionsOf } from './targets.ts';
+import { asRedactOpens } from './vault-stack.ts';
 
 /** The result or progress of {@link migrate}. */
 export interface MigrateReport {
@@ -36,6 +38,9 @@ export interface MigrateOptions extends CallOrigin {
  * `expire` stamps it. Live traffic can continue, because `encrypt()` must have `unsafeAllowPlaintext` during this
  * time. Check the plain rows before: an inserted row is sealed like an old one.
  *
+ * Vaults of `redact()` in the store are sealed, too, by the `encrypt()` that `redact()` opens them with, and pass no other
+ * layer. One that it opens without `encrypt()` stays as it is.
+ *
  * @param target A session or store that was wrapped in a stack with `encrypt({ unsafeAllowPlaintext })`.
  * @throws `ERR_NOT_SEALED` without that option or after its date; `ERR_UNSUPPORTED` for a session without transactions
  * that has plaintext; the errors of the layers: then nothing of that session was changed.
@@ -55,9 +60,9 @@ export async function migrate(target: Session | Store, options: MigrateOptions =
   return asCall(target, 'migrate', options, async () => {
     checkCall('migrate', options, ['signal', 'onProgress']);
     const report = { sessions: 0, sealed: 0, already: 0, held: [] as string[] };
-    for await (const session of sessionsOf('migrate', target)) {
+    for await (const session of sealedSessionsOf('migrate', target)) {
       options.signal?.throwIfAborted();
-      let counts: Awaited<ReturnType<typeof migrateSession>>;
+      let counts: Counts | undefined;
       try {
         counts = await asCallOfEach(target, session, 'migrate', options, async () =>
           migrateSession(session, originOf(options)),
@@ -67,6 +72,7 @@ export async function migrate(target: Session | Store, options: MigrateOptions =
         report.held.push(await session.getSessionId());
         continue;
       }
+      if (counts === undefined) continue;
       report.sessions++;
       report.sealed += counts.sealed;
       report.already += counts.already;
@@ -76,10 +82,17 @@ export async function migrate(target: Session | Store, options: MigrateOptions =
   });
 }
 
-async function migrateSession(
-  session: Session,
-  origin: CallOrigin,
-): Promise<{ sealed: number; already: number }> {
+interface Counts {
+  readonly sealed: number;
+  readonly already: number;
+}
+
+/** Turns entries, as they were stored in clear, into those to store. */
+type Sealing = (entries: readonly Entry[]) => Promise<readonly Entry[]>;
+
+/** `undefined` for a vault that the application keeps in clear. */
+async function migrateSession(session: Session, origin: CallOrigin): Promise<Counts | undefined> {
+  if (isVault(await innermostOf(session).getSessionId())) return migrateVault(session, origin);
   const access = await keyAccess('migrate', session, origin);
   const { sealer, scope, call } = access;
   if (!sealer.acceptsPlaintext(scope)) {
@@ -88,20 +101,53 @@ async function migrateSession(
       'migrate: encrypt() does not accept plaintext. Give it unsafeAllowPlaintext: { until } for the migration.',
     );
   }
+  const layers = layersOf(session);
+  const { above, codecs, below } = placesOf(layers);
+  return sealPlain(access, async (plain) => {
+    let entries = plain;
+    for (const layer of above) entries = await writeWith(layer, entries, call);
+    // What must be stored before the records and last as long, such as the values of their tokens.
+    for (const layer of layers) await layer.settled?.(entries, call);
+    for (const layer of [...codecs, ...below]) entries = await writeWith(layer, entries, call);
+    return entries;
+  });
+}
+
+/** Seals the records of a vault and changes nothing else: redaction would remove the values that it is there for. */
+async function migrateVault(session: Session, origin: CallOrigin): Promise<Counts | undefined> {
+  const { call } = await keyAccess('migrate', session, origin);
+  const vault = await asRedactOpens(session, call);
+  const seal = layersOf(vault).find((layer) => sealers.has(layer));
+  if (seal === undefined) return undefined;
+  const access = await keyAccess('migrate', vault, origin);
+  try {
+    return await sealPlain(access, async (entries) => writeWith(seal, entries, access.call));
+  } catch (cause) {
+    if (!isStrongroomError(cause) || cause.code !== 'ERR_NOT_SEALED') throw cause;
+    throw new StrongroomError(
+      'ERR_NOT_SEALED',
+      `migrate: the vault ${JSON.stringify(access.sessionId)} has records in clear, and its encrypt() does not accept them. Give this ` +
+        'encrypt(), too, unsafeAllowPlaintext: { until } for the migration.',
+      { cause },
+    );
+  }
+}
+
+/** Replaces the records of a session that are in clear. */
+async function sealPlain(access: KeyAccess, seal: Sealing): Promise<Counts> {
+  const { sealer, scope } = access;
   let counts = { sealed: 0, already: 0 };
   await replaceRecords('migrate', access, async (records) => {
     const plain = records.map((record): Entry | undefined => {
       const entry = sealer.accepts(record, scope);
       return entry === undefined ? undefined : { ...entry, stored: record };
     });
-    let entries: readonly Entry[] = plain.flatMap((entry) =>
+    const entries = plain.flatMap((entry) =>
       entry === undefined ? [] : [{ item: entry.item, header: entry.header }],
     );
     counts = { sealed: entries.length, already: records.length - entries.length };
     if (entries.length === 0) return undefined;
-    const { above, codecs, below } = placesOf(layersOf(session));
-    for (const layer of [...above, ...codecs, ...below]) entries = await writeWith(layer, entries, call);
-    const sealed = entries.values();
+    const sealed = (await seal(entries)).values();
     return records.map((record, index) =>
       plain[index] === undefined ? record : (sealed.next().value as Entry).item,
     );

@@ -1,5 +1,6 @@
 import type { AgentInputItem, Session } from '@openai/agents';
-import { isStrongroomError } from '../errors.ts';
+import { defined } from '../defined.ts';
+import { isStrongroomError, type ErrorCode } from '../errors.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 import type { Header, Entry, CallOrigin } from '../layer.ts';
 import { parseDuration, type Duration } from '../options.ts';
@@ -14,7 +15,7 @@ import { asCall, asCallOfEach } from './as-call.ts';
 import { isKey } from './erasure/tombstones.ts';
 import { wrapAnew } from './rewrap.ts';
 import { kinOf } from './shared-keys.ts';
-import { isVault, sessionsWithKeysOf } from './targets.ts';
+import { isStore, isVault, sessionsWithKeysOf } from './targets.ts';
 
 /** The result of {@link reencrypt}. */
 export interface ReencryptReport {
@@ -27,7 +28,30 @@ export interface ReencryptReport {
   readonly destroyed: readonly string[];
   /** Sessions whose old data keys were not destroyed because of a hold. */
   readonly held: readonly string[];
+  /**
+   * Sessions of a store that were not finished, and why, at most 1,000 of them: a record or a data key that does not open. Their old
+   * data keys were not destroyed; a second run finishes the work. Absent when there are none.
+   */
+  readonly failures?: readonly { readonly sessionId: string; readonly code: ErrorCode }[];
 }
+
+const MAX_FAILURES = 1_000;
+
+/** What is wrong with one session, and says nothing about the others. */
+const OF_ONE_SESSION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_INVALID_ITEM',
+  'ERR_NOT_SEALED',
+  'ERR_MALFORMED',
+  'ERR_UNSUPPORTED',
+  'ERR_KEY_UNKNOWN',
+  'ERR_KEY_DISABLED',
+  'ERR_COMMITMENT',
+  'ERR_AUTHENTICATION',
+  'ERR_CONFLICT',
+]);
+
+/** How a vault looks that another stack opens, with keys or a context of its own. */
+const OF_ANOTHER_STACK: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ERR_KEY_UNKNOWN', 'ERR_COMMITMENT']);
 
 /** Options of {@link reencrypt}. */
 export interface ReencryptOptions extends CallOrigin {
@@ -56,9 +80,9 @@ export interface ReencryptOptions extends CallOrigin {
  * uses its key until its next epoch: restart writers after a compromise.
  *
  * @param target A wrapped session or a wrapped store. Vaults of `redact()` in the store are sealed again, too, unless the keyring
- * does not have their key.
- * @throws `ERR_UNSUPPORTED` for a session without transactions; the error of a record that does not open: then
- * nothing of that session was changed.
+ * does not have their key, or they have another context. A session of a store whose records do not open is reported, and the others are finished.
+ * @throws For one session `ERR_UNSUPPORTED` without transactions, and the error of a record that does not open: then no record of it
+ * was changed; `ERR_KEY_UNAVAILABLE` and `ERR_STORE` when it is better to try again later.
  * @example
  * ```ts
  * import { encrypt, generateKey, keyring, wrapStore } from 'strongroom';
@@ -85,6 +109,15 @@ async function reencryptAll(target: Session | Store, options: ReencryptOptions):
   const report = { sessions: 0, entries: 0, shredded: 0 };
   const retired: Retired[] = [];
   const held: string[] = [];
+  const failures: { sessionId: string; code: ErrorCode }[] = [];
+  /** Notes a session that is not finished. Throws what concerns the others, too. */
+  const leave = (sessionId: string, error: unknown): void => {
+    if (!isStrongroomError(error)) throw error;
+    const { code } = error;
+    if (code === 'ERR_HELD') held.push(sessionId);
+    else if (!isStore(target) || !OF_ONE_SESSION.has(code)) throw error;
+    else if (failures.length < MAX_FAILURES) failures.push({ sessionId, code });
+  };
   for await (const session of sessionsWithKeysOf('reencrypt', target)) {
     signal?.throwIfAborted();
     const access = await keyAccess('reencrypt', session, origin);
@@ -92,11 +125,9 @@ async function reencryptAll(target: Session | Store, options: ReencryptOptions):
     try {
       result = await asCallOfEach(target, session, 'reencrypt', options, async () => retireAndSeal(access));
     } catch (error) {
-      if (!isStrongroomError(error)) throw error;
-      // A vault can have keys of its own, which another stack opens.
-      if (error.code === 'ERR_KEY_UNKNOWN' && isVault(access.sessionId)) continue;
-      if (error.code !== 'ERR_HELD') throw error;
-      held.push(access.sessionId);
+      const isOfAnother =
+        isVault(access.sessionId) && isStrongroomError(error) && OF_ANOTHER_STACK.has(error.code);
+      if (!isOfAnother || !isStore(target)) leave(access.sessionId, error);
       continue;
     }
     const { old, entries, shredded } = result;
@@ -115,8 +146,8 @@ async function reencryptAll(target: Session | Store, options: ReencryptOptions):
     const access = await keyAccess('reencrypt', session, origin);
     const dids = new Set(old.map(({ did }) => did));
     const isOld = (header: Header | undefined): boolean => header?.d !== undefined && dids.has(header.d);
-    let { entries } = await sealAnew(access, isOld);
     try {
+      let { entries } = await sealAnew(access, isOld);
       for (const other of old.length === 0 ? [] : await sharersOf(session))
         // A call on each, because it changes them.
         entries += await asCall(other, 'reencrypt', options, async () => {
@@ -129,8 +160,7 @@ async function reencryptAll(target: Session | Store, options: ReencryptOptions):
         destroyed.push(did);
       }
     } catch (error) {
-      if (!isStrongroomError(error) || error.code !== 'ERR_HELD') throw error;
-      held.push(access.sessionId);
+      leave(access.sessionId, error);
     }
     for (const { did } of old) access.sealer.forget(access.sessionId, did);
     return false;
@@ -150,7 +180,7 @@ async function reencryptAll(target: Session | Store, options: ReencryptOptions):
     }
     pending = late;
   }
-  return { ...report, destroyed, held };
+  return defined({ ...report, destroyed, held, failures: failures.length > 0 ? failures : undefined });
 }
 
 /** Ends the use of the session's data keys for new records, and seals the existing ones again. */

@@ -1,4 +1,4 @@
-import { lineageOf, rootOf } from '../derived-id.ts';
+import { ancestorsOf, lineageOf, rootOf } from '../derived-id.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 
 /** The session that a record was written for, if it is another one, and its data key. */
@@ -80,6 +80,44 @@ export async function departureOf(
       return new Map(losing.map((id) => [id, neededOf(id, gone)]));
     },
   };
+}
+
+/** How often histories are looked for that were made during the look before. */
+const MOST_LOOKS = 10;
+
+/**
+ * The data keys that the remaining histories need now: asked for immediately before a destruction, when the records of the
+ * leaving sessions are gone, so that no further history can begin with them.
+ *
+ * @param going The leaving sessions. What belongs to them leaves with them.
+ */
+export async function neededNow(
+  going: readonly string[],
+  derived: (root: string) => Promise<readonly string[]>,
+  records: (id: string) => Promise<readonly SharedRecord[]>,
+): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const needed = new Map(going.map((id) => [id, new Set<string>()]));
+  const looked = new Set<string>();
+  const isGoing = (id: string): boolean =>
+    needed.has(id) || ancestorsOf(id).some((above) => needed.has(above));
+  // A history that was made meanwhile can have the records of one that was not, or is no longer, looked at.
+  for (let look = 0; look < MOST_LOOKS; look++) {
+    const lists = new Map<string, Promise<readonly string[]>>();
+    const listOnce = async (root: string): Promise<readonly string[]> => {
+      const list = lists.get(root) ?? derived(root);
+      lists.set(root, list);
+      return list;
+    };
+    const kin = (await Promise.all(going.map(async (id) => kinOf(id, listOnce)))).flat();
+    const unseen = new Set(kin.filter((id) => !looked.has(id) && !isGoing(id)));
+    if (unseen.size === 0) break;
+    for (const history of unseen) {
+      looked.add(history);
+      for (const { origin, did } of await records(history))
+        if (origin !== undefined && typeof did === 'string') needed.get(origin)?.add(did);
+    }
+  }
+  return needed;
 }
 
 /** Destroys the data keys of a session, except for those that others need. */

@@ -1,6 +1,6 @@
 import type { AgentInputItem, Session } from '@openai/agents';
 import { defined } from '../defined.ts';
-import { lineageOf } from '../derived-id.ts';
+import { isBranch, lineageOf } from '../derived-id.ts';
 import { StrongroomError } from '../errors.ts';
 import type { DekRecord } from '../keys/dek-store.ts';
 import type { CallOrigin } from '../layer.ts';
@@ -12,8 +12,9 @@ import { deriveOf } from '../session-contract.ts';
 import { countKinds } from '../stores/tree.ts';
 import { engineOf } from '../wrap-session.ts';
 import { keyAccess } from './access.ts';
+import { isKey } from './erasure/tombstones.ts';
 import { openHold, openHoldBelow } from './holds.ts';
-import { departureOf, destroyUnneeded, type SharedRecord } from './shared-keys.ts';
+import { departureOf, destroyUnneeded, neededNow, type SharedRecord } from './shared-keys.ts';
 import { isSession } from './targets.ts';
 
 /** Records what was destroyed, when, and by whom: keep it for auditors. It holds no content and no key. */
@@ -45,8 +46,8 @@ export interface ShredOptions extends CallOrigin {
 
 /**
  * Makes a session and all that belongs to it (branches, archives, vaults, …) unreadable for good, in every copy of its items:
- * destroys its data keys, drops them from this process, then removes the rows. Records that a branch shares with the conversation or with
- * another branch stay readable there, and so do their data keys. Other processes drop opened keys
+ * destroys its data keys, drops them from this process, then removes the rows; of a branch it removes the rows first. Records that a branch
+ * shares with the conversation or with another branch stay readable there, and so do their data keys. Other processes drop opened keys
  * after `dataKeys.cacheFor` (five minutes by default). It does not reach copies of the keys: a backup of the DEK
  * store still has them, and the default DEK table of our stores is in the same database as the items; give
  * `encrypt()` a `dekStore` elsewhere for an erasure that reaches backups.
@@ -101,23 +102,30 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
     refuseInlineKeys(id, items);
     shared.set(id, sharedRecords(items));
   }
+  const refuseHeld = async (): Promise<void> => {
+    for (const store of scope.stores) {
+      for (const { id } of parts) await openHold(store, id);
+      await openHoldBelow(store, sessionId);
+    }
+  };
   // Checked in all stores before anything is destroyed in one; each checks again in its own transaction.
-  for (const store of scope.stores) {
-    for (const { id } of parts) await openHold(store, id);
-    await openHoldBelow(store, sessionId);
-  }
-  const departure = await departureOf(
-    parts.map(({ id }) => id),
-    async (root) => (await derive?.tree(root)) ?? [],
-    async (id) => shared.get(id) ?? sharedRecords((await derive?.open(id).getItems()) ?? []),
-  );
+  await refuseHeld();
+  const going = parts.map(({ id }) => id);
+  const derived = async (root: string): Promise<readonly string[]> => (await derive?.tree(root)) ?? [];
+  const recordsOf = async (id: string): Promise<SharedRecord[]> =>
+    sharedRecords((await derive?.open(id).getItems()) ?? []);
+  const departure = await departureOf(going, derived, async (id) => shared.get(id) ?? recordsOf(id));
+  // Without its conversation, whose other branches can have its records, or get them meanwhile.
+  const isAlone = isBranch(sessionId);
   const keys: { did: string; kid: string }[] = [];
   const destroyKeys = async (leaving: string): Promise<void> => {
-    for (const [id, needed] of departure.leave(leaving)) {
+    const losing = departure.leave(leaving);
+    const now = isAlone && leaving === sessionId ? await neededNow(going, derived, recordsOf) : undefined;
+    for (const [id, needed] of losing) {
       for (const store of scope.stores) {
         const found: DekRecord[] = [];
-        for await (const record of store.list({ sessionId: id })) found.push(record);
-        const gone = await destroyUnneeded(store, id, needed);
+        for await (const record of store.list({ sessionId: id })) if (isKey(record)) found.push(record);
+        const gone = await destroyUnneeded(store, id, now?.get(id) ?? needed);
         const destroyed = new Set(gone.map(({ did }) => did));
         for (const { did, kid } of found) if (destroyed.has(did)) keys.push({ did, kid });
       }
@@ -126,9 +134,19 @@ async function destroy(session: Session, options: ShredOptions, origin: CallOrig
   };
   let rowsCleared = true;
   for (const { id, rows } of parts) {
-    const work = async (): Promise<void> => {
-      await destroyKeys(id);
+    const clear = async (): Promise<void> => {
       rowsCleared = (await cleared(rows)) && rowsCleared;
+    };
+    const work = async (): Promise<void> => {
+      if (isAlone && rows === inner) {
+        // First, so that no branch begins with its records between the look at who needs their keys and the destruction.
+        await refuseHeld();
+        await clear();
+        await destroyKeys(id);
+      } else {
+        await destroyKeys(id);
+        await clear();
+      }
     };
     // What belongs to the session is asked about before it loses anything; for the session itself this is its call.
     const engine = rows === inner ? undefined : engineOf(deriveOf(session)?.open(id) ?? session);

@@ -5,6 +5,7 @@ import { invalidOption } from '../options.ts';
 import { MAINTENANCE } from '../session-contract.ts';
 import type { Store } from '../stores/store.ts';
 import { innermostOf } from '../wrap-session.ts';
+import { isKey } from './erasure/tombstones.ts';
 import { listed } from './listed.ts';
 
 /** A wrapped store, or one wrapped session. */
@@ -22,16 +23,6 @@ export function isSession(value: unknown): value is Session {
   return typeof (value as Session | null)?.getItems === 'function';
 }
 
-/** The sessions of a store that hold items of a conversation, or the one session. */
-export function sessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
-  return sessionsWhere(where, target, holdsConversation);
-}
-
-/** The same, and the vaults of `redact()`: what keys seal, and what must stay readable when a key goes. */
-export function sealedSessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
-  return sessionsWhere(where, target, holdsSealed);
-}
-
 /** Whether a session of this id holds items that a stack seals: those of a conversation, or of a vault. */
 export function holdsSealed(id: string): boolean {
   return holdsConversation(id) || isVault(id);
@@ -41,14 +32,11 @@ export function isVault(id: string): boolean {
   return lineageOf(id)?.kind === 'vault';
 }
 
-async function* sessionsWhere(
-  where: string,
-  target: SealedTarget,
-  isMeant: (id: string) => boolean,
-): AsyncIterable<Session> {
+/** The sessions of a store that hold items that a stack seals, or the one session. */
+export async function* sealedSessionsOf(where: string, target: SealedTarget): AsyncIterable<Session> {
   if (isStore(target)) {
     for await (const { id } of listed(target, { derived: 'all' })) {
-      if (isMeant(id)) yield target.session(id, { derived: true });
+      if (holdsSealed(id)) yield target.session(id, { derived: true });
     }
     return;
   }
@@ -65,8 +53,9 @@ export async function* sessionsWithKeysOf(where: string, target: SealedTarget): 
   const table = isStore(target) ? target[MAINTENANCE]?.dekStore : undefined;
   if (table === undefined || !isStore(target)) return;
   const empty = new Set<string>();
-  for await (const { sessionId } of table.list()) {
-    if (empty.has(sessionId)) continue;
+  for await (const record of table.list()) {
+    const { sessionId } = record;
+    if (!isKey(record) || empty.has(sessionId)) continue;
     const session = target.session(sessionId, { derived: true });
     if ((await innermostOf(session).getItems(1)).length > 0) continue;
     empty.add(sessionId);

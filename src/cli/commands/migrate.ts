@@ -1,4 +1,5 @@
 import { migrate } from '../../operations/migrate.ts';
+import { holdsSealed } from '../../operations/targets.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
@@ -13,7 +14,7 @@ export function registerMigrate(define: Define): void {
       const { output, origin, signal } = context;
       const { store } = await context.open();
       const count = async (): Promise<number> =>
-        id === undefined ? (await countSessions(store)).sessions : 1;
+        id === undefined ? (await countSessions(store, holdsSealed)).sessions : 1;
       const total = await (context.dryRun ? looking(context, store, count) : count());
       if (context.dryRun) {
         output.line(

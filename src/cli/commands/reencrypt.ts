@@ -46,18 +46,25 @@ export function registerReencrypt(define: Define): void {
         },
       });
       progress.end();
-      for (const held of report.held)
-        output.line('held', { id: held }, `held: ${shown(held)} keeps its old data keys`);
-      const { destroyed, held, ...sums } = report;
+      const { destroyed, held, failures = [], ...sums } = report;
+      for (const sessionId of held)
+        output.line('held', { id: sessionId }, `held: ${shown(sessionId)} keeps its old data keys`);
+      for (const { sessionId, code } of failures)
+        output.line(
+          'failed',
+          { id: sessionId, code },
+          `failed: ${shown(sessionId)} is not finished: ${code}`,
+        );
       output.line(
         'result',
-        { ...sums, destroyed: destroyed.length, held: held.length },
+        { ...sums, destroyed: destroyed.length, held: held.length, failed: failures.length },
         `Sealed ${counted(sums.entries, 'item')} of ${counted(sums.sessions, 'session')} anew; destroyed ${counted(destroyed.length, 'data key')}.`,
       );
       const isMissing =
-        id !== undefined && sums.entries + sums.shredded + destroyed.length + held.length === 0;
+        id !== undefined &&
+        sums.entries + sums.shredded + destroyed.length + held.length + failures.length === 0;
       if (isMissing) reportNoRecords(output, id);
-      return held.length === 0 && !isMissing ? EXIT.done : EXIT.findings;
+      return held.length === 0 && failures.length === 0 && !isMissing ? EXIT.done : EXIT.findings;
     },
     { changes: true, asks: true },
   )

@@ -63,7 +63,9 @@ export async function lookForRests(
   const needed = new Map<string, number>();
   const isNeeded = neededBy(maintenance, erased);
   for (const store of places.stores) {
-    for await (const { sessionId, did, createdAt } of keysIn(store, known)) {
+    for await (const { sessionId, did, createdAt, wrapped } of keysIn(store, known)) {
+      // The mark of an erasure that was interrupted is no key.
+      if (wrapped === 'erased') continue;
       const isWithTop = tops.some((top) => belongsTo(sessionId, top));
       const isOfThem = known.has(sessionId) || isWithTop;
       if (!isOfThem || isKept(sessionId) || (since !== undefined && createdAt > since)) continue;

@@ -1,9 +1,10 @@
-import { ancestorsOf, lineageOf, rootOf } from '../../derived-id.ts';
+import { ancestorsOf, isBranch, lineageOf, rootOf } from '../../derived-id.ts';
 import { isStrongroomError } from '../../errors.ts';
 import { openHoldOn, type DekStore } from '../../keys/dek-store.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
 import type { KeyPlaces } from '../key-places.ts';
-import { departureOf, destroyUnneeded } from '../shared-keys.ts';
+import { openHold } from '../holds.ts';
+import { departureOf, destroyUnneeded, neededNow } from '../shared-keys.ts';
 import type { EraseOptions, ErasedKey, ErasedSession } from './report.ts';
 import { announceErasure, isKey, recordErasure } from './tombstones.ts';
 import type { Removal, Unfinished } from './unfinished.ts';
@@ -17,6 +18,8 @@ export interface ErasureTarget {
    * first, inside of the call: when the layers refuse it, nothing was destroyed.
    */
   readonly remove: (id: string, before: () => Promise<void>) => Promise<void>;
+  /** Removes the records of a session that {@link remove} is about to delete. */
+  readonly clear: (id: string) => Promise<void>;
 }
 
 /** The sessions that an erasure removed. */
@@ -55,14 +58,14 @@ export async function eraseTrees(
         removed.held.push(top);
         continue;
       }
-      const leaving = await leavingOf(target, going);
+      const leaving = await leavingOf(target, going, top);
       await unfinished.note(leaving);
       await removeThese(target, leaving.slice(0, -1), removed);
       // Once more, for what another process made meanwhile. No third time, and not for more than that: one that is faster
       // would never let it end. The search reports the rest.
       const late = await maintenance.tree(top);
       if (late.length > 0 && late.length <= going.length) {
-        const lateLeaving = await leavingOf(target, late);
+        const lateLeaving = await leavingOf(target, late, top);
         await unfinished.note(lateLeaving);
         await removeThese(target, lateLeaving, removed);
       }
@@ -84,22 +87,24 @@ interface Leaving extends Removal {
 }
 
 /** All are looked at before one is erased: data keys in sessions of the same store are among the rows. */
-async function leavingOf({ maintenance, places }: ErasureTarget, ids: readonly string[]): Promise<Leaving[]> {
+async function leavingOf(
+  { maintenance, places, clear }: ErasureTarget,
+  ids: readonly string[],
+  top: string,
+): Promise<Leaving[]> {
+  const derived = async (root: string): Promise<readonly string[]> => maintenance.derived(root);
+  const elsewhere = places.stores.filter((store) => store !== maintenance.dekStore);
   const counts = new Map<string, number>();
   const newest = new Map<string, number>();
   const note = (id: string, time: number): void => {
     if (time < UNREADABLE) newest.set(id, Math.max(newest.get(id) ?? time, time));
   };
-  const departure = await departureOf(
-    ids,
-    async (root) => maintenance.derived(root),
-    async (id) => {
-      const records = await maintenance.records(id);
-      counts.set(id, records.length);
-      for (const { writtenAt } of records) note(id, writtenAt);
-      return records;
-    },
-  );
+  const departure = await departureOf(ids, derived, async (id) => {
+    const records = await maintenance.records(id);
+    counts.set(id, records.length);
+    for (const { writtenAt } of records) note(id, writtenAt);
+    return records;
+  });
   const leaving: Leaving[] = [];
   for (const id of ids) {
     const keys: ErasedKey[] = [];
@@ -116,9 +121,17 @@ async function leavingOf({ maintenance, places }: ErasureTarget, ids: readonly s
       session: { id, kind, records: counts.get(id) ?? 0, keys },
       newest: newest.get(id),
       async destroyKeys() {
-        for (const [owner, needed] of departure.leave(id))
-          for (const store of places.stores)
-            if (store !== maintenance.dekStore) await destroyUnneeded(store, owner, needed);
+        const losing = departure.leave(id);
+        if (elsewhere.length === 0) return;
+        let now: ReadonlyMap<string, ReadonlySet<string>> | undefined;
+        if (id === top && isBranch(top)) {
+          // First, so that no branch begins with its records between the look at who needs their keys and the destruction.
+          for (const store of elsewhere) await openHold(store, id);
+          await clear(id);
+          now = await neededNow(ids, derived, async (other) => maintenance.records(other));
+        }
+        for (const [owner, needed] of losing)
+          for (const store of elsewhere) await destroyUnneeded(store, owner, now?.get(owner) ?? needed);
       },
     });
   }
@@ -132,15 +145,27 @@ async function removeThese(
 ): Promise<void> {
   // Not in sessionDekStore(), whose log of keys would be created again beside the session.
   const registers = places.stores.filter((store) => store.holds !== undefined);
-  for (const { destroyKeys, session, newest } of leaving) {
-    await remove(session.id, async () => {
-      for (const store of registers) await announceErasure(store, session.id, maintenance.now(), newest);
+  for (const { destroyKeys, session: left, newest } of leaving) {
+    await remove(left.id, async () => {
+      for (const store of registers) await announceErasure(store, left.id, maintenance.now(), newest);
       await destroyKeys();
     });
-    for (const store of registers) await recordErasure(store, session.id);
+    for (const store of registers) await recordErasure(store, left.id);
+    const session = isBranch(left.id) ? { ...left, keys: await destroyedOf(places, left) } : left;
     for (const { did } of session.keys) places.forget(session.id, did);
     count(removed, { session, newest });
   }
+}
+
+/** The keys of a removed session without those that a history needs which another process made meanwhile. */
+async function destroyedOf(
+  { stores }: KeyPlaces,
+  { id, keys }: ErasedSession,
+): Promise<readonly ErasedKey[]> {
+  const live = new Set<string>();
+  if (keys.length > 0)
+    for (const store of stores) for await (const { did } of store.list({ sessionId: id })) live.add(did);
+  return keys.filter(({ did }) => !live.has(did));
 }
 
 function count(removed: Removed, { session, newest }: Removal): void {
