@@ -4,7 +4,7 @@ import { checkOptions, parseDuration, type Duration } from '../options.ts';
 import { lostTurnError } from '../session-contract.ts';
 import { fenced } from './exclusive/lock.ts';
 import type { Run } from './exclusive/turn.ts';
-import { createTurns } from './exclusive/turns.ts';
+import { createTurns, type Turns } from './exclusive/turns.ts';
 
 /** Options of {@link exclusive}. */
 export interface ExclusiveOptions {
@@ -44,8 +44,10 @@ const OF_RUNS: readonly CallKind[] = [
   'runCompaction',
 ];
 
-/** One line of runs for each session, whichever layers they come through. */
-const turns = createTurns();
+let made: Turns | undefined;
+
+/** One line of runs for each session, whichever layers they come through. Made late: a bundle without the layer omits it. */
+const turnsOfProcess = (): Turns => (made ??= createTurns());
 
 /** Runs whose end is known: it ends their turn, and no write does. */
 const kept = new WeakSet<Run>();
@@ -58,6 +60,7 @@ export function keepTurn(run: Run): void {
 /** Ends the turn of a run that is over. */
 export function endTurn(inner: Session, run: Run): void {
   kept.delete(run);
+  const turns = turnsOfProcess();
   const turn = turns.of(inner);
   if (turn?.run.deref() === run) turns.end(inner, turn);
 }
@@ -109,6 +112,7 @@ export function exclusive(options: ExclusiveOptions = {}): SessionLayer {
   checkOptions('exclusive', options, ['wait', 'hold']);
   const wait = parseDuration('exclusive', 'wait', options.wait ?? '30s');
   const hold = parseDuration('exclusive', 'hold', options.hold ?? '5m');
+  const turns = turnsOfProcess();
 
   async function around<T>(call: SessionCall, next: () => Promise<T>): Promise<T> {
     const { runContext: run, inner, kind } = call;

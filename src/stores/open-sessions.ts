@@ -1,19 +1,15 @@
-import { boundedMap, type BoundedMap } from '../bounded-map.ts';
+import { boundedMap } from '../bounded-map.ts';
 import { rootOf } from '../derived-id.ts';
 import type { StoreDriver } from './driver.ts';
 import type { Owner, StoreSession } from './session.ts';
-import { contesting } from './subjects.ts';
+import { contesting, type KnownSubjects } from './subjects.ts';
 
 /** Conversations whose subject is known here. */
 const MOST_SUBJECTS = 10_000;
 
 /** The sessions that are open in this process: one object for an id as long as it is referenced. */
-export interface OpenSessions {
+export interface OpenSessions extends KnownSubjects {
   readonly open: (id: string, subject: string | undefined) => StoreSession;
-  /** This process removed the session. Who opens it next begins it, and the earlier subject does not bind it. */
-  readonly removed: (id: string) => void;
-  /** The subjects that conversations were opened with. */
-  readonly given: BoundedMap<string>;
 }
 
 /**

@@ -2,16 +2,21 @@ import { isReserved, rootOf } from '../derived-id.ts';
 import type { MaybePromise } from '../layer.ts';
 import type { Claim, StoreDriver } from './driver.ts';
 import { isSubjectError, subjectError } from './failure.ts';
-import type { OpenSessions } from './open-sessions.ts';
+import type { BoundedMap } from '../bounded-map.ts';
+
+/** What this process knows of subjects. */
+export interface KnownSubjects {
+  /** The subjects that conversations were opened with. */
+  readonly given: BoundedMap<string>;
+  /** This process removed the session. Who opens it next begins it, and the earlier subject does not bind it. */
+  readonly removed: (id: string) => void;
+}
 
 /**
  * Gives what is derived from a conversation the subject that the conversation was opened with here: it can be written first,
  * and alone. The database decides whether that counts, see {@link Claim}.
  */
-export function withSubjects(
-  driver: StoreDriver,
-  { given, removed }: Pick<OpenSessions, 'given' | 'removed'>,
-): StoreDriver {
+export function withSubjects(driver: StoreDriver, { given, removed }: KnownSubjects): StoreDriver {
   /** @param write Called again without the presumed subject when another process was faster with another one. */
   async function presuming(
     id: string,

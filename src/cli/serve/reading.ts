@@ -9,7 +9,6 @@ import type { HoldRecord } from '../../keys/dek-store.ts';
 import type { CallOrigin } from '../../layer.ts';
 import type { AuditLayer } from '../../layers/audit.ts';
 import { listHolds } from '../../report/holds.ts';
-import { isKey } from '../../operations/erasure/tombstones.ts';
 import { keyPlacesOf } from '../../operations/key-places.ts';
 import { MAINTENANCE, type SessionSummary } from '../../session-contract.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
