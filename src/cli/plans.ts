@@ -11,6 +11,11 @@ export async function looking<T>({ origin }: Context, store: Store, work: () => 
   return asCall(store, 'checkKeys', origin, work);
 }
 
+/** What a command counts before it begins: the same look in a dry run, else a part of the calls that follow. */
+export async function countedFirst<T>(context: Context, store: Store, count: () => Promise<T>): Promise<T> {
+  return context.dryRun ? looking(context, store, count) : count();
+}
+
 /** @throws {@link StrongroomError} `ERR_HELD` when a removal of one of these sessions is refused, in any place that keeps holds. */
 export async function assertNotHeld(store: Store, ids: readonly string[]): Promise<void> {
   const removed = new Set(ids);

@@ -1,4 +1,5 @@
 import { ancestorsOf, lineageOf, rootOf } from '../derived-id.ts';
+import { getOrMake } from '../get-or-make.ts';
 import type { DekStore } from '../keys/dek-store.ts';
 
 /** The session that a record was written for, if it is another one, and its data key. */
@@ -19,6 +20,16 @@ export async function kinOf(
     return lineage?.kind === 'branch' && lineage.parent === trunk;
   });
   return [trunk, ...branches].filter((id) => id !== sessionId);
+}
+
+/** Of these sessions together. A conversation is listed once: a tree of many branches would list itself for each of them. */
+async function kinOfAll(
+  ids: readonly string[],
+  derived: (root: string) => Promise<readonly string[]>,
+): Promise<ReadonlySet<string>> {
+  const lists = new Map<string, Promise<readonly string[]>>();
+  const listOnce = (root: string): Promise<readonly string[]> => getOrMake(lists, root, () => derived(root));
+  return new Set((await Promise.all(ids.map(async (id) => kinOf(id, listOnce)))).flat());
 }
 
 /**
@@ -45,14 +56,7 @@ export async function departureOf(
   /** By session and data key: the other histories that have records of it. */
   const users = new Map(going.map((id) => [id, new Map<string, Set<string>>()]));
   const histories = new Set(going);
-  // Once for each conversation: a tree of many branches would list itself for each of them.
-  const known = new Map<string, readonly string[]>();
-  const listOnce = async (root: string): Promise<readonly string[]> => {
-    const list = known.get(root) ?? (await derived(root));
-    known.set(root, list);
-    return list;
-  };
-  for (const id of going) for (const other of await kinOf(id, listOnce)) histories.add(other);
+  for (const other of await kinOfAll(going, derived)) histories.add(other);
   for (const history of histories) {
     for (const { origin, did } of await records(history)) {
       const keys = origin === undefined ? undefined : users.get(origin);
@@ -102,15 +106,8 @@ export async function neededNow(
     needed.has(id) || ancestorsOf(id).some((above) => needed.has(above));
   // A history that was made meanwhile can have the records of one that was not, or is no longer, looked at.
   for (let look = 0; look < MOST_LOOKS; look++) {
-    const lists = new Map<string, Promise<readonly string[]>>();
-    const listOnce = async (root: string): Promise<readonly string[]> => {
-      const list = lists.get(root) ?? derived(root);
-      lists.set(root, list);
-      return list;
-    };
-    const kin = (await Promise.all(going.map(async (id) => kinOf(id, listOnce)))).flat();
-    const unseen = new Set(kin.filter((id) => !looked.has(id) && !isGoing(id)));
-    if (unseen.size === 0) break;
+    const unseen = [...(await kinOfAll(going, derived))].filter((id) => !looked.has(id) && !isGoing(id));
+    if (unseen.length === 0) break;
     for (const history of unseen) {
       looked.add(history);
       for (const { origin, did } of await records(history))

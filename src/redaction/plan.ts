@@ -16,7 +16,7 @@ export interface Leaf {
   readonly text: string;
   readonly kind: 'text' | 'key' | 'number' | 'unscanned';
   readonly context: TextContext;
-  readonly place: Path | undefined;
+  readonly path: Path | undefined;
   /** Texts that share this follow each other directly. */
   readonly run?: object | undefined;
 }
@@ -80,7 +80,7 @@ export function createPlanItem(maxScanBytes: number, inspect: Inspect): PlanItem
   const addLeaf = (kind: Leaf['kind'], text: string, at: LeafPlace, look?: Look, run?: object): Render => {
     leaves ??= [];
     const index = leaves.length;
-    leaves.push({ kind, text, context: contextOf(type, at, kind === 'key'), place: at.path, run, look });
+    leaves.push({ kind, text, context: contextOf(type, at, kind === 'key'), path: at.path, run, look });
     return (texts) => texts[index] as string;
   };
   /** A key or a number. */

@@ -50,6 +50,6 @@ export function noteUnsearched(
 }
 
 /** The path of a text for reports. */
-export function reportPath({ place }: Leaf, { foundKeys }: Progress): string {
-  return formatPath(place, foundKeys);
+export function reportPath({ path }: Leaf, { foundKeys }: Progress): string {
+  return formatPath(path, foundKeys);
 }

@@ -211,12 +211,23 @@ export function decodeRecord(record: StoredRecord, sessionId: string): AgentInpu
   );
 }
 
+/** The last time of a `Date`. */
+export const UNREADABLE_TIME = 8.64e15;
+
 /**
  * A record whose times are unreadable: reading its item throws, and other work continues. It has the last time of a
  * `Date`, so that no purge deletes it and a replacement inherits no time from it.
  */
 export function damagedRecord(body: Uint8Array): StoredRecord {
-  return { head: null, did: null, wrapped: null, body, writtenAt: 8.64e15, expiresAt: null, bornAt: null };
+  return {
+    head: null,
+    did: null,
+    wrapped: null,
+    body,
+    writtenAt: UNREADABLE_TIME,
+    expiresAt: null,
+    bornAt: null,
+  };
 }
 
 /** Like {@link decodeRecord} for each record of a history, without the text of sealed ones. */

@@ -1,8 +1,8 @@
+import type { BoundedMap } from '../bounded-map.ts';
 import { isReserved, rootOf } from '../derived-id.ts';
 import type { MaybePromise } from '../layer.ts';
 import type { Claim, StoreDriver } from './driver.ts';
 import { isSubjectError, subjectError } from './failure.ts';
-import type { BoundedMap } from '../bounded-map.ts';
 
 /** What this process knows of subjects. */
 export interface KnownSubjects {

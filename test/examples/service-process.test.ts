@@ -62,6 +62,13 @@ async function onPostgres(statement: string): Promise<void> {
   await client.end();
 }
 
+/** The process has got it when it accepts no connection any more. */
+async function hasGotTheSignal({ send }: ServiceProcess): Promise<void> {
+  await expect
+    .poll(async () => Promise.resolve(send('/healthz')).then(String, () => 'refused'))
+    .toBe('refused');
+}
+
 describe('a process of the agent service', () => {
   it.each([
     { kind: 'SQLite', absent: false, ends: ['SIGTERM', 'SIGKILL'] as const, open: async () => file },
@@ -127,10 +134,7 @@ describe('a process of the agent service', () => {
     const answer = ask(service.send, 'I saw a kestrel.');
     const reply = await model.asked;
     const ended = service.end('SIGTERM');
-    // The process has got the signal when it accepts no connection any more.
-    await expect
-      .poll(async () => Promise.resolve(service.send('/healthz')).then(String, () => 'refused'))
-      .toBe('refused');
+    await hasGotTheSignal(service);
     expect(service.lines.join('\n')).not.toContain('ended');
     reply('Late.');
     const first = await read(await answer);
@@ -159,9 +163,7 @@ describe('a process of the agent service', () => {
     const answer = ask(service.send, 'I saw a kestrel.');
     const reply = await model.asked;
     const ended = service.end('SIGTERM');
-    await expect
-      .poll(async () => Promise.resolve(service.send('/healthz')).then(String, () => 'refused'))
-      .toBe('refused');
+    await hasGotTheSignal(service);
     reply('Late.');
     const first = await read(await answer);
     expect(first.text).toBe('Late.');

@@ -41,6 +41,14 @@ async function restored(sessions: Store, vault: Session, id: string): Promise<st
   return createRedactor({ entities, operators, vault }).restoreText(await textsIn(sessions.session(id)));
 }
 
+async function vaultInClear() {
+  const raw = openSqlite(':memory:');
+  await stackOf(raw, [], [])
+    .session('one')
+    .addItems([said('mail one@example.com')]);
+  return { keys: keyring({ current: await generateKey() }), raw };
+}
+
 const cases = await everyStore('migrate() over vaults');
 
 describe.each(cases)('migrate() over a store with vaults in $name', ({ absent, open, clean }) => {
@@ -94,11 +102,7 @@ describe('migrate()', () => {
   });
 
   test('seals a vault without redact() in the stack, and changes no value in it', async () => {
-    const keys = keyring({ current: await generateKey() });
-    const raw = openSqlite(':memory:');
-    await stackOf(raw, [], [])
-      .session('one')
-      .addItems([said('mail one@example.com')]);
+    const { keys, raw } = await vaultInClear();
     const accepting = encrypt({ keys, unsafeAllowPlaintext: { until } });
     expect(await migrate(wrapStore(raw, [redact({ entities }), accepting]))).toMatchObject({ sealed: 2 });
     expect(await textsIn(vaultRows(raw, 'one'))).not.toContain('example.com');
@@ -108,22 +112,14 @@ describe('migrate()', () => {
   });
 
   test('leaves a vault that the stack keeps in clear', async () => {
-    const keys = keyring({ current: await generateKey() });
-    const raw = openSqlite(':memory:');
-    await stackOf(raw, [], [])
-      .session('one')
-      .addItems([said('mail one@example.com')]);
+    const { keys, raw } = await vaultInClear();
     const accepting = encrypt({ keys, unsafeAllowPlaintext: { until } });
     expect(await migrate(stackOf(raw, [], [accepting]))).toMatchObject({ sessions: 1, sealed: 1 });
     expect(await textsIn(vaultRows(raw, 'one'))).toContain('one@example.com');
   });
 
   test('names a vault in clear whose encrypt() does not accept that', async () => {
-    const keys = keyring({ current: await generateKey() });
-    const raw = openSqlite(':memory:');
-    await stackOf(raw, [], [])
-      .session('one')
-      .addItems([said('mail one@example.com')]);
+    const { keys, raw } = await vaultInClear();
     await expect(migrate(wrapSession(vaultRows(raw, 'one'), [encrypt({ keys })]))).rejects.toMatchObject({
       code: 'ERR_NOT_SEALED',
       message:

@@ -10,7 +10,7 @@ import type { Context, Define } from '../command.ts';
 import { newDraft, removeLeftDrafts } from '../draft.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
-import { assertNotHeld, isHeld, looking } from '../plans.ts';
+import { assertNotHeld, countedFirst, isHeld, looking } from '../plans.ts';
 import { sessionOf } from '../targets.ts';
 
 interface EraseFlags {
@@ -51,7 +51,7 @@ async function erase(context: Context, { subject, session, reason, receipt }: Er
   }
   const { store } = await context.open({ keyless: true });
   const look = async (): Promise<Plan> => plan(store, subject, session);
-  const { ids, items, held } = await (context.dryRun ? looking(context, store, look) : look());
+  const { ids, items, held } = await countedFirst(context, store, look);
   const what = `${counted(ids.length, 'session')} of ${subject === undefined ? 'session' : 'subject'} ${shown(about)} with ${counted(items, 'item')}`;
   if (context.dryRun) {
     for (const id of ids) output.line('would', { id }, shown(id));

@@ -3,7 +3,7 @@ import { holdsSealed } from '../../operations/targets.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
-import { looking } from '../plans.ts';
+import { countedFirst } from '../plans.ts';
 import { countSessions, oneOrAll, reportNoRecords } from '../targets.ts';
 
 export function registerMigrate(define: Define): void {
@@ -15,7 +15,7 @@ export function registerMigrate(define: Define): void {
       const { store } = await context.open();
       const count = async (): Promise<number> =>
         id === undefined ? (await countSessions(store, holdsSealed)).sessions : 1;
-      const total = await (context.dryRun ? looking(context, store, count) : count());
+      const total = await countedFirst(context, store, count);
       if (context.dryRun) {
         output.line(
           'would',

@@ -4,7 +4,7 @@ import type { Duration } from '../../options.ts';
 import type { Define } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
-import { looking } from '../plans.ts';
+import { countedFirst } from '../plans.ts';
 import { oneOrAll, reportNoRecords } from '../targets.ts';
 
 interface ReencryptFlags {
@@ -24,7 +24,7 @@ export function registerReencrypt(define: Define): void {
         for await (const _ of sessionsWithKeysOf('reencrypt', target)) sessions++;
         return sessions;
       };
-      const total = await (context.dryRun ? looking(context, store, count) : count());
+      const total = await countedFirst(context, store, count);
       if (context.dryRun) {
         output.line('would', { sessions: total }, `Would seal ${counted(total, 'session')} anew.`);
         return EXIT.done;

@@ -7,7 +7,7 @@ import type { Store } from '../../stores/store.ts';
 import type { Context, Define } from '../command.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { counted, shown } from '../output.ts';
-import { looking } from '../plans.ts';
+import { countedFirst } from '../plans.ts';
 
 export function registerRewrap(define: Define): void {
   define(
@@ -16,7 +16,7 @@ export function registerRewrap(define: Define): void {
     async (context, { kid }: { readonly kid?: string }) => {
       const { store, keys } = await context.open();
       const count = async (): Promise<number | undefined> => countOld(store, keys, kid);
-      const total = await (context.dryRun ? looking(context, store, count) : count());
+      const total = await countedFirst(context, store, count);
       if (context.dryRun) {
         const text = total === undefined ? 'the data keys' : counted(total, 'data key');
         context.output.line(

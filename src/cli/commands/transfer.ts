@@ -7,7 +7,7 @@ import type { Context, Define } from '../command.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { loadConfig } from '../load-config.ts';
 import { counted, shown } from '../output.ts';
-import { looking } from '../plans.ts';
+import { countedFirst } from '../plans.ts';
 import { countSessions } from '../targets.ts';
 
 interface TransferFlags {
@@ -30,7 +30,7 @@ export function registerTransfer(define: Define): void {
       const { store } = await context.open({ keyless: true });
       const count = async (): Promise<{ sessions: number; items: number }> =>
         countSessions(store, () => true);
-      const { sessions: total, items } = await (context.dryRun ? looking(context, store, count) : count());
+      const { sessions: total, items } = await countedFirst(context, store, count);
       if (context.dryRun) {
         // Not opened: that could create it.
         if (flags.to !== undefined) await loadConfig(flags.to, process.cwd());

@@ -1,6 +1,7 @@
 import type { DekRecord, DekStore } from '../../keys/dek-store.ts';
 import type { StoredRecord } from '../../stores/driver.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
+import { UNREADABLE_TIME } from '../../stores/record.ts';
 import type { KeyPlaces } from '../key-places.ts';
 import { isMadeAnew } from './made-anew.ts';
 import type { Erasure, NeededKeys, Orphan } from './report.ts';
@@ -120,9 +121,9 @@ async function* keysIn(store: DekStore, known: ReadonlySet<string>): AsyncGenera
   for (const sessionId of known) yield* store.list({ sessionId });
 }
 
-/** A record whose time is unreadable has the last one of a `Date`. */
+/** A record whose time is unreadable may be old. */
 function isOld({ writtenAt }: StoredRecord, since: number | undefined): boolean {
-  return since === undefined || writtenAt <= since || writtenAt >= 8.64e15;
+  return since === undefined || writtenAt <= since || writtenAt >= UNREADABLE_TIME;
 }
 
 /** What stands before the parent in a derived id. */

@@ -2,6 +2,7 @@ import { ancestorsOf, isBranch, lineageOf, rootOf } from '../../derived-id.ts';
 import { isStrongroomError } from '../../errors.ts';
 import { openHoldOn, type DekStore } from '../../keys/dek-store.ts';
 import type { Maintenance } from '../../stores/maintenance.ts';
+import { UNREADABLE_TIME } from '../../stores/record.ts';
 import type { KeyPlaces } from '../key-places.ts';
 import { openHold } from '../holds.ts';
 import { departureOf, destroyUnneeded, neededNow } from '../shared-keys.ts';
@@ -97,7 +98,7 @@ async function leavingOf(
   const counts = new Map<string, number>();
   const newest = new Map<string, number>();
   const note = (id: string, time: number): void => {
-    if (time < UNREADABLE) newest.set(id, Math.max(newest.get(id) ?? time, time));
+    if (time < UNREADABLE_TIME) newest.set(id, Math.max(newest.get(id) ?? time, time));
   };
   const departure = await departureOf(ids, derived, async (id) => {
     const records = await maintenance.records(id);
@@ -181,9 +182,6 @@ function count(removed: Removed, { session, newest }: Removal): void {
       keys: [...before.keys, ...session.keys],
     };
 }
-
-/** A record whose time is unreadable has the last one of a `Date`. */
-const UNREADABLE = 8.64e15;
 
 function deepestFirst(one: string, other: string): number {
   return ancestorsOf(other).length - ancestorsOf(one).length;
